@@ -1,0 +1,35 @@
+# `make train` trains on the built-in NiO, `make test` runs the tests; both first set up .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: train test lint clean
+
+train: .venv/installed
+	$(BIN)/python scripts/train.py
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spinpot needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+# torch first: the others then take the version that is there.
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing spinpot into .venv (a few minutes the first time) …"
+	$(PIP) torch
+	$(PIP) -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) -e '.[dev,wandb,tensorboard]'
+	touch $@

@@ -1,0 +1,20 @@
+"""Train a spin potential: `python scripts/train.py [group=option] [key=value] …`; see configs/train.yaml."""
+
+import hydra
+from omegaconf import DictConfig
+
+from spinpot.config.app import output_folder, run_app
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="train")
+def main(config: DictConfig) -> None:
+    # Imported here, so that --help and --cfg answer at once.
+    from spinpot.config.validate import validate
+    from spinpot.training.run import train
+
+    validate(config)
+    train(config, output_folder())
+
+
+if __name__ == "__main__":
+    run_app(main)

@@ -1,0 +1,1 @@
+"""spinpot: training of spin interatomic potentials, E(R, S)."""

@@ -1,0 +1,74 @@
+"""Checkpoint files: what they hold beside Lightning's entries; reading them runs no code."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spinpot.errors import InputError
+from spinpot.model.potential import SpinPotential
+from spinpot.model.settings import ModelSpec
+
+FORMAT = 1
+"""Raised whenever a checkpoint of before can no longer be read as it is."""
+
+ENTRY = "spinpot"
+
+
+def checkpoint_entry(spec: ModelSpec, config: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only."""
+    return {ENTRY: {"format": FORMAT, "model": spec.as_dict(), "config": config}}
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint. Raises InputError for a file that is missing, damaged or not ours."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: this file holds more than tensors and plain data, so it is not a spinpot checkpoint; "
+            "reading it could run code, which spinpot never does."
+        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
+        ) from error
+    entry = contents.get(ENTRY) if isinstance(contents, dict) else None
+    if not isinstance(entry, dict):
+        raise InputError(f"{path}: not a spinpot checkpoint (it has no {ENTRY!r} entry).")
+    if entry.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format {FORMAT}. "
+            "Use the version that wrote it, or train anew."
+        )
+    return contents
+
+
+def load_potential(path: str | Path) -> SpinPotential:
+    """The potential of a checkpoint, in float64 and in evaluation mode. Raises InputError."""
+    return potential_from(read_checkpoint(path), path)
+
+
+def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
+    """The potential of a checkpoint's contents, in float64."""
+    prefix = "potential."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in contents["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    potential = SpinPotential(ModelSpec.from_dict(contents[ENTRY]["model"]))
+    try:
+        potential.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: its weights do not fit the model it describes; the file is damaged."
+        ) from error
+    return potential.eval()

@@ -1,0 +1,1 @@
+"""The config around a run: unknown keys, and errors in words."""

@@ -1,0 +1,26 @@
+"""Every tensor once: name, shape, unit, meaning; and the signs. Sources: ABACUS, deepmd-kit's `dp test`.
+
+Lengths are in Å, energies in eV, spins (magnetic moment vectors) in μ_B. F counts frames, N the atoms of
+one frame, A the atoms of a batch, P the neighbour pairs of a batch, T the element types.
+
+| name          | shape                     | unit   | meaning                                              |
+|---------------|---------------------------|--------|------------------------------------------------------|
+| `box`         | (F, 3, 3)                 | Å      | row k is lattice vector k                            |
+| `coord`       | (F, N, 3)                 | Å      | positions R                                          |
+| `spin`        | (F, N, 3)                 | μ_B    | magnetic moments S; zero on atoms that carry none    |
+| `energy`      | (F,)                      | eV     | E(R, S)                                              |
+| `force`       | (F, N, 3)                 | eV/Å   | −∂E/∂R at fixed spins                                |
+| `force_mag`   | (F, N, 3)                 | eV/μ_B | −∂E/∂S at fixed positions                            |
+| `virial`      | (F, 3, 3)                 | eV     | −∂E/∂ε at fixed spins; row: force, column: coordinate|
+| `atom_energy` | (F, N)                    | eV     | each atom's share of E                               |
+
+In a batch the frames lie one behind the other, so that (F, N, …) becomes (A, …).
+
+The stress of ASE is −virial/volume, its sign convention being that a compressed crystal has negative
+stress. LAMMPS' `fm` is `force_mag`·|S|/ħ with ħ = 6.5821191e-4 eV·ps.
+"""
+
+LABELS = ("energy", "force", "force_mag", "virial")
+"""The labels a data set may have; each is optional."""
+
+UNITS = {"energy": "eV", "force": "eV/Å", "force_mag": "eV/μ_B", "virial": "eV"}

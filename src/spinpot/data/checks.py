@@ -1,0 +1,258 @@
+"""Refuses bad frames, naming file, frame and atom: first what the headers show, then the arrays themselves.
+
+Frames, atoms and components are counted from 0 in every message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spinpot.conventions import LABELS
+from spinpot.data.npy_header import ArrayHeader
+from spinpot.data.stored import REAL_TYPES, Stored, StoredSet
+from spinpot.errors import InputError
+
+OVERLAP = 0.1
+"""Å; two atoms closer than this are one atom written twice, or a wrong unit."""
+
+_OVERLAP_BUDGET = 20_000_000
+"""Pairs looked at per system, about a second; of larger systems the first frames are looked at."""
+
+_FLAT_CELL = 1e-6
+"""A cell whose volume is below this share of |a||b||c| has no inverse worth the name."""
+
+
+# ---- what the headers show ----
+
+
+def check_stored(stored: Stored, type_map: Sequence[str] | None, require_spin: bool) -> None:
+    """Check presence, frame counts and shapes of all files of a system.
+
+    `type_map` is the user's, if given; it only sharpens the hint about the old layout.
+    Raises InputError.
+    """
+    for part in stored.sets:
+        if "coord" not in part.arrays:
+            raise InputError(
+                f"{part.where}: coord is missing ({_file(stored, 'coord')}). Expected the positions of "
+                "every frame. Write it, or remove the set."
+            )
+    if require_spin and not stored.has("spin"):
+        raise InputError(_no_spin(stored, type_map))
+    _check_cell_files(stored)
+    _check_same_arrays(stored)
+    for part in stored.sets:
+        _check_frame_counts(part)
+        for name, header in part.arrays.items():
+            _check_numeric(header)
+            _check_shape(stored, name, header)
+    _check_names(stored)
+
+
+def _file(stored: Stored, array: str) -> str:
+    return f"{array}.raw" if stored.layout == "raw" else f"{array}.npy"
+
+
+def _no_spin(stored: Stored, type_map: Sequence[str] | None) -> str:
+    message = (
+        f"{stored.where}: {_file(stored, 'spin')} is missing. Expected the magnetic moments, 3 numbers per "
+        "atom in μ_B (zeros on atoms that carry none), beside coord."
+    )
+    return f"{message} {_old_layout_hint(stored, type_map)}"
+
+
+def _old_layout_hint(stored: Stored, type_map: Sequence[str] | None) -> str:
+    names = stored.names or type_map
+    n_types = int(stored.types.max()) + 1
+    if names and n_types > len(names):
+        seen = f"Its {n_types} types for {len(names)} elements ({' '.join(names)}) suggest"
+    else:
+        seen = f"If its {n_types} types are more than its elements, that suggests"
+    return (
+        f"{seen} deepmd-kit's old layout, in which the magnetic atoms are stored a second time as virtual "
+        "atoms R + (virtual_len/spin_norm)·S at the end of coord: convert it to spin and force_mag first."
+    )
+
+
+def _check_cell_files(stored: Stored) -> None:
+    missing = [s.where for s in stored.sets if "box" not in s.arrays]
+    if not stored.nopbc and not missing:
+        return
+    seen = f"{stored.where}: marked nopbc (no periodic cell)"
+    if not stored.nopbc:
+        seen = f"{missing[0]}: {_file(stored, 'box')} is missing"
+    raise InputError(
+        f"{seen}. Expected a periodic cell for every frame, 9 numbers in Å. For a molecule or cluster, write "
+        "a box larger than the atoms' extent by more than the cutoff radius on every side."
+    )
+
+
+def _check_same_arrays(stored: Stored) -> None:
+    """Every set of a system holds the same arrays: dpdata would join what there is, frames shifted."""
+    for name in ("spin", *LABELS, REAL_TYPES):
+        without = [s.where for s in stored.sets if name not in s.arrays]
+        if stored.has(name) and without:
+            holder = next(s.where for s in stored.sets if name in s.arrays)
+            raise InputError(
+                f"{stored.where}: {_file(stored, name)} is in {holder} but not in {without[0]}. Expected it "
+                "in every set or in none. Put the frames without it into a system folder of their own."
+            )
+
+
+def _check_frame_counts(part: StoredSet) -> None:
+    counts = {name: (header.shape or (0,))[0] for name, header in part.arrays.items()}
+    if counts["coord"] == 0:
+        raise InputError(f"{part.where}: no frames: coord is empty. Write frames to it, or remove it.")
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise InputError(
+            f"{part.where}: different numbers of frames: {listed}. Expected as many as in coord "
+            "everywhere. Write the files again from the same frames."
+        )
+
+
+def _check_numeric(header: ArrayHeader) -> None:
+    if header.dtype.kind not in "fiu":
+        raise InputError(
+            f"{header.where}: dtype {header.dtype}. Expected real numbers (float64 or float32). "
+            "Save the array again as such."
+        )
+
+
+def _check_shape(stored: Stored, name: str, header: ArrayHeader) -> None:
+    n_atoms, frames, rest = len(stored.types), header.shape[0], header.shape[1:]
+    allowed: tuple[tuple[int, ...], ...] = ((3 * n_atoms,), (n_atoms, 3))
+    if name in ("box", "virial"):
+        allowed = ((9,), (3, 3))
+    elif name == "energy":
+        allowed = ((), (1,))
+    elif name == REAL_TYPES:
+        allowed = ((n_atoms,),)
+    if rest in allowed:
+        return
+    expected = " or ".join(str((frames, *shape)) for shape in allowed)
+    advice = _spin_shape_guess(stored, rest) if name == "spin" else _shape_guess(stored, name, rest)
+    raise InputError(
+        f"{header.where}: shape {header.shape}. Expected {expected}: {frames} frames of {n_atoms} atoms "
+        f"(type.raw). {advice}"
+    )
+
+
+def _shape_guess(stored: Stored, name: str, rest: tuple[int, ...]) -> str:
+    size = int(np.prod(rest))
+    if name in ("box", "virial") and size == 6:
+        return (
+            "Six numbers look like a symmetric tensor in short form: write the full 3×3 matrix, row by row."
+        )
+    if name == "box" and size == 3:
+        return (
+            "Three numbers look like the edges of an orthogonal cell: write the full 3×3 matrix, row by row."
+        )
+    if name == "energy" and size == len(stored.types):
+        return "One number per atom looks like atomic energies: write the total energy of each frame."
+    if name == "coord" and size % 3 == 0 and size > 3 * len(stored.types):
+        return (
+            f"{size // 3} positions per frame: either type.raw is too short, or coord holds virtual atoms of "
+            "the old layout, which must be converted first."
+        )
+    return "Write the file again, or correct type.raw."
+
+
+def _spin_shape_guess(stored: Stored, rest: tuple[int, ...]) -> str:
+    """What a spin array of a wrong shape probably is."""
+    n_atoms, size = len(stored.types), int(np.prod(rest))
+    guesses = []
+    if rest in ((n_atoms,), (n_atoms, 1)):
+        guesses.append(
+            "One number per atom looks like collinear moments: write vectors (0, 0, m), or along the axis "
+            "of your calculation."
+        )
+    if size < 3 * n_atoms and size % 3 == 0:
+        match = [t for t in np.unique(stored.types) if np.count_nonzero(stored.types == t) == size // 3]
+        whose = f" (as many as there are atoms of type {match[0]})" if match else ""
+        guesses.append(
+            f"{size // 3} vectors{whose} look like the magnetic atoms only: write all atoms in the order of "
+            "type.raw, with zeros on those that carry no moment."
+        )
+    if size in (1, 3) and n_atoms > 1:
+        guesses.append("It may also be the total moment of each frame: the moment of every atom is needed.")
+    return " Or: ".join(guesses) if guesses else "Write one vector per atom, in the order of type.raw."
+
+
+def _check_names(stored: Stored) -> None:
+    if stored.names is None or stored.mixed or stored.types.max() < len(stored.names):
+        return
+    raise InputError(
+        f"{stored.where}: type_map.raw has {len(stored.names)} names ({' '.join(stored.names)}), but "
+        f"type.raw has type {stored.types.max()} (atom {stored.types.argmax()}). Expected a name for every "
+        f"index from 0 on. Add the missing names. {_old_layout_hint(stored, None)}"
+    )
+
+
+# ---- what the arrays show ----
+
+
+def check_finite(
+    stored: Stored, array: str, values: np.ndarray, frame_ids: np.ndarray, elements: Sequence[str]
+) -> None:
+    """Refuse NaN and inf. values: (F, …) with frames `frame_ids` of `stored`; elements: one per atom.
+
+    Raises InputError naming file, frame, atom and component of the first one.
+    """
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
+    place = stored.locate(array, int(frame_ids[frame]))
+    if array in ("box", "virial"):
+        place += f", row {rest[0]}, column {rest[1]}"
+    elif rest:
+        place += f", atom {rest[0]} ({elements[rest[0]]}), component {'xyz'[rest[1]]}"
+    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
+    raise InputError(
+        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN or inf). Expected "
+        "finite numbers. Remove these frames from every file, or compute them again."
+    )
+
+
+def check_cells(stored: Stored, box: np.ndarray, frame_ids: np.ndarray) -> None:
+    """Refuse cells without volume. box: (F, 3, 3) in Å. Raises InputError naming file and frame."""
+    volume = np.abs(np.linalg.det(box))
+    edges = np.linalg.norm(box, axis=2).prod(axis=1)
+    flat = np.flatnonzero(volume <= _FLAT_CELL * edges)
+    if flat.size:
+        place = stored.locate("box", int(frame_ids[flat[0]]))
+        raise InputError(
+            f"{place}: the cell {box[flat[0]].tolist()} has no volume. Expected three independent lattice "
+            "vectors in Å. For a molecule or slab without a cell, put it in a big box."
+        )
+
+
+def check_overlaps(
+    stored: Stored, box: np.ndarray, coord: np.ndarray, frame_ids: np.ndarray, elements: Sequence[str]
+) -> None:
+    """Refuse atoms on top of each other. box: (F, 3, 3), coord: (F, N, 3), both in Å.
+
+    At most `_OVERLAP_BUDGET` pairs are looked at. Raises InputError naming file, frame and atoms.
+    """
+    n_atoms = coord.shape[1]
+    first, second = np.triu_indices(n_atoms, k=1)
+    if not first.size or first.size > _OVERLAP_BUDGET:
+        return
+    step = max(1, 200_000 // first.size)  # frames at once: a few MB
+    for start in range(0, min(len(coord), _OVERLAP_BUDGET // first.size), step):
+        cell = box[start : start + step]
+        fractional = coord[start : start + step] @ np.linalg.inv(cell)
+        shift = fractional[:, first] - fractional[:, second]
+        # Rounding finds the nearest image only up to skewness, but surely one closer than OVERLAP.
+        distance = np.linalg.norm((shift - np.round(shift)) @ cell, axis=2)
+        if distance.min() < OVERLAP:
+            frame, pair = (int(k) for k in np.argwhere(distance < OVERLAP)[0])
+            i, j = int(first[pair]), int(second[pair])
+            raise InputError(
+                f"{stored.locate('coord', int(frame_ids[start + frame]))}: atoms {i} ({elements[i]}) and {j} "
+                f"({elements[j]}) are {distance[frame, pair]:.3g} Å apart. Expected at least {OVERLAP} Å "
+                "between atoms. Look for an atom written twice, fractional coordinates, or a wrong cell."
+            )

@@ -1,0 +1,144 @@
+"""The LightningDataModule: from folders to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from spinpot.data.batch import Batch, collate
+from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.sampling import ShuffledBatches
+from spinpot.data.systems import System, read_systems
+from spinpot.errors import InputError
+
+SETS = ("train", "validation", "test")
+
+
+class SpinDataModule(pl.LightningDataModule):
+    """Training, validation and test systems with their neighbour pairs.
+
+    train, validation, test: folders of systems, in any layout `read_systems` knows.
+    type_map: the elements in the model's order; None takes them from the data.
+    batch_size: frames per step and process, of any systems.
+    validation_batch_size: frames per validation step; None means batch_size.
+    num_workers: processes that put batches together.
+    seed: of the order of the frames.
+    prepare: called once before anything is read; makes or fetches the data where they are missing.
+    """
+
+    def __init__(
+        self,
+        train: str | Sequence[str],
+        validation: str | Sequence[str],
+        test: str | Sequence[str] | None = None,
+        type_map: Sequence[str] | None = None,
+        batch_size: int = 4,
+        validation_batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.folders = {
+            "train": _as_list(train),
+            "validation": _as_list(validation),
+            "test": _as_list(test),
+        }
+        self.wanted_type_map = type_map
+        self.batch_size = batch_size
+        self.validation_batch_size = validation_batch_size or batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.prepare = prepare
+        self.systems: dict[str, list[System]] = {}
+        self.datasets: dict[str, FrameDataset] = {}
+        self._check()
+
+    def _check(self) -> None:
+        for name, value in (
+            ("batch_size", self.batch_size),
+            ("validation_batch_size", self.validation_batch_size),
+        ):
+            if value < 1:
+                raise InputError(f"data.{name}={value}: expected at least 1 frame.")
+        if self.num_workers < 0:
+            raise InputError(f"data.num_workers={self.num_workers} must not be negative.")
+        for name in ("train", "validation"):
+            if not self.folders[name]:
+                raise InputError(
+                    f"data.{name} names no folder; give at least one, e.g. data.{name}='[my_data/{name}]'."
+                )
+
+    def prepare_data(self) -> None:
+        """Make or fetch the data where they are missing."""
+        if self.prepare is not None:
+            self.prepare()
+
+    @property
+    def type_map(self) -> tuple[str, ...]:
+        """The elements; known once read() was called."""
+        return self.systems["train"][0].type_map
+
+    def read(self) -> None:
+        """Read and check every system. Raises InputError for what cannot be used."""
+        training = read_systems(self.folders["train"], self.wanted_type_map)
+        type_map = training[0].type_map
+        self.systems = {"train": training}
+        for name in ("validation", "test"):
+            if self.folders[name]:
+                self.systems[name] = read_systems(self.folders[name], type_map)
+
+    def find_pairs(self, geometry: Geometry) -> None:
+        """Find the neighbour pairs of every frame, once for the whole run."""
+        self.datasets = {
+            name: FrameDataset.build(systems, geometry, description=f"Neighbours ({name})")
+            for name, systems in self.systems.items()
+        }
+
+    def elements_with_moments(self) -> list[str]:
+        """The elements that have a non-zero spin somewhere in the training data."""
+        found = np.zeros(len(self.type_map), dtype=bool)
+        for system in self.systems["train"]:
+            moments = np.abs(system.spin).max(axis=(0, 2), initial=0.0) > 0.0
+            found[np.unique(system.types[moments])] = True
+        return [name for name, has in zip(self.type_map, found, strict=True) if has]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The batches from the trainer's present step to its last."""
+        assert self.trainer is not None
+        accumulated = self.trainer.accumulate_grad_batches
+        batches = ShuffledBatches(
+            len(self.datasets["train"]),
+            self.batch_size,
+            self.seed,
+            first=self.trainer.global_step * accumulated,
+            total=self.trainer.max_steps * accumulated,
+        )
+        return self._loader("train", batch_sampler=batches)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Every validation frame once."""
+        return self._loader("validation", batch_size=self.validation_batch_size)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Every test frame once."""
+        return self._loader("test", batch_size=self.validation_batch_size)
+
+    def _loader(self, name: str, **how: Any) -> DataLoader[Batch]:
+        return DataLoader[Any](
+            self.datasets[name],
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            **how,
+        )
+
+
+def _as_list(folders: str | Sequence[str] | None) -> list[str]:
+    if folders is None:
+        return []
+    return [folders] if isinstance(folders, str) else [str(folder) for folder in folders]

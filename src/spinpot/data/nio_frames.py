@@ -1,0 +1,219 @@
+"""The built-in data set: frames of NiO drawn at random, labelled by `spinpot.data.nio`, written by dpdata.
+
+Every frame is AFM-II NiO with displaced atoms, a strained cell, and moments tilted and changed in length. How
+strongly differs from frame to frame, so that the set reaches from near the ground state to strong disorder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import dpdata
+import numpy as np
+import torch
+from dpdata.plugins.deepmd import register_spin
+from rich.console import Console
+from rich.progress import Progress
+
+from spinpot.data import nio
+from spinpot.errors import InputError
+
+VERSION = 1
+"""To be raised with every change that changes the frames or their labels."""
+
+SHAPES = {
+    "primitive_16": ((1, 1, 0), (1, 0, 1), (0, 1, 1)),
+    "rhombohedral_32": ((2, 1, 1), (1, 2, 1), (1, 1, 2)),
+    "tetragonal_32": ((1, -1, 0), (1, 1, 0), (0, 0, 2)),
+}
+"""Lattice vectors in units of the lattice constant; the numbers in the names count the atoms."""
+
+FRAMES = {
+    "train": {"primitive_16": 140, "rhombohedral_32": 110, "tetragonal_32": 110},
+    "validation": {"primitive_16": 16, "rhombohedral_32": 12, "tetragonal_32": 12},
+    "test": {"primitive_16": 16, "rhombohedral_32": 12, "tetragonal_32": 12},
+}
+
+DISPLACEMENT = (0.02, 0.07)
+"""Å, the standard deviation of each coordinate, drawn per frame. 0.07 Å is thermal motion at about 300 K."""
+
+STRAIN = 0.01
+"""Bound of each component of the (symmetric) strain."""
+
+TILT = (3.0, 60.0)
+"""Degrees. A frame draws its largest tilt from here, each of its moments then one between none and that."""
+
+STRETCH = 0.05
+"""Bound of the relative change of a moment's length."""
+
+MANIFEST = "manifest.json"
+
+PARAMETERS = (
+    "LATTICE_CONSTANT",
+    "CUTOFF",
+    "DAMPING",
+    "CHARGE",
+    "NI_O_REPULSION",
+    "O_O_BUCKINGHAM",
+    "J1",
+    "J2",
+    "LEG_EXPONENT",
+    "LEG_SWITCH",
+    "DIPOLE_SWITCH",
+    "MOMENT",
+    "LANDAU_CURVATURE",
+)
+"""The constants of `spinpot.data.nio` on which the labels depend."""
+
+
+def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
+    """Write the NiO set into `folder` as `<split>/<shape>` in deepmd npy layout, unless it is there already.
+
+    The same seed gives the same files, bit for bit. The set is written beside `folder` and moved there when
+    complete, so that neither an interruption nor a second caller leaves half a set in it. Raises `InputError`
+    where `folder` holds something else, such as a set of another seed, or cannot be written.
+    """
+    folder = Path(folder).resolve()
+    if _is_complete(folder, seed):
+        return
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        draft.mkdir(parents=True)
+        with _one_thread():
+            _write(draft, seed, progress)
+        _publish(draft, folder, seed)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the NiO data set to {folder}: {error}. Give a writable folder as paths.data_dir, "
+            "or set SPINPOT_DATA to one."
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
+    """One random frame, not yet labelled, in the cell `shape` of `SHAPES`."""
+    perfect = nio.structure(SHAPES[shape], axis=rng.normal(size=3))
+    upper = np.triu(rng.uniform(-STRAIN, STRAIN, (3, 3)))
+    deformation = np.eye(3) + upper + np.triu(upper, 1).T
+    displacement = rng.normal(scale=rng.uniform(*DISPLACEMENT), size=perfect.coord.shape)
+    return nio.Structure(
+        types=perfect.types,
+        box=perfect.box @ deformation.T,
+        coord=perfect.coord @ deformation.T + displacement,
+        spin=_disorder(perfect.spin, rng),
+    )
+
+
+def _disorder(spin: nio.Array, rng: np.random.Generator) -> nio.Array:
+    """Each moment of `spin` (N, 3) tilted in a random direction and changed in length; zeros stay zero."""
+    tilt = np.radians(rng.uniform(*TILT)) * rng.uniform(size=(len(spin), 1))
+    stretch = 1 + rng.uniform(-STRETCH, STRETCH, (len(spin), 1))
+    sideways = np.cross(spin, rng.normal(size=spin.shape))
+    length = np.linalg.norm(sideways, axis=1, keepdims=True)
+    sideways *= nio.MOMENT / np.where(length > 0, length, 1)
+    return stretch * (np.cos(tilt) * spin + np.sin(tilt) * sideways)
+
+
+def manifest(seed: int) -> dict[str, Any]:
+    """What a set is made of: stored in its folder, and compared before a set found there is used."""
+    parameters = {name.lower(): getattr(nio, name) for name in PARAMETERS}
+    described = {
+        "about": "NiO labelled by the spin-lattice Hamiltonian of spinpot.data.nio",
+        "version": VERSION,
+        "seed": seed,
+        "frames": FRAMES,
+        "parameters": parameters,
+    }
+    return cast(dict[str, Any], json.loads(json.dumps(described)))
+
+
+def _is_complete(folder: Path, seed: int) -> bool:
+    """Whether the wanted set is in `folder`; `InputError` where anything else is."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    advice = f"Remove {folder} to have the set made anew, or give another paths.data_dir."
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} is not a NiO data set made by this program: no readable {MANIFEST} ({error}). {advice}"
+        ) from error
+    for key, wanted in manifest(seed).items():
+        if found.get(key) != wanted:
+            values = "" if isinstance(wanted, dict) else f" ({found.get(key)}, not {wanted})"
+            raise InputError(f"{folder} holds a NiO data set of another {key}{values}. {advice}")
+    missing = [name for name in _systems() if not (folder / name / "type.raw").is_file()]
+    if missing:
+        raise InputError(f"{folder} lacks {', '.join(missing)}. {advice}")
+    return True
+
+
+def _systems() -> list[str]:
+    return [f"{split}/{shape}" for split, shapes in FRAMES.items() for shape in shapes]
+
+
+def _write(folder: Path, seed: int, progress: bool) -> None:
+    total = sum(sum(shapes.values()) for shapes in FRAMES.values())
+    with Progress(console=Console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task("Making the NiO data set", total=total)
+        for number, name in enumerate(_systems()):
+            split, shape = name.split("/")
+            rng = np.random.default_rng([seed, number])
+            frames = []
+            for _ in range(FRAMES[split][shape]):
+                frames.append(_labelled(shape, rng))
+                bar.advance(task)
+            _dump(frames, folder / name)
+    text = json.dumps(manifest(seed), indent=2) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _labelled(shape: str, rng: np.random.Generator) -> tuple[nio.Structure, dict[str, nio.Array]]:
+    frame = sample(shape, rng)
+    return frame, nio.labels(frame)
+
+
+def _dump(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:
+    """Write frames of one shape as one system."""
+    register_spin()  # dpdata knows `spins` and `force_mags` only once a deepmd reader has run, or after this
+    types = frames[0][0].types
+    data = {
+        "atom_names": list(nio.TYPE_NAMES),
+        "atom_numbs": np.bincount(types).tolist(),
+        "atom_types": types,
+        "orig": np.zeros(3),
+        "cells": np.stack([frame.box for frame, _ in frames]),
+        "coords": np.stack([frame.coord for frame, _ in frames]),
+        "spins": np.stack([frame.spin for frame, _ in frames]),
+    }
+    names = {"energies": "energy", "forces": "force", "force_mags": "force_mag", "virials": "virial"}
+    data |= {key: np.stack([found[name] for _, found in frames]) for key, name in names.items()}
+    dpdata.LabeledSystem(data=data).to("deepmd/npy", str(folder), prec=np.float64)
+
+
+def _publish(draft: Path, folder: Path, seed: int) -> None:
+    """Move the finished set into place; where another caller was faster, theirs is the same and stays."""
+    try:
+        os.replace(draft, folder)
+    except OSError:
+        if not _is_complete(folder, seed):
+            raise
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch: the arrays are small, and sums in a fixed order give the same bits every time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

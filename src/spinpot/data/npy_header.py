@@ -1,0 +1,71 @@
+"""Shape and type of an array on disk, without loading it and without unpickling anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from spinpot.errors import InputError
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """One stored array: its place in words, shape and dtype."""
+
+    where: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def npy_header(file: Path) -> ArrayHeader:
+    """Header of a `.npy` file.
+
+    Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects.
+    """
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(6)
+            if start != b"\x93NUMPY":
+                raise InputError(_not_npy(file, start))
+            stream.seek(0)
+            shape, dtype = _parse_header(stream)
+            expected = stream.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
+    except (ValueError, OSError, SyntaxError) as error:
+        raise InputError(f"{file}: damaged NumPy header ({error}). Copy or write the file again.") from error
+    if dtype.hasobject:
+        raise InputError(
+            f"{file}: holds pickled Python objects, which are never loaded. Expected numbers: save the "
+            "array again with a numeric dtype (all frames of one length)."
+        )
+    size = file.stat().st_size
+    if size < expected:
+        raise InputError(
+            f"{file}: truncated: {size} bytes, where its header promises {expected}. Copy the file again."
+        )
+    return ArrayHeader(str(file), shape, dtype)
+
+
+def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"format version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def _not_npy(file: Path, start: bytes) -> str:
+    if not start:
+        return f"{file}: empty file. Copy or write the file again."
+    if start == b"versio":
+        return f"{file}: a Git LFS pointer, not the data. Run `git lfs pull` in that repository."
+    return (
+        f"{file}: not a NumPy .npy file (it may be a pickle, which is never loaded). Expected an array "
+        "written by numpy.save: write the file again."
+    )

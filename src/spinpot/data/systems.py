@@ -1,0 +1,237 @@
+"""Any dpdata folder of spin frames → checked `System`s under one type map. Shapes and units: conventions.
+
+Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_atom_types.npy`), raw
+(`coord.raw`) and HDF5; the layout is recognised from the files, and a folder that has both `set.*` and
+`coord.raw` is read from its sets, as deepmd-kit does. A folder of systems stands for all systems below it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spinpot.conventions import LABELS
+from spinpot.data.checks import check_cells, check_finite, check_overlaps, check_stored
+from spinpot.data.dpdata_reader import read_arrays
+from spinpot.data.stored import REAL_TYPES, Stored, find_stored
+from spinpot.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Frames of one composition and atom order, float64; a label that was not stored is None."""
+
+    name: str  # the folder's name; unique among the systems read together
+    path: Path
+    type_map: tuple[str, ...]  # the training's, not the folder's
+    types: np.ndarray  # (N,) int64, indices into type_map
+    box: np.ndarray  # (F, 3, 3)
+    coord: np.ndarray  # (F, N, 3)
+    spin: np.ndarray  # (F, N, 3)
+    energy: np.ndarray | None  # (F,)
+    force: np.ndarray | None  # (F, N, 3)
+    force_mag: np.ndarray | None  # (F, N, 3)
+    virial: np.ndarray | None  # (F, 3, 3)
+    frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
+    stored: Stored | None = None  # None for frames that were not read from disk
+
+    def __len__(self) -> int:
+        return len(self.coord)
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms per frame."""
+        return len(self.types)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels that are there."""
+        return tuple(name for name in LABELS if getattr(self, name) is not None)
+
+    def where(self, frame: int, array: str = "coord") -> str:
+        """File and frame on disk of this system's `frame`, for messages."""
+        if self.stored is None or self.frame_ids is None:
+            return f"{self.name}, {array}, frame {frame}"
+        return self.stored.locate(array, int(self.frame_ids[frame]))
+
+
+def read_systems(
+    paths: Sequence[str | Path], type_map: Sequence[str] | None = None, require_spin: bool = True
+) -> list[System]:
+    """Read and check every system at `paths`: folders, folders of folders, HDF5 files, `file.hdf5#group`.
+
+    Types are mapped by name into `type_map`; without one, into the names of all folders in the order of
+    first appearance. A folder without `type_map.raw` is read only if `type_map` is given: its numbers are
+    then indices into it. A mixed folder gives one system per composition, named `folder#0`, `folder#1`, …
+    in the order of first appearance. With `require_spin=False` a system without spins has zero spins.
+
+    Raises InputError for whatever cannot be used, naming file, frame or atom.
+    """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not paths:
+        raise InputError("No systems given. Expected at least one system folder. Add one to the list.")
+    stored = [found for path in paths for found in find_stored(path)]
+    _refuse_repeats(stored)
+    for one in stored:
+        check_stored(one, type_map, require_spin)
+    names = _common_type_map(stored, type_map)
+    return [
+        system
+        for one, name in zip(stored, _unique_names(stored), strict=True)
+        for system in _read(one, name, names)
+    ]
+
+
+# ---- names ----
+
+
+def _refuse_repeats(stored: list[Stored]) -> None:
+    counts = Counter((one.path.resolve(), one.group) for one in stored)
+    for one in stored:
+        if counts[one.path.resolve(), one.group] > 1:
+            raise InputError(
+                f"{one.where}: given twice (a folder of systems stands for all systems below it). Expected "
+                "every system once. Remove one of the two."
+            )
+
+
+def _unique_names(stored: list[Stored]) -> list[str]:
+    """Folder names, lengthened by parents (`a-data_0`, `b-data_0`) where two would be the same."""
+    shared = Counter(one.path for one in stored)  # several groups of one file
+    parts = []
+    for one in stored:
+        place = Path(os.path.abspath(one.path))
+        last = place.name if one.layout != "hdf5" else place.stem
+        if shared[one.path] > 1:
+            last += "#" + one.group.replace("/", "-")
+        parts.append((*place.parent.parts[1:], last))
+    for depth in range(1, max(map(len, parts)) + 1):
+        lengths = [_shortest_unique(parts, own, depth) for own in parts]
+        names = ["-".join(own[-n:]) for own, n in zip(parts, lengths, strict=True)]
+        if len(set(names)) == len(names):
+            return names
+    raise InputError(f"Two systems would have the same name among {', '.join(names)}. Rename a folder.")
+
+
+def _shortest_unique(parts: list[tuple[str, ...]], own: tuple[str, ...], depth: int) -> int:
+    """Fewest trailing parts, at most `depth`, that no other system shares."""
+    for n in range(1, depth):
+        if sum(other[-n:] == own[-n:] for other in parts) == 1:
+            return n
+    return depth
+
+
+def _common_type_map(stored: list[Stored], type_map: Sequence[str] | None) -> tuple[str, ...]:
+    if type_map is not None:
+        names = tuple(type_map)
+        if isinstance(type_map, str) or not names or len(set(names)) < len(names):
+            raise InputError(
+                f"type_map: {type_map}. Expected a list with every element once, such as [Ni, O]. Correct it."
+            )
+        return names
+    for one in stored:
+        if one.names is None:
+            raise InputError(
+                f"{one.where}: type_map.raw is missing, so nothing says which elements the types "
+                f"{sorted(set(one.types.tolist()))} of type.raw are. Write it (one element per line, in the "
+                "order of the indices), or give the type map in the configuration."
+            )
+    return tuple(dict.fromkeys(name for one in stored for name in one.names or ()))
+
+
+def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.ndarray:
+    """Stored type indices (…,) as indices into `type_map`; −1 (padding of the mixed layout) stays."""
+    names = stored.names if stored.names is not None else type_map
+    source = "type_map.raw" if stored.names is not None else "the given type map (it has no type_map.raw)"
+    used = np.unique(types[types >= 0])
+    if used.size and used[-1] >= len(names):
+        raise InputError(
+            f"{stored.where}: type {used[-1]}, but {source} has {len(names)} names: {' '.join(names)}. "
+            "Expected a name for every index from 0 on. Add the missing names; if there are more types than "
+            "elements, the frames may be in the old layout, which must be converted first."
+        )
+    unknown = [names[i] for i in used if names[i] not in type_map]
+    if unknown:
+        raise InputError(
+            f"{stored.where}: holds {' '.join(unknown)} (its elements: {' '.join(names)}), which the given "
+            f"type map lacks: {' '.join(type_map)}. Add the element to the type map, or leave the system out."
+        )
+    table = np.array([type_map.index(n) if n in type_map else -1 for n in names] + [-1])
+    return table[types]
+
+
+# ---- arrays ----
+
+
+def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[System]:
+    """One system; of the mixed layout one per row of atom types."""
+    arrays = read_arrays(stored)
+    frames, n_atoms = arrays["coord"].shape[:2]
+    rows = np.broadcast_to(stored.types, (1, n_atoms))
+    group_of_frame = np.zeros(frames, dtype=np.int64)
+    if stored.mixed:
+        rows, group_of_frame = _compositions(stored, arrays.pop(REAL_TYPES))
+    for k, row in enumerate(rows):
+        frame_ids = np.flatnonzero(group_of_frame == k)
+        types = _mapped(stored, row, type_map)
+        own_name = f"{name}#{k}" if len(rows) > 1 else name
+        yield _system(stored, own_name, type_map, types, _select(arrays, frame_ids, types >= 0), frame_ids)
+
+
+def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows (K, N) of real_types (F, N), in order of first appearance, and each frame's row (F,)."""
+    wrong = np.argwhere((real_types < -1) | (real_types != np.floor(real_types)))
+    if wrong.size:
+        frame, atom = wrong[0]
+        raise InputError(
+            f"{stored.locate(REAL_TYPES, int(frame))}, atom {atom}: type {real_types[frame, atom]}. "
+            "Expected indices into type_map.raw, or −1 for padding. Write the file again."
+        )
+    empty = np.flatnonzero((real_types < 0).all(axis=1))
+    if empty.size:
+        raise InputError(f"{stored.locate(REAL_TYPES, int(empty[0]))}: only padding, no atoms. Remove it.")
+    rows, first, inverse = np.unique(real_types.astype(int), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return rows[order], np.argsort(order)[inverse.ravel()]
+
+
+def _select(arrays: dict[str, np.ndarray], frames: np.ndarray, atoms: np.ndarray) -> dict[str, np.ndarray]:
+    """The given frames (indices) and atoms (mask) of every array."""
+    per_frame = ("box", "energy", "virial")
+    return {n: a[frames] if n in per_frame else a[frames][:, atoms] for n, a in arrays.items()}
+
+
+def _system(
+    stored: Stored,
+    name: str,
+    type_map: tuple[str, ...],
+    types: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    frame_ids: np.ndarray,
+) -> System:
+    types = types[types >= 0]
+    elements = [type_map[t] for t in types]
+    for array, values in arrays.items():
+        check_finite(stored, array, values, frame_ids, elements)
+    check_cells(stored, arrays["box"], frame_ids)
+    check_overlaps(stored, arrays["box"], arrays["coord"], frame_ids, elements)
+    return System(
+        name=name,
+        path=stored.path,
+        type_map=type_map,
+        types=types,
+        box=arrays["box"],
+        coord=arrays["coord"],
+        spin=arrays["spin"] if "spin" in arrays else np.zeros_like(arrays["coord"]),
+        energy=arrays.get("energy"),
+        force=arrays.get("force"),
+        force_mag=arrays.get("force_mag"),
+        virial=arrays.get("virial"),
+        frame_ids=frame_ids,
+        stored=stored,
+    )

@@ -1,0 +1,13 @@
+"""The one exception that means "the input is wrong", as opposed to a defect of the program."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message says what was wrong, where (file, frame, atom or config key), what was expected and what
+    to do. The scripts print it without a traceback and exit with code 1.
+    """
+
+
+class TrainingError(RuntimeError):
+    """A run had to stop; the message says at which step, on which frames, and what to do."""

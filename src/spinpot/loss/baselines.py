@@ -1,0 +1,105 @@
+"""What knows nothing: predictions without a model, to set a model's errors beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch, collate
+from spinpot.data.dataset import FrameDataset
+from spinpot.data.systems import System
+from spinpot.loss.metrics import ErrorMetric
+from spinpot.model.statistics import energy_bias
+
+Predictor = Callable[[Batch], dict[str, Tensor]]
+
+
+def dataset_errors(
+    predict: Predictor,
+    dataset: FrameDataset,
+    magnetic: Sequence[bool],
+    batch_size: int = 16,
+) -> dict[str, float]:
+    """The errors of a predictor over a data set, as ErrorMetric gives them."""
+    metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
+    for batch in batches(dataset, batch_size):
+        metric.update(predict(batch), batch)
+    return metric.compute()
+
+
+def batches(dataset: FrameDataset, batch_size: int) -> Iterable[Batch]:
+    """The frames of a data set in their order."""
+    for start in range(0, len(dataset), batch_size):
+        yield collate([dataset[index] for index in range(start, min(start + batch_size, len(dataset)))])
+
+
+@dataclass(frozen=True)
+class MeanBaseline:
+    """Predicts means: per element for the forces, per atom for energy and virial.
+
+    Energies are sums of energy_per_element (T,), eV; force, force_mag: (T, 3); virial per atom: (3, 3).
+    """
+
+    energy_per_element: Tensor
+    energy_per_atom: float
+    force: Tensor
+    force_mag: Tensor
+    virial: Tensor
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """The same numbers for every frame, under the names of spinpot.conventions."""
+        per_atom = self.energy_per_element[batch.types] + self.energy_per_atom
+        energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
+        return {
+            "energy": energy,
+            "force": self.force[batch.types],
+            "force_mag": self.force_mag[batch.types],
+            "virial": batch.n_atoms[:, None, None] * self.virial,
+        }
+
+
+def mean_of(systems: Sequence[System]) -> MeanBaseline:
+    """The means of some systems' labels; the energy by least squares on the composition."""
+    n_types = len(systems[0].type_map)
+    return MeanBaseline(
+        energy_per_element=torch.from_numpy(energy_bias(systems)),
+        energy_per_atom=0.0,
+        force=_mean_per_element([(s.types, s.force) for s in systems], n_types),
+        force_mag=_mean_per_element([(s.types, s.force_mag) for s in systems], n_types),
+        virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
+    )
+
+
+def spread_of(systems: Sequence[System]) -> MeanBaseline:
+    """The predictor whose errors are the labels' own spread.
+
+    That is their rms, and for energy and virial, per atom, the deviation from their mean.
+    """
+    n_types = len(systems[0].type_map)
+    return MeanBaseline(
+        energy_per_element=torch.zeros(n_types, dtype=torch.float64),
+        energy_per_atom=float(_mean_per_atom([(s.n_atoms, s.energy) for s in systems], ())),
+        force=torch.zeros(n_types, 3, dtype=torch.float64),
+        force_mag=torch.zeros(n_types, 3, dtype=torch.float64),
+        virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
+    )
+
+
+def _mean_per_element(labels: list[tuple[np.ndarray, np.ndarray | None]], n_types: int) -> Tensor:
+    sums, counts = np.zeros((n_types, 3)), np.zeros(n_types)
+    for types, values in labels:
+        if values is not None:
+            np.add.at(sums, types, values.sum(axis=0))
+            np.add.at(counts, types, len(values))
+    return torch.from_numpy(sums / np.maximum(counts, 1)[:, None])
+
+
+def _mean_per_atom(labels: list[tuple[int, np.ndarray | None]], shape: tuple[int, ...]) -> Tensor:
+    values = [value / n_atoms for n_atoms, value in labels if value is not None]
+    if not values:
+        return torch.zeros(shape, dtype=torch.float64)
+    return torch.as_tensor(np.concatenate(values).mean(axis=0), dtype=torch.float64)

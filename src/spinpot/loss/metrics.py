@@ -1,0 +1,121 @@
+"""Errors over a set of frames, exact: sums and counts, never a mean of means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from spinpot.data.batch import Batch
+
+QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
+"""Energy and virial per atom; forces and magnetic forces per component, the latter of magnetic elements."""
+
+
+def errors(
+    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Each quantity's differences (n, components) to the labels, and the element (n,) each belongs to.
+
+    Frames without the label are left out. The magnetic force is split along the moment: the longitudinal
+    part is the number Δ·S/|S|, the transverse part the vector that remains; atoms whose moment is zero have
+    neither. So rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3 over atoms with moments.
+    """
+    per_atom = batch.n_atoms.to(torch.float64)
+    has_e = ~batch.energy.isnan()
+    has_v = ~batch.virial.flatten(1).isnan().any(dim=-1)
+    has_fr = ~batch.force.isnan().any(dim=-1)
+    has_fm = ~batch.force_mag.isnan().any(dim=-1) & magnetic[batch.types]
+    delta_fm = prediction["force_mag"] - batch.force_mag
+    norm = batch.spin.norm(dim=-1)
+    direction = batch.spin / norm.clamp(min=1e-300).unsqueeze(-1)
+    along = (delta_fm * direction).sum(-1, keepdim=True)
+    split = has_fm & (norm > 0)
+    return {
+        "e": (((prediction["energy"] - batch.energy) / per_atom)[has_e].unsqueeze(-1), None),
+        "fr": ((prediction["force"] - batch.force)[has_fr], batch.types[has_fr]),
+        "fm": (delta_fm[has_fm], batch.types[has_fm]),
+        "fm_transverse": ((delta_fm - along * direction)[split], batch.types[split]),
+        "fm_longitudinal": (along[split], batch.types[split]),
+        "v": (((prediction["virial"] - batch.virial).flatten(1) / per_atom.unsqueeze(-1))[has_v], None),
+    }
+
+
+class ErrorMetric(Metric):
+    """RMSE and MAE of every quantity, and of the forces per element.
+
+    compute() gives {"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing
+    was labelled.
+    """
+
+    full_state_update = False
+    squares: Tensor
+    absolutes: Tensor
+    counts: Tensor
+
+    def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool]) -> None:
+        super().__init__()
+        self.type_map = tuple(type_map)
+        self.magnetic = torch.tensor(list(magnetic))
+        # Column 0 holds what has no element; a force's row sums over all columns.
+        shape = (len(QUANTITIES), len(self.type_map) + 1)
+        for name in ("squares", "absolutes", "counts"):
+            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: dict[str, Tensor], batch: Batch) -> None:
+        """Add the frames of one batch."""
+        magnetic = self.magnetic.to(batch.types.device)
+        for row, (delta, types) in enumerate(errors(prediction, batch, magnetic).values()):
+            delta = delta.detach().double()
+            column = (
+                torch.zeros(len(delta), dtype=torch.int64, device=delta.device)
+                if types is None
+                else types + 1
+            )
+            self.squares[row].index_add_(0, column, delta.square().sum(-1))
+            self.absolutes[row].index_add_(0, column, delta.abs().sum(-1))
+            size = torch.full((len(delta),), float(delta.shape[-1]), dtype=torch.float64, device=delta.device)
+            self.counts[row].index_add_(0, column, size)
+
+    def compute(self) -> dict[str, float]:
+        """The errors over all frames since the last reset."""
+        squares, absolutes, counts = (state.cpu() for state in (self.squares, self.absolutes, self.counts))
+        result = {}
+        for row, quantity in enumerate(QUANTITIES):
+            total = counts[row].sum()
+            result[f"rmse_{quantity}"] = float((squares[row].sum() / total).sqrt())
+            result[f"mae_{quantity}"] = float(absolutes[row].sum() / total)
+            for column, element in enumerate(self.type_map, start=1):
+                if counts[row, column] > 0:
+                    result[f"rmse_{quantity}/{element}"] = float(
+                        (squares[row, column] / counts[row, column]).sqrt()
+                    )
+                    result[f"mae_{quantity}/{element}"] = float(absolutes[row, column] / counts[row, column])
+        return result
+
+
+class LossTermsMetric(Metric):
+    """The terms L_x of a loss over a whole set; compute() leaves out those without labels."""
+
+    full_state_update = False
+    totals: Tensor
+    counts: Tensor
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        super().__init__()
+        self.terms = tuple(terms)
+        for name in ("totals", "counts"):
+            zeros = torch.zeros(len(self.terms), dtype=torch.float64)
+            self.add_state(name, zeros, dist_reduce_fx="sum")
+
+    def update(self, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
+        """Add the sums and counts of one batch, as EnerSpinLoss.sums gives them."""
+        self.totals += torch.stack([sums[name][0].detach().double() for name in self.terms])
+        self.counts += torch.stack([sums[name][1].double() for name in self.terms])
+
+    def compute(self) -> dict[str, float]:
+        """Each term's mean."""
+        pairs = zip(self.terms, self.totals.tolist(), self.counts.tolist(), strict=True)
+        return {name: total / count for name, total, count in pairs if count > 0}

@@ -1,0 +1,98 @@
+"""Residual multilayer perceptrons: the embedding nets and the fitting nets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda x: x,
+}
+
+
+class ResidualLayer(nn.Module):
+    """y = idt ⊙ act(xW + b) + skip, (…, n_in) → (…, n_out).
+
+    The skip is x where the widths are equal, [x, x] where the width doubles, and absent otherwise; idt, one
+    number per output, exists only with `resnet_dt` and a skip.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, activation_function: str, resnet_dt: bool, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation_function]
+        self.repeats = n_out // n_in if n_out in (n_in, 2 * n_in) else 0
+        self.weight = _normal((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in + n_out), generator)
+        self.bias = _normal((n_out,), 0.0, 1.0, generator)
+        self.idt = _normal((n_out,), 0.1, 0.001, generator) if resnet_dt and self.repeats else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, n_in) → (n, n_out)."""
+        y = self.activation(torch.addmm(self.bias, x, self.weight))
+        if self.idt is not None:
+            y = y * self.idt
+        if self.repeats == 1:
+            return y + x
+        if self.repeats == 2:
+            return y + torch.cat((x, x), dim=-1)
+        return y
+
+
+class ResidualNet(nn.Sequential):
+    """Layers of the given widths on top of each other, (n, n_in) → (n, neuron[-1])."""
+
+    def __init__(
+        self,
+        n_in: int,
+        neuron: Sequence[int],
+        activation_function: str,
+        resnet_dt: bool,
+        generator: torch.Generator,
+    ) -> None:
+        widths = (n_in, *neuron)
+        super().__init__(
+            *(
+                ResidualLayer(before, after, activation_function, resnet_dt, generator)
+                for before, after in pairwise(widths)
+            )
+        )
+
+
+class FittingNet(nn.Module):
+    """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV."""
+
+    def __init__(
+        self,
+        n_in: int,
+        neuron: Sequence[int],
+        activation_function: str,
+        resnet_dt: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.hidden = ResidualNet(n_in, neuron, activation_function, resnet_dt, generator)
+        self.weight = _normal((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
+        self.bias = _normal((1,), 0.0, 1.0, generator)
+
+    def forward(self, descriptor: Tensor) -> Tensor:
+        """(n, n_in) → (n,), eV."""
+        return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
+
+
+def _normal(shape: tuple[int, ...], mean: float, std: float, generator: torch.Generator) -> nn.Parameter:
+    """Drawn in float64 whatever the training's precision, so that a seed means the same start in both."""
+    values = torch.empty(shape, dtype=torch.float64).normal_(mean, std, generator=generator)
+    return nn.Parameter(values)

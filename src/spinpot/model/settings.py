@@ -1,0 +1,160 @@
+"""What a user sets about the model, and the same with every `auto` settled by the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, cast
+
+from spinpot.errors import InputError
+from spinpot.model.networks import ACTIVATIONS
+
+PerType = float | Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class DescriptorSettings:
+    """The se_e2_a descriptor (Zhang et al., NeurIPS 2018), under deepmd-kit's names.
+
+    `sel` is the largest number of neighbours of each real element, doubled inside for the virtual atoms;
+    `auto` takes it from the training data. It scales the descriptor, so it is part of the model.
+    """
+
+    rcut: float = 6.0
+    rcut_smth: float = 0.5
+    sel: int | Sequence[int] | Literal["auto"] = "auto"
+    neuron: Sequence[int] = (25, 50, 100)
+    axis_neuron: int = 16
+    activation_function: str = "tanh"
+    resnet_dt: bool = False
+    type_one_side: bool = False
+    set_davg_zero: bool = False
+    env_protection: float = 0.01
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        if not 0.0 <= self.rcut_smth < self.rcut:
+            raise InputError(
+                f"model.descriptor: rcut_smth={self.rcut_smth} and rcut={self.rcut} Å; "
+                "the switch needs 0 <= rcut_smth < rcut."
+            )
+        if self.env_protection < 0.0:
+            raise InputError(f"model.descriptor.env_protection={self.env_protection} is negative; give >= 0.")
+        _check_widths("model.descriptor.neuron", self.neuron)
+        if not 0 < self.axis_neuron <= self.neuron[-1]:
+            raise InputError(
+                f"model.descriptor.axis_neuron={self.axis_neuron} must lie between 1 and the last number of "
+                f"model.descriptor.neuron, {self.neuron[-1]}."
+            )
+        _check_activation("model.descriptor", self.activation_function)
+        if isinstance(self.sel, str) and self.sel != "auto":
+            raise InputError(
+                f"model.descriptor.sel={self.sel!r}: expected `auto` or one number per element type."
+            )
+
+
+@dataclass(frozen=True)
+class FittingSettings:
+    """The fitting net of each element: hidden widths, activation, and the residual time step."""
+
+    neuron: Sequence[int] = (240, 240, 240)
+    activation_function: str = "tanh"
+    resnet_dt: bool = True
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        _check_widths("model.fitting_net.neuron", self.neuron)
+        _check_activation("model.fitting_net", self.activation_function)
+
+
+@dataclass(frozen=True)
+class SpinSettings:
+    """Which elements carry a moment, and how far along it their virtual atoms sit.
+
+    The virtual atom of atom i sits at R_i + η S_i with η = virtual_len / spin_norm (Å/μ_B), which deepmd-kit
+    calls `virtual_scale` and which may be given instead.
+
+    use_spin: `auto` (the elements with non-zero spins in the training data), one bool per element, indices
+        into the type map, or element symbols.
+    virtual_len: Å, one number or one per magnetic element (or per element).
+    spin_norm: μ_B, likewise.
+    virtual_scale: Å/μ_B, likewise, in place of the two.
+    """
+
+    use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
+    virtual_len: PerType = 0.4
+    spin_norm: PerType = 1.2737
+    virtual_scale: PerType = None
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The whole model as the config writes it."""
+
+    descriptor: DescriptorSettings = field(default_factory=DescriptorSettings)
+    fitting_net: FittingSettings = field(default_factory=FittingSettings)
+    spin: SpinSettings = field(default_factory=SpinSettings)
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong whatever the data."""
+        self.descriptor.check()
+        self.fitting_net.check()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model with nothing left open: what a checkpoint stores and what a potential is built from.
+
+    use_spin and virtual_scale (Å/μ_B, zero where use_spin is false) have one entry per element of type_map;
+    so has descriptor.sel, not doubled.
+    """
+
+    type_map: tuple[str, ...]
+    descriptor: DescriptorSettings
+    fitting_net: FittingSettings
+    use_spin: tuple[bool, ...]
+    virtual_scale: tuple[float, ...]
+
+    def with_sel(self, sel: Sequence[int]) -> ModelSpec:
+        """The same with the numbers of neighbours settled."""
+        return replace(self, descriptor=replace(self.descriptor, sel=tuple(int(n) for n in sel)))
+
+    @property
+    def sel_doubled(self) -> tuple[int, ...]:
+        """Slots per neighbour type: the real types, then their virtual atoms."""
+        return cast(tuple[int, ...], tuple(self.descriptor.sel)) * 2  # type: ignore[arg-type]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, for checkpoints and comparisons."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ModelSpec:
+        """The inverse of as_dict."""
+        return cls(
+            type_map=tuple(data["type_map"]),
+            descriptor=DescriptorSettings(**data["descriptor"]),
+            fitting_net=FittingSettings(**data["fitting_net"]),
+            use_spin=tuple(data["use_spin"]),
+            virtual_scale=tuple(data["virtual_scale"]),
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check_widths(key: str, widths: Sequence[int]) -> None:
+    if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
+        raise InputError(f"{key}={list(widths)}: expected at least one layer width, each a number >= 1.")
+
+
+def _check_activation(section: str, name: str) -> None:
+    if name not in ACTIVATIONS:
+        raise InputError(
+            f"{section}.activation_function={name!r} is unknown; choose from {', '.join(ACTIVATIONS)}."
+        )

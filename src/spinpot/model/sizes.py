@@ -1,0 +1,62 @@
+"""The number of neighbours the descriptor makes room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from spinpot.data.dataset import FrameDataset
+from spinpot.errors import InputError
+from spinpot.model.settings import ModelSpec
+
+
+def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
+    """The spec with one number of neighbours per element, enough for every frame of the data sets.
+
+    `auto` gives 10 % more than the most neighbours found, rounded up to a multiple of 4, which is
+    deepmd-kit's rule. Raises InputError for a sel of the wrong length or too small.
+    """
+    datasets = list(datasets)
+    sel = spec.descriptor.sel
+    if isinstance(sel, str):
+        found = np.max([most_neighbours(dataset) for dataset in datasets], axis=0)
+        settled = spec.with_sel([max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found])
+    else:
+        settled = spec.with_sel(_one_per_type(sel, len(spec.type_map)))
+    for dataset in datasets:
+        check_sel(settled, dataset)
+    return settled
+
+
+def most_neighbours(dataset: FrameDataset) -> np.ndarray:
+    """The most neighbours of each element, real or virtual, around any atom, (T,)."""
+    counts = np.array([frame.neighbour_counts.max(dim=0).values.numpy() for frame in dataset.frames])
+    return counts.max(axis=0).reshape(2, -1).max(axis=0)
+
+
+def check_sel(spec: ModelSpec, dataset: FrameDataset) -> None:
+    """Raise InputError if an atom has more neighbours of an element than the model has room for."""
+    sel = np.array(spec.descriptor.sel)
+    for frame in dataset.frames:
+        needed = frame.neighbour_counts.max(dim=0).values.numpy().reshape(2, -1).max(axis=0)
+        if np.any(needed > sel):
+            short = int(np.argmax(needed > sel))
+            name, index = frame.origin
+            raise InputError(
+                f"model.descriptor.sel={sel.tolist()} is too small: in {name}, frame {index}, an atom has "
+                f"{needed[short]} neighbours {spec.type_map[short]} within rcut={spec.descriptor.rcut} Å, and "
+                f"sel allows {sel[short]}. Set model.descriptor.sel=auto or {needed.tolist()}."
+            )
+
+
+def _one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:
+    numbers = [sel] * n_types if isinstance(sel, int) else list(sel)
+    if len(numbers) != n_types:
+        raise InputError(
+            f"model.descriptor.sel={numbers} has {len(numbers)} numbers; expected one per element, {n_types} "
+            "(the virtual atoms' are added inside), or `auto`."
+        )
+    if any(not isinstance(number, int) or number < 1 for number in numbers):
+        raise InputError(f"model.descriptor.sel={numbers}: expected numbers of neighbours >= 1.")
+    return numbers

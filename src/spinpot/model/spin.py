@@ -1,0 +1,101 @@
+"""From `use_spin`, `virtual_len` and `spin_norm` to one η per element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spinpot.errors import InputError
+from spinpot.model.settings import PerType, SpinSettings
+
+
+def magnetic_types(
+    use_spin: object, type_map: Sequence[str], with_moments: Sequence[str]
+) -> tuple[bool, ...]:
+    """One bool per element of type_map.
+
+    `with_moments` lists the elements with non-zero spins in the training data, which is what `auto` means.
+    Raises InputError for a wrong length, an unknown symbol or an index out of range.
+    """
+    if use_spin == "auto":
+        chosen = tuple(name in with_moments for name in type_map)
+        if not any(chosen):
+            raise InputError(
+                "model.spin.use_spin=auto, but every spin in the training data is zero: "
+                "check spin.npy, or name the magnetic elements, e.g. model.spin.use_spin='[Ni]'."
+            )
+        return chosen
+    entries: list[Any] = [use_spin] if isinstance(use_spin, (str, bool, int)) else list(use_spin)  # type: ignore[call-overload]
+    hint = f"expected `auto`, {len(type_map)} bools, indices, or symbols, for the elements {list(type_map)}"
+    if all(isinstance(entry, bool) for entry in entries):
+        if len(entries) != len(type_map):
+            raise InputError(f"model.spin.use_spin={entries} has {len(entries)} bools; {hint}.")
+        chosen = tuple(entries)
+    elif all(isinstance(entry, str) for entry in entries):
+        chosen = _by_symbol(entries, type_map, hint)
+    elif all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):
+        if any(not 0 <= entry < len(type_map) for entry in entries):
+            raise InputError(f"model.spin.use_spin={entries} has an index outside the type map; {hint}.")
+        chosen = tuple(index in entries for index in range(len(type_map)))
+    else:
+        raise InputError(f"model.spin.use_spin={entries} mixes kinds of entries; {hint}.")
+    if not any(chosen):
+        raise InputError(f"model.spin.use_spin={entries} makes no element magnetic; {hint}.")
+    return chosen
+
+
+def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) -> tuple[float, ...]:
+    """η = virtual_len / spin_norm per element (Å/μ_B), zero for the elements without spin.
+
+    Raises InputError if both ways are given, a length fits neither the magnetic elements nor all elements,
+    a value is not positive, or virtual_len is not smaller than rcut (Å).
+    """
+    if spin.virtual_scale is not None:
+        if spin.virtual_len is not None or spin.spin_norm is not None:
+            raise InputError(
+                "model.spin has virtual_scale as well as virtual_len or spin_norm. virtual_scale stands for "
+                "virtual_len/spin_norm: give one way, e.g. "
+                "model.spin.virtual_scale=0.314 model.spin.virtual_len=null model.spin.spin_norm=null."
+            )
+        return _per_type("virtual_scale", spin.virtual_scale, use_spin)
+    if spin.virtual_len is None or spin.spin_norm is None:
+        raise InputError(
+            "model.spin needs virtual_len (Å) and spin_norm (μ_B), or virtual_scale (Å/μ_B) in their place."
+        )
+    lengths = _per_type("virtual_len", spin.virtual_len, use_spin)
+    norms = _per_type("spin_norm", spin.spin_norm, use_spin)
+    if max(lengths) >= rcut:
+        raise InputError(
+            f"model.spin.virtual_len={spin.virtual_len} Å is not smaller than model.descriptor.rcut={rcut}: "
+            "an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
+        )
+    return tuple(
+        length / norm if magnetic else 0.0
+        for length, norm, magnetic in zip(lengths, norms, use_spin, strict=True)
+    )
+
+
+def _by_symbol(symbols: list[str], type_map: Sequence[str], hint: str) -> tuple[bool, ...]:
+    unknown = [symbol for symbol in symbols if symbol not in type_map]
+    if unknown:
+        raise InputError(f"model.spin.use_spin names {unknown}, which the data do not have; {hint}.")
+    return tuple(name in symbols for name in type_map)
+
+
+def _per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float, ...]:
+    """Spread a scalar, or one number per magnetic element, or one per element, over all elements."""
+    n_types, n_magnetic = len(use_spin), sum(use_spin)
+    numbers = [float(value)] * n_magnetic if isinstance(value, (int, float)) else [float(v) for v in value]  # type: ignore[union-attr]
+    if len(numbers) == n_types:
+        spread = [number if magnetic else 0.0 for number, magnetic in zip(numbers, use_spin, strict=True)]
+    elif len(numbers) == n_magnetic:
+        remaining = iter(numbers)
+        spread = [next(remaining) if magnetic else 0.0 for magnetic in use_spin]
+    else:
+        raise InputError(
+            f"model.spin.{key} has {len(numbers)} numbers; expected one, or {n_magnetic} (one per magnetic "
+            f"element), or {n_types} (one per element)."
+        )
+    if any(magnetic and not number > 0.0 for number, magnetic in zip(spread, use_spin, strict=True)):
+        raise InputError(f"model.spin.{key}={value} must be positive for every magnetic element.")
+    return tuple(spread)

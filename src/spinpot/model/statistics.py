@@ -1,0 +1,65 @@
+"""What the model takes from the training data before it is trained: davg, dstd and the energy bias."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Frame
+from spinpot.data.systems import System
+from spinpot.model.environment import environment_rows
+from spinpot.model.potential import SpinPotential
+
+SMALLEST_DEVIATION = 0.01
+
+
+def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: Sequence[System]) -> None:
+    """Fill davg, dstd and energy_bias of a potential from the training frames."""
+    davg, dstd = environment_statistics(potential, frames)
+    if not potential.spec.descriptor.set_davg_zero:
+        potential.descriptor.davg.copy_(davg)
+    potential.descriptor.dstd.copy_(dstd)
+    potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
+
+
+def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the environment rows per centre element, (T, 4) each, float64.
+
+    All N_sel slots count, empty ones as 0; x, y and z are pooled, their mean being zero by symmetry. An
+    element without atoms here gets davg 0 and dstd 1.
+    """
+    settings, n_types = potential.spec.descriptor, len(potential.spec.type_map)
+    sums = torch.zeros(n_types, 4, dtype=torch.float64)
+    squares = torch.zeros(n_types, 4, dtype=torch.float64)
+    atoms = torch.zeros(n_types, dtype=torch.float64)
+    for frame in frames:
+        rows = environment_rows(frame.pair_vector, settings.rcut_smth, settings.rcut, settings.env_protection)
+        centre_type = frame.types[frame.pair_centre]
+        sums.index_add_(0, centre_type, rows)
+        squares.index_add_(0, centre_type, rows * rows)
+        atoms += torch.bincount(frame.types, minlength=n_types)
+
+    slots = (atoms * potential.descriptor.n_sel).unsqueeze(-1)
+    present = slots > 0
+    mean = sums[:, :1] / slots.clamp(min=1)
+    radial = (squares[:, :1] / slots.clamp(min=1) - mean**2).clamp(min=0).sqrt()
+    angular = (squares[:, 1:].mean(dim=1, keepdim=True) / slots.clamp(min=1)).sqrt()
+    davg = torch.cat((mean, torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
+    dstd = torch.cat((radial, angular.expand(-1, 3)), dim=1).clamp(min=SMALLEST_DEVIATION)
+    return torch.where(present, davg, 0.0), torch.where(present, dstd, 1.0)
+
+
+def energy_bias(systems: Sequence[System]) -> np.ndarray:
+    """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm."""
+    labelled = [system for system in systems if system.energy is not None]
+    n_types = len(systems[0].type_map)
+    if not labelled:
+        return np.zeros(n_types)
+    compositions = np.concatenate(
+        [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
+    )
+    energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
+    return np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0]

@@ -1,0 +1,103 @@
+"""Tables in the terminal: the data at the start, the errors at the end."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from spinpot.conventions import LABELS
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.systems import System
+from spinpot.model.settings import ModelSpec
+from spinpot.model.sizes import most_neighbours
+
+console = Console(highlight=False)
+
+ERROR_ROWS = {
+    "e": ("energy", "meV/atom"),
+    "fr": ("force", "meV/Å"),
+    "fm": ("magnetic force", "meV/μ_B"),
+    "fm_transverse": ("  transverse", "meV/μ_B"),
+    "fm_longitudinal": ("  longitudinal", "meV/μ_B"),
+    "v": ("virial", "meV/atom"),
+}
+
+
+def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
+    """Systems, frames, atoms, labels, moments, and neighbours against sel."""
+    table = Table(title="Data", title_justify="left")
+    for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
+        table.add_column(column, justify="right" if column in ("frames", "atoms") else "left")
+    for name, systems in data.systems.items():
+        for system in systems:
+            table.add_row(
+                name,
+                system.name,
+                str(len(system)),
+                f"{system.n_atoms} {formula(system)}",
+                ", ".join(system.labels) or "none",
+                moments(system, spec),
+            )
+    console.print(table)
+    for name, systems in data.systems.items():
+        for label in LABELS:
+            lacking = [system.name for system in systems if label not in system.labels]
+            if lacking:
+                console.print(f"No {label} in {name}: {', '.join(lacking)}; left out of that loss term.")
+    most = np.max([most_neighbours(dataset) for dataset in data.datasets.values()], axis=0)
+    for element, found, sel, spin, scale in zip(
+        spec.type_map, most, spec.sel_doubled, spec.use_spin, spec.virtual_scale, strict=False
+    ):
+        role = f"magnetic, virtual atoms at {scale:.4f} Å/μ_B" if spin else "without spin"
+        console.print(
+            f"{element}: {role}; at most {found} neighbours within {spec.descriptor.rcut} Å, sel {sel}."
+        )
+
+
+def print_errors(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
+    """A table of rmse, quantities down and predictors across; quantities without labels are left out."""
+    table = Table(title=f"{title}, rmse", title_justify="left")
+    table.add_column("quantity")
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_column("unit")
+    for quantity, (label, unit) in ERROR_ROWS.items():
+        values = [errors[f"rmse_{quantity}"] for errors in columns.values()]
+        if not math.isnan(values[0]):
+            table.add_row(label, *(f"{1000 * value:.3f}" for value in values), unit)
+    console.print(table)
+
+
+def print_config_changes(changes: list[tuple[str, Any, Any]]) -> None:
+    """What differs from the config of the run that is resumed; nothing where nothing does."""
+    if not changes:
+        return
+    table = Table(title="Resuming with a changed config", title_justify="left")
+    for column in ("key", "then", "now"):
+        table.add_column(column)
+    for key, then, now in changes:
+        table.add_row(key, str(then), str(now))
+    console.print(table)
+
+
+def formula(system: System) -> str:
+    """The composition, e.g. Ni16O16."""
+    counts = Counter(system.types.tolist())
+    return "".join(f"{system.type_map[kind]}{count}" for kind, count in sorted(counts.items()))
+
+
+def moments(system: System, spec: ModelSpec) -> str:
+    """The range of |S| per magnetic element."""
+    parts = []
+    for kind, element in enumerate(spec.type_map):
+        chosen = system.types == kind
+        if spec.use_spin[kind] and chosen.any():
+            norms = np.linalg.norm(system.spin[:, chosen], axis=-1)
+            parts.append(f"{element} {norms.min():.3f}–{norms.max():.3f}")
+    return ", ".join(parts)

@@ -1,0 +1,56 @@
+"""Seconds per step, as the user gets them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+
+class StepTimer(pl.Callback):
+    """Times every optimizer step from end to end: data, step and logging, validation left out."""
+
+    def __init__(self) -> None:
+        self.durations: list[float] = []
+        self.earlier_seconds = 0.0
+        self._started = time.perf_counter()
+        self._last_end: float | None = None
+        self._last_step = 0
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """The median, or None before the second step."""
+        return statistics.median(self.durations) if self.durations else None
+
+    @property
+    def train_seconds(self) -> float:
+        """Wall time of the training, validation and earlier parts of a resumed run included."""
+        return self.earlier_seconds + time.perf_counter() - self._started
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+        self._last_step = trainer.global_step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Take the time at the end of an optimizer step."""
+        if trainer.global_step == self._last_step:
+            return
+        now = time.perf_counter()
+        if self._last_end is not None:
+            self.durations.append(now - self._last_end)
+        self._last_end, self._last_step = now, trainer.global_step
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The step that follows has no beginning to count from."""
+        self._last_end = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time spent so far, for resumed runs."""
+        return {"train_seconds": self.train_seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count the time of the part before."""
+        self.earlier_seconds = float(state_dict["train_seconds"])

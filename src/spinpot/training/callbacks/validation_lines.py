@@ -1,0 +1,32 @@
+"""One line per validation: the learning curve in the terminal and in log files."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from rich.console import Console
+
+COLUMNS = {
+    "val/rmse_e": ("energy", "meV/atom"),
+    "val/rmse_fr": ("force", "meV/Å"),
+    "val/rmse_fm": ("magnetic force", "meV/μ_B"),
+    "val/rmse_v": ("virial", "meV/atom"),
+}
+
+
+class ValidationLines(pl.Callback):
+    """Prints the validation errors each time there are new ones."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print step and errors on rank zero."""
+        if trainer.state.fn != "fit" or not trainer.is_global_zero:
+            return
+        metrics = trainer.callback_metrics
+        parts = [
+            f"{name} {1000 * float(metrics[key]):8.3f} {unit}"
+            for key, (name, unit) in COLUMNS.items()
+            if key in metrics
+        ]
+        self._console.print(f"step {trainer.global_step:6d}  validation  " + "  ".join(parts))

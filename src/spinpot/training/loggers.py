@@ -1,0 +1,56 @@
+"""Loggers beside metrics.csv, made for a run folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from spinpot.errors import InputError
+
+
+def wandb_logger(
+    folder: Path,
+    keep_until: int = 0,
+    project: str = "spinpot",
+    name: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
+) -> Logger:
+    """Weights & Biases in FOLDER/wandb; offline where there is no account, without a question."""
+    _require("wandb", "wandb")
+    offline = not _has_wandb_account()
+    # Unless the user says otherwise, wandb must not stop a run with a question or an error about the network.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    return WandbLogger(
+        project=project,
+        name=name or folder.name,
+        save_dir=folder,
+        offline=offline,
+        group=group,
+        tags=list(tags),
+    )
+
+
+def tensorboard_logger(folder: Path, keep_until: int = 0) -> Logger:
+    """TensorBoard events in FOLDER/tensorboard."""
+    _require("tensorboard", "tensorboard")
+    return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
+
+
+def _has_wandb_account() -> bool:
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        return False
+    import wandb
+
+    return bool(wandb.Api.api_key if False else wandb.api.api_key)
+
+
+def _require(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise InputError(
+            f"logger={extra} needs the package {module}: pip install -c constraints.txt -e '.[{extra}]'."
+        )

@@ -1,0 +1,163 @@
+"""The LightningModule: one training step, one validation step, the optimizer and its schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from spinpot.checkpoint import checkpoint_entry
+from spinpot.data.batch import Batch
+from spinpot.errors import TrainingError
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.metrics import ErrorMetric, LossTermsMetric
+from spinpot.model.potential import SpinPotential
+from spinpot.training.schedulers import Schedule
+
+LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
+PROGRESS_BAR = ("rmse_e", "rmse_fr", "rmse_fm")
+
+
+class SpinModule(pl.LightningModule):
+    """Trains a potential with a loss whose prefactors follow the learning rate.
+
+    optimizer: called with the parameters.
+    spread: the validation labels' own spread under the names of LOGGED_ERRORS, the unit of `val/score`.
+    config: the resolved config as plain data, stored in checkpoints.
+    """
+
+    magnetic: Tensor
+
+    def __init__(
+        self,
+        potential: SpinPotential,
+        loss: EnerSpinLoss,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+        spread: dict[str, float],
+        config: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.potential = potential
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.spread = spread
+        self.config = config
+        spec = potential.spec
+        self.register_buffer("magnetic", torch.tensor(spec.use_spin), persistent=False)
+        self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
+        self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
+        self.val_loss = LossTermsMetric(loss.active)
+        self._recent_frames: list[tuple[str, int]] = []
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimizer with one LambdaLR, stepped after every optimizer step."""
+        optimizer = self.make_optimizer(self.potential.parameters())
+        scheduler = LambdaLR(optimizer, self.schedule.factor(self.trainer.max_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    @property
+    def log_interval(self) -> int:
+        """Steps between two logged ones."""
+        return int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+
+    def lr_ratio(self) -> float:
+        """lr(t)/lr(0) as the optimizer's scheduler has it now."""
+        scheduler = self.lr_schedulers()
+        assert isinstance(scheduler, LambdaLR)
+        return float(scheduler.get_last_lr()[0]) / float(scheduler.base_lrs[0])
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        self._recent_frames += batch.origin
+        prediction = self.potential(batch, differentiable=True)
+        ratio = self.lr_ratio()
+        loss, _ = self.loss(prediction, batch, self.magnetic, ratio)
+        if (self.global_step + 1) % self.log_interval == 0:
+            self._log_training(prediction, batch, loss, ratio)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Stop before a NaN reaches the weights."""
+        gradients = [p.grad for p in self.potential.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not bool(norm.isfinite()):
+            raise self._diverged()
+        self._recent_frames.clear()
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums over the validation set anew."""
+        self.val_errors.reset()
+        self.val_loss.reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add one batch to the sums over the validation set."""
+        prediction = self.potential(batch)
+        self.val_errors.update(prediction, batch)
+        self.val_loss.update(self.loss.sums(prediction, batch, self.magnetic))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the errors over the whole validation set."""
+        errors = self.val_errors.compute()
+        if self.trainer.state.fn != "fit":
+            return
+        terms = self.val_loss.compute()
+        prefactors = self.loss.prefactors_at(self.lr_ratio())
+        total = sum(prefactors[name] * value for name, value in terms.items())
+        self._log("step", self.global_step)
+        self._log("val/loss", total)
+        self._log("val/score", self.score(errors))
+        self._log_errors("val", errors)
+
+    def score(self, errors: dict[str, float]) -> float:
+        """Mean over the active terms of rmse/(the labels' own spread): 1 is no better than the mean.
+
+        Unlike the loss, whose prefactors change, it can be compared between times and runs.
+        """
+        ratios = [
+            errors[f"rmse_{name}"] / self.spread[f"rmse_{name}"]
+            for name in self.loss.active
+            if self.spread[f"rmse_{name}"] > 0.0 and not math.isnan(errors[f"rmse_{name}"])
+        ]
+        return sum(ratios) / len(ratios) if ratios else math.nan
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to build the potential without this module."""
+        checkpoint.update(checkpoint_entry(self.potential.spec, self.config))
+
+    def _log_training(self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float) -> None:
+        self.train_errors.reset()
+        self.train_errors.update(prediction, batch)
+        self._log("step", self.global_step + 1)
+        self._log("lr", ratio * self.schedule.start_lr)
+        for name, value in self.loss.prefactors_at(ratio).items():
+            self._log(f"pref_{name}", value)
+        self._log("train/loss", float(loss.detach()))
+        self._log_errors("train", self.train_errors.compute())
+
+    def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
+        for name in LOGGED_ERRORS:
+            if not math.isnan(errors[name]):
+                self._log(f"{prefix}/{name}", errors[name], prog_bar=name in PROGRESS_BAR)
+
+    def _log(self, name: str, value: float, prog_bar: bool = False) -> None:
+        """Log in float64, to which Lightning does not come by itself."""
+        self.log(name, torch.tensor(value, dtype=torch.float64), prog_bar=prog_bar)
+
+    def _diverged(self) -> TrainingError:
+        frames = ", ".join(f"{name} frame {index}" for name, index in self._recent_frames[:8])
+        more = len(self._recent_frames) - 8
+        return TrainingError(
+            f"The gradient of the loss is not finite at step {self.global_step + 1}. Frames of the batch: "
+            f"{frames}{f' and {more} more' if more > 0 else ''}. The weights before this step were kept; the "
+            "last checkpoint is good. Look at these frames for wrong labels or atoms on top of each other, "
+            "or lower scheduler.start_lr, or set trainer.gradient_clip_val."
+        )

@@ -1,0 +1,188 @@
+"""One training run from a composed config: data → model → fit → test → the run folder's files."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from spinpot.checkpoint import load_potential
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.dataset import Geometry
+from spinpot.errors import InputError
+from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
+from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.model.potential import SpinPotential
+from spinpot.model.settings import ModelSettings, ModelSpec
+from spinpot.model.sizes import settle_sel
+from spinpot.model.spin import magnetic_types, virtual_scales
+from spinpot.model.statistics import set_statistics
+from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
+from spinpot.training.callbacks.final_validation import FinalValidation
+from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.module import SpinModule
+from spinpot.training.resume import Resumed, check_same_model, config_differences, find_checkpoint
+from spinpot.training.run_folder import RunFolder
+
+PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
+
+
+def train(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """Train as the config says and leave config, metrics, checkpoints and summary in the folder.
+
+    Returns what summary.json holds. Raises InputError before anything is written if the config or the data
+    cannot be used, and TrainingError if the run diverges.
+    """
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    quiet_lightning()
+    resumed = find_checkpoint(config.resume, folder)
+    settings: ModelSettings = build(config.model)
+    settings.check()
+    loss: EnerSpinLoss = build(config.loss)
+    schedule = build(config.scheduler)
+    schedule.check(_total_steps(config))
+
+    data: SpinDataModule = build(config.data)
+    data.prepare_data()
+    data.read()
+    check_labels(loss, data)
+    spec = read_data(settings, data)
+    if resumed:
+        check_same_model(resumed, spec)
+        print_config_changes(config_differences(resumed, plain))
+    potential = build_potential(spec, data, config.seed, _precision(config))
+    print_data_summary(data, spec)
+
+    spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
+    module = SpinModule(potential, loss, build(config.optimizer), schedule, spread, plain)
+    run_folder = RunFolder(folder, resumed)
+    run_folder.write_config(config)
+    trainer, timer = build_trainer(config, run_folder, resumed)
+    fit(trainer, module, data, resumed)
+    return finish(run_folder, trainer, timer, data, spread)
+
+
+def read_data(settings: ModelSettings, data: SpinDataModule) -> ModelSpec:
+    """Settle what the model takes from the data, and find the pairs."""
+    use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
+    scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
+    data.find_pairs(Geometry(settings.descriptor.rcut, use_spin, scales))
+    spec = ModelSpec(data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales)
+    return settle_sel(spec, data.datasets.values())
+
+
+def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
+    """A potential with fresh weights and the statistics of the training data."""
+    potential = SpinPotential(spec, seed)
+    set_statistics(potential, data.datasets["train"].frames, data.systems["train"])
+    return potential.set_precision(dtype)
+
+
+def build_trainer(
+    config: DictConfig, folder: RunFolder, resumed: Resumed | None
+) -> tuple[pl.Trainer, StepTimer]:
+    """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
+    timer = StepTimer()
+    loggers = [
+        make(folder=folder.path, keep_until=resumed.step if resumed else 0)
+        for make in build(config.logger).values()
+    ]
+    callbacks = build(config.callbacks)
+    with_bar = config.trainer.enable_progress_bar and Console().is_terminal
+    if not with_bar:
+        callbacks.pop("progress_bar", None)
+    trainer = build(
+        config.trainer,
+        callbacks=[timer, FinalValidation(), *callbacks.values()],
+        logger=loggers or False,
+        default_root_dir=str(folder.path),
+        enable_progress_bar=with_bar,
+        # The potential has its precision already; Lightning's own cast would copy every batch.
+        precision="32-true",
+    )
+    return trainer, timer
+
+
+def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: Resumed | None) -> None:
+    """Train, from the resumed checkpoint if there is one."""
+    path = str(resumed.path) if resumed else None
+    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says at every start and what does not hold for these runs."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
+    warnings.filterwarnings("ignore", ".*does not have many workers")
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\)")
+
+
+def build(config: DictConfig, **more: Any) -> Any:
+    """What a config section describes, with plain lists and dicts in place of OmegaConf's."""
+    return instantiate(config, _convert_="all", **more)
+
+
+def finish(
+    folder: RunFolder,
+    trainer: pl.Trainer,
+    timer: StepTimer,
+    data: SpinDataModule,
+    spread: dict[str, float],
+) -> dict[str, Any]:
+    """The best checkpoint's errors beside the baselines, and summary.json."""
+    potential = load_potential(folder.best_checkpoint)
+    use_spin = potential.spec.use_spin
+    tables = {}
+    for name in data.datasets.keys() & {"validation", "test"}:
+        dataset = data.datasets[name]
+        tables[name] = dataset_errors(potential, dataset, use_spin, data.validation_batch_size)
+        own_spread = (
+            spread
+            if name == "validation"
+            else dataset_errors(spread_of(data.systems[name]), dataset, use_spin)
+        )
+        mean = dataset_errors(mean_of(data.systems["train"]), dataset, use_spin)
+        print_errors(
+            f"Errors on the {name} set ({len(dataset)} frames)",
+            {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
+        )
+    return folder.write_summary(trainer.global_step, timer, tables)
+
+
+def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
+    """Raise InputError if no term of the loss has any label in the training data."""
+    present = {label for system in data.systems["train"] for label in system.labels}
+    wanted = {TERMS[name] for name in loss.active}
+    if not wanted & present:
+        raise InputError(
+            f"The loss asks for {', '.join(sorted(wanted))}, but the training data have only "
+            f"{', '.join(sorted(present)) or 'no labels'}. Add the labels, or turn on a term that has some, "
+            "e.g. loss.start_pref_fr=1000."
+        )
+
+
+def _total_steps(config: DictConfig) -> int:
+    steps = config.trainer.max_steps
+    if not isinstance(steps, int) or steps < 1:
+        raise InputError(
+            f"trainer.max_steps={steps}: expected a number of steps >= 1; the learning rate follows it."
+        )
+    return steps
+
+
+def _precision(config: DictConfig) -> torch.dtype:
+    try:
+        return PRECISIONS[config.trainer.precision]
+    except KeyError:
+        raise InputError(
+            f"trainer.precision={config.trainer.precision}: expected {' or '.join(PRECISIONS)}."
+        ) from None

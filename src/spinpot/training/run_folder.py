@@ -1,0 +1,71 @@
+"""The files of a run: config.yaml, checkpoints/, summary.json."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.resume import Resumed
+
+PACKAGES = ("spinpot", "torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "numpy")
+
+
+class RunFolder:
+    """A run's folder and the names of what lies in it."""
+
+    def __init__(self, path: Path, resumed: Resumed | None) -> None:
+        self.path = path
+        self.resumed = resumed
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint of the best validation; of the last one where no score could be compared."""
+        best = self.path / "checkpoints" / "best.ckpt"
+        return best if best.exists() else self.path / "checkpoints" / "last.ckpt"
+
+    def write_config(self, config: DictConfig) -> None:
+        """The resolved config; that of the part before a resume is kept beside it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        target = self.path / "config.yaml"
+        text = OmegaConf.to_yaml(config, resolve=True)
+        if self.resumed and target.exists() and target.read_text() != text:
+            target.rename(self.path / f"config_until_step_{self.resumed.step}.yaml")
+        write_atomically(target, text)
+
+    def write_summary(
+        self, steps: int, timer: StepTimer, errors: dict[str, dict[str, float]]
+    ) -> dict[str, Any]:
+        """summary.json with the errors of each set under "val" and "test"."""
+        short = {"validation": "val", "test": "test"}
+        summary = {
+            "steps": steps,
+            "seconds_per_step": timer.seconds_per_step,
+            "train_seconds": timer.train_seconds,
+            **{short[name]: null_for_nan(values) for name, values in errors.items()},
+            "versions": {
+                "python": platform.python_version(),
+                **{package: version(package) for package in PACKAGES},
+            },
+        }
+        write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+        return summary
+
+
+def null_for_nan(values: dict[str, float]) -> dict[str, float | None]:
+    """NaN, which JSON does not have, becomes null."""
+    return {key: None if math.isnan(value) else value for key, value in values.items()}
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)

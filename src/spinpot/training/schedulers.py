@@ -1,0 +1,134 @@
+"""Learning rates: exponential, cosine and warm-up–stable–decay, each with a linear warm-up.
+
+The formulas are deepmd-kit 3.2's, so that a run of either program follows the same rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from spinpot.errors import InputError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate from start_lr, reached after the warm-up, to stop_lr at the last step.
+
+    warmup_steps: steps of the linear rise from warmup_start_factor · start_lr.
+    """
+
+    start_lr: float = 1e-3
+    stop_lr: float = 1e-6
+    warmup_steps: int = 0
+    warmup_start_factor: float = 0.0
+
+    def factor(self, total_steps: int) -> Callable[[int], float]:
+        """lr(step)/start_lr as a function of the step, for a run of total_steps.
+
+        Raises InputError where the settings do not fit together.
+        """
+        self.check(total_steps)
+
+        # A plain function, because LambdaLR would store an object's attributes in the checkpoint.
+        def factor(step: int) -> float:
+            if step < self.warmup_steps:
+                rise = step / self.warmup_steps
+                return self.warmup_start_factor + (1.0 - self.warmup_start_factor) * rise
+            return self.decay(step - self.warmup_steps, total_steps)
+
+        return factor
+
+    def check(self, total_steps: int) -> None:
+        """Raise InputError where the settings do not fit together."""
+        if not 0.0 < self.stop_lr <= self.start_lr:
+            raise InputError(
+                f"scheduler: start_lr={self.start_lr}, stop_lr={self.stop_lr}; "
+                "expected 0 < stop_lr <= start_lr."
+            )
+        if not 0 <= self.warmup_steps < total_steps:
+            raise InputError(
+                f"scheduler.warmup_steps={self.warmup_steps} must be >= 0 and smaller than "
+                f"trainer.max_steps={total_steps}."
+            )
+
+    def decay(self, step: int, total_steps: int) -> float:
+        """lr/start_lr, `step` steps after the warm-up."""
+        raise NotImplementedError
+
+    @property
+    def stop_factor(self) -> float:
+        """stop_lr/start_lr."""
+        return self.stop_lr / self.start_lr
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """lr = start_lr · r^(t/decay_steps) with r such that stop_lr is reached at the last step.
+
+    Unless `smooth`, the exponent is rounded down: the rate falls in stairs of decay_steps. As in deepmd-kit
+    decay_steps of the whole run or more are replaced by 1 % of the run, at most 100.
+    """
+
+    decay_steps: int = 5000
+    smooth: bool = False
+
+    def check(self, total_steps: int) -> None:
+        """Raise InputError where the settings do not fit together."""
+        super().check(total_steps)
+        if self.decay_steps < 1:
+            raise InputError(f"scheduler.decay_steps={self.decay_steps} must be at least 1.")
+
+    def decay(self, step: int, total_steps: int) -> float:
+        """lr/start_lr, `step` steps after the warm-up."""
+        span = total_steps - self.warmup_steps
+        stair = self.decay_steps
+        if stair >= span:
+            stair = 100 if span // 10 > 100 else span // 100 + 1
+        exponent = step / stair if self.smooth else step // stair
+        return max(self.stop_factor ** (exponent * stair / span), self.stop_factor)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from start_lr to stop_lr."""
+
+    def decay(self, step: int, total_steps: int) -> float:
+        """lr/start_lr, `step` steps after the warm-up."""
+        progress = min(step / (total_steps - self.warmup_steps), 1.0)
+        return _cosine(progress, self.stop_factor)
+
+
+@dataclass(frozen=True)
+class WarmupStableDecay(Schedule):
+    """start_lr until the last part of the run, decay_phase_ratio of it, in which it falls to stop_lr."""
+
+    decay_phase_ratio: float = 0.1
+    decay_type: Literal["inverse_linear", "cosine", "linear"] = "inverse_linear"
+
+    def check(self, total_steps: int) -> None:
+        """Raise InputError where the settings do not fit together."""
+        super().check(total_steps)
+        if not 0.0 < self.decay_phase_ratio <= 1.0:
+            raise InputError(f"scheduler.decay_phase_ratio={self.decay_phase_ratio} must lie in (0, 1].")
+        if self.decay_type not in ("inverse_linear", "cosine", "linear"):
+            raise InputError(
+                f"scheduler.decay_type={self.decay_type!r}: expected inverse_linear, cosine or linear."
+            )
+
+    def decay(self, step: int, total_steps: int) -> float:
+        """lr/start_lr, `step` steps after the warm-up."""
+        span = total_steps - self.warmup_steps
+        falling = max(1, min(int(self.decay_phase_ratio * total_steps), span))
+        progress = min(max((step - (span - falling)) / falling, 0.0), 1.0)
+        if self.decay_type == "inverse_linear":
+            return 1.0 / (progress / self.stop_factor + 1.0 - progress)
+        if self.decay_type == "cosine":
+            return _cosine(progress, self.stop_factor)
+        return 1.0 + (self.stop_factor - 1.0) * progress
+
+
+def _cosine(progress: float, stop: float) -> float:
+    return stop + 0.5 * (1.0 - stop) * (1.0 + math.cos(math.pi * progress))
