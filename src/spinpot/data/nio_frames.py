@@ -41,14 +41,14 @@ FRAMES = {
     "test": {"primitive_16": 16, "rhombohedral_32": 12, "tetragonal_32": 12},
 }
 
-DISPLACEMENT = (0.02, 0.07)
-"""Å, the standard deviation of each coordinate, drawn per frame. 0.07 Å is thermal motion at about 300 K."""
+DISPLACEMENT = (0.02, 0.06)
+"""Å, the standard deviation of each coordinate, drawn per frame."""
 
 STRAIN = 0.01
 """Bound of each component of the (symmetric) strain."""
 
 TILT = (3.0, 60.0)
-"""Degrees. A frame draws its largest tilt from here, each of its moments then one between none and that."""
+"""Degrees. A frame draws its largest tilt from here; its moments lie evenly over the cap within it."""
 
 STRETCH = 0.05
 """Bound of the relative change of a moment's length."""
@@ -114,12 +114,12 @@ def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
 
 def _disorder(spin: nio.Array, rng: np.random.Generator) -> nio.Array:
     """Each moment of `spin` (N, 3) tilted in a random direction and changed in length; zeros stay zero."""
-    tilt = np.radians(rng.uniform(*TILT)) * rng.uniform(size=(len(spin), 1))
+    cosine = rng.uniform(np.cos(np.radians(rng.uniform(*TILT))), 1, (len(spin), 1))
     stretch = 1 + rng.uniform(-STRETCH, STRETCH, (len(spin), 1))
     sideways = np.cross(spin, rng.normal(size=spin.shape))
     length = np.linalg.norm(sideways, axis=1, keepdims=True)
     sideways *= nio.MOMENT / np.where(length > 0, length, 1)
-    return stretch * (np.cos(tilt) * spin + np.sin(tilt) * sideways)
+    return stretch * (cosine * spin + np.sqrt(1 - cosine**2) * sideways)
 
 
 def manifest(seed: int) -> dict[str, Any]:

@@ -21,9 +21,9 @@ LossFunction = Literal["mse", "mae", "huber"]
 class EnerSpinLoss:
     """L = p_e L_e + p_fr L_fr + p_fm L_fm + p_v L_v with prefactors that follow the learning rate.
 
-    With `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f, L_fr = mean_f Σ ΔF²/(3 N_f), L_fm the mean of
-    ΔF_m² over the magnetic-type atoms of the batch and x, y, z, L_v = mean_f mean_9 ΔV²/N_f; `mae` takes
-    |Δ| in their place. `huber` is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m, ΔV/N_f) and linear above.
+    With `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f, L_fr the mean of ΔF² over all atoms of the batch
+    and x, y, z, L_fm that of ΔF_m² over those of magnetic types, L_v = mean_f mean_9 ΔV²/N_f; `mae` takes
+    |ΔE|/N_f, |ΔF|, |ΔF_m| and |ΔV|/N_f in their place. So does deepmd-kit 3.2, unequal frames included. `huber` is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m, ΔV/N_f) and linear above.
     With `intensive_ener_virial` the squares of L_e and L_v are divided by N_f² in place of N_f.
 
     A term is on when either of its prefactors is non-zero; in a frame that lacks the label it is left out.
@@ -104,10 +104,7 @@ class EnerSpinLoss:
 
     def _force(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
         difference = _difference(prediction["force"], batch.force)
-        n_atoms = batch.n_atoms[batch.frame]
-        # Each labelled atom is a fraction 1/N_f of its frame: the count is that of labelled frames.
-        count = (~batch.force[:, 0].isnan() / n_atoms).sum()
-        return (self._intensive(difference).mean(dim=-1) / n_atoms).sum(), count
+        return self._intensive(difference).mean(dim=-1).sum(), (~batch.force[:, 0].isnan()).sum()
 
     def _force_mag(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor

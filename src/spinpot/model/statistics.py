@@ -14,6 +14,7 @@ from spinpot.model.environment import environment_rows
 from spinpot.model.potential import SpinPotential
 
 SMALLEST_DEVIATION = 0.01
+UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
 def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: Sequence[System]) -> None:
@@ -28,8 +29,8 @@ def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: S
 def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the environment rows per centre element, (T, 4) each, float64.
 
-    All N_sel slots count, empty ones as 0; x, y and z are pooled, their mean being zero by symmetry. An
-    element without atoms here gets davg 0 and dstd 1.
+    All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but davg
+    has zeros for them, so that the descriptor stays rotationally invariant.
     """
     settings, n_types = potential.spec.descriptor, len(potential.spec.type_map)
     sums = torch.zeros(n_types, 4, dtype=torch.float64)
@@ -43,13 +44,13 @@ def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) ->
         atoms += torch.bincount(frame.types, minlength=n_types)
 
     slots = (atoms * potential.descriptor.n_sel).unsqueeze(-1)
-    present = slots > 0
-    mean = sums[:, :1] / slots.clamp(min=1)
-    radial = (squares[:, :1] / slots.clamp(min=1) - mean**2).clamp(min=0).sqrt()
-    angular = (squares[:, 1:].mean(dim=1, keepdim=True) / slots.clamp(min=1)).sqrt()
-    davg = torch.cat((mean, torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
+    mean, square = sums / slots.clamp(min=1), squares / slots.clamp(min=1)
+    radial = (square[:, :1] - mean[:, :1] ** 2).clamp(min=0).sqrt()
+    angular_mean, angular_square = mean[:, 1:].mean(1, keepdim=True), square[:, 1:].mean(1, keepdim=True)
+    angular = (angular_square - angular_mean**2).clamp(min=0).sqrt()
+    davg = torch.cat((mean[:, :1], torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
     dstd = torch.cat((radial, angular.expand(-1, 3)), dim=1).clamp(min=SMALLEST_DEVIATION)
-    return torch.where(present, davg, 0.0), torch.where(present, dstd, 1.0)
+    return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
 
 def energy_bias(systems: Sequence[System]) -> np.ndarray:

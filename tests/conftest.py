@@ -1,0 +1,20 @@
+"""Paths and data that many tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A run must never wait for an account or the network.
+os.environ["WANDB_MODE"] = "offline"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real frames, or a skip that says how to have it."""
+    folder = os.environ.get("SPINPOT_DATA")
+    if not folder:
+        pytest.skip("needs real frames: set SPINPOT_DATA to a folder with NiO_deltaspin, Fe16, …")
+    return Path(folder)

@@ -1,0 +1,71 @@
+"""Real and virtual atoms enter the cutoff smoothly: energy, force and its slope."""
+
+import numpy as np
+import pytest
+import torch
+from support.frames import evaluate, small_potential, system
+
+from spinpot.model.environment import environment_rows, switch
+
+RCUT = 4.0
+OFFSETS = np.array([-2e-3, -1e-3, -1e-6, 1e-6, 1e-3, 2e-3])
+
+
+def pair(distance, spin_of_second):
+    """Two nickel atoms in a large cell; the first moment stands across."""
+    coord = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
+    return system(("Ni", "O"), [0, 0], 30.0 * np.eye(3), coord, [[0.0, 1.0, 0.0], spin_of_second])
+
+
+def test_real_neighbour():
+    potential = small_potential(rcut=RCUT)
+    # The virtual atom lies beyond, so that only the real atom crosses.
+    frames = [pair(RCUT + x, [3.0, 0.0, 0.0]) for x in OFFSETS]
+    check_smooth([evaluate(potential, frame) for frame in frames])
+
+
+def test_virtual_neighbour():
+    potential = small_potential(rcut=RCUT)
+    length = 0.3 * 2.0  # η |S|
+    frames = [pair(RCUT + length + x, [-2.0, 0.0, 0.0]) for x in OFFSETS]
+    outputs = [evaluate(potential, frame) for frame in frames]
+    check_smooth(outputs)
+    inside = evaluate(potential, pair(RCUT + length - 0.3, [-2.0, 0.0, 0.0]))
+    assert abs(inside["energy"] - outputs[-1]["energy"]) > 1e-7, (
+        "the virtual atom is seen before the real one"
+    )
+
+
+def check_smooth(outputs):
+    """No jump of energy or force across the cutoff, and nothing beyond it."""
+    energies = np.array([output["energy"][0] for output in outputs])
+    forces = np.array([output["force"][0, 0] for output in outputs])
+    assert np.ptp(energies) < 1e-6
+    assert np.ptp(energies[2:4]) < 1e-11
+    assert np.ptp(forces) < 1e-4
+    assert np.ptp(forces[2:4]) < 1e-8
+    assert np.ptp(energies[3:]) < 1e-12
+
+
+@pytest.mark.parametrize("r", [1.0, RCUT])
+def test_switch_is_twice_differentiable(r):
+    def derivatives(x):
+        x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+        w = switch(x, 1.0, RCUT)
+        (first,) = torch.autograd.grad(w, x, create_graph=True)
+        if not first.requires_grad:
+            return w.item(), first.item(), 0.0
+        (second,) = torch.autograd.grad(first, x)
+        return w.item(), first.item(), second.item()
+
+    np.testing.assert_allclose(derivatives(r - 1e-7), derivatives(r + 1e-7), atol=1e-5)
+
+
+def test_rows_at_zero_distance():
+    vector = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
+    rows = environment_rows(vector, 0.5, RCUT, 0.01)
+    np.testing.assert_allclose(rows.detach(), [[100.0, 0.0, 0.0, 0.0]])
+    (gradient,) = torch.autograd.grad(rows[0, 1], vector, create_graph=True)
+    np.testing.assert_allclose(gradient.detach(), [[1e4, 0.0, 0.0]])
+    (second,) = torch.autograd.grad(gradient.sum(), vector)
+    assert torch.isfinite(second).all()

@@ -1,0 +1,120 @@
+"""What must not change the energy, and how the derivatives turn with it."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from support.frames import batch_of, evaluate, random_system, small_potential, system
+
+
+@pytest.fixture(params=[{}, {"type_one_side": True, "set_davg_zero": True}], ids=["default", "one_side"])
+def potential(request):
+    return small_potential(rcut=5.0, **request.param)
+
+
+@pytest.fixture
+def made():
+    return random_system(seed=7)
+
+
+def changed(made, coord, spin, box=None, types=None):
+    return system(
+        made.type_map,
+        made.types if types is None else types,
+        made.box[0] if box is None else box,
+        coord,
+        spin,
+    )
+
+
+def test_joint_rotation(potential, made):
+    R = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
+    before = evaluate(potential, made)
+    after = evaluate(potential, changed(made, made.coord[0] @ R.T, made.spin[0] @ R.T, made.box[0] @ R.T))
+    assert after["energy"] == pytest.approx(before["energy"], abs=1e-11)
+    np.testing.assert_allclose(after["force"], before["force"] @ R.T, atol=1e-11)
+    np.testing.assert_allclose(after["force_mag"], before["force_mag"] @ R.T, atol=1e-11)
+    np.testing.assert_allclose(after["virial"][0], R @ before["virial"][0] @ R.T, atol=1e-11)
+
+
+def test_joint_reflection(potential, made):
+    mirror = np.diag([1.0, 1.0, -1.0])
+    before = evaluate(potential, made)
+    after = evaluate(
+        potential, changed(made, made.coord[0] @ mirror, made.spin[0] @ mirror, made.box[0] @ mirror)
+    )
+    assert after["energy"] == pytest.approx(before["energy"], abs=1e-11)
+
+
+def test_spins_matter(potential, made):
+    before = evaluate(potential, made)["energy"]
+    R = Rotation.from_rotvec([0.0, 1.0, 0.0]).as_matrix()
+    after = evaluate(potential, changed(made, made.coord[0], made.spin[0] @ R.T))["energy"]
+    assert abs(after - before) > 1e-4
+
+
+def test_translation(potential, made):
+    before = evaluate(potential, made)
+    after = evaluate(potential, changed(made, made.coord[0] + [3.1, -0.4, 12.0], made.spin[0]))
+    assert after["energy"] == pytest.approx(before["energy"], abs=1e-11)
+    np.testing.assert_allclose(before["force"].sum(axis=0), 0.0, atol=1e-12)
+
+
+def test_atoms_moved_by_lattice_vectors(potential, made):
+    coord = made.coord[0].copy()
+    coord[1] += made.box[0, 0] - 2 * made.box[0, 2]
+    after = evaluate(potential, changed(made, coord, made.spin[0]))
+    np.testing.assert_allclose(after["force"], evaluate(potential, made)["force"], atol=1e-12)
+
+
+def test_permutation(potential, made):
+    order = np.array([4, 2, 0, 3, 1])
+    before = evaluate(potential, made)
+    after = evaluate(
+        potential, changed(made, made.coord[0][order], made.spin[0][order], types=made.types[order])
+    )
+    assert after["energy"] == pytest.approx(before["energy"], abs=1e-12)
+    for name in ("force", "force_mag", "atom_energy"):
+        np.testing.assert_allclose(after[name], before[name][order], atol=1e-12)
+
+
+def test_supercell(potential, made):
+    shifts = np.array([(0, 0, 0), (1, 0, 0)])
+    coord = np.concatenate([made.coord[0] + shift @ made.box[0] for shift in shifts])
+    twice = changed(
+        made,
+        coord,
+        np.tile(made.spin[0], (2, 1)),
+        box=made.box[0] * np.array([[2.0], [1.0], [1.0]]),
+        types=np.tile(made.types, 2),
+    )
+    before, after = evaluate(potential, made), evaluate(potential, twice)
+    assert after["energy"] == pytest.approx(2 * before["energy"], abs=1e-11)
+    np.testing.assert_allclose(after["force"], np.tile(before["force"], (2, 1)), atol=1e-11)
+    np.testing.assert_allclose(after["virial"], 2 * before["virial"], atol=1e-11)
+
+
+def test_batching(potential, made):
+    other = random_system(seed=8, n_frames=2, n_ni=1, n_o=4)
+    together = evaluate(potential, made, other)
+    alone = [evaluate(potential, made), evaluate(potential, other)]
+    for name, values in together.items():
+        np.testing.assert_allclose(values, np.concatenate([part[name] for part in alone]), atol=1e-12)
+
+
+def test_an_element_may_be_absent(potential):
+    only_nickel = random_system(seed=9, n_ni=4, n_o=0)
+    assert np.isfinite(evaluate(potential, only_nickel)["force"]).all()
+
+
+def test_moment_of_a_non_magnetic_element_is_ignored(potential, made):
+    spin = made.spin[0].copy()
+    spin[made.types == 1] = [0.1, -2.0, 0.4]
+    after = evaluate(potential, changed(made, made.coord[0], spin))
+    assert after["energy"] == evaluate(potential, made)["energy"]
+
+
+def test_differentiable_outputs_are_the_same(potential, made):
+    batch = batch_of(potential, made)
+    plain, differentiable = potential(batch), potential(batch, differentiable=True)
+    for name in plain:
+        np.testing.assert_array_equal(plain[name].numpy(), differentiable[name].detach().numpy())

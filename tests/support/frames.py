@@ -1,0 +1,90 @@
+"""Small systems and batches made in memory."""
+
+import numpy as np
+
+from spinpot.data.batch import Batch, collate
+from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.systems import System
+from spinpot.model.potential import SpinPotential
+from spinpot.model.settings import DescriptorSettings, FittingSettings, ModelSpec
+
+
+def system(type_map, types, box, coord, spin, name="made", **labels) -> System:
+    """A System from arrays of one frame or of many."""
+    box, coord, spin = (np.asarray(value, dtype=np.float64) for value in (box, coord, spin))
+    if coord.ndim == 2:
+        box, coord, spin = box[None], coord[None], spin[None]
+        labels = {key: np.asarray(value)[None] for key, value in labels.items()}
+    every = {key: labels.get(key) for key in ("energy", "force", "force_mag", "virial")}
+    return System(
+        name=name,
+        path=None,
+        type_map=tuple(type_map),
+        types=np.asarray(types, dtype=np.int64),
+        box=box,
+        coord=coord,
+        spin=spin,
+        **every,
+    )
+
+
+def random_system(seed=0, n_frames=1, n_ni=3, n_o=2, edge=4.6, **labels) -> System:
+    """Ni and O atoms at jittered grid sites of a skewed cell smaller than most cutoffs."""
+    rng = np.random.default_rng(seed)
+    n = n_ni + n_o
+    box = np.array([[edge, 0.3, 0.0], [0.4, edge, -0.2], [-0.3, 0.5, edge]])
+    grid = np.array([(i, j, k) for i in range(2) for j in range(2) for k in range(2)])[:n] / 2
+    coord = (grid @ box) + rng.uniform(-0.25, 0.25, (n_frames, n, 3))
+    types = np.array([0] * n_ni + [1] * n_o)
+    spin = rng.normal(size=(n_frames, n, 3)) * (types == 0)[:, None]
+    return system(
+        ("Ni", "O"), types, np.tile(box, (n_frames, 1, 1)), coord, spin, name=f"random{seed}", **labels
+    )
+
+
+def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag", "virial")) -> System:
+    """The same frames with labels that mean nothing."""
+    rng = np.random.default_rng(seed)
+    frames, atoms = made.coord.shape[:2]
+    shapes = {
+        "energy": (frames,),
+        "force": (frames, atoms, 3),
+        "force_mag": (frames, atoms, 3),
+        "virial": (frames, 3, 3),
+    }
+    labels = {name: rng.normal(size=shapes[name]) for name in only}
+    return system(made.type_map, made.types, made.box, made.coord, made.spin, name=made.name, **labels)
+
+
+def small_potential(seed=1, **descriptor) -> SpinPotential:
+    """Ni magnetic, O not, with small networks and statistics that matter."""
+    settings = {
+        "rcut": 4.0,
+        "rcut_smth": 1.0,
+        "sel": (60, 60),
+        "neuron": (4, 8),
+        "axis_neuron": 3,
+    } | descriptor
+    spec = ModelSpec(
+        ("Ni", "O"), DescriptorSettings(**settings), FittingSettings(neuron=(8, 8)), (True, False), (0.3, 0.0)
+    )
+    potential = SpinPotential(spec, seed)
+    potential.descriptor.davg[:, 0] = 0.02
+    potential.descriptor.dstd[:] = 0.08
+    potential.energy_bias[:] = potential.energy_bias.new_tensor([-2.0, -1.5])
+    return potential
+
+
+def geometry(spec: ModelSpec) -> Geometry:
+    """The pairs a model needs."""
+    return Geometry(spec.descriptor.rcut, spec.use_spin, spec.virtual_scale)
+
+
+def batch_of(potential: SpinPotential, *systems: System) -> Batch:
+    """All frames of some systems as one batch for a potential."""
+    return collate(list(make_frames(systems, geometry(potential.spec))))
+
+
+def evaluate(potential: SpinPotential, *systems: System) -> dict[str, np.ndarray]:
+    """The potential's outputs, in the order of the batch."""
+    return {key: value.numpy() for key, value in potential(batch_of(potential, *systems)).items()}
