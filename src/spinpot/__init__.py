@@ -1,1 +1,21 @@
 """spinpot: training of spin interatomic potentials, E(R, S)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spinpot.predictor import Predictor
+
+__all__ = ["load"]
+
+
+def load(path: str | Path) -> Predictor:
+    """The potential of a checkpoint file, to be called with frames; see `spinpot.predictor.Predictor`.
+
+    Raises InputError for a file that is missing, damaged or not a checkpoint of spinpot.
+    """
+    from spinpot.predictor import load  # not above: torch takes seconds to import
+
+    return load(path)

@@ -14,6 +14,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from rich.console import Console
 
+from spinpot.config.memory import keep_freed_memory
 from spinpot.config.suggest import explain_override
 from spinpot.errors import InputError, TrainingError
 
@@ -25,6 +26,7 @@ def run_app(main: Callable[[], Any]) -> None:
     """
     # Otherwise Hydra prints the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    keep_freed_memory()
     try:
         main()
     except (InputError, TrainingError, HydraException, OmegaConfBaseException) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -123,3 +125,10 @@ def collate(frames: list[Frame]) -> Batch:
         virial=torch.stack([frame.virial for frame in frames]),
         origin=[frame.origin for frame in frames],
     )
+
+
+def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
+    """The frames in their order, batch_size at a time; they are taken from `frames` only as needed."""
+    remaining = iter(frames)
+    while chunk := list(islice(remaining, batch_size)):
+        yield collate(chunk)

@@ -1,7 +1,8 @@
 """The built-in data set: frames of NiO drawn at random, labelled by `spinpot.data.nio`, written by dpdata.
 
-Every frame is AFM-II NiO with displaced atoms, a strained cell, and moments tilted and changed in length. How
-strongly differs from frame to frame, so that the set reaches from near the ground state to strong disorder.
+Every frame is AFM-II NiO, its moments along a random direction of the easy plane, with displaced atoms, a
+strained cell, and moments tilted and changed in length. How strongly differs from frame to frame, so that the
+set reaches from near the ground state to strong disorder.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ STRAIN = 0.01
 """Bound of each component of the (symmetric) strain."""
 
 TILT = (3.0, 60.0)
-"""Degrees. A frame draws its largest tilt from here; its moments lie evenly over the cap within it."""
+"""Degrees. A frame draws its largest tilt from here, each of its moments then one between none and that."""
 
 STRETCH = 0.05
 """Bound of the relative change of a moment's length."""
@@ -81,17 +82,17 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
     where `folder` holds something else, such as a set of another seed, or cannot be written.
     """
     folder = Path(folder).resolve()
-    if _is_complete(folder, seed):
-        return
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
+        if _is_complete(folder, seed):
+            return
         draft.mkdir(parents=True)
         with _one_thread():
             _write(draft, seed, progress)
         _publish(draft, folder, seed)
     except OSError as error:
         raise InputError(
-            f"cannot write the NiO data set to {folder}: {error}. Give a writable folder as paths.data_dir, "
+            f"cannot make the NiO data set in {folder}: {error}. Give a writable folder as paths.data_dir, "
             "or set SPINPOT_DATA to one."
         ) from error
     finally:
@@ -100,7 +101,8 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
 
 def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
     """One random frame, not yet labelled, in the cell `shape` of `SHAPES`."""
-    perfect = nio.structure(SHAPES[shape], axis=rng.normal(size=3))
+    in_plane = np.cross((1, 1, 1), rng.normal(size=3))
+    perfect = nio.structure(SHAPES[shape], axis=in_plane)
     upper = np.triu(rng.uniform(-STRAIN, STRAIN, (3, 3)))
     deformation = np.eye(3) + upper + np.triu(upper, 1).T
     displacement = rng.normal(scale=rng.uniform(*DISPLACEMENT), size=perfect.coord.shape)
@@ -114,12 +116,12 @@ def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
 
 def _disorder(spin: nio.Array, rng: np.random.Generator) -> nio.Array:
     """Each moment of `spin` (N, 3) tilted in a random direction and changed in length; zeros stay zero."""
-    cosine = rng.uniform(np.cos(np.radians(rng.uniform(*TILT))), 1, (len(spin), 1))
+    tilt = np.radians(rng.uniform(*TILT)) * rng.uniform(size=(len(spin), 1))
     stretch = 1 + rng.uniform(-STRETCH, STRETCH, (len(spin), 1))
     sideways = np.cross(spin, rng.normal(size=spin.shape))
     length = np.linalg.norm(sideways, axis=1, keepdims=True)
     sideways *= nio.MOMENT / np.where(length > 0, length, 1)
-    return stretch * (cosine * spin + np.sqrt(1 - cosine**2) * sideways)
+    return stretch * (np.cos(tilt) * spin + np.sin(tilt) * sideways)
 
 
 def manifest(seed: int) -> dict[str, Any]:

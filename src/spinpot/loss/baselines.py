@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spinpot.data.batch import Batch, collate
+from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.model.statistics import energy_bias
 
-Predictor = Callable[[Batch], dict[str, Tensor]]
+Predict = Callable[[Batch], dict[str, Tensor]]
 
 
 def dataset_errors(
-    predict: Predictor,
+    predict: Predict,
     dataset: FrameDataset,
     magnetic: Sequence[bool],
     batch_size: int = 16,
 ) -> dict[str, float]:
     """The errors of a predictor over a data set, as ErrorMetric gives them."""
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
-    for batch in batches(dataset, batch_size):
+    for batch in batches(dataset.frames, batch_size):
         metric.update(predict(batch), batch)
     return metric.compute()
-
-
-def batches(dataset: FrameDataset, batch_size: int) -> Iterable[Batch]:
-    """The frames of a data set in their order."""
-    for start in range(0, len(dataset), batch_size):
-        yield collate([dataset[index] for index in range(start, min(start + batch_size, len(dataset)))])
 
 
 @dataclass(frozen=True)

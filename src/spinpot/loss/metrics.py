@@ -29,18 +29,26 @@ def errors(
     has_fr = ~batch.force.isnan().any(dim=-1)
     has_fm = ~batch.force_mag.isnan().any(dim=-1) & magnetic[batch.types]
     delta_fm = prediction["force_mag"] - batch.force_mag
-    norm = batch.spin.norm(dim=-1)
-    direction = batch.spin / norm.clamp(min=1e-300).unsqueeze(-1)
-    along = (delta_fm * direction).sum(-1, keepdim=True)
-    split = has_fm & (norm > 0)
+    transverse, longitudinal = split_along(delta_fm, batch.spin)
+    split = has_fm & (batch.spin.norm(dim=-1) > 0)
     return {
         "e": (((prediction["energy"] - batch.energy) / per_atom)[has_e].unsqueeze(-1), None),
         "fr": ((prediction["force"] - batch.force)[has_fr], batch.types[has_fr]),
         "fm": (delta_fm[has_fm], batch.types[has_fm]),
-        "fm_transverse": ((delta_fm - along * direction)[split], batch.types[split]),
-        "fm_longitudinal": (along[split], batch.types[split]),
+        "fm_transverse": (transverse[split], batch.types[split]),
+        "fm_longitudinal": (longitudinal[split], batch.types[split]),
         "v": (((prediction["virial"] - batch.virial).flatten(1) / per_atom.unsqueeze(-1))[has_v], None),
     }
+
+
+def split_along(vector: Tensor, spin: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors (…, 3) as their parts across the spins (…, 3) and along them (…, 1).
+
+    The first are vectors, the second numbers; where a spin is zero, all of the vector is across.
+    """
+    direction = spin / spin.norm(dim=-1, keepdim=True).clamp(min=1e-300)
+    along = (vector * direction).sum(-1, keepdim=True)
+    return vector - along * direction, along
 
 
 class ErrorMetric(Metric):

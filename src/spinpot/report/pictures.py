@@ -1,0 +1,33 @@
+"""The pictures of a run folder or an evaluation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from spinpot.data.batch import batches
+from spinpot.data.dataset import FrameDataset
+from spinpot.model.potential import SpinPotential
+from spinpot.predictor import assemble
+from spinpot.report.plots import learning_curve_figure, parity_figure
+
+
+def write_run_pictures(
+    folder: Path, potential: SpinPotential, dataset: FrameDataset, batch_size: int = 16
+) -> None:
+    """parity.png of the potential on a data set and, where there is a metrics.csv, learning_curve.png."""
+    stream = (potential(batch) for batch in batches(dataset.frames, batch_size))
+    predictions = assemble(dataset.systems, stream)
+    figure = parity_figure(dataset.systems, predictions, potential.spec.use_spin)
+    save_figure(figure, folder / "parity.png")
+    if (folder / "metrics.csv").exists():
+        save_figure(learning_curve_figure(folder / "metrics.csv"), folder / "learning_curve.png")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    figure.savefig(temporary, format="png", dpi=150)
+    temporary.replace(path)
