@@ -30,13 +30,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
     try:
+        _check_whole(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: this file holds more than tensors and plain data, so it is not a spinpot checkpoint; "
             "reading it could run code, which spinpot never does."
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
         ) from error
@@ -45,10 +46,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a spinpot checkpoint (it has no {ENTRY!r} entry).")
     if entry.get("format") != FORMAT:
         raise InputError(
-            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format {FORMAT}. "
-            "Use the version that wrote it, or train anew."
+            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format "
+            f"{FORMAT}. Use the version that wrote it, or train anew."
         )
     return contents
+
+
+def _check_whole(path: Path) -> None:
+    """Raise BadZipFile for a file that torch.save did not write, or that changed since, unnoticed by torch."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile("a checksum is wrong")
 
 
 def load_potential(path: str | Path) -> SpinPotential:

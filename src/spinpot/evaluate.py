@@ -1,4 +1,4 @@
-"""A checkpoint against frames: errors, predictions and parity plots in a folder of their own."""
+"""A checkpoint against frames: errors, predictions and a parity plot, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.loss.baselines import spread_of
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.settings import ModelSpec
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted, load
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
@@ -35,9 +34,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Predict all frames and write evaluation.json, parity.png and one .npz per system into `output`.
 
-    Returns what evaluation.json holds: eV/atom (energy, virial), eV/Å, eV/μ_B, and None where there are no
-    labels. Raises InputError before anything is written for a checkpoint or frames that cannot be used,
-    and for an output folder that holds one of the files already.
+    Returns what evaluation.json holds: errors in eV/atom (energy, virial), eV/Å and eV/μ_B, and None where
+    there are no labels. Raises InputError before anything is written for a checkpoint or frames that cannot
+    be used, and for an output folder that holds one of the files already.
     """
     folder = Path(output).expanduser()
     _refuse_existing(folder, [EVALUATION, PARITY])
@@ -45,14 +44,105 @@ def evaluate(
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
     _refuse_existing(folder, [f"{system.name}.npz" for system in found])
 
-    scores = Scores(predictor.spec, found)
-    predictions = assemble(found, (values for _, values in scores.kept(predictor, batch_size)))
-    result = scores.result(str(checkpoint))
+    scores = Scores(predictor, found)
+    predictions = scores.predict(batch_size)
     scores.print(Path(checkpoint).name)
-    with _staging(folder) as place:
+    result = {"checkpoint": str(checkpoint), **scores.result()}
+    with _all_or_nothing(folder) as place:
         for system, arrays in zip(found, predictions, strict=True):
             np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
-        save_figure(parity_figure(found, predictions, predictor.spec.use_spin), place / PARITY)
-        (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"Written to {folder}: {EVALUATION}, {PARITY} and the predictions, one .npz per system.")
+        if any(system.labels for system in found):
+            save_figure(parity_figure(found, predictions, predictor.spec.use_spin), place / PARITY)
+        (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(f"Written to {folder}: the errors and predictions.", markup=False)
     return result
+
+
+class Scores:
+    """The errors over all systems, over each of them, and of the labels' own spread."""
+
+    def __init__(self, predictor: Predictor, systems: Sequence[System]) -> None:
+        self.predictor = predictor
+        self.systems = systems
+        self.spread_of_labels = spread_of(systems)
+        self.total, self.spread, *self.own = (self._metric() for _ in range(len(systems) + 2))
+
+    def _metric(self) -> ErrorMetric:
+        return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
+
+    def predict(self, batch_size: int) -> list[Arrays]:
+        """The predictions for each system, with a progress bar; their errors are counted on the way."""
+        bar = Progress(console=Console(stderr=True), transient=True)
+        frames = sum(len(system) for system in self.systems)
+        stream = counted(self._scored(batch_size), bar, frames)
+        return assemble(self.systems, (prediction for _, prediction in stream))
+
+    def _scored(self, batch_size: int) -> Iterator[Predicted]:
+        for system, own in zip(self.systems, self.own, strict=True):
+            for batch, prediction in self.predictor.batches([system], batch_size):
+                own.update(prediction, batch)
+                self.total.update(prediction, batch)
+                self.spread.update(self.spread_of_labels(batch), batch)
+                yield batch, prediction
+
+    def print(self, name: str) -> None:
+        """The table of errors, and the labels that are not there."""
+        frames = sum(len(system) for system in self.systems)
+        columns = {name: self.total.compute(), "labels' own spread": self.spread.compute()}
+        print_errors(f"Errors on {frames} frames", columns)
+        for label in LABELS:
+            lacking = [system.name for system in self.systems if label not in system.labels]
+            if lacking:
+                console.print(f"No {label} in {', '.join(lacking)}: predicted, not compared.", markup=False)
+
+    def result(self) -> dict[str, Any]:
+        """What evaluation.json holds: the errors over all frames, per element and per system."""
+        errors = null_for_nan(self.total.compute())
+        elements: dict[str, dict[str, float | None]] = {}
+        for key, value in errors.items():
+            name, _, element = key.partition("/")
+            if element:
+                elements.setdefault(element, {})[name] = value
+        return {
+            "frames": sum(len(system) for system in self.systems),
+            **_without_elements(errors),
+            "elements": elements,
+            "systems": {
+                system.name: {"frames": len(system), **_without_elements(null_for_nan(own.compute()))}
+                for system, own in zip(self.systems, self.own, strict=True)
+            },
+        }
+
+
+def _without_elements(errors: dict[str, float | None]) -> dict[str, float | None]:
+    return {key: value for key, value in errors.items() if "/" not in key}
+
+
+def _refuse_existing(folder: Path, names: Sequence[str]) -> None:
+    """Raise InputError if the folder is no folder or has a file of one of the names."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output={folder}: this is a file. Expected a folder, new or old. Give another.")
+    for name in names:
+        if (folder / name).exists():
+            raise InputError(
+                f"output={folder}: {name} is there already, and nothing is overwritten. Give another folder, "
+                "or remove the old results."
+            )
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[Path]:
+    """A hidden folder whose files move to `folder` once all are written; evaluation.json comes last.
+
+    Raises InputError if the place cannot be written to.
+    """
+    place = folder / f".evaluation.{os.getpid()}"
+    try:
+        place.mkdir(parents=True)
+        yield place
+        for file in sorted(place.iterdir(), key=lambda file: file.name == EVALUATION):
+            file.rename(folder / file.name)
+    except OSError as error:
+        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

@@ -19,10 +19,10 @@ from spinpot.config.suggest import explain_override
 from spinpot.errors import InputError, TrainingError
 
 
-def run_app(main: Callable[[], Any]) -> None:
+def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     """Call a hydra.main function; print what the user did wrong without a traceback, and exit with code 1.
 
-    Defects of the program keep their traceback.
+    config_name: the main config file, for suggestions. Defects of the program keep their traceback.
     """
     # Otherwise Hydra prints the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -30,7 +30,7 @@ def run_app(main: Callable[[], Any]) -> None:
     try:
         main()
     except (InputError, TrainingError, HydraException, OmegaConfBaseException) as error:
-        message = describe(error)
+        message = describe(error, config_name)
         if message is None:
             raise
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]Error:[/red] {escape(message)}")
@@ -38,7 +38,7 @@ def run_app(main: Callable[[], Any]) -> None:
         sys.exit(1)
 
 
-def describe(error: BaseException) -> str | None:
+def describe(error: BaseException, config_name: str = "train") -> str | None:
     """The message for an error of the user's; None for a defect of the program."""
     if isinstance(error, (InputError, TrainingError)):
         return str(error)
@@ -49,7 +49,7 @@ def describe(error: BaseException) -> str | None:
         return None
     if isinstance(error, MissingMandatoryValue):
         return f"The setting {error.full_key} is needed: give it on the command line, {error.full_key}=VALUE."
-    return explain_override(error, sys.argv[1:])
+    return explain_override(error, sys.argv[1:], config_name)
 
 
 def escape(text: str) -> str:
@@ -66,7 +66,8 @@ def remove_empty_output() -> None:
     """Take away the folder Hydra made for a job that never began."""
     if GlobalHydra.instance().is_initialized() or HydraConfig.initialized():
         try:
-            output_folder().rmdir()
+            if output_folder().resolve() != Path.cwd():  # which may be empty too, but is the user's
+                output_folder().rmdir()
         except (OSError, ValueError, OmegaConfBaseException):
             return  # it holds something, or there is none
 

@@ -16,13 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def explain_override(error: BaseException, arguments: Sequence[str]) -> str:
+def explain_override(error: BaseException, arguments: Sequence[str], config_name: str) -> str:
     """What is wrong with the command line or a config file, and what was probably meant."""
     text = str(error).strip()
     unknown_key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
     if unknown_key:
         key = unknown_key[1] or unknown_key[2]
-        return f"Unknown setting {key}.{nearest(key, valid_keys(key, arguments))}"
+        return f"Unknown setting {key}.{nearest(key, valid_keys(key, arguments, config_name))}"
     unknown_option = re.search(
         r"Could not find '([^']+)'\s*\n\s*Available options in '([^']+)':\s*(.*)", text, re.S
     )
@@ -47,9 +47,8 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
-def valid_keys(unknown: str, arguments: Sequence[str]) -> list[str]:
+def valid_keys(unknown: str, arguments: Sequence[str], config_name: str) -> list[str]:
     """Every key of the config that the command line composes without the unknown one."""
-    config_name = "evaluate" if unknown and _is_evaluation(arguments) else "train"
     overrides = [
         argument
         for argument in arguments
@@ -74,7 +73,3 @@ def dotted_keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
             continue
         if isinstance(config[key], DictConfig):
             yield from dotted_keys(config[key], f"{name}.")
-
-
-def _is_evaluation(arguments: Sequence[str]) -> bool:
-    return any(argument.startswith(("checkpoint=", "systems=")) for argument in arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,7 @@ FREE = ("callbacks", "logger")
 """Sections whose entries have names of the user's choice."""
 SCALARS = {"seed", "resume"}
 PATHS = {"data_dir"}
+EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
 
 
 def validate(config: DictConfig) -> None:
@@ -24,6 +26,28 @@ def validate(config: DictConfig) -> None:
     _check_keys("paths.", config.paths, PATHS)
     for section in SECTIONS:
         _check_node(section, config[section], free=section in FREE)
+
+
+def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
+    """What `spinpot.evaluate.evaluate` takes, from a composed evaluate.yaml.
+
+    Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
+    """
+    _check_keys("", config, EVALUATION)
+    checkpoint, output, batch_size = config.checkpoint, config.output, config.batch_size
+    systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
+    for name, paths in (("checkpoint", [checkpoint]), ("systems", systems), ("output", [output])):
+        if not paths or not all(isinstance(path, str | int) for path in paths):
+            example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
+            raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
+    if type(batch_size) is not int or batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
+    return {
+        "checkpoint": str(checkpoint),
+        "systems": [str(path) for path in systems],
+        "output": str(output),
+        "batch_size": batch_size,
+    }
 
 
 def _check_node(key: str, node: DictConfig, free: bool = False) -> None:

@@ -79,11 +79,11 @@ def _parity_points(
             own, element = system.types == kind, system.type_map[kind]
             if system.force is not None:
                 panels["fr"].append((element, system.force[:, own], predicted["force"][:, own]))
-            if system.force_mag is not None and magnetic[kind]:
-                moved = np.linalg.norm(system.spin[:, own], axis=-1) > 0
-                spin = system.spin[:, own][moved]
-                labels = _split(system.force_mag[:, own][moved], spin)
-                found = _split(predicted["force_mag"][:, own][moved], spin)
+            moment = np.linalg.norm(system.spin[:, own], axis=-1) > 0
+            if system.force_mag is not None and magnetic[kind] and moment.any():
+                spin = system.spin[:, own][moment]
+                labels = _split(system.force_mag[:, own][moment], spin)
+                found = _split(predicted["force_mag"][:, own][moment], spin)
                 panels["fm_transverse"].append((element, labels[0], found[0]))
                 panels["fm_longitudinal"].append((element, labels[1], found[1]))
     return {name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items()}
@@ -106,7 +106,10 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, s
             for side in (0, 1)
         )
         step = -(-len(x) // MOST_POINTS)
-        style: dict[str, Any] = {"color": colours.get(element, NEUTRAL), "alpha": 0.6 if len(x) < 2000 else 0.3}
+        style: dict[str, Any] = {
+            "color": colours.get(element, NEUTRAL),
+            "alpha": 0.6 if len(x) < 2000 else 0.3,
+        }
         axes.plot(x[::step], y[::step], ".", markersize=4, markeredgewidth=0, label=element, **style)
     squares = np.concatenate([np.square(x - y).ravel() for _, x, y in points])
     rmse = np.sqrt(squares.mean())
@@ -154,7 +157,6 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colo
     axes.set_title(title, loc="left", fontsize=10)
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     low, high = axes.get_ylim()
     if high < 50 * low:  # too few powers of ten to read a value from
@@ -164,6 +166,7 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colo
 
 def _draw_prefactor(axes: Axes, step: np.ndarray, prefactor: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="step")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.spines[["top", "right"]].set_visible(False)
     if np.any(prefactor > 0):
         _line(axes, step, prefactor, color=NEUTRAL)

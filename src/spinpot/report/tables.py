@@ -11,13 +11,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spinpot.conventions import LABELS
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.systems import System
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
 
 console = Console(highlight=False)
+
+SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 
 ERROR_ROWS = {
     "e": ("energy", "meV/atom"),
@@ -33,20 +34,20 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
     """Systems, frames, atoms, labels, moments, and neighbours against sel."""
     table = Table(title="Data", title_justify="left")
     for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
-        table.add_column(column, justify="right" if column in ("frames", "atoms") else "left")
+        table.add_column(column, justify="right" if column == "frames" else "left", no_wrap=True)
     for name, systems in data.systems.items():
         for system in systems:
             table.add_row(
                 name,
                 system.name,
                 str(len(system)),
-                f"{system.n_atoms} {formula(system)}",
-                ", ".join(system.labels) or "none",
+                formula(system),
+                " ".join(SHORT_LABELS[label] for label in system.labels) or "none",
                 moments(system, spec),
             )
     console.print(table)
     for name, systems in data.systems.items():
-        for label in LABELS:
+        for label in SHORT_LABELS:
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {name}: {', '.join(lacking)}; left out of that loss term.")

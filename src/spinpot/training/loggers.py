@@ -23,15 +23,14 @@ def wandb_logger(
     """Weights & Biases in FOLDER/wandb; offline where there is no account, without a question."""
     _require("wandb", "wandb")
     offline = not _has_wandb_account()
-    # Unless the user says otherwise, wandb must not stop a run with a question or an error about the network.
-    os.environ.setdefault("WANDB_SILENT", "true")
     return WandbLogger(
         project=project,
         name=name or folder.name,
         save_dir=folder,
-        offline=offline,
         group=group,
         tags=list(tags),
+        # Not Lightning's `offline`, which sets an environment variable that wandb has read already.
+        mode="offline" if offline else None,
     )
 
 
@@ -46,7 +45,7 @@ def _has_wandb_account() -> bool:
         return False
     import wandb
 
-    return bool(wandb.Api.api_key if False else wandb.api.api_key)
+    return bool(wandb.login(prompt=False, verify=False))
 
 
 def _require(module: str, extra: str) -> None:

@@ -6,10 +6,10 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 COLUMNS = {
-    "val/rmse_e": ("energy", "meV/atom"),
-    "val/rmse_fr": ("force", "meV/Å"),
-    "val/rmse_fm": ("magnetic force", "meV/μ_B"),
-    "val/rmse_v": ("virial", "meV/atom"),
+    "val/rmse_e": ("E", "meV/atom"),
+    "val/rmse_fr": ("F", "meV/Å"),
+    "val/rmse_fm": ("Fm", "meV/μ_B"),
+    "val/rmse_v": ("V", "meV/atom"),
 }
 
 
@@ -17,7 +17,7 @@ class ValidationLines(pl.Callback):
     """Prints the validation errors each time there are new ones."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, soft_wrap=True)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print step and errors on rank zero."""
@@ -25,8 +25,8 @@ class ValidationLines(pl.Callback):
             return
         metrics = trainer.callback_metrics
         parts = [
-            f"{name} {1000 * float(metrics[key]):8.3f} {unit}"
+            f"{name} {1000 * float(metrics[key]):.3f} {unit}"
             for key, (name, unit) in COLUMNS.items()
             if key in metrics
         ]
-        self._console.print(f"step {trainer.global_step:6d}  validation  " + "  ".join(parts))
+        self._console.print(f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}")

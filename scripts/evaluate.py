@@ -1,0 +1,21 @@
+"""Test a checkpoint: `python scripts/evaluate.py checkpoint=FILE systems='[DIR,…]' output=DIR`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from spinpot.config.app import run_app
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="evaluate")
+def main(config: DictConfig) -> None:
+    # Imported here, so that --help and --cfg answer at once.
+    from spinpot.config.validate import evaluation_arguments
+
+    arguments = evaluation_arguments(config)
+    from spinpot.evaluate import evaluate
+
+    evaluate(**arguments)
+
+
+if __name__ == "__main__":
+    run_app(main, config_name="evaluate")

@@ -1,0 +1,212 @@
+"""scripts/train.py as a user runs it: the run folder, resume, a kill, and loggers."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from support.cli import PROJECT, run_script
+from support.folders import write_small_set
+
+STEPS = 12
+LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=3", "trainer.log_every_n_steps=1"]
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return write_small_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def finished(small_set, tmp_path_factory):
+    """One uninterrupted run."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    result = run_script("train.py", *small_set, *LONG, f"hydra.run.dir={folder}")
+    return folder, result.stdout
+
+
+def rows(folder):
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def weights(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_same_weights(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(value, other[name], atol=1e-12, rtol=1e-12, err_msg=name)
+
+
+def test_run_folder(finished):
+    folder, _ = finished
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.yaml", "metrics.csv", "checkpoints", "summary.json"} <= names
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    config = OmegaConf.load(folder / "config.yaml")
+    assert config.model.spin.virtual_len == 0.4
+    assert config.trainer.max_steps == STEPS
+
+
+def test_metrics_csv_has_one_row_per_step(finished):
+    folder, _ = finished
+    made = rows(folder)
+    assert [int(row["step"]) for row in made] == list(range(1, STEPS + 1))
+    for name in ("step", "lr", "pref_e", "pref_fr", "pref_fm", "pref_v"):
+        assert all(row[name] for row in made)
+    for name in ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_v"):
+        assert all(float(row[f"train/{name}"]) >= 0 for row in made)
+        assert [int(row["step"]) for row in made if row[f"val/{name}"]] == [3, 6, 9, 12]
+
+
+def test_prefactors_follow_the_learning_rate(finished):
+    folder, _ = finished
+    loss = OmegaConf.load(folder / "config.yaml").loss
+    start_lr = float(rows(folder)[0]["lr"])
+    assert len({row["lr"] for row in rows(folder)}) > 3
+    for row in rows(folder):
+        ratio = float(row["lr"]) / start_lr
+        for name in ("e", "fr", "fm", "v"):
+            expected = loss[f"start_pref_{name}"] * ratio + loss[f"limit_pref_{name}"] * (1 - ratio)
+            assert float(row[f"pref_{name}"]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_summary(finished):
+    folder, _ = finished
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["steps"] == STEPS
+    assert summary["seconds_per_step"] > 0
+    assert summary["train_seconds"] > 0
+    assert summary["versions"]["torch"] == torch.__version__
+    best = min((row for row in rows(folder) if row["val/score"]), key=lambda row: float(row["val/score"]))
+    for name in ("rmse_e", "rmse_fr", "rmse_fm", "rmse_v"):
+        assert summary["val"][name] == pytest.approx(float(best[f"val/{name}"]), rel=1e-10)
+
+
+def test_terminal_shows_data_progress_and_errors(finished):
+    _, output = finished
+    for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "best checkpoint", "spread", "training mean"):
+        assert text in output
+
+
+def test_checkpoint_holds_plain_data_only(finished):
+    folder, _ = finished
+    contents = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert contents["spinpot"]["format"] == 1
+    assert contents["spinpot"]["model"]["type_map"] == ["Ni", "O"]
+
+
+def test_same_seed_same_run(small_set, finished, tmp_path):
+    run_script("train.py", *small_set, *LONG, f"hydra.run.dir={tmp_path / 'again'}")
+    folder, _ = finished
+    assert (tmp_path / "again" / "metrics.csv").read_text() == (folder / "metrics.csv").read_text()
+
+
+HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "scheduler.warmup_steps=4"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [[], HARD], ids=["plain", "accumulation-ema-warmup"])
+def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
+    arguments = [*small_set, *LONG, *settings, "trainer.val_check_interval=4"]
+    run_script("train.py", *arguments, f"hydra.run.dir={tmp_path / 'whole'}")
+    kill_at_step(8 // (2 if settings else 1), arguments, tmp_path / "killed")
+    assert 0 < int(rows(tmp_path / "killed")[-1]["step"]) < STEPS
+    run_script("train.py", *arguments, "resume=auto", f"hydra.run.dir={tmp_path / 'killed'}")
+    assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    assert (tmp_path / "killed" / "metrics.csv").read_text() == (
+        tmp_path / "whole" / "metrics.csv"
+    ).read_text()
+
+
+def kill_at_step(step, arguments, folder):
+    """SIGKILL right after the validation of a step, whose checkpoint is then the last."""
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / "scripts" / "train.py"), *arguments, f"hydra.run.dir={folder}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )
+    for line in process.stdout:
+        if line.startswith(f"step {step:6d}"):
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_resume_shows_changed_settings_and_keeps_the_old_config(small_set, finished, tmp_path):
+    folder, _ = finished
+    result = run_script(
+        "train.py",
+        *small_set,
+        *LONG,
+        f"trainer.max_steps={STEPS + 3}",
+        f"resume={folder}",
+        f"hydra.run.dir={tmp_path / 'longer'}",
+    )
+    assert "trainer.max_steps" in result.stdout
+    assert "12" in result.stdout
+    assert int(rows(tmp_path / "longer")[-1]["step"]) == STEPS + 3
+
+
+def test_missing_labels_and_32_bits(tmp_path):
+    arguments = write_small_set(tmp_path / "data")
+    (tmp_path / "data" / "small" / "set.000" / "energy.npy").unlink()
+    (tmp_path / "data" / "other" / "set.000" / "force_mag.npy").unlink()
+    for name in ("small", "other", "validation"):
+        (tmp_path / "data" / name / "set.000" / "virial.npy").unlink()
+    result = run_script(
+        "train.py", *arguments, "trainer.precision=32-true", f"hydra.run.dir={tmp_path / 'run'}"
+    )
+    assert "No energy in train: small" in result.stdout
+    assert "No force_mag in train: other" in result.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["val"]["rmse_v"] is None
+    assert summary["val"]["rmse_fm"] > 0
+    state = weights(tmp_path / "run")
+    assert state["potential.descriptor.davg"].dtype == torch.float32
+    assert state["potential.energy_bias"].dtype == torch.float64
+
+
+@pytest.mark.parametrize("logger", ["wandb", "tensorboard", "none"])
+def test_loggers(small_set, tmp_path, logger):
+    pytest.importorskip(logger) if logger != "none" else None
+    folder = tmp_path / "run"
+    run_script(
+        "train.py",
+        *small_set,
+        f"logger={logger}",
+        f"hydra.run.dir={folder}",
+        WANDB_API_KEY="",
+        HOME=str(tmp_path),
+    )
+    assert (folder / "metrics.csv").exists() == (logger != "none")
+    if logger == "wandb":
+        assert list(folder.glob("wandb/offline-run-*/run-*.wandb"))
+    if logger == "tensorboard":
+        assert list(folder.glob("tensorboard/events.*"))
+
+
+def test_early_stopping_clipping_and_workers(small_set, tmp_path):
+    folder = tmp_path / "run"
+    run_script(
+        "train.py",
+        *small_set,
+        "callbacks=[default,early_stopping]",
+        "callbacks.early_stopping.patience=1",
+        "callbacks.early_stopping.min_delta=1e9",
+        "trainer.gradient_clip_val=1.0",
+        "trainer.max_steps=40",
+        "trainer.val_check_interval=2",
+        "data.num_workers=1",
+        f"hydra.run.dir={folder}",
+    )
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 4
