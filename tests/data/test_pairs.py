@@ -1,0 +1,62 @@
+"""Neighbour pairs against a sum over all images."""
+
+import itertools
+
+import numpy as np
+import pytest
+from support.frames import random_system
+
+from spinpot.data.pairs import find_pairs
+
+SCALE = np.array([0.3, 0.0])
+USE_SPIN = np.array([True, False])
+
+
+def by_brute_force(made, rcut):
+    """Every (centre, neighbour, type, vector) within rcut, over enough images."""
+    found = []
+    box, coord, spin = made.box[0], made.coord[0], made.spin[0]
+    images = np.array(list(itertools.product(range(-4, 5), repeat=3)))
+    for i, j in itertools.product(range(made.n_atoms), repeat=2):
+        for image in images:
+            vector = coord[j] + image @ box - coord[i]
+            if not (i == j and not image.any()) and np.linalg.norm(vector) < rcut:
+                found.append((i, j, made.types[j], *vector))
+            virtual = vector + SCALE[made.types[j]] * spin[j]
+            if USE_SPIN[made.types[j]] and np.linalg.norm(virtual) < rcut:
+                found.append((i, j, made.types[j] + 2, *virtual))
+    return np.array(sorted(found))
+
+
+@pytest.mark.parametrize("rcut", [2.5, 4.0, 7.0], ids=lambda rcut: f"rcut{rcut}")
+def test_all_pairs_are_found(rcut):
+    made = random_system(seed=2)
+    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, rcut)
+    columns = (pairs.centre, pairs.neighbour, pairs.neighbour_type, *pairs.vector.T)
+    ours = np.array(sorted(zip(*columns, strict=True)))
+    expected = by_brute_force(made, rcut)
+    assert ours.shape == expected.shape
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def test_counts():
+    made = random_system(seed=3)
+    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, 4.0)
+    counts = pairs.counts(made.n_atoms, 2)
+    assert counts.sum() == len(pairs.centre)
+    assert not counts[:, 3].any(), "oxygen has no virtual atoms"
+    assert (counts[0, 2]) == ((pairs.centre == 0) & (pairs.neighbour_type == 2)).sum()
+
+
+def test_a_virtual_atom_far_from_its_real_atom_is_found():
+    made = random_system(seed=4)
+    made.spin[0, 0] = [40.0, 0.0, 0.0]  # 12 Å away, beyond rcut
+    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, 4.0)
+    assert ((pairs.neighbour == 0) & (pairs.neighbour_type == 2)).any()
+
+
+def test_a_lone_atom_sees_only_its_virtual_atom():
+    box, zero = 50.0 * np.eye(3), np.zeros((1, 3))
+    pairs = find_pairs(box, zero, zero + [0, 0, 1.0], np.array([0]), SCALE, USE_SPIN, 4.0)
+    assert pairs.neighbour_type.tolist() == [2]
+    np.testing.assert_allclose(pairs.vector, [[0, 0, 0.3]])

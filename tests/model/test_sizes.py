@@ -1,0 +1,50 @@
+"""sel: settled by the data, or checked against it."""
+
+import pytest
+from support.frames import geometry, random_system, small_potential
+
+from spinpot.data.dataset import FrameDataset
+from spinpot.errors import InputError
+from spinpot.model.settings import DescriptorSettings
+from spinpot.model.sizes import most_neighbours, settle_sel
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    spec = small_potential().spec
+    return FrameDataset.build([random_system(1, n_frames=3)], geometry(spec))
+
+
+def spec_with(sel):
+    spec = small_potential().spec
+    return type(spec)(
+        spec.type_map,
+        DescriptorSettings(rcut=4.0, sel=sel),
+        spec.fitting_net,
+        spec.use_spin,
+        spec.virtual_scale,
+    )
+
+
+def test_auto_has_room_for_every_frame(dataset):
+    found = most_neighbours(dataset)
+    sel = settle_sel(spec_with("auto"), [dataset]).descriptor.sel
+    for room, needed in zip(sel, found, strict=True):
+        assert room % 4 == 0
+        assert 1.1 * needed <= room < 1.1 * needed + 4
+
+
+def test_one_number_is_for_every_element(dataset):
+    assert settle_sel(spec_with(90), [dataset]).descriptor.sel == (90, 90)
+
+
+def test_too_small_names_system_element_and_need(dataset):
+    found = most_neighbours(dataset)
+    with pytest.raises(InputError, match=rf"random1, frame \d, .* neighbours Ni .* {found[0]}"):
+        settle_sel(spec_with((int(found[0]) - 1, int(found[1]))), [dataset])
+
+
+@pytest.mark.parametrize("sel", [(1, 2, 3), (0, 90), (40.5, 90)])
+def test_wrong_sel(dataset, sel):
+    with pytest.raises(InputError, match=r"model\.descriptor\.sel"):
+        settle_sel(spec_with(sel), [dataset])
