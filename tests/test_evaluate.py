@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.files import write_checkpoint, write_system
-from support.frames import random_system, small_potential, with_random_labels
 
 from spinpot import evaluate as module
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.evaluate import evaluate
+from support.files import write_checkpoint, write_system
+from support.frames import random_system, small_potential, with_random_labels
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
@@ -250,13 +250,6 @@ def test_a_wrong_command_line(tmp_path: Path, arguments: list[str], message: str
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert contents(tmp_path) == []  # and the folder the user stands in is still there
-
-
-def test_a_wrong_file_on_the_command_line(tmp_path: Path) -> None:
-    done = script("evaluate.py", "checkpoint=a.ckpt", "systems=[b]", "output=c", cwd=tmp_path)
-    assert (done.returncode, "a.ckpt: no such checkpoint file" in done.stderr) == (1, True)
-    assert "Traceback" not in done.stderr
-    assert contents(tmp_path) == []
 
 
 def test_the_config_is_shown_without_anything_given(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from support.files import write_checkpoint, write_system
-from support.frames import evaluate, random_system, small_potential, with_random_labels
 
 import spinpot
 from spinpot.data.dataset import Geometry
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.predictor import Predictor
+from support.files import write_checkpoint, write_system
+from support.frames import evaluate, random_system, small_potential, with_random_labels
 
 SHAPES = {"energy": (), "force": (5, 3), "force_mag": (5, 3), "virial": (3, 3), "atom_energy": (5,)}
 
@@ -184,9 +184,9 @@ class Foreign:
 def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
     whole = write_checkpoint(tmp_path / "whole.ckpt", small_potential())
     (tmp_path / "cut.ckpt").write_bytes(whole.read_bytes()[:-1000])
-    changed = bytearray(whole.read_bytes())
-    changed[len(changed) // 2] ^= 1
-    (tmp_path / "changed.ckpt").write_bytes(changed)
+    bias, other = (np.array([value, -1.5]).tobytes() for value in (-2.0, -3.0))
+    assert bias in whole.read_bytes()
+    (tmp_path / "changed.ckpt").write_bytes(whole.read_bytes().replace(bias, other))
     (tmp_path / "text.ckpt").write_text("energy = 0\n")
     (tmp_path / "empty.ckpt").touch()
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps(Foreign()))

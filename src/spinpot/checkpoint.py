@@ -53,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _check_whole(path: Path) -> None:
-    """Raise BadZipFile for a file that torch.save did not write, or that changed since, unnoticed by torch."""
+    """Raise BadZipFile unless torch.save wrote the file and its checksums hold, which torch does not ask."""
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:
             raise zipfile.BadZipFile("a checksum is wrong")
