@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 .PHONY: train test lint clean
 
 train: .venv/installed
-	$(BIN)/python scripts/train.py
+	$(BIN)/python scripts/train.py $(ARGS)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -4,11 +4,11 @@ import pickle
 
 import pytest
 import torch
-from support.frames import evaluate, random_system, small_potential
 
 from spinpot.checkpoint import checkpoint_entry, load_potential, read_checkpoint
 from spinpot.errors import InputError
 from spinpot.training.resume import check_same_model, find_checkpoint
+from support.frames import evaluate, random_system, small_potential
 
 
 def save(path, potential, **more):

@@ -14,7 +14,8 @@ from spinpot import evaluate as module
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.evaluate import evaluate
-from support.files import write_checkpoint, write_system
+from support.checkpoints import write_checkpoint
+from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -35,9 +36,9 @@ def labelled(seed: int, n_frames: int, **kind: Any) -> System:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a user stands: data/, a trained run/ and its evaluation out/, all by the real scripts."""
     place = tmp_path_factory.mktemp("place")
-    write_system(place / "data/train", labelled(1, 4))
-    write_system(place / "data/b", labelled(2, 3))
-    write_system(place / "data/c", labelled(3, 2, n_ni=2, n_o=3))
+    write_npy(place / "data/train", labelled(1, 4))
+    write_npy(place / "data/b", labelled(2, 3))
+    write_npy(place / "data/c", labelled(3, 2, n_ni=2, n_o=3))
     done = script(
         "train.py",
         "data=npy",
@@ -133,7 +134,7 @@ def assert_errors(found: dict[str, Any], quantity: str, delta: np.ndarray) -> No
 
 def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture) -> None:
     data = with_random_labels(random_system(1, 2), only=("energy", "force_mag"))
-    result = evaluate(checkpoint, str(write_system(tmp_path / "some", data)), tmp_path / "out")
+    result = evaluate(checkpoint, str(write_npy(tmp_path / "some", data)), tmp_path / "out")
     assert result == json.loads((tmp_path / "out/evaluation.json").read_text())
     for quantity in QUANTITIES:
         for kind in ("rmse", "mae"):
@@ -144,7 +145,7 @@ def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytes
 
 
 def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:
-    result = evaluate(checkpoint, str(write_system(tmp_path / "none", random_system(1))), tmp_path / "out")
+    result = evaluate(checkpoint, str(write_npy(tmp_path / "none", random_system(1))), tmp_path / "out")
     assert result["rmse_e"] is None
     assert contents(tmp_path / "out") == ["evaluation.json", "none.npz"]
 
@@ -154,13 +155,13 @@ def test_the_folders_own_type_map_plays_no_part(tmp_path: Path, checkpoint: Path
     permuted = replace(data, type_map=("O", "Ni"), types=1 - data.types)
     results = []
     for name, system in (("plain", data), ("permuted", permuted)):
-        folder = write_system(tmp_path / name / "data", system)
+        folder = write_npy(tmp_path / name / "data", system)
         results.append(evaluate(checkpoint, str(folder), tmp_path / f"out_{name}"))
     assert results[0] == results[1]
 
 
 def test_batching_changes_nothing(tmp_path: Path, checkpoint: Path) -> None:
-    folders = [str(write_system(tmp_path / f"data_{n}", labelled(n, 3, n_o=n))) for n in (1, 2)]
+    folders = [str(write_npy(tmp_path / f"data_{n}", labelled(n, 3, n_o=n))) for n in (1, 2)]
     one, many = (evaluate(checkpoint, folders, tmp_path / f"out{size}", size) for size in (1, 8))
     for key in (f"{kind}_{quantity}" for kind in ("rmse", "mae") for quantity in QUANTITIES):
         assert one[key] == pytest.approx(many[key], rel=1e-12)
@@ -169,7 +170,7 @@ def test_batching_changes_nothing(tmp_path: Path, checkpoint: Path) -> None:
 def test_an_existing_folder_without_results_is_used(tmp_path: Path, checkpoint: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.yaml").write_text("mine")
-    folder = write_system(tmp_path / "data", labelled(1, 1))
+    folder = write_npy(tmp_path / "data", labelled(1, 1))
     evaluate(checkpoint, str(folder), tmp_path / "run")
     assert contents(tmp_path / "run") == ["config.yaml", "data.npz", "evaluation.json", "parity.png"]
 
@@ -181,7 +182,7 @@ def test_an_existing_folder_without_results_is_used(tmp_path: Path, checkpoint: 
 def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")
-    folder = write_system(tmp_path / "data", labelled(1, 1))
+    folder = write_npy(tmp_path / "data", labelled(1, 1))
     with pytest.raises(InputError, match=rf"out: {there} is there already"):
         evaluate(checkpoint, str(folder), tmp_path / "out")
     assert contents(tmp_path / "out") == [there]
@@ -208,9 +209,9 @@ def test_what_cannot_be_used(
     monkeypatch.chdir(tmp_path)
     write_checkpoint(Path("narrow.ckpt"), small_potential(sel=(3, 3)))
     Path("cut.ckpt").write_bytes(checkpoint.read_bytes()[:-500])
-    write_system(Path("data"), labelled(1, 1))
-    write_system(Path("iron"), replace(labelled(1, 1), type_map=("Fe", "O")))
-    write_system(Path("spinless"), labelled(1, 1))
+    write_npy(Path("data"), labelled(1, 1))
+    write_npy(Path("iron"), replace(labelled(1, 1), type_map=("Fe", "O")))
+    write_npy(Path("spinless"), labelled(1, 1))
     Path("spinless/set.000/spin.npy").unlink()
     before = contents(tmp_path)
     good: dict[str, Any] = {"checkpoint": checkpoint, "systems": ["data"], "output": "out"}
@@ -226,7 +227,7 @@ def test_a_failure_while_writing_leaves_nothing(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(module, "save_figure", full)
-    folder = write_system(tmp_path / "data", labelled(1, 1))
+    folder = write_npy(tmp_path / "data", labelled(1, 1))
     with pytest.raises(InputError, match=r"out: cannot write there: No space left"):
         evaluate(checkpoint, str(folder), tmp_path / "out")
     assert contents(tmp_path / "out") == []

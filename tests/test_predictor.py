@@ -17,7 +17,8 @@ from spinpot.data.dataset import Geometry
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.predictor import Predictor
-from support.files import write_checkpoint, write_system
+from support.checkpoints import write_checkpoint
+from support.folders import write_npy
 from support.frames import evaluate, random_system, small_potential, with_random_labels
 
 SHAPES = {"energy": (), "force": (5, 3), "force_mag": (5, 3), "virial": (3, 3), "atom_energy": (5,)}
@@ -54,7 +55,7 @@ def test_a_system_gives_the_potentials_own_numbers(predictor: Predictor) -> None
 def test_every_source_of_frames_gives_the_same(predictor: Predictor, tmp_path: Path) -> None:
     system = random_system(n_frames=2)
     expected = predictor(system)
-    folder = write_system(tmp_path / "frames", system)
+    folder = write_npy(tmp_path / "frames", system)
     assert_same(predictor(folder), expected)
     assert_same(predictor(str(folder)), expected)
     frames = [to_atoms(system, frame) for frame in range(2)]
@@ -65,8 +66,8 @@ def test_every_source_of_frames_gives_the_same(predictor: Predictor, tmp_path: P
 
 def test_one_source_gives_a_dict_and_several_a_list(predictor: Predictor, tmp_path: Path) -> None:
     a, b = random_system(1), random_system(2, n_frames=2, n_ni=2, n_o=1)
-    write_system(tmp_path / "all/a", a)
-    write_system(tmp_path / "all/b", b)
+    write_npy(tmp_path / "all/a", a)
+    write_npy(tmp_path / "all/b", b)
     expected = [predictor(a), predictor(b)]
     for found in (predictor([a, tmp_path / "all/b"]), predictor(tmp_path / "all")):
         assert [len(one["energy"]) for one in found] == [1, 2]
@@ -112,7 +113,7 @@ def test_an_unknown_element(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds Fe .*Fe O.*trained for Ni O"):
         predictor(system)
     with pytest.raises(InputError, match=r"holds Fe .*Fe O.*lacks: Ni O"):
-        predictor(write_system(tmp_path / "iron", system))
+        predictor(write_npy(tmp_path / "iron", system))
     with pytest.raises(InputError, match=r"atoms 1: holds Fe .*trained for Ni O"):
         predictor([to_atoms(random_system()), to_atoms(system)])
 

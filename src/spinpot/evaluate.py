@@ -17,13 +17,13 @@ from rich.progress import Progress
 from spinpot.conventions import LABELS
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
+from spinpot.files import null_for_nan
 from spinpot.loss.baselines import spread_of
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted, load
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
 from spinpot.report.tables import console, print_errors
-from spinpot.training.run_folder import null_for_nan
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"

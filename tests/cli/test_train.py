@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
 

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from support.frames import random_system
 
 from spinpot.data.pairs import find_pairs
+from support.frames import random_system
 
 SCALE = np.array([0.3, 0.0])
 USE_SPIN = np.array([True, False])
@@ -57,6 +57,6 @@ def test_a_virtual_atom_far_from_its_real_atom_is_found():
 
 def test_a_lone_atom_sees_only_its_virtual_atom():
     box, zero = 50.0 * np.eye(3), np.zeros((1, 3))
-    pairs = find_pairs(box, zero, zero + [0, 0, 1.0], np.array([0]), SCALE, USE_SPIN, 4.0)
+    pairs = find_pairs(box, zero, zero + np.array([0, 0, 1.0]), np.array([0]), SCALE, USE_SPIN, 4.0)
     assert pairs.neighbour_type.tolist() == [2]
     np.testing.assert_allclose(pairs.vector, [[0, 0, 0.3]])

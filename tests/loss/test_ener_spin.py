@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.frames import batch_of, random_system, small_potential, system, with_random_labels
 
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.prefactor import Prefactor
+from support.frames import batch_of, random_system, small_potential, system, with_random_labels
 
 MAGNETIC = torch.tensor([True, False])
 ALL_ON = {"start_pref_v": 0.3, "limit_pref_v": 0.1}

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from support.frames import batch_of, geometry, random_system, small_potential, with_random_labels
 
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.metrics import ErrorMetric
+from support.frames import batch_of, geometry, random_system, small_potential, with_random_labels
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """sel: settled by the data, or checked against it."""
 
 import pytest
-from support.frames import geometry, random_system, small_potential
 
 from spinpot.data.dataset import FrameDataset
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings
 from spinpot.model.sizes import most_neighbours, settle_sel
+from support.frames import geometry, random_system, small_potential
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from support.frames import evaluate, small_potential, system
 
 from spinpot.model.environment import environment_rows, switch
+from support.frames import evaluate, small_potential, system
 
 RCUT = 4.0
 OFFSETS = np.array([-2e-3, -1e-3, -1e-6, 1e-6, 1e-3, 2e-3])

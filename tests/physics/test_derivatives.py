@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from support.frames import evaluate, random_system, small_potential, system
 
 STEP = 1e-4

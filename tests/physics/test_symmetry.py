@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+
 from support.frames import batch_of, evaluate, random_system, small_potential, system
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reference.dp_file import load
-from support.frames import batch_of, evaluate, geometry, small_potential, system
 
+from reference.dp_file import load
 from spinpot.data.dataset import make_frames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
@@ -17,6 +16,7 @@ from spinpot.model.settings import SpinSettings
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import energy_bias, environment_statistics
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
+from support.frames import batch_of, evaluate, geometry, small_potential, system
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.stem for path in FOLDER.glob("*.dp"))

@@ -71,7 +71,8 @@ def test_the_points_of_an_element(systems: list[System], predictions: list[Array
 
 
 def test_energies_are_relative_to_the_mean_label(systems: list[System], predictions: list[Arrays]) -> None:
-    energy = points(parity_figure(systems, predictions, (True, False)).axes[0])[""]
+    energy = points(parity_figure(systems, predictions, (True, False)).axes[0])
+    (energy,) = energy.values()
     assert energy[:, 0].mean() == pytest.approx(0, abs=1e-9)
     shift = np.mean([np.mean(p["energy"] - s.energy) / 5 for s, p in zip(systems, predictions, strict=True)])
     assert energy[:, 1].mean() == pytest.approx(1000 * shift)
@@ -94,11 +95,10 @@ def test_atoms_without_moment_have_no_parts() -> None:
 
 def test_many_points_are_thinned_out_and_all_counted() -> None:
     system = with_random_labels(random_system(4, n_frames=1))
+    repeated = ("box", "coord", "spin", "force")
     many = replace(
         system,
-        **{
-            name: np.repeat(getattr(system, name), 5000, axis=0) for name in ("box", "coord", "spin", "force")
-        },
+        **{name: np.repeat(getattr(system, name), 5000, axis=0) for name in repeated},
         energy=None,
         force_mag=None,
         virial=None,

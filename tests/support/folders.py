@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from support.frames import evaluate, random_system, small_potential, system
 
 from spinpot.data.systems import System
+from support.frames import evaluate, random_system, small_potential, system
 
 FILES = {
     "box": "box",

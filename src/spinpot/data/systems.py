@@ -159,7 +159,7 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
     if unknown:
         raise InputError(
             f"{stored.where}: holds {' '.join(unknown)} (its elements: {' '.join(names)}), which the given "
-            f"type map lacks: {' '.join(type_map)}. Add the element to the type map (that of a trained model is "
+            f"type map lacks: {' '.join(type_map)}. Add the element to the type map (a trained model's is "
             "fixed: train one with the element), or leave the system out."
         )
     table = np.array([type_map.index(n) if n in type_map else -1 for n in names] + [-1])

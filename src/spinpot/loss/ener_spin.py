@@ -21,9 +21,11 @@ LossFunction = Literal["mse", "mae", "huber"]
 class EnerSpinLoss:
     """L = p_e L_e + p_fr L_fr + p_fm L_fm + p_v L_v with prefactors that follow the learning rate.
 
-    With `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f, L_fr the mean of ΔF² over all atoms of the batch
-    and x, y, z, L_fm that of ΔF_m² over those of magnetic types, L_v = mean_f mean_9 ΔV²/N_f; `mae` takes
-    |ΔE|/N_f, |ΔF|, |ΔF_m| and |ΔV|/N_f in their place. So does deepmd-kit 3.2, unequal frames included. `huber` is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m, ΔV/N_f) and linear above.
+    With `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f; L_fr is the mean of ΔF² over all atoms of the
+    batch and x, y, z; L_fm that of ΔF_m² over the atoms of magnetic types; L_v = mean_f mean_9 ΔV²/N_f. `mae`
+    takes |ΔE|/N_f, |ΔF|, |ΔF_m| and |ΔV|/N_f in their place. So does deepmd-kit 3.2, also for batches of
+    unequal frames. `huber`, ours, is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m, ΔV/N_f) and linear
+    above it.
     With `intensive_ener_virial` the squares of L_e and L_v are divided by N_f² in place of N_f.
 
     A term is on when either of its prefactors is non-zero; in a frame that lacks the label it is left out.

@@ -45,8 +45,9 @@ def check_sel(spec: ModelSpec, dataset: FrameDataset) -> None:
             name, index = frame.origin
             raise InputError(
                 f"model.descriptor.sel={sel.tolist()} is too small: in {name}, frame {index}, an atom has "
-                f"{needed[short]} neighbours {spec.type_map[short]} within rcut={spec.descriptor.rcut} Å, and "
-                f"sel allows {sel[short]}. Set model.descriptor.sel=auto or {needed.tolist()}."
+                f"{needed[short]} neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), "
+                f"and sel allows {sel[short]}. Train with model.descriptor.sel=auto, or at least "
+                f"{needed.tolist()}."
             )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from spinpot.data.batch import batches
 from spinpot.data.dataset import FrameDataset
+from spinpot.files import write_atomically
 from spinpot.model.potential import SpinPotential
 from spinpot.predictor import assemble
 from spinpot.report.plots import learning_curve_figure, parity_figure
@@ -28,6 +29,6 @@ def write_run_pictures(
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(temporary, format="png", dpi=150)
-    temporary.replace(path)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=150)
+    write_atomically(path, image.getvalue())

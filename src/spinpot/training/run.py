@@ -24,6 +24,7 @@ from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
+from spinpot.report.pictures import write_run_pictures
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
@@ -141,8 +142,10 @@ def finish(
     """The best checkpoint's errors beside the baselines, and summary.json."""
     potential = load_potential(folder.best_checkpoint)
     use_spin = potential.spec.use_spin
-    tables = {}
-    for name in data.datasets.keys() & {"validation", "test"}:
+    tables: dict[str, dict[str, float]] = {}
+    for name in ("validation", "test"):
+        if name not in data.datasets:
+            continue
         dataset = data.datasets[name]
         tables[name] = dataset_errors(potential, dataset, use_spin, data.validation_batch_size)
         own_spread = (
@@ -155,6 +158,7 @@ def finish(
             f"Errors on the {name} set ({len(dataset)} frames)",
             {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
         )
+    write_run_pictures(folder.path, potential, data.datasets["validation"], data.validation_batch_size)
     return folder.write_summary(trainer.global_step, timer, tables)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from spinpot.files import null_for_nan, write_atomically
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.resume import Resumed
 
@@ -57,15 +56,3 @@ class RunFolder:
         }
         write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary
-
-
-def null_for_nan(values: dict[str, float]) -> dict[str, float | None]:
-    """NaN, which JSON does not have, becomes null."""
-    return {key: None if math.isnan(value) else value for key, value in values.items()}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)

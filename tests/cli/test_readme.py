@@ -1,0 +1,103 @@
+"""Every command of the README, as it stands there; training is cut short by overrides that come after."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from support.cli import PROJECT, run_script
+from support.folders import labelled_by_a_potential, write_npy
+
+SHORT = ["debug=fast", "trainer.enable_progress_bar=false"]
+SETUP = ("python3 -m venv", "source ", "pip install", "make test")
+"""What make itself does before any test can run."""
+
+
+def commands():
+    """Every line of the bash blocks."""
+    text = (PROJECT / "README.md").read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.S)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where a user stands: their data, and a run to resume and to evaluate."""
+    folder = tmp_path_factory.mktemp("user")
+    for name, seed in (("train", 1), ("validation", 2)):
+        write_npy(folder / "my_data" / name, labelled_by_a_potential(seed, 4))
+    own = ["data=npy", "data.train=[my_data/train]", "data.validation=[my_data/validation]"]
+    run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder)
+    shutil.copytree(folder / "runs" / "mine", folder / "finished")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("python scripts/")])
+def test_script_command(command, place):
+    _, script, *arguments = shlex.split(command)
+    name = script.removeprefix("scripts/")
+    if name == "train.py" and "--cfg" not in arguments:
+        arguments += SHORT
+        if "NiO_deltaspin" in command or "nio_deltaspin" in command:
+            arguments += real_frames()
+        if "resume=auto" in command:
+            restore(place)
+            arguments += own_data()
+        elif "hydra.run.dir=runs/mine" in command:
+            shutil.rmtree(place / "runs" / "mine", ignore_errors=True)
+    if name == "evaluate.py":
+        restore(place)
+    result = run_script(name, *arguments, cwd=place)
+    assert result.stdout
+
+
+def restore(place):
+    """Put the finished run back to where the README has it."""
+    shutil.rmtree(place / "runs" / "mine", ignore_errors=True)
+    shutil.copytree(place / "finished", place / "runs" / "mine")
+
+
+def own_data():
+    """The data the run to be resumed was begun with, and steps left to do."""
+    return [
+        "data=npy",
+        "data.train=[my_data/train]",
+        "data.validation=[my_data/validation]",
+        "trainer.max_steps=6",
+    ]
+
+
+def real_frames():
+    if not os.environ.get("SPINPOT_DATA"):
+        pytest.skip("needs real frames: set SPINPOT_DATA to a folder with NiO_deltaspin")
+    return [f"paths.data_dir={os.environ['SPINPOT_DATA']}"]
+
+
+@pytest.mark.slow
+def test_make_train(tmp_path):
+    """The rule runs the script; the environment it needs is there already, or this test could not run."""
+    if not (PROJECT / ".venv" / "installed").exists():
+        pytest.skip("make would set up a new environment first; `make test` does that before the tests")
+    arguments = f"debug=fast hydra.run.dir={tmp_path / 'run'} paths.data_dir={tmp_path / 'data'}"
+    subprocess.run(["make", "train", f"ARGS={arguments}"], cwd=PROJECT, check=True, stdin=subprocess.DEVNULL)
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert (tmp_path / "data" / "NiO" / "train").is_dir()
+
+
+@pytest.mark.slow
+def test_python_example(place):
+    text = (PROJECT / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    restore(place)
+    check = "\nassert sorted(prediction) == ['atom_energy', 'energy', 'force', 'force_mag', 'virial']"
+    subprocess.run([sys.executable, "-c", example + check], cwd=place, check=True)
+
+
+def test_no_command_is_left_out():
+    left = [line for line in commands() if not line.startswith(("python scripts/", "make train", *SETUP))]
+    assert not left
