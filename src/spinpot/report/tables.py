@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,13 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
         )
 
 
-def print_errors(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
-    """A table of rmse, quantities down and predictors across; quantities without labels are left out."""
+def print_errors(
+    title: str, columns: Mapping[str, Mapping[str, float]], trained: Collection[str] | None = None
+) -> None:
+    """A table of rmse, quantities down and predictors across; quantities without labels are left out.
+
+    trained: the loss terms that were on, by their short names; the others' rows say so.
+    """
     table = Table(title=f"{title}, rmse", title_justify="left")
     table.add_column("quantity")
     for name in columns:
@@ -71,6 +76,8 @@ def print_errors(title: str, columns: Mapping[str, Mapping[str, float]]) -> None
     for quantity, (label, unit) in ERROR_ROWS.items():
         values = [errors[f"rmse_{quantity}"] for errors in columns.values()]
         if not math.isnan(values[0]):
+            if trained is not None and quantity.split("_")[0] not in trained:
+                label += " (not in the loss)"
             table.add_row(label, *(f"{1000 * value:.3f}" for value in values), unit)
     console.print(table)
 

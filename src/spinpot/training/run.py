@@ -67,7 +67,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     run_folder.write_config(config)
     trainer, timer = build_trainer(config, run_folder, resumed)
     fit(trainer, module, data, resumed)
-    return finish(run_folder, trainer, timer, data, spread)
+    return finish(run_folder, trainer, timer, data, spread, loss.active)
 
 
 def read_data(settings: ModelSettings, data: SpinDataModule) -> ModelSpec:
@@ -138,6 +138,7 @@ def finish(
     timer: StepTimer,
     data: SpinDataModule,
     spread: dict[str, float],
+    trained: list[str],
 ) -> dict[str, Any]:
     """The best checkpoint's errors beside the baselines, and summary.json."""
     potential = load_potential(folder.best_checkpoint)
@@ -157,6 +158,7 @@ def finish(
         print_errors(
             f"Errors on the {name} set ({len(dataset)} frames)",
             {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
+            trained,
         )
     write_run_pictures(folder.path, potential, data.datasets["validation"], data.validation_batch_size)
     return folder.write_summary(trainer.global_step, timer, tables)
