@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,12 +17,19 @@ from spinpot.report.plots import learning_curve_figure, parity_figure
 
 
 def write_run_pictures(
-    folder: Path, potential: SpinPotential, dataset: FrameDataset, batch_size: int = 16
+    folder: Path,
+    potential: SpinPotential,
+    dataset: FrameDataset,
+    batch_size: int,
+    trained: Collection[str],
 ) -> None:
-    """parity.png of the potential on a data set and, where there is a metrics.csv, learning_curve.png."""
+    """parity.png of the potential on a data set and, where there is a metrics.csv, learning_curve.png.
+
+    trained: the loss terms that were on, by their short names.
+    """
     stream = (potential(batch) for batch in batches(dataset.frames, batch_size))
     predictions = assemble(dataset.systems, stream)
-    figure = parity_figure(dataset.systems, predictions, potential.spec.use_spin)
+    figure = parity_figure(dataset.systems, predictions, potential.spec.use_spin, trained)
     save_figure(figure, folder / "parity.png")
     if (folder / "metrics.csv").exists():
         save_figure(learning_curve_figure(folder / "metrics.csv"), folder / "learning_curve.png")

@@ -6,7 +6,7 @@ Figures are made without pyplot, so that nothing is global and no display is nee
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,16 @@ LINES_OF_ALL = ("training batch", "validation")
 
 
 def parity_figure(
-    systems: Sequence[System], predictions: Sequence[dict[str, np.ndarray]], magnetic: Sequence[bool]
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    magnetic: Sequence[bool],
+    trained: Collection[str] | None = None,
 ) -> Figure:
     """Prediction against label for every quantity that has labels, coloured by element.
 
     predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
-    each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
+    each element of the type map carries spin. trained: the loss terms that were on, by their short names;
+    the others' panels say so. Energies are per atom and relative to the labels' mean.
     """
     panels = {
         name: points for name, points in _parity_points(systems, predictions, magnetic).items() if points
@@ -59,6 +63,8 @@ def parity_figure(
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         _draw_parity(axes, quantity, points, dict(zip(elements, COLOURS * len(elements), strict=False)))
+        if trained is not None and quantity.split("_")[0] not in trained:
+            axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
 
 

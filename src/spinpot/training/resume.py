@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from spinpot.checkpoint import ENTRY, read_checkpoint
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from rich.console import Console
+
+from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
 
 IRRELEVANT = ("resume", "paths")
 """Config sections that may differ without changing what is trained."""
+
+LAST = Path("checkpoints") / "last.ckpt"
+RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,34 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
     checkpoint or a run folder. Raises InputError for a file that cannot be used, and, without `resume`, for a
     folder that holds a run already.
     """
-    last = run_dir / "checkpoints" / "last.ckpt"
+    last = run_dir / LAST
     if resume is None:
-        if last.exists():
-            raise InputError(
-                f"{run_dir} holds a run already. Go on with it by resume=auto, or choose another folder by "
-                "hydra.run.dir=DIR; nothing was overwritten."
-            )
+        _refuse_used(run_dir)
         return None
     if resume == "auto":
         return _read(last) if last.exists() else None
     path = Path(resume)
-    return _read(path / "checkpoints" / "last.ckpt" if path.is_dir() else path)
+    return _read(path / LAST if path.is_dir() else path)
+
+
+def summary_of_finished(resumed: Resumed, run_dir: Path, total_steps: int) -> dict[str, Any] | None:
+    """The summary of a run that has made all its steps already, said in words; None if something is left.
+
+    Raises InputError if the checkpoint is another run's and leaves no step to train.
+    """
+    if resumed.step < total_steps:
+        return None
+    done = f"{resumed.path} has made {resumed.step} steps already, and trainer.max_steps={total_steps}"
+    if run_dir.resolve() not in resumed.path.parents:
+        raise InputError(f"{done}: no step is left to train. Raise trainer.max_steps.")
+    summary = run_dir / "summary.json"
+    written = json.loads(summary.read_text()) if summary.exists() else {"steps": -1}
+    if written["steps"] < resumed.step:
+        return None  # it was stopped before its last evaluation
+    Console(highlight=False, soft_wrap=True).print(
+        f"Nothing to do: {done}. To train on, raise trainer.max_steps."
+    )
+    return cast(dict[str, Any], written)
 
 
 def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
@@ -75,8 +98,27 @@ def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]
     return [] if then == now else [(key, then, now)]
 
 
+def _refuse_used(run_dir: Path) -> None:
+    """Raise InputError if a fresh start would write over what is there."""
+    # The other processes of a run start when the first has written its config.
+    if rank_zero_only.rank != 0:
+        return
+    if (run_dir / LAST).exists():
+        raise InputError(
+            f"{run_dir} holds a run already. Go on with it by resume=auto, or choose another folder by "
+            "hydra.run.dir=DIR; nothing was overwritten."
+        )
+    there = [name for name in RUN_FILES if (run_dir / name).exists()]
+    if there:
+        raise InputError(
+            f"{run_dir} holds {', '.join(there)} of a run that left no checkpoint. Choose another folder by "
+            "hydra.run.dir=DIR, remove these files, or write over them by resume=auto; nothing was overwritten."
+        )
+
+
 def _read(path: Path) -> Resumed:
     contents = read_checkpoint(path)
+    potential_from(contents, path)  # its weights are whole, or this says so
     if "optimizer_states" not in contents:
         raise InputError(f"{path} holds no optimizer state, so training cannot go on from it.")
     entry = contents[ENTRY]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from spinpot.checkpoint import load_potential
+from spinpot.config.suggest import nearest
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
@@ -28,8 +30,15 @@ from spinpot.report.pictures import write_run_pictures
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.metrics_csv import COLUMNS
 from spinpot.training.module import SpinModule
-from spinpot.training.resume import Resumed, check_same_model, config_differences, find_checkpoint
+from spinpot.training.resume import (
+    Resumed,
+    check_same_model,
+    config_differences,
+    find_checkpoint,
+    summary_of_finished,
+)
 from spinpot.training.run_folder import RunFolder
 
 PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
@@ -44,11 +53,19 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     quiet_lightning()
     resumed = find_checkpoint(config.resume, folder)
+    total_steps = _total_steps(config)
+    if resumed and (summary := summary_of_finished(resumed, folder, total_steps)):
+        return summary
+    # What can be known to be wrong without the data comes first: making or reading them takes time.
+    precision = _precision(config)
     settings: ModelSettings = build(config.model)
     settings.check()
     loss: EnerSpinLoss = build(config.loss)
     schedule = build(config.scheduler)
-    schedule.check(_total_steps(config))
+    schedule.check(total_steps)
+    make_optimizer = build(config.optimizer)
+    run_folder = RunFolder(folder, resumed)
+    trainer, timer = build_trainer(config, run_folder, resumed)
 
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -58,14 +75,13 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if resumed:
         check_same_model(resumed, spec)
         print_config_changes(config_differences(resumed, plain))
-    potential = build_potential(spec, data, config.seed, _precision(config))
+    potential = build_potential(spec, data, config.seed, precision)
+    check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
 
     spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
-    module = SpinModule(potential, loss, build(config.optimizer), schedule, spread, plain)
-    run_folder = RunFolder(folder, resumed)
+    module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
-    trainer, timer = build_trainer(config, run_folder, resumed)
     fit(trainer, module, data, resumed)
     return finish(run_folder, trainer, timer, data, spread, loss.active)
 
@@ -90,12 +106,14 @@ def build_trainer(
     config: DictConfig, folder: RunFolder, resumed: Resumed | None
 ) -> tuple[pl.Trainer, StepTimer]:
     """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
+    check_devices(config.trainer)
     timer = StepTimer()
     loggers = [
         make(folder=folder.path, keep_until=resumed.step if resumed else 0)
         for make in build(config.logger).values()
     ]
     callbacks = build(config.callbacks)
+    check_monitors(callbacks)
     with_bar = config.trainer.enable_progress_bar and Console().is_terminal
     if not with_bar:
         callbacks.pop("progress_bar", None)
@@ -160,7 +178,9 @@ def finish(
             {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
             trained,
         )
-    write_run_pictures(folder.path, potential, data.datasets["validation"], data.validation_batch_size)
+    write_run_pictures(
+        folder.path, potential, data.datasets["validation"], data.validation_batch_size, trained
+    )
     return folder.write_summary(trainer.global_step, timer, tables)
 
 
@@ -170,10 +190,47 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
     wanted = {TERMS[name] for name in loss.active}
     if not wanted & present:
         raise InputError(
-            f"The loss asks for {', '.join(sorted(wanted))}, but the training data have only "
-            f"{', '.join(sorted(present)) or 'no labels'}. Add the labels, or turn on a term that has some, "
-            "e.g. loss.start_pref_fr=1000."
+            f"The loss asks for {', '.join(sorted(wanted))}, but the training data have "
+            f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add the labels to "
+            f"{', '.join(data.folders['train'])}, or turn on a term that has some, e.g. loss.start_pref_fr=1000."
         )
+
+
+def check_devices(trainer: DictConfig) -> None:
+    """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    if trainer.accelerator in ("gpu", "cuda", "mps"):
+        raise InputError(
+            f"trainer.accelerator={trainer.accelerator}, but PyTorch sees no GPU on this machine. Use "
+            "trainer.accelerator=cpu, or install a build of PyTorch for your GPU and its driver."
+        )
+    if trainer.accelerator == "auto" and trainer.devices not in ("auto", 1, -1, "1", "-1"):
+        raise InputError(
+            f"trainer.devices={trainer.devices}, but PyTorch sees no GPU on this machine. Use "
+            "trainer.devices=1; or, for as many processes on the CPU, trainer.accelerator=cpu as well."
+        )
+
+
+def check_monitors(callbacks: dict[str, pl.Callback]) -> None:
+    """Raise InputError if a callback waits for a quantity that is never logged."""
+    for name, callback in callbacks.items():
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in COLUMNS:
+            raise InputError(
+                f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, COLUMNS)} "
+                f"Choose from {', '.join(COLUMNS)}."
+            )
+
+
+def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> None:
+    """Raise InputError if the optimizer refuses its settings."""
+    try:
+        make(potential.parameters())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The optimizer refuses its settings: {error}. Correct the section optimizer."
+        ) from error
 
 
 def _total_steps(config: DictConfig) -> int:
