@@ -49,6 +49,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format "
             f"{FORMAT}. Use the version that wrote it, or train anew."
         )
+    if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
+        raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
     return contents
 
 

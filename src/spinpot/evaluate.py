@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
+from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
@@ -23,7 +23,7 @@ from spinpot.loss.metrics import ErrorMetric
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted, load
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
-from spinpot.report.tables import console, print_errors
+from spinpot.report.tables import print_errors
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"
@@ -72,7 +72,7 @@ class Scores:
 
     def predict(self, batch_size: int) -> list[Arrays]:
         """The predictions for each system, with a progress bar; their errors are counted on the way."""
-        bar = Progress(console=Console(stderr=True), transient=True)
+        bar = Progress(console=progress_console, transient=True)
         frames = sum(len(system) for system in self.systems)
         stream = counted(self._scored(batch_size), bar, frames)
         return assemble(self.systems, (prediction for _, prediction in stream))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from spinpot.checkpoint import load_potential
+from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import FrameDataset, Geometry, make_frames
 from spinpot.data.from_ase import system_from_atoms
@@ -76,7 +76,7 @@ class Predictor:
         stream = self.batches(systems, batch_size)
         if progress:
             total = sum(len(system) for system in systems)
-            stream = counted(stream, Progress(console=Console(stderr=True), transient=True), total)
+            stream = counted(stream, Progress(console=progress_console, transient=True), total)
         return assemble(systems, (prediction for _, prediction in stream))
 
     def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:

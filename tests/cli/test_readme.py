@@ -42,7 +42,7 @@ def test_script_command(command, place):
     _, script, *arguments = shlex.split(command)
     name = script.removeprefix("scripts/")
     if name == "train.py" and "--cfg" not in arguments:
-        arguments += SHORT
+        arguments += [*SHORT, "scheduler.warmup_steps=0"] if "warmup" in command else SHORT
         if "NiO_deltaspin" in command or "nio_deltaspin" in command:
             arguments += real_frames()
         if "resume=auto" in command:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spinpot.data.batch import collate
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.prefactor import Prefactor
-from support.frames import batch_of, random_system, small_potential, system, with_random_labels
+from support.frames import batch_of, random_system, small_potential, with_random_labels
 
 MAGNETIC = torch.tensor([True, False])
 ALL_ON = {"start_pref_v": 0.3, "limit_pref_v": 0.1}
@@ -118,6 +119,11 @@ def test_loss_does_not_depend_on_the_order_of_frames(potential):
     assert one.item() == pytest.approx(other.item(), rel=1e-12)
 
 
-def test_one_frame_system_keeps_its_shape():
-    made = with_random_labels(random_system(7), seed=7)
-    assert system(made.type_map, made.types, made.box, made.coord, made.spin).n_atoms == 5
+def test_a_process_without_frames_has_zero_gradients(potential):
+    batch = collate([], n_types=2)
+    assert batch.n_frames == 0
+    totals, counts = EnerSpinLoss(**ALL_ON).sums(potential(batch, differentiable=True), batch, MAGNETIC)
+    assert not totals.any()
+    assert not counts.any()
+    gradients = torch.autograd.grad(totals.sum(), list(potential.parameters()), allow_unused=True)
+    assert not any(g is not None and g.any() for g in gradients)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.metrics import ErrorMetric
@@ -103,7 +102,3 @@ def test_mean_baseline(systems, dataset):
     errors = dataset_errors(mean_of(systems), dataset, (True, False))
     labels = np.concatenate([s.force[:, s.types == 0].reshape(-1, 3) for s in systems])
     assert errors["rmse_fr/Ni"] == pytest.approx(np.sqrt((labels - labels.mean(0)).__pow__(2).mean()))
-
-
-def test_collate_refuses_nothing_of_one_frame(dataset):
-    assert collate([dataset[0]]).n_frames == 1

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 from rich.console import Console
 
 from spinpot.config.memory import keep_freed_memory
-from spinpot.config.suggest import explain_override
+from spinpot.config.suggest import explain_composition
 from spinpot.errors import InputError, TrainingError
+
+PACKAGE = Path(__file__).parents[1]
+
+DEFAULT_PARENT = "runs"
+"""Where configs/train.yaml puts run folders."""
+
+
+class JobFailedError(Exception):
+    """A job of a sweep that has stopped and said why; its arguments: the message and the sweep's folder."""
 
 
 def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
@@ -29,13 +43,50 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     keep_freed_memory()
     try:
         main()
-    except (InputError, TrainingError, HydraException, OmegaConfBaseException) as error:
+    except JobFailedError as error:
+        remove_empty_sweep(Path(error.args[1]))
+        sys.exit(1)
+    except Exception as error:
         message = describe(error, config_name)
         if message is None:
             raise
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]Error:[/red] {escape(message)}")
-        remove_empty_output()
-        sys.exit(1)
+        stop(message)
+
+
+def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Decorate what hydra.main calls, so that Hydra adds no line of its own to the message.
+
+    In a sweep the other jobs go on, and the message says whose it is.
+    """
+
+    @functools.wraps(task)
+    def reported(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except Exception as error:
+            message = describe(error)
+            if message is None:
+                raise
+            if HydraConfig.get().mode != RunMode.MULTIRUN:
+                stop(message)
+            settings = " ".join(HydraConfig.get().overrides.task)
+            say(f"{message} (Job {HydraConfig.get().job.num} of the sweep: {settings})")
+            remove_empty_output()
+            raise JobFailedError(message, HydraConfig.get().sweep.dir) from None
+
+    return reported
+
+
+def stop(message: str) -> None:
+    """End the program with a message."""
+    say(message)
+    remove_empty_output()
+    sys.exit(1)
+
+
+def say(message: str) -> None:
+    """Print an error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]Error:[/red] {escape(message)}")
 
 
 def describe(error: BaseException, config_name: str = "train") -> str | None:
@@ -43,13 +94,22 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
     if isinstance(error, (InputError, TrainingError)):
         return str(error)
     if isinstance(error, InstantiationException):
-        cause = error.__cause__
-        if isinstance(cause, (InputError, TrainingError, TypeError, ValueError)):
-            return f"{str(cause).rstrip('.')}. (While building {_full_key(error)}.)"
-        return None
+        return _describe_building(error)
     if isinstance(error, MissingMandatoryValue):
-        return f"The setting {error.full_key} is needed: give it on the command line, {error.full_key}=VALUE."
-    return explain_override(error, sys.argv[1:], config_name)
+        return f"{error.full_key} has no value, but is needed. Give {error.full_key}=VALUE."
+    if isinstance(error, InterpolationResolutionError):
+        return f"{error.full_key}: {str(error).splitlines()[0]}. Correct the ${{…}}."
+    if _is_misconfiguration(error):
+        return str(error)
+    if isinstance(error, HydraException):
+        return explain_composition(error, sys.argv[1:], config_name)
+    if _is_ours(error):
+        return None
+    if isinstance(error, OSError) and error.filename:
+        return f"Cannot use {error.filename}: {error.strerror}. The run folder is set by hydra.run.dir=DIR."
+    if isinstance(error, (OmegaConfBaseException, yaml.YAMLError, ValueError)):
+        return explain_composition(error, sys.argv[1:], config_name)
+    return None
 
 
 def escape(text: str) -> str:
@@ -64,12 +124,43 @@ def output_folder() -> Path:
 
 def remove_empty_output() -> None:
     """Take away the folder Hydra made for a job that never began."""
-    if GlobalHydra.instance().is_initialized() or HydraConfig.initialized():
-        try:
-            if output_folder().resolve() != Path.cwd():  # which may be empty too, but is the user's
-                output_folder().rmdir()
-        except (OSError, ValueError, OmegaConfBaseException):
-            return  # it holds something, or there is none
+    if not HydraConfig.initialized():
+        return
+    with suppress(OSError, OmegaConfBaseException):  # it holds something, or there is none
+        folder = output_folder().resolve()
+        if folder != Path.cwd():  # which may be empty too, but is the user's
+            folder.rmdir()
+        if folder.parent == Path.cwd() / DEFAULT_PARENT:
+            folder.parent.rmdir()
+
+
+def remove_empty_sweep(folder: Path) -> None:
+    """Take away the folder of a sweep if there is nothing in it but Hydra's own file."""
+    if folder.is_dir() and [file.name for file in folder.iterdir()] == ["multirun.yaml"]:
+        (folder / "multirun.yaml").unlink()
+        folder.rmdir()
+
+
+def _describe_building(error: InstantiationException) -> str | None:
+    """What somebody's class said about its arguments; a TypeError in our own code is a defect."""
+    cause = error.__cause__
+    if cause is None:
+        return str(error)
+    users = isinstance(cause, (InputError, TrainingError)) or _is_misconfiguration(cause)
+    if users or (isinstance(cause, (TypeError, ValueError)) and not _is_ours(cause)):
+        return f"{str(cause).rstrip('.')}. (While building {_full_key(error)}.)"
+    return None
+
+
+def _is_misconfiguration(error: BaseException) -> bool:
+    """Lightning's own InputError, told by its name: importing it would import torch."""
+    return type(error).__name__ == "MisconfigurationException"
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error was raised, or let through, by the program's own code beyond this file."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    return any(PACKAGE in file.parents and file != Path(__file__) for file in files)
 
 
 def _full_key(error: InstantiationException) -> str:

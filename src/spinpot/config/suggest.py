@@ -2,53 +2,69 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from spinpot.config.keys import dotted_keys, nearest
+from spinpot.config.targets import find_target, parameters
+from spinpot.errors import InputError
+
 CONFIGS = Path(__file__).parents[3] / "configs"
 
+UNWRAPPED = ("experiment", "debug")
+"""Groups whose options are meant for the whole config, over all others, not for a section of their name."""
 
-def explain_override(error: BaseException, arguments: Sequence[str], config_name: str) -> str:
+UNKNOWN_KEY = re.compile(
+    r"Could not override '([^']+)'|Key '([^']+)' is not in struct|Could not delete from config\. '([^']+)'"
+)
+UNKNOWN_OPTION = re.compile(r"Could not (?:find|load) '([^']+)'")
+OPTIONS = re.compile(r"Available options in '[^']+':\n((?:\t.+\n?)+)")
+
+
+def explain_composition(error: BaseException, arguments: Sequence[str], config_name: str) -> str:
     """What is wrong with the command line or a config file, and what was probably meant."""
     text = str(error).strip()
-    unknown_key = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text)
+    place = re.search(r"In '([^']+)': ", text)
+    where = f" (in {place[1]})" if place and place[1] != config_name else ""
+    unknown_key = UNKNOWN_KEY.search(text)
     if unknown_key:
-        key = unknown_key[1] or unknown_key[2]
-        return f"Unknown setting {key}.{nearest(key, valid_keys(key, arguments, config_name))}"
-    unknown_option = re.search(
-        r"Could not find '([^']+)'\s*\n\s*Available options in '([^']+)':\s*(.*)", text, re.S
-    )
+        key = next(filter(None, unknown_key.groups()))
+        config = compose_without(key, arguments, config_name)
+        if known_to_target(key, config):
+            return f"{key} is not in the config yet: write +{key}=VALUE to add it."
+        return f"Unknown setting {key}{where}.{nearest(key, dotted_keys(config))}"
+    unknown_option = UNKNOWN_OPTION.search(text)
     if unknown_option:
-        option = unknown_option[1].split("/")[-1]
-        choices = unknown_option[3].split()
+        group, _, option = unknown_option[1].rpartition("/")
+        listed = OPTIONS.search(text)
+        choices = listed[1].split() if listed else options_of(group)
+        if not any(option in argument for argument in arguments):
+            where = " (which the defaults of a config file ask for)"
+        if choices:
+            listing = ", ".join(choices)
+            return f"There is no {group}={option}{where}; choose from {listing}.{nearest(option, choices)}"
+    if isinstance(error, OverrideParseException):
         return (
-            f"There is no {unknown_option[2]}={option}; choose from {', '.join(choices)}."
-            f"{nearest(option, choices)}"
+            f"Cannot read the argument {error.override}. Expected key=value, group=option or +key=value; "
+            "quote lists and blanks, as in 'data.train=[a,b]'."
         )
-    return text
+    if isinstance(error, yaml.YAMLError):
+        return f"A config file is not YAML: {' '.join(text.split())}."
+    return " ".join(text.split("\n\nConfig search path")[0].split())
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """' Did you mean …?' or nothing; dotted keys are compared whole, then by their last part."""
-    choices = list(choices)
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.7)
-    if not close:
-        last = word.rsplit(".", 1)[-1]
-        by_last = {choice.rsplit(".", 1)[-1]: choice for choice in choices}
-        close = [by_last[name] for name in difflib.get_close_matches(last, by_last, n=1, cutoff=0.6)]
-    return f" Did you mean {close[0]}?" if close else ""
-
-
-def valid_keys(unknown: str, arguments: Sequence[str], config_name: str) -> list[str]:
-    """Every key of the config that the command line composes without the unknown one."""
+def compose_without(unknown: str, arguments: Sequence[str], config_name: str) -> DictConfig:
+    """The config that the command line composes without the unknown key, or without any argument."""
     overrides = [
         argument
         for argument in arguments
@@ -58,18 +74,48 @@ def valid_keys(unknown: str, arguments: Sequence[str], config_name: str) -> list
         try:
             GlobalHydra.instance().clear()
             with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-                return list(dotted_keys(compose(config_name, overrides=attempt)))
+                return compose(config_name, overrides=attempt)
         except (HydraException, OmegaConfBaseException):
             continue
-    return []
+    return OmegaConf.create({})
 
 
-def dotted_keys(config: DictConfig, prefix: str = "") -> Iterable[str]:
-    """Every key of a config, sections included, as `model.spin.virtual_len`."""
-    for key in config:
-        name = prefix + str(key)
-        yield name
-        if OmegaConf.is_missing(config, key) or OmegaConf.is_interpolation(config, str(key)):
-            continue
-        if isinstance(config[key], DictConfig):
-            yield from dotted_keys(config[key], f"{name}.")
+def known_to_target(key: str, config: DictConfig) -> bool:
+    """Whether a key that the config lacks is an argument of what its section builds."""
+    path, _, name = key.rpartition(".")
+    section = OmegaConf.select(config, path) if path else None
+    if not isinstance(section, DictConfig) or "_target_" not in section:
+        return False
+    try:
+        return name in (parameters(find_target(path, section["_target_"])) or {})
+    except InputError:
+        return False
+
+
+def options_of(group: str) -> list[str]:
+    """The options of a config group, those in the user's own config folders included."""
+    if GlobalHydra.instance().is_initialized():
+        loader = GlobalHydra.instance().config_loader()
+        return list(loader.get_group_options(group, results_filter=ObjectType.CONFIG))
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+
+
+def file_with(key: str) -> str:
+    """' (in FILE)' if a key comes from one of the config files that were chosen, else nothing."""
+    if not HydraConfig.initialized():
+        return ""
+    hydra = HydraConfig.get()
+    chosen = [("", hydra.job.config_name), *hydra.runtime.choices.items()]
+    for group, option in sorted(chosen, key=lambda choice: choice[0] not in UNWRAPPED):
+        for source in hydra.runtime.config_sources:
+            file = Path(source.path) / group / f"{option}.yaml"
+            if source.schema == "file" and file.is_file() and _holds(file, group, key):
+                return f" (in {file})"
+    return ""
+
+
+def _holds(file: Path, group: str, key: str) -> bool:
+    """Whether a config file sets a key, as part of its group's section or of the whole config."""
+    contents = OmegaConf.load(file)
+    own = key.removeprefix(group.replace("/", ".") + ".")
+    return isinstance(contents, DictConfig) and not {key, own}.isdisjoint(dotted_keys(contents))

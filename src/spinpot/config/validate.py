@@ -1,31 +1,62 @@
-"""No unknown key anywhere: a composed config against the signatures of what it builds."""
+"""No unknown key and no value of a wrong kind: a composed config against what it builds, before any work."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
-from spinpot.config.suggest import nearest
+from spinpot.config.keys import dotted_keys, missing_keys, nearest
+from spinpot.config.suggest import UNWRAPPED, file_with, options_of
+from spinpot.config.targets import find_target, parameters
+from spinpot.config.values import argument_types, expected, fits
 from spinpot.errors import InputError
 
-SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "callbacks", "logger")
+SECTIONS = ("data", "model", "loss", "scheduler", "optimizer", "trainer", "callbacks", "logger")
+"""Those that others refer to come before them, so that an error is told where it was made."""
 FREE = ("callbacks", "logger")
 """Sections whose entries have names of the user's choice."""
-SCALARS = {"seed", "resume"}
-PATHS = {"data_dir"}
+SCALARS: dict[str, Any] = {"seed": int, "resume": Literal["auto"] | Path | None, "paths.data_dir": Path}
+"""Settings that no section's target takes, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
+AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
+"""Numbers of steps, of which Lightning would divide by zero or train none."""
+PRECISIONS = ("64-true", "32-true")
+MANY = 20
+"""No error lists more valid keys than these."""
 
 
 def validate(config: DictConfig) -> None:
-    """Raise InputError at the first unknown key, a key that came from a config file included."""
-    _check_keys("", config, {*SECTIONS, *SCALARS, "paths"})
-    _check_keys("paths.", config.paths, PATHS)
+    """Raise InputError at the first unknown key or wrong value, one that came from a config file included."""
+    top = {key.partition(".")[0] for key in SCALARS}
+    _check_keys("", config, {*SECTIONS, *top}, config)
+    for section in (*SECTIONS, "paths"):
+        _check_section(section, config)
+    _check_keys("paths.", config.paths, {"data_dir"}, config)
+    missing = missing_keys(config)
+    if missing:
+        raise InputError(needed(missing))
+    for key, hint in SCALARS.items():
+        _check_value(key, _value(key, config), hint)
+    if config.resume == "":
+        raise InputError("resume= is empty: expected auto, a path or null.")
+    if config.seed < 0:
+        raise InputError(f"seed={config.seed}: expected a whole number >= 0.")
+    _check_trainer(config.trainer)
     for section in SECTIONS:
-        _check_node(section, config[section], free=section in FREE)
+        _check_node(section, config[section], config, free=section in FREE)
+
+
+def needed(keys: Iterable[str]) -> str:
+    """What is said about settings that have no value."""
+    keys = list(keys)
+    verb = "have no value, but are" if len(keys) > 1 else "has no value, but is"
+    given = " ".join(f"{key}=VALUE" for key in keys)
+    return f"{', '.join(keys)} {verb} needed. Give {given} on the command line, or in a config file."
 
 
 def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
@@ -33,7 +64,7 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
 
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """
-    _check_keys("", config, EVALUATION)
+    _check_keys("", config, EVALUATION, config)
     checkpoint, output, batch_size = config.checkpoint, config.output, config.batch_size
     systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
     for name, paths in (("checkpoint", [checkpoint]), ("systems", systems), ("output", [output])):
@@ -50,35 +81,108 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
     }
 
 
-def _check_node(key: str, node: DictConfig, free: bool = False) -> None:
+def _check_section(name: str, config: DictConfig) -> None:
+    section = config.get(name)
+    if not isinstance(section, DictConfig):
+        options = options_of(name)
+        choose = f" Choose one by {name}={'|'.join(options)}." if options else ""
+        raise InputError(f"The config has no section {name}.{choose}")
+
+
+def _check_trainer(trainer: DictConfig) -> None:
+    """What Lightning would accept and then stumble over, or not do."""
+    for name in AT_LEAST_ONE:
+        value = trainer.get(name)
+        if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
+            continue  # a duration
+        if type(value) is not int or value < 1:
+            raise InputError(f"trainer.{name}={_shown(value)}: expected a whole number >= 1.{_whole(value)}")
+    if trainer.get("precision") not in PRECISIONS:
+        raise InputError(f"trainer.precision={trainer.get('precision')}: expected {' or '.join(PRECISIONS)}.")
+    clip = trainer.get("gradient_clip_val")
+    if clip is not None and (not fits(clip, float) or clip <= 0.0):
+        raise InputError(f"trainer.gradient_clip_val={clip}: expected a number > 0, or null for no clipping.")
+
+
+def _check_node(key: str, node: DictConfig, config: DictConfig, free: bool = False) -> None:
     """Check a section that builds something, and the sections in it."""
-    if "_target_" in node:
-        _check_keys(f"{key}.", node, _parameters(key, str(node["_target_"])))
-    elif not free:
-        raise InputError(f"The config section {key} has no _target_: it says not what to build.")
-    for name in map(str, node):
-        if not OmegaConf.is_missing(node, name) and isinstance(node[name], DictConfig):
-            _check_node(f"{key}.{name}", node[name])
-
-
-def _parameters(key: str, target: str) -> set[str] | None:
-    """The arguments a target takes; None where it takes any."""
-    try:
-        parameters = inspect.signature(get_object(target)).parameters.values()
-    except Exception as error:  # hydra raises bare Exceptions for what it cannot import
-        raise InputError(f"{key}._target_={target} cannot be imported: {error}") from error
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return {parameter.name for parameter in parameters}
-
-
-def _check_keys(prefix: str, node: DictConfig, valid: Iterable[str] | None) -> None:
-    if valid is None:
+    if free:
+        for name in map(str, node):
+            if not isinstance(node[name], DictConfig):
+                raise InputError(f"{key}.{name}={node[name]}: expected a section with a _target_.")
+            _check_node(f"{key}.{name}", node[name], config)
         return
-    known = set(valid)
+    if "_target_" not in node:
+        raise InputError(f"The config section {key} has no _target_: it does not say what to build.")
+    target = find_target(f"{key}", node["_target_"])
+    known = parameters(target)
+    if known is not None:
+        _check_keys(f"{key}.", node, known, config)
+        _check_complete(key, node, known)
+    hints = argument_types(target)
     for name in map(str, node):
-        if name not in known and not name.startswith("_"):
-            raise InputError(
-                f"Unknown setting {prefix}{name}.{nearest(name, known)} "
-                f"{prefix.rstrip('.') or 'The config'} takes: {', '.join(sorted(known))}."
-            )
+        if name.startswith("_"):
+            continue
+        value = _value(f"{key}.{name}", config)
+        if isinstance(value, dict) and "_target_" in value:
+            _check_node(f"{key}.{name}", node[name], config)
+        elif name in hints and not (known and name in known and value == known[name].default):
+            _check_value(f"{key}.{name}", value, hints[name])
+
+
+def _check_keys(prefix: str, node: DictConfig, valid: Iterable[str], config: DictConfig) -> None:
+    known = sorted(valid)
+    for name in map(str, node):
+        if name in known or name.startswith("_"):
+            continue
+        close = nearest(prefix + name, [prefix + other for other in known])
+        close = close or nearest(prefix + name, dotted_keys(config, without=prefix + name))
+        takes = (
+            f" {prefix.rstrip('.') or 'The config'} takes: {', '.join(known)}." if len(known) < MANY else ""
+        )
+        unwrapped = ""
+        if name in UNWRAPPED:
+            unwrapped = f" A file of the group {name} must begin with the line `# @package _global_`."
+        raise InputError(
+            f"Unknown setting {prefix}{name}{file_with(prefix + name)}.{close}{unwrapped}{takes}"
+        )
+
+
+def _check_complete(key: str, node: DictConfig, known: dict[str, inspect.Parameter]) -> None:
+    """Every argument without a default is there, unless the rest is given later."""
+    if node.get("_partial_") or "_args_" in node:
+        return
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in node:
+            raise InputError(needed([f"{key}.{name}"]))
+
+
+def _check_value(key: str, value: Any, hint: Any) -> None:
+    if fits(value, hint):
+        return
+    choices = expected(hint).replace(" or ", ", ").split(", ")
+    close = nearest(value, choices) if isinstance(value, str) else ""
+    quote = f""" Quote it: {key}='"{value}"'.""" if type(value) in (int, float) and fits("", hint) else ""
+    raise InputError(f"{key}={_shown(value)}: expected {expected(hint)}.{_whole(value)}{quote}{close}")
+
+
+def _value(key: str, config: DictConfig) -> Any:
+    """The value of a dotted key as plain data. Raises InputError if it refers to what is not there."""
+    try:
+        value = OmegaConf.select(config, key)
+        if isinstance(value, (DictConfig, ListConfig)):
+            return OmegaConf.to_container(value, resolve=True)
+        return value
+    except InterpolationResolutionError as error:
+        problem = str(error).splitlines()[0]
+        raise InputError(f"{key}{file_with(key)}: {problem}. Correct the ${{…}}.") from error
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML writes it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+
+
+def _whole(value: Any) -> str:
+    """Advice for 1e5, which YAML takes for a float."""
+    return f" Write {int(value)}." if isinstance(value, float) and value.is_integer() else ""

@@ -93,36 +93,39 @@ class Frame:
     origin: tuple[str, int]
 
 
-def collate(frames: list[Frame]) -> Batch:
-    """Lay frames one behind the other and sort their pairs by type block."""
-    n_atoms = torch.tensor([len(frame.types) for frame in frames])
-    offsets = (n_atoms.cumsum(0) - n_atoms).tolist()
-    n_types = frames[0].neighbour_counts.shape[1] // 2
-    types = torch.cat([frame.types for frame in frames])
-    centre = torch.cat([frame.pair_centre + offset for frame, offset in zip(frames, offsets, strict=True)])
-    neighbour = torch.cat(
-        [frame.pair_neighbour + offset for frame, offset in zip(frames, offsets, strict=True)]
-    )
-    pair_type = torch.cat([frame.pair_type for frame in frames])
+def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
+    """Lay frames one behind the other and sort their pairs by type block.
+
+    n_types: the number of elements, needed where there is no frame at all, as one process of several may
+    find.
+    """
+    n_atoms = torch.tensor([len(frame.types) for frame in frames], dtype=torch.int64)
+    parts = frames or [_no_atoms(n_types or 0)]
+    offsets = (n_atoms.cumsum(0) - n_atoms).tolist() or [0]
+    n_types = parts[0].neighbour_counts.shape[1] // 2
+    types = torch.cat([part.types for part in parts])
+    centre = torch.cat([part.pair_centre + offset for part, offset in zip(parts, offsets, strict=True)])
+    neighbour = torch.cat([part.pair_neighbour + offset for part, offset in zip(parts, offsets, strict=True)])
+    pair_type = torch.cat([part.pair_type for part in parts])
     block = types[centre] * 2 * n_types + pair_type
     order = torch.argsort(block, stable=True)
     return Batch(
         frame=torch.repeat_interleave(torch.arange(len(frames)), n_atoms),
         types=types,
-        spin=torch.cat([frame.spin for frame in frames]),
+        spin=torch.cat([part.spin for part in parts]),
         n_atoms=n_atoms,
         atom_order=torch.argsort(types, stable=True),
         type_sizes=torch.bincount(types, minlength=n_types).tolist(),
         pair_centre=centre[order],
         pair_neighbour=neighbour[order],
         pair_type=pair_type[order],
-        pair_vector=torch.cat([frame.pair_vector for frame in frames])[order],
+        pair_vector=torch.cat([part.pair_vector for part in parts])[order],
         block_sizes=torch.bincount(block, minlength=2 * n_types**2).tolist(),
-        neighbour_counts=torch.cat([frame.neighbour_counts for frame in frames]),
-        energy=torch.stack([frame.energy for frame in frames]),
-        force=torch.cat([frame.force for frame in frames]),
-        force_mag=torch.cat([frame.force_mag for frame in frames]),
-        virial=torch.stack([frame.virial for frame in frames]),
+        neighbour_counts=torch.cat([part.neighbour_counts for part in parts]),
+        energy=torch.stack([part.energy for part in parts])[: len(frames)],
+        force=torch.cat([part.force for part in parts]),
+        force_mag=torch.cat([part.force_mag for part in parts]),
+        virial=torch.stack([part.virial for part in parts])[: len(frames)],
         origin=[frame.origin for frame in frames],
     )
 
@@ -132,3 +135,22 @@ def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
     remaining = iter(frames)
     while chunk := list(islice(remaining, batch_size)):
         yield collate(chunk)
+
+
+def _no_atoms(n_types: int) -> Frame:
+    """A frame of nothing, for its shapes."""
+    indices, vectors = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3, dtype=torch.float64)
+    return Frame(
+        types=indices,
+        spin=vectors,
+        pair_centre=indices,
+        pair_neighbour=indices,
+        pair_type=indices,
+        pair_vector=vectors,
+        neighbour_counts=torch.zeros(0, 2 * n_types, dtype=torch.int64),
+        energy=torch.zeros((), dtype=torch.float64),
+        force=vectors,
+        force_mag=vectors,
+        virial=torch.zeros(3, 3, dtype=torch.float64),
+        origin=("", 0),
+    )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import FrameDataset, Geometry
-from spinpot.data.sampling import ShuffledBatches
+from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 
@@ -117,24 +118,31 @@ class SpinDataModule(pl.LightningDataModule):
             self.seed,
             first=self.trainer.global_step * accumulated,
             total=self.trainer.max_steps * accumulated,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
         )
-        return self._loader("train", batch_sampler=batches)
+        return self._loader("train", batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every validation frame once."""
-        return self._loader("validation", batch_size=self.validation_batch_size)
+        return self._loader("validation", self._every_frame("validation"))
 
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Every test frame once."""
-        return self._loader("test", batch_size=self.validation_batch_size)
+    def _every_frame(self, name: str) -> EveryFrameOnce:
+        assert self.trainer is not None
+        return EveryFrameOnce(
+            len(self.datasets[name]),
+            self.validation_batch_size,
+            self.trainer.global_rank,
+            self.trainer.world_size,
+        )
 
-    def _loader(self, name: str, **how: Any) -> DataLoader[Batch]:
+    def _loader(self, name: str, batch_sampler: Sampler[list[int]]) -> DataLoader[Batch]:
         return DataLoader[Any](
             self.datasets[name],
-            collate_fn=collate,
+            batch_sampler=batch_sampler,
+            collate_fn=partial(collate, n_types=len(self.type_map)),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            **how,
         )
 
 

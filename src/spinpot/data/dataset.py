@@ -11,6 +11,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from spinpot.console import progress_console
 from spinpot.data.batch import Frame
 from spinpot.data.pairs import Pairs, find_pairs
 from spinpot.data.systems import System
@@ -50,7 +51,9 @@ class FrameDataset(Dataset[Frame]):
     ) -> FrameDataset:
         """Find the pairs of every frame, with a progress bar."""
         total = sum(len(system) for system in systems)
-        made = track(make_frames(systems, geometry), description, total=total, transient=True)
+        made = track(
+            make_frames(systems, geometry), description, total=total, transient=True, console=progress_console
+        )
         return cls(systems, list(made))
 
     def __len__(self) -> int:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pooch
 from requests.exceptions import RequestException
-from rich.console import Console
 from rich.progress import track
 
+from spinpot.console import progress_console
 from spinpot.errors import InputError
 
 COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"
@@ -93,7 +93,7 @@ def _download(names: Sequence[str], target: Path, base_url: str) -> None:
     source = pooch.create(path=target, base_url=url, registry=registry, retry_if_failed=1)
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT)
     pooch.get_logger().setLevel(logging.WARNING)  # a progress bar instead of a line per file
-    for name in track(names, "Fetching NiO_deltaspin", console=Console(stderr=True)):
+    for name in track(names, "Fetching NiO_deltaspin", console=progress_console):
         source.fetch(name, downloader=downloader)
 
 

@@ -20,9 +20,9 @@ import dpdata
 import numpy as np
 import torch
 from dpdata.plugins.deepmd import register_spin
-from rich.console import Console
 from rich.progress import Progress
 
+from spinpot.console import progress_console
 from spinpot.data import nio
 from spinpot.errors import InputError
 
@@ -164,7 +164,7 @@ def _systems() -> list[str]:
 
 def _write(folder: Path, seed: int, progress: bool) -> None:
     total = sum(sum(shapes.values()) for shapes in FRAMES.values())
-    with Progress(console=Console(stderr=True), disable=not progress) as bar:
+    with Progress(console=progress_console, disable=not progress) as bar:
         task = bar.add_task("Making the NiO data set", total=total)
         for number, name in enumerate(_systems()):
             split, shape = name.split("/")

@@ -12,15 +12,27 @@ class ShuffledBatches(Sampler[list[int]]):
     """Batches `first` to `total` of the endless stream of shuffled passes over a data set.
 
     Each pass is a permutation of its own, drawn from (seed, pass); a batch may span two passes, so that all
-    batches have the same size.
+    batches have the same size. A batch of all processes has batch_size frames for each, but never a frame
+    twice; each process takes every world_size-th of them, which may be none.
     """
 
-    def __init__(self, n_frames: int, batch_size: int, seed: int, first: int, total: int) -> None:
+    def __init__(
+        self,
+        n_frames: int,
+        batch_size: int,
+        seed: int,
+        first: int,
+        total: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self.n_frames = n_frames
-        self.batch_size = min(batch_size, n_frames)
+        self.batch_size = min(batch_size * world_size, n_frames)
         self.seed = seed
         self.first = first
         self.total = total
+        self.rank = rank
+        self.world_size = world_size
 
     def __len__(self) -> int:
         # Lightning counts batches from the run's beginning, resumed or not.
@@ -38,7 +50,26 @@ class ShuffledBatches(Sampler[list[int]]):
                 taken = order[start : start + self.batch_size - len(batch)]
                 batch.extend(taken.tolist())
                 position += len(taken)
-            yield batch
+            yield batch[self.rank :: self.world_size]
 
     def _permutation(self, which: int) -> np.ndarray:
         return np.random.default_rng([self.seed, which]).permutation(self.n_frames)
+
+
+class EveryFrameOnce(Sampler[list[int]]):
+    """All frames in their order, every world_size-th for each process, in as many batches on every process.
+
+    A process that has no frame left gets empty batches, so that none waits for another.
+    """
+
+    def __init__(self, n_frames: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        self.own = list(range(rank, n_frames, world_size))
+        self.batch_size = batch_size
+        self.most = -(-n_frames // world_size)
+
+    def __len__(self) -> int:
+        return -(-self.most // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, self.most, self.batch_size):
+            yield self.own[start : start + self.batch_size]

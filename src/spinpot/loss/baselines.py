@@ -25,7 +25,8 @@ def dataset_errors(
     batch_size: int = 16,
 ) -> dict[str, float]:
     """The errors of a predictor over a data set, as ErrorMetric gives them."""
-    metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
+    # Of this process alone: the others may have nothing to do with it.
+    metric = ErrorMetric(dataset.systems[0].type_map, magnetic, sync_on_compute=False)
     for batch in batches(dataset.frames, batch_size):
         metric.update(predict(batch), batch)
     return metric.compute()

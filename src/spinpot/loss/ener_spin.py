@@ -86,19 +86,20 @@ class EnerSpinLoss:
 
         magnetic: (T,) bools, the elements with spin.
         """
-        prefactors = self.prefactors_at(lr_ratio)
-        terms = {}
-        for name, (total, count) in self.sums(prediction, batch, magnetic).items():
-            terms[name] = total / count.clamp(min=1)
-        loss = torch.stack([prefactors[name] * term for name, term in terms.items()]).sum()
-        return loss, terms
+        totals, counts = self.sums(prediction, batch, magnetic)
+        terms = dict(zip(self.active, totals / counts.clamp(min=1), strict=True))
+        return self.combine(totals, counts, lr_ratio), terms
 
-    def sums(
-        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """The sum and the count whose quotient is L_x, for each term that is on."""
+    def sums(self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
+        """The sums and the counts whose quotients are the L_x of the active terms, (terms,) each."""
         makers = {"e": self._energy, "fr": self._force, "fm": self._force_mag, "v": self._virial}
-        return {name: makers[name](prediction, batch, magnetic) for name in self.active}
+        pairs = [makers[name](prediction, batch, magnetic) for name in self.active]
+        return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
+
+    def combine(self, totals: Tensor, counts: Tensor, lr_ratio: float) -> Tensor:
+        """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
+        prefactors = totals.new_tensor([self.prefactors[name].at(lr_ratio) for name in self.active])
+        return (prefactors * totals / counts.clamp(min=1)).sum()
 
     def _energy(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
         difference = _difference(prediction["energy"], batch.energy)

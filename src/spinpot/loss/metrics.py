@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ class ErrorMetric(Metric):
     """RMSE and MAE of every quantity, and of the forces per element.
 
     compute() gives {"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing
-    was labelled.
+    was labelled. how: torchmetrics' own options, such as sync_on_compute.
     """
 
     full_state_update = False
@@ -63,8 +64,8 @@ class ErrorMetric(Metric):
     absolutes: Tensor
     counts: Tensor
 
-    def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool]) -> None:
-        super().__init__()
+    def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool], **how: Any) -> None:
+        super().__init__(**how)
         self.type_map = tuple(type_map)
         self.magnetic = torch.tensor(list(magnetic))
         # Column 0 holds what has no element; a force's row sums over all columns.
@@ -118,10 +119,10 @@ class LossTermsMetric(Metric):
             zeros = torch.zeros(len(self.terms), dtype=torch.float64)
             self.add_state(name, zeros, dist_reduce_fx="sum")
 
-    def update(self, sums: dict[str, tuple[Tensor, Tensor]]) -> None:
+    def update(self, totals: Tensor, counts: Tensor) -> None:
         """Add the sums and counts of one batch, as EnerSpinLoss.sums gives them."""
-        self.totals += torch.stack([sums[name][0].detach().double() for name in self.terms])
-        self.counts += torch.stack([sums[name][1].double() for name in self.terms])
+        self.totals += totals.detach().double()
+        self.counts += counts.double()
 
     def compute(self) -> dict[str, float]:
         """Each term's mean."""

@@ -86,6 +86,29 @@ class SpinSettings:
     spin_norm: PerType = 1.2737
     virtual_scale: PerType = None
 
+    def check(self, rcut: float) -> None:
+        """Raise InputError for what is wrong whatever the elements; rcut in Å."""
+        if self.virtual_scale is not None:
+            if self.virtual_len is not None or self.spin_norm is not None:
+                raise InputError(
+                    "model.spin has virtual_scale as well as virtual_len or spin_norm. virtual_scale stands "
+                    "for virtual_len/spin_norm: give one way, e.g. model.spin.virtual_scale=0.314 "
+                    "model.spin.virtual_len=null model.spin.spin_norm=null."
+                )
+        elif self.virtual_len is None or self.spin_norm is None:
+            raise InputError(
+                "model.spin needs virtual_len (Å) and spin_norm (μ_B), or virtual_scale (Å/μ_B) in their "
+                "place."
+            )
+        for key in ("virtual_len", "spin_norm", "virtual_scale"):
+            if min(_numbers(getattr(self, key)), default=0.0) < 0.0:
+                raise InputError(f"model.spin.{key}={getattr(self, key)} must be positive.")
+        if max(_numbers(self.virtual_len), default=0.0) >= rcut:
+            raise InputError(
+                f"model.spin.virtual_len={self.virtual_len} Å is not smaller than model.descriptor.rcut="
+                f"{rcut}: an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
+            )
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -99,6 +122,7 @@ class ModelSettings:
         """Raise InputError for what is wrong whatever the data."""
         self.descriptor.check()
         self.fitting_net.check()
+        self.spin.check(self.descriptor.rcut)
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def _numbers(value: PerType) -> list[float]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, (int, float)) else list(value)
 
 
 def _check_widths(key: str, widths: Sequence[int]) -> None:

@@ -50,25 +50,11 @@ def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) ->
     Raises InputError if both ways are given, a length fits neither the magnetic elements nor all elements,
     a value is not positive, or virtual_len is not smaller than rcut (Å).
     """
+    spin.check(rcut)
     if spin.virtual_scale is not None:
-        if spin.virtual_len is not None or spin.spin_norm is not None:
-            raise InputError(
-                "model.spin has virtual_scale as well as virtual_len or spin_norm. virtual_scale stands for "
-                "virtual_len/spin_norm: give one way, e.g. "
-                "model.spin.virtual_scale=0.314 model.spin.virtual_len=null model.spin.spin_norm=null."
-            )
         return _per_type("virtual_scale", spin.virtual_scale, use_spin)
-    if spin.virtual_len is None or spin.spin_norm is None:
-        raise InputError(
-            "model.spin needs virtual_len (Å) and spin_norm (μ_B), or virtual_scale (Å/μ_B) in their place."
-        )
     lengths = _per_type("virtual_len", spin.virtual_len, use_spin)
     norms = _per_type("spin_norm", spin.spin_norm, use_spin)
-    if max(lengths) >= rcut:
-        raise InputError(
-            f"model.spin.virtual_len={spin.virtual_len} Å is not smaller than model.descriptor.rcut={rcut}: "
-            "an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
-        )
     return tuple(
         length / norm if magnetic else 0.0
         for length, norm, magnetic in zip(lengths, norms, use_spin, strict=True)

@@ -8,15 +8,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.systems import System
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
-
-console = Console(highlight=False)
 
 SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 _ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
 COLUMNS = (
@@ -34,8 +35,8 @@ class MetricsCsv(Logger):
         super().__init__()
         self.path = folder / "metrics.csv"
         self._row: dict[str, Any] = {}
-        self._kept = self._read_rows(keep_until)
-        self._write_all()
+        self._keep_until = keep_until
+        self._begun = False
 
     @property
     def name(self) -> str:
@@ -52,11 +53,16 @@ class MetricsCsv(Logger):
         """The run folder."""
         return str(self.path.parent)
 
+    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add to the row of a step, and write it."""
         known = {key: value for key, value in metrics.items() if key in COLUMNS}
         if not known:
             return
+        if not self._begun:
+            # Not before: a run that is refused must leave the folder as it was.
+            self._write_all(self._read_rows())
+            self._begun = True
         if self._row.get("step") != step:
             self._row = {"step": step}
             with self.path.open("a") as file:
@@ -70,15 +76,15 @@ class MetricsCsv(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the run folder has config.yaml."""
 
-    def _read_rows(self, keep_until: int) -> list[dict[str, str]]:
+    def _read_rows(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
         with self.path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row["step"]) <= keep_until]
+            return [row for row in csv.DictReader(file) if int(row["step"]) <= self._keep_until]
 
-    def _write_all(self) -> None:
+    def _write_all(self, rows: list[dict[str, str]]) -> None:
         header = _line({key: key for key in COLUMNS})
-        self.path.write_text(header + "".join(_line(row) for row in self._kept))
+        self.path.write_text(header + "".join(_line(row) for row in rows))
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -80,7 +80,13 @@ class SpinModule(pl.LightningModule):
         self._recent_frames += batch.origin
         prediction = self.potential(batch, differentiable=True)
         ratio = self.lr_ratio()
-        loss, _ = self.loss(prediction, batch, self.magnetic, ratio)
+        totals, counts = self.loss.sums(prediction, batch, self.magnetic)
+        # Each term is normalised by its count over all processes, so that the sum of their gradients is
+        # that of one process with all frames; DDP takes the mean of the gradients.
+        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
+        loss = self.loss.combine(totals, counts, ratio) * self.trainer.world_size
+        # Every parameter gets a gradient, if only zero: DDP waits for all of them.
+        loss = loss + 0.0 * prediction["energy"].sum()
         if (self.global_step + 1) % self.log_interval == 0:
             self._log_training(prediction, batch, loss, ratio)
         return loss
@@ -102,7 +108,7 @@ class SpinModule(pl.LightningModule):
         """Add one batch to the sums over the validation set."""
         prediction = self.potential(batch)
         self.val_errors.update(prediction, batch)
-        self.val_loss.update(self.loss.sums(prediction, batch, self.magnetic))
+        self.val_loss.update(*self.loss.sums(prediction, batch, self.magnetic))
 
     def on_validation_epoch_end(self) -> None:
         """Log the errors over the whole validation set."""
@@ -140,7 +146,7 @@ class SpinModule(pl.LightningModule):
         self._log("lr", ratio * self.schedule.start_lr)
         for name, value in self.loss.prefactors_at(ratio).items():
             self._log(f"pref_{name}", value)
-        self._log("train/loss", float(loss.detach()))
+        self._log("train/loss", float(self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")))
         self._log_errors("train", self.train_errors.compute())
 
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
@@ -157,7 +163,11 @@ class SpinModule(pl.LightningModule):
         more = len(self._recent_frames) - 8
         return TrainingError(
             f"The gradient of the loss is not finite at step {self.global_step + 1}. Frames of the batch: "
-            f"{frames}{f' and {more} more' if more > 0 else ''}. The weights before this step were kept; the "
-            "last checkpoint is good. Look at these frames for wrong labels or atoms on top of each other, "
-            "or lower scheduler.start_lr, or set trainer.gradient_clip_val."
+            f"{frames}{f' and {more} more' if more > 0 else ''}. {self._last_checkpoint()} Look at these "
+            "frames for wrong labels or atoms on top of each other, or lower scheduler.start_lr, or set "
+            "trainer.gradient_clip_val."
         )
+
+    def _last_checkpoint(self) -> str:
+        path = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
+        return f"The last good checkpoint is kept: {path}." if path else "There was no checkpoint yet."

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from rich.console import Console
 
 from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint
+from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
 
@@ -35,8 +35,8 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
     """What `resume=` means for a run folder; None is a fresh start.
 
     `auto` takes the run folder's own last checkpoint and starts afresh where there is none; a path names a
-    checkpoint or a run folder. Raises InputError for a file that cannot be used, and, without `resume`, for a
-    folder that holds a run already.
+    checkpoint or a run folder. Raises InputError for a file that cannot be used, and for a run folder
+    that holds another run already.
     """
     last = run_dir / LAST
     if resume is None:
@@ -45,7 +45,10 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
     if resume == "auto":
         return _read(last) if last.exists() else None
     path = Path(resume)
-    return _read(path / LAST if path.is_dir() else path)
+    resumed = _read(path / LAST if path.is_dir() else path)
+    if run_dir.resolve() not in resumed.path.parents:
+        _refuse_used(run_dir)
+    return resumed
 
 
 def summary_of_finished(resumed: Resumed, run_dir: Path, total_steps: int) -> dict[str, Any] | None:
@@ -62,9 +65,7 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, total_steps: int) -> di
     written = json.loads(summary.read_text()) if summary.exists() else {"steps": -1}
     if written["steps"] < resumed.step:
         return None  # it was stopped before its last evaluation
-    Console(highlight=False, soft_wrap=True).print(
-        f"Nothing to do: {done}. To train on, raise trainer.max_steps."
-    )
+    console.print(f"Nothing to do: {done}. To train on, raise trainer.max_steps.")
     return cast(dict[str, Any], written)
 
 
@@ -101,7 +102,7 @@ def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]
 def _refuse_used(run_dir: Path) -> None:
     """Raise InputError if a fresh start would write over what is there."""
     # The other processes of a run start when the first has written its config.
-    if rank_zero_only.rank != 0:
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
     if (run_dir / LAST).exists():
         raise InputError(
@@ -111,8 +112,8 @@ def _refuse_used(run_dir: Path) -> None:
     there = [name for name in RUN_FILES if (run_dir / name).exists()]
     if there:
         raise InputError(
-            f"{run_dir} holds {', '.join(there)} of a run that left no checkpoint. Choose another folder by "
-            "hydra.run.dir=DIR, remove these files, or write over them by resume=auto; nothing was overwritten."
+            f"{run_dir} holds {', '.join(there)} of a run without a checkpoint. Choose another folder by "
+            "hydra.run.dir=DIR, remove these files, or write over them by resume=auto; nothing was changed."
         )
 
 

@@ -12,10 +12,10 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from spinpot.checkpoint import load_potential
-from spinpot.config.suggest import nearest
+from spinpot.config.keys import nearest
+from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
@@ -83,6 +83,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
     fit(trainer, module, data, resumed)
+    if not trainer.is_global_zero:
+        return {}
     return finish(run_folder, trainer, timer, data, spread, loss.active)
 
 
@@ -114,7 +116,7 @@ def build_trainer(
     ]
     callbacks = build(config.callbacks)
     check_monitors(callbacks)
-    with_bar = config.trainer.enable_progress_bar and Console().is_terminal
+    with_bar = config.trainer.enable_progress_bar and console.is_terminal
     if not with_bar:
         callbacks.pop("progress_bar", None)
     trainer = build(
@@ -191,8 +193,9 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
     if not wanted & present:
         raise InputError(
             f"The loss asks for {', '.join(sorted(wanted))}, but the training data have "
-            f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add the labels to "
-            f"{', '.join(data.folders['train'])}, or turn on a term that has some, e.g. loss.start_pref_fr=1000."
+            f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add them to "
+            f"{', '.join(data.folders['train'])}, or turn on a term that has some by its prefactors, e.g. "
+            "loss.start_pref_v=1."
         )
 
 

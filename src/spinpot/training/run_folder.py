@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.files import null_for_nan, write_atomically
 from spinpot.training.callbacks.step_timer import StepTimer
@@ -30,6 +31,7 @@ class RunFolder:
         best = self.path / "checkpoints" / "best.ckpt"
         return best if best.exists() else self.path / "checkpoints" / "last.ckpt"
 
+    @rank_zero_only
     def write_config(self, config: DictConfig) -> None:
         """The resolved config; that of the part before a resume is kept beside it."""
         self.path.mkdir(parents=True, exist_ok=True)

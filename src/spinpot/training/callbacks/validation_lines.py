@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytorch_lightning as pl
-from rich.console import Console
+
+from spinpot.console import console
 
 COLUMNS = {
     "val/rmse_e": ("E", "meV/atom"),
@@ -16,12 +17,9 @@ COLUMNS = {
 class ValidationLines(pl.Callback):
     """Prints the validation errors each time there are new ones."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print step and errors on rank zero."""
-        if trainer.state.fn != "fit" or not trainer.is_global_zero:
+        """Print step and errors."""
+        if trainer.state.fn != "fit":
             return
         metrics = trainer.callback_metrics
         parts = [
@@ -29,4 +27,5 @@ class ValidationLines(pl.Callback):
             for key, (name, unit) in COLUMNS.items()
             if key in metrics
         ]
-        self._console.print(f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}")
+        line = f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}"
+        console.print(line, soft_wrap=True)

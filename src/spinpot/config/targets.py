@@ -1,0 +1,64 @@
+"""The class or function behind a dotted name of a config, and the arguments it takes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from spinpot.config.keys import nearest
+from spinpot.errors import InputError
+
+
+def find_target(key: str, path: object) -> Callable[..., Any]:
+    """What `_target_: path` of the section `key` means. Raises InputError, with the nearest name there is."""
+    setting = f"{key}._target_={path}"
+    if not isinstance(path, str) or not path:
+        raise InputError(f"{setting}: expected the dotted name of a class or function.")
+    parts = path.split(".")
+    found = _import(setting, parts[0])
+    for k, name in enumerate(parts[1:], start=1):
+        if not hasattr(found, name):
+            _import_submodule(setting, ".".join(parts[: k + 1]))
+        if not hasattr(found, name):
+            parent = ".".join(parts[:k])
+            hint = nearest(name, [other for other in dir(found) if not other.startswith("_")])
+            raise InputError(f"{setting}: there is no {name} in {parent}.{hint}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise InputError(f"{setting}: expected a class or function, but this is a {type(found).__name__}.")
+    return found
+
+
+def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    """The arguments a target takes by name; None where nobody can say."""
+    try:
+        found = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):  # some classes of compiled modules
+        return None
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in found):
+        return None
+    return {
+        parameter.name: parameter
+        for parameter in found
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+    }
+
+
+def _import(setting: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(f"{setting} cannot be imported: {error}.") from error
+
+
+def _import_submodule(setting: str, path: str) -> None:
+    """Import a submodule that is not loaded yet, if there is one."""
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise InputError(f"{setting} cannot be imported: {error}.") from error
+    except ImportError as error:
+        raise InputError(f"{setting} cannot be imported: {error}.") from error

@@ -1,0 +1,111 @@
+"""Whether a value of a config fits the annotation of the argument it is for, and the annotation in words."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Union
+
+WORDS: dict[Any, tuple[str, str]] = {
+    bool: ("true or false", "true/false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    Path: ("a path", "paths"),
+}
+"""Annotations that a plain value can satisfy: one of them, and many."""
+
+SEQUENCES = (list, tuple, set, collections.abc.Sequence, collections.abc.Iterable)
+MAPPINGS = (dict, collections.abc.Mapping)
+
+
+def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
+    """The argument types of a class or function; nothing where they cannot be found out."""
+    try:
+        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except Exception:  # whatever evaluating somebody's annotations may raise; then nothing is known
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value as YAML has it (None, bool, int, float, str, list, dict) suits an annotation.
+
+    Of other classes than Python's own nothing is known: lists and dicts suit them, single values do not.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if _is_union(hint):
+        return any(fits(value, option) for option in arguments)
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return True
+    if hint is None or hint is type(None):
+        return value is None
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if hint in WORDS:
+        return _fits_plain(value, hint)
+    if (origin or hint) in SEQUENCES:
+        return isinstance(value, list) and _items_fit(value, arguments)
+    if (origin or hint) in MAPPINGS:
+        return isinstance(value, dict)
+    if dataclasses.is_dataclass(hint):
+        return isinstance(value, dict)
+    return isinstance(value, (dict, list))
+
+
+def expected(hint: Any) -> str:
+    """An annotation in words: 'a number, a list of numbers or null'."""
+    return _join(_names(hint, many=False)) or "a section with a _target_"
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (Union, types.UnionType)
+
+
+def _fits_plain(value: Any, hint: type) -> bool:
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is (str if hint is Path else hint)
+
+
+def _items_fit(values: list[Any], arguments: tuple[Any, ...]) -> bool:
+    if not arguments:
+        return True
+    if len(arguments) == 1 or arguments[-1] is Ellipsis:
+        return all(fits(value, arguments[0]) for value in values)
+    return len(values) == len(arguments) and all(map(fits, values, arguments))
+
+
+def _names(hint: Any, many: bool) -> list[str]:
+    """What somebody who writes YAML can give, in the singular or the plural; nothing for other classes."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if _is_union(hint):
+        options = [option for option in arguments if not (option is int and float in arguments)]
+        names = [name for option in options for name in _names(option, many)]
+        return [] if names == ["null"] else list(dict.fromkeys(names))
+    if origin is Literal:
+        return [str(option) for option in arguments]
+    if hint in WORDS:
+        return [WORDS[hint][many]]
+    if hint is None or hint is type(None):
+        return ["null"]
+    if (origin or hint) in SEQUENCES:
+        return [_list_of(arguments, many)]
+    if (origin or hint) in MAPPINGS:
+        return ["sections" if many else "a section of keys and values"]
+    return []
+
+
+def _list_of(arguments: tuple[Any, ...], many: bool) -> str:
+    items = _join(_names(arguments[0], many=True)) if arguments else ""
+    length = "" if len(arguments) < 2 or Ellipsis in arguments else f"{len(arguments)} "
+    return ("lists" if many else "a list") + (f" of {length}{items}" if items else "")
+
+
+def _join(names: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -1,0 +1,117 @@
+"""Several processes give the result of one: same global batch, same weights, exact validation."""
+
+import csv
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from support.cli import PROJECT, run_script
+from support.folders import write_small_set
+
+STEPS = 50
+LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=10", "loss.start_pref_v=1"]
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """Systems of two sizes, one without magnetic forces, the other without energies."""
+    folder = tmp_path_factory.mktemp("data")
+    arguments = write_small_set(folder)
+    (folder / "small" / "set.000" / "force_mag.npy").unlink()
+    (folder / "other" / "set.000" / "energy.npy").unlink()
+    return [*arguments, *LONG]
+
+
+@pytest.fixture(scope="module")
+def alone(small_set, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    run_script("train.py", *small_set, "data.batch_size=4", f"hydra.run.dir={folder}")
+    return folder
+
+
+def assert_same_result(one, other):
+    with (one / "metrics.csv").open() as first, (other / "metrics.csv").open() as second:
+        for a, b in zip(csv.DictReader(first), csv.DictReader(second), strict=True):
+            for key in a:
+                assert (a[key] == "") == (b[key] == ""), (a["step"], key)
+                if a[key]:
+                    assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-8, abs=1e-12), (a["step"], key)
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (one, other)
+    ]
+    for name, value in states[0].items():
+        np.testing.assert_allclose(value, states[1][name], atol=1e-10, rtol=1e-10, err_msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes(small_set, alone, tmp_path):
+    folder = tmp_path / "run"
+    result = run_script(
+        "train.py",
+        "trainer=ddp_cpu",
+        "trainer.devices=2",
+        *small_set,
+        "data.batch_size=2",
+        f"hydra.run.dir={folder}",
+    )
+    assert_same_result(alone, folder)
+    assert result.stdout.count("best checkpoint") == 1, "only the first process speaks"
+
+
+@pytest.mark.slow
+def test_a_process_without_a_frame(small_set, tmp_path):
+    """Three processes, two validation batches' worth of five frames, and batches of eleven frames at most."""
+    for name, devices, batch in (("many", 3, 8), ("one", 1, 11)):
+        run_script(
+            "train.py",
+            "trainer=ddp_cpu",
+            *small_set,
+            "trainer.max_steps=4",
+            "trainer.val_check_interval=2",
+            f"trainer.devices={devices}",
+            f"data.batch_size={batch}",
+            "data.validation_batch_size=1",
+            f"hydra.run.dir={tmp_path / name}",
+        )
+    assert_same_result(tmp_path / "one", tmp_path / "many")
+
+
+@pytest.mark.slow
+def test_two_nodes_by_torchrun(small_set, alone, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path / "run"
+    nodes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--nnodes=2",
+                "--nproc-per-node=1",
+                f"--node-rank={rank}",
+                "--master-addr=127.0.0.1",
+                f"--master-port={port}",
+                str(PROJECT / "scripts" / "train.py"),
+                "trainer=ddp_cpu",
+                "trainer.devices=1",
+                "trainer.num_nodes=2",
+                *small_set,
+                "data.batch_size=2",
+                f"hydra.run.dir={folder}",
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    outputs = [node.communicate(timeout=300)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], outputs
+    assert_same_result(alone, folder)

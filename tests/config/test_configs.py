@@ -1,0 +1,125 @@
+"""Every shipped config composes, is valid, can be printed without data, and trains."""
+
+import json
+import os
+import sys
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from spinpot.config.validate import evaluation_arguments, validate
+from spinpot.errors import InputError
+from spinpot.training.run import train
+from support.cli import run_script
+from support.configs import CONFIGS, choosing, composed, options
+from support.folders import write_small_set
+
+OPTIONS = options()
+EXPERIMENTS = [option for group, option in OPTIONS if group == "experiment"]
+STEPS = 2
+SHORT = [
+    "model.descriptor.neuron=[4,8]",
+    "model.descriptor.axis_neuron=4",
+    "model.fitting_net.neuron=[8]",
+    "scheduler.warmup_steps=0",
+    f"trainer.max_steps={STEPS}",
+    "trainer.val_check_interval=1",
+    "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false",
+]
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    """Overrides that replace the frames of any recipe by a few small ones of Ni and O."""
+    arguments = write_small_set(tmp_path_factory.mktemp("data"))
+    folders = [argument for argument in arguments if argument.startswith(("data.train", "data.validation"))]
+    small = ["model.descriptor.rcut=4.0", "model.descriptor.sel=auto"]
+    return [*folders, *small, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
+
+
+def test_the_folder_is_found():
+    assert ("loss", "ener_spin") in OPTIONS
+    assert EXPERIMENTS
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_composes_and_is_valid(group, option):
+    validate(composed(*choosing(group, option)))
+
+
+def test_the_default_is_valid():
+    validate(composed())
+
+
+def test_evaluation_is_valid():
+    config = composed("checkpoint=a.ckpt", "systems=[b,c]", "output=d", name="evaluate")
+    assert evaluation_arguments(config)["systems"] == ["b", "c"]
+
+
+def test_every_file_of_the_top_is_known():
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate"}
+
+
+@pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])
+def test_printed_without_data(experiment, tmp_path):
+    chosen = [f"experiment={experiment}"] if experiment else []
+    result = run_script("train.py", "--cfg", "job", "--resolve", *chosen, cwd=tmp_path, SPINPOT_DATA="")
+    printed = OmegaConf.create(result.stdout)
+    assert printed.model.spin.virtual_len > 0
+    assert "${" not in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+TRAINED = [choice for choice in OPTIONS if choice[0] not in ("data", "trainer", "paths")]
+"""Those that the small frames can stand in for, in this process."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("group", "option"), TRAINED)
+def test_trains(group, option, small_set, tmp_path):
+    if group == "logger" and option in ("wandb", "tensorboard"):
+        pytest.importorskip(option)
+    config = composed(*choosing(group, option), *small_set, *SHORT)
+    validate(config)
+    summary = train(config, tmp_path / "run")
+    assert summary["steps"] == STEPS
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == summary
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "trainer"])
+def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
+    # In a process of its own, for it may start others.
+    arguments = [f"trainer={option}", *small_set, *SHORT, f"hydra.run.dir={tmp_path / 'run'}"]
+    result = run_script("train.py", *arguments, check=False)
+    if result.returncode != 0:
+        assert not torch.cuda.is_available(), result.stderr
+        assert "PyTorch sees no GPU on this machine" in result.stderr
+    else:
+        assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])
+def test_data_train(option, small_set, tmp_path):
+    config = composed(*choosing("data", option), *SHORT, f"paths.data_dir={tmp_path}")
+    if option == "npy":
+        config = composed("data=npy", *small_set, *SHORT)
+    elif option != "NiO":
+        shared = os.environ.get("SPINPOT_DATA")
+        if not shared:
+            pytest.skip(f"needs real frames: set SPINPOT_DATA to a folder with {option}")
+        config.paths.data_dir = shared
+    assert train(config, tmp_path / "run")["steps"] == STEPS
+
+
+def test_an_option_that_is_wrong_would_be_seen(small_set):
+    config = composed(*small_set, *SHORT)
+    OmegaConf.set_struct(config, False)
+    config.loss.start_pref_ee = 1.0
+    with pytest.raises(InputError, match="start_pref_e"):
+        validate(config)

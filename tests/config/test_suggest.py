@@ -1,0 +1,67 @@
+"""The nearest valid key, and where a key was written."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from spinpot.config.keys import dotted_keys, nearest
+from spinpot.config.suggest import file_with, options_of
+from support.configs import CONFIGS, composed
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("model.spin.virtual_lenn", "model.spin.virtual_len"),
+        ("model.spinn.virtual_len", "model.spin.virtual_len"),
+        ("modle.spin.virtual_len", "model.spin.virtual_len"),
+        ("virtual_len", "model.spin.virtual_len"),
+        ("spin.virtual_len", "model.spin.virtual_len"),
+        ("max_steps", "trainer.max_steps"),
+        ("trainer.max_step", "trainer.max_steps"),
+        ("trainer.batch_size", "data.batch_size"),
+        ("batchsize", "data.batch_size"),
+        ("loss.pref_e", "loss.start_pref_e"),
+        ("losss", "loss"),
+        ("modell", "model"),
+        ("lr", "optimizer.lr"),
+        ("learning_rate", None),
+        ("trainer.foo", None),
+        ("x", None),
+    ],
+)
+def test_nearest(word, meant):
+    found = nearest(word, dotted_keys(composed()))
+    assert found == (f" Did you mean {meant}?" if meant else "")
+
+
+def test_nearest_of_nothing():
+    assert nearest("word", []) == ""
+    assert nearest("ener_spinn", iter(["ener_spin", "other"])) == " Did you mean ener_spin?"
+
+
+def test_dotted_keys():
+    config = OmegaConf.create({"a": {"b": 1, "c": "${nowhere}", "d": "???"}, "e": [1]})
+    assert list(dotted_keys(config)) == ["a", "a.b", "a.c", "a.d", "e"]
+    assert list(dotted_keys(config, without="a")) == ["e"]
+
+
+def test_options():
+    assert options_of("trainer") == sorted(file.stem for file in (CONFIGS / "trainer").glob("*.yaml"))
+    assert options_of("nowhere") == []
+
+
+def test_file_with():
+    assert file_with("model.descriptor.rcut") == ""  # outside a run nothing is known
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", overrides=["experiment=nio_deltaspin"], return_hydra_config=True)
+        config.hydra.job.config_name = "train"
+        HydraConfig.instance().set_config(config)
+    try:
+        assert file_with("model.descriptor.rcut") == f" (in {CONFIGS / 'experiment' / 'nio_deltaspin.yaml'})"
+        assert file_with("model.spin.virtual_len") == f" (in {CONFIGS / 'model' / 'spin.yaml'})"
+        assert file_with("seed") == f" (in {CONFIGS / 'train.yaml'})"
+        assert file_with("model.nothing") == ""
+    finally:
+        HydraConfig.instance().cfg = None

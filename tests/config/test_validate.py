@@ -1,0 +1,190 @@
+"""Unknown keys and values of a wrong kind, in sections that no shipped config has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from omegaconf import OmegaConf
+
+from spinpot.config.keys import missing_keys
+from spinpot.config.targets import find_target, parameters
+from spinpot.config.validate import evaluation_arguments, validate
+from spinpot.config.values import argument_types, expected, fits
+from spinpot.errors import InputError
+from spinpot.model.settings import DescriptorSettings, ModelSettings
+from support.configs import composed
+
+# ---- values against annotations ----
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (int, [0, -3], [True, 1.0, "1", None, [1]]),
+        (float, [0, 1.5], [True, "1", None, float("nan"), float("inf")]),
+        (bool, [True, False], [0, 1, "true", None]),
+        (str, ["", "a"], [1, None, True, ["a"]]),
+        (Path, ["a/b"], [1, None]),
+        (Literal["auto", "all"], ["auto", "all"], ["alll", None, 1]),
+        (Literal[64, 32], [64], ["64", 64.0]),
+        (float | None, [1, None], ["x"]),
+        (Sequence[int], [[], [1, 2]], [1, "12", [1.5], [True], None]),
+        (tuple[float, float], [[0.9, 1]], [[0.9], [0.9, 0.9, 0.9], 0.9]),
+        (tuple[int, ...], [[1], [1, 2, 3]], [["a"]]),
+        (list, [[1, "a"]], [1]),
+        (int | Sequence[int] | Literal["auto"], [4, [4, 5], "auto"], ["many", 2.5]),
+        (dict[str, int], [{"hours": 1}], ["1", [1]]),
+        (Mapping, [{}], [1]),
+        (Any, [1, None, "a", [1], {}], []),
+        (timedelta, [{"days": 1}], [1, "1", None]),
+        (Callable[[], None] | None, [None, {"a": 1}], ["a", 1]),
+        (DescriptorSettings, [{"rcut": 1}], [None, 1, [1]]),
+    ],
+    ids=str,
+)
+def test_fits(hint, good, bad):
+    assert [value for value in good if not fits(value, hint)] == []
+    assert [value for value in bad if fits(value, hint)] == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (int, "a whole number"),
+        (int | float | None, "a number or null"),
+        (float | Sequence[float] | None, "a number, a list of numbers or null"),
+        (Literal["mse", "mae", "huber"], "mse, mae or huber"),
+        (tuple[float, float], "a list of 2 numbers"),
+        (timedelta | None, "a section with a _target_"),
+        (dict[str, int], "a section of keys and values"),
+    ],
+    ids=str,
+)
+def test_annotations_in_words(hint, words):
+    assert expected(hint) == words
+
+
+def test_argument_types():
+    assert argument_types(DescriptorSettings)["rcut"] is float
+    assert argument_types(ModelSettings)["descriptor"] is DescriptorSettings
+
+    def broken(a: "Nowhere") -> None:  # noqa: F821
+        pass
+
+    assert argument_types(broken) == {}
+
+
+# ---- targets ----
+
+
+def test_targets():
+    assert find_target("model", "spinpot.model.settings.ModelSettings") is ModelSettings
+    assert find_target("when", "datetime.timedelta") is timedelta
+    assert set(parameters(ModelSettings)) == {"descriptor", "fitting_net", "spin"}
+    assert parameters(lambda **more: None) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("spinpot.model.setings.ModelSettings", "no setings in spinpot.model. Did you mean settings?"),
+        ("spinpot.model.settings.ModelSetings", "Did you mean ModelSettings?"),
+        ("nowhere.Model", "No module named 'nowhere'"),
+        ("spinpot.errors", "expected a class or function, but this is a module"),
+        ("", "expected the dotted name"),
+        (None, "expected the dotted name"),
+    ],
+)
+def test_targets_that_are_not_there(path, message):
+    with pytest.raises(InputError, match=message) as caught:
+        find_target("model", path)
+    assert f"model._target_={path}" in str(caught.value)
+
+
+def test_a_target_whose_own_import_fails(tmp_path, monkeypatch):
+    (tmp_path / "needs_more.py").write_text("import nowhere_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="No module named 'nowhere_at_all'"):
+        find_target("callbacks.mine", "needs_more.Callback")
+
+
+# ---- whole configs ----
+
+
+def changed(**settings):
+    """The default config with some settings that may be new to it."""
+    config = composed()
+    OmegaConf.set_struct(config, False)
+    for key, value in settings.items():
+        OmegaConf.update(config, key.replace("__", "."), value)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sead": 1}, "Unknown setting sead. Did you mean seed?"),
+        ({"model__spin__virtual_lem": 1}, "Unknown setting model.spin.virtual_lem. Did you mean"),
+        ({"callbacks__checkpoint__save_lasst": True}, "Did you mean callbacks.checkpoint.save_last?"),
+        ({"callbacks__mine": {"_target_": "builtins.dict", "anything": 1}}, None),
+        ({"callbacks__mine": None}, "callbacks.mine=None: expected a section"),
+        ({"trainer__max_time": {"hours": 1}}, None),
+        ({"trainer__max_time": 3}, "trainer.max_time=3: expected text, a section"),
+        ({"trainer__val_check_interval": "00:01:00:00"}, None),
+        ({"callbacks__checkpoint__train_time_interval": 60}, "expected a section with a _target_"),
+        (
+            {"callbacks__checkpoint__train_time_interval": {"_target_": "datetime.timedelta", "hours": 1}},
+            None,
+        ),
+        (
+            {"callbacks__checkpoint__train_time_interval": {"_target_": "datetime.timedelta", "hour": 1}},
+            "Unknown setting callbacks.checkpoint.train_time_interval.hour. Did you mean",
+        ),
+        (
+            {"callbacks__stop": {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}},
+            "callbacks.stop.monitor",
+        ),
+        ({"model__spin": {"virtual_len": 0.3}}, "model.spin={'virtual_len': 0.3}: expected a section with"),
+        ({"data__train": ["a", "b"]}, None),
+        ({"model__spin__use_spin": ["Ni"]}, None),
+        ({"model__descriptor__sel": [40, 50]}, None),
+        ({"optimizer__betas": [0.9, 0.99]}, None),
+    ],
+    ids=str,
+)
+def test_validate(settings, message):
+    config = changed(**settings)
+    if message is None:
+        validate(config)
+        return
+    with pytest.raises(InputError) as caught:
+        validate(config)
+    assert message in str(caught.value)
+
+
+def test_long_lists_of_keys_are_not_printed():
+    with pytest.raises(InputError) as caught:
+        validate(changed(trainer__xyz=1))
+    assert str(caught.value) == "Unknown setting trainer.xyz."
+
+
+def test_missing_keys():
+    assert missing_keys(composed("data=npy")) == ["data.train", "data.validation"]
+    assert missing_keys(OmegaConf.create({"a": "${nowhere}", "b": {"c": "???"}})) == ["b.c"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["+batch=3"], "Unknown setting batch. Did you mean batch_size?"),
+        (["batch_size=0"], "batch_size=0: expected a number of frames >= 1"),
+        (["systems=[]"], "Write systems="),
+        (["checkpoint=null"], "Write checkpoint=PATH"),
+    ],
+)
+def test_evaluation_arguments(settings, message):
+    given = ["checkpoint=a.ckpt", "systems=[b]", "output=c"]
+    with pytest.raises(InputError, match=message):
+        evaluation_arguments(composed(*given, *settings, name="evaluate"))

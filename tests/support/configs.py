@@ -1,0 +1,42 @@
+"""The shipped configs, found in their folder so that none is forgotten."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from support.cli import PROJECT
+
+CONFIGS = PROJECT / "configs"
+
+
+def options() -> list[tuple[str, str]]:
+    """(group, option) of every file below a config group."""
+    files = sorted(CONFIGS.rglob("*.yaml"))
+    return [(str(file.parent.relative_to(CONFIGS)), file.stem) for file in files if file.parent != CONFIGS]
+
+
+def choosing(group: str, option: str) -> list[str]:
+    """The overrides that choose an option."""
+    if group == "callbacks" and option != "default":
+        return [f"callbacks=[default,{option}]"]  # as their files say
+    needs_plus = group not in _default_groups() and not group.startswith("hydra/")
+    chosen = [f"{'+' * needs_plus}{group}={option}"]
+    if (group, option) == ("data", "npy"):
+        chosen += ["data.train=[a]", "data.validation=[b]"]
+    return chosen
+
+
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    """A config as the script gets it."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose(name, overrides=list(overrides), return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    OmegaConf.set_struct(config, True)
+    return config
+
+
+def _default_groups() -> set[str]:
+    defaults = OmegaConf.load(Path(CONFIGS / "train.yaml")).defaults
+    return {str(key) for entry in defaults if isinstance(entry, DictConfig) for key in entry}
