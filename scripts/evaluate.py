@@ -3,10 +3,11 @@
 import hydra
 from omegaconf import DictConfig
 
-from spinpot.config.app import run_app
+from spinpot.config.app import job, run_app
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="evaluate")
+@job
 def main(config: DictConfig) -> None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import evaluation_arguments

@@ -236,8 +236,8 @@ def test_a_failure_while_writing_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "The setting checkpoint is needed: give it on the command line, checkpoint=VALUE."),
-        (["checkpoint=a", "output=b"], "The setting systems is needed"),
+        ([], "checkpoint has no value, but is needed. Give checkpoint=VALUE."),
+        (["checkpoint=a", "output=b"], "systems has no value"),
         (["chekpoint=a"], "Unknown setting chekpoint. Did you mean checkpoint?"),
         (["checkpoint=a", "systems=[b]", "output=c", "+batch_sise=2"], "Did you mean batch_size?"),
         (["checkpoint=null", "systems=[b]", "output=c"], "checkpoint=None: expected a path"),

@@ -1,6 +1,7 @@
 """Wrong input stops before training with one message: what, where and what to do. Nothing is changed."""
 
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,13 @@ import torch
 from support.cli import run_script
 from support.folders import labelled_by_a_potential, write_npy, write_small_set
 from support.in_process import run_here, the_message
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures():
+    """Drawing takes longer than the few runs here that succeed."""
+    with mock.patch("spinpot.training.run.write_run_pictures"):
+        yield
 
 
 @pytest.fixture(scope="module")

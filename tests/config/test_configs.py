@@ -39,6 +39,12 @@ def small_set(tmp_path_factory):
     return [*folders, *small, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
 
 
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Drawing takes ten times as long as two steps of training, and depends on no config."""
+    monkeypatch.setattr("spinpot.training.run.write_run_pictures", lambda *args, **kwargs: None)
+
+
 def test_the_folder_is_found():
     assert ("loss", "ener_spin") in OPTIONS
     assert EXPERIMENTS
@@ -77,6 +83,7 @@ TRAINED = [choice for choice in OPTIONS if choice[0] not in ("data", "trainer", 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(("group", "option"), TRAINED)
 def test_trains(group, option, small_set, tmp_path):
     if group == "logger" and option in ("wandb", "tensorboard"):
@@ -104,6 +111,7 @@ def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])
 def test_data_train(option, small_set, tmp_path):
     config = composed(*choosing("data", option), *SHORT, f"paths.data_dir={tmp_path}")

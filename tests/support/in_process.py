@@ -40,6 +40,7 @@ def the_message(result: subprocess.CompletedProcess) -> str:
     """What a user reads of a run that was refused: one message, no traceback, a non-zero exit code."""
     assert result.returncode == 1, f"exit code {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stderr
-    assert result.stderr.startswith("Error: ")
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    return result.stderr.removeprefix("Error: ").strip()
+    said = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(said) == 1, result.stderr
+    assert said[0].startswith("Error: ")
+    return said[0].removeprefix("Error: ")

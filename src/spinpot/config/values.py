@@ -36,7 +36,8 @@ def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value as YAML has it (None, bool, int, float, str, list, dict) suits an annotation.
 
-    Of other classes than Python's own nothing is known: lists and dicts suit them, single values do not.
+    Of other classes than Python's own nothing is known: lists and dicts suit them, single values do not, and
+    nothing suits a dataclass, which is built from a section with a _target_.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _is_union(hint):
@@ -53,9 +54,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list) and _items_fit(value, arguments)
     if (origin or hint) in MAPPINGS:
         return isinstance(value, dict)
-    if dataclasses.is_dataclass(hint):
-        return isinstance(value, dict)
-    return isinstance(value, (dict, list))
+    return isinstance(value, (dict, list)) and not dataclasses.is_dataclass(hint)
 
 
 def expected(hint: Any) -> str:

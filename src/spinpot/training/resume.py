@@ -65,7 +65,7 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, total_steps: int) -> di
     written = json.loads(summary.read_text()) if summary.exists() else {"steps": -1}
     if written["steps"] < resumed.step:
         return None  # it was stopped before its last evaluation
-    console.print(f"Nothing to do: {done}. To train on, raise trainer.max_steps.")
+    console.print(f"Nothing to do: {done}. To train on, raise trainer.max_steps.", soft_wrap=True)
     return cast(dict[str, Any], written)
 
 
