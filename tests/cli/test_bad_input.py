@@ -414,6 +414,7 @@ def test_resuming_a_finished_run_does_nothing(small_set, finished, place):
     assert contents(finished) == before
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_a_finished_run_without_its_last_evaluation_gets_it(small_set, finished, tmp_path, place):
     folder = shutil.copytree(finished, tmp_path / "killed")
     (folder / "summary.json").unlink()
@@ -521,22 +522,16 @@ def test_from_the_shell_unknown_option(refused):
     assert "Did you mean ener_spin?" in refused("loss=ener_spinn", run=real)
 
 
-def test_from_the_shell_wrong_value(refused):
-    assert "expected a whole number" in refused("data.batch_size=three", run=real)
-
-
 def test_from_the_shell_own_file(refused, tmp_path):
     folder = own_experiment(tmp_path / "own", "typo")
     message = refused("experiment=typo", flags=(f"--config-dir={folder}",), run=real)
     assert "experiment/typo.yaml" in message
 
 
-@pytest.mark.parametrize("name", ["no-spin", "inf-force"])
-def test_from_the_shell_bad_frames(refused, tmp_path, name):
-    spoil, parts = SPOILT[name]
+def test_from_the_shell_bad_frames(refused, tmp_path):
     folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
-    spoil(folder)
-    assert parts[0] in refused(f"data.train=[{folder}]", run=real)
+    (folder / "set.000" / "spin.npy").unlink()
+    assert "spin.npy is missing" in refused(f"data.train=[{folder}]", run=real)
 
 
 def test_from_the_shell_truncated_checkpoint(refused, finished, tmp_path):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
+SHOWN = {"rmse_e": "E", "rmse_fr": "F", "rmse_fm": "Fm"}
+
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich progress bar without the version number and with short names."""
+    """Lightning's rich progress bar with the rmse of the last validation, or before it of the last batch."""
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """The errors in the units of spinpot.conventions."""
+        """The errors in meV (per atom, Å or μ_B), to three digits."""
         metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
+        part = "val" if any(f"val/{name}" in metrics for name in SHOWN) else "train"
+        return {
+            short: f"{1000 * float(metrics[f'{part}/{name}']):.3g}"  # type: ignore[arg-type]
+            for name, short in SHOWN.items()
+            if f"{part}/{name}" in metrics
+        }
 
     def _get_train_description(self, current_epoch: int) -> str:
         # A run is one long epoch; "Epoch 0/-2" would tell nobody anything.
-        return "Training"
+        return "rmse in meV"

@@ -28,4 +28,6 @@ class ValidationLines(pl.Callback):
             if key in metrics
         ]
         line = f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}"
-        console.print(line, soft_wrap=True)
+        # Through the progress bar's console where there is one, so that the line comes above the bar.
+        progress = getattr(trainer.progress_bar_callback, "progress", None)
+        (progress.console if progress else console).print(line, soft_wrap=True, highlight=False)
