@@ -8,13 +8,13 @@ from spinpot.config.app import job, output_folder, run_app
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
 @job
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import validate
-    from spinpot.training.run import train
+    from spinpot.training.run import optimized_metric, train
 
     validate(config)
-    train(config, output_folder())
+    return optimized_metric(config.optimized_metric, train(config, output_folder()))
 
 
 if __name__ == "__main__":

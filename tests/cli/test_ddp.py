@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
 
@@ -38,7 +39,10 @@ def assert_same_result(one, other):
             for key in a:
                 assert (a[key] == "") == (b[key] == ""), (a["step"], key)
                 if a[key]:
-                    assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-8, abs=1e-12), (a["step"], key)
+                    assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-8, abs=1e-12), (
+                        a["step"],
+                        key,
+                    )
     states = [
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for folder in (one, other)

@@ -15,12 +15,19 @@ from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.values import argument_types, expected, fits
 from spinpot.errors import InputError
+from spinpot.loss.metrics import QUANTITIES
 
+METRICS = ("score", *(f"{kind}_{name}" for kind in ("rmse", "mae") for name in QUANTITIES))
 SECTIONS = ("data", "model", "loss", "scheduler", "optimizer", "trainer", "callbacks", "logger")
 """Those that others refer to come before them, so that an error is told where it was made."""
 FREE = ("callbacks", "logger")
 """Sections whose entries have names of the user's choice."""
-SCALARS: dict[str, Any] = {"seed": int, "resume": Literal["auto"] | Path | None, "paths.data_dir": Path}
+SCALARS: dict[str, Any] = {
+    "seed": int,
+    "resume": Literal["auto"] | Path | None,
+    "optimized_metric": Literal[METRICS],
+    "paths.data_dir": Path,
+}
 """Settings that no section's target takes, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")

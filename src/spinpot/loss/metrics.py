@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -103,6 +104,19 @@ class ErrorMetric(Metric):
                     )
                     result[f"mae_{quantity}/{element}"] = float(absolutes[row, column] / counts[row, column])
         return result
+
+
+def score(errors: Mapping[str, float], spread: Mapping[str, float], terms: Sequence[str]) -> float:
+    """Mean over loss terms of rmse/(the labels' own spread): 1 is no better than knowing nothing.
+
+    Unlike a loss, whose prefactors change, it can be compared between times and runs.
+    """
+    ratios = [
+        errors[f"rmse_{name}"] / spread[f"rmse_{name}"]
+        for name in terms
+        if spread[f"rmse_{name}"] > 0.0 and not math.isnan(errors[f"rmse_{name}"])
+    ]
+    return sum(ratios) / len(ratios) if ratios else math.nan
 
 
 class LossTermsMetric(Metric):

@@ -17,7 +17,7 @@ from spinpot.checkpoint import checkpoint_entry
 from spinpot.data.batch import Batch
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.metrics import ErrorMetric, LossTermsMetric
+from spinpot.loss.metrics import ErrorMetric, LossTermsMetric, score
 from spinpot.model.potential import SpinPotential
 from spinpot.training.schedulers import Schedule
 
@@ -120,20 +120,8 @@ class SpinModule(pl.LightningModule):
         total = sum(prefactors[name] * value for name, value in terms.items())
         self._log("step", self.global_step)
         self._log("val/loss", total)
-        self._log("val/score", self.score(errors))
+        self._log("val/score", score(errors, self.spread, self.loss.active))
         self._log_errors("val", errors)
-
-    def score(self, errors: dict[str, float]) -> float:
-        """Mean over the active terms of rmse/(the labels' own spread): 1 is no better than the mean.
-
-        Unlike the loss, whose prefactors change, it can be compared between times and runs.
-        """
-        ratios = [
-            errors[f"rmse_{name}"] / self.spread[f"rmse_{name}"]
-            for name in self.loss.active
-            if self.spread[f"rmse_{name}"] > 0.0 and not math.isnan(errors[f"rmse_{name}"])
-        ]
-        return sum(ratios) / len(ratios) if ratios else math.nan
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""

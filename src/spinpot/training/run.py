@@ -21,6 +21,7 @@ from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.loss.metrics import score
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
@@ -180,10 +181,26 @@ def finish(
             {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
             trained,
         )
+    tables["validation"]["score"] = score(tables["validation"], spread, trained)
     write_run_pictures(
         folder.path, potential, data.datasets["validation"], data.validation_batch_size, trained
     )
     return folder.write_summary(trainer.global_step, timer, tables)
+
+
+def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
+    """What a sweep minimises, from a run's summary; None on processes that have none.
+
+    Raises InputError if the validation data have no labels for it.
+    """
+    if not summary:
+        return None
+    value = summary["val"].get(name)
+    if value is None:
+        raise InputError(
+            f"optimized_metric={name}: the validation data have no labels for it. Choose another, e.g. score."
+        )
+    return float(value)
 
 
 def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:

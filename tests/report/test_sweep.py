@@ -1,0 +1,75 @@
+"""The table of a sweep, from run folders made by hand and by a real multirun."""
+
+import csv
+import json
+
+import pytest
+from omegaconf import OmegaConf
+
+from spinpot.errors import InputError
+from spinpot.report.sweep import ERRORS, read_runs, swept_keys, write_sweep_table
+from support.cli import run_script
+from support.folders import write_small_set
+
+
+def make_run(folder, fm, score):
+    folder.mkdir(parents=True)
+    config = {"seed": 0, "loss": {"start_pref_fm": fm, "start_pref_e": 0.02}, "data": {"train": ["a"]}}
+    OmegaConf.save(config, folder / "config.yaml")
+    if score is not None:
+        val = dict.fromkeys(ERRORS, score / 100) | {"rmse_v": None, "score": score}
+        (folder / "summary.json").write_text(json.dumps({"val": val, "train_seconds": 3.0}))
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    for name, fm, score in (("0", 1.0, 0.7), ("1", 10.0, 0.3), ("2", 100.0, None)):
+        make_run(tmp_path / name, fm, score)
+    return tmp_path
+
+
+def test_rows_are_sorted_and_unfinished_runs_are_kept(sweep, capsys):
+    with write_sweep_table(sweep).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == ["1", "0", "2"]
+    assert [row["state"] for row in rows] == ["finished", "finished", "unfinished"]
+    assert [float(row["loss.start_pref_fm"]) for row in rows] == [10.0, 1.0, 100.0]
+    assert rows[0]["rmse_v"] == ""
+    assert (sweep / "sweep.png").stat().st_size > 1000
+
+
+def test_only_what_differs_was_swept(sweep):
+    assert swept_keys(read_runs(sweep)) == ["loss.start_pref_fm"]
+
+
+def test_folder_without_runs(tmp_path):
+    with pytest.raises(InputError, match="no run folder"):
+        write_sweep_table(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_real_sweep_with_a_job_that_fails(tmp_path):
+    run_script(
+        "train.py",
+        "-m",
+        *write_small_set(tmp_path / "data"),
+        "loss.start_pref_fm=1000,10000",
+        "scheduler.warmup_steps=0,99",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+        check=False,
+    )
+    result = run_script("sweep_table.py", str(tmp_path / "sweep"))
+    with (tmp_path / "sweep" / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["loss.start_pref_fm"] for row in rows} == {"1000", "10000"}
+    assert len(rows) == 2, "a job with a wrong setting leaves no run"
+    assert "score" in result.stdout
+
+
+def test_optimized_metric_misspelt(tmp_path):
+    result = run_script(
+        "train.py", *write_small_set(tmp_path / "data"), "optimized_metric=rmse_f", check=False
+    )
+    assert result.returncode == 1
+    assert "rmse_fr" in result.stderr
+    assert "Traceback" not in result.stderr
