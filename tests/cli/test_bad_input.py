@@ -1,63 +1,11 @@
 """Wrong input stops before training with one message: what, where and what to do. Nothing is changed."""
 
-import shutil
-from unittest import mock
-
-import numpy as np
 import pytest
 import torch
 
 from support.cli import run_script
-from support.folders import labelled_by_a_potential, write_npy, write_small_set
+from support.folders import labelled_by_a_potential, write_npy
 from support.in_process import run_here, the_message
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_pictures():
-    """Drawing takes longer than the few runs here that succeed."""
-    with mock.patch("spinpot.training.run.write_run_pictures"):
-        yield
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    return write_small_set(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def finished(small_set, tmp_path_factory):
-    """A run of four steps."""
-    folder = tmp_path_factory.mktemp("runs") / "finished"
-    result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=folder.parent)
-    assert result.returncode == 0, result.stderr
-    return folder
-
-
-@pytest.fixture
-def place(tmp_path):
-    """An empty folder where the user stands."""
-    (tmp_path / "here").mkdir()
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def refused(small_set, place):
-    """The message of a run with wrong arguments, after which nothing is left behind."""
-
-    def refuse(*arguments, run=run_here, flags=()):
-        folder = place.parent / "run"
-        result = run("train.py", *flags, *small_set, f"hydra.run.dir={folder}", *arguments, cwd=place)
-        message = the_message(result)
-        assert not folder.exists()
-        assert not list(place.iterdir())
-        return message
-
-    return refuse
-
-
-def contents(folder):
-    return {file: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
-
 
 # ---- the command line ----
 
@@ -169,7 +117,7 @@ def test_wrong_values(refused, argument):
 @pytest.mark.parametrize("argument", ["trainer=gpu", "trainer.accelerator=gpu", "trainer.devices=7"])
 def test_a_gpu_that_is_not_there(refused, argument):
     message = refused(argument)
-    assert "PyTorch sees no GPU on this machine" in message
+    assert "on this machine" in message
     assert "trainer.accelerator=cpu" in message
 
 
@@ -259,254 +207,6 @@ def test_own_options_are_offered(refused, tmp_path):
     assert "choose from nio_deltaspin, typo. Did you mean typo?" in message
 
 
-# ---- the data ----
-
-
-def change(array, edit):
-    """Spoil one array of a system."""
-
-    def spoil(folder):
-        file = folder / "set.000" / f"{array}.npy"
-        np.save(file, edit(np.load(file)))
-
-    return spoil
-
-
-def put(index, value):
-    def edit(array):
-        array[index] = value
-        return array
-
-    return edit
-
-
-def without(*names):
-    def spoil(folder):
-        for name in names:
-            (folder / name).unlink()
-
-    return spoil
-
-
-def text(name, content):
-    return lambda folder: (folder / name).write_text(content)
-
-
-EVERY_LABEL = [f"set.000/{name}.npy" for name in ("energy", "force", "force_mag", "virial")]
-
-SPOILT = {
-    "no-spin": (without("set.000/spin.npy"), ["bad: spin.npy is missing", "3 numbers per atom in μ_B"]),
-    "spin-shape": (
-        change("spin", lambda a: a[:, :9]),
-        ["bad/set.000/spin.npy: shape (3, 9). Expected (3, 15) or (3, 5, 3)", "type 0", "with zeros"],
-    ),
-    "counts": (
-        change("force", lambda a: a[:2]),
-        ["bad/set.000: different numbers of frames", "force 2", "coord 3"],
-    ),
-    "nan-energy": (change("energy", put((1, 0), np.nan)), ["energy.npy, frame 1: nan"]),
-    "inf-force": (
-        change("force", put((2, 4), np.inf)),
-        ["bad/set.000/force.npy, frame 2, atom 1 (Ni), component y: inf", "Remove these frames"],
-    ),
-    "nan-force-mag": (change("force_mag", put((0, 0), np.nan)), ["force_mag.npy, frame 0, atom 0"]),
-    "nan-virial": (change("virial", put((0, 5), np.nan)), ["virial.npy, frame 0, row 1, column 2: nan"]),
-    "nan-spin": (change("spin", put((0, 0), np.nan)), ["spin.npy, frame 0, atom 0"]),
-    "nan-coord": (change("coord", put((0, 0), np.nan)), ["coord.npy, frame 0, atom 0"]),
-    "type-map": (text("type_map.raw", "Fe\nO\n"), ["holds Fe", "type map lacks: Ni O"]),
-    "no-type-map": (without("type_map.raw"), ["bad: type_map.raw is missing", "one element per line"]),
-    "short-type-map": (text("type_map.raw", "Ni\n"), ["type_map.raw has 1 names", "type 1 (atom 3)"]),
-    "flat-cell": (
-        change("box", lambda a: np.tile([4.0, 0, 0, 8.0, 0, 0, 0, 0, 4.0], (3, 1))),
-        ["bad/set.000/box.npy, frame 0: the cell", "no volume", "three independent lattice vectors"],
-    ),
-    "no-cell": (without("set.000/box.npy"), ["box.npy is missing", "9 numbers in Å"]),
-    "overlap": (change("coord", put((1, slice(0, 6)), 0.5)), ["coord.npy, frame 1: atoms 0 (Ni) and 1 (Ni)"]),
-    "no-frames": (
-        lambda folder: [
-            change(file.stem, lambda a: a[:0])(folder) for file in (folder / "set.000").iterdir()
-        ],
-        ["bad/set.000: no frames: coord is empty"],
-    ),
-    "no-sets": (lambda folder: shutil.rmtree(folder / "set.000"), ["bad: no frames: neither a set.* folder"]),
-    "truncated": (
-        lambda folder: (folder / "set.000" / "coord.npy").write_bytes(
-            (folder / "set.000" / "coord.npy").read_bytes()[:200]
-        ),
-        ["coord.npy: truncated: 200 bytes"],
-    ),
-    "pickled": (
-        lambda folder: np.save(folder / "set.000" / "spin.npy", np.array([{}, None]), allow_pickle=True),
-        ["spin.npy: holds pickled Python objects, which are never loaded"],
-    ),
-    "no-labels": (
-        without(*EVERY_LABEL),
-        ["The loss asks for energy, force, force_mag, but the training data have no labels at all", "bad"],
-    ),
-    "no-label-of-the-loss": (
-        without(*EVERY_LABEL[:3]),
-        ["but the training data have only virial", "loss.start_pref_v=1"],
-    ),
-    "no-moments": (change("spin", lambda a: 0 * a), ["every spin in the training data is zero"]),
-}
-
-
-@pytest.mark.parametrize("name", SPOILT)
-def test_bad_frames(refused, small_set, tmp_path, name):
-    spoil, parts = SPOILT[name]
-    folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
-    spoil(folder)
-    with_map = ["data.type_map=[Ni,O]"] if name == "type-map" else []
-    message = refused(f"data.train=[{folder}]", *with_map)
-    for part in parts:
-        assert part in message
-
-
-def test_bad_frames_of_the_other_sets(refused, tmp_path):
-    folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
-    change("force", put((2, 4), np.nan))(folder)
-    for name in ("validation", "test"):
-        assert "bad/set.000/force.npy, frame 2" in refused(f"data.{name}={folder}")
-    assert "no such folder" in refused("data.test=nowhere")
-
-
-# ---- runs that exist ----
-
-
-def test_a_folder_that_holds_a_run(small_set, finished, place):
-    before = contents(finished)
-    result = run_here("train.py", *small_set, f"hydra.run.dir={finished}", cwd=place)
-    message = the_message(result)
-    assert f"{finished} holds a run already" in message
-    assert "resume=auto" in message
-    other = run_here(
-        "train.py", *small_set, f"hydra.run.dir={finished}", f"resume={copy_of(finished, place)}", cwd=place
-    )
-    assert "holds a run already" in the_message(other)
-    assert contents(finished) == before
-
-
-def copy_of(run, place):
-    return shutil.copytree(run, place / "copy")
-
-
-def test_a_folder_with_the_beginning_of_a_run(small_set, finished, tmp_path, place):
-    folder = tmp_path / "begun"
-    folder.mkdir()
-    shutil.copy(finished / "config.yaml", folder)
-    before = contents(folder)
-    message = the_message(run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=place))
-    assert f"{folder} holds config.yaml of a run without a checkpoint" in message
-    assert contents(folder) == before
-    result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", "resume=auto", cwd=place)
-    assert result.returncode == 0
-
-
-def test_resuming_a_finished_run_does_nothing(small_set, finished, place):
-    before = contents(finished)
-    for steps in (4, 2):
-        arguments = [*small_set, f"trainer.max_steps={steps}", f"hydra.run.dir={finished}", "resume=auto"]
-        result = run_here("train.py", *arguments, cwd=place)
-        assert result.returncode == 0
-        assert "Nothing to do" in result.stdout
-        assert "has made 4 steps already" in result.stdout
-        assert not result.stderr
-    assert contents(finished) == before
-
-
-@pytest.mark.filterwarnings("ignore:The dirpath has changed")
-def test_a_finished_run_without_its_last_evaluation_gets_it(small_set, finished, tmp_path, place):
-    folder = shutil.copytree(finished, tmp_path / "killed")
-    (folder / "summary.json").unlink()
-    result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", "resume=auto", cwd=place)
-    assert result.returncode == 0
-    assert (folder / "summary.json").exists()
-
-
-def test_no_step_left_for_another_run(refused, finished):
-    message = refused(f"resume={finished}")
-    assert "no step is left to train. Raise trainer.max_steps." in message
-
-
-@pytest.mark.parametrize(
-    ("change", "part"),
-    [
-        ("model.descriptor.neuron=[4,16]", "descriptor.neuron: [4, 8] in the checkpoint, [4, 16] now"),
-        ("model.descriptor.rcut=3.5", "descriptor.rcut: 4.0 in the checkpoint, 3.5 now"),
-        ("model.spin.virtual_len=0.3", "virtual_scale: [0.31404"),
-    ],
-)
-def test_another_model(refused, finished, change, part):
-    message = refused(f"resume={finished}", "trainer.max_steps=6", change)
-    assert "holds another model" in message
-    assert part in message
-
-
-def cut(contents):
-    return contents[: len(contents) // 2]
-
-
-def zeroed(contents):
-    middle = len(contents) // 2
-    return contents[:middle] + bytes(2000) + contents[middle + 2000 :]
-
-
-@pytest.mark.parametrize("damage", [cut, zeroed, lambda contents: b"", lambda contents: b"hello"])
-def test_damaged_checkpoint(refused, finished, tmp_path, damage):
-    file = tmp_path / "damaged.ckpt"
-    file.write_bytes(damage((finished / "checkpoints" / "last.ckpt").read_bytes()))
-    message = refused(f"resume={file}", "trainer.max_steps=6")
-    assert f"{file}: not a readable checkpoint" in message
-
-
-LACKS = {
-    "spinpot": "not a spinpot checkpoint",
-    "state_dict": "lacks the model or its weights",
-    "optimizer_states": "holds no optimizer state",
-}
-
-
-@pytest.mark.parametrize("entry", LACKS)
-def test_checkpoint_that_lacks_something(refused, finished, tmp_path, entry):
-    stored = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
-    del stored[entry]
-    torch.save(stored, tmp_path / "other.ckpt")
-    assert LACKS[entry] in refused(f"resume={tmp_path / 'other.ckpt'}", "trainer.max_steps=6")
-
-
-def test_checkpoint_whose_weights_are_incomplete(refused, finished, tmp_path):
-    stored = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
-    stored["state_dict"].popitem()
-    torch.save(stored, tmp_path / "other.ckpt")
-    assert "weights do not fit" in refused(f"resume={tmp_path / 'other.ckpt'}", "trainer.max_steps=6")
-
-
-# ---- a run that diverges ----
-
-DIVERGES = ["scheduler.start_lr=1e80", "scheduler.stop_lr=1e79", "trainer.max_steps=30"]
-
-
-def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(small_set, place):
-    folder = place.parent / "run"
-    arguments = [*small_set, *DIVERGES, "trainer.val_check_interval=1", f"hydra.run.dir={folder}"]
-    message = the_message(run_here("train.py", *arguments, cwd=place))
-    assert "not finite at step 2. Frames of the batch: " in message
-    assert message.count(" frame ") == 4
-    last = folder / "checkpoints" / "last.ckpt"
-    assert f"The last good checkpoint is kept: {last}." in message
-    stored = torch.load(last, weights_only=True)
-    assert stored["global_step"] == 1
-    assert all(torch.isfinite(value).all() for value in stored["state_dict"].values())
-    assert not (folder / "summary.json").exists()
-
-
-def test_a_run_that_diverges_before_its_first_checkpoint(small_set, place):
-    folder = place.parent / "run"
-    arguments = [*small_set, *DIVERGES, "trainer.val_check_interval=30", f"hydra.run.dir={folder}"]
-    message = the_message(run_here("train.py", *arguments, cwd=place))
-    assert "There was no checkpoint yet." in message
-
-
 # ---- in a process of its own, as a user starts it ----
 
 
@@ -536,10 +236,11 @@ def test_from_the_shell_bad_frames(refused, tmp_path):
 
 def test_from_the_shell_truncated_checkpoint(refused, finished, tmp_path):
     file = tmp_path / "cut.ckpt"
-    file.write_bytes(cut((finished / "checkpoints" / "last.ckpt").read_bytes()))
+    file.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:20_000])
     assert "not a readable checkpoint" in refused(f"resume={file}", "trainer.max_steps=6", run=real)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_sweep_says_which_jobs_were_wrong_and_does_the_others(small_set, place):
     jobs = ["model.spin.virtual_len=9,0.3", "hydra.sweep.dir=sweep"]
     result = run_here("train.py", "-m", *small_set, *jobs, cwd=place)

@@ -117,9 +117,9 @@ HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "schedul
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [[], HARD], ids=["plain", "accumulation-ema-warmup"])
 def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
-    arguments = [*small_set, *LONG, *settings, "trainer.val_check_interval=4"]
+    arguments = [*small_set, *LONG, *settings]
     run_script("train.py", *arguments, f"hydra.run.dir={tmp_path / 'whole'}")
-    kill_at_step(8 // (2 if settings else 1), arguments, tmp_path / "killed")
+    kill_at_step(6, arguments, tmp_path / "killed")
     assert 0 < int(rows(tmp_path / "killed")[-1]["step"]) < STEPS
     run_script("train.py", *arguments, "resume=auto", f"hydra.run.dir={tmp_path / 'killed'}")
     assert_same_weights(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
@@ -156,6 +156,38 @@ def test_resume_shows_changed_settings_and_keeps_the_old_config(small_set, finis
     assert "trainer.max_steps" in result.stdout
     assert "12" in result.stdout
     assert int(rows(tmp_path / "longer")[-1]["step"]) == STEPS + 3
+
+
+def test_resumed_run_takes_the_new_learning_rate(small_set, finished, tmp_path):
+    folder = tmp_path / "slower"
+    arguments = [*small_set, *LONG, f"trainer.max_steps={STEPS + 2}", "scheduler.start_lr=1e-3"]
+    run_script(
+        "train.py",
+        *arguments,
+        "optimizer.betas=[0.8,0.9]",
+        f"resume={finished[0]}",
+        f"hydra.run.dir={folder}",
+    )
+    made = {int(row["step"]): row for row in rows(folder)}
+    contents = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    (group,) = contents["optimizer_states"][0]["param_groups"]
+    assert group["initial_lr"] == 1e-3
+    assert tuple(group["betas"]) == (0.8, 0.9)
+    assert all(float(made[step]["lr"]) <= 1e-3 for step in (STEPS + 1, STEPS + 2))
+
+
+def test_moved_run_keeps_its_best(small_set, tmp_path):
+    folder, moved = tmp_path / "before", tmp_path / "after"
+    run_script("train.py", *small_set, *LONG, f"hydra.run.dir={folder}")
+    best = min(float(row["val/score"]) for row in rows(folder) if row["val/score"])
+    folder.rename(moved)
+    steps = f"trainer.max_steps={STEPS + 3}"
+    result = run_script("train.py", *small_set, *LONG, steps, "resume=auto", f"hydra.run.dir={moved}")
+    assert "dirpath" not in result.stderr
+    contents = torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)
+    (saver,) = (state for state in contents["callbacks"].values() if "best_model_score" in state)
+    assert float(saver["best_model_score"]) <= best
+    assert saver["dirpath"] == str(moved / "checkpoints")
 
 
 def test_missing_labels_and_32_bits(tmp_path):

@@ -65,15 +65,6 @@ class Batch:
         }
         return replace(self, **moved)
 
-    def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, for fast copies to a GPU."""
-        moved = {
-            item.name: getattr(self, item.name).pin_memory()
-            for item in fields(self)
-            if isinstance(getattr(self, item.name), Tensor)
-        }
-        return replace(self, **moved)
-
 
 @dataclass(frozen=True)
 class Frame:

@@ -52,7 +52,12 @@ class FrameDataset(Dataset[Frame]):
         """Find the pairs of every frame, with a progress bar."""
         total = sum(len(system) for system in systems)
         made = track(
-            make_frames(systems, geometry), description, total=total, transient=True, console=progress_console
+            make_frames(systems, geometry),
+            description,
+            total=total,
+            transient=True,
+            console=progress_console,
+            disable=not progress_console.is_terminal,
         )
         return cls(systems, list(made))
 
@@ -61,11 +66,6 @@ class FrameDataset(Dataset[Frame]):
 
     def __getitem__(self, index: int) -> Frame:
         return self.frames[index]
-
-    def most_neighbours(self, n_types: int) -> np.ndarray:
-        """The largest number of neighbours of each neighbour type around any atom, (2T,)."""
-        counts = [frame.neighbour_counts.max(dim=0).values.numpy() for frame in self.frames]
-        return np.max(counts, axis=0) if counts else np.zeros(2 * n_types, dtype=np.int64)
 
 
 def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterable[Frame]:

@@ -18,6 +18,12 @@ def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
     deepmd-kit's rule. Raises InputError for a sel of the wrong length or too small.
     """
     datasets = list(datasets)
+    n_types = len(spec.type_map)
+    if not any(frame.neighbour_counts[:, :n_types].any() for data in datasets for frame in data.frames):
+        raise InputError(
+            f"model.descriptor.rcut={spec.descriptor.rcut} Å: no atom of the data has a neighbour within it. "
+            "Usual are 5 to 6 Å; check that coordinates and cells are in Å."
+        )
     sel = spec.descriptor.sel
     if isinstance(sel, str):
         found = np.max([most_neighbours(dataset) for dataset in datasets], axis=0)

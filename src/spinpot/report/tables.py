@@ -49,11 +49,14 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {name}: {', '.join(lacking)}; left out of that loss term.")
+    with_moments = data.elements_with_moments()
     most = np.max([most_neighbours(dataset) for dataset in data.datasets.values()], axis=0)
     for element, found, sel, spin, scale in zip(
         spec.type_map, most, spec.sel_doubled, spec.use_spin, spec.virtual_scale, strict=False
     ):
         role = f"magnetic, virtual atoms at {scale:.4f} Å/μ_B" if spin else "without spin"
+        if spin != (element in with_moments):
+            role += ", although its spins are all zero" if spin else ", its moments are not used"
         console.print(
             f"{element}: {role}; at most {found} neighbours within {spec.descriptor.rcut} Å, sel {sel}."
         )

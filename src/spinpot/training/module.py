@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -19,6 +21,7 @@ from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric, LossTermsMetric, score
 from spinpot.model.potential import SpinPotential
+from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
 LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
@@ -62,7 +65,22 @@ class SpinModule(pl.LightningModule):
         """The optimizer with one LambdaLR, stepped after every optimizer step."""
         optimizer = self.make_optimizer(self.potential.parameters())
         scheduler = LambdaLR(optimizer, self.schedule.factor(self.trainer.max_steps))
+        self._settings = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in optimizer.param_groups
+        ]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Let the config's optimizer settings hold, not those a resumed checkpoint brought along."""
+        scheduler = self._scheduler()
+        factor = scheduler.lr_lambdas[0](scheduler.last_epoch)
+        scheduler.base_lrs = [settings["initial_lr"] for settings in self._settings]
+        scheduler._last_lr = [base * factor for base in scheduler.base_lrs]
+        for group, settings, lr in zip(
+            scheduler.optimizer.param_groups, self._settings, scheduler._last_lr, strict=True
+        ):
+            group.update(settings, lr=lr)
 
     @property
     def log_interval(self) -> int:
@@ -71,8 +89,7 @@ class SpinModule(pl.LightningModule):
 
     def lr_ratio(self) -> float:
         """lr(t)/lr(0) as the optimizer's scheduler has it now."""
-        scheduler = self.lr_schedulers()
-        assert isinstance(scheduler, LambdaLR)
+        scheduler = self._scheduler()
         return float(scheduler.get_last_lr()[0]) / float(scheduler.base_lrs[0])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -123,15 +140,26 @@ class SpinModule(pl.LightningModule):
         self._log("val/score", score(errors, self.spread, self.loss.active))
         self._log_errors("val", errors)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Find the best checkpoint in the run folder, wherever that was before."""
+        saver = self.trainer.checkpoint_callback
+        if isinstance(saver, ModelCheckpoint) and saver.dirpath:
+            follow_moved_folder(checkpoint["callbacks"], Path(saver.dirpath))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
         checkpoint.update(checkpoint_entry(self.potential.spec, self.config))
+
+    def _scheduler(self) -> LambdaLR:
+        scheduler = self.lr_schedulers()
+        assert isinstance(scheduler, LambdaLR)
+        return scheduler
 
     def _log_training(self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float) -> None:
         self.train_errors.reset()
         self.train_errors.update(prediction, batch)
         self._log("step", self.global_step + 1)
-        self._log("lr", ratio * self.schedule.start_lr)
+        self._log("lr", float(self._scheduler().get_last_lr()[0]))
         for name, value in self.loss.prefactors_at(ratio).items():
             self._log(f"pref_{name}", value)
         self._log("train/loss", float(self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")))

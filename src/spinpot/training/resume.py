@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
@@ -51,22 +51,26 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
     return resumed
 
 
-def summary_of_finished(resumed: Resumed, run_dir: Path, total_steps: int) -> dict[str, Any] | None:
-    """The summary of a run that has made all its steps already, said in words; None if something is left.
-
-    Raises InputError if the checkpoint is another run's and leaves no step to train.
-    """
-    if resumed.step < total_steps:
+def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+    """The summary of a run that has ended with this very config, said in words; None if something is left."""
+    written = _summary(run_dir)
+    if written.get("steps") != resumed.step or config_differences(resumed, config):
         return None
-    done = f"{resumed.path} has made {resumed.step} steps already, and trainer.max_steps={total_steps}"
-    if run_dir.resolve() not in resumed.path.parents:
-        raise InputError(f"{done}: no step is left to train. Raise trainer.max_steps.")
-    summary = run_dir / "summary.json"
-    written = json.loads(summary.read_text()) if summary.exists() else {"steps": -1}
-    if written["steps"] < resumed.step:
-        return None  # it was stopped before its last evaluation
-    console.print(f"Nothing to do: {done}. To train on, raise trainer.max_steps.", soft_wrap=True)
-    return cast(dict[str, Any], written)
+    console.print(
+        f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise trainer.max_steps.",
+        soft_wrap=True,
+    )
+    return written
+
+
+def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
+    """Raise InputError if nothing is left to train, unless the last evaluation of this run is missing."""
+    same_run = run_dir.resolve() in resumed.path.parents
+    if resumed.step >= total_steps and not (same_run and _summary(run_dir).get("steps") != resumed.step):
+        raise InputError(
+            f"{resumed.path} has made {resumed.step} steps already, and trainer.max_steps={total_steps}: no "
+            "step is left to train. Raise trainer.max_steps."
+        )
 
 
 def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
@@ -85,6 +89,25 @@ def config_differences(resumed: Resumed, config: dict[str, Any]) -> list[tuple[s
     return [
         change for change in differences(resumed.config, config) if change[0].split(".")[0] not in IRRELEVANT
     ]
+
+
+def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Let the state of a ModelCheckpoint speak of the folder its files are in now.
+
+    Lightning forgets the best score of a run whose folder was moved, and a worse model would take the place
+    of the best. Nothing changes where the best checkpoint did not come along.
+    """
+    for state in callbacks.values():
+        best = Path(state.get("best_model_path") or "/")
+        if not best.name or not (folder / best.name).exists():
+            continue
+        for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
+            if state[key]:
+                state[key] = str(folder / Path(state[key]).name)
+        state["best_k_models"] = {
+            str(folder / Path(path).name): value for path, value in state["best_k_models"].items()
+        }
+        state["dirpath"] = str(folder)
 
 
 def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
@@ -124,3 +147,12 @@ def _read(path: Path) -> Resumed:
         raise InputError(f"{path} holds no optimizer state, so training cannot go on from it.")
     entry = contents[ENTRY]
     return Resumed(path.resolve(), int(contents["global_step"]), entry["model"], entry["config"])
+
+
+def _summary(run_dir: Path) -> dict[str, Any]:
+    """summary.json, empty where there is none or a damaged one."""
+    try:
+        written = json.loads((run_dir / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return written if isinstance(written, dict) else {}

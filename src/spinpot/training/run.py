@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,13 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot.checkpoint import load_potential
-from spinpot.config.keys import nearest
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
-from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import score
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
@@ -31,18 +29,24 @@ from spinpot.report.pictures import write_run_pictures
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
-from spinpot.training.metrics_csv import COLUMNS
+from spinpot.training.checks import (
+    check_devices,
+    check_labels,
+    check_monitors,
+    check_optimizer,
+    precision_of,
+    total_steps_of,
+)
 from spinpot.training.module import SpinModule
 from spinpot.training.resume import (
     Resumed,
     check_same_model,
+    check_steps_left,
     config_differences,
     find_checkpoint,
     summary_of_finished,
 )
 from spinpot.training.run_folder import RunFolder
-
-PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -54,11 +58,11 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     quiet_lightning()
     resumed = find_checkpoint(config.resume, folder)
-    total_steps = _total_steps(config)
-    if resumed and (summary := summary_of_finished(resumed, folder, total_steps)):
+    total_steps = total_steps_of(config)
+    if resumed and (summary := summary_of_finished(resumed, folder, plain)):
         return summary
     # What can be known to be wrong without the data comes first: making or reading them takes time.
-    precision = _precision(config)
+    precision = precision_of(config)
     settings: ModelSettings = build(config.model)
     settings.check()
     loss: EnerSpinLoss = build(config.loss)
@@ -72,9 +76,10 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     data.prepare_data()
     data.read()
     check_labels(loss, data)
-    spec = read_data(settings, data)
+    spec = read_data(settings, data, resumed)
     if resumed:
         check_same_model(resumed, spec)
+        check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
     potential = build_potential(spec, data, config.seed, precision)
     check_optimizer(make_optimizer, potential)
@@ -89,12 +94,14 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     return finish(run_folder, trainer, timer, data, spread, loss.active)
 
 
-def read_data(settings: ModelSettings, data: SpinDataModule) -> ModelSpec:
-    """Settle what the model takes from the data, and find the pairs."""
+def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> ModelSpec:
+    """Settle what the model takes from the data, or from the run it goes on with, and find the pairs."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
     data.find_pairs(Geometry(settings.descriptor.rcut, use_spin, scales))
     spec = ModelSpec(data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales)
+    if resumed and spec.descriptor.sel == "auto":
+        spec = spec.with_sel(resumed.model["descriptor"]["sel"])
     return settle_sel(spec, data.datasets.values())
 
 
@@ -128,6 +135,8 @@ def build_trainer(
         enable_progress_bar=with_bar,
         # The potential has its precision already; Lightning's own cast would copy every batch.
         precision="32-true",
+        val_check_interval=_in_batches(config.trainer),
+        accelerator=_accelerator(config.trainer.accelerator),
     )
     return trainer, timer
 
@@ -203,69 +212,14 @@ def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
     return float(value)
 
 
-def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
-    """Raise InputError if no term of the loss has any label in the training data."""
-    present = {label for system in data.systems["train"] for label in system.labels}
-    wanted = {TERMS[name] for name in loss.active}
-    if not wanted & present:
-        raise InputError(
-            f"The loss asks for {', '.join(sorted(wanted))}, but the training data have "
-            f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add them to "
-            f"{', '.join(data.folders['train'])}, or turn on a term that has some by its prefactors, e.g. "
-            "loss.start_pref_v=1."
-        )
+def _in_batches(trainer: DictConfig) -> Any:
+    """The validation interval as Lightning counts it: a checkpoint never falls between two steps' batches."""
+    interval = trainer.val_check_interval
+    return interval * trainer.accumulate_grad_batches if isinstance(interval, int) else interval
 
 
-def check_devices(trainer: DictConfig) -> None:
-    """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
-    if torch.cuda.is_available() or torch.backends.mps.is_available():
-        return
-    if trainer.accelerator in ("gpu", "cuda", "mps"):
-        raise InputError(
-            f"trainer.accelerator={trainer.accelerator}, but PyTorch sees no GPU on this machine. Use "
-            "trainer.accelerator=cpu, or install a build of PyTorch for your GPU and its driver."
-        )
-    if trainer.accelerator == "auto" and trainer.devices not in ("auto", 1, -1, "1", "-1"):
-        raise InputError(
-            f"trainer.devices={trainer.devices}, but PyTorch sees no GPU on this machine. Use "
-            "trainer.devices=1; or, for as many processes on the CPU, trainer.accelerator=cpu as well."
-        )
-
-
-def check_monitors(callbacks: dict[str, pl.Callback]) -> None:
-    """Raise InputError if a callback waits for a quantity that is never logged."""
-    for name, callback in callbacks.items():
-        monitor = getattr(callback, "monitor", None)
-        if monitor is not None and monitor not in COLUMNS:
-            raise InputError(
-                f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, COLUMNS)} "
-                f"Choose from {', '.join(COLUMNS)}."
-            )
-
-
-def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> None:
-    """Raise InputError if the optimizer refuses its settings."""
-    try:
-        make(potential.parameters())
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The optimizer refuses its settings: {error}. Correct the section optimizer."
-        ) from error
-
-
-def _total_steps(config: DictConfig) -> int:
-    steps = config.trainer.max_steps
-    if not isinstance(steps, int) or steps < 1:
-        raise InputError(
-            f"trainer.max_steps={steps}: expected a number of steps >= 1; the learning rate follows it."
-        )
-    return steps
-
-
-def _precision(config: DictConfig) -> torch.dtype:
-    try:
-        return PRECISIONS[config.trainer.precision]
-    except KeyError:
-        raise InputError(
-            f"trainer.precision={config.trainer.precision}: expected {' or '.join(PRECISIONS)}."
-        ) from None
+def _accelerator(name: str) -> str:
+    """`auto` without Apple's GPUs, which have no float64."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,91 @@
+"""What would fail in the middle of a run, told before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from spinpot.config.keys import nearest
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.errors import InputError
+from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.model.potential import SpinPotential
+from spinpot.training.metrics_csv import COLUMNS
+
+PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
+
+
+def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
+    """Raise InputError if no term of the loss has any label in the training or the validation data."""
+    wanted = {TERMS[name] for name in loss.active}
+    for part in ("train", "validation"):
+        present = {label for system in data.systems[part] for label in system.labels}
+        if not wanted & present:
+            raise InputError(
+                f"The loss asks for {', '.join(sorted(wanted))}, but the data of data.{part} have "
+                f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add them to "
+                f"{', '.join(data.folders[part])}, or turn on a term that has some by its prefactors, e.g. "
+                "loss.start_pref_v=1."
+            )
+
+
+def check_devices(trainer: DictConfig) -> None:
+    """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
+    if torch.cuda.is_available():
+        return
+    if trainer.accelerator in ("gpu", "cuda", "mps"):
+        raise InputError(
+            f"trainer.accelerator={trainer.accelerator}, but PyTorch sees no CUDA GPU on this machine. "
+            "Use trainer.accelerator=cpu, or install a build of PyTorch for your GPU and its driver; Apple's "
+            "GPUs have no float64, which energies need."
+        )
+    if trainer.accelerator == "auto" and trainer.devices not in ("auto", 1, -1, "1", "-1"):
+        raise InputError(
+            f"trainer.devices={trainer.devices}, but PyTorch sees no GPU on this machine. Use "
+            "trainer.devices=1; or, for as many processes on the CPU, trainer.accelerator=cpu as well."
+        )
+
+
+def check_monitors(callbacks: dict[str, pl.Callback]) -> None:
+    """Raise InputError if a callback waits for a quantity that is never logged."""
+    for name, callback in callbacks.items():
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in COLUMNS:
+            raise InputError(
+                f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, COLUMNS)} "
+                f"Choose from {', '.join(COLUMNS)}."
+            )
+
+
+def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> None:
+    """Raise InputError if the optimizer refuses its settings."""
+    try:
+        make(potential.parameters())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The optimizer refuses its settings: {error}. Correct the section optimizer."
+        ) from error
+
+
+def total_steps_of(config: DictConfig) -> int:
+    """The run's length in steps, which the learning rate needs. Raises InputError if there is none."""
+    steps = config.trainer.max_steps
+    if not isinstance(steps, int) or steps < 1:
+        raise InputError(
+            f"trainer.max_steps={steps}: expected a number of steps >= 1; the learning rate follows it."
+        )
+    return steps
+
+
+def precision_of(config: DictConfig) -> torch.dtype:
+    """The type of the networks' numbers. Raises InputError for one that is not supported."""
+    try:
+        return PRECISIONS[config.trainer.precision]
+    except KeyError:
+        raise InputError(
+            f"trainer.precision={config.trainer.precision}: expected {' or '.join(PRECISIONS)}."
+        ) from None
