@@ -52,6 +52,11 @@ def test_script_command(command, place):
             shutil.rmtree(place / "runs" / "mine", ignore_errors=True)
     if name == "evaluate.py":
         restore(place)
+        shutil.rmtree(place / "evaluations", ignore_errors=True)
+    if "multirun/prefactors" in command:
+        shutil.rmtree(place / "multirun", ignore_errors=True)
+    if name == "sweep_table.py":
+        shutil.copytree(place / "finished", place / "multirun" / "prefactors" / "0")
     result = run_script(name, *arguments, cwd=place)
     assert result.stdout
 

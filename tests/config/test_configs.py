@@ -106,7 +106,7 @@ def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
     arguments = [f"trainer={option}", *small_set, *SHORT]
     config = composed(*arguments)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        with pytest.raises(InputError, match="PyTorch sees no GPU on this machine"):
+        with pytest.raises(InputError, match="PyTorch sees no CUDA GPU"):
             train(config, tmp_path / "run")
         return
     # In a process of its own, for it may start others.
