@@ -128,8 +128,24 @@ def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, se
     ).read_text()
 
 
-def kill_at_step(step, arguments, folder):
-    """SIGKILL right after the validation of a step, whose checkpoint is then the last."""
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_warned_run_saves_and_resumes_exactly(small_set, tmp_path, number):
+    arguments = [*small_set, "trainer.max_steps=150", "trainer.val_check_interval=20"]
+    run_script("train.py", *arguments, f"hydra.run.dir={tmp_path / 'whole'}")
+    folder = tmp_path / "warned"
+    kill_at_step(20, arguments, folder, number, code=128 + number)
+    step = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 20 <= step < 150
+    assert int(rows(folder)[-1]["step"]) == step
+    run_script("train.py", *arguments, "resume=auto", f"hydra.run.dir={folder}")
+    assert_same_weights(weights(tmp_path / "whole"), weights(folder))
+    trained = [[row["step"], row["train/loss"]] for row in rows(folder)]
+    assert trained == [[row["step"], row["train/loss"]] for row in rows(tmp_path / "whole")]
+
+
+def kill_at_step(step, arguments, folder, number=signal.SIGKILL, code=-signal.SIGKILL):
+    """Send a signal right after the validation of a step, whose checkpoint is then the last."""
     process = subprocess.Popen(
         [sys.executable, str(PROJECT / "scripts" / "train.py"), *arguments, f"hydra.run.dir={folder}"],
         stdout=subprocess.PIPE,
@@ -138,9 +154,10 @@ def kill_at_step(step, arguments, folder):
     )
     for line in process.stdout:
         if line.startswith(f"step {step:6d}"):
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(number)
             break
-    assert process.wait() == -signal.SIGKILL
+    process.stdout.read()
+    assert process.wait() == code
 
 
 def test_resume_shows_changed_settings_and_keeps_the_old_config(small_set, finished, tmp_path):

@@ -29,6 +29,7 @@ from spinpot.report.pictures import write_run_pictures
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.callbacks.stop_on_signal import StopOnSignal
 from spinpot.training.checks import (
     check_devices,
     check_labels,
@@ -70,7 +71,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     schedule.check(total_steps)
     make_optimizer = build(config.optimizer)
     run_folder = RunFolder(folder, resumed)
-    trainer, timer = build_trainer(config, run_folder, resumed)
+    timer, stop = StepTimer(), StopOnSignal()
+    trainer = build_trainer(config, run_folder, resumed, [timer, stop])
 
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -89,6 +91,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
     fit(trainer, module, data, resumed)
+    stop.exit_if_stopped(trainer.global_step)
     if not trainer.is_global_zero:
         return {}
     return finish(run_folder, trainer, timer, data, spread, loss.active)
@@ -113,23 +116,22 @@ def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: tor
 
 
 def build_trainer(
-    config: DictConfig, folder: RunFolder, resumed: Resumed | None
-) -> tuple[pl.Trainer, StepTimer]:
+    config: DictConfig, folder: RunFolder, resumed: Resumed | None, callbacks: list[pl.Callback]
+) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
     check_devices(config.trainer)
-    timer = StepTimer()
     loggers = [
         make(folder=folder.path, keep_until=resumed.step if resumed else 0)
         for make in build(config.logger).values()
     ]
-    callbacks = build(config.callbacks)
-    check_monitors(callbacks)
+    chosen = build(config.callbacks)
+    check_monitors(chosen)
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
     if not with_bar:
-        callbacks.pop("progress_bar", None)
-    trainer = build(
+        chosen.pop("progress_bar", None)
+    return build(
         config.trainer,
-        callbacks=[timer, FinalValidation(), *callbacks.values()],
+        callbacks=[*callbacks, FinalValidation(), *chosen.values()],
         logger=loggers or False,
         default_root_dir=str(folder.path),
         enable_progress_bar=with_bar,
@@ -138,7 +140,6 @@ def build_trainer(
         val_check_interval=_in_batches(config.trainer),
         accelerator=_accelerator(config.trainer.accelerator),
     )
-    return trainer, timer
 
 
 def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: Resumed | None) -> None:

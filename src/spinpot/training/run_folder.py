@@ -28,8 +28,13 @@ class RunFolder:
     @property
     def best_checkpoint(self) -> Path:
         """The checkpoint of the best validation; of the last one where no score could be compared."""
-        best = self.path / "checkpoints" / "best.ckpt"
-        return best if best.exists() else self.path / "checkpoints" / "last.ckpt"
+        best = self.checkpoints / "best.ckpt"
+        return best if best.exists() else self.checkpoints / "last.ckpt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where best.ckpt and last.ckpt are."""
+        return self.path / "checkpoints"
 
     @rank_zero_only
     def write_config(self, config: DictConfig) -> None:
