@@ -22,5 +22,3 @@ stress. LAMMPS' `fm` is `force_mag`·|S|/ħ with ħ = 6.5821191e-4 eV·ps.
 
 LABELS = ("energy", "force", "force_mag", "virial")
 """The labels a data set may have; each is optional."""
-
-UNITS = {"energy": "eV", "force": "eV/Å", "force_mag": "eV/μ_B", "virial": "eV"}

@@ -7,15 +7,7 @@ import numpy as np
 from spinpot.data.systems import System
 from support.frames import evaluate, random_system, small_potential, system
 
-FILES = {
-    "box": "box",
-    "coord": "coord",
-    "spin": "spin",
-    "energy": "energy",
-    "force": "force",
-    "force_mag": "force_mag",
-    "virial": "virial",
-}
+ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
 
 
 def write_npy(folder: Path, made: System) -> Path:
@@ -24,10 +16,10 @@ def write_npy(folder: Path, made: System) -> Path:
     frames.mkdir(parents=True)
     (folder / "type.raw").write_text("\n".join(map(str, made.types)) + "\n")
     (folder / "type_map.raw").write_text("\n".join(made.type_map) + "\n")
-    for name, file in FILES.items():
+    for name in ARRAYS:
         values = getattr(made, name)
         if values is not None:
-            np.save(frames / f"{file}.npy", values.reshape(len(made), -1))
+            np.save(frames / f"{name}.npy", values.reshape(len(made), -1))
     return folder
 
 

@@ -16,8 +16,6 @@ from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 
-SETS = ("train", "validation", "test")
-
 
 class SpinDataModule(pl.LightningDataModule):
     """Training, validation and test systems with their neighbour pairs.

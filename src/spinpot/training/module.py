@@ -130,8 +130,6 @@ class SpinModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the errors over the whole validation set."""
         errors = self.val_errors.compute()
-        if self.trainer.state.fn != "fit":
-            return
         terms = self.val_loss.compute()
         prefactors = self.loss.prefactors_at(self.lr_ratio())
         total = sum(prefactors[name] * value for name, value in terms.items())

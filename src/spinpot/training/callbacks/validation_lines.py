@@ -19,8 +19,6 @@ class ValidationLines(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print step and errors."""
-        if trainer.state.fn != "fit":
-            return
         metrics = trainer.callback_metrics
         parts = [
             f"{name} {1000 * float(metrics[key]):.3f} {unit}"
