@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.description import describe
 from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
@@ -90,6 +91,10 @@ class SpinDataModule(pl.LightningDataModule):
         for name in ("validation", "test"):
             if self.folders[name]:
                 self.systems[name] = read_systems(self.folders[name], type_map)
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What each set is, as plain data."""
+        return {name: describe(systems) for name, systems in self.systems.items()}
 
     def find_pairs(self, geometry: Geometry) -> None:
         """Find the neighbour pairs of every frame, once for the whole run."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.systems import System
+from spinpot.data.description import formula, moments
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
 
@@ -41,7 +40,7 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
                 str(len(system)),
                 formula(system),
                 " ".join(SHORT_LABELS[label] for label in system.labels) or "none",
-                moments(system, spec),
+                ", ".join(f"{name} {low:.3f}–{high:.3f}" for name, (low, high) in moments(system).items()),
             )
     console.print(table)
     for name, systems in data.systems.items():
@@ -93,20 +92,3 @@ def print_config_changes(changes: list[tuple[str, Any, Any]]) -> None:
     for key, then, now in changes:
         table.add_row(key, str(then), str(now))
     console.print(table)
-
-
-def formula(system: System) -> str:
-    """The composition, e.g. Ni16O16."""
-    counts = Counter(system.types.tolist())
-    return "".join(f"{system.type_map[kind]}{count}" for kind, count in sorted(counts.items()))
-
-
-def moments(system: System, spec: ModelSpec) -> str:
-    """The range of |S| per magnetic element."""
-    parts = []
-    for kind, element in enumerate(spec.type_map):
-        chosen = system.types == kind
-        if spec.use_spin[kind] and chosen.any():
-            norms = np.linalg.norm(system.spin[:, chosen], axis=-1)
-            parts.append(f"{element} {norms.min():.3f}–{norms.max():.3f}")
-    return ", ".join(parts)

@@ -195,7 +195,7 @@ def finish(
     write_run_pictures(
         folder.path, potential, data.datasets["validation"], data.validation_batch_size, trained
     )
-    return folder.write_summary(trainer.global_step, timer, tables)
+    return folder.write_summary(trainer.global_step, timer, tables, data.describe())
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:

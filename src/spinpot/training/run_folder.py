@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.files import null_for_nan, write_atomically
 from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.provenance import git_commit, versions
 from spinpot.training.resume import Resumed
-
-PACKAGES = ("spinpot", "torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "numpy")
 
 
 class RunFolder:
@@ -47,19 +44,25 @@ class RunFolder:
         write_atomically(target, text)
 
     def write_summary(
-        self, steps: int, timer: StepTimer, errors: dict[str, dict[str, float]]
+        self,
+        steps: int,
+        timer: StepTimer,
+        errors: dict[str, dict[str, float]],
+        data: dict[str, dict[str, Any]],
     ) -> dict[str, Any]:
-        """summary.json with the errors of each set under "val" and "test"."""
+        """summary.json with the errors of each set under "val" and "test".
+
+        data: spinpot.data.description.describe of each set.
+        """
         short = {"validation": "val", "test": "test"}
         summary = {
             "steps": steps,
             "seconds_per_step": timer.seconds_per_step,
             "train_seconds": timer.train_seconds,
             **{short[name]: null_for_nan(values) for name, values in errors.items()},
-            "versions": {
-                "python": platform.python_version(),
-                **{package: version(package) for package in PACKAGES},
-            },
+            "data": data,
+            "git_commit": git_commit(),
+            "versions": versions(),
         }
         write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
         return summary

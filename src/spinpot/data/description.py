@@ -1,0 +1,68 @@
+"""What a set of frames is, in a few numbers: for tables and pages, and to tell whether it changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from spinpot.conventions import LABELS
+from spinpot.data.systems import System
+
+
+def describe(systems: Sequence[System]) -> dict[str, Any]:
+    """Frames, fingerprint and systems of a set, as plain data.
+
+    Each system has its name, formula, frames, atoms, labels, and moments: {element: [least, greatest |S|]}
+    in μ_B, of elements with non-zero spins.
+    """
+    return {
+        "frames": sum(len(system) for system in systems),
+        "fingerprint": fingerprint(systems),
+        "systems": [
+            {
+                "name": system.name,
+                "formula": formula(system),
+                "frames": len(system),
+                "atoms": system.n_atoms,
+                "labels": list(system.labels),
+                "moments": moments(system),
+            }
+            for system in systems
+        ],
+    }
+
+
+def fingerprint(systems: Sequence[System]) -> str:
+    """The same 16 hexadecimal digits for the same elements, structures and labels in the same order.
+
+    Where the files are, and in which layout, makes no difference.
+    """
+    digest = hashlib.sha256()
+    for system in systems:
+        digest.update(" ".join(system.type_map[kind] for kind in system.types).encode())
+        for name in ("box", "coord", "spin", *LABELS):
+            array = getattr(system, name)
+            digest.update(name.encode())
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def formula(system: System) -> str:
+    """The composition, e.g. Ni16O16."""
+    counts = Counter(system.types.tolist())
+    return "".join(f"{system.type_map[kind]}{count}" for kind, count in sorted(counts.items()))
+
+
+def moments(system: System) -> dict[str, list[float]]:
+    """The range of |S| (μ_B) of each element that has a non-zero spin somewhere."""
+    ranges = {}
+    for kind, element in enumerate(system.type_map):
+        norms = np.linalg.norm(system.spin[:, system.types == kind], axis=-1)
+        if norms.any():
+            ranges[element] = [float(norms.min()), float(norms.max())]
+    return ranges
