@@ -1,11 +1,14 @@
-"""Writing result files whole or not at all."""
+"""Writing files whole or not at all, and one process at a time."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 
 def write_atomically(path: Path, contents: str | bytes) -> None:
@@ -14,6 +17,18 @@ def write_atomically(path: Path, contents: str | bytes) -> None:
     data = contents.encode() if isinstance(contents, str) else contents
     temporary.write_bytes(data)
     temporary.replace(path)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process at a time make a folder: of a run, of a sweep, of all nodes that share the disk."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f".{folder.name}.lock")
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:

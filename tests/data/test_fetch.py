@@ -127,22 +127,6 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
         fetch_nio_deltaspin(tmp_path / "file" / "NiO", server.url)
 
 
-def test_another_process_may_be_faster(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "NiO"
-    download = fetch._download
-
-    def race(*arguments) -> None:  # type: ignore[no-untyped-def]
-        download(*arguments)
-        monkeypatch.setattr(fetch, "_download", download)
-        fetch_nio_deltaspin(folder, server.url)
-
-    monkeypatch.setattr(fetch, "_download", race)
-    fetch_nio_deltaspin(folder, server.url)
-    assert len(contents(folder)) == len(NIO_DELTASPIN_SHA256)
-
-
 def test_the_default_address_is_pinned() -> None:
     assert NIO_DELTASPIN_URL.startswith("https://raw.githubusercontent.com/deepmodeling/deepmd-kit/")
     assert len(fetch.COMMIT) == 40

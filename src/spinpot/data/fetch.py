@@ -18,6 +18,7 @@ from rich.progress import track
 
 from spinpot.console import progress_console
 from spinpot.errors import InputError
+from spinpot.files import one_at_a_time
 
 COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"
 """deepmd-kit v3.0.0."""
@@ -67,13 +68,15 @@ def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None
     expected one, or if `folder` cannot be written.
     """
     folder = Path(folder)
-    missing = [name for name in NIO_DELTASPIN_SHA256 if not (folder / name).is_file()]
-    if not missing:
+    if not _missing(folder):
         return
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        with (
+            one_at_a_time(folder),
+            tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary,
+        ):
             fresh = Path(temporary) / folder.name
+            missing = _missing(folder)
             _download(missing, fresh, base_url)
             _move_into(fresh, folder, missing)
     except RequestException as error:
@@ -84,6 +87,11 @@ def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None
         ) from error
     except OSError as error:
         raise InputError(_by_hand(folder, f"cannot be written: {error}")) from error
+
+
+def _missing(folder: Path) -> list[str]:
+    """The files that are not there."""
+    return [name for name in NIO_DELTASPIN_SHA256 if not (folder / name).is_file()]
 
 
 def _download(names: Sequence[str], target: Path, base_url: str) -> None:
@@ -100,13 +108,8 @@ def _download(names: Sequence[str], target: Path, base_url: str) -> None:
 def _move_into(fresh: Path, folder: Path, names: Sequence[str]) -> None:
     """Give the complete `fresh` its place: in one step, or file by file into a folder that exists."""
     if not folder.exists():
-        try:
-            fresh.rename(folder)
-            return
-        except OSError:
-            if not folder.exists():
-                raise
-            # Another process was faster: the files below are the same.
+        fresh.rename(folder)
+        return
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(fresh / name, folder / name)

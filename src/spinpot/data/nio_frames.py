@@ -25,6 +25,7 @@ from rich.progress import Progress
 from spinpot.console import progress_console
 from spinpot.data import nio
 from spinpot.errors import InputError
+from spinpot.files import one_at_a_time
 
 VERSION = 1
 """To be raised with every change that changes the frames or their labels."""
@@ -86,10 +87,13 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
     try:
         if _is_complete(folder, seed):
             return
-        draft.mkdir(parents=True)
-        with _one_thread():
-            _write(draft, seed, progress)
-        _publish(draft, folder, seed)
+        with one_at_a_time(folder):
+            if _is_complete(folder, seed):
+                return
+            draft.mkdir()
+            with _one_thread():
+                _write(draft, seed, progress)
+            draft.replace(folder)
     except OSError as error:
         raise InputError(
             f"cannot make the NiO data set in {folder}: {error}. Give a writable folder as paths.data_dir, "
@@ -199,15 +203,6 @@ def _dump(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path
     names = {"energies": "energy", "forces": "force", "force_mags": "force_mag", "virials": "virial"}
     data |= {key: np.stack([found[name] for _, found in frames]) for key, name in names.items()}
     dpdata.LabeledSystem(data=data).to("deepmd/npy", str(folder), prec=np.float64)
-
-
-def _publish(draft: Path, folder: Path, seed: int) -> None:
-    """Move the finished set into place; where another caller was faster, theirs is the same and stays."""
-    try:
-        os.replace(draft, folder)
-    except OSError:
-        if not _is_complete(folder, seed):
-            raise
 
 
 @contextmanager
