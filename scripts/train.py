@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from spinpot.config.app import job, output_folder, run_app
+from spinpot.config.app import in_sweep, job, output_folder, run_app
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
@@ -12,9 +12,11 @@ def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import validate
     from spinpot.training.run import optimized_metric, train
+    from spinpot.training.sweep_job import train_job
 
     validate(config)
-    return optimized_metric(config.optimized_metric, train(config, output_folder()))
+    run = train_job if in_sweep() else train
+    return optimized_metric(config.optimized_metric, run(config, output_folder()))
 
 
 if __name__ == "__main__":

@@ -111,6 +111,36 @@ def test_same_seed_same_run(small_set, finished, tmp_path):
     assert (tmp_path / "again" / "metrics.csv").read_text() == (folder / "metrics.csv").read_text()
 
 
+@pytest.mark.parametrize("found_by", ["--config-dir", "--config-path"])
+def test_a_run_folder_runs_again(finished, tmp_path, found_by):
+    folder, _ = finished
+    run_script(
+        "train.py",
+        found_by,
+        str(folder),
+        "--config-name",
+        "config",
+        f"hydra.run.dir={tmp_path / 'again'}",
+        cwd=tmp_path,
+    )
+    for file in ("config.yaml", "metrics.csv"):
+        assert (tmp_path / "again" / file).read_text() == (folder / file).read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_a_time_limit_ends_the_run_as_a_whole(small_set, tmp_path):
+    folder = tmp_path / "run"
+    limit = ["trainer.max_steps=1000000", "trainer.max_time=00:00:00:02", "trainer.val_check_interval=50"]
+    run_script("train.py", *small_set, *limit, f"hydra.run.dir={folder}")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert 0 < summary["steps"] < 1000000
+    assert int(rows(folder)[-1]["step"]) == summary["steps"]
+    assert summary["val"]["rmse_fr"] > 0
+    result = run_script("train.py", *small_set, *limit, "resume=auto", f"hydra.run.dir={folder}")
+    assert "Nothing to do" in result.stdout
+    assert "trainer.max_time" in result.stdout
+
+
 HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "scheduler.warmup_steps=4"]
 
 

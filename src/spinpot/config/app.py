@@ -30,7 +30,10 @@ DEFAULT_PARENT = "runs"
 
 
 class JobFailedError(Exception):
-    """A job of a sweep that has stopped and said why; its arguments: the message and the sweep's folder."""
+    """A job of a sweep that has stopped and said why; its arguments: its number and the sweep's folder."""
+
+    def __str__(self) -> str:
+        return f"job {self.args[0]}, whose message is above"
 
 
 def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
@@ -40,7 +43,6 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     """
     # Otherwise Hydra prints the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    keep_freed_memory()
     try:
         main()
     except JobFailedError as error:
@@ -61,18 +63,19 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 
     @functools.wraps(task)
     def reported(config: DictConfig) -> Any:
+        keep_freed_memory()  # here, for a launcher may call this in another process
         try:
             return task(config)
         except Exception as error:
             message = describe(error)
             if message is None:
                 raise
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
+            if not in_sweep():
                 stop(message)
             settings = " ".join(HydraConfig.get().overrides.task)
             say(f"{message} (Job {HydraConfig.get().job.num} of the sweep: {settings})")
             remove_empty_output()
-            raise JobFailedError(message, HydraConfig.get().sweep.dir) from None
+            raise JobFailedError(HydraConfig.get().job.num, HydraConfig.get().sweep.dir) from None
 
     return reported
 
@@ -115,6 +118,11 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
 def escape(text: str) -> str:
     """Keep rich from reading [Ni, O] as markup."""
     return text.replace("[", r"\[")
+
+
+def in_sweep() -> bool:
+    """Whether this is one of the jobs of a multirun."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def output_folder() -> Path:

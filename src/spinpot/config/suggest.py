@@ -21,8 +21,15 @@ from spinpot.errors import InputError
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
-UNWRAPPED = ("experiment", "debug")
+UNWRAPPED = ("experiment", "sweep", "debug")
 """Groups whose options are meant for the whole config, over all others, not for a section of their name."""
+
+PLUGINS = {
+    "hydra/launcher": ("joblib", "submitit_local", "submitit_slurm", "ray"),
+    "hydra/sweeper": ("optuna",),
+}
+"""What the extra `sweeps` brings."""
+PLUGINS_HINT = " More of them come with: pip install -c constraints.txt -e '.[sweeps]'."
 
 UNKNOWN_KEY = re.compile(
     r"Could not override '([^']+)'|Key '([^']+)' is not in struct|Could not delete from config\. '([^']+)'"
@@ -52,7 +59,8 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
             where = " (which the defaults of a config file ask for)"
         if choices:
             listing = ", ".join(choices)
-            return f"There is no {group}={option}{where}; choose from {listing}.{nearest(option, choices)}"
+            hint = PLUGINS_HINT if option in PLUGINS.get(group, ()) else nearest(option, choices)
+            return f"There is no {group}={option}{where}; choose from {listing}.{hint}"
     if isinstance(error, OverrideParseException):
         return (
             f"Cannot read the argument {error.override}. Expected key=value, group=option or +key=value; "

@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from matplotlib.figure import Figure
-from omegaconf import OmegaConf
 from rich.table import Table
 
+from spinpot.config.rerun import settings_of
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
@@ -61,11 +61,10 @@ def read_runs(folder: Path) -> list[Run]:
     runs = []
     for config in sorted(folder.glob("*/config.yaml")):
         summary = config.with_name("summary.json")
-        settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(config)))
         runs.append(
             Run(
                 config.parent.name,
-                flat(settings),
+                flat(settings_of(config.read_text(encoding="utf-8"))),
                 json.loads(summary.read_text()) if summary.exists() else None,
             )
         )

@@ -57,7 +57,8 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any])
     if written.get("steps") != resumed.step or config_differences(resumed, config):
         return None
     console.print(
-        f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise trainer.max_steps.",
+        f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise "
+        "trainer.max_steps, or trainer.max_time if that ended it.",
         soft_wrap=True,
     )
     return written

@@ -154,6 +154,8 @@ def quiet_lightning() -> None:
     # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     warnings.filterwarnings("ignore", ".*does not have many workers")
+    # What is logged is the same number on all processes already.
+    warnings.filterwarnings("ignore", "It is recommended to use `self.log")
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\)")
 

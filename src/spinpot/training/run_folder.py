@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.config.rerun import runnable
 from spinpot.files import null_for_nan, write_atomically
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.provenance import git_commit, versions
@@ -35,10 +36,10 @@ class RunFolder:
 
     @rank_zero_only
     def write_config(self, config: DictConfig) -> None:
-        """The resolved config; that of the part before a resume is kept beside it."""
+        """The resolved config, ready to be run again; that of the part before a resume is kept beside it."""
         self.path.mkdir(parents=True, exist_ok=True)
         target = self.path / "config.yaml"
-        text = OmegaConf.to_yaml(config, resolve=True)
+        text = runnable(config)
         if self.resumed and target.exists() and target.read_text() != text:
             target.rename(self.path / f"config_until_step_{self.resumed.step}.yaml")
         write_atomically(target, text)

@@ -1,0 +1,34 @@
+"""A run's config as a file that runs again by itself."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+HEADER = """\
+# All settings of a run. The same again, in a new folder:
+#   python scripts/train.py --config-dir FOLDER_OF_THIS_FILE --config-name config
+defaults:
+- _self_
+- override hydra/job_logging: stdout
+- override hydra/hydra_logging: none
+hydra:
+  run:
+    dir: runs/${now:%Y-%m-%d_%H-%M-%S}
+  output_subdir: null
+  job:
+    chdir: false
+"""
+"""What configs/train.yaml says to Hydra; the rest of a run's settings follow it."""
+
+
+def runnable(config: DictConfig) -> str:
+    """The resolved config as YAML, with what makes it a main config of Hydra's."""
+    return HEADER + OmegaConf.to_yaml(config, resolve=True)
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """The settings in such a file, by section."""
+    settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(text)))
+    return {key: value for key, value in settings.items() if key not in ("defaults", "hydra")}

@@ -1,0 +1,122 @@
+"""One job of a sweep: goes on where it was, in processes of its own if it wants several."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from lightning_fabric.plugins.environments import (
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+
+from spinpot.config.rerun import runnable, settings_of
+from spinpot.errors import InputError, TrainingError
+from spinpot.report.sweep import write_sweep_table
+from spinpot.training.resume import differences
+from spinpot.training.run import train
+
+TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
+WARNINGS = (signal.SIGTERM, signal.SIGUSR1)
+MAY_CHANGE = ("resume", "paths", "trainer", "callbacks", "logger", "optimized_metric")
+"""Sections in which a job that goes on may differ from what it was."""
+
+SHOWN = 4
+
+
+def train_job(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """Train, or go on, in a job's folder; the sweep's table, picture and page are brought up to date.
+
+    A job that has ended is not trained again. Returns what summary.json holds. Raises InputError if the
+    folder holds a job with other settings.
+    """
+    check_same_job(config, folder)
+    if config.resume is None:
+        config = cast(DictConfig, OmegaConf.merge(config, {"resume": "auto"}))
+    try:
+        return train_in_own_process(config, folder) if wants_own_process(config) else train(config, folder)
+    finally:
+        _compare_runs(folder.parent)
+
+
+def check_same_job(config: DictConfig, folder: Path) -> None:
+    """Raise InputError if the folder holds a run with other settings."""
+    found = folder / "config.yaml"
+    if not found.exists():
+        return
+    now = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    changes = differences(settings_of(found.read_text(encoding="utf-8")), now)
+    listed = [
+        f"{key}: {was!r} there, {wanted!r} now"
+        for key, was, wanted in changes
+        if key.split(".")[0] not in MAY_CHANGE
+    ]
+    if listed:
+        more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+        raise InputError(
+            f"{folder} holds a run with other settings ({'; '.join(listed[:SHOWN])}{more}). A sweep goes on "
+            "with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; nothing "
+            "was changed."
+        )
+
+
+def wants_own_process(config: DictConfig) -> bool:
+    """Whether Lightning would have to start further processes for this job.
+
+    It does so by repeating the command line, which here would start the whole sweep anew.
+    """
+    trainer = config.trainer
+    several = "strategy" in trainer or trainer.devices not in (1, "1") or trainer.num_nodes != 1
+    started_from_outside = (
+        TorchElasticEnvironment.detect()
+        or SLURMEnvironment.detect()
+        or LightningEnvironment().creates_processes_externally
+    )
+    return several and not started_from_outside
+
+
+def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """Train by a command that stands for this job alone; returns what summary.json holds.
+
+    Raises TrainingError if it failed, its message being on the terminal already, and SystemExit with its
+    exit code if it was stopped by SIGTERM or SIGUSR1, which are passed on to it.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "job.yaml").write_text(runnable(config), encoding="utf-8")
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        command = [sys.executable, str(TRAIN), "--config-dir", place, "--config-name", "job"]
+        code = _wait(subprocess.Popen([*command, f"hydra.run.dir='{quoted}'"]))
+    if code in [128 + number for number in WARNINGS]:
+        raise SystemExit(code)
+    if code != 0:
+        raise TrainingError(
+            f"The processes of this job ended with exit code {code}; what they said is above."
+        )
+    return cast(dict[str, Any], json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that gets the warnings this one gets."""
+    before = {
+        number: signal.signal(number, lambda received, _: process.send_signal(received))
+        for number in WARNINGS
+    }
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@rank_zero_only
+def _compare_runs(sweep: Path) -> None:
+    if any(sweep.glob("*/summary.json")):
+        write_sweep_table(sweep)

@@ -1,0 +1,170 @@
+"""Sweeps through the real command line: killed and continued, several processes, launchers, recipes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support.cli import PROJECT, run_script
+from support.folders import write_small_set
+
+PREFACTORS = ["-m", "loss.start_pref_fm=1000,10000", "loss.limit_pref_fm=1,10"]
+LONG = ["trainer.max_steps=300", "trainer.val_check_interval=10"]
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return write_small_set(tmp_path_factory.mktemp("data"))
+
+
+def files(folder):
+    """Every file of a finished job and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def scores(folder):
+    with (folder / "sweep.csv").open() as file:
+        return {row["run"]: row["score"] for row in csv.DictReader(file)}
+
+
+def start(*arguments, cwd):
+    """A script in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(PROJECT / "scripts" / "train.py"), *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_killed_in_the_third_job_and_continued(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    command = [*PREFACTORS, *small_set, *LONG, f"hydra.sweep.dir={folder}"]
+    process = start(*command, cwd=tmp_path)
+    wait_for(folder / "2" / "checkpoints" / "last.ckpt", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "2" / "summary.json").exists()
+    assert not (folder / "3").exists()
+    finished = files(folder / "0") | files(folder / "1")
+    assert sorted(scores(folder)) == ["0", "1"]
+
+    result = run_script("train.py", *command, cwd=tmp_path)
+    assert result.stdout.count("Nothing to do") == 2
+    assert files(folder / "0") | files(folder / "1") == finished
+    assert all(scores(folder).values())
+    assert sorted(scores(folder)) == ["0", "1", "2", "3"]
+    whole = ["loss.start_pref_fm=10000", "loss.limit_pref_fm=1", f"hydra.run.dir={tmp_path / 'whole'}"]
+    run_script("train.py", *small_set, *LONG, *whole)
+    assert (folder / "2" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+
+
+@pytest.mark.slow
+def test_another_sweep_in_the_same_folder_is_refused_and_changes_nothing(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    run_script("train.py", "-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}")
+    kept = files(folder / "0") | files(folder / "1")
+    result = run_script(
+        "train.py", "-m", *small_set, "loss.start_pref_fm=1,3", f"hydra.sweep.dir={folder}", check=False
+    )
+    assert result.returncode == 1
+    assert "loss.start_pref_fm: 2 there, 3 now" in result.stderr
+    assert "(Job 1 of the sweep" in result.stderr
+    assert files(folder / "0") | files(folder / "1") == kept
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_stops_its_own_job_only(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    command = ["-m", *small_set, "loss.start_pref_fm=1,2,3", f"hydra.sweep.dir={folder}"]
+    run_script("train.py", *command)
+    (folder / "0" / "checkpoints" / "last.ckpt").write_bytes(b"cut short")
+    (folder / "2" / "summary.json").unlink()
+    result = run_script("train.py", *command, check=False)
+    assert result.returncode == 1
+    assert "not a readable checkpoint" in result.stderr
+    assert "(Job 0 of the sweep" in result.stderr
+    assert (folder / "2" / "summary.json").exists()
+
+
+@pytest.mark.slow
+def test_jobs_of_several_processes(small_set, tmp_path):
+    """Each is what it would be alone; one that is wrong does not stop the next."""
+    jobs = ["loss.start_pref_fm=1000,10000", "scheduler.warmup_steps=99,0", "trainer=ddp_cpu"]
+    result = run_script(
+        "train.py", "-m", *jobs, *small_set, f"hydra.sweep.dir={tmp_path / 'a sweep'}", check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("scheduler.warmup_steps=99") >= 2
+    assert "Traceback" not in result.stderr
+    assert sorted(scores(tmp_path / "a sweep")) == ["1", "3"]
+    alone = tmp_path / "alone"
+    jobs = ["loss.start_pref_fm=10000", "scheduler.warmup_steps=0", "trainer=ddp_cpu"]
+    run_script("train.py", *jobs, *small_set, f"hydra.run.dir={alone}")
+    assert (alone / "metrics.csv").read_text() == (tmp_path / "a sweep" / "3" / "metrics.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_warning_reaches_the_processes_of_a_job(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    steps = ["trainer.max_steps=100000", "trainer.val_check_interval=10"]
+    command = ["-m", "trainer=ddp_cpu", "seed=1,2", *small_set, *steps, f"hydra.sweep.dir={folder}"]
+    process = start(*command, cwd=tmp_path)
+    wait_for(folder / "0" / "checkpoints" / "last.ckpt", process)
+    process.send_signal(signal.SIGUSR1)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGUSR1, output
+    assert "SIGUSR1: saved at step" in output
+    assert not (folder / "1").exists(), "the sweep stops, too"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
+def test_launchers(launcher, small_set, tmp_path):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    folder = tmp_path / "sweep"
+    settings = [f"hydra/launcher={launcher}", "loss.start_pref_fm=1,2", "model.spin.virtual_len=0.4,9"]
+    result = run_script(
+        "train.py", "-m", *settings, *small_set, f"hydra.sweep.dir={folder}", check=False, cwd=tmp_path
+    )
+    assert result.returncode != 0, "two jobs are wrong"
+    assert sorted(scores(folder)) == ["0", "2"]
+    for number, value in (("0", 1), ("2", 2)):
+        text = (folder / number / "config.yaml").read_text()
+        assert f"start_pref_fm: {value}\n" in text
+        assert json.loads((folder / number / "summary.json").read_text())["steps"] == 4
+
+
+ONE_VALUE = {
+    "prefactors": ["loss.start_pref_fm=10", "loss.limit_pref_fm=1,2"],
+    "virtual_len": ["model.spin.virtual_len=0.2,0.3"],
+    "optuna": ["hydra.sweeper.n_trials=2"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", sorted(file.stem for file in (PROJECT / "configs" / "sweep").iterdir()))
+def test_recipes(recipe, small_set, tmp_path):
+    if recipe == "optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    command = [f"sweep={recipe}", *small_set, *ONE_VALUE[recipe]]
+    run_script("train.py", *command, cwd=tmp_path)
+    (folder,) = (tmp_path / "multirun").iterdir()
+    assert sorted(scores(folder)) == ["0", "1"]
+    again = run_script("train.py", *command, f"hydra.sweep.dir={folder}", cwd=tmp_path)
+    assert again.stdout.count("Nothing to do") == 2, "Optuna chooses the same again"
