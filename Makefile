@@ -31,5 +31,5 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,wandb,tensorboard]'
+	$(PIP) -e '.[dev,wandb,tensorboard,sweeps]'
 	touch $@

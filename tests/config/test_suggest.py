@@ -3,10 +3,11 @@
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 from spinpot.config.keys import dotted_keys, nearest
-from spinpot.config.suggest import file_with, options_of
+from spinpot.config.suggest import explain_composition, file_with, options_of
 from support.configs import CONFIGS, composed
 
 
@@ -50,6 +51,21 @@ def test_dotted_keys():
 def test_options():
     assert options_of("trainer") == sorted(file.stem for file in (CONFIGS / "trainer").glob("*.yaml"))
     assert options_of("nowhere") == []
+
+
+@pytest.mark.parametrize("missing", ["hydra/launcher=joblib", "hydra/sweeper=optuna"])
+def test_a_plugin_that_is_not_installed(missing):
+    """Hydra's own error where there is none of an option, made to speak of a plugin's."""
+    group, option = missing.split("=")
+    with (
+        pytest.raises(MissingConfigException) as caught,
+        initialize_config_dir(str(CONFIGS), version_base="1.3"),
+    ):
+        compose("train", overrides=[f"{group}=nothing"], return_hydra_config=True)
+    error = MissingConfigException(str(caught.value).replace("nothing", option), option)
+    message = explain_composition(error, ["-m", missing], "train")
+    assert message.startswith(f"There is no {missing}; choose from")
+    assert message.endswith("pip install -c constraints.txt -e '.[sweeps]'.")
 
 
 def test_file_with():

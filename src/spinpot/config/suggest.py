@@ -42,7 +42,7 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
     """What is wrong with the command line or a config file, and what was probably meant."""
     text = str(error).strip()
     place = re.search(r"In '([^']+)': ", text)
-    where = f" (in {place[1]})" if place and place[1] != config_name else ""
+    where = f" (in {place[1]})" if place and place[1] not in (config_name, "hydra/config") else ""
     unknown_key = UNKNOWN_KEY.search(text)
     if unknown_key:
         key = next(filter(None, unknown_key.groups()))
