@@ -29,8 +29,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NEUTRAL = "#404040"
 MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
-BINS = 61
-"""Of a histogram; odd, so that the middle one is around zero."""
+MOST_BINS = 61
+"""Of a histogram; an odd number, so that the middle one is around zero."""
 
 
 LINES: dict[str, dict[str, Any]] = {
@@ -153,7 +153,8 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, colours: dict[str
     title, unit = _name(quantity)
     errors = {element: y - x for element, x, y in _per_element(points)}
     every = np.concatenate(list(errors.values()))
-    edges = np.linspace(-1, 1, BINS + 1) * max(np.abs(every).max(), 1e-6)
+    bins = min(2 * int(np.sqrt(len(every))) + 1, MOST_BINS)
+    edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), 1e-6)
     axes.axvline(0, color="0.75", linewidth=0.8, zorder=0)
     for element, values in errors.items():
         colour = colours.get(element, NEUTRAL)
@@ -163,8 +164,7 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, colours: dict[str
     axes.set_title(f"{title}\nmae {_digits(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
     axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
     axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _readable_powers(axes)
     if points[0][0]:
         axes.legend(loc="upper right", handlelength=1.2, frameon=False)
 
@@ -216,9 +216,15 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colo
     axes.set_title(title, loc="left", fontsize=10)
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
+    _readable_powers(axes)
+
+
+def _readable_powers(axes: Axes) -> None:
+    """Plain numbers on a logarithmic y axis, enough of them to read a value from."""
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
-    if high < 50 * low:  # too few powers of ten to read a value from
+    if high < 50 * low:
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter("{x:g}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from argparse import Namespace
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,8 @@ class WandbRun(Logger):
     def _attempt(self, task: Callable[[], Any]) -> Any:
         """What the task returns, or None and one warning for all that fail."""
         try:
-            return task()
+            with _files_below(self.folder / "wandb"):
+                return task()
         except Exception as error:
             if not self._warned:
                 _say(f"wandb failed, the training goes on: {_first_line(error)}")
@@ -198,6 +200,21 @@ def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
     }
     whole = {name: summary[name] for name in ("steps", "seconds_per_step", "train_seconds")}
     return {name: value for name, value in {**whole, **errors}.items() if value is not None}
+
+
+@contextmanager
+def _files_below(folder: Path) -> Iterator[None]:
+    """Let wandb keep in a folder what it has still to send, unless its own variables say where.
+
+    Otherwise that is the user's home, which may be read-only, and does not go along with the run folder.
+    """
+    places = {name: str(folder) for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR") if name not in os.environ}
+    os.environ.update(places)
+    try:
+        yield
+    finally:
+        for name in places:
+            del os.environ[name]
 
 
 def _medium(value: Any, step: int) -> Any:

@@ -20,7 +20,7 @@ from spinpot.training.wandb_run import WandbRun
 
 PICTURES = ("pictures/parity", "pictures/error_histogram")
 TABLE = "tables/errors"
-TABLE_COLUMNS = ("quantity", "element", "rmse", "mae", "rms of the labels", "unit")
+TABLE_COLUMNS = ("quantity", "element", "rmse", "mae", "labels' own spread", "unit")
 
 
 class WandbReport(pl.Callback):
