@@ -65,7 +65,7 @@ def test_evaluation_is_valid():
 
 
 def test_every_file_of_the_top_is_known():
-    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate"}
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate", "wandb_sweep"}
 
 
 @pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])

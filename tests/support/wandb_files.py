@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
 HEADER, BLOCK = 7, 32768
@@ -36,8 +37,9 @@ class Written:
         """step → value, of every row that has the key."""
         return {row["step"]: row[key] for row in self.history if key in row}
 
-    def keys(self) -> set[str]:
-        """Everything that was logged, except wandb's own."""
+    @property
+    def names(self) -> set[str]:
+        """Of everything that was logged, except wandb's own."""
         return {key for row in self.history for key in row if not key.startswith("_")}
 
     def file(self, entry: dict[str, Any]) -> Path:
@@ -50,6 +52,7 @@ class Written:
 
 def parts(run_folder: Path) -> list[Written]:
     """All parts of a run, in the order they were made."""
+    wandb.teardown()  # of runs in this process: they are on disk when their service has ended
     return [Written(part) for part in sorted(run_folder.glob("wandb/offline-run-*"), key=_started)]
 
 

@@ -173,7 +173,7 @@ class WandbRun(Logger):
     def _attempt(self, task: Callable[[], Any]) -> Any:
         """What the task returns, or None and one warning for all that fail."""
         try:
-            with _files_below(self.folder / "wandb"):
+            with _files_below(self.folder / "wandb" / "local"):
                 return task()
         except Exception as error:
             if not self._warned:

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
 
 class StepTimer(pl.Callback):
@@ -36,7 +35,7 @@ class StepTimer(pl.Callback):
         self._started = time.perf_counter()
         self._last_step = trainer.global_step
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time at the end of an optimizer step; log the median since the last logged one."""
         if trainer.global_step == self._last_step:
             return
@@ -45,21 +44,23 @@ class StepTimer(pl.Callback):
             self.durations.append(now - self._last_end)
         self._last_end, self._last_step = now, trainer.global_step
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self._log(trainer, pl_module)
+            self._log(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The step that follows has no beginning to count from."""
         self._last_end = None
 
-    def _log(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _log(self, trainer: pl.Trainer) -> None:
         recent, self._logged = self.durations[self._logged :], len(self.durations)
         if not recent:
             return
         assert trainer.train_dataloader is not None
         seconds = statistics.median(recent)
         frames = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
-        for name, value in (("seconds_per_step", seconds), ("frames_per_second", frames / seconds)):
-            module.log(f"throughput/{name}", torch.tensor(value, dtype=torch.float64))
+        speed = {"throughput/seconds_per_step": seconds, "throughput/frames_per_second": frames / seconds}
+        # Not through the module, whose log repeats the last value where there is no new one.
+        for logger in trainer.loggers:
+            logger.log_metrics(speed, step=trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
         """The time spent so far, for resumed runs."""
