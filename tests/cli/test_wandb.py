@@ -25,6 +25,8 @@ NOWHERE = {"HOME": "/dev/null/nowhere", "WANDB_MODE": "online", "WANDB_API_KEY":
 ERRORS = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 SWEEP = CONFIGS / "wandb_sweep.yaml"
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def train(small_set, folder, *arguments):
     result = run_here(
@@ -147,6 +149,7 @@ def test_summary(finished_run, written):
     )
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_wherever_its_folder_is(test_set, tmp_path):
     """Moved, without its wandb folder, and from another folder by path: the same wandb run."""
     before, moved, other, branch = (tmp_path / name for name in ("before", "moved", "other", "branch"))
@@ -199,7 +202,7 @@ def test_only_the_first_of_several_processes_logs(small_set, tmp_path):
 # ---- without wandb's help ----
 
 
-@pytest.mark.parametrize("broken", ["init", "Run.log", "Run.log_artifact", "Run.finish"])
+@pytest.mark.parametrize("broken", ["init", "Run.log", "Run.finish"])
 def test_a_failing_wandb_is_one_warning(small_set, tmp_path, monkeypatch, broken):
     def fail(*args, **kwargs):
         raise OSError("no such service")
@@ -303,6 +306,7 @@ def test_the_sweep_file_fits_the_config(written):
         assert choice["min"] <= OmegaConf.select(config, name) <= choice["max"]
 
 
+@pytest.mark.slow
 def test_a_run_of_the_sweep(small_set, tmp_path):
     """As wandb's agent would start it, which itself needs an account."""
     values = {name: choice["max"] for name, choice in yaml.safe_load(SWEEP.read_text())["parameters"].items()}

@@ -102,14 +102,14 @@ class WandbRun(Logger):
         mode = wandb.setup(wandb.Settings(silent=True)).settings.mode
         if mode == "disabled":
             return
-        if mode == "online" and not wandb.login(prompt=False, verify=False):
-            mode = "offline"
         try:
+            if mode == "online" and not wandb.login(prompt=False, verify=False):
+                mode = "offline"
             self._run = self._init(mode, config)
         except Exception as error:
             if mode == "offline":
                 raise
-            _say(f"wandb does not answer, so it logs offline: {_first_line(error)}")
+            _say(f"wandb cannot go online, so it logs offline: {_first_line(error)}")
             self._run = self._init("offline", config)
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
