@@ -41,6 +41,13 @@ def the_part(folder):
     return part
 
 
+@pytest.fixture(autouse=True)
+def wandb_anew():
+    """wandb reads its environment once in a process."""
+    yield
+    sys.modules["wandb"].teardown()
+
+
 @pytest.fixture(scope="module")
 def test_set(small_set):
     """The validation frames once more, as test set."""
@@ -234,9 +241,8 @@ def test_a_killed_service_is_one_warning(small_set, tmp_path):
             break
     said = process.communicate()[1]
     assert process.returncode == 0
-    assert said.splitlines() == [
-        "Warning: wandb failed, the training goes on: ConnectionResetError: Connection lost"
-    ]
+    (warning,) = said.splitlines()
+    assert warning.startswith("Warning: wandb failed, the training goes on: ")
     assert json.loads((folder / "summary.json").read_text())["steps"] == 40
 
 
