@@ -178,7 +178,7 @@ def test_a_run_goes_on_wherever_its_folder_is(test_set, tmp_path):
 
 def test_jobs_of_a_sweep(small_set, tmp_path):
     folder = tmp_path / "prefactors"
-    swept = ["seed=0,1", f"hydra.sweep.dir={folder}", "logger=wandb"]
+    swept = ["seed=0,1", f"hydra.sweep.dir={folder}", "logger=wandb", "trainer.val_check_interval=4"]
     result = run_here("train.py", "-m", *small_set, *swept, "logger.wandb.tags=[mine]", cwd=PROJECT)
     assert result.returncode == 0, result.stderr
     runs = [the_part(folder / job).run for job in ("0", "1")]
@@ -216,7 +216,7 @@ def test_a_failing_wandb_is_one_warning(small_set, tmp_path, monkeypatch, broken
 
     folder = tmp_path / "run"
     monkeypatch.setattr(f"wandb.{broken}", fail)
-    result = train(small_set, folder)
+    result = train(small_set, folder, "trainer.val_check_interval=4")
     assert (folder / "summary.json").exists()
     assert [line for line in result.stderr.splitlines() if "wandb" in line] == [
         "Warning: wandb failed, the training goes on: OSError: no such service"
