@@ -12,7 +12,7 @@ from spinpot.data.systems import System
 from spinpot.loss.baselines import dataset_errors
 from spinpot.predictor import Arrays, Predictor
 from spinpot.report.pictures import write_run_pictures
-from spinpot.report.plots import learning_curve_figure, parity_figure
+from spinpot.report.plots import error_histogram_figure, learning_curve_figure, parity_figure
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from support.frames import random_system, small_potential, with_random_labels
 
@@ -107,6 +107,20 @@ def test_many_points_are_thinned_out_and_all_counted() -> None:
     (axes,) = parity_figure([many], [predicted], (True, False)).axes
     assert all(len(drawn) <= 20_000 for drawn in points(axes).values())
     assert "rmse 0.707 meV" in axes.get_title(loc="left")
+
+
+def test_histograms_count_every_error(systems: list[System], predictions: list[Arrays]) -> None:
+    panels = error_histogram_figure(systems, predictions, (True, False), ["e", "fr", "fm"]).axes
+    assert [title(axes) for axes in panels] == TITLES
+    assert [axes.get_title(loc="right") for axes in panels] == ["", "", "", "", "not in the loss"]
+    errors = dataset_errors(small_potential(), dataset(systems), (True, False))
+    force = panels[1]
+    counts = {p.get_label(): p.get_data().values.sum() for p in force.patches if not p.get_fill()}
+    assert counts == {"Ni": 54, "O": 36}
+    shown = float(force.get_title(loc="left").split()[-2])
+    assert shown == pytest.approx(1000 * errors["mae_fr"], rel=5e-3)
+    edges = force.patches[0].get_data().edges
+    assert edges[0] == -edges[-1]
 
 
 # ---- the run's own pictures ----

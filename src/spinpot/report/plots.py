@@ -1,4 +1,4 @@
-"""Pictures: predictions against reference labels, and errors against training steps.
+"""Pictures: predictions against reference labels, their errors, and errors against training steps.
 
 Figures are made without pyplot, so that nothing is global and no display is needed.
 """
@@ -6,7 +6,7 @@ Figures are made without pyplot, so that nothing is global and no display is nee
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NEUTRAL = "#404040"
 MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
+MOST_BINS = 61
+"""Of a histogram; an odd number, so that the middle one is around zero."""
 
 
 LINES: dict[str, dict[str, Any]] = {
@@ -53,6 +55,30 @@ def parity_figure(
     each element of the type map carries spin. trained: the loss terms that were on, by their short names;
     the others' panels say so. Energies are per atom and relative to the labels' mean.
     """
+    return _panels(_draw_parity, systems, predictions, magnetic, trained)
+
+
+def error_histogram_figure(
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    magnetic: Sequence[bool],
+    trained: Collection[str] | None = None,
+) -> Figure:
+    """How often which difference of prediction and label occurs; arguments as for parity_figure.
+
+    The counts are on a logarithmic axis, so that single outliers are seen.
+    """
+    return _panels(_draw_histogram, systems, predictions, magnetic, trained)
+
+
+def _panels(
+    draw: Callable[[Axes, str, Points, dict[str, str]], None],
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    magnetic: Sequence[bool],
+    trained: Collection[str] | None,
+) -> Figure:
+    """A figure with one panel for every quantity that has labels."""
     panels = {
         name: points for name, points in _parity_points(systems, predictions, magnetic).items() if points
     }
@@ -60,9 +86,11 @@ def parity_figure(
     rows = min(len(panels), 2)
     figure = Figure(figsize=(3.4 * max(columns, 1), 3.5 * max(rows, 1)), layout="constrained")
     elements = systems[0].type_map
+    colours = dict(zip(elements, COLOURS * len(elements), strict=False))
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        _draw_parity(axes, quantity, points, dict(zip(elements, COLOURS * len(elements), strict=False)))
+        draw(axes, quantity, points, colours)
+        axes.spines[["top", "right"]].set_visible(False)
         if trained is not None and quantity.split("_")[0] not in trained:
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
@@ -106,11 +134,7 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, s
     middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), 1e-6)
     limits = (middle - half, middle + half)
     axes.plot(limits, limits, color="0.75", linewidth=0.8, zorder=0)
-    for element in dict.fromkeys(element for element, _, _ in points):
-        x, y = (
-            np.concatenate([pair[side].ravel() for name, *pair in points if name == element])
-            for side in (0, 1)
-        )
+    for element, x, y in _per_element(points):
         step = -(-len(x) // MOST_POINTS)
         style: dict[str, Any] = {
             "color": colours.get(element, NEUTRAL),
@@ -118,14 +142,43 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, s
         }
         axes.plot(x[::step], y[::step], ".", markersize=4, markeredgewidth=0, label=element, **style)
     squares = np.concatenate([np.square(x - y).ravel() for _, x, y in points])
-    rmse = np.sqrt(squares.mean())
-    digits = f"{rmse:.0f}" if rmse >= 100 else f"{rmse:#.3g}"
-    axes.set_title(f"{title}\nrmse {digits} {unit}", loc="left", fontsize=10)
+    axes.set_title(f"{title}\nrmse {_digits(np.sqrt(squares.mean()))} {unit}", loc="left", fontsize=10)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.set(xlabel=f"reference ({unit})", ylabel=f"prediction ({unit})")
-    axes.spines[["top", "right"]].set_visible(False)
     if points[0][0]:
         axes.legend(loc="lower right", markerscale=2.5, handletextpad=0.1, frameon=False)
+
+
+def _draw_histogram(axes: Axes, quantity: str, points: Points, colours: dict[str, str]) -> None:
+    title, unit = _name(quantity)
+    errors = {element: y - x for element, x, y in _per_element(points)}
+    every = np.concatenate(list(errors.values()))
+    bins = min(2 * int(np.sqrt(len(every))) + 1, MOST_BINS)
+    edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), 1e-6)
+    axes.axvline(0, color="0.75", linewidth=0.8, zorder=0)
+    for element, values in errors.items():
+        colour = colours.get(element, NEUTRAL)
+        counts, _ = np.histogram(values, edges)
+        axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
+        axes.stairs(counts, edges, color=colour, label=element)
+    axes.set_title(f"{title}\nmae {_digits(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
+    axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
+    axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")
+    _readable_powers(axes)
+    if points[0][0]:
+        axes.legend(loc="upper right", handlelength=1.2, frameon=False)
+
+
+def _per_element(points: Points) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Each element with all its reference values and predictions, flat."""
+    for element in dict.fromkeys(element for element, _, _ in points):
+        own = [(x.ravel(), y.ravel()) for name, x, y in points if name == element]
+        x, y = (np.concatenate(side) for side in zip(*own, strict=True))
+        yield element, x, y
+
+
+def _digits(error: float) -> str:
+    return f"{error:.0f}" if error >= 100 else f"{error:#.3g}"
 
 
 def learning_curve_figure(metrics_csv: Path) -> Figure:
@@ -163,9 +216,15 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colo
     axes.set_title(title, loc="left", fontsize=10)
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
+    _readable_powers(axes)
+
+
+def _readable_powers(axes: Axes) -> None:
+    """Plain numbers on a logarithmic y axis, enough of them to read a value from."""
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
-    if high < 50 * low:  # too few powers of ten to read a value from
+    if high < 50 * low:
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_minor_formatter("{x:g}")
 

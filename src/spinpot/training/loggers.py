@@ -7,45 +7,65 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from spinpot.config.sweep_job import SweepJob, sweep_job
 from spinpot.errors import InputError
+from spinpot.training.resume import LAST, Resumed
+from spinpot.training.wandb_run import WandbRun, read_identity
+
+LONGEST_NAME, LONGEST_TAG = 128, 64
+"""In characters; wandb refuses longer ones."""
 
 
 def wandb_logger(
     folder: Path,
-    keep_until: int = 0,
+    resumed: Resumed | None = None,
     project: str = "spinpot",
+    entity: str | None = None,
     name: str | None = None,
     group: str | None = None,
     tags: Sequence[str] = (),
+    job_type: str = "train",
 ) -> Logger:
-    """Weights & Biases in FOLDER/wandb; offline where there is no account, without a question."""
+    """Weights & Biases in FOLDER/wandb; offline where there is no account, without a question.
+
+    A job of a sweep has the sweep folder's name for its group, and what it sets differently from the other
+    jobs for its name and tags. A run that goes on where another stopped continues its wandb run.
+    """
     _require("wandb", "wandb")
-    offline = not _has_wandb_account()
-    return WandbLogger(
-        project=project,
-        name=name or folder.name,
-        save_dir=folder,
-        group=group,
-        tags=list(tags),
-        # Not Lightning's `offline`, which sets an environment variable that wandb has read already.
-        mode="offline" if offline else None,
-    )
+    job = sweep_job()
+    swept = job.swept if job else ()
+    known = _continued(folder, resumed, job) or {"id": None, "name": " ".join(swept) or folder.name}
+    identity = {
+        # wandb's own variable, its sweeps' agents use it too.
+        "id": os.environ.get("WANDB_RUN_ID") or known["id"],
+        "name": (name or known["name"] or "")[:LONGEST_NAME],
+    }
+    settings = {
+        "project": project,
+        "entity": entity,
+        "group": group or (job.folder.name if job else None),
+        "tags": [tag[:LONGEST_TAG] for tag in (*tags, *swept)],
+        "job_type": job_type,
+    }
+    return WandbRun(folder, identity, settings)
 
 
-def tensorboard_logger(folder: Path, keep_until: int = 0) -> Logger:
+def tensorboard_logger(folder: Path, resumed: Resumed | None = None) -> Logger:
     """TensorBoard events in FOLDER/tensorboard."""
     _require("tensorboard", "tensorboard")
     return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
 
 
-def _has_wandb_account() -> bool:
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
-        return False
-    import wandb
-
-    return bool(wandb.login(prompt=False, verify=False))
+def _continued(folder: Path, resumed: Resumed | None, job: SweepJob | None) -> dict[str, str | None] | None:
+    """The wandb run that goes on: of this folder, or of the one whose last checkpoint is resumed."""
+    if resumed and resumed.path.name != LAST.name:
+        return None  # from an earlier checkpoint another run branches off
+    own = read_identity(folder)
+    if own or resumed is None or job:  # many jobs may start from one checkpoint
+        return own
+    return read_identity(resumed.path.parents[1])
 
 
 def _require(module: str, extra: str) -> None:

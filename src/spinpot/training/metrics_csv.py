@@ -11,6 +11,8 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.training.resume import Resumed
+
 _ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
 COLUMNS = (
     "step",
@@ -20,6 +22,8 @@ COLUMNS = (
     *(f"val/{name}" for name in _ERRORS),
     "val/score",
 )
+GRADIENT_NORM = "grad_norm/"
+"""How the names of further columns begin, those of callbacks=[default,gradient_norms]."""
 
 
 class MetricsCsv(Logger):
@@ -28,15 +32,15 @@ class MetricsCsv(Logger):
     Lightning's own CSVLogger deletes the file of the run it resumes and writes training and validation of a
     step into two rows.
 
-    keep_until: the step a resumed run goes on from; later rows of the file are dropped, being made again.
+    resumed: what the run goes on from; later rows of the file are dropped, being made again.
     """
 
-    def __init__(self, folder: Path, keep_until: int = 0) -> None:
+    def __init__(self, folder: Path, resumed: Resumed | None = None) -> None:
         super().__init__()
         self.path = folder / "metrics.csv"
         self._row: dict[str, Any] = {}
-        self._keep_until = keep_until
-        self._begun = False
+        self._keep_until = resumed.step if resumed else 0
+        self._columns: list[str] = []
 
     @property
     def name(self) -> str:
@@ -56,13 +60,15 @@ class MetricsCsv(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add to the row of a step, and write it."""
-        known = {key: value for key, value in metrics.items() if key in COLUMNS}
+        known = {k: value for k, value in metrics.items() if k in COLUMNS or k.startswith(GRADIENT_NORM)}
         if not known:
             return
-        if not self._begun:
+        if not self._columns:
             # Not before: a run that is refused must leave the folder as it was.
-            self._write_all(self._read_rows())
-            self._begun = True
+            self._rewrite([*COLUMNS, *known], self._keep_until)
+        elif not known.keys() <= set(self._columns):
+            # The row of this step, if it was begun, is written anew at the end.
+            self._rewrite([*self._columns, *known], (step or 0) - 1)
         if self._row.get("step") != step:
             self._row = {"step": step}
             with self.path.open("a") as file:
@@ -70,24 +76,28 @@ class MetricsCsv(Logger):
         self._row.update(known)
         with self.path.open("r+") as file:
             file.seek(self._row_start)
-            file.write(_line(self._row))
+            file.write(_line(self._row, self._columns))
             file.truncate()
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the run folder has config.yaml."""
 
-    def _read_rows(self) -> list[dict[str, str]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row["step"]) <= self._keep_until]
+    def _rewrite(self, columns: list[str], keep_until: int) -> None:
+        """The file with these columns, once each, beside its own; rows after a step are dropped."""
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                own = [name for name in reader.fieldnames or () if name.startswith(GRADIENT_NORM)]
+                rows = [row for row in reader if int(row["step"]) <= keep_until]
+            columns = [*columns, *own]
+        self._columns = list(dict.fromkeys(columns))
+        header = {name: name for name in self._columns}
+        self.path.write_text("".join(_line(row, self._columns) for row in (header, *rows)))
+        self._row_start = self.path.stat().st_size
 
-    def _write_all(self, rows: list[dict[str, str]]) -> None:
-        header = _line({key: key for key in COLUMNS})
-        self.path.write_text(header + "".join(_line(row) for row in rows))
 
-
-def _line(row: dict[str, Any]) -> str:
+def _line(row: dict[str, Any], columns: list[str]) -> str:
     text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerow(row)
+    csv.DictWriter(text, columns, lineterminator="\n").writerow(row)
     return text.getvalue()

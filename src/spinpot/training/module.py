@@ -121,11 +121,12 @@ class SpinModule(pl.LightningModule):
         self.val_errors.reset()
         self.val_loss.reset()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add one batch to the sums over the validation set."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Add one batch to the sums over the validation set; its prediction goes to the callbacks."""
         prediction = self.potential(batch)
         self.val_errors.update(prediction, batch)
         self.val_loss.update(*self.loss.sums(prediction, batch, self.magnetic))
+        return prediction
 
     def on_validation_epoch_end(self) -> None:
         """Log the errors over the whole validation set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
 
 from spinpot.checkpoint import load_potential
 from spinpot.console import console
@@ -30,6 +32,7 @@ from spinpot.report.tables import print_config_changes, print_data_summary, prin
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
+from spinpot.training.callbacks.wandb_report import WandbReport
 from spinpot.training.checks import (
     check_devices,
     check_labels,
@@ -48,6 +51,7 @@ from spinpot.training.resume import (
     summary_of_finished,
 )
 from spinpot.training.run_folder import RunFolder
+from spinpot.training.wandb_run import WandbRun
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -90,11 +94,19 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
-    fit(trainer, module, data, resumed)
-    stop.exit_if_stopped(trainer.global_step)
-    if not trainer.is_global_zero:
-        return {}
-    return finish(run_folder, trainer, timer, data, spread, loss.active)
+    try:
+        fit(trainer, module, data, resumed)
+        stop.exit_if_stopped(trainer.global_step)
+        if not trainer.is_global_zero:
+            return {}
+        summary = finish(run_folder, trainer, timer, data, spread, loss.active)
+    except BaseException:
+        for logger in trainer.loggers:
+            logger.finalize("failed")
+        raise
+    for run in wandb_runs(trainer.loggers):
+        run.end(summary, run_folder.best_checkpoint)
+    return summary
 
 
 def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> ModelSpec:
@@ -120,10 +132,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
     check_devices(config.trainer)
-    loggers = [
-        make(folder=folder.path, keep_until=resumed.step if resumed else 0)
-        for make in build(config.logger).values()
-    ]
+    loggers = [make(folder=folder.path, resumed=resumed) for make in build(config.logger).values()]
     chosen = build(config.callbacks)
     check_monitors(chosen)
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
@@ -131,7 +140,7 @@ def build_trainer(
         chosen.pop("progress_bar", None)
     return build(
         config.trainer,
-        callbacks=[*callbacks, FinalValidation(), *chosen.values()],
+        callbacks=[*callbacks, FinalValidation(), *map(WandbReport, wandb_runs(loggers)), *chosen.values()],
         logger=loggers or False,
         default_root_dir=str(folder.path),
         enable_progress_bar=with_bar,
@@ -140,6 +149,11 @@ def build_trainer(
         val_check_interval=_in_batches(config.trainer),
         accelerator=_accelerator(config.trainer.accelerator),
     )
+
+
+def wandb_runs(loggers: Iterable[Logger]) -> list[WandbRun]:
+    """Those of the loggers that are wandb runs: they get more than numbers."""
+    return [logger for logger in loggers if isinstance(logger, WandbRun)]
 
 
 def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: Resumed | None) -> None:

@@ -1,4 +1,4 @@
-"""Seconds per step, as the user gets them."""
+"""Seconds per step, as the user gets them: for the summary, and for the loggers as the run goes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class StepTimer(pl.Callback):
         self._started = time.perf_counter()
         self._last_end: float | None = None
         self._last_step = 0
+        self._logged = 0
 
     @property
     def seconds_per_step(self) -> float | None:
@@ -35,17 +36,31 @@ class StepTimer(pl.Callback):
         self._last_step = trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Take the time at the end of an optimizer step."""
+        """Take the time at the end of an optimizer step; log the median since the last logged one."""
         if trainer.global_step == self._last_step:
             return
         now = time.perf_counter()
         if self._last_end is not None:
             self.durations.append(now - self._last_end)
         self._last_end, self._last_step = now, trainer.global_step
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The step that follows has no beginning to count from."""
         self._last_end = None
+
+    def _log(self, trainer: pl.Trainer) -> None:
+        recent, self._logged = self.durations[self._logged :], len(self.durations)
+        if not recent:
+            return
+        assert trainer.train_dataloader is not None
+        seconds = statistics.median(recent)
+        frames = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
+        speed = {"throughput/seconds_per_step": seconds, "throughput/frames_per_second": frames / seconds}
+        # Not through the module, whose log repeats the last value where there is no new one.
+        for logger in trainer.loggers:
+            logger.log_metrics(speed, step=trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
         """The time spent so far, for resumed runs."""

@@ -1,0 +1,30 @@
+"""What a job of a sweep is called, by Hydra's own records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """The sweep's folder, and what this job sets differently from others, e.g. ("seed=1",)."""
+
+    folder: Path
+    swept: tuple[str, ...]
+
+
+def sweep_job() -> SweepJob | None:
+    """The job of a multirun that this is; None for a single run."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    folder = Path(HydraConfig.get().sweep.dir)
+    record = folder / "multirun.yaml"
+    # What the job says in the sweep's own words is the same for all jobs.
+    common = OmegaConf.load(record).hydra.overrides.task if record.exists() else []
+    swept = tuple(override for override in HydraConfig.get().overrides.task if override not in common)
+    return SweepJob(folder, swept)

@@ -1,0 +1,242 @@
+"""A run of Weights & Biases that never stops the training: no account, network or service is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from spinpot.console import console, progress_console
+from spinpot.files import write_atomically
+
+if TYPE_CHECKING:
+    import wandb
+
+IDENTITY = "wandb_run.json"
+"""In the run folder: id and name of its wandb run, for the parts to come."""
+
+INIT_SECONDS = 30.0
+FINISH_SECONDS = 300.0
+"""How long to wait for the server before going on without it; what it did not get stays in the folder."""
+
+
+class WandbRun(Logger):
+    """Logs to one wandb run, by the first process alone; a failure is said once and changes nothing else.
+
+    It is Lightning's WandbLogger with the training step on every chart's x axis, and without its errors.
+
+    folder: the run folder. identity: id and name of the run that is continued, both None for a new one.
+    settings: project, entity, group, tags and job_type, as wandb.init takes them.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, str | None], settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.identity = identity
+        self.settings = settings
+        self._run: wandb.Run | None = None
+        self._warned = False
+
+    @property
+    def name(self) -> str:
+        """The project."""
+        return str(self.settings["project"])
+
+    @property
+    def version(self) -> str | None:
+        """The run's id, once it is known."""
+        return self._run.id if self._run else self.identity["id"]
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(self.folder)
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Begin, or go on with, the run. config: nested plain data."""
+        self._attempt(lambda: self._start(config))
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is logged: not on other processes, nor with WANDB_MODE=disabled."""
+        return self._run is not None
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log numbers at a training step."""
+        # A run is one epoch from the first step to the last.
+        known = {name: value for name, value in metrics.items() if name != "epoch"}
+        self._attempt(lambda: self._log(known, step))
+
+    def log_made(self, make: Callable[[], dict[str, Any]], step: int) -> None:
+        """Log what `make` gives: matplotlib figures, and tables as (columns, rows)."""
+        self._attempt(lambda: self._log({name: _medium(one, step) for name, one in make().items()}, step))
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run starts with the whole config."""
+
+    def end(self, summary: Mapping[str, Any], checkpoint: Path) -> None:
+        """Finish with the summary's values and the best checkpoint as an artifact."""
+        self._attempt(lambda: self._summarize(summary))
+        self._attempt(lambda: self._log_checkpoint(checkpoint, summary))
+        self._finish(exit_code=0)
+
+    def finalize(self, status: str) -> None:
+        """Lightning's word that the fit is over; a run that did not fail ends later, with its summary."""
+        if status != "success":
+            self._finish(exit_code=1)
+
+    def _start(self, config: Mapping[str, Any]) -> None:
+        import wandb
+
+        # Its own lines are many, and one of ours says what matters.
+        mode = wandb.setup(wandb.Settings(silent=True)).settings.mode
+        if mode == "disabled":
+            return
+        try:
+            if mode == "online" and not wandb.login(prompt=False, verify=False):
+                mode = "offline"
+            self._run = self._init(mode, config)
+        except Exception as error:
+            if mode == "offline":
+                raise
+            _say(f"wandb cannot go online, so it logs offline: {_first_line(error)}")
+            self._run = self._init("offline", config)
+        self._run.define_metric("step", hidden=True)
+        self._run.define_metric("*", step_metric="step")
+        self._keep_identity(self._run)
+        _announce(self._run, self.folder)
+
+    def _init(self, mode: Any, config: Mapping[str, Any]) -> wandb.Run:
+        import wandb
+
+        return wandb.init(
+            **{**self.settings, **self.identity},
+            dir=self.folder,
+            config={**config},
+            allow_val_change=True,
+            resume="allow",
+            mode=mode,
+            settings=wandb.Settings(
+                silent=True,
+                # One of its own for each job of a sweep in one process.
+                reinit="create_new",
+                init_timeout=INIT_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+            ),
+        )
+
+    def _keep_identity(self, run: wandb.Run) -> None:
+        text = json.dumps({"id": run.id, "name": run.name}) + "\n"
+        write_atomically(self.folder / IDENTITY, text)
+
+    def _log(self, values: Mapping[str, Any], step: int | None) -> None:
+        if self._run:
+            self._run.log({**values, "step": step})
+
+    def _summarize(self, summary: Mapping[str, Any]) -> None:
+        if self._run:
+            self._run.summary.update(summary_values(summary))
+
+    def _log_checkpoint(self, checkpoint: Path, summary: Mapping[str, Any]) -> None:
+        if not self._run:
+            return
+        import wandb
+
+        # A copy beside the run's data, unchanged until an offline run is sent, whatever follows here.
+        copy = Path(self._run.settings.sync_dir) / checkpoint.name
+        shutil.copyfile(checkpoint, copy)
+        metadata = {"steps": summary["steps"], "val": summary["val"]}
+        artifact = wandb.Artifact(f"spinpot-{self._run.id}", type="model", metadata=metadata)
+        artifact.add_file(str(copy), policy="immutable", skip_cache=True)
+        self._run.log_artifact(artifact, aliases=["best"])
+
+    def _finish(self, exit_code: int) -> None:
+        run, self._run = self._run, None
+        if run is None or self._attempt(lambda: run.finish(exit_code) or True):
+            return
+        # Its service is gone; otherwise it would say so once more when the program ends.
+        import wandb
+
+        with suppress(Exception, SystemExit):
+            wandb.teardown()
+
+    def _attempt(self, task: Callable[[], Any]) -> Any:
+        """What the task returns, or None and one warning for all that fail."""
+        try:
+            with _files_below(self.folder / "wandb" / "local"):
+                return task()
+        except Exception as error:
+            if not self._warned:
+                _say(f"wandb failed, the training goes on: {_first_line(error)}")
+            self._warned = True
+            return None
+
+
+def read_identity(folder: Path) -> dict[str, str | None] | None:
+    """Id and name of a run folder's wandb run; None where there is none or the file is damaged."""
+    try:
+        written = json.loads((folder / IDENTITY).read_text())
+        return {"id": str(written["id"]), "name": str(written["name"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
+    """summary.json's numbers by their names in a wandb run, e.g. best/val/rmse_e; those that are there."""
+    errors = {
+        f"best/{part}/{name}": value
+        for part in ("val", "test")
+        for name, value in summary.get(part, {}).items()
+    }
+    whole = {name: summary[name] for name in ("steps", "seconds_per_step", "train_seconds")}
+    return {name: value for name, value in {**whole, **errors}.items() if value is not None}
+
+
+@contextmanager
+def _files_below(folder: Path) -> Iterator[None]:
+    """Let wandb keep in a folder what it has still to send, unless its own variables say where.
+
+    Otherwise that is the user's home, which may be read-only, and does not go along with the run folder.
+    """
+    places = {name: str(folder) for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR") if name not in os.environ}
+    os.environ.update(places)
+    try:
+        yield
+    finally:
+        for name in places:
+            del os.environ[name]
+
+
+def _medium(value: Any, step: int) -> Any:
+    import wandb
+
+    if isinstance(value, Figure):
+        return wandb.Image(value, caption=f"step {step}")
+    columns, rows = value
+    return wandb.Table(columns=list(columns), data=rows)
+
+
+def _announce(run: wandb.Run, folder: Path) -> None:
+    if run.offline:
+        place = folder / "wandb" / Path(run.settings.sync_dir).name
+        console.print(f"wandb: logging offline. Send it by: wandb sync {place}", soft_wrap=True, markup=False)
+    else:
+        console.print(f"wandb: {run.url}", soft_wrap=True, markup=False)
+
+
+def _say(message: str) -> None:
+    progress_console.print(f"Warning: {message}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
