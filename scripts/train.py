@@ -12,7 +12,7 @@ def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import validate
     from spinpot.training.run import optimized_metric, train
-    from spinpot.training.sweep_job import train_job
+    from spinpot.training.sweep import train_job
 
     validate(config)
     run = train_job if in_sweep() else train

@@ -256,6 +256,18 @@ def test_missing_labels_and_32_bits(tmp_path):
     assert state["potential.energy_bias"].dtype == torch.float64
 
 
+def test_a_batch_without_a_label_logs_no_error_of_it(tmp_path):
+    arguments = write_small_set(tmp_path / "data")
+    (tmp_path / "data" / "small" / "set.000" / "force_mag.npy").unlink()
+    steps = ["trainer.max_steps=8", "data.batch_size=1", "trainer.val_check_interval=8"]
+    run_script("train.py", *arguments, *steps, f"hydra.run.dir={tmp_path / 'run'}")
+    logged = [row["train/rmse_fm"] for row in rows(tmp_path / "run")]
+    assert "" in logged
+    there = [value for value in logged if value]
+    assert there
+    assert len(set(there)) == len(there), "no value twice"
+
+
 @pytest.mark.parametrize("logger", ["tensorboard", "none"])
 def test_loggers(small_set, tmp_path, logger):
     pytest.importorskip(logger) if logger != "none" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,11 @@ class MetricsCsv(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add to the row of a step, and write it."""
-        known = {k: value for k, value in metrics.items() if k in COLUMNS or k.startswith(GRADIENT_NORM)}
+        known = {
+            name: value
+            for name, value in metrics.items()
+            if (name in COLUMNS or name.startswith(GRADIENT_NORM)) and not math.isnan(value)
+        }
         if not known:
             return
         if not self._columns:

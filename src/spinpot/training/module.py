@@ -166,7 +166,8 @@ class SpinModule(pl.LightningModule):
 
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
         for name in LOGGED_ERRORS:
-            if not math.isnan(errors[name]):
+            # A batch may lack labels that others have; left out, Lightning would log the last value again.
+            if prefix == "train" or not math.isnan(errors[name]):
                 self._log(f"{prefix}/{name}", errors[name], prog_bar=name in PROGRESS_BAR)
 
     def _log(self, name: str, value: float, prog_bar: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
@@ -20,7 +22,7 @@ class ProgressBar(RichProgressBar):
         return {
             short: f"{1000 * float(metrics[f'{part}/{name}']):.3g}"  # type: ignore[arg-type]
             for name, short in SHOWN.items()
-            if f"{part}/{name}" in metrics
+            if not math.isnan(metrics.get(f"{part}/{name}", math.nan))  # type: ignore[arg-type]
         }
 
     def _get_train_description(self, current_epoch: int) -> str:

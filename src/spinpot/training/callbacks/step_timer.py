@@ -56,7 +56,8 @@ class StepTimer(pl.Callback):
             return
         assert trainer.train_dataloader is not None
         seconds = statistics.median(recent)
-        frames = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
+        per_process = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
+        frames = per_process * trainer.world_size
         speed = {"throughput/seconds_per_step": seconds, "throughput/frames_per_second": frames / seconds}
         # Not through the module, whose log repeats the last value where there is no new one.
         for logger in trainer.loggers:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import runnable, settings_of
+from spinpot.config.sweep_job import sweep_job
 from spinpot.errors import InputError, TrainingError
 from spinpot.report.sweep import write_sweep_table
 from spinpot.training.resume import differences
@@ -90,7 +91,7 @@ def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
     exit code if it was stopped by SIGTERM or SIGUSR1, which are passed on to it.
     """
     with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "job.yaml").write_text(runnable(config), encoding="utf-8")
+        (Path(place) / "job.yaml").write_text(runnable(_named(config)), encoding="utf-8")
         quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
         command = [sys.executable, str(TRAIN), "--config-dir", place, "--config-name", "job"]
         code = _wait(subprocess.Popen([*command, f"hydra.run.dir='{quoted}'"]))
@@ -101,6 +102,20 @@ def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
             f"The processes of this job ended with exit code {code}; what they said is above."
         )
     return cast(dict[str, Any], json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+
+
+def _named(config: DictConfig) -> DictConfig:
+    """The config with what wandb calls this job, for its own process does not know of the sweep."""
+    job = sweep_job()
+    wandb = config.logger.get("wandb")
+    if job is None or wandb is None:
+        return config
+    named = {
+        "name": wandb.name or " ".join(job.swept),
+        "group": wandb.group or job.folder.name,
+        "tags": [*wandb.tags, *job.swept],
+    }
+    return cast(DictConfig, OmegaConf.merge(config, {"logger": {"wandb": named}}))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
