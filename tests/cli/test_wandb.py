@@ -189,18 +189,23 @@ def test_jobs_of_a_sweep(small_set, tmp_path):
 
 
 @pytest.mark.slow
-def test_only_the_first_of_several_processes_logs(small_set, tmp_path):
-    folder = tmp_path / "run"
+def test_only_the_first_of_a_jobs_processes_logs(small_set, tmp_path):
+    folder = tmp_path / "seeds"
     run_script(
         "train.py",
+        "-m",
+        "seed=0,1",
         *small_set,
         "trainer=ddp_cpu",
         "data.validation_batch_size=2",
         "logger=wandb",
-        f"hydra.run.dir={folder}",
+        f"hydra.sweep.dir={folder}",
         **NOWHERE,
     )
-    part = the_part(folder)
+    for job in ("0", "1"):
+        part = the_part(folder / job)
+        assert (part.run.run_group, part.run.display_name) == ("seeds", f"seed={job}")
+        assert list(part.run.tags) == [f"seed={job}"]
     assert list(part.logged("train/loss")) == [1, 2, 3, 4]
     # They are drawn only if the predictions for all frames have come together.
     assert list(part.logged("pictures/parity")) == [2, 4]
