@@ -1,6 +1,7 @@
 """Pictures: predictions against reference labels, and errors against training steps.
 
-Figures are made without pyplot, so that nothing is global and no display is needed.
+Figures are made without pyplot, so that no display is needed, in the theme (spinpot.report.style) in force.
+A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of them, for a page.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from spinpot.data.systems import System
 from spinpot.loss.metrics import split_along
-from spinpot.report.tables import ERROR_ROWS
+from spinpot.report.style import faint, ink
+from spinpot.report.tables import title_and_unit
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""One per element, told apart by colour-blind eyes too (Okabe and Ito)."""
-NEUTRAL = "#404040"
 MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
 
@@ -49,29 +48,39 @@ def parity_figure(
 ) -> Figure:
     """Prediction against label for every quantity that has labels, coloured by element.
 
-    predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
-    each element of the type map carries spin. trained: the loss terms that were on, by their short names;
-    the others' panels say so. Energies are per atom and relative to the labels' mean.
+    trained: the loss terms that were on, by their short names; the others' panels say so. The rest is as in
+    parity_points.
     """
-    panels = {
-        name: points for name, points in _parity_points(systems, predictions, magnetic).items() if points
-    }
+    panels = parity_points(systems, predictions, magnetic)
     columns = (len(panels) + 1) // 2
     rows = min(len(panels), 2)
     figure = Figure(figsize=(3.4 * max(columns, 1), 3.5 * max(rows, 1)), layout="constrained")
-    elements = systems[0].type_map
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        _draw_parity(axes, quantity, points, dict(zip(elements, COLOURS * len(elements), strict=False)))
+        _draw_parity(axes, quantity, points, systems[0].type_map)
+        title, unit = _name(quantity)
+        axes.set_title(f"{title}\nrmse {rounded(rmse_of(points))} {unit}", loc="left", fontsize=10)
         if trained is not None and quantity.split("_")[0] not in trained:
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
 
 
-def _parity_points(
+def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
+    """One quantity of parity_points, without a title. elements: the type map."""
+    figure = Figure(figsize=(3.4, 3.3))
+    axes = figure.add_axes((0.2, 0.15, 0.78, 0.83))
+    _draw_parity(axes, quantity, points, elements)
+    return figure
+
+
+def parity_points(
     systems: Sequence[System], predictions: Sequence[dict[str, np.ndarray]], magnetic: Sequence[bool]
 ) -> dict[str, Points]:
-    """The points of every panel, by the metrics' names of the quantities."""
+    """The points of every quantity that has labels, by the metrics' names of the quantities.
+
+    predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
+    each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
+    """
     panels: dict[str, Points] = {name: [] for name in ("e", "fr", "fm_transverse", "fm_longitudinal", "v")}
     energies = [system.energy / system.n_atoms for system in systems if system.energy is not None]
     mean = np.concatenate(energies).mean() if energies else 0.0
@@ -92,7 +101,19 @@ def _parity_points(
                 found = _split(predicted["force_mag"][:, own][moment], spin)
                 panels["fm_transverse"].append((element, labels[0], found[0]))
                 panels["fm_longitudinal"].append((element, labels[1], found[1]))
-    return {name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items()}
+    return {
+        name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items() if points
+    }
+
+
+def rmse_of(points: Points) -> float:
+    """Root mean square of prediction − label over all points and components, meV."""
+    return float(np.sqrt(np.concatenate([np.square(x - y).ravel() for _, x, y in points]).mean()))
+
+
+def rounded(value: float) -> str:
+    """Three significant digits, without an exponent for anything a person compares."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
 
 
 def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,12 +121,12 @@ def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndar
     return across.numpy(), along.numpy()
 
 
-def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, str]) -> None:
-    title, unit = _name(quantity)
+def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
+    _, unit = _name(quantity)
     values = np.concatenate([np.concatenate((x.ravel(), y.ravel())) for _, x, y in points])
     middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), 1e-6)
     limits = (middle - half, middle + half)
-    axes.plot(limits, limits, color="0.75", linewidth=0.8, zorder=0)
+    axes.plot(limits, limits, color=faint(), linewidth=0.8, zorder=0)
     for element in dict.fromkeys(element for element, _, _ in points):
         x, y = (
             np.concatenate([pair[side].ravel() for name, *pair in points if name == element])
@@ -113,17 +134,13 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, s
         )
         step = -(-len(x) // MOST_POINTS)
         style: dict[str, Any] = {
-            "color": colours.get(element, NEUTRAL),
+            "color": f"C{elements.index(element)}" if element else ink(),
             "alpha": 0.6 if len(x) < 2000 else 0.3,
+            "rasterized": True,  # in a vector file, thousands of points would be megabytes
         }
         axes.plot(x[::step], y[::step], ".", markersize=4, markeredgewidth=0, label=element, **style)
-    squares = np.concatenate([np.square(x - y).ravel() for _, x, y in points])
-    rmse = np.sqrt(squares.mean())
-    digits = f"{rmse:.0f}" if rmse >= 100 else f"{rmse:#.3g}"
-    axes.set_title(f"{title}\nrmse {digits} {unit}", loc="left", fontsize=10)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.set(xlabel=f"reference ({unit})", ylabel=f"prediction ({unit})")
-    axes.spines[["top", "right"]].set_visible(False)
     if points[0][0]:
         axes.legend(loc="lower right", markerscale=2.5, handletextpad=0.1, frameon=False)
 
@@ -133,36 +150,58 @@ def learning_curve_figure(metrics_csv: Path) -> Figure:
 
     metrics_csv: a run's metrics.csv. Quantities that were never compared to labels are left out.
     """
-    columns = _read_columns(metrics_csv)
-    quantities = [
-        name
-        for name in ("e", "fr", "fm", "v")
-        if any(np.isfinite(columns[f"{part}/rmse_{name}"]).any() for part in ("train", "val"))
-    ]
+    columns = read_metrics(metrics_csv)
+    quantities = logged_quantities(columns)
     figure = Figure(figsize=(3.4 * max(len(quantities), 1), 4.2), layout="constrained")
     if not quantities:
         return figure
     grid = figure.subplots(2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1))
-    for quantity, colour, (axes, beneath) in zip(quantities, COLOURS, grid.T, strict=False):
-        _draw_errors(axes, columns, quantity, colour)
+    for quantity, (axes, beneath) in zip(quantities, grid.T, strict=True):
+        _draw_errors(axes, columns, quantity)
         _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+        axes.set_title(_name(quantity)[0], loc="left", fontsize=10)
     grid[1, 0].set_ylabel("prefactor")
     styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or "fm" in quantities}
-    handles = [Line2D([], [], color=NEUTRAL, label=name, **style) for name, style in styles.items()]
+    handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     return figure
 
 
-def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colour: str) -> None:
-    title, unit = _name(quantity)
+def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figure:
+    """One quantity's errors with a legend above and its prefactor beneath. columns: see read_metrics."""
+    figure = Figure(figsize=(3.4, 3.9))
+    axes, beneath = figure.subplots(
+        2,
+        sharex=True,
+        height_ratios=(3, 1),
+        gridspec_kw={"left": 0.21, "right": 0.98, "bottom": 0.12, "top": 0.86, "hspace": 0.12},
+    )
+    _draw_errors(axes, columns, quantity)
+    _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+    beneath.set_ylabel("prefactor")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=8, frameon=False)
+    figure.align_ylabels()
+    return figure
+
+
+def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
+    """The quantities that were compared to labels at some step. columns: see read_metrics."""
+    return [
+        name
+        for name in ("e", "fr", "fm", "v")
+        if any(np.isfinite(columns[f"{part}/rmse_{name}"]).any() for part in ("train", "val"))
+    ]
+
+
+def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
+    _, unit = _name(quantity)
+    colour = f"C{('e', 'fr', 'fm', 'v').index(quantity)}"
     drawn = {"training batch": f"train/rmse_{quantity}", "validation": f"val/rmse_{quantity}"}
     if quantity == "fm":
         drawn |= {part: f"val/rmse_fm_{part}" for part in ("transverse", "longitudinal")}
     for name, column in drawn.items():
-        _line(axes, columns["step"], 1000 * columns[column], color=colour, **LINES[name])
-    axes.set_title(title, loc="left", fontsize=10)
+        _line(axes, columns["step"], 1000 * columns[column], color=colour, label=name, **LINES[name])
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_formatter("{x:g}")
     low, high = axes.get_ylim()
     if high < 50 * low:  # too few powers of ten to read a value from
@@ -173,9 +212,8 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colo
 def _draw_prefactor(axes: Axes, step: np.ndarray, prefactor: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="step")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.spines[["top", "right"]].set_visible(False)
     if np.any(prefactor > 0):
-        _line(axes, step, prefactor, color=NEUTRAL)
+        _line(axes, step, prefactor, color=ink())
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -190,8 +228,8 @@ def _line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
     axes.plot(x[shown], y[shown], **style)
 
 
-def _read_columns(metrics_csv: Path) -> dict[str, np.ndarray]:
-    """The columns of metrics.csv, NaN where a cell is empty."""
+def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
+    """The columns of a run's metrics.csv, NaN where a cell is empty."""
     with metrics_csv.open(newline="") as file:
         reader = csv.DictReader(file)
         names, rows = reader.fieldnames or (), list(reader)
@@ -199,8 +237,6 @@ def _read_columns(metrics_csv: Path) -> dict[str, np.ndarray]:
 
 
 def _name(quantity: str) -> tuple[str, str]:
-    """Title and unit of a quantity."""
-    label, unit = ERROR_ROWS[quantity]
-    if quantity.startswith("fm_"):
-        label = f"magnetic force, {label.strip()}"
-    return label, unit.replace("μ_B", "μ$_\\mathrm{B}$")
+    """Title and unit of a quantity, as matplotlib writes them."""
+    title, unit = title_and_unit(quantity)
+    return title, unit.replace("μ_B", "μ$_\\mathrm{B}$")

@@ -18,7 +18,7 @@ IRRELEVANT = ("resume", "paths")
 """Config sections that may differ without changing what is trained."""
 
 LAST = Path("checkpoints") / "last.ckpt"
-RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "checkpoints")
+RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "report.html", "checkpoints")
 
 
 @dataclass(frozen=True)
