@@ -18,6 +18,7 @@ from spinpot.report.tables import Errors, error_rows
 REPORT = "report.html"
 
 LABEL_NAMES = {"energy": "energy", "force": "force", "force_mag": "magnetic force", "virial": "virial"}
+SET_TITLES = {"train": "Training set", "validation": "Validation set", "test": "Test set"}
 HEADLINE = ("e", "fr", "fm", "v")
 
 
@@ -32,6 +33,7 @@ def render(template: str, **context: Any) -> str:
     )
     environment.filters |= {
         "number": number,
+        "meV": meV,
         "percent": percent,
         "unit": unit,
         "formula": formula,
@@ -88,7 +90,7 @@ def missing_labels(systems: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def data_sets(data: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each set of frames with what it lacks. data: by the set's name, as description.describe gives it."""
+    """Each set of frames with what it lacks. data: by the set's name, as description.describe has them."""
     sets = []
     for name, described in data.items():
         systems = [
@@ -96,12 +98,13 @@ def data_sets(data: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             for system in described["systems"]
         ]
         missing = missing_labels(described["systems"])
-        sets.append({**described, "name": name, "systems": systems, "missing": missing})
+        title = SET_TITLES.get(name, f"{name.capitalize()} set")
+        sets.append({**described, "title": title, "systems": systems, "missing": missing})
     return sets
 
 
 def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the model is. model: ModelSpec.as_dict and `parameters`; spin: the config's model.spin, if known."""
+    """What the model is. model: as SpinPotential.describe has it; spin: the config's model.spin, if known."""
     descriptor, fitting = model["descriptor"], model["fitting_net"]
     facts = {
         "Descriptor": f"se_e2_a, neuron {_widths(descriptor)}, axis_neuron {descriptor['axis_neuron']}",
@@ -111,7 +114,9 @@ def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dic
     }
     if spin and spin.get("virtual_len") is not None:
         facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
-    elements = zip(model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True)
+    elements = zip(
+        model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True
+    )
     return {
         "facts": facts,
         "elements": [
@@ -142,6 +147,11 @@ def number(value: float | None) -> Markup:
     if value is None:
         return Markup('<span class="none" title="none">–</span>')
     return Markup('<data value="{}">{}</data>').format(repr(value), rounded(value))
+
+
+def meV(value: float | None) -> Markup:  # noqa: N802
+    """A number of eV in meV."""
+    return number(None if value is None else 1000 * value)
 
 
 def percent(share: float) -> str:

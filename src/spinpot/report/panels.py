@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def parity_panels(
         off = trained is not None and quantity.split("_")[0] not in trained
         alt = f"Predicted against reference {title}: rmse {rmse}."
         remark = f"rmse {rmse}" + (", not in the loss" if off else "")
-        panels.append(panel(title, remark, alt, lambda q=quantity, p=points: parity_panel(q, p, elements)))
+        panels.append(panel(title, remark, alt, partial(parity_panel, quantity, points, elements)))
     return panels
 
 
@@ -72,19 +73,19 @@ def learning_panels(metrics_csv: Path) -> list[Panel]:
         if len(last):
             first, final = (rounded(1000 * value) for value in (last[0], last[-1]))
             alt += f" On the validation set it went from {first} to {final} {unit}."
-        panels.append(panel(title, "", alt, lambda q=quantity: learning_curve_panel(columns, q)))
+        panels.append(panel(title, "", alt, partial(learning_curve_panel, columns, quantity)))
     return panels
 
 
 def panel(title: str, remark: str, alt: str, draw: Callable[[], Figure]) -> Panel:
     """Draw a figure in both themes."""
-    images = []
-    for theme in (LIGHT, DARK):
-        with themed(theme):
-            figure = draw()
-            images.append(_data_uri(figure))
+    with themed(LIGHT):
+        figure = draw()
+        light = _data_uri(figure)
+    with themed(DARK):
+        dark = _data_uri(draw())
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Panel(title, remark, alt, *images, width, height)
+    return Panel(title, remark, alt, light, dark, width, height)
 
 
 def _data_uri(figure: Figure) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -58,7 +59,7 @@ def parity_figure(
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         _draw_parity(axes, quantity, points, systems[0].type_map)
-        title, unit = _name(quantity)
+        title, unit = name_and_unit(quantity)
         axes.set_title(f"{title}\nrmse {rounded(rmse_of(points))} {unit}", loc="left", fontsize=10)
         if trained is not None and quantity.split("_")[0] not in trained:
             axes.set_title("not in the loss", loc="right", fontsize=10)
@@ -122,7 +123,7 @@ def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
-    _, unit = _name(quantity)
+    _, unit = name_and_unit(quantity)
     values = np.concatenate([np.concatenate((x.ravel(), y.ravel())) for _, x, y in points])
     middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), 1e-6)
     limits = (middle - half, middle + half)
@@ -136,13 +137,15 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[s
         style: dict[str, Any] = {
             "color": f"C{elements.index(element)}" if element else ink(),
             "alpha": 0.6 if len(x) < 2000 else 0.3,
+            "markersize": 7 if len(x) < 200 else 4,
             "rasterized": True,  # in a vector file, thousands of points would be megabytes
         }
-        axes.plot(x[::step], y[::step], ".", markersize=4, markeredgewidth=0, label=element, **style)
+        axes.plot(x[::step], y[::step], ".", markeredgewidth=0, label=element, **style)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.locator_params(nbins=6)
     axes.set(xlabel=f"reference ({unit})", ylabel=f"prediction ({unit})")
     if points[0][0]:
-        axes.legend(loc="lower right", markerscale=2.5, handletextpad=0.1, frameon=False)
+        axes.legend(loc="lower right", markerscale=2, handletextpad=0.1, frameon=False)
 
 
 def learning_curve_figure(metrics_csv: Path) -> Figure:
@@ -159,7 +162,7 @@ def learning_curve_figure(metrics_csv: Path) -> Figure:
     for quantity, (axes, beneath) in zip(quantities, grid.T, strict=True):
         _draw_errors(axes, columns, quantity)
         _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
-        axes.set_title(_name(quantity)[0], loc="left", fontsize=10)
+        axes.set_title(name_and_unit(quantity)[0], loc="left", fontsize=10)
     grid[1, 0].set_ylabel("prefactor")
     styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or "fm" in quantities}
     handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
@@ -194,38 +197,43 @@ def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
 
 
 def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
-    _, unit = _name(quantity)
+    _, unit = name_and_unit(quantity)
     colour = f"C{('e', 'fr', 'fm', 'v').index(quantity)}"
     drawn = {"training batch": f"train/rmse_{quantity}", "validation": f"val/rmse_{quantity}"}
     if quantity == "fm":
         drawn |= {part: f"val/rmse_fm_{part}" for part in ("transverse", "longitudinal")}
     for name, column in drawn.items():
-        _line(axes, columns["step"], 1000 * columns[column], color=colour, label=name, **LINES[name])
+        draw_curve(axes, columns["step"], 1000 * columns[column], color=colour, label=name, **LINES[name])
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    low, high = axes.get_ylim()
-    if high < 50 * low:  # too few powers of ten to read a value from
-        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        axes.yaxis.set_minor_formatter("{x:g}")
+    plain_numbers(axes.yaxis)
 
 
 def _draw_prefactor(axes: Axes, step: np.ndarray, prefactor: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="step")
-    axes.xaxis.set_major_formatter("{x:g}")
+    plain_numbers(axes.xaxis)
     if np.any(prefactor > 0):
-        _line(axes, step, prefactor, color=ink())
+        draw_curve(axes, step, prefactor, color=ink())
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_numbers(axes.yaxis, most=1)
     else:
         axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
 
 
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
+def draw_curve(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
     """A line through the points that a logarithmic axis can show."""
     shown = np.isfinite(y) & (y > 0) & (x > 0)
     axes.plot(x[shown], y[shown], **style)
+
+
+def plain_numbers(axis: Axis, most: float = 1.7) -> None:
+    """Numbers without exponents along a logarithmic axis; 2 and 5 too where it spans under `most` decades."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    if high < 10**most * low:  # too few powers of ten to read a value from
+        axis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axis.set_minor_formatter("{x:g}")
 
 
 def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
@@ -236,7 +244,7 @@ def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
 
-def _name(quantity: str) -> tuple[str, str]:
+def name_and_unit(quantity: str) -> tuple[str, str]:
     """Title and unit of a quantity, as matplotlib writes them."""
     title, unit = title_and_unit(quantity)
     return title, unit.replace("μ_B", "μ$_\\mathrm{B}$")

@@ -19,6 +19,8 @@ from spinpot.report.pictures import write_run_pictures
 SETS = {"val": "validation", "test": "test"}
 """Names in summary.json and of the sets of frames."""
 
+NAMED = ("--config-name", "config")
+
 
 def write_run_report(
     folder: Path,
@@ -85,6 +87,6 @@ def run_page(
         curves=curves,
         data=data_sets(data),
         model=model_facts(model, config["model"]["spin"]),
-        command=f"python scripts/train.py --config-path {shlex.quote(str(folder.resolve()))} --config-name config",
+        command=shlex.join(["python", "scripts/train.py", "--config-path", str(folder.resolve()), *NAMED]),
         config=OmegaConf.to_yaml(OmegaConf.create(dict(config))),
     )

@@ -38,7 +38,7 @@ DARK = _theme("#d6dbe1", "#8b949e", "#3d444d", ON_DARK)
 
 def themed(theme: dict[str, Any]) -> AbstractContextManager[None]:
     """A context in which figures are drawn and saved in LIGHT or DARK."""
-    return matplotlib.rc_context(theme)
+    return matplotlib.rc_context(theme)  # type: ignore[arg-type]
 
 
 def ink() -> str:

@@ -116,9 +116,7 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
         )
 
 
-def print_errors(
-    title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None
-) -> None:
+def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> None:
     """A table of rmse, quantities down and predictors across; quantities without labels are left out.
 
     trained: the loss terms that were on, by their short names; the others' rows say so.
