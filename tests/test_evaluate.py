@@ -75,7 +75,7 @@ def contents(folder: Path) -> list[str]:
 
 def test_the_files(place: Path) -> None:
     assert contents(place) == ["data", "out", "run"]
-    assert contents(place / "out") == ["b.npz", "c.npz", "evaluation.json", "parity.png"]
+    assert contents(place / "out") == ["b.npz", "c.npz", "evaluation.json", "parity.png", "report.html"]
     for name, n_frames in (("b", 3), ("c", 2)):
         with np.load(place / f"out/{name}.npz") as arrays:
             assert set(arrays) == SHAPES.keys()
@@ -148,7 +148,7 @@ def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytes
 def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:
     result = evaluate(checkpoint, str(write_npy(tmp_path / "none", random_system(1))), tmp_path / "out")
     assert result["rmse_e"] is None
-    assert contents(tmp_path / "out") == ["evaluation.json", "none.npz"]
+    assert contents(tmp_path / "out") == ["evaluation.json", "none.npz", "report.html"]
 
 
 def test_the_folders_own_type_map_plays_no_part(tmp_path: Path, checkpoint: Path) -> None:
@@ -173,13 +173,14 @@ def test_an_existing_folder_without_results_is_used(tmp_path: Path, checkpoint: 
     (tmp_path / "run/config.yaml").write_text("mine")
     folder = write_npy(tmp_path / "data", labelled(1, 1))
     evaluate(checkpoint, str(folder), tmp_path / "run")
-    assert contents(tmp_path / "run") == ["config.yaml", "data.npz", "evaluation.json", "parity.png"]
+    made = ["data.npz", "evaluation.json", "parity.png", "report.html"]
+    assert contents(tmp_path / "run") == ["config.yaml", *made]
 
 
 # ---- what cannot be used: one message, and nothing written ----
 
 
-@pytest.mark.parametrize("there", ["evaluation.json", "parity.png", "data.npz"])
+@pytest.mark.parametrize("there", ["evaluation.json", "parity.png", "report.html", "data.npz"])
 def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")

@@ -7,7 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from spinpot.errors import InputError
-from spinpot.report.sweep import ERRORS, read_runs, swept_keys, write_sweep_table
+from spinpot.report.runs import read_runs, swept_keys
+from spinpot.report.sweep import ERRORS, write_sweep_table
 from support.cli import run_script
 from support.folders import write_small_set
 

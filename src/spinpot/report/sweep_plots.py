@@ -41,12 +41,25 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
         rim: dict[str, Any] = {"edgecolors": ink(), "linewidths": 0.5}
         dots = axes.scatter(forces, magnetic_forces, c=energies, cmap="viridis", s=45, **rim)
         figure.colorbar(dots, label="rmse of the energy (meV/atom)")
-        for name, x, y in zip(names, forces, magnetic_forces, strict=True):
-            axes.annotate(name, (x, y), textcoords="offset points", xytext=(5, 4), fontsize=8)
+        for name, place in _labels(names, np.column_stack((forces, magnetic_forces))).items():
+            axes.annotate(name, place, textcoords="offset points", xytext=(5, 4), fontsize=8)
     for quantity, label_axis in (("fr", axes.set_xlabel), ("fm", axes.set_ylabel)):
         name, unit = name_and_unit(quantity)
         label_axis(f"rmse of the {name} ({unit})")
     return figure
+
+
+def _labels(names: Sequence[str], points: np.ndarray) -> dict[str, np.ndarray]:
+    """Where to write each name; names of points (n, 2) too near to each other are written as one."""
+    near = 0.03 * np.ptp(points, axis=0)
+    together: list[tuple[list[str], np.ndarray]] = []
+    for name, point in zip(names, points, strict=True):
+        there = [group for group, place in together if np.all(np.abs(point - place) <= near)]
+        if there:
+            there[0].append(name)
+        else:
+            together.append(([name], point))
+    return {", ".join(group): place for group, place in together}
 
 
 def validation_curves(
