@@ -17,6 +17,7 @@ from spinpot.evaluate import evaluate
 from support.checkpoints import write_checkpoint
 from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
+from support.html import Page, assert_self_contained
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
@@ -108,6 +109,34 @@ def test_the_errors_are_those_of_the_written_predictions(place: Path, evaluation
     assert "rmse_fm" not in evaluation["elements"]["O"]
 
 
+def test_the_page(place: Path, evaluation: dict[str, Any]) -> None:
+    page = Page.of(place / "out/report.html")
+    assert_self_contained(page)
+    step = evaluation["checkpoint_step"]
+    assert f"The checkpoint run/checkpoints/best.ckpt , of step {step}, evaluated on" in page.text
+    spread = evaluation["labels_spread"]
+    rows = {
+        (row[0].replace("not in the loss", "").strip(), row[1]): row[2:]
+        for row in page.tables["All systems, 5 frames"]
+    }
+    for place_, name in ((("energy", ""), "e"), (("force", "all"), "fr"), (("virial", ""), "v")):
+        best, _, mae, own_spread, _ = rows[place_]
+        assert float(best) == pytest.approx(1000 * evaluation[f"rmse_{name}"], rel=6e-3)
+        assert float(mae) == pytest.approx(1000 * evaluation[f"mae_{name}"], rel=6e-3)
+        assert float(own_spread) == pytest.approx(1000 * spread[f"rmse_{name}"], rel=6e-3)
+    for element in ("Ni", "O"):
+        expected = evaluation["elements"][element]["rmse_fr"]
+        assert float(rows["force", element][0]) == pytest.approx(1000 * expected, rel=6e-3)
+    _, *systems = page.tables["rmse per system"]
+    assert [row[:2] for row in systems] == [["b", "3"], ["c", "2"]]
+    for row in systems:
+        expected = [1000 * evaluation["systems"][row[0]][f"rmse_{name}"] for name in QUANTITIES]
+        assert [float(cell) for cell in row[2:]] == pytest.approx(expected, rel=6e-3)
+    virial = page.tables["All systems, 5 frames"][-1]
+    assert virial[0] == "virial not in the loss", "as the checkpoint's config says"
+    assert f"Parameters {evaluation['model']['parameters']:,}" in page.text
+
+
 def differences(system: System, npz: Path) -> dict[str, np.ndarray]:
     """Prediction minus label, flat, of every quantity; written out for Ni magnetic and O not."""
     with np.load(npz) as found:
@@ -149,6 +178,10 @@ def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:
     result = evaluate(checkpoint, str(write_npy(tmp_path / "none", random_system(1))), tmp_path / "out")
     assert result["rmse_e"] is None
     assert contents(tmp_path / "out") == ["evaluation.json", "none.npz", "report.html"]
+    page = Page.of(tmp_path / "out/report.html")
+    assert_self_contained(page)
+    assert "Nothing in these frames is labelled" in page.text
+    assert not page.all("img")
 
 
 def test_the_folders_own_type_map_plays_no_part(tmp_path: Path, checkpoint: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pages in a real browser, headless and without network: what it loads, decodes, complains about and lays out."""
+"""Pages in a real browser, headless and without network: what it loads, decodes, says and lays out."""
 
 import html
 import json
@@ -13,7 +13,8 @@ import pytest
 # Before anything else of the page, so that nothing it does goes unseen.
 SPY = """<script>
 const seen = {errors: [], refused: []};
-addEventListener("error", (event) => seen.errors.push(event.message || event.target.outerHTML.slice(0, 200)), true);
+const told = (event) => seen.errors.push(event.message || event.target.outerHTML.slice(0, 200));
+addEventListener("error", told, true);
 addEventListener("securitypolicyviolation", (event) => seen.refused.push(event.blockedURI), true);
 addEventListener("load", async () => {
   const images = [...document.images];
@@ -51,8 +52,8 @@ addEventListener("message", (event) => {
 def look(page: Path, folder: Path, width: int = 1200, dark: bool = False, then: str = "") -> dict[str, Any]:
     """What is to be seen of a page: the spy's findings, and the lines of the console.
 
-    folder: an empty one, for the browser. then: JavaScript that runs once all is loaded and may add to `seen`.
-    Skips the test where there is no Chromium.
+    folder: an empty one, for the browser. then: JavaScript that runs once all is loaded and may add to
+    `seen`. Skips the test where there is no Chromium.
     """
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

@@ -41,7 +41,7 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
         rim: dict[str, Any] = {"edgecolors": ink(), "linewidths": 0.5}
         dots = axes.scatter(forces, magnetic_forces, c=energies, cmap="viridis", s=45, **rim)
         figure.colorbar(dots, label="rmse of the energy (meV/atom)")
-        for name, place in _labels(names, np.column_stack((forces, magnetic_forces))).items():
+        for name, place in labels(names, np.column_stack((forces, magnetic_forces))).items():
             axes.annotate(name, place, textcoords="offset points", xytext=(5, 4), fontsize=8)
     for quantity, label_axis in (("fr", axes.set_xlabel), ("fm", axes.set_ylabel)):
         name, unit = name_and_unit(quantity)
@@ -49,7 +49,7 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _labels(names: Sequence[str], points: np.ndarray) -> dict[str, np.ndarray]:
+def labels(names: Sequence[str], points: np.ndarray) -> dict[str, tuple[float, float]]:
     """Where to write each name; names of points (n, 2) too near to each other are written as one."""
     near = 0.03 * np.ptp(points, axis=0)
     together: list[tuple[list[str], np.ndarray]] = []
@@ -59,7 +59,7 @@ def _labels(names: Sequence[str], points: np.ndarray) -> dict[str, np.ndarray]:
             there[0].append(name)
         else:
             together.append(([name], point))
-    return {", ".join(group): place for group, place in together}
+    return {", ".join(group): (float(x), float(y)) for group, (x, y) in together}
 
 
 def validation_curves(
