@@ -25,6 +25,7 @@ from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
+from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
@@ -204,6 +205,7 @@ def finish(
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
         folder.write_summary(summary)
+    console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
     return summary
 
 
