@@ -13,7 +13,7 @@ def main() -> None:
     # Imported here, so that --help answers at once.
     from spinpot.report.sweep import write_sweep_table
 
-    print(f"Written: {write_sweep_table(folder)}")
+    print(f"Written: {write_sweep_table(folder)}, and report.html beside it")
 
 
 if __name__ == "__main__":

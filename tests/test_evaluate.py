@@ -17,6 +17,7 @@ from spinpot.evaluate import evaluate
 from support.checkpoints import write_checkpoint
 from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
+from support.html import Page, assert_self_contained
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
@@ -75,7 +76,7 @@ def contents(folder: Path) -> list[str]:
 
 def test_the_files(place: Path) -> None:
     assert contents(place) == ["data", "out", "run"]
-    assert contents(place / "out") == ["b.npz", "c.npz", "evaluation.json", "parity.png"]
+    assert contents(place / "out") == ["b.npz", "c.npz", "evaluation.json", "parity.png", "report.html"]
     for name, n_frames in (("b", 3), ("c", 2)):
         with np.load(place / f"out/{name}.npz") as arrays:
             assert set(arrays) == SHAPES.keys()
@@ -106,6 +107,34 @@ def test_the_errors_are_those_of_the_written_predictions(place: Path, evaluation
         assert_errors(evaluation["elements"][element], "fr", delta)
     assert "rmse_fm" in evaluation["elements"]["Ni"]
     assert "rmse_fm" not in evaluation["elements"]["O"]
+
+
+def test_the_page(place: Path, evaluation: dict[str, Any]) -> None:
+    page = Page.of(place / "out/report.html")
+    assert_self_contained(page)
+    step = evaluation["checkpoint_step"]
+    assert f"The checkpoint run/checkpoints/best.ckpt , of step {step}, evaluated on" in page.text
+    spread = evaluation["labels_spread"]
+    rows = {
+        (row[0].replace("not in the loss", "").strip(), row[1]): row[2:]
+        for row in page.tables["All systems, 5 frames"]
+    }
+    for place_, name in ((("energy", ""), "e"), (("force", "all"), "fr"), (("virial", ""), "v")):
+        best, _, mae, own_spread, _ = rows[place_]
+        assert float(best) == pytest.approx(1000 * evaluation[f"rmse_{name}"], rel=6e-3)
+        assert float(mae) == pytest.approx(1000 * evaluation[f"mae_{name}"], rel=6e-3)
+        assert float(own_spread) == pytest.approx(1000 * spread[f"rmse_{name}"], rel=6e-3)
+    for element in ("Ni", "O"):
+        expected = evaluation["elements"][element]["rmse_fr"]
+        assert float(rows["force", element][0]) == pytest.approx(1000 * expected, rel=6e-3)
+    _, *systems = page.tables["rmse per system"]
+    assert [row[:2] for row in systems] == [["b", "3"], ["c", "2"]]
+    for row in systems:
+        expected = [1000 * evaluation["systems"][row[0]][f"rmse_{name}"] for name in QUANTITIES]
+        assert [float(cell) for cell in row[2:]] == pytest.approx(expected, rel=6e-3)
+    virial = page.tables["All systems, 5 frames"][-1]
+    assert virial[0] == "virial not in the loss", "as the checkpoint's config says"
+    assert f"Parameters {evaluation['model']['parameters']:,}" in page.text
 
 
 def differences(system: System, npz: Path) -> dict[str, np.ndarray]:
@@ -148,7 +177,11 @@ def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytes
 def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:
     result = evaluate(checkpoint, str(write_npy(tmp_path / "none", random_system(1))), tmp_path / "out")
     assert result["rmse_e"] is None
-    assert contents(tmp_path / "out") == ["evaluation.json", "none.npz"]
+    assert contents(tmp_path / "out") == ["evaluation.json", "none.npz", "report.html"]
+    page = Page.of(tmp_path / "out/report.html")
+    assert_self_contained(page)
+    assert "Nothing in these frames is labelled" in page.text
+    assert not page.all("img")
 
 
 def test_the_folders_own_type_map_plays_no_part(tmp_path: Path, checkpoint: Path) -> None:
@@ -173,13 +206,14 @@ def test_an_existing_folder_without_results_is_used(tmp_path: Path, checkpoint: 
     (tmp_path / "run/config.yaml").write_text("mine")
     folder = write_npy(tmp_path / "data", labelled(1, 1))
     evaluate(checkpoint, str(folder), tmp_path / "run")
-    assert contents(tmp_path / "run") == ["config.yaml", "data.npz", "evaluation.json", "parity.png"]
+    made = ["data.npz", "evaluation.json", "parity.png", "report.html"]
+    assert contents(tmp_path / "run") == ["config.yaml", *made]
 
 
 # ---- what cannot be used: one message, and nothing written ----
 
 
-@pytest.mark.parametrize("there", ["evaluation.json", "parity.png", "data.npz"])
+@pytest.mark.parametrize("there", ["evaluation.json", "parity.png", "report.html", "data.npz"])
 def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / there).write_text("mine")

@@ -1,4 +1,4 @@
-"""A checkpoint against frames: errors, predictions and a parity plot, in a folder of their own."""
+"""A checkpoint against frames: errors, predictions, a parity plot and a page, in a folder of their own."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
+from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
+from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.files import null_for_nan
 from spinpot.loss.baselines import spread_of
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted, load
+from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
+from spinpot.report.evaluation_page import evaluation_page, trained_terms
+from spinpot.report.page import REPORT
+from spinpot.report.panels import parity_panels
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
+from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import print_errors
+from spinpot.training.provenance import git_commit, versions
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"
@@ -32,29 +39,45 @@ PARITY = "parity.png"
 def evaluate(
     checkpoint: str | Path, systems: str | Sequence[str], output: str | Path, batch_size: int = 8
 ) -> dict[str, Any]:
-    """Predict all frames and write evaluation.json, parity.png and one .npz per system into `output`.
+    """Predict all frames and write evaluation.json, report.html, parity.png and one .npz per system.
 
     Returns what evaluation.json holds: errors in eV/atom (energy, virial), eV/Å and eV/μ_B, and None where
     there are no labels. Raises InputError before anything is written for a checkpoint or frames that cannot
     be used, and for an output folder that holds one of the files already.
     """
     folder = Path(output).expanduser()
-    _refuse_existing(folder, [EVALUATION, PARITY])
-    predictor = load(Path(checkpoint).expanduser())
+    _refuse_existing(folder, [EVALUATION, PARITY, REPORT])
+    contents = read_checkpoint(Path(checkpoint).expanduser())
+    predictor = Predictor(potential_from(contents, checkpoint))
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
     _refuse_existing(folder, [f"{system.name}.npz" for system in found])
 
     scores = Scores(predictor, found)
     predictions = scores.predict(batch_size)
     scores.print(Path(checkpoint).name)
-    result = {"checkpoint": str(checkpoint), **scores.result()}
+    result = {
+        "checkpoint": str(checkpoint),
+        "checkpoint_step": contents["global_step"],
+        **scores.result(),
+        "model": predictor.potential.describe(),
+        "data": describe(found),
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    config = contents[ENTRY]["config"]
     with _all_or_nothing(folder) as place:
         for system, arrays in zip(found, predictions, strict=True):
             np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
+        panels = []
         if any(system.labels for system in found):
-            save_figure(parity_figure(found, predictions, predictor.spec.use_spin), place / PARITY)
+            magnetic = predictor.spec.use_spin
+            with themed(LIGHT):
+                save_figure(parity_figure(found, predictions, magnetic), place / PARITY)
+            panels = parity_panels(found, predictions, magnetic, trained_terms(config))
+        page = evaluation_page(result, scores.errors(), config, panels)
+        (place / REPORT).write_text(page, encoding="utf-8")
         (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Written to {folder}: the errors and predictions.", markup=False)
+    console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
     return result
 
 
@@ -95,9 +118,13 @@ class Scores:
             if lacking:
                 console.print(f"No {label} in {', '.join(lacking)}: predicted, not compared.", markup=False)
 
+    def errors(self) -> dict[str, float | None]:
+        """The errors over all frames, those per element among them."""
+        return null_for_nan(self.total.compute())
+
     def result(self) -> dict[str, Any]:
-        """What evaluation.json holds: the errors over all frames, per element and per system."""
-        errors = null_for_nan(self.total.compute())
+        """The errors as evaluation.json holds them: over all frames, per element and system; the spread."""
+        errors = self.errors()
         elements: dict[str, dict[str, float | None]] = {}
         for key, value in errors.items():
             name, _, element = key.partition("/")
@@ -111,6 +138,7 @@ class Scores:
                 system.name: {"frames": len(system), **_without_elements(null_for_nan(own.compute()))}
                 for system, own in zip(self.systems, self.own, strict=True)
             },
+            "labels_spread": null_for_nan(self.spread.compute()),
         }
 
 

@@ -11,7 +11,7 @@ from support.in_process import run_here, the_message
 @pytest.fixture(scope="session")
 def without_pictures():
     """Drawing takes longer than the few runs here that succeed."""
-    with mock.patch("spinpot.training.run.write_run_pictures"):
+    with mock.patch("spinpot.training.run.write_run_report"):
         yield
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from omegaconf import OmegaConf
 
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
+from support.html import Page, assert_self_contained
+from support.in_process import run_here
 
 STEPS = 12
 LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=3", "trainer.log_every_n_steps=1"]
@@ -90,6 +93,35 @@ def test_summary(finished):
     best = min((row for row in rows(folder) if row["val/score"]), key=lambda row: float(row["val/score"]))
     for name in ("rmse_e", "rmse_fr", "rmse_fm", "rmse_v"):
         assert summary["val"][name] == pytest.approx(float(best[f"val/{name}"]), rel=1e-10)
+
+
+def test_report_html_says_what_the_summary_says(finished):
+    folder, _ = finished
+    page = Page.of(folder / "report.html")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert_self_contained(page)
+    rmse = {key: value for key, value in summary["val"].items() if key.startswith("rmse_")}
+    shown = set(page.values)
+    # The magnetic force has a single element, whose row stands for all.
+    assert {1000 * value for value in rmse.values()} <= shown
+    for errors in summary["baselines"]["val"].values():
+        assert {1000 * errors[key] for key in rmse} <= shown
+    contents = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert summary["checkpoint"] == {"file": "best.ckpt", "step": contents["global_step"]}
+    weights_of = [value for key, value in contents["state_dict"].items() if "potential." in key]
+    assert 0 < summary["model"]["parameters"] <= sum(value.numel() for value in weights_of)
+    assert summary["loss_terms"] == ["e", "fr", "fm"]
+    assert len([image for image in page.all("img") if image["class"] == "light"]) == 5 + 4
+    assert "There was no test set" in page.text
+
+
+def test_the_numbers_are_not_lost_with_a_picture(small_set, tmp_path):
+    folder = tmp_path / "run"
+    with mock.patch("spinpot.training.run.write_run_report", side_effect=RuntimeError("no font")):
+        result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "no font" in result.stderr
+    assert json.loads((folder / "summary.json").read_text())["val"]["rmse_e"] > 0
 
 
 def test_terminal_shows_data_progress_and_errors(finished):

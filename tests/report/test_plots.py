@@ -157,10 +157,12 @@ def test_a_run_that_logged_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("logged", [False, True])
-def test_the_pictures_of_a_run(tmp_path: Path, systems: list[System], logged: bool) -> None:
+def test_the_pictures_of_a_run(
+    tmp_path: Path, systems: list[System], predictions: list[Arrays], logged: bool
+) -> None:
     if logged:
         write_metrics(tmp_path)
-    write_run_pictures(tmp_path, small_potential(), dataset(systems), 16, ["e", "fr", "fm"])
+    write_run_pictures(tmp_path, systems, predictions, (True, False), ["e", "fr", "fm"])
     pictures = sorted(path for path in tmp_path.iterdir() if path.suffix != ".csv")
     names = ["learning_curve.png", "parity.png"] if logged else ["parity.png"]
     assert [path.name for path in pictures] == names

@@ -3,13 +3,17 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from spinpot.errors import InputError
-from spinpot.report.sweep import ERRORS, read_runs, swept_keys, write_sweep_table
+from spinpot.report.runs import read_runs, swept_keys
+from spinpot.report.sweep import ERRORS, write_sweep_table
+from spinpot.report.sweep_plots import labels
 from support.cli import run_script
 from support.folders import write_small_set
+from support.html import Page, assert_self_contained
 
 
 def make_run(folder, fm, score):
@@ -36,6 +40,65 @@ def test_rows_are_sorted_and_unfinished_runs_are_kept(sweep, capsys):
     assert [float(row["loss.start_pref_fm"]) for row in rows] == [10.0, 1.0, 100.0]
     assert rows[0]["rmse_v"] == ""
     assert (sweep / "sweep.png").stat().st_size > 1000
+
+
+def test_the_page(sweep):
+    make_run(sweep / "<b>", 1000.0, None)
+    (sweep / "1" / "report.html").write_text("the run's own")
+    (sweep / "2" / "metrics.csv").write_text("step,val/score,val/rmse_e\n40,0.9,\n50,,0.02\n")
+    write_sweep_table(sweep)
+    page = Page.of(sweep / "report.html")
+    assert_self_contained(page)
+    head, *rows = page.tables["table 0"]
+    assert head[:3] == ["run", "loss. start_pref_fm", "score"]
+    assert head[3:] == [
+        "energy meV/atom",
+        "force meV/Å",
+        "magnetic force meV/μ B",
+        "transverse meV/μ B",
+        "longitudinal meV/μ B",
+        "training time",
+    ]
+    assert rows[0] == ["1", "10.0", "0.300", *5 * ["3.00"], "3.0 s"]
+    assert rows[1] == ["0", "1.0", "0.700", *5 * ["7.00"], "3.0 s"]
+    unfinished = {row[0]: row[2:] for row in rows[2:]}
+    assert unfinished == {
+        name: [*6 * ["–"], "–"] for name in ("2 unfinished: at step 50", "<b> unfinished: no step logged")
+    }
+    assert [link["href"] for link in page.all("a") if "report.html" in link["href"]] == ["1/report.html"]
+    assert "Sweep over start_pref_fm" in page.text
+    assert "4 runs, 2 of them unfinished" in page.text
+    assert "loss.start_pref_e: 0.02" in page.text
+    alts = {image["alt"].split(" on ")[0] for image in page.all("img")}
+    assert {"The score", "The energy"} <= alts
+
+
+def test_runs_on_other_validation_frames_are_told(sweep):
+    for name in ("0", "1"):
+        path = sweep / name / "summary.json"
+        summary = json.loads(path.read_text())
+        path.write_text(json.dumps(summary | {"data": {"validation": {"fingerprint": f"print{name}"}}}))
+    write_sweep_table(sweep)
+    assert "(fingerprints print0, print1)" in Page.of(sweep / "report.html").text
+
+
+def test_a_sweep_of_which_nothing_is_finished(tmp_path):
+    make_run(tmp_path / "0", 1.0, None)
+    write_sweep_table(tmp_path)
+    page = Page.of(tmp_path / "report.html")
+    assert_self_contained(page)
+    assert "There is nothing to compare yet." in page.text
+    assert not page.all("img")
+
+
+def test_near_points_share_a_label():
+    points = np.array([[1.0, 1.0], [1.01, 1.01], [2.0, 1.0], [2.0, 2.0]])
+    places = labels(["a", "b", "c", "d"], points)
+    assert places == {
+        "a, b": (1, 1),
+        "c": (2, 1),
+        "d": (2, 2),
+    }
 
 
 def test_only_what_differs_was_swept(sweep):

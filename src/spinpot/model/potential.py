@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -47,6 +49,10 @@ class SpinPotential(nn.Module):
         self.descriptor.to(dtype)
         self.fitting_nets.to(dtype)
         return self
+
+    def describe(self) -> dict[str, Any]:
+        """What shapes it and how many parameters it has, as plain data."""
+        return {**self.spec.as_dict(), "parameters": sum(weight.numel() for weight in self.parameters())}
 
     def forward(self, batch: Batch, differentiable: bool = False) -> dict[str, Tensor]:
         """Energy and derivatives under the names of spinpot.conventions, frames laid one behind the other.

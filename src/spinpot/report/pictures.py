@@ -1,38 +1,32 @@
-"""The pictures of a run folder or an evaluation."""
+"""The pictures of a run folder, an evaluation or a sweep, as files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from spinpot.data.batch import batches
-from spinpot.data.dataset import FrameDataset
+from spinpot.data.systems import System
 from spinpot.files import write_atomically
-from spinpot.model.potential import SpinPotential
-from spinpot.predictor import assemble
 from spinpot.report.plots import learning_curve_figure, parity_figure
+from spinpot.report.style import LIGHT, themed
 
 
 def write_run_pictures(
     folder: Path,
-    potential: SpinPotential,
-    dataset: FrameDataset,
-    batch_size: int,
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    magnetic: Sequence[bool],
     trained: Collection[str],
 ) -> None:
-    """parity.png of the potential on a data set and, where there is a metrics.csv, learning_curve.png.
-
-    trained: the loss terms that were on, by their short names.
-    """
-    stream = (potential(batch) for batch in batches(dataset.frames, batch_size))
-    predictions = assemble(dataset.systems, stream)
-    figure = parity_figure(dataset.systems, predictions, potential.spec.use_spin, trained)
-    save_figure(figure, folder / "parity.png")
-    if (folder / "metrics.csv").exists():
-        save_figure(learning_curve_figure(folder / "metrics.csv"), folder / "learning_curve.png")
+    """parity.png and, where there is a metrics.csv, learning_curve.png; the arguments are parity_figure's."""
+    with themed(LIGHT):
+        save_figure(parity_figure(systems, predictions, magnetic, trained), folder / "parity.png")
+        if (folder / "metrics.csv").exists():
+            save_figure(learning_curve_figure(folder / "metrics.csv"), folder / "learning_curve.png")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

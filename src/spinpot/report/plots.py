@@ -1,6 +1,7 @@
 """Pictures: predictions against reference labels, their errors, and errors against training steps.
 
-Figures are made without pyplot, so that nothing is global and no display is needed.
+Figures are made without pyplot, so that no display is needed, in the theme (spinpot.report.style) in force.
+A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of them, for a page.
 """
 
 from __future__ import annotations
@@ -13,20 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from spinpot.data.systems import System
 from spinpot.loss.metrics import split_along
-from spinpot.report.tables import ERROR_ROWS
+from spinpot.report.style import faint, ink
+from spinpot.report.tables import title_and_unit
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""One per element, told apart by colour-blind eyes too (Okabe and Ito)."""
-NEUTRAL = "#404040"
 MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
 MOST_BINS = 61
@@ -51,11 +51,10 @@ def parity_figure(
 ) -> Figure:
     """Prediction against label for every quantity that has labels, coloured by element.
 
-    predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
-    each element of the type map carries spin. trained: the loss terms that were on, by their short names;
-    the others' panels say so. Energies are per atom and relative to the labels' mean.
+    trained: the loss terms that were on, by their short names; the others' panels say so. The rest is as in
+    parity_points.
     """
-    return _panels(_draw_parity, systems, predictions, magnetic, trained)
+    return _panels(_draw_titled_parity, systems, predictions, magnetic, trained)
 
 
 def error_histogram_figure(
@@ -72,34 +71,41 @@ def error_histogram_figure(
 
 
 def _panels(
-    draw: Callable[[Axes, str, Points, dict[str, str]], None],
+    draw: Callable[[Axes, str, Points, Sequence[str]], None],
     systems: Sequence[System],
     predictions: Sequence[dict[str, np.ndarray]],
     magnetic: Sequence[bool],
     trained: Collection[str] | None,
 ) -> Figure:
     """A figure with one panel for every quantity that has labels."""
-    panels = {
-        name: points for name, points in _parity_points(systems, predictions, magnetic).items() if points
-    }
+    panels = parity_points(systems, predictions, magnetic)
     columns = (len(panels) + 1) // 2
     rows = min(len(panels), 2)
     figure = Figure(figsize=(3.4 * max(columns, 1), 3.5 * max(rows, 1)), layout="constrained")
-    elements = systems[0].type_map
-    colours = dict(zip(elements, COLOURS * len(elements), strict=False))
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        draw(axes, quantity, points, colours)
-        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes, quantity, points, systems[0].type_map)
         if trained is not None and quantity.split("_")[0] not in trained:
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
 
 
-def _parity_points(
+def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
+    """One quantity of parity_points, without a title. elements: the type map."""
+    figure = Figure(figsize=(3.4, 3.3))
+    axes = figure.add_axes((0.2, 0.15, 0.78, 0.83))
+    _draw_parity(axes, quantity, points, elements)
+    return figure
+
+
+def parity_points(
     systems: Sequence[System], predictions: Sequence[dict[str, np.ndarray]], magnetic: Sequence[bool]
 ) -> dict[str, Points]:
-    """The points of every panel, by the metrics' names of the quantities."""
+    """The points of every quantity that has labels, by the metrics' names of the quantities.
+
+    predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
+    each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
+    """
     panels: dict[str, Points] = {name: [] for name in ("e", "fr", "fm_transverse", "fm_longitudinal", "v")}
     energies = [system.energy / system.n_atoms for system in systems if system.energy is not None]
     mean = np.concatenate(energies).mean() if energies else 0.0
@@ -120,7 +126,19 @@ def _parity_points(
                 found = _split(predicted["force_mag"][:, own][moment], spin)
                 panels["fm_transverse"].append((element, labels[0], found[0]))
                 panels["fm_longitudinal"].append((element, labels[1], found[1]))
-    return {name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items()}
+    return {
+        name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items() if points
+    }
+
+
+def rmse_of(points: Points) -> float:
+    """Root mean square of prediction − label over all points and components, meV."""
+    return float(np.sqrt(np.concatenate([np.square(x - y).ravel() for _, x, y in points]).mean()))
+
+
+def rounded(value: float) -> str:
+    """Three significant digits, without an exponent for anything a person compares."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
 
 
 def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,43 +146,50 @@ def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndar
     return across.numpy(), along.numpy()
 
 
-def _draw_parity(axes: Axes, quantity: str, points: Points, colours: dict[str, str]) -> None:
-    title, unit = _name(quantity)
+def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
+    _, unit = name_and_unit(quantity)
     values = np.concatenate([np.concatenate((x.ravel(), y.ravel())) for _, x, y in points])
     middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), 1e-6)
     limits = (middle - half, middle + half)
-    axes.plot(limits, limits, color="0.75", linewidth=0.8, zorder=0)
+    axes.plot(limits, limits, color=faint(), linewidth=0.8, zorder=0)
     for element, x, y in _per_element(points):
         step = -(-len(x) // MOST_POINTS)
         style: dict[str, Any] = {
-            "color": colours.get(element, NEUTRAL),
+            "color": f"C{elements.index(element)}" if element else ink(),
             "alpha": 0.6 if len(x) < 2000 else 0.3,
+            "markersize": 7 if len(x) < 200 else 4,
+            "rasterized": True,  # in a vector file, thousands of points would be megabytes
         }
-        axes.plot(x[::step], y[::step], ".", markersize=4, markeredgewidth=0, label=element, **style)
-    squares = np.concatenate([np.square(x - y).ravel() for _, x, y in points])
-    axes.set_title(f"{title}\nrmse {_digits(np.sqrt(squares.mean()))} {unit}", loc="left", fontsize=10)
+        axes.plot(x[::step], y[::step], ".", markeredgewidth=0, label=element, **style)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.locator_params(nbins=6)
     axes.set(xlabel=f"reference ({unit})", ylabel=f"prediction ({unit})")
     if points[0][0]:
-        axes.legend(loc="lower right", markerscale=2.5, handletextpad=0.1, frameon=False)
+        axes.legend(loc="lower right", markerscale=2, handletextpad=0.1, frameon=False)
 
 
-def _draw_histogram(axes: Axes, quantity: str, points: Points, colours: dict[str, str]) -> None:
-    title, unit = _name(quantity)
+def _draw_titled_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
+    _draw_parity(axes, quantity, points, elements)
+    title, unit = name_and_unit(quantity)
+    axes.set_title(f"{title}\nrmse {rounded(rmse_of(points))} {unit}", loc="left", fontsize=10)
+
+
+def _draw_histogram(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
+    title, unit = name_and_unit(quantity)
     errors = {element: y - x for element, x, y in _per_element(points)}
     every = np.concatenate(list(errors.values()))
     bins = min(2 * int(np.sqrt(len(every))) + 1, MOST_BINS)
     edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), 1e-6)
-    axes.axvline(0, color="0.75", linewidth=0.8, zorder=0)
+    axes.axvline(0, color=faint(), linewidth=0.8, zorder=0)
     for element, values in errors.items():
-        colour = colours.get(element, NEUTRAL)
+        colour = f"C{elements.index(element)}" if element else ink()
         counts, _ = np.histogram(values, edges)
         axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
         axes.stairs(counts, edges, color=colour, label=element)
-    axes.set_title(f"{title}\nmae {_digits(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
+    axes.set_title(f"{title}\nmae {rounded(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
     axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
     axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")
-    _readable_powers(axes)
+    plain_numbers(axes.yaxis)
     if points[0][0]:
         axes.legend(loc="upper right", handlelength=1.2, frameon=False)
 
@@ -177,89 +202,103 @@ def _per_element(points: Points) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
         yield element, x, y
 
 
-def _digits(error: float) -> str:
-    return f"{error:.0f}" if error >= 100 else f"{error:#.3g}"
-
-
 def learning_curve_figure(metrics_csv: Path) -> Figure:
     """Errors on training batches and validation set against the step, their prefactors beneath.
 
     metrics_csv: a run's metrics.csv. Quantities that were never compared to labels are left out.
     """
-    columns = _read_columns(metrics_csv)
-    quantities = [
-        name
-        for name in ("e", "fr", "fm", "v")
-        if any(np.isfinite(columns[f"{part}/rmse_{name}"]).any() for part in ("train", "val"))
-    ]
+    columns = read_metrics(metrics_csv)
+    quantities = logged_quantities(columns)
     figure = Figure(figsize=(3.4 * max(len(quantities), 1), 4.2), layout="constrained")
     if not quantities:
         return figure
     grid = figure.subplots(2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1))
-    for quantity, colour, (axes, beneath) in zip(quantities, COLOURS, grid.T, strict=False):
-        _draw_errors(axes, columns, quantity, colour)
+    for quantity, (axes, beneath) in zip(quantities, grid.T, strict=True):
+        _draw_errors(axes, columns, quantity)
         _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+        axes.set_title(name_and_unit(quantity)[0], loc="left", fontsize=10)
     grid[1, 0].set_ylabel("prefactor")
     styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or "fm" in quantities}
-    handles = [Line2D([], [], color=NEUTRAL, label=name, **style) for name, style in styles.items()]
+    handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     return figure
 
 
-def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str, colour: str) -> None:
-    title, unit = _name(quantity)
+def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figure:
+    """One quantity's errors with a legend above and its prefactor beneath. columns: see read_metrics."""
+    figure = Figure(figsize=(3.4, 3.9))
+    axes, beneath = figure.subplots(
+        2,
+        sharex=True,
+        height_ratios=(3, 1),
+        gridspec_kw={"left": 0.21, "right": 0.98, "bottom": 0.12, "top": 0.86, "hspace": 0.12},
+    )
+    _draw_errors(axes, columns, quantity)
+    _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+    beneath.set_ylabel("prefactor")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=8, frameon=False)
+    figure.align_ylabels()
+    return figure
+
+
+def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
+    """The quantities that were compared to labels at some step. columns: see read_metrics."""
+    return [
+        name
+        for name in ("e", "fr", "fm", "v")
+        if any(np.isfinite(columns[f"{part}/rmse_{name}"]).any() for part in ("train", "val"))
+    ]
+
+
+def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
+    _, unit = name_and_unit(quantity)
+    colour = f"C{('e', 'fr', 'fm', 'v').index(quantity)}"
     drawn = {"training batch": f"train/rmse_{quantity}", "validation": f"val/rmse_{quantity}"}
     if quantity == "fm":
         drawn |= {part: f"val/rmse_fm_{part}" for part in ("transverse", "longitudinal")}
     for name, column in drawn.items():
-        _line(axes, columns["step"], 1000 * columns[column], color=colour, **LINES[name])
-    axes.set_title(title, loc="left", fontsize=10)
+        draw_curve(axes, columns["step"], 1000 * columns[column], color=colour, label=name, **LINES[name])
     axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
-    axes.spines[["top", "right"]].set_visible(False)
-    _readable_powers(axes)
-
-
-def _readable_powers(axes: Axes) -> None:
-    """Plain numbers on a logarithmic y axis, enough of them to read a value from."""
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    low, high = axes.get_ylim()
-    if high < 50 * low:
-        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        axes.yaxis.set_minor_formatter("{x:g}")
+    plain_numbers(axes.yaxis)
 
 
 def _draw_prefactor(axes: Axes, step: np.ndarray, prefactor: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="step")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.spines[["top", "right"]].set_visible(False)
+    plain_numbers(axes.xaxis)
     if np.any(prefactor > 0):
-        _line(axes, step, prefactor, color=NEUTRAL)
+        draw_curve(axes, step, prefactor, color=ink())
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_numbers(axes.yaxis, most=1)
     else:
         axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
 
 
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
+def draw_curve(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
     """A line through the points that a logarithmic axis can show."""
     shown = np.isfinite(y) & (y > 0) & (x > 0)
     axes.plot(x[shown], y[shown], **style)
 
 
-def _read_columns(metrics_csv: Path) -> dict[str, np.ndarray]:
-    """The columns of metrics.csv, NaN where a cell is empty."""
+def plain_numbers(axis: Axis, most: float = 1.7) -> None:
+    """Numbers without exponents along a logarithmic axis; 2 and 5 too where it spans under `most` decades."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_view_interval()
+    if high < 10**most * low:  # too few powers of ten to read a value from
+        axis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axis.set_minor_formatter("{x:g}")
+
+
+def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
+    """The columns of a run's metrics.csv, NaN where a cell is empty."""
     with metrics_csv.open(newline="") as file:
         reader = csv.DictReader(file)
         names, rows = reader.fieldnames or (), list(reader)
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
 
-def _name(quantity: str) -> tuple[str, str]:
-    """Title and unit of a quantity."""
-    label, unit = ERROR_ROWS[quantity]
-    if quantity.startswith("fm_"):
-        label = f"magnetic force, {label.strip()}"
-    return label, unit.replace("μ_B", "μ$_\\mathrm{B}$")
+def name_and_unit(quantity: str) -> tuple[str, str]:
+    """Title and unit of a quantity, as matplotlib writes them."""
+    title, unit = title_and_unit(quantity)
+    return title, unit.replace("μ_B", "μ$_\\mathrm{B}$")

@@ -1,9 +1,10 @@
-"""Tables in the terminal: the data at the start, the errors at the end."""
+"""Tables: the data at the start and the errors at the end, in the terminal; the errors as rows for a page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,60 @@ ERROR_ROWS = {
     "fm_longitudinal": ("  longitudinal", "meV/μ_B"),
     "v": ("virial", "meV/atom"),
 }
+
+
+Errors = Mapping[str, float | None]
+"""As ErrorMetric gives them, in eV; NaN or None where nothing was labelled."""
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """One quantity of a table of errors, over all elements or one of them.
+
+    values: one per column, in meV; None where there is none. trained: whether the loss had its term.
+    """
+
+    quantity: str
+    element: str | None
+    label: str
+    unit: str
+    trained: bool
+    values: list[float | None]
+
+
+def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> list[ErrorRow]:
+    """The rmse of every quantity with labels, each followed by those of its elements.
+
+    columns: errors by the name of who predicted; the first decides which rows there are. trained: the loss
+    terms that were on, by their short names; None where that makes no difference.
+    """
+    first, *_ = columns.values()
+    rows = []
+    for quantity, (label, unit) in ERROR_ROWS.items():
+        key = f"rmse_{quantity}"
+        if _number(first.get(key)) is None:
+            continue
+        elements = [name.partition("/")[2] for name in first if name.startswith(f"{key}/")]
+        on = trained is None or quantity.split("_")[0] in trained
+        for element in (None, *elements):
+            name = f"{key}/{element}" if element else key
+            values = [_meV(errors.get(name)) for errors in columns.values()]
+            rows.append(ErrorRow(quantity, element, label.strip(), unit, on, values))
+    return rows
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def _meV(value: float | None) -> float | None:  # noqa: N802
+    return None if _number(value) is None else 1000 * value  # type: ignore[operator]
+
+
+def title_and_unit(quantity: str) -> tuple[str, str]:
+    """A quantity's name where it stands alone, and its unit."""
+    label, unit = ERROR_ROWS[quantity]
+    return (f"magnetic force, {label.strip()}" if quantity.startswith("fm_") else label), unit
 
 
 def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
@@ -61,9 +116,7 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
         )
 
 
-def print_errors(
-    title: str, columns: Mapping[str, Mapping[str, float]], trained: Collection[str] | None = None
-) -> None:
+def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> None:
     """A table of rmse, quantities down and predictors across; quantities without labels are left out.
 
     trained: the loss terms that were on, by their short names; the others' rows say so.
@@ -73,12 +126,11 @@ def print_errors(
     for name in columns:
         table.add_column(name, justify="right")
     table.add_column("unit")
-    for quantity, (label, unit) in ERROR_ROWS.items():
-        values = [errors[f"rmse_{quantity}"] for errors in columns.values()]
-        if not math.isnan(values[0]):
-            if trained is not None and quantity.split("_")[0] not in trained:
-                label += " (not in the loss)"
-            table.add_row(label, *(f"{1000 * value:.3f}" for value in values), unit)
+    for row in error_rows(columns, trained):
+        if row.element is None:
+            label = ERROR_ROWS[row.quantity][0] + ("" if row.trained else " (not in the loss)")
+            values = ("–" if value is None else f"{value:.3f}" for value in row.values)
+            table.add_row(label, *values, row.unit)
     console.print(table)
 
 

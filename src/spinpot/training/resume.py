@@ -18,7 +18,14 @@ IRRELEVANT = ("resume", "paths")
 """Config sections that may differ without changing what is trained."""
 
 LAST = Path("checkpoints") / "last.ckpt"
-RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "checkpoints", "wandb_run.json")
+RUN_FILES = (
+    "config.yaml",
+    "metrics.csv",
+    "summary.json",
+    "report.html",
+    "checkpoints",
+    "wandb_run.json",
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,20 +15,20 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from spinpot.checkpoint import load_potential
+from spinpot.checkpoint import potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
-from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
+from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.metrics import score
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
-from spinpot.report.pictures import write_run_pictures
+from spinpot.report.page import REPORT
+from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
@@ -42,6 +43,8 @@ from spinpot.training.checks import (
     total_steps_of,
 )
 from spinpot.training.module import SpinModule
+from spinpot.training.outcome import errors_of, outcomes
+from spinpot.training.provenance import device_name, git_commit, versions
 from spinpot.training.resume import (
     Resumed,
     check_same_model,
@@ -99,7 +102,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         stop.exit_if_stopped(trainer.global_step)
         if not trainer.is_global_zero:
             return {}
-        summary = finish(run_folder, trainer, timer, data, spread, loss.active)
+        summary = finish(run_folder, trainer, timer, data, loss.active, plain)
     except BaseException:
         for logger in trainer.loggers:
             logger.finalize("failed")
@@ -184,34 +187,42 @@ def finish(
     trainer: pl.Trainer,
     timer: StepTimer,
     data: SpinDataModule,
-    spread: dict[str, float],
     trained: list[str],
+    config: dict[str, Any],
 ) -> dict[str, Any]:
-    """The best checkpoint's errors beside the baselines, and summary.json."""
-    potential = load_potential(folder.best_checkpoint)
-    use_spin = potential.spec.use_spin
-    tables: dict[str, dict[str, float]] = {}
-    for name in ("validation", "test"):
-        if name not in data.datasets:
-            continue
-        dataset = data.datasets[name]
-        tables[name] = dataset_errors(potential, dataset, use_spin, data.validation_batch_size)
-        own_spread = (
-            spread
-            if name == "validation"
-            else dataset_errors(spread_of(data.systems[name]), dataset, use_spin)
-        )
-        mean = dataset_errors(mean_of(data.systems["train"]), dataset, use_spin)
-        print_errors(
-            f"Errors on the {name} set ({len(dataset)} frames)",
-            {"best checkpoint": tables[name], "labels' own spread": own_spread, "training mean": mean},
-            trained,
-        )
-    tables["validation"]["score"] = score(tables["validation"], spread, trained)
-    write_run_pictures(
-        folder.path, potential, data.datasets["validation"], data.validation_batch_size, trained
-    )
-    return folder.write_summary(trainer.global_step, timer, tables, data.describe())
+    """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
+    checkpoint = read_checkpoint(folder.best_checkpoint)
+    potential = potential_from(checkpoint, folder.best_checkpoint)
+    found = outcomes(potential, data)
+    for name, outcome in found.items():
+        columns = {
+            "best checkpoint": outcome.errors,
+            "labels' own spread": outcome.labels_spread,
+            "training mean": outcome.training_mean,
+        }
+        print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns, trained)
+    summary = {
+        "steps": trainer.global_step,
+        "seconds_per_step": timer.seconds_per_step,
+        "train_seconds": timer.train_seconds,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "device": device_name(trainer.strategy.root_device, trainer.world_size),
+        "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
+        "loss_terms": trained,
+        **errors_of(found, trained),
+        "model": potential.describe(),
+        "data": data.describe(),
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    validation = data.systems["validation"], found["validation"].predictions
+    try:
+        write_run_report(folder.path, *validation, summary, config)
+    finally:
+        # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
+        folder.write_summary(summary)
+    console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
+    return summary
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:

@@ -10,9 +10,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import runnable
-from spinpot.files import null_for_nan, write_atomically
-from spinpot.training.callbacks.step_timer import StepTimer
-from spinpot.training.provenance import git_commit, versions
+from spinpot.files import write_atomically
 from spinpot.training.resume import Resumed
 
 
@@ -44,26 +42,6 @@ class RunFolder:
             target.rename(self.path / f"config_until_step_{self.resumed.step}.yaml")
         write_atomically(target, text)
 
-    def write_summary(
-        self,
-        steps: int,
-        timer: StepTimer,
-        errors: dict[str, dict[str, float]],
-        data: dict[str, dict[str, Any]],
-    ) -> dict[str, Any]:
-        """summary.json with the errors of each set under "val" and "test".
-
-        data: spinpot.data.description.describe of each set.
-        """
-        short = {"validation": "val", "test": "test"}
-        summary = {
-            "steps": steps,
-            "seconds_per_step": timer.seconds_per_step,
-            "train_seconds": timer.train_seconds,
-            **{short[name]: null_for_nan(values) for name, values in errors.items()},
-            "data": data,
-            "git_commit": git_commit(),
-            "versions": versions(),
-        }
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """summary.json, which says that the run is finished."""
         write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-        return summary

@@ -12,6 +12,7 @@ from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.predictor import Arrays
 from spinpot.report.plots import error_histogram_figure, parity_figure
+from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import ERROR_ROWS
 from spinpot.training.module import SpinModule
 from spinpot.training.provenance import git_commit, versions
@@ -94,7 +95,8 @@ def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] 
     made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(errors, module.spread))}
     if predictions is not None:
         what = (data.systems["validation"], predictions, module.potential.spec.use_spin, module.loss.active)
-        made |= zip(PICTURES, (parity_figure(*what), error_histogram_figure(*what)), strict=True)
+        with themed(LIGHT):
+            made |= zip(PICTURES, (parity_figure(*what), error_histogram_figure(*what)), strict=True)
     return made
 
 

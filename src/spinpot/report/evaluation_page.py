@@ -1,0 +1,51 @@
+"""report.html of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from spinpot.loss.ener_spin import TERMS
+from spinpot.report.page import data_sets, error_table, headline, in_words, model_facts, render
+from spinpot.report.panels import Panel
+from spinpot.report.tables import ERROR_ROWS, Errors
+
+
+def evaluation_page(
+    result: Mapping[str, Any],
+    errors: Errors,
+    config: Mapping[str, Any],
+    parity: Sequence[Panel],
+) -> str:
+    """The page of a checkpoint's errors, which says that it was made now.
+
+    result: what evaluation.json holds. errors: over all frames, with those per element, as ErrorMetric gives
+    them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
+    """
+    spread, trained = result["labels_spread"], trained_terms(config)
+    quantities = [name for name in ERROR_ROWS if result[f"rmse_{name}"] is not None]
+    return render(
+        "evaluation.html",
+        result=result,
+        moment=datetime.now().isoformat(),
+        elements=in_words(result["model"]["type_map"]),
+        tiles=headline(errors, spread, trained),
+        table=error_table(
+            f"All systems, {result['frames']:,} frames",
+            {"checkpoint": errors, "labels' own spread": spread},
+            trained,
+        ),
+        quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
+        parity=parity,
+        data=data_sets({"evaluated": result["data"]}),
+        model=model_facts(result["model"], config.get("model", {}).get("spin")),
+    )
+
+
+def trained_terms(config: Mapping[str, Any]) -> list[str] | None:
+    """The loss terms a checkpoint was trained with, by their short names; None if its config does not say."""
+    loss = config.get("loss")
+    if loss is None:
+        return None
+    return [name for name in TERMS if loss[f"start_pref_{name}"] or loss[f"limit_pref_{name}"]]

@@ -1,0 +1,187 @@
+"""HTML pages from plain data: one file each, complete without network or script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from spinpot.conventions import LABELS
+from spinpot.report.plots import rounded
+from spinpot.report.tables import Errors, error_rows
+
+REPORT = "report.html"
+
+LABEL_NAMES = {"energy": "energy", "force": "force", "force_mag": "magnetic force", "virial": "virial"}
+SET_TITLES = {"train": "Training set", "validation": "Validation set", "test": "Test set"}
+HEADLINE = ("e", "fr", "fm", "v")
+
+
+def render(template: str, **context: Any) -> str:
+    """A page; whatever the context holds is escaped."""
+    environment = Environment(
+        loader=PackageLoader("spinpot.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "meV": meV,
+        "percent": percent,
+        "unit": unit,
+        "formula": formula,
+        "duration": duration,
+        "date": date,
+    }
+    return environment.get_template(template).render(**context, version=version("spinpot"))
+
+
+# ---- parts that several pages have ----
+
+
+def error_table(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None) -> dict[str, Any]:
+    """The rmse and mae of the first column beside the rmse of the others, for the macro of this name."""
+    first, *others = columns.values()
+    rows = error_rows(columns, trained)
+    of_one_element = {row.quantity for row in rows if sum(one.quantity == row.quantity for one in rows) == 2}
+    shown = []
+    for row in rows:
+        if row.element is None and row.quantity in of_one_element:
+            continue  # its only element's row says the same
+        mae = first.get(f"mae_{row.quantity}" + (f"/{row.element}" if row.element else ""))
+        shown.append(
+            {
+                "row": row,
+                "begins": row.element is None or row.quantity in of_one_element,
+                "mae": None if mae is None else 1000 * mae,
+                "share": _share(row.values[0], row.values[1]) if others else None,
+            }
+        )
+    return {"title": title, "columns": list(columns), "rows": shown}
+
+
+def headline(errors: Errors, spread: Errors, trained: Collection[str] | None) -> list[dict[str, Any]]:
+    """The main errors at a glance: the rmse of energy, forces and virial, with their share of the spread."""
+    rows = error_rows({"errors": errors, "spread": spread}, trained)
+    return [
+        {"row": row, "share": _share(*row.values)}
+        for row in rows
+        if row.quantity in HEADLINE and row.element is None
+    ]
+
+
+def missing_labels(systems: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each label that some or all systems lack. systems: as description.describe has them."""
+    said = []
+    for label in LABELS:
+        lacking = [system["name"] for system in systems if label not in system["labels"]]
+        if len(lacking) == len(systems):
+            said.append(f"No {LABEL_NAMES[label]} is labelled.")
+        elif lacking:
+            said.append(f"No {LABEL_NAMES[label]} is labelled in {', '.join(lacking)}.")
+    return said
+
+
+def data_sets(data: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each set of frames with what it lacks. data: by the set's name, as description.describe has them."""
+    sets = []
+    for name, described in data.items():
+        systems = [
+            {**system, "labels": [LABEL_NAMES[label] for label in system["labels"]]}
+            for system in described["systems"]
+        ]
+        missing = missing_labels(described["systems"])
+        title = SET_TITLES.get(name, f"{name.capitalize()} set")
+        sets.append({**described, "title": title, "systems": systems, "missing": missing})
+    return sets
+
+
+def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the model is. model: as SpinPotential.describe has it; spin: the config's model.spin, if known."""
+    descriptor, fitting = model["descriptor"], model["fitting_net"]
+    facts = {
+        "Descriptor": f"se_e2_a, neuron {_widths(descriptor)}, axis_neuron {descriptor['axis_neuron']}",
+        "Fitting net": f"neuron {_widths(fitting)}, one net per element",
+        "Cutoff": f"rcut {descriptor['rcut']:g} Å, switched from rcut_smth {descriptor['rcut_smth']:g} Å on",
+        "Parameters": f"{model['parameters']:,}",
+    }
+    if spin and spin.get("virtual_len") is not None:
+        facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
+    elements = zip(
+        model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True
+    )
+    return {
+        "facts": facts,
+        "elements": [
+            {"name": name, "magnetic": magnetic, "scale": scale, "sel": sel}
+            for name, magnetic, scale, sel in elements
+        ],
+    }
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`Ni`, `Ni and O`, `Ni, Fe and O`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _share(value: float | None, spread: float | None) -> float | None:
+    return value / spread if value is not None and spread else None
+
+
+def _widths(net: Mapping[str, Any]) -> str:
+    return "–".join(map(str, net["neuron"]))
+
+
+# ---- filters ----
+
+
+def number(value: float | None) -> Markup:
+    """Three digits to read, and all of them for a program."""
+    if value is None:
+        return Markup('<span class="none" title="none">–</span>')
+    return Markup('<data value="{}">{}</data>').format(repr(value), rounded(value))
+
+
+def meV(value: float | None) -> Markup:  # noqa: N802
+    """A number of eV in meV."""
+    return number(None if value is None else 1000 * value)
+
+
+def percent(share: float) -> str:
+    """0.0123 → `1.2 %`."""
+    return f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
+
+
+def unit(text: str) -> Markup:
+    """A unit with its subscript."""
+    return escape(text).replace("μ_B", Markup("μ<sub>B</sub>"))
+
+
+def formula(text: str) -> Markup:
+    """A composition with its numbers as subscripts."""
+    parts = re.split(r"(\d+)", text)
+    return Markup("").join(Markup("<sub>{}</sub>").format(p) if p.isdigit() else escape(p) for p in parts)
+
+
+def duration(seconds: float | None) -> str:
+    """`0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
+
+
+def date(moment: str) -> str:
+    """`22 November 2026, 20:45` of an ISO time."""
+    time = datetime.fromisoformat(moment)
+    return f"{time.day} {time:%B %Y, %H:%M}"

@@ -1,0 +1,94 @@
+"""Pictures of a page: one per quantity, drawn for light and dark ground, each a data URI with words to it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spinpot.data.systems import System
+from spinpot.report.plots import (
+    learning_curve_panel,
+    logged_quantities,
+    parity_panel,
+    parity_points,
+    read_metrics,
+    rmse_of,
+    rounded,
+)
+from spinpot.report.style import DARK, LIGHT, themed
+from spinpot.report.tables import title_and_unit
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture with its heading, a remark beside that, and what it shows for those who do not see it.
+
+    light, dark: data URIs. width, height: in CSS pixels.
+    """
+
+    title: str
+    remark: str
+    alt: str
+    light: str
+    dark: str
+    width: int
+    height: int
+
+
+def parity_panels(
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    magnetic: Sequence[bool],
+    trained: Collection[str] | None = None,
+) -> list[Panel]:
+    """Prediction against label of every quantity with labels; the arguments are parity_figure's."""
+    elements = systems[0].type_map
+    panels = []
+    for quantity, points in parity_points(systems, predictions, magnetic).items():
+        title, unit = title_and_unit(quantity)
+        rmse = f"{rounded(rmse_of(points))} {unit}"
+        off = trained is not None and quantity.split("_")[0] not in trained
+        alt = f"Predicted against reference {title}: rmse {rmse}."
+        remark = f"rmse {rmse}" + (", not in the loss" if off else "")
+        panels.append(panel(title, remark, alt, partial(parity_panel, quantity, points, elements)))
+    return panels
+
+
+def learning_panels(metrics_csv: Path) -> list[Panel]:
+    """The learning curve of every quantity that was compared to labels."""
+    columns = read_metrics(metrics_csv)
+    panels = []
+    for quantity in logged_quantities(columns):
+        title, unit = title_and_unit(quantity)
+        last = columns[f"val/rmse_{quantity}"]
+        last = last[np.isfinite(last)]
+        alt = f"Error of the {title} against the training step, and the prefactor of its loss term."
+        if len(last):
+            first, final = (rounded(1000 * value) for value in (last[0], last[-1]))
+            alt += f" On the validation set it went from {first} to {final} {unit}."
+        panels.append(panel(title, "", alt, partial(learning_curve_panel, columns, quantity)))
+    return panels
+
+
+def panel(title: str, remark: str, alt: str, draw: Callable[[], Figure]) -> Panel:
+    """Draw a figure in both themes."""
+    with themed(LIGHT):
+        figure = draw()
+        light = _data_uri(figure)
+    with themed(DARK):
+        dark = _data_uri(draw())
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Panel(title, remark, alt, light, dark, width, height)
+
+
+def _data_uri(figure: Figure) -> str:
+    image = io.BytesIO()
+    figure.savefig(image, format="svg", dpi=200, transparent=True, metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()

@@ -1,0 +1,70 @@
+"""The runs of a sweep as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinpot.config.rerun import settings_of
+from spinpot.errors import InputError
+from spinpot.report.plots import read_metrics
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a sweep: its folder, settings by dotted key, and summary, None if unfinished."""
+
+    folder: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    def error(self, name: str) -> float | None:
+        """A validation error, None where there is none."""
+        return None if self.summary is None else self.summary["val"][name]
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """The columns of metrics.csv; empty where the run wrote none."""
+        path = self.folder / "metrics.csv"
+        return read_metrics(path) if path.exists() else {}
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Every run below a folder. Raises InputError if there is none."""
+    runs = []
+    for config in sorted(folder.glob("*/config.yaml")):
+        summary = config.with_name("summary.json")
+        settings = settings_of(config.read_text(encoding="utf-8"))
+        runs.append(
+            Run(
+                config.parent,
+                flat(settings),
+                json.loads(summary.read_text()) if summary.exists() else None,
+            )
+        )
+    if not runs:
+        raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
+    return runs
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def swept_keys(runs: Sequence[Run]) -> list[str]:
+    """The settings that are not the same in all runs."""
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]

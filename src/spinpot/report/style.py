@@ -1,0 +1,51 @@
+"""How figures look: on white, and on the dark ground of a page at night."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+
+ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""One colour per element, told apart by colour-blind eyes too (Okabe and Ito)."""
+ON_DARK = ("#5CA8E8", "#FF9455", "#35C69A", "#E79AC8", "#F0C04A", "#9AD4F8")
+
+
+def _theme(ink: str, line: str, faint: str, colours: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "font.size": 9,
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "xtick.labelcolor": ink,
+        "ytick.labelcolor": ink,
+        "axes.edgecolor": line,
+        "xtick.color": line,
+        "ytick.color": line,
+        "grid.color": faint,
+        "axes.prop_cycle": cycler(color=colours),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        # Files of the same figure are the same.
+        "svg.hashsalt": "spinpot",
+    }
+
+
+LIGHT = _theme("#24292f", "#6e7781", "#d0d7de", ON_WHITE)
+DARK = _theme("#d6dbe1", "#8b949e", "#3d444d", ON_DARK)
+
+
+def themed(theme: dict[str, Any]) -> AbstractContextManager[None]:
+    """A context in which figures are drawn and saved in LIGHT or DARK."""
+    return matplotlib.rc_context(theme)  # type: ignore[arg-type]
+
+
+def ink() -> str:
+    """The colour of what belongs to no element, in the present theme."""
+    return str(matplotlib.rcParams["text.color"])
+
+
+def faint() -> str:
+    """The colour of what stands behind the data, in the present theme."""
+    return str(matplotlib.rcParams["grid.color"])

@@ -1,0 +1,109 @@
+"""report.html of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from spinpot.report.page import REPORT, in_words, render
+from spinpot.report.panels import Panel, panel
+from spinpot.report.runs import Run
+from spinpot.report.sweep_plots import rank_colours, trade_off_figure, validation_curves
+from spinpot.report.tables import ERROR_ROWS, title_and_unit
+
+HEADLINE = ("e", "fr", "fm")
+
+
+def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
+    """The page of a sweep. runs: best first, the unfinished last. swept: the keys that differ."""
+    colours = rank_colours(runs)
+    finished = [run for run in runs if run.summary is not None]
+    quantities = [q for q in ERROR_ROWS if any(run.error(f"rmse_{q}") is not None for run in finished)]
+    metrics = {run.name: columns for run in runs if (columns := run.metrics())}
+    common = {key: value for key, value in runs[0].settings.items() if key not in swept}
+    return render(
+        "sweep.html",
+        name=name,
+        swept=[key.rpartition(".") for key in swept],
+        title=_title(swept),
+        trained={term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)},
+        finished=len(finished),
+        rows=[_row(run, swept, quantities, colours[run.name], metrics) for run in runs],
+        quantities=[(quantity, *ERROR_ROWS[quantity]) for quantity in quantities],
+        lowest=_lowest(finished, quantities),
+        validation_sets=_validation_sets(finished),
+        trade_off=_trade_off(finished),
+        curves=_curves(metrics, colours),
+        common="\n".join(f"{key}: {value}" for key, value in common.items()),
+    )
+
+
+def _title(swept: Sequence[str]) -> str:
+    names = [key.rpartition(".")[2] for key in swept]
+    if len(names) > 3:
+        return f"Sweep over {len(names)} settings"
+    return f"Sweep over {in_words(names)}" if names else "Runs with equal settings"
+
+
+def _row(
+    run: Run,
+    swept: Sequence[str],
+    quantities: Sequence[str],
+    colour: str,
+    metrics: Mapping[str, dict[str, np.ndarray]],
+) -> dict[str, Any]:
+    steps: Sequence[float] | np.ndarray = metrics[run.name]["step"] if run.name in metrics else ()
+    return {
+        "name": run.name,
+        "href": f"{quote(run.name)}/{REPORT}" if (run.folder / REPORT).exists() else None,
+        "colour": colour,
+        "finished": run.summary is not None,
+        "last_step": int(steps[-1]) if len(steps) else 0,
+        "max_steps": run.settings.get("trainer.max_steps"),
+        "settings": [run.settings.get(key) for key in swept],
+        "score": run.error("score"),
+        "errors": [run.error(f"rmse_{quantity}") for quantity in quantities],
+        "seconds": (run.summary or {}).get("train_seconds"),
+    }
+
+
+def _lowest(finished: Sequence[Run], quantities: Sequence[str]) -> list[dict[str, Any]]:
+    """The best run by its score, and by each of the main errors."""
+    found = []
+    for name in ("score", *(f"rmse_{q}" for q in HEADLINE if q in quantities)):
+        errors = {run.name: error for run in finished if (error := run.error(name)) is not None}
+        if errors:
+            label, unit = ("score", "") if name == "score" else ERROR_ROWS[name.removeprefix("rmse_")]
+            best = min(errors, key=errors.__getitem__)
+            found.append({"label": label, "unit": unit, "value": errors[best], "run": best})
+    return found
+
+
+def _validation_sets(finished: Sequence[Run]) -> list[str]:
+    """The fingerprints of the frames the errors are of; one, if the runs can be compared."""
+    sets = [(run.summary or {}).get("data", {}).get("validation", {}) for run in finished]
+    return sorted({found["fingerprint"] for found in sets if found})
+
+
+def _trade_off(finished: Sequence[Run]) -> Panel | None:
+    errors = [(run.error("rmse_fr"), run.error("rmse_fm")) for run in finished]
+    if not any(fr is not None and fm is not None for fr, fm in errors):
+        return None
+    alt = "Each run’s error of the magnetic force against that of the force, coloured by that of the energy."
+    return panel("Force against magnetic force", "colour: energy", alt, partial(trade_off_figure, finished))
+
+
+def _curves(metrics: Mapping[str, dict[str, np.ndarray]], colours: Mapping[str, str]) -> list[Panel]:
+    panels = []
+    for quantity in ("score", *ERROR_ROWS):
+        column = "val/score" if quantity == "score" else f"val/rmse_{quantity}"
+        if not any(np.isfinite(columns.get(column, np.nan)).any() for columns in metrics.values()):
+            continue
+        title = "score" if quantity == "score" else title_and_unit(quantity)[0]
+        alt = f"The {title} on the validation set against the training step, one line per run."
+        panels.append(panel(title, "", alt, partial(validation_curves, metrics, quantity, colours)))
+    return panels

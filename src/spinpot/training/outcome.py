@@ -1,0 +1,69 @@
+"""What a run came to: the best checkpoint's errors and predictions, beside what knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.files import null_for_nan
+from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
+from spinpot.loss.metrics import score
+from spinpot.model.potential import SpinPotential
+from spinpot.predictor import Arrays, assemble
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Errors on one set of frames, as ErrorMetric gives them, and the predictions for each of its systems."""
+
+    frames: int
+    errors: dict[str, float]
+    labels_spread: dict[str, float]
+    training_mean: dict[str, float]
+    predictions: list[Arrays]
+
+
+def outcomes(potential: SpinPotential, data: SpinDataModule) -> dict[str, Outcome]:
+    """The outcome on the validation and, where there is one, the test set, by their names."""
+    return {name: _outcome(potential, data, name) for name in ("validation", "test") if name in data.datasets}
+
+
+def _outcome(potential: SpinPotential, data: SpinDataModule, name: str) -> Outcome:
+    dataset, use_spin = data.datasets[name], potential.spec.use_spin
+    predicted: list[dict[str, Tensor]] = []
+
+    def predict(batch: Batch) -> dict[str, Tensor]:
+        predicted.append(potential(batch))
+        return predicted[-1]
+
+    return Outcome(
+        frames=len(dataset),
+        errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size),
+        labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin),
+        training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin),
+        predictions=assemble(dataset.systems, predicted),
+    )
+
+
+def errors_of(found: Mapping[str, Outcome], trained: Sequence[str]) -> dict[str, Any]:
+    """The errors as summary.json holds them: "val" with its score, "test", and the "baselines" of each.
+
+    trained: the loss terms that were on, by their short names; the score is over these.
+    """
+    short = {"validation": "val", "test": "test"}
+    errors = {short[name]: null_for_nan(outcome.errors) for name, outcome in found.items()}
+    validation = found["validation"]
+    errors["val"] |= null_for_nan({"score": score(validation.errors, validation.labels_spread, trained)})
+    baselines = {
+        short[name]: {
+            "labels_spread": null_for_nan(outcome.labels_spread),
+            "training_mean": null_for_nan(outcome.training_mean),
+        }
+        for name, outcome in found.items()
+    }
+    return {**errors, "baselines": baselines}
