@@ -224,7 +224,7 @@ def test_an_only_element_has_one_row():
         (percent(0.0123), "1.2 %"),
         (percent(4.181), "418 %"),
         (duration(0.84), "0.8 s"),
-        (duration(59.7), "60 s"),
+        (duration(59.7), "1 min 0 s"),
         (duration(134), "2 min 14 s"),
         (duration(12_000), "3 h 20 min"),
         (duration(None), "–"),

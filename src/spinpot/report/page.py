@@ -174,7 +174,7 @@ def duration(seconds: float | None) -> str:
     """`0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
     if seconds is None:
         return "–"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, left = divmod(minutes, 60)
