@@ -23,6 +23,7 @@ from spinpot.files import null_for_nan
 from spinpot.loss.baselines import spread_of
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
+from spinpot.provenance import git_commit, versions
 from spinpot.report.evaluation_page import evaluation_page, trained_terms
 from spinpot.report.page import REPORT
 from spinpot.report.panels import parity_panels
@@ -30,7 +31,6 @@ from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import print_errors
-from spinpot.training.provenance import git_commit, versions
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from spinpot.training.provenance import git_commit, versions
+from spinpot.provenance import git_commit, versions
 from support.cli import PROJECT, run_script
 from support.configs import CONFIGS, composed
 from support.in_process import run_here

@@ -27,6 +27,7 @@ from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
+from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
@@ -44,7 +45,6 @@ from spinpot.training.checks import (
 )
 from spinpot.training.module import SpinModule
 from spinpot.training.outcome import errors_of, outcomes
-from spinpot.training.provenance import device_name, git_commit, versions
 from spinpot.training.resume import (
     Resumed,
     check_same_model,

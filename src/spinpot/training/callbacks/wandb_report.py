@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.predictor import Arrays
+from spinpot.provenance import git_commit, versions
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import ERROR_ROWS
 from spinpot.training.module import SpinModule
-from spinpot.training.provenance import git_commit, versions
 from spinpot.training.validation_predictions import ValidationPredictions
 from spinpot.training.wandb_run import WandbRun
 
