@@ -13,7 +13,7 @@ from spinpot.errors import InputError
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a checkpoint of before can no longer be read as it is."""
 
 ENTRY = "spinpot"

@@ -133,7 +133,7 @@ def test_terminal_shows_data_progress_and_errors(finished):
 def test_checkpoint_holds_plain_data_only(finished):
     folder, _ = finished
     contents = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
-    assert contents["spinpot"]["format"] == 1
+    assert contents["spinpot"]["format"] == 2
     assert contents["spinpot"]["model"]["type_map"] == ["Ni", "O"]
 
 
@@ -325,3 +325,31 @@ def test_early_stopping_clipping_and_workers(small_set, tmp_path):
         f"hydra.run.dir={folder}",
     )
     assert json.loads((folder / "summary.json").read_text())["steps"] == 4
+
+
+@pytest.mark.slow
+def test_the_interpolated_embedding_trains_as_the_evaluated_one(tmp_path):
+    """Same start, same batches: the losses of 200 steps."""
+    arguments = write_small_set(tmp_path / "data")
+    steps = ["trainer.max_steps=200", "trainer.val_check_interval=50", "trainer.log_every_n_steps=10"]
+    losses = []
+    for radial in ("direct", "collocated"):
+        folder = tmp_path / radial
+        how = [f"model.descriptor.radial={radial}", f"hydra.run.dir={folder}"]
+        result = run_script("train.py", *arguments, *steps, *how)
+        losses.append([float(row["train/loss"]) for row in rows(folder) if row["train/loss"]])
+    assert len(losses[0]) == 20
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    found = json.loads((folder / "summary.json").read_text())["collocation"]
+    assert found["energy"] <= 1e-8
+    assert found["force"] <= 1e-7
+    assert f"between {found['nodes']} nodes" in result.stdout
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_the_other_evaluation(small_set, tmp_path):
+    folder = tmp_path / "run"
+    run_script("train.py", *small_set, f"hydra.run.dir={folder}", "model.descriptor.radial=direct")
+    more = ["resume=auto", "trainer.max_steps=6", f"hydra.run.dir={folder}"]
+    run_script("train.py", *small_set, *more)
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 6

@@ -53,7 +53,7 @@ def _descriptor_settings(data, n_types) -> DescriptorSettings:
         "set_davg_zero env_protection"
     )
     return DescriptorSettings(
-        sel=tuple(data["sel"][:n_types]), **{name: data[name] for name in names.split()}
+        sel=tuple(data["sel"][:n_types]), radial="direct", **{name: data[name] for name in names.split()}
     )
 
 

@@ -12,6 +12,7 @@ from reference.dp_file import load
 from spinpot.data.dataset import make_frames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
+from spinpot.model.collocation_check import add_nodes
 from spinpot.model.settings import SpinSettings
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import energy_bias, environment_statistics
@@ -50,6 +51,18 @@ def test_outputs(case):
         np.testing.assert_allclose(
             ours[name].reshape(reference.shape), reference, rtol=1e-9, atol=1e-10 * scale
         )
+
+
+def test_outputs_of_the_interpolated_embedding(case):
+    potential, data = case
+    frames = system(potential.spec.type_map, *(data[key] for key in ("type", "box", "coord", "spin")))
+    potential.descriptor.radial = "collocated"
+    assert add_nodes(potential, batch_of(potential, frames)).small
+    ours = evaluate(potential, frames)
+    atoms = frames.n_atoms
+    for name, tolerance in (("energy", 1e-8 * atoms), ("atom_energy", 1e-8), ("force", 1e-7)):
+        np.testing.assert_allclose(ours[name].flatten(), data[name].flatten(), rtol=1e-9, atol=tolerance)
+    np.testing.assert_allclose(ours["force_mag"].flatten(), data["force_mag"].flatten(), atol=1e-7)
 
 
 def test_statistics(case):

@@ -23,7 +23,8 @@ class Batch:
     types: (A,)
     spin: (A, 3), μ_B
     n_atoms: (F,) atoms of each frame
-    atom_order: (A,) the atoms sorted by element; type_sizes: atoms of each of the T elements
+    atom_order: (A,) the atoms sorted by element; atom_place: (A,) where each comes in that order
+    type_sizes: atoms of each of the T elements
     pair_centre, pair_neighbour: (P,) atoms of the pair (a virtual neighbour by its real atom)
     pair_type: (P,) neighbour type
     pair_vector: (P, 3), Å, from the centre to the neighbour, virtual or real
@@ -38,6 +39,7 @@ class Batch:
     spin: Tensor
     n_atoms: Tensor
     atom_order: Tensor
+    atom_place: Tensor
     type_sizes: list[int]
     pair_centre: Tensor
     pair_neighbour: Tensor
@@ -100,12 +102,14 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
     pair_type = torch.cat([part.pair_type for part in parts])
     block = types[centre] * 2 * n_types + pair_type
     order = torch.argsort(block, stable=True)
+    atom_order = torch.argsort(types, stable=True)
     return Batch(
         frame=torch.repeat_interleave(torch.arange(len(frames)), n_atoms),
         types=types,
         spin=torch.cat([part.spin for part in parts]),
         n_atoms=n_atoms,
-        atom_order=torch.argsort(types, stable=True),
+        atom_order=atom_order,
+        atom_place=torch.argsort(atom_order),
         type_sizes=torch.bincount(types, minlength=n_types).tolist(),
         pair_centre=centre[order],
         pair_neighbour=neighbour[order],

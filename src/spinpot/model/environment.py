@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -31,3 +33,52 @@ def environment_rows(vector: Tensor, rcut_smth: float, rcut: float, protection: 
     inverse = 1.0 / (r + protection)
     weighted = switch(r, rcut_smth, rcut) * inverse
     return torch.cat((weighted.unsqueeze(-1), vector * (weighted * inverse).unsqueeze(-1)), dim=-1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Normalised environment rows R~ = (row − davg)/dstd of P pairs, and what their derivatives are made of.
+
+    row = (s, t d) with s = w(r)/(r+p) and t = s/(r+p); ∂s/∂d = s' n, ∂(t d_k)/∂d_l = t δ_kl + t' d_k n_l.
+
+    values: (P, 4); vector, direction: d and n = d/r, (P, 3); t, ds, dt: t, s' and t', (P,); per_std: 1/dstd,
+    (P, 4).
+    """
+
+    values: Tensor
+    vector: Tensor
+    direction: Tensor
+    t: Tensor
+    ds: Tensor
+    dt: Tensor
+    per_std: Tensor
+
+    def pull_back(self, by_row: Tensor) -> Tensor:
+        """Derivatives with respect to R~, (P, 4), as derivatives with respect to d, (P, 3)."""
+        by_row = by_row * self.per_std
+        radial, angular = by_row[:, 0], by_row[:, 1:]
+        along = radial * self.ds + (angular * self.vector).sum(-1) * self.dt
+        return along.unsqueeze(-1) * self.direction + self.t.unsqueeze(-1) * angular
+
+    def push_forward(self, by_vector: Tensor) -> Tensor:
+        """The transpose of pull_back: changes of d, (P, 3), as changes of R~, (P, 4)."""
+        along = (by_vector * self.direction).sum(-1)
+        angular = self.t.unsqueeze(-1) * by_vector + (along * self.dt).unsqueeze(-1) * self.vector
+        return torch.cat(((along * self.ds).unsqueeze(-1), angular), dim=-1) * self.per_std
+
+
+def rows_with_derivatives(
+    vector: Tensor, rcut_smth: float, rcut: float, protection: float, davg: Tensor, dstd: Tensor
+) -> Rows:
+    """The rows of pair vectors (P, 3), Å, with the means and deviations (P, 4) of their centres."""
+    r = length(vector)
+    inverse = 1.0 / (r + protection)
+    s = switch(r, rcut_smth, rcut) * inverse
+    t = s * inverse
+    u = ((r - rcut_smth) / (rcut - rcut_smth)).clamp(0.0, 1.0)
+    switch_slope = -30.0 * (u * (1.0 - u)) ** 2 / (rcut - rcut_smth)
+    ds = (switch_slope - s) * inverse
+    dt = (ds - t) * inverse
+    rows = torch.cat((s.unsqueeze(-1), vector * t.unsqueeze(-1)), dim=-1)
+    direction = vector / torch.where(r == 0.0, 1.0, r).unsqueeze(-1)
+    return Rows((rows - davg) / dstd, vector, direction, t, ds, dt, 1.0 / dstd)

@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "linear": lambda x: x,
 }
+NOT_SMOOTH = ("relu", "relu6")
 
 
 class ResidualLayer(nn.Module):
@@ -44,6 +45,10 @@ class ResidualLayer(nn.Module):
         y = self.activation(torch.addmm(self.bias, x, self.weight))
         if self.idt is not None:
             y = y * self.idt
+        return self.with_skip(y, x)
+
+    def with_skip(self, y: Tensor, x: Tensor) -> Tensor:
+        """The layer's output y with its input x added where the widths allow it."""
         if self.repeats == 1:
             return y + x
         if self.repeats == 2:
@@ -69,6 +74,19 @@ class ResidualNet(nn.Sequential):
                 for before, after in pairwise(widths)
             )
         )
+
+
+def evaluate_together(nets: Sequence[ResidualNet], x: Tensor) -> Tensor:
+    """Nets of one shape, each at its own points, in one product per layer: (K, n, n_in) → (K, n, n_out)."""
+    for layers in zip(*nets, strict=True):
+        one = layers[0]
+        weight = torch.stack([layer.weight for layer in layers])
+        bias = torch.stack([layer.bias for layer in layers]).unsqueeze(1)
+        y = one.activation(torch.baddbmm(bias, x, weight))
+        if one.idt is not None:
+            y = y * torch.stack([layer.idt for layer in layers]).unsqueeze(1)
+        x = one.with_skip(y, x)
+    return x
 
 
 class FittingNet(nn.Module):

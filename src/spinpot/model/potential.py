@@ -61,24 +61,27 @@ class SpinPotential(nn.Module):
         `differentiable` the derivatives can themselves be differentiated, as training needs.
         """
         with torch.enable_grad():
-            vector = batch.pair_vector.to(self.descriptor.davg.dtype).detach().requires_grad_()
-            atom_energy = self.atom_energy(vector, batch)
-            # The one derivative everything else is made of.
-            (gradient,) = torch.autograd.grad(atom_energy.sum(), vector, create_graph=differentiable)
+            environment, pull_back = self.descriptor.environment(batch, differentiable)
+            atom_energy = self.atom_energy(environment, batch)
+            (by_environment,) = torch.autograd.grad(
+                atom_energy.sum(), environment, create_graph=differentiable
+            )
+            # With respect to the pair vectors: what everything else is made of.
+            gradient = pull_back(by_environment)
         if not differentiable:
             atom_energy = atom_energy.detach()
         energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return {"energy": energy, "atom_energy": atom_energy, **self._derivatives(vector, gradient, batch)}
+        return {"energy": energy, "atom_energy": atom_energy, **self._derivatives(gradient, batch)}
 
-    def atom_energy(self, pair_vector: Tensor, batch: Batch) -> Tensor:
-        """Pair vectors (P, 3) → energy of each real atom (A,), eV, float64."""
-        descriptor = self.descriptor(pair_vector, batch)
+    def atom_energy(self, environment: Tensor, batch: Batch) -> Tensor:
+        """T (A, 4, M) → energy of each real atom (A,), eV, float64."""
+        descriptor = self.descriptor(environment)
         per_type = descriptor[batch.atom_order].split(batch.type_sizes)
         by_type = torch.cat([net(rows) for net, rows in zip(self.fitting_nets, per_type, strict=True)])
         energy = torch.empty_like(by_type).index_copy(0, batch.atom_order, by_type)
         return energy.double() + self.energy_bias[batch.types]
 
-    def _derivatives(self, vector: Tensor, gradient: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _derivatives(self, gradient: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Scatter ∂E/∂(pair vector) to forces, magnetic forces and virials.
 
         d = R_j + η_j S_j − R_i, so that −∂E/∂R gets +g at i and −g at j, and −∂E/∂S gets −η_j g at j. Spins
@@ -90,7 +93,8 @@ class SpinPotential(nn.Module):
             0, batch.pair_neighbour, gradient, alpha=-1
         )
         force_mag = zeros.index_add(0, batch.pair_neighbour, scale * gradient, alpha=-1)
-        between_atoms = vector.detach() - scale * batch.spin[batch.pair_neighbour].to(gradient.dtype)
+        vector, spin = (values.to(gradient.dtype) for values in (batch.pair_vector, batch.spin))
+        between_atoms = vector - scale * spin[batch.pair_neighbour]
         per_pair = gradient.unsqueeze(-1) * between_atoms.unsqueeze(-2)
         frame_of_pair = batch.frame[batch.pair_centre]
         virial = gradient.new_zeros(batch.n_frames, 3, 3).index_add(0, frame_of_pair, per_pair, alpha=-1)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 from spinpot.errors import InputError
-from spinpot.model.networks import ACTIVATIONS
+from spinpot.model.networks import ACTIVATIONS, NOT_SMOOTH
 
 PerType = float | Sequence[float] | None
 
@@ -17,7 +17,8 @@ class DescriptorSettings:
     """The se_e2_a descriptor (Zhang et al., NeurIPS 2018), under deepmd-kit's names.
 
     `sel` is the largest number of neighbours of each real element, doubled inside for the virtual atoms;
-    `auto` takes it from the training data. It scales the descriptor, so it is part of the model.
+    `auto` takes it from the training data. It scales the descriptor, so it is part of the model. `radial`
+    says how the embedding is evaluated: interpolated between nodes, many times faster, or for each pair.
     """
 
     rcut: float = 6.0
@@ -30,6 +31,7 @@ class DescriptorSettings:
     type_one_side: bool = False
     set_davg_zero: bool = False
     env_protection: float = 0.01
+    radial: Literal["collocated", "direct"] = "collocated"
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
@@ -47,6 +49,12 @@ class DescriptorSettings:
                 f"model.descriptor.neuron, {self.neuron[-1]}."
             )
         _check_activation("model.descriptor", self.activation_function)
+        if self.radial == "collocated" and self.activation_function in NOT_SMOOTH:
+            raise InputError(
+                f"model.descriptor.radial=collocated interpolates the embedding, but activation_function="
+                f"{self.activation_function} has kinks. Use model.descriptor.radial=direct, or another "
+                "activation, e.g. tanh."
+            )
         if isinstance(self.sel, str) and self.sel != "auto":
             raise InputError(
                 f"model.descriptor.sel={self.sel!r}: expected `auto` or one number per element type."

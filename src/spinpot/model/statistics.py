@@ -18,12 +18,15 @@ UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
 def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: Sequence[System]) -> None:
-    """Fill davg, dstd and energy_bias of a potential from the training frames."""
+    """Fill davg, dstd, energy_bias and the range of the nodes of a potential from the training frames."""
     davg, dstd = environment_statistics(potential, frames)
     if not potential.spec.descriptor.set_davg_zero:
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
+    largest = largest_s(potential, frames)
+    s_max = potential.descriptor.collocation.s_max
+    s_max.copy_(torch.where(largest > 0.0, largest, s_max))
 
 
 def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
@@ -51,6 +54,16 @@ def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) ->
     davg = torch.cat((mean[:, :1], torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
     dstd = torch.cat((radial, angular.expand(-1, 3)), dim=1).clamp(min=SMALLEST_DEVIATION)
     return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
+
+
+def largest_s(potential: SpinPotential, frames: Sequence[Frame]) -> Tensor:
+    """The largest s = w(r)/(r + p) of a neighbour of each centre element, (T,), 1/Å."""
+    settings = potential.spec.descriptor
+    largest = torch.zeros(len(potential.spec.type_map), dtype=torch.float64)
+    for frame in frames:
+        rows = environment_rows(frame.pair_vector, settings.rcut_smth, settings.rcut, settings.env_protection)
+        largest.scatter_reduce_(0, frame.types[frame.pair_centre], rows[:, 0], "amax")
+    return largest
 
 
 def energy_bias(systems: Sequence[System]) -> np.ndarray:

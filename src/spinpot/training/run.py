@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +18,13 @@ from pytorch_lightning.loggers import Logger
 
 from spinpot.checkpoint import potential_from, read_checkpoint
 from spinpot.console import console
+from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
@@ -31,6 +34,7 @@ from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
+from spinpot.training.callbacks.collocation_nodes import CollocationNodes
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
@@ -143,7 +147,13 @@ def build_trainer(
         chosen.pop("progress_bar", None)
     return build(
         config.trainer,
-        callbacks=[*callbacks, FinalValidation(), *map(WandbReport, wandb_runs(loggers)), *chosen.values()],
+        callbacks=[
+            *callbacks,
+            CollocationNodes(),
+            FinalValidation(),
+            *map(WandbReport, wandb_runs(loggers)),
+            *chosen.values(),
+        ],
         logger=loggers or False,
         default_root_dir=str(folder.path),
         enable_progress_bar=with_bar,
@@ -211,6 +221,7 @@ def finish(
         "loss_terms": trained,
         **errors_of(found, trained),
         "model": potential.describe(),
+        "collocation": interpolation(potential, data),
         "data": data.describe(),
         "git_commit": git_commit(),
         "versions": versions(),
@@ -223,6 +234,19 @@ def finish(
         folder.write_summary(summary)
     console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
     return summary
+
+
+def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, float] | None:
+    """Nodes and errors of the interpolated embedding on a validation frame, printed; None without it."""
+    if potential.descriptor.radial == "direct":
+        return None
+    errors = collocation_errors(potential, collate(data.datasets["validation"].frames[:1]))
+    console.print(
+        f"Embedding interpolated between {errors.nodes} nodes: energies within {errors.energy:.0e} eV/atom, "
+        f"forces within {errors.force:.0e} eV/Å of the direct evaluation.",
+        soft_wrap=True,
+    )
+    return asdict(errors)
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:

@@ -1,0 +1,53 @@
+"""How far the interpolated embedding is from the evaluated one, and nodes added where that is too far."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from spinpot.data.batch import Batch
+from spinpot.model.potential import SpinPotential
+
+ENERGY_TOLERANCE = 1e-9
+FORCE_TOLERANCE = 1e-8
+"""eV/atom; eV/Å and eV/μ_B. A tenth of what is promised for any frame, since few are looked at."""
+MOST_NODES = 1024
+
+
+@dataclass(frozen=True)
+class CollocationErrors:
+    """Nodes per type pair, and the largest differences to the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
+
+    nodes: int
+    energy: float
+    force: float
+
+    @property
+    def small(self) -> bool:
+        """Whether they are within the tolerances."""
+        return self.energy <= ENERGY_TOLERANCE and self.force <= FORCE_TOLERANCE
+
+
+def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
+    """The differences on a batch, in float64, whatever the potential's own precision."""
+    twin = copy.deepcopy(potential).cpu().double()
+    batch = batch.to("cpu")
+    interpolated = twin(batch)
+    twin.descriptor.radial = "direct"
+    direct = twin(batch)
+    difference = {name: (interpolated[name] - direct[name]).abs() for name in direct}
+    return CollocationErrors(
+        nodes=int(potential.descriptor.collocation.n_nodes),
+        energy=float((difference["energy"] / batch.n_atoms).max()),
+        force=max(float(difference[name].max()) for name in ("force", "force_mag")),
+    )
+
+
+def add_nodes(potential: SpinPotential, batch: Batch) -> CollocationErrors:
+    """Double the nodes until the errors on a batch are small; returns the last errors, small or not."""
+    nodes = potential.descriptor.collocation.n_nodes
+    while True:
+        errors = collocation_errors(potential, batch)
+        if errors.small or errors.nodes >= MOST_NODES:
+            return errors
+        nodes *= 2

@@ -1,0 +1,183 @@
+"""The interpolated embedding: its pieces, and that it is the evaluated one to what is promised."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spinpot.errors import InputError
+from spinpot.model.collocation import STENCIL, Grid, lagrange_polynomials
+from spinpot.model.collocation_check import add_nodes, collocation_errors
+from spinpot.model.environment import environment_rows, rows_with_derivatives
+from spinpot.model.networks import NOT_SMOOTH, evaluate_together
+from spinpot.model.potential import SpinPotential
+from spinpot.model.settings import DescriptorSettings
+from spinpot.model.statistics import set_statistics
+from support.frames import batch_of, geometry, make_frames, random_system, small_potential, system
+
+OPTIONS = [
+    {},
+    {"type_one_side": True},
+    {"set_davg_zero": True},
+    *({"activation_function": name, "resnet_dt": True} for name in ("gelu", "silu", "softplus", "sigmoid")),
+]
+
+
+def fitted(**descriptor):
+    """A potential with statistics of its own frames, and a batch of them."""
+    made = random_system(3, n_frames=4)
+    potential = small_potential(**descriptor)
+    set_statistics(potential, list(make_frames([made], geometry(potential.spec))), [made])
+    return potential, batch_of(potential, made)
+
+
+def direct(potential):
+    """The same weights, evaluated for each pair."""
+    descriptor = replace(potential.spec.descriptor, radial="direct")
+    twin = SpinPotential(replace(potential.spec, descriptor=descriptor))
+    twin.load_state_dict(potential.state_dict())
+    return twin
+
+
+def loss_of(output):
+    return sum(output[name].square().sum() for name in ("energy", "force", "force_mag", "virial"))
+
+
+def test_polynomials_are_one_at_their_own_point():
+    points = torch.arange(STENCIL) - (STENCIL - 1) / 2
+    powers = points.double().unsqueeze(1) ** torch.arange(STENCIL)
+    torch.testing.assert_close(powers @ lagrange_polynomials(STENCIL), torch.eye(STENCIL).double())
+
+
+def interpolation_errors(n_nodes):
+    """Of sin and its derivative on a grid of this many nodes."""
+    low, high = torch.tensor([[-0.3], [15.0]], dtype=torch.float64)
+    grid = Grid(low, torch.log1p((high - low) / 2.0) / (n_nodes - 1), n_nodes, lagrange_polynomials(STENCIL))
+    s = torch.linspace(-0.3, 15.0, 500, dtype=torch.float64)
+    stencil = grid.locate(s, torch.zeros(500, dtype=torch.int64))
+    values = torch.sin(grid.nodes()[0])[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
+    value, slope = ((values * weights).sum(1) for weights in (stencil.value, stencil.derivative))
+    return float((value - torch.sin(s)).abs().max()), float((slope - torch.cos(s)).abs().max())
+
+
+def test_interpolation_converges_at_the_order_of_its_polynomials():
+    coarse, fine = interpolation_errors(96), interpolation_errors(192)
+    assert fine[0] < coarse[0] / 2 ** (STENCIL - 1) < 1e-7
+    assert fine[1] < coarse[1] / 2 ** (STENCIL - 2) < 1e-5
+
+
+def test_derivatives_of_the_rows():
+    generator = torch.Generator().manual_seed(0)
+    vector = 2.0 * torch.randn(20, 3, dtype=torch.float64, generator=generator)
+    vector[0] = 0.0  # a virtual atom on its own atom
+    davg = torch.randn(20, 4, dtype=torch.float64, generator=generator)
+    dstd = torch.rand(20, 4, dtype=torch.float64, generator=generator) + 0.1
+    by_row = torch.randn(20, 4, dtype=torch.float64, generator=generator)
+    by_vector = torch.randn(20, 3, dtype=torch.float64, generator=generator)
+    rows = rows_with_derivatives(vector, 1.0, 4.0, 0.01, davg, dstd)
+
+    vector.requires_grad_()
+    values = (environment_rows(vector, 1.0, 4.0, 0.01) - davg) / dstd
+    torch.testing.assert_close(rows.values, values.detach())
+    (expected,) = torch.autograd.grad(values, vector, by_row)
+    torch.testing.assert_close(rows.pull_back(by_row), expected)
+    there = (rows.pull_back(by_row) * by_vector).sum()
+    torch.testing.assert_close((rows.push_forward(by_vector) * by_row).sum(), there)
+
+
+@pytest.mark.parametrize("resnet_dt", [False, True])
+def test_nets_evaluated_together(resnet_dt):
+    nets = small_potential(resnet_dt=resnet_dt).descriptor.embedding_nets
+    x = torch.randn(len(nets), 5, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = evaluate_together(list(nets), x)
+    for net, points, values in zip(nets, x, together, strict=True):
+        torch.testing.assert_close(net(points), values)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_equals_the_direct_evaluation(options):
+    potential, batch = fitted(**options)
+    assert add_nodes(potential, batch).small
+    ours, theirs = potential(batch), direct(potential)(batch)
+    assert float(((ours["energy"] - theirs["energy"]) / batch.n_atoms).abs().max()) <= 1e-8
+    for name in ("force", "force_mag"):
+        assert float((ours[name] - theirs[name]).abs().max()) <= 1e-7
+    volume = 100.0
+    assert float((ours["virial"] - theirs["virial"]).abs().max()) <= 1e-8 * volume
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
+def test_gradients_by_the_weights_equal_the_direct_ones(options):
+    potential, batch = fitted(**options)
+    add_nodes(potential, batch)
+    twin = direct(potential)
+    for one in (potential, twin):
+        loss_of(one(batch, differentiable=True)).backward()
+    for ours, theirs in zip(potential.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(
+            ours.grad, theirs.grad, rtol=1e-6, atol=1e-6 * float(theirs.grad.abs().max())
+        )
+
+
+def test_weights_get_the_gradient_of_what_is_computed():
+    """Whatever the interpolation's error: finite differences of the collocated loss itself."""
+    potential, batch = fitted()
+    loss_of(potential(batch, differentiable=True)).backward()
+    weight = potential.descriptor.embedding_nets[0][1].weight
+    found, step = float(weight.grad[1, 2]), 1e-5
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            weight[1, 2] += sign * step
+            values.append(float(loss_of(potential(batch))))
+            weight[1, 2] -= sign * step
+    assert (values[0] - values[1]) / (2 * step) == pytest.approx(found, rel=1e-6)
+
+
+def test_neighbours_closer_than_in_training():
+    potential, batch = fitted()
+    add_nodes(potential, batch)
+    coord = np.array([[0.0, 0.0, 0.0], [0.9, 0.1, 0.0]])
+    spin = np.array([[0.0, 0.0, 0.05], [0.0, 0.0, 0.0]])  # a virtual atom almost on its atom
+    close = batch_of(potential, system(("Ni", "O"), [0, 1], 9.0 * np.eye(3), coord, spin))
+    s_max = potential.descriptor.collocation.s_max
+    assert float(1 / 0.025) > float(s_max.max())
+    errors = collocation_errors(potential, close)
+    scale = float(potential(close)["force"].abs().max())
+    assert errors.energy < 1e-7
+    assert errors.force < 1e-6 * max(scale, 1.0)
+
+
+def test_nodes_are_added_where_the_embedding_is_rough():
+    potential, batch = fitted()
+    before = add_nodes(potential, batch)
+    with torch.no_grad():
+        for net in potential.descriptor.embedding_nets:
+            net[0].weight *= 4.0
+    assert not collocation_errors(potential, batch).small
+    after = add_nodes(potential, batch)
+    assert after.small
+    assert after.nodes > before.nodes
+
+
+def test_nodes_are_part_of_a_checkpoint():
+    potential, batch = fitted()
+    potential.descriptor.collocation.n_nodes *= 2
+    other = small_potential()
+    other.load_state_dict(potential.state_dict())
+    torch.testing.assert_close(other(batch)["force"], potential(batch)["force"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NOT_SMOOTH)
+def test_kinks_are_refused(name):
+    with pytest.raises(InputError, match="radial=direct"):
+        DescriptorSettings(activation_function=name).check()
+    DescriptorSettings(activation_function=name, radial="direct").check()
+
+
+def test_float32_is_as_good_as_its_numbers():
+    potential, batch = fitted()
+    exact = potential(batch)["force"]
+    found = potential.set_precision(torch.float32)(batch)["force"]
+    assert float((found - exact).abs().max()) < 1e-4 * float(exact.abs().max())
