@@ -21,6 +21,8 @@ def main() -> None:
         parser.error(f"there is no case {unknown[0]}; choose from {', '.join(CASES)}")
     if arguments.steps < 100:
         parser.error(f"--steps {arguments.steps}: expected at least 100, for the median to mean something")
+    if arguments.output and not arguments.output.absolute().parent.is_dir():
+        parser.error(f"--output {arguments.output}: there is no folder {arguments.output.parent}")
     run_benchmark(arguments.cases or list(CASES), arguments.steps, arguments.output)
 
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+from spinpot.errors import InputError
 
 
 def write_atomically(path: Path, contents: str | bytes) -> None:
     """Write a file under a temporary name beside its place, then put it there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     data = contents.encode() if isinstance(contents, str) else contents
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # there only if the disk is full, or something like it
 
 
 @contextmanager
@@ -29,6 +34,35 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep a run folder to one run while it lasts.
+
+    Raises InputError if another holds it, or if it cannot be written to.
+    """
+    lock, is_new = folder / ".lock", not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock, blocking=False).acquire()
+    except Timeout:
+        raise InputError(
+            f"{folder} is in use: another process trains there. Wait for it, stop it, or give another folder "
+            "by hydra.run.dir=DIR; nothing was changed."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to {folder}: {error.strerror}. Give another folder by hydra.run.dir=DIR."
+        ) from error
+    with held:
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):  # a run that was refused leaves nothing
+                    folder.rmdir()
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -105,6 +105,16 @@ def test_only_what_differs_was_swept(sweep):
     assert swept_keys(read_runs(sweep)) == ["loss.start_pref_fm"]
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}"])
+def test_a_damaged_run_spoils_no_other(sweep, damage, capsys):
+    (sweep / "0" / "summary.json").write_text(damage)
+    (sweep / "2" / "config.yaml").write_text(damage)
+    with write_sweep_table(sweep).open() as file:
+        states = {row["run"]: row["state"] for row in csv.DictReader(file)}
+    assert states == {"1": "finished", "0": "unfinished"}
+    assert "2/config.yaml is empty or damaged" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_folder_without_runs(tmp_path):
     with pytest.raises(InputError, match="no run folder"):
         write_sweep_table(tmp_path)

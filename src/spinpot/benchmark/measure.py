@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
+import torch
 
 from spinpot.data.batch import Batch
 from spinpot.training.module import SpinModule
@@ -77,7 +78,7 @@ class Measure(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
         assert self._copy is not None
-        now = time.perf_counter()
+        now = _now()
         step = trainer.global_step
         if self._last_end is not None and step > WARM_UP:
             logged = step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
@@ -115,11 +116,18 @@ class BareLoop:
         """Make some steps; seconds of each."""
         seconds = []
         for batch in islice(self.batches, number):
-            start = time.perf_counter()
+            start = _now()
             prediction = self.potential(batch, differentiable=True)
             totals, counts = self.loss.sums(prediction, batch, self.magnetic)
             self.optimizer.zero_grad()
             self.loss.combine(totals, counts, 1.0).backward()
             self.optimizer.step()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(_now() - start)
         return seconds
+
+
+def _now() -> float:
+    """The time at which all that was asked for so far is done, on a GPU too."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -21,8 +21,7 @@ from spinpot.benchmark.measure import Measured
 from spinpot.console import console, progress_console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
-
-TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
+from spinpot.training.sweep import TRAIN
 
 CASES = {
     "NiO": ("the built-in set and the default network", []),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -45,6 +47,10 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        remove_empty_output()
+        sys.exit(128 + signal.SIGINT)
     except JobFailedError as error:
         remove_empty_sweep(Path(error.args[1]))
         sys.exit(1)
@@ -106,6 +112,9 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
         return str(error)
     if isinstance(error, HydraException):
         return explain_composition(error, sys.argv[1:], config_name)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        where = f" {error.filename}" if error.filename else ""
+        return f"Cannot write{where}: {error.strerror}. Make room, or give another hydra.run.dir=DIR."
     if _is_ours(error):
         return None
     if isinstance(error, OSError) and error.filename:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -29,6 +29,8 @@ def runnable(config: DictConfig) -> str:
 
 
 def settings_of(text: str) -> dict[str, Any]:
-    """The settings in such a file, by section."""
-    settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(text)))
+    """The settings in such a file, by section. Raises ValueError for a text that is something else."""
+    settings = OmegaConf.to_container(OmegaConf.create(text))
+    if not isinstance(settings, dict):
+        raise ValueError("Expected the settings of a run.")
     return {key: value for key, value in settings.items() if key not in ("defaults", "hydra")}

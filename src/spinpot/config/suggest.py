@@ -46,6 +46,11 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
     unknown_key = UNKNOWN_KEY.search(text)
     if unknown_key:
         key = next(filter(None, unknown_key.groups()))
+        if (CONFIGS / key).is_dir():
+            return (
+                f"{key}: this config holds the settings themselves, so that no option of the group can be "
+                f"chosen. Change single ones, {key}.KEY=VALUE, or begin from the default config."
+            )
         config = compose_without(key, arguments, config_name)
         if known_to_target(key, config):
             return f"{key} is not in the config yet: write +{key}=VALUE to add it."

@@ -24,7 +24,10 @@ def sweep_job() -> SweepJob | None:
         return None
     folder = Path(HydraConfig.get().sweep.dir)
     record = folder / "multirun.yaml"
-    # What the job says in the sweep's own words is the same for all jobs.
-    common = OmegaConf.load(record).hydra.overrides.task if record.exists() else []
-    swept = tuple(override for override in HydraConfig.get().overrides.task if override not in common)
-    return SweepJob(folder, swept)
+    overrides = HydraConfig.get().overrides.task
+    if record.exists():
+        # What the job says in the sweep's own words is the same for all jobs.
+        common = OmegaConf.load(record).hydra.overrides.task
+        return SweepJob(folder, tuple(one for one in overrides if one not in common))
+    chosen = HydraConfig.get().sweeper.get("params") or {}  # by Optuna, which leaves no record
+    return SweepJob(folder, tuple(one for one in overrides if one.split("=")[0] in chosen))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from spinpot.config.rerun import settings_of
+from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.report.plots import read_metrics
 
@@ -34,26 +36,39 @@ class Run:
 
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.csv; empty where the run wrote none."""
-        path = self.folder / "metrics.csv"
-        return read_metrics(path) if path.exists() else {}
+        try:
+            return read_metrics(self.folder / "metrics.csv")
+        except (OSError, ValueError):  # none, or just being written
+            return {}
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Every run below a folder. Raises InputError if there is none."""
+    """Every run below a folder; one whose config cannot be read is left out, in words.
+
+    Raises InputError if there is none.
+    """
     runs = []
     for config in sorted(folder.glob("*/config.yaml")):
-        summary = config.with_name("summary.json")
-        settings = settings_of(config.read_text(encoding="utf-8"))
-        runs.append(
-            Run(
-                config.parent,
-                flat(settings),
-                json.loads(summary.read_text()) if summary.exists() else None,
-            )
-        )
+        try:
+            settings = settings_of(config.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            settings = {}
+        if settings:
+            runs.append(Run(config.parent, flat(settings), _summary(config.parent)))
+        else:
+            console.print(f"{config} is empty or damaged: left out.", markup=False, soft_wrap=True)
     if not runs:
         raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
     return runs
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    """A run's summary; None where there is none or it is damaged."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return summary if "score" in summary["val"] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -64,7 +79,11 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+DERIVED = ("data.seed", "optimizer.lr")
+"""Settings that the configs take from others."""
+
+
 def swept_keys(runs: Sequence[Run]) -> list[str]:
     """The settings that are not the same in all runs."""
-    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    keys = [key for key in dict.fromkeys(key for run in runs for key in run.settings) if key not in DERIVED]
     return [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]

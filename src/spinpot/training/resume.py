@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
 
-IRRELEVANT = ("resume", "paths")
-"""Config sections that may differ without changing what is trained."""
+IRRELEVANT = ("resume", "paths", "logger", "optimized_metric", "trainer.enable_progress_bar")
+"""Config sections and settings that may differ without changing what is trained."""
 
 LAST = Path("checkpoints") / "last.ckpt"
 RUN_FILES = (
@@ -97,9 +98,12 @@ def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
 
 def config_differences(resumed: Resumed, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """(key, then, now) of every setting that changed since the checkpoint."""
-    return [
-        change for change in differences(resumed.config, config) if change[0].split(".")[0] not in IRRELEVANT
-    ]
+    return [change for change in differences(resumed.config, config) if not belongs_to(change[0], IRRELEVANT)]
+
+
+def belongs_to(key: str, sections: Iterable[str]) -> bool:
+    """Whether a dotted key is one of some sections or settings, or lies in one."""
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
 def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> None:

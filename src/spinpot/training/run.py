@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.checkpoint import potential_from, read_checkpoint
 from spinpot.console import console
@@ -22,6 +24,7 @@ from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
+from spinpot.files import alone_in
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.model.collocation_check import collocation_errors
@@ -65,8 +68,14 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train as the config says and leave config, metrics, checkpoints and summary in the folder.
 
     Returns what summary.json holds. Raises InputError before anything is written if the config or the data
-    cannot be used, and TrainingError if the run diverges.
+    cannot be used or another process trains in the folder, and TrainingError if the run diverges.
     """
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    with alone_in(folder) if first else nullcontext():
+        return _train(config, folder)
+
+
+def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     quiet_lightning()
     resumed = find_checkpoint(config.resume, folder)
@@ -103,7 +112,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     run_folder.write_config(config)
     try:
         fit(trainer, module, data, resumed)
-        stop.exit_if_stopped(trainer.global_step)
+        if stop.stopped:
+            stop_run(trainer, stop)
         if not trainer.is_global_zero:
             return {}
         summary = finish(run_folder, trainer, timer, data, loss.active, plain)
@@ -173,6 +183,15 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
     """Train, from the resumed checkpoint if there is one."""
     path = str(resumed.path) if resumed else None
     trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+
+
+def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:
+    """End the program after a signal, all processes together."""
+    for logger in trainer.loggers:
+        logger.finalize("failed")
+    # Lightning kills the first process when another ends before it.
+    trainer.strategy.barrier()
+    stop.exit(trainer.global_step)
 
 
 def quiet_lightning() -> None:

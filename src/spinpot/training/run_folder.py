@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,13 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         target = self.path / "config.yaml"
         text = runnable(config)
-        if self.resumed and target.exists() and target.read_text() != text:
-            target.rename(self.path / f"config_until_step_{self.resumed.step}.yaml")
+        if self.resumed:
+            until = f"until_step_{self.resumed.step}"
+            if target.exists() and target.read_text() != text:
+                target.rename(self.path / f"config_{until}.yaml")
+            # It would say that the run is finished.
+            with suppress(FileNotFoundError):
+                (self.path / "summary.json").rename(self.path / f"summary_{until}.json")
         write_atomically(target, text)
 
     def write_summary(self, summary: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 from lightning_fabric.plugins.environments import (
@@ -22,13 +23,13 @@ from spinpot.config.rerun import runnable, settings_of
 from spinpot.config.sweep_job import sweep_job
 from spinpot.errors import InputError, TrainingError
 from spinpot.report.sweep import write_sweep_table
-from spinpot.training.resume import differences
+from spinpot.training.callbacks.stop_on_signal import SIGNALS
+from spinpot.training.resume import IRRELEVANT, belongs_to, differences
 from spinpot.training.run import train
 
 TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
-WARNINGS = (signal.SIGTERM, signal.SIGUSR1)
-MAY_CHANGE = ("resume", "paths", "trainer", "callbacks", "logger", "optimized_metric")
-"""Sections in which a job that goes on may differ from what it was."""
+MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
+"""In what a job that goes on may differ from what it was."""
 
 SHOWN = 4
 
@@ -58,14 +59,14 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     listed = [
         f"{key}: {was!r} there, {wanted!r} now"
         for key, was, wanted in changes
-        if key.split(".")[0] not in MAY_CHANGE
+        if not belongs_to(key, MAY_CHANGE)
     ]
     if listed:
         more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise InputError(
             f"{folder} holds a run with other settings ({'; '.join(listed[:SHOWN])}{more}). A sweep goes on "
-            "with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; nothing "
-            "was changed."
+            "with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; the run "
+            "was not changed."
         )
 
 
@@ -88,14 +89,14 @@ def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train by a command that stands for this job alone; returns what summary.json holds.
 
     Raises TrainingError if it failed, its message being on the terminal already, and SystemExit with its
-    exit code if it was stopped by SIGTERM or SIGUSR1, which are passed on to it.
+    exit code if it was stopped by a signal, which is passed on to it.
     """
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "job.yaml").write_text(runnable(_named(config)), encoding="utf-8")
         quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
         command = [sys.executable, str(TRAIN), "--config-dir", place, "--config-name", "job"]
         code = _wait(subprocess.Popen([*command, f"hydra.run.dir='{quoted}'"]))
-    if code in [128 + number for number in WARNINGS]:
+    if code in [128 + number for number in SIGNALS]:
         raise SystemExit(code)
     if code != 0:
         raise TrainingError(
@@ -120,10 +121,12 @@ def _named(config: DictConfig) -> DictConfig:
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """The exit code of a process that gets the warnings this one gets."""
-    before = {
-        number: signal.signal(number, lambda received, _: process.send_signal(received))
-        for number in WARNINGS
-    }
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT:  # Ctrl-C reaches all processes of a terminal anyway
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
         return process.wait()
     finally:

@@ -89,6 +89,62 @@ def test_another_sweep_in_the_same_folder_is_refused_and_changes_nothing(small_s
 
 
 @pytest.mark.slow
+def test_what_a_finished_job_may_differ_in(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    command = ["-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}"]
+    run_script("train.py", *command)
+    other = ["optimized_metric=rmse_fm", "logger=none", "trainer.enable_progress_bar=false"]
+    assert run_script("train.py", *command, *other).stdout.count("Nothing to do") == 2
+    result = run_script("train.py", *command, "trainer.gradient_clip_val=0.1", check=False)
+    assert result.stderr.count("trainer.gradient_clip_val: None there, 0.1 now") == 2
+
+
+@pytest.mark.slow
+def test_a_job_that_trains_on_and_is_killed_is_unfinished(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    interval = "trainer.val_check_interval=4"
+    command = ["-m", *small_set, interval, "seed=1", f"hydra.sweep.dir={folder}"]
+    run_script("train.py", *command)
+    process = start(*command, "trainer.max_steps=100000", cwd=tmp_path)
+    wait_for(folder / "0" / "summary_until_step_4.json", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    run_script("sweep_table.py", str(folder))
+    assert scores(folder) == {"0": ""}
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_stops_the_sweep(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    steps = ["trainer.max_steps=100000", "trainer.val_check_interval=10"]
+    process = start("-m", "seed=1,2", *small_set, *steps, f"hydra.sweep.dir={folder}", cwd=tmp_path)
+    wait_for(folder / "0" / "checkpoints" / "last.ckpt", process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT, output
+    assert "SIGINT: saved at step" in output
+    assert "Traceback" not in output
+    assert not (folder / "1").exists()
+
+
+@pytest.mark.slow
+def test_a_run_folder_is_for_one_run_at_a_time(small_set, tmp_path):
+    folder = tmp_path / "run"
+    steps = ["trainer.max_steps=100000", "trainer.val_check_interval=10"]
+    process = start(*small_set, *steps, f"hydra.run.dir={folder}", cwd=tmp_path)
+    wait_for(folder / "checkpoints" / "last.ckpt", process)
+    for how in ([], ["resume=auto"]):
+        second = run_script("train.py", *small_set, *steps, *how, f"hydra.run.dir={folder}", check=False)
+        assert second.returncode == 1
+        assert "is in use: another process trains there" in second.stderr
+    process.kill()
+    process.communicate()
+    more = ["resume=auto", "trainer.max_time=00:00:00:03", f"hydra.run.dir={folder}"]
+    run_script("train.py", *small_set, *steps, *more)
+    assert (folder / "summary.json").exists()
+
+
+@pytest.mark.slow
 def test_a_damaged_checkpoint_stops_its_own_job_only(small_set, tmp_path):
     folder = tmp_path / "sweep"
     command = ["-m", *small_set, "loss.start_pref_fm=1,2,3", f"hydra.sweep.dir={folder}"]
