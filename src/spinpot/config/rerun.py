@@ -33,4 +33,4 @@ def settings_of(text: str) -> dict[str, Any]:
     settings = OmegaConf.to_container(OmegaConf.create(text))
     if not isinstance(settings, dict):
         raise ValueError("Expected the settings of a run.")
-    return {key: value for key, value in settings.items() if key not in ("defaults", "hydra")}
+    return {str(key): value for key, value in settings.items() if key not in ("defaults", "hydra")}
