@@ -79,6 +79,11 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def short(value: Any) -> Any:
+    """A float with the four digits that one reads; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
 DERIVED = ("data.seed", "optimizer.lr")
 """Settings that the configs take from others."""
 

@@ -15,7 +15,7 @@ from spinpot.console import console
 from spinpot.files import write_atomically
 from spinpot.report.page import REPORT
 from spinpot.report.pictures import save_figure
-from spinpot.report.runs import Run, read_runs, swept_keys
+from spinpot.report.runs import Run, read_runs, short, swept_keys
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.sweep_page import sweep_page
 from spinpot.report.sweep_plots import trade_off_figure
@@ -71,14 +71,18 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    for name in columns:
-        table.add_column(names.get(name, name.rpartition(".")[2]), justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*(_shown(row[name], 1000 if name in ERRORS else 1) for name in columns))
-    console.print(table)
+    headers = [names.get(name, name.rpartition(".")[2]) for name in columns]
+    lines = [[_shown(row[name], 1000 if name in ERRORS else 1) for name in columns] for row in rows]
+    for header, *cells in zip(headers, *lines, strict=True):
+        # Not narrower than its numbers: a terminal may fold lines that are too long, but no number.
+        width = max(map(len, (header, *cells)))
+        table.add_column(header, justify="right", no_wrap=True, min_width=width)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table, crop=False)
 
 
 def _shown(value: Any, factor: int) -> str:
     if value is None:
         return "–"
-    return f"{factor * value:.4g}" if isinstance(value, float) else str(value)
+    return short(factor * value) if isinstance(value, float) else str(value)

@@ -11,7 +11,7 @@ import numpy as np
 
 from spinpot.report.page import REPORT, in_words, render
 from spinpot.report.panels import Panel, panel
-from spinpot.report.runs import Run
+from spinpot.report.runs import Run, short
 from spinpot.report.sweep_plots import rank_colours, trade_off_figure, validation_curves
 from spinpot.report.tables import ERROR_ROWS, title_and_unit
 
@@ -64,7 +64,7 @@ def _row(
         "finished": run.summary is not None,
         "last_step": int(steps[-1]) if len(steps) else 0,
         "max_steps": run.settings.get("trainer.max_steps"),
-        "settings": [run.settings.get(key) for key in swept],
+        "settings": [short(run.settings.get(key)) for key in swept],
         "score": run.error("score"),
         "errors": [run.error(f"rmse_{quantity}") for quantity in quantities],
         "seconds": (run.summary or {}).get("train_seconds"),
