@@ -60,7 +60,7 @@ def test_the_page(sweep):
         "training time",
     ]
     assert rows[0] == ["1", "10", "0.300", *5 * ["3.00"], "3.0 s"]
-    assert rows[1] == ["0", "1.0", "0.700", *5 * ["7.00"], "3.0 s"]
+    assert rows[1] == ["0", "1", "0.700", *5 * ["7.00"], "3.0 s"]
     unfinished = {row[0]: row[2:] for row in rows[2:]}
     assert unfinished == {
         name: [*6 * ["–"], "–"] for name in ("2 unfinished: at step 50", "<b> unfinished: no step logged")
