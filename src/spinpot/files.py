@@ -49,7 +49,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     except Timeout:
         raise InputError(
             f"{folder} is in use: another process trains there. Wait for it, stop it, or give another folder "
-            "by hydra.run.dir=DIR; nothing was changed."
+            f"by hydra.run.dir=DIR; if there is none, remove {lock}. Nothing was changed."
         ) from None
     except OSError as error:
         raise InputError(
