@@ -11,6 +11,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from spinpot.config.rerun import settings_of
 from spinpot.provenance import git_commit, versions
 from support.cli import PROJECT, run_script
 from support.configs import CONFIGS, composed
@@ -105,7 +106,7 @@ def test_gradient_norms_add_up_and_are_in_metrics_csv(finished_run, written):
 
 
 def test_config_data_and_program(finished_run, written):
-    config = OmegaConf.to_container(OmegaConf.load(finished_run[0] / "config.yaml"))
+    config = settings_of((finished_run[0] / "config.yaml").read_text())
     assert {key: written.config[key] for key in config} == config
     summary = json.loads((finished_run[0] / "summary.json").read_text())
     assert written.config["data_sets"] == summary["data"]
