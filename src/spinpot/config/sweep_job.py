@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import OmegaConf
+
+from spinpot.config.app import in_sweep
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SweepJob:
 
 def sweep_job() -> SweepJob | None:
     """The job of a multirun that this is; None for a single run."""
-    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+    if not HydraConfig.initialized() or not in_sweep():
         return None
     folder = Path(HydraConfig.get().sweep.dir)
     record = folder / "multirun.yaml"

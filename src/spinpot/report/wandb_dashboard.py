@@ -6,7 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from spinpot.errors import InputError
-from spinpot.report.tables import ERROR_ROWS
+from spinpot.report.tables import ERROR_ROWS, title_and_unit
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Section, Workspace
@@ -113,9 +113,7 @@ def _sections() -> list[Section]:
 
 
 def _errors(quantity: str) -> Any:
-    label, unit = ERROR_ROWS[quantity]
-    if quantity.startswith("fm_"):
-        label = f"magnetic force, {label.strip()}"
+    label, unit = title_and_unit(quantity)
     unit = unit.removeprefix("m")  # metrics are logged in eV
     return _lines(f"{label} rmse ({unit})", [f"train/rmse_{quantity}", f"val/rmse_{quantity}"], log_y=True)
 
