@@ -10,18 +10,20 @@ from typing import Any
 import torch
 
 from spinpot.errors import InputError
+from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a checkpoint of before can no longer be read as it is."""
 
 ENTRY = "spinpot"
 
 
-def checkpoint_entry(spec: ModelSpec, config: dict[str, Any]) -> dict[str, Any]:
+def checkpoint_entry(potential: SpinPotential, config: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only."""
-    return {ENTRY: {"format": FORMAT, "model": spec.as_dict(), "config": config}}
+    nodes = potential.descriptor.nodes.as_dict()
+    return {ENTRY: {"format": FORMAT, "model": potential.spec.as_dict(), "nodes": nodes, "config": config}}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -81,4 +83,5 @@ def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
         raise InputError(
             f"{path}: its weights do not fit the model it describes; the file is damaged."
         ) from error
+    potential.descriptor.nodes = Nodes(**contents[ENTRY]["nodes"])
     return potential.eval()

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from spinpot.checkpoint import load_potential
 from spinpot.errors import InputError
+from spinpot.model.activations import NOT_SMOOTH
 from spinpot.model.collocation import STENCIL, Grid, lagrange_polynomials
 from spinpot.model.collocation_check import add_nodes, collocation_errors
 from spinpot.model.environment import environment_rows, rows_with_derivatives
-from spinpot.model.networks import NOT_SMOOTH, evaluate_together
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import DescriptorSettings
 from spinpot.model.statistics import set_statistics
+from support.checkpoints import write_checkpoint
 from support.frames import batch_of, geometry, make_frames, random_system, small_potential, system
 
 OPTIONS = [
@@ -37,6 +39,7 @@ def direct(potential):
     descriptor = replace(potential.spec.descriptor, radial="direct")
     twin = SpinPotential(replace(potential.spec, descriptor=descriptor))
     twin.load_state_dict(potential.state_dict())
+    twin.descriptor.nodes = potential.descriptor.nodes
     return twin
 
 
@@ -86,15 +89,6 @@ def test_derivatives_of_the_rows():
     torch.testing.assert_close((rows.push_forward(by_vector) * by_row).sum(), there)
 
 
-@pytest.mark.parametrize("resnet_dt", [False, True])
-def test_nets_evaluated_together(resnet_dt):
-    nets = small_potential(resnet_dt=resnet_dt).descriptor.embedding_nets
-    x = torch.randn(len(nets), 5, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    together = evaluate_together(list(nets), x)
-    for net, points, values in zip(nets, x, together, strict=True):
-        torch.testing.assert_close(net(points), values)
-
-
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_equals_the_direct_evaluation(options):
     potential, batch = fitted(**options)
@@ -124,8 +118,8 @@ def test_weights_get_the_gradient_of_what_is_computed():
     """Whatever the interpolation's error: finite differences of the collocated loss itself."""
     potential, batch = fitted()
     loss_of(potential(batch, differentiable=True)).backward()
-    weight = potential.descriptor.embedding_nets[0][1].weight
-    found, step = float(weight.grad[1, 2]), 1e-5
+    weight = potential.descriptor.embedding_nets[1].weight[0]
+    found, step = float(potential.descriptor.embedding_nets[1].weight.grad[0, 1, 2]), 1e-5
     values = []
     for sign in (1, -1):
         with torch.no_grad():
@@ -141,8 +135,7 @@ def test_neighbours_closer_than_in_training():
     coord = np.array([[0.0, 0.0, 0.0], [0.9, 0.1, 0.0]])
     spin = np.array([[0.0, 0.0, 0.05], [0.0, 0.0, 0.0]])  # a virtual atom almost on its atom
     close = batch_of(potential, system(("Ni", "O"), [0, 1], 9.0 * np.eye(3), coord, spin))
-    s_max = potential.descriptor.collocation.s_max
-    assert float(1 / 0.025) > float(s_max.max())
+    assert close.closest[0] < 0.1 * potential.descriptor.nodes.closest[0]
     errors = collocation_errors(potential, close)
     scale = float(potential(close)["force"].abs().max())
     assert errors.energy < 1e-7
@@ -153,20 +146,19 @@ def test_nodes_are_added_where_the_embedding_is_rough():
     potential, batch = fitted()
     before = add_nodes(potential, batch)
     with torch.no_grad():
-        for net in potential.descriptor.embedding_nets:
-            net[0].weight *= 4.0
+        potential.descriptor.embedding_nets[0].weight *= 4.0
     assert not collocation_errors(potential, batch).small
     after = add_nodes(potential, batch)
     assert after.small
     assert after.nodes > before.nodes
 
 
-def test_nodes_are_part_of_a_checkpoint():
+def test_nodes_are_part_of_a_checkpoint(tmp_path):
     potential, batch = fitted()
-    potential.descriptor.collocation.n_nodes *= 2
-    other = small_potential()
-    other.load_state_dict(potential.state_dict())
-    torch.testing.assert_close(other(batch)["force"], potential(batch)["force"], rtol=0, atol=0)
+    potential.descriptor.nodes.add()
+    again = load_potential(write_checkpoint(tmp_path / "x.ckpt", potential))
+    assert again.descriptor.nodes == potential.descriptor.nodes
+    torch.testing.assert_close(again(batch)["force"], potential(batch)["force"], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", NOT_SMOOTH)

@@ -11,5 +11,5 @@ from spinpot.model.potential import SpinPotential
 def write_checkpoint(path: Path, potential: SpinPotential) -> Path:
     """What training leaves, as far as a potential is concerned."""
     weights = {f"potential.{name}": value for name, value in potential.state_dict().items()}
-    torch.save({"state_dict": weights, "global_step": 0, **checkpoint_entry(potential.spec, {})}, path)
+    torch.save({"state_dict": weights, "global_step": 0, **checkpoint_entry(potential, {})}, path)
     return path

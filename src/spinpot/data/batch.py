@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ class Batch:
     """F frames with A atoms and P neighbour pairs altogether; T is the number of elements.
 
     Every real atom is a centre. Neighbour types 0…T−1 are real atoms, T…2T−1 the virtual atoms of the same
-    elements. Pairs are sorted by block = centre type · 2T + neighbour type. Labels that a frame does not
-    have are NaN, so that they can never be mistaken for numbers.
+    elements. Pairs are sorted by their centres. Labels that a frame does not have are NaN, so that they can
+    never be mistaken for numbers.
 
     frame: (A,) index of the frame of each atom
     types: (A,)
@@ -28,8 +28,9 @@ class Batch:
     pair_centre, pair_neighbour: (P,) atoms of the pair (a virtual neighbour by its real atom)
     pair_type: (P,) neighbour type
     pair_vector: (P, 3), Å, from the centre to the neighbour, virtual or real
-    block_sizes: pairs of each of the 2T² blocks
+    pair_start: (A + 1,) where the pairs of each centre begin, and where the last ones end
     neighbour_counts: (A, 2T) neighbours of each type
+    closest: Å, for each centre element the distance of its closest neighbour; inf where it has none
     energy: (F,) eV; force: (A, 3) eV/Å; force_mag: (A, 3) eV/μ_B; virial: (F, 3, 3) eV
     origin: (system's name, frame in the system) of each frame, for messages
     """
@@ -45,8 +46,9 @@ class Batch:
     pair_neighbour: Tensor
     pair_type: Tensor
     pair_vector: Tensor
-    block_sizes: list[int]
+    pair_start: Tensor
     neighbour_counts: Tensor
+    closest: list[float]
     energy: Tensor
     force: Tensor
     force_mag: Tensor
@@ -70,7 +72,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame with its pairs: what is made once and cached. Shapes as in Batch, for N atoms."""
+    """One frame with its pairs: what is made once and kept. Shapes as in Batch, for N atoms; closest (T,)."""
 
     types: Tensor
     spin: Tensor
@@ -79,6 +81,7 @@ class Frame:
     pair_type: Tensor
     pair_vector: Tensor
     neighbour_counts: Tensor
+    closest: Tensor
     energy: Tensor
     force: Tensor
     force_mag: Tensor
@@ -87,36 +90,39 @@ class Frame:
 
 
 def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
-    """Lay frames one behind the other and sort their pairs by type block.
+    """Lay frames one behind the other.
 
     n_types: the number of elements, needed where there is no frame at all, as one process of several may
     find.
     """
-    n_atoms = torch.tensor([len(frame.types) for frame in frames], dtype=torch.int64)
+    sizes = [len(frame.types) for frame in frames]
+    n_atoms = torch.tensor(sizes, dtype=torch.int64)
     parts = frames or [_no_atoms(n_types or 0)]
-    offsets = (n_atoms.cumsum(0) - n_atoms).tolist() or [0]
+    offsets = [0, *accumulate(sizes)][: len(parts)]
     n_types = parts[0].neighbour_counts.shape[1] // 2
     types = torch.cat([part.types for part in parts])
-    centre = torch.cat([part.pair_centre + offset for part, offset in zip(parts, offsets, strict=True)])
-    neighbour = torch.cat([part.pair_neighbour + offset for part, offset in zip(parts, offsets, strict=True)])
-    pair_type = torch.cat([part.pair_type for part in parts])
-    block = types[centre] * 2 * n_types + pair_type
-    order = torch.argsort(block, stable=True)
     atom_order = torch.argsort(types, stable=True)
+    atom_place = torch.empty_like(atom_order)
+    atom_place[atom_order] = torch.arange(len(types))
+    counts = torch.cat([part.neighbour_counts for part in parts])
+    pair_start = torch.zeros(len(types) + 1, dtype=torch.int64)
+    torch.cumsum(counts.sum(1), 0, out=pair_start[1:])
+    numbered = list(zip(parts, offsets, strict=True))
     return Batch(
-        frame=torch.repeat_interleave(torch.arange(len(frames)), n_atoms),
+        frame=torch.repeat_interleave(torch.arange(len(frames)), n_atoms, output_size=len(types)),
         types=types,
         spin=torch.cat([part.spin for part in parts]),
         n_atoms=n_atoms,
         atom_order=atom_order,
-        atom_place=torch.argsort(atom_order),
+        atom_place=atom_place,
         type_sizes=torch.bincount(types, minlength=n_types).tolist(),
-        pair_centre=centre[order],
-        pair_neighbour=neighbour[order],
-        pair_type=pair_type[order],
-        pair_vector=torch.cat([part.pair_vector for part in parts])[order],
-        block_sizes=torch.bincount(block, minlength=2 * n_types**2).tolist(),
-        neighbour_counts=torch.cat([part.neighbour_counts for part in parts]),
+        pair_centre=torch.cat([part.pair_centre + offset for part, offset in numbered]),
+        pair_neighbour=torch.cat([part.pair_neighbour + offset for part, offset in numbered]),
+        pair_type=torch.cat([part.pair_type for part in parts]),
+        pair_vector=torch.cat([part.pair_vector for part in parts]),
+        pair_start=pair_start,
+        neighbour_counts=counts,
+        closest=torch.stack([part.closest for part in parts]).amin(0).tolist(),
         energy=torch.stack([part.energy for part in parts])[: len(frames)],
         force=torch.cat([part.force for part in parts]),
         force_mag=torch.cat([part.force_mag for part in parts]),
@@ -143,6 +149,7 @@ def _no_atoms(n_types: int) -> Frame:
         pair_type=indices,
         pair_vector=vectors,
         neighbour_counts=torch.zeros(0, 2 * n_types, dtype=torch.int64),
+        closest=torch.full((n_types,), torch.inf, dtype=torch.float64),
         energy=torch.zeros((), dtype=torch.float64),
         force=vectors,
         force_mag=vectors,

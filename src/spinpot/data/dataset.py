@@ -89,6 +89,7 @@ def make_frame(system: System, index: int, types: Tensor, geometry: Geometry) ->
         pair_type=torch.from_numpy(pairs.neighbour_type),
         pair_vector=torch.from_numpy(pairs.vector),
         neighbour_counts=torch.from_numpy(counts),
+        closest=torch.from_numpy(pairs.closest(system.types, len(system.type_map))),
         energy=_label(system.energy, index, ()),
         force=_label(system.force, index, (n, 3)),
         force_mag=_label(system.force_mag, index, (n, 3)),

@@ -25,6 +25,19 @@ class Pairs:
         flat = np.bincount(self.centre * 2 * n_types + self.neighbour_type, minlength=n_atoms * 2 * n_types)
         return flat.reshape(n_atoms, 2 * n_types)
 
+    def closest(self, types: np.ndarray, n_types: int) -> np.ndarray:
+        """Distance of the closest neighbour of the centres of each element, (T,), Å; inf without any."""
+        closest = np.full(n_types, np.inf)
+        np.minimum.at(closest, types[self.centre], np.linalg.norm(self.vector, axis=1))
+        return closest
+
+    def sorted(self) -> Pairs:
+        """The same in the order of the centres."""
+        order = np.argsort(self.centre, kind="stable")
+        return Pairs(
+            self.centre[order], self.neighbour[order], self.neighbour_type[order], self.vector[order]
+        )
+
 
 def find_pairs(
     box: np.ndarray,
@@ -35,7 +48,7 @@ def find_pairs(
     use_spin: np.ndarray,
     rcut: float,
 ) -> Pairs:
-    """All pairs within rcut (Å) of the real atoms, each neighbour judged by its own distance.
+    """All pairs within rcut (Å) of the real atoms, sorted by these; each neighbour by its own distance.
 
     A neighbour is a real atom j ≠ i or its periodic image, or a virtual atom R_j + η_j S_j of an element
     with spin, the centre's own included.
@@ -64,7 +77,7 @@ def find_pairs(
             (types[j[real]], types[virtual_j[virtual]] + len(virtual_scale))
         ).astype(np.int64),
         vector=np.concatenate((vector[real], virtual_vector[virtual])),
-    )
+    ).sorted()
 
 
 def _within(vector: np.ndarray, rcut: float) -> np.ndarray:

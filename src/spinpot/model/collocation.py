@@ -10,14 +10,13 @@ evaluate a net for each pair; the forces are the exact gradient of the interpola
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-
-from spinpot.model.environment import Rows
+from torch import Tensor
 
 STENCIL = 8
 """Nodes that a value is interpolated from: polynomials of degree 7."""
@@ -26,11 +25,61 @@ SCALE = 2.0
 
 The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and less and less far from it.
 """
-FEWEST_NODES = 64
+FEWEST_NODES = 24
+USUAL_NODES = 64
+"""Where none have looked at the error yet."""
+MORE = 1.5
+"""By so much the nodes are multiplied where they are too few."""
 ROUNDING = 1e-3
 """Of a number of nodes, so that float32 gives the same."""
-USUAL_S_MAX = 2.0
-"""1/Å, of a potential that has seen no data: neighbours 0.5 Å away."""
+USUAL_CLOSEST = 0.5
+"""Å, the closest neighbour of an element that no data have shown."""
+
+
+@dataclass
+class Nodes:
+    """How many nodes there are and how far they reach: part of a checkpoint, but nothing that is trained.
+
+    closest: Å, for each centre element the distance of the closest neighbour in the training data; nodes
+        cover the s of all that is farther.
+    number: from s = 0 to there.
+    """
+
+    closest: list[float]
+    number: int = USUAL_NODES
+
+    @classmethod
+    def unseen(cls, n_types: int) -> Nodes:
+        """Those of a potential that has seen no data."""
+        return cls([USUAL_CLOSEST] * n_types)
+
+    def add(self) -> None:
+        """Take more of them."""
+        self.number = int(MORE * self.number)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for checkpoints."""
+        return {"closest": list(self.closest), "number": self.number}
+
+
+def make_grid(
+    nodes: Nodes, closest: Sequence[float], s_of: Any, davg: Tensor, dstd: Tensor, polynomials: Tensor
+) -> Grid:
+    """The grid for centre elements with means and deviations davg, dstd (T,) of s.
+
+    closest: of the structures at hand, Å. Where neighbours are closer than in the training more nodes follow,
+    and those before stay where they are: a pair's share does not depend on the other pairs.
+    s_of: distances (T,), Å → s, 1/Å.
+    """
+    low = -davg / dstd
+    reach = s_of(davg.new_tensor(nodes.closest)) / dstd
+    step = torch.log1p(reach / SCALE) / (nodes.number - 1)
+    last = nodes.number - 1
+    if any(here < known for here, known in zip(closest, nodes.closest, strict=True)):
+        here = s_of(davg.new_tensor(closest)) / dstd
+        last = max(last, int((torch.log1p(here / SCALE) / step - ROUNDING).max().ceil()))
+    # Beyond the last value there is half a stencil, so that it has as many nodes on either side.
+    return Grid(low, step, last + 1 + STENCIL // 2, polynomials)
 
 
 @dataclass(frozen=True)
@@ -40,37 +89,6 @@ class Stencil:
     first: Tensor
     value: Tensor
     derivative: Tensor
-
-
-class Collocation(nn.Module):
-    """What the nodes are chosen by: part of a checkpoint, so that a resumed run is the uninterrupted one.
-
-    s_max: (T,) the largest s = w(r)/(r + p) of a neighbour of each centre element in the training data, 1/Å;
-    n_nodes: (), from s = 0 to s_max.
-    """
-
-    s_max: Tensor
-    n_nodes: Tensor
-    polynomials: Tensor
-
-    def __init__(self, n_types: int) -> None:
-        super().__init__()
-        self.register_buffer("s_max", torch.full((n_types,), USUAL_S_MAX, dtype=torch.float64))
-        self.register_buffer("n_nodes", torch.tensor(FEWEST_NODES))
-        self.register_buffer("polynomials", lagrange_polynomials(STENCIL), persistent=False)
-
-    def grid(self, s: Tensor, centre_type: Tensor, davg: Tensor, dstd: Tensor) -> Grid:
-        """The nodes for centre elements with means and deviations davg, dstd (T,) of s.
-
-        s: (P,) values s~ of centres of the given elements (P,). Where they lie beyond s_max more nodes
-        follow, and those before stay where they are: a pair's share does not depend on the other pairs.
-        """
-        low, high = -davg / dstd, (self.s_max.to(davg.dtype) - davg) / dstd
-        step = torch.log1p((high - low) / SCALE) / (self.n_nodes - 1)
-        reached = high.scatter_reduce(0, centre_type, s, "amax")
-        last = int((torch.log1p((reached - low) / SCALE) / step - ROUNDING).max().ceil())
-        # Beyond the last value there is half a stencil, so that it has as many nodes on either side.
-        return Grid(low, step, last + 1 + STENCIL // 2, self.polynomials)
 
 
 @dataclass(frozen=True)
@@ -112,49 +130,3 @@ def lagrange_polynomials(points: int) -> Tensor:
         others = np.delete(x, m)
         columns.append(np.poly(others)[::-1] / np.prod(x[m] - others))
     return torch.tensor(np.stack(columns, axis=1))
-
-
-@dataclass(frozen=True)
-class PairMap:
-    """How B is made of pairs, a linear map of their stencils and rows.
-
-    index: (P, 4, STENCIL) places in B laid flat; sizes: numbers in B for the atoms of each element.
-    """
-
-    index: Tensor
-    sizes: list[int]
-    stencil: Stencil
-    rows: Rows
-
-    def sums(self) -> Tensor:
-        """B, laid flat: each pair adds φ_m R~_c at its node m and column c."""
-        terms = self.rows.values.unsqueeze(-1) * self.stencil.value.unsqueeze(1)
-        return terms.new_zeros(sum(self.sizes)).index_add_(0, self.index.flatten(), terms.flatten())
-
-    def gradient(self, by_sums: Tensor) -> Tensor:
-        """Σ ∂E/∂B ∂B/∂d for each pair (P, 3), from ∂E/∂B laid flat; differentiable in the latter."""
-        return cast(Tensor, _PairGradient.apply(by_sums, self))
-
-
-class _PairGradient(torch.autograd.Function):
-    """A linear map and its transpose; the structure itself has no gradient here."""
-
-    @staticmethod
-    def forward(ctx: Any, by_sums: Tensor, pairs: PairMap) -> Tensor:
-        ctx.pairs = pairs
-        stencil, rows = pairs.stencil, pairs.rows
-        at_nodes = by_sums[pairs.index]
-        by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
-        by_s = ((at_nodes * stencil.derivative.unsqueeze(1)).sum(-1) * rows.values).sum(-1)
-        by_row[:, 0] += by_s
-        return rows.pull_back(by_row)
-
-    @staticmethod
-    def backward(ctx: Any, *by_gradient: Tensor) -> tuple[Tensor, None]:
-        pairs: PairMap = ctx.pairs
-        stencil, rows = pairs.stencil, pairs.rows
-        by_row = rows.push_forward(by_gradient[0])
-        by_s = by_row[:, :1] * rows.values
-        terms = by_row.unsqueeze(-1) * stencil.value.unsqueeze(1)
-        terms.addcmul_(by_s.unsqueeze(-1), stencil.derivative.unsqueeze(1))
-        return terms.new_zeros(sum(pairs.sizes)).index_add_(0, pairs.index.flatten(), terms.flatten()), None

@@ -37,17 +37,16 @@ def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErr
     direct = twin(batch)
     difference = {name: (interpolated[name] - direct[name]).abs() for name in direct}
     return CollocationErrors(
-        nodes=int(potential.descriptor.collocation.n_nodes),
+        nodes=potential.descriptor.nodes.number,
         energy=float((difference["energy"] / batch.n_atoms).max()),
         force=max(float(difference[name].max()) for name in ("force", "force_mag")),
     )
 
 
 def add_nodes(potential: SpinPotential, batch: Batch) -> CollocationErrors:
-    """Double the nodes until the errors on a batch are small; returns the last errors, small or not."""
-    nodes = potential.descriptor.collocation.n_nodes
+    """Take more nodes until the errors on a batch are small; returns the last errors, small or not."""
     while True:
         errors = collocation_errors(potential, batch)
         if errors.small or errors.nodes >= MOST_NODES:
             return errors
-        nodes *= 2
+        potential.descriptor.nodes.add()

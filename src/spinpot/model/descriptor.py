@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
-from spinpot.model.collocation import STENCIL, Collocation, Grid, PairMap, Stencil
-from spinpot.model.environment import Rows, environment_rows, rows_with_derivatives
-from spinpot.model.networks import ResidualNet, evaluate_together
+from spinpot.model.collocation import STENCIL, Grid, Nodes, lagrange_polynomials, make_grid
+from spinpot.model.contraction import contract, pull_back
+from spinpot.model.environment import environment_rows, switch
+from spinpot.model.networks import ResidualNet
+from spinpot.model.pair_map import Pairs, pair_map
+from spinpot.model.pair_map import derivatives as pair_map_derivatives
+from spinpot.model.scatter import Derivatives, scatter
 from spinpot.model.settings import ModelSpec
-
-PullBack = Callable[[Tensor], Tensor]
 
 
 class Descriptor(nn.Module):
@@ -41,14 +44,13 @@ class Descriptor(nn.Module):
         self.n_types = n_types
         self.n_sel = sum(spec.sel_doubled)
         n_nets = 2 * n_types * (1 if settings.type_one_side else n_types)
-        self.embedding_nets = nn.ModuleList(
-            ResidualNet(1, settings.neuron, settings.activation_function, settings.resnet_dt, generator)
-            for _ in range(n_nets)
-        )
+        net = (1, settings.neuron, settings.activation_function, settings.resnet_dt, generator)
+        self.embedding_nets = ResidualNet.side_by_side([ResidualNet.random(*net) for _ in range(n_nets)])
         self.register_buffer("davg", torch.zeros(n_types, 4, dtype=torch.float64))
         self.register_buffer("dstd", torch.ones(n_types, 4, dtype=torch.float64))
         self.register_buffer("sel", torch.tensor(spec.sel_doubled, dtype=torch.float64))
-        self.collocation = Collocation(n_types)
+        self.nodes = Nodes.unseen(n_types)
+        self._grid: tuple[Any, Grid] | None = None
         # The neighbour types that occur: every element, and the virtual atoms of the magnetic ones.
         self.neighbour_types = [*range(n_types), *(n_types + t for t in range(n_types) if spec.use_spin[t])]
         place = torch.zeros(2 * n_types, dtype=torch.int64)
@@ -63,82 +65,117 @@ class Descriptor(nn.Module):
     def embedding_net(self, centre_type: int, neighbour_type: int) -> ResidualNet:
         """The net G of a pair of types; neighbour types from T on are virtual atoms."""
         centre = 0 if self.settings.type_one_side else centre_type
-        return cast(ResidualNet, self.embedding_nets[centre * 2 * self.n_types + neighbour_type])
+        return self.embedding_nets.one_of(centre * 2 * self.n_types + neighbour_type)
 
     def forward(self, environment: Tensor) -> Tensor:
         """T (A, 4, M) → D = T Tᵀ[:, :axis], (A, width)."""
-        part = environment[:, :, : self.settings.axis_neuron]
-        return torch.bmm(environment.transpose(1, 2), part).reshape(len(environment), self.width)
+        return contract(environment, self.settings.axis_neuron)
 
-    def environment(self, batch: Batch, differentiable: bool) -> tuple[Tensor, PullBack]:
-        """T of every atom (A, 4, M), and what makes ∂E/∂(pair vectors) (P, 3) of ∂E/∂T.
+    def pull_back(self, environment: Tensor, by_descriptor: Tensor) -> Tensor:
+        """∂E/∂T (A, 4, M) from ∂E/∂D (A, width)."""
+        return pull_back(environment, by_descriptor, self.settings.axis_neuron)
 
-        With `differentiable` both can be differentiated with respect to the weights.
+    def environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
+        """T (A, 4, M), the atoms sorted by element, and what makes forces and virial of ∂E/∂T.
+
+        scale: (2T,), η of every neighbour type, Å/μ_B. With `differentiable` both can be differentiated with
+        respect to the weights.
         """
         if self.radial == "direct":
-            return self.direct_environment(batch, differentiable)
-        return self.collocated_environment(batch, differentiable)
+            return self.direct_environment(batch, scale, differentiable)
+        return self.collocated_environment(batch, scale, differentiable)
 
-    def direct_environment(self, batch: Batch, differentiable: bool) -> tuple[Tensor, PullBack]:
+    def direct_environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
         """The embedding nets evaluated for each pair."""
-        settings = self.settings
-        vector = batch.pair_vector.to(self.davg.dtype).detach().requires_grad_()
-        rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
-        centre_type = batch.types[batch.pair_centre]
-        rows = (rows - self.davg[centre_type]) / self.dstd[centre_type]
-        terms = rows.unsqueeze(-1) * self._embed(rows[:, :1], batch).unsqueeze(-2)
-        T = terms.new_zeros(len(batch.types), 4, terms.shape[-1]).index_add(0, batch.pair_centre, terms)
-        T = self._complete(T, self._at_empty_slots(), batch)
-
-        def pull_back(by_T: Tensor) -> Tensor:
-            (gradient,) = torch.autograd.grad(T, vector, by_T, create_graph=differentiable)
-            return gradient
-
-        return T, pull_back
-
-    def collocated_environment(self, batch: Batch, differentiable: bool) -> tuple[Tensor, PullBack]:
-        """The embedding nets evaluated at nodes (spinpot.model.collocation)."""
-        with torch.no_grad():
-            rows = self._rows(batch)
+        settings, dtype = self.settings, self.davg.dtype
+        with torch.enable_grad():
+            vector = batch.pair_vector.to(dtype).detach().requires_grad_()
+            rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
             centre_type = batch.types[batch.pair_centre]
-            s = rows.values[:, 0]
-            grid = self.collocation.grid(s, centre_type, self.davg[:, 0], self.dstd[:, 0])
-            pairs = self._pair_map(batch, rows, grid.locate(s, centre_type), grid.n_nodes)
-            sums = pairs.sums().split(pairs.sizes)
-        with torch.set_grad_enabled(differentiable):
-            at_nodes, at_empty = self._at_nodes(grid)
-            by_type = [B.reshape(-1, len(G)) @ G for B, G in zip(sums, at_nodes, strict=True)]
-            T = torch.cat(by_type).reshape(len(batch.types), 4, at_empty.shape[-1])[batch.atom_place]
-            T = self._complete(T, at_empty, batch)
+            rows = (rows - self.davg[centre_type]) / self.dstd[centre_type]
+            terms = rows.unsqueeze(-1) * self._embed(rows[:, :1], centre_type, batch.pair_type).unsqueeze(-2)
+            sums = terms.new_zeros(len(batch.types), 4, terms.shape[-1])
+            sums = sums.index_add(0, batch.atom_place[batch.pair_centre], terms)
+            T = self._complete(sums, self._at_empty_slots(), batch) / self.n_sel
 
-        def pull_back(by_T: Tensor) -> Tensor:
-            per_type = (by_T[batch.atom_order] / self.n_sel).split(batch.type_sizes)
-            by_sums = [
-                (by.reshape(-1, G.shape[1]) @ G.T).flatten() for by, G in zip(per_type, at_nodes, strict=True)
-            ]
-            return pairs.gradient(torch.cat(by_sums))
+        def derivatives(by_T: Tensor) -> Derivatives:
+            (gradient,) = torch.autograd.grad(T, vector, by_T, create_graph=differentiable)
+            return scatter(gradient, batch, vector.detach(), batch.spin.to(dtype), scale.to(dtype))
 
-        return (T if T.requires_grad else T.requires_grad_()), pull_back
+        return (T if differentiable else T.detach()), derivatives
 
-    def _complete(self, T: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
-        """The sums over neighbours with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a), over N_sel.
+    def collocated_environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
+        """The embedding nets evaluated at nodes (spinpot.model.collocation)."""
+        grid, dtype = self.grid(batch.closest), self.davg.dtype
+        pairs = Pairs(
+            batch,
+            batch.pair_vector.to(dtype),
+            batch.spin.to(dtype),
+            self.davg,
+            self.dstd,
+            scale.to(dtype),
+            self.neighbour_place,
+            len(self.neighbour_types),
+            grid,
+            self.settings,
+        )
+        mapped = pair_map(pairs)
+        at_nodes, at_empty = self._at_nodes(grid)
+        by_type = [
+            B.flatten(0, 1) @ G for B, G in zip(mapped.sums.split(batch.type_sizes), at_nodes, strict=True)
+        ]
+        T = self._complete(torch.cat(by_type).view(len(batch.types), 4, -1), at_empty, batch)
+
+        def derivatives(by_T: Tensor) -> Derivatives:
+            parts = by_T.split(batch.type_sizes)
+            by_sums = [by.flatten(0, 1) @ G.T for by, G in zip(parts, at_nodes, strict=True)]
+            return pair_map_derivatives(torch.cat(by_sums).view_as(mapped.sums), mapped)
+
+        return T, derivatives
+
+    def grid(self, closest: list[float]) -> Grid:
+        """The nodes for structures whose closest neighbours are at these distances, Å, by centre element."""
+        beyond = any(here < known for here, known in zip(closest, self.nodes.closest, strict=True))
+        davg, dstd = self.davg, self.dstd
+        key = (
+            *(str(self.nodes), tuple(closest) if beyond else None, davg.dtype, davg.device),
+            *(davg.data_ptr(), davg._version, dstd.data_ptr(), dstd._version),
+        )
+        if self._grid is None or self._grid[0] != key:
+            polynomials = lagrange_polynomials(STENCIL).to(davg)
+            self._grid = key, make_grid(self.nodes, closest, self._s_of, davg[:, 0], dstd[:, 0], polynomials)
+        return self._grid[1]
+
+    def _s_of(self, r: Tensor) -> Tensor:
+        settings = self.settings
+        return switch(r, settings.rcut_smth, settings.rcut) / (r + settings.env_protection)
+
+    def _complete(self, sums: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
+        """The sums over neighbours with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a).
 
         at_empty: a G_j(a), (T, 2T, M).
         """
-        empty = self.sel - batch.neighbour_counts.to(self.sel.dtype)
-        added = torch.einsum("aj,tjm->tam", empty, at_empty)
-        added = added[batch.types, torch.arange(len(batch.types), device=batch.types.device)]
-        return torch.cat((T[:, :1] + added.unsqueeze(1), T[:, 1:]), dim=1) / self.n_sel
+        empty = (self.sel - batch.neighbour_counts[batch.atom_order]).to(sums.dtype)
+        parts = zip(empty.split(batch.type_sizes), at_empty, strict=True)
+        added = torch.cat([counts @ values for counts, values in parts]).unsqueeze(1)
+        return sums + F.pad(added, (0, 0, 0, 3))
 
-    def _embed(self, s: Tensor, batch: Batch) -> Tensor:
-        """G(s~) of every pair, (P, 1) → (P, M); the pairs come sorted by their types."""
-        blocks = s.split(batch.block_sizes)
-        return torch.cat(
-            [
-                self.embedding_net(*divmod(block, 2 * self.n_types))(values)
-                for block, values in enumerate(blocks)
-            ]
+    def _embed(self, s: Tensor, centre_type: Tensor, pair_type: Tensor) -> Tensor:
+        """G(s~) of every pair, (P, 1) → (P, M)."""
+        block = centre_type * 2 * self.n_types + pair_type
+        order = torch.argsort(block, stable=True)
+        sizes = torch.bincount(block, minlength=2 * self.n_types**2).tolist()
+        blocks = s[order].split(sizes)
+        values = torch.cat(
+            [self.embedding_net(*divmod(n, 2 * self.n_types))(values) for n, values in enumerate(blocks)]
         )
+        return values[torch.argsort(order)]
 
     def _at_empty_slots(self) -> Tensor:
         """What an unused slot adds to the s column, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M)."""
@@ -151,39 +188,18 @@ class Descriptor(nn.Module):
             ]
         )
 
-    def _rows(self, batch: Batch) -> Rows:
-        settings, centre_type = self.settings, batch.types[batch.pair_centre]
-        return rows_with_derivatives(
-            batch.pair_vector.to(self.davg.dtype),
-            settings.rcut_smth,
-            settings.rcut,
-            settings.env_protection,
-            self.davg[centre_type],
-            self.dstd[centre_type],
-        )
-
-    def _pair_map(self, batch: Batch, rows: Rows, stencil: Stencil, n_nodes: int) -> PairMap:
-        """Where the pairs belong in B: for each atom, sorted by element, 4 × neighbour types × nodes numbers.
-
-        Neighbour types that never occur, the virtual atoms of elements without spin, have no room in B.
-        """
-        room = len(self.neighbour_types) * n_nodes
-        column = self.neighbour_place[batch.pair_type] * n_nodes + stencil.first
-        start = batch.atom_place[batch.pair_centre] * 4 * room + column
-        within = torch.arange(4, device=start.device).unsqueeze(1) * room + torch.arange(
-            STENCIL, device=start.device
-        )
-        sizes = [4 * room * atoms for atoms in batch.type_sizes]
-        return PairMap(start[:, None, None] + within, sizes, stencil, rows)
-
     def _at_nodes(self, grid: Grid) -> tuple[list[Tensor], Tensor]:
-        """G at the nodes of every neighbour type, one behind the other, for each centre element; a G_j(a).
+        """G/N_sel at the nodes of every neighbour type for each centre element, and a G_j(a)/N_sel.
 
         ([(neighbour types · nodes, M), …], (T, 2T, M)). The first node of each grid is a, where s = 0.
         """
-        every = 2 * self.n_types
-        nets = [self.embedding_net(t, j) for t in range(self.n_types) for j in range(every)]
-        points = grid.nodes().repeat_interleave(every, dim=0).unsqueeze(-1)
-        values = evaluate_together(nets, points).reshape(self.n_types, every, grid.n_nodes, -1)
-        a = points[::every, :1].unsqueeze(1)
-        return [G[self.neighbour_types].flatten(0, 1) for G in values], values[:, :, 0] * a[:, :, 0]
+        n_types, every, nodes = self.n_types, 2 * self.n_types, grid.nodes()
+        if self.settings.type_one_side:
+            points = nodes.reshape(1, -1, 1).expand(every, -1, -1)
+            values = self.embedding_nets(points).reshape(every, n_types, grid.n_nodes, -1).transpose(0, 1)
+        else:
+            points = nodes.repeat_interleave(every, dim=0).unsqueeze(-1)
+            values = self.embedding_nets(points).reshape(n_types, every, grid.n_nodes, -1)
+        values = values / self.n_sel
+        a = nodes[:, 0].reshape(-1, 1, 1)
+        return [G[self.neighbour_types].flatten(0, 1) for G in values], values[:, :, 0] * a

@@ -1,51 +1,58 @@
-"""Residual multilayer perceptrons: the embedding nets and the fitting nets."""
+"""Residual multilayer perceptrons, what embedding nets and fitting nets are made of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "gelu": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "sigmoid": torch.sigmoid,
-    "linear": lambda x: x,
-}
-NOT_SMOOTH = ("relu", "relu6")
+from spinpot.model.activations import ACTIVATIONS
 
 
 class ResidualLayer(nn.Module):
     """y = idt ⊙ act(xW + b) + skip, (…, n_in) → (…, n_out).
 
-    The skip is x where the widths are equal, [x, x] where the width doubles, and absent otherwise; idt, one
-    number per output, exists only with `resnet_dt` and a skip.
+    The skip is x where the widths are equal, [x, x] where the width doubles, and absent otherwise.
+
+    weight: (n_in, n_out); bias: (n_out,); idt: (n_out,) or None. Or K layers side by side, with weights
+    (K, n_in, n_out), and (K, 1, n_out) of the others.
     """
 
-    def __init__(
-        self, n_in: int, n_out: int, activation_function: str, resnet_dt: bool, generator: torch.Generator
-    ) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, idt: Tensor | None, activation_function: str) -> None:
         super().__init__()
+        self.activation_function = activation_function
         self.activation = ACTIVATIONS[activation_function]
-        self.repeats = n_out // n_in if n_out in (n_in, 2 * n_in) else 0
-        self.weight = _normal((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in + n_out), generator)
-        self.bias = _normal((n_out,), 0.0, 1.0, generator)
-        self.idt = _normal((n_out,), 0.1, 0.001, generator) if resnet_dt and self.repeats else None
+        self.repeats = _repeats(*weight.shape[-2:])
+        self.weight, self.bias, self.idt = weight, bias, idt
+
+    @classmethod
+    def random(
+        cls, n_in: int, n_out: int, activation_function: str, resnet_dt: bool, generator: torch.Generator
+    ) -> ResidualLayer:
+        """A layer as training begins; idt exists only with `resnet_dt` and a skip."""
+        weight = normal_parameter((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in + n_out), generator)
+        bias = normal_parameter((n_out,), 0.0, 1.0, generator)
+        has_idt = resnet_dt and _repeats(n_in, n_out)
+        idt = normal_parameter((n_out,), 0.1, 0.001, generator) if has_idt else None
+        return cls(weight, bias, idt, activation_function)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, n_in) → (n, n_out)."""
-        y = self.activation(torch.addmm(self.bias, x, self.weight))
-        if self.idt is not None:
-            y = y * self.idt
-        return self.with_skip(y, x)
+        """(n, n_in) → (n, n_out), or (K, n, n_in) → (K, n, n_out)."""
+        product = torch.addmm if self.weight.ndim == 2 else torch.baddbmm
+        return self.with_skip(self.scaled(self.activation.value(product(self.bias, x, self.weight))), x)
+
+    def one_of(self, k: int) -> ResidualLayer:
+        """Layer k of those side by side; it shares their numbers."""
+        idt = None if self.idt is None else self.idt[k, 0]
+        return ResidualLayer(self.weight[k], self.bias[k, 0], idt, self.activation_function)
+
+    def scaled(self, y: Tensor) -> Tensor:
+        """The layer's idt ⊙ y, or y where there is no idt."""
+        return y if self.idt is None else y * self.idt
 
     def with_skip(self, y: Tensor, x: Tensor) -> Tensor:
         """The layer's output y with its input x added where the widths allow it."""
@@ -55,62 +62,62 @@ class ResidualLayer(nn.Module):
             return y + torch.cat((x, x), dim=-1)
         return y
 
+    def skip_back(self, by_output: Tensor, by_input: Tensor) -> Tensor:
+        """Add to ∂E/∂x, (n, n_in) and in place, what comes past the layer from ∂E/∂y, (n, n_out)."""
+        for part in by_output.chunk(self.repeats, dim=-1) if self.repeats else ():
+            by_input += part
+        return by_input
+
 
 class ResidualNet(nn.Sequential):
     """Layers of the given widths on top of each other, (n, n_in) → (n, neuron[-1])."""
 
-    def __init__(
-        self,
+    @classmethod
+    def random(
+        cls,
         n_in: int,
         neuron: Sequence[int],
         activation_function: str,
         resnet_dt: bool,
         generator: torch.Generator,
-    ) -> None:
-        widths = (n_in, *neuron)
-        super().__init__(
-            *(
-                ResidualLayer(before, after, activation_function, resnet_dt, generator)
-                for before, after in pairwise(widths)
-            )
+    ) -> ResidualNet:
+        """A net as training begins."""
+        widths = pairwise((n_in, *neuron))
+        return cls(
+            *(ResidualLayer.random(*width, activation_function, resnet_dt, generator) for width in widths)
         )
 
+    @classmethod
+    def side_by_side(cls, nets: Sequence[ResidualNet]) -> ResidualNet:
+        """K nets of one shape as one, with one product a layer, (K, n, n_in) → (K, n, neuron[-1])."""
+        return cls(*(_stack(cast(Sequence[ResidualLayer], layers)) for layers in zip(*nets, strict=True)))
 
-def evaluate_together(nets: Sequence[ResidualNet], x: Tensor) -> Tensor:
-    """Nets of one shape, each at its own points, in one product per layer: (K, n, n_in) → (K, n, n_out)."""
-    for layers in zip(*nets, strict=True):
-        one = layers[0]
-        weight = torch.stack([layer.weight for layer in layers])
-        bias = torch.stack([layer.bias for layer in layers]).unsqueeze(1)
-        y = one.activation(torch.baddbmm(bias, x, weight))
-        if one.idt is not None:
-            y = y * torch.stack([layer.idt for layer in layers]).unsqueeze(1)
-        x = one.with_skip(y, x)
-    return x
+    @property
+    def layers(self) -> list[ResidualLayer]:
+        """From the input on."""
+        return cast(list[ResidualLayer], list(self))
 
-
-class FittingNet(nn.Module):
-    """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV."""
-
-    def __init__(
-        self,
-        n_in: int,
-        neuron: Sequence[int],
-        activation_function: str,
-        resnet_dt: bool,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.hidden = ResidualNet(n_in, neuron, activation_function, resnet_dt, generator)
-        self.weight = _normal((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
-        self.bias = _normal((1,), 0.0, 1.0, generator)
-
-    def forward(self, descriptor: Tensor) -> Tensor:
-        """(n, n_in) → (n,), eV."""
-        return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
+    def one_of(self, k: int) -> ResidualNet:
+        """Net k of those side by side; it shares their numbers."""
+        return ResidualNet(*(layer.one_of(k) for layer in self.layers))
 
 
-def _normal(shape: tuple[int, ...], mean: float, std: float, generator: torch.Generator) -> nn.Parameter:
+def _stack(layers: Sequence[ResidualLayer]) -> ResidualLayer:
+    weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+    bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]).unsqueeze(1))
+    idts = [layer.idt.detach() for layer in layers if layer.idt is not None]
+    idt = nn.Parameter(torch.stack(idts).unsqueeze(1)) if idts else None
+    return ResidualLayer(weight, bias, idt, layers[0].activation_function)
+
+
+def _repeats(n_in: int, n_out: int) -> int:
+    """How often the input is added to the output."""
+    return n_out // n_in if n_out in (n_in, 2 * n_in) else 0
+
+
+def normal_parameter(
+    shape: tuple[int, ...], mean: float, std: float, generator: torch.Generator
+) -> nn.Parameter:
     """Drawn in float64 whatever the training's precision, so that a seed means the same start in both."""
     values = torch.empty(shape, dtype=torch.float64).normal_(mean, std, generator=generator)
     return nn.Parameter(values)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
 from spinpot.model.descriptor import Descriptor
-from spinpot.model.networks import FittingNet
+from spinpot.model.fitting import FittingNet, energy_and_gradient
 from spinpot.model.settings import ModelSpec
 
 
@@ -60,42 +60,23 @@ class SpinPotential(nn.Module):
         energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With
         `differentiable` the derivatives can themselves be differentiated, as training needs.
         """
-        with torch.enable_grad():
-            environment, pull_back = self.descriptor.environment(batch, differentiable)
-            atom_energy = self.atom_energy(environment, batch)
-            (by_environment,) = torch.autograd.grad(
-                atom_energy.sum(), environment, create_graph=differentiable
+        with torch.set_grad_enabled(differentiable):
+            environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
+            atom_energy, by_descriptor = energy_and_gradient(
+                self._nets, self.descriptor(environment), batch.type_sizes
             )
-            # With respect to the pair vectors: what everything else is made of.
-            gradient = pull_back(by_environment)
-        if not differentiable:
-            atom_energy = atom_energy.detach()
-        energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return {"energy": energy, "atom_energy": atom_energy, **self._derivatives(gradient, batch)}
+            by_environment = self.descriptor.pull_back(environment, by_descriptor)
+            force, force_mag, virial = derivatives(by_environment)
+            atom_energy = atom_energy[batch.atom_place].double() + self.energy_bias[batch.types]
+            energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
+        return {
+            "energy": energy,
+            "atom_energy": atom_energy,
+            "force": force,
+            "force_mag": force_mag,
+            "virial": virial,
+        }
 
-    def atom_energy(self, environment: Tensor, batch: Batch) -> Tensor:
-        """T (A, 4, M) → energy of each real atom (A,), eV, float64."""
-        descriptor = self.descriptor(environment)
-        per_type = descriptor[batch.atom_order].split(batch.type_sizes)
-        by_type = torch.cat([net(rows) for net, rows in zip(self.fitting_nets, per_type, strict=True)])
-        energy = torch.empty_like(by_type).index_copy(0, batch.atom_order, by_type)
-        return energy.double() + self.energy_bias[batch.types]
-
-    def _derivatives(self, gradient: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Scatter ∂E/∂(pair vector) to forces, magnetic forces and virials.
-
-        d = R_j + η_j S_j − R_i, so that −∂E/∂R gets +g at i and −g at j, and −∂E/∂S gets −η_j g at j. Spins
-        do not strain: the virial takes the vector between the real atoms, d − η_j S_j.
-        """
-        scale = self.virtual_scale[batch.pair_type].to(gradient.dtype).unsqueeze(-1)
-        zeros = gradient.new_zeros(len(batch.types), 3)
-        force = zeros.index_add(0, batch.pair_centre, gradient).index_add(
-            0, batch.pair_neighbour, gradient, alpha=-1
-        )
-        force_mag = zeros.index_add(0, batch.pair_neighbour, scale * gradient, alpha=-1)
-        vector, spin = (values.to(gradient.dtype) for values in (batch.pair_vector, batch.spin))
-        between_atoms = vector - scale * spin[batch.pair_neighbour]
-        per_pair = gradient.unsqueeze(-1) * between_atoms.unsqueeze(-2)
-        frame_of_pair = batch.frame[batch.pair_centre]
-        virial = gradient.new_zeros(batch.n_frames, 3, 3).index_add(0, frame_of_pair, per_pair, alpha=-1)
-        return {"force": force, "force_mag": force_mag, "virial": virial}
+    @property
+    def _nets(self) -> list[FittingNet]:
+        return cast(list[FittingNet], list(self.fitting_nets))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 from spinpot.errors import InputError
-from spinpot.model.networks import ACTIVATIONS, NOT_SMOOTH
+from spinpot.model.activations import ACTIVATIONS, NOT_SMOOTH
 
 PerType = float | Sequence[float] | None
 

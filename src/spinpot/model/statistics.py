@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Frame
 from spinpot.data.systems import System
+from spinpot.model.collocation import FEWEST_NODES, USUAL_CLOSEST, Nodes
 from spinpot.model.environment import environment_rows
 from spinpot.model.potential import SpinPotential
 
@@ -24,9 +25,9 @@ def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: S
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
-    largest = largest_s(potential, frames)
-    s_max = potential.descriptor.collocation.s_max
-    s_max.copy_(torch.where(largest > 0.0, largest, s_max))
+    closest = torch.stack([frame.closest for frame in frames]).amin(0)
+    known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
+    potential.descriptor.nodes = Nodes(known, FEWEST_NODES)
 
 
 def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
@@ -54,16 +55,6 @@ def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) ->
     davg = torch.cat((mean[:, :1], torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
     dstd = torch.cat((radial, angular.expand(-1, 3)), dim=1).clamp(min=SMALLEST_DEVIATION)
     return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
-
-
-def largest_s(potential: SpinPotential, frames: Sequence[Frame]) -> Tensor:
-    """The largest s = w(r)/(r + p) of a neighbour of each centre element, (T,), 1/Å."""
-    settings = potential.spec.descriptor
-    largest = torch.zeros(len(potential.spec.type_map), dtype=torch.float64)
-    for frame in frames:
-        rows = environment_rows(frame.pair_vector, settings.rcut_smth, settings.rcut, settings.env_protection)
-        largest.scatter_reduce_(0, frame.types[frame.pair_centre], rows[:, 0], "amax")
-    return largest
 
 
 def energy_bias(systems: Sequence[System]) -> np.ndarray:

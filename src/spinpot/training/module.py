@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from spinpot.checkpoint import checkpoint_entry
+from spinpot.checkpoint import ENTRY, checkpoint_entry
 from spinpot.data.batch import Batch
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric, LossTermsMetric, score
+from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
@@ -140,14 +141,15 @@ class SpinModule(pl.LightningModule):
         self._log_errors("val", errors)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Find the best checkpoint in the run folder, wherever that was before."""
+        """Take the nodes; find the best checkpoint in the run folder, wherever that was before."""
+        self.potential.descriptor.nodes = Nodes(**checkpoint[ENTRY]["nodes"])
         saver = self.trainer.checkpoint_callback
         if isinstance(saver, ModelCheckpoint) and saver.dirpath:
             follow_moved_folder(checkpoint["callbacks"], Path(saver.dirpath))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
-        checkpoint.update(checkpoint_entry(self.potential.spec, self.config))
+        checkpoint.update(checkpoint_entry(self.potential, self.config))
 
     def _scheduler(self) -> LambdaLR:
         scheduler = self.lr_schedulers()

@@ -27,6 +27,7 @@ from spinpot.errors import InputError
 from spinpot.files import alone_in
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
@@ -103,6 +104,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         check_same_model(resumed, spec)
         check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
+    if trainer.strategy.root_device.type == "cpu":
+        native.build()
     potential = build_potential(spec, data, config.seed, precision)
     check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)

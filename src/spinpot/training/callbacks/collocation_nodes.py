@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -13,14 +14,25 @@ from spinpot.training.module import SpinModule
 
 
 class CollocationNodes(pl.Callback):
-    """At the start and after every validation, adds nodes where the interpolation is not good enough.
+    """Adds nodes where the interpolation is not good enough.
 
-    It looks at one frame of each set, the same in all processes, so that all have the same nodes.
+    It looks at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every
+    validation; at one frame of each set, the same in all processes, so that all have the same nodes.
     """
+
+    def __init__(self) -> None:
+        self._last = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before the first step."""
         self._check(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """With the weights of a step that is a power of 2."""
+        step = trainer.global_step
+        if step > self._last and step & (step - 1) == 0:
+            self._check(trainer, pl_module)
+        self._last = step
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """With the weights as they are now."""

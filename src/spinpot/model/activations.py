@@ -1,0 +1,64 @@
+"""Activation functions with the two derivatives that energies, forces and their training need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Activation:
+    """f(x); from x and f(x) the slope f'; from x, f and f' the curvature f''."""
+
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor, Tensor], Tensor]
+    curvature: Callable[[Tensor, Tensor, Tensor], Tensor]
+    smooth: bool = True
+
+
+def _gelu_inner(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The tanh t = tanh(k (x + c x³)) and the first two derivatives of its argument."""
+    k, c = math.sqrt(2.0 / math.pi), 0.044715
+    return torch.tanh(k * x * (1.0 + c * x * x)), k * (1.0 + 3.0 * c * x * x), 6.0 * k * c * x
+
+
+def _gelu_slope(x: Tensor, y: Tensor) -> Tensor:
+    t, du, _ = _gelu_inner(x)
+    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du
+
+
+def _gelu_curvature(x: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+    t, du, ddu = _gelu_inner(x)
+    return (1.0 - t * t) * (du + 0.5 * x * (ddu - 2.0 * t * du * du))
+
+
+def _silu_slope(x: Tensor, y: Tensor) -> Tensor:
+    p = torch.sigmoid(x)
+    return p + y * (1.0 - p)
+
+
+def _silu_curvature(x: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+    p = torch.sigmoid(x)
+    return p * (1.0 - p) * (2.0 + x * (1.0 - 2.0 * p))
+
+
+def _none(x: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+    return torch.zeros_like(x)
+
+
+ACTIVATIONS = {
+    "tanh": Activation(torch.tanh, lambda x, y: 1.0 - y * y, lambda x, y, dy: -2.0 * y * dy),
+    "gelu": Activation(lambda x: F.gelu(x, approximate="tanh"), _gelu_slope, _gelu_curvature),
+    "relu": Activation(F.relu, lambda x, y: (x > 0).to(x.dtype), _none, smooth=False),
+    "relu6": Activation(F.relu6, lambda x, y: ((x > 0) & (x < 6)).to(x.dtype), _none, smooth=False),
+    "silu": Activation(F.silu, _silu_slope, _silu_curvature),
+    "softplus": Activation(F.softplus, lambda x, y: torch.sigmoid(x), lambda x, y, dy: dy * (1.0 - dy)),
+    "sigmoid": Activation(torch.sigmoid, lambda x, y: y * (1.0 - y), lambda x, y, dy: dy * (1.0 - 2.0 * y)),
+    "linear": Activation(lambda x: x, lambda x, y: torch.ones_like(x), _none),
+}
+NOT_SMOOTH = tuple(name for name, activation in ACTIVATIONS.items() if not activation.smooth)

@@ -1,0 +1,180 @@
+"""The fitting nets: energies of atoms and, with them, their gradients by the descriptor.
+
+Both are computed side by side, so that the forces' dependence on the weights takes one backward pass with
+its products written out, and none of automatic differentiation's of second order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from spinpot.model import native
+from spinpot.model.networks import ResidualLayer, ResidualNet, normal_parameter
+
+
+class FittingNet(nn.Module):
+    """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV."""
+
+    def __init__(
+        self,
+        n_in: int,
+        neuron: Sequence[int],
+        activation_function: str,
+        resnet_dt: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.hidden = ResidualNet.random(n_in, neuron, activation_function, resnet_dt, generator)
+        self.weight = normal_parameter((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
+        self.bias = normal_parameter((1,), 0.0, 1.0, generator)
+
+    def forward(self, descriptor: Tensor) -> Tensor:
+        """(n, n_in) → (n,), eV."""
+        return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
+
+    @property
+    def layers(self) -> list[ResidualLayer]:
+        """The hidden layers, from the descriptor on."""
+        return self.hidden.layers
+
+
+def energy_and_gradient(
+    nets: Sequence[FittingNet], descriptor: Tensor, sizes: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Energies (A,), eV, and ∂E/∂D (A, n_in) of atoms sorted by element, `sizes` of each.
+
+    Differentiable once, in the descriptor and the weights.
+    """
+    weights = [weight for net in nets for weight in net.parameters()]
+    result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *weights)
+    return cast(tuple[Tensor, Tensor], result)
+
+
+class _EnergyAndGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, descriptor: Tensor, nets: Sequence[FittingNet], sizes: list[int], *weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        energy, gradient = descriptor.new_empty(len(descriptor)), torch.empty_like(descriptor)
+        parts = zip(nets, *(values.split(sizes) for values in (descriptor, energy, gradient)), strict=True)
+        ctx.nets, ctx.sizes = nets, sizes
+        ctx.states = [_evaluate(*part) for part in parts]
+        return energy, gradient
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Any, ...]:
+        of_energy, of_gradient = (weight.contiguous() for weight in weights)
+        by_descriptor = torch.empty_like(of_gradient)
+        split = (values.split(ctx.sizes) for values in (of_energy, of_gradient, by_descriptor))
+        parts = zip(ctx.nets, ctx.states, *split, strict=True)
+        found = [gradient for part in parts for gradient in _backward(*part)]
+        return by_descriptor, None, None, *found
+
+
+@dataclass
+class _State:
+    """Of a layer: its input x, z = xW + b, f(z) and its slope, and ∂E/∂y and ∂E/∂z."""
+
+    layer: ResidualLayer
+    x: Tensor
+    z: Tensor
+    value: Tensor
+    slope: Tensor
+    by_output: Tensor
+    by_z: Tensor
+
+
+_States = list[_State] | list[Tensor]
+
+
+def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> _States:
+    """Fill energy (n,) and ∂E/∂D (n, n_in) of the atoms of one element."""
+    if compiled := _compiled(net, D):
+        parameters = _in_threes(net, D)
+        return cast(
+            list[Tensor], compiled.fitting_evaluate(D, energy, by_D, net.weight, net.bias, parameters)
+        )
+    x, states = D, []
+    for layer in net.layers:
+        z = torch.addmm(layer.bias, x, layer.weight)
+        value = layer.activation.value(z)
+        states.append(_State(layer, x, z, value, layer.activation.slope(z, value), z, z))
+        x = layer.with_skip(layer.scaled(value), x)
+    torch.addmv(net.bias.expand(len(D)), x, net.weight.squeeze(1), out=energy)
+    by_output = net.weight.T.expand(len(D), -1)
+    for state in reversed(states):
+        state.by_output, state.by_z = by_output, state.layer.scaled(by_output * state.slope)
+        by_output = _by_input(state, by_output, state.by_z)
+    by_D.copy_(by_output)
+    return states
+
+
+def _backward(
+    net: FittingNet, states: _States, of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
+) -> list[Tensor]:
+    """Gradients by the net's parameters, in their order; fills the one by the descriptor.
+
+    First up through the layers, against the direction in which ∂E/∂D came down, then down as usual.
+    """
+    if compiled := _compiled(net, of_energy):
+        parameters = _in_threes(net, of_energy)
+        found = compiled.fitting_backward(states, of_energy, of_gradient, by_D, net.weight, parameters)
+        return [gradient for gradient in found if gradient.numel()]
+    u, ups = of_gradient, []
+    for state in cast(list[_State], states):
+        change = torch.mm(u, state.layer.weight)
+        ups.append((state, u, change))
+        u = state.layer.with_skip(state.layer.scaled(change * state.slope), u)
+    output = state.layer.with_skip(state.layer.scaled(state.value), state.x)
+    of_last = (torch.mv(output.T, of_energy) + u.sum(0)).unsqueeze(1), of_energy.sum().reshape(1)
+    by_output = torch.outer(of_energy, net.weight.squeeze(1))
+    by_layers: list[list[Tensor]] = []
+    for state, u, change in reversed(ups):
+        by_output, gradients = _layer_backward(state, u, change, by_output)
+        by_layers.insert(0, gradients)
+    by_D.copy_(by_output)
+    # In the order of net.parameters(): the module's own come before its layers'.
+    return [*of_last, *(gradient for gradients in by_layers for gradient in gradients)]
+
+
+def _layer_backward(
+    state: _State, u: Tensor, change: Tensor, by_output: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """∂L/∂x and the gradients by W, b and idt, from u = ∂L/∂(∂E/∂x), change = uW and ∂L/∂y.
+
+    z acts on L through y and, by its slope, through ∂E/∂z.
+    """
+    layer = state.layer
+    curvature = layer.activation.curvature(state.z, state.value, state.slope)
+    by_z = layer.scaled(by_output * state.slope + change * state.by_output * curvature)
+    weight = torch.mm(u.T, state.by_z).addmm_(state.x.T, by_z)
+    gradients = [weight, by_z.sum(0)]
+    if layer.idt is not None:
+        gradients.append((by_output * state.value + change * state.slope * state.by_output).sum(0))
+    return _by_input(state, by_output, by_z), gradients
+
+
+def _by_input(state: _State, by_output: Tensor, by_z: Tensor) -> Tensor:
+    """The derivative by a layer's input from those by y and z."""
+    return state.layer.skip_back(by_output, torch.mm(by_z, state.layer.weight.T))
+
+
+def _compiled(net: FittingNet, values: Tensor) -> Any | None:
+    """The compiled loops where they can be used: those of tanh."""
+    return native.operators(values) if net.layers[0].activation_function == "tanh" else None
+
+
+def _in_threes(net: FittingNet, like: Tensor) -> list[Tensor]:
+    """W, b and idt of each layer; nothing in place of an idt that is not there."""
+    none = like.new_empty(0)
+    return [
+        tensor
+        for layer in net.layers
+        for tensor in (layer.weight, layer.bias, none if layer.idt is None else layer.idt)
+    ]

@@ -1,0 +1,91 @@
+"""Compiled loops for the CPU: built once by torch's own means, and never needed.
+
+Where they have not been built, torch's operations do the same. spinpot.model.pair_map,
+contraction and fitting have both; tests hold them equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from spinpot.console import console
+
+SOURCES = [Path(__file__).with_name(name) for name in ("pairs.cpp", "contraction.cpp", "fitting.cpp")]
+FLAGS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"]}
+"""What the compiler may use, by torch's name for the processor's kind."""
+
+
+def build() -> bool:
+    """Compile the loops for this machine, or find them compiled; False, with a warning, where that fails."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not built():
+        console.print("Compiling the loops for this processor, once; that takes up to a minute.")
+    with FileLock(folder / "spinpot.lock"):
+        # torch guards the folder by a file that a killed compilation leaves behind for ever.
+        (folder / "lock").unlink(missing_ok=True)
+        try:
+            _load(folder)
+        except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
+            lines = str(error).splitlines()
+            reason = next((line for line in lines if "error" in line.lower()), type(error).__name__)
+            warnings.warn(
+                "The loops could not be compiled; torch's own operations take their place and give the same, "
+                f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
+                stacklevel=2,
+            )
+            return False
+    _operators.cache_clear()
+    return True
+
+
+def built() -> bool:
+    """Whether the loops have been compiled for this machine."""
+    return any(_folder().glob("*.so"))
+
+
+def operators(*tensors: Tensor) -> Any | None:
+    """The operators for such tensors; None where they have not been built, and for other devices."""
+    if any(tensor.device.type != "cpu" for tensor in tensors):
+        return None
+    return _operators()
+
+
+@cache
+def _operators() -> Any | None:
+    if not hasattr(torch.ops.spinpot, "pair_sums") and not (built() and build()):
+        return None
+    return torch.ops.spinpot
+
+
+def _load(folder: Path) -> None:
+    from torch.utils import cpp_extension
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    cpp_extension.load(
+        name="spinpot_loops",
+        sources=[str(source) for source in SOURCES],
+        # The loops take torch's threads: its OpenMP library is found at run time, so none is linked.
+        extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
+        build_directory=str(folder),
+        is_python_module=False,
+    )
+
+
+@cache
+def _folder() -> Path:
+    """One for each source, version of torch and kind of processor, where torch keeps such builds."""
+    from torch.utils.cpp_extension import get_default_build_root
+
+    sources = [source.read_text(encoding="utf-8") for source in SOURCES]
+    key = "-".join((*sources, torch.__version__, torch.backends.cpu.get_cpu_capability()))
+    return Path(get_default_build_root()) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

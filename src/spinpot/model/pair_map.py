@@ -1,0 +1,191 @@
+"""What is linear in the pairs: the sums B of the collocated embedding, and the forces made of ∂E/∂B.
+
+The structure is given and has no gradient of its own, so B is a constant, and its derivatives by the pair
+vectors are a fixed linear map from ∂E/∂B to force, magnetic force and virial, whose transpose serves the
+backward pass. On a CPU both are compiled loops (spinpot.model.native), elsewhere torch's operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.model import native
+from spinpot.model.collocation import SCALE, STENCIL, Grid, Stencil
+from spinpot.model.environment import Rows, rows_with_derivatives
+from spinpot.model.scatter import Derivatives, between_atoms, scatter
+from spinpot.model.settings import DescriptorSettings
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of a batch and what of the model decides B, all of one dtype.
+
+    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type; neighbour_place: (2T,) the neighbour types
+    that have nodes, counted, of which there are `rooms`. vector, spin: as in the batch.
+    """
+
+    batch: Batch
+    vector: Tensor
+    spin: Tensor
+    davg: Tensor
+    dstd: Tensor
+    scale: Tensor
+    neighbour_place: Tensor
+    rooms: int
+    grid: Grid
+    settings: DescriptorSettings
+
+    @property
+    def room(self) -> int:
+        """Columns of B."""
+        return self.rooms * self.grid.n_nodes
+
+
+class PairMap(Protocol):
+    """B (A, 4, room), the atoms sorted by element, and its linear map."""
+
+    sums: Tensor
+
+    def derivatives(self, by_sums: Tensor) -> Derivatives:
+        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B."""
+
+    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
+        """The transpose, (A, 4, room)."""
+
+
+def pair_map(pairs: Pairs) -> PairMap:
+    """The map in the form that is fastest where the pairs are."""
+    compiled = native.operators(pairs.vector)
+    return CompiledPairMap(pairs, compiled) if compiled else TorchPairMap(pairs)
+
+
+def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
+    """PairMap.derivatives, differentiable in ∂E/∂B."""
+    return cast(Derivatives, _Map.apply(by_sums, pairs))
+
+
+class _Map(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, by_sums: Tensor, pairs: PairMap) -> Derivatives:
+        ctx.pairs = pairs
+        return pairs.derivatives(by_sums.contiguous())
+
+    @staticmethod
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor, None]:
+        return ctx.pairs.transposed(*(weight.contiguous() for weight in weights)), None
+
+
+class CompiledPairMap:
+    """By the loops of spinpot.model.native."""
+
+    def __init__(self, pairs: Pairs, operators: Any) -> None:
+        batch, grid, settings = pairs.batch, pairs.grid, pairs.settings
+        self.operators, self.room, self.n_frames = operators, pairs.room, batch.n_frames
+        self.sums, column, kept = operators.pair_sums(
+            pairs.vector,
+            batch.pair_type,
+            batch.pair_start,
+            batch.types,
+            batch.atom_place,
+            pairs.neighbour_place,
+            pairs.davg,
+            pairs.dstd,
+            grid.low,
+            grid.step,
+            grid.polynomials,
+            settings.rcut_smth,
+            settings.rcut,
+            settings.env_protection,
+            SCALE,
+            grid.n_nodes,
+            pairs.rooms,
+        )
+        self.structure = [
+            *(batch.pair_start, batch.types, batch.atom_place, batch.frame),
+            *(batch.pair_neighbour, batch.pair_type, column),
+            *(pairs.vector, pairs.spin, pairs.scale, pairs.dstd, kept),
+        ]
+
+    def derivatives(self, by_sums: Tensor) -> Derivatives:
+        """As PairMap."""
+        return cast(Derivatives, self.operators.pair_derivatives(by_sums, self.structure, self.n_frames))
+
+    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
+        """As PairMap."""
+        return cast(
+            Tensor, self.operators.pair_transposed(force, force_mag, virial, self.structure, self.room)
+        )
+
+
+class TorchPairMap:
+    """By torch's operations, on any device."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs = pairs
+        self.stencil: Stencil = pairs.grid.locate(self.rows.values[:, 0], self._centre_type)
+        terms = self.rows.values.unsqueeze(-1) * self.stencil.value.unsqueeze(1)
+        self.sums = self._add_up(terms)
+
+    @property
+    def _centre_type(self) -> Tensor:
+        batch = self.pairs.batch
+        return batch.types[batch.pair_centre]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """R~ of the pairs and their derivatives."""
+        pairs, settings, centre_type = self.pairs, self.pairs.settings, self._centre_type
+        return rows_with_derivatives(
+            pairs.vector,
+            settings.rcut_smth,
+            settings.rcut,
+            settings.env_protection,
+            pairs.davg[centre_type],
+            pairs.dstd[centre_type],
+        )
+
+    @cached_property
+    def index(self) -> Tensor:
+        """Places in B laid flat, (P, 4, STENCIL)."""
+        pairs, batch, room = self.pairs, self.pairs.batch, self.pairs.room
+        column = pairs.neighbour_place[batch.pair_type] * pairs.grid.n_nodes + self.stencil.first
+        start = batch.atom_place[batch.pair_centre] * 4 * room + column
+        within = torch.arange(4, device=start.device).unsqueeze(1) * room
+        return start[:, None, None] + within + torch.arange(STENCIL, device=start.device)
+
+    def _add_up(self, terms: Tensor) -> Tensor:
+        """Numbers (P, 4, STENCIL) of the pairs added to their places, (A, 4, room)."""
+        shape = (len(self.pairs.batch.types), 4, self.pairs.room)
+        total = terms.new_zeros(shape)
+        total.view(-1).index_add_(0, self.index.flatten(), terms.flatten())
+        return total
+
+    def derivatives(self, by_sums: Tensor) -> Derivatives:
+        """As PairMap."""
+        pairs, stencil, rows = self.pairs, self.stencil, self.rows
+        at_nodes = by_sums.flatten()[self.index]
+        by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
+        by_s = ((at_nodes * stencil.derivative.unsqueeze(1)).sum(-1) * rows.values).sum(-1)
+        by_row[:, 0] += by_s
+        return scatter(rows.pull_back(by_row), pairs.batch, pairs.vector, pairs.spin, pairs.scale)
+
+    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
+        """As PairMap."""
+        pairs, batch, stencil, rows = self.pairs, self.pairs.batch, self.stencil, self.rows
+        scale = pairs.scale[batch.pair_type].unsqueeze(-1)
+        x = between_atoms(batch, pairs.vector, pairs.spin, pairs.scale)
+        strain = virial[batch.frame[batch.pair_centre]]
+        by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]
+        by_vector = (
+            by_vector - scale * force_mag[batch.pair_neighbour] - (strain @ x.unsqueeze(-1)).squeeze(-1)
+        )
+        by_row = rows.push_forward(by_vector)
+        by_s = by_row[:, :1] * rows.values
+        terms = by_row.unsqueeze(-1) * stencil.value.unsqueeze(1)
+        return self._add_up(terms.addcmul_(by_s.unsqueeze(-1), stencil.derivative.unsqueeze(1)))

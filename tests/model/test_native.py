@@ -1,0 +1,115 @@
+"""The compiled loops give what torch's operations give, and are not needed."""
+
+import warnings
+
+import pytest
+import torch
+
+from spinpot.model import native
+from spinpot.model.fitting import FittingNet, energy_and_gradient
+from support.frames import batch_of, random_system, small_potential
+
+OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The loops, compiled if need be."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if not native.build():
+            pytest.skip(f"needs a C++ compiler: {said[-1].message}")
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """A function that takes the loops away."""
+    return lambda: monkeypatch.setattr(native, "operators", lambda *tensors: None)
+
+
+def everything(potential, batch):
+    """All outputs and all gradients of a loss of all of them."""
+    potential.zero_grad()
+    output = potential(batch, differentiable=True)
+    weights = torch.linspace(0.5, 1.5, 7, dtype=torch.float64)
+    sum((weights[n] * output[name].square()).sum() for n, name in enumerate(OUTPUTS)).backward()
+    return [output[name].detach() for name in OUTPUTS] + [p.grad.clone() for p in potential.parameters()]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"type_one_side": True, "resnet_dt": True},
+        {"neuron": (8, 8, 16), "axis_neuron": 16},
+        {"radial": "direct"},
+    ],
+    ids=str,
+)
+def test_equal_to_torch(compiled, without, options):
+    potential = small_potential(**options)
+    batch = batch_of(potential, random_system(1, n_frames=3), random_system(2, n_ni=1, n_o=3))
+    ours = everything(potential, batch)
+    without()
+    for one, other in zip(ours, everything(potential, batch), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
+
+
+def test_float32(compiled, without):
+    potential = small_potential().set_precision(torch.float32)
+    batch = batch_of(potential, random_system(1, n_frames=3))
+    ours = everything(potential, batch)
+    without()
+    for one, other in zip(ours, everything(potential, batch), strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+def test_on_threads_of_their_own(compiled):
+    """Sums that several threads share come out as those of one."""
+    potential = small_potential()
+    batch = batch_of(potential, random_system(3, n_frames=40))
+    found = {}
+    before = torch.get_num_threads()
+    for threads in (1, 4):
+        torch.set_num_threads(threads)
+        found[threads] = everything(potential, batch)
+    torch.set_num_threads(before)
+    for one, other in zip(found[1], found[4], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "activation", ["tanh", "gelu", "silu", "softplus", "sigmoid", "linear", "relu", "relu6"]
+)
+@pytest.mark.parametrize("neuron", [(6, 6), (5, 10), (4, 7, 7)], ids=str)
+@pytest.mark.parametrize("resnet_dt", [False, True])
+def test_fitting_is_what_automatic_differentiation_gives(activation, neuron, resnet_dt):
+    generator = torch.Generator().manual_seed(3)
+    nets = [FittingNet(5, neuron, activation, resnet_dt, generator) for _ in range(2)]
+    descriptor = torch.randn(7, 5, dtype=torch.float64, generator=generator).requires_grad_()
+    weights = torch.randn(7, 6, dtype=torch.float64, generator=generator)
+
+    def gradients(energy, by_descriptor):
+        loss = (energy.square() * weights[:, 0]).sum() + (by_descriptor.square() * weights[:, 1:]).sum()
+        parameters = [descriptor, *(p for net in nets for p in net.parameters())]
+        return torch.autograd.grad(loss, parameters, materialize_grads=True)
+
+    sizes = [4, 3]
+    ours = energy_and_gradient(nets, descriptor, sizes)
+    energy = torch.cat([net(part) for net, part in zip(nets, descriptor.split(sizes), strict=True)])
+    (slope,) = torch.autograd.grad(energy.sum(), descriptor, create_graph=True)
+    torch.testing.assert_close(ours[0], energy)
+    torch.testing.assert_close(ours[1], slope)
+    for one, other in zip(gradients(*ours), gradients(energy, slope), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("compiler", ["c++", "false", "/no/compiler"])
+def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "_folder", lambda: tmp_path)
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setattr(native, "SOURCES", [tmp_path / "no.cpp"])
+    (tmp_path / "no.cpp").write_text("int main( {\n")
+    with pytest.warns(UserWarning, match="torch's own operations take their place"):
+        assert not native.build()
