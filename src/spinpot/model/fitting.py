@@ -38,6 +38,11 @@ class FittingNet(nn.Module):
         """(n, n_in) → (n,), eV."""
         return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
 
+    def weights(self) -> list[Tensor]:
+        """All parameters, in the order of the gradients below."""
+        of_layers = (layer.parameters_in_order() for layer in self.layers)
+        return [self.weight, self.bias, *(weight for weights in of_layers for weight in weights)]
+
     @property
     def layers(self) -> list[ResidualLayer]:
         """The hidden layers, from the descriptor on."""
@@ -51,7 +56,7 @@ def energy_and_gradient(
 
     Differentiable once, in the descriptor and the weights.
     """
-    weights = [weight for net in nets for weight in net.parameters()]
+    weights = [weight for net in nets for weight in net.weights()]
     result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *weights)
     return cast(tuple[Tensor, Tensor], result)
 
@@ -118,7 +123,7 @@ def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> _Stat
 def _backward(
     net: FittingNet, states: _States, of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
 ) -> list[Tensor]:
-    """Gradients by the net's parameters, in their order; fills the one by the descriptor.
+    """Gradients by net.weights(), in their order; fills the one by the descriptor.
 
     First up through the layers, against the direction in which ∂E/∂D came down, then down as usual.
     """
@@ -139,7 +144,6 @@ def _backward(
         by_output, gradients = _layer_backward(state, u, change, by_output)
         by_layers.insert(0, gradients)
     by_D.copy_(by_output)
-    # In the order of net.parameters(): the module's own come before its layers'.
     return [*of_last, *(gradient for gradients in by_layers for gradient in gradients)]
 
 

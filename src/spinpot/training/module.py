@@ -60,6 +60,7 @@ class SpinModule(pl.LightningModule):
         self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_loss = LossTermsMetric(loss.active)
+        self._biases = [p for name, p in potential.named_parameters() if name.endswith("bias")]
         self._recent_frames: list[tuple[str, int]] = []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -109,10 +110,16 @@ class SpinModule(pl.LightningModule):
             self._log_training(prediction, batch, loss, ratio)
         return loss
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The batch itself where it is there already; Lightning would copy it field by field."""
+        return batch if batch.types.device == device else batch.to(device, non_blocking=True)
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop before a NaN reaches the weights."""
-        gradients = [p.grad for p in self.potential.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        """Stop before a NaN reaches the weights.
+
+        The gradients of the biases tell: every atom's part of every layer goes into them.
+        """
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._biases if p.grad is not None])
         if not bool(norm.isfinite()):
             raise self._diverged()
         self._recent_frames.clear()

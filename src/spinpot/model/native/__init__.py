@@ -37,7 +37,7 @@ def build() -> bool:
             _load(folder)
         except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
             lines = str(error).splitlines()
-            reason = next((line for line in lines if "error" in line.lower()), type(error).__name__)
+            reason = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
             warnings.warn(
                 "The loops could not be compiled; torch's own operations take their place and give the same, "
                 f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",

@@ -3,7 +3,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
@@ -22,18 +22,32 @@ const T* numbers(const Tensor& tensor) {
 }
 
 // left (A, 4, M), right (A, 4, M) → Σ_c left_cm right_ck, k < axis, (A, M·axis).
-template <typename T>
-void add_product(const T* left, const T* right, int64_t m, int64_t axis, T* out) {
+template <typename T, bool add>
+void product(const T* left, const T* right, int64_t m, int64_t axis, T* out) {
   for (int64_t i = 0; i < m; ++i)
-    for (int64_t k = 0; k < axis; ++k)
-      out[i * axis + k] += left[i] * right[k] + left[m + i] * right[m + k] +
-                           left[2 * m + i] * right[2 * m + k] + left[3 * m + i] * right[3 * m + k];
+    for (int64_t k = 0; k < axis; ++k) {
+      const T value = left[i] * right[k] + left[m + i] * right[m + k] + left[2 * m + i] * right[2 * m + k] +
+                      left[3 * m + i] * right[3 * m + k];
+      out[i * axis + k] = add ? out[i * axis + k] + value : value;
+    }
+}
+
+// Σ_k row_k x_k; adds value·row to out.
+template <typename T>
+T dot_and_add(const T* row, const T* x, T value, int64_t axis, T* out) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t k = 0; k < axis; ++k) {
+    sum += row[k] * x[k];
+    out[k] += row[k] * value;
+  }
+  return sum;
 }
 
 // D = T Tᵀ[:, :axis]; with u in place of one T, and then of the other, what changes D.
 Tensor contract(const Tensor& environment, const std::optional<Tensor>& u, int64_t axis) {
   const int64_t atoms = environment.size(0), m = environment.size(2);
-  Tensor result = at::zeros({atoms, m * axis}, environment.options());
+  Tensor result = at::empty({atoms, m * axis}, environment.options());
   AT_DISPATCH_FLOATING_TYPES(environment.scalar_type(), "contract", [&] {
     using S = scalar_t;
     const S *T = numbers<S>(environment), *changed = u ? numbers<S>(*u) : nullptr;
@@ -41,8 +55,8 @@ Tensor contract(const Tensor& environment, const std::optional<Tensor>& u, int64
     at::parallel_for(0, atoms, GRAIN, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const S *own = T + i * 4 * m, *other = changed ? changed + i * 4 * m : own;
-        add_product(own, other, m, axis, out + i * m * axis);
-        if (changed) add_product(other, own, m, axis, out + i * m * axis);
+        product<S, false>(own, other, m, axis, out + i * m * axis);
+        if (changed) product<S, true>(other, own, m, axis, out + i * m * axis);
       }
     });
   });
@@ -65,11 +79,7 @@ Tensor pull_back(const Tensor& environment, const Tensor& by_descriptor, int64_t
           for (int c = 0; c < 4; ++c) {
             const S* row = by_D + j * axis;
             const S value = own[c * m + j];
-            S sum = 0;
-            for (int64_t k = 0; k < axis; ++k) {
-              sum += row[k] * own[c * m + k];
-              by_T[c * m + k] += row[k] * value;
-            }
+            const S sum = dot_and_add(row, own + c * m, value, axis, by_T + c * m);
             by_T[c * m + j] += sum;
           }
       }

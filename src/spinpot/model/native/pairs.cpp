@@ -159,6 +159,7 @@ void pull_back(const Structure<T>& in, int64_t p, int64_t type, const T* by_sums
   for (int c = 0; c < 4; ++c) {
     const T* at_nodes = by_sums + c * in.room + in.column[p];
     T value = 0, slope = 0;
+#pragma omp simd reduction(+ : value, slope)
     for (int64_t m = 0; m < STENCIL; ++m) {
       value += at_nodes[m] * pair.value[m];
       slope += at_nodes[m] * pair.slope[m];
