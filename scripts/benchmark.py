@@ -1,6 +1,7 @@
-"""Measure training steps: `python scripts/benchmark.py [CASE …] [--steps N] [--output FILE]`."""
+"""Measure training steps: `python scripts/benchmark.py [CASE …] [--profile] [--peer PYTHON]`."""
 
 import argparse
+import os
 from pathlib import Path
 
 from spinpot.config.app import run_app
@@ -8,13 +9,16 @@ from spinpot.config.app import run_app
 
 def main() -> None:
     # Imported here rather than above, so that a wrong installation is told by run_app.
-    from spinpot.benchmark.run import CASES, run_benchmark
+    from spinpot.benchmark.cases import CASES
+    from spinpot.benchmark.run import compare, run_benchmark
 
-    listed = "; ".join(f"{name}: {about}" for name, (about, _) in CASES.items())
+    listed = "; ".join(f"{name}: {case.about}" for name, case in CASES.items())
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Cases: {listed}.")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="what to measure; all where none is named")
-    parser.add_argument("--steps", type=int, default=500, help="training steps per case (500)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="what to measure (NiO_deltaspin)")
+    parser.add_argument("--steps", type=int, default=300, help="training steps per case (300)")
     parser.add_argument("--output", type=Path, help="a JSON file for the results")
+    parser.add_argument("--profile", action="store_true", help="name the ten dearest operations of a step")
+    parser.add_argument("--peer", type=Path, metavar="PYTHON", help="compare with its deepmd-kit")
     arguments = parser.parse_args()
     unknown = [case for case in arguments.cases if case not in CASES]
     if unknown:
@@ -23,7 +27,12 @@ def main() -> None:
         parser.error(f"--steps {arguments.steps}: expected at least 100, for the median to mean something")
     if arguments.output and not arguments.output.absolute().parent.is_dir():
         parser.error(f"--output {arguments.output}: there is no folder {arguments.output.parent}")
-    run_benchmark(arguments.cases or list(CASES), arguments.steps, arguments.output)
+    if arguments.peer:
+        data = Path(os.environ.get("SPINPOT_DATA", "datasets")).absolute() / "NiO_deltaspin"
+        compare(arguments.peer.absolute(), data, arguments.steps, arguments.output)
+    else:
+        cases = arguments.cases or ["NiO_deltaspin"]
+        run_benchmark(cases, arguments.steps, arguments.output, arguments.profile)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch import Tensor
 from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.dataset import FrameDataset, Geometry, make_frames
+from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
@@ -121,12 +121,12 @@ class Predictor:
         """The frames with their pairs, each made when it is needed."""
         for system in systems:
             for frame in make_frames([system], self.geometry):
-                self._check_sel(system, frame)
+                self._check_sel(frame)
                 yield frame
 
-    def _check_sel(self, system: System, frame: Frame) -> None:
+    def _check_sel(self, frame: Frame) -> None:
         try:
-            check_sel(self.spec, FrameDataset([system], [frame]))
+            check_sel(self.spec, frame)
         except InputError as error:
             raise InputError(f"This model cannot be used here, it must be trained anew: {error}") from None
 

@@ -1,17 +1,35 @@
 """The benchmark's arithmetic, and the real command. No time is asserted."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from spinpot.benchmark.cases import write_supercell
+from spinpot.benchmark.limit import matrix_operations
 from spinpot.benchmark.measure import Measured
+from spinpot.benchmark.peer import peer_input, peer_seconds_per_step
+from spinpot.data.systems import read_systems
+from spinpot.errors import InputError
 from support.cli import run_script
+from support.folders import write_npy
+from support.frames import batch_of, random_system, small_potential, with_random_labels
 
 
 def test_shares():
     measured = Measured(
-        steps=[1.0, 1.0, 9.0], logged_steps=[3.0], bare_steps=[0.8, 0.8, 0.1], log_interval=50, peak_memory=1
+        steps=[1.0, 1.0, 9.0],
+        logged_steps=[3.0],
+        bare_steps=[0.8, 0.8, 0.1],
+        log_interval=50,
+        peak_memory=1,
+        operations=300,
+        matrix_rate=1000.0,
+        dearest=[],
     )
+    assert measured.limit == pytest.approx(0.3)
     assert measured.seconds_per_step == 1.0
     assert measured.overhead == pytest.approx(0.2)
     assert measured.logging == pytest.approx(2.0 / 50)
@@ -19,7 +37,9 @@ def test_shares():
 
 @pytest.mark.slow
 def test_the_command(tmp_path):
-    result = run_script("benchmark.py", "NiO", "--steps", "100", "--output", "found.json", cwd=tmp_path)
+    result = run_script(
+        "benchmark.py", "NiO", "--steps", "100", "--profile", "--output", "found.json", cwd=tmp_path
+    )
     assert "ms per step" in result.stdout
     found = json.loads((tmp_path / "found.json").read_text())
     case = found["cases"]["NiO"]
@@ -28,6 +48,9 @@ def test_the_command(tmp_path):
     assert case["overhead"] < 1
     assert case["peak_memory"] > 1e8
     assert found["machine"]["cores"] >= 1
+    assert 1e6 < case["operations"] < 1e10
+    assert len(case["dearest"]) == 10
+    assert "where a step spends its time" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -39,3 +62,47 @@ def test_wrong_arguments(arguments, message, tmp_path):
     assert result.returncode == 2
     assert message in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_counted_operations():
+    a, b = torch.ones(3, 5), torch.ones(5, 7)
+    assert matrix_operations(lambda: torch.mm(a, b)) == 2 * 3 * 5 * 7
+    assert matrix_operations(lambda: torch.zeros(3, 7).addmm_(a, b)) == 2 * 3 * 5 * 7
+    assert matrix_operations(lambda: torch.zeros(2, 3, 7).baddbmm_(a.expand(2, 3, 5), b.expand(2, 5, 7))) == (
+        2 * 2 * 3 * 5 * 7
+    )
+
+
+def test_a_supercell_is_the_same_crystal(tmp_path):
+    """A model's energies and forces scale as they should, so the cell is put together right."""
+    made = with_random_labels(random_system(3, n_frames=2))
+    folder = write_npy(tmp_path / "cell", made)
+    write_supercell(folder, tmp_path / "super", 2)
+    (small,), (large,) = (read_systems([tmp_path / name], ("Ni", "O")) for name in ("cell", "super"))
+    potential = small_potential()
+    ours, theirs = (potential(batch_of(potential, system)) for system in (small, large))
+    torch.testing.assert_close(8 * ours["energy"], theirs["energy"])
+    atoms = theirs["force"].reshape(2, 8, -1, 3)
+    torch.testing.assert_close(atoms[:, 5], ours["force"].reshape(2, -1, 3))
+    assert large.energy == pytest.approx(8 * small.energy)
+    assert large.force_mag[1, 5 * small.n_atoms] == pytest.approx(small.force_mag[1, 0])
+
+
+@pytest.mark.parametrize("backend", ["pytorch", "tensorflow"])
+def test_the_peers_input(backend, shared_data, tmp_path):
+    made = peer_input(backend, shared_data / "NiO_deltaspin", tmp_path, 30)
+    system = Path(made["training"]["training_data"]["systems"][0])
+    types = np.loadtxt(system / "type.raw", dtype=int)
+    coord = np.load(system / "set.000" / "coord.npy")
+    assert coord.shape == (60, 3 * len(types))
+    assert len(types) == (48 if backend == "tensorflow" else 32)
+
+
+def test_a_peer_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="Give a Python that has deepmd-kit"):
+        peer_seconds_per_step(tmp_path / "python", "pytorch", tmp_path, tmp_path / "run", 30)
+    failing = tmp_path / "fails"
+    failing.write_text("#!/bin/sh\necho no module named deepmd >&2\nexit 1\n")
+    failing.chmod(0o755)
+    with pytest.raises(InputError, match="no module named deepmd"):
+        peer_seconds_per_step(failing, "pytorch", tmp_path, tmp_path / "run", 30)

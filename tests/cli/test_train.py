@@ -13,6 +13,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from spinpot.checkpoint import FORMAT
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
 from support.html import Page, assert_self_contained
@@ -133,7 +134,7 @@ def test_terminal_shows_data_progress_and_errors(finished):
 def test_checkpoint_holds_plain_data_only(finished):
     folder, _ = finished
     contents = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
-    assert contents["spinpot"]["format"] == 2
+    assert contents["spinpot"]["format"] == FORMAT
     assert contents["spinpot"]["model"]["type_map"] == ["Ni", "O"]
 
 

@@ -24,7 +24,7 @@ def systems():
 
 @pytest.fixture(scope="module")
 def dataset(systems, potential):
-    return FrameDataset.build(systems, geometry(potential.spec))
+    return FrameDataset(systems, geometry(potential.spec))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from support.frames import geometry, random_system, small_potential
 @pytest.fixture(scope="module")
 def dataset():
     spec = small_potential().spec
-    return FrameDataset.build([random_system(1, n_frames=3)], geometry(spec))
+    return FrameDataset([random_system(1, n_frames=3)], geometry(spec))
 
 
 def spec_with(sel):

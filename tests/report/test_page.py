@@ -36,7 +36,7 @@ def labelled(seed, name, only=EVERY):
 
 
 def errors_beside_baselines(potential, train, systems):
-    dataset = FrameDataset.build(systems, Predictor(potential).geometry)
+    dataset = FrameDataset(systems, Predictor(potential).geometry)
     spec = potential.spec
     return [
         dataset_errors(predict, dataset, spec.use_spin)

@@ -31,7 +31,7 @@ def predictions(systems: list[System]) -> list[Arrays]:
 
 
 def dataset(systems: list[System]) -> FrameDataset:
-    return FrameDataset.build(systems, Predictor(small_potential()).geometry)
+    return FrameDataset(systems, Predictor(small_potential()).geometry)
 
 
 def title(axes: Axes) -> str:

@@ -27,7 +27,7 @@ def share(potential, dataset, rank, world_size):
 @pytest.mark.parametrize("world_size", [1, 3, 9])
 def test_all_frames_in_their_order(monkeypatch, world_size):
     potential = small_potential()
-    dataset = FrameDataset.build(SYSTEMS, Predictor(potential).geometry)
+    dataset = FrameDataset(SYSTEMS, Predictor(potential).geometry)
     shares = [share(potential, dataset, rank, world_size) for rank in range(world_size)]
     if world_size > 1:
         sent = [validation_predictions._joined(one._frames) for one in shares]
@@ -40,6 +40,6 @@ def test_all_frames_in_their_order(monkeypatch, world_size):
 
 def test_none_where_frames_were_left_out():
     potential = small_potential()
-    dataset = FrameDataset.build(SYSTEMS, Predictor(potential).geometry)
+    dataset = FrameDataset(SYSTEMS, Predictor(potential).geometry)
     assert share(potential, dataset, 0, 2).of_all_processes(SYSTEMS) is None
     assert ValidationPredictions().of_all_processes(SYSTEMS) is None

@@ -16,7 +16,9 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
+from spinpot.benchmark.limit import matrix_operations, matrix_rate
 from spinpot.data.batch import Batch
+from spinpot.model import native
 from spinpot.training.module import SpinModule
 
 FILE = "measured.json"
@@ -28,13 +30,25 @@ BETWEEN, BARE, SKIPPED = 20, 8, 2
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of every step of a run, of those that logged, of the same steps without Lightning; bytes."""
+    """Seconds of every step of a run, of those that logged, of the same steps without Lightning; bytes.
+
+    operations: of the matrix products of a step; matrix_rate: of large ones, per second; dearest: where a
+    step spends its time, operations and their seconds, if that was asked for.
+    """
 
     steps: list[float]
     logged_steps: list[float]
     bare_steps: list[float]
     log_interval: int
     peak_memory: int
+    operations: int
+    matrix_rate: float
+    dearest: list[tuple[str, float]]
+
+    @property
+    def limit(self) -> float:
+        """Seconds that the matrix products of a step take at the machine's rate."""
+        return self.operations / self.matrix_rate
 
     @property
     def seconds_per_step(self) -> float:
@@ -61,10 +75,12 @@ class Measured:
 class Measure(pl.Callback):
     """Times every step of a run from end to end; now and then, some steps of a copy without Lightning.
 
-    The two alternate because machines are not equally fast at all times.
+    profile: look at the copy's operations at the end. The two alternate because machines are not equally
+    fast at all times.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, profile: bool = False) -> None:
+        self._profile = profile
         self._steps: list[float] = []
         self._logged: list[float] = []
         self._bare: list[float] = []
@@ -97,7 +113,17 @@ class Measure(pl.Callback):
         """Write what was measured into the run folder."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        measured = Measured(self._steps, self._logged, self._bare, interval, peak)
+        assert self._copy is not None
+        measured = Measured(
+            steps=self._steps,
+            logged_steps=self._logged,
+            bare_steps=self._bare,
+            log_interval=interval,
+            peak_memory=peak,
+            operations=self._copy.operations(),
+            matrix_rate=matrix_rate(self._copy.potential.descriptor.davg.dtype),
+            dearest=self._copy.dearest() if self._profile else [],
+        )
         folder = Path(trainer.default_root_dir)
         (folder / FILE).write_text(json.dumps(asdict(measured)), encoding="utf-8")
 
@@ -124,6 +150,21 @@ class BareLoop:
             self.optimizer.step()
             seconds.append(_now() - start)
         return seconds
+
+    def operations(self) -> int:
+        """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
+        with native.without():
+            return matrix_operations(lambda: self.steps(1))
+
+    def dearest(self, number: int = 10, steps: int = 20) -> list[tuple[str, float]]:
+        """The operations that a step spends most time in itself, and their seconds per step."""
+        with torch.profiler.profile() as profiler:
+            self.steps(steps)
+        found = [
+            (event.key, (event.self_cpu_time_total + event.self_device_time_total) / 1e6 / steps)
+            for event in profiler.key_averages()
+        ]
+        return sorted(found, key=lambda item: -item[1])[:number]
 
 
 def _now() -> float:

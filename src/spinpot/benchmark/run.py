@@ -1,10 +1,11 @@
-"""The benchmark: real training runs, measured from inside, as a table and as JSON."""
+"""The benchmark: real training runs, measured from inside, in turn with deepmd-kit; a table and JSON."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,58 +18,99 @@ import torch
 from rich.progress import track
 from rich.table import Table
 
+from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
+from spinpot.benchmark.peer import BACKENDS, peer_seconds_per_step
 from spinpot.console import console, progress_console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
 from spinpot.training.sweep import TRAIN
 
-CASES = {
-    "NiO": ("the built-in set and the default network", []),
-    "NiO_deltaspin": (
-        "deepmd-kit's example: 3 frames of 32 atoms, embedding 25-50-100, fitting 240-240-240",
-        ["experiment=nio_deltaspin"],
-    ),
-}
-"""What can be measured: a description, and the settings of scripts/train.py."""
+TURNS = 3
+PEER_CASE, PEER_STEPS = "NiO_deltaspin", 30
 
 
-def run_benchmark(cases: Sequence[str], steps: int, output: Path | None) -> dict[str, Any]:
+def run_benchmark(
+    cases: Sequence[str], steps: int, output: Path | None, profile: bool = False
+) -> dict[str, Any]:
     """Measure each case in a process of its own; print a table, and write it as JSON.
 
     Returns what the file holds. Raises InputError for a run that failed.
     """
     results = {}
-    for name in track(cases, "Measuring", console=progress_console, transient=True):
-        measured = measure(CASES[name][1], steps)
-        results[name] = {
-            "seconds_per_step": measured.seconds_per_step,
-            "overhead": measured.overhead,
-            "logging": measured.logging,
-            "peak_memory": measured.peak_memory,
-            "steps": steps,
-        }
+    with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
+        for name in track(cases, "Measuring", console=progress_console, transient=True):
+            measured = measure(name, steps, Path(place), profile)
+            results[name] = {
+                "seconds_per_step": measured.seconds_per_step,
+                "overhead": measured.overhead,
+                "logging": measured.logging,
+                "peak_memory": measured.peak_memory,
+                "steps": steps,
+                "operations": measured.operations,
+                "arithmetic_limit": measured.limit,
+                "dearest": measured.dearest,
+            }
     found = {"date": date.today().isoformat(), "machine": machine(), "cases": results}
     _print(found)
-    if output is not None:
-        write_atomically(output, json.dumps(found, indent=2) + "\n")
+    _print_dearest(results)
+    _write(found, output)
     return found
 
 
-def measure(settings: Sequence[str], steps: int) -> Measured:
+def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[str, Any]:
+    """Ours and both backends of deepmd-kit in turn, A B C A B C …; machines are not always equally fast.
+
+    Both as a user gets them: seconds_per_step of summary.json, and what deepmd-kit reports; medians.
+    Raises InputError for a run that failed.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *BACKENDS)}
+    with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
+        turns = [(turn, name) for turn in range(TURNS) for name in seconds]
+        for turn, name in track(turns, "Taking turns", console=progress_console, transient=True):
+            folder = Path(place) / f"{name}{turn}"
+            if name == "spinpot":
+                seconds[name].append(_ours(steps, folder))
+            else:
+                seconds[name].append(peer_seconds_per_step(python, name, data, folder, PEER_STEPS))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {name: medians[name] / medians["spinpot"] for name in BACKENDS}
+    found = {"date": date.today().isoformat(), "machine": machine(), "seconds": seconds, "ratios": ratios}
+    _print_ratios(found, medians)
+    _write(found, output)
+    return found
+
+
+def measure(case: str, steps: int, place: Path, profile: bool = False) -> Measured:
     """Train some steps by the real command. Raises InputError if that fails."""
-    with tempfile.TemporaryDirectory() as place:
-        command = [
-            *(sys.executable, str(TRAIN), *settings),
-            "+callbacks.measure._target_=spinpot.benchmark.measure.Measure",
-            f"trainer.max_steps={steps}",
-            f"trainer.val_check_interval={steps}",
-            f"hydra.run.dir={place}/run",
-        ]
-        ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if ended.returncode != 0:
-            raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")
-        return Measured.read(Path(place) / "run")
+    folder = place / f"run_{case}"
+    settings = [
+        *CASES[case].settings(place),
+        "+callbacks.measure._target_=spinpot.benchmark.measure.Measure",
+        f"+callbacks.measure.profile={profile}",
+    ]
+    _train(settings, steps, folder)
+    return Measured.read(folder)
+
+
+def _ours(steps: int, folder: Path) -> float:
+    _train(CASES[PEER_CASE].settings(folder), steps, folder)
+    return float(json.loads((folder / "summary.json").read_text())["seconds_per_step"])
+
+
+def _train(settings: Sequence[str], steps: int, folder: Path) -> None:
+    command = [
+        *(sys.executable, str(TRAIN), *settings),
+        *(f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}", f"hydra.run.dir={folder}"),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if ended.returncode != 0:
+        raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")
+
+
+def _write(found: dict[str, Any], output: Path | None) -> None:
+    if output is not None:
+        write_atomically(output, json.dumps(found, indent=2) + "\n")
 
 
 def machine() -> dict[str, Any]:
@@ -92,14 +134,22 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def _print(found: dict[str, Any]) -> None:
+def _title(found: dict[str, Any]) -> str:
     machine = found["machine"]
-    table = Table(
-        title=f"Training steps, {found['date']}: {machine['processor']}, {machine['cores']} cores",
-        title_justify="left",
+    return f"Training steps, {found['date']}: {machine['processor']}, {machine['cores']} cores"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+def _print(found: dict[str, Any]) -> None:
+    table = _table(
+        _title(found), "case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"
     )
-    for column in ("case", "ms per step", "around the model", "logging", "peak memory"):
-        table.add_column(column, justify="left" if column == "case" else "right")
     for name, case in found["cases"].items():
         table.add_row(
             name,
@@ -107,10 +157,32 @@ def _print(found: dict[str, Any]) -> None:
             f"{100 * case['overhead']:.1f} %",
             f"{100 * case['logging']:.2f} %",
             f"{case['peak_memory'] / 1e9:.2f} GB",
+            f"{1000 * case['arithmetic_limit']:.1f}",
         )
     console.print(table)
     console.print(
         "ms per step: median of whole steps of scripts/train.py. Around the model: the share of it that a "
-        "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps.",
+        "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
+        "step's matrix products at the rate of large ones on this machine.",
         soft_wrap=True,
     )
+
+
+def _print_dearest(results: dict[str, Any]) -> None:
+    for name, case in results.items():
+        if not case["dearest"]:
+            continue
+        table = _table(f"{name}: where a step spends its time", "operation", "ms per step")
+        for operation, seconds in case["dearest"]:
+            table.add_row(operation, f"{1000 * seconds:.2f}")
+        console.print(table)
+
+
+def _print_ratios(found: dict[str, Any], medians: dict[str, float]) -> None:
+    table = _table(_title(found), "program", "ms per step", "turns", "times spinpot's")
+    for name, seconds in found["seconds"].items():
+        turns = " ".join(f"{1000 * value:.0f}" for value in seconds)
+        ratio = f"{found['ratios'][name]:.1f}" if name in found["ratios"] else ""
+        label = name if name == "spinpot" else f"deepmd-kit, {name}"
+        table.add_row(label, f"{1000 * medians[name]:.1f}", turns, ratio)
+    console.print(table)

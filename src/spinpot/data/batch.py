@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import accumulate, islice
 from typing import Any
 
@@ -25,7 +26,7 @@ class Batch:
     n_atoms: (F,) atoms of each frame
     atom_order: (A,) the atoms sorted by element; atom_place: (A,) where each comes in that order
     type_sizes: atoms of each of the T elements
-    pair_centre, pair_neighbour: (P,) atoms of the pair (a virtual neighbour by its real atom)
+    pair_neighbour: (P,) the neighbour's atom, of a virtual neighbour the real one
     pair_type: (P,) neighbour type
     pair_vector: (P, 3), Å, from the centre to the neighbour, virtual or real
     pair_start: (A + 1,) where the pairs of each centre begin, and where the last ones end
@@ -42,7 +43,6 @@ class Batch:
     atom_order: Tensor
     atom_place: Tensor
     type_sizes: list[int]
-    pair_centre: Tensor
     pair_neighbour: Tensor
     pair_type: Tensor
     pair_vector: Tensor
@@ -54,6 +54,12 @@ class Batch:
     force_mag: Tensor
     virial: Tensor
     origin: list[tuple[str, int]]
+
+    @cached_property
+    def pair_centre(self) -> Tensor:
+        """(P,) the atom that each pair is seen from."""
+        atoms = torch.arange(len(self.types), device=self.types.device)
+        return torch.repeat_interleave(atoms, self.pair_start.diff(), output_size=len(self.pair_type))
 
     @property
     def n_frames(self) -> int:
@@ -72,11 +78,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame with its pairs: what is made once and kept. Shapes as in Batch, for N atoms; closest (T,)."""
+    """One frame with its pairs. Shapes as in Batch, for N atoms; closest (T,); pairs in small integers."""
 
     types: Tensor
     spin: Tensor
-    pair_centre: Tensor
     pair_neighbour: Tensor
     pair_type: Tensor
     pair_vector: Tensor
@@ -87,6 +92,11 @@ class Frame:
     force_mag: Tensor
     virial: Tensor
     origin: tuple[str, int]
+
+    @property
+    def pair_centre(self) -> Tensor:
+        """(P,) the atom that each pair is seen from."""
+        return torch.repeat_interleave(torch.arange(len(self.types)), self.neighbour_counts.sum(1))
 
 
 def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
@@ -116,9 +126,8 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
         atom_order=atom_order,
         atom_place=atom_place,
         type_sizes=torch.bincount(types, minlength=n_types).tolist(),
-        pair_centre=torch.cat([part.pair_centre + offset for part, offset in numbered]),
-        pair_neighbour=torch.cat([part.pair_neighbour + offset for part, offset in numbered]),
-        pair_type=torch.cat([part.pair_type for part in parts]),
+        pair_neighbour=torch.cat([part.pair_neighbour + offset for part, offset in numbered]).long(),
+        pair_type=torch.cat([part.pair_type for part in parts]).long(),
         pair_vector=torch.cat([part.pair_vector for part in parts]),
         pair_start=pair_start,
         neighbour_counts=counts,
@@ -144,7 +153,6 @@ def _no_atoms(n_types: int) -> Frame:
     return Frame(
         types=indices,
         spin=vectors,
-        pair_centre=indices,
         pair_neighbour=indices,
         pair_type=indices,
         pair_vector=vectors,

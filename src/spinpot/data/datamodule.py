@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import FrameDataset, Geometry
 from spinpot.data.description import describe
+from spinpot.data.pair_cache import PairCache
 from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
@@ -26,6 +29,8 @@ class SpinDataModule(pl.LightningDataModule):
     batch_size: frames per step and process, of any systems.
     validation_batch_size: frames per validation step; None means batch_size.
     num_workers: processes that put batches together.
+    cache_gb, cache_disk_gb: how much of the neighbour pairs is kept in memory and, beyond that, in a
+        temporary file; those that fit in neither are found anew for every batch, by the num_workers.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
     """
@@ -39,6 +44,8 @@ class SpinDataModule(pl.LightningDataModule):
         batch_size: int = 4,
         validation_batch_size: int | None = None,
         num_workers: int = 0,
+        cache_gb: float = 4.0,
+        cache_disk_gb: float = 100.0,
         seed: int = 0,
         prepare: Callable[[], None] | None = None,
     ) -> None:
@@ -52,11 +59,14 @@ class SpinDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.validation_batch_size = validation_batch_size or batch_size
         self.num_workers = num_workers
+        self.cache_gb = cache_gb
+        self.cache_disk_gb = cache_disk_gb
         self.seed = seed
         self.prepare = prepare
         self.systems: dict[str, list[System]] = {}
         self.datasets: dict[str, FrameDataset] = {}
         self._check()
+        self.cache = PairCache(cache_gb, cache_disk_gb)
 
     def _check(self) -> None:
         for name, value in (
@@ -65,8 +75,13 @@ class SpinDataModule(pl.LightningDataModule):
         ):
             if value < 1:
                 raise InputError(f"data.{name}={value}: expected at least 1 frame.")
-        if self.num_workers < 0:
-            raise InputError(f"data.num_workers={self.num_workers} must not be negative.")
+        for name, number in (
+            ("num_workers", self.num_workers),
+            ("cache_gb", self.cache_gb),
+            ("cache_disk_gb", self.cache_disk_gb),
+        ):
+            if not number >= 0:
+                raise InputError(f"data.{name}={number} must not be negative.")
         for name in ("train", "validation"):
             if not self.folders[name]:
                 raise InputError(
@@ -99,8 +114,7 @@ class SpinDataModule(pl.LightningDataModule):
     def find_pairs(self, geometry: Geometry) -> None:
         """Find the neighbour pairs of every frame, once for the whole run."""
         self.datasets = {
-            name: FrameDataset.build(systems, geometry, description=f"Neighbours ({name})")
-            for name, systems in self.systems.items()
+            name: FrameDataset(systems, geometry, self.cache) for name, systems in self.systems.items()
         }
 
     def elements_with_moments(self) -> list[str]:
@@ -130,6 +144,10 @@ class SpinDataModule(pl.LightningDataModule):
         """Every validation frame once."""
         return self._loader("validation", self._every_frame("validation"))
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The batch itself where it is there already; Lightning would copy it field by field."""
+        return batch if batch.types.device == device else batch.to(device, non_blocking=True)
+
     def _every_frame(self, name: str) -> EveryFrameOnce:
         assert self.trainer is not None
         return EveryFrameOnce(
@@ -146,6 +164,8 @@ class SpinDataModule(pl.LightningDataModule):
             collate_fn=partial(collate, n_types=len(self.type_map)),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            # Forked workers share what is kept of the pairs.
+            multiprocessing_context="fork" if self.num_workers > 0 and hasattr(os, "fork") else None,
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch.utils.data import Dataset
 
 from spinpot.console import progress_console
 from spinpot.data.batch import Frame
+from spinpot.data.pair_cache import KeptPairs, PairCache
 from spinpot.data.pairs import Pairs, find_pairs
 from spinpot.data.systems import System
 
@@ -39,57 +42,79 @@ class Geometry:
 
 
 class FrameDataset(Dataset[Frame]):
-    """The frames of some systems, in their order."""
+    """The frames of some systems, in their order, whose pairs are found once and kept in a cache.
 
-    def __init__(self, systems: Sequence[System], frames: Sequence[Frame]) -> None:
+    most: (F, 2T) the most neighbours of each type around an atom of each frame.
+    """
+
+    def __init__(self, systems: Sequence[System], geometry: Geometry, cache: PairCache | None = None) -> None:
         self.systems = list(systems)
-        self.frames = list(frames)
+        self.places = [(system, index) for system in self.systems for index in range(len(system))]
+        self.cache = cache or PairCache(math.inf, 0.0)
+        self._frames = [self._find(*place, geometry) for place in self._counted()]
+        self.most = np.array([frame.counts.max(axis=0) for frame in self._frames])
 
-    @classmethod
-    def build(
-        cls, systems: Sequence[System], geometry: Geometry, description: str = "Neighbours"
-    ) -> FrameDataset:
-        """Find the pairs of every frame, with a progress bar."""
-        total = sum(len(system) for system in systems)
-        made = track(
-            make_frames(systems, geometry),
-            description,
-            total=total,
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Frame:
+        found = self._frames[index]
+        return make_frame(*self.places[index], self.cache[found.number], found.counts, found.closest)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[index] for index in range(len(self)))
+
+    def _counted(self) -> Iterable[tuple[System, int]]:
+        return track(
+            self.places,
+            "Neighbours",
             transient=True,
             console=progress_console,
             disable=not progress_console.is_terminal,
         )
-        return cls(systems, list(made))
 
-    def __len__(self) -> int:
-        return len(self.frames)
+    def _find(self, system: System, index: int, geometry: Geometry) -> _Found:
+        pairs = geometry.pairs(system, index)
+        number = self.cache.add(KeptPairs.of(pairs), partial(_find_again, geometry, system, index))
+        n_types = len(system.type_map)
+        return _Found(number, pairs.counts(system.n_atoms, n_types), pairs.closest(system.types, n_types))
 
-    def __getitem__(self, index: int) -> Frame:
-        return self.frames[index]
+
+def _find_again(geometry: Geometry, system: System, index: int) -> KeptPairs:
+    return KeptPairs.of(geometry.pairs(system, index))
 
 
-def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterable[Frame]:
-    """Frames with their pairs, one at a time."""
+@dataclass(frozen=True)
+class _Found:
+    """Of a frame: its number in the cache, its neighbours by type (N, 2T) and the closest (T,)."""
+
+    number: int
+    counts: np.ndarray
+    closest: np.ndarray
+
+
+def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterator[Frame]:
+    """Frames with their pairs, one at a time, nothing kept."""
     for system in systems:
-        types = torch.from_numpy(system.types)
         for index in range(len(system)):
-            yield make_frame(system, index, types, geometry)
+            pairs, n_types = geometry.pairs(system, index), len(system.type_map)
+            counts = pairs.counts(system.n_atoms, n_types)
+            yield make_frame(system, index, KeptPairs.of(pairs), counts, pairs.closest(system.types, n_types))
 
 
-def make_frame(system: System, index: int, types: Tensor, geometry: Geometry) -> Frame:
+def make_frame(
+    system: System, index: int, pairs: KeptPairs, counts: np.ndarray, closest: np.ndarray
+) -> Frame:
     """One frame of a system with its pairs."""
-    pairs = geometry.pairs(system, index)
-    counts = pairs.counts(len(types), len(system.type_map))
-    n = len(types)
+    n = system.n_atoms
     return Frame(
-        types=types,
+        types=torch.from_numpy(system.types),
         spin=torch.from_numpy(system.spin[index]),
-        pair_centre=torch.from_numpy(pairs.centre),
         pair_neighbour=torch.from_numpy(pairs.neighbour),
         pair_type=torch.from_numpy(pairs.neighbour_type),
         pair_vector=torch.from_numpy(pairs.vector),
         neighbour_counts=torch.from_numpy(counts),
-        closest=torch.from_numpy(pairs.closest(system.types, len(system.type_map))),
+        closest=torch.from_numpy(closest),
         energy=_label(system.energy, index, ()),
         force=_label(system.force, index, (n, 3)),
         force_mag=_label(system.force_mag, index, (n, 3)),

@@ -27,7 +27,7 @@ def dataset_errors(
     """The errors of a predictor over a data set, as ErrorMetric gives them."""
     # Of this process alone: the others may have nothing to do with it.
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic, sync_on_compute=False)
-    for batch in batches(dataset.frames, batch_size):
+    for batch in batches(dataset, batch_size):
         metric.update(predict(batch), batch)
     return metric.compute()
 

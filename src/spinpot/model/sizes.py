@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
@@ -19,7 +20,7 @@ def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
     """
     datasets = list(datasets)
     n_types = len(spec.type_map)
-    if not any(frame.neighbour_counts[:, :n_types].any() for data in datasets for frame in data.frames):
+    if not any(dataset.most[:, :n_types].any() for dataset in datasets):
         raise InputError(
             f"model.descriptor.rcut={spec.descriptor.rcut} Å: no atom of the data has a neighbour within it. "
             "Usual are 5 to 6 Å; check that coordinates and cells are in Å."
@@ -31,30 +32,31 @@ def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
     else:
         settled = spec.with_sel(_one_per_type(sel, len(spec.type_map)))
     for dataset in datasets:
-        check_sel(settled, dataset)
+        for most, (system, index) in zip(dataset.most, dataset.places, strict=True):
+            _refuse_too_many(settled, most, system.name, index)
     return settled
 
 
 def most_neighbours(dataset: FrameDataset) -> np.ndarray:
     """The most neighbours of each element, real or virtual, around any atom, (T,)."""
-    counts = np.array([frame.neighbour_counts.max(dim=0).values.numpy() for frame in dataset.frames])
-    return counts.max(axis=0).reshape(2, -1).max(axis=0)
+    return dataset.most.max(axis=0).reshape(2, -1).max(axis=0)
 
 
-def check_sel(spec: ModelSpec, dataset: FrameDataset) -> None:
+def check_sel(spec: ModelSpec, frame: Frame) -> None:
     """Raise InputError if an atom has more neighbours of an element than the model has room for."""
-    sel = np.array(spec.descriptor.sel)
-    for frame in dataset.frames:
-        needed = frame.neighbour_counts.max(dim=0).values.numpy().reshape(2, -1).max(axis=0)
-        if np.any(needed > sel):
-            short = int(np.argmax(needed > sel))
-            name, index = frame.origin
-            raise InputError(
-                f"model.descriptor.sel={sel.tolist()} is too small: in {name}, frame {index}, an atom has "
-                f"{needed[short]} neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), "
-                f"and sel allows {sel[short]}. Train with model.descriptor.sel=auto, or at least "
-                f"{needed.tolist()}."
-            )
+    _refuse_too_many(spec, frame.neighbour_counts.amax(0).numpy(), *frame.origin)
+
+
+def _refuse_too_many(spec: ModelSpec, most: np.ndarray, name: str, index: int) -> None:
+    sel, needed = np.array(spec.descriptor.sel), most.reshape(2, -1).max(axis=0)
+    if np.any(needed > sel):
+        short = int(np.argmax(needed > sel))
+        raise InputError(
+            f"model.descriptor.sel={sel.tolist()} is too small: in {name}, frame {index}, an atom has "
+            f"{needed[short]} neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), "
+            f"and sel allows {sel[short]}. Train with model.descriptor.sel=auto, or at least "
+            f"{needed.tolist()}."
+        )
 
 
 def _one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:

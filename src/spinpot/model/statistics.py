@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,19 +18,27 @@ SMALLEST_DEVIATION = 0.01
 UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
-def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: Sequence[System]) -> None:
+def set_statistics(potential: SpinPotential, frames: Iterable[Frame], systems: Sequence[System]) -> None:
     """Fill davg, dstd, energy_bias and the range of the nodes of a potential from the training frames."""
-    davg, dstd = environment_statistics(potential, frames)
+    seen: list[Tensor] = []
+    davg, dstd = environment_statistics(potential, _noting_closest(frames, seen))
     if not potential.spec.descriptor.set_davg_zero:
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
-    closest = torch.stack([frame.closest for frame in frames]).amin(0)
+    closest = torch.stack(seen).amin(0)
     known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
     potential.descriptor.nodes = Nodes(known, FEWEST_NODES)
 
 
-def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
+def _noting_closest(frames: Iterable[Frame], seen: list[Tensor]) -> Iterator[Frame]:
+    """The same frames, gone over once; `seen` is filled with their closest neighbours."""
+    for frame in frames:
+        seen.append(frame.closest)
+        yield frame
+
+
+def environment_statistics(potential: SpinPotential, frames: Iterable[Frame]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the environment rows per centre element, (T, 4) each, float64.
 
     All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but davg

@@ -114,6 +114,20 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
         console.print(
             f"{element}: {role}; at most {found} neighbours within {spec.descriptor.rcut} Å, sel {sel}."
         )
+    _print_cache(data)
+
+
+def _print_cache(data: SpinDataModule) -> None:
+    """Where the neighbour pairs are, unless all are in memory."""
+    memory, disk, again = (data.cache.bytes[place] / 1e9 for place in ("memory", "disk", "rebuilt"))
+    if disk or again:
+        console.print(
+            f"Neighbour pairs: {memory:.3g} GB in memory (data.cache_gb), {disk:.3g} GB in a temporary file "
+            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch.",
+            soft_wrap=True,
+        )
+    if again and not data.num_workers:
+        console.print("With data.num_workers=1 or more, training does not wait for these.", soft_wrap=True)
 
 
 def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> None:

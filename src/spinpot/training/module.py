@@ -110,10 +110,6 @@ class SpinModule(pl.LightningModule):
             self._log_training(prediction, batch, loss, ratio)
         return loss
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """The batch itself where it is there already; Lightning would copy it field by field."""
-        return batch if batch.types.device == device else batch.to(device, non_blocking=True)
-
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Stop before a NaN reaches the weights.
 

@@ -143,7 +143,7 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
     """A potential with fresh weights and the statistics of the training data."""
     potential = SpinPotential(spec, seed)
-    set_statistics(potential, data.datasets["train"].frames, data.systems["train"])
+    set_statistics(potential, data.datasets["train"], data.systems["train"])
     return potential.set_precision(dtype)
 
 
@@ -262,7 +262,7 @@ def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, f
     """Nodes and errors of the interpolated embedding on a validation frame, printed; None without it."""
     if potential.descriptor.radial == "direct":
         return None
-    errors = collocation_errors(potential, collate(data.datasets["validation"].frames[:1]))
+    errors = collocation_errors(potential, collate([data.datasets["validation"][0]]))
     console.print(
         f"Embedding interpolated between {errors.nodes} nodes: energies within {errors.energy:.0e} eV/atom, "
         f"forces within {errors.force:.0e} eV/Å of the direct evaluation.",

@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,9 @@ def build() -> bool:
             _load(folder)
         except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
             lines = str(error).splitlines()
-            reason = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
+            reason = next(
+                (line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__
+            )
             warnings.warn(
                 "The loops could not be compiled; torch's own operations take their place and give the same, "
                 f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
@@ -55,9 +60,22 @@ def built() -> bool:
 
 def operators(*tensors: Tensor) -> Any | None:
     """The operators for such tensors; None where they have not been built, and for other devices."""
-    if any(tensor.device.type != "cpu" for tensor in tensors):
+    if _left_out.get() or any(tensor.device.type != "cpu" for tensor in tensors):
         return None
     return _operators()
+
+
+_left_out: ContextVar[bool] = ContextVar("left_out", default=False)
+
+
+@contextmanager
+def without() -> Iterator[None]:
+    """Leave the compiled loops out, to compare with."""
+    token = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
 
 
 @cache

@@ -44,7 +44,7 @@ class CollocationNodes(pl.Callback):
         assert isinstance(data, SpinDataModule)
         if module.potential.descriptor.radial == "direct":
             return
-        frames = [dataset.frames[0] for dataset in data.datasets.values()]
+        frames = [dataset[0] for dataset in data.datasets.values()]
         errors = add_nodes(module.potential, collate(frames))
         if not errors.small:
             warnings.warn(

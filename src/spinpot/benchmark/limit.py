@@ -1,0 +1,35 @@
+"""The arithmetic limit of a step: its matrix products at the rate of large ones on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
+
+SIZE = 1000
+
+
+def matrix_rate(dtype: torch.dtype) -> float:
+    """Floating-point operations per second of large matrix products, the best of some."""
+    a = torch.randn(SIZE, SIZE, dtype=dtype)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        torch.mm(a, a)
+        seconds.append(time.perf_counter() - start)
+    return 2.0 * SIZE**3 / min(seconds)
+
+
+def matrix_operations(step: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products of a step that torch makes; two for each product."""
+    # torch knows these by their other names only.
+    in_place = {
+        torch.ops.aten.addmm_: lambda c, a, b, **_: addmm_flop(c, a, b),
+        torch.ops.aten.baddbmm_: lambda c, a, b, **_: baddbmm_flop(c, a, b),
+    }
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        step()
+    return counter.get_total_flops()

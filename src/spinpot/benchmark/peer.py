@@ -1,0 +1,122 @@
+"""deepmd-kit on its example, by its own command: the same network, loss, batch and frames as EXAMPLE."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinpot.config.memory import TRIM_ABOVE
+from spinpot.errors import InputError
+
+BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
+ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(TRIM_ABOVE),
+    **dict.fromkeys(
+        ("DP_INTRA_OP_PARALLELISM_THREADS", "DP_INTER_OP_PARALLELISM_THREADS"), str(os.cpu_count())
+    ),
+}
+"""What spinpot gives itself: freed memory is kept, and all cores are used."""
+VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737
+TRAINED = ("data_0", "data_1")
+AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
+
+
+def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, steps: int) -> float:
+    """Seconds per step as deepmd-kit reports them, its first steps left out.
+
+    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
+    Raises InputError with its last words if it fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "input.json").write_text(json.dumps(peer_input(backend, data, folder, steps), indent=2))
+    command = [str(python), "-m", "deepmd", BACKENDS[backend], "train", "input.json"]
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **ENVIRONMENT},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise InputError(f"--peer {python}: {error.strerror}. Give a Python that has deepmd-kit.") from error
+    said = ended.stdout + ended.stderr
+    found = AVERAGE.search(said)
+    if ended.returncode != 0 or found is None:
+        raise InputError(f"--peer: {' '.join(command)} failed: {said.strip()[-1500:]}")
+    return float(found[1])
+
+
+def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
+    """input.json, and for TensorFlow the frames in its own layout."""
+    systems = [data / name for name in TRAINED]
+    if backend == "tensorflow":
+        systems = [_with_virtual_atoms(system, folder / system.name) for system in systems]
+    net = {"precision": "float64", "seed": 1}
+    spin: dict[str, Any] = {"use_spin": [True, False]}
+    if backend == "tensorflow":
+        spin |= {"virtual_len": [VIRTUAL_LEN], "spin_norm": [SPIN_NORM]}
+    else:
+        spin |= {"virtual_scale": [VIRTUAL_LEN / SPIN_NORM]}
+    descriptor = {
+        "type": "se_e2_a",
+        "sel": [60, 60],
+        "rcut": 5.6,
+        "rcut_smth": 0.5,
+        "neuron": [25, 50, 100],
+        "axis_neuron": 16,
+        "resnet_dt": False,
+        "type_one_side": False,
+    }
+    prefactors = {"e": (0.02, 1.0), "fr": (1000, 1.0), "fm": (10000, 10.0), "v": (0, 0)}
+    return {
+        "model": {
+            "type_map": ["Ni", "O"],
+            "descriptor": descriptor | net,
+            "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, **net},
+            "spin": spin,
+        },
+        "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 1e-3, "stop_lr": 5.92e-6},
+        "loss": {
+            "type": "ener_spin",
+            **{f"start_pref_{name}": start for name, (start, _) in prefactors.items()},
+            **{f"limit_pref_{name}": limit for name, (_, limit) in prefactors.items()},
+        },
+        "training": {
+            "training_data": {"systems": [str(system) for system in systems], "batch_size": 3},
+            "numb_steps": steps,
+            "seed": 10,
+            "disp_freq": 10,
+            "save_freq": 10 * steps,
+        },
+    }
+
+
+def _with_virtual_atoms(system: Path, folder: Path) -> Path:
+    """The layout of the TensorFlow backend: virtual atoms behind the real ones, their forces too."""
+    types = np.loadtxt(system / "type.raw", dtype=int, ndmin=1)
+    magnetic = types == 0
+
+    def atoms(name: str) -> np.ndarray:
+        return np.load(system / "set.000" / f"{name}.npy").reshape(-1, len(types), 3)
+
+    virtual = atoms("coord") + VIRTUAL_LEN / SPIN_NORM * atoms("spin")
+    arrays = {
+        "coord": np.concatenate((atoms("coord"), virtual[:, magnetic]), axis=1),
+        "force": np.concatenate((atoms("force"), atoms("force_mag")[:, magnetic]), axis=1),
+    }
+    (folder / "set.000").mkdir(parents=True, exist_ok=True)
+    for name, values in arrays.items():
+        np.save(folder / "set.000" / f"{name}.npy", values.reshape(len(values), -1))
+    for name in ("box", "energy"):
+        np.save(folder / "set.000" / f"{name}.npy", np.load(system / "set.000" / f"{name}.npy"))
+    np.savetxt(folder / "type.raw", np.append(types, np.full(magnetic.sum(), 2)), fmt="%d")
+    return folder

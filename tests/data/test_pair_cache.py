@@ -1,0 +1,45 @@
+"""Pairs come back from memory, from a file and from being found again as they went in."""
+
+import numpy as np
+import pytest
+import torch
+
+from spinpot.data.dataset import FrameDataset
+from spinpot.data.pair_cache import PairCache
+from support.frames import geometry, random_system, small_potential
+
+FIELDS = ("pair_vector", "pair_neighbour", "pair_type", "neighbour_counts", "pair_centre", "closest", "force")
+
+
+def dataset(memory_gb=1.0, disk_gb=1.0):
+    systems = [random_system(1, n_frames=4), random_system(2, n_ni=1, n_o=4, n_frames=3)]
+    return FrameDataset(systems, geometry(small_potential().spec), PairCache(memory_gb, disk_gb))
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "places"),
+    [
+        (1.0, 1.0, {"memory"}),
+        (0.0, 1.0, {"disk"}),
+        (0.0, 0.0, {"rebuilt"}),
+        ("some", "some", {"memory", "disk", "rebuilt"}),
+    ],
+)
+def test_wherever_they_are_kept(memory, disk, places):
+    expected = dataset()
+    some = 0.35e-9 * expected.cache.bytes["memory"]
+    found = dataset(*(some if room == "some" else room for room in (memory, disk)))
+    assert all(found.cache.bytes[place] <= found.cache.room[place] for place in ("memory", "disk"))
+    assert {place for place, size in found.cache.bytes.items() if size} == places
+    assert sum(found.cache.bytes.values()) == sum(expected.cache.bytes.values())
+    for one, other in zip(found, expected, strict=True):
+        assert one.origin == other.origin
+        for name in FIELDS:
+            assert torch.equal(getattr(one, name).nan_to_num(), getattr(other, name).nan_to_num()), name
+
+
+def test_centres_are_in_order():
+    frame = dataset()[0]
+    vectors = np.linalg.norm(frame.pair_vector.numpy(), axis=1)
+    nearest = [vectors[frame.pair_centre.numpy() == atom].min() for atom in range(3)]
+    assert min(nearest) == pytest.approx(float(frame.closest[0]))
