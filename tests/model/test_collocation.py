@@ -153,6 +153,17 @@ def test_nodes_are_added_where_the_embedding_is_rough():
     assert after.nodes > before.nodes
 
 
+def test_of_many_atoms_some_are_looked_at(monkeypatch):
+    potential, batch = fitted()
+    with torch.no_grad():
+        potential.descriptor.embedding_nets[0].weight *= 4.0
+    every = collocation_errors(potential, batch)
+    monkeypatch.setattr("spinpot.model.collocation_check.MOST_CENTRES", 7)
+    some = collocation_errors(potential, batch)
+    assert 0.01 * every.energy < some.energy < 10 * every.energy
+    assert 0.01 * every.force < some.force <= every.force * 3
+
+
 def test_nodes_are_part_of_a_checkpoint(tmp_path):
     potential, batch = fitted()
     potential.descriptor.nodes.add()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Iterable
@@ -185,7 +186,13 @@ def wandb_runs(loggers: Iterable[Logger]) -> list[WandbRun]:
 def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: Resumed | None) -> None:
     """Train, from the resumed checkpoint if there is one."""
     path = str(resumed.path) if resumed else None
-    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+    # What is there by now stays till the end: the garbage collector need not look at it every few steps.
+    gc.collect()
+    gc.freeze()
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+    finally:
+        gc.unfreeze()
 
 
 def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:
