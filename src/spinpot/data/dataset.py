@@ -19,15 +19,19 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class Geometry:
-    """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element."""
+    """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element.
+
+    excluded: pairs of types that do not see each other.
+    """
 
     rcut: float
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
+    excluded: Sequence[Sequence[int]] = ()
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
-        return find_pairs(
+        pairs = find_pairs(
             system.box[frame],
             system.coord[frame],
             system.spin[frame],
@@ -36,6 +40,7 @@ class Geometry:
             np.array(self.use_spin),
             self.rcut,
         )
+        return pairs.without(self.excluded, system.types)
 
 
 class FrameDataset(Dataset[Frame]):

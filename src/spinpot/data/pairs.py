@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,17 @@ class Pairs:
     neighbour: np.ndarray
     neighbour_type: np.ndarray
     vector: np.ndarray
+
+    def without(self, excluded: Sequence[Sequence[int]], types: np.ndarray) -> Pairs:
+        """The pairs but those of excluded (type, type) combinations, in either order; types: (N,)."""
+        if not excluded:
+            return self
+        centre_type = types[self.centre]
+        kept = np.ones(len(self.centre), dtype=bool)
+        for a, b in excluded:
+            kept &= ~((centre_type == a) & (self.neighbour_type == b))
+            kept &= ~((centre_type == b) & (self.neighbour_type == a))
+        return Pairs(self.centre[kept], self.neighbour[kept], self.neighbour_type[kept], self.vector[kept])
 
     def counts(self, n_atoms: int, n_types: int) -> np.ndarray:
         """Neighbours of each centre by type, (N, 2T)."""

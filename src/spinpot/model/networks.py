@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -20,7 +21,29 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "linear": lambda x: x,
 }
-NOT_SMOOTH = ("relu", "relu6")
+SILUT = "silut"
+"""`silut` or `silut:THRESHOLD`: silu below the threshold, 3 if none is given, a tanh above it."""
+NOT_SMOOTH = ("relu", "relu6", SILUT)
+
+
+def activation(name: str) -> Callable[[Tensor], Tensor]:
+    """The function of a name. Raises KeyError for an unknown one."""
+    kind, _, threshold = name.partition(":")
+    if kind == SILUT:
+        try:
+            return partial(silut, threshold=float(threshold or 3.0))
+        except ValueError:
+            raise KeyError(name) from None
+    return ACTIVATIONS[name]
+
+
+def silut(x: Tensor, threshold: float) -> Tensor:
+    """silu(x) below the threshold t; silu(t) + tanh(silu'(t) (x − t)) from there on. As in deepmd-kit."""
+    sigmoid = 1.0 / (1.0 + math.exp(-threshold))
+    slope = sigmoid + threshold * sigmoid * (1.0 - sigmoid)
+    return torch.where(
+        x >= threshold, torch.tanh(slope * (x - threshold)) + threshold * sigmoid, x * torch.sigmoid(x)
+    )
 
 
 class ResidualLayer(nn.Module):
@@ -34,7 +57,7 @@ class ResidualLayer(nn.Module):
         self, n_in: int, n_out: int, activation_function: str, resnet_dt: bool, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS[activation_function]
+        self.activation = activation(activation_function)
         self.repeats = n_out // n_in if n_out in (n_in, 2 * n_in) else 0
         self.weight = _normal((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in + n_out), generator)
         self.bias = _normal((n_out,), 0.0, 1.0, generator)

@@ -86,7 +86,9 @@ def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
     """Raise InputError if the model of the config is not the checkpoint's."""
     # How the embedding is evaluated may change: the weights are the same.
     changes = [
-        change for change in differences(resumed.model, spec.as_dict()) if change[0] != "descriptor.radial"
+        change
+        for change in differences(ModelSpec.from_dict(resumed.model).as_dict(), spec.as_dict())
+        if change[0] != "descriptor.radial"
     ]
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)

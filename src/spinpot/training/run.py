@@ -130,7 +130,8 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     """Settle what the model takes from the data, or from the run it goes on with, and find the pairs."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
-    data.find_pairs(Geometry(settings.descriptor.rcut, use_spin, scales))
+    descriptor = settings.descriptor
+    data.find_pairs(Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types))
     spec = ModelSpec(data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales)
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
