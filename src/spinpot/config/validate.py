@@ -25,6 +25,8 @@ FREE = ("callbacks", "logger")
 SCALARS: dict[str, Any] = {
     "seed": int,
     "resume": Literal["auto"] | Path | None,
+    "init_from": Path | None,
+    "init_from_bias": Literal["keep", "refit"],
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
 }

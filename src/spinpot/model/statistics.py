@@ -24,9 +24,7 @@ def set_statistics(potential: SpinPotential, frames: Sequence[Frame], systems: S
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
-    largest = largest_s(potential, frames)
-    s_max = potential.descriptor.collocation.s_max
-    s_max.copy_(torch.where(largest > 0.0, largest, s_max))
+    set_largest_s(potential, frames)
 
 
 def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) -> tuple[Tensor, Tensor]:
@@ -56,6 +54,13 @@ def environment_statistics(potential: SpinPotential, frames: Sequence[Frame]) ->
     return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
 
+def set_largest_s(potential: SpinPotential, frames: Sequence[Frame]) -> None:
+    """Set the range of the nodes of a potential to that of the training frames."""
+    largest = largest_s(potential, frames)
+    s_max = potential.descriptor.collocation.s_max
+    s_max.copy_(torch.where(largest > 0.0, largest, s_max))
+
+
 def largest_s(potential: SpinPotential, frames: Sequence[Frame]) -> Tensor:
     """The largest s = w(r)/(r + p) of a neighbour of each centre element, (T,), 1/Å."""
     settings = potential.spec.descriptor
@@ -76,4 +81,9 @@ def energy_bias(systems: Sequence[System]) -> np.ndarray:
         [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
     )
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
+    return composition_fit(compositions, energies)
+
+
+def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Least squares of energies (F,) on the atoms of each element (F, T), of minimum norm: (T,)."""
     return np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0]

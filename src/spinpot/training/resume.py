@@ -15,7 +15,15 @@ from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
 
-IRRELEVANT = ("resume", "paths", "logger", "optimized_metric", "trainer.enable_progress_bar")
+IRRELEVANT = (
+    "resume",
+    "init_from",
+    "init_from_bias",
+    "paths",
+    "logger",
+    "optimized_metric",
+    "trainer.enable_progress_bar",
+)
 """Config sections and settings that may differ without changing what is trained."""
 
 LAST = Path("checkpoints") / "last.ckpt"

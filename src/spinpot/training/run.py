@@ -50,6 +50,7 @@ from spinpot.training.checks import (
     precision_of,
     total_steps_of,
 )
+from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.resume import (
@@ -76,9 +77,10 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
-    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     quiet_lightning()
     resumed = find_checkpoint(config.resume, folder)
+    pretrained = model_to_begin_with(config, resumed)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     total_steps = total_steps_of(config)
     if resumed and (summary := summary_of_finished(resumed, folder, plain)):
         return summary
@@ -98,12 +100,18 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     data.prepare_data()
     data.read()
     check_labels(loss, data)
-    spec = read_data(settings, data, resumed)
+    try:
+        spec = read_data(settings, data, resumed)
+    except InputError as error:
+        raise _of_file(error, config.init_from) from error
     if resumed:
         check_same_model(resumed, spec)
         check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
-    potential = build_potential(spec, data, config.seed, precision)
+    if pretrained:
+        potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
+    else:
+        potential = build_potential(spec, data, config.seed, precision)
     check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
 
@@ -124,6 +132,13 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     for run in wandb_runs(trainer.loggers):
         run.end(summary, run_folder.best_checkpoint)
     return summary
+
+
+def _of_file(error: InputError, init_from: str | None) -> InputError:
+    """An error about data that do not suit the model, where that is a file's."""
+    if init_from is None:
+        return error
+    return InputError(f"init_from={init_from}: these data do not suit its model, which is fixed: {error}")
 
 
 def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> ModelSpec:
