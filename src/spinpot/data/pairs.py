@@ -60,9 +60,23 @@ def find_pairs(
     reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + 1e-9
     neighbours = NeighborList(cutoff=reach, full_list=True)
     i, j, vector = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijD")
-    own = np.arange(len(types))
-    i, j = i.astype(np.int64), j.astype(np.int64)
+    return pairs_within(i.astype(np.int64), j.astype(np.int64), vector, displacement, types, use_spin, rcut)
 
+
+def pairs_within(
+    i: np.ndarray,
+    j: np.ndarray,
+    vector: np.ndarray,
+    displacement: np.ndarray,
+    types: np.ndarray,
+    use_spin: np.ndarray,
+    rcut: float,
+) -> Pairs:
+    """Those of candidate pairs of real atoms (P,), and of their virtual atoms, that lie within rcut (Å).
+
+    vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å.
+    """
+    own = np.arange(len(types))
     real = _within(vector, rcut)
     virtual_i = np.concatenate((i, own))
     virtual_j = np.concatenate((j, own))
@@ -72,9 +86,9 @@ def find_pairs(
     return Pairs(
         centre=np.concatenate((i[real], virtual_i[virtual])),
         neighbour=np.concatenate((j[real], virtual_j[virtual])),
-        neighbour_type=np.concatenate(
-            (types[j[real]], types[virtual_j[virtual]] + len(virtual_scale))
-        ).astype(np.int64),
+        neighbour_type=np.concatenate((types[j[real]], types[virtual_j[virtual]] + len(use_spin))).astype(
+            np.int64
+        ),
         vector=np.concatenate((vector[real], virtual_vector[virtual])),
     )
 
