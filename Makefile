@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: train test lint clean
+# An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
+DEEPMD ?= .venv-interop/bin/python
+
+.PHONY: train test test-interop lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(ARGS)
@@ -11,13 +14,16 @@ train: .venv/installed
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
+	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spinpot needs Python 3.11 or newer; set PYTHON=…")'
@@ -32,4 +38,11 @@ clean:
 
 .venv/installed-dev: .venv/installed
 	$(PIP) -e '.[dev,wandb,tensorboard,sweeps]'
+	touch $@
+
+# deepmd-kit pins its own torch. LAMMPS with its plugin wants the runtime of CUDA 12, on machines without a GPU too.
+.venv-interop/installed: Makefile
+	$(PYTHON) -m venv .venv-interop
+	@echo "Installing deepmd-kit and LAMMPS into .venv-interop (3 GB) …"
+	.venv-interop/bin/python -m pip install --quiet 'deepmd-kit[torch,lmp]==3.2.0' nvidia-cuda-runtime-cu12
 	touch $@

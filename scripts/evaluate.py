@@ -1,4 +1,7 @@
-"""Test a checkpoint: `python scripts/evaluate.py checkpoint=FILE systems='[DIR,…]' output=DIR`."""
+"""Test a checkpoint: `python scripts/evaluate.py checkpoint=FILE systems='[DIR,…]' output=DIR`.
+
+Several of them, checkpoint='[FILE,FILE,…]', are compared with each other: model_devi.out.
+"""
 
 import hydra
 from omegaconf import DictConfig
@@ -13,9 +16,14 @@ def main(config: DictConfig) -> None:
     from spinpot.config.validate import evaluation_arguments
 
     arguments = evaluation_arguments(config)
-    from spinpot.evaluate import evaluate
+    if isinstance(arguments["checkpoint"], list):
+        from spinpot.deviation import model_deviation
 
-    evaluate(**arguments)
+        model_deviation(arguments.pop("checkpoint"), **arguments)
+    else:
+        from spinpot.evaluate import evaluate
+
+        evaluate(**arguments)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ __all__ = ["load"]
 
 
 def load(path: str | Path) -> Predictor:
-    """The potential of a checkpoint file, to be called with frames; see `spinpot.predictor.Predictor`.
+    """The potential of a checkpoint, to be called with frames; see `spinpot.predictor.Predictor`.
 
-    Raises InputError for a file that is missing, damaged or not a checkpoint of spinpot.
+    deepmd-kit's models (.dp, .yaml, .pt, .pth) are read as well.
+    Raises InputError for a file that is missing, damaged or neither of them.
     """
     from spinpot.predictor import load  # not above: torch takes seconds to import
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from spinpot.errors import InputError
+from spinpot.files import write_atomically
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
@@ -24,6 +26,21 @@ def checkpoint_entry(potential: SpinPotential, config: dict[str, Any]) -> dict[s
     """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only."""
     nodes = potential.descriptor.nodes.as_dict()
     return {ENTRY: {"format": FORMAT, "model": potential.spec.as_dict(), "nodes": nodes, "config": config}}
+
+
+def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint of a potential alone: to evaluate, to export and to begin from, not to resume.
+
+    deepmd: what a file of deepmd-kit held beside the weights, plain data and tensors.
+    """
+    prefix = "potential."
+    entry = checkpoint_entry(potential, {})
+    if deepmd:
+        entry[ENTRY]["deepmd"] = deepmd
+    weights = {prefix + name: value for name, value in potential.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save({"state_dict": weights, "global_step": 0, **entry}, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -46,11 +46,11 @@ def evaluate(
     be used, and for an output folder that holds one of the files already.
     """
     folder = Path(output).expanduser()
-    _refuse_existing(folder, [EVALUATION, PARITY, REPORT])
+    refuse_existing(folder, [EVALUATION, PARITY, REPORT])
     contents = read_checkpoint(Path(checkpoint).expanduser())
     predictor = Predictor(potential_from(contents, checkpoint))
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
-    _refuse_existing(folder, [f"{system.name}.npz" for system in found])
+    refuse_existing(folder, [f"{system.name}.npz" for system in found])
 
     scores = Scores(predictor, found)
     predictions = scores.predict(batch_size)
@@ -146,7 +146,7 @@ def _without_elements(errors: dict[str, float | None]) -> dict[str, float | None
     return {key: value for key, value in errors.items() if "/" not in key}
 
 
-def _refuse_existing(folder: Path, names: Sequence[str]) -> None:
+def refuse_existing(folder: Path, names: Sequence[str]) -> None:
     """Raise InputError if the folder is no folder or has a file of one of the names."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output={folder}: this is a file. Expected a folder, new or old. Give another.")

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 from rich.progress import Progress
 from torch import Tensor
 
+from ase import Atoms
 from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
@@ -18,6 +18,7 @@ from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
+from spinpot.interop.deepmd import is_deepmd, read_deepmd
 from spinpot.model.potential import SpinPotential
 from spinpot.model.sizes import check_sel
 
@@ -33,8 +34,12 @@ PER_ATOM = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
 
 
 def load(path: str | Path) -> Predictor:
-    """The potential of a checkpoint, in float64. Raises InputError for a file that cannot be used."""
-    return Predictor(load_potential(path))
+    """The potential of a checkpoint or of a model of deepmd-kit, in float64.
+
+    Raises InputError for a file that cannot be used.
+    """
+    path = Path(path).expanduser()
+    return Predictor(read_deepmd(path).potential if is_deepmd(path) else load_potential(path))
 
 
 class Predictor:
@@ -46,7 +51,10 @@ class Predictor:
     def __init__(self, potential: SpinPotential) -> None:
         self.potential = potential.eval()
         self.spec = potential.spec
-        self.geometry = Geometry(self.spec.descriptor.rcut, self.spec.use_spin, self.spec.virtual_scale)
+        descriptor = self.spec.descriptor
+        self.geometry = Geometry(
+            descriptor.rcut, self.spec.use_spin, self.spec.virtual_scale, descriptor.exclude_types
+        )
 
     def __call__(
         self, frames: Source | Sequence[Source], batch_size: int = 8, progress: bool = False

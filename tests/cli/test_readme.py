@@ -50,11 +50,16 @@ def test_script_command(command, place):
             arguments += own_data()
         elif "hydra.run.dir=runs/mine" in command:
             shutil.rmtree(place / "runs" / "mine", ignore_errors=True)
+        if "init_from" in command:
+            restore(place)
+            arguments += own_data()
         if "--config-dir runs/mine" in command:
             restore(place)
             arguments = [argument for argument in arguments if not argument.startswith("debug=")]
         if "sweep=virtual_len" in command:
             arguments += ["model.spin.virtual_len=0.2,0.3"]
+    if name == "convert.py":
+        restore(place)
     if name == "evaluate.py":
         restore(place)
         shutil.rmtree(place / "evaluations", ignore_errors=True)

@@ -3,7 +3,7 @@
 deepmd-kit pins its own torch, so it gets an environment of its own:
 
     python -m venv peer && peer/bin/pip install "deepmd-kit[torch]==3.2.0"
-    peer/bin/python tests/reference/make_reference.py OUTPUT_FOLDER
+    peer/bin/python tests/reference/make_reference.py OUTPUT_FOLDER [CASE …]
 
 Written are, all in float64:
 
@@ -12,6 +12,8 @@ Written are, all in float64:
   `spin` (F,N,3) and deepmd-kit's results for them, `energy` (F,), `atom_energy` (F,N), `force` (F,N,3),
   `force_mag` (F,N,3), `virial` (F,3,3); the systems `sampleK_{type,box,coord,spin,energy}`, K = 0, 1, …,
   from which deepmd-kit's own routine computed `davg`, `dstd` and `out_bias` of the `.dp`.
+- `frozen.pth`, `training.pt`: the case `SMALL` as deepmd-kit freezes it, without the code, which nothing here
+  reads, and as its training saves it;
 - `loss.json`: values of deepmd-kit's `ener_spin` loss; `learning_rate.json`: of its schedules.
 
 The stored results come from `DeepPot` on the `.pth` that deepmd-kit converts the `.dp` to. The eager model
@@ -21,6 +23,7 @@ read from the `.dp` must agree. Every run gives the same numbers; the `.dp` also
 import argparse
 import json
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +31,15 @@ import torch
 from deepmd.dpmodel.utils.serialization import load_dp_model, save_dp_model
 from deepmd.entrypoints.convert_backend import convert_backend
 from deepmd.infer import DeepPot
+from deepmd.pt.entrypoints.main import freeze
 from deepmd.pt.model.model import get_model
 from deepmd.pt.model.model.spin_model import SpinEnergyModel
+from deepmd.pt.train.wrapper import ModelWrapper
 from reference_cases import CASES, Case, distances, model_section, random_frames
 from reference_training import LOSS_CASES, LR_CASES, loss_entry, schedule_entry
+
+SMALL = "o_ni_davg_zero"
+"""The case that is also kept as a frozen model and as a checkpoint."""
 
 
 def check_sel(model: SpinEnergyModel, frames: dict[str, np.ndarray]) -> None:
@@ -138,6 +146,26 @@ def write_case(case: Case, folder: Path) -> None:
     )
 
 
+def write_frozen(portable: Path, target: Path) -> None:
+    """What `dp freeze` makes of a `.dp`, its data only: the archive without the entries under `code/`."""
+    with tempfile.TemporaryDirectory() as folder:
+        training, whole = Path(folder) / "model.pt", Path(folder) / "model.pth"
+        write_training(portable, training)
+        freeze(model=str(training), output=str(whole))
+        with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(target, "w") as stripped:
+            for name in archive.namelist():
+                if "/code/" not in name:
+                    stripped.writestr(zipfile.ZipInfo(name), archive.read(name))
+
+
+def write_training(portable: Path, target: Path) -> None:
+    """The model of a `.dp` as `dp train` saves it."""
+    data = load_dp_model(str(portable))
+    model = SpinEnergyModel.deserialize(data["model"])
+    wrapper = ModelWrapper(model, model_params=data["model_def_script"])
+    torch.save({"model": wrapper.state_dict()}, target)
+
+
 def write_json(path: Path, entries: list[dict]) -> None:
     """Writes a list with one entry per line."""
     path.write_text("[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n")
@@ -147,12 +175,18 @@ def main() -> None:
     """Writes all files to the folder given on the command line."""
     parser = argparse.ArgumentParser(description="Make the reference files with deepmd-kit 3.2.0.")
     parser.add_argument("folder", type=Path, help="folder to write to")
-    folder = parser.parse_args().folder
+    parser.add_argument("cases", nargs="*", help="only these cases, and nothing else")
+    arguments = parser.parse_args()
+    folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "loss.json", [loss_entry(i, *case) for i, case in enumerate(LOSS_CASES)])
-    write_json(folder / "learning_rate.json", [schedule_entry(*case) for case in LR_CASES])
     for case in CASES:
-        write_case(case, folder)
+        if case.name in (arguments.cases or [case.name]):
+            write_case(case, folder)
+    if not arguments.cases:
+        write_json(folder / "loss.json", [loss_entry(i, *case) for i, case in enumerate(LOSS_CASES)])
+        write_json(folder / "learning_rate.json", [schedule_entry(*case) for case in LR_CASES])
+        write_frozen(folder / f"{SMALL}.dp", folder / "frozen.pth")
+        write_training(folder / f"{SMALL}.dp", folder / "training.pt")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class Case:
     frames: System
     samples: tuple[System, ...]
     seed: int
+    excluded: tuple = ()  # pair_exclude_types
 
 
 CUBIC = [[6.0, 0, 0], [0, 6.2, 0], [0, 0, 6.4]]
@@ -144,6 +145,39 @@ CASES = [
         (System("Fe O Fe O Fe", CUBIC, 2, wrapped=False), System("Fe Fe Fe O", CUBIC, 2)),
         seed=21,
     ),
+    Case(  # pairs that do not see each other: Ni and O, O and the virtual atoms of Ni; a net per pair
+        "excluded_pairs",
+        ["Ni", "O"],
+        {"use_spin": [True, False], "virtual_scale": [0.3]},
+        {"sel": [9, 9], "type_one_side": False, "resnet_dt": True, "activation_function": "silu"},
+        {"resnet_dt": True, "activation_function": "silu"},
+        System("Ni O Ni O Ni O O", TRICLINIC),
+        (System("Ni O Ni O Ni O O", TRICLINIC, 2), System("Ni Ni O", CUBIC, 2)),
+        seed=22,
+        excluded=((0, 1), (1, 2)),
+    ),
+    *(  # every other activation function, in the smallest of models
+        Case(
+            f"activation_{name.partition(':')[0]}",
+            ["Fe"],
+            {"use_spin": [True], "virtual_scale": 0.31},
+            {
+                "sel": [12],
+                "type_one_side": True,
+                "resnet_dt": True,
+                "activation_function": name,
+                "neuron": [2, 4],
+                "axis_neuron": 2,
+            },
+            {"resnet_dt": True, "activation_function": name, "neuron": [4, 4]},
+            System("Fe Fe Fe Fe", CUBIC),
+            (System("Fe Fe Fe", CUBIC, 2),),
+            seed=30 + k,
+        )
+        for k, name in enumerate(
+            ("relu", "relu6", "softplus", "sigmoid", "silut:0.5", "gelu_tf", "linear", "none")
+        )
+    ),
 ]
 
 DESCRIPTOR = {
@@ -209,4 +243,5 @@ def model_section(case: Case) -> dict:
         "spin": case.spin,
         "descriptor": {**DESCRIPTOR, **case.descriptor},
         "fitting_net": {**FITTING, **case.fitting},
+        **({"pair_exclude_types": [list(pair) for pair in case.excluded]} if case.excluded else {}),
     }

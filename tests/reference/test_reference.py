@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from reference.dp_file import load
 from spinpot.data.dataset import make_frames
+from spinpot.interop.deepmd import read_deepmd
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.model.collocation_check import add_nodes
-from spinpot.model.settings import SpinSettings
+from spinpot.model.settings import SpinSettings, is_smooth
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import energy_bias, environment_statistics
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
@@ -34,11 +34,11 @@ RATES = [
 def case(request):
     """The potential and the arrays of one case."""
     with np.load(FOLDER / f"{request.param}.npz") as file:
-        return load(FOLDER / f"{request.param}.dp"), dict(file)
+        return read_deepmd(FOLDER / f"{request.param}.dp").potential, dict(file)
 
 
 def test_there_are_cases():
-    assert len(CASES) >= 8
+    assert len(CASES) >= 16
 
 
 def test_outputs(case):
@@ -56,6 +56,8 @@ def test_outputs(case):
 def test_outputs_of_the_interpolated_embedding(case):
     potential, data = case
     frames = system(potential.spec.type_map, *(data[key] for key in ("type", "box", "coord", "spin")))
+    if not is_smooth(potential.spec.descriptor.activation_function):
+        pytest.skip("it has kinks and is never interpolated")
     potential.descriptor.radial = "collocated"
     assert add_nodes(potential, batch_of(potential, frames)).small
     ours = evaluate(potential, frames)

@@ -77,7 +77,7 @@ def small_potential(seed=1, **descriptor) -> SpinPotential:
 
 def geometry(spec: ModelSpec) -> Geometry:
     """The pairs a model needs."""
-    return Geometry(spec.descriptor.rcut, spec.use_spin, spec.virtual_scale)
+    return Geometry(spec.descriptor.rcut, spec.use_spin, spec.virtual_scale, spec.descriptor.exclude_types)
 
 
 def batch_of(potential: SpinPotential, *systems: System) -> Batch:

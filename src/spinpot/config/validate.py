@@ -25,6 +25,8 @@ FREE = ("callbacks", "logger")
 SCALARS: dict[str, Any] = {
     "seed": int,
     "resume": Literal["auto"] | Path | None,
+    "init_from": Path | None,
+    "init_from_bias": Literal["keep", "refit"],
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
 }
@@ -67,21 +69,22 @@ def needed(keys: Iterable[str]) -> str:
 
 
 def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
-    """What `spinpot.evaluate.evaluate` takes, from a composed evaluate.yaml.
+    """What `spinpot.evaluate.evaluate` takes, from a composed evaluate.yaml; of several checkpoints a list.
 
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """
     _check_keys("", config, EVALUATION, config)
     checkpoint, output, batch_size = config.checkpoint, config.output, config.batch_size
     systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
-    for name, paths in (("checkpoint", [checkpoint]), ("systems", systems), ("output", [output])):
+    checkpoints = list(checkpoint) if OmegaConf.is_list(checkpoint) else [checkpoint]
+    for name, paths in (("checkpoint", checkpoints), ("systems", systems), ("output", [output])):
         if not paths or not all(isinstance(path, str | int) for path in paths):
             example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
             raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
     return {
-        "checkpoint": str(checkpoint),
+        "checkpoint": str(checkpoints[0]) if len(checkpoints) == 1 else [str(path) for path in checkpoints],
         "systems": [str(path) for path in systems],
         "output": str(output),
         "batch_size": batch_size,

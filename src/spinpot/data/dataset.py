@@ -22,15 +22,19 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class Geometry:
-    """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element."""
+    """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element.
+
+    excluded: pairs of types that do not see each other.
+    """
 
     rcut: float
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
+    excluded: Sequence[Sequence[int]] = ()
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
-        return find_pairs(
+        pairs = find_pairs(
             system.box[frame],
             system.coord[frame],
             system.spin[frame],
@@ -39,12 +43,14 @@ class Geometry:
             np.array(self.use_spin),
             self.rcut,
         )
+        return pairs.without(self.excluded, system.types)
 
 
 class FrameDataset(Dataset[Frame]):
     """The frames of some systems, in their order, whose pairs are found once and kept in a cache.
 
-    most: (F, 2T) the most neighbours of each type around an atom of each frame.
+    most: (F, 2T) the most neighbours of each type around an atom of each frame; closest: (T,), Å, the
+    closest neighbour of the centres of each element, inf where it has none.
     """
 
     def __init__(self, systems: Sequence[System], geometry: Geometry, cache: PairCache | None = None) -> None:
@@ -53,6 +59,7 @@ class FrameDataset(Dataset[Frame]):
         self.cache = cache or PairCache(math.inf, 0.0)
         self._frames = [self._find(*place, geometry) for place in self._counted()]
         self.most = np.array([frame.counts.max(axis=0) for frame in self._frames])
+        self.closest = np.min([frame.closest for frame in self._frames], axis=0)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -35,7 +35,7 @@ def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
     mixed, real_atom_types (F, N), all float64; absent what is not stored.
     Raises InputError if dpdata cannot read what the headers promised.
     """
-    _register()
+    register()
     try:
         data = _load(stored).data
     except (DataError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
@@ -50,7 +50,7 @@ def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
     }
 
 
-def _register() -> None:
+def register() -> None:
     """Make labels optional data of dpdata's System.
 
     Its LabeledSystem insists on energies, and the HDF5 reader refuses a file without them. Registering

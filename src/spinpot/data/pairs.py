@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,17 @@ class Pairs:
     neighbour: np.ndarray
     neighbour_type: np.ndarray
     vector: np.ndarray
+
+    def without(self, excluded: Sequence[Sequence[int]], types: np.ndarray) -> Pairs:
+        """The pairs but those of excluded (type, type) combinations, in either order; types: (N,)."""
+        if not excluded:
+            return self
+        centre_type = types[self.centre]
+        kept = np.ones(len(self.centre), dtype=bool)
+        for a, b in excluded:
+            kept &= ~((centre_type == a) & (self.neighbour_type == b))
+            kept &= ~((centre_type == b) & (self.neighbour_type == a))
+        return Pairs(self.centre[kept], self.neighbour[kept], self.neighbour_type[kept], self.vector[kept])
 
     def counts(self, n_atoms: int, n_types: int) -> np.ndarray:
         """Neighbours of each centre by type, (N, 2T)."""
@@ -61,9 +73,23 @@ def find_pairs(
     reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + 1e-9
     neighbours = NeighborList(cutoff=reach, full_list=True)
     i, j, vector = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijD")
-    own = np.arange(len(types))
-    i, j = i.astype(np.int64), j.astype(np.int64)
+    return pairs_within(i.astype(np.int64), j.astype(np.int64), vector, displacement, types, use_spin, rcut)
 
+
+def pairs_within(
+    i: np.ndarray,
+    j: np.ndarray,
+    vector: np.ndarray,
+    displacement: np.ndarray,
+    types: np.ndarray,
+    use_spin: np.ndarray,
+    rcut: float,
+) -> Pairs:
+    """Those of candidate pairs of real atoms (P,), and of their virtual atoms, that lie within rcut (Å).
+
+    vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å.
+    """
+    own = np.arange(len(types))
     real = _within(vector, rcut)
     virtual_i = np.concatenate((i, own))
     virtual_j = np.concatenate((j, own))
@@ -73,9 +99,9 @@ def find_pairs(
     return Pairs(
         centre=np.concatenate((i[real], virtual_i[virtual])),
         neighbour=np.concatenate((j[real], virtual_j[virtual])),
-        neighbour_type=np.concatenate(
-            (types[j[real]], types[virtual_j[virtual]] + len(virtual_scale))
-        ).astype(np.int64),
+        neighbour_type=np.concatenate((types[j[real]], types[virtual_j[virtual]] + len(use_spin))).astype(
+            np.int64
+        ),
         vector=np.concatenate((vector[real], virtual_vector[virtual])),
     ).sorted()
 

@@ -61,4 +61,37 @@ ACTIVATIONS = {
     "sigmoid": Activation(torch.sigmoid, lambda x, y: y * (1.0 - y), lambda x, y, dy: dy * (1.0 - 2.0 * y)),
     "linear": Activation(lambda x: x, lambda x, y: torch.ones_like(x), _none),
 }
-NOT_SMOOTH = tuple(name for name, activation in ACTIVATIONS.items() if not activation.smooth)
+SILUT = "silut"
+"""`silut` or `silut:THRESHOLD`: silu below the threshold, 3 if none is given, a tanh above it."""
+NOT_SMOOTH = (*(name for name, known in ACTIVATIONS.items() if not known.smooth), SILUT)
+
+
+def activation(name: str) -> Activation:
+    """The function of a name. Raises KeyError for an unknown one."""
+    kind, _, threshold = name.partition(":")
+    if kind != SILUT:
+        return ACTIVATIONS[name]
+    try:
+        return silut(float(threshold or 3.0))
+    except ValueError:
+        raise KeyError(name) from None
+
+
+def silut(threshold: float) -> Activation:
+    """Silu(x) below the threshold t; silu(t) + tanh(silu'(t) (x − t)) from there on. As in deepmd-kit."""
+    sigmoid = 1.0 / (1.0 + math.exp(-threshold))
+    rise = sigmoid + threshold * sigmoid * (1.0 - sigmoid)
+
+    def above(x: Tensor) -> Tensor:
+        return torch.tanh(rise * (x - threshold))
+
+    def value(x: Tensor) -> Tensor:
+        return torch.where(x >= threshold, above(x) + threshold * sigmoid, F.silu(x))
+
+    def slope(x: Tensor, y: Tensor) -> Tensor:
+        return torch.where(x >= threshold, rise * (1.0 - above(x) ** 2), _silu_slope(x, F.silu(x)))
+
+    def curvature(x: Tensor, y: Tensor, dy: Tensor) -> Tensor:
+        return torch.where(x >= threshold, -2.0 * rise * above(x) * dy, _silu_curvature(x, y, dy))
+
+    return Activation(value, slope, curvature, smooth=False)

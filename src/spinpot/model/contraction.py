@@ -33,7 +33,7 @@ def _product(T: Tensor, u: Tensor | None, axis: int) -> Tensor:
 def _pull_back(T: Tensor, by_D: Tensor, axis: int) -> Tensor:
     if compiled := native.operators(T):
         return cast(Tensor, compiled.pull_back(T, by_D, axis))
-    by_D = by_D.view(len(T), -1, axis)
+    by_D = by_D.view(len(T), T.shape[2], axis)
     by_T = torch.bmm(T[:, :, :axis], by_D.transpose(1, 2))
     by_T[:, :, :axis] += torch.bmm(T, by_D)
     return by_T

@@ -130,7 +130,9 @@ class Descriptor(nn.Module):
         by_type = [
             B.flatten(0, 1) @ G for B, G in zip(mapped.sums.split(batch.type_sizes), at_nodes, strict=True)
         ]
-        T = self._complete(torch.cat(by_type).view(len(batch.types), 4, -1), at_empty, batch)
+        T = self._complete(
+            torch.cat(by_type).view(len(batch.types), 4, self.settings.neuron[-1]), at_empty, batch
+        )
 
         def derivatives(by_T: Tensor) -> Derivatives:
             parts = by_T.split(batch.type_sizes)

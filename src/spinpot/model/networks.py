@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from spinpot.model.activations import ACTIVATIONS
+from spinpot.model.activations import activation
 
 
 class ResidualLayer(nn.Module):
@@ -25,7 +25,7 @@ class ResidualLayer(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor, idt: Tensor | None, activation_function: str) -> None:
         super().__init__()
         self.activation_function = activation_function
-        self.activation = ACTIVATIONS[activation_function]
+        self.activation = activation(activation_function)
         self.repeats = _repeats(*weight.shape[-2:])
         self.weight, self.bias, self.idt = weight, bias, idt
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 from spinpot.errors import InputError
-from spinpot.model.activations import ACTIVATIONS, NOT_SMOOTH
+from spinpot.model.activations import ACTIVATIONS, NOT_SMOOTH, SILUT, activation
 
 PerType = float | Sequence[float] | None
 
@@ -19,6 +19,8 @@ class DescriptorSettings:
     `sel` is the largest number of neighbours of each real element, doubled inside for the virtual atoms;
     `auto` takes it from the training data. It scales the descriptor, so it is part of the model. `radial`
     says how the embedding is evaluated: interpolated between nodes, many times faster, or for each pair.
+    `exclude_types` are pairs of types that do not see each other, deepmd-kit's pair_exclude_types: indices
+    into the type map, those from its length on being the virtual atoms of the same elements.
     """
 
     rcut: float = 6.0
@@ -32,6 +34,7 @@ class DescriptorSettings:
     set_davg_zero: bool = False
     env_protection: float = 0.01
     radial: Literal["collocated", "direct"] = "collocated"
+    exclude_types: Sequence[Sequence[int]] = ()
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
@@ -49,15 +52,20 @@ class DescriptorSettings:
                 f"model.descriptor.neuron, {self.neuron[-1]}."
             )
         _check_activation("model.descriptor", self.activation_function)
-        if self.radial == "collocated" and self.activation_function in NOT_SMOOTH:
+        if self.radial == "collocated" and not is_smooth(self.activation_function):
             raise InputError(
                 f"model.descriptor.radial=collocated interpolates the embedding, but activation_function="
-                f"{self.activation_function} has kinks. Use model.descriptor.radial=direct, or another "
-                "activation, e.g. tanh."
+                f"{self.activation_function} has kinks, of its slope at least. Use "
+                "model.descriptor.radial=direct, or another activation, e.g. tanh."
             )
         if isinstance(self.sel, str) and self.sel != "auto":
             raise InputError(
                 f"model.descriptor.sel={self.sel!r}: expected `auto` or one number per element type."
+            )
+        if any(len(pair) != 2 or min(pair) < 0 for pair in self.exclude_types):
+            raise InputError(
+                f"model.descriptor.exclude_types={self.exclude_types}: expected pairs of type indices, e.g. "
+                "[[0,1]]."
             )
 
 
@@ -147,6 +155,15 @@ class ModelSpec:
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        for pair in self.descriptor.exclude_types:
+            if max(pair) >= 2 * len(self.type_map):
+                raise InputError(
+                    f"model.descriptor.exclude_types={self.descriptor.exclude_types}: the elements "
+                    f"{list(self.type_map)} and their virtual atoms have the indices 0 to "
+                    f"{2 * len(self.type_map) - 1}. Correct the pairs."
+                )
+
     def with_sel(self, sel: Sequence[int]) -> ModelSpec:
         """The same with the numbers of neighbours settled."""
         return replace(self, descriptor=replace(self.descriptor, sel=tuple(int(n) for n in sel)))
@@ -191,8 +208,16 @@ def _check_widths(key: str, widths: Sequence[int]) -> None:
         raise InputError(f"{key}={list(widths)}: expected at least one layer width, each a number >= 1.")
 
 
+def is_smooth(activation_function: str) -> bool:
+    """Whether a function can be interpolated between nodes."""
+    return activation_function.partition(":")[0] not in NOT_SMOOTH
+
+
 def _check_activation(section: str, name: str) -> None:
-    if name not in ACTIVATIONS:
+    try:
+        activation(name)
+    except KeyError:
         raise InputError(
-            f"{section}.activation_function={name!r} is unknown; choose from {', '.join(ACTIVATIONS)}."
-        )
+            f"{section}.activation_function={name!r} is unknown; choose from {', '.join(ACTIVATIONS)}, "
+            f"{SILUT}."
+        ) from None

@@ -26,9 +26,7 @@ def set_statistics(potential: SpinPotential, frames: Iterable[Frame], systems: S
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
-    closest = torch.stack(seen).amin(0)
-    known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
-    potential.descriptor.nodes = Nodes(known, FEWEST_NODES)
+    set_nodes(potential, torch.stack(seen).amin(0))
 
 
 def _noting_closest(frames: Iterable[Frame], seen: list[Tensor]) -> Iterator[Frame]:
@@ -65,6 +63,12 @@ def environment_statistics(potential: SpinPotential, frames: Iterable[Frame]) ->
     return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
 
+def set_nodes(potential: SpinPotential, closest: Tensor) -> None:
+    """Let the nodes reach to the closest neighbours (T,), Å, of each centre element; inf for none."""
+    known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
+    potential.descriptor.nodes = Nodes(known, FEWEST_NODES)
+
+
 def energy_bias(systems: Sequence[System]) -> np.ndarray:
     """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm."""
     labelled = [system for system in systems if system.energy is not None]
@@ -75,4 +79,9 @@ def energy_bias(systems: Sequence[System]) -> np.ndarray:
         [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
     )
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
+    return composition_fit(compositions, energies)
+
+
+def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Least squares of energies (F,) on the atoms of each element (F, T), of minimum norm: (T,)."""
     return np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,23 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
             values = ("–" if value is None else f"{value:.3f}" for value in row.values)
             table.add_row(label, *values, row.unit)
     console.print(table)
+
+
+def print_model_of_file(path: Path, changes: list[tuple[str, Any, Any]]) -> None:
+    """What the config said of a model that is taken from a file."""
+    console.print(f"The model is that of {path}.", markup=False, soft_wrap=True)
+    if not changes:
+        return
+    table = Table(title="Settings of the config's model that do not count", title_justify="left")
+    for column in ("key", "config", "file"):
+        table.add_column(column)
+    for key, was, now in changes:
+        table.add_row(f"model.{key}", _escaped(was), _escaped(now))
+    console.print(table)
+
+
+def _escaped(value: Any) -> str:
+    return str(value).replace("[", r"\[")
 
 
 def print_config_changes(changes: list[tuple[str, Any, Any]]) -> None:

@@ -15,7 +15,15 @@ from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
 
-IRRELEVANT = ("resume", "paths", "logger", "optimized_metric", "trainer.enable_progress_bar")
+IRRELEVANT = (
+    "resume",
+    "init_from",
+    "init_from_bias",
+    "paths",
+    "logger",
+    "optimized_metric",
+    "trainer.enable_progress_bar",
+)
 """Config sections and settings that may differ without changing what is trained."""
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -86,7 +94,9 @@ def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
     """Raise InputError if the model of the config is not the checkpoint's."""
     # How the embedding is evaluated may change: the weights are the same.
     changes = [
-        change for change in differences(resumed.model, spec.as_dict()) if change[0] != "descriptor.radial"
+        change
+        for change in differences(ModelSpec.from_dict(resumed.model).as_dict(), spec.as_dict())
+        if change[0] != "descriptor.radial"
     ]
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)

@@ -52,6 +52,7 @@ from spinpot.training.checks import (
     precision_of,
     total_steps_of,
 )
+from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.resume import (
@@ -78,9 +79,10 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
-    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     quiet_lightning()
     resumed = find_checkpoint(config.resume, folder)
+    pretrained = model_to_begin_with(config, resumed)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     total_steps = total_steps_of(config)
     if resumed and (summary := summary_of_finished(resumed, folder, plain)):
         return summary
@@ -100,14 +102,20 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     data.prepare_data()
     data.read()
     check_labels(loss, data)
-    spec = read_data(settings, data, resumed)
+    try:
+        spec = read_data(settings, data, resumed)
+    except InputError as error:
+        raise _of_file(error, config.init_from) from error
     if resumed:
         check_same_model(resumed, spec)
         check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
     if trainer.strategy.root_device.type == "cpu":
         native.build()
-    potential = build_potential(spec, data, config.seed, precision)
+    if pretrained:
+        potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
+    else:
+        potential = build_potential(spec, data, config.seed, precision)
     check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
 
@@ -130,11 +138,19 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     return summary
 
 
+def _of_file(error: InputError, init_from: str | None) -> InputError:
+    """An error about data that do not suit the model, where that is a file's."""
+    if init_from is None:
+        return error
+    return InputError(f"init_from={init_from}: these data do not suit its model, which is fixed: {error}")
+
+
 def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> ModelSpec:
     """Settle what the model takes from the data, or from the run it goes on with, and find the pairs."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
-    data.find_pairs(Geometry(settings.descriptor.rcut, use_spin, scales))
+    descriptor = settings.descriptor
+    data.find_pairs(Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types))
     spec = ModelSpec(data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales)
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])

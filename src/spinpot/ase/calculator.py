@@ -1,0 +1,91 @@
+"""A potential, or several, as an ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from ase import Atoms
+from spinpot.data.skin import SkinGeometry
+from spinpot.errors import InputError
+from spinpot.predictor import Predictor, load
+
+Source = str | Path | Predictor
+"""A checkpoint, a model of deepmd-kit, or one that was loaded already."""
+
+
+class SpinCalculator(Calculator):
+    """E(R, S) and its derivatives for ase.Atoms with vectors as initial magnetic moments (μ_B), in float64.
+
+    Results: energy (eV), free_energy (the same), forces (N, 3) eV/Å, magnetic_forces −∂E/∂S (N, 3) eV/μ_B,
+    stress (6,) eV/Å³: the symmetric part of −virial/volume, at fixed spins.
+
+    Several models are an ensemble: results are their means, and besides there are the deviations of their
+    forces and magnetic forces, forces_deviation and magnetic_forces_deviation (N,): √⟨|F − ⟨F⟩|²⟩ of each
+    atom.
+
+    models: files, or what spinpot.load gave; one or several.
+    skin: Å; the neighbours are looked for again when an atom has moved by half of it.
+
+    Raises InputError for files that cannot be used, and on calculating for structures that the models do not
+    know.
+    """
+
+    implemented_properties = [  # noqa: RUF012
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+        "magnetic_forces",
+        "forces_deviation",
+        "magnetic_forces_deviation",
+    ]
+
+    def __init__(self, models: Source | Sequence[Source], skin: float = 0.5, **options: Any) -> None:
+        super().__init__(**options)
+        sources: list[Source] = [models] if isinstance(models, Source) else list(models)
+        if not sources:
+            raise InputError("SpinCalculator: no model given. Expected at least one file.")
+        if not skin >= 0.0:
+            raise InputError(f"SpinCalculator: skin={skin} Å. Expected a number >= 0.")
+        self.predictors = [_with_skin(source, skin) for source in sources]
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results`; all properties cost as much as one."""
+        super().calculate(atoms, properties, system_changes)
+        predictions = [predictor.predict(predictor.systems([self.atoms]))[0] for predictor in self.predictors]
+        arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
+        energy = float(arrays["energy"].mean())
+        stress = -arrays["virial"].mean(axis=0) / self.atoms.get_volume()
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "forces": arrays["force"].mean(axis=0),
+            "magnetic_forces": arrays["force_mag"].mean(axis=0),
+            "stress": full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0),
+            "forces_deviation": deviation(arrays["force"]),
+            "magnetic_forces_deviation": deviation(arrays["force_mag"]),
+        }
+
+
+def deviation(vectors: np.ndarray) -> np.ndarray:
+    """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
+    return np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0))
+
+
+def _with_skin(source: Source, skin: float) -> Predictor:
+    """A predictor of its own for each calculator: it keeps the neighbours of one structure."""
+    loaded = source if isinstance(source, Predictor) else load(source)
+    predictor = Predictor(loaded.potential)
+    predictor.geometry = SkinGeometry(predictor.geometry, skin)
+    return predictor

@@ -1,0 +1,117 @@
+"""Spin-lattice dynamics in small: velocity Verlet for the atoms, Landau–Lifshitz for the spins.
+
+dS/dt = S × A(S),  A = −(g/ħ)/(1 + α²) · (B + α/|S| S × B),  B = −∂E/∂S.
+
+The moment S (μ_B) carries the angular momentum ħS/g, so that it precesses about B at the rate g|B|/ħ; the
+second term turns it towards B with the damping α. As S × A is across S, |S| stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase.md.md import MolecularDynamics
+
+from ase import Atoms, units
+from spinpot.errors import InputError
+
+HBAR = units._hbar * units.J * units.second
+"""eV × ASE's unit of time."""
+
+
+MOST_ITERATIONS = 30
+
+
+class SpinLatticeDynamics(MolecularDynamics):
+    """Moves spins, and atoms if `lattice`, by a time-reversible second-order step.
+
+    Half a kick and half a drift of the atoms, a step of all spins, and the other halves in reverse. Without
+    damping the energy is kept to the order of the step, and |S| exactly.
+
+    timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: the factor between moment and angular
+    tolerance: μ_B, to which the midpoint of a step is iterated.
+
+    The spins' step is the spherical midpoint method (McLachlan, Modin, Verdier, Phys. Rev. E 89, 061301,
+    2014), the lattice's is velocity Verlet; the energy oscillates with the square of the step and does not
+    drift. Raises InputError where the midpoint is not found: the step is too long for the magnetic forces.
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        timestep: float,
+        lattice: bool = True,
+        damping: float = 0.0,
+        g: float = 2.0,
+        tolerance: float = 1e-9,
+        **options: Any,
+    ) -> None:
+        if damping < 0.0 or not tolerance > 0.0:
+            raise InputError(
+                f"SpinLatticeDynamics: damping={damping}, tolerance={tolerance}. Expected damping >= 0 and "
+                "tolerance > 0."
+            )
+        super().__init__(atoms, timestep, **options)
+        self.lattice = lattice
+        self.damping = damping
+        self.rate = g / HBAR
+        self.tolerance = tolerance
+
+    def step(self) -> None:
+        """One step."""
+        if not self.lattice:
+            self.turn_spins()
+            return
+        self.kick()
+        self.drift()
+        self.turn_spins()
+        self.drift()
+        self.kick()
+
+    def kick(self) -> None:
+        """Half a step of the momenta."""
+        atoms = self.atoms
+        atoms.set_momenta(atoms.get_momenta() + 0.5 * self.dt * atoms.get_forces(md=True))
+
+    def drift(self) -> None:
+        """Half a step of the positions."""
+        atoms = self.atoms
+        atoms.set_positions(atoms.get_positions() + 0.5 * self.dt * atoms.get_momenta() / self.masses)
+
+    def turn_spins(self) -> None:
+        """A step of the spins: each turns about the A of the midpoint, which is found by iteration."""
+        before = np.array(self.atoms.get_initial_magnetic_moments(), dtype=np.float64)
+        after = rotated(before, self.dt * self.axis(before))
+        for _ in range(MOST_ITERATIONS):
+            guess, after = after, rotated(before, self.dt * self.axis(midpoint(before, after)))
+            if np.abs(after - guess).max(initial=0.0) <= self.tolerance:
+                self.atoms.set_initial_magnetic_moments(after)
+                return
+        raise InputError(
+            f"SpinLatticeDynamics: no midpoint of a step of {self.dt / units.fs:.3g} fs after "
+            f"{MOST_ITERATIONS} iterations. Take a shorter timestep."
+        )
+
+    def axis(self, spin: np.ndarray) -> np.ndarray:
+        """A at given spins (N, 3)."""
+        self.atoms.set_initial_magnetic_moments(spin)
+        field = self.atoms.calc.get_property("magnetic_forces", self.atoms)
+        length = np.linalg.norm(spin, axis=1, keepdims=True)
+        towards = self.damping * np.cross(spin, field) / np.where(length > 0.0, length, 1.0)
+        return -self.rate / (1.0 + self.damping**2) * (field + towards)
+
+
+def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The vectors half way between those of equal lengths, on their sphere; (N, 3)."""
+    half = 0.5 * (one + other)
+    norm = np.linalg.norm(half, axis=1, keepdims=True)
+    return half * np.linalg.norm(one, axis=1, keepdims=True) / np.where(norm > 0.0, norm, 1.0)
+
+
+def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """S′ with S′ − S = ½(S + S′) × angle, a rotation about `angle`; (N, 3) both. The Cayley transform."""
+    a = 0.5 * angle
+    square = (a * a).sum(axis=1, keepdims=True)
+    along = (a * spin).sum(axis=1, keepdims=True) * a
+    return (spin * (1.0 - square) + 2.0 * (np.cross(spin, a) + along)) / (1.0 + square)

@@ -1,0 +1,96 @@
+"""Relaxation of spins, alone or together with the atoms, by any of ASE's optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+from ase.filters import OptimizableFilter
+
+from ase import Atoms
+from spinpot.errors import InputError
+
+Relaxed = Literal["directions", "lengths", "both"]
+
+
+class SpinFilter:
+    """What an optimizer moves: the spins of some atoms, and their positions if `positions`.
+
+    `BFGS(SpinFilter(atoms, "directions")).run(fmax=0.001)`; fmax is in eV/Å for positions, eV/μ_B for spins.
+
+    The variables of a spin are a vector x (3,), at first the spin itself, with S(x) = |S₀| x/|x| for
+    directions, S(x) = (x·n)n with n = S₀/|S₀| for lengths, and S(x) = x for both; the forces are the exact
+    −dE/dx. A spin that is zero stays so unless `both` are relaxed.
+    """
+
+    def __init__(self, atoms: Atoms, spins: Relaxed = "both", positions: bool = False) -> None:
+        if spins not in ("directions", "lengths", "both"):
+            raise InputError(f"SpinFilter: spins={spins!r}. Expected directions, lengths or both.")
+        self.atoms = atoms
+        self.spins = spins
+        self.positions = positions
+        self.x = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+        if self.x.shape != (len(atoms), 3):
+            raise InputError(
+                "SpinFilter: the atoms' initial magnetic moments are no vectors. Expected three numbers "
+                "(μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
+            )
+        self.length = np.linalg.norm(self.x, axis=1, keepdims=True)
+        self.direction = self.x / np.where(self.length > 0.0, self.length, 1.0)
+
+    def __len__(self) -> int:
+        return len(self.atoms) * (2 if self.positions else 1)
+
+    def __ase_optimizable__(self) -> Any:
+        """What ASE's optimizers ask for."""
+        return OptimizableFilter(self)
+
+    @property
+    def calc(self) -> Any:
+        """The atoms' calculator."""
+        return self.atoms.calc
+
+    def get_positions(self) -> np.ndarray:
+        """The variables: positions if they are relaxed (Å), then those of the spins (μ_B)."""
+        return np.vstack((self.atoms.get_positions(), self.x)) if self.positions else self.x.copy()
+
+    def set_positions(self, variables: np.ndarray) -> None:
+        """Move atoms and spins."""
+        if self.positions:
+            self.atoms.set_positions(variables[: len(self.atoms)])
+        self.x = np.array(variables[-len(self.atoms) :])
+        self.atoms.set_initial_magnetic_moments(self._spin())
+
+    def get_forces(self) -> np.ndarray:
+        """−dE/d(variables): eV/Å, then eV/μ_B."""
+        magnetic = self.atoms.calc.get_property("magnetic_forces", self.atoms)
+        spin_forces = self._pull_back(magnetic)
+        return np.vstack((self.atoms.get_forces(), spin_forces)) if self.positions else spin_forces
+
+    def get_potential_energy(self, force_consistent: bool = True) -> float:
+        """EV."""
+        return float(self.atoms.get_potential_energy(force_consistent=force_consistent))
+
+    def iterimages(self) -> Iterator[Atoms]:
+        """The atoms, for trajectories."""
+        return self.atoms.iterimages()
+
+    def _spin(self) -> np.ndarray:
+        if self.spins == "directions":
+            norm = np.linalg.norm(self.x, axis=1, keepdims=True)
+            return self.length * self.x / np.where(norm > 0.0, norm, 1.0)
+        if self.spins == "lengths":
+            return (self.x * self.direction).sum(axis=1, keepdims=True) * self.direction
+        return self.x.copy()
+
+    def _pull_back(self, magnetic: np.ndarray) -> np.ndarray:
+        """−∂E/∂S as −∂E/∂x."""
+        if self.spins == "directions":
+            norm = np.linalg.norm(self.x, axis=1, keepdims=True)
+            norm = np.where(norm > 0.0, norm, 1.0)
+            along = self.x / norm
+            return self.length / norm * (magnetic - (magnetic * along).sum(axis=1, keepdims=True) * along)
+        if self.spins == "lengths":
+            return (magnetic * self.direction).sum(axis=1, keepdims=True) * self.direction
+        return magnetic

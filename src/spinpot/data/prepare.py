@@ -1,0 +1,246 @@
+"""Frames of any format → folders to train on: split, without duplicates, checked, and listed in a table."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from rich.progress import track
+from rich.table import Table
+
+from ase import Atoms
+from spinpot.console import console, progress_console
+from spinpot.conventions import LABELS
+from spinpot.data.description import formula, moments
+from spinpot.data.foreign import Source, read_foreign
+from spinpot.data.systems import System, read_systems
+from spinpot.errors import InputError
+from spinpot.interop.lammps import write_data
+
+SETS = ("train", "validation", "test")
+PER_FRAME = ("box", "coord", "spin", *LABELS)
+SAME = 1e-6
+"""Å and μ_B: frames closer than that are the same."""
+
+Splits = dict[str, list[System]]
+
+
+def prepare(
+    inputs: Sequence[Path],
+    output: Path,
+    source: Source,
+    read_as: str = "auto",
+    write_as: str = "npy",
+    split: Sequence[float] | None = None,
+    block: int = 1,
+    seed: int = 0,
+) -> Splits:
+    """Read, split and write; returns the systems of each set, under "" without a split.
+
+    split: the shares of SETS, e.g. (0.8, 0.1, 0.1). block: frames that stay together, 1 for any frame by
+    itself; neighbouring frames of a trajectory are alike, so that only whole blocks tell how a model does on
+    others.
+
+    Raises InputError before anything is written for inputs that cannot be used and an output that is there.
+    """
+    if output.exists():
+        raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
+    steps = track(inputs, "Reading", console=progress_console, transient=True)
+    systems = [system for path in steps for system in read_foreign(path, read_as, source)]
+    systems, dropped = without_duplicates(unique_names(systems))
+    sets = divided(systems, split, block, seed) if split else {"": systems}
+    place = output.absolute().parent / f".{output.name}.new"
+    try:
+        shutil.rmtree(place, ignore_errors=True)
+        for name, own in sets.items():
+            for system in track(own, f"Writing {name}", console=progress_console, transient=True):
+                WRITERS[write_as](place / name, system, source)
+        if write_as == "npy":
+            _check(place, output)
+        place.rename(output)
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    _print(sets, dropped)
+    console.print(f"Written: {output}", markup=False, soft_wrap=True)
+    return sets
+
+
+def unique_names(systems: Sequence[System]) -> list[System]:
+    """The systems, numbered where two have the same name."""
+    seen: dict[str, int] = {}
+    named = []
+    for system in systems:
+        count = seen[system.name] = seen.get(system.name, -1) + 1
+        named.append(replace(system, name=f"{system.name}_{count}") if count else system)
+    return named
+
+
+def without_duplicates(systems: Sequence[System]) -> tuple[list[System], dict[str, int]]:
+    """The systems without frames that were there before, and how many each has lost."""
+    seen: set[str] = set()
+    kept, dropped = [], {}
+    for system in systems:
+        new = []
+        for frame in range(len(system)):
+            key = _structure(system, frame)
+            if key not in seen:
+                seen.add(key)
+                new.append(frame)
+        if len(new) < len(system):
+            dropped[system.name] = len(system) - len(new)
+        if new:
+            kept.append(select(system, np.array(new)))
+    return kept, dropped
+
+
+def divided(systems: Sequence[System], split: Sequence[float], block: int, seed: int) -> Splits:
+    """Every system's frames among train, validation and test, by blocks of consecutive frames.
+
+    Raises InputError where the shares make no sense, or training or validation would be empty.
+    """
+    if not 2 <= len(split) <= len(SETS) or min(split) < 0.0 or abs(sum(split) - 1.0) > 1e-9:
+        raise InputError(
+            f"--split {list(split)}: expected two or three shares that add up to 1, e.g. 0.8 0.1 0.1."
+        )
+    if block < 1:
+        raise InputError(f"--block {block}: expected a number of frames >= 1.")
+    rng = np.random.default_rng(seed)
+    sets: Splits = {name: [] for name, share in zip(SETS, split, strict=False) if share}
+    bounds = np.cumsum(split)
+    for system in systems:
+        blocks = [np.arange(first, min(first + block, len(system))) for first in range(0, len(system), block)]
+        order = rng.permutation(len(blocks))
+        ends = np.rint(bounds * len(blocks)).astype(int)
+        for name, first, last in zip(SETS, [0, *ends], ends, strict=False):
+            chosen = [blocks[k] for k in np.sort(order[first:last])]
+            if chosen:
+                sets.setdefault(name, []).append(select(system, np.concatenate(chosen)))
+    for name, own in sets.items():
+        if not own:
+            raise InputError(
+                f"--split {list(split)}: nothing is left for {name}: too few blocks of {block} frames. Take "
+                "smaller blocks, or other shares."
+            )
+    return sets
+
+
+def select(system: System, frames: np.ndarray) -> System:
+    """Some frames of a system."""
+    chosen = {name: array[frames] for name in PER_FRAME if (array := getattr(system, name)) is not None}
+    return replace(system, **chosen, frame_ids=None, stored=None)
+
+
+def write_npy(folder: Path, system: System, _: Source) -> None:
+    """deepmd-kit's npy layout, float64."""
+    place = folder / system.name
+    frames = place / "set.000"
+    frames.mkdir(parents=True)
+    (place / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
+    (place / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
+    for name in PER_FRAME:
+        values = getattr(system, name)
+        if values is not None:
+            np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
+
+
+def write_old(folder: Path, system: System, source: Source) -> None:
+    """deepmd-kit's old layout: virtual atoms at the end, their magnetic forces among the forces."""
+    if not source.magnetic or not source.virtual_scale:
+        raise InputError("The old layout needs --magnetic and --virtual-len with --spin-norm. Give them.")
+    owner = np.concatenate(
+        [np.flatnonzero(system.types == system.type_map.index(name)) for name in source.magnetic]
+    )
+    virtual = system.coord[:, owner] + source.virtual_scale * system.spin[:, owner]
+    kinds = [len(system.type_map) + source.magnetic.index(system.type_map[t]) for t in system.types[owner]]
+    force = None
+    if system.force is not None and system.force_mag is not None:
+        force = np.concatenate((system.force, system.force_mag[:, owner]), axis=1)
+    bare = replace(
+        system,
+        types=np.concatenate((system.types, kinds)).astype(np.int64),
+        coord=np.concatenate((system.coord, virtual), axis=1),
+        force=force,
+        force_mag=None,
+    )
+    write_npy(folder, bare, source)
+    (folder / system.name / "set.000" / "spin.npy").unlink()
+
+
+def write_extxyz(folder: Path, system: System, _: Source) -> None:
+    """Extended XYZ with the columns spin, forces and mforce; energy and virial in the comment line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ase.io.write(folder / f"{system.name}.xyz", list(map(_atoms, *_frames(system))), format="extxyz")
+
+
+def write_lammps(folder: Path, system: System, source: Source) -> None:
+    """A LAMMPS data file of each frame, turned as LAMMPS wants it."""
+    (folder / system.name).mkdir(parents=True)
+    for frame in range(len(system)):
+        atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame])
+        atoms.set_cell(system.box[frame])
+        atoms.set_pbc(True)
+        atoms.set_initial_magnetic_moments(system.spin[frame])
+        elements = source.elements or system.type_map
+        write_data(folder / system.name / f"frame_{frame:05d}.data", atoms, elements)
+
+
+WRITERS: dict[str, Callable[[Path, System, Source], None]] = {
+    "npy": write_npy,
+    "old": write_old,
+    "extxyz": write_extxyz,
+    "lammps": write_lammps,
+}
+
+
+def _frames(system: System) -> tuple[list[System], list[int]]:
+    return [system] * len(system), list(range(len(system)))
+
+
+def _atoms(system: System, frame: int) -> Atoms:
+    atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame], pbc=True)
+    atoms.set_cell(system.box[frame])
+    atoms.arrays["spin"] = system.spin[frame]
+    for name, theirs in (("force", "forces"), ("force_mag", "mforce")):
+        if (values := getattr(system, name)) is not None:
+            atoms.arrays[theirs] = values[frame]
+    for name in ("energy", "virial"):
+        if (values := getattr(system, name)) is not None:
+            atoms.info[name] = values[frame]
+    return atoms
+
+
+def _structure(system: System, frame: int) -> str:
+    """The same text for frames that are the same within SAME; labels do not count."""
+    digest = hashlib.sha256(" ".join(system.type_map[kind] for kind in system.types).encode())
+    for array in (system.box, system.coord, system.spin):
+        digest.update(np.rint(array[frame] / SAME).astype(np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _check(place: Path, output: Path) -> None:
+    """Read what was written as training will."""
+    try:
+        read_systems([place])
+    except InputError as error:
+        raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
+
+
+def _print(sets: Splits, dropped: dict[str, int]) -> None:
+    table = Table(title="Prepared", title_justify="left")
+    for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
+        table.add_column(column, justify="right" if column == "frames" else "left")
+    for name, systems in sets.items():
+        for system in systems:
+            ranges = (f"{element} {low:.3f}–{high:.3f}" for element, (low, high) in moments(system).items())
+            labels = " ".join(system.labels) or "none"
+            table.add_row(name, system.name, str(len(system)), formula(system), labels, ", ".join(ranges))
+    console.print(table)
+    for name, count in dropped.items():
+        console.print(f"{name}: {count} frames left out that were there before.", markup=False)

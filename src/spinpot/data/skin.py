@@ -1,0 +1,79 @@
+"""Neighbour pairs of a structure that moves: the search is repeated only when atoms have moved far enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from vesin import NeighborList
+
+from spinpot.data.dataset import Geometry
+from spinpot.data.pairs import Pairs, pairs_within
+from spinpot.data.systems import System
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs (i, j, translation) that may come within reach, and the structure they were found for."""
+
+    box: np.ndarray
+    coord: np.ndarray
+    types: np.ndarray
+    displacement: float
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+
+
+class SkinGeometry(Geometry):
+    """A Geometry that keeps the pairs within its reach and a skin (Å), and looks for new ones when it must.
+
+    The pairs it gives are the Geometry's own; only their order may differ.
+    """
+
+    def __init__(self, geometry: Geometry, skin: float) -> None:
+        super().__init__(geometry.rcut, geometry.use_spin, geometry.virtual_scale, geometry.excluded)
+        self.skin = skin
+        self.searches = 0
+        self._candidates: Candidates | None = None
+
+    def pairs(self, system: System, frame: int) -> Pairs:
+        """The neighbour pairs of one frame."""
+        box, coord, spin = system.box[frame], system.coord[frame], system.spin[frame]
+        displacement = np.array(self.virtual_scale)[system.types][:, None] * spin
+        longest = float(np.linalg.norm(displacement, axis=1).max(initial=0.0))
+        found = self._candidates
+        if found is None or not self._still_hold(found, box, coord, system.types, longest):
+            found = self._candidates = self._search(box, coord, system.types, longest)
+        vector = coord[found.j] - coord[found.i] + found.shift @ box
+        use_spin, rcut = np.array(self.use_spin), self.rcut
+        pairs = pairs_within(found.i, found.j, vector, displacement, system.types, use_spin, rcut)
+        return pairs.without(self.excluded, system.types)
+
+    def _still_hold(
+        self, found: Candidates, box: np.ndarray, coord: np.ndarray, types: np.ndarray, longest: float
+    ) -> bool:
+        """Whether no pair outside the candidates can have come within reach.
+
+        Two atoms come closer by at most twice the largest move; a virtual atom by its own lengthening
+        besides.
+        """
+        if not np.array_equal(box, found.box) or not np.array_equal(types, found.types):
+            return False
+        moved = float(np.linalg.norm(coord - found.coord, axis=1).max(initial=0.0))
+        return 2.0 * moved + max(longest - found.displacement, 0.0) <= self.skin
+
+    def _search(self, box: np.ndarray, coord: np.ndarray, types: np.ndarray, longest: float) -> Candidates:
+        self.searches += 1
+        reach = self.rcut + longest + self.skin + 1e-9
+        neighbours = NeighborList(cutoff=reach, full_list=True)
+        i, j, shift = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijS")
+        return Candidates(
+            box.copy(),
+            coord.copy(),
+            types.copy(),
+            longest,
+            i.astype(np.int64),
+            j.astype(np.int64),
+            shift.astype(np.float64),
+        )

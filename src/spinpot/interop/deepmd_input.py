@@ -1,0 +1,128 @@
+"""deepmd-kit's input.json → a Hydra experiment file; each key is carried over, or named with why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.table import Table
+
+from spinpot.console import console
+from spinpot.errors import InputError
+from spinpot.files import write_atomically
+from spinpot.interop.input_keys import InputKeys
+from spinpot.interop.input_training import data_section, learning_rate, loss_section, optimizer, training
+from spinpot.interop.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, read_sections
+from spinpot.model.settings import ModelSettings
+
+Experiment = dict[str, Any]
+
+
+def is_input(path: Path) -> bool:
+    """Whether a file's name says that it is an input of deepmd-kit."""
+    return path.suffix == ".json"
+
+
+def write_experiment(source: Path, target: Path) -> None:
+    """Write an input as an experiment, and print what was not carried over.
+
+    Raises InputError for an input that is damaged or describes what spinpot does not have.
+    """
+    keys = InputKeys(read_input(source))
+    experiment = experiment_of(keys, source)
+    left = keys.left()
+    lines = ["# @package _global_", f"# From deepmd-kit's {source.name}."]
+    if left:
+        lines += ["# Not carried over:", *(f"#   {key}: {reason}" for key, reason in left.items())]
+    text = yaml.safe_dump(experiment, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    write_atomically(target, "\n".join(lines) + "\n" + text)
+    _tell(left, target)
+
+
+def read_input(path: Path) -> dict[str, Any]:
+    """The contents of an input. Raises InputError for a file that is not one."""
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable as JSON: {error}. Correct the file.") from error
+    for section in ("model", "training"):
+        if not isinstance(contents, dict) or not isinstance(contents.get(section), dict):
+            raise InputError(f"{path}: not an input of deepmd-kit: it has no section {section!r}.")
+    return contents
+
+
+def experiment_of(keys: InputKeys, source: Path) -> Experiment:
+    """The experiment, as the YAML file has it."""
+    model = model_section(keys, source)
+    data = data_section(keys, source)
+    run = training(keys)
+    steps = run["trainer"]["max_steps"]
+    scheduler, schedule = learning_rate(keys, steps)
+    optimizer_name, optimizer_settings = optimizer(keys)
+    overrides: list[dict[str, Any]] = [
+        {"override /data": "npy"},
+        {"override /scheduler": scheduler},
+        {"override /optimizer": optimizer_name},
+        *run.pop("defaults"),
+    ]
+    return {
+        "defaults": overrides,
+        **run,
+        "data": data,
+        "model": model,
+        "loss": loss_section(keys, source),
+        "scheduler": schedule,
+        "optimizer": optimizer_settings,
+    }
+
+
+def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
+    """The section model; types are not doubled in either program's settings."""
+    section: Mapping[str, Any] = keys.contents["model"]
+    sections = read_sections(section, str(source))
+    ModelSettings(sections.descriptor, sections.fitting_net, sections.spin).check()
+    keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
+    keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
+    keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
+    kind = section.get("type", "standard")
+    if kind not in ("standard", "spin_ener"):
+        raise InputError(f"{source}: model.type={kind!r}; spinpot has spin models of the standard type only.")
+    keys.carry("model.type")
+    sel = (section.get("descriptor") or {}).get("sel", "auto")
+    if isinstance(sel, str) and sel not in ("auto", "auto:1.1"):
+        keys.leave("model.descriptor.sel", f"{sel}: `auto` here is 1.1 times the most neighbours, rounded up")
+    return {
+        "descriptor": _plain(vars(sections.descriptor)),
+        "fitting_net": _plain(vars(sections.fitting_net)),
+        "spin": _plain(vars(sections.spin)),
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists for tuples, as YAML has them."""
+    return {
+        key: [list(item) if isinstance(item, tuple) else item for item in value]
+        if isinstance(value, (list, tuple))
+        else value
+        for key, value in values.items()
+    }
+
+
+def _tell(left: Mapping[str, str], target: Path) -> None:
+    if left:
+        table = Table(title="Not carried over", title_justify="left")
+        table.add_column("key", no_wrap=True)
+        table.add_column("why")
+        for key, reason in left.items():
+            table.add_row(key, reason)
+        console.print(table)
+    console.print(f"Written: {target}", markup=False, soft_wrap=True)
+    folder = target.absolute().parent
+    if folder.name == "experiment":
+        command = f"python scripts/train.py --config-dir {folder.parent} experiment={target.stem}"
+    else:
+        command = f"put it into configs/experiment/, then: python scripts/train.py experiment={target.stem}"
+    console.print(f"To train: {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""A potential under another order of its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import cast
+
+import torch
+
+from spinpot.model.networks import ResidualNet
+from spinpot.model.potential import SpinPotential
+from spinpot.model.settings import ModelSpec
+
+
+def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotential:
+    """The same potential for a type map that lists the same elements in another order, in float64."""
+    spec = potential.spec
+    order = [spec.type_map.index(name) for name in type_map]
+    types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones after the real ones
+    made = SpinPotential(_spec(spec, type_map, order, types))
+    centres = range(1) if spec.descriptor.type_one_side else range(len(order))
+    for centre, neighbour in product(centres, range(len(types))):
+        there = potential.descriptor.embedding_net(order[centre], types[neighbour])
+        _copy(there, made.descriptor.embedding_net(centre, neighbour))
+    for here, there_index in enumerate(order):
+        made.fitting_nets[here].load_state_dict(potential.fitting_nets[there_index].state_dict())
+    with torch.no_grad():
+        made.energy_bias.copy_(potential.energy_bias[order])
+        made.descriptor.davg.copy_(potential.descriptor.davg[order])
+        made.descriptor.dstd.copy_(potential.descriptor.dstd[order])
+    nodes = potential.descriptor.nodes
+    made.descriptor.nodes = replace(nodes, closest=[nodes.closest[t] for t in order])
+    return made
+
+
+@torch.no_grad()
+def _copy(net: ResidualNet, to: ResidualNet) -> None:
+    for layer, other in zip(net.layers, to.layers, strict=True):
+        for weight, copied in zip(layer.parameters_in_order(), other.parameters_in_order(), strict=True):
+            copied.copy_(weight)
+
+
+def _spec(spec: ModelSpec, type_map: Sequence[str], order: list[int], types: list[int]) -> ModelSpec:
+    sel = cast(Sequence[int], spec.descriptor.sel)
+    excluded = tuple(tuple(types.index(t) for t in pair) for pair in spec.descriptor.exclude_types)
+    return ModelSpec(
+        type_map=tuple(type_map),
+        descriptor=replace(spec.descriptor, sel=tuple(sel[t] for t in order), exclude_types=excluded),
+        fitting_net=spec.fitting_net,
+        use_spin=tuple(spec.use_spin[t] for t in order),
+        virtual_scale=tuple(spec.virtual_scale[t] for t in order),
+    )

@@ -1,0 +1,113 @@
+"""`init_from=FILE`: a run that begins with the weights of another, or of a model of deepmd-kit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from spinpot.console import console
+from spinpot.data.batch import batches
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.errors import InputError
+from spinpot.interop.convert import read_model
+from spinpot.model.potential import SpinPotential
+from spinpot.model.reorder import reordered
+from spinpot.model.settings import ModelSpec, is_smooth
+from spinpot.model.statistics import composition_fit, set_nodes
+from spinpot.report.tables import print_model_of_file
+from spinpot.training.resume import Resumed, differences
+
+
+def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> SpinPotential | None:
+    """The potential that `init_from` names, in the order of data.type_map; None without `init_from`.
+
+    The config's section `model` and data.type_map become those of the file, so that the run's config.yaml
+    says what was trained; what they were before is printed. In a resumed run the checkpoint stands for the
+    file. Raises InputError for a file that cannot be used, and for elements that it does not know.
+    """
+    if config.init_from is None:
+        return None
+    if resumed:
+        _take_over(config, ModelSpec.from_dict(resumed.model), resumed.path)
+        return None
+    path = Path(config.init_from).expanduser()
+    potential = read_model(path).potential
+    potential = reordered(potential, _type_map(config.data.get("type_map"), potential.spec, path))
+    _take_over(config, potential.spec, path)
+    return potential
+
+
+def begin_with(
+    pretrained: SpinPotential, spec: ModelSpec, data: SpinDataModule, dtype: torch.dtype, refit_bias: bool
+) -> SpinPotential:
+    """A potential with the weights and statistics of another; the energy bias refitted if asked for."""
+    potential = SpinPotential(spec)
+    potential.load_state_dict(pretrained.state_dict())
+    set_nodes(potential, torch.from_numpy(data.datasets["train"].closest))
+    if refit_bias:
+        shift = bias_shift(pretrained, data)
+        potential.energy_bias += torch.from_numpy(shift)
+        elements = zip(spec.type_map, shift, strict=True)
+        said = ", ".join(f"{name} {value:+.4f}" for name, value in elements)
+        console.print(f"Energy bias refitted to the training data (eV/atom): {said}.", soft_wrap=True)
+    return potential.set_precision(dtype)
+
+
+def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
+    """What must be added to each element's energy (T,), eV, so that the mean errors vanish.
+
+    The least-squares solution of minimum norm of E − E_predicted on the composition, over the training frames
+    with energies. Raises InputError if there are none.
+    """
+    residuals, compositions = [], []
+    n_types = len(potential.spec.type_map)
+    for batch in batches(data.datasets["train"], data.validation_batch_size):
+        known = ~batch.energy.isnan()
+        counts = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
+        counts.index_put_((batch.frame, batch.types), torch.ones(len(batch.types), dtype=torch.float64), True)
+        residuals.append((batch.energy - potential(batch)["energy"])[known])
+        compositions.append(counts[known])
+    if not sum(map(len, residuals)):
+        raise InputError(
+            "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
+        )
+    return composition_fit(torch.cat(compositions).numpy(), torch.cat(residuals).numpy())
+
+
+def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list[str]:
+    """The model's elements, those of the data first."""
+    if wanted is None:
+        return list(spec.type_map)
+    unknown = [name for name in wanted if name not in spec.type_map]
+    if unknown:
+        raise InputError(
+            f"init_from={path}: the model does not know {' '.join(unknown)} of data.type_map={list(wanted)}; "
+            f"it was trained for {' '.join(spec.type_map)}. Leave these data out, or train a model with all "
+            "elements."
+        )
+    return [*wanted, *(name for name in spec.type_map if name not in wanted)]
+
+
+def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
+    """Put a model into the config, but for how the embedding is evaluated; print what was there."""
+    before = OmegaConf.to_container(config.model, resolve=True)
+    plain = spec.as_dict()
+    plain["descriptor"]["radial"] = config.model.descriptor.radial
+    if not is_smooth(spec.descriptor.activation_function):
+        plain["descriptor"]["radial"] = "direct"
+    spin: dict[str, Any] = {"virtual_len": None, "spin_norm": None, "virtual_scale": plain["virtual_scale"]}
+    sections = {
+        "descriptor": plain["descriptor"],
+        "fitting_net": plain["fitting_net"],
+        "spin": {"use_spin": plain["use_spin"], **spin},
+    }
+    for name, settings in sections.items():
+        for key, value in settings.items():
+            OmegaConf.update(config, f"model.{name}.{key}", value, merge=False, force_add=True)
+    OmegaConf.update(config, "data.type_map", list(spec.type_map), merge=False, force_add=True)
+    print_model_of_file(path, differences(before, OmegaConf.to_container(config.model, resolve=True)))

@@ -1,0 +1,173 @@
+"""The ASE calculator: evaluate.py's numbers, finite differences, skins, ensembles."""
+
+import numpy as np
+import pytest
+
+import spinpot
+from ase import Atoms
+from spinpot.ase import SpinCalculator
+from spinpot.checkpoint import save_potential
+from spinpot.data.skin import SkinGeometry
+from spinpot.errors import InputError
+from support.folders import write_npy
+from support.frames import random_system, small_potential
+from support.in_process import run_here
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "best.ckpt"
+    save_potential(path, small_potential(radial="direct"))
+    return path
+
+
+def atoms_of(made, frame=0, calculator=None):
+    symbols = [made.type_map[t] for t in made.types]
+    atoms = Atoms(symbols, positions=made.coord[frame], cell=made.box[frame], pbc=True)
+    atoms.set_initial_magnetic_moments(made.spin[frame])
+    atoms.calc = calculator
+    return atoms
+
+
+def magnetic(atoms):
+    return atoms.calc.get_property("magnetic_forces", atoms)
+
+
+@pytest.mark.parametrize("skin", [0.0, 0.6])
+def test_equals_evaluation(checkpoint, skin, tmp_path):
+    made = random_system(3, n_frames=3)
+    write_npy(tmp_path / "frames", made)
+    arguments = [f"checkpoint={checkpoint}", f"systems=[{tmp_path / 'frames'}]", f"output={tmp_path / 'out'}"]
+    result = run_here("evaluate.py", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    calculator = SpinCalculator(checkpoint, skin=skin)
+    with np.load(tmp_path / "out" / "frames.npz") as written:
+        for frame in range(3):
+            atoms = atoms_of(made, frame, calculator)
+            volume = atoms.get_volume()
+            virial = -atoms.get_stress(voigt=False) * volume
+            expected = 0.5 * (written["virial"][frame] + written["virial"][frame].T)
+            assert atoms.get_potential_energy() == pytest.approx(written["energy"][frame], rel=1e-12)
+            for ours, theirs in (
+                (atoms.get_forces(), written["force"][frame]),
+                (magnetic(atoms), written["force_mag"][frame]),
+                (virial, expected),
+            ):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+
+
+def test_finite_differences(checkpoint):
+    atoms = atoms_of(random_system(5), calculator=SpinCalculator(checkpoint))
+    forces, fields, stress = atoms.get_forces(), magnetic(atoms), atoms.get_stress(voigt=False)
+    h = 1e-4
+
+    def slope(move):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.calc = atoms.calc
+            move(moved, sign * h)
+            energies.append(moved.get_potential_energy())
+        return (energies[0] - energies[1]) / (2 * h)
+
+    for i in range(len(atoms)):
+        for c in range(3):
+            assert -slope(lambda a, d, i=i, c=c: shift_position(a, i, c, d)) == pytest.approx(
+                forces[i, c], abs=2e-7
+            )
+            assert -slope(lambda a, d, i=i, c=c: shift_moment(a, i, c, d)) == pytest.approx(
+                fields[i, c], abs=2e-7
+            )
+    for a in range(3):
+        for b in range(3):
+            strained = 0.5 * (
+                slope(lambda x, d, a=a, b=b: strain(x, a, b, d))
+                + slope(lambda x, d, a=a, b=b: strain(x, b, a, d))
+            )
+            assert strained / atoms.get_volume() == pytest.approx(stress[a, b], abs=2e-8)
+
+
+def shift_position(atoms, i, c, d):
+    atoms.positions[i, c] += d
+
+
+def shift_moment(atoms, i, c, d):
+    moments = atoms.get_initial_magnetic_moments()
+    moments[i, c] += d
+    atoms.set_initial_magnetic_moments(moments)
+
+
+def strain(atoms, a, b, d):
+    matrix = np.eye(3)
+    matrix[a, b] += d
+    atoms.set_cell(atoms.cell.array @ matrix.T, scale_atoms=True)
+
+
+def test_the_skin_changes_nothing_and_saves_searches(checkpoint):
+    rng = np.random.default_rng(2)
+    with_skin, without = SpinCalculator(checkpoint, skin=0.8), SpinCalculator(checkpoint, skin=0.0)
+    atoms = atoms_of(random_system(6))
+    for _ in range(20):
+        atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)
+        moments = atoms.get_initial_magnetic_moments()
+        atoms.set_initial_magnetic_moments(moments * rng.uniform(0.95, 1.08, (len(atoms), 1)))
+        ours, theirs = atoms.copy(), atoms.copy()
+        ours.calc, theirs.calc = with_skin, without
+        np.testing.assert_allclose(ours.get_forces(), theirs.get_forces(), rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(magnetic(ours), magnetic(theirs), rtol=1e-11, atol=1e-12)
+    searches = [calculator.predictors[0].geometry.searches for calculator in (with_skin, without)]
+    assert searches[0] < 10
+    assert searches[1] == 20
+    assert isinstance(with_skin.predictors[0].geometry, SkinGeometry)
+
+
+def test_new_moments_are_new_results(checkpoint):
+    atoms = atoms_of(random_system(6), calculator=SpinCalculator(checkpoint))
+    before = atoms.get_potential_energy()
+    atoms.set_initial_magnetic_moments(-0.5 * atoms.get_initial_magnetic_moments())
+    assert atoms.get_potential_energy() != before
+
+
+def test_several_structures_with_one_calculator(checkpoint):
+    calculator = SpinCalculator(checkpoint)
+    first, second = atoms_of(random_system(1)), atoms_of(random_system(2, n_ni=2, n_o=3))
+    results = []
+    for atoms in (first, second, first):
+        atoms.calc = calculator
+        results.append(atoms.get_forces())
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_an_ensemble(checkpoint):
+    others = [spinpot.predictor.Predictor(small_potential(seed=seed, radial="direct")) for seed in (5, 6)]
+    made = random_system(4)
+    singles = [atoms_of(made, calculator=SpinCalculator(model)) for model in (checkpoint, *others)]
+    together = atoms_of(made, calculator=SpinCalculator([checkpoint, *others]))
+    forces = np.array([atoms.get_forces() for atoms in singles])
+    fields = np.array([magnetic(atoms) for atoms in singles])
+    np.testing.assert_allclose(together.get_forces(), forces.mean(0), atol=1e-12)
+    np.testing.assert_allclose(magnetic(together), fields.mean(0), atol=1e-12)
+    for name, vectors in (("forces_deviation", forces), ("magnetic_forces_deviation", fields)):
+        found = together.calc.get_property(name, together)
+        by_hand = [
+            np.sqrt(np.mean([np.sum((v[i] - vectors.mean(0)[i]) ** 2) for v in vectors])) for i in range(5)
+        ]
+        np.testing.assert_allclose(found, by_hand, rtol=1e-10)
+        assert found[0] > 0.0
+    assert not singles[0].calc.get_property("forces_deviation", singles[0]).any()
+
+
+def test_what_it_cannot_do(checkpoint):
+    atoms = atoms_of(random_system(1), calculator=SpinCalculator(checkpoint))
+    del atoms.arrays["initial_magmoms"]
+    atoms.set_initial_magnetic_moments([1.0] * len(atoms))
+    with pytest.raises(InputError, match="Expected a vector"):
+        atoms.get_forces()
+    with pytest.raises(InputError, match="no model given"):
+        SpinCalculator([])
+    with pytest.raises(InputError, match="skin=-1"):
+        SpinCalculator(checkpoint, skin=-1.0)
+    iron = atoms_of(random_system(1), calculator=SpinCalculator(checkpoint))
+    iron.symbols[0] = "Fe"
+    with pytest.raises(InputError, match="holds Fe"):
+        iron.get_forces()

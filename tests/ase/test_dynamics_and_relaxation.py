@@ -1,0 +1,217 @@
+"""Spins that move: what must be conserved is, and relaxed structures have no forces."""
+
+import numpy as np
+import pytest
+from ase.calculators.calculator import Calculator, all_changes
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.optimize import BFGS, FIRE
+
+from ase import Atoms, units
+from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
+from spinpot.ase.dynamics import HBAR, rotated
+from spinpot.errors import InputError
+from spinpot.predictor import Predictor
+from support.frames import random_system, small_potential
+
+
+class TwoMoments(Calculator):
+    """E = J(r) S₁·S₂ + k/2 (r − r₀)² + a Σ(S² − 1)² − B·ΣS, J(r) = J exp(−r)."""
+
+    implemented_properties = ("energy", "free_energy", "forces", "magnetic_forces")
+    J, k, r0, a = 0.2, 5.0, 2.0, 0.3
+
+    def __init__(self, field=(0.0, 0.0, 0.0)):
+        super().__init__()
+        self.field = np.array(field)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        super().calculate(atoms, properties, system_changes)
+        S = self.atoms.get_initial_magnetic_moments()
+        d = self.atoms.positions[1] - self.atoms.positions[0]
+        r = np.linalg.norm(d)
+        J, dot = self.J * np.exp(-r), S[0] @ S[1]
+        excess = (S**2).sum(1, keepdims=True) - 1.0
+        energy = (
+            J * dot + 0.5 * self.k * (r - self.r0) ** 2 + self.a * (excess**2).sum() - (S @ self.field).sum()
+        )
+        pull = (-J * dot + self.k * (r - self.r0)) * d / r
+        magnetic = -(J * S[::-1] + 4.0 * self.a * excess * S) + self.field
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "forces": np.array([pull, -pull]),
+            "magnetic_forces": magnetic,
+        }
+
+
+def two(moments, distance=2.1, field=(0.0, 0.0, 0.0)):
+    atoms = Atoms("Ni2", positions=[[0, 0, 0], [distance, 0, 0]], cell=[9, 9, 9], pbc=True)
+    atoms.set_initial_magnetic_moments(np.array(moments, dtype=float))
+    atoms.calc = TwoMoments(field)
+    return atoms
+
+
+def lengths(atoms):
+    return np.linalg.norm(atoms.get_initial_magnetic_moments(), axis=1)
+
+
+def total_energy(atoms):
+    return atoms.get_potential_energy() + atoms.get_kinetic_energy()
+
+
+def worst_drift(make, step, total, **options):
+    """The largest change of the energy over a time, and the atoms at its end."""
+    atoms = make()
+    dynamics = SpinLatticeDynamics(atoms, step, **options)
+    start, worst = total_energy(atoms), 0.0
+    for _ in range(round(total / step)):
+        dynamics.step()
+        worst = max(worst, abs(total_energy(atoms) - start))
+    return worst, atoms
+
+
+def test_rotations_keep_lengths():
+    rng = np.random.default_rng(0)
+    spin, angle = rng.normal(size=(2, 50, 3))
+    turned = rotated(spin, 10.0 * angle)
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=1), np.linalg.norm(spin, axis=1), rtol=1e-14)
+    np.testing.assert_allclose(turned - spin, 0.5 * np.cross(spin + turned, 10.0 * angle), atol=1e-12)
+
+
+def test_precession_has_the_larmor_frequency():
+    """|B| = 0.01 eV/μ_B turns a lone moment by g|B|t/ħ, in the sense of −S × B."""
+    field = 0.01
+    atoms = two([[1, 0, 0], [0, 0, 1]], distance=30.0, field=(0, 0, field))
+    SpinLatticeDynamics(atoms, 0.02 * units.fs, lattice=False).run(500)
+    angle = 2.0 * field * 500 * 0.02 * units.fs / HBAR
+    hbar = 0.6582119569  # eV·fs
+    assert angle == pytest.approx(2.0 * field * 10.0 / hbar, rel=1e-6)
+    moment = atoms.get_initial_magnetic_moments()[0]
+    np.testing.assert_allclose(moment, [np.cos(angle), np.sin(angle), 0.0], atol=1e-6)
+
+
+def test_energy_and_lengths_of_two_moments():
+    def make():
+        atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+        atoms.set_momenta([[0.3, 0.1, 0.0], [-0.3, -0.1, 0.0]])
+        return atoms
+
+    coarse, _ = worst_drift(make, 0.2 * units.fs, 200 * units.fs)
+    fine, atoms = worst_drift(make, 0.1 * units.fs, 200 * units.fs)
+    assert coarse < 1e-4
+    assert fine / coarse == pytest.approx(0.25, rel=0.15)
+    np.testing.assert_allclose(lengths(atoms), lengths(make()), rtol=1e-12)
+
+
+def test_the_total_moment_of_an_exchange_pair_is_kept_to_second_order():
+    changes = []
+    for step in (0.4, 0.2):
+        atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+        before = atoms.get_initial_magnetic_moments().sum(0)
+        SpinLatticeDynamics(atoms, step * units.fs, lattice=False).run(round(60 / step))
+        changes.append(np.abs(atoms.get_initial_magnetic_moments().sum(0) - before).max())
+    assert changes[0] < 1e-4
+    assert changes[1] / changes[0] < 0.3
+
+
+def test_a_step_that_is_too_long():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]], distance=0.5)
+    with pytest.raises(InputError, match="shorter timestep"):
+        SpinLatticeDynamics(atoms, 100 * units.fs, lattice=False).run(50)
+
+
+def test_it_runs_backwards():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    start = atoms.get_initial_magnetic_moments()
+    for sign in (1, -1):
+        SpinLatticeDynamics(atoms, sign * 0.1 * units.fs, lattice=False, tolerance=1e-13).run(50)
+    np.testing.assert_allclose(atoms.get_initial_magnetic_moments(), start, atol=1e-10)
+
+
+def test_damping_lowers_the_energy_and_keeps_the_lengths():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    before, energies = lengths(atoms), []
+    dynamics = SpinLatticeDynamics(atoms, 0.2 * units.fs, lattice=False, damping=0.5)
+    for _ in range(1500):
+        dynamics.step()
+        energies.append(atoms.get_potential_energy())
+    assert max(np.diff(energies)) < 1e-12
+    np.testing.assert_allclose(lengths(atoms), before, rtol=1e-12)
+    S = atoms.get_initial_magnetic_moments()
+    assert S[0] @ S[1] == pytest.approx(-before[0] * before[1], rel=1e-3)  # antiparallel
+
+
+@pytest.mark.slow
+def test_a_thousand_steps_of_a_potential():
+    """The drift of the energy is of second order in the step."""
+    predictor = Predictor(small_potential(seed=3, radial="direct"))
+
+    def make():
+        made = random_system(11)
+        atoms = Atoms(
+            [made.type_map[t] for t in made.types], positions=made.coord[0], cell=made.box[0], pbc=True
+        )
+        atoms.set_initial_magnetic_moments(made.spin[0])
+        atoms.calc = SpinCalculator(predictor)
+        MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(5))
+        return atoms
+
+    coarse, _ = worst_drift(make, 2.0 * units.fs, 1000 * units.fs)
+    fine, atoms = worst_drift(make, 1.0 * units.fs, 1000 * units.fs)
+    print(f"drift {coarse:.2e} eV at 2 fs, {fine:.2e} eV at 1 fs, {fine / coarse:.3f}")
+    assert fine / coarse == pytest.approx(0.25, rel=0.15)
+    np.testing.assert_allclose(lengths(atoms), lengths(make()), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("optimizer", [BFGS, FIRE])
+@pytest.mark.parametrize("spins", ["directions", "lengths", "both"])
+@pytest.mark.parametrize("positions", [False, True])
+def test_relaxation(optimizer, spins, positions):
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    before = atoms.get_initial_magnetic_moments()
+    start = atoms.positions.copy()
+    moved = SpinFilter(atoms, spins, positions=positions)
+    assert optimizer(moved, logfile=None).run(fmax=1e-5, steps=2000)
+    S = atoms.get_initial_magnetic_moments()
+    if spins == "directions":
+        np.testing.assert_allclose(lengths(atoms), np.linalg.norm(before, axis=1), rtol=1e-12)
+        assert S[0] @ S[1] == pytest.approx(-np.prod(lengths(atoms)), rel=1e-4)
+    if spins == "lengths":
+        np.testing.assert_allclose(np.cross(S, before), 0.0, atol=1e-12)
+    if spins == "both":
+        np.testing.assert_allclose(atoms.calc.get_property("magnetic_forces", atoms), 0.0, atol=2e-5)
+        assert S[0] @ S[1] == pytest.approx(-np.prod(lengths(atoms)), rel=1e-4)
+    if positions:
+        np.testing.assert_allclose(atoms.get_forces(), 0.0, atol=2e-5)
+    else:
+        np.testing.assert_array_equal(atoms.positions, start)
+
+
+@pytest.mark.parametrize("spins", ["directions", "lengths", "both"])
+def test_forces_on_the_variables_are_exact(spins):
+    moved = SpinFilter(two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]]), spins, positions=True)
+    rng = np.random.default_rng(1)
+    x = moved.get_positions() + 0.1 * rng.normal(size=(4, 3))
+    moved.set_positions(x)
+    forces, h = moved.get_forces(), 1e-5
+    for index in np.ndindex(4, 3):
+        energies = []
+        for sign in (1, -1):
+            shifted = x.copy()
+            shifted[index] += sign * h
+            moved.set_positions(shifted)
+            energies.append(moved.get_potential_energy())
+        assert -(energies[0] - energies[1]) / (2 * h) == pytest.approx(forces[index], abs=1e-8)
+
+
+def test_moments_of_zero_stay_zero():
+    atoms = two([[0.0, 0.0, 0.0], [0.0, 1.0, 0.3]])
+    BFGS(SpinFilter(atoms, "directions"), logfile=None).run(fmax=1e-4, steps=20)
+    np.testing.assert_array_equal(atoms.get_initial_magnetic_moments()[0], 0.0)
+
+
+def test_wrong_choices():
+    with pytest.raises(InputError, match="directions, lengths or both"):
+        SpinFilter(two([[1, 0, 0], [0, 1, 0]]), "angles")
+    with pytest.raises(InputError, match="damping >= 0"):
+        SpinLatticeDynamics(two([[1, 0, 0], [0, 1, 0]]), 1.0, damping=-0.1)

@@ -1,0 +1,187 @@
+"""Frames of every format, there and back; splits that leave nothing out; duplicates; what is refused."""
+
+import numpy as np
+import pytest
+
+from spinpot.data.foreign import Source, read_foreign
+from spinpot.data.prepare import divided, prepare, without_duplicates
+from spinpot.data.systems import read_systems
+from spinpot.errors import InputError
+from support.folders import labelled_by_a_potential, write_npy
+from support.frames import random_system
+from support.in_process import run_here, the_message
+
+ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
+OLD = Source(("Ni", "O"), ("Ni",), 0.4 / 1.2737)
+OLD_ARGUMENTS = ["--elements", "Ni", "O", "--magnetic", "Ni", "--virtual-len", "0.4", "--spin-norm", "1.2737"]
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Ten labelled frames and their folder."""
+    made = labelled_by_a_potential(1, 10)
+    write_npy(tmp_path / "frames", made)
+    return made, tmp_path / "frames"
+
+
+def same(one, other, names=ARRAYS, atol=1e-12):
+    for name in names:
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=atol, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "tolerance"),
+    [("npy", [], 0.0), ("extxyz", [], 1e-7), ("old", OLD_ARGUMENTS, 1e-12)],
+)
+def test_there_and_back(kind, arguments, tolerance, frames, tmp_path):
+    made, folder = frames
+    result = run_here("prepare_data.py", str(folder), "there", "--to", kind, *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    written = tmp_path / "there" / ("frames.xyz" if kind == "extxyz" else "frames")
+    result = run_here("prepare_data.py", str(written), "back", "--format", kind, *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Ni 0." in result.stdout or "Ni" in result.stdout
+    (back,) = read_systems([tmp_path / "back"])
+    assert back.type_map == ("Ni", "O")
+    same(back, made, atol=tolerance)
+
+
+def test_what_training_says_of_the_old_layout_has_a_remedy(frames, tmp_path):
+    prepare([frames[1]], tmp_path / "old", OLD, write_as="old")
+    with pytest.raises(InputError, match="old layout"):
+        read_systems([tmp_path / "old"])
+    prepare([tmp_path / "old" / "frames"], tmp_path / "new", OLD, read_as="old")
+    same(read_systems([tmp_path / "new"])[0], frames[0])
+
+
+def test_a_lammps_dump(tmp_path):
+    text = """ITEM: TIMESTEP
+0
+ITEM: NUMBER OF ATOMS
+2
+ITEM: BOX BOUNDS pp pp pp
+0.0 4.0
+0.0 5.0
+0.0 6.0
+ITEM: ATOMS id type x y z sp spx spy spz
+1 1 0.5 0.5 0.5 1.5 0 0.6 0.8
+2 2 2.0 2.5 3.0 0.0 0 0 1
+"""
+    (tmp_path / "x.dump").write_text(
+        text + text.replace("0.5 0.5 0.5", "0.6 0.5 0.5").replace("STEP\n0", "STEP\n1")
+    )
+    (system,) = read_foreign(tmp_path / "x.dump", "lammps", Source(("Ni", "O")))
+    assert len(system) == 2
+    np.testing.assert_allclose(system.spin[0], [[0.0, 0.9, 1.2], [0, 0, 0]])
+    np.testing.assert_allclose(system.coord[1, 0] - system.coord[0, 0], [0.1, 0, 0], atol=1e-12)
+    with pytest.raises(InputError, match="--elements"):
+        read_foreign(tmp_path / "x.dump", "lammps", Source())
+
+
+def test_lammps_data_files(frames, tmp_path):
+    prepare([frames[1]], tmp_path / "data", Source(), write_as="lammps")
+    files = sorted((tmp_path / "data" / "frames").iterdir())
+    assert len(files) == 10
+    assert "5 atoms" in files[0].read_text()
+
+
+@pytest.mark.parametrize(("kind", "count"), [("scf", 1), ("relax", 3), ("md", 4)])
+def test_abacus(kind, count, shared_data, tmp_path):
+    import shutil
+
+    shutil.copytree(shared_data / "abacus_spin", tmp_path / "run")
+    shutil.copy(tmp_path / "run" / f"INPUT.{kind}", tmp_path / "run" / "INPUT")
+    prepare([tmp_path / "run"], tmp_path / "out", Source())
+    (system,) = read_systems([tmp_path / "out"])
+    assert len(system) <= count
+    assert {"energy", "force", "force_mag"} <= set(system.labels)
+    assert np.abs(system.spin).max() > 1.0
+
+
+def test_the_public_frames_in_the_old_layout(shared_data, tmp_path):
+    prepare([shared_data / "NiO_tf_layout" / "data_0"], tmp_path / "out", OLD, read_as="old")
+    (system,) = read_systems([tmp_path / "out"])
+    lengths = np.linalg.norm(system.spin[:, system.types == 0], axis=-1)
+    assert len(system) == 10
+    assert 1.2 < lengths.min() <= lengths.max() < 1.35
+    assert system.force_mag is not None
+
+
+@pytest.mark.parametrize("block", [1, 5])
+def test_a_split_leaves_nothing_out(block, frames, tmp_path):
+    made, folder = frames
+    sets = prepare([folder], tmp_path / "out", Source(), split=(0.6, 0.4, 0.0), block=block, seed=3)
+    parts = {name: read_systems([tmp_path / "out" / name]) for name in ("train", "validation")}
+    energies = np.concatenate([part[0].energy for part in parts.values()])
+    np.testing.assert_allclose(np.sort(energies), np.sort(made.energy))
+    assert set(sets) == {"train", "validation"}
+    if block == 5:
+        assert list(parts["train"][0].energy) in [list(made.energy[:5]), list(made.energy[5:])]
+    else:
+        assert len(parts["train"][0]) == 6
+
+
+def test_the_seed_decides(frames):
+    made, _ = frames
+    choices = [divided([made], (0.5, 0.5), 1, seed)["train"][0].energy.tolist() for seed in (1, 1, 2)]
+    assert choices[0] == choices[1] != choices[2]
+
+
+def test_duplicates(frames, tmp_path, capsys):
+    made, folder = frames
+    write_npy(tmp_path / "again" / "frames", made)
+    sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Source())
+    assert [len(system) for system in sets[""]] == [10]
+    assert "10 frames left out" in capsys.readouterr().out
+    kept, dropped = without_duplicates([made, random_system(8, n_frames=2)])
+    assert [len(system) for system in kept] == [10, 2]
+    assert dropped == {}
+
+
+def test_several_compositions_of_one_file(tmp_path):
+    first, second = labelled_by_a_potential(1, 2), labelled_by_a_potential(2, 3, n_ni=2, n_o=4)
+    write_npy(tmp_path / "a", first)
+    write_npy(tmp_path / "b", second)
+    prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "xyz", Source(), write_as="extxyz")
+    joined = tmp_path / "all.xyz"
+    joined.write_text("".join(file.read_text() for file in sorted((tmp_path / "xyz").iterdir())))
+    systems = read_foreign(joined, "auto", Source())
+    assert [(len(system), system.n_atoms) for system in systems] == [(2, 5), (3, 6)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["absent", "out"], "no such file or folder"),
+        (["frames", "frames"], "is there already"),
+        (["frames", "out", "--split", "0.5", "0.4"], "add up to 1"),
+        (["frames", "out", "--split", "0.5", "0.5", "--block", "20"], "nothing is left for"),
+        (["frames", "out", "--format", "old"], "--magnetic"),
+        (["frames", "out", "--to", "old"], "--magnetic"),
+        (["frames", "out", "--format", "abacus"], "could not be read as abacus"),
+        (["bad.xyz", "out"], "could not be read as extxyz"),
+        (["nospin.xyz", "out"], "no spins"),
+    ],
+)
+def test_what_is_refused(arguments, said, frames, tmp_path):
+    (tmp_path / "bad.xyz").write_text("3\nnot what it says\nNi 0 0\n")
+    (tmp_path / "nospin.xyz").write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 pbc="T T T"\nNi 0 0 0\n'
+    )
+    assert said in the_message(run_here("prepare_data.py", *arguments, cwd=tmp_path))
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_overlapping_atoms_are_refused_under_their_new_name(tmp_path):
+    made = random_system(1)
+    made.coord[0, 1] = made.coord[0, 0] + 0.01
+    text = [
+        '5\nLattice="4.6 0.3 0 0.4 4.6 -0.2 -0.3 0.5 4.6" Properties=species:S:1:pos:R:3:spin:R:3 pbc="T T T"'
+    ]
+    for t, position, spin in zip(made.types, made.coord[0], made.spin[0], strict=True):
+        text.append(" ".join([made.type_map[t], *map(str, position), *map(str, spin)]))
+    (tmp_path / "x.xyz").write_text("\n".join(text) + "\n")
+    message = the_message(run_here("prepare_data.py", "x.xyz", "out", cwd=tmp_path))
+    assert "Å apart" in message
+    assert ".out.new" not in message

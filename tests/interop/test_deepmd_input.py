@@ -1,0 +1,226 @@
+"""input.json → an experiment that composes, is valid and trains; no key is lost without a word."""
+
+import json
+
+import pytest
+import yaml
+
+from spinpot.config.validate import validate
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.training.run import build
+from support.cli import run_script
+from support.configs import composed
+from support.folders import labelled_by_a_potential, write_npy
+from support.in_process import run_here, the_message
+
+PYTORCH = {
+    "_comment": "the shape of deepmd-kit's example for PyTorch",
+    "model": {
+        "type_map": ["Ni", "O"],
+        "descriptor": {
+            "type": "se_e2_a",
+            "sel": [60, 60],
+            "rcut_smth": 3.4,
+            "rcut": 4.0,
+            "neuron": [4, 8],
+            "resnet_dt": False,
+            "axis_neuron": 4,
+            "seed": 1,
+            "_comment": "x",
+        },
+        "fitting_net": {"neuron": [8, 8], "resnet_dt": True, "seed": 1},
+        "data_stat_nbatch": 10,
+        "spin": {"use_spin": [True, False], "virtual_scale": [0.314]},
+    },
+    "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 0.001, "stop_lr": 3.51e-8},
+    "loss": {
+        "type": "ener_spin",
+        "start_pref_e": 0.02,
+        "limit_pref_e": 1,
+        "start_pref_fr": 1000,
+        "limit_pref_fr": 1,
+        "start_pref_fm": 1000,
+        "limit_pref_fm": 1,
+    },
+    "training": {
+        "training_data": {"systems": ["train"], "batch_size": 3},
+        "validation_data": {"systems": ["validation"], "batch_size": 1, "numb_btch": 3},
+        "numb_steps": 4,
+        "seed": 10,
+        "disp_file": "lcurve.out",
+        "disp_freq": 2,
+        "save_freq": 2,
+    },
+}
+LEFT = {
+    "model.descriptor.seed",
+    "model.fitting_net.seed",
+    "model.data_stat_nbatch",
+    "training.validation_data.numb_btch",
+    "training.disp_file",
+}
+
+
+@pytest.fixture
+def convert(tmp_path):
+    """The experiment of an input, its text, and the path it was written to."""
+
+    def run(contents, name="made"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        source = tmp_path / "in" / "input.json"
+        source.write_text(json.dumps(contents))
+        target = tmp_path / "configs" / "experiment" / f"{name}.yaml"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        result = run_here("convert.py", str(source), str(target), cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        text = target.read_text()
+        return yaml.safe_load(text), text, result.stdout
+
+    return run
+
+
+def changed(**sections):
+    """The example after changes of its sections' keys; None takes a key away."""
+    contents = json.loads(json.dumps(PYTORCH))
+    for path, values in sections.items():
+        node = contents
+        for key in path.split("__"):
+            node = node.setdefault(key, {})
+        node.update(values)
+        for key in [key for key, value in values.items() if value is None]:
+            del node[key]
+    return contents
+
+
+def left_of(text):
+    """The keys that a written file names as not carried over."""
+    return {line.split(":")[0].removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")}
+
+
+def test_every_key_is_carried_over_or_named(convert):
+    made, text, said = convert(PYTORCH)
+    assert left_of(text) == LEFT
+    assert "Not carried over" in said
+    assert made["model"]["descriptor"]["sel"] == [60, 60]
+    assert made["model"]["spin"]["virtual_scale"] == [0.314]
+    assert made["data"]["train"][0].endswith("/in/train")
+    assert made["seed"] == 10
+    assert made["scheduler"] == {
+        "start_lr": 0.001,
+        "stop_lr": 3.51e-8,
+        "warmup_steps": 0,
+        "warmup_start_factor": 0.0,
+        "decay_steps": 5000,
+        "smooth": False,
+    }
+
+
+def test_defaults_are_deepmd_kits(convert):
+    contents = changed(
+        model__descriptor={"neuron": None, "axis_neuron": None, "sel": None, "rcut_smth": None}
+    )
+    contents["model"]["fitting_net"] = {}
+    contents["learning_rate"] = {"start_lr": 0.002}
+    contents["loss"] = {"type": "ener_spin"}
+    made, _, _ = convert(contents)
+    descriptor = made["model"]["descriptor"]
+    assert (descriptor["neuron"], descriptor["axis_neuron"], descriptor["sel"]) == ([10, 20, 40], 4, "auto")
+    assert (descriptor["rcut_smth"], descriptor["env_protection"]) == (0.5, 0.01)
+    assert made["model"]["fitting_net"]["neuron"] == [120, 120, 120]
+    assert (made["loss"]["start_pref_fm"], made["loss"]["limit_pref_fm"]) == (10000.0, 10.0)
+    assert made["scheduler"]["stop_lr"] == 5e-8
+
+
+def test_the_flavour_of_tensorflow(convert):
+    spin = {"virtual_scale": None, "virtual_len": [0.4], "spin_norm": [1.2737]}
+    made, _, _ = convert(changed(model__spin=spin, model__descriptor={"precision": "float64"}))
+    assert made["model"]["spin"]["virtual_len"] == [0.4]
+    assert made["model"]["spin"]["spin_norm"] == [1.2737]
+    assert made["model"]["spin"]["virtual_scale"] is None
+
+
+def test_a_term_with_one_prefactor_is_off_as_in_deepmd_kit(convert):
+    made, text, _ = convert(changed(loss={"start_pref_v": 0, "limit_pref_v": 1.0}))
+    assert made["loss"]["limit_pref_v"] == 0.0
+    assert "loss.limit_pref_v" in left_of(text)
+
+
+def test_what_is_not_known_is_named(convert):
+    _, text, _ = convert(changed(training={"no_such_key": 3}, model__descriptor={"exclude_types": [[0, 1]]}))
+    assert "#   training.no_such_key: unknown to spinpot" in text
+    assert "model.descriptor.exclude_types" in left_of(text)
+
+
+@pytest.mark.parametrize(
+    ("sections", "settings"),
+    [
+        ({"training": {"gradient_max_norm": 5.0, "acc_freq": 2}}, ("trainer", "gradient_clip_val", 5.0)),
+        ({"model": {"pair_exclude_types": [[0, 1]]}}, ("model", "descriptor", "exclude_types", [[0, 1]])),
+        ({"optimizer": {"type": "AdamW"}}, ("optimizer", "weight_decay", 1e-3)),
+        ({"learning_rate": {"type": "cosine", "decay_steps": None}}, ("scheduler", "stop_lr", 3.51e-8)),
+        ({"learning_rate": {"warmup_ratio": 0.5}}, ("scheduler", "warmup_steps", 2)),
+        ({"training": {"enable_ema": True, "ema_decay": 0.9}}, ("callbacks", "ema", "decay", 0.9)),
+        ({"training__training_data": {"batch_size": [2, 2]}}, ("data", "batch_size", 2)),
+        (
+            {"learning_rate": {"decay_steps": 2, "decay_rate": 0.5}},
+            ("scheduler", "stop_lr", pytest.approx(0.00025)),
+        ),
+    ],
+)
+def test_settings_and_their_validity(sections, settings, convert, tmp_path):
+    made, _, _ = convert(changed(**sections))
+    *place, expected = settings
+    for key in place:
+        made = made[key]
+    assert made == expected
+    validate(composed_experiment(tmp_path))
+
+
+def composed_experiment(tmp_path, *more):
+    """What Hydra makes of the written experiment."""
+    folder = f"hydra.searchpath=[file://{tmp_path / 'configs'}]"
+    return composed(folder, "experiment=made", *more)
+
+
+def test_it_trains_from_the_command_line(convert, tmp_path):
+    convert(PYTORCH)
+    for name, seed in (("train", 1), ("validation", 2)):
+        write_npy(tmp_path / "in" / name, labelled_by_a_potential(seed, 4))
+    arguments = ["--config-dir", str(tmp_path / "configs"), "experiment=made", "hydra.run.dir=run"]
+    run_script("train.py", *arguments, "trainer.enable_progress_bar=false", cwd=tmp_path)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["steps"] == 4
+    assert summary["model"]["descriptor"]["sel"] == [60, 60]
+
+
+def test_its_loss_is_the_one_the_input_asks_for(convert, tmp_path):
+    convert(PYTORCH)
+    made = build(composed_experiment(tmp_path).loss)
+    asked = EnerSpinLoss(0.02, 1.0, 1000.0, 1.0, 1000.0, 1.0)
+    assert made.prefactors_at(0.3) == asked.prefactors_at(0.3)
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        ({"model": {}}, "no section 'training'"),
+        (changed(loss={"type": "ener"}), "ener_spin"),
+        (changed(model__descriptor={"type": "dpa1"}), "se_e2_a only"),
+        (changed(model={"spin": None}), "without spin"),
+        (changed(training={"numb_steps": None}), "numb_steps"),
+        (changed(model__spin={"virtual_scale": None}), "neither virtual_scale nor"),
+        (changed(model__fitting_net={"type": "dipole"}), "expected ener"),
+        (changed(model__descriptor={"activation_function": "swish"}), "is unknown"),
+    ],
+)
+def test_inputs_that_cannot_be_used(contents, said, tmp_path):
+    (tmp_path / "input.json").write_text(json.dumps(contents))
+    assert said in the_message(run_here("convert.py", "input.json", "out.yaml", cwd=tmp_path))
+    assert not (tmp_path / "out.yaml").exists()
+
+
+def test_not_json(tmp_path):
+    (tmp_path / "input.json").write_text('{"model": ')
+    assert "not readable as JSON" in the_message(
+        run_here("convert.py", "input.json", "out.yaml", cwd=tmp_path)
+    )
