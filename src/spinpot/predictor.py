@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from rich.progress import Progress
 from torch import Tensor
 
-from ase import Atoms
 from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches

@@ -3,8 +3,8 @@
 import dpdata
 import numpy as np
 import pytest
-
 from ase import Atoms
+
 from spinpot.errors import InputError
 from spinpot.interop.lammps import HBAR, force_mag_from_fm, turned, write_data
 from spinpot.predictor import Predictor

@@ -1,5 +1,9 @@
 """The compiled loops give what torch's operations give, and are not needed."""
 
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -113,3 +117,25 @@ def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
     (tmp_path / "no.cpp").write_text("int main( {\n")
     with pytest.warns(UserWarning, match="torch's own operations take their place"):
         assert not native.build()
+
+
+def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(native, "_folder", lambda: tmp_path / "file" / "folder")
+    with pytest.warns(UserWarning, match="torch's own operations take their place"):
+        assert not native.build()
+
+
+@pytest.mark.slow
+def test_ninja_is_found_without_an_activated_environment(tmp_path):
+    """As `make train` runs Python; what the system has of compilers stays."""
+    command = [sys.executable, "-c", "from spinpot.model import native; raise SystemExit(not native.build())"]
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("c++", "g++", "as", "ld", "which", "env", "sh"):
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    environment = {**os.environ, "PATH": str(programs), "TORCH_EXTENSIONS_DIR": str(tmp_path / "builds")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Compiling the loops" in result.stdout

@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 import spinpot
-from ase import Atoms
 from spinpot.data.nio import structure
 from spinpot.interop.lammps import force_mag_from_fm, write_data
 from support.cli import PROJECT

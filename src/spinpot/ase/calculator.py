@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from ase import Atoms
 from spinpot.data.skin import SkinGeometry
 from spinpot.errors import InputError
 from spinpot.predictor import Predictor, load

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
-from ase import Atoms, units
 from spinpot.errors import InputError
 
 HBAR = units._hbar * units.J * units.second

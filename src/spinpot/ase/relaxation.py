@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
+from ase import Atoms
 from ase.filters import OptimizableFilter
 
-from ase import Atoms
 from spinpot.errors import InputError
 
 Relaxed = Literal["directions", "lengths", "both"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import ase.io
 import dpdata
 import numpy as np
-
 from ase import Atoms
+
 from spinpot.data.dpdata_reader import register
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+from ase import Atoms
 from rich.progress import track
 from rich.table import Table
 
-from ase import Atoms
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import formula, moments

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.lammps import Prism
 from ase.data import atomic_masses, atomic_numbers
 
-from ase import Atoms
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.errors import InputError
 from spinpot.files import write_atomically

@@ -7,6 +7,7 @@ contraction and fitting have both; tests hold them equal.
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -29,28 +30,30 @@ FLAGS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-ma
 
 def build() -> bool:
     """Compile the loops for this machine, or find them compiled; False, with a warning, where that fails."""
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not built():
-        console.print("Compiling the loops for this processor, once; that takes up to a minute.")
-    with FileLock(folder / "spinpot.lock"):
-        # torch guards the folder by a file that a killed compilation leaves behind for ever.
-        (folder / "lock").unlink(missing_ok=True)
-        try:
-            _load(folder)
-        except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
-            lines = str(error).splitlines()
-            reason = next(
-                (line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__
-            )
-            warnings.warn(
-                "The loops could not be compiled; torch's own operations take their place and give the same, "
-                f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
-                stacklevel=2,
-            )
-            return False
+    try:
+        _load_locked(_folder())
+    except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
+        lines = str(error).splitlines()
+        reason = next((line for line in lines if "error:" in line), (*lines, type(error).__name__)[0])
+        warnings.warn(
+            "The loops could not be compiled; torch's own operations take their place and give the same, "
+            f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
+            stacklevel=2,
+        )
+        return False
     _operators.cache_clear()
     return True
+
+
+def _load_locked(folder: Path) -> None:
+    """Compile and load, one process at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "spinpot.lock"):
+        if not built():
+            console.print("Compiling the loops for this processor, once; that takes up to a minute.")
+        # torch guards the folder by a file that a killed compilation leaves behind for ever.
+        (folder / "lock").unlink(missing_ok=True)
+        _load(folder)
 
 
 def built() -> bool:
@@ -86,8 +89,11 @@ def _operators() -> Any | None:
 
 
 def _load(folder: Path) -> None:
+    import ninja
     from torch.utils import cpp_extension
 
+    # Where Python runs without its environment being activated, torch would not find ninja.
+    os.environ["PATH"] = os.pathsep.join((ninja.BIN_DIR, os.environ.get("PATH", "")))
     capability = torch.backends.cpu.get_cpu_capability()
     cpp_extension.load(
         name="spinpot_loops",
@@ -106,4 +112,5 @@ def _folder() -> Path:
 
     sources = [source.read_text(encoding="utf-8") for source in SOURCES]
     key = "-".join((*sources, torch.__version__, torch.backends.cpu.get_cpu_capability()))
-    return Path(get_default_build_root()) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
+    return Path(root) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 import spinpot
-from ase import Atoms
 from spinpot.ase import SpinCalculator
 from spinpot.checkpoint import save_potential
 from spinpot.data.skin import SkinGeometry

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import BFGS, FIRE
 
-from ase import Atoms, units
 from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
 from spinpot.ase.dynamics import HBAR, rotated
 from spinpot.errors import InputError
