@@ -111,6 +111,7 @@ def test_fitting_is_what_automatic_differentiation_gives(activation, neuron, res
 
 @pytest.mark.parametrize("compiler", ["c++", "false", "/no/compiler"])
 def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "_loaded", lambda: False)
     monkeypatch.setattr(native, "_folder", lambda: tmp_path)
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setattr(native, "SOURCES", [tmp_path / "no.cpp"])
@@ -121,9 +122,15 @@ def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(native, "_loaded", lambda: False)
     monkeypatch.setattr(native, "_folder", lambda: tmp_path / "file" / "folder")
     with pytest.warns(UserWarning, match="torch's own operations take their place"):
         assert not native.build()
+
+
+def test_building_twice_is_building_once(compiled, monkeypatch):
+    monkeypatch.setattr(native, "_load", lambda folder: pytest.fail("loaded again"))
+    assert native.build()
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ FLAGS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-ma
 
 def build() -> bool:
     """Compile the loops for this machine, or find them compiled; False, with a warning, where that fails."""
+    if _loaded():
+        return True
     try:
         _load_locked(_folder())
     except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
@@ -43,6 +45,10 @@ def build() -> bool:
         return False
     _operators.cache_clear()
     return True
+
+
+def _loaded() -> bool:
+    return hasattr(torch.ops.spinpot, "pair_sums")
 
 
 def _load_locked(folder: Path) -> None:
@@ -83,7 +89,7 @@ def without() -> Iterator[None]:
 
 @cache
 def _operators() -> Any | None:
-    if not hasattr(torch.ops.spinpot, "pair_sums") and not (built() and build()):
+    if not _loaded() and not (built() and build()):
         return None
     return torch.ops.spinpot
 
@@ -96,7 +102,7 @@ def _load(folder: Path) -> None:
     os.environ["PATH"] = os.pathsep.join((ninja.BIN_DIR, os.environ.get("PATH", "")))
     capability = torch.backends.cpu.get_cpu_capability()
     cpp_extension.load(
-        name="spinpot_loops",
+        name=folder.name.replace("-", "_"),
         sources=[str(source) for source in SOURCES],
         # The loops take torch's threads: its OpenMP library is found at run time, so none is linked.
         extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
