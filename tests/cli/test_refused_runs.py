@@ -110,6 +110,13 @@ def test_another_model(refused, finished, change, part):
     assert part in message
 
 
+def test_another_optimizer(refused, finished):
+    message = refused(f"resume={finished}", "trainer.max_steps=6", "optimizer=muon")
+    assert "torch.optim.Adam" in message
+    assert "Muon" in message
+    assert "undo the change" in message
+
+
 def cut(contents):
     return contents[: len(contents) // 2]
 

@@ -178,7 +178,11 @@ HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "schedul
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [[], HARD], ids=["plain", "accumulation-ema-warmup"])
+@pytest.mark.parametrize(
+    "settings",
+    [[], HARD, ["optimizer=muon"], ["optimizer=soap"]],
+    ids=["plain", "accumulation-ema-warmup", "muon", "soap"],
+)
 def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
     arguments = [*small_set, *LONG, *settings]
     run_script("train.py", *arguments, f"hydra.run.dir={tmp_path / 'whole'}")

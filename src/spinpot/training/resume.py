@@ -26,6 +26,9 @@ IRRELEVANT = (
 )
 """Config sections and settings that may differ without changing what is trained."""
 
+ALIKE = {"torch.optim.AdamW": "torch.optim.Adam"}
+"""Optimizers that keep another's state."""
+
 LAST = Path("checkpoints") / "last.ckpt"
 RUN_FILES = (
     "config.yaml",
@@ -103,6 +106,16 @@ def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
         raise InputError(
             f"{resumed.path} holds another model ({listed}). Resuming needs the same model: undo the change, "
             "or start a new run."
+        )
+
+
+def check_same_optimizer(resumed: Resumed, config: dict[str, Any]) -> None:
+    """Raise InputError if the checkpoint holds another optimizer's state."""
+    then, now = (settings["optimizer"]["_target_"] for settings in (resumed.config, config))
+    if ALIKE.get(then, then) != ALIKE.get(now, now):
+        raise InputError(
+            f"{resumed.path} holds the state of {then}, which optimizer._target_={now} cannot go on with. "
+            "Resuming needs the same optimizer: undo the change, or start a new run."
         )
 
 

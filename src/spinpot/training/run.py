@@ -58,6 +58,7 @@ from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.resume import (
     Resumed,
     check_same_model,
+    check_same_optimizer,
     check_steps_left,
     config_differences,
     find_checkpoint,
@@ -108,6 +109,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         raise _of_file(error, config.init_from) from error
     if resumed:
         check_same_model(resumed, spec)
+        check_same_optimizer(resumed, plain)
         check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
     if trainer.strategy.root_device.type == "cpu":

@@ -1,0 +1,222 @@
+"""Optimizers that know matrices, Muon and SOAP, with Adam for the other parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.adam import adam
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""a, b, c of x ← ax + bx³ + cx⁵, which brings singular values from 1e-3…1 to 0.7…1.2 in five rounds."""
+
+
+class MatrixOptimizer(Optimizer):
+    """Steps matrices as a subclass says, and the other parameters by Adam.
+
+    Of tensors (K, n, m) each of the K is a matrix of its own. Vectors, and matrices of one row or column, are
+    Adam's. `settings`: those of the matrices' group.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        **settings: Any,
+    ) -> None:
+        _check(lr, betas)
+        params = list(params)
+        adam_settings = {"betas": tuple(betas), "eps": eps}
+        groups = [
+            {"params": [p for p in params if _is_matrix(p)], "matrices": True, **adam_settings, **settings},
+            {
+                "params": [p for p in params if not _is_matrix(p)],
+                "matrices": False,
+                **adam_settings,
+                "fused": True,
+            },
+        ]
+        super().__init__([group for group in groups if group["params"]], {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step by the gradients as they are; returns what the closure returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if group["matrices"]:
+                for p in params:
+                    assert p.grad is not None
+                    self.step_matrix(p, p.grad, self.state[p], group)
+            else:
+                self._step_others(params, group)
+        return loss
+
+    def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Change p (…, n, m) in place; the state, empty at first, holds tensors alone."""
+        raise NotImplementedError
+
+    def _step_others(self, params: list[nn.Parameter], group: dict[str, Any]) -> None:
+        for p in params:
+            if not self.state[p]:
+                self.state[p]["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
+                self.state[p].update({name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")})
+        states = [self.state[p] for p in params]
+        adam(
+            cast(list[Tensor], params),
+            [p.grad for p in params if p.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=group["eps"],
+            maximize=False,
+        )
+
+
+class Muon(MatrixOptimizer):
+    """W (n, m) steps by −lr·0.2·√max(n, m)·UVᵀ of its gradient's momentum UΣVᵀ.
+
+    The factor gives the elements of a step the mean square that Adam's have, so that one lr serves both
+    (K. Jordan et al., Muon, 2024; J. Liu et al., arXiv:2502.16982).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        iterations: int = 5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        if not 0.0 <= momentum < 1.0:
+            raise ValueError(f"momentum={momentum} must lie in [0, 1)")
+        if iterations < 1:
+            raise ValueError(f"iterations={iterations} must be at least 1")
+        super().__init__(params, lr, betas, eps, momentum=momentum, iterations=iterations)
+
+    def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Along the orthogonal factor of the momentum, looked at one step ahead as Nesterov does."""
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+        mean = state["momentum"].lerp_(gradient, 1.0 - group["momentum"])
+        ahead = torch.lerp(gradient, mean, group["momentum"])
+        size = 0.2 * math.sqrt(max(p.shape[-2:]))
+        p.add_(orthogonal(ahead, group["iterations"]), alpha=-group["lr"] * size)
+
+
+class Soap(MatrixOptimizer):
+    """Adam in the eigenbases of the mean GGᵀ and GᵀG of the gradients G (N. Vyas et al., arXiv:2409.11321).
+
+    Sides longer than `longest` keep their axes. The means forget as the mean square does, by betas[1]; the
+    bases follow every `every` steps, by one round of orthogonal iteration.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.95, 0.95),
+        eps: float = 1e-8,
+        every: int = 10,
+        longest: int = 300,
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every={every} must be at least 1")
+        super().__init__(params, lr, betas, eps, every=every, longest=longest)
+
+    def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Adam's step, taken and given back in the basis; the momentum stays in the matrix's own axes."""
+        beta1, beta2 = group["betas"]
+        if not state:
+            state.update({name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")})
+            state["step"] = torch.zeros(())  # on the host, which asks for it
+        _follow(state, gradient, group)
+        state["step"] += 1
+        steps = int(state["step"])
+        rotated = _rotated(gradient, state)
+        state["exp_avg"].lerp_(gradient, 1.0 - beta1)
+        state["exp_avg_sq"].lerp_(rotated.square(), 1.0 - beta2)
+        root = (state["exp_avg_sq"] / (1.0 - beta2**steps)).sqrt_().add_(group["eps"])
+        step = _rotated(state["exp_avg"], state) / root.mul_(1.0 - beta1**steps)
+        p.add_(_rotated(step, state, back=True), alpha=-group["lr"])
+
+
+def _follow(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> None:
+    """Take a gradient into the mean Gram matrices, and turn the bases when it is time."""
+    for side, x in (("left", gradient), ("right", gradient.mT)):
+        if x.shape[-2] > group["longest"]:
+            continue
+        gram = x @ x.mT
+        if f"{side}_mean" not in state:
+            state[f"{side}_mean"] = gram
+            state[f"{side}_basis"] = torch.linalg.eigh(gram).eigenvectors
+            continue
+        mean = state[f"{side}_mean"].lerp_(gram, 1.0 - group["betas"][1])
+        if int(state["step"]) % group["every"] == 0:
+            state[f"{side}_basis"] = torch.linalg.qr(mean @ state[f"{side}_basis"]).Q
+
+
+def _rotated(x: Tensor, state: dict[str, Any], back: bool = False) -> Tensor:
+    """QₗᵀXQᵣ, or QₗXQᵣᵀ back, with those of the bases that there are."""
+    left, right = state.get("left_basis"), state.get("right_basis")
+    if left is not None:
+        x = (left if back else left.mT) @ x
+    if right is not None:
+        x = x @ (right.mT if back else right)
+    return x
+
+
+def orthogonal(matrices: Tensor, iterations: int) -> Tensor:
+    """About UVᵀ of each UΣVᵀ, (…, n, m) → (…, n, m), by as many rounds of QUINTIC on the singular values.
+
+    Rounds act on the smaller Gram matrix, X ← P(XXᵀ)X, whose polynomials are multiplied up, so that the
+    long side enters two products in all. They are float32: a direction needs no more.
+    """
+    # Its elements of about one: the norm of a Gram matrix takes their fourth powers.
+    largest = matrices.abs().amax(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(matrices.dtype).tiny)
+    x = (matrices / largest).to(torch.float32)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    gram = x @ x.mT
+    # ‖XXᵀ‖ bounds the square of the largest singular value more closely than ‖X‖² does.
+    norm = torch.linalg.matrix_norm(gram, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+    gram = gram / norm
+    product: Tensor | None = None
+    for last in [False] * (iterations - 1) + [True]:
+        a, b, c = QUINTIC
+        polynomial = b * gram + c * (gram @ gram)
+        polynomial.diagonal(dim1=-2, dim2=-1).add_(a)
+        product = polynomial if product is None else polynomial @ product
+        if not last:
+            gram = polynomial @ gram @ polynomial
+    assert product is not None
+    result = product / norm.sqrt() @ x
+    return (result.mT if tall else result).to(matrices.dtype)
+
+
+def _is_matrix(p: nn.Parameter) -> bool:
+    return p.ndim >= 2 and min(p.shape[-2:]) > 1
+
+
+def _check(lr: float, betas: tuple[float, float]) -> None:
+    if lr < 0.0:
+        raise ValueError(f"Invalid learning rate: {lr}")
+    if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
+        raise ValueError(f"betas={list(betas)} must be two numbers in [0, 1)")
