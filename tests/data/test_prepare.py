@@ -1,5 +1,8 @@
 """Frames of every format, there and back; splits that leave nothing out; duplicates; what is refused."""
 
+from dataclasses import replace
+
+import ase.io
 import numpy as np
 import pytest
 
@@ -8,7 +11,7 @@ from spinpot.data.prepare import divided, prepare, without_duplicates
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
 from support.folders import labelled_by_a_potential, write_npy
-from support.frames import random_system
+from support.frames import random_system, system
 from support.in_process import run_here, the_message
 
 ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
@@ -185,3 +188,33 @@ def test_overlapping_atoms_are_refused_under_their_new_name(tmp_path):
     message = the_message(run_here("prepare_data.py", "x.xyz", "out", cwd=tmp_path))
     assert "Å apart" in message
     assert ".out.new" not in message
+
+
+def test_frames_that_lack_a_label_take_none_from_the_others(frames, tmp_path):
+    prepare([frames[1]], tmp_path / "there", Source(), write_as="extxyz")
+    (file,) = (tmp_path / "there").glob("*.xyz")
+    every = ase.io.read(file, index=":")
+    del every[3].arrays["mforce"]
+    ase.io.write(tmp_path / "some.xyz", every)
+    systems = read_foreign(tmp_path / "some.xyz", "extxyz", Source())
+    assert sorted((len(system), "force_mag" in system.labels) for system in systems) == [
+        (1, False),
+        (9, True),
+    ]
+
+
+def test_the_wrong_magnetic_element_is_refused(tmp_path):
+    coord = np.array([[[0.0, 0, 0], [2.0, 0, 0]]])
+    made = system(("Ni", "O"), [0, 1], [6.0 * np.eye(3)], coord, [[[0.0, 0, 1.2], [0, 0, 0]]])
+    prepare([write_npy(tmp_path / "frames", made)], tmp_path / "old", OLD, write_as="old")
+    with pytest.raises(InputError, match="Å from the atom that --magnetic gives it"):
+        read_foreign(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("O",)))
+    with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
+        read_foreign(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("Fe",)))
+    with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
+        prepare([tmp_path / "frames"], tmp_path / "new", replace(OLD, magnetic=("Fe",)), write_as="old")
+
+
+def test_shares_that_are_no_numbers(frames):
+    with pytest.raises(InputError, match="add up to 1"):
+        divided([frames[0]], [float("nan"), 0.5], 1, 0)

@@ -1,6 +1,8 @@
 """input.json → an experiment that composes, is valid and trains; no key is lost without a word."""
 
+import copy
 import json
+import re
 
 import pytest
 import yaml
@@ -224,3 +226,36 @@ def test_not_json(tmp_path):
     assert "not readable as JSON" in the_message(
         run_here("convert.py", "input.json", "out.yaml", cwd=tmp_path)
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.descriptor.rcut", "a", "a value of the wrong kind"),
+        ("model.descriptor", [1], "a value of the wrong kind"),
+        ("model.pair_exclude_types", [1], "a value of the wrong kind"),
+        ("training.numb_steps", "abc", "near training.numb_steps|near training.save_freq"),
+        ("learning_rate.start_lr", "x", "near learning_rate"),
+        ("training.training_data.batch_size", [], "near training.training_data.batch_size"),
+        ("training.numb_steps", -5, "expected a number of steps >= 1"),
+        ("model.descriptor.sel", [60], "expected one per element, 2"),
+        ("model.descriptor.sel", [60, -1], "expected numbers of neighbours >= 1"),
+        ("model.type_map", "Ni", "no type_map"),
+        ("model.type_map", ["Ni", "Ni"], "each once"),
+        ("model.spin.use_spin", [True], "has 1 bools"),
+        ("model.spin.virtual_scale", [0.3, 0.3, 0.3], "has 3 numbers"),
+        ("model.pair_exclude_types", [[0, 9]], "have the indices 0 to 3"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(key, value, message, tmp_path):
+    contents = copy.deepcopy(PYTORCH)
+    *sections, last = key.split(".")
+    node = contents
+    for name in sections:
+        node = node[name]
+    node[last] = value
+    (tmp_path / "input.json").write_text(json.dumps(contents))
+    result = run_here("convert.py", "input.json", "made.yaml", cwd=tmp_path)
+    assert result.returncode == 1
+    assert re.search(message, the_message(result)), result.stderr
+    assert not (tmp_path / "made.yaml").exists()

@@ -51,8 +51,8 @@ class SpinCalculator(Calculator):
         sources: list[Source] = [models] if isinstance(models, Source) else list(models)
         if not sources:
             raise InputError("SpinCalculator: no model given. Expected at least one file.")
-        if not skin >= 0.0:
-            raise InputError(f"SpinCalculator: skin={skin} Å. Expected a number >= 0.")
+        if not 0.0 <= skin < float("inf"):
+            raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
 
     def calculate(

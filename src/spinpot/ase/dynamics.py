@@ -47,7 +47,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         tolerance: float = 1e-9,
         **options: Any,
     ) -> None:
-        if damping < 0.0 or not tolerance > 0.0:
+        if not damping >= 0.0 or not tolerance > 0.0:
             raise InputError(
                 f"SpinLatticeDynamics: damping={damping}, tolerance={tolerance}. Expected damping >= 0 and "
                 "tolerance > 0."

@@ -74,14 +74,14 @@ def read_npy(path: Path, source: Source) -> list[System]:
 def read_extxyz(path: Path, source: Source) -> list[System]:
     """Extended XYZ with columns `spin:R:3` and `mforce:R:3`, or other names for them."""
     frames = ase.io.read(path, index=":", format="extxyz")
-    groups: dict[tuple[str, ...], list[Atoms]] = {}
+    # Frames with other labels are a system of their own, so that none loses any.
+    groups: dict[tuple[tuple[str, ...], frozenset[str]], list[dict[str, np.ndarray]]] = {}
     for atoms in frames:
-        groups.setdefault(tuple(atoms.get_chemical_symbols()), []).append(atoms)
+        arrays = _arrays(atoms, path)
+        groups.setdefault((tuple(atoms.get_chemical_symbols()), frozenset(arrays)), []).append(arrays)
     return [
-        made(
-            _name(path, number, len(groups)), path, symbols, [_arrays(atoms, path) for atoms in group], source
-        )
-        for number, (symbols, group) in enumerate(groups.items())
+        made(_name(path, number, len(groups)), path, symbols, group, source)
+        for number, ((symbols, _), group) in enumerate(groups.items())
     ]
 
 
@@ -124,6 +124,7 @@ def read_old(path: Path, source: Source) -> list[System]:
             f"{path}: the old layout does not say which atoms are virtual, nor how far away. Give "
             "--elements, --magnetic and --virtual-len with --spin-norm, e.g. --elements Ni O --magnetic Ni."
         )
+    check_known(source.magnetic, names, "--magnetic")
     types = np.loadtxt(path / "type.raw", dtype=np.int64, ndmin=1)
     real = np.flatnonzero(types < len(names))
     owner = np.concatenate([np.flatnonzero(types == names.index(name)) for name in source.magnetic])
@@ -140,6 +141,9 @@ def read_old(path: Path, source: Source) -> list[System]:
             arrays[name] = np.concatenate([np.load(file, allow_pickle=False) for file in files]).astype(float)
     return [_without_virtual(path, names, types[real], owner, arrays, source.virtual_scale)]
 
+
+LONGEST_ARM = 1.5
+"""Å, of a virtual atom from its own; more is another atom's."""
 
 READERS: dict[str, Callable[[Path, Source], list[System]]] = {
     "npy": read_npy,
@@ -163,6 +167,12 @@ def _without_virtual(
     every = {name: arrays[name].reshape(frames, -1, 3) for name in ("coord", "force") if name in arrays}
     arm = every["coord"][:, n:] - every["coord"][:, owner]
     arm -= np.round(arm @ np.linalg.inv(box)) @ box  # virtual atoms may have been wrapped into the cell
+    longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
+    if longest > LONGEST_ARM:
+        raise InputError(
+            f"{path}: a virtual atom lies {longest:.2f} Å from the atom that --magnetic gives it; usual are "
+            "0.2 to 0.6 Å. Name the elements that really are magnetic, in the order of their virtual types."
+        )
     spin, force_mag = np.zeros((2, frames, n, 3))
     spin[:, owner] = arm / scale
     if "force" in every:
@@ -210,6 +220,15 @@ def _arrays(atoms: Atoms, path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:
+    """Raise InputError where a name is none of the elements."""
+    unknown = sorted({name for name in names if name not in type_map})
+    if unknown:
+        raise InputError(
+            f"{what}: {' '.join(unknown)} is none of {' '.join(type_map)}. Correct --elements or --magnetic."
+        )
+
+
 def made(
     name: str,
     path: Path,
@@ -221,6 +240,7 @@ def made(
     type_map = source.elements or tuple(dict.fromkeys(symbols))
     common = set.intersection(*(set(frame) for frame in frames))
     arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in common}
+    check_known(symbols, type_map, f"{path}: its elements")
     types = np.array([type_map.index(symbol) for symbol in symbols])
     return System(
         name=name,

@@ -17,7 +17,7 @@ from rich.table import Table
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import formula, moments
-from spinpot.data.foreign import Source, read_foreign
+from spinpot.data.foreign import Source, check_known, read_foreign
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.interop.lammps import write_data
@@ -105,7 +105,7 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
 
     Raises InputError where the shares make no sense, or training or validation would be empty.
     """
-    if not 2 <= len(split) <= len(SETS) or min(split) < 0.0 or abs(sum(split) - 1.0) > 1e-9:
+    if not 2 <= len(split) <= len(SETS) or min(split) < 0.0 or not abs(sum(split) - 1.0) <= 1e-9:
         raise InputError(
             f"--split {list(split)}: expected two or three shares that add up to 1, e.g. 0.8 0.1 0.1."
         )
@@ -154,6 +154,12 @@ def write_old(folder: Path, system: System, source: Source) -> None:
     """deepmd-kit's old layout: virtual atoms at the end, their magnetic forces among the forces."""
     if not source.magnetic or not source.virtual_scale:
         raise InputError("The old layout needs --magnetic and --virtual-len with --spin-norm. Give them.")
+    check_known(source.magnetic, system.type_map, "--magnetic")
+    if (system.force is None) != (system.force_mag is None):
+        raise InputError(
+            f"{system.name}: the old layout has forces and magnetic forces together or neither, and here one "
+            "is missing. Write npy instead."
+        )
     owner = np.concatenate(
         [np.flatnonzero(system.types == system.type_map.index(name)) for name in source.magnetic]
     )

@@ -25,7 +25,7 @@ from spinpot.interop.model_tree import (
     put,
     weights,
 )
-from spinpot.interop.sections import activation_name, fitting_settings, placeholder_pairs
+from spinpot.interop.sections import activation_name, doubled, fitting_settings, placeholder_pairs
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import DescriptorSettings, ModelSpec
 
@@ -63,8 +63,8 @@ def read_deepmd(path: Path) -> DeepmdModel:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file. Expected a model of deepmd-kit. Correct the path.")
-    tree = READERS[path.suffix](path)
     try:
+        tree = READERS[path.suffix](path)
         _check_versions(tree["model"], path)
         potential = SpinPotential(_spec(tree["model"], path))
         with torch.no_grad():
@@ -152,7 +152,7 @@ def _check_versions(node: Any, path: Path) -> None:
     if not isinstance(node, dict):
         return
     kind, version = node.get("@class"), node.get("@version")
-    if kind in VERSIONS and isinstance(version, int) and version > VERSIONS[kind]:
+    if kind in VERSIONS and version is not None and not version <= VERSIONS[kind]:
         raise InputError(
             f"{path}: {kind} has version {version}; spinpot knows it up to {VERSIONS[kind]}, which "
             "deepmd-kit 3.2.0 writes. Convert the model with deepmd-kit 3.2.0, or use a newer spinpot."
@@ -175,6 +175,14 @@ def _spec(model: Tree, path: Path) -> ModelSpec:
     n_types = len(backbone["type_map"]) // 2
     use_spin = tuple(bool(uses) for uses in model["spin"]["use_spin"])
     scales = np.broadcast_to(np.asarray(model["spin"]["virtual_scale"], dtype=np.float64), n_types)
+    elements = list(dict.fromkeys(backbone["type_map"][:n_types]))
+    if len(use_spin) != n_types or list(backbone["type_map"]) != doubled(elements):
+        raise InputError(
+            f"{path}: type_map={backbone['type_map']} with use_spin={list(use_spin)}: expected each element "
+            "once, then the same with _spin, and one bool per element."
+        )
+    if any(uses and not scale > 0.0 for uses, scale in zip(use_spin, scales, strict=True)):
+        raise InputError(f"{path}: virtual_scale={scales.tolist()}: expected > 0 for magnetic elements.")
     spec = ModelSpec(
         type_map=tuple(backbone["type_map"][:n_types]),
         descriptor=_descriptor_settings(descriptor, use_spin, backbone["pair_exclude_types"]),

@@ -15,8 +15,10 @@ from spinpot.errors import InputError
 from spinpot.files import write_atomically
 from spinpot.interop.input_keys import InputKeys
 from spinpot.interop.input_training import data_section, learning_rate, loss_section, optimizer, training
-from spinpot.interop.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, read_sections
-from spinpot.model.settings import ModelSettings
+from spinpot.interop.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, Sections, read_sections
+from spinpot.model.settings import ModelSettings, ModelSpec
+from spinpot.model.sizes import one_per_type
+from spinpot.model.spin import magnetic_types, virtual_scales
 
 Experiment = dict[str, Any]
 
@@ -32,7 +34,16 @@ def write_experiment(source: Path, target: Path) -> None:
     Raises InputError for an input that is damaged or describes what spinpot does not have.
     """
     keys = InputKeys(read_input(source))
-    experiment = experiment_of(keys, source)
+    try:
+        experiment = experiment_of(keys, source)
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        if isinstance(error, InputError):
+            raise
+        where = f" near {keys.last}" if keys.last else " in the section model"
+        raise InputError(
+            f"{source}: a value of the wrong kind{where} ({error}). Expected what deepmd-kit takes there; "
+            "correct it."
+        ) from error
     left = keys.left()
     lines = ["# @package _global_", f"# From deepmd-kit's {source.name}."]
     if left:
@@ -83,7 +94,7 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     """The section model; types are not doubled in either program's settings."""
     section: Mapping[str, Any] = keys.contents["model"]
     sections = read_sections(section, str(source))
-    ModelSettings(sections.descriptor, sections.fitting_net, sections.spin).check()
+    _check(sections, source)
     keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
     keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
     keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
@@ -99,6 +110,21 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
         "fitting_net": _plain(vars(sections.fitting_net)),
         "spin": _plain(vars(sections.spin)),
     }
+
+
+def _check(sections: Sections, source: Path) -> None:
+    """Raise InputError for a model that could not be built, whatever the data."""
+    names = sections.type_map
+    if any(not isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InputError(
+            f"{source}: model.type_map={list(names)}: expected a list of elements, each once, e.g. [Ni, O]."
+        )
+    ModelSettings(sections.descriptor, sections.fitting_net, sections.spin).check()
+    use_spin = magnetic_types(sections.spin.use_spin, names, [])
+    scales = virtual_scales(sections.spin, use_spin, sections.descriptor.rcut)
+    ModelSpec(names, sections.descriptor, sections.fitting_net, use_spin, scales)
+    if not isinstance(sections.descriptor.sel, str):
+        one_per_type(sections.descriptor.sel, len(names))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ REASONS = {
     "training.zero_stage": "every process holds the whole optimizer",
 }
 COMMENT = "_comment"
-UNKNOWN = "unknown to spinpot"
+UNKNOWN = "unknown to spinpot: if it is misspelt, its default was taken"
 
 
 class InputKeys:
@@ -73,10 +73,12 @@ class InputKeys:
         self.contents = contents
         self._carried: set[str] = set()
         self._left: dict[str, str] = {}
+        self.last = ""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a dotted key; it counts as carried over."""
+        """The value of a dotted key; it counts as carried over, and is the `last` that was asked for."""
         self.carry(key)
+        self.last = key
         node: Any = self.contents
         for name in key.split("."):
             if not isinstance(node, dict) or name not in node:

@@ -116,6 +116,8 @@ def training(keys: InputKeys) -> dict[str, Any]:
             "training.numb_steps is not given. Expected the number of steps; numb_epoch alone does not tell "
             "it."
         )
+    if int(steps) < 1:
+        raise InputError(f"training.numb_steps={steps}: expected a number of steps >= 1.")
     save = min(int(keys.get("training.save_freq", 1000)), int(steps))
     trainer = {
         "max_steps": int(steps),

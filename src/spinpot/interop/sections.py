@@ -57,7 +57,7 @@ def read_sections(model: Mapping[str, Any], where: str) -> Sections:
             f"{where}: a model without spin: there is no section `spin`. spinpot trains spin models only."
         )
     type_map = model.get("type_map")
-    if not isinstance(type_map, Sequence) or not type_map:
+    if not isinstance(type_map, list | tuple) or not type_map:
         raise InputError(f"{where}: no type_map, so nothing says which elements the types are. Add it.")
     fitting = model.get("fitting_net") or {}
     if fitting.get("type", "ener") != "ener":

@@ -30,7 +30,7 @@ def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
         found = np.max([most_neighbours(dataset) for dataset in datasets], axis=0)
         settled = spec.with_sel([max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found])
     else:
-        settled = spec.with_sel(_one_per_type(sel, len(spec.type_map)))
+        settled = spec.with_sel(one_per_type(sel, len(spec.type_map)))
     for dataset in datasets:
         for most, (system, index) in zip(dataset.most, dataset.places, strict=True):
             _refuse_too_many(settled, most, system.name, index)
@@ -59,7 +59,8 @@ def _refuse_too_many(spec: ModelSpec, most: np.ndarray, name: str, index: int) -
         )
 
 
-def _one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:
+def one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:
+    """The numbers of neighbours of every element. Raises InputError for a wrong length or wrong numbers."""
     numbers = [sel] * n_types if isinstance(sel, int) else list(sel)
     if len(numbers) != n_types:
         raise InputError(
