@@ -43,7 +43,7 @@ def test_script_command(command, place):
     name = script.removeprefix("scripts/")
     if name == "train.py" and "--cfg" not in arguments:
         arguments += [*SHORT, "scheduler.warmup_steps=0"] if "warmup" in command else SHORT
-        if "NiO_deltaspin" in command or "nio_deltaspin" in command:
+        if any(name in command for name in ("NiO_deltaspin", "nio_deltaspin", "experiment=fast")):
             arguments += real_frames()
         if "resume=auto" in command:
             restore(place)
