@@ -113,10 +113,10 @@ def _load(folder: Path) -> None:
 
 @cache
 def _folder() -> Path:
-    """One for each source, version of torch and kind of processor, where torch keeps such builds."""
+    """One for each copy of the sources, version of torch and kind of processor, where torch keeps builds."""
     from torch.utils.cpp_extension import get_default_build_root
 
     sources = [source.read_text(encoding="utf-8") for source in SOURCES]
-    key = "-".join((*sources, torch.__version__, torch.backends.cpu.get_cpu_capability()))
+    key = "-".join((*sources, str(SOURCES[0]), torch.__version__, torch.backends.cpu.get_cpu_capability()))
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
     return Path(root) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
