@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spinpot.model.settings import EXCHANGE_TERMS
 from support.frames import evaluate, random_system, small_potential, system
 
 STEP = 1e-4
@@ -11,6 +12,8 @@ VARIANTS = [
     {"type_one_side": True, "resnet_dt": True},
     {"set_davg_zero": True, "activation_function": "gelu"},
     {"rcut": 6.5, "rcut_smth": 2.0, "env_protection": 0.1},
+    {"exchange": ("bilinear", "biquadratic")},
+    {"exchange": EXCHANGE_TERMS},
 ]
 
 

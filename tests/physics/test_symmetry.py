@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from spinpot.model.settings import EXCHANGE_TERMS
 from support.frames import batch_of, evaluate, random_system, small_potential, system
 
+VARIANTS = {
+    "default": {},
+    "one_side": {"type_one_side": True, "set_davg_zero": True},
+    "exchange": {"exchange": EXCHANGE_TERMS},
+}
 
-@pytest.fixture(params=[{}, {"type_one_side": True, "set_davg_zero": True}], ids=["default", "one_side"])
+
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
 def potential(request):
     return small_potential(rcut=5.0, **request.param)
 
@@ -118,4 +125,6 @@ def test_differentiable_outputs_are_the_same(potential, made):
     batch = batch_of(potential, made)
     plain, differentiable = potential(batch), potential(batch, differentiable=True)
     for name in plain:
-        np.testing.assert_array_equal(plain[name].numpy(), differentiable[name].detach().numpy())
+        np.testing.assert_allclose(
+            differentiable[name].detach().numpy(), plain[name].numpy(), rtol=1e-12, atol=1e-14
+        )

@@ -1,12 +1,18 @@
 """Small systems and batches made in memory."""
 
 import numpy as np
+import torch
 
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.systems import System
 from spinpot.model.potential import SpinPotential
-from spinpot.model.settings import DescriptorSettings, FittingSettings, ModelSpec
+from spinpot.model.settings import (
+    DescriptorSettings,
+    ExchangeSettings,
+    FittingSettings,
+    ModelSpec,
+)
 
 
 def system(type_map, types, box, coord, spin, name="made", **labels) -> System:
@@ -56,8 +62,11 @@ def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag
     return system(made.type_map, made.types, made.box, made.coord, made.spin, name=made.name, **labels)
 
 
-def small_potential(seed=1, **descriptor) -> SpinPotential:
-    """Ni magnetic, O not, with small networks and statistics that matter."""
+def small_potential(seed=1, exchange=(), use_spin=(True, False), **descriptor) -> SpinPotential:
+    """Ni magnetic, O not, with small networks and statistics that matter.
+
+    exchange: the terms of model.exchange, their coefficients random.
+    """
     settings = {
         "rcut": 4.0,
         "rcut_smth": 1.0,
@@ -66,9 +75,18 @@ def small_potential(seed=1, **descriptor) -> SpinPotential:
         "axis_neuron": 3,
     } | descriptor
     spec = ModelSpec(
-        ("Ni", "O"), DescriptorSettings(**settings), FittingSettings(neuron=(8, 8)), (True, False), (0.3, 0.0)
+        ("Ni", "O"),
+        DescriptorSettings(**settings),
+        FittingSettings(neuron=(8, 8)),
+        tuple(use_spin),
+        tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
+        ExchangeSettings(exchange, n_radial=4, n_field=3),
     )
     potential = SpinPotential(spec, seed)
+    if potential.exchange is not None:
+        term, generator = potential.exchange, torch.Generator().manual_seed(seed)
+        term.start.normal_(0.0, 0.1, generator=generator)
+        term.moment_squared.uniform_(1.0, 2.0, generator=generator)
     potential.descriptor.davg[:, 0] = 0.02
     potential.descriptor.dstd[:] = 0.08
     potential.energy_bias[:] = potential.energy_bias.new_tensor([-2.0, -1.5])

@@ -1,9 +1,9 @@
-"""What knows nothing: predictions without a model, to set a model's errors beside."""
+"""What knows little: predictions without a network, to set a model's errors beside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
+from spinpot.model.exchange.fit import fit_frames
+from spinpot.model.exchange.term import ExchangeTerm
+from spinpot.model.settings import ExchangeSettings, ModelSpec
 from spinpot.model.statistics import energy_bias
 
 Predict = Callable[[Batch], dict[str, Tensor]]
@@ -82,6 +85,24 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
         force_mag=torch.zeros(n_types, 3, dtype=torch.float64),
         virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
     )
+
+
+def heisenberg_of(frames: FrameDataset, spec: ModelSpec) -> Predict:
+    """Heisenberg exchange and the energy of the moments' length, fitted to the frames' labels.
+
+    spec: of the model whose pairs the frames have; its cutoff is that of the exchange.
+    """
+    term = ExchangeTerm(replace(spec, exchange=ExchangeSettings(("bilinear", "landau"))))
+    fit = fit_frames(term, frames, dataset_errors(spread_of(frames.systems), frames, spec.use_spin))
+
+    def predict(batch: Batch) -> dict[str, Tensor]:
+        made = term.evaluate(term.structure(batch), fit.coefficients)
+        per_atom = made.atom_energy + fit.energy_bias[batch.types]
+        energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
+        names = ("force", "force_mag", "virial")
+        return {"energy": energy, **{name: getattr(made, name) for name in names}}
+
+    return predict
 
 
 def _mean_per_element(labels: list[tuple[np.ndarray, np.ndarray | None]], n_types: int) -> Tensor:

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
 from spinpot.model.descriptor import Descriptor
+from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet, energy_and_gradient
 from spinpot.model.settings import ModelSpec
 
 
 class SpinPotential(nn.Module):
-    """E(R, S) = Σ_i [net_{t_i}(D_i) + bias_{t_i}] over the real atoms, with all its first derivatives.
+    """E(R, S) = Σ_i [net_{t_i}(D_i) + bias_{t_i}] + E_spin over the real atoms, and all first derivatives.
 
     spec: everything that shapes the model.
     seed: of the initial weights.
@@ -39,6 +40,7 @@ class SpinPotential(nn.Module):
             )
             for _ in spec.type_map
         )
+        self.exchange = ExchangeTerm(spec) if spec.exchange.terms else None
         self.register_buffer("energy_bias", torch.zeros(len(spec.type_map), dtype=torch.float64))
         # η of every neighbour type: none for real atoms, then that of the virtual atoms.
         scale = torch.tensor([*(0.0 for _ in spec.type_map), *spec.virtual_scale], dtype=torch.float64)
@@ -68,6 +70,10 @@ class SpinPotential(nn.Module):
             by_environment = self.descriptor.pull_back(environment, by_descriptor)
             force, force_mag, virial = derivatives(by_environment)
             atom_energy = atom_energy[batch.atom_place].double() + self.energy_bias[batch.types]
+            if self.exchange is not None:
+                added = self.exchange(batch)
+                atom_energy, force = atom_energy + added.atom_energy, force + added.force
+                force_mag, virial = force_mag + added.force_mag, virial + added.virial
             energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
         return {
             "energy": energy,

@@ -30,6 +30,9 @@ def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotentia
         made.energy_bias.copy_(potential.energy_bias[order])
         made.descriptor.davg.copy_(potential.descriptor.davg[order])
         made.descriptor.dstd.copy_(potential.descriptor.dstd[order])
+    if potential.exchange is not None and made.exchange is not None:
+        # Its coefficients are in the alphabetical order of the elements in both.
+        made.exchange.load_state_dict(potential.exchange.state_dict())
     nodes = potential.descriptor.nodes
     made.descriptor.nodes = replace(nodes, closest=[nodes.closest[t] for t in order])
     return made
@@ -51,4 +54,5 @@ def _spec(spec: ModelSpec, type_map: Sequence[str], order: list[int], types: lis
         fitting_net=spec.fitting_net,
         use_spin=tuple(spec.use_spin[t] for t in order),
         virtual_scale=tuple(spec.virtual_scale[t] for t in order),
+        exchange=spec.exchange,
     )

@@ -10,6 +10,7 @@ from spinpot.errors import InputError
 from spinpot.model.activations import ACTIVATIONS, NOT_SMOOTH, SILUT, activation
 
 PerType = float | Sequence[float] | None
+EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,49 @@ class SpinSettings:
 
 
 @dataclass(frozen=True)
+class ExchangeSettings:
+    """The physical term under the network, E_spin (spinpot.model.exchange); none without `terms`.
+
+    terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
+        anisotropic exchange · single_ion, of the directions around an atom · landau, of S² alone ·
+        landau_field, of S² in the field of the neighbours' moments.
+    n_radial: radial functions of which J(r) and its like are made, from 0 to the descriptor's rcut.
+    n_field: those, fewer and wider, by which landau_field weighs the neighbours' moments.
+    """
+
+    terms: Sequence[str] = ()
+    n_radial: int = 10
+    n_field: int = 4
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        unknown = [name for name in self.terms if name not in EXCHANGE_TERMS]
+        if unknown or len(set(self.terms)) < len(self.terms):
+            raise InputError(
+                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, each "
+                "once. model/exchange=heisenberg and model/exchange=full choose them."
+            )
+        if self.terms and "bilinear" not in self.terms:
+            raise InputError(
+                f"model.exchange.terms={list(self.terms)} lacks bilinear, on which the others build. Add it."
+            )
+        for key in ("n_radial", "n_field"):
+            if getattr(self, key) < 1:
+                raise InputError(f"model.exchange.{key}={getattr(self, key)}: expected at least 1.")
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """The whole model as the config writes it."""
 
     descriptor: DescriptorSettings = field(default_factory=DescriptorSettings)
     fitting_net: FittingSettings = field(default_factory=FittingSettings)
     spin: SpinSettings = field(default_factory=SpinSettings)
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
     def check(self) -> None:
         """Raise InputError for what is wrong whatever the data."""
+        self.exchange.check()
         self.descriptor.check()
         self.fitting_net.check()
         self.spin.check(self.descriptor.rcut)
@@ -154,6 +189,7 @@ class ModelSpec:
     fitting_net: FittingSettings
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
     def __post_init__(self) -> None:
         for pair in self.descriptor.exclude_types:
@@ -186,6 +222,7 @@ class ModelSpec:
             fitting_net=FittingSettings(**data["fitting_net"]),
             use_spin=tuple(data["use_spin"]),
             virtual_scale=tuple(data["virtual_scale"]),
+            exchange=ExchangeSettings(**data.get("exchange", {})),
         )
 
 

@@ -67,6 +67,7 @@ def run_page(
                 "best checkpoint": summary[short],
                 "labels' own spread": summary["baselines"][short]["labels_spread"],
                 "training mean": summary["baselines"][short]["training_mean"],
+                "Heisenberg fit": summary["baselines"][short]["heisenberg"],
             },
             trained,
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.files import null_for_nan
-from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
+from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, mean_of, spread_of
 from spinpot.loss.metrics import score
 from spinpot.model.potential import SpinPotential
 from spinpot.predictor import Arrays, assemble
@@ -25,15 +25,18 @@ class Outcome:
     errors: dict[str, float]
     labels_spread: dict[str, float]
     training_mean: dict[str, float]
+    heisenberg: dict[str, float]
     predictions: list[Arrays]
 
 
 def outcomes(potential: SpinPotential, data: SpinDataModule) -> dict[str, Outcome]:
     """The outcome on the validation and, where there is one, the test set, by their names."""
-    return {name: _outcome(potential, data, name) for name in ("validation", "test") if name in data.datasets}
+    heisenberg = heisenberg_of(data.datasets["train"], potential.spec)
+    names = [name for name in ("validation", "test") if name in data.datasets]
+    return {name: _outcome(potential, data, name, heisenberg) for name in names}
 
 
-def _outcome(potential: SpinPotential, data: SpinDataModule, name: str) -> Outcome:
+def _outcome(potential: SpinPotential, data: SpinDataModule, name: str, heisenberg: Predict) -> Outcome:
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
     predicted: list[dict[str, Tensor]] = []
 
@@ -46,6 +49,7 @@ def _outcome(potential: SpinPotential, data: SpinDataModule, name: str) -> Outco
         errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size),
         labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin),
         training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin),
+        heisenberg=dataset_errors(heisenberg, dataset, use_spin),
         predictions=assemble(dataset.systems, predicted),
     )
 
@@ -63,6 +67,7 @@ def errors_of(found: Mapping[str, Outcome], trained: Sequence[str]) -> dict[str,
         short[name]: {
             "labels_spread": null_for_nan(outcome.labels_spread),
             "training_mean": null_for_nan(outcome.training_mean),
+            "heisenberg": null_for_nan(outcome.heisenberg),
         }
         for name, outcome in found.items()
     }

@@ -30,6 +30,7 @@ from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
+from spinpot.model.exchange.fit import start_exchange
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
@@ -153,7 +154,9 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
     descriptor = settings.descriptor
     data.find_pairs(Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types))
-    spec = ModelSpec(data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales)
+    spec = ModelSpec(
+        data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales, settings.exchange
+    )
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
     return settle_sel(spec, data.datasets.values())
@@ -162,7 +165,10 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
     """A potential with fresh weights and the statistics of the training data."""
     potential = SpinPotential(spec, seed)
-    set_statistics(potential, data.datasets["train"], data.systems["train"])
+    frames, systems = data.datasets["train"], data.systems["train"]
+    set_statistics(potential, frames, systems)
+    if potential.exchange is not None:
+        start_exchange(potential, frames, dataset_errors(spread_of(systems), frames, spec.use_spin))
     return potential.set_precision(dtype)
 
 
@@ -256,6 +262,7 @@ def finish(
             "best checkpoint": outcome.errors,
             "labels' own spread": outcome.labels_spread,
             "training mean": outcome.training_mean,
+            "Heisenberg fit": outcome.heisenberg,
         }
         print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns, trained)
     summary = {
