@@ -18,11 +18,14 @@ def main() -> None:
     parser.add_argument(
         "--deepmd", metavar="PYTHON", help="an interpreter with deepmd-kit 3.2, to write .pth"
     )
+    parser.add_argument(
+        "--network-only", action="store_true", help="leave out an exchange term, which only .ckpt can hold"
+    )
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
     from spinpot.interop.convert import convert
 
-    convert(arguments.input, arguments.output, arguments.deepmd)
+    convert(arguments.input, arguments.output, arguments.deepmd, arguments.network_only)
 
 
 if __name__ == "__main__":

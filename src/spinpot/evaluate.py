@@ -20,7 +20,7 @@ from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.files import null_for_nan
-from spinpot.loss.baselines import spread_of
+from spinpot.loss.baselines import heisenberg_of, spread_of
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
 from spinpot.provenance import git_commit, versions
@@ -82,13 +82,19 @@ def evaluate(
 
 
 class Scores:
-    """The errors over all systems, over each of them, and of the labels' own spread."""
+    """The errors over all systems, over each of them, of the labels' own spread and of a Heisenberg fit.
+
+    The last is fitted to these very systems, as no training set is at hand.
+    """
 
     def __init__(self, predictor: Predictor, systems: Sequence[System]) -> None:
         self.predictor = predictor
         self.systems = systems
         self.spread_of_labels = spread_of(systems)
-        self.total, self.spread, *self.own = (self._metric() for _ in range(len(systems) + 2))
+        self.heisenberg_fit = heisenberg_of(systems, predictor.spec)
+        self.total, self.spread, self.heisenberg, *self.own = (
+            self._metric() for _ in range(len(systems) + 3)
+        )
 
     def _metric(self) -> ErrorMetric:
         return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
@@ -106,17 +112,24 @@ class Scores:
                 own.update(prediction, batch)
                 self.total.update(prediction, batch)
                 self.spread.update(self.spread_of_labels(batch), batch)
+                self.heisenberg.update(self.heisenberg_fit(batch), batch)
                 yield batch, prediction
 
     def print(self, name: str) -> None:
         """The table of errors, and the labels that are not there."""
         frames = sum(len(system) for system in self.systems)
-        columns = {name: self.total.compute(), "labels' own spread": self.spread.compute()}
-        print_errors(f"Errors on {frames} frames", columns)
+        print_errors(f"Errors on {frames} frames", {name: self.total.compute(), **self.baselines()})
         for label in LABELS:
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {', '.join(lacking)}: predicted, not compared.", markup=False)
+
+    def baselines(self) -> dict[str, dict[str, float | None]]:
+        """The errors of what knows little, by what the tables call it."""
+        return {
+            "labels' own spread": null_for_nan(self.spread.compute()),
+            "Heisenberg fit": null_for_nan(self.heisenberg.compute()),
+        }
 
     def errors(self) -> dict[str, float | None]:
         """The errors over all frames, those per element among them."""
@@ -139,6 +152,7 @@ class Scores:
                 for system, own in zip(self.systems, self.own, strict=True)
             },
             "labels_spread": null_for_nan(self.spread.compute()),
+            "heisenberg": null_for_nan(self.heisenberg.compute()),
         }
 
 

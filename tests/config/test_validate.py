@@ -82,7 +82,7 @@ def test_argument_types():
 def test_targets():
     assert find_target("model", "spinpot.model.settings.ModelSettings") is ModelSettings
     assert find_target("when", "datetime.timedelta") is timedelta
-    assert set(parameters(ModelSettings)) == {"descriptor", "fitting_net", "spin"}
+    assert set(parameters(ModelSettings)) == {"descriptor", "fitting_net", "spin", "exchange"}
     assert parameters(lambda **more: None) is None
 
 

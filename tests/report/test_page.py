@@ -70,6 +70,9 @@ def write_run(folder: Path, only=EVERY, test=True, **changes) -> tuple[Page, dic
             best, spread, mean = errors_beside_baselines(potential, sets["train"], sets[name])
             summary[short] = null_for_nan(best)
             baselines = {"labels_spread": null_for_nan(spread), "training_mean": null_for_nan(mean)}
+            baselines["heisenberg"] = {
+                key: value / 3 for key, value in baselines["training_mean"].items() if value
+            }
             summary["baselines"][short] = baselines
             if short == "val":
                 summary["val"] |= null_for_nan({"score": score(best, spread, TRAINED)})
@@ -114,12 +117,13 @@ def test_every_number_of_the_errors_tables_is_in_the_summary(run):
         }
         assert rows.keys() == expected.keys()
         for place, key in expected.items():
-            _, _, best, share, mae, own_spread, training_mean, _ = rows[place]
+            _, _, best, share, mae, own_spread, training_mean, heisenberg, _ = rows[place]
             errors = summary[short]
             assert float(best) == pytest.approx(1000 * errors[f"rmse_{key}"], rel=6e-3)
             assert float(mae) == pytest.approx(1000 * errors[f"mae_{key}"], rel=6e-3)
             assert float(own_spread) == pytest.approx(1000 * spread[f"rmse_{key}"], rel=6e-3)
             assert float(training_mean) == pytest.approx(1000 * mean[f"rmse_{key}"], rel=6e-3)
+            assert float(heisenberg) == pytest.approx(1000 / 3 * mean[f"rmse_{key}"], rel=6e-3)
             ratio = errors[f"rmse_{key}"] / spread[f"rmse_{key}"]
             assert float(share.removesuffix(" %")) == pytest.approx(100 * ratio, abs=0.51)
             assert 1000 * errors[f"rmse_{key}"] in page.values, "and in full for a program"

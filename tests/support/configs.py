@@ -20,7 +20,8 @@ def choosing(group: str, option: str) -> list[str]:
     """The overrides that choose an option."""
     if group == "callbacks" and option != "default":
         return [f"callbacks=[default,{option}]"]  # as their files say
-    needs_plus = group not in _default_groups() and not group.startswith("hydra/")
+    # A group within a group is chosen by the file of the outer one.
+    needs_plus = group not in _default_groups() and "/" not in group
     chosen = [f"{'+' * needs_plus}{group}={option}"]
     if (group, option) == ("data", "npy"):
         chosen += ["data.train=[a]", "data.validation=[b]"]

@@ -104,9 +104,14 @@ def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterator[Frame
     """Frames with their pairs, one at a time, nothing kept."""
     for system in systems:
         for index in range(len(system)):
-            pairs, n_types = geometry.pairs(system, index), len(system.type_map)
-            counts = pairs.counts(system.n_atoms, n_types)
-            yield make_frame(system, index, KeptPairs.of(pairs), counts, pairs.closest(system.types, n_types))
+            yield frame_of(system, index, geometry)
+
+
+def frame_of(system: System, index: int, geometry: Geometry) -> Frame:
+    """One frame of a system, its pairs found for it."""
+    pairs, n_types = geometry.pairs(system, index), len(system.type_map)
+    counts = pairs.counts(system.n_atoms, n_types)
+    return make_frame(system, index, KeptPairs.of(pairs), counts, pairs.closest(system.types, n_types))
 
 
 def make_frame(

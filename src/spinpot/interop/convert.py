@@ -17,10 +17,11 @@ CHECKPOINT = ".ckpt"
 OUTPUTS = (CHECKPOINT, ".dp", ".pth")
 
 
-def convert(source: Path, target: Path, deepmd: str | None = None) -> None:
+def convert(source: Path, target: Path, deepmd: str | None = None, network_only: bool = False) -> None:
     """Write what `source` holds as the kind of file that the suffix of `target` says.
 
-    deepmd: a Python interpreter that has deepmd-kit 3.2, which writes `.pth`.
+    deepmd: a Python interpreter that has deepmd-kit 3.2, which writes `.pth`. network_only: leave out an
+    exchange term, which only checkpoints can hold.
 
     Raises InputError before anything is written for a file that cannot be read or is not there, and for a
     target that is there already or has another suffix.
@@ -39,6 +40,8 @@ def convert(source: Path, target: Path, deepmd: str | None = None) -> None:
             "convert-backend`."
         )
     model = read_model(source)
+    if network_only:
+        model.potential.drop_exchange()
     if target.suffix == CHECKPOINT:
         save_potential(target, model.potential, deepmd=model.rest)
     elif target.suffix == ".dp":

@@ -83,8 +83,14 @@ def read_deepmd(path: Path) -> DeepmdModel:
 def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None) -> None:
     """Write a potential as a `.dp` file, float64 or in the precision the model came with.
 
-    rest: what read_deepmd gave beside the potential.
+    rest: what read_deepmd gave beside the potential. Raises InputError for a potential with an exchange term.
     """
+    if potential.exchange is not None:
+        raise InputError(
+            f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
+            "place. ASE carries it (spinpot.ase.SpinCalculator); --network-only writes the network alone, which "
+            "is another potential; a model trained with model/exchange=none can be written whole."
+        )
     write_dp(path, tree_of(potential, rest))
 
 

@@ -13,7 +13,7 @@ from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.exchange.fit import fit_frames
+from spinpot.model.exchange.fit import fit_systems
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.settings import ExchangeSettings, ModelSpec
 from spinpot.model.statistics import energy_bias
@@ -87,13 +87,13 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
     )
 
 
-def heisenberg_of(frames: FrameDataset, spec: ModelSpec) -> Predict:
-    """Heisenberg exchange and the energy of the moments' length, fitted to the frames' labels.
+def heisenberg_of(systems: Sequence[System], spec: ModelSpec) -> Predict:
+    """Heisenberg exchange and the energy of the moments' length, fitted to the systems' labels.
 
-    spec: of the model whose pairs the frames have; its cutoff is that of the exchange.
+    spec: of the model it is set beside, whose cutoff is that of the exchange.
     """
     term = ExchangeTerm(replace(spec, exchange=ExchangeSettings(("bilinear", "landau"))))
-    fit = fit_frames(term, frames, dataset_errors(spread_of(frames.systems), frames, spec.use_spin))
+    fit = fit_systems(term, systems)
 
     def predict(batch: Batch) -> dict[str, Tensor]:
         made = term.evaluate(term.structure(batch), fit.coefficients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -11,7 +12,7 @@ from spinpot.data.batch import Batch
 from spinpot.model.descriptor import Descriptor
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet, energy_and_gradient
-from spinpot.model.settings import ModelSpec
+from spinpot.model.settings import ExchangeSettings, ModelSpec
 
 
 class SpinPotential(nn.Module):
@@ -51,6 +52,10 @@ class SpinPotential(nn.Module):
         self.descriptor.to(dtype)
         self.fitting_nets.to(dtype)
         return self
+
+    def drop_exchange(self) -> None:
+        """Leave only the network, another potential."""
+        self.spec, self.exchange = replace(self.spec, exchange=ExchangeSettings()), None
 
     def describe(self) -> dict[str, Any]:
         """What shapes it and how many parameters it has, as plain data."""

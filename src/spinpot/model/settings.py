@@ -129,7 +129,7 @@ class SpinSettings:
 
 @dataclass(frozen=True)
 class ExchangeSettings:
-    """The physical term under the network, E_spin (spinpot.model.exchange); none without `terms`.
+    """E_spin, the term under the network (spinpot.model.exchange); without `terms` there is none.
 
     terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
         anisotropic exchange · single_ion, of the directions around an atom · landau, of S² alone ·
@@ -147,8 +147,8 @@ class ExchangeSettings:
         unknown = [name for name in self.terms if name not in EXCHANGE_TERMS]
         if unknown or len(set(self.terms)) < len(self.terms):
             raise InputError(
-                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, each "
-                "once. model/exchange=heisenberg and model/exchange=full choose them."
+                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, "
+                "each once. model/exchange=heisenberg and model/exchange=full choose them."
             )
         if self.terms and "bilinear" not in self.terms:
             raise InputError(

@@ -33,7 +33,11 @@ def evaluation_page(
         tiles=headline(errors, spread, trained),
         table=error_table(
             f"All systems, {result['frames']:,} frames",
-            {"checkpoint": errors, "labels' own spread": spread},
+            {
+                "checkpoint": errors,
+                "labels' own spread": spread,
+                "Heisenberg fit": result["heisenberg"],
+            },
             trained,
         ),
         quantities=[(name, *ERROR_ROWS[name]) for name in quantities],

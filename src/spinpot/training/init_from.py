@@ -104,6 +104,7 @@ def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
     sections = {
         "descriptor": plain["descriptor"],
         "fitting_net": plain["fitting_net"],
+        "exchange": plain["exchange"],
         "spin": {"use_spin": plain["use_spin"], **spin},
     }
     for name, settings in sections.items():

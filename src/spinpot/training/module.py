@@ -60,7 +60,9 @@ class SpinModule(pl.LightningModule):
         self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_loss = LossTermsMetric(loss.active)
-        self._biases = [p for name, p in potential.named_parameters() if name.endswith("bias")]
+        self._watched = [
+            p for name, p in potential.named_parameters() if name.endswith(("bias", "amplitudes"))
+        ]
         self._recent_frames: list[tuple[str, int]] = []
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -113,9 +115,9 @@ class SpinModule(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Stop before a NaN reaches the weights.
 
-        The gradients of the biases tell: every atom's part of every layer goes into them.
+        The gradients of the biases and of the exchange term tell: every atom's part of every layer goes in.
         """
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self._biases if p.grad is not None])
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self._watched if p.grad is not None])
         if not bool(norm.isfinite()):
             raise self._diverged()
         self._recent_frames.clear()

@@ -31,7 +31,7 @@ class Outcome:
 
 def outcomes(potential: SpinPotential, data: SpinDataModule) -> dict[str, Outcome]:
     """The outcome on the validation and, where there is one, the test set, by their names."""
-    heisenberg = heisenberg_of(data.datasets["train"], potential.spec)
+    heisenberg = heisenberg_of(data.systems["train"], potential.spec)
     names = [name for name in ("validation", "test") if name in data.datasets]
     return {name: _outcome(potential, data, name, heisenberg) for name in names}
 

@@ -165,10 +165,10 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
     """A potential with fresh weights and the statistics of the training data."""
     potential = SpinPotential(spec, seed)
-    frames, systems = data.datasets["train"], data.systems["train"]
-    set_statistics(potential, frames, systems)
+    systems = data.systems["train"]
+    set_statistics(potential, data.datasets["train"], systems)
     if potential.exchange is not None:
-        start_exchange(potential, frames, dataset_errors(spread_of(systems), frames, spec.use_spin))
+        start_exchange(potential, systems)
     return potential.set_precision(dtype)
 
 

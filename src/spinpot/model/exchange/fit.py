@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,17 +11,23 @@ from rich.progress import track
 from torch import Tensor
 
 from spinpot.console import progress_console
-from spinpot.data.batch import Batch, batches
-from spinpot.data.dataset import FrameDataset
+from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.dataset import Geometry, frame_of
+from spinpot.data.systems import System
 from spinpot.model.exchange.pairs import Derivatives
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet
 from spinpot.model.potential import SpinPotential
 
-RIDGE = 1e-3
+RIDGE = 1e-4
 """Added to the columns, each of length 1: what the labels do not tell stays small."""
 
+REACHED = 1e-3
+"""A function counts if its column is as long as this part of the longest of its kind."""
+ROUNDS = 5
+SMALLEST = 0.1
 MOST_FRAMES = 200
+MOST_ATOMS = 20_000
 FRAMES_AT_ONCE = 2
 
 
@@ -33,14 +40,11 @@ class Fit:
     energy_bias: Tensor
 
 
-def start_exchange(potential: SpinPotential, frames: FrameDataset, spread: Mapping[str, float]) -> None:
-    """Let a fresh potential begin as its exchange term fitted to the frames, its fitting nets giving zero.
-
-    spread: the labels' own, as ErrorMetric names them. Of many frames some are looked at, evenly spaced.
-    """
+def start_exchange(potential: SpinPotential, systems: Sequence[System]) -> None:
+    """Let a fresh potential begin as its exchange term fitted to the systems, its nets giving zero."""
     term = potential.exchange
     assert term is not None
-    fit = fit_frames(term, frames, spread)
+    fit = fit_systems(term, systems)
     term.start.copy_(fit.coefficients)
     term.whitening.copy_(fit.whitening)
     potential.energy_bias.copy_(fit.energy_bias)
@@ -50,79 +54,83 @@ def start_exchange(potential: SpinPotential, frames: FrameDataset, spread: Mappi
         torch.nn.init.zeros_(net.bias)
 
 
-def fit_frames(term: ExchangeTerm, frames: FrameDataset, spread: Mapping[str, float]) -> Fit:
-    """Set the mean lengths S_0 of a term's moments by some frames, and fit it to their labels."""
-    chosen = range(0, len(frames), -(-len(frames) // MOST_FRAMES))
-    squares = torch.zeros_like(term.moment_squared)
-    counts = torch.zeros_like(squares)
-    for frame in (frames[index] for index in chosen):
-        for place, kind in enumerate(term.types):
-            of_kind = frame.spin[frame.types == kind].square().sum(-1)
-            squares[place] += of_kind.sum()
-            counts[place] += len(of_kind)
-    term.moment_squared.copy_(squares / counts.clamp(min=1))
-    counted = track(
-        chosen,
+def fit_systems(term: ExchangeTerm, systems: Sequence[System]) -> Fit:
+    """Set the mean lengths S_0 of a term's moments by some frames of the systems, and fit it to their labels.
+
+    Of many frames, or large ones, some are looked at, evenly spaced.
+    """
+    frames = list(_some_frames(systems, term.geometry))
+    for place, kind in enumerate(term.types):
+        spin = torch.cat([frame.spin[frame.types == kind] for frame in frames])
+        term.moment_squared[place] = spin.square().sum(-1).mean() if len(spin) else 0.0
+    return fit_exchange(term, list(batches(frames, FRAMES_AT_ONCE)))
+
+
+def _some_frames(systems: Sequence[System], geometry: Geometry) -> Iterator[Frame]:
+    places = [(system, index) for system in systems for index in range(len(system))]
+    atoms = sum(system.n_atoms for system, _ in places)
+    step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms // MOST_ATOMS))
+    for system, index in track(
+        places[::step],
         "Exchange",
         transient=True,
         console=progress_console,
         disable=not progress_console.is_terminal,
-    )
-    return fit_exchange(term, batches((frames[index] for index in counted), FRAMES_AT_ONCE), spread)
+    ):
+        yield frame_of(system, index, geometry)
 
 
-def fit_exchange(term: ExchangeTerm, batches: Iterable[Batch], spread: Mapping[str, float]) -> Fit:
-    """Fit a term and the energy bias to all labels at once, each kind in units of its spread.
+def fit_exchange(term: ExchangeTerm, given: Sequence[Batch]) -> Fit:
+    """Fit a term and the energy bias to all labels at once.
 
-    spread: the labels' own, as ErrorMetric names them. Each batch counts as much as any other. The whitening
-    is the inverse of the triangular factor of the least-squares matrix, so that each amplitude changes the
-    labels by about 1 spread.
+    The whitening is the inverse of the triangular factor of the least-squares matrix, so that each amplitude
+    changes the labels by about as much as is left of them.
     """
-    triangle = None
-    count = 0
-    for batch in batches:
-        rows = _rows(term, batch, spread)
-        # Only the triangular factor is kept, so that memory does not grow with the data.
-        rows = rows if triangle is None else torch.cat((triangle, rows))
-        triangle = torch.linalg.qr(rows, mode="r").R
-        count += 1
-    assert triangle is not None
-    return _solve(triangle / count**0.5, len(term.elements))
+    n_types = len(term.elements)
+    triangles: dict[str, Tensor] = {}
+    for batch in given:
+        for kind, rows in _equations(term, batch).items():
+            # Only the triangular factor is kept, so that memory does not grow with the data.
+            stacked = torch.cat((triangles[kind], rows)) if kind in triangles else rows
+            triangles[kind] = torch.linalg.qr(stacked, mode="r").R
+    sizes = [n_types, *(math.prod(shape) for shape in term.shapes.values())]
+    return _weighted(triangles, sizes)
 
 
-def _rows(term: ExchangeTerm, batch: Batch, spread: Mapping[str, float]) -> Tensor:
-    """The equations of a batch, (rows, T + M + 1): of the bias, of the coefficients, and the labels."""
+def _equations(term: ExchangeTerm, batch: Batch) -> dict[str, Tensor]:
+    """Those of each kind of label, (rows, T + M + 1): columns of the bias, of the coefficients, the label."""
     made = _of_unit_coefficients(term, batch)
     n_types, n_atoms = len(term.elements), batch.n_atoms.double()
     composition = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
     composition.index_put_((batch.frame, batch.types), torch.ones(()).double(), accumulate=True)
     energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
     energy = energy.index_add(1, batch.frame, made.atom_energy)
-    direction = torch.nn.functional.normalize(batch.spin, dim=-1)
-    atoms = torch.isin(batch.types, torch.tensor(term.types)) & (direction.norm(dim=-1) > 0)
-    direction = direction[atoms]
-    along = [(values[..., atoms, :] * direction).sum(-1) for values in (made.force_mag, batch.force_mag)]
-    across = [
-        values[..., atoms, :] - part.unsqueeze(-1) * direction
-        for values, part in zip((made.force_mag, batch.force_mag), along, strict=True)
-    ]
-    kinds: dict[str, tuple[Tensor | None, Tensor, Tensor]] = {
-        "e": (composition / n_atoms.unsqueeze(-1), energy / n_atoms, batch.energy / n_atoms),
-        "fr": (None, made.force, batch.force),
-        "fm_transverse": (None, across[0], across[1]),
-        "fm_longitudinal": (None, along[0], along[1]),
-        "v": (None, made.virial / n_atoms[:, None, None], batch.virial / n_atoms[:, None, None]),
+    carries = torch.isin(batch.types, torch.tensor(term.types)) & batch.spin.any(dim=-1)
+    direction = torch.nn.functional.normalize(batch.spin[carries], dim=-1)
+
+    def parts(force_mag: Tensor) -> tuple[Tensor, Tensor]:
+        own = force_mag[..., carries, :]
+        along = (own * direction).sum(-1)
+        return own - along.unsqueeze(-1) * direction, along
+
+    across, along = zip(parts(made.force_mag), parts(batch.force_mag), strict=True)
+    per_atom = n_atoms[:, None, None]
+    kinds = {
+        "energy": (energy / n_atoms, batch.energy / n_atoms),
+        "force": (made.force, batch.force),
+        "across": across,
+        "along": along,
+        "virial": (made.virial / per_atom, batch.virial / per_atom),
     }
-    parts = []
-    for name, (bias, columns, label) in kinds.items():
-        unit = spread[f"rmse_{name}"]
-        if not unit > 0.0:  # nothing is labelled, or it never changes
-            continue
-        columns, label = columns.flatten(1).T, label.flatten()
-        bias = columns.new_zeros(len(label), n_types) if bias is None else bias
-        rows = torch.cat((bias, columns, label.unsqueeze(-1)), dim=1)[~label.isnan()]
-        parts.append(rows / (unit * max(len(rows), 1) ** 0.5))
-    return torch.cat(parts)
+    equations = {}
+    for kind, (columns, label) in kinds.items():
+        flat = torch.cat((columns, label.unsqueeze(0))).flatten(1).T
+        bias = flat.new_zeros(len(flat), n_types)
+        if kind == "energy":
+            bias = composition / n_atoms.unsqueeze(-1)
+        rows = torch.cat((bias, flat), dim=1)
+        equations[kind] = rows[~rows[:, -1].isnan()]
+    return equations
 
 
 def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
@@ -138,20 +146,53 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
         return Derivatives(*torch.vmap(evaluate)(units))
 
 
-def _solve(triangle: Tensor, n_types: int) -> Fit:
-    """Least squares from the triangular factor of the equations, with a ridge on scaled columns."""
+def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
+    """Each kind of label counts by the inverse of what is left of it, or of a tenth of its spread.
+
+    So labels that the term explains are not spoilt by those that it can not, such as the forces of a lattice.
+    """
+    spreads = {kind: _spread(triangle, sizes[0]) for kind, triangle in triangles.items()}
+    # What hardly changes is no measure.
+    units = {kind: spread for kind, spread in spreads.items() if spread > 0.0}
+    if not units:
+        nothing = torch.zeros(sum(sizes[1:]), dtype=torch.float64)
+        return Fit(nothing, torch.eye(len(nothing)).double(), nothing.new_zeros(sizes[0]))
+    for _ in range(ROUNDS):
+        equations = torch.cat([triangles[kind] / unit for kind, unit in units.items()])
+        solution, fit = _solve(torch.linalg.qr(equations, mode="r").R, sizes)
+        for kind in units:
+            left = triangles[kind][:, :-1] @ solution - triangles[kind][:, -1]
+            units[kind] = max(float(left.norm()), SMALLEST * spreads[kind])
+    return fit
+
+
+def _spread(triangle: Tensor, n_types: int) -> float:
+    """√rows times the rms of the labels behind some equations, of energies that of what the bias leaves."""
+    bias, label = triangle[:, :n_types], triangle[:, -1:]
+    left = label - bias @ torch.linalg.lstsq(bias, label, driver="gelsd").solution
+    norm = float(left.norm())
+    return norm if norm > 1e-9 * float(label.norm()) else 0.0
+
+
+def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
+    """Least squares from the triangular factor of the equations, with a ridge on scaled columns.
+
+    sizes: of the groups of columns, the bias first. Returns the solution for all of them, too.
+    """
     matrix, label = triangle[:, :-1], triangle[:, -1]
-    scale = matrix.norm(dim=0)
-    # A function that no pair ever reaches stays at zero.
-    inverse = torch.where(scale > 1e-12 * scale.max(), 1.0 / scale, 0.0)
-    n = len(scale)
+    inverse = torch.cat([_inverse(group.norm(dim=0)) for group in matrix.split(sizes, dim=1)])
+    n, n_types = len(inverse), sizes[0]
     ridge = RIDGE * torch.eye(n, dtype=torch.float64)
-    # The energy's mean is no matter of taste: the bias is nearly free.
-    ridge[:n_types] *= 1e-6
+    ridge[:n_types] *= 1e-6  # the mean of the energies is not to be made small
     Q, R = torch.linalg.qr(torch.cat((matrix * inverse, ridge)))
     label = torch.cat((label, label.new_zeros(n)))
     solution = torch.linalg.solve_triangular(R, (Q.T @ label).unsqueeze(-1), upper=True).squeeze(-1)
     solution = solution * inverse
     block = R[n_types:, n_types:]
     whitening = torch.linalg.solve_triangular(block, torch.eye(n - n_types).double(), upper=True)
-    return Fit(solution[n_types:], inverse[n_types:, None] * whitening, solution[:n_types])
+    return solution, Fit(solution[n_types:], inverse[n_types:, None] * whitening, solution[:n_types])
+
+
+def _inverse(scale: Tensor) -> Tensor:
+    """1/scale, but zero for functions that hardly any pair reaches: they stay out."""
+    return torch.where(scale > REACHED * scale.max(), 1.0 / scale, 0.0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
+from spinpot.data.dataset import Geometry
 from spinpot.model.exchange.landau import in_field, on_site
 from spinpot.model.exchange.pairs import (
     Derivatives,
@@ -45,6 +46,9 @@ class ExchangeTerm(nn.Module):
         self.field_basis = RadialBasis(spec.descriptor.rcut, settings.n_field)
         elements = sorted(spec.type_map)
         magnetic = [name for name in elements if spec.use_spin[spec.type_map.index(name)]]
+        # It looks at no virtual atoms.
+        no_spin, no_scale = (False,) * len(elements), (0.0,) * len(elements)
+        self.geometry = Geometry(spec.descriptor.rcut, no_spin, no_scale, spec.descriptor.exclude_types)
         self.types = [spec.type_map.index(name) for name in magnetic]
         self.shapes = shapes(settings, len(magnetic), len(elements))
         places = [magnetic.index(name) if name in magnetic else -1 for name in spec.type_map]

@@ -1,0 +1,99 @@
+"""The least-squares start of the exchange term."""
+
+import numpy as np
+import pytest
+import torch
+
+from spinpot.data import nio
+from spinpot.data.dataset import FrameDataset
+from spinpot.data.nio_frames import SHAPES, sample
+from spinpot.data.systems import System
+from spinpot.loss.baselines import dataset_errors, heisenberg_of, spread_of
+from spinpot.model.exchange.fit import fit_systems, start_exchange
+from spinpot.model.settings import EXCHANGE_TERMS
+from support.frames import batch_of, evaluate, geometry, random_system, small_potential, system
+
+
+def labelled(potential, frames=6, **kept) -> System:
+    """Random frames with a potential's own predictions as labels."""
+    made = random_system(seed=3, n_frames=frames)
+    values = evaluate(potential, made)
+    labels = {
+        "energy": values["energy"],
+        "force": values["force"].reshape(frames, -1, 3),
+        "force_mag": values["force_mag"].reshape(frames, -1, 3),
+        "virial": values["virial"],
+    }
+    return system(made.type_map, made.types, made.box, made.coord, made.spin, **(labels | kept))
+
+
+def without_network(**settings):
+    potential = small_potential(**settings)
+    for net in potential.fitting_nets:
+        torch.nn.init.zeros_(net.weight)
+        torch.nn.init.zeros_(net.bias)
+    return potential
+
+
+@pytest.mark.parametrize("lacking", ["energy", "force", "force_mag", "virial"])
+def test_what_a_term_made_is_found_again(lacking):
+    truth = without_network(exchange=("bilinear", "biquadratic", "landau"))
+    train = labelled(truth, frames=20, **{lacking: None})
+    potential = small_potential(exchange=("bilinear", "biquadratic", "landau"), seed=5)
+    start_exchange(potential, [train])
+    unseen = random_system(seed=9)
+    wanted, found = evaluate(truth, unseen), evaluate(potential, unseen)
+    for name in ("force", "force_mag"):
+        spread = np.abs(wanted[name]).max()
+        np.testing.assert_allclose(found[name], wanted[name], atol=0.02 * spread)
+
+
+def test_amplitudes_change_the_labels_alike():
+    """A step of one size in any amplitude is a step of about one size in what the labels leave."""
+    truth = small_potential(exchange=EXCHANGE_TERMS)
+    train = labelled(truth, frames=20)
+    potential = small_potential(exchange=EXCHANGE_TERMS, seed=5)
+    start_exchange(potential, [train])
+    term = potential.exchange
+    structure = term.structure(batch_of(potential, train))
+    used = term.whitening.abs().sum(0).nonzero().squeeze(-1)
+    sizes = [
+        term.evaluate(structure, term.whitening[:, k]).force_mag.square().mean().sqrt().item() for k in used
+    ]
+    assert max(sizes) < 1.0, "no amplitude makes magnetic forces beyond those of the labels"
+
+
+def test_nothing_labelled_is_no_fit():
+    made = random_system(seed=3, n_frames=2)
+    fit = fit_systems(small_potential(exchange=("bilinear",)).exchange, [made])
+    assert not fit.coefficients.any()
+
+
+def test_the_exchange_of_the_built_in_nickel_oxide():
+    """J2 within 2 % and J1 within 0.2 meV of the Hamiltonian's, from magnetic forces of disordered frames."""
+    rng = np.random.default_rng(0)
+    frames = [sample("tetragonal_32", rng) for _ in range(12)]
+    labels = [nio.labels(frame) for frame in frames]
+    train = system(
+        nio.TYPE_NAMES,
+        frames[0].types,
+        *(np.array([getattr(frame, name) for frame in frames]) for name in ("box", "coord", "spin")),
+        **{name: np.array([one[name] for one in labels]) for name in labels[0]},
+    )
+    assert "tetragonal_32" in SHAPES
+    potential = small_potential(exchange=("bilinear", "landau"), rcut=5.0)
+    fit = fit_systems(potential.exchange, [train])
+    r = torch.tensor([nio.LATTICE_CONSTANT / 2**0.5, nio.LATTICE_CONSTANT], dtype=torch.float64)
+    bilinear = potential.exchange.named(fit.coefficients)["bilinear"][0]
+    J1, J2 = (-potential.exchange.basis(r)[0] @ bilinear * nio.MOMENT**2).tolist()
+    assert pytest.approx(nio.J2, rel=0.05) == J2
+    assert pytest.approx(nio.J1, abs=0.5e-3) == J1
+
+
+def test_the_heisenberg_baseline_knows_more_than_the_mean():
+    truth = without_network(exchange=("bilinear",))
+    train = labelled(truth, frames=10)
+    dataset = FrameDataset([train], geometry(truth.spec))
+    errors = dataset_errors(heisenberg_of([train], truth.spec), dataset, truth.spec.use_spin)
+    spread = dataset_errors(spread_of([train]), dataset, truth.spec.use_spin)
+    assert errors["rmse_fm"] < 0.1 * spread["rmse_fm"]
