@@ -1,11 +1,14 @@
 """Model deviation: deepmd-kit's definitions, in the columns DP-GEN reads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spinpot.deviation import COLUMNS, deviations, model_deviation
 from spinpot.errors import InputError
 from spinpot.evaluate import evaluate
+from spinpot.model.potential import SpinPotential
 from support.checkpoints import write_checkpoint
 from support.folders import write_npy
 from support.frames import random_system, small_potential
@@ -40,6 +43,16 @@ def test_columns(place, table):
     assert table.shape == (5, 10)
     np.testing.assert_array_equal(table[:, 0], range(5))
     assert [file.name for file in (place / "out").iterdir()] == ["model_devi.out"]
+
+
+def test_models_with_spins_of_other_elements_are_refused(place, tmp_path):
+    spec = replace(small_potential().spec, use_spin=(True, True), virtual_scale=(0.3, 0.3))
+    write_checkpoint(tmp_path / "both.ckpt", SpinPotential(spec))
+    arguments = [f"checkpoint=[{place}/1.ckpt,both.ckpt]", f"systems=[{place}/a]", "output=out"]
+    message = the_message(run_here("evaluate.py", *arguments, cwd=tmp_path))
+    assert "both.ckpt has spins of Ni O" in message
+    assert "1.ckpt of Ni." in message
+    assert not (tmp_path / "out").exists()
 
 
 def test_numbers_are_those_of_the_single_evaluations(place, table, tmp_path):

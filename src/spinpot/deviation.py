@@ -14,7 +14,7 @@ from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.evaluate import refuse_existing
 from spinpot.files import write_atomically
-from spinpot.predictor import Arrays, load
+from spinpot.predictor import Arrays, Predictor, load
 
 MODEL_DEVI = "model_devi.out"
 COLUMNS = tuple(f"{kind}_devi_{name}" for name in ("v", "f", "fm") for kind in ("max", "min", "avg"))
@@ -31,14 +31,18 @@ def model_deviation(
     its nine components per atom, with the root of the mean square as its average. Of magnetic forces the
     atoms of magnetic elements count.
 
-    Raises InputError before anything is written, as spinpot.evaluate.evaluate does.
+    Raises InputError before anything is written, as spinpot.evaluate.evaluate does, and for models that do
+    not have the same magnetic elements.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [MODEL_DEVI])
     predictors = [load(path) for path in checkpoints]
     found = read_systems(list(systems), predictors[0].spec.type_map)
+    known = [predictor.systems(found) for predictor in predictors]
+    _check_same_spins(checkpoints, predictors)
     predictions = [
-        predictor.predict(predictor.systems(found), batch_size, progress=True) for predictor in predictors
+        predictor.predict(own, batch_size, progress=True)
+        for predictor, own in zip(predictors, known, strict=True)
     ]
     magnetic = np.array(predictors[0].spec.use_spin)
     rows = [
@@ -81,6 +85,21 @@ def written(systems: Sequence[System], rows: Sequence[np.ndarray]) -> str:
             lines.append(f"{step:12d}" + "".join(f"{value:19.6e}" for value in row))
         first += len(values)
     return "\n".join(lines) + "\n"
+
+
+def _check_same_spins(checkpoints: Sequence[str | Path], predictors: Sequence[Predictor]) -> None:
+    """Raise InputError if the models do not have the same magnetic elements."""
+    magnetic = [
+        sorted(name for name, uses in zip(one.spec.type_map, one.spec.use_spin, strict=True) if uses)
+        for one in predictors
+    ]
+    for path, names in zip(checkpoints, magnetic, strict=True):
+        if names != magnetic[0]:
+            raise InputError(
+                f"checkpoint: {path} has spins of {' '.join(names)}, {checkpoints[0]} of "
+                f"{' '.join(magnetic[0])}. The deviation of magnetic forces needs models with spins of the "
+                "same elements. Leave one out."
+            )
 
 
 def _print(table: np.ndarray, models: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from ase import Atoms
 from rich.progress import Progress
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.checks import OVERLAP, overlapping
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.systems import System, read_systems
@@ -90,8 +92,8 @@ class Predictor:
     def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:
         """Each batch of frames and what the potential gives for it, one batch in memory at a time.
 
-        Raises InputError where an atom has more neighbours than the model's sel, and where the energy is
-        not finite.
+        Raises InputError where atoms lie on top of each other, where an atom has more neighbours than the
+        model's sel, and where the energy is not finite.
         """
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
@@ -129,14 +131,29 @@ class Predictor:
         """The frames with their pairs, each made when it is needed."""
         for system in systems:
             for frame in make_frames([system], self.geometry):
-                self._check_sel(frame)
+                self._check(frame)
                 yield frame
 
-    def _check_sel(self, frame: Frame) -> None:
+    def _check(self, frame: Frame) -> None:
+        _check_overlaps(frame, self.spec.type_map)
         try:
             check_sel(self.spec, frame)
         except InputError as error:
             raise InputError(f"This model cannot be used here, it must be trained anew: {error}") from None
+
+
+def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:
+    """Refuse atoms on top of each other, as training does, by the pairs that are known already."""
+    real = frame.pair_type < len(type_map)
+    distance = frame.pair_vector[real].norm(dim=1)
+    if not len(distance) or float(distance.min()) >= OVERLAP:
+        return
+    pair = int(distance.argmin())
+    centre = torch.repeat_interleave(frame.neighbour_counts.sum(1))[real]
+    i, j = sorted((int(centre[pair]), int(frame.pair_neighbour[real][pair])))
+    name, index = frame.origin
+    elements = [type_map[kind] for kind in frame.types]
+    raise overlapping(f"{name}, frame {index}", i, j, elements, float(distance[pair]))
 
 
 def _check_finite(energy: Tensor, batch: Batch) -> None:

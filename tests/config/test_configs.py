@@ -54,6 +54,15 @@ def test_composes_and_is_valid(group, option):
     validate(composed(*choosing(group, option)))
 
 
+@pytest.mark.parametrize("group", ["scheduler", "optimizer"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_takes_any_option_of(group, experiment):
+    for option in (option for of, option in OPTIONS if of == group):
+        config = composed(f"experiment={experiment}", f"{group}={option}")
+        validate(config)
+        assert config.scheduler.start_lr == composed(f"experiment={experiment}").scheduler.start_lr
+
+
 def test_the_default_is_valid():
     validate(composed())
 

@@ -1,5 +1,7 @@
 """Frames of every format, there and back; splits that leave nothing out; duplicates; what is refused."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import ase.io
@@ -173,6 +175,30 @@ def test_what_is_refused(arguments, said, frames, tmp_path):
     )
     assert said in the_message(run_here("prepare_data.py", *arguments, cwd=tmp_path))
     assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_two_at_once_do_not_mix(frames, tmp_path, monkeypatch):
+    both = threading.Barrier(2)
+
+    def read_together(*arguments):
+        found = list(read_foreign(*arguments))
+        both.wait(timeout=60)  # each has seen that there is no output yet
+        return found
+
+    monkeypatch.setattr("spinpot.data.prepare.read_foreign", read_together)
+
+    def attempt(_):
+        try:
+            return prepare([frames[1]], tmp_path / "out", Source())
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(attempt, range(2)))
+    (refused,) = [result for result in results if isinstance(result, str)]
+    assert "is there already" in refused
+    same(read_systems([tmp_path / "out"])[0], frames[0])
     assert not list(tmp_path.glob(".*"))
 
 

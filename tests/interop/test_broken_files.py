@@ -128,6 +128,8 @@ def test_without_spin(refused, tmp_path):
         (("fitting", "numb_fparam"), 1),
         (("descriptor", "env_mat", "use_exp_switch"), True),
         (("atom_exclude_types",), [0]),
+        (("descriptor", "precision"), "bfloat16"),
+        (("fitting", "precision"), "float16"),
     ],
 )
 def test_what_spinpot_does_not_have(place, value, refused, tmp_path):

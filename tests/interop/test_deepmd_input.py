@@ -1,6 +1,5 @@
 """input.json → an experiment that composes, is valid and trains; no key is lost without a word."""
 
-import copy
 import json
 import re
 
@@ -8,52 +7,16 @@ import pytest
 import yaml
 
 from spinpot.config.validate import validate
+from spinpot.interop.deepmd_keys import KEYS
+from spinpot.interop.input_keys import REASONS
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.training.run import build
 from support.cli import run_script
 from support.configs import composed
+from support.deepmd_input import small_input
 from support.folders import labelled_by_a_potential, write_npy
 from support.in_process import run_here, the_message
 
-PYTORCH = {
-    "_comment": "the shape of deepmd-kit's example for PyTorch",
-    "model": {
-        "type_map": ["Ni", "O"],
-        "descriptor": {
-            "type": "se_e2_a",
-            "sel": [60, 60],
-            "rcut_smth": 3.4,
-            "rcut": 4.0,
-            "neuron": [4, 8],
-            "resnet_dt": False,
-            "axis_neuron": 4,
-            "seed": 1,
-            "_comment": "x",
-        },
-        "fitting_net": {"neuron": [8, 8], "resnet_dt": True, "seed": 1},
-        "data_stat_nbatch": 10,
-        "spin": {"use_spin": [True, False], "virtual_scale": [0.314]},
-    },
-    "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 0.001, "stop_lr": 3.51e-8},
-    "loss": {
-        "type": "ener_spin",
-        "start_pref_e": 0.02,
-        "limit_pref_e": 1,
-        "start_pref_fr": 1000,
-        "limit_pref_fr": 1,
-        "start_pref_fm": 1000,
-        "limit_pref_fm": 1,
-    },
-    "training": {
-        "training_data": {"systems": ["train"], "batch_size": 3},
-        "validation_data": {"systems": ["validation"], "batch_size": 1, "numb_btch": 3},
-        "numb_steps": 4,
-        "seed": 10,
-        "disp_file": "lcurve.out",
-        "disp_freq": 2,
-        "save_freq": 2,
-    },
-}
 LEFT = {
     "model.descriptor.seed",
     "model.fitting_net.seed",
@@ -83,7 +46,7 @@ def convert(tmp_path):
 
 def changed(**sections):
     """The example after changes of its sections' keys; None takes a key away."""
-    contents = json.loads(json.dumps(PYTORCH))
+    contents = small_input()
     for path, values in sections.items():
         node = contents
         for key in path.split("__"):
@@ -100,16 +63,16 @@ def left_of(text):
 
 
 def test_every_key_is_carried_over_or_named(convert):
-    made, text, said = convert(PYTORCH)
+    made, text, said = convert(small_input())
     assert left_of(text) == LEFT
     assert "Not carried over" in said
     assert made["model"]["descriptor"]["sel"] == [60, 60]
-    assert made["model"]["spin"]["virtual_scale"] == [0.314]
+    assert made["model"]["spin"]["virtual_scale"] == [0.4 / 1.2737]
     assert made["data"]["train"][0].endswith("/in/train")
     assert made["seed"] == 10
     assert made["scheduler"] == {
         "start_lr": 0.001,
-        "stop_lr": 3.51e-8,
+        "stop_lr": 5.92e-6,
         "warmup_steps": 0,
         "warmup_start_factor": 0.0,
         "decay_steps": 5000,
@@ -147,10 +110,46 @@ def test_a_term_with_one_prefactor_is_off_as_in_deepmd_kit(convert):
     assert "loss.limit_pref_v" in left_of(text)
 
 
-def test_what_is_not_known_is_named(convert):
-    _, text, _ = convert(changed(training={"no_such_key": 3}, model__descriptor={"exclude_types": [[0, 1]]}))
-    assert "#   training.no_such_key: unknown to spinpot" in text
-    assert "model.descriptor.exclude_types" in left_of(text)
+def test_what_spinpot_does_not_have_is_named(convert):
+    more = {"enable_tf32": True, "mixed_precision": {"compute_prec": "float16"}}
+    without = {"numb_fparam": 0, "numb_aparam": 0}
+    contents = changed(
+        training=more, model__descriptor={"exclude_types": [[0, 1]]}, model__fitting_net=without
+    )
+    contents["validating"] = {"full_validation": False}
+    _, text, _ = convert(contents)
+    assert "#   training.enable_tf32: spinpot has nothing that corresponds" in text
+    assert left_of(text) == LEFT | {
+        "training.enable_tf32",
+        "training.mixed_precision.compute_prec",
+        "model.descriptor.exclude_types",
+        "validating.full_validation",
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "said"),
+    [
+        ("training", "disp_frek", "Did you mean training.disp_freq?"),
+        ("model__descriptor", "rcut_smooth", "Did you mean model.descriptor.rcut_smth?"),
+        ("training__validation_data", "numb_batches", "Did you mean training.validation_data.numb_batch?"),
+        ("loss", "start_pref_fmag", "Did you mean loss.start_pref_fm?"),
+        ("training", "scale_by_worker", "Did you mean learning_rate.scale_by_worker?"),
+        ("training", "no_such_thing_at_all", "deepmd-kit has no key training.no_such_thing_at_all. Correct"),
+        ("model__fitting_net", "numb_fparam", "model.fitting_net.numb_fparam=2: spinpot has no parameters"),
+        ("model__fitting_net", "numb_aparam", "model.fitting_net.numb_aparam=2: spinpot has no parameters"),
+    ],
+)
+def test_keys_that_would_change_the_model_unseen(section, key, said, tmp_path):
+    (tmp_path / "input.json").write_text(json.dumps(changed(**{section: {key: 2}})))
+    assert said in the_message(run_here("convert.py", "input.json", "out.yaml", cwd=tmp_path))
+    assert not (tmp_path / "out.yaml").exists()
+
+
+def test_every_key_with_a_reason_is_one_of_deepmd_kits():
+    for key in REASONS:
+        section, _, name = key.rpartition(".")
+        assert name in KEYS[section], key
 
 
 @pytest.mark.parametrize(
@@ -159,7 +158,7 @@ def test_what_is_not_known_is_named(convert):
         ({"training": {"gradient_max_norm": 5.0, "acc_freq": 2}}, ("trainer", "gradient_clip_val", 5.0)),
         ({"model": {"pair_exclude_types": [[0, 1]]}}, ("model", "descriptor", "exclude_types", [[0, 1]])),
         ({"optimizer": {"type": "AdamW"}}, ("optimizer", "weight_decay", 1e-3)),
-        ({"learning_rate": {"type": "cosine", "decay_steps": None}}, ("scheduler", "stop_lr", 3.51e-8)),
+        ({"learning_rate": {"type": "cosine", "decay_steps": None}}, ("scheduler", "stop_lr", 5.92e-6)),
         ({"learning_rate": {"warmup_ratio": 0.5}}, ("scheduler", "warmup_steps", 2)),
         ({"training": {"enable_ema": True, "ema_decay": 0.9}}, ("callbacks", "ema", "decay", 0.9)),
         ({"training__training_data": {"batch_size": [2, 2]}}, ("data", "batch_size", 2)),
@@ -185,7 +184,7 @@ def composed_experiment(tmp_path, *more):
 
 
 def test_it_trains_from_the_command_line(convert, tmp_path):
-    convert(PYTORCH)
+    convert(small_input())
     for name, seed in (("train", 1), ("validation", 2)):
         write_npy(tmp_path / "in" / name, labelled_by_a_potential(seed, 4))
     arguments = ["--config-dir", str(tmp_path / "configs"), "experiment=made", "hydra.run.dir=run"]
@@ -196,9 +195,9 @@ def test_it_trains_from_the_command_line(convert, tmp_path):
 
 
 def test_its_loss_is_the_one_the_input_asks_for(convert, tmp_path):
-    convert(PYTORCH)
+    convert(small_input())
     made = build(composed_experiment(tmp_path).loss)
-    asked = EnerSpinLoss(0.02, 1.0, 1000.0, 1.0, 1000.0, 1.0)
+    asked = EnerSpinLoss(0.02, 1.0, 1000.0, 1.0, 10000.0, 10.0)
     assert made.prefactors_at(0.3) == asked.prefactors_at(0.3)
 
 
@@ -248,7 +247,7 @@ def test_not_json(tmp_path):
     ],
 )
 def test_what_cannot_be_right_is_refused(key, value, message, tmp_path):
-    contents = copy.deepcopy(PYTORCH)
+    contents = small_input()
     *sections, last = key.split(".")
     node = contents
     for name in sections:

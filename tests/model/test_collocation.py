@@ -1,5 +1,6 @@
 """The interpolated embedding: its pieces, and that it is the evaluated one to what is promised."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,15 @@ import torch
 from spinpot.checkpoint import load_potential
 from spinpot.errors import InputError
 from spinpot.model.activations import NOT_SMOOTH
-from spinpot.model.collocation import STENCIL, Grid, lagrange_polynomials
-from spinpot.model.collocation_check import add_nodes, collocation_errors
+from spinpot.model.collocation import (
+    NUMBERS,
+    STENCIL,
+    Grid,
+    fewer_nodes,
+    lagrange_polynomials,
+    more_nodes,
+)
+from spinpot.model.collocation_check import MARGIN, collocation_errors, settle_nodes
 from spinpot.model.environment import environment_rows, rows_with_derivatives
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import DescriptorSettings
@@ -92,7 +100,7 @@ def test_derivatives_of_the_rows():
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_equals_the_direct_evaluation(options):
     potential, batch = fitted(**options)
-    assert add_nodes(potential, batch).small
+    assert settle_nodes(potential, batch).within()
     ours, theirs = potential(batch), direct(potential)(batch)
     assert float(((ours["energy"] - theirs["energy"]) / batch.n_atoms).abs().max()) <= 1e-8
     for name in ("force", "force_mag"):
@@ -104,7 +112,7 @@ def test_equals_the_direct_evaluation(options):
 @pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
 def test_gradients_by_the_weights_equal_the_direct_ones(options):
     potential, batch = fitted(**options)
-    add_nodes(potential, batch)
+    settle_nodes(potential, batch)
     twin = direct(potential)
     for one in (potential, twin):
         loss_of(one(batch, differentiable=True)).backward()
@@ -131,7 +139,7 @@ def test_weights_get_the_gradient_of_what_is_computed():
 
 def test_neighbours_closer_than_in_training():
     potential, batch = fitted()
-    add_nodes(potential, batch)
+    settle_nodes(potential, batch)
     coord = np.array([[0.0, 0.0, 0.0], [0.9, 0.1, 0.0]])
     spin = np.array([[0.0, 0.0, 0.05], [0.0, 0.0, 0.0]])  # a virtual atom almost on its atom
     close = batch_of(potential, system(("Ni", "O"), [0, 1], 9.0 * np.eye(3), coord, spin))
@@ -142,21 +150,59 @@ def test_neighbours_closer_than_in_training():
     assert errors.force < 1e-6 * max(scale, 1.0)
 
 
+def scale_embedding(potential, factor):
+    with torch.no_grad():
+        potential.descriptor.embedding_nets[0].weight *= factor
+
+
 def test_nodes_are_added_where_the_embedding_is_rough():
     potential, batch = fitted()
-    before = add_nodes(potential, batch)
-    with torch.no_grad():
-        potential.descriptor.embedding_nets[0].weight *= 4.0
-    assert not collocation_errors(potential, batch).small
-    after = add_nodes(potential, batch)
-    assert after.small
+    before = settle_nodes(potential, batch)
+    scale_embedding(potential, 4.0)
+    assert not collocation_errors(potential, batch).within()
+    after = settle_nodes(potential, batch)
+    assert after.within()
     assert after.nodes > before.nodes
+    assert not collocation_errors_with(potential, batch, fewer_nodes(after.nodes)).within()
+
+
+def test_nodes_are_taken_away_where_it_has_become_smooth():
+    potential, batch = fitted()
+    scale_embedding(potential, 4.0)
+    rough = settle_nodes(potential, batch).nodes
+    scale_embedding(potential, 0.25)
+    assert settle_nodes(potential, batch, fewer=False).nodes == rough
+    smooth = settle_nodes(potential, batch)
+    assert smooth.nodes < rough
+    assert smooth == collocation_errors(potential, batch)
+    assert smooth.within(MARGIN)
+    assert not collocation_errors_with(potential, batch, fewer_nodes(smooth.nodes)).within(MARGIN)
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, 64])
+def test_settled_once_more_nodes_stay(number):
+    potential, batch = fitted()
+    potential.descriptor.nodes.number = number
+    once = settle_nodes(potential, batch)
+    assert once.within()
+    assert settle_nodes(potential, batch) == once
+
+
+def collocation_errors_with(potential, batch, number):
+    potential = copy.deepcopy(potential)
+    potential.descriptor.nodes.number = number
+    return collocation_errors(potential, batch)
+
+
+def test_numbers_of_nodes():
+    assert [more_nodes(number) for number in (1, *NUMBERS)] == [*NUMBERS, None]
+    assert [fewer_nodes(number) for number in (*NUMBERS, 9999)] == [None, *NUMBERS]
+    assert (fewer_nodes(64), more_nodes(64)) == (54, 81)
 
 
 def test_of_many_atoms_some_are_looked_at(monkeypatch):
     potential, batch = fitted()
-    with torch.no_grad():
-        potential.descriptor.embedding_nets[0].weight *= 4.0
+    scale_embedding(potential, 4.0)
     every = collocation_errors(potential, batch)
     monkeypatch.setattr("spinpot.model.collocation_check.MOST_CENTRES", 7)
     some = collocation_errors(potential, batch)
@@ -166,7 +212,7 @@ def test_of_many_atoms_some_are_looked_at(monkeypatch):
 
 def test_nodes_are_part_of_a_checkpoint(tmp_path):
     potential, batch = fitted()
-    potential.descriptor.nodes.add()
+    potential.descriptor.nodes.number = 36
     again = load_potential(write_checkpoint(tmp_path / "x.ckpt", potential))
     assert again.descriptor.nodes == potential.descriptor.nodes
     torch.testing.assert_close(again(batch)["force"], potential(batch)["force"], rtol=0, atol=0)

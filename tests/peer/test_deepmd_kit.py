@@ -13,46 +13,9 @@ from spinpot.interop.deepmd import read_deepmd, write_deepmd
 from spinpot.training.run import build
 from support.cli import run_script
 from support.configs import composed
+from support.deepmd_input import small_input
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import random_system, small_potential
-
-INPUT = {
-    "model": {
-        "type_map": ["Ni", "O"],
-        "descriptor": {
-            "type": "se_e2_a",
-            "sel": [60, 60],
-            "rcut_smth": 3.4,
-            "rcut": 4.0,
-            "neuron": [4, 8, 16],
-            "axis_neuron": 4,
-            "resnet_dt": False,
-            "seed": 1,
-        },
-        "fitting_net": {"neuron": [12, 12], "resnet_dt": True, "seed": 1},
-        "data_stat_nbatch": 10,
-        "spin": {"use_spin": [True, False], "virtual_scale": [0.314]},
-    },
-    "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 0.001, "stop_lr": 3.51e-8},
-    "loss": {
-        "type": "ener_spin",
-        "start_pref_e": 0.02,
-        "limit_pref_e": 1,
-        "start_pref_fr": 1000,
-        "limit_pref_fr": 1,
-        "start_pref_fm": 1000,
-        "limit_pref_fm": 1,
-    },
-    "training": {
-        "training_data": {"systems": ["train"], "batch_size": 3},
-        "validation_data": {"systems": ["validation"], "batch_size": 1, "numb_btch": 3},
-        "numb_steps": 20,
-        "seed": 10,
-        "disp_freq": 10,
-        "save_freq": 20,
-    },
-}
-"""deepmd-kit's example for PyTorch with smaller nets and fewer steps."""
 
 
 def agree(theirs, ours, names=("energy", "force", "force_mag", "virial", "atom_energy")):
@@ -78,7 +41,7 @@ def trained_there(deepmd, run_peer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("there")
     for name, seed in (("train", 1), ("validation", 2)):
         write_npy(folder / name, labelled_by_a_potential(seed, 4))
-    (folder / "input.json").write_text(json.dumps(INPUT))
+    (folder / "input.json").write_text(json.dumps(small_input(20)))
     run_peer("dp", "--pt", "train", "input.json", cwd=folder)
     run_peer("dp", "--pt", "freeze", "-o", "frozen.pth", cwd=folder)
     return folder

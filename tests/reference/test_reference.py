@@ -12,7 +12,7 @@ from spinpot.data.dataset import make_frames
 from spinpot.interop.deepmd import read_deepmd
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.collocation_check import add_nodes
+from spinpot.model.collocation_check import settle_nodes
 from spinpot.model.settings import SpinSettings, is_smooth
 from spinpot.model.spin import magnetic_types, virtual_scales
 from spinpot.model.statistics import energy_bias, environment_statistics
@@ -59,7 +59,7 @@ def test_outputs_of_the_interpolated_embedding(case):
     if not is_smooth(potential.spec.descriptor.activation_function):
         pytest.skip("it has kinks and is never interpolated")
     potential.descriptor.radial = "collocated"
-    assert add_nodes(potential, batch_of(potential, frames)).small
+    assert settle_nodes(potential, batch_of(potential, frames)).within()
     ours = evaluate(potential, frames)
     atoms = frames.n_atoms
     for name, tolerance in (("energy", 1e-8 * atoms), ("atom_energy", 1e-8), ("force", 1e-7)):

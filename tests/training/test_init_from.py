@@ -68,6 +68,15 @@ def test_weights_and_model_are_the_files(suffix, data, tmp_path, capsys):
     assert "sel: [60, 60]" in config or "- 60" in config
 
 
+def test_one_composition_does_not_tell_the_elements_apart(data, tmp_path, capsys):
+    save_potential(tmp_path / "x.ckpt", small_potential(seed=99))
+    refit = [f"init_from={tmp_path / 'x.ckpt'}", "init_from_bias=refit"]
+    run(tmp_path, *data, *refit, name="two")
+    assert "do not tell the elements apart" not in " ".join(capsys.readouterr().out.split())
+    run(tmp_path, *data, *refit, f"data.train=[{tmp_path}/train]", name="one")
+    assert "do not tell the elements apart" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_bias_is_refitted(data, tmp_path):
     source = small_potential(seed=99)
     save_potential(tmp_path / "x.ckpt", source)

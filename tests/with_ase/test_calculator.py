@@ -1,5 +1,7 @@
 """The ASE calculator: evaluate.py's numbers, finite differences, skins, ensembles."""
 
+import warnings
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -8,6 +10,7 @@ import spinpot
 from spinpot.ase import SpinCalculator
 from spinpot.checkpoint import save_potential
 from spinpot.data.skin import SkinGeometry
+from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
 from support.folders import write_npy
 from support.frames import random_system, small_potential
@@ -56,6 +59,34 @@ def test_equals_evaluation(checkpoint, skin, tmp_path):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
 
 
+def test_moments_on_elements_without_spin_are_named_once(checkpoint):
+    atoms = atoms_of(random_system(5), calculator=SpinCalculator(checkpoint))
+    without = atoms.get_potential_energy()
+    moments = atoms.get_initial_magnetic_moments()
+    moments[atoms.symbols == "O"] = 0.1
+    atoms.set_initial_magnetic_moments(moments)
+    with pytest.warns(UserWarning, match=r"moments of O are ignored: the model has spins of Ni only"):
+        assert atoms.get_potential_energy() == without
+    atoms.rattle(0.01, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("skin", [0.0, 0.5])
+def test_overlapping_atoms_are_refused_as_in_training(checkpoint, skin, tmp_path):
+    made = random_system(5)
+    made.coord[0, 3] = made.coord[0, 1] + made.box[0, 2] + 0.02  # across the border of the cell
+    with pytest.raises(InputError) as training:
+        read_systems([write_npy(tmp_path / "frames", made)])
+    with pytest.raises(InputError) as calculating:
+        atoms_of(made, calculator=SpinCalculator(checkpoint, skin=skin)).get_potential_energy()
+    said = [str(error.value).partition("frame 0: ")[2] for error in (training, calculating)]
+    assert said[0] == said[1]
+    assert said[0].startswith("atoms 1 (Ni) and 3 (O) are 0.0346 Å apart")
+
+
+@pytest.mark.filterwarnings("ignore:SpinCalculator")
 def test_finite_differences(checkpoint):
     atoms = atoms_of(random_system(5), calculator=SpinCalculator(checkpoint))
     forces, fields, stress = atoms.get_forces(), magnetic(atoms), atoms.get_stress(voigt=False)

@@ -120,6 +120,18 @@ def test_a_step_that_is_too_long():
         SpinLatticeDynamics(atoms, 100 * units.fs, lattice=False).run(50)
 
 
+@pytest.mark.parametrize("lattice", [False, True])
+def test_a_step_that_fails_leaves_the_atoms_as_they_were(lattice):
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]], distance=0.5)
+    atoms.set_momenta([[0.1, 0.0, 0.2], [0.0, 0.3, 0.0]])
+    before, energy = atoms.copy(), atoms.get_potential_energy()
+    with pytest.raises(InputError, match="shorter timestep"):
+        SpinLatticeDynamics(atoms, 100 * units.fs, lattice=lattice).run(1)
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(atoms.arrays[name], array, err_msg=name)
+    assert atoms.get_potential_energy() == energy
+
+
 def test_it_runs_backwards():
     atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
     start = atoms.get_initial_magnetic_moments()

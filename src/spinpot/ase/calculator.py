@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinpot.data.skin import SkinGeometry
+from spinpot.data.systems import System
 from spinpot.errors import InputError
+from spinpot.model.settings import ModelSpec
 from spinpot.predictor import Predictor, load
 
 Source = str | Path | Predictor
@@ -31,6 +34,8 @@ class SpinCalculator(Calculator):
 
     models: files, or what spinpot.load gave; one or several.
     skin: Å; the neighbours are looked for again when an atom has moved by half of it.
+
+    Moments on elements without spin in the model are ignored, with a warning.
 
     Raises InputError for files that cannot be used, and on calculating for structures that the models do not
     know.
@@ -54,6 +59,7 @@ class SpinCalculator(Calculator):
         if not 0.0 <= skin < float("inf"):
             raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
+        self._ignored: set[str] = set()
 
     def calculate(
         self,
@@ -63,7 +69,11 @@ class SpinCalculator(Calculator):
     ) -> None:
         """Fill `results`; all properties cost as much as one."""
         super().calculate(atoms, properties, system_changes)
-        predictions = [predictor.predict(predictor.systems([self.atoms]))[0] for predictor in self.predictors]
+        predictions = []
+        for predictor in self.predictors:
+            (system,) = predictor.systems([self.atoms])
+            self._warn_of_ignored(system, predictor.spec)
+            predictions += predictor.predict([system])
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
         energy = float(arrays["energy"].mean())
         stress = -arrays["virial"].mean(axis=0) / self.atoms.get_volume()
@@ -76,6 +86,19 @@ class SpinCalculator(Calculator):
             "forces_deviation": deviation(arrays["force"]),
             "magnetic_forces_deviation": deviation(arrays["force_mag"]),
         }
+
+    def _warn_of_ignored(self, system: System, spec: ModelSpec) -> None:
+        """Say once of each element without spin in the model that its moments do not count."""
+        with_moment = np.unique(system.types[system.spin[0].any(axis=1)])
+        ignored = {spec.type_map[kind] for kind in with_moment if not spec.use_spin[kind]} - self._ignored
+        if ignored:
+            self._ignored |= ignored
+            magnetic = [name for name, uses in zip(spec.type_map, spec.use_spin, strict=True) if uses]
+            warnings.warn(
+                f"SpinCalculator: the moments of {' '.join(sorted(ignored))} are ignored: the model has "
+                f"spins of {' '.join(magnetic)} only. Set them to zero, or train with them in use_spin.",
+                stacklevel=2,
+            )
 
 
 def deviation(vectors: np.ndarray) -> np.ndarray:

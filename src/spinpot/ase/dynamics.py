@@ -35,6 +35,7 @@ class SpinLatticeDynamics(MolecularDynamics):
     The spins' step is the spherical midpoint method (McLachlan, Modin, Verdier, Phys. Rev. E 89, 061301,
     2014), the lattice's is velocity Verlet; the energy oscillates with the square of the step and does not
     drift. Raises InputError where the midpoint is not found: the step is too long for the magnetic forces.
+    The atoms are then as before the step.
     """
 
     def __init__(
@@ -59,7 +60,17 @@ class SpinLatticeDynamics(MolecularDynamics):
         self.tolerance = tolerance
 
     def step(self) -> None:
-        """One step."""
+        """One step; where it fails the atoms are left as they were before it."""
+        before = {name: array.copy() for name, array in self.atoms.arrays.items()}
+        try:
+            self.move()
+        except InputError:
+            for name, array in before.items():
+                self.atoms.arrays[name][:] = array
+            raise
+
+    def move(self) -> None:
+        """The parts of a step."""
         if not self.lattice:
             self.turn_spins()
             return

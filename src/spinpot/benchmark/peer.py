@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,20 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
     """input.json, and for TensorFlow the frames in its own layout."""
     systems = [data / name for name in TRAINED]
-    if backend == "tensorflow":
-        systems = [_with_virtual_atoms(system, folder / system.name) for system in systems]
+    if backend == "pytorch":
+        return example_input(systems, steps)
+    made = example_input([_with_virtual_atoms(system, folder / system.name) for system in systems], steps)
+    made["model"]["spin"] = {
+        "use_spin": [True, False],
+        "virtual_len": [VIRTUAL_LEN],
+        "spin_norm": [SPIN_NORM],
+    }
+    return made
+
+
+def example_input(systems: Sequence[Path], steps: int) -> dict[str, Any]:
+    """The input.json of deepmd-kit's spin example for PyTorch, in float64."""
     net = {"precision": "float64", "seed": 1}
-    spin: dict[str, Any] = {"use_spin": [True, False]}
-    if backend == "tensorflow":
-        spin |= {"virtual_len": [VIRTUAL_LEN], "spin_norm": [SPIN_NORM]}
-    else:
-        spin |= {"virtual_scale": [VIRTUAL_LEN / SPIN_NORM]}
     descriptor = {
         "type": "se_e2_a",
         "sel": [60, 60],
@@ -82,7 +89,7 @@ def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, 
             "type_map": ["Ni", "O"],
             "descriptor": descriptor | net,
             "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, **net},
-            "spin": spin,
+            "spin": {"use_spin": [True, False], "virtual_scale": [VIRTUAL_LEN / SPIN_NORM]},
         },
         "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 1e-3, "stop_lr": 5.92e-6},
         "loss": {

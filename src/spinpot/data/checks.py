@@ -251,8 +251,14 @@ def check_overlaps(
         if distance.min() < OVERLAP:
             frame, pair = (int(k) for k in np.argwhere(distance < OVERLAP)[0])
             i, j = int(first[pair]), int(second[pair])
-            raise InputError(
-                f"{stored.locate('coord', int(frame_ids[start + frame]))}: atoms {i} ({elements[i]}) and {j} "
-                f"({elements[j]}) are {distance[frame, pair]:.3g} Å apart. Expected at least {OVERLAP} Å "
-                "between atoms. Look for an atom written twice, fractional coordinates, or a wrong cell."
-            )
+            place = stored.locate("coord", int(frame_ids[start + frame]))
+            raise overlapping(place, i, j, elements, float(distance[frame, pair]))
+
+
+def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:
+    """What is said of atoms i and j at a distance, Å."""
+    return InputError(
+        f"{place}: atoms {i} ({elements[i]}) and {j} ({elements[j]}) are {distance:.3g} Å apart. Expected "
+        f"at least {OVERLAP} Å between atoms. Look for an atom written twice, fractional coordinates, or a "
+        "wrong cell."
+    )

@@ -20,6 +20,7 @@ from spinpot.data.description import formula, moments
 from spinpot.data.foreign import Source, check_known, read_foreign
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
+from spinpot.files import one_at_a_time
 from spinpot.interop.lammps import write_data
 
 SETS = ("train", "validation", "test")
@@ -48,25 +49,24 @@ def prepare(
 
     Raises InputError before anything is written for inputs that cannot be used and an output that is there.
     """
-    if output.exists():
-        raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
+    _refuse_existing(output)
     steps = track(inputs, "Reading", console=progress_console, transient=True)
     systems = [system for path in steps for system in read_foreign(path, read_as, source)]
     systems, dropped = without_duplicates(unique_names(systems))
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
     try:
-        shutil.rmtree(place, ignore_errors=True)
-        for name, own in sets.items():
-            for system in track(own, f"Writing {name}", console=progress_console, transient=True):
-                WRITERS[write_as](place / name, system, source)
-        if write_as == "npy":
-            _check(place, output)
-        place.rename(output)
+        with one_at_a_time(output.absolute()):
+            _refuse_existing(output)  # another process may have made it meanwhile
+            try:
+                _write(place, sets, write_as, source)
+                if write_as == "npy":
+                    _check(place, output)
+                place.rename(output)
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     _print(sets, dropped)
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
     return sets
@@ -228,6 +228,18 @@ def _structure(system: System, frame: int) -> str:
     for array in (system.box, system.coord, system.spin):
         digest.update(np.rint(array[frame] / SAME).astype(np.int64).tobytes())
     return digest.hexdigest()
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
+
+
+def _write(place: Path, sets: Splits, write_as: str, source: Source) -> None:
+    shutil.rmtree(place, ignore_errors=True)  # what a killed process left
+    for name, own in sets.items():
+        for system in track(own, f"Writing {name}", console=progress_console, transient=True):
+            WRITERS[write_as](place / name, system, source)
 
 
 def _check(place: Path, output: Path) -> None:

@@ -37,6 +37,8 @@ READERS: dict[str, Callable[[Path], Tree]] = {
     ".pth": tree_of_pth,
 }
 """By the file's suffix."""
+PRECISIONS = ("default", "float64", "float32")
+"""deepmd-kit's names of those that spinpot has."""
 
 
 @dataclass(frozen=True)
@@ -224,12 +226,17 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
             list(descriptor["sel"][:n_types]) != list(descriptor["sel"][n_types:])
         ),
         "atom_exclude_types, which names real types": excluded != set(range(n_types, 2 * n_types)),
+        **{f"precision {name}": name not in PRECISIONS for name in _precisions(backbone)},
     }
     for what, found in absent.items():
         if found:
             raise InputError(
                 f"{path}: the model uses {what}: spinpot does not have that. Keep it in deepmd-kit."
             )
+
+
+def _precisions(backbone: Tree) -> list[str]:
+    return [str(backbone[part].get("precision", "default")) for part in ("descriptor", "fitting")]
 
 
 def _descriptor_settings(

@@ -13,6 +13,7 @@ from rich.table import Table
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
+from spinpot.interop.deepmd_keys import check_keys
 from spinpot.interop.input_keys import InputKeys
 from spinpot.interop.input_training import data_section, learning_rate, loss_section, optimizer, training
 from spinpot.interop.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, Sections, read_sections
@@ -31,11 +32,13 @@ def is_input(path: Path) -> bool:
 def write_experiment(source: Path, target: Path) -> None:
     """Write an input as an experiment, and print what was not carried over.
 
-    Raises InputError for an input that is damaged or describes what spinpot does not have.
+    Raises InputError for an input that is damaged, describes what spinpot does not have, or has a key that
+    deepmd-kit does not have.
     """
     keys = InputKeys(read_input(source))
     try:
         experiment = experiment_of(keys, source)
+        check_keys(keys.contents, str(source))
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         if isinstance(error, InputError):
             raise
@@ -102,6 +105,12 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     if kind not in ("standard", "spin_ener"):
         raise InputError(f"{source}: model.type={kind!r}; spinpot has spin models of the standard type only.")
     keys.carry("model.type")
+    for name in ("numb_fparam", "numb_aparam"):
+        if number := keys.get(f"model.fitting_net.{name}", 0):
+            raise InputError(
+                f"{source}: model.fitting_net.{name}={number}: spinpot has no parameters of frames or atoms "
+                "beside positions and spins. Take it out, or keep this model in deepmd-kit."
+            )
     sel = (section.get("descriptor") or {}).get("sel", "auto")
     if isinstance(sel, str) and sel not in ("auto", "auto:1.1"):
         keys.leave("model.descriptor.sel", f"{sel}: `auto` here is 1.1 times the most neighbours, rounded up")

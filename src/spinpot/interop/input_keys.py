@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from spinpot.interop.deepmd_keys import COMMENT
+
 REASONS = {
     "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",
     "model.fitting_net.seed": "one seed, training.seed, draws all weights and the order of the frames",
@@ -14,8 +16,6 @@ REASONS = {
     "model.fitting_net.rcond": "the energy bias is the least-squares solution of minimum norm",
     "model.fitting_net.atom_ener": "the energy bias is fitted to the data",
     "model.fitting_net.layer_name": "no layers are shared",
-    "model.fitting_net.numb_fparam": "there are no frame parameters",
-    "model.fitting_net.numb_aparam": "there are no atomic parameters",
     "model.data_stat_nbatch": "statistics are taken over all training frames",
     "model.data_stat_protect": "the smallest deviation is deepmd-kit's 0.01",
     "model.data_bias_nsample": "the energy bias is fitted to all training frames",
@@ -59,8 +59,7 @@ REASONS = {
     "training.neighbor_graph_method": "neighbours are found once per frame",
     "training.zero_stage": "every process holds the whole optimizer",
 }
-COMMENT = "_comment"
-UNKNOWN = "unknown to spinpot: if it is misspelt, its default was taken"
+NOTHING = "spinpot has nothing that corresponds"
 
 
 class InputKeys:
@@ -100,8 +99,8 @@ class InputKeys:
             parts = key.split(".")
             parents = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
             if not parents & self._carried and not parts[-1].startswith(COMMENT):
-                known = next((REASONS[name] for name in parents if name in REASONS), UNKNOWN)
-                self._left.setdefault(key, known)
+                reason = next((REASONS[name] for name in parents if name in REASONS), NOTHING)
+                self._left.setdefault(key, reason)
         return self._left
 
 

@@ -10,8 +10,10 @@ evaluate a net for each pair; the forces are the exact gradient of the interpola
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,10 @@ The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and le
 FEWEST_NODES = 24
 USUAL_NODES = 64
 """Where none have looked at the error yet."""
-MORE = 1.5
-"""By so much the nodes are multiplied where they are too few."""
+NUMBERS = tuple(
+    accumulate(repeat(1.5, 10), lambda number, factor: int(factor * number), initial=FEWEST_NODES)
+)
+"""Of nodes, as many as are tried: the next divides the error by about 20."""
 ROUNDING = 1e-3
 """Of a number of nodes, so that float32 gives the same."""
 USUAL_CLOSEST = 0.5
@@ -53,13 +57,21 @@ class Nodes:
         """Those of a potential that has seen no data."""
         return cls([USUAL_CLOSEST] * n_types)
 
-    def add(self) -> None:
-        """Take more of them."""
-        self.number = int(MORE * self.number)
-
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, for checkpoints."""
         return {"closest": list(self.closest), "number": self.number}
+
+
+def more_nodes(number: int) -> int | None:
+    """The next of NUMBERS, None after the last."""
+    place = bisect_right(NUMBERS, number)
+    return NUMBERS[place] if place < len(NUMBERS) else None
+
+
+def fewer_nodes(number: int) -> int | None:
+    """The one of NUMBERS before, None before the first."""
+    place = bisect_left(NUMBERS, number)
+    return NUMBERS[place - 1] if place else None
 
 
 def make_grid(

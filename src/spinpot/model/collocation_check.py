@@ -1,4 +1,4 @@
-"""How far the interpolated embedding is from the evaluated one, and nodes added where that is too far."""
+"""How far the interpolated embedding is from the evaluated one, and as many nodes as that takes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
+from spinpot.model.collocation import fewer_nodes, more_nodes
 from spinpot.model.potential import SpinPotential
 
 ENERGY_TOLERANCE = 1e-9
 FORCE_TOLERANCE = 1e-8
 """eV/atom; eV/Å and eV/μ_B. A tenth of what is promised for any frame, since few are looked at."""
-MOST_NODES = 1024
+MARGIN = 10.0
+"""So much smaller than the tolerances the errors of fewer nodes must be before they are taken.
+
+The weights change until the next check; and numbers would swing up and down at the tolerance itself.
+"""
 MOST_CENTRES = 256
 
 
@@ -26,28 +31,68 @@ class CollocationErrors:
     energy: float
     force: float
 
-    @property
-    def small(self) -> bool:
-        """Whether they are within the tolerances."""
-        return self.energy <= ENERGY_TOLERANCE and self.force <= FORCE_TOLERANCE
+    def within(self, margin: float = 1.0) -> bool:
+        """Whether they are within the tolerances divided by a margin."""
+        return max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE) * margin <= 1.0
+
+
+class DirectValues:
+    """The evaluated embedding's values for a batch, with which any number of nodes is compared.
+
+    All in float64 whatever the potential's own precision. Of many atoms only some are looked at, since the
+    direct evaluation takes much memory.
+    """
+
+    def __init__(self, potential: SpinPotential, batch: Batch) -> None:
+        self._twin = copy.deepcopy(potential).cpu().double()
+        self._batch, self._seen = _seen_from_some(batch.to("cpu"))
+        self._twin.descriptor.radial = "direct"
+        self._values = self._twin(self._batch)
+        self._twin.descriptor.radial = "collocated"
+
+    def errors(self, number: int) -> CollocationErrors:
+        """The differences with this number of nodes."""
+        self._twin.descriptor.nodes.number = number
+        interpolated = self._twin(self._batch)
+        difference = {name: (interpolated[name] - value).abs() for name, value in self._values.items()}
+        return CollocationErrors(
+            nodes=number,
+            energy=float((difference["energy"] / self._seen).max()),
+            force=max(float(difference[name].max()) for name in ("force", "force_mag")),
+        )
 
 
 def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
-    """The differences on a batch, in float64, whatever the potential's own precision.
+    """The differences on a batch with the nodes as they are."""
+    return DirectValues(potential, batch).errors(potential.descriptor.nodes.number)
 
-    Of many atoms only some are looked at, since the direct evaluation takes much memory.
+
+def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> CollocationErrors:
+    """Take as many nodes as the errors on a batch ask for; returns their errors, small or not.
+
+    fewer: whether to take fewer where the errors stay within the tolerances by MARGIN. Settled once more
+        with the same weights they stay.
     """
-    twin = copy.deepcopy(potential).cpu().double()
-    batch, seen = _seen_from_some(batch.to("cpu"))
-    interpolated = twin(batch)
-    twin.descriptor.radial = "direct"
-    direct = twin(batch)
-    difference = {name: (interpolated[name] - direct[name]).abs() for name in direct}
-    return CollocationErrors(
-        nodes=potential.descriptor.nodes.number,
-        energy=float((difference["energy"] / seen).max()),
-        force=max(float(difference[name].max()) for name in ("force", "force_mag")),
-    )
+    direct = DirectValues(potential, batch)
+    errors = direct.errors(potential.descriptor.nodes.number)
+    if errors.within():
+        errors = _with_fewer(direct, errors) if fewer else errors
+    else:
+        errors = _with_more(direct, errors)
+    potential.descriptor.nodes.number = errors.nodes
+    return errors
+
+
+def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
+    while not errors.within() and (number := more_nodes(errors.nodes)):
+        errors = direct.errors(number)
+    return errors
+
+
+def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
+    while (number := fewer_nodes(errors.nodes)) and (found := direct.errors(number)).within(MARGIN):
+        errors = found
+    return errors
 
 
 def _seen_from_some(batch: Batch) -> tuple[Batch, Tensor]:
@@ -64,12 +109,3 @@ def _seen_from_some(batch: Batch) -> tuple[Batch, Tensor]:
     )
     seen = torch.zeros(batch.n_frames, dtype=torch.int64).index_add_(0, batch.frame, kept.long())
     return thinned, seen.clamp(min=1)
-
-
-def add_nodes(potential: SpinPotential, batch: Batch) -> CollocationErrors:
-    """Take more nodes until the errors on a batch are small; returns the last errors, small or not."""
-    while True:
-        errors = collocation_errors(potential, batch)
-        if errors.small or errors.nodes >= MOST_NODES:
-            return errors
-        potential.descriptor.nodes.add()

@@ -76,7 +76,14 @@ def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
         raise InputError(
             "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
         )
-    return composition_fit(torch.cat(compositions).numpy(), torch.cat(residuals).numpy())
+    composition = torch.cat(compositions).numpy()
+    if np.linalg.matrix_rank(composition) < np.count_nonzero(composition.any(axis=0)):
+        console.print(
+            "The training frames' compositions do not tell the elements apart: what is refitted is right for "
+            "their energies, and shared out among the elements by least change.",
+            soft_wrap=True,
+        )
+    return composition_fit(composition, torch.cat(residuals).numpy())
 
 
 def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list[str]:

@@ -6,26 +6,39 @@ import warnings
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import WeightAveraging
 
+from spinpot.checkpoint import ENTRY
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.model.collocation_check import MOST_NODES, add_nodes
+from spinpot.model.collocation_check import settle_nodes
 from spinpot.training.module import SpinModule
 
 
 class CollocationNodes(pl.Callback):
-    """Adds nodes where the interpolation is not good enough.
+    """Takes as many nodes as the interpolation needs.
 
     It looks at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every
     validation; at one frame of each set, the same in all processes, so that all have the same nodes.
+    A resumed run has the nodes of an uninterrupted one: it begins with those of its checkpoint, and where a
+    run is only told to stop it does not look.
     """
 
     def __init__(self) -> None:
         self._last = 0
+        self._settled = False
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the nodes of the checkpoint, unless its run had no use for them."""
+        self._settled = checkpoint[ENTRY]["model"]["descriptor"]["radial"] != "direct"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before the first step."""
-        self._check(trainer, pl_module)
+        self._last = trainer.global_step
+        if not self._settled:
+            self._check(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """With the weights of a step that is a power of 2."""
@@ -35,8 +48,9 @@ class CollocationNodes(pl.Callback):
         self._last = step
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """With the weights as they are now."""
-        self._check(trainer, pl_module)
+        """With the weights as they are now, before they are saved."""
+        if _planned(trainer):
+            self._check(trainer, pl_module)
 
     def _check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -45,11 +59,24 @@ class CollocationNodes(pl.Callback):
         if module.potential.descriptor.radial == "direct":
             return
         frames = [dataset[0] for dataset in data.datasets.values()]
-        errors = add_nodes(module.potential, collate(frames))
-        if not errors.small:
+        errors = settle_nodes(module.potential, collate(frames), fewer=not _averaged(trainer))
+        if not errors.within():
             warnings.warn(
-                f"With {MOST_NODES} nodes the interpolated embedding still differs from the evaluated one by "
-                f"{errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. model.descriptor.radial=direct "
+                f"With {errors.nodes} nodes the interpolated embedding still differs from the evaluated one "
+                f"by {errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. model.descriptor.radial=direct "
                 "does not interpolate.",
                 stacklevel=1,
             )
+
+
+def _averaged(trainer: pl.Trainer) -> bool:
+    """Whether validations see an average of the weights so far: as rough as those, it needs their nodes."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return any(isinstance(callback, WeightAveraging) for callback in callbacks)
+
+
+def _planned(trainer: pl.Trainer) -> bool:
+    """Whether a validation is one of the interval's or the last, not one of a run stopped in between."""
+    interval = trainer.val_check_batch
+    assert interval is not None
+    return trainer.global_step >= trainer.max_steps or (trainer.fit_loop.total_batch_idx + 1) % interval == 0
