@@ -36,7 +36,7 @@ NET_FORCE = (
 )
 NET_TORQUE = (
     "Torques add up to zero unless spin-orbit interaction, dipoles or an outer field hold the moments. "
-    "Without these, look whether moments and magnetic forces are of the same calculation and in the same order."
+    "Without these, look whether moments and magnetic forces are of one calculation and in the same order."
 )
 OUTLIERS = "Look at these frames: not converged, in another magnetic state, or with atoms too close?"
 UNITS = "A suspicion, no proof. Expected are Å, eV, μ_B; forces in eV/Å, magnetic forces in eV/μ_B."

@@ -10,9 +10,10 @@ import numpy as np
 from spinpot.audit import findings
 from spinpot.audit.findings import Finding
 from spinpot.audit.moments import ElementMoments, moments_by_element, net_force, net_torque, tilts
-from spinpot.audit.outliers import Outlier, outliers, zero_labels
+from spinpot.audit.outliers import ENERGY, Outlier, outliers, zero_labels
 from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
+from spinpot.data.prepare import select
 from spinpot.data.systems import System
 
 
@@ -56,14 +57,16 @@ class Audited:
 
 
 def audit_system(system: System) -> Audited:
-    """All that looks at one system alone."""
-    work = work_along_pairs(system)
+    """All that looks at one system alone. Frames whose energy stands apart do no work."""
+    apart = outliers(system)
+    strange = [outlier.frame for outlier in apart if outlier.quantity == ENERGY]
+    work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
     return Audited(
         system=system,
         work=work,
         elements=moments_by_element(system),
         tilts=tilts(system),
-        outliers=outliers(system),
+        outliers=apart,
         zeros=zero_labels(system),
         suspicions=suspicions(system, work if isinstance(work, Work) else None),
         net_force=net_force(system),

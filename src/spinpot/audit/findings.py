@@ -11,7 +11,7 @@ from spinpot.audit import advice
 from spinpot.audit.duplicates import SAME_ENERGY, Duplicates
 from spinpot.audit.moments import ElementMoments
 from spinpot.audit.outliers import Outlier
-from spinpot.audit.work import Factor, Untestable, Work
+from spinpot.audit.work import Factor, Untestable, Work, label_name
 from spinpot.data.systems import System
 
 SEVERITIES = ("wrong", "look", "ok")
@@ -25,8 +25,6 @@ EXPLAINED = 0.9
 NET_FORCE, NET_TORQUE = 0.05, 0.3
 SMALL_TILT = 5.0
 """Degrees."""
-
-NAMES = {"force": "forces", "force_mag": "magnetic forces", "virial": "virial"}
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,6 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
         group = groups.setdefault(key, Group(*key, []))
         group.statements.append((finding.system, finding.text))
     return sorted(groups.values(), key=lambda group: SEVERITIES.index(group.severity))
-
-
-def label_name(label: str) -> str:
-    """`force_mag/Ni/transverse` → `transverse magnetic forces on Ni`."""
-    name, *rest = label.split("/")
-    return f"{rest[1]} {NAMES[name]} on {rest[0]}" if rest else NAMES[name]
-
-
-def short_label(label: str) -> str:
-    """`force_mag/Ni/transverse` → `F_mag across, Ni`, for the head of a column."""
-    name, *rest = label.split("/")
-    if not rest:
-        return {"force": "F", "virial": "virial"}[name]
-    return f"F_mag {'across' if rest[1] == 'transverse' else 'along'}, {rest[0]}"
 
 
 def of_work(system: System, work: Work | Untestable) -> list[Finding]:

@@ -11,6 +11,7 @@ from spinpot.data.systems import System
 FAR = 6.0
 """Robust standard deviations."""
 FEWEST_FRAMES = 10
+ENERGY = "energy per atom"
 SMALLEST = 1e-4
 """eV/Å and eV/μ_B; smaller forces count as that."""
 
@@ -36,7 +37,7 @@ def outliers(system: System) -> list[Outlier]:
     found = []
     if system.energy is not None:
         energy = system.energy / system.n_atoms
-        found += _far("energy per atom", energy, energy - np.median(energy), "eV from the median")
+        found += _far(ENERGY, energy, energy - np.median(energy), "eV from the median")
     for name, forces, unit in (
         ("largest force", system.force, "eV/Å"),
         ("largest magnetic force", system.force_mag, "eV/μ_B"),

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from spinpot.audit.audited import Audited, audit_system
 from spinpot.audit.duplicates import duplicates
-from spinpot.audit.findings import Group, grouped, of_duplicates, short_label
-from spinpot.audit.work import Factor, Work
+from spinpot.audit.findings import Group, grouped, of_duplicates
+from spinpot.audit.work import Factor, Work, short_label
 from spinpot.console import console
 from spinpot.data.description import describe
 from spinpot.data.systems import read_systems

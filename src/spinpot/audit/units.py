@@ -6,7 +6,7 @@ import numpy as np
 import vesin
 from ase.data import atomic_numbers, covalent_radii
 
-from spinpot.audit.work import Work
+from spinpot.audit.work import Work, label_name
 from spinpot.data.systems import System
 
 CLOSE, WIDE = 0.6, 1.6
@@ -39,8 +39,8 @@ FORCE_MAG_RATIOS = {
     "magnetic forces in Hartree/μ_B": 1 / HARTREE,
     "magnetic forces in Rydberg/μ_B": 1 / RYDBERG,
     "magnetic forces in meV/μ_B": 1000.0,
-    "moments or magnetic forces in units of spin, ħ = 2 μ_B, on one side only: twice": 2.0,
-    "moments or magnetic forces in units of spin, ħ = 2 μ_B, on one side only: half": 0.5,
+    "magnetic forces per spin ħ, of 2 μ_B, but moments in μ_B": 2.0,
+    "moments in spins ħ, of 2 μ_B, but magnetic forces per μ_B": 0.5,
 }
 
 
@@ -111,15 +111,13 @@ def _magnitudes(system: System) -> list[str]:
 
 def _factors(system: System, work: Work | None) -> list[str]:
     """Factors of the works that are ratios of units."""
-    if work is None:
-        return []
-    force = {**FORCE_RATIOS, "energies per atom in place of those of the frame": float(system.n_atoms)}
+    per_atom = {"energies per atom in place of those of the frame": float(system.n_atoms)}
     said = []
-    for label, factor in work.factors.items():
-        if factor.value is None:
-            continue
-        ratios = force if label == "force" else FORCE_MAG_RATIOS if label.startswith("force_mag") else {}
+    for label, factor in (work.factors if work else {}).items():
+        ratios = {**FORCE_RATIOS, **per_atom} if label == "force" else {}
+        if label.endswith("transverse"):
+            ratios = FORCE_MAG_RATIOS
         for guess, ratio in ratios.items():
-            if abs(factor.value / ratio - 1) < NEAR:
-                said.append(f"the factor {factor.value:.4g} of {label} is that of {guess}?")
+            if factor.value is not None and abs(factor.value / ratio - 1) < NEAR:
+                said.append(f"{label_name(label)} are {factor.value:.4g} times what they should be: {guess}?")
     return said

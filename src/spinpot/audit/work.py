@@ -9,7 +9,7 @@ of all paths (spinpot.audit.interpolation). Energies take no part in it, and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,8 @@ WEIGHTS = np.array([1.0, 5.0, 5.0, 1.0]) / 12
 """The Gauss–Lobatto rule of four points, whose first and last are the ends of the path."""
 TRAPEZOID = np.array([0.5, 0.0, 0.0, 0.5])
 
+NAMES = {"force": "forces", "force_mag": "magnetic forces", "virial": "virial"}
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -62,7 +64,8 @@ class Work:
 
     factors: by label, the magnetic force by element and part too (`force_mag/Ni/transverse`). r2: the share
     of the energy differences that the works explain. correction: what the interpolation adds to the
-    trapezoid rule, relative to all work. energy, explained: ΔE of each pair as labelled and by the works, eV.
+    trapezoid rule, relative to all work. energy, done: ΔE of each pair as labelled, and −ΣW of the labels as
+    they are, eV.
     """
 
     frames: int
@@ -70,7 +73,7 @@ class Work:
     r2: float
     correction: float
     energy: np.ndarray
-    explained: np.ndarray
+    done: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,28 @@ class Untestable:
     reason: str
 
 
+def label_name(label: str) -> str:
+    """`force_mag/Ni/transverse` → `transverse magnetic forces on Ni`."""
+    name, *rest = label.split("/")
+    return f"{rest[1]} {NAMES[name]} on {rest[0]}" if rest else NAMES[name]
+
+
+def short_label(label: str) -> str:
+    """`force_mag/Ni/transverse` → `F_mag across, Ni`, for the head of a column."""
+    name, *rest = label.split("/")
+    if not rest:
+        return {"force": "F", "virial": "virial"}[name]
+    return f"F_mag {'across' if rest[1] == 'transverse' else 'along'}, {rest[0]}"
+
+
 def work_along_pairs(system: System) -> Work | Untestable:
     """The test of one system, with a progress bar."""
     if system.energy is None:
         return Untestable("there are no energies")
-    if not {"force", "force_mag", "virial"} & set(system.labels):
+    if system.labels == ("energy",):
         return Untestable("there are energies only")
+    if np.ptp(system.energy) == 0:
+        return Untestable("all energies are the same")
     if len(system) < FEWEST_FRAMES:
         return Untestable(f"{len(system)} frames are too few, {FEWEST_FRAMES} are needed")
     near = nearby_pairs(system)
@@ -162,9 +181,10 @@ def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.n
 def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> Work:
     assert system.energy is not None
     basis = Basis(system)
+    energy = np.array([system.energy[path.end] - system.energy[path.start] for path in paths])
     ends: dict[str, list[np.ndarray]] = {}
     functions: dict[str, list[np.ndarray]] = {}
-    for path in track(paths, f"Work, {system.name}", console=progress_console, transient=True):
+    for path in _shown(paths, system.name):
         spin_rates = _spin_rates(basis, path)
         known = label_rates(path, spin_rates)
         rates = basis.rates(path, NODES, spin_rates)
@@ -173,7 +193,6 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
             functions.setdefault(name, []).append(rates[name])
     plain = {name: np.array(values).mean(axis=1) for name, values in ends.items()}
     added = {name: missed(np.array(values), np.array(functions[name])) for name, values in ends.items()}
-    energy = np.array([system.energy[path.end] - system.energy[path.start] for path in paths])
 
     weight = _weights(distance)
     frames = np.array([(path.start, path.end) for path in paths])
@@ -196,8 +215,14 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         r2=1 - float((weight * (energy - explained) ** 2).sum()) / (float((weight * energy**2).sum()) or 1.0),
         correction=_rms(works - trapezoid) / (_rms(trapezoid) or 1.0),
         energy=energy,
-        explained=explained,
+        done=-np.sum([plain[name] + added[name] for name in plain], axis=0),
     )
+
+
+def _shown(paths: Sequence[Path], name: str) -> Iterable[Path]:
+    """The paths, with a progress bar where somebody sees it."""
+    silent = not progress_console.is_terminal
+    return track(paths, f"Work, {name}", console=progress_console, transient=True, disable=silent)
 
 
 def _weights(distance: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from spinpot.audit.audited import Audited
-from spinpot.audit.findings import SEVERITIES, short_label
-from spinpot.audit.work import Factor, Work
+from spinpot.audit.findings import SEVERITIES
+from spinpot.audit.work import Factor, Work, short_label
 from spinpot.report.audit_plots import factors_figure, lengths_figure, tilts_figure, work_figure
 from spinpot.report.page import data_sets, in_words, render
 from spinpot.report.panels import Panel, panel
@@ -30,7 +30,7 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
         "audit.html",
         result=result,
         moment=datetime.now().isoformat(),
-        elements=in_words(result["data"]["systems"] and audited[0].system.type_map),
+        elements=in_words(audited[0].system.type_map),
         tiles=[(TILES[severity], severity, _count(groups, severity)) for severity in SEVERITIES],
         groups=[group for group in groups if group["severity"] != "ok"],
         fine=[group for group in groups if group["severity"] == "ok"],
@@ -64,7 +64,7 @@ def _shown(factor: Factor | None) -> str:
     if factor is None:
         return ""
     if factor.value is None:
-        return factor.undetermined
+        return "–"
     return f"{factor.value:.3f} ± {factor.error:.3f}"
 
 
@@ -77,9 +77,9 @@ def _works(works: Mapping[str, Work]) -> list[Panel]:
     shown = sorted(works, key=lambda name: works[name].r2)[:MOST_PANELS]
     return [
         panel(
-            name,
-            f"R² {work.r2:.5f}",
-            f"Energy differences of pairs of frames of {name}, labelled and by the works of the labels.",
+            "Work and energies",
+            f"{name}, R² {work.r2:.5f}",
+            f"The work of the labels between frames of {name} against the differences of the energies.",
             partial(work_figure, work),
         )
         for name, work in works.items()

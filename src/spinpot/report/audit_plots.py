@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinpot.audit.audited import Audited
-from spinpot.audit.findings import short_label
-from spinpot.audit.work import Work
+from spinpot.audit.work import Work, short_label
 from spinpot.report.style import faint, ink
 
 MOST_ERROR = 0.3
@@ -46,14 +45,14 @@ def factors_figure(audited: Sequence[Audited]) -> Figure:
 
 
 def work_figure(work: Work) -> Figure:
-    """Energy differences of pairs of frames against what the works of the labels, scaled to fit, say."""
+    """The work of the labels between pairs of frames against the differences of the energies."""
     figure, axes = _one()
-    x, y = 1000 * work.energy, 1000 * work.explained
+    x, y = 1000 * work.energy, 1000 * work.done
     half = 1.08 * max(np.abs(x).max(), np.abs(y).max(), 1e-9)
     axes.plot((-half, half), (-half, half), color=faint(), linewidth=0.8, zorder=0)
     axes.plot(x, y, ".", color=ink(), markersize=4, alpha=0.6, markeredgewidth=0, rasterized=True)
     axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
-    axes.set(xlabel="ΔE labelled (meV)", ylabel="ΔE by work (meV)")
+    axes.set(xlabel="ΔE labelled (meV)", ylabel="work of the labels (meV)")
     axes.locator_params(nbins=5)
     return figure
 
