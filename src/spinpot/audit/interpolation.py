@@ -1,7 +1,7 @@
 """Smooth functions of pairs and how fast each changes along a path, to interpolate work between its ends.
 
-They are terms that spin-lattice energies commonly have: pair functions f(r), exchange f(r) S_i·S_j, and |S|²
-and |S|⁴ of each magnetic element. Nothing is assumed of the labels but that such terms follow their course
+They are terms that spin-lattice energies commonly have: pair functions f(r), exchange f(r) S_i·S_j, and of
+each magnetic element the components of S (a field), their products (anisotropy) and |S|⁴. Nothing is assumed of the labels but that such terms follow their course
 between two nearby frames.
 """
 
@@ -68,15 +68,16 @@ class Basis:
             turning = np.einsum("tpa,tpa->tp", rate[:, i], spin[:, j])
             turning += np.einsum("tpa,tpa->tp", spin[:, i], rate[:, j])
             terms = [_sum(value[:, own], turning[:, own]) for own, magnetic in kinds if magnetic]
-            found[name] = -np.concatenate(terms + self._lengths(spin, rate), axis=1)
+            found[name] = -np.concatenate(terms + self._of_one_moment(spin, rate), axis=1)
         return found
 
-    def _lengths(self, spin: np.ndarray, rate: np.ndarray) -> list[np.ndarray]:
-        """d/dt of |S|² and |S|⁴, summed over each magnetic element: (T, 2) each."""
-        square = (spin**2).sum(-1)
-        change = 2 * (spin * rate).sum(-1)
-        own = [self.system.types == kind for kind in self.magnetic]
-        return [np.stack([change[:, k].sum(1), 2 * (square * change)[:, k].sum(1)], axis=1) for k in own]
+    def _of_one_moment(self, spin: np.ndarray, rate: np.ndarray) -> list[np.ndarray]:
+        """d/dt of S_a, S_a S_b and |S|⁴, summed over each magnetic element: (T, 10) each."""
+        a, b = np.triu_indices(3)
+        products = rate[..., a] * spin[..., b] + spin[..., a] * rate[..., b]
+        fourth = 4 * (spin**2).sum(-1) * (spin * rate).sum(-1)
+        terms = np.concatenate([rate, products, fourth[..., None]], axis=-1)
+        return [terms[:, self.system.types == kind].sum(axis=1) for kind in self.magnetic]
 
     def _pairs(self, frame: int) -> tuple[np.ndarray, ...]:
         """Atoms i and j, cell shift of j and the pair of elements of every pair once, ordered by the last."""
