@@ -137,13 +137,13 @@ def of_sums(system: System, force: float | None, torque: float | None) -> list[F
     """Net force and net torque; the arguments are moments.net_force's and net_torque's."""
     found = []
     if force is not None:
-        text = f"the net force is {100 * force:.2g} % of what unrelated forces would add up to."
+        text = f"the net force is {100 * force:.3g} % of what unrelated forces would add up to."
         bad = force > NET_FORCE
         found.append(
             Finding("look" if bad else "ok", "net force", system.name, text, advice.NET_FORCE if bad else "")
         )
     if torque is not None:
-        text = f"the net torque S × F_mag is {100 * torque:.2g} % of what unrelated torques would add up to."
+        text = f"the net torque S × F_mag is {100 * torque:.3g} % of what unrelated torques would add up to."
         bad = torque > NET_TORQUE
         found.append(
             Finding(

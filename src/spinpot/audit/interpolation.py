@@ -1,8 +1,8 @@
 """Smooth functions of pairs and how fast each changes along a path, to interpolate work between its ends.
 
 They are terms that spin-lattice energies commonly have: pair functions f(r), exchange f(r) S_i·S_j, and of
-each magnetic element the components of S (a field), their products (anisotropy) and |S|⁴. Nothing is assumed of the labels but that such terms follow their course
-between two nearby frames.
+each magnetic element the components of S (a field), their products (anisotropy) and |S|⁴. Nothing is assumed
+of the labels but that such terms follow their course between two nearby frames.
 """
 
 from __future__ import annotations
