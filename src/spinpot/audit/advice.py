@@ -2,8 +2,7 @@
 
 SCALE = (
     "No potential can fit energies and magnetic forces at once. Compute the labels again if the factor is a "
-    "mistake of theirs; otherwise divide force_mag by the factor, or give energies or magnetic forces little "
-    "weight in the loss."
+    "mistake of theirs; otherwise give it to the loss, loss.label_scale_fm, so that −dE/dS is learnt."
 )
 OPPOSITE = "The sign is the opposite: labels are −dE/dR, −dE/dS and −dE/dε here. Change it in the files."
 DERIVATIVE = (
