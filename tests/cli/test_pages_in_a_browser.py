@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A sweep's page, the page of one of its runs, and that of an evaluation of its checkpoint."""
+    """A sweep's page, that of one of its runs, that of an evaluation of its checkpoint, and an audit's."""
     folder = tmp_path_factory.mktemp("pages")
     data = write_small_set(folder / "data")
     sweep = folder / "sweep"
@@ -24,10 +24,12 @@ def pages(tmp_path_factory):
         f"systems=[{folder / 'data' / 'validation'}]",
         f"output={folder / 'evaluation'}",
     )
+    run_script("audit.py", f"systems=[{folder / 'data' / 'small'}]", f"output={folder / 'audit'}")
     return {
         "run": sweep / "0" / "report.html",
         "sweep": sweep / "report.html",
         "evaluation": folder / "evaluation" / "report.html",
+        "audit": folder / "audit" / "report.html",
     }
 
 
@@ -39,6 +41,7 @@ SHOWN = {
         "rmse per system",
         "Predictions against reference",
     ),
+    "audit": ("Labels of Ni and O in 7 frames", "Labels not tested", "Moments and magnetic forces"),
 }
 
 

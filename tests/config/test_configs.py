@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from spinpot.config.validate import evaluation_arguments, validate
+from spinpot.config.validate import audit_arguments, evaluation_arguments, validate
 from spinpot.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
@@ -72,8 +72,13 @@ def test_evaluation_is_valid():
     assert evaluation_arguments(config)["systems"] == ["b", "c"]
 
 
+def test_audit_is_valid():
+    assert audit_arguments(composed("systems=[b,7]", name="audit")) == {"systems": ["b", "7"], "output": None}
+    assert audit_arguments(composed("systems=b", "output=d", name="audit"))["output"] == "d"
+
+
 def test_every_file_of_the_top_is_known():
-    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate", "wandb_sweep"}
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate", "audit", "wandb_sweep"}
 
 
 @pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from spinpot.config.keys import missing_keys
 from spinpot.config.targets import find_target, parameters
-from spinpot.config.validate import evaluation_arguments, validate
+from spinpot.config.validate import audit_arguments, evaluation_arguments, validate
 from spinpot.config.values import argument_types, expected, fits
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings, ModelSettings
@@ -184,3 +184,16 @@ def test_evaluation_arguments(settings, message):
     given = ["checkpoint=a.ckpt", "systems=[b]", "output=c"]
     with pytest.raises(InputError, match=message):
         evaluation_arguments(composed(*given, *settings, name="evaluate"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["+checkpoint=a.ckpt"], "Unknown setting checkpoint"),
+        (["systems=[]"], "Write systems="),
+        (["output=[a]"], "Write output=PATH"),
+    ],
+)
+def test_audit_arguments(settings, message):
+    with pytest.raises(InputError, match=message):
+        audit_arguments(composed("systems=[b]", *settings, name="audit"))

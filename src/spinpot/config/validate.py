@@ -32,6 +32,7 @@ SCALARS: dict[str, Any] = {
 }
 """Settings that no section's target takes, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
+AUDIT = {"systems", "output"}
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
 PRECISIONS = ("64-true", "32-true")
@@ -78,9 +79,7 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
     systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
     checkpoints = list(checkpoint) if OmegaConf.is_list(checkpoint) else [checkpoint]
     for name, paths in (("checkpoint", checkpoints), ("systems", systems), ("output", [output])):
-        if not paths or not all(isinstance(path, str | int) for path in paths):
-            example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
-            raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
+        _check_paths(name, paths, config)
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
     return {
@@ -89,6 +88,26 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
         "output": str(output),
         "batch_size": batch_size,
     }
+
+
+def audit_arguments(config: DictConfig) -> dict[str, Any]:
+    """What `spinpot.audit.run.audit` takes, from a composed audit.yaml.
+
+    Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
+    """
+    _check_keys("", config, AUDIT, config)
+    systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
+    _check_paths("systems", systems, config)
+    if config.output is None:
+        return {"systems": [str(path) for path in systems], "output": None}
+    _check_paths("output", [config.output], config)
+    return {"systems": [str(path) for path in systems], "output": str(config.output)}
+
+
+def _check_paths(name: str, paths: list[Any], config: DictConfig) -> None:
+    if not paths or not all(isinstance(path, str | int) for path in paths):
+        example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
+        raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
 
 
 def _check_section(name: str, config: DictConfig) -> None:

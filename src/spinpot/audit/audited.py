@@ -1,0 +1,86 @@
+"""One system with all that an audit finds out about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from spinpot.audit import findings
+from spinpot.audit.findings import Finding
+from spinpot.audit.moments import ElementMoments, moments_by_element, net_force, net_torque, tilts
+from spinpot.audit.outliers import ENERGY, Outlier, outliers, zero_labels
+from spinpot.audit.units import suspicions
+from spinpot.audit.work import Untestable, Work, work_along_pairs
+from spinpot.data.prepare import select
+from spinpot.data.systems import System
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """A system with all that was found out about it; tilts in degrees, one per non-zero moment."""
+
+    system: System
+    work: Work | Untestable
+    elements: list[ElementMoments]
+    tilts: np.ndarray
+    outliers: list[Outlier]
+    zeros: dict[str, int]
+    suspicions: list[str]
+    net_force: float | None
+    net_torque: float | None
+
+    def findings(self) -> list[Finding]:
+        """All statements about this system."""
+        return [
+            *findings.of_work(self.system, self.work),
+            *findings.of_units(self.system, self.suspicions),
+            *findings.of_zeros(self.system, self.zeros),
+            *findings.of_outliers(self.system, self.outliers),
+            *findings.of_moments(self.system, self.elements, self.tilts),
+            *findings.of_sums(self.system, self.net_force, self.net_torque),
+        ]
+
+    def numbers(self) -> dict[str, Any]:
+        """What audit.json holds of it."""
+        quantiles = np.quantile(self.tilts, (0.5, 0.95, 1.0)).tolist() if self.tilts.size else None
+        return {
+            "work": _numbers_of(self.work),
+            "elements": {one.element: asdict(one) for one in self.elements},
+            "tilt_median_95_max": quantiles,
+            "net_force": self.net_force,
+            "net_torque": self.net_torque,
+            "outliers": [asdict(one) for one in self.outliers],
+            "zero_labels": self.zeros,
+        }
+
+
+def audit_system(system: System) -> Audited:
+    """All that looks at one system alone. Frames whose energy stands apart do no work."""
+    apart = outliers(system)
+    strange = [outlier.frame for outlier in apart if outlier.quantity == ENERGY]
+    work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
+    return Audited(
+        system=system,
+        work=work,
+        elements=moments_by_element(system),
+        tilts=tilts(system),
+        outliers=apart,
+        zeros=zero_labels(system),
+        suspicions=suspicions(system, work if isinstance(work, Work) else None),
+        net_force=net_force(system),
+        net_torque=net_torque(system),
+    )
+
+
+def _numbers_of(work: Work | Untestable) -> dict[str, Any]:
+    if isinstance(work, Untestable):
+        return {"untestable": work.reason}
+    return {
+        "frames": work.frames,
+        "pairs": len(work.energy),
+        "factors": {name: asdict(factor) for name, factor in work.factors.items()},
+        "r2": work.r2,
+        "correction": work.correction,
+    }

@@ -1,0 +1,205 @@
+"""What the numbers of an audit mean, and what to do about it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.audit import advice
+from spinpot.audit.duplicates import SAME_ENERGY, Duplicates
+from spinpot.audit.moments import ElementMoments
+from spinpot.audit.outliers import Outlier
+from spinpot.audit.work import Factor, Untestable, Work, label_name
+from spinpot.data.systems import System
+
+SEVERITIES = ("wrong", "look", "ok")
+
+FINE, WRONG = 0.03, 0.05
+"""Distance of a factor from 1 that is fine, and beyond which it is wrong if the error is small enough."""
+VAGUE = 0.1
+"""Standard error of a factor, relative if that is above 1, beyond which it says little."""
+EXPLAINED = 0.9
+"""R² of the works below which they do not explain the energies."""
+NET_FORCE, NET_TORQUE = 0.05, 0.3
+SMALL_TILT = 5.0
+"""Degrees."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement about one system (or two), with what to do about it; the advice may be empty."""
+
+    severity: str
+    topic: str
+    system: str
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one severity, topic and advice: what is said of each system."""
+
+    severity: str
+    topic: str
+    advice: str
+    statements: list[tuple[str, str]]
+
+
+def grouped(findings: Sequence[Finding]) -> list[Group]:
+    """The worst first, otherwise in the order given."""
+    groups: dict[tuple[str, str, str], Group] = {}
+    for finding in findings:
+        key = (finding.severity, finding.topic, finding.advice)
+        group = groups.setdefault(key, Group(*key, []))
+        group.statements.append((finding.system, finding.text))
+    return sorted(groups.values(), key=lambda group: SEVERITIES.index(group.severity))
+
+
+def of_work(system: System, work: Work | Untestable) -> list[Finding]:
+    """Whether each label is the derivative of the energies."""
+    if isinstance(work, Untestable):
+        return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
+    found = [_of_factor(system, label, factor) for label, factor in work.factors.items()]
+    text = f"the works explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
+    if work.r2 < EXPLAINED:
+        found.append(Finding("wrong", "energies", system.name, text, advice.UNEXPLAINED))
+    else:
+        found.append(Finding("ok", "energies", system.name, text))
+    return found
+
+
+def _of_factor(system: System, label: str, factor: Factor) -> Finding:
+    name, topic = label_name(label), f"{label_name(label)} and energies"
+    if factor.value is None or factor.error is None:
+        text = f"not determined: {factor.undetermined}."
+        what = advice.LENGTHS if label.endswith("longitudinal") else advice.FEW
+        return Finding("look", topic, system.name, text, what)
+    text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energies."
+    off = abs(factor.value - 1)
+    if off > max(WRONG, 3 * factor.error):
+        return Finding("wrong", topic, system.name, text, _advice(label, factor.value))
+    if factor.error > VAGUE * max(1.0, abs(factor.value)):
+        return Finding("ok", topic, system.name, text, advice.FEW)
+    if off > max(FINE, 2 * factor.error):
+        return Finding("look", topic, system.name, text, _advice(label, factor.value))
+    return Finding("ok", topic, system.name, text)
+
+
+def _advice(label: str, factor: float) -> str:
+    if factor < 0:
+        return advice.OPPOSITE
+    return advice.SCALE if label.startswith("force_mag") else advice.DERIVATIVE
+
+
+def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
+    """Lengths and tilts of the moments, and magnetic forces where there are none."""
+    magnetic = [one for one in elements if one.greatest > 0]
+    found = []
+    if not magnetic:
+        found.append(Finding("wrong", "moments", system.name, "all moments are zero.", advice.NO_MOMENTS))
+    for one in magnetic:
+        found += _of_magnetic(system, one)
+    for one in elements:
+        if one.unowned:
+            text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."
+            found.append(
+                Finding("look", "magnetic forces without moments", system.name, text, advice.UNOWNED)
+            )
+    if magnetic:
+        found.append(_of_tilts(system, tilts))
+    return found
+
+
+def _of_magnetic(system: System, one: ElementMoments) -> list[Finding]:
+    lengths = (
+        f"|S| of {one.element} {one.least:.3f}–{one.greatest:.3f} μ_B, mean {one.mean:.3f}, "
+        f"standard deviation {one.spread:.4f}."
+    )
+    found = [Finding("ok", "moments", system.name, lengths)]
+    if one.without:
+        text = f"no moment on {one.element} in {one.without} of {len(system)} frames."
+        found.append(Finding("look", "frames without moments", system.name, text, advice.WITHOUT))
+    return found
+
+
+def _of_tilts(system: System, tilts: np.ndarray) -> Finding:
+    middle, most = np.median(tilts), tilts.max()
+    text = f"moments tilt by {middle:.3g}° (median), at most {most:.3g}°, from the nearest collinear axis."
+    if most < SMALL_TILT:
+        return Finding("look", "tilts", system.name, text, advice.SMALL_TILTS)
+    return Finding("ok", "tilts", system.name, text)
+
+
+def of_sums(system: System, force: float | None, torque: float | None) -> list[Finding]:
+    """Net force and net torque; the arguments are moments.net_force's and net_torque's."""
+    found = []
+    if force is not None:
+        text = f"the net force is {100 * force:.3g} % of what unrelated forces would add up to."
+        bad = force > NET_FORCE
+        found.append(
+            Finding("look" if bad else "ok", "net force", system.name, text, advice.NET_FORCE if bad else "")
+        )
+    if torque is not None:
+        text = f"the net torque S × F_mag is {100 * torque:.3g} % of what unrelated torques would add up to."
+        bad = torque > NET_TORQUE
+        found.append(
+            Finding(
+                "look" if bad else "ok", "net torque", system.name, text, advice.NET_TORQUE if bad else ""
+            )
+        )
+    return found
+
+
+def of_outliers(system: System, outliers: Sequence[Outlier]) -> list[Finding]:
+    """The frames that stand apart, the strangest named with its place on disk."""
+    if not outliers:
+        return [Finding("ok", "outliers", system.name, "no frame stands apart.")]
+    frames = len({outlier.frame for outlier in outliers})
+    worst = outliers[0]
+    text = (
+        f"{frames} of {len(system)} frames; the strangest is {system.where(worst.frame)}: {worst.quantity} "
+        f"{worst.value:.3g} {worst.unit}, {abs(worst.deviations):.3g} robust standard deviations away."
+    )
+    return [Finding("look", "outliers", system.name, text, advice.OUTLIERS)]
+
+
+def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
+    """Labels that are zero throughout a frame. zeros: as outliers.zero_labels gives them."""
+    return [
+        Finding(
+            "wrong" if count == len(system) else "look",
+            "labels of zeros",
+            system.name,
+            f"{label} is zero throughout {count} of {len(system)} frames.",
+            advice.ZEROS,
+        )
+        for label, count in zeros.items()
+    ]
+
+
+def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
+    """Each suspicion."""
+    if not suspicions:
+        return [Finding("ok", "units", system.name, "nothing looks like another unit.")]
+    return [Finding("look", "units", system.name, text, advice.UNITS) for text in suspicions]
+
+
+def of_duplicates(duplicates: Sequence[Duplicates], systems: Sequence[System]) -> list[Finding]:
+    """Within and between systems; with energies that contradict each other."""
+    lengths = {system.name: len(system) for system in systems}
+    found = []
+    for one in duplicates:
+        names = one.first if one.first == one.second else f"{one.first}, {one.second}"
+        count = f"{one.of_second} of {lengths[one.second]} frames"
+        if one.apart is not None and one.apart > SAME_ENERGY:
+            text = f"{count} are there twice, with energies up to {1000 * one.apart:.3g} meV/atom apart."
+            found.append(Finding("wrong", "duplicates that contradict", names, text, advice.CONTRADICT))
+        elif one.first == one.second:
+            found.append(Finding("look", "duplicates", names, f"{count} repeat another.", advice.REPEATED))
+        else:
+            text = f"{count} of {one.second} are in {one.first} too."
+            found.append(Finding("wrong", "duplicates between systems", names, text, advice.LEAKED))
+    return found or [Finding("ok", "duplicates", "all", "no frame is there twice.")]

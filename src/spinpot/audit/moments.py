@@ -1,0 +1,95 @@
+"""Moments and magnetic forces of one system: their lengths, parts and sums, and how far moments tilt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.data.systems import System
+
+
+@dataclass(frozen=True)
+class ElementMoments:
+    """The moments of one element in μ_B, and its magnetic forces in eV/μ_B, None without labels.
+
+    least, mean, spread, greatest: of |S|, over all frames. without: frames in which all its moments are zero.
+    transverse, longitudinal: rms of the vector across and of the number along the moments. unowned: the
+    largest magnetic force on an atom whose moment is zero.
+    """
+
+    element: str
+    atoms: int
+    least: float
+    mean: float
+    spread: float
+    greatest: float
+    without: int
+    transverse: float | None
+    longitudinal: float | None
+    unowned: float | None
+
+
+def moments_by_element(system: System) -> list[ElementMoments]:
+    """One entry per element of the system, in the order of the type map."""
+    return [_of_element(system, kind) for kind in np.unique(system.types)]
+
+
+def _of_element(system: System, kind: int) -> ElementMoments:
+    own = system.types == kind
+    spin = system.spin[:, own]
+    length = np.linalg.norm(spin, axis=-1)
+    has = length > 0
+    transverse = longitudinal = unowned = None
+    if system.force_mag is not None:
+        force = system.force_mag[:, own]
+        if has.any():
+            along = (force[has] * spin[has]).sum(-1) / length[has]
+            longitudinal = float(np.sqrt((along**2).mean()))
+            transverse = float(np.sqrt(max((force[has] ** 2).sum(-1).mean() - longitudinal**2, 0.0)))
+        unowned = float(np.linalg.norm(force[~has], axis=-1).max(initial=0.0))
+    return ElementMoments(
+        element=system.type_map[kind],
+        atoms=int(own.sum()),
+        least=float(length.min()),
+        mean=float(length.mean()),
+        spread=float(length.std()),
+        greatest=float(length.max()),
+        without=int((~has).all(axis=1).sum()),
+        transverse=transverse,
+        longitudinal=longitudinal,
+        unowned=unowned,
+    )
+
+
+def tilts(system: System) -> np.ndarray:
+    """Degrees between the non-zero moments of all frames and their frame's nearest collinear axis, (n,).
+
+    The axis of a frame is that along which Σ (S·n)² is largest; antiparallel moments are on it as well, so
+    that no angle is above 90.
+    """
+    _, vectors = np.linalg.eigh(np.einsum("fia,fib->fab", system.spin, system.spin))
+    length = np.linalg.norm(system.spin, axis=-1)
+    along = np.abs(np.einsum("fia,fa->fi", system.spin, vectors[:, :, -1]))
+    has = length > 0
+    angles: np.ndarray = np.degrees(np.arccos(np.minimum(along[has] / length[has], 1.0)))
+    return angles
+
+
+def net_force(system: System) -> float | None:
+    """Σ F over the atoms relative to what unrelated forces would add up to; 0 if only distances matter."""
+    return None if system.force is None else _net(system.force)
+
+
+def net_torque(system: System) -> float | None:
+    """The same for the torques S × F_mag: 0 if E does not change as all moments turn together.
+
+    So it is without spin-orbit and dipole interaction and without an outer field.
+    """
+    return None if system.force_mag is None else _net(np.cross(system.spin, system.force_mag))
+
+
+def _net(vectors: np.ndarray) -> float:
+    """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), sums over the atoms and means over the frames."""
+    total, apart = (vectors.sum(axis=1) ** 2).sum(), (vectors**2).sum()
+    return float(np.sqrt(total / apart)) if apart > 0 else 0.0

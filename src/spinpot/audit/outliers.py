@@ -1,0 +1,73 @@
+"""Frames that stand apart from the others of their system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.data.systems import System
+
+FAR = 6.0
+"""Robust standard deviations."""
+FEWEST_FRAMES = 10
+ENERGY = "energy per atom"
+SMALLEST = 1e-4
+"""eV/Å and eV/μ_B; smaller forces count as that."""
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A frame, the quantity it stands out by, its value in that unit, and by how many deviations."""
+
+    frame: int
+    quantity: str
+    value: float
+    unit: str
+    deviations: float
+
+
+def outliers(system: System) -> list[Outlier]:
+    """Frames far from the others in energy per atom, or far above in the largest (magnetic) force.
+
+    Of the latter the logarithm is taken. The strangest come first; of few frames nothing is said.
+    """
+    if len(system) < FEWEST_FRAMES:
+        return []
+    found = []
+    if system.energy is not None:
+        energy = system.energy / system.n_atoms
+        found += _far(ENERGY, energy, energy - np.median(energy), "eV from the median")
+    for name, forces, unit in (
+        ("largest force", system.force, "eV/Å"),
+        ("largest magnetic force", system.force_mag, "eV/μ_B"),
+    ):
+        if forces is not None:
+            largest = np.linalg.norm(forces, axis=-1).max(axis=1)
+            far = _far(name, np.log(np.maximum(largest, SMALLEST)), largest, unit)
+            found += [outlier for outlier in far if outlier.deviations > 0]
+    return sorted(found, key=lambda outlier: -abs(outlier.deviations))
+
+
+def zero_labels(system: System) -> dict[str, int]:
+    """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
+    counts = {}
+    for name in system.labels:
+        values = getattr(system, name).reshape(len(system), -1)
+        counts[name] = int((~values.any(axis=1)).sum())
+    return {name: count for name, count in counts.items() if count}
+
+
+def robust_deviations(values: np.ndarray) -> np.ndarray:
+    """(x − median)/(1.4826 MAD), which is (x − mean)/σ of a normal distribution; 0 if over half are equal."""
+    from_median = values - np.median(values)
+    scale = 1.4826 * np.median(np.abs(from_median))
+    return from_median / scale if scale > 0 else np.zeros_like(values)
+
+
+def _far(quantity: str, values: np.ndarray, shown: np.ndarray, unit: str) -> list[Outlier]:
+    deviations = robust_deviations(values)
+    return [
+        Outlier(int(k), quantity, float(shown[k]), unit, float(deviations[k]))
+        for k in np.flatnonzero(np.abs(deviations) > FAR)
+    ]

@@ -1,0 +1,89 @@
+"""The way from one frame to another: straight for atoms and cell, along the sphere for moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.data.systems import System
+
+
+@dataclass(frozen=True)
+class Path:
+    """Frame `start` → frame `end`, t = 0…1. Fractional coordinates take the nearest image."""
+
+    system: System
+    start: int
+    end: int
+
+    @property
+    def cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cell at t = 0 and its change (3, 3), Å."""
+        box = self.system.box
+        return box[self.start], box[self.end] - box[self.start]
+
+    @property
+    def fractional(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fractional coordinates at t = 0 and their change (N, 3)."""
+        coord, box = self.system.coord, self.system.box
+        before, after = (coord[k] @ np.linalg.inv(box[k]) for k in (self.start, self.end))
+        change = after - before
+        return before, change - np.round(change)
+
+    def pair_vectors(
+        self, i: np.ndarray, j: np.ndarray, shift: np.ndarray, t: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors of pairs i → j (P,) with cell shifts (P, 3) at t (T,), and their change by t: (T, P, 3).
+
+        The change has two parts, of the atoms in the cell as it is and of the cell itself.
+        """
+        cell, strain = self.cells
+        before, change = self.fractional
+        step = change[j] - change[i]
+        along = t[:, None, None]
+        cells = cell + along * strain
+        places = before[j] - before[i] + shift + along * step
+        return places @ cells, step @ cells, places @ strain
+
+    def spins(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Moments at t (T,), and their change by t across and along them: (T, N, 3), μ_B."""
+        return geodesic(self.system.spin[self.start], self.system.spin[self.end], t)
+
+    def largest_turn(self) -> float:
+        """The largest angle that a moment turns by, radians."""
+        spin = self.system.spin
+        return float(_turns(spin[self.start], spin[self.end])[2].max(initial=0.0))
+
+
+def geodesic(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors a → b (N, 3) at t (T,): direction along the great circle, length linear.
+
+    Returns the vectors and their derivatives by t across and along them, each (T, N, 3). A zero vector has
+    the direction of the other. Opposite directions have no great circle; `Path.largest_turn` tells them.
+    """
+    u, side, angle = _turns(a, b)
+    length, growth = _norm(a), _norm(b) - _norm(a)
+    along = t[:, None, None]
+    cosine, sine = np.cos(along * angle), np.sin(along * angle)
+    direction = cosine * u + sine * side
+    lengths = length + along * growth
+    across = lengths * angle * (cosine * side - sine * u)
+    return lengths * direction, across, growth * direction
+
+
+def _turns(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors of a and, normal to it, towards b (N, 3); the angles between a and b (N, 1)."""
+    u, v = _unit(np.where(_norm(a) > 0, a, b)), _unit(np.where(_norm(b) > 0, b, a))
+    cosine = (u * v).sum(-1, keepdims=True)
+    aside = v - cosine * u
+    return u, _unit(aside), np.arctan2(_norm(aside), cosine)
+
+
+def _norm(a: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(a, axis=-1, keepdims=True)
+
+
+def _unit(a: np.ndarray) -> np.ndarray:
+    norm = _norm(a)
+    return a / np.where(norm > 0, norm, 1.0)

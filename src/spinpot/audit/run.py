@@ -1,0 +1,104 @@
+"""The audit of labelled frames: read, looked at, told in the terminal, written as a page and as numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from spinpot.audit.audited import Audited, audit_system
+from spinpot.audit.duplicates import duplicates
+from spinpot.audit.findings import Group, grouped, of_duplicates
+from spinpot.audit.work import Factor, Work, short_label
+from spinpot.console import console
+from spinpot.data.description import describe
+from spinpot.data.systems import read_systems
+from spinpot.errors import InputError
+from spinpot.evaluate import refuse_existing
+from spinpot.files import write_atomically
+from spinpot.provenance import git_commit, versions
+from spinpot.report.audit_page import audit_page
+from spinpot.report.page import REPORT
+
+AUDIT = "audit.json"
+COLOURS = {"wrong": "bold red", "look": "yellow"}
+
+
+def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str, Any]:
+    """Audit every system, print what was found, and with `output` write audit.json and report.html there.
+
+    Returns what audit.json holds. Raises InputError for frames that cannot be read, and before anything is
+    done for an output folder that holds one of the files already.
+    """
+    folder = None if output is None else Path(output).expanduser()
+    if folder is not None:
+        refuse_existing(folder, [AUDIT, REPORT])
+    found = read_systems(list(systems))
+    audited = [audit_system(system) for system in found]
+    twice = duplicates(found)
+    every = [finding for one in audited for finding in one.findings()]
+    groups = grouped([*every, *of_duplicates(twice, found)])
+    _print(audited, groups)
+    result = {
+        "data": describe(found),
+        "findings": [asdict(group) for group in groups],
+        "systems": {one.system.name: one.numbers() for one in audited},
+        "duplicates": [asdict(one) for one in twice],
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    if folder is not None:
+        _write(folder, result, audited)
+    return result
+
+
+def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
+    """The factors of all systems, then what is wrong or to be looked at."""
+    tested = [one for one in audited if isinstance(one.work, Work)]
+    if tested:
+        console.print(_factors(tested))
+        console.print("In parentheses the standard error, in units of the last digit.")
+    for group in groups:
+        if group.severity == "ok":
+            continue
+        console.print(Text(f"{group.severity}: {group.topic}", COLOURS[group.severity]))
+        for system, text in group.statements:
+            console.print(f"  {system}: {text}", markup=False, soft_wrap=True)
+        console.print(f"  → {group.advice}", markup=False, soft_wrap=True)
+    fine = dict.fromkeys(group.topic for group in groups if group.severity == "ok")
+    if fine:
+        console.print(Text("ok: ", "green") + Text(", ".join(fine) + "."), soft_wrap=True)
+
+
+def _factors(tested: Sequence[Audited]) -> Table:
+    works = {one.system.name: one.work for one in tested if isinstance(one.work, Work)}
+    labels = list(dict.fromkeys(label for work in works.values() for label in work.factors))
+    table = Table(title="Labels over the derivatives of the energies: 1 is right", title_justify="left")
+    for column in ("system", *map(short_label, labels), "R²"):
+        table.add_column(column, justify="left" if column == "system" else "right", overflow="fold")
+    for name, work in works.items():
+        shown = [_shown(work.factors.get(label)) for label in labels]
+        table.add_row(Text(name), *shown, f"{work.r2:.5f}")
+    return table
+
+
+def _shown(factor: Factor | None) -> str:
+    if factor is None or factor.value is None:
+        return "–"
+    return f"{factor.value:.3f}({round(1000 * (factor.error or 0)):d})"
+
+
+def _write(folder: Path, result: dict[str, Any], audited: Sequence[Audited]) -> None:
+    """The page first, so that audit.json stands for both. Raises InputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / REPORT, audit_page(result, audited))
+        write_atomically(folder / AUDIT, json.dumps(result, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
+    console.print(f"Written to {folder}: report.html and audit.json.", markup=False, soft_wrap=True)

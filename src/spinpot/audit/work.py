@@ -1,0 +1,295 @@
+"""Are forces, magnetic forces and virial the derivatives of the energies? Work along pairs of frames.
+
+Between two frames ΔE = −∫ (F·dR + F_mag·dS + virial:dε). Every label's work is integrated by itself, the
+energy differences are regressed on all of them, ΔE = Σ b W, and a label's factor is −1/b: how large it is
+over what the energies ask for, 1 if it is their derivative. The labels are known at the two ends only, which
+gives the trapezoid rule; what that misses is taken from smooth functions fitted to the same label at the ends
+of all paths (spinpot.audit.interpolation). Energies take no part in it, and no label sees another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.progress import track
+
+from spinpot.audit.interpolation import Basis
+from spinpot.audit.path import Path
+from spinpot.console import progress_console
+from spinpot.data.systems import System
+
+FEWEST_FRAMES = 8
+MOST_FRAMES = 200
+"""Of longer systems, frames evenly spaced are taken."""
+NEIGHBOURS = 5
+"""Each frame is paired with its nearest ones."""
+LARGEST_TURN = np.radians(120)
+"""Paths on which a moment turns by more are left out: the way round is not known any more."""
+UNMOVED = 1e-8
+"""Å, μ_B or strain; what moves less has not moved."""
+LITTLE_WORK = 1e-3
+"""Of the energy differences: labels with less work are not determined by them."""
+ONE_FRAME = 0.9
+"""A label with more than this share of its work (squared) on paths of one frame is not determined either."""
+RIDGE = 1e-8
+MISSED = 0.1
+"""Share of the correction to the trapezoid rule that is counted as uncertain."""
+
+NODES = np.array([0.0, (1 - 5**-0.5) / 2, (1 + 5**-0.5) / 2, 1.0])
+WEIGHTS = np.array([1.0, 5.0, 5.0, 1.0]) / 12
+"""The Gauss–Lobatto rule of four points, whose first and last are the ends of the path."""
+TRAPEZOID = np.array([0.5, 0.0, 0.0, 0.5])
+
+NAMES = {"force": "forces", "force_mag": "magnetic forces", "virial": "virial"}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Label = value × (−derivative of the energy), with its standard error.
+
+    work: rms over the pairs, eV. undetermined: why there is no value, in words.
+    """
+
+    value: float | None
+    error: float | None
+    work: float
+    undetermined: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What the pairs of a system say.
+
+    factors: by label, the magnetic force by element and part too (`force_mag/Ni/transverse`). r2: the share
+    of the energy differences that the works explain. correction: what the interpolation adds to the
+    trapezoid rule, relative to all work. energy, done: ΔE of each pair as labelled, and −ΣW of the labels as
+    they are, eV.
+    """
+
+    frames: int
+    factors: dict[str, Factor]
+    r2: float
+    correction: float
+    energy: np.ndarray
+    done: np.ndarray
+
+
+@dataclass(frozen=True)
+class Untestable:
+    """Why a system's labels cannot be held against its energies."""
+
+    reason: str
+
+
+def label_name(label: str) -> str:
+    """`force_mag/Ni/transverse` → `transverse magnetic forces on Ni`."""
+    name, *rest = label.split("/")
+    return f"{rest[1]} {NAMES[name]} on {rest[0]}" if rest else NAMES[name]
+
+
+def short_label(label: str) -> str:
+    """`force_mag/Ni/transverse` → `F_mag across, Ni`, for the head of a column."""
+    name, *rest = label.split("/")
+    if not rest:
+        return {"force": "F", "virial": "virial"}[name]
+    return f"F_mag {'across' if rest[1] == 'transverse' else 'along'}, {rest[0]}"
+
+
+def work_along_pairs(system: System) -> Work | Untestable:
+    """The test of one system, with a progress bar."""
+    if system.energy is None:
+        return Untestable("there are no energies")
+    if system.labels == ("energy",):
+        return Untestable("there are energies only")
+    if np.ptp(system.energy) == 0:
+        return Untestable("all energies are the same")
+    if len(system) < FEWEST_FRAMES:
+        return Untestable(f"{len(system)} frames are too few, {FEWEST_FRAMES} are needed")
+    near = nearby_pairs(system)
+    distance, pairs = np.array([d for d, _, _ in near]), [Path(system, i, j) for _, i, j in near]
+    kept = [k for k, path in enumerate(pairs) if not unlabelled(path)]
+    if not kept:
+        return Untestable(f"{unlabelled(pairs[0])} between the frames, and that has no labels")
+    kept = [k for k in kept if pairs[k].largest_turn() < LARGEST_TURN]
+    if len(kept) < FEWEST_FRAMES:
+        return Untestable("the moments of hardly any two frames are near each other")
+    return _regressed(system, [pairs[k] for k in kept], distance[kept])
+
+
+def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
+    """Distance² and frames of pairs, each frame with its nearest ones.
+
+    Distances are those of moments and of atoms within the cell, each relative to their mean square.
+    """
+    frames = np.unique(np.linspace(0, len(system) - 1, min(len(system), MOST_FRAMES)).astype(int))
+    fractional = system.coord[frames] @ np.linalg.inv(system.box[frames])
+    square = np.zeros((2, len(frames), len(frames)))
+    for k in range(len(frames)):
+        change = fractional - fractional[k]
+        moved = (change - np.round(change)) @ system.box[frames[k]]
+        moved -= moved.mean(axis=1, keepdims=True)
+        square[0, k] = (moved**2).mean(axis=(1, 2))
+        square[1, k] = ((system.spin[frames] - system.spin[frames[k]]) ** 2).mean(axis=(1, 2))
+    scale = square.mean(axis=(1, 2), keepdims=True)
+    distance = (square / np.where(scale > 0, scale, 1.0)).sum(axis=0)
+    np.fill_diagonal(distance, np.inf)
+    near = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
+    chosen = sorted({(min(i, j), max(i, j)) for i, row in enumerate(near) for j in row})
+    return [(float(distance[i, j]), int(frames[i]), int(frames[j])) for i, j in chosen]
+
+
+def unlabelled(path: Path) -> str | None:
+    """What moves along a path without a label of its work, in words; None if all is labelled."""
+    system = path.system
+    spin = system.spin[path.end] - system.spin[path.start]
+    moved = {
+        "force": ("atoms move", path.fractional[1] @ path.cells[0]),
+        "force_mag": ("moments change", spin),
+        "virial": ("cells differ", path.cells[1]),
+    }
+    for label, (words, change) in moved.items():
+        if label not in system.labels and np.abs(change).max() > UNMOVED:
+            return words
+    return None
+
+
+def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Power of each label at the two ends of a path: F·dR/dt, virial:dε/dt and F_mag·dS/dt (2,), eV.
+
+    spin_rates: dS/dt at NODES by the names of the works.
+    """
+    system, ends = path.system, (path.start, path.end)
+    change, strain = path.fractional[1], path.cells[1]
+    rates = {}
+    if system.force is not None:
+        rates["force"] = [float((system.force[k] * (change @ system.box[k])).sum()) for k in ends]
+    if system.virial is not None:
+        # Rows of the cell change by the transposed strain.
+        rates["virial"] = [
+            float((system.virial[k] * np.linalg.solve(system.box[k], strain).T).sum()) for k in ends
+        ]
+    if system.force_mag is not None:
+        for name, rate in spin_rates.items():
+            rates[name] = [
+                float((system.force_mag[k] * rate[n]).sum()) for k, n in zip(ends, (0, -1), strict=True)
+            ]
+    return {name: np.array(values) for name, values in rates.items()}
+
+
+def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> Work:
+    assert system.energy is not None
+    basis = Basis(system)
+    energy = np.array([system.energy[path.end] - system.energy[path.start] for path in paths])
+    ends: dict[str, list[np.ndarray]] = {}
+    functions: dict[str, list[np.ndarray]] = {}
+    for path in _shown(paths, system.name):
+        spin_rates = _spin_rates(basis, path)
+        known = label_rates(path, spin_rates)
+        rates = basis.rates(path, NODES, spin_rates)
+        for name, values in known.items():
+            ends.setdefault(name, []).append(values)
+            functions.setdefault(name, []).append(rates[name])
+    plain = {name: np.array(values).mean(axis=1) for name, values in ends.items()}
+    added = {name: missed(np.array(values), np.array(functions[name])) for name, values in ends.items()}
+
+    weight = _weights(distance)
+    frames = np.array([(path.start, path.end) for path in paths])
+    size = _rms(energy)
+    factors = {
+        name: Factor(None, None, _rms(work), _undetermined(work, size, weight, frames))
+        for name, work in plain.items()
+    }
+    names = [name for name, factor in factors.items() if factor.work > LITTLE_WORK * size]
+    trapezoid = np.column_stack([plain[name] for name in names] or [np.zeros((len(energy), 0))])
+    works = trapezoid + np.column_stack([added[name] for name in names] or [trapezoid])
+    slope, error = _slopes(works, energy, weight, frames)
+    error = np.hypot(error, MISSED * (_solve(trapezoid, energy, weight) - slope))
+    for name, b, db in zip(names, slope, error, strict=True):
+        factors[name] = _factor(factors[name], float(b), float(db))
+    explained = works @ slope
+    return Work(
+        frames=len(np.unique(frames)),
+        factors=factors,
+        r2=1 - float((weight * (energy - explained) ** 2).sum()) / (float((weight * energy**2).sum()) or 1.0),
+        correction=_rms(works - trapezoid) / (_rms(trapezoid) or 1.0),
+        energy=energy,
+        done=-np.sum([plain[name] + added[name] for name in plain], axis=0),
+    )
+
+
+def _shown(paths: Sequence[Path], name: str) -> Iterable[Path]:
+    """The paths, with a progress bar where somebody sees it."""
+    silent = not progress_console.is_terminal
+    return track(paths, f"Work, {name}", console=progress_console, transient=True, disable=silent)
+
+
+def _weights(distance: np.ndarray) -> np.ndarray:
+    """Of pairs by their distance²: the trapezoid rule's error grows with the third power of the distance."""
+    middle = np.median(distance)
+    return np.asarray(1 / (1 + (distance / (middle if middle > 0 else 1.0)) ** 3))
+
+
+def _undetermined(work: np.ndarray, size: float, weight: np.ndarray, frames: np.ndarray) -> str:
+    """Why the works (pairs,) of a label do not say how large it is; empty if they do."""
+    square = weight * work**2
+    if _rms(work) <= LITTLE_WORK * size:
+        return "hardly any work between the frames"
+    of_frames = np.bincount(frames.ravel(), np.repeat(square, 2))
+    return "all work is on the paths of one frame" if of_frames.max() > ONE_FRAME * square.sum() else ""
+
+
+def _factor(known: Factor, b: float, error: float) -> Factor:
+    """The factor −1/b, unless it is undetermined already or b is not told from 0."""
+    if known.undetermined:
+        return known
+    if abs(b) <= 2 * error:
+        return replace(known, undetermined="lost in the scatter")
+    return replace(known, value=-1 / b, error=error / b**2)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt((values**2).mean())) if values.size else 0.0
+
+
+def _spin_rates(basis: Basis, path: Path) -> dict[str, np.ndarray]:
+    """dS/dt at NODES of each magnetic element, across and along the moments: (nodes, N, 3) by name."""
+    _, across, along = path.spins(NODES)
+    types, names = path.system.types, path.system.type_map
+    return {
+        f"force_mag/{names[kind]}/{part}": rate * (types == kind)[:, None]
+        for kind in basis.magnetic
+        for part, rate in (("transverse", across), ("longitudinal", along))
+    }
+
+
+def missed(ends: np.ndarray, functions: np.ndarray) -> np.ndarray:
+    """What the trapezoid rule lacks of each path's integral (paths,).
+
+    ends (paths, 2): the integrand at the ends. functions (paths, nodes, K): what it is interpolated by.
+    """
+    known = functions[:, [0, -1]].reshape(-1, functions.shape[-1])
+    scale = np.linalg.norm(known, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    known = known / scale
+    normal = known.T @ known + RIDGE * np.eye(len(scale))
+    fitted = np.linalg.solve(normal, known.T @ ends.ravel()) / scale
+    return np.einsum("n,pnk,k->p", WEIGHTS - TRAPEZOID, functions, fitted)
+
+
+def _slopes(
+    works: np.ndarray, energy: np.ndarray, weight: np.ndarray, frames: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The slopes b (columns,) and their standard errors, by a jackknife over frames, as pairs share them."""
+    each = np.unique(frames)
+    left_out = np.array([(frames != k).all(axis=1) for k in each])
+    b = np.array([_solve(works[keep], energy[keep], weight[keep]) for keep in left_out])
+    spread = ((b - b.mean(axis=0)) ** 2).sum(axis=0) * (len(each) - 1) / len(each)
+    return _solve(works, energy, weight), np.sqrt(spread)
+
+
+def _solve(works: np.ndarray, energy: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    root = np.sqrt(weight)
+    solution: np.ndarray = np.linalg.lstsq(works * root[:, None], energy * root, rcond=None)[0]
+    return solution

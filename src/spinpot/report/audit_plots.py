@@ -1,0 +1,100 @@
+"""Pictures of an audit: factors of the labels, works against energies, lengths and tilts of the moments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spinpot.audit.audited import Audited
+from spinpot.audit.work import Work, short_label
+from spinpot.report.style import faint, ink
+
+MOST_ERROR = 0.3
+"""Factors known worse than that are not drawn."""
+BINS = 40
+
+
+def factors_figure(audited: Sequence[Audited]) -> Figure:
+    """Label over derivative of the energy with its standard error, a row per system, a colour per label."""
+    works = [(one.system.name, one.work) for one in audited if isinstance(one.work, Work)]
+    labels = list(dict.fromkeys(label for _, work in works for label in work.factors))
+    figure = Figure(figsize=(6.0, 1.1 + 0.36 * len(works)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axvline(1, color=faint(), linewidth=1.5, zorder=0)
+    for number, label in enumerate(labels):
+        place = (number - (len(labels) - 1) / 2) * 0.6 / max(len(labels), 1)
+        points = [
+            (factor.value, row + place, factor.error)
+            for row, (_, work) in enumerate(works)
+            if (factor := work.factors.get(label))
+            and factor.value is not None
+            and (factor.error or 0) < MOST_ERROR
+        ]
+        value, height, error = np.array(points).reshape(-1, 3).T
+        axes.errorbar(
+            value, height, xerr=error, fmt="o", markersize=4, color=f"C{number}", label=short_label(label)
+        )
+    axes.set_yticks(range(len(works)), [name for name, _ in works])
+    axes.set(ylim=(len(works) - 0.5, -0.5), xlabel="label / derivative of the energy")
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside upper center", ncols=min(len(labels), 4), fontsize=8, frameon=False)
+    return figure
+
+
+def work_figure(work: Work) -> Figure:
+    """The work of the labels between pairs of frames against the differences of the energies."""
+    figure, axes = _one()
+    x, y = 1000 * work.energy, 1000 * work.done
+    half = 1.08 * max(np.abs(x).max(), np.abs(y).max(), 1e-9)
+    axes.plot((-half, half), (-half, half), color=faint(), linewidth=0.8, zorder=0)
+    axes.plot(x, y, ".", color=ink(), markersize=4, alpha=0.6, markeredgewidth=0, rasterized=True)
+    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
+    axes.set(xlabel="ΔE labelled (meV)", ylabel="work of the labels (meV)")
+    axes.locator_params(nbins=5)
+    return figure
+
+
+def lengths_figure(audited: Sequence[Audited]) -> Figure:
+    """How often which |S| occurs, per magnetic element over all systems."""
+    elements = audited[0].system.type_map
+    lengths = {element: _lengths(audited, kind) for kind, element in enumerate(elements)}
+    lengths = {element: values for element, values in lengths.items() if values.size}
+    figure, axes = _one()
+    if lengths:
+        every = np.concatenate(list(lengths.values()))
+        edges = np.linspace(every.min() - 1e-3, every.max() + 1e-3, BINS + 1)
+        for element, values in lengths.items():
+            _stairs(axes, values, edges, f"C{elements.index(element)}", element)
+        axes.legend(frameon=False, handlelength=1.2)
+    axes.set(xlabel="|S| (μ$_\\mathrm{B}$)", ylabel="atoms in frames")
+    return figure
+
+
+def tilts_figure(audited: Sequence[Audited]) -> Figure:
+    """How often which tilt occurs, over all systems."""
+    figure, axes = _one()
+    angles = np.concatenate([one.tilts for one in audited])
+    edges = np.linspace(0, max(angles.max(initial=0.0), 1e-6), BINS + 1)
+    _stairs(axes, angles, edges, ink(), None)
+    axes.set(xlabel="tilt from the nearest axis (°)", ylabel="atoms in frames")
+    return figure
+
+
+def _one() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(3.4, 3.3))
+    return figure, figure.add_axes((0.2, 0.15, 0.78, 0.83))
+
+
+def _stairs(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
+    counts, _ = np.histogram(values, edges)
+    axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
+    axes.stairs(counts, edges, color=colour, label=label)
+
+
+def _lengths(audited: Sequence[Audited], kind: int) -> np.ndarray:
+    every = [np.linalg.norm(one.system.spin[:, one.system.types == kind], axis=-1).ravel() for one in audited]
+    lengths = np.concatenate(every)
+    return lengths[lengths > 0]

@@ -1,0 +1,96 @@
+"""The audit of folders: what it says, writes and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spinpot.audit.run import AUDIT, audit
+from spinpot.data.prepare import select
+from spinpot.errors import InputError
+from spinpot.report.page import REPORT
+from support.folders import labelled_by_a_potential, write_npy
+from support.html import Page, assert_self_contained
+from support.nickel_oxide import primitive_nio
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Right frames, some of them again with magnetic forces of 0.8, and frames too few to be tested."""
+    place = tmp_path_factory.mktemp("frames")
+    right = select(primitive_nio(), np.arange(20))
+    write_npy(place / "right", right)
+    again = select(primitive_nio(), np.arange(18, 50))
+    again.force_mag[:] *= 0.8
+    write_npy(place / "scaled & odd", again)
+    write_npy(place / "few", labelled_by_a_potential(1, 3))
+    return place
+
+
+@pytest.fixture(scope="module")
+def written(folders, tmp_path_factory):
+    output = tmp_path_factory.mktemp("audits") / "mine"
+    return audit([str(folders)], output), output
+
+
+def statements(result, severity):
+    groups = [group for group in result["findings"] if group["severity"] == severity]
+    return {(group["topic"], system): text for group in groups for system, text in group["statements"]}
+
+
+def test_findings(written):
+    result, _ = written
+    wrong, look = (statements(result, severity) for severity in ("wrong", "look"))
+    assert set(wrong) == {
+        ("transverse magnetic forces on Ni and energies", "scaled & odd"),
+        ("longitudinal magnetic forces on Ni and energies", "scaled & odd"),
+        ("duplicates between systems", "right, scaled & odd"),
+    }
+    assert "2 of 32 frames" in wrong["duplicates between systems", "right, scaled & odd"]
+    assert "3 frames are too few" in look["labels not tested", "few"]
+    assert result["data"]["frames"] == 55
+
+
+def test_files(written):
+    result, output = written
+    stored = json.loads((output / AUDIT).read_text())
+    assert stored == json.loads(json.dumps(result))
+    factors = stored["systems"]["scaled & odd"]["work"]["factors"]
+    assert factors["force_mag/Ni/transverse"]["value"] == pytest.approx(0.8, abs=0.03)
+    assert sorted(file.name for file in output.iterdir()) == [AUDIT, REPORT]
+
+
+def test_page(written):
+    result, output = written
+    page = Page.of(output / REPORT)
+    assert_self_contained(page)
+    for text in statements(result, "wrong").values():
+        assert text in page.text
+    table = next(rows for caption, rows in page.tables.items() if caption.startswith("Label over"))
+    assert [row[0] for row in table] == ["system", "right", "scaled & odd"]
+    value = result["systems"]["right"]["work"]["factors"]["force"]["value"]
+    assert table[1][1].startswith(f"{value:.3f} ± ")
+    assert "Not tested: few." in page.text
+
+
+def test_without_output_it_is_only_told(folders, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    audit([str(folders / "few")])
+    said = capsys.readouterr().out
+    assert "look: labels not tested" in said
+    assert "ok: " in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(folders, written):
+    _, output = written
+    with pytest.raises(InputError, match="is there already"):
+        audit([str(folders / "few")], output)
+
+
+def test_an_output_that_is_a_file(folders):
+    file = folders / "few" / "type.raw"
+    with pytest.raises(InputError, match="this is a file"):
+        audit([str(folders / "few")], file)
+    with pytest.raises(InputError, match="cannot write there"):
+        audit([str(folders / "few")], file / "in")

@@ -1,0 +1,137 @@
+"""Numbers become statements of the right severity, with advice where there is something to do."""
+
+import numpy as np
+import pytest
+
+from spinpot.audit import advice
+from spinpot.audit.duplicates import Duplicates
+from spinpot.audit.findings import (
+    Finding,
+    grouped,
+    of_duplicates,
+    of_moments,
+    of_outliers,
+    of_sums,
+    of_units,
+    of_work,
+    of_zeros,
+)
+from spinpot.audit.moments import moments_by_element, tilts
+from spinpot.audit.outliers import Outlier
+from spinpot.audit.work import Factor, Untestable, Work
+from support.frames import random_system, system
+
+MADE = random_system(1, 4)
+
+
+def work(label, value, error, r2=0.999):
+    return Work(9, {label: Factor(value, error, 1.0)}, r2, 0.1, np.zeros(9), np.zeros(9))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "severity"),
+    [
+        (1.01, 0.01, "ok"),
+        (1.08, 0.05, "ok"),
+        (1.04, 0.01, "look"),
+        (0.9, 0.04, "look"),
+        (0.8, 0.01, "wrong"),
+        (-1.0, 0.01, "wrong"),
+        (27.2, 1.5, "wrong"),
+        (0.7, 0.2, "ok"),
+    ],
+)
+def test_factors(value, error, severity):
+    factor, energies = of_work(MADE, work("force_mag/Ni/transverse", value, error))
+    assert factor.severity == severity
+    assert f"transverse magnetic forces on Ni = {value:.3f} ± {error:.3f} ×" in factor.text
+    assert energies.severity == "ok"
+
+
+def test_advice_fits_the_label():
+    assert of_work(MADE, work("force_mag/Ni/transverse", 0.8, 0.01))[0].advice == advice.SCALE
+    assert of_work(MADE, work("force", 0.8, 0.01))[0].advice == advice.DERIVATIVE
+    assert of_work(MADE, work("virial", -1, 0.01))[0].advice == advice.OPPOSITE
+
+
+def test_what_is_not_determined_or_tested():
+    undetermined = Work(
+        9, {"force": Factor(None, None, 0.0, "hardly any work")}, 0.4, 0, np.ones(9), np.ones(9)
+    )
+    factor, energies = of_work(MADE, undetermined)
+    assert (factor.severity, factor.text) == ("look", "not determined: hardly any work.")
+    assert energies.severity == "wrong"
+    (untested,) = of_work(MADE, Untestable("there are no energies"))
+    assert (untested.severity, untested.text) == ("look", "there are no energies.")
+
+
+def severities(findings):
+    return {finding.topic: finding.severity for finding in findings}
+
+
+def test_moments():
+    assert severities(of_moments(MADE, moments_by_element(MADE), tilts(MADE))) == {
+        "moments": "ok",
+        "tilts": "ok",
+    }
+    up = np.where(MADE.types == 0, 2.0, 0)[:, None] * [0, 0, 1] + 0 * MADE.spin
+    spin = up.copy()
+    spin[2] = 0
+    force_mag = np.full_like(spin, 0.01)
+    poor = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, spin, force_mag=force_mag)
+    assert severities(of_moments(poor, moments_by_element(poor), tilts(poor))) == {
+        "moments": "ok",
+        "frames without moments": "look",
+        "magnetic forces without moments": "look",
+        "tilts": "look",
+    }
+    none = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, 0 * spin)
+    assert severities(of_moments(none, moments_by_element(none), tilts(none))) == {"moments": "wrong"}
+
+
+def test_sums():
+    assert severities(of_sums(MADE, 0.2, 0.1)) == {"net force": "look", "net torque": "ok"}
+    assert severities(of_sums(MADE, None, 0.5)) == {"net torque": "look"}
+
+
+def test_outliers_zeros_and_units():
+    (found,) = of_outliers(MADE, [Outlier(2, "largest force", 40.0, "eV/Å", 11.0)])
+    assert found.severity == "look"
+    assert found.text.startswith(
+        "1 of 4 frames; the strangest is random1, coord, frame 2: largest force 40 eV/Å"
+    )
+    assert of_outliers(MADE, [])[0].severity == "ok"
+    assert [one.severity for one in of_zeros(MADE, {"force": 1, "virial": 4})] == ["look", "wrong"]
+    assert [one.severity for one in of_units(MADE, ["a", "b"])] == ["look", "look"]
+    assert of_units(MADE, [])[0].severity == "ok"
+
+
+def test_duplicates():
+    other = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, MADE.spin, name="other")
+    within = Duplicates("random1", "random1", [(0, 1), (0, 2)], None)
+    between = Duplicates("random1", "other", [(0, 1)], 0.0)
+    contradicting = Duplicates("random1", "other", [(0, 1)], 0.1)
+    found = of_duplicates([within, between, contradicting], [MADE, other])
+    assert [one.severity for one in found] == ["look", "wrong", "wrong"]
+    assert [one.text for one in found] == [
+        "2 of 4 frames repeat another.",
+        "1 of 4 frames of other are in random1 too.",
+        "1 of 4 frames are there twice, with energies up to 100 meV/atom apart.",
+    ]
+    assert of_duplicates([], [MADE])[0].severity == "ok"
+
+
+def test_the_worst_comes_first_and_the_same_is_said_once():
+    findings = [
+        Finding("ok", "tilts", "a", "fine."),
+        Finding("look", "units", "a", "odd.", "look."),
+        Finding("wrong", "force", "b", "off.", "mend."),
+        Finding("look", "units", "b", "odd too.", "look."),
+    ]
+    groups = grouped(findings)
+    assert [(group.severity, group.topic) for group in groups] == [
+        ("wrong", "force"),
+        ("look", "units"),
+        ("ok", "tilts"),
+    ]
+    assert groups[1].statements == [("a", "odd."), ("b", "odd too.")]

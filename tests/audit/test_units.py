@@ -1,0 +1,60 @@
+"""Frames in another unit arouse the suspicion that fits, right ones none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinpot.audit.units import BOHR, HARTREE, neighbour_ratio, suspicions
+from spinpot.audit.work import work_along_pairs
+from spinpot.data.prepare import select
+from support.nickel_oxide import primitive_nio
+
+
+@pytest.fixture(scope="module")
+def made():
+    return select(primitive_nio(), np.arange(30))
+
+
+def test_nothing_is_suspected_of_right_frames(made):
+    assert suspicions(made, work_along_pairs(made)) == []
+    assert 0.9 < neighbour_ratio(made) < 1.3
+
+
+@pytest.mark.parametrize(
+    ("change", "suspicion"),
+    [
+        (lambda s: {"coord": s.coord / BOHR, "box": s.box / BOHR}, "in Bohr"),
+        (lambda s: {"coord": s.coord / 10, "box": s.box / 10}, "in nm"),
+        (lambda s: {"coord": s.coord * 10, "box": s.box * 10}, "more than 6 Å"),
+        (lambda s: {"spin": s.spin * 57.88}, "not in μ_B"),
+        (lambda s: {"spin": s.spin * 1e-3}, "not magnetic"),
+        (lambda s: {"spin": np.where(s.types == 0, 1.0, 0)[:, None] * [0, 0, 1] + 0 * s.spin}, "directions"),
+        (lambda s: {"energy": s.energy * 96.5 * 10}, "eV/atom"),
+        (lambda s: {"force": s.force * 1000}, "forces of"),
+        (lambda s: {"force_mag": s.force_mag * 1000}, "magnetic forces of"),
+    ],
+)
+def test_values_alone(made, change, suspicion):
+    (said,) = suspicions(replace(made, **change(made)), None)
+    assert suspicion in said
+
+
+@pytest.mark.parametrize(
+    ("change", "suspicion"),
+    [
+        (lambda s: {"energy": s.energy / HARTREE}, "energies in Hartree"),
+        (lambda s: {"energy": s.energy / s.n_atoms}, "energies per atom"),
+        (lambda s: {"force": s.force * BOHR / HARTREE}, "forces in Hartree/Bohr"),
+        (lambda s: {"spin": s.spin / 2}, "moments in spins"),
+        (lambda s: {"force_mag": s.force_mag / HARTREE}, "magnetic forces in Hartree"),
+    ],
+)
+def test_factors_that_are_ratios_of_units(made, change, suspicion):
+    changed = replace(made, **change(made))
+    (said,) = suspicions(changed, work_along_pairs(changed))
+    assert suspicion in said
+
+
+def test_names_that_are_no_elements(made):
+    assert neighbour_ratio(replace(made, type_map=("A", "B"))) is None

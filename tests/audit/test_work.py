@@ -1,0 +1,151 @@
+"""Factors of labels: exact ones give 1, scaled ones their scale, and the public NiO frames 0.8."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, Untestable, missed, work_along_pairs
+from spinpot.data import nio
+from spinpot.data.prepare import select
+from spinpot.data.systems import read_systems
+from support.nickel_oxide import primitive_nio
+
+TRANSVERSE, LONGITUDINAL = "force_mag/Ni/transverse", "force_mag/Ni/longitudinal"
+
+
+@pytest.fixture(scope="module")
+def few():
+    return select(primitive_nio(), np.arange(40))
+
+
+@pytest.fixture(scope="module")
+def exact(few):
+    return work_along_pairs(few)
+
+
+def still(system, **changes):
+    """The frames with the atoms and the cell of the first, so that only the moments differ."""
+    n = len(system)
+    return replace(system, coord=system.coord[:1].repeat(n, 0), box=system.box[:1].repeat(n, 0), **changes)
+
+
+def test_the_built_in_set_has_factors_of_one():
+    work = work_along_pairs(primitive_nio())
+    assert work.factors[TRANSVERSE].value == pytest.approx(1, abs=0.01)
+    assert work.factors["force"].value == pytest.approx(1, abs=0.01)
+    assert work.factors["virial"].value == pytest.approx(1, abs=0.01)
+    assert work.factors[LONGITUDINAL].value == pytest.approx(1, abs=0.02)
+    assert all(abs(factor.value - 1) < 2 * factor.error for factor in work.factors.values())
+    assert work.r2 > 0.9999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["data_0", "data_1", "data_2"])
+def test_the_public_frames_have_magnetic_forces_of_four_fifths(shared_data, name):
+    (system,) = read_systems([shared_data / "NiO_deltaspin" / name])
+    work = work_along_pairs(system)
+    assert work.factors[TRANSVERSE].value == pytest.approx(0.8, abs=0.02)
+    assert work.factors[TRANSVERSE].error < 0.02
+    assert abs(work.factors["force"].value - 1) < 2 * work.factors["force"].error
+    # One frame alone has another length of the moments.
+    assert work.factors[LONGITUDINAL].value is None
+    assert work.r2 > 0.998
+
+
+@pytest.mark.slow
+def test_exact_labels_of_the_public_frames_have_factors_of_one(shared_data):
+    (made,) = read_systems([shared_data / "NiO_deltaspin" / "data_2"])
+    frames = [
+        nio.Structure(made.types, *arrays) for arrays in zip(made.box, made.coord, made.spin, strict=True)
+    ]
+    found = [nio.labels(frame) for frame in frames]
+    exact = {name: np.stack([one[name] for one in found]) for name in ("energy", "force", "force_mag")}
+    work = work_along_pairs(replace(made, **exact))
+    assert work.factors[TRANSVERSE].value == pytest.approx(1, abs=0.01)
+
+
+def test_a_factor_is_that_of_its_label_alone(few, exact):
+    scaled = work_along_pairs(replace(few, force_mag=0.8 * few.force_mag, force=-few.force))
+    for name, scale in {"force": -1, "virial": 1, TRANSVERSE: 0.8, LONGITUDINAL: 0.8}.items():
+        assert scaled.factors[name].value == pytest.approx(scale * exact.factors[name].value, rel=1e-6)
+        assert scaled.factors[name].error == pytest.approx(abs(scale) * exact.factors[name].error, rel=1e-6)
+    assert scaled.r2 == pytest.approx(exact.r2, abs=1e-12)
+
+
+def test_energies_of_other_frames_are_not_explained(few):
+    energy = np.random.default_rng(0).permutation(few.energy)
+    work = work_along_pairs(replace(few, energy=energy))
+    assert work.r2 < 0.5
+    assert work.factors[TRANSVERSE].value is None
+
+
+def test_what_hardly_moves_is_not_determined(few):
+    length = np.linalg.norm(few.spin, axis=-1, keepdims=True)
+    spin = 1.9 * few.spin / np.where(length > 0, length, 1)
+    factor = work_along_pairs(replace(few, spin=spin)).factors[LONGITUDINAL]
+    assert factor.value is None
+    assert "hardly any work" in factor.undetermined
+
+
+def test_what_one_frame_alone_does_is_not_determined(few):
+    length = np.linalg.norm(few.spin, axis=-1, keepdims=True)
+    spin = 1.9 * few.spin / np.where(length > 0, length, 1)
+    spin[7] *= 1.2
+    energy = few.energy + 0.4 * (np.arange(len(few)) == 7)
+    factor = work_along_pairs(replace(few, spin=spin, energy=energy)).factors[LONGITUDINAL]
+    assert factor.value is None
+    assert "one frame" in factor.undetermined
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"energy": None}, "no energies"),
+        ({"force": None}, "atoms move"),
+        ({"force_mag": None}, "moments change"),
+        ({"virial": None}, "cells differ"),
+        ({"force": None, "force_mag": None, "virial": None}, "energies only"),
+    ],
+)
+def test_missing_labels_are_told(few, changes, reason):
+    assert reason in work_along_pairs(replace(few, **changes)).reason
+
+
+def test_few_frames_and_equal_energies_are_told(few):
+    assert "too few" in work_along_pairs(select(few, np.arange(7))).reason
+    assert "the same" in work_along_pairs(replace(few, energy=np.zeros(len(few)))).reason
+
+
+def test_opposite_moments_have_no_path(few):
+    up = np.where(few.types == 0, 1.9, 0)[:, None] * [0, 0, 1.0]
+    signs = np.random.default_rng(1).choice([-1, 1], size=(len(few), few.n_atoms, 1))
+    work = work_along_pairs(replace(few, spin=signs * up))
+    assert isinstance(work, Untestable)
+    assert "near each other" in work.reason
+
+
+def test_labels_of_what_does_not_move_are_not_needed(few):
+    """Rigid rotors in a field: E = −Σ B·S, whose magnetic forces are B."""
+    field = np.array([0.01, -0.02, 0.03])
+    n = len(few)
+    labels = {"energy": -(few.spin @ field).sum(axis=1), "force_mag": np.broadcast_to(field, few.spin.shape)}
+    work = work_along_pairs(still(few, force=None, virial=None, **labels))
+    assert work.frames == n
+    assert work.factors[TRANSVERSE].value == pytest.approx(1, abs=1e-3)
+    assert work.factors[LONGITUDINAL].value == pytest.approx(1, abs=1e-3)
+
+
+def test_the_nodes_integrate_polynomials_to_the_fifth_power():
+    for power in range(6):
+        assert NODES**power @ WEIGHTS == pytest.approx(1 / (power + 1), abs=1e-14)
+
+
+def test_what_the_trapezoid_rule_misses():
+    """Integrands that the functions hold are integrated exactly, whatever their ends."""
+    c = np.random.default_rng(2).normal(size=(30, 3))
+    functions = c[:, None, :] * NODES[None, :, None] ** np.arange(1, 4)
+    true = np.array([2.0, -1.0, 0.5])
+    values = functions @ true
+    found = values @ TRAPEZOID + missed(values[:, [0, -1]], functions)
+    np.testing.assert_allclose(found, c @ (true / np.arange(2, 5)), atol=1e-6)
