@@ -120,10 +120,11 @@ def test_the_page(place: Path, evaluation: dict[str, Any]) -> None:
         for row in page.tables["All systems, 5 frames"]
     }
     for place_, name in ((("energy", ""), "e"), (("force", "all"), "fr"), (("virial", ""), "v")):
-        best, _, mae, own_spread, _ = rows[place_]
+        best, _, mae, own_spread, heisenberg, _ = rows[place_]
         assert float(best) == pytest.approx(1000 * evaluation[f"rmse_{name}"], rel=6e-3)
         assert float(mae) == pytest.approx(1000 * evaluation[f"mae_{name}"], rel=6e-3)
         assert float(own_spread) == pytest.approx(1000 * spread[f"rmse_{name}"], rel=6e-3)
+        assert float(heisenberg) == pytest.approx(1000 * evaluation["heisenberg"][f"rmse_{name}"], rel=6e-3)
     for element in ("Ni", "O"):
         expected = evaluation["elements"][element]["rmse_fr"]
         assert float(rows["force", element][0]) == pytest.approx(1000 * expected, rel=6e-3)

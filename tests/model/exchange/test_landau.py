@@ -11,9 +11,8 @@ from support.frames import evaluate, random_system, small_potential, system
 def test_the_matrix_of_a_quadratic_form():
     upper = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], dtype=torch.float64)
     x = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
-    wanted = sum(
-        c * x[k] * x[m] for c, (k, m) in zip(upper, [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)])
-    )
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
+    wanted = sum(c * x[k] * x[m] for c, (k, m) in zip(upper, pairs, strict=True))
     torch.testing.assert_close(x @ symmetric(upper, 3) @ x, wanted)
 
 
