@@ -97,7 +97,16 @@ def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None)
 
 
 def tree_of(potential: SpinPotential, rest: Tree | None = None) -> Tree:
-    """A potential as deepmd-kit's serialised model."""
+    """A potential as deepmd-kit's serialised model.
+
+    Raises InputError for one that is symmetric under time reversal, which deepmd-kit's models cannot be.
+    """
+    if potential.spec.time_reversal:
+        raise InputError(
+            "The model was trained with model.spin.time_reversal=exact: its energy is a mean over S and −S, "
+            "which deepmd-kit's formats cannot hold. Export a model trained with "
+            "model.spin.time_reversal=augment, or use this one through spinpot.load or spinpot.ase."
+        )
     tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
     n_types = len(potential.spec.type_map)
     precision = at(tree, (*BACKBONE, "descriptor", "precision"))

@@ -153,9 +153,17 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
     descriptor = settings.descriptor
-    data.find_pairs(Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types))
+    exact, augmented = (settings.spin.time_reversal == kind for kind in ("exact", "augment"))
+    geometry = Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types, any_direction=exact)
+    data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
     spec = ModelSpec(
-        data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales, settings.exchange
+        data.type_map,
+        settings.descriptor,
+        settings.fitting_net,
+        use_spin,
+        scales,
+        settings.exchange,
+        time_reversal=exact,
     )
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
