@@ -44,9 +44,7 @@ class Pairs:
         flat = np.bincount(self.centre * 2 * n_types + self.neighbour_type, minlength=n_atoms * 2 * n_types)
         return flat.reshape(n_atoms, 2 * n_types)
 
-    def closest(
-        self, types: np.ndarray, n_types: int, displacement: np.ndarray | None = None
-    ) -> np.ndarray:
+    def closest(self, types: np.ndarray, n_types: int, displacement: np.ndarray | None = None) -> np.ndarray:
         """Distance of the closest neighbour of the centres of each element, (T,), Å; inf without any.
 
         displacement: (N, 3), η S, Å, for the closest that virtual atoms come when spins turn.

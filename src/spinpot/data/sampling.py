@@ -65,6 +65,7 @@ class NumberedBatches(Sampler[list[tuple[int, int]]]):
 
     def __init__(self, batches: ShuffledBatches) -> None:
         self.batches = batches
+        self.batch_size = batches.batch_size
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -1,4 +1,4 @@
-"""Training frames whose spins are reversed or turned at random, positions staying: for symmetries of the data.
+"""Training frames whose spins are reversed or turned at random, positions staying: symmetries of the data.
 
 Only pairs with virtual atoms change. A frame's pairs are those of every direction of its spins
 (Geometry.any_direction), so no neighbour is looked for again.
@@ -23,7 +23,7 @@ STREAM = 1
 
 @dataclass(frozen=True)
 class SpinTurns:
-    """What is drawn for each training sample: its sign, its rotation, or both; from the seed and its number."""
+    """What is drawn for each training sample, from the seed and its number: a sign, a rotation, or both."""
 
     reversal: bool
     rotation: bool
@@ -61,6 +61,4 @@ def turned(frame: Frame, turn: Tensor, virtual_scale: Tensor) -> Frame:
     spin = frame.spin @ turn.T
     scale = torch.cat((torch.zeros_like(virtual_scale), virtual_scale))
     move = (spin - frame.spin)[frame.pair_neighbour] * scale[frame.pair_type.long()].unsqueeze(-1)
-    return replace(
-        frame, spin=spin, force_mag=frame.force_mag @ turn.T, pair_vector=frame.pair_vector + move
-    )
+    return replace(frame, spin=spin, force_mag=frame.force_mag @ turn.T, pair_vector=frame.pair_vector + move)

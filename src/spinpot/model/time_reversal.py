@@ -1,4 +1,4 @@
-"""E(R, S) = ½ [E_net(R, S) + E_net(R, −S)]: the networks are called with every frame and its reversed twin."""
+"""E(R, S) = ½ [E_net(R, S) + E_net(R, −S)]: the networks see every frame and its reversed twin."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from spinpot.report.page import REPORT, in_words, render
 from spinpot.report.panels import Panel, panel
 from spinpot.report.runs import Run, short
 from spinpot.report.sweep_plots import rank_colours, trade_off_figure, validation_curves
-from spinpot.report.tables import ERROR_ROWS, title_and_unit
+from spinpot.report.tables import ERROR_ROWS, in_loss, title_and_unit
 
 HEADLINE = ("e", "fr", "fm")
 
@@ -24,16 +24,16 @@ def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
     finished = [run for run in runs if run.summary is not None]
     quantities = [q for q in ERROR_ROWS if any(run.error(f"rmse_{q}") is not None for run in finished)]
     metrics = {run.name: columns for run in runs if (columns := run.metrics())}
+    trained = {term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)}
     common = {key: value for key, value in runs[0].settings.items() if key not in swept}
     return render(
         "sweep.html",
         name=name,
         swept=[key.rpartition(".") for key in swept],
         title=_title(swept),
-        trained={term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)},
         finished=len(finished),
         rows=[_row(run, swept, quantities, colours[run.name], metrics) for run in runs],
-        quantities=[(quantity, *ERROR_ROWS[quantity]) for quantity in quantities],
+        quantities=[(*ERROR_ROWS[quantity], in_loss(quantity, trained)) for quantity in quantities],
         lowest=_lowest(finished, quantities),
         validation_sets=_validation_sets(finished),
         trade_off=_trade_off(finished),
