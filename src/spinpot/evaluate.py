@@ -33,7 +33,7 @@ from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import print_errors, print_label_scale, print_symmetry
-from spinpot.symmetry import symmetry_residuals
+from spinpot.residuals import symmetry_residuals
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"

@@ -174,14 +174,19 @@ def test_a_time_limit_ends_the_run_as_a_whole(small_set, tmp_path):
     assert "trainer.max_time" in result.stdout
 
 
+TURNED = [
+    "model.spin.time_reversal=augment",
+    "model.spin.spin_rotation=augment",
+    "loss.label_scale_fm=learned",
+]
 HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "scheduler.warmup_steps=4"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [[], HARD, ["optimizer=muon"], ["optimizer=soap"]],
-    ids=["plain", "accumulation-ema-warmup", "muon", "soap"],
+    [[], HARD, ["optimizer=muon"], ["optimizer=soap"], [*HARD, *TURNED]],
+    ids=["plain", "accumulation-ema-warmup", "muon", "soap", "turned-learned"],
 )
 def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
     arguments = [*small_set, *LONG, *settings]

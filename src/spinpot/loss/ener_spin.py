@@ -41,7 +41,7 @@ class EnerSpinLoss:
 
     The magnetic force can be weighed in its parts, p_fmt L_fmt + p_fml L_fml in place of p_fm L_fm
     (fm_transverse, fm_longitudinal): L_fmt is the mean over the same atoms and x, y, z of the squares of ΔF_m
-    across the spin, and L_fml that over the atoms of (ΔF_m·S/|S|)²/3, so that with `mse` L_fm = L_fmt + L_fml.
+    across the spin, and L_fml that over the atoms of (ΔF_m·S/|S|)²/3. So with `mse` L_fm = L_fmt + L_fml.
     `mae` and `huber` act on the same numbers.
 
     label_scale_fm: labels of the magnetic force are c·(−∂E/∂S); null is c = 1, a number or one per magnetic

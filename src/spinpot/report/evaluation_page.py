@@ -10,7 +10,7 @@ from spinpot.loss.ener_spin import TERMS
 from spinpot.report.page import data_sets, error_table, headline, in_words, model_facts, render
 from spinpot.report.panels import Panel
 from spinpot.report.tables import ERROR_ROWS, Errors, label_scale_in_words
-from spinpot.symmetry import SYMMETRIES
+from spinpot.residuals import SYMMETRIES
 
 
 def evaluation_page(
@@ -43,7 +43,7 @@ def evaluation_page(
         ),
         label_scale=label_scale_in_words(result.get("label_scale_fm")),
         quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
-        symmetry=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
+        residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
         residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],
         parity=parity,
         data=data_sets({"evaluated": result["data"]}),

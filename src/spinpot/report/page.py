@@ -111,6 +111,8 @@ def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dic
     }
     if spin and spin.get("virtual_len") is not None:
         facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
+    if model.get("time_reversal"):
+        facts["Time reversal"] = "exact: the energy is the mean of the networks’ for S and −S"
     elements = zip(
         model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True
     )

@@ -18,7 +18,7 @@ from spinpot.data.description import formula, moments
 from spinpot.loss.metrics import SCALED
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
-from spinpot.symmetry import SYMMETRIES
+from spinpot.residuals import SYMMETRIES
 
 SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 
@@ -189,7 +189,7 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
 
 
 def print_symmetry(residuals: Mapping[str, Mapping[str, float]]) -> None:
-    """What spinpot.symmetry.symmetry_residuals gives, and what it means."""
+    """What spinpot.residuals.symmetry_residuals gives, and what it means."""
     table = Table(title="Symmetry residuals, rms change", title_justify="left")
     table.add_column("of")
     for quantity in ("e", "fr", "fm"):
