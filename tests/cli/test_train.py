@@ -127,7 +127,7 @@ def test_the_numbers_are_not_lost_with_a_picture(small_set, tmp_path):
 
 def test_terminal_shows_data_progress_and_errors(finished):
     _, output = finished
-    for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "best checkpoint", "spread", "training mean"):
+    for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "checkpoint", "spread", "training"):
         assert text in output
 
 

@@ -176,15 +176,20 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
     trained: the loss terms that were on, by their short names; the others' rows say so.
     """
     table = Table(title=f"{title}, rmse", title_justify="left")
-    table.add_column("quantity", min_width=len("  longitudinal"))
-    table.add_column("element")
+    table.add_column("quantity")
     for name in columns:
-        table.add_column(name, justify="right")
+        # Of many, one word a line, so that the quantities keep their room.
+        table.add_column("\n".join(name.split()) if len(columns) > 2 else name, justify="right")
     table.add_column("unit")
-    for row, begins in without_repetition(error_rows(columns, trained)):
-        label = ERROR_ROWS[row.quantity][0] + ("" if row.trained else " (not in the loss)")
+    for row in error_rows(columns, trained):
+        label = ERROR_ROWS[row.quantity][0]
+        if row.element:
+            # In the same column: a terminal of 80 characters has no room for another.
+            label = " " * (len(label) - len(label.lstrip()) + 2) + row.element
+        elif not row.trained:
+            label += " (not in the loss)"
         values = ("–" if value is None else f"{value:.3f}" for value in row.values)
-        table.add_row(label if begins else "", row.element or "", *values, row.unit)
+        table.add_row(label, *values, row.unit)
     console.print(table)
 
 
