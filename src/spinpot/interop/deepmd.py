@@ -90,8 +90,8 @@ def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None)
     if potential.exchange is not None:
         raise InputError(
             f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
-            "place. ASE carries it (spinpot.ase.SpinCalculator); --network-only writes the network alone, which "
-            "is another potential; a model trained with model/exchange=none can be written whole."
+            "place. ASE carries it (spinpot.ase.SpinCalculator); --network-only writes the network alone, "
+            "which is another potential; a model trained with model/exchange=none can be written whole."
         )
     write_dp(path, tree_of(potential, rest))
 
