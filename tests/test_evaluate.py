@@ -136,6 +136,12 @@ def test_the_page(place: Path, evaluation: dict[str, Any]) -> None:
     virial = page.tables["All systems, 5 frames"][-1]
     assert virial[0] == "virial not in the loss", "as the checkpoint's config says"
     assert f"Parameters {evaluation['model']['parameters']:,}" in page.text
+    _, *symmetries = page.tables["Symmetry residuals"]
+    for row, changes in zip(symmetries, evaluation["symmetry"].values(), strict=True):
+        assert [float(cell) for cell in row[1:]] == pytest.approx(
+            [1000 * changes[name] for name in ("e", "fr", "fm")], rel=6e-2
+        )
+    assert "Time reversal" in page.text
 
 
 def differences(system: System, npz: Path) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import torch
 
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
+from spinpot.loss.label_scale import PARAMETER, LabelScale
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
@@ -71,6 +72,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
     return contents
+
+
+def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
+    """What the loss of a checkpoint's run multiplied magnetic forces by; None where they are as they are."""
+    entry, weights = contents[ENTRY], contents["state_dict"]
+    setting = entry["config"].get("loss", {}).get("label_scale_fm")
+    if setting is None:
+        return None
+    scale = LabelScale(setting, entry["model"]["use_spin"])
+    if scale.learned:
+        scale.excess.data.copy_(weights[PARAMETER])
+    return scale
 
 
 def _check_whole(path: Path) -> None:

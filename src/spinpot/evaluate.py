@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.progress import Progress
 
-from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint
+from spinpot.checkpoint import ENTRY, label_scale_of, potential_from, read_checkpoint
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import describe
@@ -21,6 +22,7 @@ from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.files import null_for_nan
 from spinpot.loss.baselines import heisenberg_of, spread_of
+from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
 from spinpot.provenance import git_commit, versions
@@ -30,7 +32,8 @@ from spinpot.report.panels import parity_panels
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
 from spinpot.report.style import LIGHT, themed
-from spinpot.report.tables import print_errors
+from spinpot.report.tables import print_errors, print_label_scale, print_symmetry
+from spinpot.residuals import symmetry_residuals
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"
@@ -52,13 +55,17 @@ def evaluate(
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
     refuse_existing(folder, [f"{system.name}.npz" for system in found])
 
-    scores = Scores(predictor, found)
+    scale = label_scale_of(contents)
+    scores = Scores(predictor, found, scale)
     predictions = scores.predict(batch_size)
     scores.print(Path(checkpoint).name)
+    symmetry = symmetry_residuals(predictor.potential, predictor.geometry, found)
+    print_symmetry(symmetry)
     result = {
         "checkpoint": str(checkpoint),
         "checkpoint_step": contents["global_step"],
         **scores.result(),
+        "symmetry": symmetry,
         "model": predictor.potential.describe(),
         "data": describe(found),
         "git_commit": git_commit(),
@@ -87,9 +94,15 @@ class Scores:
     The last is fitted to these very systems, as no training set is at hand.
     """
 
-    def __init__(self, predictor: Predictor, systems: Sequence[System]) -> None:
+    def __init__(
+        self, predictor: Predictor, systems: Sequence[System], label_scale: LabelScale | None = None
+    ) -> None:
         self.predictor = predictor
         self.systems = systems
+        type_map = predictor.spec.type_map
+        self.label_scale = label_scale.by_element(type_map) if label_scale else None
+        self._scale = label_scale().detach() if label_scale else None
+        self._of_labels = torch.ones_like(self._scale) if self._scale is not None else None
         self.spread_of_labels = spread_of(systems)
         self.heisenberg_fit = heisenberg_of(systems, predictor.spec)
         self.total, self.spread, self.heisenberg, *self.own = (
@@ -109,16 +122,17 @@ class Scores:
     def _scored(self, batch_size: int) -> Iterator[Predicted]:
         for system, own in zip(self.systems, self.own, strict=True):
             for batch, prediction in self.predictor.batches([system], batch_size):
-                own.update(prediction, batch)
-                self.total.update(prediction, batch)
-                self.spread.update(self.spread_of_labels(batch), batch)
-                self.heisenberg.update(self.heisenberg_fit(batch), batch)
+                own.update(prediction, batch, self._scale)
+                self.total.update(prediction, batch, self._scale)
+                self.spread.update(self.spread_of_labels(batch), batch, self._of_labels)
+                self.heisenberg.update(self.heisenberg_fit(batch), batch, self._of_labels)
                 yield batch, prediction
 
     def print(self, name: str) -> None:
         """The table of errors, and the labels that are not there."""
         frames = sum(len(system) for system in self.systems)
         print_errors(f"Errors on {frames} frames", {name: self.total.compute(), **self.baselines()})
+        print_label_scale(self.label_scale)
         for label in LABELS:
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
@@ -153,6 +167,7 @@ class Scores:
             },
             "labels_spread": null_for_nan(self.spread.compute()),
             "heisenberg": null_for_nan(self.heisenberg.compute()),
+            **({"label_scale_fm": self.label_scale} if self.label_scale else {}),
         }
 
 

@@ -55,7 +55,11 @@ class Predictor:
         self.spec = potential.spec
         descriptor = self.spec.descriptor
         self.geometry = Geometry(
-            descriptor.rcut, self.spec.use_spin, self.spec.virtual_scale, descriptor.exclude_types
+            descriptor.rcut,
+            self.spec.use_spin,
+            self.spec.virtual_scale,
+            descriptor.exclude_types,
+            any_direction=self.spec.time_reversal,
         )
 
     def __call__(

@@ -63,7 +63,35 @@ def test_two_processes(small_set, alone, tmp_path):
         f"hydra.run.dir={folder}",
     )
     assert_same_result(alone, folder)
-    assert result.stdout.count("best checkpoint") == 1, "only the first process speaks"
+    assert result.stdout.count("Errors on the validation set") == 1, "only the first process speaks"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [
+            "model.spin.time_reversal=augment",
+            "model.spin.spin_rotation=augment",
+            "loss.label_scale_fm=learned",
+        ],
+        [
+            "model.spin.time_reversal=exact",
+            "loss.label_scale_fm=0.8",
+            "loss.start_pref_fm=0",
+            "loss.limit_pref_fm=0",
+            "loss.start_pref_fm_transverse=3000",
+            "loss.limit_pref_fm_longitudinal=3",
+        ],
+    ],
+    ids=["turned-learned", "exact-parts"],
+)
+def test_symmetries_and_label_scale(small_set, tmp_path, settings):
+    arguments = [*small_set, "trainer=ddp_cpu", "trainer.max_steps=10", *settings]
+    for devices, batch in ((1, 4), (2, 2)):
+        count = [f"trainer.devices={devices}", f"data.batch_size={batch}"]
+        run_script("train.py", *arguments, *count, f"hydra.run.dir={tmp_path / str(devices)}")
+    assert_same_result(tmp_path / "1", tmp_path / "2")
 
 
 @pytest.mark.slow

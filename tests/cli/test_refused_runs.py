@@ -102,6 +102,7 @@ def test_no_step_left_for_another_run(refused, finished):
         ("model.descriptor.neuron=[4,16]", "descriptor.neuron: [4, 8] in the checkpoint, [4, 16] now"),
         ("model.descriptor.rcut=3.5", "descriptor.rcut: 4.0 in the checkpoint, 3.5 now"),
         ("model.spin.virtual_len=0.3", "virtual_scale: [0.31404"),
+        ("model.spin.time_reversal=exact", "time_reversal: False in the checkpoint, True now"),
     ],
 )
 def test_another_model(refused, finished, change, part):
@@ -114,6 +115,12 @@ def test_another_optimizer(refused, finished):
     message = refused(f"resume={finished}", "trainer.max_steps=6", "optimizer=muon")
     assert "torch.optim.Adam" in message
     assert "Muon" in message
+    assert "undo the change" in message
+
+
+def test_another_parameter(refused, finished):
+    message = refused(f"resume={finished}", "trainer.max_steps=6", "loss.label_scale_fm=learned")
+    assert "loss.label_scale_fm=null, and now it is learned" in message
     assert "undo the change" in message
 
 

@@ -127,7 +127,7 @@ def test_the_numbers_are_not_lost_with_a_picture(small_set, tmp_path):
 
 def test_terminal_shows_data_progress_and_errors(finished):
     _, output = finished
-    for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "best checkpoint", "spread", "training mean"):
+    for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "checkpoint", "spread", "training"):
         assert text in output
 
 
@@ -174,14 +174,19 @@ def test_a_time_limit_ends_the_run_as_a_whole(small_set, tmp_path):
     assert "trainer.max_time" in result.stdout
 
 
+TURNED = [
+    "model.spin.time_reversal=augment",
+    "model.spin.spin_rotation=augment",
+    "loss.label_scale_fm=learned",
+]
 HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "scheduler.warmup_steps=4"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [[], HARD, ["optimizer=muon"], ["optimizer=soap"]],
-    ids=["plain", "accumulation-ema-warmup", "muon", "soap"],
+    [[], HARD, ["optimizer=muon"], ["optimizer=soap"], [*HARD, *TURNED]],
+    ids=["plain", "accumulation-ema-warmup", "muon", "soap", "turned-learned"],
 )
 def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
     arguments = [*small_set, *LONG, *settings]

@@ -89,6 +89,46 @@ def test_huber_is_mse_halved_below_and_mae_above(potential):
         assert narrow[name].item() / 1e-9 == pytest.approx(mae[name].item(), rel=1e-6)
 
 
+def in_parts(transverse, longitudinal, **options):
+    """The loss of the magnetic force alone, in its parts."""
+    off = {f"{end}_pref_{name}": 0.0 for end in ("start", "limit") for name in ("e", "fr", "fm")}
+    ends = {f"{end}_pref_fm_transverse": transverse for end in ("start", "limit")}
+    ends |= {f"{end}_pref_fm_longitudinal": longitudinal for end in ("start", "limit")}
+    return EnerSpinLoss(**(off | ends | options))
+
+
+def test_the_parts_of_the_magnetic_force_make_the_whole(potential):
+    made = with_random_labels(random_system(8), seed=8)
+    made.spin[0, 0] = 0.0  # all of its force is across
+    batch = batch_of(potential, made)
+    out = potential(batch)
+    _, whole = EnerSpinLoss(**ALL_ON)(out, batch, MAGNETIC, 0.5)
+    loss, parts = in_parts(3.0, 3.0)(out, batch, MAGNETIC, 0.5)
+    assert set(parts) == {"fm_transverse", "fm_longitudinal"}
+    assert sum(parts.values()).item() == pytest.approx(whole["fm"].item(), rel=1e-12)
+    assert loss.item() == pytest.approx(3.0 * whole["fm"].item(), rel=1e-12)
+
+
+def test_each_part_sees_its_direction_alone(potential):
+    batch = batch_of(potential, with_random_labels(random_system(9), seed=9))
+    out = potential(batch)
+    along = 0.1 * batch.spin
+    across = torch.linalg.cross(batch.spin, torch.ones_like(batch.spin))
+    for part, blind, other in (("transverse", along, across), ("longitudinal", across, along)):
+        loss = in_parts(float(part == "transverse"), float(part == "longitudinal"))
+        before, same, changed = (
+            loss({**out, "force_mag": out["force_mag"] + move}, batch, MAGNETIC, 0.5)[0].item()
+            for move in (0.0, blind, other)
+        )
+        assert same == pytest.approx(before, rel=1e-12)
+        assert abs(changed - before) > 1e-3
+
+
+def test_only_the_prefactors_that_are_on_are_shown():
+    assert list(EnerSpinLoss().prefactors_at(0.5)) == ["e", "fr", "fm", "v"]
+    assert list(in_parts(1.0, 0.0).prefactors_at(0.5)) == ["e", "fr", "fm", "fm_transverse", "v"]
+
+
 def test_a_term_with_one_prefactor_is_on():
     loss = EnerSpinLoss(start_pref_fr=0.0, limit_pref_fr=1.0, start_pref_fm=0.0, limit_pref_fm=0.0)
     assert loss.active == ["e", "fr"]
@@ -101,6 +141,10 @@ def test_a_term_with_one_prefactor_is_on():
         ({"start_pref_e": -1.0}, "not negative"),
         ({"limit_pref_fm": float("nan")}, "finite"),
         ({"loss_func": "huber", "huber_delta": 0.0}, "positive"),
+        ({"start_pref_fm_transverse": 1.0}, "start_pref_fm=0"),
+        ({"label_scale_fm": -0.8}, "a number > 0"),
+        ({"label_scale_fm": "auto"}, "or learned"),
+        ({"label_scale_fm": 0.8, "start_pref_fm": 0.0, "limit_pref_fm": 0.0}, "no magnetic force"),
         (
             {f"{end}_pref_{name}": 0.0 for end in ("start", "limit") for name in ("e", "fr", "fm", "v")},
             "zero",

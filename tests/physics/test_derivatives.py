@@ -14,6 +14,8 @@ VARIANTS = [
     {"rcut": 6.5, "rcut_smth": 2.0, "env_protection": 0.1},
     {"exchange": ("bilinear", "biquadratic")},
     {"exchange": EXCHANGE_TERMS},
+    {"exchange": EXCHANGE_TERMS, "time_reversal": True},
+    {"time_reversal": True, "radial": "direct"},
 ]
 
 

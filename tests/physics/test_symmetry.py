@@ -11,6 +11,7 @@ VARIANTS = {
     "default": {},
     "one_side": {"type_one_side": True, "set_davg_zero": True},
     "exchange": {"exchange": EXCHANGE_TERMS},
+    "time_reversal": {"time_reversal": True},
 }
 
 
@@ -58,6 +59,22 @@ def test_spins_matter(potential, made):
     R = Rotation.from_rotvec([0.0, 1.0, 0.0]).as_matrix()
     after = evaluate(potential, changed(made, made.coord[0], made.spin[0] @ R.T))["energy"]
     assert abs(after - before) > 1e-4
+
+
+def test_time_reversal():
+    """Exact to rounding where it is part of the model, whose energy is the mean over S and −S."""
+    plain, exact = small_potential(rcut=5.0), small_potential(rcut=5.0, time_reversal=True)
+    made = random_system(seed=7, n_frames=3)
+    signs = {"energy": 1, "atom_energy": 1, "force": 1, "force_mag": -1, "virial": 1}
+    reverse = changed(made, made.coord, -made.spin, box=made.box)
+    of_plain, of_exact = ([evaluate(p, frames) for frames in (made, reverse)] for p in (plain, exact))
+    for name, sign in signs.items():
+        mean = (of_plain[0][name] + sign * of_plain[1][name]) / 2
+        np.testing.assert_allclose(of_exact[0][name], mean, atol=1e-14, rtol=1e-14)
+        np.testing.assert_allclose(of_exact[0][name], sign * of_exact[1][name], atol=1e-14, rtol=1e-14)
+        assert np.abs(of_plain[0][name] - sign * of_plain[1][name]).max() > 1e-4, (
+            "the networks do not know it"
+        )
 
 
 def test_translation(potential, made):

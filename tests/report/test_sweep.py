@@ -73,6 +73,25 @@ def test_the_page(sweep):
     assert {"The score", "The energy"} <= alts
 
 
+def test_errors_per_element(sweep, capsys):
+    """All of them in the file; on the page the parts of the magnetic force, where they differ."""
+    path = sweep / "1" / "summary.json"
+    summary = json.loads(path.read_text())
+    for quantity in ("fr", "fm_transverse", "fm_longitudinal"):
+        summary["val"] |= {f"rmse_{quantity}/Fe": 0.001, f"rmse_{quantity}/Ni": 0.002}
+    path.write_text(json.dumps(summary))
+    with write_sweep_table(sweep).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["rmse_fm_transverse/Ni"] for row in rows] == ["0.002", "", ""]
+    assert rows[0]["rmse_fr/Fe"] == "0.001"
+    head, best, *_ = Page.of(sweep / "report.html").tables["table 0"]
+    found = dict(zip(head, best, strict=True))
+    assert found["transverse Ni meV/μ B"] == "2.00"
+    assert found["longitudinal Fe meV/μ B"] == "1.00"
+    assert not any(name.startswith("force Ni") for name in head)
+    assert "Fm⊥" in capsys.readouterr().out
+
+
 def test_runs_on_other_validation_frames_are_told(sweep):
     for name in ("0", "1"):
         path = sweep / name / "summary.json"

@@ -62,7 +62,9 @@ def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag
     return system(made.type_map, made.types, made.box, made.coord, made.spin, name=made.name, **labels)
 
 
-def small_potential(seed=1, exchange=(), use_spin=(True, False), **descriptor) -> SpinPotential:
+def small_potential(
+    seed=1, exchange=(), use_spin=(True, False), time_reversal=False, **descriptor
+) -> SpinPotential:
     """Ni magnetic, O not, with small networks and statistics that matter.
 
     exchange: the terms of model.exchange, their coefficients random.
@@ -81,6 +83,7 @@ def small_potential(seed=1, exchange=(), use_spin=(True, False), **descriptor) -
         tuple(use_spin),
         tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
         ExchangeSettings(exchange, n_radial=4, n_field=3),
+        time_reversal=time_reversal,
     )
     potential = SpinPotential(spec, seed)
     if potential.exchange is not None:
@@ -95,7 +98,10 @@ def small_potential(seed=1, exchange=(), use_spin=(True, False), **descriptor) -
 
 def geometry(spec: ModelSpec) -> Geometry:
     """The pairs a model needs."""
-    return Geometry(spec.descriptor.rcut, spec.use_spin, spec.virtual_scale, spec.descriptor.exclude_types)
+    excluded = spec.descriptor.exclude_types
+    return Geometry(
+        spec.descriptor.rcut, spec.use_spin, spec.virtual_scale, excluded, any_direction=spec.time_reversal
+    )
 
 
 def batch_of(potential: SpinPotential, *systems: System) -> Batch:

@@ -77,6 +77,17 @@ def test_one_composition_does_not_tell_the_elements_apart(data, tmp_path, capsys
     assert "do not tell the elements apart" in " ".join(capsys.readouterr().out.split())
 
 
+def test_time_reversal_is_the_files(data, tmp_path):
+    path = tmp_path / "x.ckpt"
+    save_potential(path, small_potential(seed=99, time_reversal=True))
+    assert run(tmp_path, *data, f"init_from={path}", "trainer.max_steps=2").spec.time_reversal
+    assert "time_reversal: exact" in (tmp_path / "run" / "config.yaml").read_text()
+    save_potential(path, small_potential(seed=99))
+    with pytest.raises(InputError, match="not symmetric under time reversal"):
+        run(tmp_path, *data, f"init_from={path}", "model.spin.time_reversal=exact", name="other")
+    assert not (tmp_path / "other" / "config.yaml").exists()
+
+
 def test_the_bias_is_refitted(data, tmp_path):
     source = small_potential(seed=99)
     save_potential(tmp_path / "x.ckpt", source)

@@ -17,10 +17,10 @@ from support.frames import random_system, small_potential
 from support.in_process import run_here
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "time_reversal"])
+def checkpoint(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "best.ckpt"
-    save_potential(path, small_potential(radial="direct"))
+    save_potential(path, small_potential(radial="direct", time_reversal=request.param))
     return path
 
 

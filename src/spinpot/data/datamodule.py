@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from spinpot.data.batch import Batch, collate
+from spinpot.data.batch import Batch, Frame, collate
 from spinpot.data.dataset import FrameDataset, Geometry
 from spinpot.data.description import describe
 from spinpot.data.pair_cache import PairCache
-from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
+from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
+from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 
@@ -67,6 +69,7 @@ class SpinDataModule(pl.LightningDataModule):
         self.datasets: dict[str, FrameDataset] = {}
         self._check()
         self.cache = PairCache(cache_gb, cache_disk_gb)
+        self.turned: TurnedFrames | None = None
 
     def _check(self) -> None:
         for name, value in (
@@ -111,11 +114,19 @@ class SpinDataModule(pl.LightningDataModule):
         """What each set is, as plain data."""
         return {name: describe(systems) for name, systems in self.systems.items()}
 
-    def find_pairs(self, geometry: Geometry) -> None:
-        """Find the neighbour pairs of every frame, once for the whole run."""
-        self.datasets = {
-            name: FrameDataset(systems, geometry, self.cache) for name, systems in self.systems.items()
-        }
+    def find_pairs(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
+        """Find the neighbour pairs of every frame, once for the whole run.
+
+        reversal, rotation: whether the spins of training samples are reversed or turned at random.
+        """
+        turning = reversal or rotation
+        for name, systems in self.systems.items():
+            any_direction = geometry.any_direction or (turning and name == "train")
+            own = replace(geometry, any_direction=any_direction)
+            self.datasets[name] = FrameDataset(systems, own, self.cache)
+        if turning:
+            turns = SpinTurns(reversal, rotation, self.seed)
+            self.turned = TurnedFrames(self.datasets["train"], turns, geometry.virtual_scale)
 
     def elements_with_moments(self) -> list[str]:
         """The elements that have a non-zero spin somewhere in the training data."""
@@ -138,11 +149,13 @@ class SpinDataModule(pl.LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
-        return self._loader("train", batches)
+        if self.turned is None:
+            return self._loader(self.datasets["train"], batches)
+        return self._loader(self.turned, NumberedBatches(batches))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every validation frame once."""
-        return self._loader("validation", self._every_frame("validation"))
+        return self._loader(self.datasets["validation"], self._every_frame("validation"))
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """The batch itself where it is there already; Lightning would copy it field by field."""
@@ -157,9 +170,9 @@ class SpinDataModule(pl.LightningDataModule):
             self.trainer.world_size,
         )
 
-    def _loader(self, name: str, batch_sampler: Sampler[list[int]]) -> DataLoader[Batch]:
+    def _loader(self, frames: Dataset[Frame], batch_sampler: Sampler[list[Any]]) -> DataLoader[Batch]:
         return DataLoader[Any](
-            self.datasets[name],
+            frames,
             batch_sampler=batch_sampler,
             collate_fn=partial(collate, n_types=len(self.type_map)),
             num_workers=self.num_workers,

@@ -24,13 +24,15 @@ from spinpot.data.systems import System
 class Geometry:
     """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element.
 
-    excluded: pairs of types that do not see each other.
+    excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
+    within rcut if their spins pointed elsewhere are neighbours too, for spins that will be turned.
     """
 
     rcut: float
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
     excluded: Sequence[Sequence[int]] = ()
+    any_direction: bool = False
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
@@ -42,8 +44,29 @@ class Geometry:
             np.array(self.virtual_scale),
             np.array(self.use_spin),
             self.rcut,
+            self.any_direction,
         )
         return pairs.without(self.excluded, system.types)
+
+    def displacement(self, system: System, frame: int) -> np.ndarray:
+        """From the atoms of a frame to their virtual atoms, η S, (N, 3), Å."""
+        return np.array(self.virtual_scale)[system.types][:, None] * system.spin[frame]
+
+    def found(self, system: System, frame: int, pairs: Pairs) -> Found:
+        """What is kept with the pairs of one frame."""
+        n_types = len(system.type_map)
+        displacement = self.displacement(system, frame) if self.any_direction else None
+        return Found(
+            pairs.counts(system.n_atoms, n_types), pairs.closest(system.types, n_types, displacement)
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of a frame: its neighbours by type (N, 2T) and the closest (T,), Å."""
+
+    counts: np.ndarray
+    closest: np.ndarray
 
 
 class FrameDataset(Dataset[Frame]):
@@ -58,15 +81,15 @@ class FrameDataset(Dataset[Frame]):
         self.places = [(system, index) for system in self.systems for index in range(len(system))]
         self.cache = cache or PairCache(math.inf, 0.0)
         self._frames = [self._find(*place, geometry) for place in self._counted()]
-        self.most = np.array([frame.counts.max(axis=0) for frame in self._frames])
-        self.closest = np.min([frame.closest for frame in self._frames], axis=0)
+        self.most = np.array([frame.most for frame in self._frames])
+        self.closest = np.min([frame.found.closest for frame in self._frames], axis=0)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> Frame:
-        found = self._frames[index]
-        return make_frame(*self.places[index], self.cache[found.number], found.counts, found.closest)
+        kept = self._frames[index]
+        return make_frame(*self.places[index], self.cache[kept.number], kept.found)
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
@@ -80,11 +103,12 @@ class FrameDataset(Dataset[Frame]):
             disable=not progress_console.is_terminal,
         )
 
-    def _find(self, system: System, index: int, geometry: Geometry) -> _Found:
+    def _find(self, system: System, index: int, geometry: Geometry) -> _Kept:
         pairs = geometry.pairs(system, index)
         number = self.cache.add(KeptPairs.of(pairs), partial(_find_again, geometry, system, index))
-        n_types = len(system.type_map)
-        return _Found(number, pairs.counts(system.n_atoms, n_types), pairs.closest(system.types, n_types))
+        found = geometry.found(system, index, pairs)
+        within = pairs.within(geometry.rcut).counts(system.n_atoms, len(system.type_map))
+        return _Kept(number, within.max(axis=0), found)
 
 
 def _find_again(geometry: Geometry, system: System, index: int) -> KeptPairs:
@@ -92,12 +116,12 @@ def _find_again(geometry: Geometry, system: System, index: int) -> KeptPairs:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Of a frame: its number in the cache, its neighbours by type (N, 2T) and the closest (T,)."""
+class _Kept:
+    """Of a frame: its number in the cache, the most neighbours within rcut (2T,), and what was found."""
 
     number: int
-    counts: np.ndarray
-    closest: np.ndarray
+    most: np.ndarray
+    found: Found
 
 
 def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterator[Frame]:
@@ -109,14 +133,11 @@ def make_frames(systems: Iterable[System], geometry: Geometry) -> Iterator[Frame
 
 def frame_of(system: System, index: int, geometry: Geometry) -> Frame:
     """One frame of a system, its pairs found for it."""
-    pairs, n_types = geometry.pairs(system, index), len(system.type_map)
-    counts = pairs.counts(system.n_atoms, n_types)
-    return make_frame(system, index, KeptPairs.of(pairs), counts, pairs.closest(system.types, n_types))
+    pairs = geometry.pairs(system, index)
+    return make_frame(system, index, KeptPairs.of(pairs), geometry.found(system, index, pairs))
 
 
-def make_frame(
-    system: System, index: int, pairs: KeptPairs, counts: np.ndarray, closest: np.ndarray
-) -> Frame:
+def make_frame(system: System, index: int, pairs: KeptPairs, found: Found) -> Frame:
     """One frame of a system with its pairs."""
     n = system.n_atoms
     return Frame(
@@ -125,8 +146,8 @@ def make_frame(
         pair_neighbour=torch.from_numpy(pairs.neighbour),
         pair_type=torch.from_numpy(pairs.neighbour_type),
         pair_vector=torch.from_numpy(pairs.vector),
-        neighbour_counts=torch.from_numpy(counts),
-        closest=torch.from_numpy(closest),
+        neighbour_counts=torch.from_numpy(found.counts),
+        closest=torch.from_numpy(found.closest),
         energy=_label(system.energy, index, ()),
         force=_label(system.force, index, (n, 3)),
         force_mag=_label(system.force_mag, index, (n, 3)),

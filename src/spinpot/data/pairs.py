@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from vesin import NeighborList
 
+MARGIN = 1e-9
+"""Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -30,24 +33,38 @@ class Pairs:
         for a, b in excluded:
             kept &= ~((centre_type == a) & (self.neighbour_type == b))
             kept &= ~((centre_type == b) & (self.neighbour_type == a))
-        return Pairs(self.centre[kept], self.neighbour[kept], self.neighbour_type[kept], self.vector[kept])
+        return self._those(kept)
+
+    def within(self, rcut: float) -> Pairs:
+        """The pairs closer than rcut, Å."""
+        return self._those(_within(self.vector, rcut))
 
     def counts(self, n_atoms: int, n_types: int) -> np.ndarray:
         """Neighbours of each centre by type, (N, 2T)."""
         flat = np.bincount(self.centre * 2 * n_types + self.neighbour_type, minlength=n_atoms * 2 * n_types)
         return flat.reshape(n_atoms, 2 * n_types)
 
-    def closest(self, types: np.ndarray, n_types: int) -> np.ndarray:
-        """Distance of the closest neighbour of the centres of each element, (T,), Å; inf without any."""
+    def closest(self, types: np.ndarray, n_types: int, displacement: np.ndarray | None = None) -> np.ndarray:
+        """Distance of the closest neighbour of the centres of each element, (T,), Å; inf without any.
+
+        displacement: (N, 3), η S, Å, for the closest that virtual atoms come when spins turn.
+        """
+        distance = np.linalg.norm(self.vector, axis=1)
+        if displacement is not None:
+            own = displacement[self.neighbour] * (self.neighbour_type >= n_types)[:, None]
+            to_real = np.linalg.norm(self.vector - own, axis=1)
+            distance = np.abs(to_real - np.linalg.norm(own, axis=1))
         closest = np.full(n_types, np.inf)
-        np.minimum.at(closest, types[self.centre], np.linalg.norm(self.vector, axis=1))
+        np.minimum.at(closest, types[self.centre], distance)
         return closest
 
     def sorted(self) -> Pairs:
         """The same in the order of the centres."""
-        order = np.argsort(self.centre, kind="stable")
+        return self._those(np.argsort(self.centre, kind="stable"))
+
+    def _those(self, which: np.ndarray) -> Pairs:
         return Pairs(
-            self.centre[order], self.neighbour[order], self.neighbour_type[order], self.vector[order]
+            self.centre[which], self.neighbour[which], self.neighbour_type[which], self.vector[which]
         )
 
 
@@ -59,21 +76,22 @@ def find_pairs(
     virtual_scale: np.ndarray,
     use_spin: np.ndarray,
     rcut: float,
+    any_direction: bool = False,
 ) -> Pairs:
     """All pairs within rcut (Å) of the real atoms, sorted by these; each neighbour by its own distance.
 
     A neighbour is a real atom j ≠ i or its periodic image, or a virtual atom R_j + η_j S_j of an element
-    with spin, the centre's own included.
+    with spin, the centre's own included. any_direction: as in pairs_within.
 
     box: (3, 3); coord, spin: (N, 3); types: (N,); virtual_scale, use_spin: (T,), η in Å/μ_B.
     """
     displacement = virtual_scale[types][:, None] * spin
-    # A virtual atom within rcut belongs to a real atom within rcut plus its displacement; the margin keeps
-    # atoms that rounding puts at the very edge, where the switch is zero anyway.
-    reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + 1e-9
+    # A virtual atom within rcut belongs to a real atom within rcut plus its displacement.
+    reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
     neighbours = NeighborList(cutoff=reach, full_list=True)
     i, j, vector = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijD")
-    return pairs_within(i.astype(np.int64), j.astype(np.int64), vector, displacement, types, use_spin, rcut)
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    return pairs_within(i, j, vector, displacement, types, use_spin, rcut, any_direction)
 
 
 def pairs_within(
@@ -84,17 +102,25 @@ def pairs_within(
     types: np.ndarray,
     use_spin: np.ndarray,
     rcut: float,
+    any_direction: bool = False,
 ) -> Pairs:
     """Those of candidate pairs of real atoms (P,), and of their virtual atoms, that lie within rcut (Å).
 
     vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å.
+    any_direction: also the virtual atoms that would lie within rcut if their spins pointed elsewhere. Beyond
+        rcut a pair counts exactly as much as an empty slot of the descriptor, so that it changes nothing.
     """
     own = np.arange(len(types))
     real = _within(vector, rcut)
     virtual_i = np.concatenate((i, own))
     virtual_j = np.concatenate((j, own))
     virtual_vector = np.concatenate((vector, np.zeros((len(own), 3)))) + displacement[virtual_j]
-    virtual = _within(virtual_vector, rcut) & use_spin[types[virtual_j]]
+    if any_direction:
+        reach = rcut + np.linalg.norm(displacement, axis=1)[virtual_j] + MARGIN
+        virtual = _within(virtual_vector - displacement[virtual_j], reach)
+    else:
+        virtual = _within(virtual_vector, rcut)
+    virtual &= use_spin[types[virtual_j]]
 
     return Pairs(
         centre=np.concatenate((i[real], virtual_i[virtual])),
@@ -106,5 +132,5 @@ def pairs_within(
     ).sorted()
 
 
-def _within(vector: np.ndarray, rcut: float) -> np.ndarray:
+def _within(vector: np.ndarray, rcut: float | np.ndarray) -> np.ndarray:
     return np.einsum("pc,pc->p", vector, vector) < rcut * rcut

@@ -56,6 +56,27 @@ class ShuffledBatches(Sampler[list[int]]):
         return np.random.default_rng([self.seed, which]).permutation(self.n_frames)
 
 
+class NumberedBatches(Sampler[list[tuple[int, int]]]):
+    """The batches of ShuffledBatches, each frame with the sample's number in the whole stream.
+
+    The number does not depend on how many processes share the stream, so that what is drawn from it is as
+    reproducible as the order of the frames.
+    """
+
+    def __init__(self, batches: ShuffledBatches) -> None:
+        self.batches = batches
+        self.batch_size = batches.batch_size
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        stream = self.batches
+        for batch, indices in enumerate(stream, start=stream.first):
+            first = batch * stream.batch_size + stream.rank
+            yield [(index, first + k * stream.world_size) for k, index in enumerate(indices)]
+
+
 class EveryFrameOnce(Sampler[list[int]]):
     """All frames in their order, every world_size-th for each process, in as many batches on every process.
 

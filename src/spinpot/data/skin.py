@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from vesin import NeighborList
 
 from spinpot.data.dataset import Geometry
-from spinpot.data.pairs import Pairs, pairs_within
+from spinpot.data.pairs import MARGIN, Pairs, pairs_within
 from spinpot.data.systems import System
 
 
@@ -32,22 +32,30 @@ class SkinGeometry(Geometry):
     """
 
     def __init__(self, geometry: Geometry, skin: float) -> None:
-        super().__init__(geometry.rcut, geometry.use_spin, geometry.virtual_scale, geometry.excluded)
+        super().__init__(**{item.name: getattr(geometry, item.name) for item in fields(Geometry)})
         self.skin = skin
         self.searches = 0
         self._candidates: Candidates | None = None
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
-        box, coord, spin = system.box[frame], system.coord[frame], system.spin[frame]
-        displacement = np.array(self.virtual_scale)[system.types][:, None] * spin
+        box, coord = system.box[frame], system.coord[frame]
+        displacement = self.displacement(system, frame)
         longest = float(np.linalg.norm(displacement, axis=1).max(initial=0.0))
         found = self._candidates
         if found is None or not self._still_hold(found, box, coord, system.types, longest):
             found = self._candidates = self._search(box, coord, system.types, longest)
         vector = coord[found.j] - coord[found.i] + found.shift @ box
-        use_spin, rcut = np.array(self.use_spin), self.rcut
-        pairs = pairs_within(found.i, found.j, vector, displacement, system.types, use_spin, rcut)
+        pairs = pairs_within(
+            found.i,
+            found.j,
+            vector,
+            displacement,
+            system.types,
+            np.array(self.use_spin),
+            self.rcut,
+            self.any_direction,
+        )
         return pairs.without(self.excluded, system.types)
 
     def _still_hold(
@@ -65,7 +73,7 @@ class SkinGeometry(Geometry):
 
     def _search(self, box: np.ndarray, coord: np.ndarray, types: np.ndarray, longest: float) -> Candidates:
         self.searches += 1
-        reach = self.rcut + longest + self.skin + 1e-9
+        reach = self.rcut + longest + self.skin + MARGIN
         neighbours = NeighborList(cutoff=reach, full_list=True)
         i, j, shift = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijS")
         return Candidates(

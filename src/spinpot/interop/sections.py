@@ -120,7 +120,8 @@ def spin_settings(spin: Mapping[str, Any], where: str) -> SpinSettings:
         raise InputError(
             f"{where}: spin has neither virtual_scale nor both virtual_len and spin_norm. Add them."
         )
-    return SpinSettings(spin["use_spin"], *(spin.get(key) for key in keys))
+    numbers: dict[str, Any] = {key: spin.get(key) for key in keys}
+    return SpinSettings(spin["use_spin"], **numbers)
 
 
 def fitting_settings(fitting: Mapping[str, Any]) -> FittingSettings:

@@ -26,12 +26,16 @@ def dataset_errors(
     dataset: FrameDataset,
     magnetic: Sequence[bool],
     batch_size: int = 16,
+    scale: Tensor | None = None,
 ) -> dict[str, float]:
-    """The errors of a predictor over a data set, as ErrorMetric gives them."""
+    """The errors of a predictor over a data set, as ErrorMetric gives them.
+
+    scale: (T,), the c of loss.label_scale_fm.
+    """
     # Of this process alone: the others may have nothing to do with it.
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic, sync_on_compute=False)
     for batch in batches(dataset, batch_size):
-        metric.update(predict(batch), batch)
+        metric.update(predict(batch), batch, scale)
     return metric.compute()
 
 

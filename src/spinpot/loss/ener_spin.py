@@ -10,10 +10,21 @@ from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
 from spinpot.errors import InputError
+from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
+from spinpot.loss.metrics import split_along
 from spinpot.loss.prefactor import Prefactor
 
-TERMS = {"e": "energy", "fr": "force", "fm": "force_mag", "v": "virial"}
+TERMS = {
+    "e": "energy",
+    "fr": "force",
+    "fm": "force_mag",
+    "fm_transverse": "force_mag",
+    "fm_longitudinal": "force_mag",
+    "v": "virial",
+}
 """The loss terms by the short names of their prefactors, and the labels they need."""
+PARTS = ("fm_transverse", "fm_longitudinal")
+"""The terms that stand for `fm` where its two parts have prefactors of their own."""
 
 LossFunction = Literal["mse", "mae", "huber"]
 
@@ -28,6 +39,14 @@ class EnerSpinLoss:
     above it.
     With `intensive_ener_virial` the squares of L_e and L_v are divided by N_f² in place of N_f.
 
+    The magnetic force can be weighed in its parts, p_fmt L_fmt + p_fml L_fml in place of p_fm L_fm
+    (fm_transverse, fm_longitudinal): L_fmt is the mean over the same atoms and x, y, z of the squares of ΔF_m
+    across the spin, and L_fml that over the atoms of (ΔF_m·S/|S|)²/3. So with `mse` L_fm = L_fmt + L_fml.
+    `mae` and `huber` act on the same numbers.
+
+    label_scale_fm: labels of the magnetic force are c·(−∂E/∂S); null is c = 1, a number or one per magnetic
+    element is c, and `learned` finds one per magnetic element. The loss compares c·(−∂E/∂S) with them.
+
     A term is on when either of its prefactors is non-zero; in a frame that lacks the label it is left out.
     """
 
@@ -39,21 +58,29 @@ class EnerSpinLoss:
         limit_pref_fr: float = 1.0,
         start_pref_fm: float = 10000.0,
         limit_pref_fm: float = 10.0,
+        start_pref_fm_transverse: float = 0.0,
+        limit_pref_fm_transverse: float = 0.0,
+        start_pref_fm_longitudinal: float = 0.0,
+        limit_pref_fm_longitudinal: float = 0.0,
         start_pref_v: float = 0.0,
         limit_pref_v: float = 0.0,
         loss_func: LossFunction = "mse",
         huber_delta: float = 0.01,
         intensive_ener_virial: bool = False,
+        label_scale_fm: LabelScaleSetting = None,
     ) -> None:
         self.prefactors = {
             "e": Prefactor(start_pref_e, limit_pref_e),
             "fr": Prefactor(start_pref_fr, limit_pref_fr),
             "fm": Prefactor(start_pref_fm, limit_pref_fm),
+            "fm_transverse": Prefactor(start_pref_fm_transverse, limit_pref_fm_transverse),
+            "fm_longitudinal": Prefactor(start_pref_fm_longitudinal, limit_pref_fm_longitudinal),
             "v": Prefactor(start_pref_v, limit_pref_v),
         }
         self.loss_func = loss_func
         self.huber_delta = huber_delta
         self.intensive = intensive_ener_virial
+        self.label_scale_fm = label_scale_fm
         self._check()
 
     def _check(self) -> None:
@@ -67,6 +94,17 @@ class EnerSpinLoss:
                     f"loss.start_pref_{name}={prefactor.start}, limit_pref_{name}={prefactor.limit}: "
                     "prefactors must be finite and not negative."
                 )
+        if self.prefactors["fm"].active and any(self.prefactors[part].active for part in PARTS):
+            raise InputError(
+                "The loss has pref_fm as well as pref_fm_transverse or pref_fm_longitudinal, which weigh its "
+                "two parts. Give one way, e.g. with the parts loss.start_pref_fm=0 loss.limit_pref_fm=0."
+            )
+        check_label_scale(self.label_scale_fm)
+        if self.label_scale_fm is not None and "force_mag" not in (TERMS[name] for name in self.active):
+            raise InputError(
+                f"loss.label_scale_fm={self.label_scale_fm}, but the loss has no magnetic force. Turn it on "
+                "by loss.start_pref_fm, or use loss.label_scale_fm=null."
+            )
         if not self.active:
             raise InputError("Every prefactor of the loss is zero: nothing would be learned.")
 
@@ -76,8 +114,9 @@ class EnerSpinLoss:
         return [name for name, prefactor in self.prefactors.items() if prefactor.active]
 
     def prefactors_at(self, lr_ratio: float) -> dict[str, float]:
-        """All prefactors where the learning rate is lr_ratio times its start value."""
-        return {name: prefactor.at(lr_ratio) for name, prefactor in self.prefactors.items()}
+        """All prefactors where the learning rate is lr_ratio times its start value; parts only if on."""
+        shown = {name: p for name, p in self.prefactors.items() if p.active or name not in PARTS}
+        return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 
     def __call__(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, lr_ratio: float
@@ -90,9 +129,23 @@ class EnerSpinLoss:
         terms = dict(zip(self.active, totals / counts.clamp(min=1), strict=True))
         return self.combine(totals, counts, lr_ratio), terms
 
-    def sums(self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
-        """The sums and the counts whose quotients are the L_x of the active terms, (terms,) each."""
-        makers = {"e": self._energy, "fr": self._force, "fm": self._force_mag, "v": self._virial}
+    def sums(
+        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The sums and the counts whose quotients are the L_x of the active terms, (terms,) each.
+
+        scale: (T,), the c of label_scale_fm.
+        """
+        if scale is not None:
+            prediction = scaled(prediction, batch.types, scale)
+        makers = {
+            "e": self._energy,
+            "fr": self._force,
+            "fm": self._force_mag,
+            "fm_transverse": self._transverse,
+            "fm_longitudinal": self._longitudinal,
+            "v": self._virial,
+        }
         pairs = [makers[name](prediction, batch, magnetic) for name in self.active]
         return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
 
@@ -112,10 +165,25 @@ class EnerSpinLoss:
     def _force_mag(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
     ) -> tuple[Tensor, Tensor]:
-        is_magnetic = magnetic[batch.types]
         difference = _difference(prediction["force_mag"], batch.force_mag)
-        total = (self._intensive(difference).mean(dim=-1) * is_magnetic).sum()
-        return total, (is_magnetic & ~batch.force_mag[:, 0].isnan()).sum()
+        return self._over_magnetic(self._intensive(difference).mean(dim=-1), batch, magnetic)
+
+    def _transverse(
+        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        across, _ = split_along(_difference(prediction["force_mag"], batch.force_mag), batch.spin)
+        return self._over_magnetic(self._intensive(across).mean(dim=-1), batch, magnetic)
+
+    def _longitudinal(
+        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        _, along = split_along(_difference(prediction["force_mag"], batch.force_mag), batch.spin)
+        return self._over_magnetic(self._intensive(along.squeeze(-1)) / 3.0, batch, magnetic)
+
+    def _over_magnetic(self, penalty: Tensor, batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum and count of what the magnetic forces of atoms (A,) cost."""
+        is_magnetic = magnetic[batch.types]
+        return (penalty * is_magnetic).sum(), (is_magnetic & ~batch.force_mag[:, 0].isnan()).sum()
 
     def _virial(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
         difference = _difference(prediction["virial"], batch.virial)

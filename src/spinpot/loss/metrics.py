@@ -11,35 +11,54 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from spinpot.data.batch import Batch
+from spinpot.loss.label_scale import scaled
 
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 """Energy and virial per atom; forces and magnetic forces per component, the latter of magnetic elements."""
+SCALED = "_scaled"
+"""Ends the names of errors of c·(−∂E/∂S) with the c of loss.label_scale_fm; others are of −∂E/∂S."""
+SCALED_QUANTITIES = tuple(name + SCALED for name in QUANTITIES if name.startswith("fm"))
 
 
 def errors(
-    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
 ) -> dict[str, tuple[Tensor, Tensor | None]]:
     """Each quantity's differences (n, components) to the labels, and the element (n,) each belongs to.
 
     Frames without the label are left out. The magnetic force is split along the moment: the longitudinal
     part is the number Δ·S/|S|, the transverse part the vector that remains; atoms whose moment is zero have
     neither. So rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3 over atoms with moments.
+
+    scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES.
     """
     per_atom = batch.n_atoms.to(torch.float64)
     has_e = ~batch.energy.isnan()
     has_v = ~batch.virial.flatten(1).isnan().any(dim=-1)
     has_fr = ~batch.force.isnan().any(dim=-1)
-    has_fm = ~batch.force_mag.isnan().any(dim=-1) & magnetic[batch.types]
-    delta_fm = prediction["force_mag"] - batch.force_mag
-    transverse, longitudinal = split_along(delta_fm, batch.spin)
-    split = has_fm & (batch.spin.norm(dim=-1) > 0)
-    return {
+    found: dict[str, tuple[Tensor, Tensor | None]] = {
         "e": (((prediction["energy"] - batch.energy) / per_atom)[has_e].unsqueeze(-1), None),
         "fr": ((prediction["force"] - batch.force)[has_fr], batch.types[has_fr]),
-        "fm": (delta_fm[has_fm], batch.types[has_fm]),
+        **_errors_fm(prediction, batch, magnetic),
+        "v": (((prediction["virial"] - batch.virial).flatten(1) / per_atom.unsqueeze(-1))[has_v], None),
+    }
+    if scale is not None:
+        compared = _errors_fm(scaled(prediction, batch.types, scale), batch, magnetic)
+        found |= {f"{name}{SCALED}": values for name, values in compared.items()}
+    return found
+
+
+def _errors_fm(
+    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Those of the magnetic force, whole and in its parts."""
+    labelled = ~batch.force_mag.isnan().any(dim=-1) & magnetic[batch.types]
+    delta = prediction["force_mag"] - batch.force_mag
+    transverse, longitudinal = split_along(delta, batch.spin)
+    split = labelled & (batch.spin.norm(dim=-1) > 0)
+    return {
+        "fm": (delta[labelled], batch.types[labelled]),
         "fm_transverse": (transverse[split], batch.types[split]),
         "fm_longitudinal": (longitudinal[split], batch.types[split]),
-        "v": (((prediction["virial"] - batch.virial).flatten(1) / per_atom.unsqueeze(-1))[has_v], None),
     }
 
 
@@ -57,7 +76,8 @@ class ErrorMetric(Metric):
     """RMSE and MAE of every quantity, and of the forces per element.
 
     compute() gives {"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing
-    was labelled. how: torchmetrics' own options, such as sync_on_compute.
+    was labelled; SCALED_QUANTITIES only where a scale was given. how: torchmetrics' own
+    options, such as sync_on_compute.
     """
 
     full_state_update = False
@@ -70,14 +90,15 @@ class ErrorMetric(Metric):
         self.type_map = tuple(type_map)
         self.magnetic = torch.tensor(list(magnetic))
         # Column 0 holds what has no element; a force's row sums over all columns.
-        shape = (len(QUANTITIES), len(self.type_map) + 1)
+        self.quantities = (*QUANTITIES, *SCALED_QUANTITIES)
+        shape = (len(self.quantities), len(self.type_map) + 1)
         for name in ("squares", "absolutes", "counts"):
             self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, prediction: dict[str, Tensor], batch: Batch) -> None:
-        """Add the frames of one batch."""
+    def update(self, prediction: dict[str, Tensor], batch: Batch, scale: Tensor | None = None) -> None:
+        """Add the frames of one batch. scale: as in errors."""
         magnetic = self.magnetic.to(batch.types.device)
-        for row, (delta, types) in enumerate(errors(prediction, batch, magnetic).values()):
+        for row, (delta, types) in enumerate(errors(prediction, batch, magnetic, scale).values()):
             delta = delta.detach().double()
             column = (
                 torch.zeros(len(delta), dtype=torch.int64, device=delta.device)
@@ -93,8 +114,10 @@ class ErrorMetric(Metric):
         """The errors over all frames since the last reset."""
         squares, absolutes, counts = (state.cpu() for state in (self.squares, self.absolutes, self.counts))
         result = {}
-        for row, quantity in enumerate(QUANTITIES):
+        for row, quantity in enumerate(self.quantities):
             total = counts[row].sum()
+            if quantity in SCALED_QUANTITIES and not total > 0:
+                continue
             result[f"rmse_{quantity}"] = float((squares[row].sum() / total).sqrt())
             result[f"mae_{quantity}"] = float(absolutes[row].sum() / total)
             for column, element in enumerate(self.type_map, start=1):
@@ -109,12 +132,14 @@ class ErrorMetric(Metric):
 def score(errors: Mapping[str, float], spread: Mapping[str, float], terms: Sequence[str]) -> float:
     """Mean over loss terms of rmse/(the labels' own spread): 1 is no better than knowing nothing.
 
-    Unlike a loss, whose prefactors change, it can be compared between times and runs.
+    Unlike a loss, whose prefactors change, it can be compared between times and runs. Where the loss scales
+    the magnetic force, so does this.
     """
+    found = {name: errors.get(f"rmse_{name}{SCALED}", errors[f"rmse_{name}"]) for name in terms}
     ratios = [
-        errors[f"rmse_{name}"] / spread[f"rmse_{name}"]
-        for name in terms
-        if spread[f"rmse_{name}"] > 0.0 and not math.isnan(errors[f"rmse_{name}"])
+        error / spread[f"rmse_{name}"]
+        for name, error in found.items()
+        if spread[f"rmse_{name}"] > 0.0 and not math.isnan(error)
     ]
     return sum(ratios) / len(ratios) if ratios else math.nan
 

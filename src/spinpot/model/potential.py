@@ -13,6 +13,7 @@ from spinpot.model.descriptor import Descriptor
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet, energy_and_gradient
 from spinpot.model.settings import ExchangeSettings, ModelSpec
+from spinpot.model.time_reversal import mean_of_both, with_reversed
 
 
 class SpinPotential(nn.Module):
@@ -67,6 +68,8 @@ class SpinPotential(nn.Module):
         energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With
         `differentiable` the derivatives can themselves be differentiated, as training needs.
         """
+        if self.spec.time_reversal:
+            batch = with_reversed(batch, self.virtual_scale)
         with torch.set_grad_enabled(differentiable):
             environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
             atom_energy, by_descriptor = energy_and_gradient(
@@ -80,13 +83,14 @@ class SpinPotential(nn.Module):
                 atom_energy, force = atom_energy + added.atom_energy, force + added.force
                 force_mag, virial = force_mag + added.force_mag, virial + added.virial
             energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return {
+        prediction = {
             "energy": energy,
             "atom_energy": atom_energy,
             "force": force,
             "force_mag": force_mag,
             "virial": virial,
         }
+        return mean_of_both(prediction) if self.spec.time_reversal else prediction
 
     @property
     def _nets(self) -> list[FittingNet]:

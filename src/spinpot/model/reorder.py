@@ -55,4 +55,5 @@ def _spec(spec: ModelSpec, type_map: Sequence[str], order: list[int], types: lis
         use_spin=tuple(spec.use_spin[t] for t in order),
         virtual_scale=tuple(spec.virtual_scale[t] for t in order),
         exchange=spec.exchange,
+        time_reversal=spec.time_reversal,
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from spinpot.errors import InputError
 from spinpot.model.activations import ACTIVATIONS, NOT_SMOOTH, SILUT, activation
 
 PerType = float | Sequence[float] | None
 EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
+TimeReversal = Literal["none", "augment", "exact"]
+SpinRotation = Literal["none", "augment"]
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,18 @@ class SpinSettings:
     virtual_len: Å, one number or one per magnetic element (or per element).
     spin_norm: μ_B, likewise.
     virtual_scale: Å/μ_B, likewise, in place of the two.
+    time_reversal: E(R, S) = E(R, −S): `exact`, as part of the model; or `augment`, learned from training
+        samples whose spins are reversed at random.
+    spin_rotation: `augment`: training samples have their spins, and these alone, turned at random; for data
+        without spin–orbit coupling.
     """
 
     use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
     virtual_len: PerType = 0.4
     spin_norm: PerType = 1.2737
     virtual_scale: PerType = None
+    time_reversal: TimeReversal = "none"
+    spin_rotation: SpinRotation = "none"
 
     def check(self, rcut: float) -> None:
         """Raise InputError for what is wrong whatever the elements; rcut in Å."""
@@ -125,6 +133,11 @@ class SpinSettings:
                 f"model.spin.virtual_len={self.virtual_len} Å is not smaller than model.descriptor.rcut="
                 f"{rcut}: an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
             )
+        for key, options in (("time_reversal", TimeReversal), ("spin_rotation", SpinRotation)):
+            if getattr(self, key) not in get_args(options):
+                raise InputError(
+                    f"model.spin.{key}={getattr(self, key)!r}: expected {' or '.join(get_args(options))}."
+                )
 
 
 @dataclass(frozen=True)
@@ -181,7 +194,8 @@ class ModelSpec:
     """A model with nothing left open: what a checkpoint stores and what a potential is built from.
 
     use_spin and virtual_scale (Å/μ_B, zero where use_spin is false) have one entry per element of type_map;
-    so has descriptor.sel, not doubled.
+    so has descriptor.sel, not doubled. time_reversal: whether E(R, S) is the mean of the networks' energies
+    for S and −S.
     """
 
     type_map: tuple[str, ...]
@@ -190,6 +204,7 @@ class ModelSpec:
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
+    time_reversal: bool = False
 
     def __post_init__(self) -> None:
         for pair in self.descriptor.exclude_types:
@@ -223,6 +238,7 @@ class ModelSpec:
             use_spin=tuple(data["use_spin"]),
             virtual_scale=tuple(data["virtual_scale"]),
             exchange=ExchangeSettings(**data.get("exchange", {})),
+            time_reversal=data.get("time_reversal", False),
         )
 
 

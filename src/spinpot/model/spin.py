@@ -52,9 +52,9 @@ def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) ->
     """
     spin.check(rcut)
     if spin.virtual_scale is not None:
-        return _per_type("virtual_scale", spin.virtual_scale, use_spin)
-    lengths = _per_type("virtual_len", spin.virtual_len, use_spin)
-    norms = _per_type("spin_norm", spin.spin_norm, use_spin)
+        return per_type("model.spin.virtual_scale", spin.virtual_scale, use_spin)
+    lengths = per_type("model.spin.virtual_len", spin.virtual_len, use_spin)
+    norms = per_type("model.spin.spin_norm", spin.spin_norm, use_spin)
     return tuple(
         length / norm if magnetic else 0.0
         for length, norm, magnetic in zip(lengths, norms, use_spin, strict=True)
@@ -68,8 +68,12 @@ def _by_symbol(symbols: list[str], type_map: Sequence[str], hint: str) -> tuple[
     return tuple(name in symbols for name in type_map)
 
 
-def _per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float, ...]:
-    """Spread a scalar, or one number per magnetic element, or one per element, over all elements."""
+def per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float, ...]:
+    """A scalar, or one number per magnetic element, or one per element, spread over all elements (T,).
+
+    Elements without spin get 0. Raises InputError, naming the setting `key`, for a wrong length and for a
+    number that is not positive.
+    """
     n_types, n_magnetic = len(use_spin), sum(use_spin)
     numbers = [float(value)] * n_magnetic if isinstance(value, (int, float)) else [float(v) for v in value]  # type: ignore[union-attr]
     if len(numbers) == n_types:
@@ -79,9 +83,9 @@ def _per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float
         spread = [next(remaining) if magnetic else 0.0 for magnetic in use_spin]
     else:
         raise InputError(
-            f"model.spin.{key} has {len(numbers)} numbers; expected one, or {n_magnetic} (one per magnetic "
+            f"{key} has {len(numbers)} numbers; expected one, or {n_magnetic} (one per magnetic "
             f"element), or {n_types} (one per element)."
         )
     if any(magnetic and not number > 0.0 for number, magnetic in zip(spread, use_spin, strict=True)):
-        raise InputError(f"model.spin.{key}={value} must be positive for every magnetic element.")
+        raise InputError(f"{key}={value} must be positive for every magnetic element.")
     return tuple(spread)

@@ -9,7 +9,8 @@ from typing import Any
 from spinpot.loss.ener_spin import TERMS
 from spinpot.report.page import data_sets, error_table, headline, in_words, model_facts, render
 from spinpot.report.panels import Panel
-from spinpot.report.tables import ERROR_ROWS, Errors
+from spinpot.report.tables import ERROR_ROWS, Errors, label_scale_in_words
+from spinpot.residuals import SYMMETRIES
 
 
 def evaluation_page(
@@ -24,7 +25,7 @@ def evaluation_page(
     them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
     """
     spread, trained = result["labels_spread"], trained_terms(config)
-    quantities = [name for name in ERROR_ROWS if result[f"rmse_{name}"] is not None]
+    quantities = [name for name in ERROR_ROWS if result.get(f"rmse_{name}") is not None]
     return render(
         "evaluation.html",
         result=result,
@@ -40,7 +41,10 @@ def evaluation_page(
             },
             trained,
         ),
+        label_scale=label_scale_in_words(result.get("label_scale_fm")),
         quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
+        residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
+        residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],
         parity=parity,
         data=data_sets({"evaluated": result["data"]}),
         model=model_facts(result["model"], config.get("model", {}).get("spin")),
@@ -52,4 +56,5 @@ def trained_terms(config: Mapping[str, Any]) -> list[str] | None:
     loss = config.get("loss")
     if loss is None:
         return None
-    return [name for name in TERMS if loss[f"start_pref_{name}"] or loss[f"limit_pref_{name}"]]
+    prefactors = {name: (loss.get(f"start_pref_{name}"), loss.get(f"limit_pref_{name}")) for name in TERMS}
+    return [name for name, ends in prefactors.items() if any(ends)]

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from spinpot.conventions import LABELS
 from spinpot.report.plots import rounded
-from spinpot.report.tables import Errors, error_rows
+from spinpot.report.tables import Errors, error_rows, without_repetition
 
 REPORT = "report.html"
 
@@ -34,6 +34,7 @@ def render(template: str, **context: Any) -> str:
     environment.filters |= {
         "number": number,
         "meV": meV,
+        "residual": residual,
         "percent": percent,
         "unit": unit,
         "formula": formula,
@@ -49,17 +50,13 @@ def render(template: str, **context: Any) -> str:
 def error_table(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None) -> dict[str, Any]:
     """The rmse and mae of the first column beside the rmse of the others, for the macro of this name."""
     first, *others = columns.values()
-    rows = error_rows(columns, trained)
-    of_one_element = {row.quantity for row in rows if sum(one.quantity == row.quantity for one in rows) == 2}
     shown = []
-    for row in rows:
-        if row.element is None and row.quantity in of_one_element:
-            continue  # its only element's row says the same
+    for row, begins in without_repetition(error_rows(columns, trained)):
         mae = first.get(f"mae_{row.quantity}" + (f"/{row.element}" if row.element else ""))
         shown.append(
             {
                 "row": row,
-                "begins": row.element is None or row.quantity in of_one_element,
+                "begins": begins,
                 "mae": None if mae is None else 1000 * mae,
                 "share": _share(row.values[0], row.values[1]) if others else None,
             }
@@ -114,6 +111,8 @@ def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dic
     }
     if spin and spin.get("virtual_len") is not None:
         facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
+    if model.get("time_reversal"):
+        facts["Time reversal"] = "exact: the energy is the mean of the networks’ for S and −S"
     elements = zip(
         model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True
     )
@@ -152,6 +151,11 @@ def number(value: float | None) -> Markup:
 def meV(value: float | None) -> Markup:  # noqa: N802
     """A number of eV in meV."""
     return number(None if value is None else 1000 * value)
+
+
+def residual(value: float) -> Markup:
+    """A number of eV in meV that may be no more than rounding."""
+    return Markup('<data value="{}">{}</data>').format(repr(1000 * value), f"{1000 * value:.2g}")
 
 
 def percent(share: float) -> str:

@@ -23,7 +23,7 @@ from spinpot.report.plots import (
     rounded,
 )
 from spinpot.report.style import DARK, LIGHT, themed
-from spinpot.report.tables import title_and_unit
+from spinpot.report.tables import in_loss, title_and_unit
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def parity_panels(
     for quantity, points in parity_points(systems, predictions, magnetic).items():
         title, unit = title_and_unit(quantity)
         rmse = f"{rounded(rmse_of(points))} {unit}"
-        off = trained is not None and quantity.split("_")[0] not in trained
+        off = not in_loss(quantity, trained)
         alt = f"Predicted against reference {title}: rmse {rmse}."
         remark = f"rmse {rmse}" + (", not in the loss" if off else "")
         panels.append(panel(title, remark, alt, partial(parity_panel, quantity, points, elements)))

@@ -22,7 +22,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from spinpot.data.systems import System
 from spinpot.loss.metrics import split_along
 from spinpot.report.style import faint, ink
-from spinpot.report.tables import title_and_unit
+from spinpot.report.tables import in_loss, title_and_unit
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""
@@ -85,7 +85,7 @@ def _panels(
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         draw(axes, quantity, points, systems[0].type_map)
-        if trained is not None and quantity.split("_")[0] not in trained:
+        if not in_loss(quantity, trained):
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
 
@@ -215,7 +215,7 @@ def learning_curve_figure(metrics_csv: Path) -> Figure:
     grid = figure.subplots(2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1))
     for quantity, (axes, beneath) in zip(quantities, grid.T, strict=True):
         _draw_errors(axes, columns, quantity)
-        _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+        _draw_prefactors(beneath, columns, quantity)
         axes.set_title(name_and_unit(quantity)[0], loc="left", fontsize=10)
     grid[1, 0].set_ylabel("prefactor")
     styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or "fm" in quantities}
@@ -234,7 +234,7 @@ def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figur
         gridspec_kw={"left": 0.21, "right": 0.98, "bottom": 0.12, "top": 0.86, "hspace": 0.12},
     )
     _draw_errors(axes, columns, quantity)
-    _draw_prefactor(beneath, columns["step"], columns[f"pref_{quantity}"])
+    _draw_prefactors(beneath, columns, quantity)
     beneath.set_ylabel("prefactor")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=8, frameon=False)
     figure.align_ylabels()
@@ -262,11 +262,19 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> N
     plain_numbers(axes.yaxis)
 
 
-def _draw_prefactor(axes: Axes, step: np.ndarray, prefactor: np.ndarray) -> None:
+def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
+    """The prefactor of a quantity, or those of its parts, in the lines of their errors."""
     axes.set(xscale="log", xlabel="step")
     plain_numbers(axes.xaxis)
-    if np.any(prefactor > 0):
-        draw_curve(axes, step, prefactor, color=ink())
+    whole = f"pref_{quantity}"
+    drawn = {
+        name: LINES.get(name.removeprefix(f"{whole}_"), {})
+        for name, prefactor in columns.items()
+        if (name == whole or name.startswith(f"{whole}_")) and np.any(prefactor > 0)
+    }
+    if drawn:
+        for name, style in drawn.items():
+            draw_curve(axes, columns["step"], columns[name], color=ink(), **style)
         axes.set_yscale("log")
         plain_numbers(axes.yaxis, most=1)
     else:

@@ -15,6 +15,7 @@ from spinpot.files import write_atomically
 from spinpot.report.page import REPORT, data_sets, error_table, headline, in_words, model_facts, render
 from spinpot.report.panels import Panel, learning_panels, parity_panels
 from spinpot.report.pictures import write_run_pictures
+from spinpot.report.tables import label_scale_in_words
 
 SETS = {"val": "validation", "test": "test"}
 """Names in summary.json and of the sets of frames."""
@@ -84,6 +85,7 @@ def run_page(
         tiles=headline(summary["val"], summary["baselines"]["val"]["labels_spread"], trained),
         stopped_before=planned if summary["steps"] < planned else None,
         tables=tables,
+        label_scale=label_scale_in_words(summary.get("label_scale_fm")),
         parity=parity,
         curves=curves,
         data=data_sets(data),

@@ -32,7 +32,7 @@ class Run:
 
     def error(self, name: str) -> float | None:
         """A validation error, None where there is none."""
-        return None if self.summary is None else self.summary["val"][name]
+        return None if self.summary is None else self.summary["val"].get(name)
 
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.csv; empty where the run wrote none."""

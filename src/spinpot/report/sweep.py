@@ -21,6 +21,8 @@ from spinpot.report.sweep_page import sweep_page
 from spinpot.report.sweep_plots import trade_off_figure
 
 ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
+HEADERS = dict(zip(ERRORS, ("E", "F", "Fm", "Fm⊥", "Fm∥", "V"), strict=True)) | {"train_seconds": "s"}
+"""In the terminal; ⊥ and ∥ are the parts across the moment and along it."""
 
 
 def write_sweep_table(folder: Path) -> Path:
@@ -30,7 +32,8 @@ def write_sweep_table(folder: Path) -> Path:
     """
     runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
     swept = swept_keys(runs)
-    rows = [_row(run, swept) for run in runs]
+    elements = _errors_per_element(runs)
+    rows = [_row(run, swept, elements) for run in runs]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -50,28 +53,33 @@ def _by_score(run: Run) -> float:
     return float("inf") if score is None else score
 
 
-def _row(run: Run, swept: Sequence[str]) -> dict[str, Any]:
+def _errors_per_element(runs: Sequence[Run]) -> list[str]:
+    """The names of the rmse of single elements, such as rmse_fm_transverse/Ni, that some run has."""
+    names = (name for run in runs for name in (run.summary or {"val": {}})["val"])
+    return [name for name in dict.fromkeys(names) if name.startswith("rmse_") and "/" in name]
+
+
+def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str, Any]:
     summary = run.summary or {}
     return {
         "run": run.name,
         **{key: run.settings.get(key) for key in swept},
         "score": run.error("score"),
-        **{name: run.error(name) for name in ERRORS},
+        **{name: run.error(name) for name in (*ERRORS, *per_element)},
         "train_seconds": summary.get("train_seconds"),
         "state": "finished" if run.summary else "unfinished",
     }
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    names = {"rmse_e": "E", "rmse_fr": "F", "rmse_fm": "Fm", "rmse_v": "V", "train_seconds": "s"}
-    columns = [name for name in rows[0] if name != "state" and (name not in ERRORS or name in names)]
+    columns = [name for name in rows[0] if name != "state" and "/" not in name]
     table = Table(
         title="Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv",
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    headers = [names.get(name, name.rpartition(".")[2]) for name in columns]
+    headers = [HEADERS.get(name, name.rpartition(".")[2]) for name in columns]
     lines = [[_shown(row[name], 1000 if name in ERRORS else 1) for name in columns] for row in rows]
     for header, *cells in zip(headers, *lines, strict=True):
         # Not narrower than its numbers: a terminal may fold lines that are too long, but no number.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from spinpot.loss.ener_spin import PARTS
 from spinpot.report.page import REPORT, in_words, render
 from spinpot.report.panels import Panel, panel
 from spinpot.report.runs import Run, short
 from spinpot.report.sweep_plots import rank_colours, trade_off_figure, validation_curves
-from spinpot.report.tables import ERROR_ROWS, title_and_unit
+from spinpot.report.tables import ERROR_ROWS, in_loss, title_and_unit
 
 HEADLINE = ("e", "fr", "fm")
 
@@ -23,23 +24,39 @@ def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
     colours = rank_colours(runs)
     finished = [run for run in runs if run.summary is not None]
     quantities = [q for q in ERROR_ROWS if any(run.error(f"rmse_{q}") is not None for run in finished)]
+    shown = [column for q in quantities for column in (q, *_of_several_elements(q, finished))]
     metrics = {run.name: columns for run in runs if (columns := run.metrics())}
+    trained = {term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)}
     common = {key: value for key, value in runs[0].settings.items() if key not in swept}
     return render(
         "sweep.html",
         name=name,
         swept=[key.rpartition(".") for key in swept],
         title=_title(swept),
-        trained={term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)},
         finished=len(finished),
-        rows=[_row(run, swept, quantities, colours[run.name], metrics) for run in runs],
-        quantities=[(quantity, *ERROR_ROWS[quantity]) for quantity in quantities],
+        rows=[_row(run, swept, shown, colours[run.name], metrics) for run in runs],
+        quantities=[_head(quantity, trained) for quantity in shown],
         lowest=_lowest(finished, quantities),
         validation_sets=_validation_sets(finished),
         trade_off=_trade_off(finished),
         curves=_curves(metrics, colours),
         common="\n".join(f"{key}: {value}" for key, value in common.items()),
     )
+
+
+def _of_several_elements(quantity: str, finished: Sequence[Run]) -> list[str]:
+    """`fm_transverse/Ni`, … for the parts of the magnetic force, unless one element says it all."""
+    head = f"rmse_{quantity}/"
+    names = (name for run in finished for name in (run.summary or {})["val"] if name.startswith(head))
+    found = [name.removeprefix("rmse_") for name in dict.fromkeys(names)]
+    return found if quantity in PARTS and len(found) > 1 else []
+
+
+def _head(quantity: str, trained: Collection[str]) -> tuple[str, str, bool]:
+    """Label, unit and whether the loss had it; of one element's error too."""
+    whole, _, element = quantity.partition("/")
+    label, unit = ERROR_ROWS[whole]
+    return f"{label} {element}".strip(), unit, in_loss(whole, trained)
 
 
 def _title(swept: Sequence[str]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from rich.table import Table
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.description import formula, moments
+from spinpot.loss.metrics import SCALED
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
+from spinpot.residuals import SYMMETRIES
 
 SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 
@@ -25,6 +28,9 @@ ERROR_ROWS = {
     "fm": ("magnetic force", "meV/μ_B"),
     "fm_transverse": ("  transverse", "meV/μ_B"),
     "fm_longitudinal": ("  longitudinal", "meV/μ_B"),
+    "fm_scaled": ("  scaled", "meV/μ_B"),
+    "fm_transverse_scaled": ("  scaled transverse", "meV/μ_B"),
+    "fm_longitudinal_scaled": ("  scaled longitudinal", "meV/μ_B"),
     "v": ("virial", "meV/atom"),
 }
 
@@ -61,12 +67,45 @@ def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = 
         if _number(first.get(key)) is None:
             continue
         elements = [name.partition("/")[2] for name in first if name.startswith(f"{key}/")]
-        on = trained is None or quantity.split("_")[0] in trained
+        on = in_loss(quantity, trained)
         for element in (None, *elements):
             name = f"{key}/{element}" if element else key
             values = [_meV(errors.get(name)) for errors in columns.values()]
             rows.append(ErrorRow(quantity, element, label.strip(), unit, on, values))
     return rows
+
+
+def in_loss(quantity: str, trained: Collection[str] | None) -> bool:
+    """Whether the loss had a term of a quantity, of the whole it is a part of, or of a part of it."""
+    name = quantity.removesuffix(SCALED)
+    return trained is None or any(
+        name == term or name.startswith(f"{term}_") or term.startswith(f"{name}_") for term in trained
+    )
+
+
+def without_repetition(rows: Sequence[ErrorRow]) -> list[tuple[ErrorRow, bool]]:
+    """The rows, and whether each begins a quantity; that over all elements is left out if there is one."""
+    counts = Counter(row.quantity for row in rows)
+    single = {quantity for quantity, number in counts.items() if number == 2}
+    kept = [row for row in rows if row.element is not None or row.quantity not in single]
+    return [(row, row.element is None or row.quantity in single) for row in kept]
+
+
+def label_scale_in_words(scale: Mapping[str, float] | None) -> str:
+    """What is compared with the labels of the magnetic force, where loss.label_scale_fm was set."""
+    if not scale:
+        return ""
+    numbers = ", ".join(f"{element} {number:.4f}" for element, number in scale.items())
+    return (
+        f"The loss took the labels of the magnetic force as a multiple of −∂E/∂S ({numbers}). The errors are "
+        "of −∂E/∂S itself, but for the rows “scaled”, which are of the multiple; so is the score."
+    )
+
+
+def print_label_scale(scale: Mapping[str, float] | None) -> None:
+    """The same in the terminal. scale: by element; None without loss.label_scale_fm."""
+    if scale:
+        console.print(label_scale_in_words(scale), markup=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> float | None:
@@ -139,14 +178,33 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
     table = Table(title=f"{title}, rmse", title_justify="left")
     table.add_column("quantity")
     for name in columns:
-        table.add_column(name, justify="right")
+        # Of many, one word a line, so that the quantities keep their room.
+        table.add_column("\n".join(name.split()) if len(columns) > 2 else name, justify="right")
     table.add_column("unit")
     for row in error_rows(columns, trained):
-        if row.element is None:
-            label = ERROR_ROWS[row.quantity][0] + ("" if row.trained else " (not in the loss)")
-            values = ("–" if value is None else f"{value:.3f}" for value in row.values)
-            table.add_row(label, *values, row.unit)
+        label = ERROR_ROWS[row.quantity][0]
+        if row.element:
+            # In the same column: a terminal of 80 characters has no room for another.
+            label = " " * (len(label) - len(label.lstrip()) + 2) + row.element
+        elif not row.trained:
+            label += " (not in the loss)"
+        values = ("–" if value is None else f"{value:.3f}" for value in row.values)
+        table.add_row(label, *values, row.unit)
     console.print(table)
+
+
+def print_symmetry(residuals: Mapping[str, Mapping[str, float]]) -> None:
+    """What spinpot.residuals.symmetry_residuals gives, and what it means."""
+    table = Table(title="Symmetry residuals, rms change", title_justify="left")
+    table.add_column("of")
+    for quantity in ("e", "fr", "fm"):
+        label, unit = ERROR_ROWS[quantity]
+        table.add_column(f"{label} ({unit})", justify="right")
+    for name, changes in residuals.items():
+        table.add_row(SYMMETRIES[name].label, *(f"{1000 * changes[q]:.2g}" for q in ("e", "fr", "fm")))
+    console.print(table)
+    for symmetry in SYMMETRIES.values():
+        console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)
 
 
 def print_model_of_file(path: Path, changes: list[tuple[str, Any, Any]]) -> None:

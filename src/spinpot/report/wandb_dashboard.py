@@ -6,7 +6,8 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from spinpot.errors import InputError
-from spinpot.report.tables import ERROR_ROWS, title_and_unit
+from spinpot.loss.metrics import QUANTITIES
+from spinpot.report.tables import title_and_unit
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Section, Workspace
@@ -91,7 +92,7 @@ def _sections() -> list[Section]:
     panels = {
         "errors": [
             _lines("score (rmse over the labels' own spread)", ["val/score"], log_y=True),
-            *(_errors(quantity) for quantity in ERROR_ROWS),
+            *(_errors(quantity) for quantity in QUANTITIES),
             _lines("loss", ["train/loss", "val/loss"], log_y=True),
         ],
         "prefactors and learning rate": [

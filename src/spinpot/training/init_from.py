@@ -103,11 +103,19 @@ def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list
 def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
     """Put a model into the config, but for how the embedding is evaluated; print what was there."""
     before = OmegaConf.to_container(config.model, resolve=True)
+    wanted = config.model.spin.time_reversal
+    if wanted == "exact" and not spec.time_reversal:
+        raise InputError(
+            f"init_from={path}: model.spin.time_reversal=exact asks for another model than the file's, whose "
+            "energy is not symmetric under time reversal. Use model.spin.time_reversal=augment, or train "
+            "anew."
+        )
     plain = spec.as_dict()
     plain["descriptor"]["radial"] = config.model.descriptor.radial
     if not is_smooth(spec.descriptor.activation_function):
         plain["descriptor"]["radial"] = "direct"
     spin: dict[str, Any] = {"virtual_len": None, "spin_norm": None, "virtual_scale": plain["virtual_scale"]}
+    spin["time_reversal"] = "exact" if spec.time_reversal else wanted
     sections = {
         "descriptor": plain["descriptor"],
         "fitting_net": plain["fitting_net"],

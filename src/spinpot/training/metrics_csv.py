@@ -12,6 +12,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.loss.metrics import SCALED
 from spinpot.training.resume import Resumed
 
 _ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
@@ -24,7 +25,9 @@ COLUMNS = (
     "val/score",
 )
 GRADIENT_NORM = "grad_norm/"
-"""How the names of further columns begin, those of callbacks=[default,gradient_norms]."""
+"""How the columns of callbacks=[default,gradient_norms] begin."""
+FURTHER = (GRADIENT_NORM, "pref_fm_", "label_scale_fm/")
+"""How columns begin that a file has only where its run logs them."""
 
 
 class MetricsCsv(Logger):
@@ -64,7 +67,7 @@ class MetricsCsv(Logger):
         known = {
             name: value
             for name, value in metrics.items()
-            if (name in COLUMNS or name.startswith(GRADIENT_NORM)) and not math.isnan(value)
+            if (name in COLUMNS or _is_further(name)) and not math.isnan(value)
         }
         if not known:
             return
@@ -93,13 +96,17 @@ class MetricsCsv(Logger):
         if self.path.exists():
             with self.path.open(newline="") as file:
                 reader = csv.DictReader(file)
-                own = [name for name in reader.fieldnames or () if name.startswith(GRADIENT_NORM)]
+                own = [name for name in reader.fieldnames or () if _is_further(name)]
                 rows = [row for row in reader if int(row["step"]) <= keep_until]
             columns = [*columns, *own]
         self._columns = list(dict.fromkeys(columns))
         header = {name: name for name in self._columns}
         self.path.write_text("".join(_line(row, self._columns) for row in (header, *rows)))
         self._row_start = self.path.stat().st_size
+
+
+def _is_further(name: str) -> bool:
+    return name.startswith(FURTHER) or name.endswith(SCALED)
 
 
 def _line(row: dict[str, Any], columns: list[str]) -> str:

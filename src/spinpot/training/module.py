@@ -19,13 +19,16 @@ from spinpot.checkpoint import ENTRY, checkpoint_entry
 from spinpot.data.batch import Batch
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.metrics import ErrorMetric, LossTermsMetric, score
+from spinpot.loss.label_scale import LabelScale
+from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric, score
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
 LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
+SCALED_ERRORS = tuple(f"rmse_{name}" for name in SCALED_QUANTITIES)
+"""Logged beside them with loss.label_scale_fm."""
 PROGRESS_BAR = ("rmse_e", "rmse_fr", "rmse_fm")
 
 
@@ -56,6 +59,8 @@ class SpinModule(pl.LightningModule):
         self.spread = spread
         self.config = config
         spec = potential.spec
+        setting = loss.label_scale_fm
+        self.label_scale = None if setting is None else LabelScale(setting, spec.use_spin)
         self.register_buffer("magnetic", torch.tensor(spec.use_spin), persistent=False)
         self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
@@ -67,7 +72,7 @@ class SpinModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer with one LambdaLR, stepped after every optimizer step."""
-        optimizer = self.make_optimizer(self.potential.parameters())
+        optimizer = self.make_optimizer(self.parameters())
         scheduler = LambdaLR(optimizer, self.schedule.factor(self.trainer.max_steps))
         self._settings = [
             {name: value for name, value in group.items() if name != "params"}
@@ -101,7 +106,7 @@ class SpinModule(pl.LightningModule):
         self._recent_frames += batch.origin
         prediction = self.potential(batch, differentiable=True)
         ratio = self.lr_ratio()
-        totals, counts = self.loss.sums(prediction, batch, self.magnetic)
+        totals, counts = self.loss.sums(prediction, batch, self.magnetic, self._scale())
         # Each term is normalised by its count over all processes, so that the sum of their gradients is
         # that of one process with all frames; DDP takes the mean of the gradients.
         counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
@@ -130,8 +135,8 @@ class SpinModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Add one batch to the sums over the validation set; its prediction goes to the callbacks."""
         prediction = self.potential(batch)
-        self.val_errors.update(prediction, batch)
-        self.val_loss.update(*self.loss.sums(prediction, batch, self.magnetic))
+        self.val_errors.update(prediction, batch, self._scale())
+        self.val_loss.update(*self.loss.sums(prediction, batch, self.magnetic, self._scale()))
         return prediction
 
     def on_validation_epoch_end(self) -> None:
@@ -156,6 +161,9 @@ class SpinModule(pl.LightningModule):
         """Add what is needed to build the potential without this module."""
         checkpoint.update(checkpoint_entry(self.potential, self.config))
 
+    def _scale(self) -> Tensor | None:
+        return None if self.label_scale is None else self.label_scale()
+
     def _scheduler(self) -> LambdaLR:
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, LambdaLR)
@@ -163,16 +171,19 @@ class SpinModule(pl.LightningModule):
 
     def _log_training(self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float) -> None:
         self.train_errors.reset()
-        self.train_errors.update(prediction, batch)
+        self.train_errors.update(prediction, batch, self._scale())
         self._log("step", self.global_step + 1)
         self._log("lr", float(self._scheduler().get_last_lr()[0]))
         for name, value in self.loss.prefactors_at(ratio).items():
             self._log(f"pref_{name}", value)
+        if self.label_scale is not None:
+            for element, number in self.label_scale.by_element(self.potential.spec.type_map).items():
+                self._log(f"label_scale_fm/{element}", number)
         self._log("train/loss", float(self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")))
         self._log_errors("train", self.train_errors.compute())
 
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
-        for name in LOGGED_ERRORS:
+        for name in (*LOGGED_ERRORS, *(name for name in SCALED_ERRORS if name in errors)):
             # A batch may lack labels that others have; left out, Lightning would log the last value again.
             if prefix == "train" or not math.isnan(errors[name]):
                 self._log(f"{prefix}/{name}", errors[name], prog_bar=name in PROGRESS_BAR)

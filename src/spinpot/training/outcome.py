@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
@@ -29,16 +30,25 @@ class Outcome:
     predictions: list[Arrays]
 
 
-def outcomes(potential: SpinPotential, data: SpinDataModule) -> dict[str, Outcome]:
-    """The outcome on the validation and, where there is one, the test set, by their names."""
+def outcomes(
+    potential: SpinPotential, data: SpinDataModule, scale: Tensor | None = None
+) -> dict[str, Outcome]:
+    """The outcome on the validation and, where there is one, the test set, by their names.
+
+    scale: (T,), the c of loss.label_scale_fm.
+    """
     heisenberg = heisenberg_of(data.systems["train"], potential.spec)
     names = [name for name in ("validation", "test") if name in data.datasets]
-    return {name: _outcome(potential, data, name, heisenberg) for name in names}
+    return {name: _outcome(potential, data, name, heisenberg, scale) for name in names}
 
 
-def _outcome(potential: SpinPotential, data: SpinDataModule, name: str, heisenberg: Predict) -> Outcome:
+def _outcome(
+    potential: SpinPotential, data: SpinDataModule, name: str, heisenberg: Predict, scale: Tensor | None
+) -> Outcome:
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
     predicted: list[dict[str, Tensor]] = []
+    # The baselines predict the labels themselves.
+    own = None if scale is None else torch.ones_like(scale)
 
     def predict(batch: Batch) -> dict[str, Tensor]:
         predicted.append(potential(batch))
@@ -46,10 +56,10 @@ def _outcome(potential: SpinPotential, data: SpinDataModule, name: str, heisenbe
 
     return Outcome(
         frames=len(dataset),
-        errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size),
-        labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin),
-        training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin),
-        heisenberg=dataset_errors(heisenberg, dataset, use_spin),
+        errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size, scale),
+        labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin, scale=own),
+        training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin, scale=own),
+        heisenberg=dataset_errors(heisenberg, dataset, use_spin, scale=own),
         predictions=assemble(dataset.systems, predicted),
     )
 

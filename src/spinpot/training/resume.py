@@ -119,6 +119,20 @@ def check_same_optimizer(resumed: Resumed, config: dict[str, Any]) -> None:
         )
 
 
+def check_same_parameters(resumed: Resumed, config: dict[str, Any]) -> None:
+    """Raise InputError if the label scale is learned now and was not, or the other way round."""
+    then, now = (settings["loss"].get("label_scale_fm") for settings in (resumed.config, config))
+    if (then == "learned") != (now == "learned"):
+        raise InputError(
+            f"{resumed.path} was trained with loss.label_scale_fm={_null(then)}, and now it is {_null(now)}. "
+            "Resuming needs the same parameters: undo the change, or start a new run."
+        )
+
+
+def _null(value: Any) -> Any:
+    return "null" if value is None else value
+
+
 def config_differences(resumed: Resumed, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """(key, then, now) of every setting that changed since the checkpoint."""
     return [change for change in differences(resumed.config, config) if not belongs_to(change[0], IRRELEVANT)]

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.checkpoint import potential_from, read_checkpoint
+from spinpot.checkpoint import label_scale_of, potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
@@ -39,7 +39,12 @@ from spinpot.model.statistics import set_statistics
 from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
-from spinpot.report.tables import print_config_changes, print_data_summary, print_errors
+from spinpot.report.tables import (
+    print_config_changes,
+    print_data_summary,
+    print_errors,
+    print_label_scale,
+)
 from spinpot.training.callbacks.collocation_nodes import CollocationNodes
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
@@ -60,6 +65,7 @@ from spinpot.training.resume import (
     Resumed,
     check_same_model,
     check_same_optimizer,
+    check_same_parameters,
     check_steps_left,
     config_differences,
     find_checkpoint,
@@ -111,6 +117,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     if resumed:
         check_same_model(resumed, spec)
         check_same_optimizer(resumed, plain)
+        check_same_parameters(resumed, plain)
         check_steps_left(resumed, folder, total_steps)
         print_config_changes(config_differences(resumed, plain))
     if trainer.strategy.root_device.type == "cpu":
@@ -153,9 +160,17 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
     descriptor = settings.descriptor
-    data.find_pairs(Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types))
+    exact, augmented = (settings.spin.time_reversal == kind for kind in ("exact", "augment"))
+    geometry = Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types, any_direction=exact)
+    data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
     spec = ModelSpec(
-        data.type_map, settings.descriptor, settings.fitting_net, use_spin, scales, settings.exchange
+        data.type_map,
+        settings.descriptor,
+        settings.fitting_net,
+        use_spin,
+        scales,
+        settings.exchange,
+        time_reversal=exact,
     )
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
@@ -256,7 +271,9 @@ def finish(
     """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
     checkpoint = read_checkpoint(folder.best_checkpoint)
     potential = potential_from(checkpoint, folder.best_checkpoint)
-    found = outcomes(potential, data)
+    scale = label_scale_of(checkpoint)
+    by_element = scale.by_element(data.type_map) if scale else None
+    found = outcomes(potential, data, scale().detach() if scale else None)
     for name, outcome in found.items():
         columns = {
             "best checkpoint": outcome.errors,
@@ -265,6 +282,7 @@ def finish(
             "Heisenberg fit": outcome.heisenberg,
         }
         print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns, trained)
+    print_label_scale(by_element)
     summary = {
         "steps": trainer.global_step,
         "seconds_per_step": timer.seconds_per_step,
@@ -274,6 +292,7 @@ def finish(
         "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
         **errors_of(found, trained),
+        **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
         "collocation": interpolation(potential, data),
         "data": data.describe(),

@@ -80,10 +80,10 @@ def error_rows(errors: Mapping[str, float], spread: Mapping[str, float]) -> list
     rows: list[list[Any]] = []
     for quantity, (label, unit) in ERROR_ROWS.items():
         head = f"rmse_{quantity}"
-        if math.isnan(errors[head]):
+        if math.isnan(errors.get(head, math.nan)):
             continue
         for name in (head, *(name for name in errors if name.startswith(f"{head}/"))):
-            numbers = (errors[name], errors[name.replace("rmse", "mae", 1)], spread[name])
+            numbers = (errors[name], errors[name.replace("rmse", "mae", 1)], spread.get(name, math.nan))
             element = name.partition("/")[2] or "all"
             rows.append([label.strip(), element, *(1000 * number for number in numbers), unit])
     return rows

@@ -1,0 +1,66 @@
+"""`loss.label_scale_fm`: labels of the magnetic force that are a multiple of −∂E/∂S."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from spinpot.errors import InputError
+from spinpot.model.spin import per_type
+
+LabelScaleSetting = float | Sequence[float] | Literal["learned"] | None
+
+KEY = "loss.label_scale_fm"
+PARAMETER = "label_scale.excess"
+"""The name of what is learned, in a checkpoint's state_dict."""
+
+
+class LabelScale(nn.Module):
+    """One number c for each element, (T,): the loss compares c·(−∂E/∂S) with the labels.
+
+    Learned, it is 1 + excess with a parameter that starts at zero, so that a weight decay draws it to 1; only
+    those of magnetic elements matter.
+    """
+
+    excess: Tensor
+
+    def __init__(
+        self, setting: float | Sequence[float] | Literal["learned"], use_spin: Sequence[bool]
+    ) -> None:
+        super().__init__()
+        self.use_spin = tuple(use_spin)
+        self.learned = setting == "learned"
+        if isinstance(setting, str):
+            check_label_scale(setting)
+            self.excess = nn.Parameter(torch.zeros(len(self.use_spin), dtype=torch.float64))
+        else:
+            values = torch.tensor(per_type(KEY, setting, self.use_spin), dtype=torch.float64)
+            self.register_buffer("excess", values - 1.0, persistent=False)
+
+    def forward(self) -> Tensor:
+        """(T,)."""
+        return 1.0 + self.excess
+
+    def by_element(self, type_map: Sequence[str]) -> dict[str, float]:
+        """The numbers of the magnetic elements."""
+        numbers = zip(type_map, self().tolist(), self.use_spin, strict=True)
+        return {element: number for element, number, magnetic in numbers if magnetic}
+
+
+def check_label_scale(setting: LabelScaleSetting) -> None:
+    """Raise InputError for what is wrong whatever the elements."""
+    if setting is None or setting == "learned":
+        return
+    numbers = [setting] if isinstance(setting, (int, float)) else setting
+    if isinstance(numbers, str) or not all(0.0 < number < float("inf") for number in numbers):
+        raise InputError(
+            f"{KEY}={setting!r}: expected null, a number > 0, one per magnetic element, or learned."
+        )
+
+
+def scaled(prediction: dict[str, Tensor], types: Tensor, scale: Tensor) -> dict[str, Tensor]:
+    """A prediction with its magnetic force (A, 3) as its labels have it. types: (A,); scale: (T,)."""
+    return {**prediction, "force_mag": prediction["force_mag"] * scale[types].unsqueeze(-1)}
