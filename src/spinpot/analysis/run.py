@@ -1,0 +1,104 @@
+"""scripts/analyze.py: a checkpoint and a structure → tables, pictures, analysis.json and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from rich.table import Table
+
+from spinpot.analysis.result import Result, shown
+from spinpot.analysis.structure import read_structure
+from spinpot.analysis.tasks import TASKS
+from spinpot.ase import SpinCalculator
+from spinpot.console import console
+from spinpot.output_folder import all_or_nothing, refuse_existing
+from spinpot.predictor import load
+from spinpot.provenance import git_commit, versions
+from spinpot.report.analysis_page import analysis_page
+from spinpot.report.page import REPORT
+from spinpot.report.pictures import save_figure
+from spinpot.report.style import LIGHT, themed
+
+ANALYSIS = "analysis.json"
+
+
+def analyze(
+    checkpoint: str | Path, structure: str, output: str | Path, tasks: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Do some tasks on a structure and write what they found: analysis.json, report.html, pictures, files.
+
+    tasks: settings by the name of the task, see spinpot.analysis.tasks. Returns what analysis.json holds.
+    Raises InputError before anything is written for what cannot be used, and for an output folder that holds
+    one of the files already.
+    """
+    folder = Path(output).expanduser()
+    refuse_existing(folder, [ANALYSIS, REPORT])
+    predictor = load(checkpoint)
+    atoms = read_structure(structure, predictor.spec.type_map)
+    results = {}
+    for name, settings in tasks.items():
+        results[name] = TASKS[name].work(SpinCalculator(predictor), atoms.copy(), settings)
+        show(results[name])
+    contents = {
+        "checkpoint": str(checkpoint),
+        "structure": structure,
+        **described(atoms),
+        "settings": {name: asdict(settings) for name, settings in tasks.items()},
+        "results": {name: result.numbers for name, result in results.items()},
+        "model": predictor.potential.describe(),
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    write(folder, contents, results)
+    return contents
+
+
+def described(atoms: Atoms) -> dict[str, Any]:
+    """What the structure is, as analysis.json has it."""
+    return {
+        "formula": atoms.get_chemical_formula(mode="hill", empirical=True),
+        "atoms": len(atoms),
+        "magnetic_atoms": int(atoms.get_initial_magnetic_moments().any(axis=1).sum()),
+    }
+
+
+def show(result: Result) -> None:
+    """Print a result's text and tables."""
+    console.print(f"\n[bold]{result.title}[/bold]")
+    for paragraph in result.paragraphs:
+        console.print(paragraph, markup=False)
+    for table in result.tables:
+        printed = Table(title=table.title, title_justify="left", caption=table.note or None)
+        for number, column in enumerate(table.columns):
+            printed.add_column(column, justify="right" if _is_numeric(table.rows, number) else "left")
+        for row in table.rows:
+            printed.add_row(*map(shown, row))
+        console.print(printed)
+
+
+def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:
+    """All files or none. Raises InputError where one of them is there already or cannot be written."""
+    texts = {name: text for result in results.values() for name, text in result.files.items()}
+    pictures = {f"{one.name}.png": one for result in results.values() for one in result.pictures}
+    refuse_existing(folder, [*texts, *pictures])
+    with all_or_nothing(folder, last=ANALYSIS) as place:
+        for name, text in texts.items():
+            (place / name).write_text(text, encoding="utf-8")
+        with themed(LIGHT):
+            for name, picture in pictures.items():
+                save_figure(picture.draw(), place / name)
+        (place / REPORT).write_text(analysis_page(contents, results), encoding="utf-8")
+        (place / ANALYSIS).write_text(
+            json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
+    files = ", ".join([*texts, *pictures, ANALYSIS])
+    console.print(f"Written to {folder}: report.html, {files}.", markup=False)
+
+
+def _is_numeric(rows: Any, column: int) -> bool:
+    return all(isinstance(row[column], int | float | None) for row in rows)
