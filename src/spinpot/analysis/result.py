@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 
 from spinpot.report.plots import rounded
 
+ZERO = 1e-6
+"""Numbers below are shown as 0."""
+
 Cell = str | int | float | None
 """Text as it is to be read; a number of three digits; or nothing."""
 
@@ -42,7 +45,7 @@ class Result:
     """One section of the page.
 
     title: its heading. paragraphs: text, `μ_B` with its underscore. numbers: plain data for analysis.json.
-    files: texts by file name.
+    files: contents by file name.
     """
 
     title: str
@@ -50,11 +53,13 @@ class Result:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | bytes] = field(default_factory=dict)
 
 
 def shown(cell: Cell) -> str:
     """A cell as text."""
     if cell is None:
         return "–"
+    if isinstance(cell, float) and abs(cell) < ZERO:
+        return "0"
     return "−" * (cell < 0) + rounded(abs(cell)) if isinstance(cell, float) else str(cell)

@@ -83,12 +83,12 @@ def show(result: Result) -> None:
 
 def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:
     """All files or none. Raises InputError where one of them is there already or cannot be written."""
-    texts = {name: text for result in results.values() for name, text in result.files.items()}
+    files = {name: data for result in results.values() for name, data in result.files.items()}
     pictures = {f"{one.name}.png": one for result in results.values() for one in result.pictures}
-    refuse_existing(folder, [*texts, *pictures])
+    refuse_existing(folder, [*files, *pictures])
     with all_or_nothing(folder, last=ANALYSIS) as place:
-        for name, text in texts.items():
-            (place / name).write_text(text, encoding="utf-8")
+        for name, data in files.items():
+            (place / name).write_bytes(data.encode() if isinstance(data, str) else data)
         with themed(LIGHT):
             for name, picture in pictures.items():
                 save_figure(picture.draw(), place / name)
@@ -96,8 +96,8 @@ def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result])
         (place / ANALYSIS).write_text(
             json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8"
         )
-    files = ", ".join([*texts, *pictures, ANALYSIS])
-    console.print(f"Written to {folder}: report.html, {files}.", markup=False)
+    names = ", ".join([*files, *pictures, ANALYSIS])
+    console.print(f"Written to {folder}: report.html, {names}.", markup=False)
 
 
 def _is_numeric(rows: Any, column: int) -> bool:
