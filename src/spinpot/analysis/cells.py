@@ -22,7 +22,8 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
 
     Its atoms are those of the structure; the cell is Minkowski-reduced and right-handed.
     """
-    rarest = min(set(atoms.symbols), key=list(atoms.symbols).count)
+    symbols = atoms.get_chemical_symbols()
+    rarest = min(dict.fromkeys(symbols), key=symbols.count)
     first, *others = np.flatnonzero(atoms.symbols == rarest)
     found = [
         step for step in atoms.positions[others] - atoms.positions[first] if _repeats(atoms, step, tolerance)

@@ -107,7 +107,7 @@ def _numbered(cell: Atoms) -> list[str]:
 def vampire_files(exchange: Exchange) -> tuple[dict[str, str], str]:
     """vampire.ucf and vampire.mat (to be completed) of the magnetic atoms in a rectangular box.
 
-    E = −½ Σ_{i≠j} e_i·J_ij·e_j in J per pair, as here. Without such a box no files, and a remark that says so.
+    E = −½ Σ_{i≠j} e_i·J_ij·e_j as here, in joules. Without such a box no files, and a remark that says so.
     """
     matrix = orthogonal_matrix(exchange.cell.cell.array)
     if matrix is None:
@@ -121,7 +121,7 @@ def vampire_files(exchange: Exchange) -> tuple[dict[str, str], str]:
 
 
 def orthogonal_matrix(cell: np.ndarray) -> np.ndarray | None:
-    """The smallest supercell (3, 3) of a cell with right angles; None if there is no small one."""
+    """The smallest supercell (3, 3) of a cell that has right angles; None if there is no small one."""
     numbers = np.array(list(itertools.product(range(-MOST, MOST + 1), repeat=3)))
     numbers = numbers[np.any(numbers, axis=1)]
     lengths = np.linalg.norm(numbers @ cell, axis=1)

@@ -48,6 +48,10 @@ def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
                 text = f"{label}, {'antiparallel' if opposite else 'parallel'}"
             if not own.any():
                 continue
-            style: dict[str, Any] = {"color": f"C{number}", "markersize": 5, "linestyle": ""}
+            style: dict[str, Any] = {
+                "color": f"C{number}",
+                "markersize": 8 if opposite else 4.5,
+                "linestyle": "",
+            }
             style |= {"markerfacecolor": "none"} if opposite else {}
             axes.plot(exchange.distance[own], values[own], "o", label=text, **style)

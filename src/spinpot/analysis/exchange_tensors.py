@@ -1,7 +1,7 @@
 """Exchange tensors of a model: second derivatives of the energy by the directions of two moments.
 
-With e = S/|S|, the energy near the reference state is E = −½ Σ_{i≠j} e_i·J_ij·e_j + …, both i j and j i in the
-sum, so that J_ij = −∂²E/∂e_i∂e_j = |S_i| ∂B_i/∂e_j with B = −∂E/∂S, the magnetic force. A direction turns
+With e = S/|S|, the energy near the reference state is E = −½ Σ_{i≠j} e_i·J_ij·e_j + …, both i j and j i in
+the sum, so that J_ij = −∂²E/∂e_i∂e_j = |S_i| ∂B_i/∂e_j with B = −∂E/∂S, the magnetic force. A direction turns
 only across itself; what lies along a moment is its change of length and no exchange. So one state gives J_ij
 between the planes across e_i and e_j, and the same state turned onto other axes gives the rest
 (as X. He et al., Comput. Phys. Commun. 264, 107938 (2021), section 2.4, do for collinear states).

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spinpot.analysis import exchange
+from spinpot.analysis import exchange, magnons
 from spinpot.analysis.result import Result
 
 
@@ -20,4 +20,5 @@ class Task:
 
 TASKS = {
     "exchange": Task(exchange.Settings, exchange.exchange),
+    "magnons": Task(magnons.Settings, magnons.magnons),
 }
