@@ -30,14 +30,16 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
     ]
     candidates = np.vstack((atoms.cell.array, *_wrapped(found, atoms)))
     volume = atoms.get_volume() / (len(found) + 1)
-    vectors = _basis(candidates, volume)
+    rough = _basis(candidates, volume)
+    vectors = np.linalg.inv(np.rint(atoms.cell.array @ np.linalg.inv(rough))) @ atoms.cell.array
     made = atoms.copy()
     made.calc = None
     made.set_cell(vectors)
     scaled = made.get_scaled_positions(wrap=True)
     kept: list[int] = []
     for index in range(len(atoms)):
-        apart = scaled[kept] - scaled[index] if kept else np.empty((0, 3))
+        alike = [other for other in kept if symbols[other] == symbols[index]]
+        apart = scaled[alike] - scaled[index]
         near = np.linalg.norm((apart - np.round(apart)) @ vectors, axis=1) < 2.0 * tolerance
         if not near.any():
             kept.append(index)

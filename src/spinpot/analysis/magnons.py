@@ -134,8 +134,8 @@ def spin_numbers(cell: Atoms, settings: Settings) -> np.ndarray:
 def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarray:
     """ħω (K, M) in meV, ascending, of the M magnetic atoms, at k (K, 3) in the cell's reciprocal vectors.
 
-    Only the isotropic part counts. Imaginary energies, where the state is no minimum, are given as negative
-    numbers, as for phonons.
+    Only the isotropic part counts. Where the state is no minimum there are negative energies; imaginary ones
+    are given as negative numbers too, as for phonons.
     """
     magnopy = _magnopy()
     convention = magnopy.Convention(multiple_counting=True, spin_normalized=True, c22=-0.5)
@@ -164,10 +164,11 @@ def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
     matrix = waves.GDM(k, relative=True)
     number = len(matrix) // 2
     signs = np.repeat((1.0, -1.0), number)  # bosons: ħω/2 are the eigenvalues of diag(1, −1) times the matrix
-    values = 2.0 * np.linalg.eigvals(signs[:, None] * matrix)
+    values, vectors = np.linalg.eig(signs[:, None] * matrix)
     is_real = np.abs(values.real) > np.abs(values.imag)
-    real = np.sort(values.real[is_real])[::-1][: is_real.sum() // 2]
-    imaginary = np.sort(np.abs(values.imag[~is_real]))[::2]  # they come in pairs, ±
+    creates = (signs[:, None] * np.abs(vectors) ** 2).sum(axis=0) > 0.0
+    real = 2.0 * values.real[is_real & creates]
+    imaginary = 2.0 * np.sort(np.abs(values.imag[~is_real]))[::2]  # they come in pairs, ±
     return np.concatenate((real, -imaginary))[:number]
 
 
@@ -194,21 +195,21 @@ def _said(
     path: BandPath, found: Exchange, spins: np.ndarray, energies: np.ndarray, settings: Settings
 ) -> list[str]:
     magnetic = np.flatnonzero(spins)
-    symbols = found.cell.get_chemical_symbols()
-    numbers = dict.fromkeys(f"{symbols[k]} {spins[k]:.3g}" for k in magnetic)
+    cell = found.cell
+    numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))
     said = [
         f"Linear spin waves of the isotropic constants J_ij of the pairs up to {found.distance.max():.2f} Å, "
-        f"with S: {', '.join(numbers)}. Magnetic cell {found.cell.get_chemical_formula()}, {len(magnetic)} modes; "
-        f"the path is in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning "
-        "all moments together costs nothing: at Γ the energy is zero."
+        f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {len(magnetic)} modes; the path is "
+        f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning all "
+        "moments together costs nothing: at Γ the energy is zero."
     ]
     lost = int((energies < -SAME).any(axis=1).sum())
     if lost:
         said.append(
-            f"At {lost} of the {len(energies)} wave vectors an energy is imaginary, by up to "
-            f"{-energies.min():.3g}i meV, and shown as a negative number: turning the moments with that wave "
-            "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' errors; "
-            "large ones say that the given state is not the ground state of these constants."
+            f"At {lost} of the {len(energies)} wave vectors an energy is negative, or imaginary and shown as "
+            f"a negative number, the lowest {energies.min():.3g} meV: turning the moments with that wave "
+            "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' "
+            "errors; large ones say that the given state is not the ground state of these constants."
         )
     return said
 

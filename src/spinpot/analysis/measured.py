@@ -45,10 +45,10 @@ def measured_nio(exchange: Exchange) -> Measured | None:
         highest=HIGHEST_NIO,
         label="J₁ and J₂ of neutron scattering",
         said=(
-            "Beside it, the spin waves of the constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, "
-            f"1972) found by neutron scattering, each pair once with {1000 * nio.J1:g} meV between nearest and "
+            "Beside it, spin waves of constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) "
+            f"found by neutron scattering, each pair once with {1000 * nio.J1:g} meV between nearest and "
             f"{1000 * nio.J2:g} meV between next-nearest neighbours and S = 1, and the highest energy they "
-            f"measured, about {HIGHEST_NIO:g} meV. For the same J_ij of unit vectors energies go as 1/S: "
+            f"measured, about {HIGHEST_NIO:g} meV. For the same J_ij of unit vectors energies go as 1/S; "
             "task.magnons.spin={Ni:1.0} compares like with like."
         ),
     )
