@@ -156,7 +156,7 @@ def _shell_table(found: Exchange, shells: list[Shell]) -> Table:
     left = [shell for shell in shells if shell not in large]
     if left:
         most = max(1000.0 * np.abs(found.isotropic[shell.pairs]).max() for shell in left)
-        note += f" {len(left)} more shells, with |J| up to {shown(float(most))} meV, are in analysis.json."
+        note += f" Not shown, but in analysis.json: {len(left)} with |J| up to {shown(float(most))} meV."
     return Table("Shells (energies in meV)", columns, rows, note)
 
 

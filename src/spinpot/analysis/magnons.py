@@ -71,12 +71,19 @@ def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
     paragraphs = _said(path, found, spins, energies, settings)
     if measured is not None:
         paragraphs.append(measured.said)
-    columns = ["point", "k (reciprocal vectors)", "ħω (meV)"]
+    columns = ["point", "k", "ħω (meV)"]
     highest = float(energies.max())
     return Result(
         title="Magnons",
         paragraphs=paragraphs,
-        tables=[Table("Energies at the special points", columns, rows, "×2: two modes of the same energy.")],
+        tables=[
+            Table(
+                "Energies at the special points",
+                columns,
+                rows,
+                "k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy.",
+            )
+        ],
         pictures=[Picture("magnons", "Spin-wave dispersion", _in_words(highest), draw)],
         numbers={
             "spins": {str(k): spins[k] for k in np.flatnonzero(spins).tolist()},
@@ -187,7 +194,13 @@ def _special_points(path: BandPath, found: Exchange, spins: np.ndarray) -> list[
     rows: list[list[Cell]] = []
     for name, place, energies in zip(names, places, spin_waves(found, spins, k), strict=True):
         several = [f"{shown(e)}{f' ×{n}' if n > 1 else ''}" for e, n in modes(energies)]
-        rows.append(["Γ" if name == "G" else name, " ".join(f"{x:.3g}" for x in place), ", ".join(several)])
+        rows.append(
+            [
+                "Γ" if name == "G" else name,
+                "  ".join(f"{x + 0.0:.3g}".replace("-", "−") for x in place),
+                ", ".join(several),
+            ]
+        )
     return rows
 
 

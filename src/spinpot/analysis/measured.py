@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.result import shown
 from spinpot.analysis.shells import shells_of
 from spinpot.data import nio
 
@@ -46,9 +47,9 @@ def measured_nio(exchange: Exchange) -> Measured | None:
         label="J₁ and J₂ of neutron scattering",
         said=(
             "Beside it, spin waves of constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) "
-            f"found by neutron scattering, each pair once with {1000 * nio.J1:g} meV between nearest and "
-            f"{1000 * nio.J2:g} meV between next-nearest neighbours and S = 1, and the highest energy they "
-            f"measured, about {HIGHEST_NIO:g} meV. For the same J_ij of unit vectors energies go as 1/S; "
-            "task.magnons.spin={Ni:1.0} compares like with like."
+            f"found by neutron scattering, each pair once with {shown(1000 * nio.J1)} meV between nearest "
+            f"and {shown(1000 * nio.J2)} meV between next-nearest neighbours and S = 1, and the highest "
+            f"energy they measured, about {HIGHEST_NIO:g} meV. For the same J_ij of unit vectors energies go "
+            "as 1/S; task.magnons.spin={Ni:1.0} compares like with like."
         ),
     )
