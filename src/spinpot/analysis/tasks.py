@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spinpot.analysis import exchange, magnons
+from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
+from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
 from spinpot.analysis.result import Result
 
 
@@ -21,4 +22,8 @@ class Task:
 TASKS = {
     "exchange": Task(exchange.Settings, exchange.exchange),
     "magnons": Task(magnons.Settings, magnons.magnons),
+    "rotation": Task(rotation.Settings, rotation.rotation),
+    "spiral": Task(spiral.Settings, spiral.spiral),
+    "relax": Task(relax.Settings, relax.relax),
+    "dynamics": Task(dynamics.Settings, dynamics.dynamics),
 }
