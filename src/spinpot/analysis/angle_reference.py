@@ -14,7 +14,9 @@ from spinpot.errors import InputError
 
 KEY = "task.rotation.reference"
 STRAY = 1.0
-"""Degrees; moments that stand farther from where the turn puts them are mentioned."""
+"""Degrees; other moments that stand farther off than this are mentioned."""
+ASTRAY = 30.0
+"""Degrees; with other moments farther off than this, frames say nothing about the turn."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray
         torque = np.cross(system.spin, system.force_mag)[:, group].sum(axis=1) @ axis
     others = np.setdiff1d(np.flatnonzero(start.any(axis=1)), group)
     stray = np.degrees(_angles(system.spin[:, others], start[others]).max(initial=0.0))
+    if stray > ASTRAY:
+        raise InputError(
+            f"{KEY}: in {system.name}, moments that are not turned stand up to {stray:.0f}° off those of the "
+            "structure. Expected frames that differ from it in the turned moments alone."
+        )
     remark = "" if stray < STRAY else f"In {system.name} other moments stand up to {stray:.0f}° off."
     return Reference(system.name, np.degrees(angle) % 360.0, system.energy, torque, remark)
 

@@ -22,8 +22,10 @@ from spinpot.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint, ink
 
-TOLERANCE = 1e-6
-"""μ_B, of the midpoint of a step."""
+TOLERANCE = {"free": 1e-6, "bath": 1e-3}
+"""μ_B, of the midpoint of a step; the energy is kept to it, the noise of a bath is far larger."""
+SAMPLE_EVERY = 5
+"""Steps; energies between them would cost evaluations of the model and say little more."""
 FEWEST_STEPS = 10
 PS = 1000.0 * units.fs
 
@@ -35,7 +37,7 @@ class Settings:
     temperatures: list[float]
     repeat: list[int]
     lattice: bool = True
-    timestep: float = 0.5
+    timestep: float = 1.0
     equilibrate: float = 0.2
     average: float = 0.3
     conserve: float = 0.2
@@ -140,7 +142,7 @@ def in_bath(
         settings.timestep * units.fs,
         lattice=settings.lattice,
         damping=settings.damping,
-        tolerance=TOLERANCE,
+        tolerance=TOLERANCE["bath"],
         temperature_K=temperature,
         friction=settings.friction / units.fs,
         rng=rng,
@@ -152,15 +154,14 @@ def conserved(atoms: Atoms, settings: Settings, bar: Progress, task: TaskID) -> 
     copy = atoms.copy()
     copy.calc = atoms.calc
     free = SpinLatticeDynamics(
-        copy, settings.timestep * units.fs, lattice=settings.lattice, tolerance=TOLERANCE
+        copy, settings.timestep * units.fs, lattice=settings.lattice, tolerance=TOLERANCE["free"]
     )
     energies = [copy.get_total_energy()]
-    for _ in range(settings.steps("conserve")):
-        free.step()
+    for _ in range(settings.steps("conserve") // SAMPLE_EVERY):
+        _run(free, SAMPLE_EVERY, bar, task)
         energies.append(copy.get_total_energy())
-        bar.advance(task)
     change = (np.array(energies) - energies[0]) / len(copy)
-    time = np.arange(len(energies)) * settings.timestep / 1000.0
+    time = np.arange(len(energies)) * SAMPLE_EVERY * settings.timestep / 1000.0
     return Drift(time, change, float(np.polyfit(time, change, 1)[0]))
 
 
@@ -175,8 +176,8 @@ def averaged(
     """What the state is like in the mean over a time."""
     atoms = bath.atoms
     orders, nets, energies, temperatures = [], [], [], []
-    for _ in range(settings.steps("average")):
-        _run(bath, 1, bar, task)
+    for _ in range(settings.steps("average") // SAMPLE_EVERY):
+        _run(bath, SAMPLE_EVERY, bar, task)
         spin = atoms.get_initial_magnetic_moments()
         orders.append(np.mean([order_of(spin[group]) for group in groups]))
         nets.append(np.linalg.norm(spin.sum(axis=0)) / sum(map(len, groups)))

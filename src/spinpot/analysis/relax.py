@@ -30,6 +30,8 @@ from spinpot.report.style import faint
 OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
+FAR = 0.5
+"""Å; few training sets hold atoms that far from the lattice of their start."""
 HELD = {
     "atoms": "Cell and moments were held.",
     "spins": "Cell and positions were held.",
@@ -42,7 +44,7 @@ class Settings:
     """Keys of configs/task/relax.yaml."""
 
     move: Literal["atoms", "spins", "both"] = "both"
-    spins: Relaxed = "both"
+    spins: Relaxed = "directions"
     optimizer: Literal["BFGS", "LBFGS", "FIRE"] = "BFGS"
     fmax: float = 0.001
     fmax_mag: float = 0.001
@@ -185,10 +187,15 @@ def _outcome(
         if converged
         else f"NOT converged after {taken} steps of {settings.optimizer}; allow more by task.relax.steps"
     )
+    warning = [
+        f"Atoms moved by more than {FAR} Å: see whether the training data hold such structures, for the model "
+        "knows no others."
+    ]
     return numbers, [
         f"{ending}: {_in_words(last)}. {HELD[settings.move]}",
         f"The energy changed by {shown(1000 * change / len(end))} meV/atom; atoms moved by up to "
         f"{rounded(displacement)} Å, moments turned by up to {rounded(turn)}°. The end is in {RELAXED}.",
+        *(warning if displacement > FAR else []),
     ]
 
 
