@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from matplotlib.figure import Figure
 from rich.progress import Progress, TaskID
 
+from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinLatticeDynamics
@@ -34,8 +33,8 @@ PS = 1000.0 * units.fs
 class Settings:
     """Keys of configs/task/dynamics.yaml."""
 
-    temperatures: list[float]
-    repeat: list[int]
+    temperatures: list[float] = field(default_factory=lambda: [100.0, 300.0, 600.0])
+    repeat: list[int] = field(default_factory=lambda: [1, 1, 1])
     lattice: bool = True
     timestep: float = 1.0
     equilibrate: float = 0.2
@@ -100,7 +99,7 @@ class Drift:
     rate: float
 
 
-def dynamics(model: Calculator, atoms: Atoms, settings: Settings) -> Result:
+def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """From one temperature to the next, lowest first: equilibrate in a bath, then average.
 
     At the first of them the bath is then taken away, to see whether the energy is kept. Raises InputError
@@ -121,7 +120,8 @@ def dynamics(model: Calculator, atoms: Atoms, settings: Settings) -> Result:
     with Progress(console=progress_console, transient=True) as bar:
         task = bar.add_task("", total=_total_steps(settings))
         if settings.lattice:
-            MaxwellBoltzmannDistribution(cells, temperature_K=temperatures[0], rng=rng)
+            spread = np.sqrt(units.kB * temperatures[0] * cells.get_masses()[:, None])
+            cells.set_momenta(spread * rng.normal(size=(len(cells), 3)))
         for temperature in temperatures:
             bar.update(task, description=f"{temperature:g} K")
             bath = in_bath(cells, settings, temperature, rng)

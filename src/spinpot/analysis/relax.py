@@ -11,13 +11,13 @@ from typing import Any, Literal
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from ase.optimize import BFGS, FIRE, LBFGS
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.progress import Progress
 
+from spinpot.analysis.model import Model
 from spinpot.analysis.moments import transverse
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinFilter
@@ -31,7 +31,11 @@ OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
 FAR = 0.5
-"""Å; few training sets hold atoms that far from the lattice of their start."""
+"""Å; few training sets hold atoms that far from their sites."""
+WARNING = (
+    f"Atoms moved by more than {FAR} Å. See whether the training data hold such structures; the model knows "
+    "no others."
+)
 HELD = {
     "atoms": "Cell and moments were held.",
     "spins": "Cell and positions were held.",
@@ -68,7 +72,7 @@ class Step:
     magnetic: float | None
 
 
-def relax(model: Calculator, atoms: Atoms, settings: Settings) -> Result:
+def relax(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """Move atoms, spins or both downhill in a fixed cell; the end is written to relaxed.extxyz."""
     start = atoms.copy()
     atoms.calc = model
@@ -185,17 +189,13 @@ def _outcome(
     ending = (
         f"Converged after {taken} steps of {settings.optimizer}"
         if converged
-        else f"NOT converged after {taken} steps of {settings.optimizer}; allow more by task.relax.steps"
+        else f"NOT converged after {taken} steps of {settings.optimizer} (task.relax.steps)"
     )
-    warning = [
-        f"Atoms moved by more than {FAR} Å: see whether the training data hold such structures, for the model "
-        "knows no others."
-    ]
     return numbers, [
         f"{ending}: {_in_words(last)}. {HELD[settings.move]}",
         f"The energy changed by {shown(1000 * change / len(end))} meV/atom; atoms moved by up to "
         f"{rounded(displacement)} Å, moments turned by up to {rounded(turn)}°. The end is in {RELAXED}.",
-        *(warning if displacement > FAR else []),
+        *([WARNING] if displacement > FAR else []),
     ]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from matplotlib.figure import Figure
 from rich.progress import Progress
 
 from spinpot.analysis.angle_reference import Reference, read_reference
+from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.analysis.result import Picture, Result, Table
 from spinpot.console import progress_console
@@ -56,7 +56,7 @@ class Curve:
 class Turn:
     """Some moments of a structure, turned together about an axis."""
 
-    def __init__(self, model: Calculator, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
+    def __init__(self, model: Model, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
         self.atoms = atoms.copy()
         self.atoms.calc = model
         self.group, self.axis = group, axis
@@ -85,7 +85,7 @@ class Turn:
         return np.array(slopes)
 
 
-def rotation(model: Calculator, atoms: Atoms, settings: Settings) -> Result:
+def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """Turn some moments once around and look at the energy, and at reference points beside it.
 
     Raises InputError for atoms that are not there or have no moment, for an axis that is none, and for a

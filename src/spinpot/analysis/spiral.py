@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -11,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from ase.dft.kpoints import parse_path_string
 from matplotlib.figure import Figure
 from rich.progress import Progress
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
+from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, transverse, turned
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.console import progress_console
@@ -31,7 +31,7 @@ Stretch = list[tuple[str, Wave]]
 class Settings:
     """Keys of configs/task/spiral.yaml."""
 
-    path: str | list[list[float]]
+    path: str | list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     unit: Literal["fractional", "1/Å"] = "fractional"
     steps: int = 8
     axis: list[float] | None = None
@@ -59,7 +59,7 @@ class Point:
     torque: float
 
 
-def spiral(model: Calculator, atoms: Atoms, settings: Settings) -> Result:
+def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """E(q) of the structure with each moment at R turned by q·R about an axis: q = 0 is the structure itself.
 
     Raises InputError for wave vectors that fit no supercell of at most `most_atoms` atoms, and for an axis
@@ -173,7 +173,7 @@ def cartesian(wave: Wave, atoms: Atoms) -> np.ndarray:
     return np.linalg.solve(atoms.cell.array, 2.0 * np.pi * np.array(wave, dtype=np.float64))
 
 
-def energy_of(model: Calculator, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
+def energy_of(model: Model, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
     """E per magnetic atom (eV), and the largest part of −∂E/∂S across a moment (eV/μ_B)."""
     cells = repeated(atoms, wave)
     phase = cells.positions @ cartesian(wave, atoms)

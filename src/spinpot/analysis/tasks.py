@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
-from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
 from spinpot.analysis.result import Result
 
 
