@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spinpot.errors import InputError
@@ -27,9 +27,10 @@ def refuse_existing(folder: Path, names: Sequence[str]) -> None:
 def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
     """A hidden folder whose files move to `folder` once all are written; the file `last` comes last.
 
-    Raises InputError if the place cannot be written to.
+    A folder that was not there before is taken away again if nothing comes of it. Raises InputError if the
+    place cannot be written to.
     """
-    place = folder / f".{Path(last).stem}.{os.getpid()}"
+    place, is_new = folder / f".{Path(last).stem}.{os.getpid()}", not folder.exists()
     try:
         place.mkdir(parents=True)
         yield place
@@ -39,3 +40,6 @@ def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
         raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it holds the results
+                folder.rmdir()

@@ -136,7 +136,7 @@ def test_refused(message):
 def test_a_table_that_cannot_be_read(text, tmp_path):
     (tmp_path / "dft.csv").write_text(text)
     with pytest.raises(
-        InputError, match="Expected a table whose first line is|at least one line, and finite"
+        InputError, match=r"Expected a table whose first line is|at least one line, and finite"
     ):
         turn(reference=str(tmp_path / "dft.csv"))
 

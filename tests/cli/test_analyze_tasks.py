@@ -95,4 +95,5 @@ REFUSED = {
 def test_refused(place, given):
     result = run_here("analyze.py", *arguments(output="refused"), *given.split(), cwd=place)
     assert REFUSED[given] in the_message(result)
+    assert not result.stdout  # it was said before any work
     assert not (place / "refused").exists()

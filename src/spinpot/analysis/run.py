@@ -40,22 +40,32 @@ def analyze(
     refuse_existing(folder, [ANALYSIS, REPORT])
     predictor = load(checkpoint)
     atoms = read_structure(structure, predictor.spec.type_map)
-    results = {}
-    for name, settings in tasks.items():
-        results[name] = TASKS[name].work(SpinCalculator(predictor), atoms.copy(), settings)
-        show(results[name])
-    contents = {
-        "checkpoint": str(checkpoint),
-        "structure": structure,
-        **described(atoms),
-        "settings": {name: asdict(settings) for name, settings in tasks.items()},
-        "results": {name: result.numbers for name, result in results.items()},
-        "model": predictor.potential.describe(),
-        "git_commit": git_commit(),
-        "versions": versions(),
-    }
-    write(folder, contents, results)
+    # The folder is made first, so that nobody waits for results that cannot be written.
+    with all_or_nothing(folder, last=ANALYSIS) as place:
+        results = {}
+        for name, settings in tasks.items():
+            results[name] = TASKS[name].work(SpinCalculator(predictor), atoms.copy(), settings)
+            show(results[name])
+            refuse_existing(folder, files_of(results[name]))
+        contents = {
+            "checkpoint": str(checkpoint),
+            "structure": structure,
+            **described(atoms),
+            "settings": {name: asdict(settings) for name, settings in tasks.items()},
+            "results": {name: result.numbers for name, result in results.items()},
+            "model": predictor.potential.describe(),
+            "git_commit": git_commit(),
+            "versions": versions(),
+        }
+        write(place, contents, results)
+    names = [name for result in results.values() for name in files_of(result)]
+    console.print(f"Written to {folder}: {', '.join([REPORT, *names, ANALYSIS])}.", markup=False)
     return contents
+
+
+def files_of(result: Result) -> list[str]:
+    """Names of what is written of a result beside the page."""
+    return [*result.files, *(f"{picture.name}.png" for picture in result.pictures)]
 
 
 def described(atoms: Atoms) -> dict[str, Any]:
@@ -82,22 +92,15 @@ def show(result: Result) -> None:
 
 
 def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:
-    """All files or none. Raises InputError where one of them is there already or cannot be written."""
-    files = {name: data for result in results.values() for name, data in result.files.items()}
-    pictures = {f"{one.name}.png": one for result in results.values() for one in result.pictures}
-    refuse_existing(folder, [*files, *pictures])
-    with all_or_nothing(folder, last=ANALYSIS) as place:
-        for name, data in files.items():
-            (place / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    """The files and pictures of all results, the page and the numbers."""
+    for result in results.values():
+        for name, data in result.files.items():
+            (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
         with themed(LIGHT):
-            for name, picture in pictures.items():
-                save_figure(picture.draw(), place / name)
-        (place / REPORT).write_text(analysis_page(contents, results), encoding="utf-8")
-        (place / ANALYSIS).write_text(
-            json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
-    names = ", ".join([*files, *pictures, ANALYSIS])
-    console.print(f"Written to {folder}: report.html, {names}.", markup=False)
+            for picture in result.pictures:
+                save_figure(picture.draw(), folder / f"{picture.name}.png")
+    (folder / REPORT).write_text(analysis_page(contents, results), encoding="utf-8")
+    (folder / ANALYSIS).write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _is_numeric(rows: Any, column: int) -> bool:
