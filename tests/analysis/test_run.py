@@ -72,7 +72,7 @@ def test_nothing_is_overwritten(place):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("task=exchang",), "There is no task=exchang; choose from exchange"),
+        (("task=exchang",), "There is no task=exchang; choose from dynamics, exchange"),
         ((), "You must specify 'task'"),
         (("task=exchange", "task.exchange.cutof=5"), "Did you mean task.exchange.cutoff?"),
         (

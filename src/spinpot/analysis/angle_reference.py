@@ -60,7 +60,7 @@ def _of_table(path: Path) -> Reference:
     try:
         with path.open(newline="") as file:
             rows = [(float(row["angle"]), float(row["energy"])) for row in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{KEY}={path}: cannot be read ({type(error).__name__}: {error}). Expected a table whose first "
             "line is `angle,energy`, in degrees and eV."
