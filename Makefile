@@ -37,7 +37,7 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,wandb,tensorboard,sweeps]'
+	$(PIP) -e '.[dev,wandb,tensorboard,sweeps,analysis]'
 	touch $@
 
 # deepmd-kit pins its own torch. LAMMPS with its plugin wants the runtime of CUDA 12, on machines without a GPU too.

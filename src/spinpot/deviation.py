@@ -12,8 +12,8 @@ from spinpot.ase.calculator import deviation
 from spinpot.console import console
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
-from spinpot.evaluate import refuse_existing
 from spinpot.files import write_atomically
+from spinpot.output_folder import refuse_existing
 from spinpot.predictor import Arrays, Predictor, load
 
 MODEL_DEVI = "model_devi.out"

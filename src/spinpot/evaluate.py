@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +16,11 @@ from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
 from spinpot.files import null_for_nan
 from spinpot.loss.baselines import heisenberg_of, spread_of
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric
+from spinpot.output_folder import all_or_nothing, refuse_existing
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
 from spinpot.provenance import git_commit, versions
 from spinpot.report.evaluation_page import evaluation_page, trained_terms
@@ -72,7 +69,7 @@ def evaluate(
         "versions": versions(),
     }
     config = contents[ENTRY]["config"]
-    with _all_or_nothing(folder) as place:
+    with all_or_nothing(folder, last=EVALUATION) as place:
         for system, arrays in zip(found, predictions, strict=True):
             np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
         panels = []
@@ -173,33 +170,3 @@ class Scores:
 
 def _without_elements(errors: dict[str, float | None]) -> dict[str, float | None]:
     return {key: value for key, value in errors.items() if "/" not in key}
-
-
-def refuse_existing(folder: Path, names: Sequence[str]) -> None:
-    """Raise InputError if the folder is no folder or has a file of one of the names."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output={folder}: this is a file. Expected a folder, new or old. Give another.")
-    for name in names:
-        if (folder / name).exists():
-            raise InputError(
-                f"output={folder}: {name} is there already, and nothing is overwritten. Give another folder, "
-                "or remove the old results."
-            )
-
-
-@contextmanager
-def _all_or_nothing(folder: Path) -> Iterator[Path]:
-    """A hidden folder whose files move to `folder` once all are written; evaluation.json comes last.
-
-    Raises InputError if the place cannot be written to.
-    """
-    place = folder / f".evaluation.{os.getpid()}"
-    try:
-        place.mkdir(parents=True)
-        yield place
-        for file in sorted(place.iterdir(), key=lambda file: file.name == EVALUATION):
-            file.rename(folder / file.name)
-    except OSError as error:
-        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

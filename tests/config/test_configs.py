@@ -7,11 +7,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from spinpot.config.validate import audit_arguments, evaluation_arguments, validate
+from spinpot.analysis.tasks import TASKS
+from spinpot.config.validate import analysis_arguments, audit_arguments, evaluation_arguments, validate
 from spinpot.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
-from support.configs import CONFIGS, choosing, composed, options
+from support.configs import CONFIGS, choosing, composed, options, tasks
 from support.folders import write_small_set
 
 OPTIONS = options()
@@ -77,8 +78,21 @@ def test_audit_is_valid():
     assert audit_arguments(composed("systems=b", "output=d", name="audit"))["output"] == "d"
 
 
+@pytest.mark.parametrize("task", tasks())
+def test_a_task_of_analysis_is_valid(task):
+    config = composed(f"task={task}", "checkpoint=a.ckpt", "structure=b.xyz", "output=c", name="analyze")
+    settings = {name: one.settings for name, one in TASKS.items()}
+    assert analysis_arguments(config, settings)["tasks"] == {task: settings[task]()}
+
+
 def test_every_file_of_the_top_is_known():
-    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {"train", "evaluate", "audit", "wandb_sweep"}
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == {
+        "train",
+        "evaluate",
+        "audit",
+        "analyze",
+        "wandb_sweep",
+    }
 
 
 @pytest.mark.parametrize("experiment", [None, *EXPERIMENTS])

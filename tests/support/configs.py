@@ -11,9 +11,14 @@ CONFIGS = PROJECT / "configs"
 
 
 def options() -> list[tuple[str, str]]:
-    """(group, option) of every file below a config group."""
-    files = sorted(CONFIGS.rglob("*.yaml"))
+    """(group, option) of every file below a config group of train.yaml."""
+    files = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name != "task"]
     return [(str(file.parent.relative_to(CONFIGS)), file.stem) for file in files if file.parent != CONFIGS]
+
+
+def tasks() -> list[str]:
+    """The options of analyze.yaml's only group."""
+    return sorted(file.stem for file in (CONFIGS / "task").glob("*.yaml"))
 
 
 def choosing(group: str, option: str) -> list[str]:

@@ -87,6 +87,12 @@ class SpinCalculator(Calculator):
             "magnetic_forces_deviation": deviation(arrays["force_mag"]),
         }
 
+    def reach(self, atoms: Atoms) -> float:
+        """Å: how far apart two atoms can act on each other. An atom between them may see both."""
+        longest = np.linalg.norm(atoms.get_initial_magnetic_moments(), axis=1).max(initial=0.0)
+        specs = [predictor.spec for predictor in self.predictors]
+        return float(max(2.0 * (spec.descriptor.rcut + max(spec.virtual_scale) * longest) for spec in specs))
+
     def _warn_of_ignored(self, system: System, spec: ModelSpec) -> None:
         """Say once of each element without spin in the model that its moments do not count."""
         with_moment = np.unique(system.types[system.spin[0].any(axis=1)])

@@ -1,9 +1,13 @@
 """Spin-lattice dynamics in small: velocity Verlet for the atoms, Landau–Lifshitz for the spins.
 
-dS/dt = S × A(S),  A = −(g/ħ)/(1 + α²) · (B + α/|S| S × B),  B = −∂E/∂S.
+dS/dt = S × A(S),  A = −(g/ħ)/(1 + α²) · (B + α/|S| S × B),  B = −∂E/∂S + b(t).
 
 The moment S (μ_B) carries the angular momentum ħS/g, so that it precesses about B at the rate g|B|/ħ; the
 second term turns it towards B with the damping α. As S × A is across S, |S| stays.
+
+In a heat bath of temperature T, b is white noise (Stratonovich) with ⟨b_i(t) b_j(t′)⟩ = 2 α k_B T ħ/(g|S|)
+δ_ij δ(t − t′): what the damping takes away then comes back, and S visits its sphere with the weight
+exp(−E/k_B T) (W. F. Brown, Phys. Rev. 130, 1677 (1963)). The atoms' friction γ has its noise likewise.
 """
 
 from __future__ import annotations
@@ -30,12 +34,14 @@ class SpinLatticeDynamics(MolecularDynamics):
     damping the energy is kept to the order of the step, and |S| exactly.
 
     timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: the factor between moment and angular
-    tolerance: μ_B, to which the midpoint of a step is iterated.
+    momentum. tolerance: μ_B, to which the midpoint of a step is iterated.
+    temperature_K: of the heat bath, to which spins are bound by the damping and atoms by the friction.
+    friction: of the atoms, in 1/(ASE's unit of time). rng: of the bath; a seeded one makes runs repeatable.
 
     The spins' step is the spherical midpoint method (McLachlan, Modin, Verdier, Phys. Rev. E 89, 061301,
-    2014), the lattice's is velocity Verlet; the energy oscillates with the square of the step and does not
-    drift. Raises InputError where the midpoint is not found: the step is too long for the magnetic forces.
-    The atoms are then as before the step.
+    2014), the lattice's is velocity Verlet with the friction in its middle; without a bath the energy
+    oscillates with the square of the step and does not drift. Raises InputError where the midpoint is not
+    found: the step is too long for the magnetic forces. The atoms are then as before the step.
     """
 
     def __init__(
@@ -46,6 +52,9 @@ class SpinLatticeDynamics(MolecularDynamics):
         damping: float = 0.0,
         g: float = 2.0,
         tolerance: float = 1e-9,
+        temperature_K: float = 0.0,
+        friction: float = 0.0,
+        rng: np.random.Generator | None = None,
         **options: Any,
     ) -> None:
         if not damping >= 0.0 or not tolerance > 0.0:
@@ -53,11 +62,20 @@ class SpinLatticeDynamics(MolecularDynamics):
                 f"SpinLatticeDynamics: damping={damping}, tolerance={tolerance}. Expected damping >= 0 and "
                 "tolerance > 0."
             )
+        if not 0.0 <= temperature_K < np.inf or not 0.0 <= friction < np.inf:
+            raise InputError(
+                f"SpinLatticeDynamics: temperature_K={temperature_K}, friction={friction}. Expected finite "
+                "numbers >= 0."
+            )
         super().__init__(atoms, timestep, **options)
         self.lattice = lattice
         self.damping = damping
         self.rate = g / HBAR
         self.tolerance = tolerance
+        self.thermal_energy = units.kB * temperature_K
+        self.friction = friction
+        self.rng = rng if rng is not None else np.random.default_rng()
+        self.noise: np.ndarray | float = 0.0
 
     def step(self) -> None:
         """One step; where it fails the atoms are left as they were before it."""
@@ -71,14 +89,35 @@ class SpinLatticeDynamics(MolecularDynamics):
 
     def move(self) -> None:
         """The parts of a step."""
+        self.noise = self.draw_noise()
         if not self.lattice:
             self.turn_spins()
             return
         self.kick()
         self.drift()
         self.turn_spins()
+        self.rub()
         self.drift()
         self.kick()
+
+    def draw_noise(self) -> np.ndarray | float:
+        """The field b of the next step (N, 3) in eV/μ_B, the same throughout the step."""
+        if self.thermal_energy * self.damping == 0.0:
+            return 0.0
+        length = np.linalg.norm(self.atoms.get_initial_magnetic_moments(), axis=1, keepdims=True)
+        variance = 2.0 * self.damping * self.thermal_energy / (self.rate * self.dt)
+        # A moment of zero has no direction to be turned.
+        deviation = np.sqrt(variance / np.where(length > 0.0, length, np.inf))
+        return deviation * self.rng.normal(size=(len(self.atoms), 3))
+
+    def rub(self) -> None:
+        """Friction and its noise on the momenta, exactly over a step (an Ornstein–Uhlenbeck process)."""
+        if self.friction == 0.0:
+            return
+        kept = np.exp(-self.friction * self.dt)
+        spread = np.sqrt((1.0 - kept**2) * self.thermal_energy * self.masses)
+        momenta = self.atoms.get_momenta()
+        self.atoms.set_momenta(kept * momenta + spread * self.rng.normal(size=momenta.shape))
 
     def kick(self) -> None:
         """Half a step of the momenta."""
@@ -107,7 +146,7 @@ class SpinLatticeDynamics(MolecularDynamics):
     def axis(self, spin: np.ndarray) -> np.ndarray:
         """A at given spins (N, 3)."""
         self.atoms.set_initial_magnetic_moments(spin)
-        field = self.atoms.calc.get_property("magnetic_forces", self.atoms)
+        field = self.atoms.calc.get_property("magnetic_forces", self.atoms) + self.noise
         length = np.linalg.norm(spin, axis=1, keepdims=True)
         towards = self.damping * np.cross(spin, field) / np.where(length > 0.0, length, 1.0)
         return -self.rate / (1.0 + self.damping**2) * (field + towards)

@@ -19,8 +19,8 @@ from spinpot.console import console
 from spinpot.data.description import describe
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
-from spinpot.evaluate import refuse_existing
 from spinpot.files import write_atomically
+from spinpot.output_folder import refuse_existing
 from spinpot.provenance import git_commit, versions
 from spinpot.report.audit_page import audit_page
 from spinpot.report.page import REPORT

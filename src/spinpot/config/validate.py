@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ SCALARS: dict[str, Any] = {
 """Settings that no section's target takes, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
 AUDIT = {"systems", "output"}
+PATHS_OF_ANALYSIS = ("checkpoint", "structure", "output")
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
 PRECISIONS = ("64-true", "32-true")
@@ -108,6 +110,27 @@ def _check_paths(name: str, paths: list[Any], config: DictConfig) -> None:
     if not paths or not all(isinstance(path, str | int) for path in paths):
         example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
         raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
+
+
+def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """What `spinpot.analysis.run.analyze` takes, from a composed analyze.yaml.
+
+    tasks: the dataclass of each task's settings. Raises InputError for an unknown key or a wrong value.
+    """
+    _check_keys("", config, {*PATHS_OF_ANALYSIS, "task"}, config)
+    for name in PATHS_OF_ANALYSIS:
+        if not isinstance(config[name], str | int):
+            raise InputError(f"{name}={config[name]}: expected a path. Write {name}=PATH.")
+    _check_keys("task.", config.task, tasks, config)
+    settings = {}
+    for name, node in config.task.items():
+        hints = typing.get_type_hints(tasks[str(name)])
+        _check_keys(f"task.{name}.", node, hints, config)
+        values = {str(key): _value(f"task.{name}.{key}", config) for key in node}
+        for key, value in values.items():
+            _check_value(f"task.{name}.{key}", value, hints[key])
+        settings[str(name)] = tasks[str(name)](**values)
+    return {**{name: str(config[name]) for name in PATHS_OF_ANALYSIS}, "tasks": settings}
 
 
 def _check_section(name: str, config: DictConfig) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
+from spinpot.model.derivatives import Derivatives, total
 from spinpot.model.descriptor import Descriptor
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet, energy_and_gradient
@@ -68,29 +69,31 @@ class SpinPotential(nn.Module):
         energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With
         `differentiable` the derivatives can themselves be differentiated, as training needs.
         """
-        if self.spec.time_reversal:
-            batch = with_reversed(batch, self.virtual_scale)
         with torch.set_grad_enabled(differentiable):
-            environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
-            atom_energy, by_descriptor = energy_and_gradient(
-                self._nets, self.descriptor(environment), batch.type_sizes
-            )
-            by_environment = self.descriptor.pull_back(environment, by_descriptor)
-            force, force_mag, virial = derivatives(by_environment)
-            atom_energy = atom_energy[batch.atom_place].double() + self.energy_bias[batch.types]
+            if self.spec.time_reversal:
+                found = mean_of_both(self._network(with_reversed(batch, self.virtual_scale), differentiable))
+            else:
+                found = self._network(batch, differentiable)
             if self.exchange is not None:
-                added = self.exchange(batch)
-                atom_energy, force = atom_energy + added.atom_energy, force + added.force
-                force_mag, virial = force_mag + added.force_mag, virial + added.virial
+                found = total([found, self.exchange(batch)])
+            atom_energy = found.atom_energy + self.energy_bias[batch.types]
             energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        prediction = {
+        return {
             "energy": energy,
             "atom_energy": atom_energy,
-            "force": force,
-            "force_mag": force_mag,
-            "virial": virial,
+            "force": found.force,
+            "force_mag": found.force_mag,
+            "virial": found.virial,
         }
-        return mean_of_both(prediction) if self.spec.time_reversal else prediction
+
+    def _network(self, batch: Batch, differentiable: bool) -> Derivatives:
+        """Descriptor and fitting nets, without the energy bias."""
+        environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
+        atom_energy, by_descriptor = energy_and_gradient(
+            self._nets, self.descriptor(environment), batch.type_sizes
+        )
+        by_environment = self.descriptor.pull_back(environment, by_descriptor)
+        return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
 
     @property
     def _nets(self) -> list[FittingNet]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
+from spinpot.model.derivatives import Derivatives
 
 
 def with_reversed(batch: Batch, scale: Tensor) -> Batch:
@@ -38,10 +39,10 @@ def with_reversed(batch: Batch, scale: Tensor) -> Batch:
     )
 
 
-def mean_of_both(prediction: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The means over frames and twins of what was predicted for with_reversed; −∂E/∂S is odd in S."""
+def mean_of_both(found: Derivatives) -> Derivatives:
+    """The means over frames and twins of what was found for with_reversed; −∂E/∂S is odd in S."""
     means = {}
-    for name, values in prediction.items():
-        given, reversed_ = values[: len(values) // 2], values[len(values) // 2 :]
-        means[name] = (given - reversed_ if name == "force_mag" else given + reversed_) / 2.0
-    return means
+    for item in fields(Derivatives):
+        given, reversed_ = getattr(found, item.name).chunk(2)
+        means[item.name] = (given - reversed_ if item.name == "force_mag" else given + reversed_) / 2.0
+    return Derivatives(**means)

@@ -37,6 +37,7 @@ def render(template: str, **context: Any) -> str:
         "residual": residual,
         "percent": percent,
         "unit": unit,
+        "symbols": symbols,
         "formula": formula,
         "duration": duration,
         "date": date,
@@ -166,6 +167,16 @@ def percent(share: float) -> str:
 def unit(text: str) -> Markup:
     """A unit with its subscript."""
     return escape(text).replace("μ_B", Markup("μ<sub>B</sub>"))
+
+
+def symbols(text: str) -> Markup:
+    """`J_ij`, `μ_B` and `Σ_{i≠j}` with their subscripts."""
+    parts = re.split(r"(?<!\w)(\w_(?:\{[^}]*\}|[A-Za-z]{1,2}))(?!\w)", text)
+    made = [
+        Markup("{}<sub>{}</sub>").format(part[0], part[2:].strip("{}")) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(made)
 
 
 def formula(text: str) -> Markup:

@@ -14,7 +14,7 @@ from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import Geometry, frame_of
 from spinpot.data.systems import System
-from spinpot.model.exchange.pairs import Derivatives
+from spinpot.model.derivatives import Derivatives
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet
 from spinpot.model.potential import SpinPotential

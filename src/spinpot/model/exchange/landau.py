@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-from spinpot.model.exchange.pairs import Derivatives, RadialBasis, SpinPairs, total
+from spinpot.model.derivatives import Derivatives, total
+from spinpot.model.exchange.pairs import RadialBasis, SpinPairs
 
 
 @dataclass(frozen=True)

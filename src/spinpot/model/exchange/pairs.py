@@ -6,29 +6,14 @@ written out here, and only those by the coefficients are left to automatic diffe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """atom_energy (A,), eV; force, force_mag (A, 3) and virial (F, 3, 3), as in spinpot.conventions."""
-
-    atom_energy: Tensor
-    force: Tensor
-    force_mag: Tensor
-    virial: Tensor
-
-
-def total(parts: list[Derivatives]) -> Derivatives:
-    """Their sum."""
-    names = (item.name for item in fields(Derivatives))
-    return Derivatives(**{name: sum(getattr(part, name) for part in parts) for name in names})
+from spinpot.model.derivatives import Derivatives
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import Geometry
+from spinpot.model.derivatives import Derivatives, total
 from spinpot.model.exchange.landau import in_field, on_site
 from spinpot.model.exchange.pairs import (
-    Derivatives,
     RadialBasis,
     anisotropic,
     isotropic,
     single_ion,
-    total,
 )
 from spinpot.model.exchange.structure import Structure
 from spinpot.model.settings import ExchangeSettings, ModelSpec

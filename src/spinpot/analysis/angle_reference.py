@@ -1,0 +1,110 @@
+"""Energies of others against the angle of turn: a table, or frames in which the moments are turned."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from spinpot.data.systems import System, read_systems
+from spinpot.errors import InputError
+
+KEY = "task.rotation.reference"
+STRAY = 1.0
+"""Degrees; other moments that stand farther off than this are mentioned."""
+ASTRAY = 30.0
+"""Degrees; with other moments farther off than this, frames say nothing about the turn."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Points (M,) at angles in degrees within a turn; E in eV, −dE/dθ in eV/rad where it is known."""
+
+    name: str
+    angle: np.ndarray
+    energy: np.ndarray
+    torque: np.ndarray | None = None
+    remark: str = ""
+
+    def shifted(self, offset: float) -> Reference:
+        """With `offset` (eV) added to the energies."""
+        return replace(self, energy=self.energy + offset)
+
+
+def read_reference(source: str, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:
+    """A csv with the columns angle (degrees) and energy (eV), or frames in any layout that training reads.
+
+    The frames are of the structure `atoms`, in its order; the angle of each is that by which the moments of
+    `group` are turned about `axis`. Raises InputError for what cannot be used.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise InputError(f"{KEY}={source}: no such file or folder. Correct the path.")
+    if path.suffix == ".csv":
+        return _of_table(path)
+    parts = [_of_system(system, atoms, group, axis) for system in read_systems([path])]
+    torques = [part.torque for part in parts if part.torque is not None]
+    return Reference(
+        path.name,
+        np.concatenate([part.angle for part in parts]),
+        np.concatenate([part.energy for part in parts]),
+        np.concatenate(torques) if len(torques) == len(parts) else None,
+        " ".join(dict.fromkeys(part.remark for part in parts if part.remark)),
+    )
+
+
+def _of_table(path: Path) -> Reference:
+    try:
+        with path.open(newline="") as file:
+            rows = [(float(row["angle"]), float(row["energy"])) for row in csv.DictReader(file)]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{KEY}={path}: cannot be read ({type(error).__name__}: {error}). Expected a table whose first "
+            "line is `angle,energy`, in degrees and eV."
+        ) from error
+    if not rows or not np.isfinite(rows).all():
+        raise InputError(f"{KEY}={path}: expected at least one line, and finite numbers only. Correct it.")
+    angle, energy = np.array(rows).T
+    return Reference(path.name, angle % 360.0, energy)
+
+
+def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:
+    symbols = [system.type_map[kind] for kind in system.types]
+    if symbols != atoms.get_chemical_symbols():
+        raise InputError(
+            f"{KEY}: {system.name} holds {len(symbols)} atoms, and not those of the structure in its order. "
+            "Expected frames of the same atoms."
+        )
+    if system.energy is None:
+        raise InputError(f"{KEY}: {system.name} has no energies. Expected energy.npy.")
+    start = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+    angle = turn_of(system.spin, start, group, axis)
+    torque = None
+    if system.force_mag is not None:
+        torque = np.cross(system.spin, system.force_mag)[:, group].sum(axis=1) @ axis
+    others = np.setdiff1d(np.flatnonzero(start.any(axis=1)), group)
+    stray = np.degrees(_angles(system.spin[:, others], start[others]).max(initial=0.0))
+    if stray > ASTRAY:
+        raise InputError(
+            f"{KEY}: in {system.name}, moments that are not turned stand up to {stray:.0f}° off those of the "
+            "structure. Expected frames that differ from it in the turned moments alone."
+        )
+    remark = "" if stray < STRAY else f"In {system.name} other moments stand up to {stray:.0f}° off."
+    return Reference(system.name, np.degrees(angle) % 360.0, system.energy, torque, remark)
+
+
+def turn_of(spin: np.ndarray, start: np.ndarray, group: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """The angle (F,), rad, by which spins (F, N, 3) of the group are turned about the axis from `start`."""
+    flat = start[group] - (start[group] @ axis)[:, None] * axis
+    sine = np.cross(flat, spin[:, group]).sum(axis=1) @ axis
+    cosine = (flat * spin[:, group]).sum(axis=(1, 2))
+    return np.arctan2(sine, cosine)
+
+
+def _angles(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Between vectors (…, 3), in rad."""
+    sine = np.linalg.norm(np.cross(vectors, others), axis=-1)
+    return np.arctan2(sine, (vectors * others).sum(axis=-1))

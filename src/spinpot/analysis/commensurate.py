@@ -1,0 +1,83 @@
+"""Wave vectors that fit a supercell, and the smallest supercell that fits a wave vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import count, product
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.geometry import minkowski_reduce
+
+from spinpot.errors import InputError
+
+CLOSE = 1e-4
+"""A coordinate of a wave vector this near to a fraction is meant to be it."""
+
+Wave = tuple[Fraction, Fraction, Fraction]
+"""In units of the reciprocal lattice vectors."""
+
+
+def as_fractions(q: Sequence[float], most_cells: int) -> Wave:
+    """A wave vector in fractions whose supercell has at most so many cells.
+
+    Raises InputError, naming the nearest one that fits, for one that is not commensurate.
+    """
+    nearest = min(
+        (_nearest(q, cells) for cells in range(1, most_cells + 1)),
+        key=lambda wave: (round(_distance(wave, q) / CLOSE), cells_of(wave)),
+    )
+    if _distance(nearest, q) >= CLOSE:
+        raise InputError(
+            f"q=({', '.join(f'{x:g}' for x in q)}): not commensurate with a supercell of at most "
+            f"{most_cells} cells. The nearest that fits is ({in_words(nearest)}), with {cells_of(nearest)} "
+            "cells. Give it, or allow more atoms by task.spiral.most_atoms."
+        )
+    return nearest
+
+
+def cells_of(wave: Wave) -> int:
+    """How many cells the smallest supercell with this wave has: the waves' common denominator."""
+    return math.lcm(*(x.denominator for x in wave))
+
+
+def supercell_for(wave: Wave) -> np.ndarray:
+    """Integer lattice vectors T (3, 3), as rows, of the smallest supercell with q·T whole for each row."""
+    q0, q1, q2 = wave
+    a = next(t for t in count(1) if _whole(q0 * t))
+    b, x = next((t, x) for t, x in product(range(1, cells_of(wave) + 1), range(a)) if _whole(q0 * x + q1 * t))
+    c, y, z = next(
+        (t, y, z)
+        for t, y, z in product(range(1, cells_of(wave) + 1), range(a), range(b))
+        if _whole(q0 * y + q1 * z + q2 * t)
+    )
+    return np.array([[a, 0, 0], [x, b, 0], [y, z, c]])
+
+
+def repeated(atoms: Atoms, wave: Wave) -> Atoms:
+    """The smallest supercell that fits the wave, in a compact shape; moments are repeated too."""
+    matrix = supercell_for(wave)
+    _, change = minkowski_reduce(matrix @ atoms.cell.array)
+    made: Atoms = make_supercell(atoms, change @ matrix)
+    return made
+
+
+def in_words(wave: Wave) -> str:
+    """`1/2, 0, −1/3`."""
+    return ", ".join(str(x).replace("-", "−") for x in wave)
+
+
+def _nearest(q: Sequence[float], cells: int) -> Wave:
+    first, second, third = (Fraction(round(x * cells), cells) for x in q)
+    return first, second, third
+
+
+def _distance(wave: Wave, q: Sequence[float]) -> float:
+    return max(abs(float(x) - y) for x, y in zip(wave, q, strict=True))
+
+
+def _whole(value: Fraction) -> bool:
+    return value.denominator == 1

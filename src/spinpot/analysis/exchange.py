@@ -1,0 +1,225 @@
+"""Task exchange: the constants J_ij of a potential, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from rich.progress import Progress
+
+from spinpot.analysis.cells import magnetic_cell
+from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
+from spinpot.analysis.exchange_plot import exchange_figure
+from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
+from spinpot.analysis.model import Model
+from spinpot.analysis.result import Cell, Picture, Result, Table, shown
+from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
+from spinpot.console import progress_console
+from spinpot.errors import InputError
+
+SMALL = 0.005
+"""Shells whose J stay below this share of the largest are not listed."""
+CONVENTION = (
+    "E = −½ Σ_{i≠j} e_i·J_ij·e_j, e unit vectors, i j and j i both in the sum: J > 0 is ferromagnetic"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of configs/task/exchange.yaml. Raises InputError for numbers that mean nothing."""
+
+    cutoff: float | None = None
+    full_tensor: bool = False
+    step: float = 0.02
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.cutoff is not None and self.cutoff <= 0.0:
+            raise InputError(f"task.exchange.cutoff={self.cutoff}: expected a distance > 0 Å, or null.")
+        if not 0.0 < self.step <= 0.2:
+            raise InputError(f"task.exchange.step={self.step}: expected an angle > 0 and ≤ 0.2 rad.")
+        if self.tolerance <= 0.0:
+            raise InputError(f"task.exchange.tolerance={self.tolerance}: expected a distance > 0 Å.")
+
+
+def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
+    """J_ij of the pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
+    found, reach = exchange_of(model, atoms, settings)
+    shells = shells_of(found)
+    vampire, remark = vampire_files(found)
+    draw = partial(exchange_figure, found)
+    paragraphs = [*_introduction(found, reach, settings), *_checks(model, found)]
+    return Result(
+        title="Exchange",
+        paragraphs=[*paragraphs, remark] if remark else paragraphs,
+        tables=[_shell_table(found, shells), _convention_table(found, shells)],
+        pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
+        numbers=_numbers(found, shells, reach),
+        files={"exchange.out": tb2j_text(found), "TB2J.pickle": tb2j_pickle(found), **vampire},
+    )
+
+
+def exchange_of(model: Model, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
+    """The tensors, with a progress bar, and how far the model reaches (Å)."""
+    cell = magnetic_cell(atoms, settings.tolerance)
+    reach = model.reach(cell)
+    cutoff = settings.cutoff or reach
+    with Progress(console=progress_console, transient=True) as bar:
+        task = bar.add_task("Exchange")
+        found = exchange_tensors(
+            model,
+            cell,
+            cutoff,
+            reach,
+            settings.step,
+            settings.full_tensor,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    if not len(found.i):
+        raise InputError(f"task.exchange.cutoff={cutoff}: no two magnetic atoms are that near. Raise it.")
+    return found, reach
+
+
+def mean_field_temperature(found: Exchange) -> float:
+    """K, for classical spins: k T = λ/3, λ the largest eigenvalue of Σ_R J_ij(R) over the cell's moments.
+
+    It is the temperature of the order, among those that repeat with the magnetic cell, that sets in first.
+    """
+    sums = np.zeros((len(found.cell),) * 2)
+    np.add.at(sums, (found.i, found.j), found.isotropic)
+    return float(np.linalg.eigvalsh(0.5 * (sums + sums.T))[-1] / (3.0 * units.kB))
+
+
+def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str]:
+    cutoff = settings.cutoff or reach
+    limit = "The model reaches no farther."
+    if cutoff < reach:
+        limit = f"The model lets atoms act on each other up to {reach:.2f} Å: farther pairs are left out."
+    said = [
+        f"{CONVENTION}. J_ij are second derivatives of E at the given state, by central differences of the "
+        f"magnetic forces across moments tilted by {settings.step:g} and {2 * settings.step:g} rad.",
+        f"Magnetic cell {found.cell.get_chemical_formula()}; pairs up to {cutoff:.2f} Å in a supercell of "
+        f"{found.supercell_atoms} atoms. {limit}",
+    ]
+    if not found.full:
+        said.append(
+            "One state shows only what turns moments across themselves: J is the mean of that, D and the "
+            "anisotropy are parts. task.exchange.full_tensor=true turns the state onto two further axes."
+        )
+    return said
+
+
+def _checks(model: Model, found: Exchange) -> list[str]:
+    own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
+    magnetic = np.isfinite(own)
+    worst = np.abs(own - expected)[magnetic].max()
+    return [
+        f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
+        f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
+        f"pairs explain {expected[magnetic].mean():.4g} meV; an atom's two numbers differ by at most "
+        f"{worst:.2g} meV (anisotropy, pairs left out, more than pairs). The torque of the state is at most "
+        f"{1000 * largest_torque(model, found.cell):.2g} meV/μ_B.",
+        f"Mean-field ordering temperature (classical spins, orders of this cell): "
+        f"{mean_field_temperature(found):.0f} K; for quantum spins times (S+1)/S. The real one is lower.",
+    ]
+
+
+def largest_torque(model: Model, cell: Atoms) -> float:
+    """The largest magnetic force across a moment, eV/μ_B; zero at a state of rest."""
+    atoms = cell.copy()
+    moments = atoms.get_initial_magnetic_moments()
+    forces = np.array(model.get_property("magnetic_forces", atoms))
+    length = np.linalg.norm(moments, axis=1)
+    magnetic = length > 0.0
+    across = np.cross(moments[magnetic], forces[magnetic]) / length[magnetic, None]
+    return float(np.linalg.norm(across, axis=1).max())
+
+
+def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
+    J = np.abs(found.isotropic)
+    return [shell for shell in shells if J[shell.pairs].max() >= SMALL * J.max()]
+
+
+def _shell_table(found: Exchange, shells: list[Shell]) -> Table:
+    collinear = is_collinear(found)
+    large = _large(found, shells)
+    columns = ["pair", "d (Å)", "z", "J", "range"]
+    columns += ["J ↑↑", "J ↑↓"] if collinear else []
+    columns += ["|D|", "anisotropy"]
+    rows = [_row(found, shell, collinear) for shell in large]
+    note = "z: neighbours per atom. J: mean over the pairs of the shell, and their range"
+    note += "; J ↑↑ and J ↑↓: of parallel and antiparallel moments. " if collinear else ". "
+    note += "|D| and anisotropy (the rest of the symmetric part): the largest component of any pair."
+    left = [shell for shell in shells if shell not in large]
+    if left:
+        most = max(1000.0 * np.abs(found.isotropic[shell.pairs]).max() for shell in left)
+        note += f" Not shown, but in analysis.json: {len(left)} with |J| up to {shown(float(most))} meV."
+    return Table("Shells (energies in meV)", columns, rows, note)
+
+
+def _row(found: Exchange, shell: Shell, collinear: bool) -> list[Cell]:
+    J = 1000.0 * found.isotropic[shell.pairs]
+    limits = f"{shown(float(J.min()))} … {shown(float(J.max()))}"
+    row: list[Cell] = [
+        shell.elements,
+        f"{shell.distance:.3f}",
+        f"{shell.neighbours:g}",
+        float(J.mean()),
+        limits,
+    ]
+    if collinear:
+        along = alignment(found)[shell.pairs]
+        row += [float(J[own].mean()) if own.any() else None for own in (along > 0.0, along < 0.0)]
+    D, anisotropic = found.antisymmetric[shell.pairs], found.anisotropic[shell.pairs]
+    return [*row, 1000.0 * float(np.abs(D).max()), 1000.0 * float(np.abs(anisotropic).max())]
+
+
+def _convention_table(found: Exchange, shells: list[Shell]) -> Table:
+    strongest = max(shells, key=lambda shell: abs(found.isotropic[shell.pairs].mean()))
+    J = 1000.0 * float(found.isotropic[strongest.pairs].mean())
+    rows: list[list[Cell]] = [
+        ["here and in Vampire", "−½ Σ_{i≠j} J e_i·e_j", "1", J],
+        ["TB2J", "−Σ_{i≠j} J e_i·e_j", "½", 0.5 * J],
+        ["each pair once, J > 0 antiferromagnetic", "Σ_{i<j} J e_i·e_j", "−1", -J],
+        ["the same with spins of length S", "Σ_{i<j} J S_i·S_j", "−1/S²", ""],
+    ]
+    title = f"Other conventions, and J of {strongest.elements} at {strongest.distance:.3f} Å in them"
+    return Table(title, ["convention", "energy", "factor", "J (meV)"], rows)
+
+
+def _in_words(found: Exchange, shells: list[Shell]) -> str:
+    said = [
+        f"{1000 * found.isotropic[shell.pairs].mean():.3g} meV at {shell.distance:.2f} Å"
+        for shell in _large(found, shells)[:3]
+    ]
+    return f"J against the distance of the pair: {', '.join(said)}."
+
+
+def _numbers(found: Exchange, shells: list[Shell], reach: float) -> dict[str, Any]:
+    J = 1000.0 * found.isotropic
+    magnetic = np.isfinite(found.own)
+    return {
+        "convention": CONVENTION,
+        "shells": [
+            {
+                "elements": shell.elements,
+                "distance_A": shell.distance,
+                "neighbours": shell.neighbours,
+                "J_meV": float(J[shell.pairs].mean()),
+                "lowest_meV": float(J[shell.pairs].min()),
+                "highest_meV": float(J[shell.pairs].max()),
+                "D_meV": 1000.0 * float(np.abs(found.antisymmetric[shell.pairs]).max()),
+                "anisotropy_meV": 1000.0 * float(np.abs(found.anisotropic[shell.pairs]).max()),
+            }
+            for shell in shells
+        ],
+        "mean_field_temperature_K": mean_field_temperature(found),
+        "reach_A": reach,
+        "supercell_atoms": found.supercell_atoms,
+        "step_error_meV": 1000.0 * found.error,
+        "curvature_of_one_moment_meV": (1000.0 * found.own[magnetic]).tolist(),
+        "curvature_by_pairs_meV": (1000.0 * found.expected_own()[magnetic]).tolist(),
+    }

@@ -1,0 +1,213 @@
+"""Exchange constants as other programs read them: Vampire's unit cell and materials, TB2J's results."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterator
+
+import numpy as np
+from ase import Atoms, units
+from ase.build import make_supercell
+
+from spinpot.analysis.exchange_tensors import Exchange
+
+MOST = 4
+"""An orthogonal cell's vectors are looked for among multiples of the cell's up to this."""
+NO_ORTHOGONAL_CELL = (
+    "No files for Vampire: it fills space with rectangular boxes, and no small supercell of this magnetic "
+    "cell is one."
+)
+
+
+def tensors_to_write(exchange: Exchange) -> np.ndarray:
+    """J_ij (P, 3, 3), eV: the full ones, or the isotropic part where only a part of the others is known."""
+    return exchange.tensor if exchange.full else exchange.isotropic[:, None, None] * np.eye(3)
+
+
+# ---- TB2J ----
+
+
+def tb2j_text(exchange: Exchange) -> str:
+    """TB2J's exchange.out: E = −Σ_{i≠j}, so that its constants are half of ours; meV."""
+    names = _numbered(exchange.cell)
+    cell = "\n".join("  ".join(f"{x:12.8f}" for x in vector) for vector in exchange.cell.cell.array)
+    moments = exchange.cell.get_initial_magnetic_moments()
+    rows = zip(names, exchange.cell.positions, moments, strict=True)
+    head = ("Atom_number", "x", "y", "z", "w_charge", "M(x)", "M(y)", "M(z)")
+    sites = [
+        f"{name:<12s}" + "".join(f" {x:13.8f}" for x in (*place, 0.0, *moment))
+        for name, place, moment in rows
+    ]
+    total = f"{'Total':<12s}" + " " * 42 + "".join(f" {x:13.8f}" for x in (0.0, *moments.sum(axis=0)))
+    double = "=" * 90
+    lines = ["Exchange constants of a spin potential, written by spinpot. E = -Σ_{i≠j} e_i J_ij e_j.", double]
+    lines += ["Cell (Angstrom):", cell, "", double, "Atoms:", "(charges are not known)"]
+    lines += [" ".join(head), *sites, total, "", double, "Exchange:"]
+    lines += ["    i      j          R        J_iso(meV)          vector          distance(A)"]
+    return "\n".join([*lines, *_tb2j_pairs(exchange, names)]) + "\n"
+
+
+def _tb2j_pairs(exchange: Exchange, names: list[str]) -> Iterator[str]:
+    half = 500.0 * exchange.isotropic
+    for p, (i, j) in enumerate(zip(exchange.i, exchange.j, strict=True)):
+        R = ", ".join(f"{n:3d}" for n in exchange.shift[p])
+        vector = ", ".join(f"{x:8.4f}" for x in exchange.vector[p])
+        yield "-" * 88
+        yield f"   {names[i]:5s} {names[j]:5s} ({R}) {half[p]:11.6f} ({vector}) {exchange.distance[p]:8.4f}"
+        yield f"J_iso: {half[p]:11.6f}"
+        if exchange.full:
+            yield "DMI: (" + " ".join(f"{500.0 * x:11.6f}" for x in exchange.antisymmetric[p]) + ")"
+            yield "J_ani:"
+            rows = [" ".join(f"{500.0 * x:11.6f}" for x in row) for row in exchange.anisotropic[p]]
+            yield "[[" + "]\n [".join(rows) + "]]"
+
+
+def tb2j_pickle(exchange: Exchange) -> bytes:
+    """TB2J.pickle, what TB2J's own programs read: the contents of its SpinIO, plain data and ase.Atoms."""
+    cell = exchange.cell.copy()
+    moments = cell.get_initial_magnetic_moments()
+    cell.set_initial_magnetic_moments(None)
+    spins = np.cumsum(moments.any(axis=1)) - 1  # numbers of the magnetic atoms among themselves
+    index = [int(spins[k]) if moments[k].any() else -1 for k in range(len(cell))]
+    keys = [
+        (tuple(int(n) for n in shift), index[i], index[j])
+        for shift, i, j in zip(exchange.shift, exchange.i, exchange.j, strict=True)
+    ]
+    distances = zip(exchange.vector, exchange.distance, strict=True)
+    contents = {
+        "atoms": cell,
+        "spinat": moments,
+        "magmoms": np.linalg.norm(moments, axis=1),
+        "charges": np.zeros(len(cell)),
+        "index_spin": index,
+        "colinear": False,
+        "distance_dict": {key: (v, float(d)) for key, (v, d) in zip(keys, distances, strict=True)},
+        "exchange_Jdict": dict(zip(keys, (0.5 * exchange.isotropic).tolist(), strict=True)),
+        "dmi_ddict": dict(zip(keys, 0.5 * exchange.antisymmetric, strict=True)) if exchange.full else None,
+        "Jani_dict": dict(zip(keys, 0.5 * exchange.anisotropic, strict=True)) if exchange.full else None,
+        "description": "Exchange constants of a spin potential, written by spinpot.\n",
+    }
+    return pickle.dumps(contents)
+
+
+def _numbered(cell: Atoms) -> list[str]:
+    """`Ni1`, `Ni2`, `O1` … as TB2J names atoms."""
+    counts: dict[str, int] = {}
+    names = []
+    for symbol in cell.get_chemical_symbols():
+        counts[symbol] = counts.get(symbol, 0) + 1
+        names.append(f"{symbol}{counts[symbol]}")
+    return names
+
+
+# ---- Vampire ----
+
+
+def vampire_files(exchange: Exchange) -> tuple[dict[str, str], str]:
+    """vampire.ucf and vampire.mat (to be completed) of the magnetic atoms in a rectangular box.
+
+    E = −½ Σ_{i≠j} e_i·J_ij·e_j as here, in joules. Without such a box no files, and a remark that says so.
+    """
+    matrix = orthogonal_matrix(exchange.cell.cell.array)
+    if matrix is None:
+        return {}, NO_ORTHOGONAL_CELL
+    box = make_supercell(exchange.cell, matrix, wrap=False)
+    turn = box.cell.array / np.linalg.norm(box.cell.array, axis=1, keepdims=True)  # onto the axes
+    return {
+        "vampire.ucf": _unit_cell_file(exchange, box, turn),
+        "vampire.mat": _material_file(exchange, turn),
+    }, ""
+
+
+def orthogonal_matrix(cell: np.ndarray) -> np.ndarray | None:
+    """The smallest supercell (3, 3) of a cell that has right angles; None if there is no small one."""
+    numbers = np.array(list(itertools.product(range(-MOST, MOST + 1), repeat=3)))
+    numbers = numbers[np.any(numbers, axis=1)]
+    lengths = np.linalg.norm(numbers @ cell, axis=1)
+    primitive = np.gcd.reduce(numbers, axis=1) == 1
+    numbers = numbers[primitive][np.argsort(lengths[primitive], kind="stable")]
+    vectors = numbers @ cell
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    square = np.abs(unit @ unit.T) < 1e-3
+    best, volume = None, np.inf
+    for a, b in np.argwhere(np.triu(square)):
+        thirds = np.flatnonzero(square[a] & square[b])
+        if len(thirds):
+            matrix = numbers[[a, b, thirds[0]]]
+            size = np.linalg.det(matrix)
+            if abs(size) < volume - 0.5:
+                best, volume = matrix if size > 0 else matrix[[1, 0, 2]], abs(size)
+    return best
+
+
+def _unit_cell_file(exchange: Exchange, box: Atoms, turn: np.ndarray) -> str:
+    n = len(exchange.cell)
+    magnetic = [k for k in range(len(box)) if exchange.cell.get_initial_magnetic_moments()[k % n].any()]
+    number = {k: order for order, k in enumerate(magnetic)}
+    materials = _materials(exchange)
+    edges = " ".join(f"{edge:.8f}" for edge in box.cell.lengths())
+    scaled = box.get_scaled_positions(wrap=True)
+    lines = [
+        "# Unit cell size (Angstrom)",
+        edges,
+        "# Unit cell vectors",
+        "1 0 0",
+        "0 1 0",
+        "0 0 1",
+        "# Atoms",
+    ]
+    lines.append(f"{len(magnetic)} {len(set(materials.values()))}")
+    for k in magnetic:
+        x, y, z = scaled[k]
+        lines.append(f"{number[k]} {x:.8f} {y:.8f} {z:.8f} {materials[k % n]}")
+    links = list(_links(exchange, box, magnetic))
+    lines += ["# Interactions", f"{len(links)} {'tensorial' if exchange.full else 'isotropic'}"]
+    tensors = turn @ tensors_to_write(exchange) @ turn.T / units.J  # ase's J: eV per joule inverted
+    for count, (source, target, moved, pair) in enumerate(links):
+        values = tensors[pair].ravel() if exchange.full else tensors[pair, :1, 0]
+        text = " ".join(f"{value:.6e}" for value in values)
+        lines.append(f"{count} {number[source]} {number[target]} {' '.join(map(str, moved))} {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _links(exchange: Exchange, box: Atoms, magnetic: list[int]) -> Iterator[tuple[int, int, np.ndarray, int]]:
+    """Atom, neighbour and the box it is in, and the pair of the magnetic cell that this is an image of."""
+    n = len(exchange.cell)
+    inverse = np.linalg.inv(box.cell.array)
+    scaled = box.positions @ inverse
+    wrapped = np.floor(box.get_scaled_positions(wrap=True) - scaled + 0.5)  # boxes by which each is moved
+    for source in magnetic:
+        for pair in np.flatnonzero(exchange.i == source % n):
+            images = np.arange(exchange.j[pair], len(box), n)
+            there = scaled[source] + exchange.vector[pair] @ inverse
+            apart = there - scaled[images]
+            best = np.abs(apart - np.rint(apart)).max(axis=1).argmin()
+            moved = np.rint(apart[best]) + wrapped[source] - wrapped[images[best]]
+            yield source, int(images[best]), moved.astype(int), int(pair)
+
+
+def _materials(exchange: Exchange) -> dict[int, int]:
+    """A material, numbered from 0, for each magnetic atom of the cell."""
+    magnetic = np.flatnonzero(exchange.cell.get_initial_magnetic_moments().any(axis=1))
+    return {int(atom): number for number, atom in enumerate(magnetic)}
+
+
+def _material_file(exchange: Exchange, turn: np.ndarray) -> str:
+    moments = exchange.cell.get_initial_magnetic_moments()
+    materials = _materials(exchange)
+    lines = ["# To be completed: damping, and anisotropy, which the exchange constants do not hold."]
+    lines.append(f"material:num-materials={len(materials)}")
+    for atom, number in materials.items():
+        name = f"material[{number + 1}]"
+        length = np.linalg.norm(moments[atom])
+        direction = ",".join(f"{x:.6f}" for x in turn @ moments[atom] / length)
+        lines += [
+            f"{name}:material-name={_numbered(exchange.cell)[atom]}",
+            f"{name}:material-element={exchange.cell.symbols[atom]}",
+            f"{name}:atomic-spin-moment={length:.6f} !muB",
+            f"{name}:initial-spin-direction={direction}",
+            f"{name}:damping-constant=1.0",
+            f"{name}:unit-cell-category={number + 1}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,57 @@
+"""J against the distance of the pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.shells import alignment, is_collinear, pair_labels
+from spinpot.report.style import faint
+
+SMALLEST = 1e-3
+"""meV; the logarithmic axis ends here, or higher."""
+
+
+def exchange_figure(exchange: Exchange) -> Figure:
+    """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open."""
+    figure = Figure(figsize=(6.8, 3.1), layout="constrained")
+    linear, logarithmic = figure.subplots(1, 2)
+    J = 1000.0 * exchange.isotropic
+    _scatter(linear, exchange, J)
+    linear.axhline(0.0, color=faint(), linewidth=0.8, zorder=0)
+    linear.set(xlabel="distance (Å)", ylabel="J (meV)")
+    if len(linear.get_legend_handles_labels()[0]) > 1:
+        linear.legend(frameon=False)
+    _scatter(logarithmic, exchange, np.abs(J))
+    logarithmic.set(xlabel="distance (Å)", ylabel="|J| (meV)", yscale="log")
+    logarithmic.set_ylim(bottom=max(SMALLEST, 0.5 * np.abs(J).min()), top=2.0 * np.abs(J).max())
+    for axes in (linear, logarithmic):
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    return figure
+
+
+def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
+    labels = pair_labels(exchange)
+    antiparallel = alignment(exchange) < 0.0
+    collinear = is_collinear(exchange)
+    for number, label in enumerate(sorted(set(labels))):
+        for opposite in (False, True) if collinear else (None,):
+            own = labels == label
+            text = label
+            if opposite is not None:
+                own = own & (antiparallel == opposite)
+                text = f"{label}, {'antiparallel' if opposite else 'parallel'}"
+            if not own.any():
+                continue
+            style: dict[str, Any] = {
+                "color": f"C{number}",
+                "markersize": 8 if opposite else 4.5,
+                "linestyle": "",
+            }
+            style |= {"markerfacecolor": "none"} if opposite else {}
+            axes.plot(exchange.distance[own], values[own], "o", label=text, **style)

@@ -1,0 +1,246 @@
+"""Exchange tensors of a model: second derivatives of the energy by the directions of two moments.
+
+With e = S/|S|, the energy near the reference state is E = −½ Σ_{i≠j} e_i·J_ij·e_j + …, both i j and j i in
+the sum, so that J_ij = −∂²E/∂e_i∂e_j = |S_i| ∂B_i/∂e_j with B = −∂E/∂S, the magnetic force. A direction turns
+only across itself; what lies along a moment is its change of length and no exchange. So one state gives J_ij
+between the planes across e_i and e_j, and the same state turned onto other axes gives the rest
+(as X. He et al., Comput. Phys. Commun. 264, 107938 (2021), section 2.4, do for collinear states).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import find_mic
+
+from spinpot.analysis.cells import shortest, supercell
+from spinpot.analysis.model import Model
+
+DISPLACEMENTS = (-2, -1, 1, 2)
+WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0
+"""Of the central difference of fourth order."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """All pairs i j of magnetic atoms within a cutoff, both ways, i in the magnetic cell.
+
+    cell: the magnetic cell, n atoms. i, j (P,): atoms of it. shift (P, 3): j is in the cell moved by these
+    many lattice vectors. vector (P, 3): from i to j, Å. tensor (P, 3, 3): J_ij, eV; outside the planes across
+    the moments zero unless `full`. own (n,): the curvature of E for turning each moment alone, eV, NaN for
+    atoms without one; see expected_own. error: how much the
+    step decides, eV: the largest difference of a tensor's component from the simple central difference's.
+    """
+
+    cell: Atoms
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+    vector: np.ndarray
+    tensor: np.ndarray
+    own: np.ndarray
+    error: float
+    full: bool
+    supercell_atoms: int
+
+    @property
+    def distance(self) -> np.ndarray:
+        """|vector| (P,), Å."""
+        return np.linalg.norm(self.vector, axis=1)
+
+    @property
+    def directions(self) -> np.ndarray:
+        """E (n, 3); zero for atoms without moment."""
+        moments = self.cell.get_initial_magnetic_moments()
+        length = np.linalg.norm(moments, axis=1, keepdims=True)
+        return moments / np.where(length > 0.0, length, 1.0)
+
+    @property
+    def isotropic(self) -> np.ndarray:
+        """J (P,), eV: the multiple of the identity that is nearest to the tensor where that is known."""
+        trace = np.trace(self.tensor, axis1=1, axis2=2)
+        if self.full:
+            return trace / 3.0
+        across = _across(self.directions)
+        return trace / np.einsum("pab,pba->p", across[self.i], across[self.j])
+
+    @property
+    def antisymmetric(self) -> np.ndarray:
+        """D (P, 3), eV: E has −½ Σ D_ij·(e_i × e_j)."""
+        T = self.tensor
+        parts = (T[:, 1, 2] - T[:, 2, 1], T[:, 2, 0] - T[:, 0, 2], T[:, 0, 1] - T[:, 1, 0])
+        return 0.5 * np.stack(parts, axis=1)
+
+    @property
+    def anisotropic(self) -> np.ndarray:
+        """The symmetric part of the tensors without the isotropic one (P, 3, 3), eV."""
+        across = _across(self.directions)
+        unit = np.eye(3) if self.full else np.einsum("pab,pbc->pac", across[self.i], across[self.j])
+        part = self.tensor - self.isotropic[:, None, None] * unit
+        return 0.5 * (part + part.swapaxes(1, 2))
+
+    def expected_own(self) -> np.ndarray:
+        """Σ_j J_ij e_i·e_j (n,), eV: what `own` is where the energy is that of isotropic pairs alone."""
+        e = self.directions
+        sums = np.zeros(len(self.cell))
+        np.add.at(sums, self.i, self.isotropic * (e[self.i] * e[self.j]).sum(axis=1))
+        return sums
+
+
+def exchange_tensors(
+    model: Model,
+    cell: Atoms,
+    cutoff: float,
+    reach: float,
+    step: float,
+    full: bool,
+    advance: Callable[[int, int], None] = lambda done, of: None,
+) -> Exchange:
+    """The tensors of all pairs within `cutoff` (Å) at the state `cell` is in, a magnetic cell.
+
+    reach: Å, the farthest that the model lets atoms act on each other; the supercell is so large that of all
+    images of a pair only the nearest counts. step: rad. advance: called with the evaluations done and all.
+    """
+    big, _ = supercell(cell, cutoff + max(cutoff, reach))
+    assert shortest(big.cell.array) > 2.0 * cutoff
+    big.calc = model
+    moments = big.get_initial_magnetic_moments()
+    centres = np.flatnonzero(cell.get_initial_magnetic_moments().any(axis=1))
+    turns = _turns(moments[centres[0]]) if full else [np.eye(3)]
+    total = len(centres) * len(turns) * 2 * len(DISPLACEMENTS)
+    pairs, tensors, own, errors = [], [], np.full(len(cell), np.nan), []
+    for number, centre in enumerate(centres.tolist()):
+        begun = number * total // len(centres)
+        responses, curvatures = [], []
+        for turn_number, turn in enumerate(turns):
+            before = begun + turn_number * 2 * len(DISPLACEMENTS)
+            big.set_initial_magnetic_moments(moments @ turn.T)
+            report = partial(_advance_from, advance, before, total)
+            response, error, curvature = _response(big, centre, step, report)
+            responses.append(response)
+            curvatures.append(curvature)
+            errors.append(error)
+        own[centre] = np.mean(curvatures)
+        found = _pairs_of(big, cell, centre, cutoff)
+        across = [_across(_unit(moments) @ turn.T) for turn in turns]
+        pairs.append(found)
+        tensors.append(_joined(responses, across, found[0], centre))
+    return _assembled(cell, pairs, tensors, own, max(errors), full, len(big))
+
+
+def _response(
+    big: Atoms, centre: int, step: float, advance: Callable[[int], None]
+) -> tuple[np.ndarray, float, float]:
+    """J_i,centre of all atoms (N, 3, 3) across the moments, its error by the step, and the curvature of E."""
+    moments = np.array(big.get_initial_magnetic_moments())
+    length = np.linalg.norm(moments, axis=1)
+    direction = _unit(moments)
+    across = _across(direction)
+    response, rough = np.zeros((2, len(big), 3, 3))
+    done = 0
+    for tangent in _triad(direction[centre])[1:]:
+        fields = []
+        for multiple in DISPLACEMENTS:
+            tilted = moments.copy()
+            tilted[centre] += multiple * step * length[centre] * tangent
+            fields.append(_field(big, tilted))
+            done += 1
+            advance(done)
+        slope = np.tensordot(WEIGHTS, fields, axes=1) / step
+        simple = (fields[2] - fields[1]) / (2.0 * step)
+        for derivative, into in ((slope, response), (simple, rough)):
+            into += (length[:, None] * derivative)[:, :, None] * tangent
+    response, rough = (np.einsum("nab,nbc->nac", across, values) for values in (response, rough))
+    at_rest = length[centre] * float(_field(big, moments)[centre] @ direction[centre])
+    curvature = at_rest - 0.5 * float(np.trace(response[centre]))
+    difference = np.abs(response - rough).max(axis=(1, 2))
+    return response, float(np.delete(difference, centre).max()), curvature
+
+
+def _field(big: Atoms, moments: np.ndarray) -> np.ndarray:
+    """−∂E/∂S (N, 3) at some moments, eV/μ_B."""
+    big.set_initial_magnetic_moments(moments)
+    return np.array(big.calc.get_property("magnetic_forces", big))
+
+
+def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.ndarray, ...]:
+    """The magnetic atoms near an atom: indices in `big`, vectors to them (Å), atoms of `cell`, shifts."""
+    magnetic = np.flatnonzero(big.get_initial_magnetic_moments().any(axis=1))
+    vectors, distances = find_mic(big.positions[magnetic] - big.positions[centre], big.cell)
+    near = (distances <= cutoff) & (magnetic != centre)
+    atoms, vectors = magnetic[near], vectors[near]
+    home = atoms % len(cell)
+    moved = vectors + cell.positions[centre] - cell.positions[home]
+    shift = np.rint(moved @ np.linalg.inv(cell.cell.array)).astype(int)
+    return atoms, vectors, home, shift
+
+
+def _joined(
+    responses: list[np.ndarray], across: list[np.ndarray], atoms: np.ndarray, centre: int
+) -> np.ndarray:
+    """J_i,centre (P, 3, 3) of some atoms i: the least squares of what each of the turned states shows of it.
+
+    Of one state, that is what it shows. The unknown of a pair is a vector of 9, of which P_i ⊗ P_centre shows
+    a part.
+    """
+    shown = [np.einsum("pac,bd->pabcd", p[atoms], p[centre]).reshape(-1, 9, 9) for p in across]
+    seen = [response[atoms].reshape(-1, 9, 1) for response in responses]
+    whole = np.linalg.pinv(np.sum(shown, axis=0), rcond=1e-6, hermitian=True) @ np.sum(seen, axis=0)
+    return whole.reshape(-1, 3, 3)
+
+
+def _assembled(
+    cell: Atoms,
+    pairs: list[tuple[np.ndarray, ...]],
+    tensors: list[np.ndarray],
+    own: np.ndarray,
+    error: float,
+    full: bool,
+    supercell_atoms: int,
+) -> Exchange:
+    """Pairs with i in the home cell, by distance; J_ij is averaged with the transposed J_ji."""
+    centres = np.flatnonzero(np.isfinite(own))
+    i = np.repeat(centres, [len(found[0]) for found in pairs])
+    j = np.concatenate([found[2] for found in pairs])
+    shift = np.concatenate([found[3] for found in pairs])
+    vector = np.concatenate([found[1] for found in pairs])
+    tensor = np.concatenate(tensors).swapaxes(1, 2)  # of the centre and the other, not of the other and it
+    place = {(a, b, *s): p for p, (a, b, s) in enumerate(zip(i, j, shift.tolist(), strict=True))}
+    reverse = [place[(b, a, *(-k for k in s))] for a, b, s in zip(i, j, shift.tolist(), strict=True)]
+    tensor = 0.5 * (tensor + tensor[reverse].swapaxes(1, 2))
+    order = np.lexsort((j, i, np.round(np.linalg.norm(vector, axis=1), 4)))
+    i, j, shift, vector, tensor = (values[order] for values in (i, j, shift, vector, tensor))
+    return Exchange(cell, i, j, shift, vector, tensor, own, error, full, supercell_atoms)
+
+
+def _advance_from(advance: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    advance(before + done, total)
+
+
+def _turns(moment: np.ndarray) -> list[np.ndarray]:
+    """Rotations that take a moment onto itself and onto the two axes across it."""
+    triad = _triad(moment / np.linalg.norm(moment))
+    once = np.roll(triad, -1, axis=0).T @ triad  # each axis to the next
+    return [np.eye(3), once, once @ once]
+
+
+def _triad(direction: np.ndarray) -> np.ndarray:
+    """A right-handed triad of unit vectors in rows, the first along a direction."""
+    helper = np.eye(3)[np.abs(direction).argmin()]
+    second = np.cross(direction, helper)
+    second /= np.linalg.norm(second)
+    return np.array([direction, second, np.cross(direction, second)])
+
+
+def _unit(moments: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(moments, axis=1, keepdims=True)
+    return moments / np.where(length > 0.0, length, 1.0)
+
+
+def _across(directions: np.ndarray) -> np.ndarray:
+    """The projections on the planes across some directions, (N, 3) → (N, 3, 3)."""
+    return np.eye(3) - directions[:, :, None] * directions[:, None, :]

@@ -1,0 +1,242 @@
+"""Task magnons: linear spin waves of a potential's exchange constants, by magnopy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.dft.kpoints import BandPath
+from rich.progress import track
+
+from spinpot.analysis.cells import magnetic_cell
+from spinpot.analysis.exchange import Settings as ExchangeSettings
+from spinpot.analysis.exchange import exchange_of
+from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.magnon_plot import magnon_figure
+from spinpot.analysis.measured import measured_nio
+from spinpot.analysis.model import Model
+from spinpot.analysis.result import Cell, Picture, Result, Table, shown
+from spinpot.console import progress_console
+from spinpot.errors import InputError
+
+SAME = 1e-2
+"""meV; energies that differ by less are of one degenerate mode."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of configs/task/magnons.yaml. Raises InputError for numbers that mean nothing."""
+
+    path: str | None = None
+    points: dict[str, list[float]] | None = None
+    cell: Literal["chemical", "magnetic"] = "chemical"
+    samples: int = 120
+    spin: dict[str, float] | None = None
+    g: float = 2.0
+    cutoff: float | None = None
+    step: float = 0.02
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise InputError(f"task.magnons.samples={self.samples}: expected at least 2 wave vectors.")
+        if self.g <= 0.0:
+            raise InputError(f"task.magnons.g={self.g}: expected a number > 0.")
+        if self.points is not None and self.path is None:
+            raise InputError("task.magnons.points: no path through them. Give task.magnons.path too.")
+        for name, values in (self.spin or {}).items():
+            if not isinstance(values, int | float) or values <= 0.0:
+                raise InputError(f"task.magnons.spin.{name}={values}: expected a number > 0, such as 1.")
+        for name, place in (self.points or {}).items():
+            if not isinstance(place, list) or len(place) != 3:
+                raise InputError(f"task.magnons.points.{name}={place}: expected three numbers.")
+
+
+def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
+    """ħω along a path, at its special points, and beside what was measured where that is known."""
+    path = band_path(atoms, settings)  # what can be wrong with it is said before the work
+    given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
+    found, _ = exchange_of(model, atoms, given)
+    spins = spin_numbers(found.cell, settings)
+    energies = spin_waves(found, spins, wave_vectors(path, found.cell))
+    measured = measured_nio(found)
+    compared = None
+    if measured is not None:
+        compared = spin_waves(measured.exchange, measured.spins, wave_vectors(path, found.cell))
+    draw = partial(magnon_figure, path, energies, compared, measured)
+    rows = _special_points(path, found, spins)
+    paragraphs = _said(path, found, spins, energies, settings)
+    if measured is not None:
+        paragraphs.append(measured.said)
+    columns = ["point", "k", "ħω (meV)"]
+    highest = float(energies.max())
+    return Result(
+        title="Magnons",
+        paragraphs=paragraphs,
+        tables=[
+            Table(
+                "Energies at the special points",
+                columns,
+                rows,
+                "k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy.",
+            )
+        ],
+        pictures=[Picture("magnons", "Spin-wave dispersion", _in_words(highest), draw)],
+        numbers={
+            "spins": {str(k): spins[k] for k in np.flatnonzero(spins).tolist()},
+            "highest_meV": highest,
+            "path": path.path,
+            "cell": path.cell.array.tolist(),
+            "special_points": {name: place.tolist() for name, place in path.special_points.items()},
+            "wave_vectors": path.kpts.tolist(),
+            "energies_meV": energies.tolist(),
+        },
+    )
+
+
+def band_path(atoms: Atoms, settings: Settings) -> BandPath:
+    """The path, in the reciprocal vectors of the chemical or the magnetic cell.
+
+    Raises InputError for special points that are not there.
+    """
+    bare = atoms.copy()
+    if settings.cell == "chemical":
+        bare.set_initial_magnetic_moments(np.zeros((len(bare), 3)))
+    cell = magnetic_cell(bare, settings.tolerance).cell
+    try:
+        if settings.points is None:
+            return cell.bandpath(settings.path, npoints=settings.samples)
+        points = {name: np.array(place, dtype=float) for name, place in settings.points.items()}
+        return cell.bandpath(settings.path, npoints=settings.samples, special_points=points)
+    except (KeyError, ValueError) as error:
+        known = " ".join(settings.points or cell.get_bravais_lattice().get_special_points())
+        raise InputError(
+            f"task.magnons.path={settings.path}: {error}. Expected names among {known}, written one behind "
+            "the other, with a comma where the path jumps."
+        ) from error
+
+
+def wave_vectors(path: BandPath, cell: Atoms, places: np.ndarray | None = None) -> np.ndarray:
+    """The path's wave vectors, or some places (K, 3) in its cell's, in another cell's reciprocal vectors."""
+    k = path.kpts if places is None else places
+    return k @ path.cell.reciprocal().array @ cell.cell.array.T
+
+
+def spin_numbers(cell: Atoms, settings: Settings) -> np.ndarray:
+    """S of each atom (n,), zero where there is no moment. Raises InputError for elements without one."""
+    lengths = np.linalg.norm(cell.get_initial_magnetic_moments(), axis=1)
+    spins = lengths / settings.g
+    symbols = np.array(cell.get_chemical_symbols())
+    for name, value in (settings.spin or {}).items():
+        own = (symbols == name) & (lengths > 0.0)
+        if not own.any():
+            raise InputError(f"task.magnons.spin.{name}: no {name} with a moment is in the structure.")
+        spins[own] = value
+    return spins
+
+
+def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """ħω (K, M) in meV, ascending, of the M magnetic atoms, at k (K, 3) in the cell's reciprocal vectors.
+
+    Only the isotropic part counts. Where the state is no minimum there are negative energies; imaginary ones
+    are given as negative numbers too, as for phonons.
+    """
+    magnopy = _magnopy()
+    convention = magnopy.Convention(multiple_counting=True, spin_normalized=True, c22=-0.5)
+    cell = exchange.cell
+    places = {
+        "names": [f"{symbol}{k}" for k, symbol in enumerate(cell.get_chemical_symbols())],
+        "positions": cell.get_scaled_positions().tolist(),
+        "spins": spins.tolist(),
+        "g_factors": [2.0] * len(cell),
+    }
+    hamiltonian = magnopy.SpinHamiltonian(cell.cell.array, places, convention, units="meV")
+    for i, j, shift, J in zip(
+        exchange.i.tolist(), exchange.j.tolist(), exchange.shift.tolist(), exchange.isotropic, strict=True
+    ):
+        hamiltonian.add(nus=[tuple(shift)], alphas=[i, j], parameter=1000.0 * J * np.eye(3))
+    waves = magnopy.LSWT(hamiltonian, exchange.directions[np.array(hamiltonian.map_to_all)])
+    points = track(k, "Magnons", console=progress_console, transient=True)
+    return np.sort([_energies(waves, one) for one in points], axis=1)
+
+
+def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
+    """ħω (M,) in meV at one wave vector, of magnopy, which gives none where one of them is imaginary."""
+    found = np.real(np.array(waves.omega(k, relative=True), dtype=complex))
+    if np.isfinite(found).all() and (found >= 0.0).all():
+        return found
+    matrix = waves.GDM(k, relative=True)
+    number = len(matrix) // 2
+    signs = np.repeat((1.0, -1.0), number)  # bosons: ħω/2 are the eigenvalues of diag(1, −1) times the matrix
+    values, vectors = np.linalg.eig(signs[:, None] * matrix)
+    is_real = np.abs(values.real) > np.abs(values.imag)
+    creates = (signs[:, None] * np.abs(vectors) ** 2).sum(axis=0) > 0.0
+    real = 2.0 * values.real[is_real & creates]
+    imaginary = 2.0 * np.sort(np.abs(values.imag[~is_real]))[::2]  # they come in pairs, ±
+    return np.concatenate((real, -imaginary))[:number]
+
+
+def modes(energies: np.ndarray) -> list[tuple[float, int]]:
+    """Energies (M,) of one wave vector with their degeneracies."""
+    groups = np.split(energies, np.flatnonzero(np.diff(energies) > SAME) + 1)
+    return [(float(group.mean()), len(group)) for group in groups]
+
+
+def _special_points(path: BandPath, found: Exchange, spins: np.ndarray) -> list[list[Cell]]:
+    names = [name for name in path.special_points if name in path.path]
+    if not names:
+        return []
+    places = np.array([path.special_points[name] for name in names])
+    k = wave_vectors(path, found.cell, places)
+    rows: list[list[Cell]] = []
+    for name, place, energies in zip(names, places, spin_waves(found, spins, k), strict=True):
+        several = [f"{shown(e)}{f' ×{n}' if n > 1 else ''}" for e, n in modes(energies)]
+        rows.append(
+            [
+                "Γ" if name == "G" else name,
+                "  ".join(f"{x + 0.0:.3g}".replace("-", "−") for x in place),
+                ", ".join(several),
+            ]
+        )
+    return rows
+
+
+def _said(
+    path: BandPath, found: Exchange, spins: np.ndarray, energies: np.ndarray, settings: Settings
+) -> list[str]:
+    magnetic = np.flatnonzero(spins)
+    cell = found.cell
+    numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))
+    said = [
+        f"Linear spin waves of the isotropic constants J_ij of the pairs up to {found.distance.max():.2f} Å, "
+        f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {len(magnetic)} modes; the path is "
+        f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning all "
+        "moments together costs nothing: at Γ the energy is zero."
+    ]
+    lost = int((energies < -SAME).any(axis=1).sum())
+    if lost:
+        said.append(
+            f"At {lost} of the {len(energies)} wave vectors an energy is negative, or imaginary and shown as "
+            f"a negative number, the lowest {energies.min():.3g} meV: turning the moments with that wave "
+            "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' "
+            "errors; large ones say that the given state is not the ground state of these constants."
+        )
+    return said
+
+
+def _in_words(highest: float) -> str:
+    return f"Spin-wave energies along a path through the Brillouin zone, the highest {highest:.4g} meV."
+
+
+def _magnopy() -> Any:
+    """The package. Raises InputError where it is not installed."""
+    try:
+        import magnopy
+    except ImportError as error:
+        raise InputError(
+            "task=magnons needs magnopy. Install it: pip install -c constraints.txt -e '.[analysis]'."
+        ) from error
+    return magnopy

@@ -1,0 +1,71 @@
+"""Moments as a whole: which belong together, turned about an axis, and the torques on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from scipy.spatial.transform import Rotation
+
+from spinpot.errors import InputError
+
+PARALLEL = 30.0
+"""Degrees; moments of one element within it are of one sublattice."""
+
+
+def sublattices(atoms: Atoms) -> list[np.ndarray]:
+    """The magnetic atoms (indices), grouped by element and by the direction of their moments."""
+    spin = atoms.get_initial_magnetic_moments()
+    length = np.linalg.norm(spin, axis=1)
+    groups: list[list[int]] = []
+    for i in np.flatnonzero(length):
+        for group in groups:
+            first = group[0]
+            cosine = spin[i] @ spin[first] / (length[i] * length[first])
+            if atoms.numbers[i] == atoms.numbers[first] and cosine > np.cos(np.radians(PARALLEL)):
+                group.append(int(i))
+                break
+        else:
+            groups.append([int(i)])
+    return [np.array(group) for group in groups]
+
+
+def turned(spin: np.ndarray, axis: np.ndarray, angle: float | np.ndarray) -> np.ndarray:
+    """Spins (N, 3) turned about a unit vector (3,) by one angle or by one each (N,), in rad."""
+    angles = np.broadcast_to(angle, len(spin))
+    return Rotation.from_rotvec(angles[:, None] * axis).apply(spin)
+
+
+def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> np.ndarray:
+    """The unit vector along the axis `given`; without one, across the first of the moments (N, 3).
+
+    key: the setting, for messages. Raises InputError for a zero axis and for one along all moments, a turn
+    about which changes nothing.
+    """
+    if given is None:
+        first = spin[np.argmax(spin.any(axis=1))]
+        across = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
+        return across / np.linalg.norm(across)
+    axis = np.array(given, dtype=np.float64)
+    if not axis.any():
+        raise InputError(f"{key}={list(given)}: has no direction. Expected a vector such as [0,0,1].")
+    axis /= np.linalg.norm(axis)
+    if np.linalg.norm(np.cross(spin, axis), axis=1).max() < 1e-3 * np.linalg.norm(spin, axis=1).max():
+        raise InputError(
+            f"{key}={list(given)}: lies along the moments, so that a turn about it changes nothing. Expected "
+            "an axis across them; null chooses one."
+        )
+    return axis
+
+
+def transverse(vectors: np.ndarray, spin: np.ndarray) -> np.ndarray:
+    """The parts of vectors (N, 3) across the spins (N, 3); zero where there is no spin."""
+    square = (spin * spin).sum(axis=1, keepdims=True)
+    along = (vectors * spin).sum(axis=1, keepdims=True) / np.where(square > 0.0, square, 1.0)
+    return np.where(square > 0.0, vectors - along * spin, 0.0)
+
+
+def in_numbers(vector: np.ndarray) -> str:
+    """`(0, 0.707, −0.707)`."""
+    return "(" + ", ".join(f"{x:.3g}".replace("-", "−") for x in np.round(vector, 6) + 0.0) + ")"

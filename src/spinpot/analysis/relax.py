@@ -1,0 +1,261 @@
+"""Relaxation of atoms, spins or both, until forces and torques are small."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.optimize import BFGS, FIRE, LBFGS
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from rich.progress import Progress
+
+from spinpot.analysis.model import Model
+from spinpot.analysis.moments import transverse
+from spinpot.analysis.result import Picture, Result, Table, shown
+from spinpot.ase import SpinFilter
+from spinpot.ase.relaxation import Relaxed
+from spinpot.console import progress_console
+from spinpot.errors import InputError
+from spinpot.report.plots import rounded
+from spinpot.report.style import faint
+
+OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
+MOST_ROWS = 12
+RELAXED = "relaxed.extxyz"
+FAR = 0.5
+"""Å; few training sets hold atoms that far from their sites."""
+WARNING = (
+    f"Atoms moved by more than {FAR} Å. See whether the training data hold such structures; the model knows "
+    "no others."
+)
+HELD = {
+    "atoms": "Cell and moments were held.",
+    "spins": "Cell and positions were held.",
+    "both": "The cell was held.",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of configs/task/relax.yaml."""
+
+    move: Literal["atoms", "spins", "both"] = "both"
+    spins: Relaxed = "directions"
+    optimizer: Literal["BFGS", "LBFGS", "FIRE"] = "BFGS"
+    fmax: float = 0.001
+    fmax_mag: float = 0.001
+    steps: int = 500
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what cannot be meant."""
+        for name, limit in (("fmax", self.fmax), ("fmax_mag", self.fmax_mag)):
+            if limit <= 0.0:
+                raise InputError(f"task.relax.{name}={limit}: expected a number > 0.")
+        if self.steps < 1:
+            raise InputError(f"task.relax.steps={self.steps}: expected at least 1 step.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """energy: eV. force: the largest, eV/Å. magnetic: the largest that moves a spin, eV/μ_B; or None."""
+
+    energy: float
+    force: float | None
+    magnetic: float | None
+
+
+def relax(model: Model, atoms: Atoms, settings: Settings) -> Result:
+    """Move atoms, spins or both downhill in a fixed cell; the end is written to relaxed.extxyz."""
+    start = atoms.copy()
+    atoms.calc = model
+    steps: list[Step] = []
+    with Progress(console=progress_console, transient=True) as bar:
+        task = bar.add_task("Relaxing", total=settings.steps)
+        for step in descent(atoms, settings):
+            steps.append(step)
+            bar.update(task, completed=len(steps) - 1, description=f"Relaxing: {_in_words(step)}")
+            if _small(step, settings):
+                break
+    numbers, said = _outcome(start, atoms, steps, settings)
+    return Result(
+        "Relaxation",
+        paragraphs=said,
+        tables=[_convergence(steps, len(atoms)), _moments(start, atoms)],
+        pictures=[
+            Picture(
+                "relaxation",
+                "Energy and forces against the step",
+                "Energy above its last value, and largest forces, against the step, on logarithmic axes.",
+                partial(figure, steps, len(atoms), settings),
+            )
+        ],
+        numbers=numbers,
+        files={RELAXED: as_extxyz(atoms)},
+    )
+
+
+def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
+    """The state before the first step and after each one."""
+    spins = "both" if settings.move == "atoms" else settings.spins
+    moved = SpinFilter(atoms, spins, positions=settings.move == "both")
+    optimizer = OPTIMIZERS[settings.optimizer](atoms if settings.move == "atoms" else moved, logfile=None)
+    # Two limits of two units: whoever takes the steps ends them, not the optimizer with its one.
+    for _ in optimizer.irun(fmax=0.0, steps=settings.steps):
+        magnetic = None if settings.move == "atoms" else moved.get_forces()[-len(atoms) :]
+        yield Step(
+            float(atoms.get_potential_energy()),
+            None if settings.move == "spins" else _largest(atoms.get_forces()),
+            None if magnetic is None else _largest(magnetic),
+        )
+
+
+def as_extxyz(atoms: Atoms) -> str:
+    """The structure with the columns spin, forces and mforce, as training and this script read it."""
+    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    made.arrays["spin"] = atoms.get_initial_magnetic_moments()
+    made.arrays["forces"] = atoms.get_forces()
+    made.arrays["mforce"] = atoms.calc.get_property("magnetic_forces", atoms)
+    made.info["energy"] = atoms.get_potential_energy()
+    text = io.StringIO()
+    ase.io.write(text, made, format="extxyz")
+    return text.getvalue()
+
+
+def figure(steps: list[Step], atoms: int, settings: Settings) -> Figure:
+    """The energy above its last value, and the largest forces with their limits."""
+    picture = Figure(figsize=(6.8, 3.2), layout="constrained")
+    left, right = picture.subplots(1, 2)
+    energy = np.array([step.energy for step in steps])
+    _draw(left, (energy - energy[-1]) / atoms)
+    left.set(ylabel="E − E(last) (meV/atom)")
+    for name, unit, limit, label in (
+        ("force", "meV/Å", settings.fmax, "force"),
+        ("magnetic", "meV/μ$_\\mathrm{B}$", settings.fmax_mag, "magnetic force"),
+    ):
+        values = [getattr(step, name) for step in steps]
+        if values[0] is not None:
+            right.axhline(1000 * limit, color=faint(), linewidth=1.0, zorder=0)
+            label = f"{label} ({unit})"
+            _draw(right, np.array(values), label)
+    right.set(ylabel="largest")
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.set(xlabel="step", yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return picture
+
+
+def _draw(axes: Axes, values: np.ndarray, label: str | None = None) -> None:
+    """Positive values against the step, 1000 times as large."""
+    shown_values = 1000 * np.where(values > 0.0, values, np.nan)
+    axes.plot(np.arange(len(values)), shown_values, marker="o", markersize=2.5, label=label)
+
+
+def _small(step: Step, settings: Settings) -> bool:
+    limits = ((step.force, settings.fmax), (step.magnetic, settings.fmax_mag))
+    return all(value is None or value <= limit for value, limit in limits)
+
+
+def _largest(vectors: np.ndarray) -> float:
+    return float(np.linalg.norm(vectors, axis=1).max())
+
+
+def _outcome(
+    start: Atoms, end: Atoms, steps: list[Step], settings: Settings
+) -> tuple[dict[str, Any], list[str]]:
+    """Numbers and words."""
+    last, taken = steps[-1], len(steps) - 1
+    converged = _small(last, settings)
+    change = last.energy - steps[0].energy
+    displacement = _largest(end.positions - start.positions)
+    turn = float(angles(start, end).max())
+    numbers = {
+        "converged": converged,
+        "steps": taken,
+        "energy": [step.energy for step in steps],
+        "largest_force": [step.force for step in steps],
+        "largest_magnetic_force": [step.magnetic for step in steps],
+        "largest_displacement": displacement,
+        "largest_turn": turn,
+    }
+    ending = (
+        f"Converged after {taken} steps of {settings.optimizer}"
+        if converged
+        else f"NOT converged after {taken} steps of {settings.optimizer} (task.relax.steps)"
+    )
+    return numbers, [
+        f"{ending}: {_in_words(last)}. {HELD[settings.move]}",
+        f"The energy changed by {shown(1000 * change / len(end))} meV/atom; atoms moved by up to "
+        f"{rounded(displacement)} Å, moments turned by up to {rounded(turn)}°. The end is in {RELAXED}.",
+        *([WARNING] if displacement > FAR else []),
+    ]
+
+
+def _in_words(step: Step) -> str:
+    parts = []
+    if step.force is not None:
+        parts.append(f"largest force {rounded(1000 * step.force)} meV/Å")
+    if step.magnetic is not None:
+        parts.append(f"largest magnetic force {rounded(1000 * step.magnetic)} meV/μ_B")
+    return ", ".join(parts)
+
+
+def angles(start: Atoms, end: Atoms) -> np.ndarray:
+    """By which each moment has turned, in degrees (N,); zero where there is none."""
+    one, other = start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()
+    sine = np.linalg.norm(np.cross(one, other), axis=1)
+    return np.degrees(np.arctan2(sine, (one * other).sum(axis=1)))
+
+
+def _convergence(steps: list[Step], atoms: int) -> Table:
+    """Some of the steps, the first and the last among them."""
+    picked = np.unique(np.linspace(0, len(steps) - 1, min(MOST_ROWS, len(steps))).round().astype(int))
+    rows = [
+        (
+            str(k),
+            1000 * (steps[k].energy - steps[0].energy) / atoms,
+            _in_meV(steps[k].force),
+            _in_meV(steps[k].magnetic),
+        )
+        for k in picked.tolist()
+    ]
+    columns = ("step", "E − E(start) (meV/atom)", "fmax (meV/Å)", "fmax_mag (meV/μ_B)")
+    note = "The largest force and magnetic force; the latter is that on what relaxes of the spins."
+    return Table("Convergence", columns, rows, note)
+
+
+def _moments(start: Atoms, end: Atoms) -> Table:
+    """What became of the moments, per element."""
+    before, after = (np.linalg.norm(a.get_initial_magnetic_moments(), axis=1) for a in (start, end))
+    across = transverse(
+        end.calc.get_property("magnetic_forces", end), np.asarray(end.get_initial_magnetic_moments())
+    )
+    rows = []
+    for element in dict.fromkeys(end.symbols):
+        own = (end.symbols == element) & (before > 0.0)
+        if own.any():
+            rows.append(
+                (
+                    element,
+                    int(own.sum()),
+                    float(before[own].mean()),
+                    float(after[own].mean()),
+                    float(angles(start, end)[own].max()),
+                    1000 * _largest(across[own]),
+                )
+            )
+    columns = ("element", "moments", "|S| before (μ_B)", "after (μ_B)", "turned (°)", "across (meV/μ_B)")
+    note = "Mean lengths, the largest angle, and the largest magnetic force across a moment at the end."
+    return Table("Moments", columns, rows, note)
+
+
+def _in_meV(value: float | None) -> float | None:  # noqa: N802
+    return None if value is None else 1000 * value

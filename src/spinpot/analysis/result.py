@@ -1,0 +1,65 @@
+"""What a task of scripts/analyze.py hands back, to be printed, drawn and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from spinpot.report.plots import rounded
+
+ZERO = 1e-6
+"""Numbers below are shown as 0."""
+
+Cell = str | int | float | None
+"""Text as it is to be read; a number of three digits; or nothing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by their headings, units in brackets; a row is as long as there are columns."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, drawn anew for each theme of spinpot.report.style.
+
+    name: of the png file, without suffix. alt: what it shows, in words.
+    """
+
+    name: str
+    title: str
+    alt: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One section of the page.
+
+    title: its heading. paragraphs: text, `μ_B` with its underscore. numbers: plain data for analysis.json.
+    files: contents by file name.
+    """
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    numbers: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str | bytes] = field(default_factory=dict)
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, float) and abs(cell) < ZERO:
+        return "0"
+    return "−" * (cell < 0) + rounded(abs(cell)) if isinstance(cell, float) else str(cell)

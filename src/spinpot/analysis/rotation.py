@@ -1,0 +1,254 @@
+"""Energy and torque against the angle by which some moments are turned, all else being held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from matplotlib.figure import Figure
+from rich.progress import Progress
+
+from spinpot.analysis.angle_reference import Reference, read_reference
+from spinpot.analysis.model import Model
+from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
+from spinpot.analysis.result import Picture, Result, Table
+from spinpot.console import progress_console
+from spinpot.errors import InputError
+from spinpot.report.plots import rounded
+from spinpot.report.style import ink
+
+STEP = 1e-3
+"""rad, of the central differences that the torque is checked with."""
+HARMONICS = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of configs/task/rotation.yaml."""
+
+    atom: int | None = None
+    atoms: list[int] | None = None
+    axis: list[float] | None = None
+    points: int = 24
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what cannot be meant."""
+        if self.atom is not None and self.atoms is not None:
+            raise InputError("task.rotation: atom and atoms are both given. Give one of them.")
+        if self.points < 4:
+            raise InputError(f"task.rotation.points={self.points}: expected at least 4 angles in a turn.")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """E (eV) and −dE/dθ (eV/rad) at angles in degrees; each (M,)."""
+
+    angle: np.ndarray
+    energy: np.ndarray
+    torque: np.ndarray
+
+
+class Turn:
+    """Some moments of a structure, turned together about an axis."""
+
+    def __init__(self, model: Model, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
+        self.atoms = atoms.copy()
+        self.atoms.calc = model
+        self.group, self.axis = group, axis
+        self.start = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+
+    def at(self, angle: float) -> tuple[float, float]:
+        """E (eV) and −dE/dθ = n·Σ S × B (eV/rad) at an angle in rad; B is −∂E/∂S, n the axis."""
+        spin = self.start.copy()
+        spin[self.group] = turned(self.start[self.group], self.axis, angle)
+        self.atoms.set_initial_magnetic_moments(spin)
+        energy = self.atoms.get_potential_energy()
+        field = self.atoms.calc.get_property("magnetic_forces", self.atoms)
+        return energy, float(self.axis @ np.cross(spin, field)[self.group].sum(axis=0))
+
+    def curve(self, angles: np.ndarray, bar: Progress) -> Curve:
+        """Angles in degrees."""
+        found = [self.at(angle) for angle in bar.track(np.radians(angles), description="Turning")]
+        energy, torque = np.array(found).T
+        return Curve(angles, energy, torque)
+
+    def differences(self, angles: np.ndarray, bar: Progress) -> np.ndarray:
+        """−dE/dθ (eV/rad) by central differences of E."""
+        slopes = []
+        for angle in bar.track(np.radians(angles), description="Checking the torque"):
+            slopes.append((self.at(angle - STEP)[0] - self.at(angle + STEP)[0]) / (2.0 * STEP))
+        return np.array(slopes)
+
+
+def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
+    """Turn some moments once around and look at the energy, and at reference points beside it.
+
+    Raises InputError for atoms that are not there or have no moment, for an axis that is none, and for a
+    reference that cannot be used.
+    """
+    group = chosen(atoms, settings)
+    axis = axis_of_turn("task.rotation.axis", settings.axis, atoms.get_initial_magnetic_moments()[group])
+    reference = read_reference(settings.reference, atoms, group, axis) if settings.reference else None
+    turn = Turn(model, atoms, group, axis)
+    with Progress(console=progress_console, transient=True) as bar:
+        curve = turn.curve(360.0 * np.arange(settings.points + 1) / settings.points, bar)
+        error = float(np.abs(turn.differences(curve.angle[:-1], bar) - curve.torque[:-1]).max())
+        beside = turn.curve(reference.angle, bar) if reference else None
+    numbers = _numbers(curve, group, axis, error)
+    paragraphs = _paragraphs(atoms, group, axis, curve, error)
+    if reference and beside:
+        numbers["reference"], said = compared(reference, beside)
+        paragraphs.append(said)
+        reference = reference.shifted(numbers["reference"]["offset"])
+    return Result(
+        "Rotation of moments",
+        paragraphs=paragraphs,
+        tables=[_energies(curve), _harmonics(curve)],
+        pictures=[
+            Picture(
+                "rotation",
+                "Energy and torque against the angle",
+                "Above the energy, below the torque, against the angle of turn.",
+                partial(figure, curve, reference),
+            )
+        ],
+        numbers=numbers,
+    )
+
+
+def chosen(atoms: Atoms, settings: Settings) -> np.ndarray:
+    """Indices of the atoms to turn; by default the sublattice of the first magnetic atom."""
+    if settings.atom is None and settings.atoms is None:
+        return sublattices(atoms)[0]
+    key = "atoms" if settings.atom is None else "atom"
+    indices = [settings.atom] if settings.atom is not None else list(settings.atoms or [])
+    given = f"task.rotation.{key}={indices if key == 'atoms' else indices[0]}"
+    magnetic = np.flatnonzero(atoms.get_initial_magnetic_moments().any(axis=1))
+    if not indices or len(set(indices)) < len(indices):
+        raise InputError(f"{given}: expected one atom or several, each once.")
+    for index in indices:
+        if not 0 <= index < len(atoms):
+            raise InputError(f"{given}: there is no atom {index}; they are numbered 0 to {len(atoms) - 1}.")
+        if index not in magnetic:
+            raise InputError(
+                f"{given}: atom {index} ({atoms.symbols[index]}) has no moment. Magnetic are "
+                f"{_few(magnetic)}."
+            )
+    return np.array(indices)
+
+
+def harmonics(energy: np.ndarray) -> np.ndarray:
+    """c_k of E(θ) = Re Σ c_k e^(−ikθ), k = 0, 1, …, from energies spread evenly over a turn less its end."""
+    count = min(HARMONICS, (len(energy) - 1) // 2) + 1
+    found = np.conj(np.fft.rfft(energy)[:count]) / len(energy)
+    found[1:] *= 2.0
+    return np.asarray(found)
+
+
+def compared(reference: Reference, model: Curve) -> tuple[dict[str, Any], str]:
+    """Numbers and words on the reference beside the model at its angles; energies but for a constant."""
+    difference = model.energy - reference.energy
+    offset = float(difference.mean())
+    rmse = float(np.sqrt(np.square(difference - offset).mean()))
+    numbers: dict[str, Any] = {
+        "points": len(reference.angle),
+        "offset": offset,
+        "rmse_energy": rmse,
+        "angle": reference.angle.tolist(),
+        "energy": reference.energy.tolist(),
+    }
+    said = (
+        f"Reference: {len(reference.angle)} points of {reference.name}, shifted by a constant; the energies "
+    )
+    said += f"differ by {rounded(1000 * rmse)} meV (rmse)"
+    if reference.torque is not None:
+        rmse = float(np.sqrt(np.square(model.torque - reference.torque).mean()))
+        numbers |= {"rmse_torque": rmse, "torque": reference.torque.tolist()}
+        said += f", the torques by {rounded(1000 * rmse)} meV/rad"
+    return numbers, said + "." + (f" {reference.remark}" if reference.remark else "")
+
+
+def figure(curve: Curve, reference: Reference | None) -> Figure:
+    """Energy above, torque below."""
+    picture = Figure(figsize=(6.8, 4.6), layout="constrained")
+    above, below = picture.subplots(2, 1, sharex=True)
+    start = curve.energy[0]
+    above.plot(curve.angle, 1000 * (curve.energy - start), marker="o", markersize=3, label="model")
+    below.plot(curve.angle, 1000 * curve.torque, marker="o", markersize=3, label="model, S × (−∂E/∂S)")
+    style: dict[str, Any] = {"marker": "s", "markersize": 5, "linestyle": "", "markerfacecolor": "none"}
+    if reference:
+        style["color"] = ink()
+        above.plot(reference.angle, 1000 * (reference.energy - start), label="reference", **style)
+        if reference.torque is not None:
+            below.plot(reference.angle, 1000 * reference.torque, label="reference", **style)
+        above.legend(frameon=False)
+    below.axhline(0.0, color=ink(), linewidth=0.5)
+    above.set(ylabel="E(θ) − E(0) (meV)", xlim=(0, 360), xticks=range(0, 361, 45))
+    below.set(xlabel="θ (degrees)", ylabel="−dE/dθ (meV/rad)")
+    return picture
+
+
+def _paragraphs(atoms: Atoms, group: np.ndarray, axis: np.ndarray, curve: Curve, error: float) -> list[str]:
+    elements = " and ".join(sorted({atoms.symbols[i] for i in group}))
+    what = "the moment of" if len(group) == 1 else f"{len(group)} moments, of"
+    lowest, highest = np.argmin(curve.energy), np.argmax(curve.energy)
+    return [
+        f"Turned: {what} {_few(group)} ({elements}), about {in_numbers(axis)}. The other moments and all "
+        "positions are held, as are the moments’ lengths.",
+        f"The energy is lowest at {curve.angle[lowest]:g}° and "
+        f"{rounded(1000 * float(np.ptp(curve.energy)))} meV higher at {curve.angle[highest]:g}°.",
+        "The torque −dE/dθ is n·Σ S × (−∂E/∂S), n the axis. From central differences of the energy it "
+        f"differs by at most {rounded(1000 * error)} meV/rad; its largest value is "
+        f"{rounded(1000 * float(np.abs(curve.torque).max()))} meV/rad.",
+    ]
+
+
+def _numbers(curve: Curve, group: np.ndarray, axis: np.ndarray, error: float) -> dict[str, Any]:
+    found = harmonics(curve.energy[:-1])
+    return {
+        "atoms": group.tolist(),
+        "axis": axis.tolist(),
+        "angle": curve.angle.tolist(),
+        "energy": curve.energy.tolist(),
+        "torque": curve.torque.tolist(),
+        "torque_error": error,
+        "cosines": found.real.tolist(),
+        "sines": found.imag.tolist(),
+    }
+
+
+def _energies(curve: Curve) -> Table:
+    rows = [
+        (f"{angle:g}", _in_meV(energy - curve.energy[0]), _in_meV(torque))
+        for angle, energy, torque in zip(curve.angle, curve.energy, curve.torque, strict=True)
+    ]
+    return Table("Energy and torque", ("θ (degrees)", "E(θ) − E(0) (meV)", "−dE/dθ (meV/rad)"), rows)
+
+
+def _harmonics(curve: Curve) -> Table:
+    found = harmonics(curve.energy[:-1])
+    rows = [(str(k), _in_meV(found[k].real), _in_meV(found[k].imag)) for k in range(1, len(found))]
+    return Table(
+        "Harmonics of the energy",
+        ("k", "cos kθ (meV)", "sin kθ (meV)"),
+        rows,
+        note="Bilinear exchange with moments that are held has k = 1 alone; anisotropy and biquadratic "
+        "exchange have k = 2.",
+    )
+
+
+def _in_meV(value: float) -> float:  # noqa: N802
+    """Without the digits that are rounding errors."""
+    return round(1000 * float(value), 6)
+
+
+def _few(indices: Sequence[int] | np.ndarray, most: int = 8) -> str:
+    """`atom 3`, `atoms 0, 1, 2 … 15`."""
+    names = [str(index) for index in indices]
+    shown = ", ".join(names) if len(names) <= most else f"{', '.join(names[:3])} … {names[-1]}"
+    return ("atoms " if len(names) > 1 else "atom ") + shown

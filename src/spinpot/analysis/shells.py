@@ -1,0 +1,55 @@
+"""Pairs of the same elements and distance taken together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.analysis.exchange_tensors import Exchange
+
+GAP = 0.03
+"""Å; pairs whose distances differ by less from one to the next are of one shell."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """elements: of the pair, `Ni–Ni`. pairs: indices into the Exchange. neighbours: per atom of the first."""
+
+    elements: str
+    distance: float
+    neighbours: float
+    pairs: np.ndarray
+
+
+def shells_of(exchange: Exchange) -> list[Shell]:
+    """All shells, by distance."""
+    symbols = np.array(exchange.cell.get_chemical_symbols())
+    labels = pair_labels(exchange)
+    found = []
+    for label in dict.fromkeys(labels):
+        own = np.flatnonzero(labels == label)
+        own = own[np.argsort(exchange.distance[own], kind="stable")]
+        for pairs in np.split(own, np.flatnonzero(np.diff(exchange.distance[own]) > GAP) + 1):
+            first = label.split("–")[0]
+            count = (symbols[exchange.i[pairs]] == first).sum() / (symbols == first).sum()
+            found.append(Shell(label, float(exchange.distance[pairs].mean()), float(count), pairs))
+    return sorted(found, key=lambda shell: shell.distance)
+
+
+def pair_labels(exchange: Exchange) -> np.ndarray:
+    """`Fe–Ni`, in alphabetical order, for each pair (P,)."""
+    symbols = exchange.cell.get_chemical_symbols()
+    pairs = zip(exchange.i, exchange.j, strict=True)
+    return np.array(["–".join(sorted((symbols[i], symbols[j]))) for i, j in pairs])
+
+
+def alignment(exchange: Exchange) -> np.ndarray:
+    """e_i·e_j of each pair (P,)."""
+    e = exchange.directions
+    return (e[exchange.i] * e[exchange.j]).sum(axis=1)
+
+
+def is_collinear(exchange: Exchange) -> bool:
+    """Whether all moments are along one line."""
+    return bool(np.all(np.abs(alignment(exchange)) > 0.999))

@@ -1,0 +1,215 @@
+"""Energy of spin spirals along a path of wave vectors, each in the smallest supercell it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from ase import Atoms
+from ase.dft.kpoints import parse_path_string
+from matplotlib.figure import Figure
+from rich.progress import Progress
+
+from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
+from spinpot.analysis.model import Model
+from spinpot.analysis.moments import axis_of_turn, in_numbers, transverse, turned
+from spinpot.analysis.result import Picture, Result, Table, shown
+from spinpot.console import progress_console
+from spinpot.errors import InputError
+from spinpot.report.style import faint
+
+Stretch = list[tuple[str, Wave]]
+"""Connected wave vectors of a path with their labels, most of which are empty."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keys of configs/task/spiral.yaml."""
+
+    path: str | list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+    unit: Literal["fractional", "1/Å"] = "fractional"
+    steps: int = 8
+    axis: list[float] | None = None
+    most_atoms: int = 1000
+
+    def __post_init__(self) -> None:
+        """Raise InputError for what cannot be meant."""
+        if self.steps < 1:
+            raise InputError(f"task.spiral.steps={self.steps}: expected at least 1 step between corners.")
+        if not self.path or (isinstance(self.path, list) and any(len(q) != 3 for q in self.path)):
+            raise InputError(
+                f"task.spiral.path={self.path}: expected wave vectors of three numbers each, such as "
+                "[[0,0,0],[0.5,0.5,0.5]], or names of special points, such as GL."
+            )
+
+
+@dataclass(frozen=True)
+class Point:
+    """A spiral. place: 1/Å along the path. energy: eV per magnetic atom. torque: the largest, eV/μ_B."""
+
+    label: str
+    wave: Wave
+    place: float
+    energy: float
+    torque: float
+
+
+def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
+    """E(q) of the structure with each moment at R turned by q·R about an axis: q = 0 is the structure itself.
+
+    Raises InputError for wave vectors that fit no supercell of at most `most_atoms` atoms, and for an axis
+    that is none.
+    """
+    axis = axis_of_turn("task.spiral.axis", settings.axis, atoms.get_initial_magnetic_moments())
+    route = route_of(atoms, settings)
+    with Progress(console=progress_console, transient=True) as bar:
+        start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
+        points = []
+        for label, wave, place in bar.track(placed(route, atoms), description="Spirals"):
+            energy, torque = energy_of(model, atoms, wave, axis)
+            points.append(Point(label, wave, place, energy - start, torque))
+    lowest = min(points, key=lambda point: point.energy)
+    return Result(
+        "Spin spirals",
+        paragraphs=[
+            f"Each moment at R is turned by q·R about {in_numbers(axis)}, so that q = 0 is the given "
+            "structure. Energies are relative to it; each wave has the smallest supercell that it fits.",
+            f"Along the path the energy is lowest at q = ({in_words(lowest.wave)}), with "
+            f"{shown(1000 * lowest.energy)} meV per magnetic atom.",
+        ],
+        tables=[_table(points, len(atoms))],
+        pictures=[
+            Picture(
+                "spiral",
+                "Energy of spin spirals",
+                "The energy against the wave vector along the path.",
+                partial(figure, points),
+            )
+        ],
+        numbers={
+            "axis": axis.tolist(),
+            "q": [[float(x) for x in point.wave] for point in points],
+            "place": [point.place for point in points],
+            "energy_per_magnetic_atom": [point.energy for point in points],
+            "largest_torque": [point.torque for point in points],
+        },
+    )
+
+
+def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
+    """The waves between the corners of the path, in its stretches.
+
+    Raises InputError where one needs more atoms than are allowed.
+    """
+    most_cells = settings.most_atoms // len(atoms)
+    if most_cells < 1:
+        raise InputError(
+            f"task.spiral.most_atoms={settings.most_atoms}: the structure alone has {len(atoms)}. Allow more."
+        )
+    corners = [
+        [(name, as_fractions(q.tolist(), most_cells)) for name, q in stretch]
+        for stretch in corners_of(atoms, settings)
+    ]
+    route = [divided(stretch, settings.steps) for stretch in corners]
+    for _, wave in (point for stretch in route for point in stretch):
+        if cells_of(wave) > most_cells:
+            raise InputError(
+                f"task.spiral: q=({in_words(wave)}) of the path fits {cells_of(wave)} cells, "
+                f"{cells_of(wave) * len(atoms)} atoms; task.spiral.most_atoms={settings.most_atoms} allows "
+                f"{most_cells} cells. Take fewer steps between corners, or allow more atoms."
+            )
+    return route
+
+
+def corners_of(atoms: Atoms, settings: Settings) -> list[list[tuple[str, np.ndarray]]]:
+    """Names and wave vectors (3,), fractional, of the corners. Raises InputError for unknown names."""
+    if not isinstance(settings.path, str):
+        given = np.array(settings.path, dtype=np.float64)
+        if settings.unit == "1/Å":
+            given = given @ atoms.cell.array.T / (2.0 * np.pi)
+        return [[("", q) for q in given]]
+    special = atoms.cell.bandpath(npoints=0).special_points
+    try:
+        return [[(name, special[name]) for name in part] for part in parse_path_string(settings.path)]
+    except (KeyError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"task.spiral.path={settings.path}: no path along this cell's special points, which are "
+            f"{', '.join(sorted(special))}. Name some of them, or give wave vectors."
+        ) from error
+
+
+def divided(corners: Stretch, steps: int) -> Stretch:
+    """The corners and what lies between them in equal steps."""
+    stops = [(name or f"({in_words(wave)})", wave) for name, wave in corners]
+    waves = stops[:1]
+    for (_, a), (name, b) in pairwise(stops):
+        for k in range(1, steps + 1):
+            x, y, z = (p + (q - p) * Fraction(k, steps) for p, q in zip(a, b, strict=True))
+            waves.append((name if k == steps else "", (x, y, z)))
+    return waves
+
+
+def placed(route: Sequence[Stretch], atoms: Atoms) -> list[tuple[str, Wave, float]]:
+    """Each wave with its distance along the path, 1/Å; between two stretches there is none."""
+    found: list[tuple[str, Wave, float]] = []
+    place = 0.0
+    for stretch in route:
+        before = cartesian(stretch[0][1], atoms)
+        for label, wave in stretch:
+            q = cartesian(wave, atoms)
+            place += float(np.linalg.norm(q - before))
+            found.append((label, wave, place))
+            before = q
+    return found
+
+
+def cartesian(wave: Wave, atoms: Atoms) -> np.ndarray:
+    """A wave vector (3,) in 1/Å, with its 2π."""
+    return np.linalg.solve(atoms.cell.array, 2.0 * np.pi * np.array(wave, dtype=np.float64))
+
+
+def energy_of(model: Model, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
+    """E per magnetic atom (eV), and the largest part of −∂E/∂S across a moment (eV/μ_B)."""
+    cells = repeated(atoms, wave)
+    phase = cells.positions @ cartesian(wave, atoms)
+    spin = turned(cells.get_initial_magnetic_moments(), axis, phase)
+    cells.set_initial_magnetic_moments(spin)
+    cells.calc = model
+    energy = float(cells.get_potential_energy() / np.count_nonzero(spin.any(axis=1)))
+    across = transverse(model.get_property("magnetic_forces", cells), spin)
+    return energy, float(np.linalg.norm(across, axis=1).max())
+
+
+def figure(points: Sequence[Point]) -> Figure:
+    """E(q), with a line at each corner of the path."""
+    picture = Figure(figsize=(6.8, 3.4), layout="constrained")
+    axes = picture.add_subplot()
+    places = [point.place for point in points]
+    axes.plot(places, [1000 * point.energy for point in points], marker="o", markersize=3)
+    labels: dict[float, str] = {}
+    for point in points:
+        if point.label:
+            labels[point.place] = "|".join(filter(None, (labels.get(point.place), point.label)))
+            axes.axvline(point.place, color=faint(), linewidth=0.8, zorder=0)
+    axes.set_xticks(list(labels), list(labels.values()))
+    axes.set(xlabel="q", ylabel="E(q) − E(0) (meV per magnetic atom)")
+    return picture
+
+
+def _table(points: Sequence[Point], atoms: int) -> Table:
+    rows = [
+        (in_words(point.wave), cells_of(point.wave) * atoms, 1000 * point.energy, 1000 * point.torque)
+        for point in points
+    ]
+    return Table(
+        "Energy of spin spirals",
+        ("q (fractional)", "atoms", "E(q) − E(0) (meV)", "across (meV/μ_B)"),
+        rows,
+        note="Energies per magnetic atom. Across: the largest magnetic force across a moment; where it is "
+        "not zero the spiral is no stationary state.",
+    )

@@ -1,0 +1,34 @@
+"""report.html of scripts/analyze.py: a section for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from spinpot.analysis.result import Result, shown
+from spinpot.report.page import model_facts, render
+from spinpot.report.panels import panel
+
+
+def analysis_page(contents: Mapping[str, Any], results: Mapping[str, Result]) -> str:
+    """The page, which says that it was made now.
+
+    contents: what analysis.json holds. results: by the names of the tasks, in the order they are shown.
+    """
+    return render(
+        "analysis.html",
+        contents=contents,
+        moment=datetime.now().isoformat(),
+        sections=[
+            {
+                "name": name,
+                "result": result,
+                "panels": [panel(one.title, "", one.alt, one.draw) for one in result.pictures],
+                "settings": contents["settings"][name],
+            }
+            for name, result in results.items()
+        ],
+        shown=shown,
+        model=model_facts(contents["model"], None),
+    )

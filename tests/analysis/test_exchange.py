@@ -1,0 +1,61 @@
+"""Task exchange: shells, temperature, checks and words."""
+
+import pytest
+
+from spinpot.analysis.exchange import Settings, exchange
+from spinpot.data import nio
+from spinpot.errors import InputError
+from support.nio_calculator import NiOCalculator, nio_atoms
+
+
+@pytest.fixture(scope="module")
+def result():
+    return exchange(NiOCalculator(), nio_atoms(), Settings())
+
+
+def test_the_shells_of_nio(result):
+    first, second = result.numbers["shells"][:2]
+    assert (first["neighbours"], second["neighbours"]) == (12, 6)
+    assert first["distance_A"] == pytest.approx(4.17 / 2**0.5)
+    # From one state, in which the dipole interaction adds a little.
+    assert first["J_meV"] == pytest.approx(-1000 * nio.J1, abs=0.01)
+    assert second["J_meV"] == pytest.approx(-1000 * nio.J2, rel=1e-3)
+    rows = result.tables[0].rows
+    assert [row[:3] for row in rows] == [["Ni–Ni", "2.949", "12"], ["Ni–Ni", "4.170", "6"]]
+    assert rows[1][5] is None  # no parallel pair at this distance
+    assert rows[1][6] == pytest.approx(second["J_meV"])
+
+
+def test_the_temperature_is_that_of_mean_field(result):
+    # J1 is the same for as many parallel as antiparallel pairs: 6 J2 are left.
+    assert result.numbers["mean_field_temperature_K"] == pytest.approx(6 * nio.J2 / 3 / 8.617333e-5, rel=2e-3)
+
+
+def test_conventions(result):
+    J = result.numbers["shells"][1]["J_meV"]
+    assert [row[3] for row in result.tables[1].rows[:3]] == pytest.approx([J, J / 2, -J])
+
+
+def test_what_is_left_out_is_said():
+    near = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.0))
+    assert [shell["neighbours"] for shell in near.numbers["shells"]] == [12]
+    assert "up to 6.40 Å: farther pairs are left out" in " ".join(near.paragraphs)
+
+
+def test_pictures_and_files(result):
+    (picture,) = result.pictures
+    linear, logarithmic = picture.draw().axes
+    assert linear.get_ylabel() == "J (meV)"
+    assert logarithmic.get_yscale() == "log"
+    assert set(result.files) == {"exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat"}
+
+
+def test_no_pair_is_refused():
+    with pytest.raises(InputError, match=r"cutoff=2.0: no two magnetic atoms are that near"):
+        exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=2.0))
+
+
+@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"step": 0.5}, {"tolerance": 0.0}])
+def test_numbers_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(InputError, match=f"task.exchange.{next(iter(wrong))}"):
+        Settings(**wrong)
