@@ -82,7 +82,7 @@ def small_potential(
         FittingSettings(neuron=(8, 8)),
         tuple(use_spin),
         tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
-        ExchangeSettings(exchange, n_radial=4, n_field=3),
+        ExchangeSettings(exchange, n_radial=4, n_field=3) if exchange else ExchangeSettings(),
         time_reversal=time_reversal,
     )
     potential = SpinPotential(spec, seed)

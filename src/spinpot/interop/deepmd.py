@@ -85,15 +85,26 @@ def read_deepmd(path: Path) -> DeepmdModel:
 def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None) -> None:
     """Write a potential as a `.dp` file, float64 or in the precision the model came with.
 
-    rest: what read_deepmd gave beside the potential. Raises InputError for a potential with an exchange term.
+    rest: what read_deepmd gave beside the potential. Raises InputError for what the format has no place for.
     """
+    _check_carried(potential, path)
+    write_dp(path, tree_of(potential, rest))
+
+
+def _check_carried(potential: SpinPotential, path: Path) -> None:
+    """Raise InputError for an exchange term and for a mean over S and −S."""
     if potential.exchange is not None:
         raise InputError(
             f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
             "place. ASE carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, "
             "another potential; a model trained with model/exchange=none can be written whole."
         )
-    write_dp(path, tree_of(potential, rest))
+    if potential.spec.time_reversal:
+        raise InputError(
+            f"{path}: this model was trained with model.spin.time_reversal=exact: its energy is a mean over "
+            "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase, or "
+            "export a model trained with model.spin.time_reversal=augment."
+        )
 
 
 def tree_of(potential: SpinPotential, rest: Tree | None = None) -> Tree:

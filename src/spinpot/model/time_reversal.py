@@ -43,6 +43,7 @@ def mean_of_both(found: Derivatives) -> Derivatives:
     """The means over frames and twins of what was found for with_reversed; −∂E/∂S is odd in S."""
     means = {}
     for item in fields(Derivatives):
-        given, reversed_ = getattr(found, item.name).chunk(2)
+        values = getattr(found, item.name)
+        given, reversed_ = values[: len(values) // 2], values[len(values) // 2 :]
         means[item.name] = (given - reversed_ if item.name == "force_mag" else given + reversed_) / 2.0
     return Derivatives(**means)
