@@ -216,6 +216,19 @@ def test_a_warned_run_saves_and_resumes_exactly(small_set, tmp_path, number):
     assert trained == [[row["step"], row["train/loss"]] for row in rows(tmp_path / "whole")]
 
 
+def test_the_last_checkpoint_is_of_the_last_validation(small_set, tmp_path):
+    """Although with mode=max the best is one of before."""
+    worst = "callbacks.checkpoint.mode=max"
+    run_script("train.py", *small_set, *LONG, worst, "optimizer.lr=1e-9", f"hydra.run.dir={tmp_path}/run")
+    steps = {
+        name: torch.load(tmp_path / "run" / "checkpoints" / f"{name}.ckpt", weights_only=True)["global_step"]
+        for name in ("best", "last")
+    }
+    assert steps["last"] == STEPS
+    scores = {int(row["step"]): float(row["val/score"]) for row in rows(tmp_path / "run") if row["val/score"]}
+    assert scores[steps["best"]] == max(scores.values())
+
+
 def kill_at_step(step, arguments, folder, number=signal.SIGKILL, code=-signal.SIGKILL):
     """Send a signal right after the validation of a step, whose checkpoint is then the last."""
     process = subprocess.Popen(
@@ -274,7 +287,7 @@ def test_moved_run_keeps_its_best(small_set, tmp_path):
     result = run_script("train.py", *small_set, *LONG, steps, "resume=auto", f"hydra.run.dir={moved}")
     assert "dirpath" not in result.stderr
     contents = torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)
-    (saver,) = (state for state in contents["callbacks"].values() if "best_model_score" in state)
+    (saver,) = (state for state in contents["callbacks"].values() if state.get("monitor") == "val/score")
     assert float(saver["best_model_score"]) <= best
     assert saver["dirpath"] == str(moved / "checkpoints")
 

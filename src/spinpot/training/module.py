@@ -23,7 +23,7 @@ from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric, score
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
-from spinpot.training.resume import follow_moved_folder
+from spinpot.training.resume import LAST, follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
 LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
@@ -203,5 +203,6 @@ class SpinModule(pl.LightningModule):
         )
 
     def _last_checkpoint(self) -> str:
-        path = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-        return f"The last good checkpoint is kept: {path}." if path else "There was no checkpoint yet."
+        saver = self.trainer.checkpoint_callback
+        path = Path(getattr(saver, "dirpath", None) or "") / LAST.name
+        return f"The last good checkpoint is kept: {path}." if path.is_file() else "There was no checkpoint yet."
