@@ -1,22 +1,30 @@
-"""When finished runs first reach given errors: `python scripts/time_to_error.py RUN… [--plot FILE.png]`."""
+"""When finished runs first reach given errors: `python scripts/time_to_error.py RUN… [--plot FILE.png]`.
+
+Without bounds they are those of BENCHMARKS.md, --fr 6.2e-3 --fm 8.3e-3.
+"""
 
 import argparse
 from pathlib import Path
 
 from spinpot.config.app import run_app
 
+UNITS = {"e": "eV/atom", "fr": "eV/Å", "fm": "eV/μ_B", "fm_transverse": "eV/μ_B", "fm_longitudinal": "eV/μ_B"}
+BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run folder")
-    parser.add_argument("--fr", type=float, default=6.2e-3, help="bound of rmse_fr, eV/Å (%(default)s)")
-    parser.add_argument("--fm", type=float, default=8.3e-3, help="bound of rmse_fm, eV/μ_B (%(default)s)")
+    for quantity, unit in UNITS.items():
+        option = f"--{quantity.replace('_', '-')}"
+        parser.add_argument(option, type=float, metavar="BOUND", help=f"bound of rmse_{quantity}, {unit}")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the errors against the time")
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
     from spinpot.report.time_to_error import read_course, table, write_time_to_error
 
-    bounds = {"fr": arguments.fr, "fm": arguments.fm}
+    given = {quantity: getattr(arguments, quantity) for quantity in UNITS}
+    bounds = {quantity: bound for quantity, bound in given.items() if bound is not None} or BOUNDS
     courses = [read_course(run, list(bounds)) for run in arguments.runs]
     print(table(courses, bounds))
     if arguments.plot:

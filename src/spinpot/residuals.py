@@ -41,13 +41,13 @@ SYMMETRIES = {
         "time reversal, S → −S",
         lambda _: (UNIT, -UNIT),
         "holds without an external magnetic field: what is left is error, which "
-        "model.spin.time_reversal=augment makes smaller and exact makes zero",
+        "model.spin.time_reversal=augment trains against and exact makes zero",
     ),
     "spin_rotation": Symmetry(
         "rotation of the spins alone",
         lambda Q: (UNIT, Q),
         "holds for data without spin–orbit coupling: what is left is anisotropy, or else error, which "
-        "model.spin.spin_rotation=augment makes smaller",
+        "model.spin.spin_rotation=augment trains against",
     ),
 }
 """By their names in evaluation.json."""

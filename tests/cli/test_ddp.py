@@ -83,10 +83,11 @@ def test_two_processes(small_set, alone, tmp_path):
             "loss.start_pref_fm_transverse=3000",
             "loss.limit_pref_fm_longitudinal=3",
         ],
+        ["model/exchange=full"],
     ],
-    ids=["turned-learned", "exact-parts"],
+    ids=["turned-learned", "exact-parts", "exchange"],
 )
-def test_symmetries_and_label_scale(small_set, tmp_path, settings):
+def test_models_and_losses(small_set, tmp_path, settings):
     arguments = [*small_set, "trainer=ddp_cpu", "trainer.max_steps=10", *settings]
     for devices, batch in ((1, 4), (2, 2)):
         count = [f"trainer.devices={devices}", f"data.batch_size={batch}"]

@@ -63,7 +63,7 @@ def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
 def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], path: Path) -> None:
     """A PNG of the errors against the time, steps times seconds of a step, with the bounds."""
     with themed(LIGHT):
-        figure = Figure(figsize=(7.2, 3.1), layout="constrained")
+        figure = Figure(figsize=(3.6 * len(bounds), 3.1), layout="constrained")
         for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):
             for course in courses:
                 seconds = course.step * course.seconds_per_step
