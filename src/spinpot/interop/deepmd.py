@@ -102,8 +102,8 @@ def _check_carried(potential: SpinPotential, path: Path) -> None:
     if potential.spec.time_reversal:
         raise InputError(
             f"{path}: this model was trained with model.spin.time_reversal=exact: its energy is a mean over "
-            "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase, or "
-            "export a model trained with model.spin.time_reversal=augment."
+            "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase; a "
+            "model trained with model.spin.time_reversal=augment can be exported."
         )
 
 

@@ -203,8 +203,8 @@ class SpinModule(pl.LightningModule):
         )
 
     def _last_checkpoint(self) -> str:
-        saver = self.trainer.checkpoint_callback
-        path = Path(getattr(saver, "dirpath", None) or "") / LAST.name
-        return (
-            f"The last good checkpoint is kept: {path}." if path.is_file() else "There was no checkpoint yet."
-        )
+        folder = getattr(self.trainer.checkpoint_callback, "dirpath", None)
+        path = Path(folder or "") / LAST.name
+        if not path.is_file():
+            return "There was no checkpoint yet."
+        return f"The last good checkpoint is kept: {path}."
