@@ -56,7 +56,8 @@ def evaluate(
     scores = Scores(predictor, found, scale)
     predictions = scores.predict(batch_size)
     scores.print(Path(checkpoint).name)
-    symmetry = symmetry_residuals(predictor.potential, predictor.geometry, found)
+    residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
+    symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
     print_symmetry(symmetry)
     result = {
         "checkpoint": str(checkpoint),

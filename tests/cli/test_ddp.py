@@ -96,7 +96,8 @@ def test_models_and_losses(small_set, tmp_path, settings):
 
 
 @pytest.mark.slow
-def test_a_process_without_a_frame(small_set, tmp_path):
+@pytest.mark.parametrize("exchange", ["none", "full"])
+def test_a_process_without_a_frame(small_set, tmp_path, exchange):
     """Three processes, two validation batches' worth of five frames, and batches of eleven frames at most."""
     for name, devices, batch in (("many", 3, 8), ("one", 1, 11)):
         run_script(
@@ -108,6 +109,7 @@ def test_a_process_without_a_frame(small_set, tmp_path):
             f"trainer.devices={devices}",
             f"data.batch_size={batch}",
             "data.validation_batch_size=1",
+            f"model/exchange={exchange}",
             f"hydra.run.dir={tmp_path / name}",
         )
     assert_same_result(tmp_path / "one", tmp_path / "many")

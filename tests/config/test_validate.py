@@ -86,6 +86,12 @@ def test_targets():
     assert parameters(lambda **more: None) is None
 
 
+def test_an_option_given_as_a_value():
+    config = changed(model__exchange="full")
+    with pytest.raises(InputError, match="Choose it by model/exchange=full"):
+        validate(config)
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

@@ -47,6 +47,8 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
         first = spin[np.argmax(spin.any(axis=1))]
         across = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
         return across / np.linalg.norm(across)
+    if len(given) != 3:
+        raise InputError(f"{key}={list(given)}: expected three numbers, such as [0,0,1].")
     axis = np.array(given, dtype=np.float64)
     if not axis.any():
         raise InputError(f"{key}={list(given)}: has no direction. Expected a vector such as [0,0,1].")

@@ -82,7 +82,7 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
     if off > max(WRONG, 3 * factor.error):
         return Finding("wrong", topic, system.name, text, _advice(label, factor.value))
     if factor.error > VAGUE * max(1.0, abs(factor.value)):
-        return Finding("ok", topic, system.name, text, advice.FEW)
+        return Finding("look", topic, system.name, text, advice.FEW)
     if off > max(FINE, 2 * factor.error):
         return Finding("look", topic, system.name, text, _advice(label, factor.value))
     return Finding("ok", topic, system.name, text)

@@ -214,6 +214,9 @@ def _check_value(key: str, value: Any, hint: Any) -> None:
         return
     choices = expected(hint).replace(" or ", ", ").split(", ")
     close = nearest(value, choices) if isinstance(value, str) else ""
+    group = key.replace(".", "/")
+    if value in options_of(group):
+        close = f" Choose it by {group}={value}."
     quote = f""" Quote it: {key}='"{value}"'.""" if type(value) in (int, float) and fits("", hint) else ""
     raise InputError(f"{key}={_shown(value)}: expected {expected(hint)}.{_whole(value)}{quote}{close}")
 

@@ -92,12 +92,12 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
 
 
 def heisenberg_of(systems: Sequence[System], spec: ModelSpec) -> Predict:
-    """Heisenberg exchange and the energy of the moments' length, fitted to the systems' labels.
+    """Heisenberg exchange and the energy of the moments' length, fitted to all labels but the virial.
 
     spec: of the model it is set beside, whose cutoff is that of the exchange.
     """
     term = ExchangeTerm(replace(spec, exchange=ExchangeSettings(("bilinear", "landau"))))
-    fit = fit_systems(term, systems)
+    fit = fit_systems(term, systems, ("energy", "force", "force_mag"))
 
     def predict(batch: Batch) -> dict[str, Tensor]:
         made = term.evaluate(term.structure(batch), fit.coefficients)

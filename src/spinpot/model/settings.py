@@ -184,6 +184,12 @@ class ModelSettings:
     def check(self) -> None:
         """Raise InputError for what is wrong whatever the data."""
         self.exchange.check()
+        fixed = [name for name in ("anisotropic", "single_ion") if name in self.exchange.terms]
+        if fixed and self.spin.spin_rotation == "augment":
+            raise InputError(
+                "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "
+                f"turned; {', '.join(fixed)} of model.exchange.terms do not. Use model/exchange=heisenberg."
+            )
         self.descriptor.check()
         self.fitting_net.check()
         self.spin.check(self.descriptor.rcut)

@@ -112,6 +112,8 @@ def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dic
     }
     if spin and spin.get("virtual_len") is not None:
         facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
+    if terms := model.get("exchange", {}).get("terms"):
+        facts["Exchange term"] = ", ".join(terms)
     if model.get("time_reversal"):
         facts["Time reversal"] = "exact: the energy is the mean of the networks’ for S and −S"
     elements = zip(
@@ -154,8 +156,10 @@ def meV(value: float | None) -> Markup:  # noqa: N802
     return number(None if value is None else 1000 * value)
 
 
-def residual(value: float) -> Markup:
+def residual(value: float | None) -> Markup:
     """A number of eV in meV that may be no more than rounding."""
+    if value is None:
+        return number(None)
     return Markup('<data value="{}">{}</data>').format(repr(1000 * value), f"{1000 * value:.2g}")
 
 

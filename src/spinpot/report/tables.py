@@ -193,15 +193,18 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
     console.print(table)
 
 
-def print_symmetry(residuals: Mapping[str, Mapping[str, float]]) -> None:
-    """What spinpot.residuals.symmetry_residuals gives, and what it means."""
+def print_symmetry(residuals: Mapping[str, Errors]) -> None:
+    """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
     table = Table(title="Symmetry residuals, rms change", title_justify="left")
     table.add_column("of")
     for quantity in ("e", "fr", "fm"):
         label, unit = ERROR_ROWS[quantity]
         table.add_column(f"{label} ({unit})", justify="right")
     for name, changes in residuals.items():
-        table.add_row(SYMMETRIES[name].label, *(f"{1000 * changes[q]:.2g}" for q in ("e", "fr", "fm")))
+        table.add_row(
+            SYMMETRIES[name].label,
+            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q] for q in ("e", "fr", "fm"))),
+        )
     console.print(table)
     for symmetry in SYMMETRIES.values():
         console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)

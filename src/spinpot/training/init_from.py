@@ -103,6 +103,11 @@ def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list
 def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
     """Put a model into the config, but for how the embedding is evaluated; print what was there."""
     before = OmegaConf.to_container(config.model, resolve=True)
+    if config.model.exchange.terms and not spec.exchange.terms:
+        raise InputError(
+            f"init_from={path}: model.exchange has terms, which asks for another than the file's, which "
+            "has none. Use model/exchange=none, or train anew."
+        )
     wanted = config.model.spin.time_reversal
     if wanted == "exact" and not spec.time_reversal:
         raise InputError(

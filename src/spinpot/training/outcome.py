@@ -12,7 +12,7 @@ from torch import Tensor
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.files import null_for_nan
-from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, mean_of, spread_of
+from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
 from spinpot.loss.metrics import score
 from spinpot.model.potential import SpinPotential
 from spinpot.predictor import Arrays, assemble
@@ -31,13 +31,12 @@ class Outcome:
 
 
 def outcomes(
-    potential: SpinPotential, data: SpinDataModule, scale: Tensor | None = None
+    potential: SpinPotential, data: SpinDataModule, heisenberg: Predict, scale: Tensor | None = None
 ) -> dict[str, Outcome]:
     """The outcome on the validation and, where there is one, the test set, by their names.
 
     scale: (T,), the c of loss.label_scale_fm.
     """
-    heisenberg = heisenberg_of(data.systems["train"], potential.spec)
     names = [name for name in ("validation", "test") if name in data.datasets]
     return {name: _outcome(potential, data, name, heisenberg, scale) for name in names}
 

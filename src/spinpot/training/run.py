@@ -26,11 +26,10 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
 from spinpot.files import alone_in
-from spinpot.loss.baselines import dataset_errors, spread_of
+from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
-from spinpot.model.exchange.fit import start_exchange
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
@@ -58,6 +57,7 @@ from spinpot.training.checks import (
     precision_of,
     total_steps_of,
 )
+from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.outcome import errors_of, outcomes
@@ -128,17 +128,20 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         potential = build_potential(spec, data, config.seed, precision)
     check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
+    if potential.exchange is not None and not resumed and not pretrained:
+        begin_with_exchange(potential, data, loss)
 
     spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
+    heisenberg = heisenberg_of(data.systems["train"], spec) if trainer.is_global_zero else None
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
     try:
         fit(trainer, module, data, resumed)
         if stop.stopped:
             stop_run(trainer, stop)
-        if not trainer.is_global_zero:
+        if heisenberg is None:
             return {}
-        summary = finish(run_folder, trainer, timer, data, loss.active, plain)
+        summary = finish(run_folder, trainer, timer, data, heisenberg, loss.active, plain)
     except BaseException:
         for logger in trainer.loggers:
             logger.finalize("failed")
@@ -180,10 +183,7 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
     """A potential with fresh weights and the statistics of the training data."""
     potential = SpinPotential(spec, seed)
-    systems = data.systems["train"]
-    set_statistics(potential, data.datasets["train"], systems)
-    if potential.exchange is not None:
-        start_exchange(potential, systems)
+    set_statistics(potential, data.datasets["train"], data.systems["train"])
     return potential.set_precision(dtype)
 
 
@@ -265,6 +265,7 @@ def finish(
     trainer: pl.Trainer,
     timer: StepTimer,
     data: SpinDataModule,
+    heisenberg: Predict,
     trained: list[str],
     config: dict[str, Any],
 ) -> dict[str, Any]:
@@ -273,7 +274,7 @@ def finish(
     potential = potential_from(checkpoint, folder.best_checkpoint)
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
-    found = outcomes(potential, data, scale().detach() if scale else None)
+    found = outcomes(potential, data, heisenberg, scale().detach() if scale else None)
     for name, outcome in found.items():
         columns = {
             "best checkpoint": outcome.errors,

@@ -97,3 +97,54 @@ def test_the_heisenberg_baseline_knows_more_than_the_mean():
     errors = dataset_errors(heisenberg_of([train], truth.spec), dataset, truth.spec.use_spin)
     spread = dataset_errors(spread_of([train]), dataset, truth.spec.use_spin)
     assert errors["rmse_fm"] < 0.1 * spread["rmse_fm"]
+
+
+def test_a_single_frame_keeps_its_energy():
+    train = labelled(small_potential(), frames=1, energy=np.array([-5000.0]))
+    potential = small_potential(exchange=("bilinear",))
+    start_exchange(potential, [train])
+    assert evaluate(potential, train)["energy"] == pytest.approx([-5000.0], abs=1.0)
+
+
+def test_every_system_is_looked_at():
+    """An element in one frame of hundreds has its energy and its moment too."""
+    common = labelled(small_potential(), frames=230)
+    common.types[:] = 0
+    rare = system(
+        ("Ni", "O"),
+        [0, 1],
+        9.0 * np.eye(3),
+        [[0.0, 0, 0], [2.5, 0, 0]],
+        [[1.0, 0, 0], [0, 0.5, 0]],
+        energy=-77.0,
+        force=np.zeros((2, 3)),
+        force_mag=np.zeros((2, 3)),
+        virial=np.zeros((3, 3)),
+    )
+    potential = small_potential(exchange=("bilinear", "landau"), use_spin=(True, True))
+    start_exchange(potential, [common, rare])
+    assert potential.exchange.moment_squared[1] == pytest.approx(0.25)
+    assert evaluate(potential, rare)["energy"] == pytest.approx([-77.0], abs=1.0)
+
+
+def test_labels_that_are_a_multiple_of_the_derivative():
+    truth = without_network(exchange=("bilinear", "landau"))
+    exact = labelled(truth, frames=20)
+    half = system(
+        *(exact.type_map, exact.types, exact.box, exact.coord, exact.spin),
+        **{name: getattr(exact, name) for name in ("energy", "force", "virial")},
+        force_mag=0.5 * exact.force_mag,
+    )
+    term = small_potential(exchange=("bilinear", "landau"), seed=5).exchange
+    wanted = fit_systems(term, [exact]).coefficients
+    found = fit_systems(term, [half], scale=torch.tensor([0.5, 1.0], dtype=torch.float64)).coefficients
+    torch.testing.assert_close(found, wanted)
+
+
+def test_labels_that_are_not_trained_do_not_count():
+    truth = without_network(exchange=("bilinear",))
+    wrong = labelled(truth, frames=10, virial=np.full((10, 3, 3), 1e3))
+    right = labelled(truth, frames=10, virial=None)
+    term = small_potential(exchange=("bilinear",), seed=5).exchange
+    found = fit_systems(term, [wrong], ("energy", "force", "force_mag")).coefficients
+    torch.testing.assert_close(found, fit_systems(term, [right]).coefficients)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from spinpot.data.batch import collate
 from spinpot.model.exchange.landau import symmetric
 from spinpot.model.settings import EXCHANGE_TERMS
 from support.frames import evaluate, random_system, small_potential, system
@@ -47,3 +48,11 @@ def test_reversed_spins_have_the_same_energy():
     before, after = evaluate(potential, made), evaluate(potential, reversed_)
     np.testing.assert_allclose(after["energy"], before["energy"], atol=1e-12)
     np.testing.assert_allclose(after["force_mag"], -before["force_mag"], atol=1e-12)
+
+
+def test_a_batch_without_frames():
+    """One process of several may have nothing to do."""
+    potential = small_potential(exchange=EXCHANGE_TERMS)
+    output = potential(collate([], n_types=2))
+    assert output["energy"].shape == (0,)
+    assert output["force_mag"].shape == (0, 3)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from rich.progress import track
 from torch import Tensor
 
 from spinpot.console import progress_console
+from spinpot.conventions import LABELS
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.dataset import Geometry, frame_of
+from spinpot.data.dataset import frame_of
 from spinpot.data.systems import System
 from spinpot.model.derivatives import Derivatives
 from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet
 from spinpot.model.potential import SpinPotential
+from spinpot.model.statistics import energy_bias
 
 RIDGE = 1e-4
 """Added to the columns, each of length 1: what the labels do not tell stays small."""
@@ -26,8 +28,13 @@ REACHED = 1e-3
 """A function counts if its column is as long as this part of the longest of its kind."""
 ROUNDS = 5
 SMALLEST = 0.1
+NOTHING = 1e-7
+"""eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
 MOST_FRAMES = 200
-MOST_ATOMS = 20_000
+MOST_EVALUATIONS = 1_500_000
+"""Of a coefficient for an atom: many coefficients are fitted to fewer frames."""
+MOST_NUMBERS = 30_000_000
+"""In one array of the fit, to bound its memory."""
 FRAMES_AT_ONCE = 2
 
 
@@ -40,11 +47,19 @@ class Fit:
     energy_bias: Tensor
 
 
-def start_exchange(potential: SpinPotential, systems: Sequence[System]) -> None:
-    """Let a fresh potential begin as its exchange term fitted to the systems, its nets giving zero."""
+def start_exchange(
+    potential: SpinPotential,
+    systems: Sequence[System],
+    labels: Collection[str] = LABELS,
+    scale: Tensor | None = None,
+) -> None:
+    """Let a fresh potential begin as its exchange term fitted to the systems, its nets giving zero.
+
+    labels, scale: as for fit_systems.
+    """
     term = potential.exchange
     assert term is not None
-    fit = fit_systems(term, systems)
+    fit = fit_systems(term, systems, labels, scale)
     term.start.copy_(fit.coefficients)
     term.whitening.copy_(fit.whitening)
     potential.energy_bias.copy_(fit.energy_bias)
@@ -54,30 +69,49 @@ def start_exchange(potential: SpinPotential, systems: Sequence[System]) -> None:
         torch.nn.init.zeros_(net.bias)
 
 
-def fit_systems(term: ExchangeTerm, systems: Sequence[System]) -> Fit:
+def fit_systems(
+    term: ExchangeTerm,
+    systems: Sequence[System],
+    labels: Collection[str] = LABELS,
+    scale: Tensor | None = None,
+) -> Fit:
     """Set the mean lengths S_0 of a term's moments by some frames of the systems, and fit it to their labels.
 
-    Of many frames, or large ones, some are looked at, evenly spaced.
+    Of many frames, or large ones, some are looked at: the first of every system, and evenly spaced ones.
+    labels: those to fit. scale: (T,), the multiples of −∂E/∂S that the magnetic forces are.
     """
-    frames = list(_some_frames(systems, term.geometry))
+    frames = list(_some_frames(systems, term))
     for place, kind in enumerate(term.types):
         spin = torch.cat([frame.spin[frame.types == kind] for frame in frames])
         term.moment_squared[place] = spin.square().sum(-1).mean() if len(spin) else 0.0
-    return fit_exchange(term, list(batches(frames, FRAMES_AT_ONCE)))
+    # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
+    bias = torch.from_numpy(energy_bias(systems))
+    frames = [_with(labels, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
+    fit = fit_exchange(term, list(batches(frames, FRAMES_AT_ONCE)))
+    return replace(fit, energy_bias=fit.energy_bias + bias)
 
 
-def _some_frames(systems: Sequence[System], geometry: Geometry) -> Iterator[Frame]:
+def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: Tensor) -> Frame:
+    """A frame with another energy, the labels that are wanted, and magnetic forces that are −∂E/∂S."""
+    force_mag = frame.force_mag if scale is None else frame.force_mag / scale[frame.types].unsqueeze(-1)
+    every = {"energy": energy, "force": frame.force, "force_mag": force_mag, "virial": frame.virial}
+    known = {name: own if name in labels else torch.full_like(own, torch.nan) for name, own in every.items()}
+    return replace(frame, **known)  # type: ignore[arg-type]
+
+
+def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
-    step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms // MOST_ATOMS))
+    step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
+    chosen = [place for number, place in enumerate(places) if number % step == 0 or place[1] == 0]
     for system, index in track(
-        places[::step],
+        chosen,
         "Exchange",
         transient=True,
         console=progress_console,
         disable=not progress_console.is_terminal,
     ):
-        yield frame_of(system, index, geometry)
+        yield frame_of(system, index, term.geometry)
 
 
 def fit_exchange(term: ExchangeTerm, given: Sequence[Batch]) -> Fit:
@@ -137,13 +171,14 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
     """What each coefficient alone would give, (M, …) in place of (…)."""
     structure = term.structure(batch)
     units = torch.eye(len(term.start), dtype=torch.float64)
+    at_once = max(1, MOST_NUMBERS // (30 * (len(batch.pair_type) + 1)))
 
     def evaluate(coefficients: Tensor) -> tuple[Tensor, ...]:
         made = term.evaluate(structure, coefficients)
         return made.atom_energy, made.force, made.force_mag, made.virial
 
     with torch.no_grad():
-        return Derivatives(*torch.vmap(evaluate)(units))
+        return Derivatives(*torch.vmap(evaluate, chunk_size=at_once)(units))
 
 
 def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
@@ -171,7 +206,7 @@ def _spread(triangle: Tensor, n_types: int) -> float:
     bias, label = triangle[:, :n_types], triangle[:, -1:]
     left = label - bias @ torch.linalg.lstsq(bias, label, driver="gelsd").solution
     norm = float(left.norm())
-    return norm if norm > 1e-9 * float(label.norm()) else 0.0
+    return norm if norm > max(1e-9 * float(label.norm()), NOTHING) else 0.0
 
 
 def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
@@ -183,7 +218,6 @@ def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
     inverse = torch.cat([_inverse(group.norm(dim=0)) for group in matrix.split(sizes, dim=1)])
     n, n_types = len(inverse), sizes[0]
     ridge = RIDGE * torch.eye(n, dtype=torch.float64)
-    ridge[:n_types] *= 1e-6  # the mean of the energies is not to be made small
     Q, R = torch.linalg.qr(torch.cat((matrix * inverse, ridge)))
     label = torch.cat((label, label.new_zeros(n)))
     solution = torch.linalg.solve_triangular(R, (Q.T @ label).unsqueeze(-1), upper=True).squeeze(-1)

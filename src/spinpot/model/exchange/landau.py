@@ -41,7 +41,7 @@ class Moments:
         terms = self.radial[0].unsqueeze(-1) * pairs.spin_neighbour.unsqueeze(-2)
         shape = (len(self.batch.types) * number, *terms.shape[1:])
         total = terms.new_zeros(shape).index_add(0, pairs.centre * number + self.place, terms)
-        return total.view(len(self.batch.types), -1, 3)
+        return total.flatten(0, 1).view(len(self.batch.types), number * total.shape[1], 3)
 
     def spin(self, element: int) -> Tensor:
         """Moments of the atoms of an element, (n, 3)."""

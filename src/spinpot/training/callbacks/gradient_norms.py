@@ -15,7 +15,8 @@ from spinpot.training.module import SpinModule
 class GradientNorms(pl.Callback):
     """Logs the Euclidean norms of the loss's gradient at logged steps, before any clipping.
 
-    Names: grad_norm/total, grad_norm/descriptor, and grad_norm/fitting_net_Ni and so on.
+    Names: grad_norm/total, grad_norm/descriptor, and grad_norm/fitting_net_Ni and so on; grad_norm/exchange
+    where the model has that term.
     """
 
     def on_before_optimizer_step(
@@ -32,8 +33,10 @@ class GradientNorms(pl.Callback):
 def parts(potential: SpinPotential) -> dict[str, nn.Module]:
     """What has a norm of its own, by name."""
     nets = zip(potential.spec.type_map, potential.fitting_nets, strict=True)
+    exchange = {} if potential.exchange is None else {"exchange": potential.exchange}
     return {
         "total": potential,
         "descriptor": potential.descriptor,
+        **exchange,
         **{f"fitting_net_{element}": net for element, net in nets},
     }
