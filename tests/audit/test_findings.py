@@ -38,7 +38,7 @@ def work(label, value, error, r2=0.999):
         (0.8, 0.01, "wrong"),
         (-1.0, 0.01, "wrong"),
         (27.2, 1.5, "wrong"),
-        (0.7, 0.2, "ok"),
+        (0.7, 0.2, "look"),
     ],
 )
 def test_factors(value, error, severity):
