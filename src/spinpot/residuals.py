@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.prepare import select
 from spinpot.data.systems import System
 from spinpot.model.potential import SpinPotential
 
@@ -86,21 +87,7 @@ def _some(systems: Sequence[System]) -> list[System]:
     """At most MOST_FRAMES systems of one frame each."""
     places = [(system, index) for system in systems for index in range(len(system))]
     chosen = np.unique(np.linspace(0, len(places) - 1, MOST_FRAMES).round().astype(int))
-    return [_one_frame(*places[number]) for number in chosen]
-
-
-def _one_frame(system: System, index: int) -> System:
-    own = slice(index, index + 1)
-    return replace(
-        system,
-        box=system.box[own],
-        coord=system.coord[own],
-        spin=system.spin[own],
-        energy=None,
-        force=None,
-        force_mag=None,
-        virial=None,
-    )
+    return [select(system, np.array([index])) for system, index in (places[number] for number in chosen)]
 
 
 def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:

@@ -16,7 +16,9 @@ import pytest
 from spinpot.data import nio, nio_frames
 from spinpot.data.nio import Structure, labels, structure
 from spinpot.data.nio_frames import prepare_nio, sample
+from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
+from support.cli import PROJECT
 
 FEW = {split: dict.fromkeys(nio_frames.SHAPES, 2) for split in nio_frames.FRAMES}
 
@@ -161,14 +163,14 @@ def test_unwritable_folder_is_an_input_error(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("few_frames")
 def test_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dump, done = nio_frames._dump, []
+    dump, done = nio_frames.write_system, []
 
     def interrupted(*args) -> None:
         if len(done) == 4:
             raise KeyboardInterrupt
         done.append(dump(*args))
 
-    monkeypatch.setattr(nio_frames, "_dump", interrupted)
+    monkeypatch.setattr(nio_frames, "write_system", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare_nio(tmp_path / "NiO", progress=False)
     assert not list(tmp_path.iterdir())
@@ -194,3 +196,16 @@ nio_frames.prepare_nio({str(tmp_path / "NiO")!r})
     assert contents(tmp_path / "NiO") == contents(whole_set)
     assert json.loads((tmp_path / "NiO" / nio_frames.MANIFEST).read_text())["seed"] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["NiO"]
+
+
+def test_the_example_of_frames_beyond_the_tilts_of_the_set(tmp_path: Path) -> None:
+    example = PROJECT / "examples" / "tilted_nio.py"
+    done = subprocess.run([sys.executable, example, tmp_path / "tilted"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (made,) = read_systems([tmp_path / "tilted"])
+    nickel = made.spin[:, made.types == made.type_map.index("Ni")]
+    reference = structure(nio_frames.SHAPES["rhombohedral_32"]).spin[: nickel.shape[1]]
+    cosine = (nickel * reference).sum(-1) / nio.MOMENT**2
+    tilt = np.degrees(np.arccos(cosine))
+    assert 60.0 <= tilt.min() < tilt.max() <= 75.0
+    assert made.labels == ("energy", "force", "force_mag", "virial")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from spinpot.data.systems import System
+from spinpot.split import split_along
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def _of_element(system: System, kind: int) -> ElementMoments:
     if system.force_mag is not None:
         force = system.force_mag[:, own]
         if has.any():
-            along = (force[has] * spin[has]).sum(-1) / length[has]
-            longitudinal = float(np.sqrt((along**2).mean()))
-            transverse = float(np.sqrt(max((force[has] ** 2).sum(-1).mean() - longitudinal**2, 0.0)))
+            across, along = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
+            longitudinal, transverse = (
+                float(part.square().sum(-1).mean().sqrt()) for part in (along, across)
+            )
         unowned = float(np.linalg.norm(force[~has], axis=-1).max(initial=0.0))
     return ElementMoments(
         element=system.type_map[kind],

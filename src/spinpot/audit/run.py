@@ -18,9 +18,7 @@ from spinpot.audit.work import Factor, Work, short_label
 from spinpot.console import console
 from spinpot.data.description import describe
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
-from spinpot.files import write_atomically
-from spinpot.output_folder import refuse_existing
+from spinpot.output_folder import all_or_nothing, refuse_existing
 from spinpot.provenance import git_commit, versions
 from spinpot.report.audit_page import audit_page
 from spinpot.report.page import REPORT
@@ -35,9 +33,20 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
     Returns what audit.json holds. Raises InputError for frames that cannot be read, and before anything is
     done for an output folder that holds one of the files already.
     """
-    folder = None if output is None else Path(output).expanduser()
-    if folder is not None:
-        refuse_existing(folder, [AUDIT, REPORT])
+    if output is None:
+        return _audit(systems)[0]
+    folder = Path(output).expanduser()
+    refuse_existing(folder, [AUDIT, REPORT])
+    with all_or_nothing(folder, last=AUDIT) as place:
+        result, audited = _audit(systems)
+        (place / REPORT).write_text(audit_page(result, audited), encoding="utf-8")
+        (place / AUDIT).write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    console.print(f"Written to {folder}: report.html and audit.json.", markup=False, soft_wrap=True)
+    return result
+
+
+def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
+    """What audit.json holds, printed, and what the page is made of."""
     found = read_systems(list(systems))
     audited = [audit_system(system) for system in found]
     twice = duplicates(found)
@@ -52,9 +61,7 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
         "git_commit": git_commit(),
         "versions": versions(),
     }
-    if folder is not None:
-        _write(folder, result, audited)
-    return result
+    return result, audited
 
 
 def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
@@ -91,14 +98,3 @@ def _shown(factor: Factor | None) -> str:
     if factor is None or factor.value is None:
         return "–"
     return f"{factor.value:.3f}({round(1000 * (factor.error or 0)):d})"
-
-
-def _write(folder: Path, result: dict[str, Any], audited: Sequence[Audited]) -> None:
-    """The page first, so that audit.json stands for both. Raises InputError where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / REPORT, audit_page(result, audited))
-        write_atomically(folder / AUDIT, json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
-    console.print(f"Written to {folder}: report.html and audit.json.", markup=False, soft_wrap=True)

@@ -177,7 +177,7 @@ def _write(folder: Path, seed: int, progress: bool) -> None:
             for _ in range(FRAMES[split][shape]):
                 frames.append(_labelled(shape, rng))
                 bar.advance(task)
-            _dump(frames, folder / name)
+            write_system(frames, folder / name)
     text = json.dumps(manifest(seed), indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -187,8 +187,8 @@ def _labelled(shape: str, rng: np.random.Generator) -> tuple[nio.Structure, dict
     return frame, nio.labels(frame)
 
 
-def _dump(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:
-    """Write frames of one shape as one system."""
+def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:
+    """Write frames of one shape and their labels (spinpot.data.nio.labels) as one system, in npy layout."""
     register_spin()  # dpdata knows `spins` and `force_mags` only once a deepmd reader has run, or after this
     types = frames[0][0].types
     data = {

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from spinpot.data.batch import Batch
 from spinpot.errors import InputError
 from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
-from spinpot.loss.metrics import split_along
 from spinpot.loss.prefactor import Prefactor
+from spinpot.split import split_along
 
 TERMS = {
     "e": "energy",

@@ -12,6 +12,7 @@ from torchmetrics import Metric
 
 from spinpot.data.batch import Batch
 from spinpot.loss.label_scale import scaled
+from spinpot.split import split_along
 
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 """Energy and virial per atom; forces and magnetic forces per component, the latter of magnetic elements."""
@@ -60,16 +61,6 @@ def _errors_fm(
         "fm_transverse": (transverse[split], batch.types[split]),
         "fm_longitudinal": (longitudinal[split], batch.types[split]),
     }
-
-
-def split_along(vector: Tensor, spin: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors (…, 3) as their parts across the spins (…, 3) and along them (…, 1).
-
-    The first are vectors, the second numbers; where a spin is zero, all of the vector is across.
-    """
-    direction = spin / spin.norm(dim=-1, keepdim=True).clamp(min=1e-300)
-    along = (vector * direction).sum(-1, keepdim=True)
-    return vector - along * direction, along
 
 
 class ErrorMetric(Metric):

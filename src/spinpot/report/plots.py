@@ -20,9 +20,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from spinpot.data.systems import System
-from spinpot.loss.metrics import split_along
 from spinpot.report.style import faint, ink
 from spinpot.report.tables import in_loss, title_and_unit
+from spinpot.split import split_along
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""

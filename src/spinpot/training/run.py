@@ -139,8 +139,9 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         fit(trainer, module, data, resumed)
         if stop.stopped:
             stop_run(trainer, stop)
-        if heisenberg is None:
+        if not trainer.is_global_zero:
             return {}
+        assert heisenberg is not None
         summary = finish(run_folder, trainer, timer, data, heisenberg, loss.active, plain)
     except BaseException:
         for logger in trainer.loggers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +20,7 @@ from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet
 from spinpot.model.potential import SpinPotential
 from spinpot.model.statistics import energy_bias
+from spinpot.split import split_along
 
 RIDGE = 1e-4
 """Added to the columns, each of length 1: what the labels do not tell stays small."""
@@ -27,14 +28,21 @@ RIDGE = 1e-4
 REACHED = 1e-3
 """A function counts if its column is as long as this part of the longest of its kind."""
 ROUNDS = 5
+"""Of the solution and the weights that it gives."""
+
 SMALLEST = 0.1
+"""No label counts more than by the inverse of this part of its spread."""
+
 NOTHING = 1e-7
 """eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
+
 MOST_FRAMES = 200
 MOST_EVALUATIONS = 1_500_000
 """Of a coefficient for an atom: many coefficients are fitted to fewer frames."""
+
 MOST_NUMBERS = 30_000_000
 """In one array of the fit, to bound its memory."""
+
 FRAMES_AT_ONCE = 2
 
 
@@ -87,7 +95,7 @@ def fit_systems(
     # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
     bias = torch.from_numpy(energy_bias(systems))
     frames = [_with(labels, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
-    fit = fit_exchange(term, list(batches(frames, FRAMES_AT_ONCE)))
+    fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE))
     return replace(fit, energy_bias=fit.energy_bias + bias)
 
 
@@ -114,7 +122,7 @@ def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Fram
         yield frame_of(system, index, term.geometry)
 
 
-def fit_exchange(term: ExchangeTerm, given: Sequence[Batch]) -> Fit:
+def fit_exchange(term: ExchangeTerm, given: Iterable[Batch]) -> Fit:
     """Fit a term and the energy bias to all labels at once.
 
     The whitening is the inverse of the triangular factor of the least-squares matrix, so that each amplitude
@@ -140,14 +148,11 @@ def _equations(term: ExchangeTerm, batch: Batch) -> dict[str, Tensor]:
     energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
     energy = energy.index_add(1, batch.frame, made.atom_energy)
     carries = torch.isin(batch.types, torch.tensor(term.types)) & batch.spin.any(dim=-1)
-    direction = torch.nn.functional.normalize(batch.spin[carries], dim=-1)
-
-    def parts(force_mag: Tensor) -> tuple[Tensor, Tensor]:
-        own = force_mag[..., carries, :]
-        along = (own * direction).sum(-1)
-        return own - along.unsqueeze(-1) * direction, along
-
-    across, along = zip(parts(made.force_mag), parts(batch.force_mag), strict=True)
+    split = (
+        split_along(force_mag[..., carries, :], batch.spin[carries])
+        for force_mag in (made.force_mag, batch.force_mag)
+    )
+    across, along = zip(*split, strict=True)
     per_atom = n_atoms[:, None, None]
     kinds = {
         "energy": (energy / n_atoms, batch.energy / n_atoms),
@@ -171,7 +176,8 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
     """What each coefficient alone would give, (M, …) in place of (…)."""
     structure = term.structure(batch)
     units = torch.eye(len(term.start), dtype=torch.float64)
-    at_once = max(1, MOST_NUMBERS // (30 * (len(batch.pair_type) + 1)))
+    # The largest arrays have a vector of each radial function for every pair.
+    at_once = max(1, MOST_NUMBERS // (3 * term.basis.number * (len(batch.pair_type) + 1)))
 
     def evaluate(coefficients: Tensor) -> tuple[Tensor, ...]:
         made = term.evaluate(structure, coefficients)
