@@ -10,15 +10,15 @@ import torch
 from spinpot.checkpoint import load_potential
 from spinpot.errors import InputError
 from spinpot.model.activations import NOT_SMOOTH
-from spinpot.model.collocation import (
-    NUMBERS,
-    STENCIL,
-    Grid,
-    fewer_nodes,
-    lagrange_polynomials,
-    more_nodes,
+from spinpot.model.collocation import CHUNK, NUMBERS, STENCIL, Grid, Nodes, lagrange_polynomials
+from spinpot.model.collocation_check import (
+    MARGIN,
+    NET_ERRORS,
+    collocation_errors,
+    net_error,
+    numbers_of_nodes,
+    settle_nodes,
 )
-from spinpot.model.collocation_check import MARGIN, collocation_errors, settle_nodes
 from spinpot.model.environment import environment_rows, rows_with_derivatives
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import DescriptorSettings
@@ -62,18 +62,21 @@ def test_polynomials_are_one_at_their_own_point():
 
 
 def interpolation_errors(n_nodes):
-    """Of sin and its derivative on a grid of this many nodes."""
+    """Of sin and its derivative on a grid of this many nodes that reaches beyond what is looked at."""
     low, high = torch.tensor([[-0.3], [15.0]], dtype=torch.float64)
-    grid = Grid(low, torch.log1p((high - low) / 2.0) / (n_nodes - 1), n_nodes, lagrange_polynomials(STENCIL))
-    s = torch.linspace(-0.3, 15.0, 500, dtype=torch.float64)
-    stencil = grid.locate(s, torch.zeros(500, dtype=torch.int64))
-    values = torch.sin(grid.nodes()[0])[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
+    step = (torch.log1p((high - low) / 2.0) / (n_nodes - 1)).expand(1, 2)
+    grid = Grid(low, step, torch.full((1, 2), n_nodes // CHUNK), [0])
+    s = torch.linspace(-0.3, 10.0, 500, dtype=torch.float64)
+    zero = torch.zeros(500, dtype=torch.int64)
+    stencil = grid.locate(s, zero, zero)
+    (nodes,) = grid.at(zero[:1], zero[:1], torch.arange(n_nodes))
+    values = torch.sin(nodes)[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
     value, slope = ((values * weights).sum(1) for weights in (stencil.value, stencil.derivative))
     return float((value - torch.sin(s)).abs().max()), float((slope - torch.cos(s)).abs().max())
 
 
 def test_interpolation_converges_at_the_order_of_its_polynomials():
-    coarse, fine = interpolation_errors(96), interpolation_errors(192)
+    coarse, fine = interpolation_errors(4 * CHUNK), interpolation_errors(8 * CHUNK)
     assert fine[0] < coarse[0] / 2 ** (STENCIL - 1) < 1e-7
     assert fine[1] < coarse[1] / 2 ** (STENCIL - 2) < 1e-5
 
@@ -150,9 +153,9 @@ def test_neighbours_closer_than_in_training():
     assert errors.force < 1e-6 * max(scale, 1.0)
 
 
-def scale_embedding(potential, factor):
+def scale_embedding(potential, factor, nets=slice(None)):
     with torch.no_grad():
-        potential.descriptor.embedding_nets[0].weight *= factor
+        potential.descriptor.embedding_nets[0].weight[nets] *= factor
 
 
 def test_nodes_are_added_where_the_embedding_is_rough():
@@ -162,42 +165,98 @@ def test_nodes_are_added_where_the_embedding_is_rough():
     assert not collocation_errors(potential, batch).within()
     after = settle_nodes(potential, batch)
     assert after.within()
-    assert after.nodes > before.nodes
-    assert not collocation_errors_with(potential, batch, fewer_nodes(after.nodes)).within()
+    assert after.total > before.total
+    coarser = [numbers for numbers in numbers_of_nodes(potential.descriptor) if total(numbers) < after.total]
+    assert coarser
+    assert not any(collocation_errors_with(potential, batch, numbers).within() for numbers in coarser)
+
+
+def test_only_a_rough_net_has_many_nodes():
+    potential, batch = fitted()
+    before = settle_nodes(potential, batch)
+    rough = 1 * 2 * potential.descriptor.n_types  # of centre element 1 and neighbour type 0
+    scale_embedding(potential, 16.0, rough)
+    after = settle_nodes(potential, batch)
+    assert after.within()
+    assert after.nodes[1][0] >= 3 * before.nodes[1][0]
+    others = [(i, j) for i, j in np.ndindex(2, 4) if (i, j) != (1, 0)]
+    assert sum(after.nodes[i][j] for i, j in others) <= 2 * sum(before.nodes[i][j] for i, j in others)
+    ours, theirs = (float(loss_of(model(batch))) for model in (potential, direct(potential)))
+    assert ours == pytest.approx(theirs, rel=1e-8)
+
+
+def test_the_error_of_a_net_is_that_seen_anywhere():
+    potential, _ = fitted()
+    descriptor = potential.descriptor
+    descriptor.nodes = Nodes.equally_many(descriptor.nodes.closest, 52)
+    grid = descriptor.grid(descriptor.nodes.closest)
+    here = torch.zeros(1000, dtype=torch.int64)
+    (points,) = grid.at(here[:1], here[:1] + 1, torch.linspace(0, 51, 1000, dtype=torch.float64))
+    stencil = grid.locate(points, here, here + 1)
+    (nodes,) = grid.at(here[:1], here[:1] + 1, torch.arange(int(grid.n_nodes[0, 1])))
+    net = descriptor.embedding_net(0, 1)
+    at_nodes = net(nodes.unsqueeze(1))[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
+    seen = ((at_nodes * stencil.value.unsqueeze(-1)).sum(1) - net(points.unsqueeze(1))).abs().max()
+    assert 0.5 * seen.item() < net_error(descriptor, (0, 1), 52) <= 1.001 * seen.item()
+
+
+def test_numbers_of_nodes():
+    potential, _ = fitted()
+    descriptor = potential.descriptor
+    found = list(numbers_of_nodes(descriptor))
+    assert len(found) == len(NET_ERRORS)
+    assert [total(numbers) for numbers in found] == sorted(total(numbers) for numbers in found)
+    for wanted, numbers in zip(NET_ERRORS[:5], found, strict=False):
+        for i, j in np.ndindex(2, 3):
+            assert net_error(descriptor, (i, j), numbers[i][j]) <= wanted
+            fewer = NUMBERS[: NUMBERS.index(numbers[i][j])]
+            assert all(net_error(descriptor, (i, j), number) > wanted for number in fewer)
+        assert [row[3] for row in numbers] == [NUMBERS[0]] * 2  # virtual atoms of an element without spin
 
 
 def test_nodes_are_taken_away_where_it_has_become_smooth():
     potential, batch = fitted()
     scale_embedding(potential, 4.0)
-    rough = settle_nodes(potential, batch).nodes
+    rough = settle_nodes(potential, batch)
     scale_embedding(potential, 0.25)
-    assert settle_nodes(potential, batch, fewer=False).nodes == rough
+    assert settle_nodes(potential, batch, fewer=False).nodes == rough.nodes
     smooth = settle_nodes(potential, batch)
-    assert smooth.nodes < rough
+    assert smooth.total < rough.total
     assert smooth == collocation_errors(potential, batch)
     assert smooth.within(MARGIN)
-    assert not collocation_errors_with(potential, batch, fewer_nodes(smooth.nodes)).within(MARGIN)
+    coarser = [numbers for numbers in numbers_of_nodes(potential.descriptor) if total(numbers) < smooth.total]
+    assert not any(collocation_errors_with(potential, batch, numbers).within(MARGIN) for numbers in coarser)
+
+
+def test_nodes_that_must_not_become_fewer_are_added_to():
+    potential, batch = fitted()
+    scale_embedding(potential, 8.0, 0)
+    one = settle_nodes(potential, batch)
+    scale_embedding(potential, 0.125, 0)
+    scale_embedding(potential, 8.0, 4)
+    both = settle_nodes(potential, batch, fewer=False)
+    assert both.within()
+    assert both.nodes[0][0] == one.nodes[0][0]
+    assert both.nodes[1][0] > one.nodes[1][0]
 
 
 @pytest.mark.parametrize("number", [*NUMBERS, 64])
 def test_settled_once_more_nodes_stay(number):
     potential, batch = fitted()
-    potential.descriptor.nodes.number = number
+    potential.descriptor.nodes = Nodes.equally_many(potential.descriptor.nodes.closest, number)
     once = settle_nodes(potential, batch)
     assert once.within()
     assert settle_nodes(potential, batch) == once
 
 
-def collocation_errors_with(potential, batch, number):
+def collocation_errors_with(potential, batch, numbers):
     potential = copy.deepcopy(potential)
-    potential.descriptor.nodes.number = number
+    potential.descriptor.nodes.numbers = numbers
     return collocation_errors(potential, batch)
 
 
-def test_numbers_of_nodes():
-    assert [more_nodes(number) for number in (1, *NUMBERS)] == [*NUMBERS, None]
-    assert [fewer_nodes(number) for number in (*NUMBERS, 9999)] == [None, *NUMBERS]
-    assert (fewer_nodes(64), more_nodes(64)) == (54, 81)
+def total(numbers):
+    return sum(map(sum, numbers))
 
 
 def test_of_many_atoms_some_are_looked_at(monkeypatch):
@@ -212,7 +271,7 @@ def test_of_many_atoms_some_are_looked_at(monkeypatch):
 
 def test_nodes_are_part_of_a_checkpoint(tmp_path):
     potential, batch = fitted()
-    potential.descriptor.nodes.number = 36
+    potential.descriptor.nodes.numbers = [[52, 80, 24, 24], [108, 24, 52, 24]]
     again = load_potential(write_checkpoint(tmp_path / "x.ckpt", potential))
     assert again.descriptor.nodes == potential.descriptor.nodes
     torch.testing.assert_close(again(batch)["force"], potential(batch)["force"], rtol=0, atol=0)

@@ -10,10 +10,10 @@ evaluate a net for each pair; the forces are the exact gradient of the interpola
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, repeat
+from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,14 @@ SCALE = 2.0
 
 The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and less and less far from it.
 """
-FEWEST_NODES = 24
-USUAL_NODES = 64
+CHUNK = 28
+"""Nodes of a net that are evaluated side by side with as many of every other net."""
+BEYOND = STENCIL // 2
+"""Nodes behind the last value, so that it has as many on either side as any other."""
+NUMBERS = tuple(CHUNK * chunks - BEYOND for chunks in (1, 2, 3, 4, 6, 9, 14, 21, 32, 48))
+"""Of nodes, as many as are tried; half as many again divide the error by about 20."""
+USUAL_NODES = NUMBERS[2]
 """Where none have looked at the error yet."""
-NUMBERS = tuple(
-    accumulate(repeat(1.5, 10), lambda number, factor: int(factor * number), initial=FEWEST_NODES)
-)
-"""Of nodes, as many as are tried: the next divides the error by about 20."""
 ROUNDING = 1e-3
 """Of a number of nodes, so that float32 gives the same."""
 USUAL_CLOSEST = 0.5
@@ -46,52 +47,44 @@ class Nodes:
 
     closest: Å, for each centre element the distance of the closest neighbour in the training data; nodes
         cover the s of all that is farther.
-    number: from s = 0 to there.
+    numbers: from s = 0 to there, for each centre element and neighbour type.
     """
 
     closest: list[float]
-    number: int = USUAL_NODES
+    numbers: list[list[int]]
+
+    @classmethod
+    def equally_many(cls, closest: list[float], number: int = USUAL_NODES) -> Nodes:
+        """The same number for all."""
+        return cls(closest, [[number] * (2 * len(closest)) for _ in closest])
 
     @classmethod
     def unseen(cls, n_types: int) -> Nodes:
         """Those of a potential that has seen no data."""
-        return cls([USUAL_CLOSEST] * n_types)
+        return cls.equally_many([USUAL_CLOSEST] * n_types)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, for checkpoints."""
-        return {"closest": list(self.closest), "number": self.number}
-
-
-def more_nodes(number: int) -> int | None:
-    """The next of NUMBERS, None after the last."""
-    place = bisect_right(NUMBERS, number)
-    return NUMBERS[place] if place < len(NUMBERS) else None
-
-
-def fewer_nodes(number: int) -> int | None:
-    """The one of NUMBERS before, None before the first."""
-    place = bisect_left(NUMBERS, number)
-    return NUMBERS[place - 1] if place else None
+        return {"closest": list(self.closest), "numbers": [list(row) for row in self.numbers]}
 
 
 def make_grid(
-    nodes: Nodes, closest: Sequence[float], s_of: Any, davg: Tensor, dstd: Tensor, polynomials: Tensor
+    nodes: Nodes, closest: Sequence[float], s_of: Any, davg: Tensor, dstd: Tensor, used: Sequence[int]
 ) -> Grid:
     """The grid for centre elements with means and deviations davg, dstd (T,) of s.
 
     closest: of the structures at hand, Å. Where neighbours are closer than in the training more nodes follow,
     and those before stay where they are: a pair's share does not depend on the other pairs.
-    s_of: distances (T,), Å → s, 1/Å.
+    s_of: distances (T,), Å → s, 1/Å. used: the neighbour types that occur.
     """
     low = -davg / dstd
-    reach = s_of(davg.new_tensor(nodes.closest)) / dstd
-    step = torch.log1p(reach / SCALE) / (nodes.number - 1)
-    last = nodes.number - 1
+    reach = torch.log1p(s_of(davg.new_tensor(nodes.closest)) / dstd / SCALE)
+    last = torch.tensor(nodes.numbers, device=low.device) - 1
+    step = reach.unsqueeze(1) / last
     if any(here < known for here, known in zip(closest, nodes.closest, strict=True)):
-        here = s_of(davg.new_tensor(closest)) / dstd
-        last = max(last, int((torch.log1p(here / SCALE) / step - ROUNDING).max().ceil()))
-    # Beyond the last value there is half a stencil, so that it has as many nodes on either side.
-    return Grid(low, step, last + 1 + STENCIL // 2, polynomials)
+        here = torch.log1p(s_of(davg.new_tensor(closest)) / dstd / SCALE)
+        last = last.maximum((here.unsqueeze(1) / step - ROUNDING).ceil().long())
+    return Grid(low, step, -(-(last + 1 + BEYOND) // CHUNK), list(used))
 
 
 @dataclass(frozen=True)
@@ -104,24 +97,85 @@ class Stencil:
 
 
 @dataclass(frozen=True)
+class Chunks:
+    """C runs of CHUNK nodes: the types centre, neighbour (C,) of each and points (C, CHUNK, 1).
+
+    first: (T, 2T), the number of the first chunk of each pair of types.
+    """
+
+    centre: Tensor
+    neighbour: Tensor
+    points: Tensor
+    first: Tensor
+
+
+@dataclass(frozen=True)
 class Grid:
-    """Nodes low + SCALE·(exp(m·step) − 1), m = 0 … n_nodes − 1, for each centre element; low, step: (T,)."""
+    """Nodes low + SCALE·(exp(m·step) − 1), m = 0 … CHUNK·n_chunks − 1, for each pair of types.
+
+    A pair of types is a centre element and a neighbour type. low: (T,); step, n_chunks: (T, 2T). used: the
+    neighbour types that occur, whose nodes are the columns of B, one type behind the other.
+    """
 
     low: Tensor
     step: Tensor
-    n_nodes: int
-    polynomials: Tensor
+    n_chunks: Tensor
+    used: list[int]
 
-    def nodes(self) -> Tensor:
-        """(T, n_nodes)."""
-        numbers = torch.arange(self.n_nodes, device=self.low.device, dtype=self.low.dtype)
-        return self.low.unsqueeze(1) + SCALE * torch.expm1(self.step.unsqueeze(1) * numbers)
+    @cached_property
+    def polynomials(self) -> Tensor:
+        """(STENCIL, STENCIL), of lagrange_polynomials."""
+        return lagrange_polynomials(STENCIL).to(self.low)
 
-    def locate(self, s: Tensor, centre_type: Tensor) -> Stencil:
-        """The stencils of s~ values (P,) of centres of the given elements (P,)."""
-        shifted, step = s - self.low[centre_type], self.step[centre_type]
+    @property
+    def n_nodes(self) -> Tensor:
+        """(T, 2T)."""
+        return CHUNK * self.n_chunks
+
+    @cached_property
+    def widths(self) -> list[int]:
+        """The columns of B that each centre element has."""
+        widths: list[int] = self.n_nodes[:, self.used].sum(1).tolist()
+        return widths
+
+    @cached_property
+    def column(self) -> Tensor:
+        """(T, 2T), where the nodes of a pair of types begin in B; meaningless for types that do not occur."""
+        own = self.n_nodes[:, self.used]
+        column = torch.zeros_like(self.n_chunks)
+        column[:, self.used] = own.cumsum(1) - own
+        return column
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """In the order of B's columns, centre element by centre element; at the end the types without any.
+
+        Of those only the first node is asked for.
+        """
+        n_types, every = self.n_chunks.shape
+        others = [j for j in range(every) if j not in self.used]
+        pairs = [*product(range(n_types), self.used), *product(range(n_types), others)]
+        centres, neighbours = torch.tensor(pairs, device=self.low.device).unbind(1)
+        counts = self.n_chunks[centres, neighbours]
+        counts[n_types * len(self.used) :] = 1
+        first = torch.empty_like(self.n_chunks)
+        first[centres, neighbours] = counts.cumsum(0) - counts
+        centre, neighbour = (types.repeat_interleave(counts) for types in (centres, neighbours))
+        start = torch.arange(len(centre), device=centre.device) - first[centre, neighbour]
+        places = CHUNK * start.unsqueeze(1) + torch.arange(CHUNK, device=centre.device)
+        return Chunks(centre, neighbour, self.at(centre, neighbour, places).unsqueeze(-1), first)
+
+    def at(self, centre: Tensor, neighbour: Tensor, places: Tensor) -> Tensor:
+        """s~ at places (K, n) counted in nodes, for K pairs of types, (K, n)."""
+        step = self.step[centre, neighbour].unsqueeze(1)
+        return self.low[centre].unsqueeze(1) + SCALE * torch.expm1(step * places)
+
+    def locate(self, s: Tensor, centre_type: Tensor, neighbour_type: Tensor) -> Stencil:
+        """The stencils of s~ values (P,) of pairs of the given types (P,)."""
+        shifted, step = s - self.low[centre_type], self.step[centre_type, neighbour_type]
+        last = self.n_nodes[centre_type, neighbour_type] - STENCIL
         place = torch.log1p(shifted / SCALE) / step
-        first = (place.floor().long() - (STENCIL // 2 - 1)).clamp(0, self.n_nodes - STENCIL)
+        first = (place.floor().long() - (STENCIL // 2 - 1)).clamp(min=0).minimum(last)
         # Seen from the middle of the stencil, where powers stay small.
         x = place - first - (STENCIL - 1) / 2
         powers = x.unsqueeze(-1).pow(torch.arange(STENCIL, device=s.device, dtype=s.dtype))

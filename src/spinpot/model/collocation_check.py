@@ -1,15 +1,22 @@
-"""How far the interpolated embedding is from the evaluated one, and as many nodes as that takes."""
+"""How far the interpolated embedding is from the evaluated one, and as many nodes as that takes.
+
+Each net has as many nodes as bring the error of its values below one and the same number, wherever its
+argument lies; that number is as large as the energies and forces of some frames allow.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-from spinpot.model.collocation import fewer_nodes, more_nodes
+from spinpot.model.collocation import NUMBERS, STENCIL, Nodes
+from spinpot.model.descriptor import Descriptor
 from spinpot.model.potential import SpinPotential
 
 ENERGY_TOLERANCE = 1e-9
@@ -21,15 +28,31 @@ MARGIN = 10.0
 The weights change until the next check; and numbers would swing up and down at the tolerance itself.
 """
 MOST_CENTRES = 256
+NET_ERRORS = tuple(10.0**-n for n in range(4, 14))
+"""Of the values of a net, that are tried."""
+
+Numbers = list[list[int]]
+"""Of nodes, for each centre element and neighbour type."""
 
 
 @dataclass(frozen=True)
 class CollocationErrors:
-    """Nodes per type pair, and the largest differences to the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
+    """Nodes, and the largest differences to the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
 
-    nodes: int
+    nodes: Numbers
     energy: float
     force: float
+
+    @property
+    def total(self) -> int:
+        """All nodes."""
+        return sum(map(sum, self.nodes))
+
+    def said(self) -> str:
+        """The fewest and the most nodes, in words."""
+        numbers = [number for row in self.nodes for number in row]
+        few, many = min(numbers), max(numbers)
+        return str(many) if few == many else f"{few} to {many}"
 
     def within(self, margin: float = 1.0) -> bool:
         """Whether they are within the tolerances divided by a margin."""
@@ -50,21 +73,26 @@ class DirectValues:
         self._values = self._twin(self._batch)
         self._twin.descriptor.radial = "collocated"
 
-    def errors(self, number: int) -> CollocationErrors:
-        """The differences with this number of nodes."""
-        self._twin.descriptor.nodes.number = number
+    def errors(self, numbers: Numbers) -> CollocationErrors:
+        """The differences with these numbers of nodes."""
+        self._twin.descriptor.nodes.numbers = numbers
         interpolated = self._twin(self._batch)
         difference = {name: (interpolated[name] - value).abs() for name, value in self._values.items()}
         return CollocationErrors(
-            nodes=number,
+            nodes=numbers,
             energy=float((difference["energy"] / self._seen).max()),
             force=max(float(difference[name].max()) for name in ("force", "force_mag")),
         )
 
+    def candidates(self) -> Iterator[CollocationErrors]:
+        """Those of more and more nodes, by NET_ERRORS."""
+        for numbers in numbers_of_nodes(self._twin.descriptor):
+            yield self.errors(numbers)
+
 
 def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
     """The differences on a batch with the nodes as they are."""
-    return DirectValues(potential, batch).errors(potential.descriptor.nodes.number)
+    return DirectValues(potential, batch).errors(potential.descriptor.nodes.numbers)
 
 
 def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> CollocationErrors:
@@ -74,25 +102,68 @@ def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> 
         with the same weights they stay.
     """
     direct = DirectValues(potential, batch)
-    errors = direct.errors(potential.descriptor.nodes.number)
-    if errors.within():
-        errors = _with_fewer(direct, errors) if fewer else errors
-    else:
-        errors = _with_more(direct, errors)
-    potential.descriptor.nodes.number = errors.nodes
+    errors = direct.errors(potential.descriptor.nodes.numbers)
+    if not errors.within():
+        errors = _with_more(direct, errors, fewer)
+    elif fewer:
+        errors = _with_fewer(direct, errors)
+    potential.descriptor.nodes.numbers = errors.nodes
     return errors
 
 
-def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
-    while not errors.within() and (number := more_nodes(errors.nodes)):
-        errors = direct.errors(number)
+def _with_more(direct: DirectValues, errors: CollocationErrors, fewer: bool) -> CollocationErrors:
+    known = errors.nodes
+    for found in direct.candidates():
+        errors = found if fewer else direct.errors(_largest(known, found.nodes))
+        if errors.within():
+            break
     return errors
 
 
 def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
-    while (number := fewer_nodes(errors.nodes)) and (found := direct.errors(number)).within(MARGIN):
-        errors = found
+    for found in direct.candidates():
+        if found.total >= errors.total:
+            break
+        if found.within(MARGIN):
+            return found
     return errors
+
+
+def _largest(one: Numbers, other: Numbers) -> Numbers:
+    return [list(map(max, *rows)) for rows in zip(one, other, strict=True)]
+
+
+def numbers_of_nodes(descriptor: Descriptor) -> Iterator[Numbers]:
+    """The fewest of NUMBERS for each net that bring its error below each of NET_ERRORS in turn."""
+    pairs = list(product(range(descriptor.n_types), descriptor.neighbour_types))
+    places = dict.fromkeys(pairs, 0)
+    errors = {pair: net_error(descriptor, pair, NUMBERS[0]) for pair in pairs}
+    for wanted in NET_ERRORS:
+        for pair in pairs:
+            while errors[pair] > wanted and places[pair] + 1 < len(NUMBERS):
+                places[pair] += 1
+                errors[pair] = net_error(descriptor, pair, NUMBERS[places[pair]])
+        yield [
+            [NUMBERS[places.get((centre, neighbour), 0)] for neighbour in range(2 * descriptor.n_types)]
+            for centre in range(descriptor.n_types)
+        ]
+
+
+@torch.no_grad()
+def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> float:
+    """The largest error of the values of a net with so many nodes, half way between them.
+
+    pair: of a centre element and a neighbour type.
+    """
+    closest = descriptor.nodes.closest
+    grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest)
+    centre, neighbour = torch.tensor(pair).unsqueeze(1)
+    between, at = torch.arange(number - 1) + 0.5, torch.arange(int(grid.n_nodes[pair]))
+    points, nodes = (grid.at(centre, neighbour, places).view(-1, 1) for places in (between, at))
+    net = descriptor.embedding_net(*pair)
+    stencil = grid.locate(points[:, 0], *(types.expand(len(points)) for types in (centre, neighbour)))
+    seen = net(nodes)[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
+    return float(((seen * stencil.value.unsqueeze(-1)).sum(1) - net(points)).abs().max())
 
 
 def _seen_from_some(batch: Batch) -> tuple[Batch, Tensor]:

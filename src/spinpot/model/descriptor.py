@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
-from spinpot.model.collocation import STENCIL, Grid, Nodes, lagrange_polynomials, make_grid
+from spinpot.model.collocation import Grid, Nodes, make_grid
 from spinpot.model.contraction import contract, pull_back
 from spinpot.model.environment import environment_rows, switch
 from spinpot.model.networks import ResidualNet
@@ -18,6 +18,8 @@ from spinpot.model.pair_map import Pairs, pair_map
 from spinpot.model.pair_map import derivatives as pair_map_derivatives
 from spinpot.model.scatter import Derivatives, scatter
 from spinpot.model.settings import ModelSpec
+
+Number = TypeVar("Number", int, Tensor)
 
 
 class Descriptor(nn.Module):
@@ -33,7 +35,6 @@ class Descriptor(nn.Module):
     davg: Tensor
     dstd: Tensor
     sel: Tensor
-    neighbour_place: Tensor
 
     def __init__(self, spec: ModelSpec, generator: torch.Generator) -> None:
         super().__init__()
@@ -53,9 +54,6 @@ class Descriptor(nn.Module):
         self._grid: tuple[Any, Grid] | None = None
         # The neighbour types that occur: every element, and the virtual atoms of the magnetic ones.
         self.neighbour_types = [*range(n_types), *(n_types + t for t in range(n_types) if spec.use_spin[t])]
-        place = torch.zeros(2 * n_types, dtype=torch.int64)
-        place[self.neighbour_types] = torch.arange(len(self.neighbour_types))
-        self.register_buffer("neighbour_place", place, persistent=False)
 
     @property
     def width(self) -> int:
@@ -64,8 +62,11 @@ class Descriptor(nn.Module):
 
     def embedding_net(self, centre_type: int, neighbour_type: int) -> ResidualNet:
         """The net G of a pair of types; neighbour types from T on are virtual atoms."""
-        centre = 0 if self.settings.type_one_side else centre_type
-        return self.embedding_nets.one_of(centre * 2 * self.n_types + neighbour_type)
+        return self.embedding_nets.one_of(self._number(centre_type, neighbour_type))
+
+    def _number(self, centre_type: Number, neighbour_type: Number) -> Number:
+        """The number of a net, or numbers of nets, among those side by side."""
+        return neighbour_type + (0 if self.settings.type_one_side else 2 * self.n_types) * centre_type
 
     def forward(self, environment: Tensor) -> Tensor:
         """T (A, 4, M) → D = T Tᵀ[:, :axis], (A, width)."""
@@ -120,23 +121,24 @@ class Descriptor(nn.Module):
             self.davg,
             self.dstd,
             scale.to(dtype),
-            self.neighbour_place,
-            len(self.neighbour_types),
             grid,
             self.settings,
         )
         mapped = pair_map(pairs)
         at_nodes, at_empty = self._at_nodes(grid)
-        by_type = [
-            B.flatten(0, 1) @ G for B, G in zip(mapped.sums.split(batch.type_sizes), at_nodes, strict=True)
-        ]
+        sums = mapped.sums.split(batch.type_sizes)
+        # A centre element with fewer nodes than another has empty columns at the end.
+        by_type = [B[..., : len(G)].flatten(0, 1) @ G for B, G in zip(sums, at_nodes, strict=True)]
         T = self._complete(
             torch.cat(by_type).view(len(batch.types), 4, self.settings.neuron[-1]), at_empty, batch
         )
 
         def derivatives(by_T: Tensor) -> Derivatives:
             parts = by_T.split(batch.type_sizes)
-            by_sums = [by.flatten(0, 1) @ G.T for by, G in zip(parts, at_nodes, strict=True)]
+            by_sums = [
+                F.pad(by.flatten(0, 1) @ G.T, (0, pairs.room - len(G)))
+                for by, G in zip(parts, at_nodes, strict=True)
+            ]
             return pair_map_derivatives(torch.cat(by_sums).view_as(mapped.sums), mapped)
 
         return T, derivatives
@@ -150,9 +152,13 @@ class Descriptor(nn.Module):
             *(davg.data_ptr(), davg._version, dstd.data_ptr(), dstd._version),
         )
         if self._grid is None or self._grid[0] != key:
-            polynomials = lagrange_polynomials(STENCIL).to(davg)
-            self._grid = key, make_grid(self.nodes, closest, self._s_of, davg[:, 0], dstd[:, 0], polynomials)
+            self._grid = key, self.make_grid(self.nodes, closest)
         return self._grid[1]
+
+    def make_grid(self, nodes: Nodes, closest: list[float]) -> Grid:
+        """That of any nodes, for structures as in `grid`."""
+        davg, dstd = self.davg[:, 0], self.dstd[:, 0]
+        return make_grid(nodes, closest, self._s_of, davg, dstd, self.neighbour_types)
 
     def _s_of(self, r: Tensor) -> Tensor:
         settings = self.settings
@@ -190,18 +196,13 @@ class Descriptor(nn.Module):
             ]
         )
 
-    def _at_nodes(self, grid: Grid) -> tuple[list[Tensor], Tensor]:
-        """G/N_sel at the nodes of every neighbour type for each centre element, and a G_j(a)/N_sel.
+    def _at_nodes(self, grid: Grid) -> tuple[Sequence[Tensor], Tensor]:
+        """G/N_sel at the nodes of each centre element's neighbour types, and a G_j(a)/N_sel.
 
-        ([(neighbour types · nodes, M), …], (T, 2T, M)). The first node of each grid is a, where s = 0.
+        ([(columns of B, M), …], (T, 2T, M)). The first node of each pair of types is a, where s = 0.
         """
-        n_types, every, nodes = self.n_types, 2 * self.n_types, grid.nodes()
-        if self.settings.type_one_side:
-            points = nodes.reshape(1, -1, 1).expand(every, -1, -1)
-            values = self.embedding_nets(points).reshape(every, n_types, grid.n_nodes, -1).transpose(0, 1)
-        else:
-            points = nodes.repeat_interleave(every, dim=0).unsqueeze(-1)
-            values = self.embedding_nets(points).reshape(n_types, every, grid.n_nodes, -1)
-        values = values / self.n_sel
-        a = nodes[:, 0].reshape(-1, 1, 1)
-        return [G[self.neighbour_types].flatten(0, 1) for G in values], values[:, :, 0] * a
+        chunks = grid.chunks
+        nets = self.embedding_nets.some(self._number(chunks.centre, chunks.neighbour))
+        values = nets(chunks.points) / self.n_sel
+        in_columns = values.flatten(0, 1)[: sum(grid.widths)]
+        return in_columns.split(grid.widths), values[chunks.first, 0] * grid.low.view(-1, 1, 1)

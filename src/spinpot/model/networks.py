@@ -54,6 +54,12 @@ class ResidualLayer(nn.Module):
         idt = None if self.idt is None else self.idt[k, 0]
         return ResidualLayer(self.weight[k], self.bias[k, 0], idt, self.activation_function)
 
+    def some(self, numbers: Tensor) -> ResidualLayer:
+        """Layers (K,) of those side by side, side by side."""
+        idt = None if self.idt is None else self.idt.index_select(0, numbers)
+        weight, bias = (values.index_select(0, numbers) for values in (self.weight, self.bias))
+        return ResidualLayer(weight, bias, idt, self.activation_function)
+
     def scaled(self, y: Tensor) -> Tensor:
         """The layer's idt ⊙ y, or y where there is no idt."""
         return y if self.idt is None else y * self.idt
@@ -104,6 +110,10 @@ class ResidualNet(nn.Sequential):
     def one_of(self, k: int) -> ResidualNet:
         """Net k of those side by side; it shares their numbers."""
         return ResidualNet(*(layer.one_of(k) for layer in self.layers))
+
+    def some(self, numbers: Tensor) -> ResidualNet:
+        """Nets (K,) of those side by side, side by side."""
+        return ResidualNet(*(layer.some(numbers) for layer in self.layers))
 
 
 def _stack(layers: Sequence[ResidualLayer]) -> ResidualLayer:

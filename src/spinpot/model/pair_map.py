@@ -26,8 +26,7 @@ from spinpot.model.settings import DescriptorSettings
 class Pairs:
     """The pairs of a batch and what of the model decides B, all of one dtype.
 
-    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type; neighbour_place: (2T,) the neighbour types
-    that have nodes, counted, of which there are `rooms`. vector, spin: as in the batch.
+    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type. vector, spin: as in the batch.
     """
 
     batch: Batch
@@ -36,15 +35,13 @@ class Pairs:
     davg: Tensor
     dstd: Tensor
     scale: Tensor
-    neighbour_place: Tensor
-    rooms: int
     grid: Grid
     settings: DescriptorSettings
 
     @property
     def room(self) -> int:
         """Columns of B."""
-        return self.rooms * self.grid.n_nodes
+        return max(self.grid.widths)
 
 
 class PairMap(Protocol):
@@ -93,18 +90,18 @@ class CompiledPairMap:
             batch.pair_start,
             batch.types,
             batch.atom_place,
-            pairs.neighbour_place,
             pairs.davg,
             pairs.dstd,
             grid.low,
             grid.step,
+            grid.n_nodes,
+            grid.column,
             grid.polynomials,
             settings.rcut_smth,
             settings.rcut,
             settings.env_protection,
             SCALE,
-            grid.n_nodes,
-            pairs.rooms,
+            pairs.room,
         )
         self.structure = [
             *(batch.pair_start, batch.types, batch.atom_place, batch.frame),
@@ -128,7 +125,9 @@ class TorchPairMap:
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
-        self.stencil: Stencil = pairs.grid.locate(self.rows.values[:, 0], self._centre_type)
+        self.stencil: Stencil = pairs.grid.locate(
+            self.rows.values[:, 0], self._centre_type, pairs.batch.pair_type
+        )
         terms = self.rows.values.unsqueeze(-1) * self.stencil.value.unsqueeze(1)
         self.sums = self._add_up(terms)
 
@@ -154,7 +153,7 @@ class TorchPairMap:
     def index(self) -> Tensor:
         """Places in B laid flat, (P, 4, STENCIL)."""
         pairs, batch, room = self.pairs, self.pairs.batch, self.pairs.room
-        column = pairs.neighbour_place[batch.pair_type] * pairs.grid.n_nodes + self.stencil.first
+        column = pairs.grid.column[self._centre_type, batch.pair_type] + self.stencil.first
         start = batch.atom_place[batch.pair_centre] * 4 * room + column
         within = torch.arange(4, device=start.device).unsqueeze(1) * room
         return start[:, None, None] + within + torch.arange(STENCIL, device=start.device)

@@ -9,6 +9,7 @@ from typing import cast
 
 import torch
 
+from spinpot.model.collocation import Nodes
 from spinpot.model.networks import ResidualNet
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
@@ -34,7 +35,9 @@ def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotentia
         # Its coefficients are in the alphabetical order of the elements in both.
         made.exchange.load_state_dict(potential.exchange.state_dict())
     nodes = potential.descriptor.nodes
-    made.descriptor.nodes = replace(nodes, closest=[nodes.closest[t] for t in order])
+    made.descriptor.nodes = Nodes(
+        [nodes.closest[t] for t in order], [[nodes.numbers[t][j] for j in types] for t in order]
+    )
     return made
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Frame
 from spinpot.data.systems import System
-from spinpot.model.collocation import FEWEST_NODES, USUAL_CLOSEST, Nodes
+from spinpot.model.collocation import NUMBERS, USUAL_CLOSEST, Nodes
 from spinpot.model.environment import environment_rows
 from spinpot.model.potential import SpinPotential
 
@@ -66,7 +66,7 @@ def environment_statistics(potential: SpinPotential, frames: Iterable[Frame]) ->
 def set_nodes(potential: SpinPotential, closest: Tensor) -> None:
     """Let the nodes reach to the closest neighbours (T,), Å, of each centre element; inf for none."""
     known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
-    potential.descriptor.nodes = Nodes(known, FEWEST_NODES)
+    potential.descriptor.nodes = Nodes.equally_many(known, NUMBERS[0])
 
 
 def energy_bias(systems: Sequence[System]) -> np.ndarray:

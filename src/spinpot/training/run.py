@@ -311,13 +311,13 @@ def finish(
     return summary
 
 
-def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, float] | None:
+def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, Any] | None:
     """Nodes and errors of the interpolated embedding on a validation frame, printed; None without it."""
     if potential.descriptor.radial == "direct":
         return None
     errors = collocation_errors(potential, collate([data.datasets["validation"][0]]))
     console.print(
-        f"Embedding interpolated between {errors.nodes} nodes: energies within {errors.energy:.0e} eV/atom, "
+        f"Embedding interpolated between {errors.said()} nodes: energies within {errors.energy:.0e} eV/atom, "
         f"forces within {errors.force:.0e} eV/Å of the direct evaluation.",
         soft_wrap=True,
     )

@@ -88,14 +88,15 @@ int64_t make_stencil(Pair<T>& pair, T low, T step, T scale, int64_t n_nodes, con
   return first;
 }
 
-// B (A, 4, rooms·n_nodes), atoms in the order of `place`; the first column of each pair; what is kept of it.
+// B (A, 4, room), atoms in the order of `place`; the first column of each pair; what is kept of it.
+// low (T,); step, n_nodes, begin (T, 2T), the columns where the nodes of a pair of types begin.
 std::tuple<Tensor, Tensor, Tensor> sums(
     const Tensor& vector, const Tensor& pair_type, const Tensor& start, const Tensor& types,
-    const Tensor& place, const Tensor& neighbour_place, const Tensor& davg, const Tensor& dstd,
-    const Tensor& low, const Tensor& step, const Tensor& polynomials, double smooth, double cutoff,
-    double protection, double scale, int64_t n_nodes, int64_t rooms) {
-  check({vector, pair_type, start, types, place, neighbour_place, davg, dstd, low, step, polynomials});
-  const int64_t atoms = types.numel(), n_pairs = pair_type.numel(), room = rooms * n_nodes;
+    const Tensor& place, const Tensor& davg, const Tensor& dstd, const Tensor& low, const Tensor& step,
+    const Tensor& n_nodes, const Tensor& begin_of, const Tensor& polynomials, double smooth, double cutoff,
+    double protection, double scale, int64_t room) {
+  check({vector, pair_type, start, types, place, davg, dstd, low, step, n_nodes, begin_of, polynomials});
+  const int64_t atoms = types.numel(), n_pairs = pair_type.numel(), neighbours = step.size(1);
   Tensor result = at::zeros({atoms, 4, room}, vector.options());
   Tensor columns = at::empty({n_pairs}, pair_type.options());
   Tensor kept = at::empty({n_pairs, NUMBERS<double>}, vector.options());
@@ -112,9 +113,10 @@ std::tuple<Tensor, Tensor, Tensor> sums(
           Pair<T> pair;
           make_row<T>(pair, numbers<T>(vector) + 3 * p, numbers<T>(davg) + 4 * type,
                       numbers<T>(dstd) + 4 * type, smooth, cutoff, protection);
-          const int64_t first = make_stencil<T>(pair, numbers<T>(low)[type], numbers<T>(step)[type], scale,
-                                                n_nodes, numbers<T>(polynomials));
-          column[p] = indices(neighbour_place)[indices(pair_type)[p]] * n_nodes + first;
+          const int64_t both = type * neighbours + indices(pair_type)[p];
+          const int64_t first = make_stencil<T>(pair, numbers<T>(low)[type], numbers<T>(step)[both], scale,
+                                                indices(n_nodes)[both], numbers<T>(polynomials));
+          column[p] = indices(begin_of)[both] + first;
           for (int c = 0; c < 4; ++c) {
             T* target = own + c * room + column[p];
             for (int64_t m = 0; m < STENCIL; ++m) target[m] += pair.row[c] * pair.value[m];

@@ -16,7 +16,7 @@ from spinpot.training.module import SpinModule
 
 
 class CollocationNodes(pl.Callback):
-    """Takes as many nodes as the interpolation needs.
+    """Takes as many nodes for each embedding net as its interpolation needs.
 
     It looks at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every
     validation; at one frame of each set, the same in all processes, so that all have the same nodes.
@@ -62,7 +62,7 @@ class CollocationNodes(pl.Callback):
         errors = settle_nodes(module.potential, collate(frames), fewer=not _averaged(trainer))
         if not errors.within():
             warnings.warn(
-                f"With {errors.nodes} nodes the interpolated embedding still differs from the evaluated one "
+                f"With {errors.said()} nodes the interpolated embedding still differs from the evaluated one "
                 f"by {errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. model.descriptor.radial=direct "
                 "does not interpolate.",
                 stacklevel=1,
