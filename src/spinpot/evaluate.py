@@ -102,7 +102,7 @@ class Scores:
         self._scale = label_scale().detach() if label_scale else None
         self._of_labels = torch.ones_like(self._scale) if self._scale is not None else None
         self.spread_of_labels = spread_of(systems)
-        self.heisenberg_fit = heisenberg_of(systems, predictor.spec)
+        self.heisenberg_fit = heisenberg_of(systems, predictor.spec, self._scale)
         self.total, self.spread, self.heisenberg, *self.own = (
             self._metric() for _ in range(len(systems) + 3)
         )

@@ -95,6 +95,14 @@ def test_vectors_and_shifts_belong_together():
     assert found.vector == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("off", [-1e-9, 0.0, 1e-9])
+def test_a_shell_at_the_cutoff_is_in_as_a_whole(off):
+    model = NiOCalculator()
+    cell = magnetic_cell(nio_atoms(), 0.01)
+    found = exchange_tensors(model, cell, 4.17 + off, model.reach(cell), 0.02, full=False)
+    assert (np.abs(found.distance - 4.17) < 0.01).sum() == 12
+
+
 def test_nio_has_its_constants():
     model = NiOCalculator()
     cell = magnetic_cell(nio_atoms(), 0.01)

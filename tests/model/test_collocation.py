@@ -9,6 +9,7 @@ import torch
 
 from spinpot.checkpoint import load_potential
 from spinpot.errors import InputError
+from spinpot.model import collocation_check
 from spinpot.model.activations import NOT_SMOOTH
 from spinpot.model.collocation import CHUNK, NUMBERS, STENCIL, Grid, Nodes, lagrange_polynomials
 from spinpot.model.collocation_check import (
@@ -238,6 +239,17 @@ def test_nodes_that_must_not_become_fewer_are_added_to():
     assert both.within()
     assert both.nodes[0][0] == one.nodes[0][0]
     assert both.nodes[1][0] > one.nodes[1][0]
+
+
+def test_where_no_number_is_enough_no_net_has_more_than_helps(monkeypatch):
+    potential, batch = fitted()
+    before = settle_nodes(potential, batch)
+    monkeypatch.setattr(collocation_check, "ENERGY_TOLERANCE", 1e-30)
+    monkeypatch.setattr(collocation_check, "FORCE_TOLERANCE", 1e-30)
+    errors = settle_nodes(potential, batch)
+    assert not errors.within()
+    assert before.total < errors.total < 0.5 * NUMBERS[-1] * 8
+    assert settle_nodes(potential, batch) == errors
 
 
 @pytest.mark.parametrize("number", [*NUMBERS, 64])

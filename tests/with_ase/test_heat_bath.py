@@ -111,7 +111,16 @@ def test_a_seed_repeats_the_run_and_zero_moments_stay():
     assert not np.allclose(ends[0][0][0], ends[0][0][2])  # each has noise of its own
 
 
-@pytest.mark.parametrize("wrong", [{"temperature_K": -1.0}, {"friction": -0.1}, {"temperature_K": np.inf}])
-def test_wrong_baths(wrong):
-    with pytest.raises(InputError, match="Expected finite numbers >= 0"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"temperature_K": -1.0}, "Expected finite numbers >= 0"),
+        ({"friction": -0.1}, "Expected finite numbers >= 0"),
+        ({"temperature_K": np.inf}, "Expected finite numbers >= 0"),
+        ({"temperature_K": 300.0}, "nothing is bound to the heat bath"),
+        ({"temperature_K": 300.0, "friction": 0.01, "lattice": False}, "nothing is bound to the heat bath"),
+    ],
+)
+def test_wrong_baths(wrong, said):
+    with pytest.raises(InputError, match=said):
         SpinLatticeDynamics(many(1, 1.0, LoneMoments()), 1.0, **wrong)

@@ -9,6 +9,8 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.geometry import find_mic, minkowski_reduce
 
+from spinpot.errors import InputError
+
 SHAPES = (
     np.eye(3),
     np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]) / np.sqrt(2.0),
@@ -96,4 +98,7 @@ def _basis(candidates: np.ndarray, volume: float) -> np.ndarray:
         if np.isclose(abs(np.linalg.det(vectors)), volume, rtol=0.05):
             reduced, _ = minkowski_reduce(vectors)
             return reduced if np.linalg.det(reduced) > 0.0 else -reduced
-    raise AssertionError("the translations of a lattice hold no basis of it")
+    raise InputError(
+        "The structure repeats itself only roughly: translations that leave it as it is within the tolerance "
+        "do not add up. Give another task.exchange.tolerance or task.magnons.tolerance (Å and μ_B)."
+    )

@@ -20,6 +20,8 @@ from ase.geometry import find_mic
 from spinpot.analysis.cells import shortest, supercell
 from spinpot.analysis.model import Model
 
+SLACK = 1e-3
+"""Å, by which pairs may be farther than the cutoff: shells are in or out as a whole."""
 DISPLACEMENTS = (-2, -1, 1, 2)
 WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0
 """Of the central difference of fourth order."""
@@ -105,8 +107,8 @@ def exchange_tensors(
     reach: Å, the farthest that the model lets atoms act on each other; the supercell is so large that of all
     images of a pair only the nearest counts. step: rad. advance: called with the evaluations done and all.
     """
-    big, _ = supercell(cell, cutoff + max(cutoff, reach))
-    assert shortest(big.cell.array) > 2.0 * cutoff
+    big, _ = supercell(cell, cutoff + max(cutoff, reach) + 2.0 * SLACK)
+    assert shortest(big.cell.array) > 2.0 * (cutoff + SLACK)
     big.calc = model
     moments = big.get_initial_magnetic_moments()
     centres = np.flatnonzero(cell.get_initial_magnetic_moments().any(axis=1))
@@ -171,7 +173,7 @@ def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.n
     """The magnetic atoms near an atom: indices in `big`, vectors to them (Å), atoms of `cell`, shifts."""
     magnetic = np.flatnonzero(big.get_initial_magnetic_moments().any(axis=1))
     vectors, distances = find_mic(big.positions[magnetic] - big.positions[centre], big.cell)
-    near = (distances <= cutoff) & (magnetic != centre)
+    near = (distances <= cutoff + SLACK) & (magnetic != centre)
     atoms, vectors = magnetic[near], vectors[near]
     home = atoms % len(cell)
     moved = vectors + cell.positions[centre] - cell.positions[home]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
-from ase.dft.kpoints import BandPath
+from ase.dft.kpoints import BandPath, parse_path_string
 from rich.progress import track
 
 from spinpot.analysis.cells import magnetic_cell
@@ -57,7 +58,10 @@ class Settings:
 
 def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """ħω along a path, at its special points, and beside what was measured where that is known."""
-    path = band_path(atoms, settings)  # what can be wrong with it is said before the work
+    # What can be wrong is said before the work.
+    _magnopy()
+    path = band_path(atoms, settings)
+    spin_numbers(atoms, settings)
     given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
     found, _ = exchange_of(model, atoms, given)
     spins = spin_numbers(found.cell, settings)
@@ -186,7 +190,8 @@ def modes(energies: np.ndarray) -> list[tuple[float, int]]:
 
 
 def _special_points(path: BandPath, found: Exchange, spins: np.ndarray) -> list[list[Cell]]:
-    names = [name for name in path.special_points if name in path.path]
+    on_it = set(chain(*parse_path_string(path.path)))
+    names = [name for name in path.special_points if name in on_it]
     if not names:
         return []
     places = np.array([path.special_points[name] for name in names])

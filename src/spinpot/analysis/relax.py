@@ -109,11 +109,15 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
     optimizer = OPTIMIZERS[settings.optimizer](atoms if settings.move == "atoms" else moved, logfile=None)
     # Two limits of two units: whoever takes the steps ends them, not the optimizer with its one.
     for _ in optimizer.irun(fmax=0.0, steps=settings.steps):
-        magnetic = None if settings.move == "atoms" else moved.get_forces()[-len(atoms) :]
+        magnetic = moved.get_forces()[-len(atoms) :]
+        if spins == "directions":
+            # The variables are vectors of growing length, along which the derivative falls.
+            fields = atoms.calc.get_property("magnetic_forces", atoms)
+            magnetic = transverse(fields, atoms.get_initial_magnetic_moments())
         yield Step(
             float(atoms.get_potential_energy()),
             None if settings.move == "spins" else _largest(atoms.get_forces()),
-            None if magnetic is None else _largest(magnetic),
+            None if settings.move == "atoms" else _largest(magnetic),
         )
 
 

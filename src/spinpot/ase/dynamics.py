@@ -67,6 +67,11 @@ class SpinLatticeDynamics(MolecularDynamics):
                 f"SpinLatticeDynamics: temperature_K={temperature_K}, friction={friction}. Expected finite "
                 "numbers >= 0."
             )
+        if temperature_K > 0.0 and not damping > 0.0 and not (lattice and friction > 0.0):
+            raise InputError(
+                f"SpinLatticeDynamics: temperature_K={temperature_K}, but nothing is bound to the heat bath: "
+                "give the spins a damping, e.g. 0.1, or moving atoms a friction, e.g. 0.01 / units.fs."
+            )
         super().__init__(atoms, timestep, **options)
         self.lattice = lattice
         self.damping = damping

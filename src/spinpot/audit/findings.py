@@ -10,7 +10,7 @@ import numpy as np
 from spinpot.audit import advice
 from spinpot.audit.duplicates import SAME_ENERGY, Duplicates
 from spinpot.audit.moments import ElementMoments
-from spinpot.audit.outliers import Outlier
+from spinpot.audit.outliers import SMALLEST, Outlier
 from spinpot.audit.work import Factor, Untestable, Work, label_name
 from spinpot.data.systems import System
 
@@ -103,7 +103,7 @@ def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.nda
     for one in magnetic:
         found += _of_magnetic(system, one)
     for one in elements:
-        if one.unowned:
+        if one.unowned is not None and one.unowned > SMALLEST:
             text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."
             found.append(
                 Finding("look", "magnetic forces without moments", system.name, text, advice.UNOWNED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from spinpot.audit.outliers import SMALLEST
 from spinpot.data.systems import System
 from spinpot.split import split_along
 
@@ -93,6 +94,7 @@ def net_torque(system: System) -> float | None:
 
 
 def _net(vectors: np.ndarray) -> float:
-    """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), sums over the atoms and means over the frames."""
+    """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), sums over the atoms and means over the frames; 0 for rounding."""
     total, apart = (vectors.sum(axis=1) ** 2).sum(), (vectors**2).sum()
-    return float(np.sqrt(total / apart)) if apart > 0 else 0.0
+    size = np.sqrt((vectors**2).sum(axis=-1).mean()) if vectors.size else 0.0
+    return float(np.sqrt(total / apart)) if size > SMALLEST else 0.0

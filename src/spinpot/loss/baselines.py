@@ -12,6 +12,7 @@ from torch import Tensor
 from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
+from spinpot.loss.label_scale import scaled
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.model.exchange.fit import fit_systems
 from spinpot.model.exchange.term import ExchangeTerm
@@ -91,20 +92,22 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
     )
 
 
-def heisenberg_of(systems: Sequence[System], spec: ModelSpec) -> Predict:
+def heisenberg_of(systems: Sequence[System], spec: ModelSpec, scale: Tensor | None = None) -> Predict:
     """Heisenberg exchange and the energy of the moments' length, fitted to all labels but the virial.
 
-    spec: of the model it is set beside, whose cutoff is that of the exchange.
+    spec: of the model it is set beside, whose cutoff is that of the exchange. scale: (T,), the multiples of
+    −∂E/∂S that the labels are, and so the predictions.
     """
     term = ExchangeTerm(replace(spec, exchange=ExchangeSettings(("bilinear", "landau"))))
-    fit = fit_systems(term, systems, ("energy", "force", "force_mag"))
+    fit = fit_systems(term, systems, ("energy", "force", "force_mag"), scale)
 
     def predict(batch: Batch) -> dict[str, Tensor]:
         made = term.evaluate(term.structure(batch), fit.coefficients)
         per_atom = made.atom_energy + fit.energy_bias[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
         names = ("force", "force_mag", "virial")
-        return {"energy": energy, **{name: getattr(made, name) for name in names}}
+        found = {"energy": energy, **{name: getattr(made, name) for name in names}}
+        return found if scale is None else scaled(found, batch.types, scale)
 
     return predict
 

@@ -119,13 +119,18 @@ class EnerSpinLoss:
         return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 
     def __call__(
-        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, lr_ratio: float
+        self,
+        prediction: dict[str, Tensor],
+        batch: Batch,
+        magnetic: Tensor,
+        lr_ratio: float,
+        scale: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms L_x (without their prefactors), eV-based units.
 
-        magnetic: (T,) bools, the elements with spin.
+        magnetic: (T,) bools, the elements with spin. scale: (T,), the c of label_scale_fm.
         """
-        totals, counts = self.sums(prediction, batch, magnetic)
+        totals, counts = self.sums(prediction, batch, magnetic, scale)
         terms = dict(zip(self.active, totals / counts.clamp(min=1), strict=True))
         return self.combine(totals, counts, lr_ratio), terms
 

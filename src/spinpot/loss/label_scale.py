@@ -50,6 +50,11 @@ class LabelScale(nn.Module):
         return {element: number for element, number, magnetic in numbers if magnetic}
 
 
+def fixed_scale(setting: LabelScaleSetting, use_spin: Sequence[bool]) -> Tensor | None:
+    """The numbers (T,) of a setting that gives them; None where there are none, or where they are learned."""
+    return None if setting is None or setting == "learned" else LabelScale(setting, use_spin)()
+
+
 def check_label_scale(setting: LabelScaleSetting) -> None:
     """Raise InputError for what is wrong whatever the elements."""
     if setting is None or setting == "learned":

@@ -7,6 +7,7 @@ argument lies; that number is as large as the energies and forces of some frames
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -48,15 +49,20 @@ class CollocationErrors:
         """All nodes."""
         return sum(map(sum, self.nodes))
 
-    def said(self) -> str:
-        """The fewest and the most nodes, in words."""
-        numbers = [number for row in self.nodes for number in row]
-        few, many = min(numbers), max(numbers)
-        return str(many) if few == many else f"{few} to {many}"
+    @property
+    def most(self) -> int:
+        """The most that a net has."""
+        return max(map(max, self.nodes))
+
+    @property
+    def size(self) -> float:
+        """The larger of the two in units of its tolerance; infinite where they are not numbers."""
+        size = max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE)
+        return size if math.isfinite(size) else math.inf
 
     def within(self, margin: float = 1.0) -> bool:
         """Whether they are within the tolerances divided by a margin."""
-        return max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE) * margin <= 1.0
+        return self.size * margin <= 1.0
 
 
 class DirectValues:
@@ -84,10 +90,9 @@ class DirectValues:
             force=max(float(difference[name].max()) for name in ("force", "force_mag")),
         )
 
-    def candidates(self) -> Iterator[CollocationErrors]:
-        """Those of more and more nodes, by NET_ERRORS."""
-        for numbers in numbers_of_nodes(self._twin.descriptor):
-            yield self.errors(numbers)
+    def candidates(self) -> Iterator[Numbers]:
+        """More and more nodes, by NET_ERRORS."""
+        return numbers_of_nodes(self._twin.descriptor)
 
 
 def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
@@ -104,27 +109,30 @@ def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> 
     direct = DirectValues(potential, batch)
     errors = direct.errors(potential.descriptor.nodes.numbers)
     if not errors.within():
-        errors = _with_more(direct, errors, fewer)
-    elif fewer:
+        errors = _with_more(direct, errors)
+    if fewer and errors.within():
         errors = _with_fewer(direct, errors)
     potential.descriptor.nodes.numbers = errors.nodes
     return errors
 
 
-def _with_more(direct: DirectValues, errors: CollocationErrors, fewer: bool) -> CollocationErrors:
-    known = errors.nodes
-    for found in direct.candidates():
-        errors = found if fewer else direct.errors(_largest(known, found.nodes))
+def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
+    """The first that are within the tolerances; where none are, the fewest that are about as good as any."""
+    known, tried = errors.nodes, [errors]
+    for numbers in direct.candidates():
+        errors = direct.errors(_largest(known, numbers))
         if errors.within():
-            break
-    return errors
+            return errors
+        tried.append(errors)
+    smallest = min(one.size for one in tried)
+    return next(one for one in tried if one.size <= 2.0 * smallest)
 
 
 def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
-    for found in direct.candidates():
-        if found.total >= errors.total:
+    for numbers in direct.candidates():
+        if sum(map(sum, numbers)) >= errors.total:
             break
-        if found.within(MARGIN):
+        if (found := direct.errors(numbers)).within(MARGIN):
             return found
     return errors
 

@@ -275,8 +275,9 @@ def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) 
     if drawn:
         for name, style in drawn.items():
             draw_curve(axes, columns["step"], columns[name], color=ink(), **style)
-        axes.set_yscale("log")
-        plain_numbers(axes.yaxis, most=1)
+        if np.nanmin([columns[name] for name in drawn]) < np.nanmax([columns[name] for name in drawn]):
+            axes.set_yscale("log")
+            plain_numbers(axes.yaxis, most=1)
     else:
         axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])

@@ -70,7 +70,7 @@ def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], 
                 draw_curve(axes, seconds, 1000 * course.errors[quantity], label=course.name)
             axes.axhline(1000 * bounds[quantity], color=faint(), zorder=0)
             label, unit = name_and_unit(quantity)
-            axes.set(xlabel="seconds of steps", ylabel=f"{label}, rmse ({unit})", yscale="log")
+            axes.set(xlabel="seconds of steps", ylabel=f"{label}\nrmse ({unit})", yscale="log")
             plain_numbers(axes.yaxis)
         axes.legend(frameon=False, fontsize=8)
         save_figure(figure, path)

@@ -13,6 +13,7 @@ from spinpot.config.keys import nearest
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.loss.metrics import SCALED_QUANTITIES
 from spinpot.model.potential import SpinPotential
 from spinpot.training.metrics_csv import COLUMNS
 
@@ -50,14 +51,16 @@ def check_devices(trainer: DictConfig) -> None:
         )
 
 
-def check_monitors(callbacks: dict[str, pl.Callback]) -> None:
+def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> None:
     """Raise InputError if a callback waits for a quantity that is never logged."""
+    scaled = [f"val/rmse_{name}" for name in SCALED_QUANTITIES] if loss.label_scale_fm is not None else []
+    logged = [*COLUMNS, *scaled]
     for name, callback in callbacks.items():
         monitor = getattr(callback, "monitor", None)
-        if monitor is not None and monitor not in COLUMNS:
+        if monitor is not None and monitor not in logged:
             raise InputError(
-                f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, COLUMNS)} "
-                f"Choose from {', '.join(COLUMNS)}."
+                f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, logged)} "
+                f"Choose from {', '.join(logged)}."
             )
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
-from spinpot.loss.label_scale import LabelScale
-from spinpot.model.exchange.fit import start_exchange
+from spinpot.loss.label_scale import fixed_scale
+from spinpot.loss.metrics import SCALED
+from spinpot.model.exchange.fit import FORCE_MAG_PARTS, start_exchange
 from spinpot.model.potential import SpinPotential
+
+LABELS = dict(zip(("fm_transverse", "fm_longitudinal"), FORCE_MAG_PARTS, strict=True))
+"""What is fitted where a part of the magnetic force is trained."""
 
 
 def begin_with_exchange(potential: SpinPotential, data: SpinDataModule, loss: EnerSpinLoss) -> None:
@@ -16,15 +22,18 @@ def begin_with_exchange(potential: SpinPotential, data: SpinDataModule, loss: En
 
     A fixed loss.label_scale_fm is heeded; a learned one begins at 1.
     """
-    setting = loss.label_scale_fm
-    fixed = None if setting is None or setting == "learned" else LabelScale(setting, potential.spec.use_spin)
-    scale = None if fixed is None else fixed()
-    start_exchange(potential, data.systems["train"], {TERMS[name] for name in loss.active}, scale)
-    errors = dataset_errors(
-        potential, data.datasets["validation"], potential.spec.use_spin, data.validation_batch_size
-    )
-    said = {"E": ("e", "meV/atom"), "F": ("fr", "meV/Å"), "Fm": ("fm", "meV/μ_B")}
-    parts = [f"{name} {1000 * errors[f'rmse_{short}']:.3f} {unit}" for name, (short, unit) in said.items()]
+    use_spin = potential.spec.use_spin
+    scale = fixed_scale(loss.label_scale_fm, use_spin)
+    start_exchange(potential, data.systems["train"], {LABELS.get(x, TERMS[x]) for x in loss.active}, scale)
+    validation = data.datasets["validation"]
+    errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, scale)
+    magnetic = "fm" if scale is None else "fm" + SCALED
+    said = {"E": ("e", "meV/atom"), "F": ("fr", "meV/Å"), "Fm": (magnetic, "meV/μ_B")}
+    parts = [
+        f"{name} {1000 * errors[f'rmse_{short}']:.3f} {unit}"
+        for name, (short, unit) in said.items()
+        if not math.isnan(errors[f"rmse_{short}"])
+    ]
     console.print(
         f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.", soft_wrap=True
     )

@@ -28,6 +28,7 @@ from spinpot.errors import InputError
 from spinpot.files import alone_in
 from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.label_scale import fixed_scale
 from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
@@ -104,7 +105,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     make_optimizer = build(config.optimizer)
     run_folder = RunFolder(folder, resumed)
     timer, stop = StepTimer(), StopOnSignal()
-    trainer = build_trainer(config, run_folder, resumed, [timer, stop])
+    trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop])
 
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -132,7 +133,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         begin_with_exchange(potential, data, loss)
 
     spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
-    heisenberg = heisenberg_of(data.systems["train"], spec) if trainer.is_global_zero else None
+    scale = fixed_scale(loss.label_scale_fm, spec.use_spin)
+    heisenberg = heisenberg_of(data.systems["train"], spec, scale) if trainer.is_global_zero else None
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
     run_folder.write_config(config)
     try:
@@ -189,13 +191,17 @@ def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: tor
 
 
 def build_trainer(
-    config: DictConfig, folder: RunFolder, resumed: Resumed | None, callbacks: list[pl.Callback]
+    config: DictConfig,
+    folder: RunFolder,
+    resumed: Resumed | None,
+    loss: EnerSpinLoss,
+    callbacks: list[pl.Callback],
 ) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
     check_devices(config.trainer)
     loggers = [make(folder=folder.path, resumed=resumed) for make in build(config.logger).values()]
     chosen = build(config.callbacks)
-    check_monitors(chosen)
+    check_monitors(chosen, loss)
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
     if not with_bar:
         chosen.pop("progress_bar", None)
@@ -317,8 +323,8 @@ def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, A
         return None
     errors = collocation_errors(potential, collate([data.datasets["validation"][0]]))
     console.print(
-        f"Embedding interpolated between {errors.said()} nodes: energies within {errors.energy:.0e} eV/atom, "
-        f"forces within {errors.force:.0e} eV/Å of the direct evaluation.",
+        f"Embedding interpolated between up to {errors.most} nodes: energies within {errors.energy:.0e} "
+        f"eV/atom, forces within {errors.force:.0e} eV/Å of the direct evaluation.",
         soft_wrap=True,
     )
     return asdict(errors)

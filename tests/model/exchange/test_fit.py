@@ -9,8 +9,10 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.nio_frames import SHAPES, sample
 from spinpot.data.systems import System
 from spinpot.loss.baselines import dataset_errors, heisenberg_of, spread_of
-from spinpot.model.exchange.fit import fit_systems, start_exchange
+from spinpot.model.exchange import fit
+from spinpot.model.exchange.fit import FORCE_MAG_PARTS, fit_systems, start_exchange
 from spinpot.model.settings import EXCHANGE_TERMS
+from spinpot.split import split_along
 from support.frames import batch_of, evaluate, geometry, random_system, small_potential, system
 
 
@@ -148,3 +150,43 @@ def test_labels_that_are_not_trained_do_not_count():
     term = small_potential(exchange=("bilinear",), seed=5).exchange
     found = fit_systems(term, [wrong], ("energy", "force", "force_mag")).coefficients
     torch.testing.assert_close(found, fit_systems(term, [right]).coefficients)
+
+
+@pytest.mark.parametrize(("part", "other"), [(0, 1), (1, 0)])
+def test_one_part_of_the_magnetic_force_alone(part, other):
+    """Wrong labels across the moments do not matter to what is fitted along them, and the other way round."""
+    truth = without_network(exchange=("bilinear", "landau"))
+    right = labelled(truth, frames=20)
+    spin, force_mag = torch.from_numpy(right.spin), torch.from_numpy(right.force_mag)
+    across, _ = split_along(force_mag, spin)
+    parts = [across, force_mag - across]
+    parts[other] = 5.0 * parts[other]
+    wrong = labelled(truth, frames=20, force_mag=sum(parts).numpy())
+    term = small_potential(exchange=("bilinear", "landau"), seed=5).exchange
+    labels = ("energy", "force", FORCE_MAG_PARTS[part])
+    found, wanted = (fit_systems(term, [frames], labels).coefficients for frames in (wrong, right))
+    torch.testing.assert_close(found, wanted)
+    spoilt = fit_systems(term, [wrong], ("energy", "force", FORCE_MAG_PARTS[other])).coefficients
+    assert not torch.allclose(spoilt, wanted, rtol=1e-3)
+
+
+def test_the_heisenberg_baseline_predicts_labels_with_their_factor():
+    truth = without_network(exchange=("bilinear", "landau"))
+    exact = labelled(truth, frames=20)
+    half = labelled(truth, frames=20, force_mag=0.5 * exact.force_mag)
+    dataset = FrameDataset([half], geometry(truth.spec))
+    scale = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    knows, does_not = (
+        dataset_errors(heisenberg_of([half], truth.spec, given), dataset, truth.spec.use_spin)
+        for given in (scale, None)
+    )
+    assert knows["rmse_fm"] < 0.1 * does_not["rmse_fm"]
+
+
+def test_of_very_many_systems_some_are_looked_at(monkeypatch):
+    monkeypatch.setattr(fit, "MOST_FRAMES", 5)
+    term = small_potential(exchange=("bilinear",)).exchange
+    one = labelled(small_potential(), frames=1)
+    assert len(list(fit._some_frames([one] * 23, term))) == 5
+    many = labelled(small_potential(), frames=20)
+    assert len(list(fit._some_frames([many, one, one], term))) == 4 + 2

@@ -36,6 +36,9 @@ SMALLEST = 0.1
 NOTHING = 1e-7
 """eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
 
+FORCE_MAG_PARTS = ("force_mag across", "force_mag along")
+"""Labels that are fitted apart: across the moments and along them."""
+
 MOST_FRAMES = 200
 MOST_EVALUATIONS = 1_500_000
 """Of a coefficient for an atom: many coefficients are fitted to fewer frames."""
@@ -85,8 +88,10 @@ def fit_systems(
 ) -> Fit:
     """Set the mean lengths S_0 of a term's moments by some frames of the systems, and fit it to their labels.
 
-    Of many frames, or large ones, some are looked at: the first of every system, and evenly spaced ones.
-    labels: those to fit. scale: (T,), the multiples of −∂E/∂S that the magnetic forces are.
+    Of many frames, or large ones, evenly spaced ones are looked at, and the first of every system as long as
+    there are not too many systems.
+    labels: those to fit, of the magnetic force also one part alone (FORCE_MAG_PARTS). scale: (T,), the
+    multiples of −∂E/∂S that the magnetic forces are.
     """
     frames = list(_some_frames(systems, term))
     for place, kind in enumerate(term.types):
@@ -94,8 +99,10 @@ def fit_systems(
         term.moment_squared[place] = spin.square().sum(-1).mean() if len(spin) else 0.0
     # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
     bias = torch.from_numpy(energy_bias(systems))
-    frames = [_with(labels, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
-    fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE))
+    parts = [part for part in FORCE_MAG_PARTS if "force_mag" in labels or part in labels]
+    known = {*labels, *(["force_mag"] if parts else [])}
+    frames = [_with(known, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
+    fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE), parts)
     return replace(fit, energy_bias=fit.energy_bias + bias)
 
 
@@ -111,7 +118,10 @@ def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Fram
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
     step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
-    chosen = [place for number, place in enumerate(places) if number % step == 0 or place[1] == 0]
+    firsts = len(systems) * step <= len(places)
+    chosen = [
+        place for number, place in enumerate(places) if number % step == 0 or (firsts and place[1] == 0)
+    ]
     for system, index in track(
         chosen,
         "Exchange",
@@ -122,8 +132,8 @@ def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Fram
         yield frame_of(system, index, term.geometry)
 
 
-def fit_exchange(term: ExchangeTerm, given: Iterable[Batch]) -> Fit:
-    """Fit a term and the energy bias to all labels at once.
+def fit_exchange(term: ExchangeTerm, given: Iterable[Batch], parts: Collection[str] = FORCE_MAG_PARTS) -> Fit:
+    """Fit a term and the energy bias to all labels at once; of the magnetic force to these parts.
 
     The whitening is the inverse of the triangular factor of the least-squares matrix, so that each amplitude
     changes the labels by about as much as is left of them.
@@ -131,7 +141,7 @@ def fit_exchange(term: ExchangeTerm, given: Iterable[Batch]) -> Fit:
     n_types = len(term.elements)
     triangles: dict[str, Tensor] = {}
     for batch in given:
-        for kind, rows in _equations(term, batch).items():
+        for kind, rows in _equations(term, batch, parts).items():
             # Only the triangular factor is kept, so that memory does not grow with the data.
             stacked = torch.cat((triangles[kind], rows)) if kind in triangles else rows
             triangles[kind] = torch.linalg.qr(stacked, mode="r").R
@@ -139,7 +149,7 @@ def fit_exchange(term: ExchangeTerm, given: Iterable[Batch]) -> Fit:
     return _weighted(triangles, sizes)
 
 
-def _equations(term: ExchangeTerm, batch: Batch) -> dict[str, Tensor]:
+def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict[str, Tensor]:
     """Those of each kind of label, (rows, T + M + 1): columns of the bias, of the coefficients, the label."""
     made = _of_unit_coefficients(term, batch)
     n_types, n_atoms = len(term.elements), batch.n_atoms.double()
@@ -148,17 +158,16 @@ def _equations(term: ExchangeTerm, batch: Batch) -> dict[str, Tensor]:
     energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
     energy = energy.index_add(1, batch.frame, made.atom_energy)
     carries = torch.isin(batch.types, torch.tensor(term.types)) & batch.spin.any(dim=-1)
-    split = (
+    in_parts = (
         split_along(force_mag[..., carries, :], batch.spin[carries])
         for force_mag in (made.force_mag, batch.force_mag)
     )
-    across, along = zip(*split, strict=True)
+    split = dict(zip(FORCE_MAG_PARTS, zip(*in_parts, strict=True), strict=True))
     per_atom = n_atoms[:, None, None]
     kinds = {
         "energy": (energy / n_atoms, batch.energy / n_atoms),
         "force": (made.force, batch.force),
-        "across": across,
-        "along": along,
+        **{part: both for part, both in split.items() if part in parts},
         "virial": (made.virial / per_atom, batch.virial / per_atom),
     }
     equations = {}

@@ -62,9 +62,9 @@ class CollocationNodes(pl.Callback):
         errors = settle_nodes(module.potential, collate(frames), fewer=not _averaged(trainer))
         if not errors.within():
             warnings.warn(
-                f"With {errors.said()} nodes the interpolated embedding still differs from the evaluated one "
-                f"by {errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. model.descriptor.radial=direct "
-                "does not interpolate.",
+                f"With up to {errors.most} nodes the interpolated embedding still differs from the evaluated "
+                f"one by {errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. "
+                "model.descriptor.radial=direct does not interpolate.",
                 stacklevel=1,
             )
 
