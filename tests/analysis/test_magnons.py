@@ -126,3 +126,9 @@ def renumbered(model, atoms):
 
     model.calculate = lending
     return atoms
+
+
+def test_a_misspelt_element_is_told_before_the_work(monkeypatch):
+    monkeypatch.setattr("spinpot.analysis.magnons.exchange_of", None)
+    with pytest.raises(InputError, match="no Nj with a moment"):
+        magnons(NiOCalculator(), nio_atoms(), Settings(spin={"Nj": 1.0}))

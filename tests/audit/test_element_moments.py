@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spinpot.audit import moments
 from spinpot.audit.moments import moments_by_element, net_force, net_torque, tilts
 from support.frames import random_system, system
 
@@ -71,3 +72,8 @@ def test_net_force():
     assert net_force(made) is None
     assert net_force(replace(made, force=force - force.mean(axis=1, keepdims=True))) < 1e-12
     assert net_force(replace(made, force=force)) > 0.3
+
+
+def test_rounding_adds_up_to_nothing():
+    assert moments._net(np.full((3, 4, 3), 1e-12)) == 0.0
+    assert moments._net(np.full((3, 4, 3), 1e-2)) == pytest.approx(2.0)
