@@ -1,4 +1,4 @@
-"""Measure training steps: `python scripts/benchmark.py [CASE …] [--profile] [--peer PYTHON]`."""
+"""Measure training: `python scripts/benchmark.py [CASE …] [--profile] [--peer PYTHON [--until-error]]`."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ def main() -> None:
     # Imported here rather than above, so that a wrong installation is told by run_app.
     from spinpot.benchmark.cases import CASES
     from spinpot.benchmark.run import compare, run_benchmark
+    from spinpot.benchmark.until_error import until_error
 
     listed = "; ".join(f"{name}: {case.about}" for name, case in CASES.items())
     parser = argparse.ArgumentParser(description=__doc__, epilog=f"Cases: {listed}.")
@@ -19,6 +20,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the results")
     parser.add_argument("--profile", action="store_true", help="name the ten dearest operations of a step")
     parser.add_argument("--peer", type=Path, metavar="PYTHON", help="compare with its deepmd-kit")
+    parser.add_argument(
+        "--until-error", action="store_true", help="with --peer: train until given errors, about half an hour"
+    )
     arguments = parser.parse_args()
     unknown = [case for case in arguments.cases if case not in CASES]
     if unknown:
@@ -27,8 +31,12 @@ def main() -> None:
         parser.error(f"--steps {arguments.steps}: expected at least 100, for the median to mean something")
     if arguments.output and not arguments.output.absolute().parent.is_dir():
         parser.error(f"--output {arguments.output}: there is no folder {arguments.output.parent}")
-    if arguments.peer:
-        data = Path(os.environ.get("SPINPOT_DATA", "datasets")).absolute() / "NiO_deltaspin"
+    if arguments.until_error and not arguments.peer:
+        parser.error("--until-error compares with deepmd-kit: give --peer PYTHON too")
+    data = Path(os.environ.get("SPINPOT_DATA", "datasets")).absolute() / "NiO_deltaspin"
+    if arguments.until_error:
+        until_error(arguments.peer.absolute(), data, arguments.output)
+    elif arguments.peer:
         compare(arguments.peer.absolute(), data, arguments.steps, arguments.output)
     else:
         cases = arguments.cases or ["NiO_deltaspin"]

@@ -10,9 +10,11 @@ import torch
 from spinpot.benchmark.cases import write_supercell
 from spinpot.benchmark.limit import matrix_operations
 from spinpot.benchmark.measure import Measured
-from spinpot.benchmark.peer import peer_input, peer_seconds_per_step
+from spinpot.benchmark.peer import peer_course, peer_input, peer_seconds_per_step
+from spinpot.benchmark.until_error import BOUNDS, ratios
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
+from spinpot.report.time_to_error import Course
 from support.cli import run_script
 from support.folders import write_npy
 from support.frames import batch_of, random_system, small_potential, with_random_labels
@@ -55,7 +57,11 @@ def test_the_command(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["Ni"], "there is no case Ni; choose from NiO"), (["--steps", "3"], "expected at least 100")],
+    [
+        (["Ni"], "there is no case Ni; choose from NiO"),
+        (["--steps", "3"], "expected at least 100"),
+        (["--until-error"], "give --peer"),
+    ],
 )
 def test_wrong_arguments(arguments, message, tmp_path):
     result = run_script("benchmark.py", *arguments, cwd=tmp_path, check=False)
@@ -96,6 +102,41 @@ def test_the_peers_input(backend, shared_data, tmp_path):
     coord = np.load(system / "set.000" / "coord.npy")
     assert coord.shape == (60, 3 * len(types))
     assert len(types) == (48 if backend == "tensorflow" else 32)
+
+
+LCURVE = """# step rmse_val rmse_trn rmse_e_val rmse_e_trn rmse_fr_val rmse_fr_trn rmse_fm_val rmse_fm_trn lr
+# If there is no available reference data, rmse_*_{val,trn} will print nan
+   0   1.13e+00  1.16e+00  3.18e-01  3.18e-01  1.20e-02  1.63e-03  1.01e-02  1.12e-02  1.0e-03
+  50   1.01e+00  1.20e+00  3.44e-03  3.32e-03  6.10e-03  2.09e-02  8.20e-03  1.00e-02  1.0e-03
+"""
+
+
+def test_the_peers_course(shared_data, tmp_path):
+    peer = tmp_path / "peer"
+    peer.write_text(
+        f"#!/bin/sh\ncat > lcurve.out <<END\n{LCURVE}END\necho average training time: 0.25 s/batch\n"
+    )
+    peer.chmod(0o755)
+    course = peer_course(peer, shared_data / "NiO_deltaspin", tmp_path / "run", 100, 1e-3, 50)
+    assert course.first_step(BOUNDS) == 50
+    assert course.seconds_per_step == 0.25
+    assert course.errors["fm"].tolist() == [1.01e-2, 8.2e-3]
+    made = json.loads((tmp_path / "run" / "input.json").read_text())
+    (validation,) = made["training"]["validation_data"]["systems"]
+    assert made["training"]["validation_data"]["batch_size"] == len(
+        np.load(Path(validation) / "set.000" / "coord.npy")
+    )
+    assert made["learning_rate"]["stop_lr"] == made["learning_rate"]["start_lr"] == 1e-3
+
+
+def test_ratios_of_times():
+    def course(name, errors, seconds):
+        values = np.array(errors)
+        return Course(name, np.array([50, 100, 150]), {"fr": values, "fm": values}, seconds)
+
+    ours, theirs = course("a", [9e-3, 6e-3, 5e-3], 0.1), course("b", [9e-3, 9e-3, 6e-3], 0.4)
+    assert ratios([ours, theirs]) == ["b takes 6.0 times as long as a."]
+    assert ratios([theirs, course("c", [1.0, 1.0, 1.0], 1.0)]) == ["c does not get there in 150 steps."]
 
 
 def test_a_peer_that_is_not_there(tmp_path):

@@ -1,4 +1,4 @@
-"""The compiled loops give what torch's operations give, and are not needed."""
+"""The compiled network gives what torch's operations give, and is not needed."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from spinpot.model import native
+from spinpot.model.activations import ACTIVATIONS
 from spinpot.model.fitting import FittingNet, energy_and_gradient
 from support.frames import batch_of, random_system, small_potential
 
@@ -18,7 +19,7 @@ OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")
 
 @pytest.fixture(scope="module")
 def compiled():
-    """The loops, compiled if need be."""
+    """The network, compiled if need be."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         if not native.build():
@@ -27,8 +28,8 @@ def compiled():
 
 @pytest.fixture
 def without(monkeypatch):
-    """A function that takes the loops away."""
-    return lambda: monkeypatch.setattr(native, "operators", lambda *tensors: None)
+    """A function that takes it away."""
+    return lambda: monkeypatch.setattr(native, "network", lambda like: None)
 
 
 def everything(potential, batch):
@@ -46,6 +47,7 @@ def everything(potential, batch):
         {},
         {"type_one_side": True, "resnet_dt": True},
         {"neuron": (8, 8, 16), "axis_neuron": 16},
+        {"neuron": (4, 4, 7), "fitting_net": {"neuron": (5, 10, 10, 4), "resnet_dt": False}},
         {"radial": "direct"},
     ],
     ids=str,
@@ -57,6 +59,18 @@ def test_equal_to_torch(compiled, without, options):
     without()
     for one, other in zip(ours, everything(potential, batch), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("name", [*ACTIVATIONS, "silut", "silut:0.5"])
+def test_every_activation_function(name, compiled, without):
+    potential = small_potential(
+        activation_function=name, resnet_dt=True, fitting_net={"activation_function": name}
+    )
+    batch = batch_of(potential, random_system(1))
+    ours = everything(potential, batch)
+    without()
+    for one, other in zip(ours, everything(potential, batch), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11 * float(other.abs().max()))
 
 
 def test_float32(compiled, without):
@@ -116,7 +130,7 @@ def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setattr(native, "SOURCES", [tmp_path / "no.cpp"])
     (tmp_path / "no.cpp").write_text("int main( {\n")
-    with pytest.warns(UserWarning, match="torch's own operations take their place"):
+    with pytest.warns(UserWarning, match="torch's own operations take its place"):
         assert not native.build()
 
 
@@ -124,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(native, "_loaded", lambda: False)
     monkeypatch.setattr(native, "_folder", lambda: tmp_path / "file" / "folder")
-    with pytest.warns(UserWarning, match="torch's own operations take their place"):
+    with pytest.warns(UserWarning, match="torch's own operations take its place"):
         assert not native.build()
 
 
@@ -145,4 +159,4 @@ def test_ninja_is_found_without_an_activated_environment(tmp_path):
     environment = {**os.environ, "PATH": str(programs), "TORCH_EXTENSIONS_DIR": str(tmp_path / "builds")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert "Compiling the loops" in result.stdout
+    assert "Compiling the network" in result.stdout

@@ -63,11 +63,11 @@ def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag
 
 
 def small_potential(
-    seed=1, exchange=(), use_spin=(True, False), time_reversal=False, **descriptor
+    seed=1, exchange=(), use_spin=(True, False), time_reversal=False, fitting_net=(), **descriptor
 ) -> SpinPotential:
     """Ni magnetic, O not, with small networks and statistics that matter.
 
-    exchange: the terms of model.exchange, their coefficients random.
+    exchange: the terms of model.exchange, their coefficients random. fitting_net: more of its settings.
     """
     settings = {
         "rcut": 4.0,
@@ -79,7 +79,7 @@ def small_potential(
     spec = ModelSpec(
         ("Ni", "O"),
         DescriptorSettings(**settings),
-        FittingSettings(neuron=(8, 8)),
+        FittingSettings(**{"neuron": (8, 8), **dict(fitting_net)}),
         tuple(use_spin),
         tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
         ExchangeSettings(exchange, n_radial=4, n_field=3) if exchange else ExchangeSettings(),

@@ -14,6 +14,7 @@ import numpy as np
 
 from spinpot.config.memory import TRIM_ABOVE
 from spinpot.errors import InputError
+from spinpot.report.time_to_error import Course
 
 BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
 ENVIRONMENT = {
@@ -25,7 +26,7 @@ ENVIRONMENT = {
 }
 """What spinpot gives itself: freed memory is kept, and all cores are used."""
 VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737
-TRAINED = ("data_0", "data_1")
+TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
 
 
@@ -35,8 +36,35 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
     python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
     Raises InputError with its last words if it fails.
     """
+    said = _train(python, backend, folder, peer_input(backend, data, folder, steps))
+    return _average_seconds(said)
+
+
+def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float, validated: int) -> Course:
+    """Validation errors on VALIDATED of the TensorFlow backend, trained at a constant learning rate.
+
+    validated: the steps between two validations. Other arguments and errors as of peer_seconds_per_step.
+    """
+    made = peer_input("tensorflow", data, folder, steps)
+    system = data / VALIDATED
+    made["learning_rate"] |= {"start_lr": rate, "stop_lr": rate}
+    made["training"] |= {
+        "validation_data": {
+            "systems": [str(_with_virtual_atoms(system, folder / VALIDATED))],
+            "batch_size": len(np.load(system / "set.000" / "energy.npy")),
+        },
+        "disp_freq": validated,
+    }
+    said = _train(python, "tensorflow", folder, made)
+    columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
+    errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
+    return Course("tensorflow", columns["step"].astype(int), errors, _average_seconds(said))
+
+
+def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> str:
+    """What deepmd-kit says of a training with this input."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "input.json").write_text(json.dumps(peer_input(backend, data, folder, steps), indent=2))
+    (folder / "input.json").write_text(json.dumps(made, indent=2))
     command = [str(python), "-m", "deepmd", BACKENDS[backend], "train", "input.json"]
     try:
         ended = subprocess.run(
@@ -50,9 +78,15 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
     except OSError as error:
         raise InputError(f"--peer {python}: {error.strerror}. Give a Python that has deepmd-kit.") from error
     said = ended.stdout + ended.stderr
-    found = AVERAGE.search(said)
-    if ended.returncode != 0 or found is None:
+    if ended.returncode != 0 or not AVERAGE.search(said):
         raise InputError(f"--peer: {' '.join(command)} failed: {said.strip()[-1500:]}")
+    return said
+
+
+def _average_seconds(said: str) -> float:
+    """Of a step, as deepmd-kit reports them at the end."""
+    found = AVERAGE.search(said)
+    assert found
     return float(found[1])
 
 

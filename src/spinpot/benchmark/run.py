@@ -54,7 +54,7 @@ def run_benchmark(
     found = {"date": date.today().isoformat(), "machine": machine(), "cases": results}
     _print(found)
     _print_dearest(results)
-    _write(found, output)
+    write_json(found, output)
     return found
 
 
@@ -77,7 +77,7 @@ def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[s
     ratios = {name: medians[name] / medians["spinpot"] for name in BACKENDS}
     found = {"date": date.today().isoformat(), "machine": machine(), "seconds": seconds, "ratios": ratios}
     _print_ratios(found, medians)
-    _write(found, output)
+    write_json(found, output)
     return found
 
 
@@ -86,29 +86,33 @@ def measure(case: str, steps: int, place: Path, profile: bool = False) -> Measur
     folder = place / f"run_{case}"
     settings = [
         *CASES[case].settings(place),
+        *_steps(steps),
         "+callbacks.measure._target_=spinpot.benchmark.measure.Measure",
         f"+callbacks.measure.profile={profile}",
     ]
-    _train(settings, steps, folder)
+    train(settings, folder)
     return Measured.read(folder)
 
 
 def _ours(steps: int, folder: Path) -> float:
-    _train(CASES[PEER_CASE].settings(folder), steps, folder)
+    train([*CASES[PEER_CASE].settings(folder), *_steps(steps)], folder)
     return float(json.loads((folder / "summary.json").read_text())["seconds_per_step"])
 
 
-def _train(settings: Sequence[str], steps: int, folder: Path) -> None:
-    command = [
-        *(sys.executable, str(TRAIN), *settings),
-        *(f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}", f"hydra.run.dir={folder}"),
-    ]
+def _steps(number: int) -> list[str]:
+    return [f"trainer.max_steps={number}", f"trainer.val_check_interval={number}"]
+
+
+def train(settings: Sequence[str], folder: Path) -> None:
+    """Run scripts/train.py with a run folder. Raises InputError with its last words if it fails."""
+    command = [sys.executable, str(TRAIN), *settings, f"hydra.run.dir={folder}"]
     ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if ended.returncode != 0:
         raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")
 
 
-def _write(found: dict[str, Any], output: Path | None) -> None:
+def write_json(found: dict[str, Any], output: Path | None) -> None:
+    """Write the results, where a file is asked for."""
     if output is not None:
         write_atomically(output, json.dumps(found, indent=2) + "\n")
 
@@ -134,13 +138,14 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def _title(found: dict[str, Any]) -> str:
+def title(found: dict[str, Any]) -> str:
+    """The head of a table of results."""
     machine = found["machine"]
     return f"Training steps, {found['date']}: {machine['processor']}, {machine['cores']} cores"
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(heading: str, *columns: str) -> Table:
+    table = Table(title=heading, title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     return table
@@ -148,7 +153,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def _print(found: dict[str, Any]) -> None:
     table = _table(
-        _title(found), "case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"
+        title(found), "case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"
     )
     for name, case in found["cases"].items():
         table.add_row(
@@ -179,7 +184,7 @@ def _print_dearest(results: dict[str, Any]) -> None:
 
 
 def _print_ratios(found: dict[str, Any], medians: dict[str, float]) -> None:
-    table = _table(_title(found), "program", "ms per step", "turns", "times spinpot's")
+    table = _table(title(found), "program", "ms per step", "turns", "times spinpot's")
     for name, seconds in found["seconds"].items():
         turns = " ".join(f"{1000 * value:.0f}" for value in seconds)
         ratio = f"{found['ratios'][name]:.1f}" if name in found["ratios"] else ""

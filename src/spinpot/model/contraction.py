@@ -7,8 +7,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from spinpot.model import native
-
 
 def contract(T: Tensor, axis: int) -> Tensor:
     """T (A, 4, M) → D (A, M·axis), D_mk = Σ_c T_cm T_ck, k < axis."""
@@ -22,8 +20,6 @@ def pull_back(T: Tensor, by_D: Tensor, axis: int) -> Tensor:
 
 def _product(T: Tensor, u: Tensor | None, axis: int) -> Tensor:
     """Σ_c T_cm T_ck; or with u in place of one T, and then of the other."""
-    if compiled := native.operators(T):
-        return cast(Tensor, compiled.contract(T, u, axis))
     if u is None:
         return torch.bmm(T.transpose(1, 2), T[:, :, :axis]).flatten(1)
     half = torch.bmm(u.transpose(1, 2), T[:, :, :axis])
@@ -31,8 +27,6 @@ def _product(T: Tensor, u: Tensor | None, axis: int) -> Tensor:
 
 
 def _pull_back(T: Tensor, by_D: Tensor, axis: int) -> Tensor:
-    if compiled := native.operators(T):
-        return cast(Tensor, compiled.pull_back(T, by_D, axis))
     by_D = by_D.view(len(T), T.shape[2], axis)
     by_T = torch.bmm(T[:, :, :axis], by_D.transpose(1, 2))
     by_T[:, :, :axis] += torch.bmm(T, by_D)

@@ -14,7 +14,7 @@ from spinpot.model.collocation import Grid, Nodes, make_grid
 from spinpot.model.contraction import contract, pull_back
 from spinpot.model.environment import environment_rows, switch
 from spinpot.model.networks import ResidualNet
-from spinpot.model.pair_map import Pairs, pair_map
+from spinpot.model.pair_map import PairMap, Pairs
 from spinpot.model.pair_map import derivatives as pair_map_derivatives
 from spinpot.model.scatter import Derivatives, scatter
 from spinpot.model.settings import ModelSpec
@@ -62,9 +62,9 @@ class Descriptor(nn.Module):
 
     def embedding_net(self, centre_type: int, neighbour_type: int) -> ResidualNet:
         """The net G of a pair of types; neighbour types from T on are virtual atoms."""
-        return self.embedding_nets.one_of(self._number(centre_type, neighbour_type))
+        return self.embedding_nets.one_of(self.net_number(centre_type, neighbour_type))
 
-    def _number(self, centre_type: Number, neighbour_type: Number) -> Number:
+    def net_number(self, centre_type: Number, neighbour_type: Number) -> Number:
         """The number of a net, or numbers of nets, among those side by side."""
         return neighbour_type + (0 if self.settings.type_one_side else 2 * self.n_types) * centre_type
 
@@ -124,7 +124,7 @@ class Descriptor(nn.Module):
             grid,
             self.settings,
         )
-        mapped = pair_map(pairs)
+        mapped = PairMap(pairs)
         at_nodes, at_empty = self._at_nodes(grid)
         sums = mapped.sums.split(batch.type_sizes)
         # A centre element with fewer nodes than another has empty columns at the end.
@@ -202,7 +202,7 @@ class Descriptor(nn.Module):
         ([(columns of B, M), …], (T, 2T, M)). The first node of each pair of types is a, where s = 0.
         """
         chunks = grid.chunks
-        nets = self.embedding_nets.some(self._number(chunks.centre, chunks.neighbour))
+        nets = self.embedding_nets.some(self.net_number(chunks.centre, chunks.neighbour))
         values = nets(chunks.points) / self.n_sel
         in_columns = values.flatten(0, 1)[: sum(grid.widths)]
         return in_columns.split(grid.widths), values[chunks.first, 0] * grid.low.view(-1, 1, 1)

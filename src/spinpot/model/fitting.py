@@ -14,7 +14,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from spinpot.model import native
 from spinpot.model.networks import ResidualLayer, ResidualNet, normal_parameter
 
 
@@ -42,6 +41,10 @@ class FittingNet(nn.Module):
         """All parameters, in the order of the gradients below."""
         of_layers = (layer.parameters_in_order() for layer in self.layers)
         return [self.weight, self.bias, *(weight for weights in of_layers for weight in weights)]
+
+    def in_threes(self) -> list[Tensor]:
+        """The last layer's parameters, and three for each hidden one, as ResidualNet.in_threes."""
+        return [self.weight, self.bias, *self.hidden.in_threes()]
 
     @property
     def layers(self) -> list[ResidualLayer]:
@@ -95,16 +98,8 @@ class _State:
     by_z: Tensor
 
 
-_States = list[_State] | list[Tensor]
-
-
-def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> _States:
+def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> list[_State]:
     """Fill energy (n,) and ∂E/∂D (n, n_in) of the atoms of one element."""
-    if compiled := _compiled(net, D):
-        parameters = _in_threes(net, D)
-        return cast(
-            list[Tensor], compiled.fitting_evaluate(D, energy, by_D, net.weight, net.bias, parameters)
-        )
     x, states = D, []
     for layer in net.layers:
         z = torch.addmm(layer.bias, x, layer.weight)
@@ -121,18 +116,14 @@ def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> _Stat
 
 
 def _backward(
-    net: FittingNet, states: _States, of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
+    net: FittingNet, states: list[_State], of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
 ) -> list[Tensor]:
     """Gradients by net.weights(), in their order; fills the one by the descriptor.
 
     First up through the layers, against the direction in which ∂E/∂D came down, then down as usual.
     """
-    if compiled := _compiled(net, of_energy):
-        parameters = _in_threes(net, of_energy)
-        found = compiled.fitting_backward(states, of_energy, of_gradient, by_D, net.weight, parameters)
-        return [gradient for gradient in found if gradient.numel()]
     u, ups = of_gradient, []
-    for state in cast(list[_State], states):
+    for state in states:
         change = torch.mm(u, state.layer.weight)
         ups.append((state, u, change))
         u = state.layer.with_skip(state.layer.scaled(change * state.slope), u)
@@ -167,18 +158,3 @@ def _layer_backward(
 def _by_input(state: _State, by_output: Tensor, by_z: Tensor) -> Tensor:
     """The derivative by a layer's input from those by y and z."""
     return state.layer.skip_back(by_output, torch.mm(by_z, state.layer.weight.T))
-
-
-def _compiled(net: FittingNet, values: Tensor) -> Any | None:
-    """The compiled loops where they can be used: those of tanh."""
-    return native.operators(values) if net.layers[0].activation_function == "tanh" else None
-
-
-def _in_threes(net: FittingNet, like: Tensor) -> list[Tensor]:
-    """W, b and idt of each layer; nothing in place of an idt that is not there."""
-    none = like.new_empty(0)
-    return [
-        tensor
-        for layer in net.layers
-        for tensor in (layer.weight, layer.bias, none if layer.idt is None else layer.idt)
-    ]

@@ -107,6 +107,15 @@ class ResidualNet(nn.Sequential):
         """From the input on."""
         return cast(list[ResidualLayer], list(self))
 
+    def in_threes(self) -> list[Tensor]:
+        """W, b and idt of each layer; nothing in place of an idt that is not there."""
+        none = self.layers[0].weight.new_empty(0)
+        return [
+            tensor
+            for layer in self.layers
+            for tensor in (layer.weight, layer.bias, none if layer.idt is None else layer.idt)
+        ]
+
     def one_of(self, k: int) -> ResidualNet:
         """Net k of those side by side; it shares their numbers."""
         return ResidualNet(*(layer.one_of(k) for layer in self.layers))

@@ -2,21 +2,20 @@
 
 The structure is given and has no gradient of its own, so B is a constant, and its derivatives by the pair
 vectors are a fixed linear map from ∂E/∂B to force, magnetic force and virial, whose transpose serves the
-backward pass. On a CPU both are compiled loops (spinpot.model.native), elsewhere torch's operations.
+backward pass.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-from spinpot.model import native
-from spinpot.model.collocation import SCALE, STENCIL, Grid, Stencil
+from spinpot.model.collocation import STENCIL, Grid, Stencil
 from spinpot.model.environment import Rows, rows_with_derivatives
 from spinpot.model.scatter import Derivatives, between_atoms, scatter
 from spinpot.model.settings import DescriptorSettings
@@ -44,24 +43,6 @@ class Pairs:
         return max(self.grid.widths)
 
 
-class PairMap(Protocol):
-    """B (A, 4, room), the atoms sorted by element, and its linear map."""
-
-    sums: Tensor
-
-    def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B."""
-
-    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
-        """The transpose, (A, 4, room)."""
-
-
-def pair_map(pairs: Pairs) -> PairMap:
-    """The map in the form that is fastest where the pairs are."""
-    compiled = native.operators(pairs.vector)
-    return CompiledPairMap(pairs, compiled) if compiled else TorchPairMap(pairs)
-
-
 def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
     """PairMap.derivatives, differentiable in ∂E/∂B."""
     return cast(Derivatives, _Map.apply(by_sums, pairs))
@@ -78,50 +59,8 @@ class _Map(torch.autograd.Function):
         return ctx.pairs.transposed(*(weight.contiguous() for weight in weights)), None
 
 
-class CompiledPairMap:
-    """By the loops of spinpot.model.native."""
-
-    def __init__(self, pairs: Pairs, operators: Any) -> None:
-        batch, grid, settings = pairs.batch, pairs.grid, pairs.settings
-        self.operators, self.room, self.n_frames = operators, pairs.room, batch.n_frames
-        self.sums, column, kept = operators.pair_sums(
-            pairs.vector,
-            batch.pair_type,
-            batch.pair_start,
-            batch.types,
-            batch.atom_place,
-            pairs.davg,
-            pairs.dstd,
-            grid.low,
-            grid.step,
-            grid.n_nodes,
-            grid.column,
-            grid.polynomials,
-            settings.rcut_smth,
-            settings.rcut,
-            settings.env_protection,
-            SCALE,
-            pairs.room,
-        )
-        self.structure = [
-            *(batch.pair_start, batch.types, batch.atom_place, batch.frame),
-            *(batch.pair_neighbour, batch.pair_type, column),
-            *(pairs.vector, pairs.spin, pairs.scale, pairs.dstd, kept),
-        ]
-
-    def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """As PairMap."""
-        return cast(Derivatives, self.operators.pair_derivatives(by_sums, self.structure, self.n_frames))
-
-    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
-        """As PairMap."""
-        return cast(
-            Tensor, self.operators.pair_transposed(force, force_mag, virial, self.structure, self.room)
-        )
-
-
-class TorchPairMap:
-    """By torch's operations, on any device."""
+class PairMap:
+    """B (A, 4, room), the atoms sorted by element, as `sums`, and its linear map."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
@@ -166,7 +105,7 @@ class TorchPairMap:
         return total
 
     def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """As PairMap."""
+        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B."""
         pairs, stencil, rows = self.pairs, self.stencil, self.rows
         at_nodes = by_sums.flatten()[self.index]
         by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
@@ -175,7 +114,7 @@ class TorchPairMap:
         return scatter(rows.pull_back(by_row), pairs.batch, pairs.vector, pairs.spin, pairs.scale)
 
     def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
-        """As PairMap."""
+        """The transpose, (A, 4, room)."""
         pairs, batch, stencil, rows = self.pairs, self.pairs.batch, self.stencil, self.rows
         scale = pairs.scale[batch.pair_type].unsqueeze(-1)
         x = between_atoms(batch, pairs.vector, pairs.spin, pairs.scale)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
+from spinpot.model import native
+from spinpot.model.compiled import compiled_network
 from spinpot.model.derivatives import Derivatives, total
 from spinpot.model.descriptor import Descriptor
 from spinpot.model.exchange.term import ExchangeTerm
@@ -88,6 +90,9 @@ class SpinPotential(nn.Module):
 
     def _network(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Descriptor and fitting nets, without the energy bias."""
+        compiled = native.network(self.descriptor.davg) if self.descriptor.radial == "collocated" else None
+        if compiled is not None:
+            return compiled_network(compiled, self.descriptor, self._nets, batch, self.virtual_scale)
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
         atom_energy, by_descriptor = energy_and_gradient(
             self._nets, self.descriptor(environment), batch.type_sizes

@@ -1,7 +1,7 @@
-"""Compiled loops for the CPU: built once by torch's own means, and never needed.
+"""The network as a compiled operator for the CPU: built once by torch's own means, and never needed.
 
-Where they have not been built, torch's operations do the same. spinpot.model.pair_map,
-contraction and fitting have both; tests hold them equal.
+Where it has not been built, torch's operations do the same (spinpot.model.descriptor and fitting); tests hold
+the two equal.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from torch import Tensor
 
 from spinpot.console import console
 
-SOURCES = [Path(__file__).with_name(name) for name in ("pairs.cpp", "contraction.cpp", "fitting.cpp")]
+SOURCES = [Path(__file__).with_name("network.cpp")]
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"]}
 """What the compiler may use, by torch's name for the processor's kind."""
 
 
 def build() -> bool:
-    """Compile the loops for this machine, or find them compiled; False, with a warning, where that fails."""
+    """Compile the network for this machine, or find it compiled; False, with a warning, where that fails."""
     if _loaded():
         return True
     try:
@@ -38,17 +39,20 @@ def build() -> bool:
         lines = str(error).splitlines()
         reason = next((line for line in lines if "error:" in line), (*lines, type(error).__name__)[0])
         warnings.warn(
-            "The loops could not be compiled; torch's own operations take their place and give the same, "
+            "The network could not be compiled; torch's own operations take its place and give the same, "
             f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
             stacklevel=2,
         )
         return False
-    _operators.cache_clear()
+    _network.cache_clear()
     return True
 
 
 def _loaded() -> bool:
-    return hasattr(torch.ops.spinpot, "pair_sums")
+    try:
+        return torch.classes.spinpot.Network is not None
+    except RuntimeError:
+        return False
 
 
 def _load_locked(folder: Path) -> None:
@@ -56,22 +60,20 @@ def _load_locked(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "spinpot.lock"):
         if not built():
-            console.print("Compiling the loops for this processor, once; that takes up to a minute.")
+            console.print("Compiling the network for this processor, once; that takes up to a minute.")
         # torch guards the folder by a file that a killed compilation leaves behind for ever.
         (folder / "lock").unlink(missing_ok=True)
         _load(folder)
 
 
 def built() -> bool:
-    """Whether the loops have been compiled for this machine."""
+    """Whether the network has been compiled for this machine."""
     return any(_folder().glob("*.so"))
 
 
-def operators(*tensors: Tensor) -> Any | None:
-    """The operators for such tensors; None where they have not been built, and for other devices."""
-    if _left_out.get() or any(tensor.device.type != "cpu" for tensor in tensors):
-        return None
-    return _operators()
+def network(like: Tensor) -> Any | None:
+    """The operator for tensors of this device; None where it has not been built, and for other devices."""
+    return None if _left_out.get() or like.device.type != "cpu" else _network()
 
 
 _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
@@ -79,7 +81,7 @@ _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
 
 @contextmanager
 def without() -> Iterator[None]:
-    """Leave the compiled loops out, to compare with."""
+    """Leave the compiled network out, to compare with."""
     token = _left_out.set(True)
     try:
         yield
@@ -88,10 +90,10 @@ def without() -> Iterator[None]:
 
 
 @cache
-def _operators() -> Any | None:
+def _network() -> Any | None:
     if not _loaded() and not (built() and build()):
         return None
-    return torch.ops.spinpot
+    return torch.classes.spinpot.Network
 
 
 def _load(folder: Path) -> None:
@@ -104,7 +106,7 @@ def _load(folder: Path) -> None:
     cpp_extension.load(
         name=folder.name.replace("-", "_"),
         sources=[str(source) for source in SOURCES],
-        # The loops take torch's threads: its OpenMP library is found at run time, so none is linked.
+        # They take torch's threads: its OpenMP library is found at run time, so none is linked.
         extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
         build_directory=str(folder),
         is_python_module=False,
@@ -116,7 +118,7 @@ def _folder() -> Path:
     """One for each copy of the sources, version of torch and kind of processor, where torch keeps builds."""
     from torch.utils.cpp_extension import get_default_build_root
 
-    sources = [source.read_text(encoding="utf-8") for source in SOURCES]
+    sources = [source.read_text(encoding="utf-8") for source in (*SOURCES, *HEADERS)]
     key = "-".join((*sources, str(SOURCES[0]), torch.__version__, torch.backends.cpu.get_cpu_capability()))
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
     return Path(root) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -1,23 +1,25 @@
 // The sums over pairs of spinpot.model.pair_map as loops: the same formulas as there, without a tensor for
 // each of their steps. Pairs come sorted by their centres, so that each thread has sums of its own.
 
+#pragma once
+
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <vector>
 
-namespace {
+#include "tensors.h"
 
-using at::Tensor;
+namespace spinpot {
 
 constexpr int64_t STENCIL = 8;
-constexpr int64_t GRAIN = 16;  // atoms
+constexpr int64_t GRAIN = 16;  // atoms, for a thread at once
 
 // What is kept of a pair between the three loops.
 template <typename T>
@@ -30,18 +32,6 @@ struct Pair {
 
 template <typename T>
 constexpr int64_t NUMBERS = sizeof(Pair<T>) / sizeof(T);
-
-template <typename T>
-const T* numbers(const Tensor& tensor) {
-  return tensor.const_data_ptr<T>();
-}
-
-const int64_t* indices(const Tensor& tensor) { return tensor.const_data_ptr<int64_t>(); }
-
-void check(at::TensorList tensors) {
-  for (const auto& tensor : tensors)
-    TORCH_CHECK(tensor.is_contiguous() && tensor.device().is_cpu(), "expected contiguous tensors on the CPU");
-}
 
 // row = (s, t d) with s = w(r)/(r + p), t = s/(r + p), and their derivatives by r.
 template <typename T>
@@ -90,7 +80,7 @@ int64_t make_stencil(Pair<T>& pair, T low, T step, T scale, int64_t n_nodes, con
 
 // B (A, 4, room), atoms in the order of `place`; the first column of each pair; what is kept of it.
 // low (T,); step, n_nodes, begin (T, 2T), the columns where the nodes of a pair of types begin.
-std::tuple<Tensor, Tensor, Tensor> sums(
+inline std::tuple<Tensor, Tensor, Tensor> sums(
     const Tensor& vector, const Tensor& pair_type, const Tensor& start, const Tensor& types,
     const Tensor& place, const Tensor& davg, const Tensor& dstd, const Tensor& low, const Tensor& step,
     const Tensor& n_nodes, const Tensor& begin_of, const Tensor& polynomials, double smooth, double cutoff,
@@ -195,7 +185,7 @@ void push_forward(const Structure<T>& in, int64_t p, int64_t type, const T* g, T
 }
 
 // Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B; `tensors` as in Structure.
-std::tuple<Tensor, Tensor, Tensor> derivatives(const Tensor& by_sums, at::TensorList tensors, int64_t frames) {
+inline std::tuple<Tensor, Tensor, Tensor> derivatives(const Tensor& by_sums, at::TensorList tensors, int64_t frames) {
   check({by_sums});
   check(tensors);
   const int64_t atoms = by_sums.size(0), threads = at::get_num_threads(), own = 6 * atoms + 9 * frames;
@@ -234,7 +224,7 @@ std::tuple<Tensor, Tensor, Tensor> derivatives(const Tensor& by_sums, at::Tensor
 }
 
 // The transpose of `derivatives`: from weights of force, magnetic force and virial to a change of B.
-Tensor transposed(
+inline Tensor transposed(
     const Tensor& force, const Tensor& force_mag, const Tensor& virial, at::TensorList tensors, int64_t room) {
   check({force, force_mag, virial});
   check(tensors);
@@ -264,10 +254,4 @@ Tensor transposed(
   return result;
 }
 
-}  // namespace
-
-TORCH_LIBRARY_FRAGMENT(spinpot, library) {
-  library.def("pair_sums", &sums);
-  library.def("pair_derivatives", &derivatives);
-  library.def("pair_transposed", &transposed);
-}
+}  // namespace spinpot

@@ -1,0 +1,85 @@
+"""The network as one compiled operator (spinpot.model.native), with its backward pass written out there.
+
+It gives what spinpot.model.descriptor and fitting give by torch's operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.model.collocation import SCALE
+from spinpot.model.derivatives import Derivatives
+from spinpot.model.descriptor import Descriptor
+from spinpot.model.fitting import FittingNet
+
+
+def compiled_network(
+    make: Any, descriptor: Descriptor, nets: Sequence[FittingNet], batch: Batch, scale: Tensor
+) -> Derivatives:
+    """Energies and their derivatives, differentiable once with respect to the weights.
+
+    make: the operator. scale: (2T,), η of every neighbour type.
+    """
+    grid, settings = descriptor.grid(batch.closest), descriptor.settings
+    embedding = descriptor.embedding_nets.in_threes()
+    fitting = [weight for net in nets for weight in net.in_threes()]
+
+    def network(weights: Sequence[Tensor]) -> Any:
+        return make(
+            _tensors(descriptor, batch, scale),
+            list(weights[: len(embedding)]),
+            list(weights[len(embedding) :]),
+            batch.type_sizes,
+            grid.widths,
+            {
+                "rcut": settings.rcut,
+                "rcut_smth": settings.rcut_smth,
+                "env_protection": settings.env_protection,
+                "n_sel": float(descriptor.n_sel),
+                "scale": SCALE,
+            },
+            settings.axis_neuron,
+            batch.n_frames,
+            settings.activation_function,
+            nets[0].layers[0].activation_function,
+        )
+
+    energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(network, *embedding, *fitting))
+    return Derivatives(energy.double(), *derivatives)
+
+
+def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
+    """By the names they have where they come from."""
+    grid, dtype = descriptor.grid(batch.closest), descriptor.davg.dtype
+    chunks = grid.chunks
+    of_batch = (
+        *("frame", "types", "atom_order", "atom_place"),
+        *("pair_neighbour", "pair_type", "pair_start", "neighbour_counts"),
+    )
+    return {
+        **{name: getattr(batch, name) for name in of_batch},
+        **{name: getattr(grid, name) for name in ("low", "step", "n_nodes", "column", "polynomials")},
+        **{name: getattr(descriptor, name) for name in ("davg", "dstd", "sel")},
+        "vector": batch.pair_vector.to(dtype),
+        "spin": batch.spin.to(dtype),
+        "eta": scale.to(dtype),
+        "points": chunks.points,
+        "first": chunks.first,
+        "numbers": descriptor.net_number(chunks.centre, chunks.neighbour),
+    }
+
+
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, network: Callable[[Sequence[Tensor]], Any], *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.network = network(weights)
+        return cast(tuple[Tensor, ...], ctx.network.forward())
+
+    @staticmethod
+    def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
+        return None, *ctx.network.backward(*(by.contiguous() for by in by_outputs))

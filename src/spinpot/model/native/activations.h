@@ -1,0 +1,125 @@
+// Activation functions with the two derivatives that spinpot.model.activations has.
+
+#pragma once
+
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/tanh.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "tensors.h"
+
+namespace spinpot {
+
+// f, f' and f'' at a number.
+template <typename T>
+struct Jet {
+  T value, slope, curvature;
+};
+
+template <typename T>
+Jet<T> tanh_from_value(T y) {
+  const T slope = T(1) - y * y;
+  return {y, slope, T(-2) * y * slope};
+}
+
+template <typename T>
+T sigmoid(T x) {
+  return T(1) / (T(1) + std::exp(-x));
+}
+
+template <typename T>
+Jet<T> sigmoid_of(T x) {
+  const T p = sigmoid(x), slope = p * (T(1) - p);
+  return {p, slope, slope * (T(1) - T(2) * p)};
+}
+
+template <typename T>
+Jet<T> gelu_of(T x) {
+  const T k = std::sqrt(T(2) / T(M_PI)), c = T(0.044715);
+  const T t = std::tanh(k * x * (T(1) + c * x * x)), bend = T(1) - t * t;
+  const T du = k * (T(1) + T(3) * c * x * x), ddu = T(6) * k * c * x;
+  return {T(0.5) * x * (T(1) + t), T(0.5) * (T(1) + t) + T(0.5) * x * bend * du,
+          bend * (du + T(0.5) * x * (ddu - T(2) * t * du * du))};
+}
+
+template <typename T>
+Jet<T> silu_of(T x) {
+  const T p = sigmoid(x), q = p * (T(1) - p);
+  return {x * p, p + x * q, q * (T(2) + x * (T(1) - T(2) * p))};
+}
+
+template <typename T>
+Jet<T> softplus_of(T x) {
+  const T p = sigmoid(x);
+  return {std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x))), p, p * (T(1) - p)};
+}
+
+// silu below the threshold, a tanh above it.
+template <typename T>
+Jet<T> silut_of(T x, T threshold) {
+  if (x < threshold) return silu_of(x);
+  const auto there = silu_of(threshold);
+  const T rise = there.slope;
+  const auto above = tanh_from_value(std::tanh(rise * (x - threshold)));
+  return {there.value + above.value, rise * above.slope, rise * rise * above.curvature};
+}
+
+// f, f' and f'' of numbers z, by a name as in the configs: "tanh", "silut:3".
+struct Activated {
+  Tensor value, slope, curvature;
+
+  Activated(const std::string& name, const Tensor& z)
+      : value(at::empty_like(z)), slope(at::empty_like(z)), curvature(at::empty_like(z)) {
+    AT_DISPATCH_FLOATING_TYPES(z.scalar_type(), "activated", [&] { fill<scalar_t>(name, z); });
+  }
+
+ private:
+  template <typename T>
+  void fill(const std::string& name, const Tensor& z) {
+    const auto colon = name.find(':');
+    const auto kind = name.substr(0, colon);
+    if (kind == "tanh") {  // torch has a faster one
+      at::tanh_out(value, z);
+      each<T>(value, tanh_from_value<T>);
+    } else if (kind == "gelu") {
+      each<T>(z, gelu_of<T>);
+    } else if (kind == "silu") {
+      each<T>(z, silu_of<T>);
+    } else if (kind == "softplus") {
+      each<T>(z, softplus_of<T>);
+    } else if (kind == "sigmoid") {
+      each<T>(z, sigmoid_of<T>);
+    } else if (kind == "relu") {
+      each<T>(z, [](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
+    } else if (kind == "relu6") {
+      each<T>(z, [](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
+    } else if (kind == "linear") {
+      each<T>(z, [](T x) { return Jet<T>{x, 1, 0}; });
+    } else {
+      TORCH_CHECK(kind == "silut", "unknown activation function ", name);
+      const T threshold = colon == std::string::npos ? T(3) : T(std::stod(name.substr(colon + 1)));
+      each<T>(z, [threshold](T x) { return silut_of(x, threshold); });
+    }
+  }
+
+  template <typename T, typename Function>
+  void each(const Tensor& z, const Function& function) {
+    const T* x = numbers<T>(z);
+    T *f = value.data_ptr<T>(), *df = slope.data_ptr<T>(), *ddf = curvature.data_ptr<T>();
+    at::parallel_for(0, z.numel(), 4096, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Jet<T> jet = function(x[i]);
+        f[i] = jet.value;
+        df[i] = jet.slope;
+        ddf[i] = jet.curvature;
+      }
+    });
+  }
+};
+
+}  // namespace spinpot
