@@ -83,18 +83,29 @@ def test_float32(compiled, without):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
 
 
+def test_under_inference_mode(compiled):
+    potential = small_potential()
+    batch = batch_of(potential, random_system(1, n_frames=3))
+    expected = potential(batch)
+    with torch.inference_mode():
+        found = potential(batch)
+    for name in OUTPUTS:
+        assert torch.equal(found[name], expected[name])
+
+
 def test_on_threads_of_their_own(compiled):
     """Sums that several threads share come out as those of one."""
     potential = small_potential()
     batch = batch_of(potential, random_system(3, n_frames=40))
     found = {}
     before = torch.get_num_threads()
-    for threads in (1, 4):
+    for threads in (1, 2, 4):
         torch.set_num_threads(threads)
         found[threads] = everything(potential, batch)
     torch.set_num_threads(before)
-    for one, other in zip(found[1], found[4], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
+    for threads in (2, 4):
+        for one, other in zip(found[1], found[threads], strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
 
 
 @pytest.mark.parametrize(

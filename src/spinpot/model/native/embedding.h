@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layers.h"
+#include "parallel.h"
 
 namespace spinpot {
 
@@ -90,9 +91,9 @@ class EmbeddingNets {
   // body(run) for all of them, those of one net on one thread.
   template <typename Body>
   void each_run(const Body& body) {
-    at::parallel_for(0, parameters_[0].size(0), 1, [&](int64_t begin, int64_t end) {
+    side_by_side(parameters_[0].size(0), 1, [&](int64_t net) {
       for (auto& run : runs_)
-        if (begin <= run.net && run.net < end) body(run);
+        if (run.net == net) body(run);
     });
   }
 

@@ -47,24 +47,23 @@ class FittingNet {
     return by_output;
   }
 
-  // ∂L/∂D from u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E; adds the gradients to the list.
-  Tensor backward(const Tensor& of_energy, std::vector<Tensor>& gradients) {
+  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: ∂L/∂D, and the gradients by the parameters.
+  std::pair<Tensor, std::vector<Tensor>> backward(const Tensor& of_energy) {
     std::vector<Tensor> by_idt;
     for (size_t n = 0; n < layers_.size(); ++n)
       by_idt.push_back(up(layers_[n], states_[n], n + 1 < layers_.size() ? states_[n + 1].inputs : outputs_));
-    gradients.push_back(at::mv(upper(outputs_).t(), of_energy).add_(lower(outputs_).sum(0)).unsqueeze(1));
-    gradients.push_back(of_energy.sum().reshape({1}));
-    const size_t first = gradients.size();
-    gradients.resize(first + 3 * layers_.size());
+    std::vector<Tensor> gradients(2 + 3 * layers_.size());
+    gradients[0] = at::mv(upper(outputs_).t(), of_energy).add_(lower(outputs_).sum(0)).unsqueeze(1);
+    gradients[1] = of_energy.sum().reshape({1});
     Tensor by_output = at::outer(of_energy, weight_.squeeze(1));
     for (size_t n = layers_.size(); n-- > 0;) {
       const auto& state = states_[n];
-      gradients[first + 3 * n + 1] = down_again(layers_[n], state, by_output, by_idt[n]);
-      gradients[first + 3 * n] = at::mm(state.inputs.t(), state.by_z);
-      gradients[first + 3 * n + 2] = layers_[n].idt.numel() ? by_idt[n] : layers_[n].idt;
+      gradients[2 + 3 * n + 1] = down_again(layers_[n], state, by_output, by_idt[n]);
+      gradients[2 + 3 * n] = at::mm(state.inputs.t(), state.by_z);
+      gradients[2 + 3 * n + 2] = layers_[n].idt.numel() ? by_idt[n] : layers_[n].idt;
       by_output = by_input(layers_[n], by_output, upper(state.by_z));
     }
-    return by_output;
+    return {by_output, gradients};
   }
 
  private:

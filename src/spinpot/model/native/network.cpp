@@ -5,10 +5,13 @@
 #include <ATen/ops/index_select.h>
 #include <torch/custom_class.h>
 
+#include <numeric>
+
 #include "contraction.h"
 #include "embedding.h"
 #include "fitting.h"
 #include "pairs.h"
+#include "parallel.h"
 
 namespace spinpot {
 
@@ -50,9 +53,9 @@ class Network : public torch::CustomClassHolder {
     const auto energies = energy.split_with_sizes(atoms_);
     Tensor by_sums = at::zeros_like(sums_);
     const auto empty = empty_slots(), sums = by_element(sums_), by = by_element(by_sums);
-    elements_.clear();
-    for (size_t t = 0; t < atoms_.size(); ++t) {
-      Element element{sums[t], at_nodes_[t], empty[t]};
+    elements_.resize(atoms_.size());
+    each_element([&](int64_t t) {
+      Element& element = elements_[t] = {sums[t], at_nodes_[t], empty[t], {}, {}, {}, {}};
       element.environment = at::mm(element.sums, element.at_nodes).view({atoms_[t], 4, width()});
       element.environment.select(1, 0).addmm_(element.empty, at_empty_[t]);
       element.descriptors = at::empty({2 * atoms_[t], width() * axis_}, sums_.options());
@@ -61,8 +64,7 @@ class Network : public torch::CustomClassHolder {
       element.by_environment = at::zeros_like(element.environment);
       pull_back(element.environment, element.by_descriptor, axis_, element.by_environment);
       Tensor(by[t]).copy_(at::mm(element.by_environment.view({-1, width()}), element.at_nodes.t()));
-      elements_.push_back(element);
-    }
+    });
     const auto [force, force_mag, virial] = derivatives(by_sums, structure_, frames_);
     return {energy.index_select(0, of("atom_place")), force, force_mag, virial};
   }
@@ -76,13 +78,14 @@ class Network : public torch::CustomClassHolder {
     const auto changes = by_element(change);
     Tensor by_values = at::zeros_like(values_), by_empty = at::empty_like(at_empty_);
     const auto by_nodes = in_columns(by_values);
-    std::vector<Tensor> of_fitting;
-    for (size_t t = 0; t < atoms_.size(); ++t) {
+    std::vector<std::vector<Tensor>> of_fitting(atoms_.size());
+    each_element([&](int64_t t) {
       const auto& element = elements_[t];
       // u = ∂L/∂(∂E/∂T)
       const Tensor u = at::mm(changes[t], element.at_nodes).view_as(element.environment);
       contract_change(element.environment, u, axis_, element.descriptors.narrow(0, atoms_[t], atoms_[t]));
-      const Tensor by_descriptor = nets_[t].backward(energies[t], of_fitting);
+      Tensor by_descriptor;
+      std::tie(by_descriptor, of_fitting[t]) = nets_[t].backward(energies[t]);
       Tensor by_environment = at::zeros_like(u);
       pull_back(u, element.by_descriptor, axis_, by_environment);
       pull_back(element.environment, by_descriptor, axis_, by_environment);
@@ -90,10 +93,10 @@ class Network : public torch::CustomClassHolder {
           .addmm_(changes[t].t(), element.by_environment.view({-1, width()}))
           .addmm_(element.sums.t(), by_environment.view({-1, width()}));
       by_empty[t].copy_(at::mm(element.empty.t(), by_environment.select(1, 0)));
-    }
+    });
     by_values.flatten(0, 1).index_add_(0, first_nodes(), (by_empty * low()).flatten(0, 1));
     auto gradients = embedding_.backward(by_values.div_(settings_.at("n_sel")));
-    gradients.insert(gradients.end(), of_fitting.begin(), of_fitting.end());
+    for (const auto& own : of_fitting) gradients.insert(gradients.end(), own.begin(), own.end());
     return gradients;
   }
 
@@ -105,6 +108,21 @@ class Network : public torch::CustomClassHolder {
   };
 
   Tensor of(const std::string& name) const { return batch_.at(name); }
+
+  // body(t) for every element: one after the other on all threads, or side by side where that keeps all threads
+  // about equally busy, since they need not wait for each other then.
+  template <typename Body>
+  void each_element(const Body& body) const {
+    const int64_t elements = atoms_.size(), threads = at::get_num_threads();
+    const int64_t each = (elements + threads - 1) / threads;
+    int64_t most = 0, all = 0;
+    for (int64_t t = 0; t < elements; t += each) {
+      const int64_t atoms = std::accumulate(&atoms_[t], &atoms_[t] + std::min(each, elements - t), int64_t(0));
+      most = std::max(most, atoms);
+      all += atoms;
+    }
+    side_by_side(elements, most * threads <= all + all / 8 ? 1 : elements, body);
+  }
 
   // G/N_sel at the nodes, and a G_j(a)/N_sel of empty slots, as Descriptor._at_nodes.
   void embed() {
