@@ -9,6 +9,7 @@ import warnings
 import pytest
 import torch
 
+from spinpot.data.batch import collate
 from spinpot.model import native
 from spinpot.model.activations import ACTIVATIONS
 from spinpot.model.fitting import FittingNet, energy_and_gradient
@@ -81,6 +82,18 @@ def test_float32(compiled, without):
     for one, other in zip(ours, everything(potential, batch), strict=True):
         assert one.dtype == other.dtype
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
+    potential = small_potential()
+    weight = potential.fitting_nets[0].hidden.layers[0].weight
+    weight.data = weight.data.T.contiguous().T
+    batches = batch_of(potential, random_system(1)), collate([], n_types=2)
+    ours = [everything(potential, batch) for batch in batches]
+    without()
+    for batch, mine in zip(batches, ours, strict=True):
+        for one, other in zip(mine, everything(potential, batch), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
 def test_under_inference_mode(compiled):

@@ -37,9 +37,9 @@ def compiled_network(
             batch.type_sizes,
             grid.widths,
             {
-                "rcut": settings.rcut,
-                "rcut_smth": settings.rcut_smth,
-                "env_protection": settings.env_protection,
+                "rcut": float(settings.rcut),
+                "rcut_smth": float(settings.rcut_smth),
+                "env_protection": float(settings.env_protection),
                 "n_sel": float(descriptor.n_sel),
                 "scale": SCALE,
             },

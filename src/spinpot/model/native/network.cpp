@@ -19,16 +19,15 @@ using Named = c10::Dict<std::string, Tensor>;
 using Sizes = std::vector<int64_t>;
 
 std::vector<Tensor> detached(const std::vector<Tensor>& tensors) {
-  check(tensors);
   std::vector<Tensor> found;
-  for (const auto& tensor : tensors) found.push_back(tensor.detach());
+  for (const auto& tensor : tensors) found.push_back(tensor.detach().contiguous());
   return found;
 }
 
 class Network : public torch::CustomClassHolder {
  public:
   // batch: tensors of the batch, the grid and the descriptor by name. embedding, fitting: parameters of all
-  // nets. atoms: of each element; columns: of B for each element. n_sel: of the descriptor.
+  // nets. atoms: how many of each element; columns: of B, for each element.
   Network(Named batch, const std::vector<Tensor>& embedding, const std::vector<Tensor>& fitting, Sizes atoms,
           Sizes columns, c10::Dict<std::string, double> settings, int64_t axis, int64_t frames,
           const std::string& embedding_activation, const std::string& fitting_activation)
