@@ -96,6 +96,16 @@ def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
+def test_a_second_derivative_is_refused(compiled):
+    potential = small_potential()
+    force = potential(batch_of(potential, random_system(1)), differentiable=True)["force"]
+    (gradient,) = torch.autograd.grad(
+        force.square().sum(), [potential.fitting_nets[0].weight], create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_under_inference_mode(compiled):
     potential = small_potential()
     batch = batch_of(potential, random_system(1, n_frames=3))

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spinpot.data.batch import Batch
 from spinpot.model.collocation import SCALE
@@ -81,5 +82,6 @@ class _Compiled(torch.autograd.Function):
         return cast(tuple[Tensor, ...], ctx.network.forward())
 
     @staticmethod
+    @once_differentiable  # a second derivative is an error, not silently wrong
     def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
         return None, *ctx.network.backward(*(by.contiguous() for by in by_outputs))
