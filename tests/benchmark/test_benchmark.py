@@ -10,7 +10,7 @@ import torch
 from spinpot.benchmark.cases import write_supercell
 from spinpot.benchmark.limit import matrix_operations
 from spinpot.benchmark.measure import Measured
-from spinpot.benchmark.peer import peer_course, peer_input, peer_seconds_per_step
+from spinpot.benchmark.peer import TRAINED, peer_course, peer_input, peer_seconds_per_step
 from spinpot.benchmark.until_error import BOUNDS, ratios
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
@@ -61,6 +61,8 @@ def test_the_command(tmp_path):
         (["Ni"], "there is no case Ni; choose from NiO"),
         (["--steps", "3"], "expected at least 100"),
         (["--until-error"], "give --peer"),
+        (["NiO", "--peer", "python"], "leave out cases"),
+        (["--peer", "python", "--until-error", "--steps", "200"], "leave out --steps"),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path):
@@ -129,6 +131,25 @@ def test_the_peers_course(shared_data, tmp_path):
     assert made["learning_rate"]["stop_lr"] == made["learning_rate"]["start_lr"] == 1e-3
 
 
+@pytest.mark.parametrize(
+    ("lcurve", "message"),
+    [
+        ("# step rmse_trn lr\n0 1.0 1e-3\n", "no validation errors"),
+        (LCURVE.replace("6.10e-03", "nan"), "not finite"),
+    ],
+)
+def test_a_peers_course_that_says_nothing(lcurve, message, shared_data, tmp_path):
+    peer = tmp_path / "peer"
+    peer.write_text(
+        f"#!/bin/sh\ncat > lcurve.out <<END\n{lcurve}END\necho average training time: 0.25 s/batch\n"
+    )
+    peer.chmod(0o755)
+    with pytest.raises(InputError, match=message):
+        peer_course(peer, shared_data / "NiO_deltaspin", tmp_path / "run", 100, 1e-3, 50)
+    with pytest.raises(InputError, match="Fetch it by"):
+        peer_course(peer, tmp_path / "nowhere", tmp_path / "run", 100, 1e-3, 50)
+
+
 def test_ratios_of_times():
     def course(name, errors, seconds):
         values = np.array(errors)
@@ -140,6 +161,8 @@ def test_ratios_of_times():
 
 
 def test_a_peer_that_is_not_there(tmp_path):
+    for name in TRAINED:
+        (tmp_path / name).mkdir()
     with pytest.raises(InputError, match="Give a Python that has deepmd-kit"):
         peer_seconds_per_step(tmp_path / "python", "pytorch", tmp_path, tmp_path / "run", 30)
     failing = tmp_path / "fails"

@@ -62,7 +62,7 @@ def test_equal_to_torch(compiled, without, options):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
 
 
-@pytest.mark.parametrize("name", [*ACTIVATIONS, "silut", "silut:0.5"])
+@pytest.mark.parametrize("name", [*ACTIVATIONS, "silut", "silut:", "silut:1_0"])
 def test_every_activation_function(name, compiled, without):
     potential = small_potential(
         activation_function=name, resnet_dt=True, fitting_net={"activation_function": name}
@@ -106,6 +106,26 @@ def test_a_second_derivative_is_refused(compiled):
         gradient.sum().backward()
 
 
+def test_weights_that_changed_meanwhile_are_told(compiled):
+    potential = small_potential()
+    energy = potential(batch_of(potential, random_system(1)), differentiable=True)["energy"].sum()
+    with torch.no_grad():
+        potential.fitting_nets[0].weight.mul_(1.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        energy.backward()
+
+
+@pytest.mark.parametrize("with_it", [True, False])
+def test_training_after_inference_mode(with_it, compiled, without):
+    if not with_it:
+        without()
+    potential = small_potential()
+    batch = batch_of(potential, random_system(1))
+    with torch.inference_mode():
+        potential(batch)
+    everything(potential, batch)
+
+
 def test_under_inference_mode(compiled):
     potential = small_potential()
     batch = batch_of(potential, random_system(1, n_frames=3))
@@ -119,7 +139,7 @@ def test_under_inference_mode(compiled):
 def test_on_threads_of_their_own(compiled):
     """Sums that several threads share come out as those of one."""
     potential = small_potential()
-    batch = batch_of(potential, random_system(3, n_frames=40))
+    batch = batch_of(potential, random_system(3, n_frames=40, n_ni=3, n_o=3))
     found = {}
     before = torch.get_num_threads()
     for threads in (1, 2, 4):

@@ -56,8 +56,13 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         "disp_freq": validated,
     }
     said = _train(python, "tensorflow", folder, made)
-    columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
-    errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
+    try:
+        columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
+        errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
+    except (OSError, ValueError) as error:
+        raise InputError(f"--peer: the lcurve.out of {python} has no validation errors: {error}.") from error
+    if not all(np.isfinite(values).all() for values in errors.values()):
+        raise InputError(f"--peer: the validation errors of {python} are not finite.")
     return Course("tensorflow", columns["step"].astype(int), errors, _average_seconds(said))
 
 
@@ -93,6 +98,11 @@ def _average_seconds(said: str) -> float:
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
     """input.json, and for TensorFlow the frames in its own layout."""
     systems = [data / name for name in TRAINED]
+    if missing := [system for system in systems if not system.is_dir()]:
+        raise InputError(
+            f"There is no {missing[0]}. Fetch it by `python scripts/train.py data=NiO_deltaspin "
+            "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that NiO_deltaspin is in."
+        )
     if backend == "pytorch":
         return example_input(systems, steps)
     made = example_input([_with_virtual_atoms(system, folder / system.name) for system in systems], steps)

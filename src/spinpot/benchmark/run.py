@@ -138,10 +138,10 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def title(found: dict[str, Any]) -> str:
+def title(about: str, found: dict[str, Any]) -> str:
     """The head of a table of results."""
     machine = found["machine"]
-    return f"Training steps, {found['date']}: {machine['processor']}, {machine['cores']} cores"
+    return f"{about}, {found['date']}: {machine['processor']}, {machine['cores']} cores"
 
 
 def _table(heading: str, *columns: str) -> Table:
@@ -153,7 +153,13 @@ def _table(heading: str, *columns: str) -> Table:
 
 def _print(found: dict[str, Any]) -> None:
     table = _table(
-        title(found), "case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"
+        title("Training steps", found),
+        "case",
+        "ms per step",
+        "around the model",
+        "logging",
+        "peak memory",
+        "limit, ms",
     )
     for name, case in found["cases"].items():
         table.add_row(
@@ -184,7 +190,7 @@ def _print_dearest(results: dict[str, Any]) -> None:
 
 
 def _print_ratios(found: dict[str, Any], medians: dict[str, float]) -> None:
-    table = _table(title(found), "program", "ms per step", "turns", "times spinpot's")
+    table = _table(title("Training steps", found), "program", "ms per step", "turns", "times spinpot's")
     for name, seconds in found["seconds"].items():
         turns = " ".join(f"{1000 * value:.0f}" for value in seconds)
         ratio = f"{found['ratios'][name]:.1f}" if name in found["ratios"] else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,21 +37,22 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
     python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin. Seconds are those of the
     steps, without validation. Returns what the file holds. Raises InputError for a run that failed.
     """
-    courses = []
+    peer = "deepmd-kit, TensorFlow"
+    courses = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
-        peer = "deepmd-kit, TensorFlow"
-        for name in track([*OURS, peer], "Training", console=progress_console, transient=True):
+        # The peer first: it is the one that may not be there.
+        for name in track([peer, *OURS], "Training", console=progress_console, transient=True):
             folder = Path(place) / name.replace(", ", "-")
             if name == peer:
-                course = peer_course(python, data, folder, PEER_STEPS, RATE, VALIDATED)
+                courses[name] = peer_course(python, data, folder, PEER_STEPS, RATE, VALIDATED)
             else:
                 train(OURS[name], folder)
-                course = read_course(folder, list(BOUNDS))
-            courses.append(Course(name, course.step, course.errors, course.seconds_per_step))
-    found = {"date": date.today().isoformat(), "machine": machine(), "runs": [_plain(c) for c in courses]}
-    console.print(title(found))
-    console.print(table(courses, BOUNDS), soft_wrap=True)
-    console.print("\n".join(ratios(courses)), soft_wrap=True)
+                courses[name] = read_course(folder, list(BOUNDS))
+    runs = [replace(courses[name], name=name) for name in (*OURS, peer)]
+    found = {"date": date.today().isoformat(), "machine": machine(), "runs": [_plain(run) for run in runs]}
+    console.print(title("Time to given errors", found))
+    console.print(table(runs, BOUNDS), soft_wrap=True)
+    console.print("\n".join(ratios(runs)), soft_wrap=True)
     write_json(found, output)
     return found
 
@@ -58,14 +60,14 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
 def ratios(courses: Sequence[Course]) -> list[str]:
     """How many times as long the last one takes as each other, where both get there."""
     *others, peer = courses
-    steps = [course.first_step(BOUNDS) for course in courses]
-    if steps[-1] is None:
+    last = peer.first_step(BOUNDS)
+    if last is None:
         return [f"{peer.name} does not get there in {peer.step[-1]} steps."]
-    seconds = steps[-1] * peer.seconds_per_step
+    seconds = last * peer.seconds_per_step
     return [
         f"{peer.name} takes {seconds / (step * course.seconds_per_step):.1f} times as long as {course.name}."
-        for course, step in zip(others, steps, strict=False)
-        if step is not None
+        for course in others
+        if (step := course.first_step(BOUNDS)) is not None
     ]
 
 

@@ -68,13 +68,22 @@ NOT_SMOOTH = (*(name for name, known in ACTIVATIONS.items() if not known.smooth)
 
 def activation(name: str) -> Activation:
     """The function of a name. Raises KeyError for an unknown one."""
-    kind, _, threshold = name.partition(":")
+    kind, threshold = kind_and_threshold(name)
+    return ACTIVATIONS[kind] if threshold is None else silut(threshold)
+
+
+def kind_and_threshold(name: str) -> tuple[str, float | None]:
+    """The name without silut's threshold, and that, or None for others. Raises KeyError for a wrong one."""
+    kind, _, number = name.partition(":")
     if kind != SILUT:
-        return ACTIVATIONS[name]
+        return name, None
     try:
-        return silut(float(threshold or 3.0))
+        threshold = float(number or 3.0)
     except ValueError:
         raise KeyError(name) from None
+    if not math.isfinite(threshold):
+        raise KeyError(name)
+    return SILUT, threshold
 
 
 def silut(threshold: float) -> Activation:

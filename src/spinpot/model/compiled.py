@@ -5,7 +5,7 @@ It gives what spinpot.model.descriptor and fitting give by torch's operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spinpot.data.batch import Batch
-from spinpot.model.collocation import SCALE
+from spinpot.model.activations import kind_and_threshold
+from spinpot.model.collocation import SCALE, Grid
 from spinpot.model.derivatives import Derivatives
 from spinpot.model.descriptor import Descriptor
 from spinpot.model.fitting import FittingNet
@@ -29,35 +30,35 @@ def compiled_network(
     grid, settings = descriptor.grid(batch.closest), descriptor.settings
     embedding = descriptor.embedding_nets.in_threes()
     fitting = [weight for net in nets for weight in net.in_threes()]
-
-    def network(weights: Sequence[Tensor]) -> Any:
-        return make(
-            _tensors(descriptor, batch, scale),
-            list(weights[: len(embedding)]),
-            list(weights[len(embedding) :]),
-            batch.type_sizes,
-            grid.widths,
-            {
-                "rcut": float(settings.rcut),
-                "rcut_smth": float(settings.rcut_smth),
-                "env_protection": float(settings.env_protection),
-                "n_sel": float(descriptor.n_sel),
-                "scale": SCALE,
-            },
-            settings.axis_neuron,
-            batch.n_frames,
-            settings.activation_function,
-            nets[0].layers[0].activation_function,
-        )
-
+    embedding_activation, embedding_threshold = kind_and_threshold(settings.activation_function)
+    fitting_activation, fitting_threshold = kind_and_threshold(nets[0].layers[0].activation_function)
+    network = make(
+        _tensors(descriptor, batch, scale, grid),
+        embedding,
+        fitting,
+        batch.type_sizes,
+        grid.widths,
+        {
+            "rcut": float(settings.rcut),
+            "rcut_smth": float(settings.rcut_smth),
+            "env_protection": float(settings.env_protection),
+            "n_sel": float(descriptor.n_sel),
+            "scale": SCALE,
+            "embedding_threshold": embedding_threshold or 0.0,
+            "fitting_threshold": fitting_threshold or 0.0,
+        },
+        settings.axis_neuron,
+        batch.n_frames,
+        embedding_activation,
+        fitting_activation,
+    )
     energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(network, *embedding, *fitting))
     return Derivatives(energy.double(), *derivatives)
 
 
-def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
+def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor, grid: Grid) -> dict[str, Tensor]:
     """By the names they have where they come from."""
-    grid, dtype = descriptor.grid(batch.closest), descriptor.davg.dtype
-    chunks = grid.chunks
+    dtype, chunks = descriptor.davg.dtype, grid.chunks
     of_batch = (
         *("frame", "types", "atom_order", "atom_place"),
         *("pair_neighbour", "pair_type", "pair_start", "neighbour_counts"),
@@ -77,11 +78,13 @@ def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor) -> dict[str, T
 
 class _Compiled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, network: Callable[[Sequence[Tensor]], Any], *weights: Tensor) -> tuple[Tensor, ...]:
-        ctx.network = network(weights)
-        return cast(tuple[Tensor, ...], ctx.network.forward())
+    def forward(ctx: Any, network: Any, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.network = network
+        ctx.save_for_backward(*weights)  # so that torch sees when they were changed meanwhile
+        return cast(tuple[Tensor, ...], network.forward())
 
     @staticmethod
     @once_differentiable  # a second derivative is an error, not silently wrong
     def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
+        assert ctx.saved_tensors
         return None, *ctx.network.backward(*(by.contiguous() for by in by_outputs))

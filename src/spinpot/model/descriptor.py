@@ -150,6 +150,7 @@ class Descriptor(nn.Module):
         key = (
             *(str(self.nodes), tuple(closest) if beyond else None, davg.dtype, davg.device),
             *(davg.data_ptr(), davg._version, dstd.data_ptr(), dstd._version),
+            torch.is_inference_mode_enabled(),  # tensors made there cannot be used in training
         )
         if self._grid is None or self._grid[0] != key:
             self._grid = key, self.make_grid(self.nodes, closest)

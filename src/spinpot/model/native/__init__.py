@@ -106,7 +106,7 @@ def _load(folder: Path) -> None:
     cpp_extension.load(
         name=folder.name.replace("-", "_"),
         sources=[str(source) for source in SOURCES],
-        # They take torch's threads: its OpenMP library is found at run time, so none is linked.
+        # It takes torch's threads: its OpenMP library is found at run time, so none is linked.
         extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
         build_directory=str(folder),
         is_python_module=False,

@@ -69,20 +69,25 @@ Jet<T> silut_of(T x, T threshold) {
   return {there.value + above.value, rise * above.slope, rise * rise * above.curvature};
 }
 
-// f, f' and f'' of numbers z, by a name as in the configs: "tanh", "silut:3".
+// A function by its name in the configs; silut has a threshold.
+struct Activation {
+  std::string kind;
+  double threshold;
+};
+
+// f, f' and f'' of numbers z.
 struct Activated {
   Tensor value, slope, curvature;
 
-  Activated(const std::string& name, const Tensor& z)
+  Activated(const Activation& activation, const Tensor& z)
       : value(at::empty_like(z)), slope(at::empty_like(z)), curvature(at::empty_like(z)) {
-    AT_DISPATCH_FLOATING_TYPES(z.scalar_type(), "activated", [&] { fill<scalar_t>(name, z); });
+    AT_DISPATCH_FLOATING_TYPES(z.scalar_type(), "activated", [&] { fill<scalar_t>(activation, z); });
   }
 
  private:
   template <typename T>
-  void fill(const std::string& name, const Tensor& z) {
-    const auto colon = name.find(':');
-    const auto kind = name.substr(0, colon);
+  void fill(const Activation& activation, const Tensor& z) {
+    const auto& kind = activation.kind;
     if (kind == "tanh") {  // torch has a faster one
       at::tanh_out(value, z);
       each<T>(value, tanh_from_value<T>);
@@ -101,8 +106,8 @@ struct Activated {
     } else if (kind == "linear") {
       each<T>(z, [](T x) { return Jet<T>{x, 1, 0}; });
     } else {
-      TORCH_CHECK(kind == "silut", "unknown activation function ", name);
-      const T threshold = colon == std::string::npos ? T(3) : T(std::stod(name.substr(colon + 1)));
+      TORCH_CHECK(kind == "silut", "unknown activation function ", kind);
+      const T threshold = activation.threshold;
       each<T>(z, [threshold](T x) { return silut_of(x, threshold); });
     }
   }

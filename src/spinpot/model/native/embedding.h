@@ -16,7 +16,7 @@ namespace spinpot {
 class EmbeddingNets {
  public:
   // parameters: of K nets side by side, three for each layer. numbers (C,): the net of each chunk of nodes.
-  EmbeddingNets(std::vector<Tensor> parameters, std::string activation, const Tensor& numbers)
+  EmbeddingNets(std::vector<Tensor> parameters, Activation activation, const Tensor& numbers)
       : parameters_(std::move(parameters)), activation_(std::move(activation)) {
     const int64_t* net = indices(numbers);
     for (int64_t c = 0; c < numbers.numel(); ++c) {
@@ -98,7 +98,7 @@ class EmbeddingNets {
   }
 
   std::vector<Tensor> parameters_;
-  std::string activation_;
+  Activation activation_;
   std::vector<Run> runs_;
 };
 

@@ -18,7 +18,7 @@ namespace spinpot {
 class FittingNet {
  public:
   // parameters: weight and bias of the last layer, then three for each hidden one.
-  FittingNet(at::TensorList parameters, std::string activation)
+  FittingNet(at::TensorList parameters, Activation activation)
       : weight_(parameters[0]),
         bias_(parameters[1]),
         layers_(layers_of(parameters.slice(2))),
@@ -121,7 +121,7 @@ class FittingNet {
 
   Tensor weight_, bias_;
   std::vector<Layer> layers_;
-  std::string activation_;
+  Activation activation_;
   std::vector<State> states_;
   Tensor outputs_;
 };

@@ -30,18 +30,19 @@ class Network : public torch::CustomClassHolder {
   // nets. atoms: how many of each element; columns: of B, for each element.
   Network(Named batch, const std::vector<Tensor>& embedding, const std::vector<Tensor>& fitting, Sizes atoms,
           Sizes columns, c10::Dict<std::string, double> settings, int64_t axis, int64_t frames,
-          const std::string& embedding_activation, const std::string& fitting_activation)
+          std::string embedding_activation, std::string fitting_activation)
       : batch_(std::move(batch)),
-        embedding_(detached(embedding), embedding_activation, of("numbers")),
+        embedding_(detached(embedding), {embedding_activation, settings.at("embedding_threshold")}, of("numbers")),
         atoms_(std::move(atoms)),
         columns_(std::move(columns)),
         settings_(std::move(settings)),
         axis_(axis),
         frames_(frames) {
     const auto parameters = detached(fitting);
+    const Activation activation{fitting_activation, settings_.at("fitting_threshold")};
     const size_t each = parameters.size() / atoms_.size();
     for (size_t t = 0; t < atoms_.size(); ++t)
-      nets_.emplace_back(at::TensorList(parameters).slice(t * each, each), fitting_activation);
+      nets_.emplace_back(at::TensorList(parameters).slice(t * each, each), activation);
   }
 
   // Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3).
