@@ -9,7 +9,6 @@ from pathlib import Path
 from spinpot.config.app import run_app
 
 UNITS = {"e": "eV/atom", "fr": "eV/Å", "fm": "eV/μ_B", "fm_transverse": "eV/μ_B", "fm_longitudinal": "eV/μ_B"}
-BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
 
 
 def main() -> None:
@@ -21,7 +20,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the errors against the time")
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
-    from spinpot.report.time_to_error import read_course, table, write_time_to_error
+    from spinpot.report.time_to_error import BOUNDS, read_course, table, write_time_to_error
 
     given = {quantity: getattr(arguments, quantity) for quantity in UNITS}
     bounds = {quantity: bound for quantity, bound in given.items() if bound is not None} or BOUNDS

@@ -14,19 +14,17 @@ from rich.progress import track
 from spinpot.benchmark.peer import peer_course
 from spinpot.benchmark.run import machine, title, train, write_json
 from spinpot.console import console, progress_console
-from spinpot.report.time_to_error import Course, read_course, table
+from spinpot.report.time_to_error import BOUNDS, Course, read_course, table
 
-BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
-"""rmse_fr, eV/Å, and rmse_fm, eV/μ_B, of the validation set, which are to hold at once."""
 RATE = 1e-3
 """The example's learning rate, constant as in its first 5000 steps."""
 PEER_STEPS = 3500
-VALIDATED = 50
+STEPS_BETWEEN = 50
 OURS = {
     "spinpot, fast_deepspin": ["experiment=fast_deepspin"],
     "spinpot, nio_deltaspin": [
         *("experiment=nio_deltaspin", f"scheduler.stop_lr={RATE}", "trainer.max_steps=1750"),
-        f"trainer.val_check_interval={VALIDATED}",
+        f"trainer.val_check_interval={STEPS_BETWEEN}",
     ],
 }
 
@@ -44,7 +42,7 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
         for name in track([peer, *OURS], "Training", console=progress_console, transient=True):
             folder = Path(place) / name.replace(", ", "-")
             if name == peer:
-                courses[name] = peer_course(python, data, folder, PEER_STEPS, RATE, VALIDATED)
+                courses[name] = peer_course(python, data, folder, PEER_STEPS, RATE, STEPS_BETWEEN)
             else:
                 train(OURS[name], folder)
                 courses[name] = read_course(folder, list(BOUNDS))

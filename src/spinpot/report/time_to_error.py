@@ -16,6 +16,9 @@ from spinpot.report.plots import draw_curve, name_and_unit, plain_numbers, read_
 from spinpot.report.style import LIGHT, faint, themed
 from spinpot.report.tables import title_and_unit
 
+BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
+"""Of rmse_fr, eV/Å, and rmse_fm, eV/μ_B, on the validation set, where none are given; BENCHMARKS.md."""
+
 
 @dataclass(frozen=True)
 class Course:
