@@ -2,7 +2,6 @@
 
 #pragma once
 
-#include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/tanh.h>
@@ -76,43 +75,39 @@ struct Activation {
 };
 
 // f, f' and f'' of numbers z.
+template <typename T>
 struct Activated {
   Tensor value, slope, curvature;
 
   Activated(const Activation& activation, const Tensor& z)
       : value(at::empty_like(z)), slope(at::empty_like(z)), curvature(at::empty_like(z)) {
-    AT_DISPATCH_FLOATING_TYPES(z.scalar_type(), "activated", [&] { fill<scalar_t>(activation, z); });
-  }
-
- private:
-  template <typename T>
-  void fill(const Activation& activation, const Tensor& z) {
     const auto& kind = activation.kind;
     if (kind == "tanh") {  // torch has a faster one
       at::tanh_out(value, z);
-      each<T>(value, tanh_from_value<T>);
+      each(value, [](T y) { return tanh_from_value(y); });
     } else if (kind == "gelu") {
-      each<T>(z, gelu_of<T>);
+      each(z, [](T x) { return gelu_of(x); });
     } else if (kind == "silu") {
-      each<T>(z, silu_of<T>);
+      each(z, [](T x) { return silu_of(x); });
     } else if (kind == "softplus") {
-      each<T>(z, softplus_of<T>);
+      each(z, [](T x) { return softplus_of(x); });
     } else if (kind == "sigmoid") {
-      each<T>(z, sigmoid_of<T>);
+      each(z, [](T x) { return sigmoid_of(x); });
     } else if (kind == "relu") {
-      each<T>(z, [](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
+      each(z, [](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
     } else if (kind == "relu6") {
-      each<T>(z, [](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
+      each(z, [](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
     } else if (kind == "linear") {
-      each<T>(z, [](T x) { return Jet<T>{x, 1, 0}; });
+      each(z, [](T x) { return Jet<T>{x, 1, 0}; });
     } else {
       TORCH_CHECK(kind == "silut", "unknown activation function ", kind);
       const T threshold = activation.threshold;
-      each<T>(z, [threshold](T x) { return silut_of(x, threshold); });
+      each(z, [threshold](T x) { return silut_of(x, threshold); });
     }
   }
 
-  template <typename T, typename Function>
+ private:
+  template <typename Function>
   void each(const Tensor& z, const Function& function) {
     const T* x = numbers<T>(z);
     T *f = value.data_ptr<T>(), *df = slope.data_ptr<T>(), *ddf = curvature.data_ptr<T>();

@@ -2,12 +2,20 @@
 
 #pragma once
 
-#include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 
 #include "tensors.h"
 
 namespace spinpot {
+
+// Environments (n, 4, M) and what has their shape, as numbers of an atom.
+template <typename T>
+struct Environments {
+  T* numbers;
+  int64_t atoms, width;
+
+  T* at(int64_t i) const { return numbers + i * 4 * width; }
+};
 
 // left (4, M), right (4, M) → Σ_c left_cm right_ck, k < axis, (M·axis,).
 template <typename T, bool add>
@@ -40,48 +48,37 @@ void each_atom(int64_t atoms, const Body& body) {
   });
 }
 
-// D = T Tᵀ[:, :axis] of environments (n, 4, M), into out (n, M·axis).
-inline void contract(const Tensor& environment, int64_t axis, const Tensor& out) {
-  const int64_t m = environment.size(2);
-  AT_DISPATCH_FLOATING_TYPES(environment.scalar_type(), "contract", [&] {
-    const auto* T = numbers<scalar_t>(environment);
-    auto* D = out.data_ptr<scalar_t>();
-    each_atom(environment.size(0), [&](int64_t i) {
-      product<scalar_t, false>(T + i * 4 * m, T + i * 4 * m, m, axis, D + i * m * axis);
-    });
+// D = T Tᵀ[:, :axis], into out (n, M·axis).
+template <typename T>
+void contract(const Environments<T>& environment, int64_t axis, const Matrix<T>& out) {
+  each_atom(environment.atoms, [&](int64_t i) {
+    product<T, false>(environment.at(i), environment.at(i), environment.width, axis, out.at(i, 0));
   });
 }
 
 // How D changes as T changes by u, into out.
-inline void contract_change(const Tensor& environment, const Tensor& u, int64_t axis, const Tensor& out) {
-  const int64_t m = environment.size(2);
-  AT_DISPATCH_FLOATING_TYPES(environment.scalar_type(), "contract_change", [&] {
-    const auto *T = numbers<scalar_t>(environment), *change = numbers<scalar_t>(u);
-    auto* D = out.data_ptr<scalar_t>();
-    each_atom(environment.size(0), [&](int64_t i) {
-      const int64_t at = i * 4 * m;
-      product<scalar_t, false>(T + at, change + at, m, axis, D + i * m * axis);
-      product<scalar_t, true>(change + at, T + at, m, axis, D + i * m * axis);
-    });
+template <typename T>
+void contract_change(const Environments<T>& environment, const Environments<T>& u, int64_t axis,
+                     const Matrix<T>& out) {
+  each_atom(environment.atoms, [&](int64_t i) {
+    product<T, false>(environment.at(i), u.at(i), environment.width, axis, out.at(i, 0));
+    product<T, true>(u.at(i), environment.at(i), environment.width, axis, out.at(i, 0));
   });
 }
 
-// Adds to by_environment (n, 4, M) ∂E/∂T from ∂E/∂D (n, M·axis).
-inline void pull_back(const Tensor& environment, const Tensor& by_descriptor, int64_t axis,
-                      const Tensor& by_environment) {
-  const int64_t m = environment.size(2);
-  AT_DISPATCH_FLOATING_TYPES(environment.scalar_type(), "pull_back", [&] {
-    const auto *T = numbers<scalar_t>(environment), *g = numbers<scalar_t>(by_descriptor);
-    auto* out = by_environment.data_ptr<scalar_t>();
-    each_atom(environment.size(0), [&](int64_t i) {
-      const scalar_t *own = T + i * 4 * m, *by_D = g + i * m * axis;
-      scalar_t* by_T = out + i * 4 * m;
-      for (int64_t j = 0; j < m; ++j)
-        for (int64_t c = 0; c < 4; ++c) {
-          const auto sum = dot_and_add(by_D + j * axis, own + c * m, own[c * m + j], axis, by_T + c * m);
-          by_T[c * m + j] += sum;
-        }
-    });
+// Adds to by_environment ∂E/∂T from ∂E/∂D (n, M·axis).
+template <typename T>
+void pull_back(const Environments<T>& environment, const Matrix<T>& by_descriptor, int64_t axis,
+               const Environments<T>& by_environment) {
+  const int64_t m = environment.width;
+  each_atom(environment.atoms, [&](int64_t i) {
+    const T *own = environment.at(i), *by_D = by_descriptor.at(i, 0);
+    T* by_T = by_environment.at(i);
+    for (int64_t j = 0; j < m; ++j)
+      for (int64_t c = 0; c < 4; ++c) {
+        const auto sum = dot_and_add(by_D + j * axis, own + c * m, own[c * m + j], axis, by_T + c * m);
+        by_T[c * m + j] += sum;
+      }
   });
 }
 

@@ -2,68 +2,72 @@
 
 #pragma once
 
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/addmv.h>
-#include <ATen/ops/mv.h>
-#include <ATen/ops/outer.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include <string>
 #include <utility>
 
 #include "layers.h"
 
 namespace spinpot {
 
+template <typename T>
 class FittingNet {
  public:
   // parameters: weight and bias of the last layer, then three for each hidden one.
   FittingNet(at::TensorList parameters, Activation activation)
-      : weight_(parameters[0]),
-        bias_(parameters[1]),
-        layers_(layers_of(parameters.slice(2))),
+      : parameters_(parameters.begin(), parameters.end()),
+        layers_(layers_of<T>(parameters.slice(2))),
         activation_(std::move(activation)) {}
 
-  // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in); returns ∂E/∂D.
-  Tensor evaluate(const Tensor& rows, Tensor energy) {
+  // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in).
+  void evaluate(const Tensor& rows, T* energy, const Matrix<T>& by_descriptor) {
+    const int64_t n = rows.size(0) / 2;
     states_.clear();
     Tensor inputs = rows;
     for (const auto& layer : layers_) {
-      const Tensor x = upper(inputs);
-      states_.push_back({inputs, both_halves(x.size(0), layer), Tensor(),
-                         Activated(activation_, at::addmm(layer.bias, x, layer.weight))});
-      inputs = both_halves(x.size(0), layer);
-      output(layer, states_.back().activated.value, x, upper(inputs));
+      const Tensor z = empty(n, layer);
+      affine(layer, upper<T>(inputs), writable<T>(z));
+      states_.push_back({inputs, empty(2 * n, layer), empty(n, layer), Activated<T>(activation_, z)});
+      inputs = empty(2 * n, layer);
+      output(layer, states_.back().value(), upper<T>(states_.back().inputs), upper<T>(inputs));
     }
     outputs_ = inputs;
-    const Tensor y = upper(outputs_);
-    at::addmv_out(energy, bias_.expand({y.size(0)}), y, weight_.squeeze(1));
-    Tensor by_output = weight_.t().expand({y.size(0), weight_.size(0)}).contiguous();
-    for (size_t n = layers_.size(); n-- > 0;) {
-      states_[n].by_output = by_output;
-      down(layers_[n], by_output, states_[n].activated.slope, lower(states_[n].by_z));
-      by_output = by_input(layers_[n], by_output, lower(states_[n].by_z));
+    const auto y = upper<T>(outputs_);
+    const T* weight = numbers<T>(parameters_[0]);
+    const auto by_output = writable<T>(states_.back().by_output);
+    for (int64_t i = 0; i < n; ++i) {
+      energy[i] = *numbers<T>(parameters_[1]);
+      for (int64_t c = 0; c < y.columns; ++c) energy[i] += y.at(i, 0)[c] * weight[c];
+      std::copy_n(weight, y.columns, by_output.at(i, 0));
     }
-    return by_output;
+    for (size_t l = layers_.size(); l-- > 0;) {
+      const auto& state = states_[l];
+      const auto by_y = matrix<T>(state.by_output), by_z = lower<T>(state.by_z);
+      down(layers_[l], by_y, state.slope(), by_z);
+      by_input(layers_[l], by_y, by_z, l ? writable<T>(states_[l - 1].by_output) : by_descriptor);
+    }
   }
 
-  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: ∂L/∂D, and the gradients by the parameters.
-  std::pair<Tensor, std::vector<Tensor>> backward(const Tensor& of_energy) {
-    std::vector<Tensor> by_idt;
-    for (size_t n = 0; n < layers_.size(); ++n)
-      by_idt.push_back(up(layers_[n], states_[n], n + 1 < layers_.size() ? states_[n + 1].inputs : outputs_));
-    std::vector<Tensor> gradients(2 + 3 * layers_.size());
-    gradients[0] = at::mv(upper(outputs_).t(), of_energy).add_(lower(outputs_).sum(0)).unsqueeze(1);
-    gradients[1] = of_energy.sum().reshape({1});
-    Tensor by_output = at::outer(of_energy, weight_.squeeze(1));
-    for (size_t n = layers_.size(); n-- > 0;) {
-      const auto& state = states_[n];
-      gradients[2 + 3 * n + 1] = down_again(layers_[n], state, by_output, by_idt[n]);
-      gradients[2 + 3 * n] = at::mm(state.inputs.t(), state.by_z);
-      gradients[2 + 3 * n + 2] = layers_[n].idt.numel() ? by_idt[n] : layers_[n].idt;
-      by_output = by_input(layers_[n], by_output, upper(state.by_z));
+  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: fills ∂L/∂D; the gradients by the parameters.
+  std::vector<Tensor> backward(const T* by_energy, const Matrix<T>& by_descriptor) {
+    std::vector<Tensor> gradients;
+    for (const auto& parameter : parameters_) gradients.push_back(at::empty_like(parameter));
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      const auto& state = states_[l];
+      up(layers_[l], state, l + 1 < layers_.size() ? states_[l + 1].inputs : outputs_, gradients[2 + 3 * l + 2]);
     }
-    return {by_output, gradients};
+    Tensor by_output = last(by_energy, gradients);
+    for (size_t l = layers_.size(); l-- > 0;) {
+      const auto& layer = layers_[l];
+      const auto& state = states_[l];
+      down_again(layer, state, matrix<T>(by_output), gradients[2 + 3 * l + 1], gradients[2 + 3 * l + 2]);
+      multiply(matrix<T>(state.inputs).transposed(), matrix<T>(state.by_z), writable<T>(gradients[2 + 3 * l]));
+      const Tensor by_x = l ? empty(by_output.size(0), layers_[l - 1]) : Tensor();
+      by_input(layer, matrix<T>(by_output), upper<T>(state.by_z), l ? writable<T>(by_x) : by_descriptor);
+      by_output = by_x;
+    }
+    return gradients;
   }
 
  private:
@@ -71,56 +75,82 @@ class FittingNet {
   // inputs has x and u = ∂L/∂(∂E/∂x), by_z has ∂L/∂z and ∂E/∂z. by_output is ∂E/∂y.
   struct State {
     Tensor inputs, by_z, by_output;
-    Activated activated;
+    Activated<T> activated;
+
+    Matrix<const T> value() const { return matrix<T>(activated.value); }
+    Matrix<const T> slope() const { return matrix<T>(activated.slope); }
+    Matrix<const T> curvature() const { return matrix<T>(activated.curvature); }
   };
 
-  static Tensor upper(const Tensor& rows) { return rows.narrow(0, 0, rows.size(0) / 2); }
-  static Tensor lower(const Tensor& rows) { return rows.narrow(0, rows.size(0) / 2, rows.size(0) / 2); }
-  static Tensor both_halves(int64_t n, const Layer& layer) {
-    return at::empty({2 * n, layer.width()}, layer.weight.options());
+  Tensor empty(int64_t n, const Layer<T>& layer) const {
+    return at::empty({n, layer.width()}, parameters_[0].options());
   }
 
   // Fills the part of ∂L/∂z that comes through f', and u of what follows; the part of ∂L/∂idt through ∂E/∂z.
-  static Tensor up(const Layer& layer, const State& state, const Tensor& following) {
-    const Tensor u = lower(state.inputs), change = at::mm(u, layer.weight);
-    const Tensor second = upper(state.by_z), next = lower(following);
-    Tensor by_idt = at::zeros({layer.width()}, change.options());
-    AT_DISPATCH_FLOATING_TYPES(change.scalar_type(), "up", [&] {
-      using T = scalar_t;
-      const Columns<T> of(layer, change.size(0));
-      const T *d = numbers<T>(change), *before = numbers<T>(u), *g = numbers<T>(state.by_output);
-      const T *df = numbers<T>(state.activated.slope), *ddf = numbers<T>(state.activated.curvature);
-      T *z = second.data_ptr<T>(), *y = next.data_ptr<T>(), *sum = by_idt.data_ptr<T>();
-      of.each([&](int64_t at, int64_t row, int64_t c) {
-        z[at] = of.scale(c) * d[at] * g[at] * ddf[at];
-        y[at] = of.scale(c) * d[at] * df[at] + of.skip(before, row, c);
-        sum[c] += d[at] * g[at] * df[at];
-      });
+  void up(const Layer<T>& layer, const State& state, const Tensor& following, const Tensor& by_idt) const {
+    const auto u = lower<T>(state.inputs), by_z = upper<T>(state.by_z), next = lower<T>(following);
+    const Tensor product = empty(u.rows, layer);
+    const auto change = writable<T>(product);
+    multiply<T>(u, layer.weight, change);
+    T* sum = layer.idt ? by_idt.data_ptr<T>() : nullptr;
+    each_part(layer, [&](int64_t begin, int64_t end) {
+      if (sum) std::fill(sum + begin, sum + end, T(0));
+      for (int64_t i = 0; i < u.rows; ++i) {
+        const T *d = change.at(i, 0), *g = state.by_output.template const_data_ptr<T>() + i * layer.width();
+        const T *df = state.slope().at(i, 0), *ddf = state.curvature().at(i, 0);
+        T *z = by_z.at(i, 0), *y = next.at(i, 0);
+        for (int64_t c = begin; c < end; ++c) {
+          z[c] = layer.scale(c) * d[c] * g[c] * ddf[c];
+          y[c] = layer.scale(c) * d[c] * df[c];
+        }
+        add_skip(layer, u.at(i, 0), begin, end, y);
+        if (sum)
+          for (int64_t c = begin; c < end; ++c) sum[c] += d[c] * g[c] * df[c];
+      }
     });
-    return by_idt;
   }
 
-  // Adds to ∂L/∂z what comes from ∂L/∂y, and to ∂L/∂idt what comes through y; ∂L/∂b.
-  static Tensor down_again(const Layer& layer, const State& state, const Tensor& by_output, Tensor& by_idt) {
-    const Tensor by_z = upper(state.by_z);
-    Tensor by_bias = at::zeros({layer.width()}, by_z.options());
-    AT_DISPATCH_FLOATING_TYPES(by_z.scalar_type(), "down_again", [&] {
-      using T = scalar_t;
-      const Columns<T> of(layer, by_z.size(0));
-      const T* g = numbers<T>(by_output);
-      const T *f = numbers<T>(state.activated.value), *df = numbers<T>(state.activated.slope);
-      T *z = by_z.data_ptr<T>(), *bias = by_bias.data_ptr<T>(), *sum = by_idt.data_ptr<T>();
-      of.each([&](int64_t at, int64_t, int64_t c) {
-        z[at] += of.scale(c) * g[at] * df[at];
-        bias[c] += z[at];
-        sum[c] += g[at] * f[at];
-      });
-    });
-    return by_bias;
+  // Gradients by the last layer's parameters; ∂L/∂y of the layer before it.
+  Tensor last(const T* by_energy, const std::vector<Tensor>& gradients) const {
+    const auto y = upper<T>(outputs_), u = lower<T>(outputs_);
+    const Tensor result = empty(y.rows, layers_.back());
+    const T* weight = numbers<T>(parameters_[0]);
+    T *by_weight = gradients[0].data_ptr<T>(), *by_bias = gradients[1].data_ptr<T>();
+    std::fill_n(by_weight, y.columns, T(0));
+    *by_bias = 0;
+    for (int64_t i = 0; i < y.rows; ++i) {
+      T* by_output = result.data_ptr<T>() + i * y.columns;
+      for (int64_t c = 0; c < y.columns; ++c) {
+        by_weight[c] += by_energy[i] * y.at(i, 0)[c] + u.at(i, 0)[c];
+        by_output[c] = by_energy[i] * weight[c];
+      }
+      *by_bias += by_energy[i];
+    }
+    return result;
   }
 
-  Tensor weight_, bias_;
-  std::vector<Layer> layers_;
+  // Adds to ∂L/∂z what comes from ∂L/∂y, and to ∂L/∂idt what comes through y; fills ∂L/∂b.
+  static void down_again(const Layer<T>& layer, const State& state, const In<T>& by_output,
+                         const Tensor& by_bias, const Tensor& by_idt) {
+    const auto by_z = upper<T>(state.by_z);
+    T *bias = by_bias.data_ptr<T>(), *sum = layer.idt ? by_idt.data_ptr<T>() : nullptr;
+    each_part(layer, [&](int64_t begin, int64_t end) {
+      std::fill(bias + begin, bias + end, T(0));
+      for (int64_t i = 0; i < by_z.rows; ++i) {
+        const T *g = by_output.at(i, 0), *f = state.value().at(i, 0), *df = state.slope().at(i, 0);
+        T* z = by_z.at(i, 0);
+        for (int64_t c = begin; c < end; ++c) {
+          z[c] += layer.scale(c) * g[c] * df[c];
+          bias[c] += z[c];
+        }
+        if (sum)
+          for (int64_t c = begin; c < end; ++c) sum[c] += g[c] * f[c];
+      }
+    });
+  }
+
+  std::vector<Tensor> parameters_;
+  std::vector<Layer<T>> layers_;
   Activation activation_;
   std::vector<State> states_;
   Tensor outputs_;

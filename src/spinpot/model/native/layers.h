@@ -1,96 +1,111 @@
-// Layers of networks (spinpot.model.networks): what lies between two matrix products, in one loop.
+// Layers of networks: spinpot.model.networks.
 
 #pragma once
-
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 
 #include <vector>
 
 #include "activations.h"
-#include "tensors.h"
+#include "products.h"
 
 namespace spinpot {
 
-constexpr int64_t COLUMNS = 64;  // of a layer, for a thread at once
-
-// y = idt ⊙ f(xW + b) + skip of x; an idt of no numbers stands for none.
+// y = idt ⊙ f(xW + b) + skip of x; an idt of null stands for none.
+template <typename T>
 struct Layer {
-  Tensor weight, bias, idt;
+  Matrix<const T> weight;
+  const T *bias, *idt;
 
-  int64_t width_in() const { return weight.size(0); }
-  int64_t width() const { return weight.size(1); }
+  int64_t width_in() const { return weight.rows; }
+  int64_t width() const { return weight.columns; }
+  // How often x is repeated to be skipped to y.
   int64_t repeats() const { return width() == width_in() ? 1 : width() == 2 * width_in() ? 2 : 0; }
+  T scale(int64_t column) const { return idt ? idt[column] : T(1); }
 };
 
-// Layers from their parameters, three each.
-inline std::vector<Layer> layers_of(at::TensorList parameters) {
-  std::vector<Layer> layers;
-  for (size_t n = 0; n + 2 < parameters.size(); n += 3)
-    layers.push_back({parameters[n], parameters[n + 1], parameters[n + 2]});
+// Net k of `nets` whose parameters lie side by side, three for each layer.
+template <typename T>
+std::vector<Layer<T>> layers_of(at::TensorList parameters, int64_t k = 0, int64_t nets = 1) {
+  const auto own = [&](const Tensor& all) {
+    return all.numel() ? numbers<T>(all) + k * (all.numel() / nets) : nullptr;
+  };
+  std::vector<Layer<T>> layers;
+  for (size_t n = 0; n + 2 < parameters.size(); n += 3) {
+    const Tensor& weight = parameters[n];
+    layers.push_back({matrix(own(weight), weight.size(-2), weight.size(-1)), own(parameters[n + 1]),
+                      own(parameters[n + 2])});
+  }
   return layers;
 }
 
-// A layer's numbers for `rows` inputs.
+// body(begin, end) for parts of a layer's columns, each on a thread of its own.
+template <typename T, typename Body>
+void each_part(const Layer<T>& layer, const Body& body) {
+  at::parallel_for(0, layer.width(), 64, body);
+}
+
+// z = xW + b.
 template <typename T>
-struct Columns {
-  const T* idt;  // null where there is none
-  int64_t rows, width, width_in;
-  bool skips;
+void affine(const Layer<T>& layer, const In<T>& x, const Matrix<T>& z) {
+  for (int64_t i = 0; i < z.rows; ++i) std::copy_n(layer.bias, layer.width(), z.at(i, 0));
+  multiply(x, layer.weight, z, true);
+}
 
-  Columns(const Layer& layer, int64_t rows)
-      : idt(layer.idt.numel() ? numbers<T>(layer.idt) : nullptr),
-        rows(rows),
-        width(layer.width()),
-        width_in(layer.width_in()),
-        skips(layer.repeats() > 0) {}
+// Columns [begin, end) of y += skip of x, for one row.
+template <typename T>
+void add_skip(const Layer<T>& layer, const T* x, int64_t begin, int64_t end, T* y) {
+  const int64_t n = layer.width_in();
+  for (int64_t from = 0; from < layer.repeats() * n; from += n)
+    for (int64_t c = std::max(begin, from); c < std::min(end, from + n); ++c) y[c] += x[c - from];
+}
 
-  T scale(int64_t column) const { return idt ? idt[column] : T(1); }
-
-  T skip(const T* x, int64_t row, int64_t column) const {
-    return skips ? x[row * width_in + (column < width_in ? column : column - width_in)] : T(0);
-  }
-
-  // body(place, row, column) for every number, a thread having columns of its own.
-  template <typename Body>
-  void each(const Body& body) const {
-    at::parallel_for(0, width, COLUMNS, [&](int64_t begin, int64_t end) {
-      for (int64_t row = 0; row < rows; ++row)
-        for (int64_t column = begin; column < end; ++column) body(row * width + column, row, column);
-    });
-  }
-};
-
-// y from f(z) and x, into out.
-inline void output(const Layer& layer, const Tensor& value, const Tensor& x, const Tensor& out) {
-  AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "output", [&] {
-    using T = scalar_t;
-    const Columns<T> of(layer, value.size(0));
-    const T *f = numbers<T>(value), *skipped = numbers<T>(x);
-    T* y = out.data_ptr<T>();
-    of.each([&](int64_t at, int64_t row, int64_t c) { y[at] = of.scale(c) * f[at] + of.skip(skipped, row, c); });
+// y from f(z) and x.
+template <typename T>
+void output(const Layer<T>& layer, const In<T>& value, const In<T>& x, const Matrix<T>& y) {
+  each_part(layer, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < y.rows; ++i) {
+      const T* f = value.at(i, 0);
+      T* row = y.at(i, 0);
+      for (int64_t c = begin; c < end; ++c) row[c] = layer.scale(c) * f[c];
+      add_skip(layer, x.at(i, 0), begin, end, row);
+    }
   });
 }
 
-// ∂E/∂z = idt ⊙ ∂E/∂y ⊙ f', into out.
-inline void down(const Layer& layer, const Tensor& by_output, const Tensor& slope, const Tensor& out) {
-  AT_DISPATCH_FLOATING_TYPES(slope.scalar_type(), "down", [&] {
-    using T = scalar_t;
-    const Columns<T> of(layer, slope.size(0));
-    const T *g = numbers<T>(by_output), *df = numbers<T>(slope);
-    T* by_z = out.data_ptr<T>();
-    of.each([&](int64_t at, int64_t, int64_t c) { by_z[at] = of.scale(c) * g[at] * df[at]; });
+// ∂E/∂z = idt ⊙ ∂E/∂y ⊙ f'.
+template <typename T>
+void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope,
+          const Matrix<T>& by_z) {
+  each_part(layer, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < by_z.rows; ++i) {
+      const T *g = by_output.at(i, 0), *df = slope.at(i, 0);
+      T* row = by_z.at(i, 0);
+      for (int64_t c = begin; c < end; ++c) row[c] = layer.scale(c) * g[c] * df[c];
+    }
   });
 }
 
 // The derivative by a layer's input from those by y and z.
-inline Tensor by_input(const Layer& layer, const Tensor& by_output, const Tensor& by_z) {
-  Tensor result = at::mm(by_z, layer.weight.t());
-  for (int64_t n = 0; n < layer.repeats(); ++n)
-    result.add_(by_output.narrow(1, n * layer.width_in(), layer.width_in()));
-  return result;
+template <typename T>
+void by_input(const Layer<T>& layer, const In<T>& by_output, const In<T>& by_z,
+              const Matrix<T>& by_x) {
+  multiply(by_z, layer.weight.transposed(), by_x);
+  for (int64_t i = 0; i < by_x.rows; ++i)
+    for (int64_t n = 0; n < layer.repeats(); ++n)
+      for (int64_t c = 0; c < layer.width_in(); ++c)
+        *by_x.at(i, c) += *by_output.at(i, n * layer.width_in() + c);
+}
+
+// sums += Σ_i a_i, or Σ_i a_i ⊙ b_i, over rows.
+template <typename T>
+void add_rows(const In<T>& a, T* sums) {
+  for (int64_t i = 0; i < a.rows; ++i)
+    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.at(i, 0)[c];
+}
+
+template <typename T>
+void add_rows(const In<T>& a, const In<T>& b, T* sums) {
+  for (int64_t i = 0; i < a.rows; ++i)
+    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.at(i, 0)[c] * b.at(i, 0)[c];
 }
 
 }  // namespace spinpot

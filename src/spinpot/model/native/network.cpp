@@ -1,8 +1,13 @@
 // The potential's network: energies with all first derivatives, and the gradients of a loss of them. The same
 // as spinpot.model.descriptor and fitting, whose names the tensors here bear.
 
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/index_add.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/custom_class.h>
 
 #include <numeric>
@@ -15,7 +20,6 @@
 
 namespace spinpot {
 
-using Named = c10::Dict<std::string, Tensor>;
 using Sizes = std::vector<int64_t>;
 
 std::vector<Tensor> detached(const std::vector<Tensor>& tensors) {
@@ -24,93 +28,109 @@ std::vector<Tensor> detached(const std::vector<Tensor>& tensors) {
   return found;
 }
 
-class Network : public torch::CustomClassHolder {
+// What a network is made of. tensors: of the batch, the grid and the descriptor by name. embedding, fitting:
+// parameters of all nets. atoms: how many of each element; columns: of B, for each element.
+struct Recipe {
+  Named tensors;
+  std::vector<Tensor> embedding, fitting;
+  Sizes atoms, columns;
+  Settings settings;
+  int64_t axis, frames;
+  Activation of_embedding, of_fitting;
+};
+
+struct AnyNetwork {
+  virtual ~AnyNetwork() = default;
+  virtual std::tuple<Tensor, Tensor, Tensor, Tensor> forward() = 0;
+  virtual std::vector<Tensor> backward(const Tensor& by_energy, const Tensor& by_force, const Tensor& by_force_mag,
+                                       const Tensor& by_virial) = 0;
+};
+
+template <typename T>
+class NetworkOf : public AnyNetwork {
  public:
-  // batch: tensors of the batch, the grid and the descriptor by name. embedding, fitting: parameters of all
-  // nets. atoms: how many of each element; columns: of B, for each element.
-  Network(Named batch, const std::vector<Tensor>& embedding, const std::vector<Tensor>& fitting, Sizes atoms,
-          Sizes columns, c10::Dict<std::string, double> settings, int64_t axis, int64_t frames,
-          std::string embedding_activation, std::string fitting_activation)
-      : batch_(std::move(batch)),
-        embedding_(detached(embedding), {embedding_activation, settings.at("embedding_threshold")}, of("numbers")),
-        atoms_(std::move(atoms)),
-        columns_(std::move(columns)),
-        settings_(std::move(settings)),
-        axis_(axis),
-        frames_(frames) {
-    const auto parameters = detached(fitting);
-    const Activation activation{fitting_activation, settings_.at("fitting_threshold")};
+  explicit NetworkOf(const Recipe& recipe)
+      : tensors_(recipe.tensors),
+        atoms_(recipe.atoms),
+        columns_(recipe.columns),
+        n_sel_(recipe.settings.at("n_sel")),
+        axis_(recipe.axis),
+        pairs_(tensors_, recipe.settings, recipe.frames, *std::max_element(columns_.begin(), columns_.end())),
+        embedding_(detached(recipe.embedding), recipe.of_embedding, of("numbers"), of("points").size(1)) {
+    const auto parameters = detached(recipe.fitting);
     const size_t each = parameters.size() / atoms_.size();
     for (size_t t = 0; t < atoms_.size(); ++t)
-      nets_.emplace_back(at::TensorList(parameters).slice(t * each, each), activation);
+      nets_.emplace_back(at::TensorList(parameters).slice(t * each, each), recipe.of_fitting);
   }
 
   // Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3).
-  std::tuple<Tensor, Tensor, Tensor, Tensor> forward() {
+  std::tuple<Tensor, Tensor, Tensor, Tensor> forward() override {
     embed();
-    sum_pairs();
-    Tensor energy = at::empty({of("types").numel()}, sums_.options());
-    const auto energies = energy.split_with_sizes(atoms_);
-    Tensor by_sums = at::zeros_like(sums_);
-    const auto empty = empty_slots(), sums = by_element(sums_), by = by_element(by_sums);
-    elements_.resize(atoms_.size());
-    each_element([&](int64_t t) {
-      Element& element = elements_[t] = {sums[t], at_nodes_[t], empty[t], {}, {}, {}, {}};
-      element.environment = at::mm(element.sums, element.at_nodes).view({atoms_[t], 4, width()});
-      element.environment.select(1, 0).addmm_(element.empty, at_empty_[t]);
-      element.descriptors = at::empty({2 * atoms_[t], width() * axis_}, sums_.options());
-      contract(element.environment, axis_, element.descriptors.narrow(0, 0, atoms_[t]));
-      element.by_descriptor = nets_[t].evaluate(element.descriptors, energies[t]);
-      element.by_environment = at::zeros_like(element.environment);
-      pull_back(element.environment, element.by_descriptor, axis_, element.by_environment);
-      Tensor(by[t]).copy_(at::mm(element.by_environment.view({-1, width()}), element.at_nodes.t()));
+    const Tensor energy = at::empty({of("types").numel()}, values_.options());
+    const Tensor by_sums = at::empty_like(pairs_.sums());
+    const Tensor empty = empty_slots();
+    elements_.clear();
+    for (const auto atoms : atoms_) elements_.push_back(element(atoms));
+    each_element([&](int64_t t, int64_t first) {
+      Element& here = elements_[t];
+      const auto G = at_nodes(values_, t), T_all = rows(here.environment);
+      multiply<T>(in_element(pairs_.sums(), t, first), G, T_all);
+      multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]), at_empty(at_empty_, t), scalars(here.environment), true);
+      contract(environments(here.environment), axis_, upper<T>(here.descriptors));
+      nets_[t].evaluate(here.descriptors, energy.data_ptr<T>() + first, writable<T>(here.by_descriptor));
+      pull_back(environments(here.environment), writable<T>(here.by_descriptor), axis_,
+                environments(here.by_environment));
+      multiply<T>(rows(here.by_environment), G.transposed(), in_element(by_sums, t, first));
     });
-    const auto [force, force_mag, virial] = derivatives(by_sums, structure_, frames_);
+    const auto [force, force_mag, virial] = pairs_.derivatives(by_sums);
     return {energy.index_select(0, of("atom_place")), force, force_mag, virial};
   }
 
   // Gradients by the parameters of the embedding and fitting nets, from those by what `forward` gives.
-  std::vector<Tensor> backward(
-      const Tensor& by_energy, const Tensor& by_force, const Tensor& by_force_mag, const Tensor& by_virial) {
+  std::vector<Tensor> backward(const Tensor& by_energy, const Tensor& by_force, const Tensor& by_force_mag,
+                               const Tensor& by_virial) override {
     const Tensor energy = by_energy.index_select(0, of("atom_order"));
-    const auto energies = energy.split_with_sizes(atoms_);
-    const Tensor change = transposed(by_force, by_force_mag, by_virial, structure_, sums_.size(2));
-    const auto changes = by_element(change);
-    Tensor by_values = at::zeros_like(values_), by_empty = at::empty_like(at_empty_);
-    const auto by_nodes = in_columns(by_values);
+    const Tensor change = pairs_.transposed(by_force, by_force_mag, by_virial);
+    const Tensor by_values = at::zeros_like(values_), by_empty = at::empty_like(at_empty_);
+    const Tensor empty = empty_slots();
     std::vector<std::vector<Tensor>> of_fitting(atoms_.size());
-    each_element([&](int64_t t) {
-      const auto& element = elements_[t];
-      // u = ∂L/∂(∂E/∂T)
-      const Tensor u = at::mm(changes[t], element.at_nodes).view_as(element.environment);
-      contract_change(element.environment, u, axis_, element.descriptors.narrow(0, atoms_[t], atoms_[t]));
-      Tensor by_descriptor;
-      std::tie(by_descriptor, of_fitting[t]) = nets_[t].backward(energies[t]);
-      Tensor by_environment = at::zeros_like(u);
-      pull_back(u, element.by_descriptor, axis_, by_environment);
-      pull_back(element.environment, by_descriptor, axis_, by_environment);
-      Tensor(by_nodes[t])
-          .addmm_(changes[t].t(), element.by_environment.view({-1, width()}))
-          .addmm_(element.sums.t(), by_environment.view({-1, width()}));
-      by_empty[t].copy_(at::mm(element.empty.t(), by_environment.select(1, 0)));
+    each_element([&](int64_t t, int64_t first) {
+      const Element& here = elements_[t];
+      const Tensor u = at::empty_like(here.environment);  // ∂L/∂(∂E/∂T)
+      const Tensor by_environment = at::zeros_like(u), by_descriptor = at::empty_like(here.by_descriptor);
+      const auto of_change = in_element(change, t, first), of_sums = in_element(pairs_.sums(), t, first);
+      multiply<T>(of_change, at_nodes(values_, t), rows(u));
+      contract_change(environments(here.environment), environments(u), axis_, lower<T>(here.descriptors));
+      of_fitting[t] = nets_[t].backward(numbers<T>(energy) + first, writable<T>(by_descriptor));
+      pull_back(environments(u), writable<T>(here.by_descriptor), axis_, environments(by_environment));
+      pull_back(environments(here.environment), writable<T>(by_descriptor), axis_, environments(by_environment));
+      multiply<T>(of_change.transposed(), rows(here.by_environment), at_nodes(by_values, t), true);
+      multiply<T>(of_sums.transposed(), rows(by_environment), at_nodes(by_values, t), true);
+      multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]).transposed(), scalars(by_environment),
+                  at_empty(by_empty, t));
     });
     by_values.flatten(0, 1).index_add_(0, first_nodes(), (by_empty * low()).flatten(0, 1));
-    auto gradients = embedding_.backward(by_values.div_(settings_.at("n_sel")));
+    auto gradients = embedding_.backward(by_values.div(n_sel_));
     for (const auto& own : of_fitting) gradients.insert(gradients.end(), own.begin(), own.end());
     return gradients;
   }
 
  private:
-  // B (4n, columns), G at the nodes and the empty slots (n, 2T) of the atoms of one element; T and its like.
+  // Of the atoms of one element: T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, M·axis); ∂E/∂D.
   struct Element {
-    Tensor sums, at_nodes, empty;
-    Tensor environment, descriptors, by_descriptor, by_environment;
+    Tensor environment, by_environment, descriptors, by_descriptor;
   };
 
-  Tensor of(const std::string& name) const { return batch_.at(name); }
+  Element element(int64_t atoms) const {
+    const auto options = values_.options();
+    return {at::empty({atoms, 4, width()}, options), at::zeros({atoms, 4, width()}, options),
+            at::empty({2 * atoms, width() * axis_}, options), at::empty({atoms, width() * axis_}, options)};
+  }
 
-  // body(t) for every element: one after the other on all threads, or side by side where that keeps all threads
-  // about equally busy, since they need not wait for each other then.
+  Tensor of(const std::string& name) const { return tensors_.at(name); }
+
+  // body(t, its first atom) for every element: one after the other on all threads, or side by side where that
+  // keeps all threads about equally busy, since they need not wait for each other then.
   template <typename Body>
   void each_element(const Body& body) const {
     const int64_t elements = atoms_.size(), threads = at::get_num_threads();
@@ -121,65 +141,82 @@ class Network : public torch::CustomClassHolder {
       most = std::max(most, atoms);
       all += atoms;
     }
-    side_by_side(elements, most * threads <= all + all / 8 ? 1 : elements, body);
+    side_by_side(elements, most * threads <= all + all / 8 ? 1 : elements, [&](int64_t t) {
+      body(t, std::accumulate(atoms_.begin(), atoms_.begin() + t, int64_t(0)));
+    });
   }
 
   // G/N_sel at the nodes, and a G_j(a)/N_sel of empty slots, as Descriptor._at_nodes.
   void embed() {
-    values_ = embedding_.evaluate(of("points")).div_(settings_.at("n_sel"));
-    at_nodes_ = in_columns(values_);
+    values_ = embedding_.evaluate(of("points")).div_(n_sel_);
     const auto shape = of("first").sizes();
     at_empty_ = values_.flatten(0, 1).index_select(0, first_nodes()).view({shape[0], shape[1], width()}) * low();
-  }
-
-  void sum_pairs() {
-    Tensor column, kept;
-    std::tie(sums_, column, kept) = sums(
-        of("vector"), of("pair_type"), of("pair_start"), of("types"), of("atom_place"), of("davg"), of("dstd"),
-        of("low"), of("step"), of("n_nodes"), of("column"), of("polynomials"), settings_.at("rcut_smth"),
-        settings_.at("rcut"), settings_.at("env_protection"), settings_.at("scale"),
-        *std::max_element(columns_.begin(), columns_.end()));
-    structure_ = {of("pair_start"), of("types"),  of("atom_place"), of("frame"), of("pair_neighbour"), of("pair_type"),
-                  column,           of("vector"), of("spin"),       of("eta"),   of("dstd"),           kept};
   }
 
   int64_t width() const { return values_.size(2); }
   Tensor low() const { return of("low").view({-1, 1, 1}); }
   Tensor first_nodes() const { return of("first").flatten() * values_.size(1); }
 
-  // Slots without a neighbour, Σ_j (sel_j − n_j), of the atoms of each element.
-  std::vector<Tensor> empty_slots() const {
-    const Tensor counts = of("neighbour_counts").index_select(0, of("atom_order"));
-    return (of("sel") - counts).to(sums_.scalar_type()).split_with_sizes(atoms_);
+  // Slots without a neighbour, Σ_j (sel_j − n_j), of the atoms in the order of their elements, (A, 2T).
+  Tensor empty_slots() const {
+    return (of("sel") - of("neighbour_counts").index_select(0, of("atom_order"))).to(values_.scalar_type());
   }
 
-  // Numbers at nodes (C, n, M) as rows for each centre element.
-  std::vector<Tensor> in_columns(const Tensor& values) const {
-    int64_t all = 0;
-    for (const auto columns : columns_) all += columns;
-    return values.flatten(0, 1).narrow(0, 0, all).split_with_sizes(columns_);
+  // Numbers at nodes (C, n, M), those of centre element t.
+  Matrix<T> at_nodes(const Tensor& values, int64_t t) const {
+    const int64_t first = std::accumulate(columns_.begin(), columns_.begin() + t, int64_t(0));
+    return matrix(values.data_ptr<T>(), values.size(0) * values.size(1), width()).of_rows(first, columns_[t]);
   }
 
-  // Numbers (A, 4, room) like B as matrices (4n, columns) for each element.
-  std::vector<Tensor> by_element(const Tensor& all) const {
-    std::vector<Tensor> found;
-    int64_t start = 0;
-    for (size_t t = 0; t < atoms_.size(); ++t) {
-      found.push_back(all.narrow(0, start, atoms_[t]).flatten(0, 1).narrow(1, 0, columns_[t]));
-      start += atoms_[t];
-    }
-    return found;
+  // Numbers of empty slots (T, 2T, M), those of centre element t.
+  Matrix<T> at_empty(const Tensor& values, int64_t t) const {
+    return matrix(values.data_ptr<T>() + t * values.stride(0), values.size(1), width());
   }
 
-  Named batch_;
-  EmbeddingNets embedding_;
-  std::vector<FittingNet> nets_;
+  // Numbers (A, 4, room) like B, those of an element: (4n, columns).
+  Matrix<T> in_element(const Tensor& all, int64_t t, int64_t first) const {
+    const int64_t room = all.size(2);
+    return {all.data_ptr<T>() + first * 4 * room, 4 * atoms_[t], columns_[t], room, 1};
+  }
+
+  // T and its like, of an element: (4n, M), their first components (n, M), or by atoms.
+  static Matrix<T> rows(const Tensor& all) { return matrix(all.data_ptr<T>(), 4 * all.size(0), all.size(2)); }
+  static Matrix<T> scalars(const Tensor& all) {
+    return {all.data_ptr<T>(), all.size(0), all.size(2), 4 * all.size(2), 1};
+  }
+  static Environments<T> environments(const Tensor& all) { return {all.data_ptr<T>(), all.size(0), all.size(2)}; }
+
+  Named tensors_;
   Sizes atoms_, columns_;
-  c10::Dict<std::string, double> settings_;
-  int64_t axis_, frames_;
-  Tensor sums_, values_, at_empty_;
-  std::vector<Tensor> at_nodes_, structure_;
+  double n_sel_;
+  int64_t axis_;
+  PairMap<T> pairs_;
+  EmbeddingNets<T> embedding_;
+  std::vector<FittingNet<T>> nets_;
+  Tensor values_, at_empty_;
   std::vector<Element> elements_;
+};
+
+class Network : public torch::CustomClassHolder {
+ public:
+  Network(Named tensors, std::vector<Tensor> embedding, std::vector<Tensor> fitting, Sizes atoms, Sizes columns,
+          Settings settings, int64_t axis, int64_t frames, std::string of_embedding, std::string of_fitting) {
+    const auto type = tensors.at("vector").scalar_type();
+    const Recipe recipe{tensors, embedding, fitting, atoms, columns, settings, axis, frames,
+                        {of_embedding, settings.at("embedding_threshold")},
+                        {of_fitting, settings.at("fitting_threshold")}};
+    AT_DISPATCH_FLOATING_TYPES(type, "network", [&] { network_ = std::make_unique<NetworkOf<scalar_t>>(recipe); });
+  }
+
+  std::tuple<Tensor, Tensor, Tensor, Tensor> forward() { return network_->forward(); }
+
+  std::vector<Tensor> backward(const Tensor& by_energy, const Tensor& by_force, const Tensor& by_force_mag,
+                               const Tensor& by_virial) {
+    return network_->backward(by_energy, by_force, by_force_mag, by_virial);
+  }
+
+ private:
+  std::unique_ptr<AnyNetwork> network_;
 };
 
 }  // namespace spinpot
@@ -187,8 +224,8 @@ class Network : public torch::CustomClassHolder {
 TORCH_LIBRARY_FRAGMENT(spinpot, library) {
   using namespace spinpot;
   library.class_<Network>("Network")
-      .def(torch::init<Named, std::vector<Tensor>, std::vector<Tensor>, Sizes, Sizes,
-                       c10::Dict<std::string, double>, int64_t, int64_t, std::string, std::string>())
+      .def(torch::init<Named, std::vector<Tensor>, std::vector<Tensor>, Sizes, Sizes, Settings, int64_t, int64_t,
+                       std::string, std::string>())
       .def("forward", &Network::forward)
       .def("backward", &Network::backward);
 }

@@ -1,0 +1,149 @@
+// Matrix products with a short side. A library first copies both operands into an order of its own, which pays
+// where each of their numbers is used many times; here most are read where they lie.
+
+#pragma once
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/mm.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tensors.h"
+
+namespace spinpot {
+
+#if defined(__AVX512F__)
+constexpr int64_t BYTES = 64;
+#elif defined(__AVX2__)
+constexpr int64_t BYTES = 32;
+#else
+constexpr int64_t BYTES = 16;
+#endif
+
+// The numbers that the processor takes at once.
+template <typename T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
+  static constexpr int64_t count = BYTES / sizeof(T);
+};
+
+// The registers hold ROWS of a result, two vectors wide; the caches hold DEPTH and HEIGHT of the operands.
+// Where these are not there yet, they are asked for AHEAD rows early.
+constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48, AHEAD = 8;
+template <typename T>
+constexpr int64_t WIDTH = 2 * Lanes<T>::count;
+
+constexpr int64_t SHORT = 256;  // the longest side that counts as short
+
+// sums (rows, WIDTH) = Σ_k left(·, k) right(k, ·) for k < depth; rows of `right` lie `next` apart.
+template <typename T, int64_t rows, bool early>
+void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* sums) {
+  using Vector = typename Lanes<T>::Vector;
+  constexpr int64_t n = Lanes<T>::count;
+  Vector total[rows][2];
+  for (int64_t r = 0; r < rows; ++r) total[r][0] = total[r][1] = Vector{};
+  for (int64_t k = 0; k < depth; ++k, left += along, right += next) {
+    if (early) __builtin_prefetch(right + AHEAD * next);
+    const Vector a = *reinterpret_cast<const Vector*>(right), b = *reinterpret_cast<const Vector*>(right + n);
+#pragma GCC unroll 6
+    for (int64_t r = 0; r < rows; ++r) {
+      total[r][0] += left[r * down] * a;
+      total[r][1] += left[r * down] * b;
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < 2; ++v) *reinterpret_cast<Vector*>(sums + r * WIDTH<T> + v * n) = total[r][v];
+}
+
+// `tile` for `count` rows.
+template <typename T, int64_t rows = ROWS>
+void tile_of(int64_t count, bool early, const T* left, int64_t down, int64_t along, const T* right, int64_t next,
+             int64_t depth, T* sums) {
+  if constexpr (rows > 1)
+    if (count < rows) return tile_of<T, rows - 1>(count, early, left, down, along, right, next, depth, sums);
+  const auto sum = early ? tile<T, rows, true> : tile<T, rows, false>;
+  sum(left, down, along, right, next, depth, sums);
+}
+
+// Writes or adds the sums of a tile.
+template <typename T>
+void put(const T* sums, const Matrix<T>& out, bool add) {
+  for (int64_t i = 0; i < out.rows; ++i, sums += WIDTH<T>) {
+    T* to = out.at(i, 0);
+    if (out.along == 1 && out.columns == WIDTH<T>)
+      for (int64_t j = 0; j < WIDTH<T>; ++j) to[j] = add ? to[j] + sums[j] : sums[j];
+    else
+      for (int64_t j = 0; j < out.columns; ++j) to[j * out.along] = add ? to[j * out.along] + sums[j] : sums[j];
+  }
+}
+
+// ROWS of left side by side, so that the caches can hold them.
+template <typename T>
+void pack(const In<T>& left, T* packed) {
+  for (int64_t i = 0; i < left.rows; i += ROWS, packed += ROWS * left.columns)
+    for (int64_t k = 0; k < left.columns; ++k)
+      for (int64_t r = 0; r < std::min(ROWS, left.rows - i); ++r) packed[k * ROWS + r] = *left.at(i + r, k);
+}
+
+// out = left · right or out += left · right, on one thread. right has its columns side by side.
+template <typename T>
+void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add) {
+  T sums[ROWS * WIDTH<T>], edge[DEPTH * WIDTH<T>], packed[HEIGHT * DEPTH];
+  for (int64_t k = 0; k == 0 || k < left.columns; k += DEPTH) {  // once for a depth of 0 too: out = 0
+    const int64_t depth = std::min(DEPTH, left.columns - k);
+    for (int64_t top = 0; top < out.rows; top += HEIGHT) {
+      const auto block = left.part(top, std::min(HEIGHT, out.rows - top), k, depth);
+      if (left.along != 1) pack(block, packed);
+      for (int64_t j = 0; j < out.columns; j += WIDTH<T>) {
+        const int64_t columns = std::min(WIDTH<T>, out.columns - j);
+        const T* panel = right.at(k, j);
+        int64_t next = right.down;
+        if (columns < WIDTH<T>) {  // whole vectors would reach past the end
+          std::fill_n(edge, depth * WIDTH<T>, T(0));
+          for (int64_t m = 0; m < depth; ++m) std::copy_n(right.at(k + m, j), columns, edge + m * WIDTH<T>);
+          panel = edge;
+          next = WIDTH<T>;
+        }
+        for (int64_t i = 0; i < block.rows; i += ROWS) {
+          const int64_t rows = std::min(ROWS, block.rows - i);
+          if (left.along != 1)
+            tile_of(rows, i == 0, packed + i * depth, 1, ROWS, panel, next, depth, sums);
+          else
+            tile_of(rows, i == 0, block.at(i, 0), block.down, 1, panel, next, depth, sums);
+          put(sums, out.part(top + i, rows, j, columns), add || k > 0);
+        }
+      }
+    }
+  }
+}
+
+// out = left · right, or out += left · right with `add`. A product of long sides is the library's.
+template <typename T>
+void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add = false) {
+  if (std::min({left.rows, left.columns, right.columns}) > SHORT) {
+    Tensor whole = tensor(out);
+    add ? whole.addmm_(tensor(left), tensor(right)) : at::mm_out(whole, tensor(left), tensor(right));
+    return;
+  }
+  if (right.along != 1 && right.columns > 1) {  // outᵀ = rightᵀ leftᵀ, with leftᵀ's columns side by side
+    std::vector<T> copy(left.rows * left.columns);
+    for (int64_t k = 0; k < left.columns; ++k)
+      for (int64_t i = 0; i < left.rows; ++i) copy[k * left.rows + i] = *left.at(i, k);
+    const Matrix<const T> turned{copy.data(), left.columns, left.rows, left.rows, 1};
+    return multiply(right.transposed(), turned, out.transposed(), add);
+  }
+  if (out.rows > out.columns)
+    at::parallel_for(0, out.rows, HEIGHT, [&](int64_t begin, int64_t end) {
+      multiply_part(left.part(begin, end - begin, 0, left.columns), right,
+                    out.part(begin, end - begin, 0, out.columns), add);
+    });
+  else
+    at::parallel_for(0, out.columns, 3 * WIDTH<T>, [&](int64_t begin, int64_t end) {
+      multiply_part(left, right.part(0, right.rows, begin, end - begin), out.part(0, out.rows, begin, end - begin),
+                    add);
+    });
+}
+
+}  // namespace spinpot
