@@ -23,10 +23,35 @@ using Settings = c10::Dict<std::string, double>;
 
 constexpr int64_t STENCIL = 8;
 
+// A number for each node of a stencil.
+template <typename T>
+struct Of {
+  typedef T Stencil __attribute__((vector_size(STENCIL * sizeof(T)), aligned(alignof(T)), may_alias));
+};
+template <typename T>
+using Stencil = typename Of<T>::Stencil;
+
+template <typename T>
+const Stencil<T>& load(const T* numbers) {
+  return *reinterpret_cast<const Stencil<T>*>(numbers);
+}
+
+template <typename T>
+void add(T* numbers, const Stencil<T>& change) {
+  *reinterpret_cast<Stencil<T>*>(numbers) += change;
+}
+
+template <typename T>
+T sum(const Stencil<T>& numbers) {
+  T result = 0;
+  for (int64_t m = 0; m < STENCIL; ++m) result += numbers[m];
+  return result;
+}
+
 // What is kept of a pair between the three loops.
 template <typename T>
 struct Pair {
-  T value[STENCIL], slope[STENCIL];  // φ and dφ/ds~
+  Stencil<T> value, slope;           // φ and dφ/ds~
   T row[4];                          // R~
   T direction[3];                    // d/r
   T t, ds, dt;                       // as in spinpot.model.environment.Rows
@@ -63,17 +88,13 @@ int64_t make_stencil(Pair<T>& pair, T low, T step, T scale, int64_t n_nodes, con
   first = std::min(std::max(first, int64_t(0)), n_nodes - STENCIL);
   const T x = place - T(first) - T(STENCIL - 1) / 2;
   const T per_s = T(1) / ((shifted + scale) * step);
-  T value[STENCIL], slope[STENCIL] = {};
-  std::copy_n(polynomials + (STENCIL - 1) * STENCIL, STENCIL, value);
-  for (int64_t n = STENCIL - 1; n-- > 0;)  // Horner's rule
-    for (int64_t m = 0; m < STENCIL; ++m) {
-      slope[m] = slope[m] * x + value[m];
-      value[m] = value[m] * x + polynomials[n * STENCIL + m];
-    }
-  for (int64_t m = 0; m < STENCIL; ++m) {
-    pair.value[m] = value[m];
-    pair.slope[m] = slope[m] * per_s;
+  Stencil<T> value = load(polynomials + (STENCIL - 1) * STENCIL), slope = {};
+  for (int64_t n = STENCIL - 1; n-- > 0;) {  // Horner's rule
+    slope = slope * x + value;
+    value = value * x + load(polynomials + n * STENCIL);
   }
+  pair.value = value;
+  pair.slope = slope * per_s;
   return first;
 }
 
@@ -115,7 +136,7 @@ class PairMap {
         const int64_t both = type * neighbours + pair_type_[p];
         make_row<T>(pair, vector_ + 3 * p, davg + 4 * type, dstd_ + 4 * type, smooth, cutoff, protection);
         pair.column = begin_of[both] + make_stencil<T>(pair, low[type], step[both], scale, n_nodes[both], polynomials);
-        for (int c = 0; c < 4; ++c) add(own + c * room_ + pair.column, pair.row[c], pair.value);
+        for (int c = 0; c < 4; ++c) add<T>(own + c * room_ + pair.column, pair.row[c] * pair.value);
       }
     });
   }
@@ -183,11 +204,6 @@ class PairMap {
     });
   }
 
-  // target += factor · values, over a stencil.
-  static void add(T* target, T factor, const T* values) {
-    for (int64_t m = 0; m < STENCIL; ++m) target[m] += factor * values[m];
-  }
-
   // The vector between the real atoms of a pair, d − η_j S_j.
   void between(int64_t p, T* x) const {
     for (int k = 0; k < 3; ++k) x[k] = vector_[3 * p + k] - eta_[pair_type_[p]] * spin_[3 * neighbour_[p] + k];
@@ -197,19 +213,14 @@ class PairMap {
   void pull_back(int64_t p, int64_t type, const T* by_sums, T* g) const {
     const Pair<T>& pair = pairs_[p];
     const T *d = vector_ + 3 * p, *dstd = dstd_ + 4 * type;
-    T by_row[4], by_s = 0;
+    T by_row[4];
+    Stencil<T> by_value = {};
     for (int c = 0; c < 4; ++c) {
-      const T* at_nodes = by_sums + c * room_ + pair.column;
-      T value = 0, slope = 0;
-#pragma omp simd reduction(+ : value, slope)
-      for (int64_t m = 0; m < STENCIL; ++m) {
-        value += at_nodes[m] * pair.value[m];
-        slope += at_nodes[m] * pair.slope[m];
-      }
-      by_row[c] = value;
-      by_s += slope * pair.row[c];
+      const Stencil<T> at_nodes = load(by_sums + c * room_ + pair.column);
+      by_row[c] = sum<T>(at_nodes * pair.value);
+      by_value += at_nodes * pair.row[c];
     }
-    by_row[0] += by_s;
+    by_row[0] += sum<T>(by_value * pair.slope);
     for (int c = 0; c < 4; ++c) by_row[c] /= dstd[c];
     const T along = by_row[0] * pair.ds + (by_row[1] * d[0] + by_row[2] * d[1] + by_row[3] * d[2]) * pair.dt;
     for (int k = 0; k < 3; ++k) g[k] = along * pair.direction[k] + pair.t * by_row[k + 1];
@@ -223,11 +234,8 @@ class PairMap {
     T row[4];
     row[0] = along * pair.ds / dstd[0];
     for (int k = 0; k < 3; ++k) row[k + 1] = (pair.t * g[k] + along * pair.dt * d[k]) / dstd[k + 1];
-    for (int c = 0; c < 4; ++c) {
-      T* target = sums + c * room_ + pair.column;
-      const T by_slope = row[0] * pair.row[c];
-      for (int64_t m = 0; m < STENCIL; ++m) target[m] += row[c] * pair.value[m] + by_slope * pair.slope[m];
-    }
+    for (int c = 0; c < 4; ++c)
+      add<T>(sums + c * room_ + pair.column, row[c] * pair.value + row[0] * pair.row[c] * pair.slope);
   }
 
   const int64_t *start_, *types_, *place_, *frame_, *neighbour_, *pair_type_;
