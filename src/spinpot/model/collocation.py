@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
@@ -190,9 +190,14 @@ def lagrange_polynomials(points: int) -> Tensor:
 
     The points are 1 apart and centred on 0.
     """
+    return torch.tensor(_coefficients(points))
+
+
+@cache
+def _coefficients(points: int) -> np.ndarray:
     x = np.arange(points) - (points - 1) / 2
     columns = []
     for m in range(points):
         others = np.delete(x, m)
         columns.append(np.poly(others)[::-1] / np.prod(x[m] - others))
-    return torch.tensor(np.stack(columns, axis=1))
+    return np.stack(columns, axis=1)

@@ -122,8 +122,8 @@ class SpinModule(pl.LightningModule):
 
         The gradients of the biases and of the exchange term tell: every atom's part of every layer goes in.
         """
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self._watched if p.grad is not None])
-        if not bool(norm.isfinite()):
+        gradients = [p.grad.flatten() for p in self._watched if p.grad is not None]
+        if not bool(torch.cat(gradients).isfinite().all()):
             raise self._diverged()
         self._recent_frames.clear()
 
