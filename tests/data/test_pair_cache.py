@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.pair_cache import PairCache
+from spinpot.data.pair_cache import KeptPairs, PairCache
+from spinpot.data.pairs import Pairs
 from support.frames import geometry, random_system, small_potential
 
 FIELDS = ("pair_vector", "pair_neighbour", "pair_type", "neighbour_counts", "pair_centre", "closest", "force")
@@ -43,3 +44,11 @@ def test_centres_are_in_order():
     vectors = np.linalg.norm(frame.pair_vector.numpy(), axis=1)
     nearest = [vectors[frame.pair_centre.numpy() == atom].min() for atom in range(3)]
     assert min(nearest) == pytest.approx(float(frame.closest[0]))
+
+
+@pytest.mark.parametrize("memory", [1.0, 0.0])
+def test_neighbour_types_of_every_element_there_is(memory):
+    """118 elements and their virtual atoms, the last ones of type 235."""
+    cache = PairCache(memory, 1.0)
+    kept = KeptPairs.of(Pairs(np.array([0, 0]), np.array([1, 2]), np.array([0, 235]), np.zeros((2, 3))))
+    assert cache[cache.add(kept, lambda: kept)].neighbour_type.tolist() == [0, 235]

@@ -1,5 +1,6 @@
 """The compiled network gives what torch's operations give, and is not needed."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -126,6 +127,38 @@ def test_training_after_inference_mode(with_it, compiled, without):
     everything(potential, batch)
 
 
+def test_products_of_any_size(compiled, without):
+    """Sides that are no multiple of what the processor takes at once, deep ones, and those of the library."""
+    potential = small_potential(
+        neuron=(4, 8, 65), axis_neuron=16, fitting_net={"neuron": (260, 19), "resnet_dt": False}
+    )
+    few = batch_of(potential, random_system(1, n_frames=2))
+    many = batch_of(potential, random_system(2, n_frames=130, n_ni=3, n_o=2))
+    ours = [everything(potential, batch) for batch in (few, many)]
+    without()
+    for batch, mine in zip((few, many), ours, strict=True):
+        for one, other in zip(mine, everything(potential, batch), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["pair_type", "pair_neighbour"])
+@pytest.mark.parametrize("number", [-1, 99])
+def test_indices_out_of_range_are_refused(compiled, name, number):
+    potential = small_potential()
+    batch = batch_of(potential, random_system(1))
+    getattr(batch, name)[0] = number
+    with pytest.raises(RuntimeError, match="from 0 to"):
+        potential(batch)
+
+
+def test_made_under_inference_mode(compiled):
+    system = random_system(1, n_frames=3)
+    with torch.inference_mode():
+        potential = small_potential()
+        found = potential(batch_of(potential, system))
+    assert torch.equal(potential(batch_of(potential, system))["force"], found["force"])
+
+
 def test_under_inference_mode(compiled):
     potential = small_potential()
     batch = batch_of(potential, random_system(1, n_frames=3))
@@ -184,20 +217,31 @@ def test_a_compiler_that_fails_is_told(compiler, monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", compiler)
     monkeypatch.setattr(native, "SOURCES", [tmp_path / "no.cpp"])
     (tmp_path / "no.cpp").write_text("int main( {\n")
-    with pytest.warns(UserWarning, match="torch's own operations take its place"):
+    with pytest.warns(UserWarning, match=f"torch's own operations take its place.*{compiler}"):
         assert not native.build()
+
+
+def test_a_library_that_is_not_whole_does_not_count(monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "_folder", lambda: tmp_path)
+    library, digest = tmp_path / f"{tmp_path.name.replace('-', '_')}.so", tmp_path / "sha256"
+    library.write_bytes(b"a library")
+    assert not native.built()
+    digest.write_text(hashlib.sha256(b"a library").hexdigest())
+    assert native.built()
+    library.write_bytes(b"a libr")
+    assert not native.built()
 
 
 def test_a_folder_that_cannot_be_written_is_told(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(native, "_loaded", lambda: False)
     monkeypatch.setattr(native, "_folder", lambda: tmp_path / "file" / "folder")
-    with pytest.warns(UserWarning, match="torch's own operations take its place"):
+    with pytest.warns(UserWarning, match="TORCH_EXTENSIONS_DIR names another place"):
         assert not native.build()
 
 
 def test_building_twice_is_building_once(compiled, monkeypatch):
-    monkeypatch.setattr(native, "_load", lambda folder: pytest.fail("loaded again"))
+    monkeypatch.setattr(native, "_load_locked", lambda folder: pytest.fail("loaded again"))
     assert native.build()
 
 

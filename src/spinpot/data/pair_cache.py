@@ -17,7 +17,7 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class KeptPairs:
-    """Pairs sorted by their centres: vector (P, 3) float64, neighbour (P,) int32, its type (P,) int8."""
+    """Pairs sorted by their centres: vector (P, 3) float64, neighbour (P,) int32, its type (P,) int16."""
 
     vector: np.ndarray
     neighbour: np.ndarray
@@ -29,12 +29,12 @@ class KeptPairs:
         return cls(
             np.ascontiguousarray(pairs.vector),
             pairs.neighbour.astype(np.int32),
-            pairs.neighbour_type.astype(np.int8),
+            pairs.neighbour_type.astype(np.int16),
         )
 
     @property
     def nbytes(self) -> int:
-        """29 for each pair."""
+        """30 for each pair."""
         return self.vector.nbytes + self.neighbour.nbytes + self.neighbour_type.nbytes
 
     def write(self, file: IO[bytes]) -> None:
@@ -45,12 +45,12 @@ class KeptPairs:
     @classmethod
     def read(cls, values: np.ndarray, offset: int, n_pairs: int) -> KeptPairs:
         """The arrays that were written at an offset of a file, seen as bytes."""
-        ends = offset + np.cumsum([0, 24 * n_pairs, 4 * n_pairs, n_pairs])
+        ends = offset + np.cumsum([0, 24 * n_pairs, 4 * n_pairs, 2 * n_pairs])
         vector, neighbour, kind = (values[a:b] for a, b in pairwise(ends))
         return cls(
             vector.view(np.float64).reshape(-1, 3),
             neighbour.view(np.int32),
-            kind.view(np.int8),
+            kind.view(np.int16),
         )
 
 

@@ -149,7 +149,7 @@ class Descriptor(nn.Module):
         davg, dstd = self.davg, self.dstd
         key = (
             *(str(self.nodes), tuple(closest) if beyond else None, davg.dtype, davg.device),
-            *(davg.data_ptr(), davg._version, dstd.data_ptr(), dstd._version),
+            *(_identity(davg), _identity(dstd)),
             torch.is_inference_mode_enabled(),  # tensors made there cannot be used in training
         )
         if self._grid is None or self._grid[0] != key:
@@ -207,3 +207,8 @@ class Descriptor(nn.Module):
         values = nets(chunks.points) / self.n_sel
         in_columns = values.flatten(0, 1)[: sum(grid.widths)]
         return in_columns.split(grid.widths), values[chunks.first, 0] * grid.low.view(-1, 1, 1)
+
+
+def _identity(numbers: Tensor) -> tuple[int, int | None]:
+    """What changes with a tensor's numbers; those made in inference mode do not count their changes."""
+    return numbers.data_ptr(), None if numbers.is_inference() else numbers._version

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from spinpot.console import console
+from spinpot.files import write_atomically
 
 SOURCES = [Path(__file__).with_name("network.cpp")]
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
@@ -33,19 +35,28 @@ def build() -> bool:
     """Compile the network for this machine, or find it compiled; False, with a warning, where that fails."""
     if _loaded():
         return True
+    compiler = os.environ.get("CXX", "c++")
     try:
+        if not built() and shutil.which(compiler) is None:
+            return _not_compiled(f"A C++ compiler is needed, such as g++; {compiler} was not found.")
         _load_locked(_folder())
-    except (OSError, RuntimeError, ImportError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        return _not_compiled(f"{error}. It is kept in {_folder()}; TORCH_EXTENSIONS_DIR names another place.")
+    except (RuntimeError, ImportError, subprocess.SubprocessError) as error:
         lines = str(error).splitlines()
         reason = next((line for line in lines if "error:" in line), (*lines, type(error).__name__)[0])
-        warnings.warn(
-            "The network could not be compiled; torch's own operations take its place and give the same, "
-            f"more slowly. A C++ compiler is needed, such as g++ ({reason.strip()[:200]}).",
-            stacklevel=2,
-        )
-        return False
+        return _not_compiled(f"{compiler} failed: {reason.strip()[:200]}")
     _network.cache_clear()
     return True
+
+
+def _not_compiled(why: str) -> bool:
+    warnings.warn(
+        "The network could not be compiled; torch's own operations take its place and give the same, more "
+        f"slowly. {why}",
+        stacklevel=3,
+    )
+    return False
 
 
 def _loaded() -> bool:
@@ -56,19 +67,34 @@ def _loaded() -> bool:
 
 
 def _load_locked(folder: Path) -> None:
-    """Compile and load, one process at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "spinpot.lock"):
-        if not built():
-            console.print("Compiling the network for this processor, once; that takes up to a minute.")
-        # torch guards the folder by a file that a killed compilation leaves behind for ever.
-        (folder / "lock").unlink(missing_ok=True)
-        _load(folder)
+    """Compile, one process at a time, and load."""
+    if not built():
+        console.print("Compiling the network for this processor, once; that takes up to a minute.")
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "spinpot.lock"):
+            if not built():
+                _compile(folder)
+    torch.classes.load_library(str(_library(folder)))
 
 
 def built() -> bool:
-    """Whether the network has been compiled for this machine."""
-    return any(_folder().glob("*.so"))
+    """Whether the network has been compiled for this machine, and is whole."""
+    library, digest = _library(_folder()), _digest(_folder())
+    if not (library.is_file() and digest.is_file()):
+        return False
+    return digest.read_text(encoding="utf-8") == hashlib.sha256(library.read_bytes()).hexdigest()
+
+
+def _library(folder: Path) -> Path:
+    return folder / f"{_name(folder)}.so"
+
+
+def _digest(folder: Path) -> Path:
+    return folder / "sha256"
+
+
+def _name(folder: Path) -> str:
+    return folder.name.replace("-", "_")
 
 
 def network(like: Tensor) -> Any | None:
@@ -96,21 +122,25 @@ def _network() -> Any | None:
     return torch.classes.spinpot.Network
 
 
-def _load(folder: Path) -> None:
+def _compile(folder: Path) -> None:
     import ninja
     from torch.utils import cpp_extension
 
+    # torch guards the folder by a file that a killed compilation leaves behind for ever.
+    (folder / "lock").unlink(missing_ok=True)
+    _library(folder).unlink(missing_ok=True)
     # Where Python runs without its environment being activated, torch would not find ninja.
     os.environ["PATH"] = os.pathsep.join((ninja.BIN_DIR, os.environ.get("PATH", "")))
     capability = torch.backends.cpu.get_cpu_capability()
     cpp_extension.load(
-        name=folder.name.replace("-", "_"),
+        name=_name(folder),
         sources=[str(source) for source in SOURCES],
         # It takes torch's threads: its OpenMP library is found at run time, so none is linked.
         extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
         build_directory=str(folder),
         is_python_module=False,
     )
+    write_atomically(_digest(folder), hashlib.sha256(_library(folder).read_bytes()).hexdigest())
 
 
 @cache

@@ -120,6 +120,8 @@ class PairMap {
         options_(tensors.at("vector").options()),
         pairs_(new Pair<T>[tensors.at("pair_type").numel()]) {
     for (const auto& item : tensors) check(item.value());
+    check_below(tensors.at("pair_type"), tensors.at("step").size(1), "neighbour types");
+    check_below(tensors.at("pair_neighbour"), atoms_, "neighbours");
     sums_ = at::zeros({atoms_, 4, room_}, options_);
     const T *davg = numbers<T>(tensors.at("davg")), *low = numbers<T>(tensors.at("low"));
     const T *step = numbers<T>(tensors.at("step")), *polynomials = numbers<T>(tensors.at("polynomials"));

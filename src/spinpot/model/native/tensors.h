@@ -7,6 +7,7 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/util/ArrayRef.h>
 
+#include <algorithm>
 #include <type_traits>
 
 namespace spinpot {
@@ -23,6 +24,13 @@ const T* numbers(const Tensor& tensor) {
 }
 
 inline const int64_t* indices(const Tensor& tensor) { return tensor.const_data_ptr<int64_t>(); }
+
+// That indices are none below 0 and none from `count` on.
+inline void check_below(const Tensor& numbers, int64_t count, const char* what) {
+  const int64_t* first = indices(numbers);
+  const bool fit = std::all_of(first, first + numbers.numel(), [&](int64_t n) { return 0 <= n && n < count; });
+  TORCH_CHECK(fit, "expected ", what, " from 0 to ", count - 1);
+}
 
 // Element (i, j) is numbers[i·down + j·along].
 template <typename T>
