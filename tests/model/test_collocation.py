@@ -66,7 +66,7 @@ def interpolation_errors(n_nodes):
     """Of sin and its derivative on a grid of this many nodes that reaches beyond what is looked at."""
     low, high = torch.tensor([[-0.3], [15.0]], dtype=torch.float64)
     step = (torch.log1p((high - low) / 2.0) / (n_nodes - 1)).expand(1, 2)
-    grid = Grid(low, step, torch.full((1, 2), n_nodes // CHUNK), [0])
+    grid = Grid(low, step, torch.full((1, 2), n_nodes // CHUNK), [0], [0])
     s = torch.linspace(-0.3, 10.0, 500, dtype=torch.float64)
     zero = torch.zeros(500, dtype=torch.int64)
     stencil = grid.locate(s, zero, zero)
@@ -167,7 +167,8 @@ def test_nodes_are_added_where_the_embedding_is_rough():
     after = settle_nodes(potential, batch)
     assert after.within()
     assert after.total > before.total
-    coarser = [numbers for numbers in numbers_of_nodes(potential.descriptor) if total(numbers) < after.total]
+    every = numbers_of_nodes(potential.descriptor, [0, 1])
+    coarser = [numbers for numbers in every if total(numbers) < after.total]
     assert coarser
     assert not any(collocation_errors_with(potential, batch, numbers).within() for numbers in coarser)
 
@@ -190,7 +191,7 @@ def test_the_error_of_a_net_is_that_seen_anywhere():
     potential, _ = fitted()
     descriptor = potential.descriptor
     descriptor.nodes = Nodes.equally_many(descriptor.nodes.closest, 52)
-    grid = descriptor.grid(descriptor.nodes.closest)
+    grid = descriptor.make_grid(descriptor.nodes, descriptor.nodes.closest, [0, 1])
     here = torch.zeros(1000, dtype=torch.int64)
     (points,) = grid.at(here[:1], here[:1] + 1, torch.linspace(0, 51, 1000, dtype=torch.float64))
     stencil = grid.locate(points, here, here + 1)
@@ -204,7 +205,7 @@ def test_the_error_of_a_net_is_that_seen_anywhere():
 def test_numbers_of_nodes():
     potential, _ = fitted()
     descriptor = potential.descriptor
-    found = list(numbers_of_nodes(descriptor))
+    found = list(numbers_of_nodes(descriptor, [0, 1]))
     assert len(found) == len(NET_ERRORS)
     assert [total(numbers) for numbers in found] == sorted(total(numbers) for numbers in found)
     for wanted, numbers in zip(NET_ERRORS[:5], found, strict=False):
@@ -225,7 +226,8 @@ def test_nodes_are_taken_away_where_it_has_become_smooth():
     assert smooth.total < rough.total
     assert smooth == collocation_errors(potential, batch)
     assert smooth.within(MARGIN)
-    coarser = [numbers for numbers in numbers_of_nodes(potential.descriptor) if total(numbers) < smooth.total]
+    every = numbers_of_nodes(potential.descriptor, [0, 1])
+    coarser = [numbers for numbers in every if total(numbers) < smooth.total]
     assert not any(collocation_errors_with(potential, batch, numbers).within(MARGIN) for numbers in coarser)
 
 

@@ -127,6 +127,21 @@ def test_training_after_inference_mode(with_it, compiled, without):
     everything(potential, batch)
 
 
+def test_elements_that_come_and_go(compiled, without):
+    """Nodes follow the elements of each batch."""
+    potential = small_potential(use_spin=(True, True))
+    systems = [random_system(n, n_ni=ni, n_o=o) for n, (ni, o) in enumerate([(3, 0), (0, 4), (3, 2), (2, 0)])]
+    found = [everything(potential, batch_of(potential, system)) for system in systems]
+    without()
+    for system, mine in zip(systems, found, strict=True):
+        for one, other in zip(mine, everything(potential, batch_of(potential, system)), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+    potential.descriptor.radial = "direct"
+    for system, mine in zip(systems, found, strict=True):
+        direct = everything(potential, batch_of(potential, system))
+        torch.testing.assert_close(mine[:5], direct[:5], rtol=0.0, atol=1e-4)
+
+
 def test_products_of_any_size(compiled, without):
     """Sides that are no multiple of what the processor takes at once, deep ones, and those of the library."""
     potential = small_potential(

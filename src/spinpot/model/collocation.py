@@ -69,13 +69,19 @@ class Nodes:
 
 
 def make_grid(
-    nodes: Nodes, closest: Sequence[float], s_of: Any, davg: Tensor, dstd: Tensor, used: Sequence[int]
+    nodes: Nodes,
+    closest: Sequence[float],
+    s_of: Any,
+    davg: Tensor,
+    dstd: Tensor,
+    centres: Sequence[int],
+    used: Sequence[int],
 ) -> Grid:
     """The grid for centre elements with means and deviations davg, dstd (T,) of s.
 
     closest: of the structures at hand, Å. Where neighbours are closer than in the training more nodes follow,
     and those before stay where they are: a pair's share does not depend on the other pairs.
-    s_of: distances (T,), Å → s, 1/Å. used: the neighbour types that occur.
+    s_of: distances (T,), Å → s, 1/Å. centres, used: the centre elements and neighbour types that occur.
     """
     low = -davg / dstd
     reach = torch.log1p(s_of(davg.new_tensor(nodes.closest)) / dstd / SCALE)
@@ -84,7 +90,7 @@ def make_grid(
     if any(here < known for here, known in zip(closest, nodes.closest, strict=True)):
         here = torch.log1p(s_of(davg.new_tensor(closest)) / dstd / SCALE)
         last = last.maximum((here.unsqueeze(1) / step - ROUNDING).ceil().long())
-    return Grid(low, step, -(-(last + 1 + BEYOND) // CHUNK), list(used))
+    return Grid(low, step, -(-(last + 1 + BEYOND) // CHUNK), list(centres), list(used))
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Stencil:
 class Chunks:
     """C runs of CHUNK nodes: the types centre, neighbour (C,) of each and points (C, CHUNK, 1).
 
-    first: (T, 2T), the number of the first chunk of each pair of types.
+    first: (T, 2T), the number of the first chunk of each pair of types; 0 for centres that do not occur.
     """
 
     centre: Tensor
@@ -113,13 +119,15 @@ class Chunks:
 class Grid:
     """Nodes low + SCALE·(exp(m·step) − 1), m = 0 … CHUNK·n_chunks − 1, for each pair of types.
 
-    A pair of types is a centre element and a neighbour type. low: (T,); step, n_chunks: (T, 2T). used: the
-    neighbour types that occur, whose nodes are the columns of B, one type behind the other.
+    A pair of types is a centre element and a neighbour type. low: (T,); step, n_chunks: (T, 2T). centres,
+    used: the centre elements and the neighbour types that occur; the nodes of the latter are the columns of
+    B, one type behind the other.
     """
 
     low: Tensor
     step: Tensor
     n_chunks: Tensor
+    centres: list[int]
     used: list[int]
 
     @cached_property
@@ -134,9 +142,10 @@ class Grid:
 
     @cached_property
     def widths(self) -> list[int]:
-        """The columns of B that each centre element has."""
-        widths: list[int] = self.n_nodes[:, self.used].sum(1).tolist()
-        return widths
+        """The columns of B that each centre element has; none where it does not occur."""
+        widths = torch.zeros_like(self.n_chunks[:, 0])
+        widths[self.centres] = self.n_nodes[self.centres][:, self.used].sum(1)
+        return list(widths.tolist())
 
     @cached_property
     def column(self) -> Tensor:
@@ -152,13 +161,12 @@ class Grid:
 
         Of those only the first node is asked for.
         """
-        n_types, every = self.n_chunks.shape
-        others = [j for j in range(every) if j not in self.used]
-        pairs = [*product(range(n_types), self.used), *product(range(n_types), others)]
+        others = [j for j in range(self.n_chunks.shape[1]) if j not in self.used]
+        pairs = [*product(self.centres, self.used), *product(self.centres, others)]
         centres, neighbours = torch.tensor(pairs, device=self.low.device).unbind(1)
         counts = self.n_chunks[centres, neighbours]
-        counts[n_types * len(self.used) :] = 1
-        first = torch.empty_like(self.n_chunks)
+        counts[len(self.centres) * len(self.used) :] = 1
+        first = torch.zeros_like(self.n_chunks)
         first[centres, neighbours] = counts.cumsum(0) - counts
         centre, neighbour = (types.repeat_interleave(counts) for types in (centres, neighbours))
         start = torch.arange(len(centre), device=centre.device) - first[centre, neighbour]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 from spinpot.model.collocation import NUMBERS, STENCIL, Nodes
-from spinpot.model.descriptor import Descriptor
+from spinpot.model.descriptor import Descriptor, elements_of
 from spinpot.model.potential import SpinPotential
 
 ENERGY_TOLERANCE = 1e-9
@@ -92,7 +92,7 @@ class DirectValues:
 
     def candidates(self) -> Iterator[Numbers]:
         """More and more nodes, by NET_ERRORS."""
-        return numbers_of_nodes(self._twin.descriptor)
+        return numbers_of_nodes(self._twin.descriptor, elements_of(self._batch))
 
 
 def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
@@ -141,9 +141,12 @@ def _largest(one: Numbers, other: Numbers) -> Numbers:
     return [list(map(max, *rows)) for rows in zip(one, other, strict=True)]
 
 
-def numbers_of_nodes(descriptor: Descriptor) -> Iterator[Numbers]:
-    """The fewest of NUMBERS for each net that bring its error below each of NET_ERRORS in turn."""
-    pairs = list(product(range(descriptor.n_types), descriptor.neighbour_types))
+def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterator[Numbers]:
+    """The fewest of NUMBERS for each net that bring its error below each of NET_ERRORS in turn.
+
+    Nets between other elements have the fewest.
+    """
+    pairs = list(product(elements, descriptor.neighbour_types(elements)))
     places = dict.fromkeys(pairs, 0)
     errors = {pair: net_error(descriptor, pair, NUMBERS[0]) for pair in pairs}
     for wanted in NET_ERRORS:
@@ -164,7 +167,7 @@ def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> flo
     pair: of a centre element and a neighbour type.
     """
     closest = descriptor.nodes.closest
-    grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest)
+    grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest, [])
     centre, neighbour = torch.tensor(pair).unsqueeze(1)
     between, at = torch.arange(number - 1) + 0.5, torch.arange(int(grid.n_nodes[pair]))
     points, nodes = (grid.at(centre, neighbour, places).view(-1, 1) for places in (between, at))

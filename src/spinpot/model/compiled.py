@@ -27,7 +27,7 @@ def compiled_network(
 
     make: the operator. scale: (2T,), η of every neighbour type.
     """
-    grid, settings = descriptor.grid(batch.closest), descriptor.settings
+    grid, settings = descriptor.grid(batch), descriptor.settings
     embedding = descriptor.embedding_nets.in_threes()
     fitting = [weight for net in nets for weight in net.in_threes()]
     embedding_activation, embedding_threshold = kind_and_threshold(settings.activation_function)

@@ -51,9 +51,8 @@ class Descriptor(nn.Module):
         self.register_buffer("dstd", torch.ones(n_types, 4, dtype=torch.float64))
         self.register_buffer("sel", torch.tensor(spec.sel_doubled, dtype=torch.float64))
         self.nodes = Nodes.unseen(n_types)
-        self._grid: tuple[Any, Grid] | None = None
-        # The neighbour types that occur: every element, and the virtual atoms of the magnetic ones.
-        self.neighbour_types = [*range(n_types), *(n_types + t for t in range(n_types) if spec.use_spin[t])]
+        self._grids: tuple[Any, dict[Any, Grid]] = (None, {})
+        self.use_spin = spec.use_spin
 
     @property
     def width(self) -> int:
@@ -101,7 +100,7 @@ class Descriptor(nn.Module):
             terms = rows.unsqueeze(-1) * self._embed(rows[:, :1], centre_type, batch.pair_type).unsqueeze(-2)
             sums = terms.new_zeros(len(batch.types), 4, terms.shape[-1])
             sums = sums.index_add(0, batch.atom_place[batch.pair_centre], terms)
-            T = self._complete(sums, self._at_empty_slots(), batch) / self.n_sel
+            T = self._complete(sums, self._at_empty_slots(elements_of(batch)), batch) / self.n_sel
 
         def derivatives(by_T: Tensor) -> Derivatives:
             (gradient,) = torch.autograd.grad(T, vector, by_T, create_graph=differentiable)
@@ -113,7 +112,7 @@ class Descriptor(nn.Module):
         self, batch: Batch, scale: Tensor, differentiable: bool
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
         """The embedding nets evaluated at nodes (spinpot.model.collocation)."""
-        grid, dtype = self.grid(batch.closest), self.davg.dtype
+        grid, dtype = self.grid(batch), self.davg.dtype
         pairs = Pairs(
             batch,
             batch.pair_vector.to(dtype),
@@ -143,23 +142,33 @@ class Descriptor(nn.Module):
 
         return T, derivatives
 
-    def grid(self, closest: list[float]) -> Grid:
-        """The nodes for structures whose closest neighbours are at these distances, Å, by centre element."""
+    def neighbour_types(self, elements: Sequence[int]) -> list[int]:
+        """Those that some elements can be: themselves, and the virtual atoms of the magnetic ones."""
+        return [*elements, *(self.n_types + t for t in elements if self.use_spin[t])]
+
+    def grid(self, batch: Batch) -> Grid:
+        """The nodes for the elements of a batch and for its closest neighbours."""
+        elements, closest = elements_of(batch) or [0], batch.closest
         beyond = any(here < known for here, known in zip(closest, self.nodes.closest, strict=True))
         davg, dstd = self.davg, self.dstd
-        key = (
-            *(str(self.nodes), tuple(closest) if beyond else None, davg.dtype, davg.device),
-            *(_identity(davg), _identity(dstd)),
+        made_of = (
+            *(str(self.nodes), davg.dtype, davg.device, _identity(davg), _identity(dstd)),
             torch.is_inference_mode_enabled(),  # tensors made there cannot be used in training
         )
-        if self._grid is None or self._grid[0] != key:
-            self._grid = key, self.make_grid(self.nodes, closest)
-        return self._grid[1]
+        if self._grids[0] != made_of:
+            self._grids = made_of, {}
+        grids, key = self._grids[1], (*elements, tuple(closest) if beyond else None)
+        if key not in grids:
+            if beyond:
+                grids.clear()  # each structure has its own
+            grids[key] = self.make_grid(self.nodes, closest, elements)
+        return grids[key]
 
-    def make_grid(self, nodes: Nodes, closest: list[float]) -> Grid:
+    def make_grid(self, nodes: Nodes, closest: list[float], elements: Sequence[int]) -> Grid:
         """That of any nodes, for structures as in `grid`."""
         davg, dstd = self.davg[:, 0], self.dstd[:, 0]
-        return make_grid(nodes, closest, self._s_of, davg, dstd, self.neighbour_types)
+        used = self.neighbour_types(elements)
+        return make_grid(nodes, closest, self._s_of, davg, dstd, elements, used)
 
     def _s_of(self, r: Tensor) -> Tensor:
         settings = self.settings
@@ -180,22 +189,25 @@ class Descriptor(nn.Module):
         block = centre_type * 2 * self.n_types + pair_type
         order = torch.argsort(block, stable=True)
         sizes = torch.bincount(block, minlength=2 * self.n_types**2).tolist()
-        blocks = s[order].split(sizes)
-        values = torch.cat(
-            [self.embedding_net(*divmod(n, 2 * self.n_types))(values) for n, values in enumerate(blocks)]
-        )
-        return values[torch.argsort(order)]
+        occurring = [(n, size) for n, size in enumerate(sizes) if size]
+        blocks = zip(occurring, s[order].split([size for _, size in occurring]), strict=True)
+        values = [self.embedding_net(*divmod(n, 2 * self.n_types))(block) for (n, _), block in blocks]
+        if not values:
+            return s.new_zeros(0, self.settings.neuron[-1])
+        return torch.cat(values)[torch.argsort(order)]
 
-    def _at_empty_slots(self) -> Tensor:
-        """What an unused slot adds to the s column, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M)."""
+    def _at_empty_slots(self, elements: Sequence[int]) -> Tensor:
+        """What an unused slot adds to the s column, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M).
+
+        0 for other centres than of these elements.
+        """
         a = -self.davg[:, 0] / self.dstd[:, 0]
-        return torch.stack(
-            [
-                torch.cat([self.embedding_net(t, j)(a[t].reshape(1, 1)) for j in range(2 * self.n_types)])
-                * a[t]
-                for t in range(self.n_types)
-            ]
-        )
+        types = torch.arange(2 * self.n_types, device=a.device)
+        added = [a.new_zeros(len(types), self.settings.neuron[-1])] * self.n_types
+        for t in elements:
+            nets = self.embedding_nets.some(self.net_number(t, 0) + types)
+            added[t] = nets(a[t].expand(len(types), 1, 1)).squeeze(1) * a[t]
+        return torch.stack(added)
 
     def _at_nodes(self, grid: Grid) -> tuple[Sequence[Tensor], Tensor]:
         """G/N_sel at the nodes of each centre element's neighbour types, and a G_j(a)/N_sel.
@@ -207,6 +219,11 @@ class Descriptor(nn.Module):
         values = nets(chunks.points) / self.n_sel
         in_columns = values.flatten(0, 1)[: sum(grid.widths)]
         return in_columns.split(grid.widths), values[chunks.first, 0] * grid.low.view(-1, 1, 1)
+
+
+def elements_of(batch: Batch) -> list[int]:
+    """The elements that occur."""
+    return [t for t, count in enumerate(batch.type_sizes) if count]
 
 
 def _identity(numbers: Tensor) -> tuple[int, int | None]:

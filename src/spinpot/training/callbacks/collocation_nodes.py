@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from spinpot.checkpoint import ENTRY
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.dataset import FrameDataset
 from spinpot.model.collocation_check import settle_nodes
 from spinpot.training.module import SpinModule
 
@@ -19,7 +21,8 @@ class CollocationNodes(pl.Callback):
     """Takes as many nodes for each embedding net as its interpolation needs.
 
     It looks at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every
-    validation; at one frame of each set, the same in all processes, so that all have the same nodes.
+    validation; at a frame of each set, or a few that show all its elements, the same in all processes, so
+    that all have the same nodes.
     A resumed run has the nodes of an uninterrupted one: it begins with those of its checkpoint, and where a
     run is only told to stop it does not look.
     """
@@ -58,7 +61,9 @@ class CollocationNodes(pl.Callback):
         assert isinstance(data, SpinDataModule)
         if module.potential.descriptor.radial == "direct":
             return
-        frames = [dataset[0] for dataset in data.datasets.values()]
+        frames = [
+            dataset[index] for dataset in data.datasets.values() for index in _with_all_elements(dataset)
+        ]
         errors = settle_nodes(module.potential, collate(frames), fewer=not _averaged(trainer))
         if not errors.within():
             warnings.warn(
@@ -67,6 +72,17 @@ class CollocationNodes(pl.Callback):
                 "model.descriptor.radial=direct does not interpolate.",
                 stacklevel=1,
             )
+
+
+def _with_all_elements(dataset: FrameDataset) -> Iterator[int]:
+    """The first frames of as many systems as show every element."""
+    seen: set[int] = set()
+    index = 0
+    for system in dataset.systems:
+        if new := set(system.types.tolist()) - seen:
+            seen |= new
+            yield index
+        index += len(system)
 
 
 def _averaged(trainer: pl.Trainer) -> bool:
