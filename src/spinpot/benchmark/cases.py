@@ -49,6 +49,13 @@ CASES = {
     "NiO_deltaspin_32-true": Case(
         "the same, 3 frames, float32", partial(_fixed, [EXAMPLE, "trainer.precision=32-true"])
     ),
+    "NiO_deltaspin_disk": Case(
+        "the same, 3 frames, neighbour pairs in a file", partial(_fixed, [EXAMPLE, "data.cache_gb=0"])
+    ),
+    "NiO_deltaspin_rebuilt": Case(
+        "the same, 3 frames, neighbour pairs found anew",
+        partial(_fixed, [EXAMPLE, "data.cache_gb=0", "data.cache_disk_gb=0"]),
+    ),
     "atoms_32": Case("the example's network, one frame of 32 atoms", partial(_supercell, 1)),
     "atoms_256": Case("one of 256 atoms", partial(_supercell, 2)),
     "atoms_2048": Case("one of 2048 atoms", partial(_supercell, 4)),
