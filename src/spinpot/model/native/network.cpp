@@ -75,7 +75,8 @@ class NetworkOf : public AnyNetwork {
       Element& here = elements_[t];
       const auto G = at_nodes(values_, t), T_all = rows(here.environment);
       multiply<T>(in_element(pairs_.sums(), t, first), G, T_all);
-      multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]), at_empty(at_empty_, t), scalars(here.environment), true);
+      multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]), at_empty(at_empty_, t), scalars(here.environment),
+                  true);
       contract(environments(here.environment), axis_, upper<T>(here.descriptors));
       nets_[t].evaluate(here.descriptors, energy.data_ptr<T>() + first, writable<T>(here.by_descriptor));
       pull_back(environments(here.environment), writable<T>(here.by_descriptor), axis_,

@@ -137,7 +137,8 @@ class PairMap {
         Pair<T>& pair = pairs_[p];
         const int64_t both = type * neighbours + pair_type_[p];
         make_row<T>(pair, vector_ + 3 * p, davg + 4 * type, dstd_ + 4 * type, smooth, cutoff, protection);
-        pair.column = begin_of[both] + make_stencil<T>(pair, low[type], step[both], scale, n_nodes[both], polynomials);
+        pair.column =
+            begin_of[both] + make_stencil<T>(pair, low[type], step[both], scale, n_nodes[both], polynomials);
         for (int c = 0; c < 4; ++c) add<T>(own + c * room_ + pair.column, pair.row[c] * pair.value);
       }
     });
@@ -172,7 +173,8 @@ class PairMap {
       }
     });
     const Tensor total = threads > 1 ? copies.sum(0) : copies[0];
-    return {total.narrow(0, 0, 3 * atoms_).view({atoms_, 3}), total.narrow(0, 3 * atoms_, 3 * atoms_).view({atoms_, 3}),
+    return {total.narrow(0, 0, 3 * atoms_).view({atoms_, 3}),
+            total.narrow(0, 3 * atoms_, 3 * atoms_).view({atoms_, 3}),
             total.narrow(0, 6 * atoms_, 9 * frames_).view({frames_, 3, 3})};
   }
 
