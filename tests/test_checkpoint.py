@@ -17,7 +17,7 @@ def save(path, potential, **more):
         "state_dict": {f"potential.{name}": value for name, value in potential.state_dict().items()},
         "global_step": 5,
         "optimizer_states": [],
-        **checkpoint_entry(potential, {"seed": 0}),
+        **checkpoint_entry(potential, {"seed": 0}, {}),
     }
     torch.save(contents | more, path)
     return path
@@ -69,7 +69,7 @@ def test_missing_foreign_and_newer_files(tmp_path):
 
 def test_weights_that_do_not_fit(tmp_path):
     potential = small_potential()
-    path = save(tmp_path / "x.ckpt", potential, **checkpoint_entry(small_potential(neuron=(4, 6)), {}))
+    path = save(tmp_path / "x.ckpt", potential, **checkpoint_entry(small_potential(neuron=(4, 6)), {}, {}))
     with pytest.raises(InputError, match="do not fit"):
         load_potential(path)
 

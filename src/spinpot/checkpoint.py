@@ -23,10 +23,22 @@ FORMAT = 4
 ENTRY = "spinpot"
 
 
-def checkpoint_entry(potential: SpinPotential, config: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only."""
-    nodes = potential.descriptor.nodes.as_dict()
-    return {ENTRY: {"format": FORMAT, "model": potential.spec.as_dict(), "nodes": nodes, "config": config}}
+def checkpoint_entry(
+    potential: SpinPotential, config: dict[str, Any], fingerprints: dict[str, str]
+) -> dict[str, Any]:
+    """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only.
+
+    fingerprints: of the data sets it was trained with, by their names.
+    """
+    return {
+        ENTRY: {
+            "format": FORMAT,
+            "model": potential.spec.as_dict(),
+            "nodes": potential.descriptor.nodes.as_dict(),
+            "config": config,
+            "fingerprints": fingerprints,
+        }
+    }
 
 
 def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] | None = None) -> None:
@@ -35,7 +47,7 @@ def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] 
     deepmd: what a file of deepmd-kit held beside the weights, plain data and tensors.
     """
     prefix = "potential."
-    entry = checkpoint_entry(potential, {})
+    entry = checkpoint_entry(potential, {}, {})
     if deepmd:
         entry[ENTRY]["deepmd"] = deepmd
     weights = {prefix + name: value for name, value in potential.state_dict().items()}

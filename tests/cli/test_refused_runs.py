@@ -2,9 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
+from support.folders import write_small_set
 from support.in_process import run_here, the_message
 
 pytestmark = pytest.mark.usefixtures("without_pictures")
@@ -89,6 +91,38 @@ def test_a_finished_run_without_its_last_evaluation_gets_it(small_set, finished,
     result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", "resume=auto", cwd=place)
     assert result.returncode == 0
     assert (folder / "summary.json").exists()
+
+
+def change_a_force(folder):
+    file = folder / "small" / "set.000" / "force.npy"
+    force = np.load(file)
+    force[0, 0] += 1e-3
+    np.save(file, force)
+
+
+@pytest.mark.parametrize(("change", "changed"), [(change_a_force, True), (lambda folder: None, False)])
+def test_going_on_with_changed_data_is_told(place, change, changed):
+    arguments = [*write_small_set(place / "data"), f"hydra.run.dir={place / 'run'}"]
+    assert run_here("train.py", *arguments, cwd=place).returncode == 0
+    change(place / "data")
+    result = run_here("train.py", *arguments, "resume=auto", "trainer.max_steps=6", cwd=place)
+    assert result.returncode == 0, result.stderr
+    assert "trainer.max_steps" in result.stdout
+    assert ("frames of data.train" in result.stdout) == changed
+    assert ("no exact continuation" in result.stdout) == changed
+    assert "frames of data.validation" not in result.stdout
+
+
+def test_a_checkpoint_without_fingerprints_tells_nothing_of_the_data(small_set, finished, tmp_path, place):
+    folder = shutil.copytree(finished, tmp_path / "of_before")
+    last = folder / "checkpoints" / "last.ckpt"
+    stored = torch.load(last, weights_only=True)
+    assert stored["spinpot"].pop("fingerprints").keys() == {"train", "validation"}
+    torch.save(stored, last)
+    arguments = [*small_set, "resume=auto", "trainer.max_steps=6", f"hydra.run.dir={folder}"]
+    result = run_here("train.py", *arguments, cwd=place)
+    assert result.returncode == 0, result.stderr
+    assert "frames of data" not in result.stdout
 
 
 def test_no_step_left_for_another_run(refused, finished):

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinpot.data.batch import Batch, Frame, collate
 from spinpot.data.dataset import FrameDataset, Geometry
-from spinpot.data.description import describe
+from spinpot.data.description import describe, fingerprint
 from spinpot.data.pair_cache import PairCache
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
@@ -113,6 +113,10 @@ class SpinDataModule(pl.LightningDataModule):
     def describe(self) -> dict[str, dict[str, Any]]:
         """What each set is, as plain data."""
         return {name: describe(systems) for name, systems in self.systems.items()}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Those of what a run depends on, the training and the validation data."""
+        return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
 
     def find_pairs(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
         """Find the neighbour pairs of every frame, once for the whole run.

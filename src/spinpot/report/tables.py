@@ -227,13 +227,21 @@ def _escaped(value: Any) -> str:
     return str(value).replace("[", r"\[")
 
 
-def print_config_changes(changes: list[tuple[str, Any, Any]]) -> None:
-    """What differs from the config of the run that is resumed; nothing where nothing does."""
+def print_changes(settings: list[tuple[str, Any, Any]], data: list[tuple[str, str, str]]) -> None:
+    """What differs from the run that is resumed: settings, and sets of data by their fingerprints."""
+    changes = [*settings, *((f"frames of data.{name}", then, now) for name, then, now in data)]
     if not changes:
         return
-    table = Table(title="Resuming with a changed config", title_justify="left")
+    changed = " and ".join(["a changed config"] * bool(settings) + ["changed data"] * bool(data))
+    table = Table(title=f"Resuming with {changed}", title_justify="left")
     for column in ("key", "then", "now"):
         table.add_column(column)
     for key, then, now in changes:
         table.add_row(key, str(then), str(now))
     console.print(table)
+    if data:
+        console.print(
+            f"The frames or labels of {' and '.join(f'data.{name}' for name, _, _ in data)} are not those of "
+            "before, as their fingerprints show: this is no exact continuation.",
+            soft_wrap=True,
+        )

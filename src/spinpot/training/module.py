@@ -38,6 +38,7 @@ class SpinModule(pl.LightningModule):
     optimizer: called with the parameters.
     spread: the validation labels' own spread under the names of LOGGED_ERRORS, the unit of `val/score`.
     config: the resolved config as plain data, stored in checkpoints.
+    fingerprints: of the training and the validation data, stored likewise.
     """
 
     magnetic: Tensor
@@ -50,6 +51,7 @@ class SpinModule(pl.LightningModule):
         schedule: Schedule,
         spread: dict[str, float],
         config: dict[str, Any],
+        fingerprints: dict[str, str],
     ) -> None:
         super().__init__()
         self.potential = potential
@@ -58,6 +60,7 @@ class SpinModule(pl.LightningModule):
         self.schedule = schedule
         self.spread = spread
         self.config = config
+        self.fingerprints = fingerprints
         spec = potential.spec
         setting = loss.label_scale_fm
         self.label_scale = None if setting is None else LabelScale(setting, spec.use_spin)
@@ -159,7 +162,7 @@ class SpinModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
-        checkpoint.update(checkpoint_entry(self.potential, self.config))
+        checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
 
     def _scale(self) -> Tensor | None:
         return None if self.label_scale is None else self.label_scale()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,13 @@ RUN_FILES = (
 
 @dataclass(frozen=True)
 class Resumed:
-    """A checkpoint to go on from: its file, its step, its model and its config."""
+    """A checkpoint to go on from: its file, its step, its model, its config and its data's fingerprints."""
 
     path: Path
     step: int
     model: dict[str, Any]
     config: dict[str, Any]
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
@@ -138,6 +139,15 @@ def config_differences(resumed: Resumed, config: dict[str, Any]) -> list[tuple[s
     return [change for change in differences(resumed.config, config) if not belongs_to(change[0], IRRELEVANT)]
 
 
+def changed_data(resumed: Resumed, fingerprints: dict[str, str]) -> list[tuple[str, str, str]]:
+    """(name, fingerprint then, now) of every data set whose frames changed; none of a checkpoint without."""
+    return [
+        (name, then, fingerprints[name])
+        for name, then in resumed.fingerprints.items()
+        if then != fingerprints[name]
+    ]
+
+
 def belongs_to(key: str, sections: Iterable[str]) -> bool:
     """Whether a dotted key is one of some sections or settings, or lies in one."""
     return any(key == section or key.startswith(f"{section}.") for section in sections)
@@ -198,7 +208,13 @@ def _read(path: Path) -> Resumed:
     if "optimizer_states" not in contents:
         raise InputError(f"{path} holds no optimizer state, so training cannot go on from it.")
     entry = contents[ENTRY]
-    return Resumed(path.resolve(), int(contents["global_step"]), entry["model"], entry["config"])
+    return Resumed(
+        path.resolve(),
+        int(contents["global_step"]),
+        entry["model"],
+        entry["config"],
+        entry.get("fingerprints", {}),
+    )
 
 
 def _summary(run_dir: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import (
-    print_config_changes,
+    print_changes,
     print_data_summary,
     print_errors,
     print_label_scale,
@@ -64,6 +64,7 @@ from spinpot.training.module import SpinModule
 from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.resume import (
     Resumed,
+    changed_data,
     check_same_model,
     check_same_optimizer,
     check_same_parameters,
@@ -115,12 +116,13 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         spec = read_data(settings, data, resumed)
     except InputError as error:
         raise _of_file(error, config.init_from) from error
+    fingerprints = data.fingerprints()
     if resumed:
         check_same_model(resumed, spec)
         check_same_optimizer(resumed, plain)
         check_same_parameters(resumed, plain)
         check_steps_left(resumed, folder, total_steps)
-        print_config_changes(config_differences(resumed, plain))
+        print_changes(config_differences(resumed, plain), changed_data(resumed, fingerprints))
     if trainer.strategy.root_device.type == "cpu":
         native.build()
     if pretrained:
@@ -135,7 +137,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
     scale = fixed_scale(loss.label_scale_fm, spec.use_spin)
     heisenberg = heisenberg_of(data.systems["train"], spec, scale) if trainer.is_global_zero else None
-    module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain)
+    module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain, fingerprints)
     run_folder.write_config(config)
     try:
         fit(trainer, module, data, resumed)
