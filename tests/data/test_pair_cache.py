@@ -1,5 +1,8 @@
 """Pairs come back from memory, from a file and from being found again as they went in."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +38,36 @@ def test_wherever_they_are_kept(memory, disk, places):
     assert sum(found.cache.bytes.values()) == sum(expected.cache.bytes.values())
     for one, other in zip(found, expected, strict=True):
         assert one.origin == other.origin
+        for name in FIELDS:
+            assert torch.equal(getattr(one, name).nan_to_num(), getattr(other, name).nan_to_num()), name
+
+
+@contextmanager
+def files_no_longer_than(n_bytes):
+    """As on a full disk: writes are cut short, then refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("whole", "more"), [(0, 0), (0, 100), (2, 100), (3, -1)])
+def test_a_full_disk_takes_no_more(whole, more):
+    """Of the record that is cut short in the file nothing is read."""
+    expected = dataset()
+    sizes = [-(-kept.nbytes // 8) * 8 for kept in expected.cache.kept]
+    with (
+        files_no_longer_than(sum(sizes[:whole]) + more),
+        pytest.warns(UserWarning, match="TMPDIR.*data.cache_gb") as told,
+    ):
+        found = dataset(memory_gb=0.0)
+    assert len(told) == 1
+    kept = whole - (more < 0)
+    assert found.cache.bytes["disk"] == sum(sizes[:kept])
+    assert found.cache.bytes["rebuilt"] == sum(sizes[kept:])
+    for one, other in zip(found, expected, strict=True):
         for name in FIELDS:
             assert torch.equal(getattr(one, name).nan_to_num(), getattr(other, name).nan_to_num()), name
 

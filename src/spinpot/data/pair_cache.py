@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,7 +61,7 @@ class PairCache:
     """Pairs by the numbers under which they were added.
 
     memory_gb, disk_gb: how much may be kept in memory, and beyond that in a temporary file, which the
-        system's own cache reads ahead; what exceeds both is found again each time.
+        system's own cache reads ahead; what exceeds both, or cannot be written, is found again each time.
     """
 
     def __init__(self, memory_gb: float, disk_gb: float) -> None:
@@ -72,10 +75,13 @@ class PairCache:
         """Keep pairs where there is room, else the function that finds them `again`; returns their number."""
         size = -(-pairs.nbytes // 8) * 8
         place = next((p for p in ("memory", "disk") if self.bytes[p] + size <= self.room[p]), "rebuilt")
+        offset = self.bytes["disk"]
+        if place == "disk" and not self._write(pairs, offset, size):
+            place = "rebuilt"
         if place == "memory":
             self.kept.append(pairs)
         elif place == "disk":
-            self.kept.append((self._append(pairs, size), len(pairs.neighbour)))
+            self.kept.append((offset, len(pairs.neighbour)))
         else:
             self.kept.append(again)
         self.bytes[place] += size
@@ -89,21 +95,41 @@ class PairCache:
             return KeptPairs.read(self._bytes_on_disk(), *kept)
         return kept()
 
-    def _append(self, pairs: KeptPairs, size: int) -> int:
-        """Where the pairs begin in the file, a multiple of 8."""
+    def _write(self, pairs: KeptPairs, offset: int, size: int) -> bool:
+        """Append the pairs to the file; False, with a warning, where there is no room for them.
+
+        Then the file takes no more, and what was written of them is beyond all offsets that are known.
+        """
+        try:
+            self._append(pairs, offset, size)
+        except OSError as error:
+            self.room["disk"] = offset
+            folder = tempfile.tempdir or "the system's temporary folder"
+            warnings.warn(
+                f"Neighbour pairs could not be written to a temporary file in {folder}: "
+                f"{error.strerror or error}. They are found anew for each batch, which is slower. Make room "
+                "there, let TMPDIR name another folder, raise data.cache_gb (memory), or lower "
+                "data.cache_disk_gb to what there is.",
+                stacklevel=3,
+            )
+            return False
+        return True
+
+    def _append(self, pairs: KeptPairs, offset: int, size: int) -> None:
+        """Write pairs at the end of the file, `offset`, a multiple of 8. Raises OSError."""
         if self._file is None:
-            # It has no name, so that it is gone with the process, however that ends.
-            self._file = tempfile.TemporaryFile(prefix="spinpot-pairs-")  # noqa: SIM115
-        offset = self.bytes["disk"]
+            # It has no name, so that it is gone with the process, however that ends; and no buffer, so that
+            # a full disk is found here.
+            self._file = tempfile.TemporaryFile(prefix="spinpot-pairs-", buffering=0)  # noqa: SIM115
         pairs.write(self._file)
         self._file.write(bytes(size - pairs.nbytes))
+        if self._file.tell() < offset + size:  # the last write on a full disk may be cut short in silence
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._mapped = None
-        return offset
 
     def _bytes_on_disk(self) -> np.ndarray:
         if self._mapped is None:
             assert self._file is not None
-            self._file.flush()
             # Copy on write: torch wants arrays that it might write to.
             self._mapped = np.memmap(self._file, dtype=np.uint8, mode="c")
         return self._mapped
