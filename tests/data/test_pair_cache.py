@@ -2,6 +2,7 @@
 
 import resource
 from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def test_a_full_disk_takes_no_more(whole, more):
     for one, other in zip(found, expected, strict=True):
         for name in FIELDS:
             assert torch.equal(getattr(one, name).nan_to_num(), getattr(other, name).nan_to_num()), name
+
+
+def test_the_disk_is_not_filled():
+    with mock.patch("spinpot.data.pair_cache.LEFT_FREE", 1e18), pytest.warns(UserWarning, match="left free"):
+        found = dataset(memory_gb=0.0)
+    assert found.cache.bytes["disk"] == 0
+    assert found.cache.bytes["rebuilt"] > 0
 
 
 def test_centres_are_in_order():

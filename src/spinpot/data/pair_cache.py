@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import numpy as np
 from spinpot.data.pairs import Pairs
 
 GIGABYTE = 1e9
+LEFT_FREE = 0.2 * GIGABYTE
+"""Of the disk of temporary files, which may be that of the run folder and its checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,14 @@ class PairCache:
     def _write(self, pairs: KeptPairs, offset: int, size: int) -> bool:
         """Append the pairs to the file; False, with a warning, where there is no room for them.
 
-        Then the file takes no more, and what was written of them is beyond all offsets that are known.
+        Then the file takes no more, and what was written of them is taken away.
         """
         try:
             self._append(pairs, offset, size)
         except OSError as error:
             self.room["disk"] = offset
+            if self._file is not None:
+                self._file.truncate(offset)
             folder = tempfile.tempdir or "the system's temporary folder"
             warnings.warn(
                 f"Neighbour pairs could not be written to a temporary file in {folder}: "
@@ -121,6 +126,8 @@ class PairCache:
             # It has no name, so that it is gone with the process, however that ends; and no buffer, so that
             # a full disk is found here.
             self._file = tempfile.TemporaryFile(prefix="spinpot-pairs-", buffering=0)  # noqa: SIM115
+        if shutil.disk_usage(tempfile.gettempdir()).free < size + LEFT_FREE:
+            raise OSError(errno.ENOSPC, f"less than {LEFT_FREE / GIGABYTE} GB would be left free")
         pairs.write(self._file)
         self._file.write(bytes(size - pairs.nbytes))
         if self._file.tell() < offset + size:  # the last write on a full disk may be cut short in silence

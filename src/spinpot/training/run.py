@@ -50,6 +50,7 @@ from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
 from spinpot.training.callbacks.wandb_report import WandbReport
+from spinpot.training.checkpoint_io import WholeCheckpoints
 from spinpot.training.checks import (
     check_devices,
     check_labels,
@@ -207,7 +208,7 @@ def build_trainer(
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
     if not with_bar:
         chosen.pop("progress_bar", None)
-    return build(
+    trainer: pl.Trainer = build(
         config.trainer,
         callbacks=[
             *callbacks,
@@ -224,6 +225,8 @@ def build_trainer(
         val_check_interval=_in_batches(config.trainer),
         accelerator=_accelerator(config.trainer.accelerator),
     )
+    trainer.strategy.checkpoint_io = WholeCheckpoints()
+    return trainer
 
 
 def wandb_runs(loggers: Iterable[Logger]) -> list[WandbRun]:

@@ -1,0 +1,28 @@
+"""How Lightning writes checkpoints here: whole or not at all, wherever temporary files are."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
+
+from spinpot.files import write_atomically
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, then puts it there.
+
+    Lightning's own goes through the system's temporary folder: on another disk the last move is a copy, which
+    a kill cuts short, and a full one stops the run.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint file, its folder with it."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(target, buffer.getvalue())
