@@ -117,3 +117,11 @@ def test_bad_frames_of_the_other_sets(refused, tmp_path):
     for name in ("validation", "test"):
         assert "bad/set.000/force.npy, frame 2" in refused(f"data.{name}={folder}")
     assert "no such folder" in refused("data.test=nowhere")
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_an_atom_without_moment_and_no_protection(refused, tmp_path, part):
+    folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
+    change("spin", put((1, slice(0, 3)), 0.0))(folder)
+    message = refused(f"data.{part}={folder}", "model.descriptor.env_protection=0")
+    assert "bad/set.000/spin.npy, frame 1, atom 0 (Ni): its spin is 0 μ_B" in message

@@ -4,7 +4,8 @@ import pytest
 
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings, FittingSettings, SpinSettings
-from spinpot.model.spin import magnetic_types, virtual_scales
+from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
+from support.frames import random_system, small_potential
 
 TYPES = ("Ni", "O", "Fe")
 
@@ -99,3 +100,19 @@ def test_wrong_lengths_and_values(spin, message):
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(InputError, match=message):
         settings.check()
+
+
+def without_a_moment(atom):
+    made = random_system(1, n_frames=3)
+    made.spin[2, atom] = 0.0
+    return made
+
+
+def test_a_virtual_atom_on_its_own_atom_needs_protection():
+    whole, nickel, oxygen = random_system(2), without_a_moment(1), without_a_moment(3)
+    with pytest.raises(InputError, match=r"random1, spin, frame 2, atom 1 \(Ni\): .*env_protection=0\.01"):
+        check_moments(small_potential(env_protection=0.0).spec, [whole, nickel])
+    check_moments(small_potential(env_protection=0.0).spec, [whole, oxygen])
+    check_moments(small_potential(env_protection=0.001).spec, [nickel])
+    # Ni does not see its own virtual atoms, types 0 and 2.
+    check_moments(small_potential(env_protection=0.0, exclude_types=((2, 0),)).spec, [nickel])

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
+from spinpot.data.systems import System
 from spinpot.errors import InputError
-from spinpot.model.settings import PerType, SpinSettings
+from spinpot.model.settings import ModelSpec, PerType, SpinSettings
+
+COINCIDENT = 1e-6
+"""Å; a virtual atom closer to its own atom than this has a 1/r that means nothing."""
 
 
 def magnetic_types(
@@ -59,6 +65,31 @@ def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) ->
         length / norm if magnetic else 0.0
         for length, norm, magnetic in zip(lengths, norms, use_spin, strict=True)
     )
+
+
+def check_moments(spec: ModelSpec, systems: Iterable[System]) -> None:
+    """Raise InputError if a virtual atom lies on its own atom where nothing keeps 1/r finite.
+
+    That takes env_protection=0 and a vanishing spin of an element with spin.
+    """
+    if spec.descriptor.env_protection > 0.0:
+        return
+    excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
+    n_types = len(spec.type_map)
+    sees_own = [(kind, kind + n_types) not in excluded for kind in range(n_types)]
+    seen = np.array(spec.use_spin) & sees_own
+    for system in systems:
+        distance = np.linalg.norm(system.spin, axis=-1) * np.array(spec.virtual_scale)[system.types]
+        found = np.argwhere((distance < COINCIDENT) & seen[system.types])
+        if len(found):
+            frame, atom = (int(number) for number in found[0])
+            size = float(np.linalg.norm(system.spin[frame, atom]))
+            raise InputError(
+                f"{system.where(frame, 'spin')}, atom {atom} ({spec.type_map[system.types[atom]]}): its spin "
+                f"is {size:.2g} μ_B, so its virtual atom lies on the atom itself, and 1/r is infinite with "
+                "model.descriptor.env_protection=0. Use the default, model.descriptor.env_protection=0.01 (Å), "
+                "or leave such frames out."
+            )
 
 
 def _by_symbol(symbols: list[str], type_map: Sequence[str], hint: str) -> tuple[bool, ...]:

@@ -34,7 +34,7 @@ from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import settle_sel
-from spinpot.model.spin import magnetic_types, virtual_scales
+from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
 from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
@@ -170,17 +170,19 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     scales = virtual_scales(settings.spin, use_spin, settings.descriptor.rcut)
     descriptor = settings.descriptor
     exact, augmented = (settings.spin.time_reversal == kind for kind in ("exact", "augment"))
-    geometry = Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types, any_direction=exact)
-    data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
     spec = ModelSpec(
         data.type_map,
-        settings.descriptor,
+        descriptor,
         settings.fitting_net,
         use_spin,
         scales,
         settings.exchange,
         time_reversal=exact,
     )
+    for systems in data.systems.values():
+        check_moments(spec, systems)
+    geometry = Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types, any_direction=exact)
+    data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
     return settle_sel(spec, data.datasets.values())
