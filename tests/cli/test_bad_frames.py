@@ -125,3 +125,8 @@ def test_an_atom_without_moment_and_no_protection(refused, tmp_path, part):
     change("spin", put((1, slice(0, 3)), 0.0))(folder)
     message = refused(f"data.{part}={folder}", "model.descriptor.env_protection=0")
     assert "bad/set.000/spin.npy, frame 1, atom 0 (Ni): its spin is 0 μ_B" in message
+
+
+@pytest.mark.parametrize("rcut", ["1e6", "1e200"])
+def test_an_absurd_cutoff(refused, rcut):
+    assert " Å: an atom of small would have about " in refused(f"model.descriptor.rcut={rcut}")

@@ -1,11 +1,12 @@
 """sel: settled by the data, or checked against it."""
 
+import numpy as np
 import pytest
 
 from spinpot.data.dataset import FrameDataset
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings
-from spinpot.model.sizes import most_neighbours, settle_sel
+from spinpot.model.sizes import check_rcut, most_neighbours, settle_sel
 from support.frames import geometry, random_system, small_potential
 
 
@@ -48,3 +49,12 @@ def test_too_small_names_system_element_and_need(dataset):
 def test_wrong_sel(dataset, sel):
     with pytest.raises(InputError, match=r"model\.descriptor\.sel"):
         settle_sel(spec_with(sel), [dataset])
+
+
+def test_a_cutoff_with_absurdly_many_neighbours():
+    made = random_system(1)
+    density = 5 / np.linalg.det(made.box[0])
+    limit = (10_000 / (4 / 3 * np.pi * density)) ** (1 / 3)
+    check_rcut(0.999 * limit, [made])
+    with pytest.raises(InputError, match=r"rcut=.*random1 would have about 1e\+04 neighbours.*4 to 10 Å"):
+        check_rcut(1.001 * limit, [made])

@@ -9,8 +9,12 @@ import torch
 
 from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
+from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
+
+MOST_NEIGHBOURS = 10_000
+"""Around an atom: a hundred times the usual number."""
 
 
 def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
@@ -36,6 +40,20 @@ def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
         for most, (system, index) in zip(dataset.most, dataset.places, strict=True):
             _refuse_too_many(settled, most, system.name, index)
     return settled
+
+
+def check_rcut(rcut: float, systems: Iterable[System]) -> None:
+    """Raise InputError if a sphere of rcut (Å) holds absurdly many atoms, by the density of first frames."""
+    for system in systems:
+        density = system.n_atoms / abs(np.linalg.det(system.box[0]))
+        # Not rcut**3, with which Python raises an error of its own if it is too large.
+        expected = 4 / 3 * np.pi * rcut * rcut * rcut * density
+        if expected > MOST_NEIGHBOURS:
+            raise InputError(
+                f"model.descriptor.rcut={rcut} Å: an atom of {system.name} would have about {expected:.2g} "
+                f"neighbours within it, and more than {MOST_NEIGHBOURS} are refused. Usual are 4 to 10 Å; "
+                "check that coordinates and cells are in Å."
+            )
 
 
 def most_neighbours(dataset: FrameDataset) -> np.ndarray:

@@ -87,8 +87,8 @@ def check_moments(spec: ModelSpec, systems: Iterable[System]) -> None:
             raise InputError(
                 f"{system.where(frame, 'spin')}, atom {atom} ({spec.type_map[system.types[atom]]}): its spin "
                 f"is {size:.2g} μ_B, so its virtual atom lies on the atom itself, and 1/r is infinite with "
-                "model.descriptor.env_protection=0. Use the default, model.descriptor.env_protection=0.01 (Å), "
-                "or leave such frames out."
+                "model.descriptor.env_protection=0. Use model.descriptor.env_protection=0.01 (Å), the "
+                "default, or leave such frames out."
             )
 
 

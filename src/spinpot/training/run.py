@@ -33,7 +33,7 @@ from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
-from spinpot.model.sizes import settle_sel
+from spinpot.model.sizes import check_rcut, settle_sel
 from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
 from spinpot.provenance import device_name, git_commit, versions
@@ -180,6 +180,7 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
         time_reversal=exact,
     )
     for systems in data.systems.values():
+        check_rcut(descriptor.rcut, systems)
         check_moments(spec, systems)
     geometry = Geometry(descriptor.rcut, use_spin, scales, descriptor.exclude_types, any_direction=exact)
     data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
