@@ -5,8 +5,10 @@ import pickle
 import pytest
 import torch
 
+import spinpot
 from spinpot.checkpoint import checkpoint_entry, load_potential, read_checkpoint
 from spinpot.errors import InputError
+from spinpot.interop.convert import convert, read_model
 from spinpot.training.resume import check_same_model, find_checkpoint
 from support.frames import evaluate, random_system, small_potential
 
@@ -30,6 +32,20 @@ def test_round_trip(tmp_path):
     assert loaded.spec.as_dict() == potential.spec.as_dict()
     for name, values in evaluate(potential, made).items():
         assert (evaluate(loaded, made)[name] == values).all()
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):
+    best = save(tmp_path / "run" / "checkpoints" / "best.ckpt", small_potential(seed=4))
+    save(best.with_name("last.ckpt"), small_potential(seed=5))
+    made = random_system(1)
+    expected = evaluate(small_potential(seed=4), made)["energy"]
+    run = best.parents[1]
+    convert(run, tmp_path / "model.dp")
+    for potential in (load_potential(run), spinpot.load(run).potential, read_model(run).potential):
+        assert (evaluate(potential, made)["energy"] == expected).all()
+    assert evaluate(read_model(tmp_path / "model.dp").potential, made)["energy"] == pytest.approx(expected)
+    with pytest.raises(InputError, match=r"best\.ckpt: no such checkpoint file"):
+        load_potential(tmp_path)
 
 
 class Malicious:

@@ -22,6 +22,9 @@ FORMAT = 4
 
 ENTRY = "spinpot"
 
+BEST = Path("checkpoints") / "best.ckpt"
+"""In a run folder."""
+
 
 def checkpoint_entry(
     potential: SpinPotential, config: dict[str, Any], fingerprints: dict[str, str]
@@ -56,9 +59,18 @@ def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] 
     write_atomically(path, buffer.getvalue())
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint. Raises InputError for a file that is missing, damaged or not ours."""
+def checkpoint_file(path: str | Path) -> Path:
+    """The file itself; of a run folder its best checkpoint."""
     path = Path(path)
+    return path / BEST if path.is_dir() else path
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint, or of a run folder's best one.
+
+    Raises InputError for a file that is missing, damaged or not ours.
+    """
+    path = checkpoint_file(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
     try:

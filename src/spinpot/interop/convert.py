@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint, save_potential
+from spinpot.checkpoint import ENTRY, checkpoint_file, potential_from, read_checkpoint, save_potential
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.interop.deepmd import DeepmdModel, is_deepmd, read_deepmd, write_deepmd
@@ -26,6 +26,7 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     Raises InputError before anything is written for a file that cannot be read or is not there, and for a
     target that is there already or has another suffix.
     """
+    source = checkpoint_file(source)
     if not source.is_file():
         raise InputError(f"{source}: no such file. Correct the path.")
     if is_input(source):
@@ -53,7 +54,8 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
 
 
 def read_model(path: Path) -> DeepmdModel:
-    """The model of a checkpoint, or of a file of deepmd-kit, whose rest is empty where it has none."""
+    """The model of a checkpoint, a run folder or a file of deepmd-kit; the rest is empty where there is none."""
+    path = checkpoint_file(path)
     if is_deepmd(path):
         return read_deepmd(path)
     if path.suffix != CHECKPOINT:
