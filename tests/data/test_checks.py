@@ -86,6 +86,14 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
         r"spin.npy: a Git LFS pointer.*git lfs pull",
     ),
     "pickled": (pickle, r"set.001/energy.npy: holds pickled Python objects, which are never loaded"),
+    "whole numbers": (
+        edit("coord", lambda a: a.astype(int)),
+        r"set.001/coord.npy: dtype int64: whole.*float64",
+    ),
+    "whole labels": (
+        edit("force", lambda a: a.astype(int)),
+        r"set.001/force.npy: dtype int64: whole.*float64",
+    ),
     "complex": (edit("force", lambda a: a + 0j), r"force.npy: dtype complex128"),
     "no frames": (
         lambda f: [change(f, a, lambda x: x[:0], "set.001") for a in frames()],  # type: ignore[func-returns-value]

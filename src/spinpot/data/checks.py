@@ -46,7 +46,7 @@ def check_stored(stored: Stored, type_map: Sequence[str] | None, require_spin: b
     for part in stored.sets:
         _check_frame_counts(part)
         for name, header in part.arrays.items():
-            _check_numeric(header)
+            _check_numeric(header, fractions=name in ("coord", *LABELS))
             _check_shape(stored, name, header)
     _check_names(stored)
 
@@ -113,7 +113,13 @@ def _check_frame_counts(part: StoredSet) -> None:
         )
 
 
-def _check_numeric(header: ArrayHeader) -> None:
+def _check_numeric(header: ArrayHeader, fractions: bool) -> None:
+    """fractions: whether whole numbers would be numbers that were cut."""
+    if fractions and header.dtype.kind in "iu":
+        raise InputError(
+            f"{header.where}: dtype {header.dtype}: whole numbers, so that all digits behind the point are "
+            "lost. Expected float64 or float32. Write the array again from the original numbers."
+        )
     if header.dtype.kind not in "fiu":
         raise InputError(
             f"{header.where}: dtype {header.dtype}. Expected real numbers (float64 or float32). "
