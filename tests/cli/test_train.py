@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -129,6 +130,19 @@ def test_terminal_shows_data_progress_and_errors(finished):
     _, output = finished
     for text in ("Ni3O2", "Ni2O4", "E F Fm V", "step     12", "checkpoint", "spread", "training"):
         assert text in output
+
+
+def test_no_word_of_a_logging_interval_beyond_the_run(small_set, tmp_path):
+    with warnings.catch_warnings(record=True) as told:
+        run_here(
+            "train.py",
+            *small_set,
+            "trainer.log_every_n_steps=100",
+            f"hydra.run.dir={tmp_path / 'run'}",
+            cwd=tmp_path,
+        )
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not [str(one.message) for one in told if "interval" in str(one.message)]
 
 
 def test_checkpoint_holds_plain_data_only(finished):

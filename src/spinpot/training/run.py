@@ -266,6 +266,10 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers")
     # What is logged is the same number on all processes already.
     warnings.filterwarnings("ignore", "It is recommended to use `self.log")
+    # The errors of a run shorter than the interval are those of its validations.
+    warnings.filterwarnings(
+        "ignore", "The number of training batches .* is smaller than the logging interval"
+    )
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\)")
 
