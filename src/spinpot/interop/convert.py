@@ -54,7 +54,7 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
 
 
 def read_model(path: Path) -> DeepmdModel:
-    """The model of a checkpoint, a run folder or a file of deepmd-kit, with the latter's rest if it has one."""
+    """The model of a checkpoint, a run folder or a file of deepmd-kit, with the rest of the latter."""
     path = checkpoint_file(path)
     if is_deepmd(path):
         return read_deepmd(path)
