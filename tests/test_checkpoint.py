@@ -44,6 +44,10 @@ def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):
     for potential in (load_potential(run), spinpot.load(run).potential, read_model(run).potential):
         assert (evaluate(potential, made)["energy"] == expected).all()
     assert evaluate(read_model(tmp_path / "model.dp").potential, made)["energy"] == pytest.approx(expected)
+    best.unlink()
+    assert (
+        evaluate(load_potential(run), made)["energy"] == evaluate(small_potential(seed=5), made)["energy"]
+    ).all()
     with pytest.raises(InputError, match=r"best\.ckpt: no such checkpoint file"):
         load_potential(tmp_path)
 

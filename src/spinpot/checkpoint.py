@@ -22,7 +22,7 @@ FORMAT = 4
 
 ENTRY = "spinpot"
 
-BEST = Path("checkpoints") / "best.ckpt"
+BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
 """In a run folder."""
 
 
@@ -60,9 +60,12 @@ def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] 
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The file itself; of a run folder its best checkpoint."""
+    """The file itself; of a run folder its best checkpoint, or the last where no score could be compared."""
     path = Path(path)
-    return path / BEST if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    best, last = path / BEST, path / LAST
+    return last if last.exists() and not best.exists() else best
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

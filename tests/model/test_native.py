@@ -139,7 +139,7 @@ def test_elements_that_come_and_go(compiled, without):
     potential.descriptor.radial = "direct"
     for system, mine in zip(systems, found, strict=True):
         direct = everything(potential, batch_of(potential, system))
-        torch.testing.assert_close(mine[:5], direct[:5], rtol=0.0, atol=1e-4)
+        torch.testing.assert_close(mine[:5], direct[:5], rtol=0.0, atol=1e-7)
 
 
 def test_products_of_any_size(compiled, without):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from spinpot.checkpoint import LAST
 from spinpot.config.sweep_job import SweepJob, sweep_job
 from spinpot.errors import InputError
-from spinpot.training.resume import LAST, Resumed
+from spinpot.training.resume import Resumed
 from spinpot.training.wandb_run import WandbRun, read_identity
 
 LONGEST_NAME, LONGEST_TAG = 128, 64

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from spinpot.checkpoint import ENTRY, checkpoint_entry
+from spinpot.checkpoint import ENTRY, LAST, checkpoint_entry
 from spinpot.data.batch import Batch
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -23,7 +23,7 @@ from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric, score
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
-from spinpot.training.resume import LAST, follow_moved_folder
+from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
 LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")

@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from spinpot.checkpoint import ENTRY, potential_from, read_checkpoint
+from spinpot.checkpoint import ENTRY, LAST, potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
@@ -29,7 +29,6 @@ IRRELEVANT = (
 ALIKE = {"torch.optim.AdamW": "torch.optim.Adam"}
 """Optimizers that keep another's state."""
 
-LAST = Path("checkpoints") / "last.ckpt"
 RUN_FILES = (
     "config.yaml",
     "metrics.csv",

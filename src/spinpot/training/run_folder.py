@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.checkpoint import checkpoint_file
 from spinpot.config.rerun import runnable
 from spinpot.files import write_atomically
 from spinpot.training.resume import Resumed
@@ -25,8 +26,7 @@ class RunFolder:
     @property
     def best_checkpoint(self) -> Path:
         """The checkpoint of the best validation; of the last one where no score could be compared."""
-        best = self.checkpoints / "best.ckpt"
-        return best if best.exists() else self.checkpoints / "last.ckpt"
+        return checkpoint_file(self.path)
 
     @property
     def checkpoints(self) -> Path:
