@@ -74,46 +74,50 @@ struct Activation {
   double threshold;
 };
 
-// f, f' and f'' of numbers z.
+// f, f' and f'' of numbers z (n, width), which are written to `value` first.
 template <typename T>
 struct Activated {
   Tensor value, slope, curvature;
 
-  Activated(const Activation& activation, const Tensor& z)
-      : value(at::empty_like(z)), slope(at::empty_like(z)), curvature(at::empty_like(z)) {
+  explicit Activated(const Tensor& z) : value(z), slope(at::empty_like(z)), curvature(at::empty_like(z)) {}
+
+  void apply(const Activation& activation) { apply(activation, 0, value.size(0)); }
+
+  // To some rows.
+  void apply(const Activation& activation, int64_t first, int64_t rows) {
     const auto& kind = activation.kind;
+    const auto each = [&](const auto& function) { fill(function, first * value.size(1), rows * value.size(1)); };
     if (kind == "tanh") {  // torch has a faster one
-      at::tanh_out(value, z);
-      each(value, [](T y) { return tanh_from_value(y); });
+      value.narrow(0, first, rows).tanh_();
+      each([](T y) { return tanh_from_value(y); });
     } else if (kind == "gelu") {
-      each(z, [](T x) { return gelu_of(x); });
+      each([](T x) { return gelu_of(x); });
     } else if (kind == "silu") {
-      each(z, [](T x) { return silu_of(x); });
+      each([](T x) { return silu_of(x); });
     } else if (kind == "softplus") {
-      each(z, [](T x) { return softplus_of(x); });
+      each([](T x) { return softplus_of(x); });
     } else if (kind == "sigmoid") {
-      each(z, [](T x) { return sigmoid_of(x); });
+      each([](T x) { return sigmoid_of(x); });
     } else if (kind == "relu") {
-      each(z, [](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
+      each([](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
     } else if (kind == "relu6") {
-      each(z, [](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
+      each([](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
     } else if (kind == "linear") {
-      each(z, [](T x) { return Jet<T>{x, 1, 0}; });
+      each([](T x) { return Jet<T>{x, 1, 0}; });
     } else {
       TORCH_CHECK(kind == "silut", "unknown activation function ", kind);
       const T threshold = activation.threshold;
-      each(z, [threshold](T x) { return silut_of(x, threshold); });
+      each([threshold](T x) { return silut_of(x, threshold); });
     }
   }
 
  private:
   template <typename Function>
-  void each(const Tensor& z, const Function& function) {
-    const T* x = numbers<T>(z);
-    T *f = value.data_ptr<T>(), *df = slope.data_ptr<T>(), *ddf = curvature.data_ptr<T>();
-    at::parallel_for(0, z.numel(), 4096, [&](int64_t begin, int64_t end) {
+  void fill(const Function& function, int64_t first, int64_t count) {
+    T *f = value.data_ptr<T>() + first, *df = slope.data_ptr<T>() + first, *ddf = curvature.data_ptr<T>() + first;
+    at::parallel_for(0, count, 4096, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const Jet<T> jet = function(x[i]);
+        const Jet<T> jet = function(f[i]);
         f[i] = jet.value;
         df[i] = jet.slope;
         ddf[i] = jet.curvature;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layers.h"
+#include "parallel.h"
 
 namespace spinpot {
 
@@ -30,41 +31,46 @@ class EmbeddingNets {
   Tensor evaluate(const Tensor& points) {
     states_.clear();
     Tensor x = points.flatten(0, 1);
-    for (size_t n = 0; n < parameters_.size() / 3; ++n) {
-      const Tensor z = at::empty({x.size(0), parameters_[3 * n].size(2)}, x.options()), y = at::empty_like(z);
-      each_run([&](const Run& run) { affine(layer(n, run), run.rows(matrix<T>(x)), run.rows(writable<T>(z))); });
-      states_.push_back({x, Activated<T>(activation_, z)});
-      const auto value = matrix<T>(states_[n].activated.value);
-      each_run([&](const Run& run) {
-        output(layer(n, run), run.rows(value), run.rows(matrix<T>(x)), run.rows(writable<T>(y)));
-      });
-      x = y;
+    for (size_t n = 0; n < parameters_.size(); n += 3) {
+      const Tensor z = at::empty({x.size(0), parameters_[n].size(2)}, x.options());
+      states_.push_back({x, at::empty_like(z), Activated<T>(z)});
+      x = states_.back().y;
     }
+    each_run([&](const Run& run) {
+      for (size_t n = 0; n < states_.size(); ++n) {
+        auto& [x, y, activated] = states_[n];
+        const auto layer = this->layer(n, run);
+        const auto input = run.rows(matrix<T>(x)), value = run.rows(writable<T>(activated.value));
+        affine(layer, input, value);
+        activated.apply(activation_, run.first, run.count);
+        output(layer, value, input, run.rows(writable<T>(y)));
+      }
+    });
     return x.view({points.size(0), points.size(1), x.size(1)});
   }
 
   // Gradients by the parameters, in their order, from those by G.
   std::vector<Tensor> backward(const Tensor& by_values) {
-    std::vector<Tensor> gradients;
+    std::vector<Tensor> gradients, by_outputs{by_values.flatten(0, 1)}, by_zs;
     for (const auto& parameter : parameters_) gradients.push_back(at::zeros_like(parameter));
-    Tensor by_output = by_values.flatten(0, 1);
     for (size_t n = states_.size(); n-- > 0;) {
-      const auto& [input, activated] = states_[n];
-      const Tensor by_z = at::empty_like(activated.slope), by_x = at::empty_like(input);
-      const auto x = matrix<T>(input), f = matrix<T>(activated.value), df = matrix<T>(activated.slope);
-      const auto by_y = matrix<T>(by_output);
-      each_run([&](const Run& run) {
-        const auto layer = this->layer(n, run);
-        const auto own_by_z = run.rows(writable<T>(by_z));
-        down(layer, run.rows(by_y), run.rows(df), own_by_z);
-        multiply(run.rows(x).transposed(), Matrix<const T>(own_by_z),
-                 matrix(of_net(gradients[3 * n], run.net), layer.width_in(), layer.width()), true);
-        add_rows(own_by_z, of_net(gradients[3 * n + 1], run.net));
-        if (layer.idt) add_rows(run.rows(by_y), run.rows(f), of_net(gradients[3 * n + 2], run.net));
-        if (n > 0) by_input(layer, run.rows(by_y), Matrix<const T>(own_by_z), run.rows(writable<T>(by_x)));
-      });
-      by_output = by_x;
+      by_zs.push_back(at::empty_like(states_[n].y));
+      by_outputs.push_back(at::empty_like(states_[n].x));
     }
+    each_run([&](const Run& run) {
+      for (size_t n = states_.size(), up = 0; n-- > 0; ++up) {
+        const auto& [input, y, activated] = states_[n];
+        const auto layer = this->layer(n, run);
+        const auto by_z = run.rows(writable<T>(by_zs[up])), by_x = run.rows(writable<T>(by_outputs[up + 1]));
+        const auto by_y = run.rows(matrix<T>(by_outputs[up])), x = run.rows(matrix<T>(input));
+        down(layer, by_y, run.rows(matrix<T>(activated.slope)), by_z);
+        multiply(x.transposed(), Matrix<const T>(by_z),
+                 matrix(of_net(gradients[3 * n], run.net), layer.width_in(), layer.width()), true);
+        add_rows(by_z, of_net(gradients[3 * n + 1], run.net));
+        if (layer.idt) add_rows(by_y, run.rows(matrix<T>(activated.value)), of_net(gradients[3 * n + 2], run.net));
+        if (n > 0) by_input(layer, by_y, Matrix<const T>(by_z), by_x);
+      }
+    });
     return gradients;
   }
 
@@ -78,7 +84,7 @@ class EmbeddingNets {
   };
 
   struct State {
-    Tensor x;
+    Tensor x, y;
     Activated<T> activated;
   };
 
@@ -91,9 +97,9 @@ class EmbeddingNets {
   // body(run) for all of them, those of one net on one thread.
   template <typename Body>
   void each_run(const Body& body) const {
-    at::parallel_for(0, nets_, 1, [&](int64_t begin, int64_t end) {
+    side_by_side(nets_, 1, [&](int64_t net) {
       for (const auto& run : runs_)
-        if (begin <= run.net && run.net < end) body(run);
+        if (run.net == net) body(run);
     });
   }
 

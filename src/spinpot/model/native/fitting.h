@@ -26,11 +26,12 @@ class FittingNet {
     states_.clear();
     Tensor inputs = rows;
     for (const auto& layer : layers_) {
-      const Tensor z = empty(n, layer);
-      affine(layer, upper<T>(inputs), writable<T>(z));
-      states_.push_back({inputs, empty(2 * n, layer), empty(n, layer), Activated<T>(activation_, z)});
+      states_.push_back({inputs, empty(2 * n, layer), empty(n, layer), Activated<T>(empty(n, layer))});
+      State& state = states_.back();
+      affine(layer, upper<T>(inputs), writable<T>(state.activated.value));
+      state.activated.apply(activation_);
       inputs = empty(2 * n, layer);
-      output(layer, states_.back().value(), upper<T>(states_.back().inputs), upper<T>(inputs));
+      output(layer, state.value(), upper<T>(state.inputs), upper<T>(inputs));
     }
     outputs_ = inputs;
     const auto y = upper<T>(outputs_);

@@ -14,7 +14,7 @@
 #include <string>
 #include <tuple>
 
-#include "tensors.h"
+#include "products.h"
 
 namespace spinpot {
 
@@ -23,29 +23,61 @@ using Settings = c10::Dict<std::string, double>;
 
 constexpr int64_t STENCIL = 8;
 
-// A number for each node of a stencil.
+// A number for each node of a stencil, in whole vectors of the processor.
 template <typename T>
-struct Of {
-  typedef T Stencil __attribute__((vector_size(STENCIL * sizeof(T)), aligned(alignof(T)), may_alias));
+struct Stencil {
+  static constexpr int64_t bytes = std::min<int64_t>(BYTES, STENCIL * sizeof(T)), lanes = bytes / sizeof(T);
+  typedef T Vector __attribute__((vector_size(bytes), aligned(alignof(T)), may_alias));
+  Vector parts[STENCIL / lanes];
+
+  // f(part, the same part of another).
+  template <typename Function>
+  Stencil each(const Stencil& other, const Function& f) const {
+    Stencil result;
+#pragma GCC unroll 8
+    for (int64_t m = 0; m < STENCIL / lanes; ++m) result.parts[m] = f(parts[m], other.parts[m]);
+    return result;
+  }
+
+  Stencil operator+(const Stencil& other) const {
+    return each(other, [](const Vector& a, const Vector& b) { return a + b; });
+  }
+  Stencil operator*(const Stencil& other) const {
+    return each(other, [](const Vector& a, const Vector& b) { return a * b; });
+  }
+  Stencil operator*(T factor) const {
+    return each(*this, [factor](const Vector& a, const Vector&) { return a * factor; });
+  }
+
+  T sum() const {
+    Vector all = parts[0];
+#pragma GCC unroll 8
+    for (int64_t m = 1; m < STENCIL / lanes; ++m) all += parts[m];
+    T result = all[0];
+#pragma GCC unroll 8
+    for (int64_t m = 1; m < lanes; ++m) result += all[m];
+    return result;
+  }
 };
-template <typename T>
-using Stencil = typename Of<T>::Stencil;
 
 template <typename T>
-const Stencil<T>& load(const T* numbers) {
-  return *reinterpret_cast<const Stencil<T>*>(numbers);
+Stencil<T> load(const T* numbers) {
+  Stencil<T> result;
+#pragma GCC unroll 8
+  for (auto& part : result.parts) {
+    part = *reinterpret_cast<const typename Stencil<T>::Vector*>(numbers);
+    numbers += Stencil<T>::lanes;
+  }
+  return result;
 }
 
 template <typename T>
 void add(T* numbers, const Stencil<T>& change) {
-  *reinterpret_cast<Stencil<T>*>(numbers) += change;
-}
-
-template <typename T>
-T sum(const Stencil<T>& numbers) {
-  T result = 0;
-  for (int64_t m = 0; m < STENCIL; ++m) result += numbers[m];
-  return result;
+#pragma GCC unroll 8
+  for (const auto& part : change.parts) {
+    *reinterpret_cast<typename Stencil<T>::Vector*>(numbers) += part;
+    numbers += Stencil<T>::lanes;
+  }
 }
 
 // What is kept of a pair between the three loops.
@@ -88,7 +120,8 @@ int64_t make_stencil(Pair<T>& pair, T low, T step, T scale, int64_t n_nodes, con
   first = std::min(std::max(first, int64_t(0)), n_nodes - STENCIL);
   const T x = place - T(first) - T(STENCIL - 1) / 2;
   const T per_s = T(1) / ((shifted + scale) * step);
-  Stencil<T> value = load(polynomials + (STENCIL - 1) * STENCIL), slope = {};
+  auto value = load(polynomials + (STENCIL - 1) * STENCIL);
+  Stencil<T> slope = {};
   for (int64_t n = STENCIL - 1; n-- > 0;) {  // Horner's rule
     slope = slope * x + value;
     value = value * x + load(polynomials + n * STENCIL);
@@ -139,7 +172,7 @@ class PairMap {
         make_row<T>(pair, vector_ + 3 * p, davg + 4 * type, dstd_ + 4 * type, smooth, cutoff, protection);
         pair.column =
             begin_of[both] + make_stencil<T>(pair, low[type], step[both], scale, n_nodes[both], polynomials);
-        for (int c = 0; c < 4; ++c) add<T>(own + c * room_ + pair.column, pair.row[c] * pair.value);
+        for (int c = 0; c < 4; ++c) add<T>(own + c * room_ + pair.column, pair.value * pair.row[c]);
       }
     });
   }
@@ -220,11 +253,11 @@ class PairMap {
     T by_row[4];
     Stencil<T> by_value = {};
     for (int c = 0; c < 4; ++c) {
-      const Stencil<T> at_nodes = load(by_sums + c * room_ + pair.column);
-      by_row[c] = sum<T>(at_nodes * pair.value);
-      by_value += at_nodes * pair.row[c];
+      const auto at_nodes = load(by_sums + c * room_ + pair.column);
+      by_row[c] = (at_nodes * pair.value).sum();
+      by_value = by_value + at_nodes * pair.row[c];
     }
-    by_row[0] += sum<T>(by_value * pair.slope);
+    by_row[0] += (by_value * pair.slope).sum();
     for (int c = 0; c < 4; ++c) by_row[c] /= dstd[c];
     const T along = by_row[0] * pair.ds + (by_row[1] * d[0] + by_row[2] * d[1] + by_row[3] * d[2]) * pair.dt;
     for (int k = 0; k < 3; ++k) g[k] = along * pair.direction[k] + pair.t * by_row[k + 1];
@@ -239,7 +272,7 @@ class PairMap {
     row[0] = along * pair.ds / dstd[0];
     for (int k = 0; k < 3; ++k) row[k + 1] = (pair.t * g[k] + along * pair.dt * d[k]) / dstd[k + 1];
     for (int c = 0; c < 4; ++c)
-      add<T>(sums + c * room_ + pair.column, row[c] * pair.value + row[0] * pair.row[c] * pair.slope);
+      add<T>(sums + c * room_ + pair.column, pair.value * row[c] + pair.slope * (row[0] * pair.row[c]));
   }
 
   const int64_t *start_, *types_, *place_, *frame_, *neighbour_, *pair_type_;

@@ -37,9 +37,11 @@ constexpr int64_t WIDTH = 2 * Lanes<T>::count;
 
 constexpr int64_t SHORT = 256;  // the longest side that counts as short
 
-// sums (rows, WIDTH) = Σ_k left(·, k) right(k, ·) for k < depth; rows of `right` lie `next` apart.
+// out (rows, WIDTH) = or += Σ_k left(·, k) right(k, ·) for k < depth; rows of `right` lie `next` apart, those of
+// `out` `out_next`.
 template <typename T, int64_t rows, bool early>
-void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* sums) {
+void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* out,
+          int64_t out_next, bool add) {
   using Vector = typename Lanes<T>::Vector;
   constexpr int64_t n = Lanes<T>::count;
   Vector total[rows][2];
@@ -53,30 +55,28 @@ void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t ne
       total[r][1] += left[r * down] * b;
     }
   }
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < 2; ++v) *reinterpret_cast<Vector*>(sums + r * WIDTH<T> + v * n) = total[r][v];
+#pragma GCC unroll 6
+  for (int64_t r = 0; r < rows; ++r, out += out_next) {
+    Vector &first = *reinterpret_cast<Vector*>(out), &second = *reinterpret_cast<Vector*>(out + n);
+    first = add ? first + total[r][0] : total[r][0];
+    second = add ? second + total[r][1] : total[r][1];
+  }
 }
 
-// `tile` for `count` rows.
+// `tile` for as many rows as left has, whose numbers are `along` apart.
 template <typename T, int64_t rows = ROWS>
-void tile_of(int64_t count, bool early, const T* left, int64_t down, int64_t along, const T* right, int64_t next,
-             int64_t depth, T* sums) {
+void tile_of(const In<T>& left, bool early, const T* right, int64_t next, const Matrix<T>& out, bool add) {
   if constexpr (rows > 1)
-    if (count < rows) return tile_of<T, rows - 1>(count, early, left, down, along, right, next, depth, sums);
+    if (left.rows < rows) return tile_of<T, rows - 1>(left, early, right, next, out, add);
   const auto sum = early ? tile<T, rows, true> : tile<T, rows, false>;
-  sum(left, down, along, right, next, depth, sums);
+  sum(left.numbers, left.down, left.along, right, next, left.columns, out.numbers, out.down, add);
 }
 
-// Writes or adds the sums of a tile.
+// out = or += sums (rows, WIDTH), where out has fewer columns or its numbers lie apart.
 template <typename T>
 void put(const T* sums, const Matrix<T>& out, bool add) {
-  for (int64_t i = 0; i < out.rows; ++i, sums += WIDTH<T>) {
-    T* to = out.at(i, 0);
-    if (out.along == 1 && out.columns == WIDTH<T>)
-      for (int64_t j = 0; j < WIDTH<T>; ++j) to[j] = add ? to[j] + sums[j] : sums[j];
-    else
-      for (int64_t j = 0; j < out.columns; ++j) to[j * out.along] = add ? to[j * out.along] + sums[j] : sums[j];
-  }
+  for (int64_t i = 0; i < out.rows; ++i, sums += WIDTH<T>)
+    for (int64_t j = 0; j < out.columns; ++j) *out.at(i, j) = add ? *out.at(i, j) + sums[j] : sums[j];
 }
 
 // ROWS of left side by side, so that the caches can hold them.
@@ -108,11 +108,15 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
         }
         for (int64_t i = 0; i < block.rows; i += ROWS) {
           const int64_t rows = std::min(ROWS, block.rows - i);
-          if (left.along != 1)
-            tile_of(rows, i == 0, packed + i * depth, 1, ROWS, panel, next, depth, sums);
-          else
-            tile_of(rows, i == 0, block.at(i, 0), block.down, 1, panel, next, depth, sums);
-          put(sums, out.part(top + i, rows, j, columns), add || k > 0);
+          const In<T> own = left.along == 1 ? block.of_rows(i, rows) : In<T>{packed + i * depth, rows, depth, 1, ROWS};
+          const Matrix<T> to = out.part(top + i, rows, j, columns);
+          const bool more = add || k > 0;
+          if (to.along == 1 && columns == WIDTH<T>) {
+            tile_of<T>(own, i == 0, panel, next, to, more);
+          } else {
+            tile_of<T>(own, i == 0, panel, next, matrix(sums, rows, WIDTH<T>), false);
+            put(sums, to, more);
+          }
         }
       }
     }
