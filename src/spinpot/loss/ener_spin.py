@@ -157,59 +157,67 @@ class EnerSpinLoss:
     def combine(self, totals: Tensor, counts: Tensor, lr_ratio: float) -> Tensor:
         """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
         prefactors = totals.new_tensor([self.prefactors[name].at(lr_ratio) for name in self.active])
-        return (prefactors * totals / counts.clamp(min=1)).sum()
+        return torch.dot(prefactors / counts.clamp(min=1), totals)
 
     def _energy(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        difference = _difference(prediction["energy"], batch.energy)
-        return self._extensive(difference, batch.n_atoms).sum(), (~batch.energy.isnan()).sum()
+        known = ~batch.energy.isnan()
+        return self._extensive(prediction["energy"], batch.energy, known, batch.n_atoms), known.sum()
 
     def _force(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        difference = _difference(prediction["force"], batch.force)
-        return self._intensive(difference).mean(dim=-1).sum(), (~batch.force[:, 0].isnan()).sum()
+        known = ~batch.force.isnan()
+        target = _target(prediction["force"], batch.force, known)
+        return self._penalty(prediction["force"], target) / 3.0, known[:, 0].sum()
 
     def _force_mag(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
     ) -> tuple[Tensor, Tensor]:
-        difference = _difference(prediction["force_mag"], batch.force_mag)
-        return self._over_magnetic(self._intensive(difference).mean(dim=-1), batch, magnetic)
+        target, count = _magnetic_target(prediction, batch, magnetic)
+        return self._penalty(prediction["force_mag"], target) / 3.0, count
 
     def _transverse(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
     ) -> tuple[Tensor, Tensor]:
-        across, _ = split_along(_difference(prediction["force_mag"], batch.force_mag), batch.spin)
-        return self._over_magnetic(self._intensive(across).mean(dim=-1), batch, magnetic)
+        target, count = _magnetic_target(prediction, batch, magnetic)
+        across, _ = split_along(prediction["force_mag"] - target, batch.spin)
+        return self._penalty(across, torch.zeros_like(across)) / 3.0, count
 
     def _longitudinal(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
     ) -> tuple[Tensor, Tensor]:
-        _, along = split_along(_difference(prediction["force_mag"], batch.force_mag), batch.spin)
-        return self._over_magnetic(self._intensive(along.squeeze(-1)) / 3.0, batch, magnetic)
-
-    def _over_magnetic(self, penalty: Tensor, batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum and count of what the magnetic forces of atoms (A,) cost."""
-        is_magnetic = magnetic[batch.types]
-        return (penalty * is_magnetic).sum(), (is_magnetic & ~batch.force_mag[:, 0].isnan()).sum()
+        target, count = _magnetic_target(prediction, batch, magnetic)
+        _, along = split_along(prediction["force_mag"] - target, batch.spin)
+        return self._penalty(along, torch.zeros_like(along)) / 3.0, count
 
     def _virial(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        difference = _difference(prediction["virial"], batch.virial)
-        per_frame = self._extensive(difference, batch.n_atoms[:, None, None]).mean(dim=(1, 2))
-        return per_frame.sum(), (~batch.virial[:, 0, 0].isnan()).sum()
+        known = ~batch.virial.isnan()
+        n_atoms = batch.n_atoms[:, None, None]
+        total = self._extensive(prediction["virial"], batch.virial, known, n_atoms)
+        return total / 9.0, known[:, 0, 0].sum()
 
-    def _extensive(self, difference: Tensor, n_atoms: Tensor) -> Tensor:
-        """The penalty of a quantity that grows with the frame."""
-        if self.loss_func == "mse":
-            return difference.square() / (n_atoms.square() if self.intensive else n_atoms)
-        return self._intensive(difference / n_atoms)
+    def _extensive(self, prediction: Tensor, label: Tensor, known: Tensor, n_atoms: Tensor) -> Tensor:
+        """The penalties of a quantity that grows with the frame, those of its numbers per atom."""
+        # For squares, ΔE²/N_f in place of (ΔE/N_f)².
+        unit = n_atoms.to(label.dtype)
+        unit = unit.sqrt() if self.loss_func == "mse" and not self.intensive else unit
+        return self._penalty(prediction / unit, _target(prediction, label, known) / unit)
 
-    def _intensive(self, difference: Tensor) -> Tensor:
+    def _penalty(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The sum of all numbers' penalties."""
         if self.loss_func == "mse":
-            return difference.square()
+            return F.mse_loss(prediction, target, reduction="sum")
         if self.loss_func == "mae":
-            return difference.abs()
-        zeros = torch.zeros_like(difference)
-        return F.huber_loss(difference, zeros, reduction="none", delta=self.huber_delta)
+            return F.l1_loss(prediction, target, reduction="sum")
+        return F.huber_loss(prediction, target, reduction="sum", delta=self.huber_delta)
 
 
-def _difference(prediction: Tensor, label: Tensor) -> Tensor:
-    """Prediction − label, zero without a label; masked before the square, whose slope at NaN is NaN."""
-    return torch.where(label.isnan(), 0.0, prediction - label)
+def _target(prediction: Tensor, label: Tensor, known: Tensor) -> Tensor:
+    """The labels, and where there are none what was predicted, so that it costs nothing."""
+    return torch.where(known, label, prediction.detach())
+
+
+def _magnetic_target(
+    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The magnetic forces (A, 3) to compare with, and of how many magnetic atoms there are labels."""
+    known = magnetic[batch.types].unsqueeze(-1) & ~batch.force_mag.isnan()
+    return _target(prediction["force_mag"], batch.force_mag, known), known[:, 0].sum()

@@ -114,8 +114,9 @@ class SpinModule(pl.LightningModule):
         # that of one process with all frames; DDP takes the mean of the gradients.
         counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
         loss = self.loss.combine(totals, counts, ratio) * self.trainer.world_size
-        # Every parameter gets a gradient, if only zero: DDP waits for all of them.
-        loss = loss + 0.0 * prediction["energy"].sum()
+        if "e" not in self.loss.active:
+            # Every parameter gets a gradient, if only zero: DDP waits for all of them.
+            loss = loss + 0.0 * prediction["energy"].sum()
         if (self.global_step + 1) % self.log_interval == 0:
             self._log_training(prediction, batch, loss, ratio)
         return loss
