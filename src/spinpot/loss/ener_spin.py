@@ -215,9 +215,7 @@ def _target(prediction: Tensor, label: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, label, prediction.detach())
 
 
-def _magnetic_target(
-    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-) -> tuple[Tensor, Tensor]:
+def _magnetic_target(prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
     """The magnetic forces (A, 3) to compare with, and of how many magnetic atoms there are labels."""
     known = magnetic[batch.types].unsqueeze(-1) & ~batch.force_mag.isnan()
     return _target(prediction["force_mag"], batch.force_mag, known), known[:, 0].sum()
