@@ -52,6 +52,24 @@ def test_frames_without_a_label_are_as_if_absent_from_its_term(potential, missin
         assert (together[term] == pytest.approx(alone[term].item(), rel=1e-12)) == (label == missing), term
 
 
+@pytest.mark.parametrize("loss_func", ["mse", "mae", "huber"])
+def test_of_float32_is_that_of_float64(loss_func):
+    """Value and gradients, to what float32 can tell, with labels missing."""
+    made = without(with_random_labels(random_system(4), seed=4), "virial")
+    found = {}
+    for dtype in (torch.float64, torch.float32):
+        potential = small_potential().set_precision(dtype)
+        batch = batch_of(potential, made)
+        loss = EnerSpinLoss(loss_func=loss_func)(potential(batch, differentiable=True), batch, MAGNETIC, 1.0)[
+            0
+        ]
+        gradients = torch.autograd.grad(loss, list(potential.parameters()), allow_unused=True)
+        found[dtype] = loss, torch.cat([g.flatten().double() for g in gradients if g is not None])
+    (loss, gradient), (rough_loss, rough_gradient) = found.values()
+    assert rough_loss.item() == pytest.approx(loss.item(), rel=1e-4)
+    assert (rough_gradient - gradient).norm() < 1e-3 * gradient.norm()
+
+
 def test_gradient_is_finite_where_labels_are_missing(potential):
     made = without(with_random_labels(random_system(3), seed=3), "energy", "virial", "force_mag")
     batch = batch_of(potential, made)

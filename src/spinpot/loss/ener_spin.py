@@ -202,7 +202,8 @@ class EnerSpinLoss:
         return self._penalty(prediction / unit, _target(prediction, label, known) / unit)
 
     def _penalty(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The sum of all numbers' penalties."""
+        """The sum of all numbers' penalties, in the labels' precision."""
+        prediction = prediction.to(target.dtype)
         if self.loss_func == "mse":
             return F.mse_loss(prediction, target, reduction="sum")
         if self.loss_func == "mae":

@@ -14,7 +14,8 @@
 #include <string>
 #include <tuple>
 
-#include "products.h"
+#include "tensors.h"
+#include "vectors.h"
 
 namespace spinpot {
 

@@ -11,23 +11,9 @@
 #include <vector>
 
 #include "tensors.h"
+#include "vectors.h"
 
 namespace spinpot {
-
-#if defined(__AVX512F__)
-constexpr int64_t BYTES = 64;
-#elif defined(__AVX2__)
-constexpr int64_t BYTES = 32;
-#else
-constexpr int64_t BYTES = 16;
-#endif
-
-// The numbers that the processor takes at once.
-template <typename T>
-struct Lanes {
-  typedef T Vector __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
-  static constexpr int64_t count = BYTES / sizeof(T);
-};
 
 // The registers hold ROWS of a result, two vectors wide; the caches hold DEPTH and HEIGHT of the operands.
 // Where these are not there yet, they are asked for AHEAD rows early.
