@@ -55,14 +55,15 @@ def test_frames_without_a_label_are_as_if_absent_from_its_term(potential, missin
 @pytest.mark.parametrize("loss_func", ["mse", "mae", "huber"])
 def test_of_float32_is_that_of_float64(loss_func):
     """Value and gradients, to what float32 can tell, with labels missing."""
-    made = without(with_random_labels(random_system(4), seed=4), "virial")
+    whole = with_random_labels(random_system(4), seed=4)
+    lacking = without(with_random_labels(random_system(5), seed=5), "virial")
     found = {}
     for dtype in (torch.float64, torch.float32):
         potential = small_potential().set_precision(dtype)
-        batch = batch_of(potential, made)
-        loss = EnerSpinLoss(loss_func=loss_func)(potential(batch, differentiable=True), batch, MAGNETIC, 1.0)[
-            0
-        ]
+        batch = batch_of(potential, whole, lacking)
+        loss = EnerSpinLoss(**ALL_ON, loss_func=loss_func)(
+            potential(batch, differentiable=True), batch, MAGNETIC, 1.0
+        )[0]
         gradients = torch.autograd.grad(loss, list(potential.parameters()), allow_unused=True)
         found[dtype] = loss, torch.cat([g.flatten().double() for g in gradients if g is not None])
     (loss, gradient), (rough_loss, rough_gradient) = found.values()

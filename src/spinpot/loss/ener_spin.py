@@ -195,8 +195,8 @@ class EnerSpinLoss:
         return total / 9.0, known[:, 0, 0].sum()
 
     def _extensive(self, prediction: Tensor, label: Tensor, known: Tensor, n_atoms: Tensor) -> Tensor:
-        """The penalties of a quantity that grows with the frame, those of its numbers per atom."""
-        # For squares, ΔE²/N_f in place of (ΔE/N_f)².
+        """The sum of the penalties of a quantity that grows with the frame, on its numbers per atom."""
+        # For squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)².
         unit = n_atoms.to(label.dtype)
         unit = unit.sqrt() if self.loss_func == "mse" and not self.intensive else unit
         return self._penalty(prediction / unit, _target(prediction, label, known) / unit)
@@ -212,7 +212,7 @@ class EnerSpinLoss:
 
 
 def _target(prediction: Tensor, label: Tensor, known: Tensor) -> Tensor:
-    """The labels, and where there are none what was predicted, so that it costs nothing."""
+    """The labels, and where there are none what was predicted: that costs nothing, unless it is no number."""
     return torch.where(known, label, prediction.detach())
 
 

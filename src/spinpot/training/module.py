@@ -115,7 +115,7 @@ class SpinModule(pl.LightningModule):
         counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
         loss = self.loss.combine(totals, counts, ratio) * self.trainer.world_size
         if "e" not in self.loss.active:
-            # Every parameter gets a gradient, if only zero: DDP waits for all of them.
+            # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
             loss = loss + 0.0 * prediction["energy"].sum()
         if (self.global_step + 1) % self.log_interval == 0:
             self._log_training(prediction, batch, loss, ratio)

@@ -4,7 +4,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/tanh.h>
 
 #include <algorithm>
 #include <cmath>
@@ -74,7 +73,7 @@ struct Activation {
   double threshold;
 };
 
-// f, f' and f'' of numbers z (n, width), which are written to `value` first.
+// f, f' and f'' of numbers z (n, width): `value` is z until `apply` puts f there.
 template <typename T>
 struct Activated {
   Tensor value, slope, curvature;
