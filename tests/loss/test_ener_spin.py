@@ -71,6 +71,15 @@ def test_of_float32_is_that_of_float64(loss_func):
     assert (rough_gradient - gradient).norm() < 1e-3 * gradient.norm()
 
 
+@pytest.mark.parametrize("name", ["energy", "force", "force_mag", "virial"])
+def test_a_missing_label_does_not_hide_a_prediction_that_is_no_number(potential, name):
+    batch = batch_of(potential, without(with_random_labels(random_system(6), seed=6), name))
+    prediction = potential(batch)
+    assert EnerSpinLoss(**ALL_ON)(prediction, batch, MAGNETIC, 1.0)[0].isfinite()
+    prediction[name].view(-1)[0] = torch.nan
+    assert EnerSpinLoss(**ALL_ON)(prediction, batch, MAGNETIC, 1.0)[0].isnan()
+
+
 def test_gradient_is_finite_where_labels_are_missing(potential):
     made = without(with_random_labels(random_system(3), seed=3), "energy", "virial", "force_mag")
     batch = batch_of(potential, made)
