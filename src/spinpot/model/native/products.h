@@ -16,29 +16,59 @@
 namespace spinpot {
 
 // The registers hold ROWS of a result, two vectors wide; the caches hold DEPTH and HEIGHT of the operands.
-// Where these are not there yet, they are asked for AHEAD rows early.
-constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48, AHEAD = 8;
+constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48;
 template <typename T>
 constexpr int64_t WIDTH = 2 * Lanes<T>::count;
 
 constexpr int64_t SHORT = 256;  // the longest side that counts as short
 
+// Numbers that are needed soon. Memory is slower than the sums, and brings them meanwhile if it is asked early and
+// evenly: for LINES of the cache every STEPS terms, as fast as HEIGHT rows use them up.
+template <typename T>
+class Soon {
+ public:
+  static constexpr int64_t STEPS = 32, LINES = 8;
+
+  explicit Soon(const In<T>& rows) : rows_(rows) {}
+
+  void ask() {
+    for (int64_t n = 0; n < LINES && rows_.rows > 0; ++n) {
+      __builtin_prefetch(rows_.at(0, column_));
+      column_ += LINE_BYTES / sizeof(T);
+      if (column_ >= rows_.columns) {
+        column_ = 0;
+        rows_ = rows_.of_rows(1, rows_.rows - 1);
+      }
+    }
+  }
+
+ private:
+  In<T> rows_;
+  int64_t column_ = 0;
+};
+
 // out (rows, WIDTH) = or += Σ_k left(·, k) right(k, ·) for k < depth; rows of `right` lie `next` apart, those of
 // `out` `out_next`.
-template <typename T, int64_t rows, bool early>
+template <typename T, int64_t rows>
 void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* out,
-          int64_t out_next, bool add) {
+          int64_t out_next, bool add, Soon<T>& soon) {
   using Vector = typename Lanes<T>::Vector;
   constexpr int64_t n = Lanes<T>::count;
   Vector total[rows][2];
-  for (int64_t r = 0; r < rows; ++r) total[r][0] = total[r][1] = Vector{};
-  for (int64_t k = 0; k < depth; ++k, left += along, right += next) {
-    if (early) __builtin_prefetch(right + AHEAD * next);
-    const Vector a = *reinterpret_cast<const Vector*>(right), b = *reinterpret_cast<const Vector*>(right + n);
+  for (int64_t r = 0; r < rows; ++r) {
+    total[r][0] = total[r][1] = Vector{};
+    __builtin_prefetch(out + r * out_next, 1);
+    __builtin_prefetch(out + r * out_next + WIDTH<T> - 1, 1);
+  }
+  for (int64_t k = 0; k < depth;) {
+    soon.ask();
+    for (const int64_t end = std::min(k + Soon<T>::STEPS, depth); k < end; ++k, left += along, right += next) {
+      const Vector a = *reinterpret_cast<const Vector*>(right), b = *reinterpret_cast<const Vector*>(right + n);
 #pragma GCC unroll 6
-    for (int64_t r = 0; r < rows; ++r) {
-      total[r][0] += left[r * down] * a;
-      total[r][1] += left[r * down] * b;
+      for (int64_t r = 0; r < rows; ++r) {
+        total[r][0] += left[r * down] * a;
+        total[r][1] += left[r * down] * b;
+      }
     }
   }
 #pragma GCC unroll 6
@@ -51,11 +81,10 @@ void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t ne
 
 // `tile` for as many rows as left has, whose numbers are `along` apart.
 template <typename T, int64_t rows = ROWS>
-void tile_of(const In<T>& left, bool early, const T* right, int64_t next, const Matrix<T>& out, bool add) {
+void tile_of(const In<T>& left, const T* right, int64_t next, const Matrix<T>& out, bool add, Soon<T>& soon) {
   if constexpr (rows > 1)
-    if (left.rows < rows) return tile_of<T, rows - 1>(left, early, right, next, out, add);
-  const auto sum = early ? tile<T, rows, true> : tile<T, rows, false>;
-  sum(left.numbers, left.down, left.along, right, next, left.columns, out.numbers, out.down, add);
+    if (left.rows < rows) return tile_of<T, rows - 1>(left, right, next, out, add, soon);
+  tile<T, rows>(left.numbers, left.down, left.along, right, next, left.columns, out.numbers, out.down, add, soon);
 }
 
 // out = or += sums (rows, WIDTH), where out has fewer columns or its numbers lie apart.
@@ -65,12 +94,23 @@ void put(const T* sums, const Matrix<T>& out, bool add) {
     for (int64_t j = 0; j < out.columns; ++j) *out.at(i, j) = add ? *out.at(i, j) + sums[j] : sums[j];
 }
 
-// ROWS of left side by side, so that the caches can hold them.
+// ROWS of left side by side, so that the caches can hold them. left has its columns' numbers side by side.
 template <typename T>
 void pack(const In<T>& left, T* packed) {
-  for (int64_t i = 0; i < left.rows; i += ROWS, packed += ROWS * left.columns)
-    for (int64_t k = 0; k < left.columns; ++k)
-      for (int64_t r = 0; r < std::min(ROWS, left.rows - i); ++r) packed[k * ROWS + r] = *left.at(i + r, k);
+  for (int64_t k = 0; k < left.columns; ++k)
+    for (int64_t i = 0; i < left.rows; i += ROWS)
+      std::copy_n(left.at(i, k), std::min(ROWS, left.rows - i), packed + i * left.columns + k * ROWS);
+}
+
+// The operand that comes next after rows [top, top + HEIGHT) and terms [k, k + DEPTH) of a product, by rows.
+template <typename T>
+In<T> following(const In<T>& left, const In<T>& right, int64_t top, int64_t k) {
+  const int64_t below = left.rows - top - HEIGHT, later = left.columns - k - DEPTH;
+  if (below > 0) {
+    const auto rows = left.part(top + HEIGHT, std::min(HEIGHT, below), k, std::min(DEPTH, left.columns - k));
+    return left.along == 1 ? rows : rows.transposed();
+  }
+  return right.of_rows(right.rows - std::max(later, int64_t(0)), std::clamp(later, int64_t(0), DEPTH));
 }
 
 // out = left · right or out += left · right, on one thread. right has its columns side by side.
@@ -82,6 +122,7 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
     for (int64_t top = 0; top < out.rows; top += HEIGHT) {
       const auto block = left.part(top, std::min(HEIGHT, out.rows - top), k, depth);
       if (left.along != 1) pack(block, packed);
+      Soon<T> soon(following<T>(left, right, top, k));
       for (int64_t j = 0; j < out.columns; j += WIDTH<T>) {
         const int64_t columns = std::min(WIDTH<T>, out.columns - j);
         const T* panel = right.at(k, j);
@@ -98,9 +139,9 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
           const Matrix<T> to = out.part(top + i, rows, j, columns);
           const bool more = add || k > 0;
           if (to.along == 1 && columns == WIDTH<T>) {
-            tile_of<T>(own, i == 0, panel, next, to, more);
+            tile_of<T>(own, panel, next, to, more, soon);
           } else {
-            tile_of<T>(own, i == 0, panel, next, matrix(sums, rows, WIDTH<T>), false);
+            tile_of<T>(own, panel, next, matrix(sums, rows, WIDTH<T>), false, soon);
             put(sums, to, more);
           }
         }
@@ -109,9 +150,12 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
   }
 }
 
-// out = left · right, or out += left · right with `add`. A product of long sides is the library's.
+// out = left · right, or out += left · right with `add`, of matrices that have rows or columns side by side. A
+// product of long sides is the library's.
 template <typename T>
 void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add = false) {
+  for (const auto& side : {left, right})
+    TORCH_INTERNAL_ASSERT(side.along == 1 || side.down == 1, "expected rows or columns side by side");
   if (std::min({left.rows, left.columns, right.columns}) > SHORT) {
     Tensor whole = tensor(out);
     add ? whole.addmm_(tensor(left), tensor(right)) : at::mm_out(whole, tensor(left), tensor(right));

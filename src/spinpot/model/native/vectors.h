@@ -14,6 +14,8 @@ constexpr int64_t BYTES = 32;
 constexpr int64_t BYTES = 16;
 #endif
 
+constexpr int64_t LINE_BYTES = 64;  // of the caches
+
 template <typename T>
 struct Lanes {
   typedef T Vector __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
