@@ -17,7 +17,7 @@ from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever a checkpoint of before can no longer be read as it is."""
 
 ENTRY = "spinpot"

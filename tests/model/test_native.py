@@ -87,8 +87,8 @@ def test_float32(compiled, without):
 
 def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
     potential = small_potential()
-    weight = potential.fitting_nets[0].hidden.layers[0].weight
-    weight.data = weight.data.T.contiguous().T
+    weight = potential.fitting_nets.layers[0].weight
+    weight.data = weight.data.mT.contiguous().mT
     batches = batch_of(potential, random_system(1)), collate([], n_types=2)
     ours = [everything(potential, batch) for batch in batches]
     without()
@@ -101,7 +101,7 @@ def test_a_second_derivative_is_refused(compiled):
     potential = small_potential()
     force = potential(batch_of(potential, random_system(1)), differentiable=True)["force"]
     (gradient,) = torch.autograd.grad(
-        force.square().sum(), [potential.fitting_nets[0].weight], create_graph=True
+        force.square().sum(), [potential.fitting_nets.weight], create_graph=True
     )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
@@ -111,7 +111,7 @@ def test_weights_that_changed_meanwhile_are_told(compiled):
     potential = small_potential()
     energy = potential(batch_of(potential, random_system(1)), differentiable=True)["energy"].sum()
     with torch.no_grad():
-        potential.fitting_nets[0].weight.mul_(1.1)
+        potential.fitting_nets.weight.mul_(1.1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         energy.backward()
 
@@ -206,18 +206,18 @@ def test_on_threads_of_their_own(compiled):
 @pytest.mark.parametrize("resnet_dt", [False, True])
 def test_fitting_is_what_automatic_differentiation_gives(activation, neuron, resnet_dt):
     generator = torch.Generator().manual_seed(3)
-    nets = [FittingNet(5, neuron, activation, resnet_dt, generator) for _ in range(2)]
+    settings = (5, neuron, activation, resnet_dt, generator)
+    nets = FittingNet.side_by_side([FittingNet.random(*settings) for _ in range(2)])
     descriptor = torch.randn(7, 5, dtype=torch.float64, generator=generator).requires_grad_()
     weights = torch.randn(7, 6, dtype=torch.float64, generator=generator)
 
     def gradients(energy, by_descriptor):
         loss = (energy.square() * weights[:, 0]).sum() + (by_descriptor.square() * weights[:, 1:]).sum()
-        parameters = [descriptor, *(p for net in nets for p in net.parameters())]
-        return torch.autograd.grad(loss, parameters, materialize_grads=True)
+        return torch.autograd.grad(loss, [descriptor, *nets.parameters()], materialize_grads=True)
 
     sizes = [4, 3]
     ours = energy_and_gradient(nets, descriptor, sizes)
-    energy = torch.cat([net(part) for net, part in zip(nets, descriptor.split(sizes), strict=True)])
+    energy = torch.cat([net(part) for net, part in zip(nets.each(), descriptor.split(sizes), strict=True)])
     (slope,) = torch.autograd.grad(energy.sum(), descriptor, create_graph=True)
     torch.testing.assert_close(ours[0], energy)
     torch.testing.assert_close(ours[1], slope)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from spinpot.interop.dp_file import Tree
 from spinpot.interop.sections import doubled, placeholder_pairs
-from spinpot.model.fitting import FittingNet
 from spinpot.model.networks import ResidualLayer, ResidualNet
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
@@ -61,8 +60,7 @@ def weights(potential: SpinPotential) -> Iterator[tuple[Place, Tensor | None]]:
         index = neighbour if one_side else centre + neighbour * 2 * n_types
         net = potential.descriptor.embedding_net(centre, neighbour)
         yield from _layers(net, (*DESCRIPTOR, "embeddings", "networks", index))
-    for t, fitting_net in enumerate(potential.fitting_nets):
-        fitting = cast(FittingNet, fitting_net)
+    for t, fitting in enumerate(potential.fitting_nets.each()):
         place: Place = (*FITTING, "nets", "networks", t)
         yield from _layers(fitting.hidden, place)
         last: Place = (*place, "layers", len(fitting.hidden), "@variables")

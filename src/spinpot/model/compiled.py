@@ -5,7 +5,6 @@ It gives what spinpot.model.descriptor and fitting give by torch's operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -21,7 +20,7 @@ from spinpot.model.fitting import FittingNet
 
 
 def compiled_network(
-    make: Any, descriptor: Descriptor, nets: Sequence[FittingNet], batch: Batch, scale: Tensor
+    make: Any, descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor
 ) -> Derivatives:
     """Energies and their derivatives, differentiable once with respect to the weights.
 
@@ -29,9 +28,9 @@ def compiled_network(
     """
     grid, settings = descriptor.grid(batch), descriptor.settings
     embedding = descriptor.embedding_nets.in_threes()
-    fitting = [weight for net in nets for weight in net.in_threes()]
+    fitting = nets.in_threes()
     embedding_activation, embedding_threshold = kind_and_threshold(settings.activation_function)
-    fitting_activation, fitting_threshold = kind_and_threshold(nets[0].layers[0].activation_function)
+    fitting_activation, fitting_threshold = kind_and_threshold(nets.layers[0].activation_function)
     network = make(
         _tensors(descriptor, batch, scale, grid),
         embedding,

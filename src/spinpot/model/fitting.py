@@ -14,27 +14,53 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from spinpot.model.networks import ResidualLayer, ResidualNet, normal_parameter
+from spinpot.model.networks import ResidualLayer, ResidualNet, normal_parameter, stacked
 
 
 class FittingNet(nn.Module):
-    """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV."""
+    """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV.
 
-    def __init__(
-        self,
+    weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets side by side, with (K, n_out, 1) and
+    (K, 1, 1): an optimizer that gives each of its threads a part of every tensor then gives it the nets whose
+    gradients the same thread has computed (spinpot.model.native).
+    """
+
+    def __init__(self, hidden: ResidualNet, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.weight, self.bias = weight, bias
+
+    @classmethod
+    def random(
+        cls,
         n_in: int,
         neuron: Sequence[int],
         activation_function: str,
         resnet_dt: bool,
         generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.hidden = ResidualNet.random(n_in, neuron, activation_function, resnet_dt, generator)
-        self.weight = normal_parameter((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
-        self.bias = normal_parameter((1,), 0.0, 1.0, generator)
+    ) -> FittingNet:
+        """A net as training begins."""
+        hidden = ResidualNet.random(n_in, neuron, activation_function, resnet_dt, generator)
+        weight = normal_parameter((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
+        return cls(hidden, weight, normal_parameter((1,), 0.0, 1.0, generator))
+
+    @classmethod
+    def side_by_side(cls, nets: Sequence[FittingNet]) -> FittingNet:
+        """K nets of one shape."""
+        hidden = ResidualNet.side_by_side([net.hidden for net in nets])
+        weight, bias = [net.weight for net in nets], [net.bias.unsqueeze(0) for net in nets]
+        return cls(hidden, stacked(weight), stacked(bias))
+
+    def one_of(self, k: int) -> FittingNet:
+        """Net k of those side by side; it shares their numbers."""
+        return FittingNet(self.hidden.one_of(k), self.weight[k], self.bias[k, 0])
+
+    def each(self) -> list[FittingNet]:
+        """All nets of those side by side; they share their numbers."""
+        return [self.one_of(k) for k in range(len(self.weight))]
 
     def forward(self, descriptor: Tensor) -> Tensor:
-        """(n, n_in) → (n,), eV."""
+        """(n, n_in) → (n,), eV, by one net."""
         return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
 
     def weights(self) -> list[Tensor]:
@@ -52,26 +78,24 @@ class FittingNet(nn.Module):
         return self.hidden.layers
 
 
-def energy_and_gradient(
-    nets: Sequence[FittingNet], descriptor: Tensor, sizes: Sequence[int]
-) -> tuple[Tensor, Tensor]:
+def energy_and_gradient(nets: FittingNet, descriptor: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Energies (A,), eV, and ∂E/∂D (A, n_in) of atoms sorted by element, `sizes` of each.
 
-    Differentiable once, in the descriptor and the weights.
+    nets: side by side. Differentiable once, in the descriptor and the weights.
     """
-    weights = [weight for net in nets for weight in net.weights()]
-    result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *weights)
+    result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *nets.weights())
     return cast(tuple[Tensor, Tensor], result)
 
 
 class _EnergyAndGradient(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, descriptor: Tensor, nets: Sequence[FittingNet], sizes: list[int], *weights: Tensor
+        ctx: Any, descriptor: Tensor, nets: FittingNet, sizes: list[int], *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         energy, gradient = descriptor.new_empty(len(descriptor)), torch.empty_like(descriptor)
-        parts = zip(nets, *(values.split(sizes) for values in (descriptor, energy, gradient)), strict=True)
-        ctx.nets, ctx.sizes = nets, sizes
+        ctx.nets, ctx.sizes, ctx.shapes = nets.each(), sizes, [weight.shape for weight in weights]
+        split = (values.split(sizes) for values in (descriptor, energy, gradient))
+        parts = zip(ctx.nets, *split, strict=True)
         ctx.states = [_evaluate(*part) for part in parts]
         return energy, gradient
 
@@ -81,7 +105,8 @@ class _EnergyAndGradient(torch.autograd.Function):
         by_descriptor = torch.empty_like(of_gradient)
         split = (values.split(ctx.sizes) for values in (of_energy, of_gradient, by_descriptor))
         parts = zip(ctx.nets, ctx.states, *split, strict=True)
-        found = [gradient for part in parts for gradient in _backward(*part)]
+        by_weights = zip(*(_backward(*part) for part in parts), strict=True)
+        found = (torch.stack(own).view(shape) for own, shape in zip(by_weights, ctx.shapes, strict=True))
         return by_descriptor, None, None, *found
 
 

@@ -126,11 +126,16 @@ class ResidualNet(nn.Sequential):
 
 
 def _stack(layers: Sequence[ResidualLayer]) -> ResidualLayer:
-    weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-    bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]).unsqueeze(1))
-    idts = [layer.idt.detach() for layer in layers if layer.idt is not None]
-    idt = nn.Parameter(torch.stack(idts).unsqueeze(1)) if idts else None
+    weight = stacked([layer.weight for layer in layers])
+    bias = stacked([layer.bias.unsqueeze(0) for layer in layers])
+    idts = [layer.idt.unsqueeze(0) for layer in layers if layer.idt is not None]
+    idt = stacked(idts) if idts else None
     return ResidualLayer(weight, bias, idt, layers[0].activation_function)
+
+
+def stacked(parameters: Sequence[Tensor]) -> nn.Parameter:
+    """K parameters of one shape as one, (K, …)."""
+    return nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
 
 
 def _repeats(n_in: int, n_out: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,16 +35,14 @@ class SpinPotential(nn.Module):
         self.spec = spec
         self.descriptor = Descriptor(spec, generator)
         fitting = spec.fitting_net
-        self.fitting_nets = nn.ModuleList(
-            FittingNet(
-                self.descriptor.width,
-                fitting.neuron,
-                fitting.activation_function,
-                fitting.resnet_dt,
-                generator,
-            )
-            for _ in spec.type_map
+        net = (
+            self.descriptor.width,
+            fitting.neuron,
+            fitting.activation_function,
+            fitting.resnet_dt,
+            generator,
         )
+        self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*net) for _ in spec.type_map])
         self.exchange = ExchangeTerm(spec) if spec.exchange.terms else None
         self.register_buffer("energy_bias", torch.zeros(len(spec.type_map), dtype=torch.float64))
         # η of every neighbour type: none for real atoms, then that of the virtual atoms.
@@ -92,14 +90,10 @@ class SpinPotential(nn.Module):
         """Descriptor and fitting nets, without the energy bias."""
         compiled = native.network(self.descriptor.davg) if self.descriptor.radial == "collocated" else None
         if compiled is not None:
-            return compiled_network(compiled, self.descriptor, self._nets, batch, self.virtual_scale)
+            return compiled_network(compiled, self.descriptor, self.fitting_nets, batch, self.virtual_scale)
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
         atom_energy, by_descriptor = energy_and_gradient(
-            self._nets, self.descriptor(environment), batch.type_sizes
+            self.fitting_nets, self.descriptor(environment), batch.type_sizes
         )
         by_environment = self.descriptor.pull_back(environment, by_descriptor)
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
-
-    @property
-    def _nets(self) -> list[FittingNet]:
-        return cast(list[FittingNet], list(self.fitting_nets))

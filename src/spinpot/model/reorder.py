@@ -25,9 +25,10 @@ def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotentia
     for centre, neighbour in product(centres, range(len(types))):
         there = potential.descriptor.embedding_net(order[centre], types[neighbour])
         _copy(there, made.descriptor.embedding_net(centre, neighbour))
-    for here, there_index in enumerate(order):
-        made.fitting_nets[here].load_state_dict(potential.fitting_nets[there_index].state_dict())
+    nets = zip(made.fitting_nets.parameters(), potential.fitting_nets.parameters(), strict=True)
     with torch.no_grad():
+        for of_nets, given in nets:
+            of_nets.copy_(given[order])
         made.energy_bias.copy_(potential.energy_bias[order])
         made.descriptor.davg.copy_(potential.descriptor.davg[order])
         made.descriptor.dstd.copy_(potential.descriptor.dstd[order])

@@ -31,9 +31,8 @@ def labelled(potential, frames=6, **kept) -> System:
 
 def without_network(**settings):
     potential = small_potential(**settings)
-    for net in potential.fitting_nets:
-        torch.nn.init.zeros_(net.weight)
-        torch.nn.init.zeros_(net.bias)
+    torch.nn.init.zeros_(potential.fitting_nets.weight)
+    torch.nn.init.zeros_(potential.fitting_nets.bias)
     return potential
 
 

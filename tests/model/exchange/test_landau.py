@@ -42,8 +42,7 @@ def test_at_its_mean_length_a_moment_feels_the_field_only_along_itself():
 def test_reversed_spins_have_the_same_energy():
     made = random_system(seed=2)
     potential = small_potential(exchange=EXCHANGE_TERMS)
-    for net in potential.fitting_nets:
-        torch.nn.init.zeros_(net.weight)
+    torch.nn.init.zeros_(potential.fitting_nets.weight)
     reversed_ = system(made.type_map, made.types, made.box[0], made.coord[0], -made.spin[0])
     before, after = evaluate(potential, made), evaluate(potential, reversed_)
     np.testing.assert_allclose(after["energy"], before["energy"], atol=1e-12)

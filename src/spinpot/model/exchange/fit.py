@@ -17,7 +17,6 @@ from spinpot.data.dataset import frame_of
 from spinpot.data.systems import System
 from spinpot.model.derivatives import Derivatives
 from spinpot.model.exchange.term import ExchangeTerm
-from spinpot.model.fitting import FittingNet
 from spinpot.model.potential import SpinPotential
 from spinpot.model.statistics import energy_bias
 from spinpot.split import split_along
@@ -74,10 +73,8 @@ def start_exchange(
     term.start.copy_(fit.coefficients)
     term.whitening.copy_(fit.whitening)
     potential.energy_bias.copy_(fit.energy_bias)
-    for net in potential.fitting_nets:
-        assert isinstance(net, FittingNet)
-        torch.nn.init.zeros_(net.weight)
-        torch.nn.init.zeros_(net.bias)
+    torch.nn.init.zeros_(potential.fitting_nets.weight)
+    torch.nn.init.zeros_(potential.fitting_nets.bias)
 
 
 def fit_systems(

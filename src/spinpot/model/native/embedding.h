@@ -64,10 +64,10 @@ class EmbeddingNets {
         const auto by_z = run.rows(writable<T>(by_zs[up])), by_x = run.rows(writable<T>(by_outputs[up + 1]));
         const auto by_y = run.rows(matrix<T>(by_outputs[up])), x = run.rows(matrix<T>(input));
         down(layer, by_y, run.rows(matrix<T>(activated.slope)), by_z);
-        multiply(x.transposed(), Matrix<const T>(by_z),
-                 matrix(of_net(gradients[3 * n], run.net), layer.width_in(), layer.width()), true);
-        add_rows(by_z, of_net(gradients[3 * n + 1], run.net));
-        if (layer.idt) add_rows(by_y, run.rows(matrix<T>(activated.value)), of_net(gradients[3 * n + 2], run.net));
+        const auto own = [&](size_t m) { return of_net<T>(gradients[3 * n + m], run.net); };
+        multiply(x.transposed(), Matrix<const T>(by_z), matrix(own(0), layer.width_in(), layer.width()), true);
+        add_rows(by_z, own(1));
+        if (layer.idt) add_rows(by_y, run.rows(matrix<T>(activated.value)), own(2));
         if (n > 0) by_input(layer, by_y, Matrix<const T>(by_z), by_x);
       }
     });
@@ -89,10 +89,8 @@ class EmbeddingNets {
   };
 
   Layer<T> layer(size_t n, const Run& run) const {
-    return layers_of<T>(at::TensorList(parameters_).slice(3 * n, 3), run.net, nets_)[0];
+    return layers_of<T>(at::TensorList(parameters_).slice(3 * n, 3), run.net)[0];
   }
-
-  T* of_net(const Tensor& all, int64_t net) const { return all.data_ptr<T>() + net * (all.numel() / nets_); }
 
   // body(run) for all of them, those of one net on one thread.
   template <typename Body>

@@ -14,10 +14,14 @@ namespace spinpot {
 template <typename T>
 class FittingNet {
  public:
-  // parameters: weight and bias of the last layer, then three for each hidden one.
-  FittingNet(at::TensorList parameters, Activation activation)
-      : parameters_(parameters.begin(), parameters.end()),
-        layers_(layers_of<T>(parameters.slice(2))),
+  // Net k of those that lie side by side. parameters: weight and bias of the last layer, then three for each
+  // hidden one; kept by the caller.
+  FittingNet(const std::vector<Tensor>& parameters, int64_t k, Activation activation)
+      : weight_(of_net<T>(parameters[0], k)),
+        bias_(of_net<T>(parameters[1], k)),
+        layers_(layers_of<T>(at::TensorList(parameters).slice(2), k)),
+        net_(k),
+        options_(parameters[0].options()),
         activation_(std::move(activation)) {}
 
   // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in).
@@ -35,12 +39,11 @@ class FittingNet {
     }
     outputs_ = inputs;
     const auto y = upper<T>(outputs_);
-    const T* weight = numbers<T>(parameters_[0]);
     const auto by_output = writable<T>(states_.back().by_output);
     for (int64_t i = 0; i < n; ++i) {
-      energy[i] = *numbers<T>(parameters_[1]);
-      for (int64_t c = 0; c < y.columns; ++c) energy[i] += y.at(i, 0)[c] * weight[c];
-      std::copy_n(weight, y.columns, by_output.at(i, 0));
+      energy[i] = *bias_;
+      for (int64_t c = 0; c < y.columns; ++c) energy[i] += y.at(i, 0)[c] * weight_[c];
+      std::copy_n(weight_, y.columns, by_output.at(i, 0));
     }
     for (size_t l = layers_.size(); l-- > 0;) {
       const auto& state = states_[l];
@@ -50,25 +53,23 @@ class FittingNet {
     }
   }
 
-  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: fills ∂L/∂D; the gradients by the parameters.
-  std::vector<Tensor> backward(const T* by_energy, const Matrix<T>& by_descriptor) {
-    std::vector<Tensor> gradients;
-    for (const auto& parameter : parameters_) gradients.push_back(at::empty_like(parameter));
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      const auto& state = states_[l];
-      up(layers_[l], state, l + 1 < layers_.size() ? states_[l + 1].inputs : outputs_, gradients[2 + 3 * l + 2]);
-    }
-    Tensor by_output = last(by_energy, gradients);
+  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: fills ∂L/∂D, and this net's part of the
+  // gradients by the parameters.
+  void backward(const T* by_energy, const Matrix<T>& by_descriptor, const std::vector<Tensor>& gradients) {
+    const auto own = [&](size_t l, size_t m) { return of_net<T>(gradients[2 + 3 * l + m], net_); };
+    for (size_t l = 0; l < layers_.size(); ++l)
+      up(layers_[l], states_[l], l + 1 < layers_.size() ? states_[l + 1].inputs : outputs_, own(l, 2));
+    Tensor by_output = last(by_energy, of_net<T>(gradients[0], net_), of_net<T>(gradients[1], net_));
     for (size_t l = layers_.size(); l-- > 0;) {
       const auto& layer = layers_[l];
       const auto& state = states_[l];
-      down_again(layer, state, matrix<T>(by_output), gradients[2 + 3 * l + 1], gradients[2 + 3 * l + 2]);
-      multiply(matrix<T>(state.inputs).transposed(), matrix<T>(state.by_z), writable<T>(gradients[2 + 3 * l]));
+      down_again(layer, state, matrix<T>(by_output), own(l, 1), own(l, 2));
+      multiply(matrix<T>(state.inputs).transposed(), matrix<T>(state.by_z),
+               matrix(own(l, 0), layer.width_in(), layer.width()));
       const Tensor by_x = l ? empty(by_output.size(0), layers_[l - 1]) : Tensor();
       by_input(layer, matrix<T>(by_output), upper<T>(state.by_z), l ? writable<T>(by_x) : by_descriptor);
       by_output = by_x;
     }
-    return gradients;
   }
 
  private:
@@ -84,18 +85,17 @@ class FittingNet {
   };
 
   Tensor empty(int64_t n, const Layer<T>& layer) const {
-    return at::empty({n, layer.width()}, parameters_[0].options());
+    return at::empty({n, layer.width()}, options_);
   }
 
   // Fills the part of ∂L/∂z that comes through f', and u of what follows; the part of ∂L/∂idt through ∂E/∂z.
-  void up(const Layer<T>& layer, const State& state, const Tensor& following, const Tensor& by_idt) const {
+  void up(const Layer<T>& layer, const State& state, const Tensor& following, T* by_idt) const {
     const auto u = lower<T>(state.inputs), by_z = upper<T>(state.by_z), next = lower<T>(following);
     const Tensor product = empty(u.rows, layer);
     const auto change = writable<T>(product);
     multiply<T>(u, layer.weight, change);
-    T* sum = layer.idt ? by_idt.data_ptr<T>() : nullptr;
     each_part(layer, [&](int64_t begin, int64_t end) {
-      if (sum) std::fill(sum + begin, sum + end, T(0));
+      if (by_idt) std::fill(by_idt + begin, by_idt + end, T(0));
       for (int64_t i = 0; i < u.rows; ++i) {
         const T *d = change.at(i, 0), *g = state.by_output.template const_data_ptr<T>() + i * layer.width();
         const T *df = state.slope().at(i, 0), *ddf = state.curvature().at(i, 0);
@@ -105,25 +105,23 @@ class FittingNet {
           y[c] = layer.scale(c) * d[c] * df[c];
         }
         add_skip(layer, u.at(i, 0), begin, end, y);
-        if (sum)
-          for (int64_t c = begin; c < end; ++c) sum[c] += d[c] * g[c] * df[c];
+        if (by_idt)
+          for (int64_t c = begin; c < end; ++c) by_idt[c] += d[c] * g[c] * df[c];
       }
     });
   }
 
-  // Gradients by the last layer's parameters; ∂L/∂y of the layer before it.
-  Tensor last(const T* by_energy, const std::vector<Tensor>& gradients) const {
+  // Fills the gradients by the last layer's parameters; ∂L/∂y of the layer before it.
+  Tensor last(const T* by_energy, T* by_weight, T* by_bias) const {
     const auto y = upper<T>(outputs_), u = lower<T>(outputs_);
     const Tensor result = empty(y.rows, layers_.back());
-    const T* weight = numbers<T>(parameters_[0]);
-    T *by_weight = gradients[0].data_ptr<T>(), *by_bias = gradients[1].data_ptr<T>();
     std::fill_n(by_weight, y.columns, T(0));
     *by_bias = 0;
     for (int64_t i = 0; i < y.rows; ++i) {
       T* by_output = result.data_ptr<T>() + i * y.columns;
       for (int64_t c = 0; c < y.columns; ++c) {
         by_weight[c] += by_energy[i] * y.at(i, 0)[c] + u.at(i, 0)[c];
-        by_output[c] = by_energy[i] * weight[c];
+        by_output[c] = by_energy[i] * weight_[c];
       }
       *by_bias += by_energy[i];
     }
@@ -131,27 +129,28 @@ class FittingNet {
   }
 
   // Adds to ∂L/∂z what comes from ∂L/∂y, and to ∂L/∂idt what comes through y; fills ∂L/∂b.
-  static void down_again(const Layer<T>& layer, const State& state, const In<T>& by_output,
-                         const Tensor& by_bias, const Tensor& by_idt) {
+  static void down_again(const Layer<T>& layer, const State& state, const In<T>& by_output, T* by_bias,
+                         T* by_idt) {
     const auto by_z = upper<T>(state.by_z);
-    T *bias = by_bias.data_ptr<T>(), *sum = layer.idt ? by_idt.data_ptr<T>() : nullptr;
     each_part(layer, [&](int64_t begin, int64_t end) {
-      std::fill(bias + begin, bias + end, T(0));
+      std::fill(by_bias + begin, by_bias + end, T(0));
       for (int64_t i = 0; i < by_z.rows; ++i) {
         const T *g = by_output.at(i, 0), *f = state.value().at(i, 0), *df = state.slope().at(i, 0);
         T* z = by_z.at(i, 0);
         for (int64_t c = begin; c < end; ++c) {
           z[c] += layer.scale(c) * g[c] * df[c];
-          bias[c] += z[c];
+          by_bias[c] += z[c];
         }
-        if (sum)
-          for (int64_t c = begin; c < end; ++c) sum[c] += g[c] * f[c];
+        if (by_idt)
+          for (int64_t c = begin; c < end; ++c) by_idt[c] += g[c] * f[c];
       }
     });
   }
 
-  std::vector<Tensor> parameters_;
+  const T *weight_, *bias_;
   std::vector<Layer<T>> layers_;
+  int64_t net_;
+  at::TensorOptions options_;
   Activation activation_;
   std::vector<State> states_;
   Tensor outputs_;

@@ -22,16 +22,20 @@ struct Layer {
   T scale(int64_t column) const { return idt ? idt[column] : T(1); }
 };
 
-// Net k of `nets` whose parameters lie side by side, three for each layer.
+// Nets of one shape have their parameters side by side; those of net k, null where there are none.
 template <typename T>
-std::vector<Layer<T>> layers_of(at::TensorList parameters, int64_t k = 0, int64_t nets = 1) {
-  const auto own = [&](const Tensor& all) {
-    return all.numel() ? numbers<T>(all) + k * (all.numel() / nets) : nullptr;
-  };
+T* of_net(const Tensor& all, int64_t k) {
+  return all.numel() ? all.data_ptr<T>() + k * all.stride(0) : nullptr;
+}
+
+// Net k of those whose parameters are given, three for each layer.
+template <typename T>
+std::vector<Layer<T>> layers_of(at::TensorList parameters, int64_t k) {
+  const auto own = [&](const Tensor& all) { return of_net<T>(all, k); };
   std::vector<Layer<T>> layers;
   for (size_t n = 0; n + 2 < parameters.size(); n += 3) {
     const Tensor& weight = parameters[n];
-    layers.push_back({matrix(own(weight), weight.size(-2), weight.size(-1)), own(parameters[n + 1]),
+    layers.push_back({matrix<const T>(own(weight), weight.size(-2), weight.size(-1)), own(parameters[n + 1]),
                       own(parameters[n + 2])});
   }
   return layers;

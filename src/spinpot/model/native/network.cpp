@@ -56,11 +56,9 @@ class NetworkOf : public AnyNetwork {
         n_sel_(recipe.settings.at("n_sel")),
         axis_(recipe.axis),
         pairs_(tensors_, recipe.settings, recipe.frames, *std::max_element(columns_.begin(), columns_.end())),
-        embedding_(detached(recipe.embedding), recipe.of_embedding, of("numbers"), of("points").size(1)) {
-    const auto parameters = detached(recipe.fitting);
-    const size_t each = parameters.size() / atoms_.size();
-    for (size_t t = 0; t < atoms_.size(); ++t)
-      nets_.emplace_back(at::TensorList(parameters).slice(t * each, each), recipe.of_fitting);
+        embedding_(detached(recipe.embedding), recipe.of_embedding, of("numbers"), of("points").size(1)),
+        fitting_(detached(recipe.fitting)) {
+    for (size_t t = 0; t < atoms_.size(); ++t) nets_.emplace_back(fitting_, t, recipe.of_fitting);
   }
 
   // Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3).
@@ -94,7 +92,8 @@ class NetworkOf : public AnyNetwork {
     const Tensor change = pairs_.transposed(by_force, by_force_mag, by_virial);
     const Tensor by_values = at::zeros_like(values_), by_empty = at::empty_like(at_empty_);
     const Tensor empty = empty_slots();
-    std::vector<std::vector<Tensor>> of_fitting(atoms_.size());
+    std::vector<Tensor> by_fitting;
+    for (const auto& parameter : fitting_) by_fitting.push_back(at::empty_like(parameter));
     each_element([&](int64_t t, int64_t first) {
       const Element& here = elements_[t];
       const Tensor u = at::empty_like(here.environment);  // ∂L/∂(∂E/∂T)
@@ -102,7 +101,7 @@ class NetworkOf : public AnyNetwork {
       const auto of_change = in_element(change, t, first), of_sums = in_element(pairs_.sums(), t, first);
       multiply<T>(of_change, at_nodes(values_, t), rows(u));
       contract_change(environments(here.environment), environments(u), axis_, lower<T>(here.descriptors));
-      of_fitting[t] = nets_[t].backward(numbers<T>(energy) + first, writable<T>(by_descriptor));
+      nets_[t].backward(numbers<T>(energy) + first, writable<T>(by_descriptor), by_fitting);
       pull_back(environments(u), writable<T>(here.by_descriptor), axis_, environments(by_environment));
       pull_back(environments(here.environment), writable<T>(by_descriptor), axis_, environments(by_environment));
       multiply<T>(of_change.transposed(), rows(here.by_environment), at_nodes(by_values, t), true);
@@ -112,7 +111,7 @@ class NetworkOf : public AnyNetwork {
     });
     by_values.flatten(0, 1).index_add_(0, first_nodes(), (by_empty * low()).flatten(0, 1));
     auto gradients = embedding_.backward(by_values.div(n_sel_));
-    for (const auto& own : of_fitting) gradients.insert(gradients.end(), own.begin(), own.end());
+    gradients.insert(gradients.end(), by_fitting.begin(), by_fitting.end());
     return gradients;
   }
 
@@ -193,6 +192,7 @@ class NetworkOf : public AnyNetwork {
   int64_t axis_;
   PairMap<T> pairs_;
   EmbeddingNets<T> embedding_;
+  std::vector<Tensor> fitting_;
   std::vector<FittingNet<T>> nets_;
   Tensor values_, at_empty_;
   std::vector<Element> elements_;

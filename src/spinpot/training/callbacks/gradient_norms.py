@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from spinpot.model.potential import SpinPotential
@@ -25,18 +25,25 @@ class GradientNorms(pl.Callback):
         """Log the norms if this step is logged."""
         assert isinstance(pl_module, SpinModule)
         if (trainer.global_step + 1) % pl_module.log_interval == 0:
-            for name, part in parts(pl_module.potential).items():
-                gradients = [p.grad.double() for p in part.parameters() if p.grad is not None]
+            for name, gradients in gradients_by_part(pl_module.potential).items():
                 pl_module.log(f"{GRADIENT_NORM}{name}", torch.nn.utils.get_total_norm(gradients))
 
 
-def parts(potential: SpinPotential) -> dict[str, nn.Module]:
-    """What has a norm of its own, by name."""
-    nets = zip(potential.spec.type_map, potential.fitting_nets, strict=True)
-    exchange = {} if potential.exchange is None else {"exchange": potential.exchange}
+def gradients_by_part(potential: SpinPotential) -> dict[str, list[Tensor]]:
+    """Gradients, in float64, of what has a norm of its own, by name."""
+    fitting = gradients_of(potential.fitting_nets)
+    exchange = {} if potential.exchange is None else {"exchange": gradients_of(potential.exchange)}
     return {
-        "total": potential,
-        "descriptor": potential.descriptor,
+        "total": gradients_of(potential),
+        "descriptor": gradients_of(potential.descriptor),
         **exchange,
-        **{f"fitting_net_{element}": net for element, net in nets},
+        **{
+            f"fitting_net_{element}": [gradient[t] for gradient in fitting]
+            for t, element in enumerate(potential.spec.type_map)
+        },
     }
+
+
+def gradients_of(part: nn.Module) -> list[Tensor]:
+    """Those that there are, in float64."""
+    return [p.grad.double() for p in part.parameters() if p.grad is not None]
