@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from ase import Atoms
 from rich.progress import Progress
 from torch import Tensor
@@ -149,12 +148,11 @@ class Predictor:
 def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:
     """Refuse atoms on top of each other, as training does, by the pairs that are known already."""
     real = frame.pair_type < len(type_map)
-    distance = frame.pair_vector[real].norm(dim=1)
+    distance = np.linalg.norm(frame.pair_vector[real], axis=1)
     if not len(distance) or float(distance.min()) >= OVERLAP:
         return
     pair = int(distance.argmin())
-    centre = torch.repeat_interleave(frame.neighbour_counts.sum(1))[real]
-    i, j = sorted((int(centre[pair]), int(frame.pair_neighbour[real][pair])))
+    i, j = sorted((int(frame.pair_centre[real][pair]), int(frame.pair_neighbour[real][pair])))
     name, index = frame.origin
     elements = [type_map[kind] for kind in frame.types]
     raise overlapping(f"{name}, frame {index}", i, j, elements, float(distance[pair]))

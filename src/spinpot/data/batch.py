@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,25 +79,28 @@ class Batch:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame with its pairs. Shapes as in Batch, for N atoms; closest (T,); pairs in small integers."""
+    """One frame with its pairs, as arrays of the shapes in Batch, for N atoms; closest (T,).
 
-    types: Tensor
-    spin: Tensor
-    pair_neighbour: Tensor
-    pair_type: Tensor
-    pair_vector: Tensor
-    neighbour_counts: Tensor
-    closest: Tensor
-    energy: Tensor
-    force: Tensor
-    force_mag: Tensor
-    virial: Tensor
+    Pairs are in small integers.
+    """
+
+    types: np.ndarray
+    spin: np.ndarray
+    pair_neighbour: np.ndarray
+    pair_type: np.ndarray
+    pair_vector: np.ndarray
+    neighbour_counts: np.ndarray
+    closest: np.ndarray
+    energy: np.ndarray
+    force: np.ndarray
+    force_mag: np.ndarray
+    virial: np.ndarray
     origin: tuple[str, int]
 
     @property
-    def pair_centre(self) -> Tensor:
+    def pair_centre(self) -> np.ndarray:
         """(P,) the atom that each pair is seen from."""
-        return torch.repeat_interleave(torch.arange(len(self.types)), self.neighbour_counts.sum(1))
+        return np.repeat(np.arange(len(self.types)), self.neighbour_counts.sum(axis=1))
 
 
 def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
@@ -105,39 +109,46 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
     n_types: the number of elements, needed where there is no frame at all, as one process of several may
     find.
     """
-    sizes = [len(frame.types) for frame in frames]
-    n_atoms = torch.tensor(sizes, dtype=torch.int64)
+    n_atoms = np.array([len(frame.types) for frame in frames], dtype=np.int64)
+    first_atoms = np.concatenate(([0], np.cumsum(n_atoms)))
     parts = frames or [_no_atoms(n_types or 0)]
-    offsets = [0, *accumulate(sizes)][: len(parts)]
-    n_types = parts[0].neighbour_counts.shape[1] // 2
-    types = torch.cat([part.types for part in parts])
-    atom_order = torch.argsort(types, stable=True)
-    atom_place = torch.empty_like(atom_order)
-    atom_place[atom_order] = torch.arange(len(types))
-    counts = torch.cat([part.neighbour_counts for part in parts])
-    pair_start = torch.zeros(len(types) + 1, dtype=torch.int64)
-    torch.cumsum(counts.sum(1), 0, out=pair_start[1:])
-    numbered = list(zip(parts, offsets, strict=True))
+    types = _joined(parts, "types")
+    atom_order = np.argsort(types, kind="stable")
+    atom_place = np.empty_like(atom_order)
+    atom_place[atom_order] = np.arange(len(types))
+    counts = _joined(parts, "neighbour_counts")
+    arrays = {
+        "frame": np.repeat(np.arange(len(frames)), n_atoms),
+        "types": types,
+        "spin": _joined(parts, "spin"),
+        "n_atoms": n_atoms,
+        "atom_order": atom_order,
+        "atom_place": atom_place,
+        "pair_neighbour": np.concatenate(
+            [
+                np.add(part.pair_neighbour, first, dtype=np.int64)
+                for part, first in zip(parts, first_atoms, strict=False)
+            ]
+        ),
+        "pair_type": _joined(parts, "pair_type").astype(np.int64),
+        "pair_vector": _joined(parts, "pair_vector"),
+        "pair_start": np.concatenate(([0], np.cumsum(counts.sum(axis=1)))),
+        "neighbour_counts": counts,
+        "energy": np.array([part.energy for part in frames], dtype=np.float64),
+        "force": _joined(parts, "force"),
+        "force_mag": _joined(parts, "force_mag"),
+        "virial": np.array([part.virial for part in frames], dtype=np.float64).reshape(-1, 3, 3),
+    }
     return Batch(
-        frame=torch.repeat_interleave(torch.arange(len(frames)), n_atoms, output_size=len(types)),
-        types=types,
-        spin=torch.cat([part.spin for part in parts]),
-        n_atoms=n_atoms,
-        atom_order=atom_order,
-        atom_place=atom_place,
-        type_sizes=torch.bincount(types, minlength=n_types).tolist(),
-        pair_neighbour=torch.cat([part.pair_neighbour + offset for part, offset in numbered]).long(),
-        pair_type=torch.cat([part.pair_type for part in parts]).long(),
-        pair_vector=torch.cat([part.pair_vector for part in parts]),
-        pair_start=pair_start,
-        neighbour_counts=counts,
-        closest=torch.stack([part.closest for part in parts]).amin(0).tolist(),
-        energy=torch.stack([part.energy for part in parts])[: len(frames)],
-        force=torch.cat([part.force for part in parts]),
-        force_mag=torch.cat([part.force_mag for part in parts]),
-        virial=torch.stack([part.virial for part in parts])[: len(frames)],
+        **{name: torch.from_numpy(values) for name, values in arrays.items()},
+        type_sizes=np.bincount(types, minlength=counts.shape[1] // 2).tolist(),
+        closest=np.min([part.closest for part in parts], axis=0).tolist(),
         origin=[frame.origin for frame in frames],
     )
+
+
+def _joined(parts: list[Frame], name: str) -> np.ndarray:
+    return np.concatenate([getattr(part, name) for part in parts])
 
 
 def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
@@ -149,18 +160,18 @@ def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
 
 def _no_atoms(n_types: int) -> Frame:
     """A frame of nothing, for its shapes."""
-    indices, vectors = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3, dtype=torch.float64)
+    indices, vectors = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
     return Frame(
         types=indices,
         spin=vectors,
         pair_neighbour=indices,
         pair_type=indices,
         pair_vector=vectors,
-        neighbour_counts=torch.zeros(0, 2 * n_types, dtype=torch.int64),
-        closest=torch.full((n_types,), torch.inf, dtype=torch.float64),
-        energy=torch.zeros((), dtype=torch.float64),
+        neighbour_counts=np.zeros((0, 2 * n_types), dtype=np.int64),
+        closest=np.full(n_types, np.inf),
+        energy=np.zeros(()),
         force=vectors,
         force_mag=vectors,
-        virial=torch.zeros(3, 3, dtype=torch.float64),
+        virial=np.zeros((3, 3)),
         origin=("", 0),
     )

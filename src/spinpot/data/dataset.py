@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from rich.progress import track
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinpot.console import progress_console
@@ -141,13 +139,13 @@ def make_frame(system: System, index: int, pairs: KeptPairs, found: Found) -> Fr
     """One frame of a system with its pairs."""
     n = system.n_atoms
     return Frame(
-        types=torch.from_numpy(system.types),
-        spin=torch.from_numpy(system.spin[index]),
-        pair_neighbour=torch.from_numpy(pairs.neighbour),
-        pair_type=torch.from_numpy(pairs.neighbour_type),
-        pair_vector=torch.from_numpy(pairs.vector),
-        neighbour_counts=torch.from_numpy(found.counts),
-        closest=torch.from_numpy(found.closest),
+        types=system.types,
+        spin=system.spin[index],
+        pair_neighbour=pairs.neighbour,
+        pair_type=pairs.neighbour_type,
+        pair_vector=pairs.vector,
+        neighbour_counts=found.counts,
+        closest=found.closest,
         energy=_label(system.energy, index, ()),
         force=_label(system.force, index, (n, 3)),
         force_mag=_label(system.force_mag, index, (n, 3)),
@@ -156,8 +154,6 @@ def make_frame(system: System, index: int, pairs: KeptPairs, found: Found) -> Fr
     )
 
 
-def _label(values: np.ndarray | None, frame: int, shape: tuple[int, ...]) -> Tensor:
+def _label(values: np.ndarray | None, frame: int, shape: tuple[int, ...]) -> np.ndarray:
     """The label of a frame, NaN where there is none."""
-    if values is None:
-        return torch.full(shape, torch.nan, dtype=torch.float64)
-    return torch.as_tensor(values[frame], dtype=torch.float64)
+    return np.full(shape, np.nan) if values is None else np.asarray(values[frame], dtype=np.float64)

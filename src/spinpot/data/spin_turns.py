@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinpot.data.batch import Frame
@@ -29,12 +27,12 @@ class SpinTurns:
     rotation: bool
     seed: int
 
-    def draw(self, number: int) -> Tensor:
+    def draw(self, number: int) -> np.ndarray:
         """(3, 3), orthogonal: what turns the spins of a sample."""
         random = np.random.default_rng([self.seed, number, STREAM])
         sign = random.choice((-1.0, 1.0)) if self.reversal else 1.0
         matrix = Rotation.random(random_state=random).as_matrix() if self.rotation else np.eye(3)
-        return torch.from_numpy(sign * matrix)
+        return sign * matrix
 
 
 class TurnedFrames(Dataset[Frame]):
@@ -46,19 +44,19 @@ class TurnedFrames(Dataset[Frame]):
     def __init__(self, frames: FrameDataset, turns: SpinTurns, virtual_scale: tuple[float, ...]) -> None:
         self.frames = frames
         self.turns = turns
-        self.virtual_scale = torch.tensor(virtual_scale, dtype=torch.float64)
+        self.virtual_scale = np.array(virtual_scale)
 
     def __getitem__(self, sample: tuple[int, int]) -> Frame:
         index, number = sample
         return turned(self.frames[index], self.turns.draw(number), self.virtual_scale)
 
 
-def turned(frame: Frame, turn: Tensor, virtual_scale: Tensor) -> Frame:
+def turned(frame: Frame, turn: np.ndarray, virtual_scale: np.ndarray) -> Frame:
     """A frame with spins and magnetic forces multiplied by an orthogonal matrix (3, 3).
 
     virtual_scale: (T,), η of every element, Å/μ_B. The energy, of which nothing is asked here, is kept.
     """
     spin = frame.spin @ turn.T
-    scale = torch.cat((torch.zeros_like(virtual_scale), virtual_scale))
-    move = (spin - frame.spin)[frame.pair_neighbour] * scale[frame.pair_type.long()].unsqueeze(-1)
+    scale = np.concatenate((np.zeros_like(virtual_scale), virtual_scale))
+    move = (spin - frame.spin)[frame.pair_neighbour] * scale[frame.pair_type][:, None]
     return replace(frame, spin=spin, force_mag=frame.force_mag @ turn.T, pair_vector=frame.pair_vector + move)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 
 from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
@@ -65,10 +64,10 @@ def check_sel(spec: ModelSpec, frame: Frame) -> None:
     """Raise InputError if an atom has more neighbours of an element than the model has room for."""
     counts = frame.neighbour_counts
     if spec.time_reversal:  # it also has pairs beyond rcut
-        within = frame.pair_vector.square().sum(-1) < spec.descriptor.rcut**2
+        within = np.square(frame.pair_vector).sum(axis=-1) < spec.descriptor.rcut**2
         places = (frame.pair_centre * counts.shape[1] + frame.pair_type)[within]
-        counts = torch.bincount(places, minlength=counts.numel()).view_as(counts)
-    _refuse_too_many(spec, counts.amax(0).numpy(), *frame.origin)
+        counts = np.bincount(places, minlength=counts.size).reshape(counts.shape)
+    _refuse_too_many(spec, counts.max(axis=0), *frame.origin)
 
 
 def _refuse_too_many(spec: ModelSpec, most: np.ndarray, name: str, index: int) -> None:

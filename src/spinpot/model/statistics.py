@@ -20,16 +20,16 @@ UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 def set_statistics(potential: SpinPotential, frames: Iterable[Frame], systems: Sequence[System]) -> None:
     """Fill davg, dstd, energy_bias and the range of the nodes of a potential from the training frames."""
-    seen: list[Tensor] = []
+    seen: list[np.ndarray] = []
     davg, dstd = environment_statistics(potential, _noting_closest(frames, seen))
     if not potential.spec.descriptor.set_davg_zero:
         potential.descriptor.davg.copy_(davg)
     potential.descriptor.dstd.copy_(dstd)
     potential.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
-    set_nodes(potential, torch.stack(seen).amin(0))
+    set_nodes(potential, np.min(seen, axis=0))
 
 
-def _noting_closest(frames: Iterable[Frame], seen: list[Tensor]) -> Iterator[Frame]:
+def _noting_closest(frames: Iterable[Frame], seen: list[np.ndarray]) -> Iterator[Frame]:
     """The same frames, gone over once; `seen` is filled with their closest neighbours."""
     for frame in frames:
         seen.append(frame.closest)
@@ -47,11 +47,12 @@ def environment_statistics(potential: SpinPotential, frames: Iterable[Frame]) ->
     squares = torch.zeros(n_types, 4, dtype=torch.float64)
     atoms = torch.zeros(n_types, dtype=torch.float64)
     for frame in frames:
-        rows = environment_rows(frame.pair_vector, settings.rcut_smth, settings.rcut, settings.env_protection)
-        centre_type = frame.types[frame.pair_centre]
+        vector = torch.from_numpy(frame.pair_vector)
+        rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
+        centre_type = torch.from_numpy(frame.types[frame.pair_centre])
         sums.index_add_(0, centre_type, rows)
         squares.index_add_(0, centre_type, rows * rows)
-        atoms += torch.bincount(frame.types, minlength=n_types)
+        atoms += torch.from_numpy(np.bincount(frame.types, minlength=n_types))
 
     slots = (atoms * potential.descriptor.n_sel).unsqueeze(-1)
     mean, square = sums / slots.clamp(min=1), squares / slots.clamp(min=1)
@@ -63,9 +64,9 @@ def environment_statistics(potential: SpinPotential, frames: Iterable[Frame]) ->
     return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
 
-def set_nodes(potential: SpinPotential, closest: Tensor) -> None:
+def set_nodes(potential: SpinPotential, closest: np.ndarray) -> None:
     """Let the nodes reach to the closest neighbours (T,), Å, of each centre element; inf for none."""
-    known = torch.where(closest.isinf(), USUAL_CLOSEST, closest).tolist()
+    known = np.where(np.isinf(closest), USUAL_CLOSEST, closest).tolist()
     potential.descriptor.nodes = Nodes.equally_many(known, NUMBERS[0])
 
 

@@ -48,7 +48,7 @@ def begin_with(
     """A potential with the weights and statistics of another; the energy bias refitted if asked for."""
     potential = SpinPotential(spec)
     potential.load_state_dict(pretrained.state_dict())
-    set_nodes(potential, torch.from_numpy(data.datasets["train"].closest))
+    set_nodes(potential, data.datasets["train"].closest)
     if refit_bias:
         shift = bias_shift(pretrained, data)
         potential.energy_bias += torch.from_numpy(shift)

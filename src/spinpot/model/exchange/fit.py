@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
@@ -92,22 +93,22 @@ def fit_systems(
     """
     frames = list(_some_frames(systems, term))
     for place, kind in enumerate(term.types):
-        spin = torch.cat([frame.spin[frame.types == kind] for frame in frames])
-        term.moment_squared[place] = spin.square().sum(-1).mean() if len(spin) else 0.0
+        spin = np.concatenate([frame.spin[frame.types == kind] for frame in frames])
+        term.moment_squared[place] = np.square(spin).sum(axis=-1).mean() if len(spin) else 0.0
     # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
-    bias = torch.from_numpy(energy_bias(systems))
+    bias = energy_bias(systems)
     parts = [part for part in FORCE_MAG_PARTS if "force_mag" in labels or part in labels]
     known = {*labels, *(["force_mag"] if parts else [])}
     frames = [_with(known, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
     fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE), parts)
-    return replace(fit, energy_bias=fit.energy_bias + bias)
+    return replace(fit, energy_bias=fit.energy_bias + torch.from_numpy(bias))
 
 
-def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: Tensor) -> Frame:
+def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: np.ndarray) -> Frame:
     """A frame with another energy, the labels that are wanted, and magnetic forces that are −∂E/∂S."""
-    force_mag = frame.force_mag if scale is None else frame.force_mag / scale[frame.types].unsqueeze(-1)
+    force_mag = frame.force_mag if scale is None else frame.force_mag / scale.numpy()[frame.types][:, None]
     every = {"energy": energy, "force": frame.force, "force_mag": force_mag, "virial": frame.virial}
-    known = {name: own if name in labels else torch.full_like(own, torch.nan) for name, own in every.items()}
+    known = {name: own if name in labels else np.full_like(own, np.nan) for name, own in every.items()}
     return replace(frame, **known)  # type: ignore[arg-type]
 
 
