@@ -136,7 +136,7 @@ def _compile(folder: Path) -> None:
         name=_name(folder),
         sources=[str(source) for source in SOURCES],
         # It takes torch's threads: its OpenMP library is found at run time, so none is linked.
-        extra_cflags=["-O3", "-fno-math-errno", "-fopenmp", *FLAGS.get(capability, [])],
+        extra_cflags=["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", *FLAGS.get(capability, [])],
         build_directory=str(folder),
         is_python_module=False,
     )

@@ -4,6 +4,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "products.h"
 #include "tensors.h"
 
 namespace spinpot {
@@ -28,16 +29,21 @@ void product(const T* left, const T* right, int64_t m, int64_t axis, T* out) {
     }
 }
 
-// Σ_k row_k x_k; adds value·row to out.
+// Adds Σ_k row_k x_ck to out_c, component by component of x and out, whose numbers lie m apart.
 template <typename T>
-T dot_and_add(const T* row, const T* x, T value, int64_t axis, T* out) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
+void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
+  T s = 0, a = 0, b = 0, c = 0;
+#pragma omp simd reduction(+ : s, a, b, c)
   for (int64_t k = 0; k < axis; ++k) {
-    sum += row[k] * x[k];
-    out[k] += row[k] * value;
+    s += row[k] * x[k];
+    a += row[k] * x[m + k];
+    b += row[k] * x[2 * m + k];
+    c += row[k] * x[3 * m + k];
   }
-  return sum;
+  out[0] += s;
+  out[m] += a;
+  out[2 * m] += b;
+  out[3 * m] += c;
 }
 
 // body(atom) for every atom.
@@ -74,11 +80,9 @@ void pull_back(const Environments<T>& environment, const Matrix<T>& by_descripto
   each_atom(environment.atoms, [&](int64_t i) {
     const T *own = environment.at(i), *by_D = by_descriptor.at(i, 0);
     T* by_T = by_environment.at(i);
-    for (int64_t j = 0; j < m; ++j)
-      for (int64_t c = 0; c < 4; ++c) {
-        const auto sum = dot_and_add(by_D + j * axis, own + c * m, own[c * m + j], axis, by_T + c * m);
-        by_T[c * m + j] += sum;
-      }
+    // T stands in D twice: with all its columns on the left, and with `axis` of them on the right.
+    for (int64_t j = 0; j < m; ++j) add_dots(by_D + j * axis, own, m, axis, by_T + j);
+    multiply_part<T>(matrix(own, 4, m), matrix(by_D, m, axis), matrix(by_T, 4, m).part(0, 4, 0, axis), true);
   });
 }
 

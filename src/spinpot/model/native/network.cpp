@@ -109,8 +109,10 @@ class NetworkOf : public AnyNetwork {
       multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]).transposed(), scalars(by_environment),
                   at_empty(by_empty, t));
     });
-    by_values.flatten(0, 1).index_add_(0, first_nodes(), (by_empty * low()).flatten(0, 1));
-    auto gradients = embedding_.backward(by_values.div(n_sel_));
+    each_empty([&](int64_t node, int64_t slot, T a) {
+      for (int64_t m = 0; m < width(); ++m) numbers_at(by_values, node)[m] += a * numbers_at(by_empty, slot)[m];
+    });
+    auto gradients = embedding_.backward(by_values.div_(n_sel_));
     gradients.insert(gradients.end(), by_fitting.begin(), by_fitting.end());
     return gradients;
   }
@@ -150,12 +152,25 @@ class NetworkOf : public AnyNetwork {
   void embed() {
     values_ = embedding_.evaluate(of("points")).div_(n_sel_);
     const auto shape = of("first").sizes();
-    at_empty_ = values_.flatten(0, 1).index_select(0, first_nodes()).view({shape[0], shape[1], width()}) * low();
+    at_empty_ = at::empty({shape[0], shape[1], width()}, values_.options());
+    each_empty([&](int64_t node, int64_t slot, T a) {
+      for (int64_t m = 0; m < width(); ++m) numbers_at(at_empty_, slot)[m] = a * numbers_at(values_, node)[m];
+    });
   }
 
+  // body(node, slot, a) for every pair of types: what an empty slot adds is a times G at its first node.
+  template <typename Body>
+  void each_empty(const Body& body) const {
+    const Tensor first = of("first"), low = of("low");
+    const int64_t neighbours = first.size(1);
+    for (int64_t slot = 0; slot < first.numel(); ++slot)
+      body(indices(first)[slot] * values_.size(1), slot, numbers<T>(low)[slot / neighbours]);
+  }
+
+  // Row i of numbers (…, M).
+  T* numbers_at(const Tensor& all, int64_t i) const { return all.data_ptr<T>() + i * width(); }
+
   int64_t width() const { return values_.size(2); }
-  Tensor low() const { return of("low").view({-1, 1, 1}); }
-  Tensor first_nodes() const { return of("first").flatten() * values_.size(1); }
 
   // Slots without a neighbour, Σ_j (sel_j − n_j), of the atoms in the order of their elements, (A, 2T).
   Tensor empty_slots() const {

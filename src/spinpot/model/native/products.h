@@ -102,15 +102,20 @@ void pack(const In<T>& left, T* packed) {
       std::copy_n(left.at(i, k), std::min(ROWS, left.rows - i), packed + i * left.columns + k * ROWS);
 }
 
-// The operand that comes next after rows [top, top + HEIGHT) and terms [k, k + DEPTH) of a product, by rows.
+// What a product needs after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by
+// rows: of the rows of left below, the share of this panel, or else the next panel of right.
 template <typename T>
-In<T> following(const In<T>& left, const In<T>& right, int64_t top, int64_t k) {
-  const int64_t below = left.rows - top - HEIGHT, later = left.columns - k - DEPTH;
+In<T> following(const In<T>& left, const In<T>& right, int64_t top, int64_t k, int64_t j) {
+  const int64_t below = std::min(HEIGHT, left.rows - top - HEIGHT), columns = right.columns;
   if (below > 0) {
-    const auto rows = left.part(top + HEIGHT, std::min(HEIGHT, below), k, std::min(DEPTH, left.columns - k));
-    return left.along == 1 ? rows : rows.transposed();
+    const auto block = left.part(top + HEIGHT, below, k, std::min(DEPTH, left.columns - k));
+    const auto next = left.along == 1 ? block : block.transposed();
+    const int64_t begin = next.rows * j / columns, end = next.rows * std::min(j + WIDTH<T>, columns) / columns;
+    return next.of_rows(begin, end - begin);
   }
-  return right.of_rows(right.rows - std::max(later, int64_t(0)), std::clamp(later, int64_t(0), DEPTH));
+  const bool last = j + WIDTH<T> >= columns;
+  const int64_t term = last ? std::min(k + DEPTH, right.rows) : k, column = last ? 0 : j + WIDTH<T>;
+  return right.part(term, std::min(DEPTH, right.rows - term), column, std::min(WIDTH<T>, columns - column));
 }
 
 // out = left · right or out += left · right, on one thread. right has its columns side by side.
@@ -122,9 +127,9 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
     for (int64_t top = 0; top < out.rows; top += HEIGHT) {
       const auto block = left.part(top, std::min(HEIGHT, out.rows - top), k, depth);
       if (left.along != 1) pack(block, packed);
-      Soon<T> soon(following<T>(left, right, top, k));
       for (int64_t j = 0; j < out.columns; j += WIDTH<T>) {
         const int64_t columns = std::min(WIDTH<T>, out.columns - j);
+        Soon<T> soon(following<T>(left, right, top, k, j));
         const T* panel = right.at(k, j);
         int64_t next = right.down;
         if (columns < WIDTH<T>) {  // whole vectors would reach past the end
