@@ -135,7 +135,7 @@ class Grid:
         """(STENCIL, STENCIL), of lagrange_polynomials."""
         return lagrange_polynomials(STENCIL).to(self.low)
 
-    @property
+    @cached_property
     def n_nodes(self) -> Tensor:
         """(T, 2T)."""
         return CHUNK * self.n_chunks
