@@ -75,6 +75,30 @@ def test_every_activation_function(name, compiled, without):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11 * float(other.abs().max()))
 
 
+@pytest.mark.parametrize("size", [1e-9, 30.0])
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silut:1.0"])
+def test_where_a_tanh_is_straight_or_flat(name, size, compiled, without):
+    potential = small_potential(activation_function=name, fitting_net={"activation_function": name})
+    with torch.no_grad():
+        for weights in potential.parameters():
+            weights.mul_(size)
+    batch = batch_of(potential, random_system(1))
+    ours = everything(potential, batch)
+    without()
+    for one, other in zip(ours, everything(potential, batch), strict=True):
+        assert other.isfinite().all()
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silut:1.0"])
+def test_no_number_stays_none(name, compiled):
+    potential = small_potential(activation_function=name, fitting_net={"activation_function": name})
+    with torch.no_grad():
+        potential.fitting_nets.layers[0].weight[0, 0, 0] = torch.nan
+    energy = potential(batch_of(potential, random_system(1)))["atom_energy"]
+    assert energy.isnan().any()
+
+
 def test_float32(compiled, without):
     potential = small_potential().set_precision(torch.float32)
     batch = batch_of(potential, random_system(1, n_frames=3))
