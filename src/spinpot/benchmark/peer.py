@@ -6,8 +6,9 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,26 +18,27 @@ from spinpot.errors import InputError
 from spinpot.report.time_to_error import Course
 
 BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
-ENVIRONMENT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(TRIM_ABOVE),
-    **dict.fromkeys(
-        ("DP_INTRA_OP_PARALLELISM_THREADS", "DP_INTER_OP_PARALLELISM_THREADS"), str(os.cpu_count())
-    ),
-}
-"""What spinpot gives itself: freed memory is kept, and all cores are used."""
+MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(TRIM_ABOVE)}
+"""What spinpot tells malloc for itself, and a user of deepmd-kit does not."""
 VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737
 TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
 
 
-def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, steps: int) -> float:
+def peer_seconds_per_step(
+    python: Path,
+    backend: str,
+    data: Path,
+    folder: Path,
+    steps: int,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> float:
     """Seconds per step as deepmd-kit reports them, its first steps left out.
 
-    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
-    Raises InputError with its last words if it fails.
+    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes;
+    environment: variables beside those there are. Raises InputError with its last words if it fails.
     """
-    said = _train(python, backend, folder, peer_input(backend, data, folder, steps))
+    said = _train(python, backend, folder, peer_input(backend, data, folder, steps), environment)
     return _average_seconds(said)
 
 
@@ -55,7 +57,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         },
         "disp_freq": validated,
     }
-    said = _train(python, "tensorflow", folder, made)
+    said = _train(python, "tensorflow", folder, made, MEMORY_KEPT)
     try:
         columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
         errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
@@ -66,7 +68,9 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
     return Course("tensorflow", columns["step"].astype(int), errors, _average_seconds(said))
 
 
-def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> str:
+def _train(
+    python: Path, backend: str, folder: Path, made: dict[str, Any], environment: Mapping[str, str]
+) -> str:
     """What deepmd-kit says of a training with this input."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.json").write_text(json.dumps(made, indent=2))
@@ -75,7 +79,7 @@ def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> st
         ended = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
