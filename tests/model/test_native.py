@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,12 +93,31 @@ def test_where_a_tanh_is_straight_or_flat(name, size, compiled, without):
 
 
 @pytest.mark.parametrize("name", ["tanh", "gelu", "silut:1.0"])
-def test_no_number_stays_none(name, compiled):
+def test_nan_stays_nan(name, compiled):
     potential = small_potential(activation_function=name, fitting_net={"activation_function": name})
     with torch.no_grad():
         potential.fitting_nets.layers[0].weight[0, 0, 0] = torch.nan
-    energy = potential(batch_of(potential, random_system(1)))["atom_energy"]
-    assert energy.isnan().any()
+    batch = batch_of(potential, random_system(1))
+    energy = potential(batch)["atom_energy"]
+    assert torch.equal(energy.isnan(), batch.types == 0), "the first element's net alone has it"
+
+
+@pytest.mark.parametrize(
+    "use_spin", [(True,), (True, False, True), (False, True, True, False, True)], ids=len
+)
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_any_number_of_elements(use_spin, threads, compiled, without):
+    potential = small_potential(use_spin=use_spin)
+    made = random_system(1, n_frames=3)
+    types = np.arange(made.n_atoms) % max(1, len(use_spin) - 1)  # of several, the last one has no atoms
+    batch = batch_of(potential, replace(made, type_map=potential.spec.type_map, types=types))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    ours = everything(potential, batch)
+    torch.set_num_threads(before)
+    without()
+    for one, other in zip(ours, everything(potential, batch), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
 
 
 def test_float32(compiled, without):
@@ -104,9 +125,11 @@ def test_float32(compiled, without):
     batch = batch_of(potential, random_system(1, n_frames=3))
     ours = everything(potential, batch)
     without()
-    for one, other in zip(ours, everything(potential, batch), strict=True):
+    theirs = everything(potential, batch)
+    for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == other.dtype
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-6, atol=0.0)
 
 
 def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
@@ -241,7 +264,8 @@ def test_fitting_is_what_automatic_differentiation_gives(activation, neuron, res
 
     sizes = [4, 3]
     ours = energy_and_gradient(nets, descriptor, sizes)
-    energy = torch.cat([net(part) for net, part in zip(nets.each(), descriptor.split(sizes), strict=True)])
+    parts = descriptor.split(sizes)
+    energy = torch.cat([nets.one_of(k)(part) for k, part in enumerate(parts)])
     (slope,) = torch.autograd.grad(energy.sum(), descriptor, create_graph=True)
     torch.testing.assert_close(ours[0], energy)
     torch.testing.assert_close(ours[1], slope)

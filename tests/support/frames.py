@@ -14,6 +14,8 @@ from spinpot.model.settings import (
     ModelSpec,
 )
 
+ELEMENTS = ("Ni", "O", "Fe", "Mn", "H")
+
 
 def system(type_map, types, box, coord, spin, name="made", **labels) -> System:
     """A System from arrays of one frame or of many."""
@@ -67,17 +69,18 @@ def small_potential(
 ) -> SpinPotential:
     """Ni magnetic, O not, with small networks and statistics that matter.
 
-    exchange: the terms of model.exchange, their coefficients random. fitting_net: more of its settings.
+    exchange: the terms of model.exchange, their coefficients random. use_spin: of the elements, which may be
+    fewer or more. fitting_net: more of its settings.
     """
     settings = {
         "rcut": 4.0,
         "rcut_smth": 1.0,
-        "sel": (60, 60),
+        "sel": (60,) * len(use_spin),
         "neuron": (4, 8),
         "axis_neuron": 3,
     } | descriptor
     spec = ModelSpec(
-        ("Ni", "O"),
+        ELEMENTS[: len(use_spin)],
         DescriptorSettings(**settings),
         FittingSettings(**{"neuron": (8, 8), **dict(fitting_net)}),
         tuple(use_spin),
@@ -92,7 +95,7 @@ def small_potential(
         term.moment_squared.uniform_(1.0, 2.0, generator=generator)
     potential.descriptor.davg[:, 0] = 0.02
     potential.descriptor.dstd[:] = 0.08
-    potential.energy_bias[:] = potential.energy_bias.new_tensor([-2.0, -1.5])
+    potential.energy_bias[:] = torch.arange(-2.0, -2.0 + 0.5 * len(use_spin), 0.5)
     return potential
 
 

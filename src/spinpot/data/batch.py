@@ -81,7 +81,7 @@ class Batch:
 class Frame:
     """One frame with its pairs, as arrays of the shapes in Batch, for N atoms; closest (T,).
 
-    Pairs are in small integers.
+    pair_neighbour and pair_type are small integers.
     """
 
     types: np.ndarray
@@ -127,10 +127,10 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
         "pair_neighbour": np.concatenate(
             [
                 np.add(part.pair_neighbour, first, dtype=np.int64)
-                for part, first in zip(parts, first_atoms, strict=False)
+                for part, first in zip(parts, first_atoms[: len(parts)], strict=True)
             ]
         ),
-        "pair_type": _joined(parts, "pair_type").astype(np.int64),
+        "pair_type": _joined(parts, "pair_type", dtype=np.int64),
         "pair_vector": _joined(parts, "pair_vector"),
         "pair_start": np.concatenate(([0], np.cumsum(counts.sum(axis=1)))),
         "neighbour_counts": counts,
@@ -147,8 +147,8 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
     )
 
 
-def _joined(parts: list[Frame], name: str) -> np.ndarray:
-    return np.concatenate([getattr(part, name) for part in parts])
+def _joined(parts: list[Frame], name: str, dtype: Any = None) -> np.ndarray:
+    return np.concatenate([getattr(part, name) for part in parts], dtype=dtype)
 
 
 def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:

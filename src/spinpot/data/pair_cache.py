@@ -137,6 +137,6 @@ class PairCache:
     def _bytes_on_disk(self) -> np.ndarray:
         if self._mapped is None:
             assert self._file is not None
-            # Copy on write: torch wants arrays that it might write to.
+            # Copy on write: torch, which makes tensors of some, wants arrays that it might write to.
             self._mapped = np.memmap(self._file, dtype=np.uint8, mode="c")
         return self._mapped

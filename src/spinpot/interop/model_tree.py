@@ -60,7 +60,8 @@ def weights(potential: SpinPotential) -> Iterator[tuple[Place, Tensor | None]]:
         index = neighbour if one_side else centre + neighbour * 2 * n_types
         net = potential.descriptor.embedding_net(centre, neighbour)
         yield from _layers(net, (*DESCRIPTOR, "embeddings", "networks", index))
-    for t, fitting in enumerate(potential.fitting_nets.each()):
+    for t in range(n_types):
+        fitting = potential.fitting_nets.one_of(t)
         place: Place = (*FITTING, "nets", "networks", t)
         yield from _layers(fitting.hidden, place)
         last: Place = (*place, "layers", len(fitting.hidden), "@variables")

@@ -21,8 +21,8 @@ class FittingNet(nn.Module):
     """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV.
 
     weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets side by side, with (K, n_out, 1) and
-    (K, 1, 1): an optimizer that gives each of its threads a part of every tensor then gives it the nets whose
-    gradients the same thread has computed (spinpot.model.native).
+    (K, 1, 1). An optimizer gives each of its threads a part of every tensor, here some of the nets: those
+    whose gradients the same thread has computed, where threads share the elements out (spinpot.model.native).
     """
 
     def __init__(self, hidden: ResidualNet, weight: Tensor, bias: Tensor) -> None:
@@ -54,10 +54,6 @@ class FittingNet(nn.Module):
     def one_of(self, k: int) -> FittingNet:
         """Net k of those side by side; it shares their numbers."""
         return FittingNet(self.hidden.one_of(k), self.weight[k], self.bias[k, 0])
-
-    def each(self) -> list[FittingNet]:
-        """All nets of those side by side; they share their numbers."""
-        return [self.one_of(k) for k in range(len(self.weight))]
 
     def forward(self, descriptor: Tensor) -> Tensor:
         """(n, n_in) → (n,), eV, by one net."""
@@ -93,10 +89,10 @@ class _EnergyAndGradient(torch.autograd.Function):
         ctx: Any, descriptor: Tensor, nets: FittingNet, sizes: list[int], *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         energy, gradient = descriptor.new_empty(len(descriptor)), torch.empty_like(descriptor)
-        ctx.nets, ctx.sizes, ctx.shapes = nets.each(), sizes, [weight.shape for weight in weights]
-        split = (values.split(sizes) for values in (descriptor, energy, gradient))
-        parts = zip(ctx.nets, *split, strict=True)
-        ctx.states = [_evaluate(*part) for part in parts]
+        ctx.nets = [(t, nets.one_of(t)) for t, size in enumerate(sizes) if size]
+        ctx.sizes, ctx.shapes = [size for size in sizes if size], [weight.shape for weight in weights]
+        split = (values.split(ctx.sizes) for values in (descriptor, energy, gradient))
+        ctx.states = [_evaluate(net, *part) for (_, net), *part in zip(ctx.nets, *split, strict=True)]
         return energy, gradient
 
     @staticmethod
@@ -104,9 +100,10 @@ class _EnergyAndGradient(torch.autograd.Function):
         of_energy, of_gradient = (weight.contiguous() for weight in weights)
         by_descriptor = torch.empty_like(of_gradient)
         split = (values.split(ctx.sizes) for values in (of_energy, of_gradient, by_descriptor))
-        parts = zip(ctx.nets, ctx.states, *split, strict=True)
-        by_weights = zip(*(_backward(*part) for part in parts), strict=True)
-        found = (torch.stack(own).view(shape) for own, shape in zip(by_weights, ctx.shapes, strict=True))
+        found = [by_descriptor.new_zeros(shape) for shape in ctx.shapes]
+        for (t, net), *part in zip(ctx.nets, ctx.states, *split, strict=True):
+            for whole, own in zip(found, _backward(net, *part), strict=True):
+                whole[t] = own
         return by_descriptor, None, None, *found
 
 

@@ -35,14 +35,14 @@ class SpinPotential(nn.Module):
         self.spec = spec
         self.descriptor = Descriptor(spec, generator)
         fitting = spec.fitting_net
-        net = (
+        settings = (
             self.descriptor.width,
             fitting.neuron,
             fitting.activation_function,
             fitting.resnet_dt,
             generator,
         )
-        self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*net) for _ in spec.type_map])
+        self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*settings) for _ in spec.type_map])
         self.exchange = ExchangeTerm(spec) if spec.exchange.terms else None
         self.register_buffer("energy_bias", torch.zeros(len(spec.type_map), dtype=torch.float64))
         # η of every neighbour type: none for real atoms, then that of the virtual atoms.

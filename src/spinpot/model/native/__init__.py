@@ -131,24 +131,29 @@ def _compile(folder: Path) -> None:
     _library(folder).unlink(missing_ok=True)
     # Where Python runs without its environment being activated, torch would not find ninja.
     os.environ["PATH"] = os.pathsep.join((ninja.BIN_DIR, os.environ.get("PATH", "")))
-    capability = torch.backends.cpu.get_cpu_capability()
     cpp_extension.load(
         name=_name(folder),
         sources=[str(source) for source in SOURCES],
         # It takes torch's threads: its OpenMP library is found at run time, so none is linked.
-        extra_cflags=["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", *FLAGS.get(capability, [])],
+        extra_cflags=_flags(torch.backends.cpu.get_cpu_capability()),
         build_directory=str(folder),
         is_python_module=False,
     )
     write_atomically(_digest(folder), hashlib.sha256(_library(folder).read_bytes()).hexdigest())
 
 
+def _flags(capability: str) -> list[str]:
+    """Of the compiler, for a kind of processor."""
+    return ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", *FLAGS.get(capability, [])]
+
+
 @cache
 def _folder() -> Path:
-    """One for each copy of the sources, version of torch and kind of processor, where torch keeps builds."""
+    """A place for each copy of sources and flags, version of torch and kind of processor."""
     from torch.utils.cpp_extension import get_default_build_root
 
     sources = [source.read_text(encoding="utf-8") for source in (*SOURCES, *HEADERS)]
-    key = "-".join((*sources, str(SOURCES[0]), torch.__version__, torch.backends.cpu.get_cpu_capability()))
+    machine = torch.backends.cpu.get_cpu_capability()
+    key = "-".join((*sources, str(SOURCES[0]), torch.__version__, machine, *_flags(machine)))
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
     return Path(root) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

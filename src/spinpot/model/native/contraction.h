@@ -29,7 +29,7 @@ void product(const T* left, const T* right, int64_t m, int64_t axis, T* out) {
     }
 }
 
-// Adds Σ_k row_k x_ck to out_c, component by component of x and out, whose numbers lie m apart.
+// out_c += Σ_k row_k x_ck, k < axis, for the four components c, which lie m apart in x and out.
 template <typename T>
 void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
   T s = 0, a = 0, b = 0, c = 0;

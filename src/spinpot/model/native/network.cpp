@@ -4,7 +4,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/index_add.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -109,9 +108,7 @@ class NetworkOf : public AnyNetwork {
       multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]).transposed(), scalars(by_environment),
                   at_empty(by_empty, t));
     });
-    each_empty([&](int64_t node, int64_t slot, T a) {
-      for (int64_t m = 0; m < width(); ++m) numbers_at(by_values, node)[m] += a * numbers_at(by_empty, slot)[m];
-    });
+    each_empty(by_values, by_empty, [](T& by_value, T& by_added, T a) { by_value += a * by_added; });
     auto gradients = embedding_.backward(by_values.div_(n_sel_));
     gradients.insert(gradients.end(), by_fitting.begin(), by_fitting.end());
     return gradients;
@@ -153,22 +150,22 @@ class NetworkOf : public AnyNetwork {
     values_ = embedding_.evaluate(of("points")).div_(n_sel_);
     const auto shape = of("first").sizes();
     at_empty_ = at::empty({shape[0], shape[1], width()}, values_.options());
-    each_empty([&](int64_t node, int64_t slot, T a) {
-      for (int64_t m = 0; m < width(); ++m) numbers_at(at_empty_, slot)[m] = a * numbers_at(values_, node)[m];
-    });
+    each_empty(values_, at_empty_, [](T& value, T& added, T a) { added = a * value; });
   }
 
-  // body(node, slot, a) for every pair of types: what an empty slot adds is a times G at its first node.
+  // body(number at the first node, number of the empty slot, a) for the centres that occur: an empty slot adds a times
+  // G at that node. values like G at the nodes (C, n, M), empty (T, 2T, M).
   template <typename Body>
-  void each_empty(const Body& body) const {
+  void each_empty(const Tensor& values, const Tensor& empty, const Body& body) const {
     const Tensor first = of("first"), low = of("low");
-    const int64_t neighbours = first.size(1);
-    for (int64_t slot = 0; slot < first.numel(); ++slot)
-      body(indices(first)[slot] * values_.size(1), slot, numbers<T>(low)[slot / neighbours]);
+    const int64_t neighbours = first.size(1), chunk = values.size(1) * width(), m = width();
+    for (int64_t slot = 0; slot < first.numel(); ++slot) {
+      if (atoms_[slot / neighbours] == 0) continue;
+      T* value = values.data_ptr<T>() + indices(first)[slot] * chunk;
+      T* added = empty.data_ptr<T>() + slot * m;
+      for (int64_t k = 0; k < m; ++k) body(value[k], added[k], numbers<T>(low)[slot / neighbours]);
+    }
   }
-
-  // Row i of numbers (…, M).
-  T* numbers_at(const Tensor& all, int64_t i) const { return all.data_ptr<T>() + i * width(); }
 
   int64_t width() const { return values_.size(2); }
 

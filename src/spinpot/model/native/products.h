@@ -25,11 +25,11 @@ constexpr int64_t SHORT = 256;  // the longest side that counts as short
 // Numbers that are needed soon. Memory is slower than the sums, and brings them meanwhile if it is asked early and
 // evenly: for LINES of the cache every STEPS terms, as fast as HEIGHT rows use them up.
 template <typename T>
-class Soon {
+class Prefetch {
  public:
   static constexpr int64_t STEPS = 32, LINES = 8;
 
-  explicit Soon(const In<T>& rows) : rows_(rows) {}
+  explicit Prefetch(const In<T>& rows) : rows_(rows) {}
 
   void ask() {
     for (int64_t n = 0; n < LINES && rows_.rows > 0; ++n) {
@@ -51,7 +51,7 @@ class Soon {
 // `out` `out_next`.
 template <typename T, int64_t rows>
 void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* out,
-          int64_t out_next, bool add, Soon<T>& soon) {
+          int64_t out_next, bool add, Prefetch<T>& soon) {
   using Vector = typename Lanes<T>::Vector;
   constexpr int64_t n = Lanes<T>::count;
   Vector total[rows][2];
@@ -62,7 +62,7 @@ void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t ne
   }
   for (int64_t k = 0; k < depth;) {
     soon.ask();
-    for (const int64_t end = std::min(k + Soon<T>::STEPS, depth); k < end; ++k, left += along, right += next) {
+    for (const int64_t end = std::min(k + Prefetch<T>::STEPS, depth); k < end; ++k, left += along, right += next) {
       const Vector a = *reinterpret_cast<const Vector*>(right), b = *reinterpret_cast<const Vector*>(right + n);
 #pragma GCC unroll 6
       for (int64_t r = 0; r < rows; ++r) {
@@ -81,7 +81,7 @@ void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t ne
 
 // `tile` for as many rows as left has, whose numbers are `along` apart.
 template <typename T, int64_t rows = ROWS>
-void tile_of(const In<T>& left, const T* right, int64_t next, const Matrix<T>& out, bool add, Soon<T>& soon) {
+void tile_of(const In<T>& left, const T* right, int64_t next, const Matrix<T>& out, bool add, Prefetch<T>& soon) {
   if constexpr (rows > 1)
     if (left.rows < rows) return tile_of<T, rows - 1>(left, right, next, out, add, soon);
   tile<T, rows>(left.numbers, left.down, left.along, right, next, left.columns, out.numbers, out.down, add, soon);
@@ -105,7 +105,7 @@ void pack(const In<T>& left, T* packed) {
 // What a product needs after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by
 // rows: of the rows of left below, the share of this panel, or else the next panel of right.
 template <typename T>
-In<T> following(const In<T>& left, const In<T>& right, int64_t top, int64_t k, int64_t j) {
+In<T> needed_next(const In<T>& left, const In<T>& right, int64_t top, int64_t k, int64_t j) {
   const int64_t below = std::min(HEIGHT, left.rows - top - HEIGHT), columns = right.columns;
   if (below > 0) {
     const auto block = left.part(top + HEIGHT, below, k, std::min(DEPTH, left.columns - k));
@@ -118,7 +118,7 @@ In<T> following(const In<T>& left, const In<T>& right, int64_t top, int64_t k, i
   return right.part(term, std::min(DEPTH, right.rows - term), column, std::min(WIDTH<T>, columns - column));
 }
 
-// out = left · right or out += left · right, on one thread. right has its columns side by side.
+// out = left · right or out += left · right, on one thread. right has its columns side by side, left either.
 template <typename T>
 void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add) {
   T sums[ROWS * WIDTH<T>], edge[DEPTH * WIDTH<T>], packed[HEIGHT * DEPTH];
@@ -129,7 +129,7 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
       if (left.along != 1) pack(block, packed);
       for (int64_t j = 0; j < out.columns; j += WIDTH<T>) {
         const int64_t columns = std::min(WIDTH<T>, out.columns - j);
-        Soon<T> soon(following<T>(left, right, top, k, j));
+        Prefetch<T> soon(needed_next<T>(left, right, top, k, j));
         const T* panel = right.at(k, j);
         int64_t next = right.down;
         if (columns < WIDTH<T>) {  // whole vectors would reach past the end
@@ -160,7 +160,7 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
 template <typename T>
 void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add = false) {
   for (const auto& side : {left, right})
-    TORCH_INTERNAL_ASSERT(side.along == 1 || side.down == 1, "expected rows or columns side by side");
+    TORCH_CHECK(side.along == 1 || side.down == 1, "expected rows or columns side by side");
   if (std::min({left.rows, left.columns, right.columns}) > SHORT) {
     Tensor whole = tensor(out);
     add ? whole.addmm_(tensor(left), tensor(right)) : at::mm_out(whole, tensor(left), tensor(right));

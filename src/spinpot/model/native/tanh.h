@@ -11,7 +11,7 @@ namespace spinpot {
 
 // Floating-point numbers: their bits as an integer, those of the fraction, the exponent of 1, and how many terms of
 // the series of exp(x) − 1 up to x = ln(2)/2 reach their precision. ln(2) = above + below, of which `above` has so few
-// bits that its multiples are exact.
+// bits that its multiples are exact. From 2|x| = most on, tanh|x| is 1.
 template <typename T>
 struct Format;
 
@@ -36,7 +36,8 @@ constexpr auto INVERSE_FACTORIAL = [] {
   return found;
 }();
 
-// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1 = 2ⁿ (exp(r) − 1) + 2ⁿ − 1, 2|x| = n ln 2 + r. Beyond `most` it is 1.
+// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1 = 2ⁿ (exp(r) − 1) + 2ⁿ − 1, 2|x| = n ln 2 + r. Within 4 units of the
+// last place.
 template <typename T>
 T hyperbolic_tangent(T x) {
   using F = Format<T>;
