@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from spinpot.config.memory import TRIM_ABOVE
 from spinpot.errors import InputError
 from spinpot.report.time_to_error import Course
 
 BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
-MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(TRIM_ABOVE)}
-"""What spinpot tells malloc for itself, and a user of deepmd-kit does not."""
 VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737
 TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
 
 
-def peer_seconds_per_step(
-    python: Path,
-    backend: str,
-    data: Path,
-    folder: Path,
-    steps: int,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> float:
+def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, steps: int) -> float:
     """Seconds per step as deepmd-kit reports them, its first steps left out.
 
-    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes;
-    environment: variables beside those there are. Raises InputError with its last words if it fails.
+    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
+    Raises InputError with its last words if it fails.
     """
-    said = _train(python, backend, folder, peer_input(backend, data, folder, steps), environment)
+    said = _train(python, backend, folder, peer_input(backend, data, folder, steps))
     return _average_seconds(said)
 
 
@@ -57,7 +45,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         },
         "disp_freq": validated,
     }
-    said = _train(python, "tensorflow", folder, made, MEMORY_KEPT)
+    said = _train(python, "tensorflow", folder, made)
     try:
         columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
         errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
@@ -68,9 +56,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
     return Course("tensorflow", columns["step"].astype(int), errors, _average_seconds(said))
 
 
-def _train(
-    python: Path, backend: str, folder: Path, made: dict[str, Any], environment: Mapping[str, str]
-) -> str:
+def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> str:
     """What deepmd-kit says of a training with this input."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.json").write_text(json.dumps(made, indent=2))
@@ -79,7 +65,6 @@ def _train(
         ended = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

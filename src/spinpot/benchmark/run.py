@@ -20,7 +20,7 @@ from rich.table import Table
 
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
-from spinpot.benchmark.peer import BACKENDS, MEMORY_KEPT, peer_seconds_per_step
+from spinpot.benchmark.peer import BACKENDS, peer_seconds_per_step
 from spinpot.console import console, progress_console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
@@ -28,12 +28,6 @@ from spinpot.training.sweep import TRAIN
 
 TURNS = 3
 PEER_CASE, PEER_STEPS = "NiO_deltaspin", 30
-PEERS = {
-    f"{backend}{more}": (backend, environment)
-    for backend in BACKENDS
-    for more, environment in (("", {}), (", freed memory kept", MEMORY_KEPT))
-}
-"""deepmd-kit's backends as they come and with spinpot's settings of malloc: environments by name."""
 
 
 def run_benchmark(
@@ -65,12 +59,12 @@ def run_benchmark(
 
 
 def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[str, Any]:
-    """Ours and PEERS in turn, A B C A B C …; machines are not always equally fast.
+    """Ours and both backends of deepmd-kit in turn, A B C A B C …; machines are not always equally fast.
 
-    All as a user gets them: seconds_per_step of summary.json, and what deepmd-kit reports; medians.
+    Both as a user gets them: seconds_per_step of summary.json, and what deepmd-kit reports; medians.
     Raises InputError for a run that failed.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *PEERS)}
+    seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *BACKENDS)}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         turns = [(turn, name) for turn in range(TURNS) for name in seconds]
         for turn, name in track(turns, "Taking turns", console=progress_console, transient=True):
@@ -78,11 +72,9 @@ def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[s
             if name == "spinpot":
                 seconds[name].append(_ours(steps, folder))
             else:
-                backend, environment = PEERS[name]
-                took = peer_seconds_per_step(python, backend, data, folder, PEER_STEPS, environment)
-                seconds[name].append(took)
+                seconds[name].append(peer_seconds_per_step(python, name, data, folder, PEER_STEPS))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = {name: medians[name] / medians["spinpot"] for name in PEERS}
+    ratios = {name: medians[name] / medians["spinpot"] for name in BACKENDS}
     found = {"date": date.today().isoformat(), "machine": machine(), "seconds": seconds, "ratios": ratios}
     _print_ratios(found, medians)
     write_json(found, output)
