@@ -10,6 +10,7 @@ from spinpot.config.app import run_app
 def main() -> None:
     # Imported here rather than above, so that a wrong installation is told by run_app.
     from spinpot.benchmark.cases import CASES
+    from spinpot.benchmark.peer import BACKENDS
     from spinpot.benchmark.run import compare, run_benchmark
     from spinpot.benchmark.until_error import until_error
 
@@ -20,6 +21,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the results")
     parser.add_argument("--profile", action="store_true", help="name the ten dearest operations of a step")
     parser.add_argument("--peer", type=Path, metavar="PYTHON", help="compare with its deepmd-kit")
+    parser.add_argument(
+        "--backends", nargs="+", choices=BACKENDS, help="of deepmd-kit, that are compared with (all)"
+    )
     parser.add_argument(
         "--until-error", action="store_true", help="with --peer: train until given errors, about half an hour"
     )
@@ -38,11 +42,14 @@ def main() -> None:
         parser.error("--peer is about deepmd-kit's example alone: leave out cases and --profile")
     if arguments.until_error and arguments.steps is not None:
         parser.error("--until-error has numbers of steps of its own: leave out --steps")
+    if arguments.backends and (arguments.until_error or not arguments.peer):
+        parser.error("--backends chooses what --peer compares with")
     data = Path(os.environ.get("SPINPOT_DATA", "datasets")).absolute() / "NiO_deltaspin"
     if arguments.until_error:
         until_error(arguments.peer.absolute(), data, arguments.output)
     elif arguments.peer:
-        compare(arguments.peer.absolute(), data, steps, arguments.output)
+        backends = arguments.backends or list(BACKENDS)
+        compare(arguments.peer.absolute(), backends, data, steps, arguments.output)
     else:
         cases = arguments.cases or ["NiO_deltaspin"]
         run_benchmark(cases, steps, arguments.output, arguments.profile)

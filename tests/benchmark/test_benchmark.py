@@ -30,7 +30,9 @@ def test_shares():
         operations=300,
         matrix_rate=1000.0,
         dearest=[],
+        kernels=0.7,
     )
+    assert measured.busy == pytest.approx(0.7)
     assert measured.limit == pytest.approx(0.3)
     assert measured.seconds_per_step == 1.0
     assert measured.overhead == pytest.approx(0.2)

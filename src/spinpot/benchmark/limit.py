@@ -9,18 +9,26 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
 
-SIZE = 1000
+SIZES = {"cpu": 1000, "cuda": 4000}
 
 
-def matrix_rate(dtype: torch.dtype) -> float:
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
     """Floating-point operations per second of large matrix products, the best of some."""
-    a = torch.randn(SIZE, SIZE, dtype=dtype)
+    size = SIZES[device.type]
+    a = torch.randn(size, size, dtype=dtype, device=device)
     seconds = []
     for _ in range(10):
-        start = time.perf_counter()
+        start = now()
         torch.mm(a, a)
-        seconds.append(time.perf_counter() - start)
-    return 2.0 * SIZE**3 / min(seconds)
+        seconds.append(now() - start)
+    return 2.0 * size**3 / min(seconds)
+
+
+def now() -> float:
+    """The time at which all that was asked for so far is done, on a GPU too."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def matrix_operations(step: Callable[[], Any]) -> int:

@@ -7,8 +7,8 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
@@ -16,24 +16,27 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
-from spinpot.benchmark.limit import matrix_operations, matrix_rate
+from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.data.batch import Batch
 from spinpot.model import native
+from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
 
 FILE = "measured.json"
+DEAREST = 10
 WARM_UP = 20
 """Steps before the first that counts."""
-BETWEEN, BARE, SKIPPED = 20, 8, 2
-"""After so many steps the copy makes some, of which the first do not count."""
+BETWEEN, BARE, SKIPPED = 20, 6, 2
+"""After so many steps the copy makes some that count, and before them some that do not."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """Seconds of every step of a run, of those that logged, of the same steps without Lightning; bytes.
 
-    operations: of the matrix products of a step; matrix_rate: of large ones, per second; dearest: where a
-    step spends its time, operations and their seconds, if that was asked for.
+    bare_steps: means of a few. peak_memory: on a GPU of that. operations: of the matrix products of a step;
+    matrix_rate: of large ones, per second; dearest: where a step spends its time, operations and their
+    seconds, if that was asked for; kernels: on a GPU, seconds of all kernels of a step.
     """
 
     steps: list[float]
@@ -44,6 +47,7 @@ class Measured:
     operations: int
     matrix_rate: float
     dearest: list[tuple[str, float]]
+    kernels: float | None
 
     @property
     def limit(self) -> float:
@@ -54,6 +58,11 @@ class Measured:
     def seconds_per_step(self) -> float:
         """The median of the steps that do not log."""
         return statistics.median(self.steps)
+
+    @property
+    def busy(self) -> float | None:
+        """The share of the time in which a GPU computes; None without one."""
+        return None if self.kernels is None else self.kernels / self.seconds_per_step
 
     @property
     def overhead(self) -> float:
@@ -94,13 +103,14 @@ class Measure(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
         assert self._copy is not None
-        now = _now()
+        end = time.perf_counter()
         step = trainer.global_step
         if self._last_end is not None and step > WARM_UP:
             logged = step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
-            (self._logged if logged else self._steps).append(now - self._last_end)
+            (self._logged if logged else self._steps).append(end - self._last_end)
         if step > WARM_UP and step % BETWEEN == 0:
-            self._bare += self._copy.steps(BARE)[SKIPPED:]
+            now()
+            self._bare.append(self._copy.seconds_per_step())
             self._last_end = None
         else:
             self._last_end = time.perf_counter()
@@ -111,64 +121,92 @@ class Measure(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was measured into the run folder."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
         assert self._copy is not None
+        device, on_gpu = self._copy.magnetic.device, self._copy.magnetic.is_cuda
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        profiled = self._copy.profiled() if self._profile or on_gpu else []
         measured = Measured(
             steps=self._steps,
             logged_steps=self._logged,
             bare_steps=self._bare,
             log_interval=interval,
-            peak_memory=peak,
+            peak_memory=torch.cuda.max_memory_reserved(device) if on_gpu else peak,
             operations=self._copy.operations(),
-            matrix_rate=matrix_rate(self._copy.potential.descriptor.davg.dtype),
-            dearest=self._copy.dearest() if self._profile else [],
+            matrix_rate=matrix_rate(self._copy.potential.descriptor.davg.dtype, device),
+            dearest=profiled[:DEAREST] if self._profile else [],
+            kernels=sum(seconds for _, seconds in profiled) if on_gpu else None,
         )
         folder = Path(trainer.default_root_dir)
         (folder / FILE).write_text(json.dumps(asdict(measured)), encoding="utf-8")
 
 
 class BareLoop:
-    """The steps of a training with nothing around them, on a copy of the potential."""
+    """The steps of a training with nothing around them, on a copy of the potential; recorded if those are.
+
+    step: makes one, of a batch or of numbers of frames; launched: the same without a record.
+    """
+
+    step: Callable[[Any], object]
+    launched: Callable[[Any], object]
 
     def __init__(self, trainer: pl.Trainer, module: SpinModule) -> None:
-        loader = cast(Iterable[Batch], trainer.train_dataloader)
-        self.batches = cycle(batch.to(module.device) for batch in islice(loader, 10))
-        self.loss, self.magnetic = module.loss, module.magnetic
         self.potential = copy.deepcopy(module.potential)
         self.optimizer = module.make_optimizer(self.potential.parameters())
+        self.loss, self.magnetic = module.loss, module.magnetic
+        some = list(islice(cast(Iterable[Any], trainer.train_dataloader), 10))
+        if module.recorded is None:
+            self.batches = cycle([batch.to(module.device) for batch in some])
+            self.step = self.launched = self._step
+            return
+        whole = replace(
+            module.recorded.step,
+            potential=self.potential,
+            optimizer=self.optimizer,
+            clip=None,
+            watched=list(self.potential.parameters()),
+        )
+        recorded = RecordedSteps(whole)
+        self.batches = cycle(some)
+        self.step = lambda numbers: recorded(numbers, 1.0)
+        self.launched = lambda numbers: whole(*recorded.inputs(numbers, 1.0))
 
-    def steps(self, number: int) -> list[float]:
-        """Make some steps; seconds of each."""
-        seconds = []
+    def _step(self, batch: Batch) -> None:
+        prediction = self.potential(batch, differentiable=True)
+        totals, counts = self.loss.sums(prediction, batch, self.magnetic)
+        self.optimizer.zero_grad()
+        prefactors = totals.new_tensor(self.loss.active_prefactors(1.0))
+        self.loss.combine(totals, counts, prefactors).backward()
+        self.optimizer.step()
+
+    def seconds_per_step(self) -> float:
+        """Of BARE steps, after some that do not count."""
+        self.make(SKIPPED)
+        start = now()
+        self.make(BARE)
+        return (now() - start) / BARE
+
+    def make(self, number: int) -> None:
+        """Make some steps."""
         for batch in islice(self.batches, number):
-            start = _now()
-            prediction = self.potential(batch, differentiable=True)
-            totals, counts = self.loss.sums(prediction, batch, self.magnetic)
-            self.optimizer.zero_grad()
-            self.loss.combine(totals, counts, 1.0).backward()
-            self.optimizer.step()
-            seconds.append(_now() - start)
-        return seconds
+            self.step(batch)
 
     def operations(self) -> int:
         """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
         with native.without():
-            return matrix_operations(lambda: self.steps(1))
+            return matrix_operations(lambda: self.launched(next(self.batches)))
 
-    def dearest(self, number: int = 10, steps: int = 20) -> list[tuple[str, float]]:
-        """The operations that a step spends most time in itself, and their seconds per step."""
-        with torch.profiler.profile() as profiler:
-            self.steps(steps)
+    def profiled(self, steps: int = 20) -> list[tuple[str, float]]:
+        """The operations of a step and their own seconds, the dearest first; on a GPU its kernels."""
+        self.make(SKIPPED)
+        on_gpu = self.magnetic.is_cuda
+        activity = torch.profiler.ProfilerActivity
+        with torch.profiler.profile(activities=[activity.CUDA if on_gpu else activity.CPU]) as profiler:
+            self.make(steps)
+            now()
         found = [
-            (event.key, (event.self_cpu_time_total + event.self_device_time_total) / 1e6 / steps)
+            (event.key, (event.self_device_time_total if on_gpu else event.self_cpu_time_total) / 1e6 / steps)
             for event in profiler.key_averages()
+            if (event.device_type == torch.autograd.DeviceType.CUDA) == on_gpu
         ]
-        return sorted(found, key=lambda item: -item[1])[:number]
-
-
-def _now() -> float:
-    """The time at which all that was asked for so far is done, on a GPU too."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
+        return sorted(found, key=lambda item: -item[1])

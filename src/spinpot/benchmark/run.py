@@ -20,7 +20,7 @@ from rich.table import Table
 
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
-from spinpot.benchmark.peer import BACKENDS, peer_seconds_per_step
+from spinpot.benchmark.peer import peer_seconds_per_step
 from spinpot.console import console, progress_console
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
@@ -50,6 +50,7 @@ def run_benchmark(
                 "operations": measured.operations,
                 "arithmetic_limit": measured.limit,
                 "dearest": measured.dearest,
+                "device_busy": measured.busy,
             }
     found = {"date": date.today().isoformat(), "machine": machine(), "cases": results}
     _print(found)
@@ -58,13 +59,15 @@ def run_benchmark(
     return found
 
 
-def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[str, Any]:
-    """Ours and both backends of deepmd-kit in turn, A B C A B C …; machines are not always equally fast.
+def compare(
+    python: Path, backends: Sequence[str], data: Path, steps: int, output: Path | None
+) -> dict[str, Any]:
+    """Ours and backends of deepmd-kit in turn, A B C A B C …; machines are not always equally fast.
 
     Both as a user gets them: seconds_per_step of summary.json, and what deepmd-kit reports; medians.
     Raises InputError for a run that failed.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *BACKENDS)}
+    seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *backends)}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         turns = [(turn, name) for turn in range(TURNS) for name in seconds]
         for turn, name in track(turns, "Taking turns", console=progress_console, transient=True):
@@ -74,7 +77,7 @@ def compare(python: Path, data: Path, steps: int, output: Path | None) -> dict[s
             else:
                 seconds[name].append(peer_seconds_per_step(python, name, data, folder, PEER_STEPS))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = {name: medians[name] / medians["spinpot"] for name in BACKENDS}
+    ratios = {name: medians[name] / medians["spinpot"] for name in backends}
     found = {"date": date.today().isoformat(), "machine": machine(), "seconds": seconds, "ratios": ratios}
     _print_ratios(found, medians)
     write_json(found, output)
@@ -121,6 +124,7 @@ def machine() -> dict[str, Any]:
     """What the numbers hold for."""
     return {
         "processor": _processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -141,7 +145,8 @@ def _processor() -> str:
 def title(about: str, found: dict[str, Any]) -> str:
     """The head of a table of results."""
     machine = found["machine"]
-    return f"{about}, {found['date']}: {machine['processor']}, {machine['cores']} cores"
+    device = machine["gpu"] or f"{machine['processor']}, {machine['cores']} cores"
+    return f"{about}, {found['date']}: {device}"
 
 
 def _table(heading: str, *columns: str) -> Table:
@@ -152,29 +157,25 @@ def _table(heading: str, *columns: str) -> Table:
 
 
 def _print(found: dict[str, Any]) -> None:
-    table = _table(
-        title("Training steps", found),
-        "case",
-        "ms per step",
-        "around the model",
-        "logging",
-        "peak memory",
-        "limit, ms",
-    )
+    on_gpu = found["machine"]["gpu"] is not None
+    columns = ["case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"]
+    table = _table(title("Training steps", found), *columns, *(["GPU busy"] if on_gpu else []))
     for name, case in found["cases"].items():
         table.add_row(
             name,
-            f"{1000 * case['seconds_per_step']:.1f}",
+            f"{1000 * case['seconds_per_step']:.2f}",
             f"{100 * case['overhead']:.1f} %",
             f"{100 * case['logging']:.2f} %",
             f"{case['peak_memory'] / 1e9:.2f} GB",
-            f"{1000 * case['arithmetic_limit']:.1f}",
+            f"{1000 * case['arithmetic_limit']:.2f}",
+            *([f"{100 * case['device_busy']:.0f} %"] if on_gpu else []),
         )
     console.print(table)
     console.print(
         "ms per step: median of whole steps of scripts/train.py. Around the model: the share of it that a "
         "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
-        "step's matrix products at the rate of large ones on this machine.",
+        "step's matrix products at the rate of large ones on this machine. GPU busy: the share of the time "
+        "in which a kernel runs.",
         soft_wrap=True,
     )
 

@@ -30,6 +30,7 @@ SCALARS: dict[str, Any] = {
     "init_from_bias": Literal["keep", "refit"],
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
+    "trainer.cuda_graph": Literal["auto"] | bool,
 }
 """Settings that no section's target takes, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
@@ -169,7 +170,8 @@ def _check_node(key: str, node: DictConfig, config: DictConfig, free: bool = Fal
     target = find_target(f"{key}", node["_target_"])
     known = parameters(target)
     if known is not None:
-        _check_keys(f"{key}.", node, known, config)
+        own = {name.removeprefix(f"{key}.") for name in SCALARS if name.startswith(f"{key}.")}
+        _check_keys(f"{key}.", node, {*known, *own}, config)
         _check_complete(key, node, known)
     hints = argument_types(target)
     for name in map(str, node):

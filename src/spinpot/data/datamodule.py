@@ -35,6 +35,8 @@ class SpinDataModule(pl.LightningDataModule):
         temporary file; those that fit in neither are found anew for every batch, by the num_workers.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
+
+    by_number: whether training gets the numbers of frames that are on its device already.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class SpinDataModule(pl.LightningDataModule):
         self._check()
         self.cache = PairCache(cache_gb, cache_disk_gb)
         self.turned: TurnedFrames | None = None
+        self.by_number = False
 
     def _check(self) -> None:
         for name, value in (
@@ -140,8 +143,8 @@ class SpinDataModule(pl.LightningDataModule):
             found[np.unique(system.types[moments])] = True
         return [name for name, has in zip(self.type_map, found, strict=True) if has]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """The batches from the trainer's present step to its last."""
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The batches from the trainer's present step to its last; with by_number, those of their frames."""
         assert self.trainer is not None
         accumulated = self.trainer.accumulate_grad_batches
         batches = ShuffledBatches(
@@ -153,6 +156,8 @@ class SpinDataModule(pl.LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
+        if self.by_number:
+            return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
         if self.turned is None:
             return self._loader(self.datasets["train"], batches)
         return self._loader(self.turned, NumberedBatches(batches))
@@ -161,9 +166,13 @@ class SpinDataModule(pl.LightningDataModule):
         """Every validation frame once."""
         return self._loader(self.datasets["validation"], self._every_frame("validation"))
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch | list[int], device: torch.device, dataloader_idx: int
+    ) -> Batch | list[int]:
         """The batch itself where it is there already; Lightning would copy it field by field."""
-        return batch if batch.types.device == device else batch.to(device, non_blocking=True)
+        if not isinstance(batch, Batch) or batch.types.device == device:
+            return batch
+        return batch.to(device, non_blocking=True)
 
     def _every_frame(self, name: str) -> EveryFrameOnce:
         assert self.trainer is not None

@@ -85,6 +85,11 @@ class FrameDataset(Dataset[Frame]):
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def n_pairs(self) -> int:
+        """Of all frames."""
+        return sum(int(frame.found.counts.sum()) for frame in self._frames)
+
     def __getitem__(self, index: int) -> Frame:
         kept = self._frames[index]
         return make_frame(*self.places[index], self.cache[kept.number], kept.found)

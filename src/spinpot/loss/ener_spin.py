@@ -113,6 +113,10 @@ class EnerSpinLoss:
         """The names of the terms that are on."""
         return [name for name, prefactor in self.prefactors.items() if prefactor.active]
 
+    def active_prefactors(self, lr_ratio: float) -> list[float]:
+        """Those of the active terms where the learning rate is lr_ratio times its start value."""
+        return [self.prefactors[name].at(lr_ratio) for name in self.active]
+
     def prefactors_at(self, lr_ratio: float) -> dict[str, float]:
         """All prefactors where the learning rate is lr_ratio times its start value; parts only if on."""
         shown = {name: p for name, p in self.prefactors.items() if p.active or name not in PARTS}
@@ -132,7 +136,8 @@ class EnerSpinLoss:
         """
         totals, counts = self.sums(prediction, batch, magnetic, scale)
         terms = dict(zip(self.active, totals / counts.clamp(min=1), strict=True))
-        return self.combine(totals, counts, lr_ratio), terms
+        prefactors = totals.new_tensor(self.active_prefactors(lr_ratio))
+        return self.combine(totals, counts, prefactors), terms
 
     def sums(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
@@ -154,9 +159,8 @@ class EnerSpinLoss:
         pairs = [makers[name](prediction, batch, magnetic) for name in self.active]
         return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
 
-    def combine(self, totals: Tensor, counts: Tensor, lr_ratio: float) -> Tensor:
+    def combine(self, totals: Tensor, counts: Tensor, prefactors: Tensor) -> Tensor:
         """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
-        prefactors = totals.new_tensor([self.prefactors[name].at(lr_ratio) for name in self.active])
         return torch.dot(prefactors / counts.clamp(min=1), totals)
 
     def _energy(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:

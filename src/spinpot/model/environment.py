@@ -21,7 +21,7 @@ def length(vector: Tensor) -> Tensor:
     """
     square = (vector * vector).sum(-1)
     zero = square == 0.0
-    return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())
+    return square.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
 
 
 def environment_rows(vector: Tensor, rcut_smth: float, rcut: float, protection: float) -> Tensor:
@@ -80,5 +80,5 @@ def rows_with_derivatives(
     ds = (switch_slope - s) * inverse
     dt = (ds - t) * inverse
     rows = torch.cat((s.unsqueeze(-1), vector * t.unsqueeze(-1)), dim=-1)
-    direction = vector / torch.where(r == 0.0, 1.0, r).unsqueeze(-1)
+    direction = vector / r.masked_fill(r == 0.0, 1.0).unsqueeze(-1)
     return Rows((rows - davg) / dstd, vector, direction, t, ds, dt, 1.0 / dstd)

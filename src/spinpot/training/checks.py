@@ -36,6 +36,11 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
 
 def check_devices(trainer: DictConfig) -> None:
     """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
+    on_gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
+    if trainer.cuda_graph is True and not on_gpu:
+        raise InputError(
+            "trainer.cuda_graph=true, but the training is not on a CUDA GPU. Use trainer.cuda_graph=auto."
+        )
     if torch.cuda.is_available():
         return
     if trainer.accelerator in ("gpu", "cuda", "mps"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric, score
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
+from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
@@ -37,6 +38,7 @@ class SpinModule(pl.LightningModule):
 
     optimizer: called with the parameters.
     spread: the validation labels' own spread under the names of LOGGED_ERRORS, the unit of `val/score`.
+    recorded: whole steps by the numbers of their frames, in place of batches; set by the callback CudaGraphs.
     config: the resolved config as plain data, stored in checkpoints.
     fingerprints: of the training and the validation data, stored likewise.
     """
@@ -68,10 +70,11 @@ class SpinModule(pl.LightningModule):
         self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_loss = LossTermsMetric(loss.active)
-        self._watched = [
+        self.watched = [
             p for name, p in potential.named_parameters() if name.endswith(("bias", "amplitudes"))
         ]
         self._recent_frames: list[tuple[str, int]] = []
+        self.recorded: RecordedSteps | None = None
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer with one LambdaLR, stepped after every optimizer step."""
@@ -104,8 +107,10 @@ class SpinModule(pl.LightningModule):
         scheduler = self._scheduler()
         return float(scheduler.get_last_lr()[0]) / float(scheduler.base_lrs[0])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+    def training_step(self, batch: Batch | list[int], batch_idx: int) -> Tensor:
+        """The loss of one batch; of numbers of frames, a whole step (spinpot.training.cuda_graph)."""
+        if not isinstance(batch, Batch):
+            return self._recorded_step(batch)
         self._recent_frames += batch.origin
         prediction = self.potential(batch, differentiable=True)
         ratio = self.lr_ratio()
@@ -113,26 +118,72 @@ class SpinModule(pl.LightningModule):
         # Each term is normalised by its count over all processes, so that the sum of their gradients is
         # that of one process with all frames; DDP takes the mean of the gradients.
         counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
-        loss = self.loss.combine(totals, counts, ratio) * self.trainer.world_size
+        prefactors = totals.new_tensor(self.loss.active_prefactors(ratio))
+        loss = self.loss.combine(totals, counts, prefactors) * self.trainer.world_size
         if "e" not in self.loss.active:
             # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
             loss = loss + 0.0 * prediction["energy"].sum()
-        if (self.global_step + 1) % self.log_interval == 0:
+        if self._logs_this_step():
             self._log_training(prediction, batch, loss, ratio)
         return loss
+
+    def _recorded_step(self, numbers: list[int]) -> Tensor:
+        assert self.recorded is not None
+        ratio = self.lr_ratio()
+        done = self.recorded(numbers, ratio, self.global_step + 1)
+        self._stop_if_diverged(self.recorded.first_failure())
+        if self._logs_this_step():
+            self._log_training(done.prediction, done.batch, done.loss, ratio)
+        return done.loss
+
+    def _logs_this_step(self) -> bool:
+        return (self.global_step + 1) % self.log_interval == 0
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """As Lightning's; a recorded step has the optimizer's in it."""
+        if self.recorded is None:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        elif optimizer_closure is not None:
+            optimizer_closure()
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """As Lightning's; a recorded step does it."""
+        if self.recorded is None:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """As Lightning's; a recorded step has it in it."""
+        if self.recorded is None:
+            super().backward(loss, *args, **kwargs)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Stop before a NaN reaches the weights.
 
         The gradients of the biases and of the exchange term tell: every atom's part of every layer goes in.
         """
-        gradients = [p.grad.flatten() for p in self._watched if p.grad is not None]
+        gradients = [p.grad.flatten() for p in self.watched if p.grad is not None]
         if not bool(torch.cat(gradients).isfinite().all()):
-            raise self._diverged()
+            raise self._diverged(self.global_step + 1, self._recent_frames)
         self._recent_frames.clear()
+
+    def _stop_if_diverged(self, failure: tuple[int, list[tuple[str, int]]] | None) -> None:
+        if failure is not None:
+            raise self._diverged(*failure)
+
+    def _wait_for_recorded(self) -> None:
+        """What follows must not see weights of a step that failed."""
+        if self.recorded is not None:
+            self._stop_if_diverged(self.recorded.first_failure(ahead=0))
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation set anew."""
+        self._wait_for_recorded()
         self.val_errors.reset()
         self.val_loss.reset()
 
@@ -163,6 +214,7 @@ class SpinModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
+        self._wait_for_recorded()
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
 
     def _scale(self) -> Tensor | None:
@@ -196,11 +248,11 @@ class SpinModule(pl.LightningModule):
         """Log in float64, to which Lightning does not come by itself."""
         self.log(name, torch.tensor(value, dtype=torch.float64), prog_bar=prog_bar)
 
-    def _diverged(self) -> TrainingError:
-        frames = ", ".join(f"{name} frame {index}" for name, index in self._recent_frames[:8])
-        more = len(self._recent_frames) - 8
+    def _diverged(self, step: int, places: Sequence[tuple[str, int]]) -> TrainingError:
+        frames = ", ".join(f"{name} frame {index}" for name, index in places[:8])
+        more = len(places) - 8
         return TrainingError(
-            f"The gradient of the loss is not finite at step {self.global_step + 1}. Frames of the batch: "
+            f"The gradient of the loss is not finite at step {step}. Frames of the batch: "
             f"{frames}{f' and {more} more' if more > 0 else ''}. {self._last_checkpoint()} Look at these "
             "frames for wrong labels or atoms on top of each other, or lower scheduler.start_lr, or set "
             "trainer.gradient_clip_val."

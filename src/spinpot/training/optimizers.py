@@ -19,8 +19,11 @@ class MatrixOptimizer(Optimizer):
     """Steps matrices as a subclass says, and the other parameters by Adam.
 
     Of tensors (K, n, m) each of the K is a matrix of its own. Vectors, and matrices of one row or column, are
-    Adam's. `settings`: those of the matrices' group.
+    Adam's. `settings`: those of the matrices' group. capturable: whether steps can be recorded as a CUDA
+    graph, their learning rates tensors.
     """
+
+    capturable = False
 
     def __init__(
         self,
@@ -96,6 +99,8 @@ class Muon(MatrixOptimizer):
     (K. Jordan et al., Muon, 2024; J. Liu et al., arXiv:2502.16982).
     """
 
+    capturable = True
+
     def __init__(
         self,
         params: Iterable[nn.Parameter],
@@ -118,7 +123,7 @@ class Muon(MatrixOptimizer):
         mean = state["momentum"].lerp_(gradient, 1.0 - group["momentum"])
         ahead = torch.lerp(gradient, mean, group["momentum"])
         size = 0.2 * math.sqrt(max(p.shape[-2:]))
-        p.add_(orthogonal(ahead, group["iterations"]), alpha=-group["lr"] * size)
+        p.sub_(orthogonal(ahead, group["iterations"]).mul_(group["lr"] * size))
 
 
 class Soap(MatrixOptimizer):

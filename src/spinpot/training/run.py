@@ -46,6 +46,7 @@ from spinpot.report.tables import (
     print_label_scale,
 )
 from spinpot.training.callbacks.collocation_nodes import CollocationNodes
+from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
@@ -106,8 +107,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     schedule.check(total_steps)
     make_optimizer = build(config.optimizer)
     run_folder = RunFolder(folder, resumed)
-    timer, stop = StepTimer(), StopOnSignal()
-    trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop])
+    timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.cuda_graph)
+    trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop, graphs])
 
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -147,7 +148,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         if not trainer.is_global_zero:
             return {}
         assert heisenberg is not None
-        summary = finish(run_folder, trainer, timer, data, heisenberg, loss.active, plain)
+        summary = finish(run_folder, trainer, timer, graphs, data, heisenberg, loss.active, plain)
     except BaseException:
         for logger in trainer.loggers:
             logger.finalize("failed")
@@ -212,7 +213,7 @@ def build_trainer(
     if not with_bar:
         chosen.pop("progress_bar", None)
     trainer: pl.Trainer = build(
-        config.trainer,
+        DictConfig({key: value for key, value in config.trainer.items() if key != "cuda_graph"}),
         callbacks=[
             *callbacks,
             CollocationNodes(),
@@ -283,6 +284,7 @@ def finish(
     folder: RunFolder,
     trainer: pl.Trainer,
     timer: StepTimer,
+    graphs: CudaGraphs,
     data: SpinDataModule,
     heisenberg: Predict,
     trained: list[str],
@@ -309,6 +311,7 @@ def finish(
         "train_seconds": timer.train_seconds,
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "device": device_name(trainer.strategy.root_device, trainer.world_size),
+        **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
         "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
         **errors_of(found, trained),

@@ -1,0 +1,157 @@
+"""A whole data set on a device, and batches of it made there, of few different shapes.
+
+A GPU records a training step once and repeats it. That takes the same shapes each time, and nothing that the
+host would have to hear of first. So each batch is padded with a frame of its own behind the others: atoms
+without neighbours and pairs beyond every cutoff, of which no label is known, so that neither loss nor metric
+sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch, Frame, collate
+from spinpot.data.dataset import FrameDataset
+
+SIZES_PER_DOUBLING = 8
+"""That batches are padded to: few, so that little is recorded, and none more than an eighth too large."""
+FAR = 1e3
+"""Å, the length of the pair that pads."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a batch: frames without the one that pads it; with it, atoms of each element, and pairs."""
+
+    n_frames: int
+    type_sizes: tuple[int, ...]
+    n_pairs: int
+
+
+class ResidentFrames:
+    """The frames of a data set, one behind the other on a device, and last the frame that pads batches."""
+
+    def __init__(self, frames: FrameDataset, device: torch.device | str) -> None:
+        n_types = len(frames.closest)
+        everything = collate([*frames, _padding(n_types)])
+        self.origin = everything.origin
+        ends = everything.n_atoms.cumsum(0)
+        first_atom = ends - everything.n_atoms
+        first_pair = everything.pair_start[first_atom]
+        n_pairs = everything.pair_start[ends] - first_pair
+        by_type = everything.frame * n_types + everything.types
+        type_sizes = by_type.bincount(minlength=everything.n_frames * n_types).view(-1, n_types)
+        self._type_sizes, self._n_pairs = type_sizes, n_pairs
+        self._all = everything.to(device)
+        frame_by_frame = torch.stack((first_atom, everything.n_atoms, first_pair, n_pairs), dim=1)
+        self._of_frames = torch.cat((frame_by_frame, type_sizes), dim=1).to(device)
+        self._pairs_of_atoms = self._all.pair_start.diff()
+        self._wanted: dict[tuple[int, ...], Tensor] = {}
+
+    def shape(self, numbers: Sequence[int]) -> Shape:
+        """Of the batch of these frames; at least one of its atoms pads."""
+        sizes = self._type_sizes[list(numbers)].sum(0).tolist()
+        sizes[next(t for t, size in enumerate(sizes) if size)] += 1
+        n_pairs = int(self._n_pairs[list(numbers)].sum())
+        return Shape(len(numbers), tuple(map(rounded_up, sizes)), rounded_up(n_pairs))
+
+    def batch(self, numbers: Tensor, shape: Shape) -> Batch:
+        """The batch of these frames (F,), padded to their shape.
+
+        Its `origin` is empty, and the host learns nothing of the frames: but for the first time with some
+        numbers of atoms this can be recorded.
+        """
+        every, device = self._all, numbers.device
+        n_atoms, first_of_padding = sum(shape.type_sizes), len(every.types) - len(shape.type_sizes)
+        frames = self._of_frames.index_select(0, numbers)
+        atoms = _Laid(frames[:, 0], frames[:, 1], n_atoms)
+        pairs = _Laid(frames[:, 2], frames[:, 3], shape.n_pairs)
+
+        # Behind the frames come as many atoms of each element as are missing.
+        missing = (self._numbers_wanted(shape, device) - frames[:, 4:].sum(0)).cumsum(0)
+        padding_type = torch.searchsorted(missing, atoms.behind, right=True).clamp(max=len(missing) - 1)
+        atom = torch.where(atoms.is_padding, first_of_padding + padding_type, atoms.source)
+        pair = pairs.source.masked_fill(pairs.is_padding, len(every.pair_type) - 1)
+
+        types = every.types[atom]
+        order = torch.argsort(types, stable=True)
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(n_atoms, device=device))
+        # All pairs that pad belong to the last atom, which pads too, and lead to the first that does.
+        pair_end = self._pairs_of_atoms[atom].cumsum(0)
+        none, all_pairs = (torch.full_like(pair_end[:1], number) for number in (0, shape.n_pairs))
+        pair_start = torch.cat((none, pair_end[:-1], all_pairs))
+        moved = torch.cat((atoms.start - frames[:, 0], atoms.start_of_padding - first_of_padding))
+        frame_numbers = torch.cat((numbers, torch.full_like(numbers[:1], every.n_frames - 1)))
+        return Batch(
+            frame=atoms.number,
+            types=types,
+            spin=every.spin[atom],
+            n_atoms=torch.cat((frames[:, 1], n_atoms - atoms.start_of_padding)),
+            atom_order=order,
+            atom_place=place,
+            type_sizes=list(shape.type_sizes),
+            pair_neighbour=every.pair_neighbour[pair] + moved[pairs.number],
+            pair_type=every.pair_type[pair],
+            pair_vector=every.pair_vector[pair],
+            pair_start=pair_start,
+            neighbour_counts=every.neighbour_counts[atom],
+            closest=every.closest,
+            energy=every.energy[frame_numbers],
+            force=every.force[atom],
+            force_mag=every.force_mag[atom],
+            virial=every.virial[frame_numbers],
+            origin=[],
+        )
+
+    def _numbers_wanted(self, shape: Shape, device: torch.device) -> Tensor:
+        """type_sizes on the device; while a step is recorded nothing can come from the host."""
+        if shape.type_sizes not in self._wanted:
+            self._wanted[shape.type_sizes] = torch.tensor(shape.type_sizes, device=device)
+        return self._wanted[shape.type_sizes]
+
+
+class _Laid:
+    """Runs of a long array that begin at `first` and have so many (F,) entries, laid out behind each other.
+
+    For each of `total` places: the number of its run, which is F behind the last; the entry it holds, as
+    `source`; and how far it is behind all runs. start: (F,), where the runs begin; start_of_padding: (1,).
+    """
+
+    def __init__(self, first: Tensor, sizes: Tensor, total: int) -> None:
+        ends = sizes.cumsum(0)
+        places = torch.arange(total, device=ends.device)
+        self.start, self.start_of_padding = ends - sizes, ends[-1:]
+        self.number = torch.searchsorted(ends, places, right=True)
+        self.is_padding = self.number == len(sizes)
+        self.behind = places - self.start_of_padding
+        self.source = places + (first - self.start)[self.number.clamp(max=len(sizes) - 1)]
+
+
+def rounded_up(size: int) -> int:
+    """The next of SIZES_PER_DOUBLING sizes between each power of two and the next."""
+    step = max(1, 2 ** (size.bit_length() - 1) // SIZES_PER_DOUBLING)
+    return -(-size // step) * step
+
+
+def _padding(n_types: int) -> Frame:
+    """An atom of each element, none with a neighbour, and a pair that none of them counts."""
+    vectors = np.zeros((n_types, 3))
+    return Frame(
+        types=np.arange(n_types),
+        spin=vectors,
+        pair_neighbour=np.zeros(1, dtype=np.int64),
+        pair_type=np.zeros(1, dtype=np.int64),
+        pair_vector=np.array([[FAR, 0.0, 0.0]]),
+        neighbour_counts=np.zeros((n_types, 2 * n_types), dtype=np.int64),
+        closest=np.full(n_types, np.inf),
+        energy=np.array(np.nan),
+        force=np.full_like(vectors, np.nan),
+        force_mag=np.full_like(vectors, np.nan),
+        virial=np.full((3, 3), np.nan),
+        origin=("", 0),
+    )

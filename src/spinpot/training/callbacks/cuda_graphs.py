@@ -1,0 +1,114 @@
+"""Whole steps recorded as CUDA graphs where a run allows it, or the reason why not."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch.optim import Optimizer
+
+from spinpot.console import console
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.resident import ResidentFrames
+from spinpot.errors import InputError
+from spinpot.training.cuda_graph import RecordedSteps, WholeStep
+from spinpot.training.module import SpinModule
+
+INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+"""Hooks of callbacks that a step recorded as a whole does not call."""
+SHARE_OF_DEVICE = 0.5
+"""Of its free memory, that a data set may take."""
+BYTES_PER_PAIR = 40
+
+
+class CudaGraphs(pl.Callback):
+    """`trainer.cuda_graph`: auto, true or false.
+
+    With `auto` a run whose steps cannot be recorded says why and launches them kernel by kernel; with `true`
+    that is an InputError. outcome: what became of it, for the summary; None where there is no CUDA.
+    """
+
+    def __init__(self, setting: bool | Literal["auto"]) -> None:
+        self.setting = setting
+        self.outcome: str | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Before the first batch is asked for."""
+        if trainer.strategy.root_device.type != "cuda":
+            return
+        module, data = cast(SpinModule, pl_module), cast(SpinDataModule, trainer.datamodule)  # type: ignore[attr-defined]
+        reason = "trainer.cuda_graph=false" if self.setting is False else why_not(trainer, module, data)
+        if reason is None:
+            module.recorded = RecordedSteps(_whole_step(trainer, module, data))
+            data.by_number = True
+            self.outcome = "used"
+            return
+        self.outcome = f"not used: {reason}"
+        if self.setting is True:
+            raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
+        if self.setting == "auto":
+            console.print(f"No CUDA graph, so the steps are slower: {reason}.", markup=False, soft_wrap=True)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the device's memory back."""
+        cast(SpinModule, pl_module).recorded = None
+
+
+def why_not(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> str | None:
+    """Why the steps of a run cannot be recorded as a whole, in words; None if they can."""
+    potential = module.potential
+    (optimizer,) = trainer.optimizers
+    hooked = [
+        type(callback).__name__
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if any(is_overridden(hook, callback, parent=pl.Callback) for hook in INSIDE)
+    ]
+    reasons = {
+        "several processes share the work": trainer.world_size > 1,
+        "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
+        "model.descriptor.radial=direct sorts the pairs on the host": potential.descriptor.radial == "direct",
+        "model.exchange finds its pairs on the host": potential.exchange is not None,
+        "the spins of the training samples are turned on the host": data.turned is not None,
+        f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
+        f"{', '.join(hooked)} looks into each step": bool(hooked),
+        "data.cache_gb does not hold all neighbour pairs": data.cache.bytes["memory"]
+        < sum(data.cache.bytes.values()),
+        "the data take too much of the GPU's memory": not _fits(data, trainer.strategy.root_device),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _can_be_recorded(optimizer: Optimizer) -> bool:
+    """Whether it takes its learning rates from the device."""
+    if getattr(optimizer, "capturable", False):
+        return True
+    return all("capturable" in group for group in optimizer.param_groups)
+
+
+def _fits(data: SpinDataModule, device: torch.device) -> bool:
+    free, _ = torch.cuda.mem_get_info(device)
+    return BYTES_PER_PAIR * data.datasets["train"].n_pairs < SHARE_OF_DEVICE * free
+
+
+def _whole_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> WholeStep:
+    (optimizer,) = trainer.optimizers
+
+    def clip() -> None:
+        module.clip_gradients(
+            optimizer,
+            gradient_clip_val=trainer.gradient_clip_val,
+            gradient_clip_algorithm=trainer.gradient_clip_algorithm,
+        )
+
+    return WholeStep(
+        ResidentFrames(data.datasets["train"], trainer.strategy.root_device),
+        module.potential,
+        module.loss,
+        module.magnetic,
+        module.label_scale,
+        optimizer,
+        clip,
+        module.watched,
+    )

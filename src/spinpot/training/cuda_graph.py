@@ -1,0 +1,209 @@
+"""Training steps that a GPU repeats as a whole: batch, loss, its gradient, and the optimizer's step.
+
+A step of small systems is hundreds of kernels of a few microseconds each, which a host cannot launch that
+fast. Recorded once as a CUDA graph they are launched together (torch.cuda.CUDAGraph). A graph holds for one
+shape of batch, so batches are padded to few (spinpot.data.resident).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from spinpot.data.batch import Batch
+from spinpot.data.resident import ResidentFrames, Shape
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.label_scale import LabelScale
+from spinpot.model.potential import SpinPotential
+
+MOST_GRAPHS = 64
+"""Kept at once; batches of further shapes run as they are."""
+AHEAD = 4
+"""Steps that the host may be ahead of the device before it asks whether they went well."""
+
+
+Inputs = tuple[Tensor, Shape, Tensor]
+"""Of a whole step: the numbers of its frames (F,), the shape of their batch, and WholeStep.settings."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step leaves on the device until the next one; finite: whether all gradients that tell are."""
+
+    loss: Tensor
+    prediction: dict[str, Tensor]
+    batch: Batch
+    finite: Tensor
+
+
+@dataclass(frozen=True)
+class WholeStep:
+    """A training step from the numbers of its frames to the changed weights, with nothing from the host.
+
+    magnetic: (T,) bools. clip: called between gradients and optimizer. watched: the parameters whose
+    gradients are finite only if all are.
+    """
+
+    frames: ResidentFrames
+    potential: SpinPotential
+    loss: EnerSpinLoss
+    magnetic: Tensor
+    label_scale: LabelScale | None
+    optimizer: Optimizer
+    clip: Callable[[], None] | None
+    watched: Sequence[nn.Parameter]
+
+    def __call__(self, numbers: Tensor, shape: Shape, settings: Tensor) -> Done:
+        """Make the step. numbers: (F,), frames of that shape; settings: as `settings` gives them."""
+        prefactors = settings[: len(self.loss.active)]
+        batch = self.frames.batch(numbers, shape)
+        prediction = self.potential(batch, differentiable=True)
+        scale = None if self.label_scale is None else self.label_scale()
+        totals, counts = self.loss.sums(prediction, batch, self.magnetic, scale)
+        loss = self.loss.combine(totals, counts, prefactors)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [p.grad.flatten() for p in self.watched if p.grad is not None]
+        finite = torch.cat(gradients).isfinite().all()
+        if self.clip is not None:
+            self.clip()
+        with learning_rates(self.optimizer, settings[len(prefactors) :]):
+            self.optimizer.step()
+        return Done(loss.detach(), {name: v.detach() for name, v in prediction.items()}, batch, finite)
+
+    def settings(self, lr_ratio: float) -> list[float]:
+        """The prefactors of the loss, and the learning rates of the optimizer as they are now."""
+        rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        return [*self.loss.active_prefactors(lr_ratio), *rates]
+
+
+@contextmanager
+def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
+    """Let an optimizer take its rates from the device, where they can change after it was recorded."""
+    before = [(group["lr"], group.get("capturable")) for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        # Fused optimizers take float32.
+        group.update(lr=rate.float(), capturable=True)
+    try:
+        yield
+    finally:
+        for group, (lr, capturable) in zip(optimizer.param_groups, before, strict=True):
+            group["lr"] = lr
+            if capturable is None:
+                del group["capturable"]
+            else:
+                group["capturable"] = capturable
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A graph, what it leaves, and what it reads that nothing else need keep."""
+
+    graph: torch.cuda.CUDAGraph
+    done: Done
+    reads: Any
+
+
+class _Verdict:
+    """Whether the gradients of a step were finite, on its way to the host."""
+
+    def __init__(self, step: int, numbers: list[int], finite: Tensor) -> None:
+        self.step, self.numbers = step, numbers
+        self._finite = torch.empty((), dtype=torch.bool, pin_memory=True)
+        self._finite.copy_(finite, non_blocking=True)
+        self._arrived = torch.cuda.Event()
+        self._arrived.record()
+
+    def finite(self) -> bool:
+        """Wait for it."""
+        self._arrived.synchronize()
+        return bool(self._finite)
+
+
+class RecordedSteps:
+    """Whole steps by the numbers of their frames: the first of a shape runs as it is, others are repeated."""
+
+    def __init__(self, step: WholeStep) -> None:
+        self.step = step
+        self._unread: deque[_Verdict] = deque()
+        self.recorded: dict[Shape, _Recorded] = {}
+        self._seen: set[Shape] = set()
+        self._made_for = ""
+        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream()
+        self._numbers: dict[int, Tensor] = {}
+        self._settings: Tensor | None = None
+
+    def __call__(self, numbers: Sequence[int], lr_ratio: float, number: int = 0) -> Done:
+        """Make a step with these frames. number: of the step, for first_failure."""
+        self._forget_old_nodes()
+        done = self._make(*self.inputs(numbers, lr_ratio))
+        self._unread.append(_Verdict(number, list(numbers), done.finite))
+        return done
+
+    def first_failure(self, ahead: int = AHEAD) -> tuple[int, list[tuple[str, int]]] | None:
+        """The first step whose gradients were not finite, and where its frames are from.
+
+        ahead: so many of the last steps are not waited for.
+        """
+        while len(self._unread) > ahead:
+            verdict = self._unread.popleft()
+            if not verdict.finite():
+                return verdict.step, [self.step.frames.origin[n] for n in verdict.numbers]
+        return None
+
+    def _make(self, *inputs: *Inputs) -> Done:
+        shape = inputs[1]
+        if shape not in self.recorded:
+            if shape not in self._seen or len(self.recorded) == MOST_GRAPHS:
+                self._seen.add(shape)
+                return self._run(*inputs)
+            self.recorded[shape] = self._record(*inputs)
+        self.recorded[shape].graph.replay()
+        return self.recorded[shape].done
+
+    def inputs(self, numbers: Sequence[int], lr_ratio: float) -> Inputs:
+        """Of the whole step, where the graphs read them, copied there in the order of the device's work."""
+        device = self.step.magnetic.device
+        settings = torch.tensor(self.step.settings(lr_ratio), dtype=torch.float64).pin_memory()
+        if self._settings is None:
+            self._settings = torch.empty_like(settings, device=device)
+        if len(numbers) not in self._numbers:
+            self._numbers[len(numbers)] = torch.empty(len(numbers), dtype=torch.int64, device=device)
+        self._settings.copy_(settings, non_blocking=True)
+        places = self._numbers[len(numbers)]
+        places.copy_(torch.tensor(numbers).pin_memory(), non_blocking=True)
+        return places, self.step.frames.shape(numbers), self._settings
+
+    def _forget_old_nodes(self) -> None:
+        """Graphs hold for the nodes of the embedding that they were recorded with."""
+        nodes = str(self.step.potential.descriptor.nodes)
+        if nodes != self._made_for:
+            self._made_for = nodes
+            self.recorded.clear()
+            self._seen.clear()
+            self._pool = torch.cuda.graph_pool_handle()
+
+    def _run(self, *inputs: *Inputs) -> Done:
+        """Beside the usual stream, as recording it will be, so that what is made once is made there."""
+        usual = torch.cuda.current_stream()
+        self._stream.wait_stream(usual)
+        with torch.cuda.stream(self._stream):
+            done = self.step(*inputs)
+        usual.wait_stream(self._stream)
+        return done
+
+    def _record(self, *inputs: *Inputs) -> _Recorded:
+        graph = torch.cuda.CUDAGraph()
+        # A validation has frames of its own and may replace the grid that this shape has.
+        grid = self.step.potential.descriptor.grid
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            done = self.step(*inputs)
+        return _Recorded(graph, done, (inputs, grid(done.batch)))

@@ -1,0 +1,107 @@
+"""A data set on a device gives the batches that collate gives, with a frame that pads them."""
+
+import pytest
+import torch
+
+from spinpot.data.batch import collate
+from spinpot.data.dataset import FrameDataset
+from spinpot.data.resident import ResidentFrames, rounded_up
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.metrics import ErrorMetric
+from spinpot.model import native
+from support.frames import geometry, random_system, small_potential, with_random_labels
+
+PER_ATOM = ("frame", "types", "spin", "neighbour_counts", "force", "force_mag")
+PER_PAIR = ("pair_centre", "pair_neighbour", "pair_type", "pair_vector")
+PER_FRAME = ("n_atoms", "energy", "virial")
+
+
+@pytest.fixture
+def frames():
+    """Of unequal size and composition, one element missing in some."""
+    systems = [
+        with_random_labels(random_system(1, n_frames=3), seed=1),
+        with_random_labels(random_system(2, n_frames=2, n_ni=1, n_o=4), seed=2),
+        with_random_labels(random_system(3, n_ni=0, n_o=2), seed=3, only=("energy", "force")),
+        with_random_labels(random_system(4, n_ni=7, n_o=0), seed=4, only=("energy", "force_mag")),
+    ]
+    return FrameDataset(systems, geometry(small_potential().spec))
+
+
+def padded(frames, numbers):
+    resident = ResidentFrames(frames, "cpu")
+    return resident.batch(torch.tensor(numbers), resident.shape(numbers))
+
+
+@pytest.mark.parametrize("numbers", [[0], [4, 1, 3], [6, 5], [5, 5, 0, 6], [5]])
+def test_the_batch_begins_with_the_frames(frames, numbers):
+    batch, expected = padded(frames, numbers), collate([frames[n] for n in numbers])
+    for names, size in (
+        (PER_ATOM, len(expected.types)),
+        (PER_PAIR, len(expected.pair_type)),
+        (PER_FRAME, expected.n_frames),
+    ):
+        for name in names:
+            torch.testing.assert_close(
+                getattr(batch, name)[:size], getattr(expected, name), rtol=0, atol=0, equal_nan=True, msg=name
+            )
+    assert torch.equal(batch.pair_start[: len(expected.types)], expected.pair_start[:-1])
+
+
+@pytest.mark.parametrize("numbers", [[0], [4, 1, 3], [6, 5], [5]])
+def test_what_pads_is_a_batch_too(frames, numbers):
+    batch, expected = padded(frames, numbers), collate([frames[n] for n in numbers])
+    real_atoms, real_pairs = len(expected.types), len(expected.pair_type)
+    assert batch.n_frames == expected.n_frames + 1
+    assert int(batch.n_atoms.sum()) == len(batch.types) > real_atoms
+    assert (batch.frame[real_atoms:] == expected.n_frames).all()
+    assert batch.types.bincount(minlength=2).tolist() == batch.type_sizes
+    assert torch.equal(batch.types[batch.atom_order], batch.types.sort().values)
+    assert torch.equal(batch.atom_order[batch.atom_place], torch.arange(len(batch.types)))
+    assert int(batch.pair_start[-1]) == len(batch.pair_type)
+    assert (batch.pair_centre[real_pairs:] >= real_atoms).all()
+    assert (batch.pair_neighbour[real_pairs:] >= real_atoms).all()
+    for name in ("energy", "virial"):
+        assert getattr(batch, name)[-1].isnan().all()
+    for name in ("force", "force_mag"):
+        assert getattr(batch, name)[real_atoms:].isnan().all()
+
+
+@pytest.mark.parametrize("time_reversal", [False, True])
+@pytest.mark.parametrize("numbers", [[2, 4, 0], [5, 6, 1]])
+def test_loss_gradients_and_errors_do_not_see_it(frames, numbers, time_reversal):
+    potential = small_potential(time_reversal=time_reversal)
+    if time_reversal:
+        frames = FrameDataset(frames.systems, geometry(potential.spec))
+    loss = EnerSpinLoss(start_pref_v=1.0, limit_pref_v=1.0)
+    found = []
+    for batch in (padded(frames, numbers), collate([frames[n] for n in numbers])):
+        potential.zero_grad()
+        errors = ErrorMetric(("Ni", "O"), (True, False))
+        with native.without():
+            prediction = potential(batch, differentiable=True)
+        value, _ = loss(prediction, batch, torch.tensor([True, False]), 0.5)
+        value.backward()
+        errors.update(prediction, batch)
+        gradients = torch.cat([p.grad.flatten() for p in potential.parameters()])
+        found.append((value.detach(), gradients, errors.compute()))
+    (value, gradients, errors), (expected, expected_gradients, expected_errors) = found
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    scale = float(expected_gradients.abs().max())
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-9, atol=1e-12 * scale)
+    assert errors == pytest.approx(expected_errors, rel=1e-12)
+
+
+def test_frames_of_about_the_same_size_have_one_shape(frames):
+    """So that a step is recorded for few of them."""
+    resident = ResidentFrames(frames, "cpu")
+    assert resident.shape([0, 1, 3]) == resident.shape([2, 0, 4])
+
+
+def test_sizes_that_batches_are_padded_to():
+    assert [rounded_up(n) for n in (0, 1, 7, 15, 16, 17, 33, 36, 37, 1000)] == [
+        0, 1, 7, 15, 16, 18, 36, 36, 40, 1024,
+    ]  # fmt: skip
+    sizes = {rounded_up(n) for n in range(1024, 2048)}
+    assert len(sizes) == 9
+    assert all(n <= rounded_up(n) <= 1.125 * n for n in range(1, 5000))
