@@ -20,6 +20,8 @@ from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
 """That batches are padded to: few, so that little is recorded, and none more than an eighth too large."""
+AS_MANY_EACH = 1.5
+"""Times the atoms of a batch, up to which it is padded to as many of each element."""
 FAR = 1e3
 """Å, the length of the pair that pads."""
 
@@ -56,9 +58,13 @@ class ResidentFrames:
     def shape(self, numbers: Sequence[int]) -> Shape:
         """Of the batch of these frames; at least one of its atoms pads."""
         sizes = self._type_sizes[list(numbers)].sum(0).tolist()
-        sizes[next(t for t, size in enumerate(sizes) if size)] += 1
+        sizes[sizes.index(max(sizes))] += 1
+        padded = [rounded_up(size) for size in sizes]
+        # Elements with as many atoms each are evaluated together.
+        if len(padded) * max(padded) <= AS_MANY_EACH * sum(sizes):
+            padded = [max(padded)] * len(padded)
         n_pairs = int(self._n_pairs[list(numbers)].sum())
-        return Shape(len(numbers), tuple(map(rounded_up, sizes)), rounded_up(n_pairs))
+        return Shape(len(numbers), tuple(padded), rounded_up(n_pairs))
 
     def batch(self, numbers: Tensor, shape: Shape) -> Batch:
         """The batch of these frames (F,), padded to their shape.

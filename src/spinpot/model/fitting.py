@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -89,22 +90,48 @@ class _EnergyAndGradient(torch.autograd.Function):
         ctx: Any, descriptor: Tensor, nets: FittingNet, sizes: list[int], *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         energy, gradient = descriptor.new_empty(len(descriptor)), torch.empty_like(descriptor)
-        ctx.nets = [(t, nets.one_of(t)) for t, size in enumerate(sizes) if size]
-        ctx.sizes, ctx.shapes = [size for size in sizes if size], [weight.shape for weight in weights]
-        split = (values.split(ctx.sizes) for values in (descriptor, energy, gradient))
-        ctx.states = [_evaluate(net, *part) for (_, net), *part in zip(ctx.nets, *split, strict=True)]
+        ctx.parts, ctx.shapes = _parts(nets, sizes), [weight.shape for weight in weights]
+        ctx.states = [
+            _evaluate(part.net, *map(part.of, (descriptor, energy, gradient))) for part in ctx.parts
+        ]
         return energy, gradient
 
     @staticmethod
     def backward(ctx: Any, *weights: Tensor) -> tuple[Any, ...]:
         of_energy, of_gradient = (weight.contiguous() for weight in weights)
         by_descriptor = torch.empty_like(of_gradient)
-        split = (values.split(ctx.sizes) for values in (of_energy, of_gradient, by_descriptor))
         found = [by_descriptor.new_zeros(shape) for shape in ctx.shapes]
-        for (t, net), *part in zip(ctx.nets, ctx.states, *split, strict=True):
-            for whole, own in zip(found, _backward(net, *part), strict=True):
-                whole[t] = own
+        for part, states in zip(ctx.parts, ctx.states, strict=True):
+            gradients = _backward(part.net, states, *map(part.of, (of_energy, of_gradient, by_descriptor)))
+            for whole, own in zip(found, gradients, strict=True):
+                whole[part.which].view_as(own).copy_(own)
         return by_descriptor, None, None, *found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Atoms that are evaluated together: those of one element by its net, or of all side by side."""
+
+    net: FittingNet
+    which: int | slice
+    first: int
+    shape: tuple[int, ...]
+
+    def of(self, values: Tensor) -> Tensor:
+        """Of numbers of all atoms (A, …) these, (n, …) or (K, n, …)."""
+        return values.narrow(0, self.first, math.prod(self.shape)).view(*self.shape, *values.shape[1:])
+
+
+def _parts(nets: FittingNet, sizes: list[int]) -> list[_Part]:
+    """All elements at once, with one product for each layer, where they have as many atoms each."""
+    if min(sizes) == max(sizes):
+        return [_Part(nets, slice(None), 0, (len(sizes), sizes[0]))]
+    ends = accumulate(sizes)
+    return [
+        _Part(nets.one_of(t), t, end - size, (size,))
+        for t, (size, end) in enumerate(zip(sizes, ends, strict=True))
+        if size
+    ]
 
 
 @dataclass
@@ -121,15 +148,15 @@ class _State:
 
 
 def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> list[_State]:
-    """Fill energy (n,) and ∂E/∂D (n, n_in) of the atoms of one element."""
+    """Fill energy (n,) and ∂E/∂D (n, n_in) of the atoms of one element; of K elements (K, n, …)."""
     x, states = D, []
     for layer in net.layers:
-        z = torch.addmm(layer.bias, x, layer.weight)
+        z = layer.linear(x)
         value = layer.activation.value(z)
         states.append(_State(layer, x, z, value, layer.activation.slope(z, value), z, z))
         x = layer.with_skip(layer.scaled(value), x)
-    torch.addmv(net.bias.expand(len(D)), x, net.weight.squeeze(1), out=energy)
-    by_output = net.weight.T.expand(len(D), -1)
+    energy.copy_((x @ net.weight + net.bias).squeeze(-1))
+    by_output = net.weight.mT.expand(*x.shape)
     for state in reversed(states):
         state.by_output, state.by_z = by_output, state.layer.scaled(by_output * state.slope)
         by_output = _by_input(state, by_output, state.by_z)
@@ -146,12 +173,13 @@ def _backward(
     """
     u, ups = of_gradient, []
     for state in states:
-        change = torch.mm(u, state.layer.weight)
+        change = u @ state.layer.weight
         ups.append((state, u, change))
         u = state.layer.with_skip(state.layer.scaled(change * state.slope), u)
     output = state.layer.with_skip(state.layer.scaled(state.value), state.x)
-    of_last = (torch.mv(output.T, of_energy) + u.sum(0)).unsqueeze(1), of_energy.sum().reshape(1)
-    by_output = torch.outer(of_energy, net.weight.squeeze(1))
+    of_energy = of_energy.unsqueeze(-1)
+    of_last = output.mT @ of_energy + u.sum(-2).unsqueeze(-1), of_energy.sum(-2)
+    by_output = of_energy * net.weight.mT
     by_layers: list[list[Tensor]] = []
     for state, u, change in reversed(ups):
         by_output, gradients = _layer_backward(state, u, change, by_output)
@@ -170,13 +198,13 @@ def _layer_backward(
     layer = state.layer
     curvature = layer.activation.curvature(state.z, state.value, state.slope)
     by_z = layer.scaled(by_output * state.slope + change * state.by_output * curvature)
-    weight = torch.mm(u.T, state.by_z).addmm_(state.x.T, by_z)
-    gradients = [weight, by_z.sum(0)]
+    weight = torch.cat((u, state.x), dim=-2).mT @ torch.cat((state.by_z, by_z), dim=-2)
+    gradients = [weight, by_z.sum(-2)]
     if layer.idt is not None:
-        gradients.append((by_output * state.value + change * state.slope * state.by_output).sum(0))
+        gradients.append((by_output * state.value + change * state.slope * state.by_output).sum(-2))
     return _by_input(state, by_output, by_z), gradients
 
 
 def _by_input(state: _State, by_output: Tensor, by_z: Tensor) -> Tensor:
     """The derivative by a layer's input from those by y and z."""
-    return state.layer.skip_back(by_output, torch.mm(by_z, state.layer.weight.T))
+    return state.layer.skip_back(by_output, by_z @ state.layer.weight.mT)

@@ -42,8 +42,12 @@ class ResidualLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, n_in) → (n, n_out), or (K, n, n_in) → (K, n, n_out)."""
+        return self.with_skip(self.scaled(self.activation.value(self.linear(x))), x)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """XW + b, of shapes as in forward."""
         product = torch.addmm if self.weight.ndim == 2 else torch.baddbmm
-        return self.with_skip(self.scaled(self.activation.value(product(self.bias, x, self.weight))), x)
+        return product(self.bias, x, self.weight)
 
     def parameters_in_order(self) -> list[Tensor]:
         """W, b and, where there is one, idt."""
