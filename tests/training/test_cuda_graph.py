@@ -242,7 +242,6 @@ def test_a_run_goes_on(tmp_path):
     ("settings", "why"),
     [
         (["model.descriptor.radial=direct"], "radial=direct"),
-        (["model/exchange=full"], "model.exchange"),
         (["optimizer=soap"], "Soap"),
         (["callbacks=[default,gradient_norms]"], "GradientNorms"),
         (["model.spin.time_reversal=augment"], "turned"),

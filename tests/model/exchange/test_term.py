@@ -37,6 +37,22 @@ def test_gradients_of_the_amplitudes():
     assert torch.autograd.gradcheck(outputs, (amplitudes,), eps=1e-4)
 
 
+@pytest.mark.parametrize("use_spin", [(True, False), BOTH])
+def test_all_pairs_give_what_those_that_count_do(use_spin):
+    """As a GPU takes them, which need not be told how many there are; with a moment that is zero."""
+    potential = small_potential(exchange=EXCHANGE_TERMS, use_spin=use_spin)
+    term, made = potential.exchange, random_system(seed=1)
+    made.spin[0, 1] = 0.0
+    batch = batch_of(potential, made)
+    picked, all_pairs = term.structure(batch), term.structure(batch)
+    all_pairs.pick = False
+    weights = torch.randn(len(term.start), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected, found = term.evaluate(picked, weights), term.evaluate(all_pairs, weights)
+    assert len(all_pairs.spins.r) == len(batch.pair_type) > len(picked.spins.r)
+    for name in ("atom_energy", "force", "force_mag", "virial"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
+
+
 def test_two_magnetic_elements_in_another_order():
     made = random_system(seed=1)
     made.spin[0, made.types == 1] = [[0.5, -0.2, 1.0], [0.3, 0.9, 0.1]]

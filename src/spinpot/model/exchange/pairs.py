@@ -42,15 +42,20 @@ class RadialBasis:
 class SpinPairs:
     """Some pairs of a batch, each seen from either end, and what the terms need of them.
 
-    chosen: (P',) their numbers in the batch. centre, neighbour: (P',) atoms; r: (P',), Å; direction: (P', 3)
-    from the centre to the neighbour; basis, slope: (P', K) of φ_k(r).
+    chosen: (P',) their numbers in the batch, or all. counted: (P',) bools, where only some of them count; the
+    others are as if at rcut, where all is zero. centre, neighbour: (P',) atoms; r: (P',), Å; direction:
+    (P', 3) from the centre to the neighbour; basis, slope: (P', K) of φ_k(r).
     """
 
-    def __init__(self, batch: Batch, chosen: Tensor, basis: RadialBasis) -> None:
-        self.batch = batch
+    def __init__(
+        self, batch: Batch, chosen: Tensor | slice, basis: RadialBasis, counted: Tensor | None = None
+    ) -> None:
+        self.batch, self.chosen = batch, chosen
         self.centre, self.neighbour = batch.pair_centre[chosen], batch.pair_neighbour[chosen]
         self.vector = batch.pair_vector[chosen].double()
         self.r = self.vector.norm(dim=-1)
+        if counted is not None:
+            self.r = self.r.masked_fill(~counted, basis.rcut)
         self.direction = self.vector / self.r.unsqueeze(-1)
         self.basis, self.slope = basis(self.r)
         spin = batch.spin.double()

@@ -69,7 +69,6 @@ def why_not(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> st
         "several processes share the work": trainer.world_size > 1,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         "model.descriptor.radial=direct sorts the pairs on the host": potential.descriptor.radial == "direct",
-        "model.exchange finds its pairs on the host": potential.exchange is not None,
         "the spins of the training samples are turned on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
         f"{', '.join(hooked)} looks into each step": bool(hooked),

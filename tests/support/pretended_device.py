@@ -1,0 +1,137 @@
+"""Whole training steps on a device that only pretends: does a step ask the host for anything?
+
+Run as a program, it prints each of CASES with `ok` or what went wrong. Tensors of the pretended device have
+shapes but no numbers, so whoever wants a number fails; and so does what mixes it with the CPU or copies from
+there. A step that passes can be recorded as a CUDA graph, as far as that can be said without a GPU.
+"""
+
+import dataclasses
+import traceback
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+from spinpot.data.dataset import FrameDataset
+from spinpot.data.resident import ResidentFrames
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.label_scale import LabelScale
+from spinpot.model import native
+from spinpot.model.settings import EXCHANGE_TERMS
+from spinpot.training.cuda_graph import WholeStep
+from spinpot.training.optimizers import Muon
+from support.frames import geometry, random_system, small_potential, with_random_labels
+
+NAME = "pretended"
+PARTS = {
+    "start_pref_fm": 0.0,
+    "limit_pref_fm": 0.0,
+    "start_pref_fm_transverse": 1.0,
+    "limit_pref_fm_longitudinal": 1.0,
+}
+CASES = {
+    "default": ({}, {}),
+    "exchange": ({"exchange": EXCHANGE_TERMS}, {}),
+    "two magnetic elements": ({"exchange": EXCHANGE_TERMS, "use_spin": (True, True)}, {}),
+    "time reversal": ({"time_reversal": True}, {}),
+    "one side": ({"type_one_side": True}, {}),
+    "idt": ({"resnet_dt": True, "fitting_net": {"resnet_dt": True}}, {}),
+    "silut": ({"activation_function": "gelu", "fitting_net": {"activation_function": "silut:3"}}, {}),
+    "huber, parts": ({}, {"loss_func": "huber", **PARTS}),
+    "label scale": ({}, {"label_scale_fm": "learned"}),
+}
+
+
+class SameDevice(TorchDispatchMode):
+    """Refuses what touches tensors of another device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, torch.Tensor)]
+        assert {tensor.device.type for tensor in tensors} <= {NAME}, f"{func} on {tensors}"
+        return result
+
+
+def moved(value):
+    """The same on the pretended device."""
+    if isinstance(value, torch.Tensor):
+        return torch.empty(value.shape, dtype=value.dtype, device=f"{NAME}:0")
+    if dataclasses.is_dataclass(value):
+        names = [item.name for item in dataclasses.fields(value)]
+        return dataclasses.replace(value, **{name: moved(getattr(value, name)) for name in names})
+    return {key: moved(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
+    """Raise for a step that wants anything from the host."""
+    potential, loss = small_potential(**model), EnerSpinLoss(start_pref_v=1.0, **of_loss)
+    systems = [with_random_labels(random_system(seed, n_frames=2), seed) for seed in (1, 2)]
+    frames = ResidentFrames(FrameDataset(systems, geometry(potential.spec)), "cpu")
+    scale = LabelScale("learned", potential.spec.use_spin) if loss.label_scale_fm else None
+    shape = frames.shape(numbers)
+    # What is made once, with the first step of a shape.
+    with native.without():
+        batch = frames.batch(torch.tensor(numbers), shape)
+        potential(batch, differentiable=True)
+    grid = potential.descriptor.grid(batch)
+    made = {name: value for name, value in vars(grid).items() if name not in grid.__dataclass_fields__}
+    with FakeTensorMode():
+        parts = [part for part in (potential, scale) if part is not None]
+        for part in parts:
+            part._apply(moved)
+        for name, value in vars(frames).items():
+            if isinstance(value, torch.Tensor | dict) or dataclasses.is_dataclass(value):
+                setattr(frames, name, moved(value))
+        on_device = moved(grid)
+        vars(on_device).update({name: moved(value) for name, value in made.items()})
+        potential.descriptor.grid = lambda batch: on_device
+        optimizer = torch.optim.SGD([p for part in parts for p in part.parameters()], lr=1.0, foreach=False)
+        step = WholeStep(
+            frames,
+            potential,
+            loss,
+            moved(torch.tensor(potential.spec.use_spin)),
+            scale,
+            optimizer,
+            lambda: torch.nn.utils.clip_grad_norm_(list(potential.parameters()), 1.0, foreach=False),
+            list(potential.parameters()),
+        )
+        places = moved(torch.tensor(numbers))
+        settings = moved(torch.tensor(step.settings(1.0), dtype=torch.float64))
+        # SGD's rate cannot be a tensor here; that Adam's can is torch's own promise.
+        step = dataclasses.replace(step, optimizer=Still(optimizer))
+        with SameDevice():
+            done = step(places, shape, settings)
+            for p in potential.parameters():
+                if p.ndim > 2 and p.grad is not None:
+                    rates = {"lr": settings[0], "momentum": 0.9, "iterations": 2}
+                    Muon.step_matrix(None, p.data, p.grad, {}, rates)
+        assert done.loss.device.type == NAME
+
+
+class Still:
+    """An optimizer that only forgets gradients."""
+
+    def __init__(self, optimizer):
+        self.zero_grad, self.param_groups = optimizer.zero_grad, optimizer.param_groups
+
+    def step(self):
+        """Nothing."""
+
+
+def pretend():
+    """Make the device known, for the whole process."""
+    _setup_privateuseone_for_python_backend(NAME)
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+
+
+if __name__ == "__main__":
+    pretend()
+    for name, case in CASES.items():
+        try:
+            step_on_the_pretended_device(*case)
+            print(f"{name}: ok")
+        except Exception:
+            print(f"{name}: {traceback.format_exc()}")

@@ -1,0 +1,31 @@
+"""A whole training step asks the host for nothing, so that a GPU can repeat it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+
+
+def told(code):
+    """Lines of a program with a process of its own, for the whole of which the pretended device stays."""
+    ended = subprocess.run([sys.executable, *code], cwd=TESTS, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()
+
+
+def test_whole_steps():
+    lines = told(["-m", "support.pretended_device"])
+    assert len(lines) >= 9
+    assert all(line.endswith(": ok") for line in lines), "\n".join(lines)
+
+
+def test_who_asks_is_found_out():
+    """radial=direct counts its pairs on the host."""
+    code = (
+        "from support.pretended_device import *; pretend(); "
+        "model = {'radial': 'direct'}\n"
+        "try: step_on_the_pretended_device(model, {})\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    assert told(["-c", code])[-1] in ("DynamicOutputShapeException", "DataDependentOutputException")
