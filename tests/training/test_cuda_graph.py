@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
+from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep, learning_rates
@@ -199,7 +201,31 @@ def test_a_failure_names_its_step_and_frames(frames):
 
 
 @needs_gpu
-@pytest.mark.parametrize("more", [[], ["trainer.gradient_clip_val=0.5"], ["trainer.precision=32-true"]])
+def test_what_cannot_be_recorded_is_told(frames):
+    class Asking(torch.optim.Adam):
+        def step(self, closure=None):
+            assert self.param_groups[0]["params"][0].sum().item() != 0.0
+            return super().step(closure)
+
+    made = whole_step(frames, "adam", "cuda")
+    made = replace(made, optimizer=Asking(made.potential.parameters(), lr=1.0, fused=True))
+    recorded = RecordedSteps(made)
+    recorded(ORDER[0], 1.0)
+    with pytest.raises(TrainingError, match=r"could not be recorded as a CUDA graph: .*cuda_graph=false"):
+        recorded(ORDER[0], 1.0)
+
+
+MORE = (
+    [],
+    ["trainer.gradient_clip_val=0.5"],
+    ["trainer.precision=32-true"],
+    ["model/exchange=full"],
+    ["callbacks=[default,ema]", "optimizer=adamw"],
+)
+
+
+@needs_gpu
+@pytest.mark.parametrize("more", MORE)
 def test_a_run_with_graphs_is_one_without(more, tmp_path):
     found = {}
     for graph in ("auto", "false"):

@@ -136,6 +136,15 @@ class Grid:
         return lagrange_polynomials(STENCIL).to(self.low)
 
     @cached_property
+    def slopes(self) -> Tensor:
+        """(STENCIL - 1, STENCIL), of the polynomials' derivatives."""
+        return self._powers[1:].unsqueeze(1) * self.polynomials[1:]
+
+    @cached_property
+    def _powers(self) -> Tensor:
+        return torch.arange(STENCIL, device=self.low.device, dtype=self.low.dtype)
+
+    @cached_property
     def n_nodes(self) -> Tensor:
         """(T, 2T)."""
         return CHUNK * self.n_chunks
@@ -186,11 +195,9 @@ class Grid:
         first = (place.floor().long() - (STENCIL // 2 - 1)).clamp(min=0).minimum(last)
         # Seen from the middle of the stencil, where powers stay small.
         x = place - first - (STENCIL - 1) / 2
-        powers = x.unsqueeze(-1).pow(torch.arange(STENCIL, device=s.device, dtype=s.dtype))
-        slopes = torch.cat((torch.zeros_like(powers[:, :1]), powers[:, :-1]), dim=1)
-        slopes = slopes * torch.arange(STENCIL, device=s.device, dtype=s.dtype)
+        powers = x.unsqueeze(-1).pow(self._powers)
         per_s = 1.0 / ((shifted + SCALE) * step)
-        return Stencil(first, powers @ self.polynomials, (slopes @ self.polynomials) * per_s.unsqueeze(-1))
+        return Stencil(first, powers @ self.polynomials, (powers[:, :-1] @ self.slopes) * per_s.unsqueeze(-1))
 
 
 def lagrange_polynomials(points: int) -> Tensor:

@@ -16,7 +16,7 @@ from spinpot.model.environment import environment_rows, switch
 from spinpot.model.networks import ResidualNet
 from spinpot.model.pair_map import PairMap, Pairs
 from spinpot.model.pair_map import derivatives as pair_map_derivatives
-from spinpot.model.scatter import Derivatives, scatter
+from spinpot.model.scatter import Derivatives, between_atoms, scatter
 from spinpot.model.settings import ModelSpec
 
 Number = TypeVar("Number", int, Tensor)
@@ -104,7 +104,9 @@ class Descriptor(nn.Module):
 
         def derivatives(by_T: Tensor) -> Derivatives:
             (gradient,) = torch.autograd.grad(T, vector, by_T, create_graph=differentiable)
-            return scatter(gradient, batch, vector.detach(), batch.spin.to(dtype), scale.to(dtype))
+            eta = scale.to(dtype)[batch.pair_type].unsqueeze(-1)
+            between = between_atoms(batch, vector.detach(), eta, batch.spin.to(dtype))
+            return scatter(gradient, batch, eta, between)
 
         return (T if differentiable else T.detach()), derivatives
 

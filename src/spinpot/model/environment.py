@@ -10,7 +10,14 @@ from torch import Tensor
 
 def switch(r: Tensor, rcut_smth: float, rcut: float) -> Tensor:
     """Switch w = u³(−6u² + 15u − 10) + 1, u = (r − rcut_smth)/(rcut − rcut_smth) clipped to [0, 1]; C²."""
-    u = ((r - rcut_smth) / (rcut - rcut_smth)).clamp(0.0, 1.0)
+    return _switch(_between(r, rcut_smth, rcut))
+
+
+def _between(r: Tensor, rcut_smth: float, rcut: float) -> Tensor:
+    return ((r - rcut_smth) / (rcut - rcut_smth)).clamp(0.0, 1.0)
+
+
+def _switch(u: Tensor) -> Tensor:
     return u * u * u * ((-6.0 * u + 15.0) * u - 10.0) + 1.0
 
 
@@ -73,9 +80,9 @@ def rows_with_derivatives(
     """The rows of pair vectors (P, 3), Å, with the means and deviations (P, 4) of their centres."""
     r = length(vector)
     inverse = 1.0 / (r + protection)
-    s = switch(r, rcut_smth, rcut) * inverse
+    u = _between(r, rcut_smth, rcut)
+    s = _switch(u) * inverse
     t = s * inverse
-    u = ((r - rcut_smth) / (rcut - rcut_smth)).clamp(0.0, 1.0)
     switch_slope = -30.0 * (u * (1.0 - u)) ** 2 / (rcut - rcut_smth)
     ds = (switch_slope - s) * inverse
     dt = (ds - t) * inverse

@@ -100,20 +100,25 @@ class _EnergyAndGradient(torch.autograd.Function):
     def backward(ctx: Any, *weights: Tensor) -> tuple[Any, ...]:
         of_energy, of_gradient = (weight.contiguous() for weight in weights)
         by_descriptor = torch.empty_like(of_gradient)
+        gradients = [
+            _backward(part.net, states, *map(part.of, (of_energy, of_gradient, by_descriptor)))
+            for part, states in zip(ctx.parts, ctx.states, strict=True)
+        ]
+        if ctx.parts[0].element is None:
+            return by_descriptor, None, None, *map(torch.reshape, gradients[0], ctx.shapes)
         found = [by_descriptor.new_zeros(shape) for shape in ctx.shapes]
-        for part, states in zip(ctx.parts, ctx.states, strict=True):
-            gradients = _backward(part.net, states, *map(part.of, (of_energy, of_gradient, by_descriptor)))
-            for whole, own in zip(found, gradients, strict=True):
-                whole[part.which].view_as(own).copy_(own)
+        for part, of_part in zip(ctx.parts, gradients, strict=True):
+            for whole, own in zip(found, of_part, strict=True):
+                whole[part.element] = own
         return by_descriptor, None, None, *found
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Atoms that are evaluated together: those of one element by its net, or of all side by side."""
+    """Atoms that are evaluated together: those of one element, or all, by the nets side by side."""
 
     net: FittingNet
-    which: int | slice
+    element: int | None
     first: int
     shape: tuple[int, ...]
 
@@ -125,7 +130,7 @@ class _Part:
 def _parts(nets: FittingNet, sizes: list[int]) -> list[_Part]:
     """All elements at once, with one product for each layer, where they have as many atoms each."""
     if min(sizes) == max(sizes):
-        return [_Part(nets, slice(None), 0, (len(sizes), sizes[0]))]
+        return [_Part(nets, None, 0, (len(sizes), sizes[0]))]
     ends = accumulate(sizes)
     return [
         _Part(nets.one_of(t), t, end - size, (size,))

@@ -42,6 +42,26 @@ class Pairs:
         """Columns of B."""
         return max(self.grid.widths)
 
+    @cached_property
+    def centre_type(self) -> Tensor:
+        """(P,)."""
+        return self.batch.types[self.batch.pair_centre]
+
+    @cached_property
+    def eta(self) -> Tensor:
+        """Of each neighbour, (P, 1)."""
+        return self.scale[self.batch.pair_type].unsqueeze(-1)
+
+    @cached_property
+    def between(self) -> Tensor:
+        """Vectors between the real atoms, (P, 3)."""
+        return between_atoms(self.batch, self.vector, self.eta, self.spin)
+
+    @cached_property
+    def frame(self) -> Tensor:
+        """(P,)."""
+        return self.batch.frame[self.batch.pair_centre]
+
 
 def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
     """PairMap.derivatives, differentiable in ∂E/∂B."""
@@ -65,20 +85,15 @@ class PairMap:
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
         self.stencil: Stencil = pairs.grid.locate(
-            self.rows.values[:, 0], self._centre_type, pairs.batch.pair_type
+            self.rows.values[:, 0], pairs.centre_type, pairs.batch.pair_type
         )
         terms = self.rows.values.unsqueeze(-1) * self.stencil.value.unsqueeze(1)
         self.sums = self._add_up(terms)
 
-    @property
-    def _centre_type(self) -> Tensor:
-        batch = self.pairs.batch
-        return batch.types[batch.pair_centre]
-
     @cached_property
     def rows(self) -> Rows:
         """R~ of the pairs and their derivatives."""
-        pairs, settings, centre_type = self.pairs, self.pairs.settings, self._centre_type
+        pairs, settings, centre_type = self.pairs, self.pairs.settings, self.pairs.centre_type
         return rows_with_derivatives(
             pairs.vector,
             settings.rcut_smth,
@@ -92,7 +107,7 @@ class PairMap:
     def index(self) -> Tensor:
         """Places in B laid flat, (P, 4, STENCIL)."""
         pairs, batch, room = self.pairs, self.pairs.batch, self.pairs.room
-        column = pairs.grid.column[self._centre_type, batch.pair_type] + self.stencil.first
+        column = pairs.grid.column[pairs.centre_type, batch.pair_type] + self.stencil.first
         start = batch.atom_place[batch.pair_centre] * 4 * room + column
         within = torch.arange(4, device=start.device).unsqueeze(1) * room
         return start[:, None, None] + within + torch.arange(STENCIL, device=start.device)
@@ -111,18 +126,14 @@ class PairMap:
         by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
         by_s = ((at_nodes * stencil.derivative.unsqueeze(1)).sum(-1) * rows.values).sum(-1)
         by_row[:, 0] += by_s
-        return scatter(rows.pull_back(by_row), pairs.batch, pairs.vector, pairs.spin, pairs.scale)
+        return scatter(rows.pull_back(by_row), pairs.batch, pairs.eta, pairs.between)
 
     def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
         """The transpose, (A, 4, room)."""
         pairs, batch, stencil, rows = self.pairs, self.pairs.batch, self.stencil, self.rows
-        scale = pairs.scale[batch.pair_type].unsqueeze(-1)
-        x = between_atoms(batch, pairs.vector, pairs.spin, pairs.scale)
-        strain = virial[batch.frame[batch.pair_centre]]
+        of_strain = (virial[pairs.frame] @ pairs.between.unsqueeze(-1)).squeeze(-1)
         by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]
-        by_vector = (
-            by_vector - scale * force_mag[batch.pair_neighbour] - (strain @ x.unsqueeze(-1)).squeeze(-1)
-        )
+        by_vector = by_vector - pairs.eta * force_mag[batch.pair_neighbour] - of_strain
         by_row = rows.push_forward(by_vector)
         by_s = by_row[:, :1] * rows.values
         terms = by_row.unsqueeze(-1) * stencil.value.unsqueeze(1)

@@ -10,24 +10,23 @@ Derivatives = tuple[Tensor, Tensor, Tensor]
 """Force (A, 3), magnetic force (A, 3), virial (F, 3, 3)."""
 
 
-def scatter(gradient: Tensor, batch: Batch, vector: Tensor, spin: Tensor, scale: Tensor) -> Derivatives:
-    """Add up g = ∂E/∂d, (P, 3), of the pairs with vectors d = R_j + η_j S_j − R_i, (P, 3).
+def scatter(gradient: Tensor, batch: Batch, eta: Tensor, between: Tensor) -> Derivatives:
+    """Add up g = ∂E/∂d, (P, 3), of the pairs with vectors d = R_j + η_j S_j − R_i.
 
     −∂E/∂R gets +g at i and −g at j, and −∂E/∂S gets −η_j g at j. Spins do not strain: the virial takes the
-    vector between the real atoms. spin: (A, 3); scale: (2T,), η of every neighbour type.
+    vector between the real atoms. eta: (P, 1), η_j; between: (P, 3), of between_atoms.
     """
     zeros = gradient.new_zeros(len(batch.types), 3)
     force = zeros.index_add(0, batch.pair_centre, gradient).index_add(
         0, batch.pair_neighbour, gradient, alpha=-1
     )
-    virtual = scale[batch.pair_type].unsqueeze(-1) * gradient
-    force_mag = zeros.index_add(0, batch.pair_neighbour, virtual, alpha=-1)
-    per_pair = gradient.unsqueeze(-1) * between_atoms(batch, vector, spin, scale).unsqueeze(-2)
+    force_mag = zeros.index_add(0, batch.pair_neighbour, eta * gradient, alpha=-1)
+    per_pair = gradient.unsqueeze(-1) * between.unsqueeze(-2)
     frame_of_pair = batch.frame[batch.pair_centre]
     virial = gradient.new_zeros(batch.n_frames, 3, 3).index_add(0, frame_of_pair, per_pair, alpha=-1)
     return force, force_mag, virial
 
 
-def between_atoms(batch: Batch, vector: Tensor, spin: Tensor, scale: Tensor) -> Tensor:
-    """D − η_j S_j of every pair, (P, 3)."""
-    return vector - scale[batch.pair_type].unsqueeze(-1) * spin[batch.pair_neighbour]
+def between_atoms(batch: Batch, vector: Tensor, eta: Tensor, spin: Tensor) -> Tensor:
+    """D − η_j S_j of every pair, (P, 3). vector: (P, 3); eta: (P, 1); spin: (A, 3)."""
+    return vector - eta * spin[batch.pair_neighbour]

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from spinpot.data.batch import Batch
 from spinpot.data.resident import ResidentFrames, Shape
+from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.model.potential import SpinPotential
@@ -204,6 +205,12 @@ class RecordedSteps:
         graph = torch.cuda.CUDAGraph()
         # A validation has frames of its own and may replace the grid that this shape has.
         grid = self.step.potential.descriptor.grid
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            done = self.step(*inputs)
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                done = self.step(*inputs)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"The step could not be recorded as a CUDA graph: {str(error).partition(chr(10))[0]} With "
+                "trainer.cuda_graph=false it is not tried."
+            ) from error
         return _Recorded(graph, done, (inputs, grid(done.batch)))

@@ -144,7 +144,14 @@ def _compile(folder: Path) -> None:
 
 def _flags(capability: str) -> list[str]:
     """Of the compiler, for a kind of processor."""
-    return ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", *FLAGS.get(capability, [])]
+    return [
+        "-std=c++20",
+        "-O3",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fopenmp",
+        *FLAGS.get(capability, []),
+    ]
 
 
 @cache
