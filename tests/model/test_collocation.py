@@ -159,6 +159,18 @@ def scale_embedding(potential, factor, nets=slice(None)):
         potential.descriptor.embedding_nets[0].weight[nets] *= factor
 
 
+def test_the_usual_grid_stays_when_neighbours_are_closer():
+    """A recorded step holds it."""
+    potential = small_potential()
+    usual = batch_of(potential, random_system(1))
+    potential.descriptor.nodes = Nodes.equally_many(usual.closest)
+    grid = potential.descriptor.grid(usual)
+    for factor in (0.5, 0.4):
+        closer = replace(usual, closest=[factor * closest for closest in usual.closest])
+        assert potential.descriptor.grid(closer) is not grid
+    assert potential.descriptor.grid(usual) is grid
+
+
 def test_nodes_are_added_where_the_embedding_is_rough():
     potential, batch = fitted()
     before = settle_nodes(potential, batch)

@@ -161,8 +161,8 @@ class Descriptor(nn.Module):
             self._grids = made_of, {}
         grids, key = self._grids[1], (*elements, tuple(closest) if beyond else None)
         if key not in grids:
-            if beyond:
-                grids.clear()  # each structure has its own
+            for other in [other for other in grids if beyond and other[-1] is not None]:
+                del grids[other]  # each such structure has its own
             grids[key] = self.make_grid(self.nodes, closest, elements)
         return grids[key]
 

@@ -188,6 +188,7 @@ class RecordedSteps:
         nodes = str(self.step.potential.descriptor.nodes)
         if nodes != self._made_for:
             self._made_for = nodes
+            torch.cuda.synchronize()  # a graph may still be at work
             self.recorded.clear()
             self._seen.clear()
             self._pool = torch.cuda.graph_pool_handle()

@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
 
@@ -66,7 +67,7 @@ def why_not(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> st
         if any(is_overridden(hook, callback, parent=pl.Callback) for hook in INSIDE)
     ]
     reasons = {
-        "several processes share the work": trainer.world_size > 1,
+        "trainer.strategy is for several processes": not isinstance(trainer.strategy, SingleDeviceStrategy),
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         "model.descriptor.radial=direct sorts the pairs on the host": potential.descriptor.radial == "direct",
         "the spins of the training samples are turned on the host": data.turned is not None,
