@@ -121,6 +121,11 @@ def test_a_gpu_that_is_not_there(refused, argument):
     assert "trainer.accelerator=cpu" in message
 
 
+def test_graphs_are_a_gpus(refused):
+    message = refused("trainer.accelerator=cpu", "trainer.cuda_graph=true")
+    assert "not on a CUDA GPU. Use trainer.cuda_graph=auto" in message
+
+
 def test_own_frames_without_their_folders(place):
     result = run_here("train.py", "data=npy", f"hydra.run.dir={place / 'run'}", cwd=place)
     message = the_message(result)
