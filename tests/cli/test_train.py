@@ -292,6 +292,21 @@ def test_resumed_run_takes_the_new_learning_rate(small_set, finished, tmp_path):
     assert all(float(made[step]["lr"]) <= 1e-3 for step in (STEPS + 1, STEPS + 2))
 
 
+def test_settings_of_the_trainer_may_refer_to_others(small_set, tmp_path):
+    profiler = (
+        "_target_=pytorch_lightning.profilers.SimpleProfiler",
+        "dirpath=${hydra:run.dir}",
+        "filename=times",
+    )
+    run_script(
+        "train.py",
+        *(*small_set, "trainer.max_steps=2", f"hydra.run.dir={tmp_path / 'run'}"),
+        *(f"+trainer.profiler.{setting}" for setting in profiler),
+        cwd=tmp_path,
+    )
+    assert list((tmp_path / "run").glob("*times*"))
+
+
 def test_moved_run_keeps_its_best(small_set, tmp_path):
     folder, moved = tmp_path / "before", tmp_path / "after"
     run_script("train.py", *small_set, *LONG, f"hydra.run.dir={folder}")

@@ -169,6 +169,12 @@ def test_validate(settings, message):
     assert message in str(caught.value)
 
 
+def test_a_config_of_before_has_no_cuda_graph():
+    config = changed()
+    del config.trainer.cuda_graph
+    validate(config)
+
+
 def test_long_lists_of_keys_are_not_printed():
     with pytest.raises(InputError) as caught:
         validate(changed(trainer__xyz=1))

@@ -6,7 +6,6 @@ import copy
 import json
 import resource
 import statistics
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
@@ -17,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
+from spinpot.clock import Mark, mark, seconds
 from spinpot.data.batch import Batch
 from spinpot.model import native
 from spinpot.training.cuda_graph import RecordedSteps
@@ -34,9 +34,10 @@ BETWEEN, BARE, SKIPPED = 20, 6, 2
 class Measured:
     """Seconds of every step of a run, of those that logged, of the same steps without Lightning; bytes.
 
-    bare_steps: means of a few. peak_memory: on a GPU of that. operations: of the matrix products of a step;
-    matrix_rate: of large ones, per second; dearest: where a step spends its time, operations and their
-    seconds, if that was asked for; kernels: on a GPU, seconds of all kernels of a step.
+    bare_steps: means of a few. peak_memory: of the process, or of the GPU where that does the work.
+    operations: of the matrix products of a step; matrix_rate: of large ones, per second; dearest: where a
+    step spends its time, operations and their seconds, if that was asked for; kernels: on a GPU, seconds of
+    all kernels of a step.
     """
 
     steps: list[float]
@@ -90,10 +91,10 @@ class Measure(pl.Callback):
 
     def __init__(self, profile: bool = False) -> None:
         self._profile = profile
-        self._steps: list[float] = []
-        self._logged: list[float] = []
+        self._steps: list[tuple[Mark, Mark]] = []
+        self._logged: list[tuple[Mark, Mark]] = []
         self._bare: list[float] = []
-        self._last_end: float | None = None
+        self._last_end: Mark | None = None
         self._copy: BareLoop | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -103,17 +104,17 @@ class Measure(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
         assert self._copy is not None
-        end = time.perf_counter()
+        end = mark(trainer.strategy.root_device)
         step = trainer.global_step
         if self._last_end is not None and step > WARM_UP:
             logged = step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
-            (self._logged if logged else self._steps).append(end - self._last_end)
+            (self._logged if logged else self._steps).append((self._last_end, end))
         if step > WARM_UP and step % BETWEEN == 0:
             now()
             self._bare.append(self._copy.seconds_per_step())
             self._last_end = None
         else:
-            self._last_end = time.perf_counter()
+            self._last_end = mark(trainer.strategy.root_device)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave validation out."""
@@ -127,8 +128,8 @@ class Measure(pl.Callback):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         profiled = self._copy.profiled() if self._profile or on_gpu else []
         measured = Measured(
-            steps=self._steps,
-            logged_steps=self._logged,
+            steps=[seconds(*marks) for marks in self._steps],
+            logged_steps=[seconds(*marks) for marks in self._logged],
             bare_steps=self._bare,
             log_interval=interval,
             peak_memory=torch.cuda.max_memory_reserved(device) if on_gpu else peak,
@@ -168,7 +169,7 @@ class BareLoop:
         )
         recorded = RecordedSteps(whole)
         self.batches = cycle(some)
-        self.step = lambda numbers: recorded(numbers, 1.0)
+        self.step = lambda numbers: (recorded(numbers, 1.0), recorded.first_failure())
         self.launched = lambda numbers: whole(*recorded.inputs(numbers, 1.0))
 
     def _step(self, batch: Batch) -> None:

@@ -30,9 +30,10 @@ SCALARS: dict[str, Any] = {
     "init_from_bias": Literal["keep", "refit"],
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
-    "trainer.cuda_graph": Literal["auto"] | bool,
 }
 """Settings that no section's target takes, and their types."""
+OWN: dict[str, dict[str, Any]] = {"trainer": {"cuda_graph": Literal["auto"] | bool}}
+"""Settings of a section that are not its target's, and their types."""
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
 AUDIT = {"systems", "output"}
 PATHS_OF_ANALYSIS = ("checkpoint", "structure", "output")
@@ -170,10 +171,9 @@ def _check_node(key: str, node: DictConfig, config: DictConfig, free: bool = Fal
     target = find_target(f"{key}", node["_target_"])
     known = parameters(target)
     if known is not None:
-        own = {name.removeprefix(f"{key}.") for name in SCALARS if name.startswith(f"{key}.")}
-        _check_keys(f"{key}.", node, {*known, *own}, config)
+        _check_keys(f"{key}.", node, {*known, *OWN.get(key, {})}, config)
         _check_complete(key, node, known)
-    hints = argument_types(target)
+    hints = {**argument_types(target), **OWN.get(key, {})}
     for name in map(str, node):
         if name.startswith("_"):
             continue

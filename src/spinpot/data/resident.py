@@ -19,7 +19,7 @@ from spinpot.data.batch import Batch, Frame, collate
 from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
-"""That batches are padded to: few, so that little is recorded, and none more than an eighth too large."""
+"""That numbers are rounded up to: few, so that little is recorded, and at most an eighth more."""
 AS_MANY_EACH = 1.5
 """Times the atoms of a batch, up to which it is padded to as many of each element."""
 FAR = 1e3
@@ -41,7 +41,7 @@ class ResidentFrames:
     def __init__(self, frames: FrameDataset, device: torch.device | str) -> None:
         n_types = len(frames.closest)
         everything = collate([*frames, _padding(n_types)])
-        self.origin = everything.origin
+        self.origin, self.closest = everything.origin, everything.closest
         ends = everything.n_atoms.cumsum(0)
         first_atom = ends - everything.n_atoms
         first_pair = everything.pair_start[first_atom]

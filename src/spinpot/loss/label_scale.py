@@ -44,9 +44,10 @@ class LabelScale(nn.Module):
         """(T,)."""
         return 1.0 + self.excess
 
-    def by_element(self, type_map: Sequence[str]) -> dict[str, float]:
-        """The numbers of the magnetic elements."""
-        numbers = zip(type_map, self().tolist(), self.use_spin, strict=True)
+    def by_element(self, type_map: Sequence[str], scale: Tensor | None = None) -> dict[str, float]:
+        """The numbers of the magnetic elements, of a scale (T,) or those it has now."""
+        scale = self() if scale is None else scale
+        numbers = zip(type_map, scale.tolist(), self.use_spin, strict=True)
         return {element: number for element, number, magnetic in numbers if magnetic}
 
 

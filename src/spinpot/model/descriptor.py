@@ -150,7 +150,10 @@ class Descriptor(nn.Module):
 
     def grid(self, batch: Batch) -> Grid:
         """The nodes for the elements of a batch and for its closest neighbours."""
-        elements, closest = elements_of(batch) or [0], batch.closest
+        return self.grid_for(elements_of(batch) or [0], batch.closest)
+
+    def grid_for(self, elements: Sequence[int], closest: list[float]) -> Grid:
+        """The nodes for structures of some elements; closest: as in a Batch."""
         beyond = any(here < known for here, known in zip(closest, self.nodes.closest, strict=True))
         davg, dstd = self.davg, self.dstd
         made_of = (

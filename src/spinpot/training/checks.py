@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from torch.optim import Optimizer
 
 from spinpot.config.keys import nearest
 from spinpot.data.datamodule import SpinDataModule
@@ -37,7 +38,7 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
 def check_devices(trainer: DictConfig) -> None:
     """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
     on_gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
-    if trainer.cuda_graph is True and not on_gpu:
+    if trainer.get("cuda_graph") is True and not on_gpu:
         raise InputError(
             "trainer.cuda_graph=true, but the training is not on a CUDA GPU. Use trainer.cuda_graph=auto."
         )
@@ -69,10 +70,10 @@ def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> Non
             )
 
 
-def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> None:
-    """Raise InputError if the optimizer refuses its settings."""
+def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> Optimizer:
+    """The optimizer of a potential. Raises InputError if it refuses its settings."""
     try:
-        make(potential.parameters())
+        return cast(Optimizer, make(potential.parameters()))
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The optimizer refuses its settings: {error}. Correct the section optimizer."

@@ -22,10 +22,11 @@ from spinpot.data.resident import ResidentFrames, Shape
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
+from spinpot.model.collocation import Grid
 from spinpot.model.potential import SpinPotential
 
 MOST_GRAPHS = 64
-"""Kept at once; batches of further shapes run as they are."""
+"""Kept at once; steps of further shapes are launched kernel by kernel."""
 AHEAD = 4
 """Steps that the host may be ahead of the device before it asks whether they went well."""
 
@@ -36,11 +37,15 @@ Inputs = tuple[Tensor, Shape, Tensor]
 
 @dataclass(frozen=True)
 class Done:
-    """What a step leaves on the device until the next one; finite: whether all gradients that tell are."""
+    """What a step leaves on the device until the next one.
+
+    scale: (T,), the label scale before the step; finite: whether all gradients that tell are.
+    """
 
     loss: Tensor
     prediction: dict[str, Tensor]
     batch: Batch
+    scale: Tensor | None
     finite: Tensor
 
 
@@ -77,7 +82,8 @@ class WholeStep:
             self.clip()
         with learning_rates(self.optimizer, settings[len(prefactors) :]):
             self.optimizer.step()
-        return Done(loss.detach(), {name: v.detach() for name, v in prediction.items()}, batch, finite)
+        prediction = {name: values.detach() for name, values in prediction.items()}
+        return Done(loss.detach(), prediction, batch, None if scale is None else scale.detach(), finite)
 
     def settings(self, lr_ratio: float) -> list[float]:
         """The prefactors of the loss, and the learning rates of the optimizer as they are now."""
@@ -89,6 +95,8 @@ class WholeStep:
 def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
     """Let an optimizer take its rates from the device, where they can change after it was recorded."""
     before = [(group["lr"], group.get("capturable")) for group in optimizer.param_groups]
+    # torch would warn that the first steps are not recorded.
+    optimizer._warned_capturable_if_run_uncaptured = True
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         # Fused optimizers take float32.
         group.update(lr=rate.float(), capturable=True)
@@ -105,7 +113,7 @@ def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A graph, what it leaves, and what it reads that nothing else need keep."""
+    """A graph, what it leaves, and what it reads and nothing else may keep, such as the grid of the nodes."""
 
     graph: torch.cuda.CUDAGraph
     done: Done
@@ -135,7 +143,7 @@ class RecordedSteps:
         self.step = step
         self._unread: deque[_Verdict] = deque()
         self.recorded: dict[Shape, _Recorded] = {}
-        self._seen: set[Shape] = set()
+        self._first: dict[Shape, Grid] = {}
         self._made_for = ""
         self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream()
@@ -163,10 +171,12 @@ class RecordedSteps:
     def _make(self, *inputs: *Inputs) -> Done:
         shape = inputs[1]
         if shape not in self.recorded:
-            if shape not in self._seen or len(self.recorded) == MOST_GRAPHS:
-                self._seen.add(shape)
+            # What a grid makes but once must be there before a step with it is recorded.
+            grid = self._grid(shape)
+            if self._first.get(shape) is not grid or len(self.recorded) == MOST_GRAPHS:
+                self._first[shape] = grid
                 return self._run(*inputs)
-            self.recorded[shape] = self._record(*inputs)
+            self.recorded[shape] = self._record(grid, *inputs)
         self.recorded[shape].graph.replay()
         return self.recorded[shape].done
 
@@ -190,7 +200,7 @@ class RecordedSteps:
             self._made_for = nodes
             torch.cuda.synchronize()  # a graph may still be at work
             self.recorded.clear()
-            self._seen.clear()
+            self._first.clear()
             self._pool = torch.cuda.graph_pool_handle()
 
     def _run(self, *inputs: *Inputs) -> Done:
@@ -202,16 +212,20 @@ class RecordedSteps:
         usual.wait_stream(self._stream)
         return done
 
-    def _record(self, *inputs: *Inputs) -> _Recorded:
-        graph = torch.cuda.CUDAGraph()
-        # A validation has frames of its own and may replace the grid that this shape has.
-        grid = self.step.potential.descriptor.grid
+    def _grid(self, shape: Shape) -> Grid:
+        elements = [t for t, size in enumerate(shape.type_sizes) if size]
+        return self.step.potential.descriptor.grid_for(elements, self.step.frames.closest)
+
+    def _record(self, grid: Grid, *inputs: *Inputs) -> _Recorded:
+        graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 done = self.step(*inputs)
         except RuntimeError as error:
+            torch.cuda.set_stream(usual)  # which torch leaves behind when a recording fails
+            cause = str(error.__context__ or error).partition("\n")[0].rstrip(".")
             raise TrainingError(
-                f"The step could not be recorded as a CUDA graph: {str(error).partition(chr(10))[0]} With "
-                "trainer.cuda_graph=false it is not tried."
+                f"The step could not be recorded as a CUDA graph: {cause}. With trainer.cuda_graph=false it "
+                "is not tried."
             ) from error
-        return _Recorded(graph, done, (inputs, grid(done.batch)))
+        return _Recorded(graph, done, (inputs, grid))

@@ -124,7 +124,7 @@ class SpinModule(pl.LightningModule):
             # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
             loss = loss + 0.0 * prediction["energy"].sum()
         if self._logs_this_step():
-            self._log_training(prediction, batch, loss, ratio)
+            self._log_training(prediction, batch, loss, ratio, self._scale())
         return loss
 
     def _recorded_step(self, numbers: list[int]) -> Tensor:
@@ -133,7 +133,7 @@ class SpinModule(pl.LightningModule):
         done = self.recorded(numbers, ratio, self.global_step + 1)
         self._stop_if_diverged(self.recorded.first_failure())
         if self._logs_this_step():
-            self._log_training(done.prediction, done.batch, done.loss, ratio)
+            self._log_training(done.prediction, done.batch, done.loss, ratio, done.scale)
         return done.loss
 
     def _logs_this_step(self) -> bool:
@@ -176,14 +176,14 @@ class SpinModule(pl.LightningModule):
         if failure is not None:
             raise self._diverged(*failure)
 
-    def _wait_for_recorded(self) -> None:
+    def wait_for_recorded(self) -> None:
         """What follows must not see weights of a step that failed."""
         if self.recorded is not None:
             self._stop_if_diverged(self.recorded.first_failure(ahead=0))
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation set anew."""
-        self._wait_for_recorded()
+        self.wait_for_recorded()
         self.val_errors.reset()
         self.val_loss.reset()
 
@@ -214,7 +214,7 @@ class SpinModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
-        self._wait_for_recorded()
+        self.wait_for_recorded()
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
 
     def _scale(self) -> Tensor | None:
@@ -225,15 +225,17 @@ class SpinModule(pl.LightningModule):
         assert isinstance(scheduler, LambdaLR)
         return scheduler
 
-    def _log_training(self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float) -> None:
+    def _log_training(
+        self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float, scale: Tensor | None
+    ) -> None:
         self.train_errors.reset()
-        self.train_errors.update(prediction, batch, self._scale())
+        self.train_errors.update(prediction, batch, scale)
         self._log("step", self.global_step + 1)
         self._log("lr", float(self._scheduler().get_last_lr()[0]))
         for name, value in self.loss.prefactors_at(ratio).items():
             self._log(f"pref_{name}", value)
-        if self.label_scale is not None:
-            for element, number in self.label_scale.by_element(self.potential.spec.type_map).items():
+        if self.label_scale is not None and scale is not None:
+            for element, number in self.label_scale.by_element(self.potential.spec.type_map, scale).items():
                 self._log(f"label_scale_fm/{element}", number)
         self._log("train/loss", float(self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")))
         self._log_errors("train", self.train_errors.compute())

@@ -22,6 +22,7 @@ IRRELEVANT = (
     "paths",
     "logger",
     "optimized_metric",
+    "trainer.cuda_graph",
     "trainer.enable_progress_bar",
 )
 """Config sections and settings that may differ without changing what is trained."""

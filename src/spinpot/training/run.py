@@ -107,7 +107,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     schedule.check(total_steps)
     make_optimizer = build(config.optimizer)
     run_folder = RunFolder(folder, resumed)
-    timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.cuda_graph)
+    timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop, graphs])
 
     data: SpinDataModule = build(config.data)
@@ -131,7 +131,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
     else:
         potential = build_potential(spec, data, config.seed, precision)
-    check_optimizer(make_optimizer, potential)
+    optimizer = check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
     if potential.exchange is not None and not resumed and not pretrained:
         begin_with_exchange(potential, data, loss)
@@ -140,6 +140,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     scale = fixed_scale(loss.label_scale_fm, spec.use_spin)
     heisenberg = heisenberg_of(data.systems["train"], spec, scale) if trainer.is_global_zero else None
     module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain, fingerprints)
+    graphs.decide(trainer, module, data, optimizer)
     run_folder.write_config(config)
     try:
         fit(trainer, module, data, resumed)
@@ -212,8 +213,9 @@ def build_trainer(
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
     if not with_bar:
         chosen.pop("progress_bar", None)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config.trainer, resolve=True))
     trainer: pl.Trainer = build(
-        DictConfig({key: value for key, value in config.trainer.items() if key != "cuda_graph"}),
+        DictConfig({key: value for key, value in plain.items() if key != "cuda_graph"}),
         callbacks=[
             *callbacks,
             CollocationNodes(),

@@ -61,6 +61,7 @@ class CollocationNodes(pl.Callback):
         assert isinstance(data, SpinDataModule)
         if module.potential.descriptor.radial == "direct":
             return
+        module.wait_for_recorded()
         frames = [
             dataset[index] for dataset in data.datasets.values() for index in _with_all_elements(dataset)
         ]

@@ -17,8 +17,9 @@ from spinpot.errors import InputError
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep
 from spinpot.training.module import SpinModule
 
+USED = "used"
 INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-"""Hooks of callbacks that a step recorded as a whole does not call."""
+"""Hooks of callbacks that a step recorded as a whole does not call, or only after it."""
 SHARE_OF_DEVICE = 0.5
 """Of its free memory, that a data set may take."""
 BYTES_PER_PAIR = 40
@@ -27,40 +28,65 @@ BYTES_PER_PAIR = 40
 class CudaGraphs(pl.Callback):
     """`trainer.cuda_graph`: auto, true or false.
 
-    With `auto` a run whose steps cannot be recorded says why and launches them kernel by kernel; with `true`
-    that is an InputError. outcome: what became of it, for the summary; None where there is no CUDA.
+    With `auto` a run whose steps cannot be recorded, for a reason of why_not, says so and launches them
+    kernel by kernel; with `true` that is an InputError. outcome: what became of it, for the summary; None
+    where there is no CUDA.
     """
 
     def __init__(self, setting: bool | Literal["auto"]) -> None:
         self.setting = setting
         self.outcome: str | None = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Before the first batch is asked for."""
+    def decide(
+        self, trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
+    ) -> None:
+        """Whether steps will be recorded. Raises InputError where they must be and cannot."""
         if trainer.strategy.root_device.type != "cuda":
             return
-        module, data = cast(SpinModule, pl_module), cast(SpinDataModule, trainer.datamodule)  # type: ignore[attr-defined]
-        reason = "trainer.cuda_graph=false" if self.setting is False else why_not(trainer, module, data)
-        if reason is None:
+        reason = "trainer.cuda_graph=false"
+        if self.setting is not False:
+            reason = why_not(trainer, module, data, optimizer) or ""
+        self.outcome = f"not used: {reason}" if reason else USED
+        if reason and self.setting is True:
+            raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
+        if reason and self.setting == "auto":
+            console.print(f"No CUDA graph, so the steps are slower: {reason}.", markup=False, soft_wrap=True)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Before the first batch is asked for."""
+        if self.outcome == USED:
+            module, data = cast(SpinModule, pl_module), _data_of(trainer)
             module.recorded = RecordedSteps(_whole_step(trainer, module, data))
             data.by_number = True
-            self.outcome = "used"
-            return
-        self.outcome = f"not used: {reason}"
-        if self.setting is True:
-            raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
-        if self.setting == "auto":
-            console.print(f"No CUDA graph, so the steps are slower: {reason}.", markup=False, soft_wrap=True)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Numbers of steps that a checkpoint of a run without graphs left on the host go to the device."""
+        if self.outcome == USED:
+            for p, state in trainer.optimizers[0].state.items():
+                if isinstance(state.get("step"), torch.Tensor):
+                    state["step"] = state["step"].to(p.device)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the device's memory back."""
         cast(SpinModule, pl_module).recorded = None
+        _data_of(trainer).by_number = False
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """The same, since a sweep goes on with other jobs."""
+        self.on_fit_end(trainer, pl_module)
 
 
-def why_not(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> str | None:
+def _data_of(trainer: pl.Trainer) -> SpinDataModule:
+    return cast(SpinDataModule, trainer.datamodule)  # type: ignore[attr-defined]
+
+
+def why_not(
+    trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
+) -> str | None:
     """Why the steps of a run cannot be recorded as a whole, in words; None if they can."""
     potential = module.potential
-    (optimizer,) = trainer.optimizers
     hooked = [
         type(callback).__name__
         for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -68,6 +94,7 @@ def why_not(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> st
     ]
     reasons = {
         "trainer.strategy is for several processes": not isinstance(trainer.strategy, SingleDeviceStrategy),
+        "trainer.detect_anomaly looks at every number": trainer._detect_anomaly,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         "model.descriptor.radial=direct sorts the pairs on the host": potential.descriptor.radial == "direct",
         "the spins of the training samples are turned on the host": data.turned is not None,

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from spinpot.clock import Mark, mark, seconds
+
 
 class StepTimer(pl.Callback):
     """Times every optimizer step from end to end: data, step and logging, validation left out."""
 
     def __init__(self) -> None:
-        self.durations: list[float] = []
+        self._durations: list[float] = []
         self.earlier_seconds = 0.0
         self._started = time.perf_counter()
-        self._last_end: float | None = None
+        self._measured: list[tuple[Mark, Mark]] = []
+        self._last_end: Mark | None = None
         self._last_step = 0
         self._logged = 0
 
@@ -24,6 +27,13 @@ class StepTimer(pl.Callback):
     def seconds_per_step(self) -> float | None:
         """The median, or None before the second step."""
         return statistics.median(self.durations) if self.durations else None
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds of each step."""
+        self._durations += [seconds(*marks) for marks in self._measured]
+        self._measured.clear()
+        return self._durations
 
     @property
     def train_seconds(self) -> float:
@@ -39,9 +49,9 @@ class StepTimer(pl.Callback):
         """Take the time at the end of an optimizer step; log the median since the last logged one."""
         if trainer.global_step == self._last_step:
             return
-        now = time.perf_counter()
+        now = mark(trainer.strategy.root_device)
         if self._last_end is not None:
-            self.durations.append(now - self._last_end)
+            self._measured.append((self._last_end, now))
         self._last_end, self._last_step = now, trainer.global_step
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._log(trainer)
@@ -55,10 +65,10 @@ class StepTimer(pl.Callback):
         if not recent:
             return
         assert trainer.train_dataloader is not None
-        seconds = statistics.median(recent)
+        typical = statistics.median(recent)
         per_process = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
         frames = per_process * trainer.world_size
-        speed = {"throughput/seconds_per_step": seconds, "throughput/frames_per_second": frames / seconds}
+        speed = {"throughput/seconds_per_step": typical, "throughput/frames_per_second": frames / typical}
         # Not through the module, whose log repeats the last value where there is no new one.
         for logger in trainer.loggers:
             logger.log_metrics(speed, step=trainer.global_step)
