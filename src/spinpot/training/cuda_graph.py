@@ -30,7 +30,6 @@ MOST_GRAPHS = 64
 AHEAD = 4
 """Steps that the host may be ahead of the device before it asks whether they went well."""
 
-
 Inputs = tuple[Tensor, Shape, Tensor]
 """Of a whole step: the numbers of its frames (F,), the shape of their batch, and WholeStep.settings."""
 
