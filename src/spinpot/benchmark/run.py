@@ -152,7 +152,8 @@ def title(about: str, found: dict[str, Any]) -> str:
 def _table(heading: str, *columns: str) -> Table:
     table = Table(title=heading, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        # Names stay whole: heads make room for them.
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     return table
 
 
