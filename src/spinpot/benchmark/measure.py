@@ -110,7 +110,6 @@ class Measure(pl.Callback):
             logged = step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
             (self._logged if logged else self._steps).append((self._last_end, end))
         if step > WARM_UP and step % BETWEEN == 0:
-            now()
             self._bare.append(self._copy.seconds_per_step())
             self._last_end = None
         else:
@@ -136,7 +135,7 @@ class Measure(pl.Callback):
             operations=self._copy.operations(),
             matrix_rate=matrix_rate(self._copy.potential.descriptor.davg.dtype, device),
             dearest=profiled[:DEAREST] if self._profile else [],
-            kernels=sum(seconds for _, seconds in profiled) if on_gpu else None,
+            kernels=sum(own for _, own in profiled) if on_gpu else None,
         )
         folder = Path(trainer.default_root_dir)
         (folder / FILE).write_text(json.dumps(asdict(measured)), encoding="utf-8")

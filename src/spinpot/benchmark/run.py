@@ -175,8 +175,8 @@ def _print(found: dict[str, Any]) -> None:
     console.print(
         "ms per step: median of whole steps of scripts/train.py. Around the model: the share of it that a "
         "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
-        "step's matrix products at the rate of large ones on this machine. GPU busy: the share of the time "
-        "in which a kernel runs.",
+        "step's matrix products at the rate of large ones on this machine."
+        + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else ""),
         soft_wrap=True,
     )
 

@@ -62,6 +62,11 @@ class Batch:
         atoms = torch.arange(len(self.types), device=self.types.device)
         return torch.repeat_interleave(atoms, self.pair_start.diff(), output_size=len(self.pair_type))
 
+    @cached_property
+    def pair_frame(self) -> Tensor:
+        """(P,) the frame of each pair."""
+        return self.frame[self.pair_centre]
+
     @property
     def n_frames(self) -> int:
         """Number of frames F."""

@@ -44,7 +44,7 @@ class Pairs:
 
     @cached_property
     def centre_type(self) -> Tensor:
-        """(P,)."""
+        """(P,), the element of each pair's centre."""
         return self.batch.types[self.batch.pair_centre]
 
     @cached_property
@@ -56,11 +56,6 @@ class Pairs:
     def between(self) -> Tensor:
         """Vectors between the real atoms, (P, 3)."""
         return between_atoms(self.batch, self.vector, self.eta, self.spin)
-
-    @cached_property
-    def frame(self) -> Tensor:
-        """(P,)."""
-        return self.batch.frame[self.batch.pair_centre]
 
 
 def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
@@ -131,7 +126,7 @@ class PairMap:
     def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
         """The transpose, (A, 4, room)."""
         pairs, batch, stencil, rows = self.pairs, self.pairs.batch, self.stencil, self.rows
-        of_strain = (virial[pairs.frame] @ pairs.between.unsqueeze(-1)).squeeze(-1)
+        of_strain = (virial[batch.pair_frame] @ pairs.between.unsqueeze(-1)).squeeze(-1)
         by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]
         by_vector = by_vector - pairs.eta * force_mag[batch.pair_neighbour] - of_strain
         by_row = rows.push_forward(by_vector)

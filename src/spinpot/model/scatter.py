@@ -22,8 +22,7 @@ def scatter(gradient: Tensor, batch: Batch, eta: Tensor, between: Tensor) -> Der
     )
     force_mag = zeros.index_add(0, batch.pair_neighbour, eta * gradient, alpha=-1)
     per_pair = gradient.unsqueeze(-1) * between.unsqueeze(-2)
-    frame_of_pair = batch.frame[batch.pair_centre]
-    virial = gradient.new_zeros(batch.n_frames, 3, 3).index_add(0, frame_of_pair, per_pair, alpha=-1)
+    virial = gradient.new_zeros(batch.n_frames, 3, 3).index_add(0, batch.pair_frame, per_pair, alpha=-1)
     return force, force_mag, virial
 
 

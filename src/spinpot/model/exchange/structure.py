@@ -16,7 +16,7 @@ class Structure:
     """Its pairs and moments, constants for any coefficients.
 
     Each term is a sum over some of the pairs. On a CPU those are picked out; elsewhere, where the host would
-    have to wait to hear how many they are, all pairs are taken and the others count nothing.
+    have to wait to hear how many they are, all pairs are taken and the others count nothing (`pick`).
 
     magnetic: (T,) the place of each element among the magnetic ones, -1 for the others; elements: (T,) its
     place among all; types: the magnetic elements in their order; moment_squared: S_0² of each, μ_B².

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.resident import ResidentFrames
+from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
 from spinpot.errors import InputError
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep
 from spinpot.training.module import SpinModule
@@ -22,7 +22,6 @@ INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_
 """Hooks of callbacks that a step recorded as a whole does not call, or only after it."""
 SHARE_OF_DEVICE = 0.5
 """Of its free memory, that a data set may take."""
-BYTES_PER_PAIR = 40
 
 
 class CudaGraphs(pl.Callback):
