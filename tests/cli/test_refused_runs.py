@@ -147,7 +147,7 @@ def test_another_model(refused, finished, change, part):
 
 def test_another_optimizer(refused, finished):
     message = refused(f"resume={finished}", "trainer.max_steps=6", "optimizer=muon")
-    assert "torch.optim.Adam" in message
+    assert "spinpot.training.optimizers.Adam" in message
     assert "Muon" in message
     assert "undo the change" in message
 

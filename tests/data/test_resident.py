@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from spinpot import native
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames, rounded_up
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model import native
 from support.frames import geometry, random_system, small_potential, with_random_labels
 
 PER_ATOM = ("frame", "types", "spin", "neighbour_counts", "force", "force_mag")

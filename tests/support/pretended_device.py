@@ -14,11 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from spinpot import native
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.model import native
 from spinpot.model.settings import EXCHANGE_TERMS
 from spinpot.training.cuda_graph import WholeStep
 from spinpot.training.optimizers import Muon

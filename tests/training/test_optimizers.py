@@ -1,4 +1,4 @@
-"""Steps of matrices against their formulas in numpy, orthogonality, and what is left to Adam."""
+"""Adam against torch's; steps of matrices against their formulas in numpy, and what is left to Adam."""
 
 import io
 import re
@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from spinpot.training.optimizers import QUINTIC, Muon, Soap, orthogonal
+from spinpot import native
+from spinpot.training.optimizers import QUINTIC, Adam, Muon, Soap, orthogonal
 
 OPTIMIZERS = [Muon, partial(Soap, every=2)]
 SHAPES = [(7, 7), (12, 5), (5, 12), (3, 6, 9), (3, 9, 6)]
@@ -127,6 +128,114 @@ def test_the_rest_is_adams(make):
             optimizer.step()
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, atol=1e-14, rtol=1e-14)
+
+
+@pytest.fixture
+def compiled():
+    if not native.build():
+        pytest.skip("needs a C++ compiler")
+
+
+def steps(optimizer, number, seed=0):
+    """Take steps by gradients that depend on their number alone; a parameter whose size is 1 has none."""
+    for step in range(number):
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = None if p.numel() == 1 else random(*p.shape, seed=seed + step).to(p.dtype)
+        optimizer.step()
+
+
+def alike(one, other, dtype=torch.float64):
+    tolerance = 1e-14 if dtype == torch.float64 else 1e-6
+    for p, q in zip(one.param_groups, other.param_groups, strict=True):
+        torch.testing.assert_close(p["params"], q["params"], atol=tolerance, rtol=tolerance)
+
+
+def some_parameters(dtype=torch.float64):
+    return [nn.Parameter(random(*shape).to(dtype)) for shape in [(3,), (2, 150, 150), (1,), (7, 5), (0, 4)]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"amsgrad": True},
+        {"weight_decay": 0.1},
+        {"maximize": True},
+        {"lr": torch.tensor(0.01)},
+        {"fused": None},
+    ],
+    ids=str,
+)
+def test_adam_is_torchs(compiled, dtype, more):
+    settings = {"lr": 0.01, "betas": (0.8, 0.95), "fused": True, **more}
+    ours, theirs = (make(some_parameters(dtype), **settings) for make in (Adam, torch.optim.Adam))
+    for optimizer in (ours, theirs):
+        steps(optimizer, 20)
+    alike(ours, theirs, dtype)
+
+
+def test_groups_of_adam_have_rates_of_their_own(compiled):
+    both = []
+    for make in (Adam, torch.optim.Adam):
+        groups = [{"params": some_parameters(), "lr": lr} for lr in (0.1, 0.001)]
+        both.append(make(groups, eps=1e-3, fused=True))
+        steps(both[-1], 5)
+    alike(*both)
+
+
+def test_adam_and_torchs_go_on_with_each_others_state(compiled):
+    straight = torch.optim.Adam(some_parameters(), lr=0.01, fused=True)
+    steps(straight, 3)
+    steps(straight, 3, seed=50)
+    for first, second in ((Adam, torch.optim.Adam), (torch.optim.Adam, Adam), (Adam, Adam)):
+        before = first(some_parameters(), lr=0.01, fused=True)
+        steps(before, 3)
+        after = second(before.param_groups[0]["params"], lr=0.01, fused=True)
+        after.load_state_dict(before.state_dict())
+        steps(after, 3, seed=50)
+        alike(after, straight)
+
+
+def test_adams_step_is_the_compiled_one(compiled, monkeypatch):
+    """Else the tests above would show nothing."""
+    compiled_step, calls = native.adam_step(torch.zeros(1)), []
+    monkeypatch.setattr(native, "adam_step", lambda like: lambda *a: (calls.append(1), compiled_step(*a)))
+    optimizer = Adam(some_parameters(), fused=True)
+    assert optimizer.step(lambda: 3.0) == 3.0
+    assert calls == [1]
+
+
+def test_adam_without_a_compiler():
+    ours, theirs = (make(some_parameters(), lr=0.01, fused=True) for make in (Adam, torch.optim.Adam))
+    with native.without():
+        steps(ours, 3)
+    steps(theirs, 3)
+    alike(ours, theirs)
+
+
+def test_autograd_sees_that_adam_changed_a_parameter(compiled):
+    p = parameter(4, 4)
+    loss = p.square().sum()
+    Adam([p], fused=True).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("turned", ["parameter", "gradient"])
+def test_adam_of_any_layout(compiled, turned):
+    both = []
+    for make in (Adam, torch.optim.Adam):
+        p = parameter(6, 4)
+        if turned == "parameter":
+            p.data = random(4, 6, seed=1).mT
+        else:
+            p.grad = random(4, 6, seed=1).mT
+        both.append(make([p], lr=0.01, fused=make is Adam))  # torch's fused one mixes up layouts
+        both[-1].step()
+        both[-1].step()
+    alike(*both)
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)

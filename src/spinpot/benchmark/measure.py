@@ -15,10 +15,10 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
+from spinpot import native
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.clock import Mark, mark, seconds
 from spinpot.data.batch import Batch
-from spinpot.model import native
 from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
 

@@ -1,4 +1,4 @@
-"""The network as one compiled operator (spinpot.model.native), with its backward pass written out there.
+"""The network as one compiled operator (spinpot.native), with its backward pass written out there.
 
 It gives what spinpot.model.descriptor and fitting give by torch's operations.
 """

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spinpot import native
 from spinpot.data.batch import Batch
-from spinpot.model import native
 from spinpot.model.compiled import compiled_network
 from spinpot.model.derivatives import Derivatives, total
 from spinpot.model.descriptor import Descriptor

@@ -27,7 +27,10 @@ IRRELEVANT = (
 )
 """Config sections and settings that may differ without changing what is trained."""
 
-ALIKE = {"torch.optim.AdamW": "torch.optim.Adam"}
+ALIKE = {
+    "torch.optim.Adam": "spinpot.training.optimizers.Adam",
+    "torch.optim.AdamW": "spinpot.training.optimizers.Adam",
+}
 """Optimizers that keep another's state."""
 
 RUN_FILES = (

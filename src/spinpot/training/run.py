@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot import native
 from spinpot.checkpoint import label_scale_of, potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.data.batch import collate
@@ -29,7 +30,6 @@ from spinpot.files import alone_in
 from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import fixed_scale
-from spinpot.model import native
 from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
@@ -63,6 +63,7 @@ from spinpot.training.checks import (
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
+from spinpot.training.no_profiler import NoProfiler
 from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.resume import (
     Resumed,
@@ -230,6 +231,7 @@ def build_trainer(
         precision="32-true",
         val_check_interval=_in_batches(config.trainer),
         accelerator=_accelerator(config.trainer.accelerator),
+        **({} if config.trainer.get("profiler") else {"profiler": NoProfiler()}),
     )
     trainer.strategy.checkpoint_io = WholeCheckpoints()
     return trainer

@@ -9,16 +9,20 @@
 
 namespace spinpot {
 
-// y = idt ⊙ f(xW + b) + skip of x; an idt of null stands for none.
+// y = idt ⊙ f(xW + b) + skip of x; an idt of null stands for none. Where x is not skipped the first rows of W may lie
+// elsewhere than the others: `first`, else of no rows.
 template <typename T>
 struct Layer {
   Matrix<const T> weight;
   const T *bias, *idt;
+  Matrix<const T> first = {};
 
-  int64_t width_in() const { return weight.rows; }
+  int64_t width_in() const { return first.rows + weight.rows; }
   int64_t width() const { return weight.columns; }
   // How often x is repeated to be skipped to y.
-  int64_t repeats() const { return width() == width_in() ? 1 : width() == 2 * width_in() ? 2 : 0; }
+  int64_t repeats() const {
+    return first.rows > 0 ? 0 : width() == width_in() ? 1 : width() == 2 * width_in() ? 2 : 0;
+  }
   T scale(int64_t column) const { return idt ? idt[column] : T(1); }
 };
 
@@ -47,11 +51,29 @@ void each_part(const Layer<T>& layer, const Body& body) {
   at::parallel_for(0, layer.width(), 64, body);
 }
 
+// The part of x that meets `first`, and the part that meets the other rows of W.
+template <typename T>
+Matrix<T> of_first(const Layer<std::remove_const_t<T>>& layer, const Matrix<T>& x) {
+  return x.part(0, x.rows, 0, layer.first.rows);
+}
+
+template <typename T>
+Matrix<T> of_others(const Layer<std::remove_const_t<T>>& layer, const Matrix<T>& x) {
+  return x.part(0, x.rows, layer.first.rows, layer.weight.rows);
+}
+
+// out = or += xW.
+template <typename T>
+void times_weight(const Layer<T>& layer, const In<T>& x, const Matrix<T>& out, bool add) {
+  multiply<T>(of_others(layer, x), layer.weight, out, add);
+  if (layer.first.rows) multiply<T>(of_first(layer, x), layer.first, out, true);
+}
+
 // z = xW + b.
 template <typename T>
 void affine(const Layer<T>& layer, const In<T>& x, const Matrix<T>& z) {
   for (int64_t i = 0; i < z.rows; ++i) std::copy_n(layer.bias, layer.width(), z.at(i, 0));
-  multiply(x, layer.weight, z, true);
+  times_weight(layer, x, z, true);
 }
 
 // Columns [begin, end) of y += skip of x, for one row.
@@ -92,7 +114,8 @@ void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope,
 template <typename T>
 void by_input(const Layer<T>& layer, const In<T>& by_output, const In<T>& by_z,
               const Matrix<T>& by_x) {
-  multiply(by_z, layer.weight.transposed(), by_x);
+  multiply<T>(by_z, layer.weight.transposed(), of_others(layer, by_x));
+  if (layer.first.rows) multiply<T>(by_z, layer.first.transposed(), of_first(layer, by_x));
   for (int64_t i = 0; i < by_x.rows; ++i)
     for (int64_t n = 0; n < layer.repeats(); ++n)
       for (int64_t c = 0; c < layer.width_in(); ++c)

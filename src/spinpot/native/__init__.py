@@ -1,4 +1,4 @@
-"""The network as a compiled operator for the CPU: built once by torch's own means, and never needed.
+"""The network and Adam's step, compiled for the CPU: built once by torch's own means, and never needed.
 
 Where it has not been built, torch's operations do the same (spinpot.model.descriptor and fitting); tests hold
 the two equal.
@@ -25,7 +25,7 @@ from torch import Tensor
 from spinpot.console import console
 from spinpot.files import write_atomically
 
-SOURCES = [Path(__file__).with_name("network.cpp")]
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = {"AVX2": ["-mavx2", "-mfma"], "AVX512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"]}
 """What the compiler may use, by torch's name for the processor's kind."""
@@ -46,7 +46,7 @@ def build() -> bool:
         lines = str(error).splitlines()
         reason = next((line for line in lines if "error:" in line), (*lines, type(error).__name__)[0])
         return _not_compiled(f"{compiler} failed: {reason.strip()[:200]}")
-    _network.cache_clear()
+    _available.cache_clear()
     return True
 
 
@@ -98,8 +98,13 @@ def _name(folder: Path) -> str:
 
 
 def network(like: Tensor) -> Any | None:
-    """The operator for tensors of this device; None where it has not been built, and for other devices."""
-    return None if _left_out.get() or like.device.type != "cpu" else _network()
+    """The network for tensors of this device; None where it has not been built, and for other devices."""
+    return torch.classes.spinpot.Network if _serves(like) else None
+
+
+def adam_step(like: Tensor) -> Any | None:
+    """Adam's step for parameters of this device; None as of `network`."""
+    return torch.ops.spinpot.adam_step.default if _serves(like) else None
 
 
 _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
@@ -115,11 +120,13 @@ def without() -> Iterator[None]:
         _left_out.reset(token)
 
 
+def _serves(like: Tensor) -> bool:
+    return not _left_out.get() and like.device.type == "cpu" and _available()
+
+
 @cache
-def _network() -> Any | None:
-    if not _loaded() and not (built() and build()):
-        return None
-    return torch.classes.spinpot.Network
+def _available() -> bool:
+    return _loaded() or (built() and build())
 
 
 def _compile(folder: Path) -> None:

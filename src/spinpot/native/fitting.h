@@ -1,12 +1,15 @@
-// The fitting net of one element: spinpot.model.fitting, with the same formulas as there.
+// The fitting net of one element: spinpot.model.fitting, with the same formulas as there. Its inputs are D as
+// DescriptorShape has it: where two numbers of D are one input, that has the sum of their weights.
 
 #pragma once
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
 #include <utility>
 
+#include "contraction.h"
 #include "layers.h"
 
 namespace spinpot {
@@ -16,17 +19,19 @@ class FittingNet {
  public:
   // Net k of those that lie side by side. parameters: weight and bias of the last layer, then three for each
   // hidden one; kept by the caller.
-  FittingNet(const std::vector<Tensor>& parameters, int64_t k, Activation activation)
+  FittingNet(const std::vector<Tensor>& parameters, int64_t k, Activation activation, const DescriptorShape& shape)
       : weight_(of_net<T>(parameters[0], k)),
         bias_(of_net<T>(parameters[1], k)),
         layers_(layers_of<T>(at::TensorList(parameters).slice(2), k)),
         net_(k),
+        shape_(shape),
         options_(parameters[0].options()),
         activation_(std::move(activation)) {}
 
   // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in).
   void evaluate(const Tensor& rows, T* energy, const Matrix<T>& by_descriptor) {
     const int64_t n = rows.size(0) / 2;
+    if (shape_.symmetric && !sums_.defined()) fold(layers_[0]);
     states_.clear();
     Tensor inputs = rows;
     for (const auto& layer : layers_) {
@@ -64,8 +69,7 @@ class FittingNet {
       const auto& layer = layers_[l];
       const auto& state = states_[l];
       down_again(layer, state, matrix<T>(by_output), own(l, 1), own(l, 2));
-      multiply(matrix<T>(state.inputs).transposed(), matrix<T>(state.by_z),
-               matrix(own(l, 0), layer.width_in(), layer.width()));
+      by_weight(layer, matrix<T>(state.inputs), matrix<T>(state.by_z), own(l, 0));
       const Tensor by_x = l ? empty(by_output.size(0), layers_[l - 1]) : Tensor();
       by_input(layer, matrix<T>(by_output), upper<T>(state.by_z), l ? writable<T>(by_x) : by_descriptor);
       by_output = by_x;
@@ -84,6 +88,33 @@ class FittingNet {
     Matrix<const T> curvature() const { return matrix<T>(activated.curvature); }
   };
 
+  // Sums the weights of numbers of D that are one input, in place of the first axis² rows of W.
+  void fold(Layer<T>& layer) {
+    const int64_t n = shape_.symmetric, width = layer.width();
+    sums_ = at::empty({shape_.triangle(), width}, options_);
+    T* sum = sums_.data_ptr<T>();
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t k = 0; k <= i; ++k, sum += width) {
+        const T *one = layer.weight.at(i * n + k, 0), *other = layer.weight.at(k * n + i, 0);
+        for (int64_t c = 0; c < width; ++c) sum[c] = i == k ? one[c] : one[c] + other[c];
+      }
+    layer.first = matrix<T>(sums_);
+    layer.weight = layer.weight.of_rows(n * n, layer.weight.rows - n * n);
+  }
+
+  // Fills ∂L/∂W; of numbers that are one input both weights have the gradient of their sum.
+  void by_weight(const Layer<T>& layer, const In<T>& x, const In<T>& by_z, T* gradient) const {
+    const int64_t width = layer.width(), n = layer.first.rows ? shape_.symmetric : 0;
+    multiply<T>(of_others(layer, x).transposed(), by_z, matrix(gradient + n * n * width, layer.weight.rows, width));
+    if (n == 0) return;
+    const Tensor by_sums = at::empty_like(sums_);
+    multiply<T>(of_first(layer, x).transposed(), by_z, writable<T>(by_sums));
+    const T* sum = numbers<T>(by_sums);
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t k = 0; k <= i; ++k, sum += width)
+        for (const int64_t row : {i * n + k, k * n + i}) std::copy_n(sum, width, gradient + row * width);
+  }
+
   Tensor empty(int64_t n, const Layer<T>& layer) const {
     return at::empty({n, layer.width()}, options_);
   }
@@ -93,7 +124,7 @@ class FittingNet {
     const auto u = lower<T>(state.inputs), by_z = upper<T>(state.by_z), next = lower<T>(following);
     const Tensor product = empty(u.rows, layer);
     const auto change = writable<T>(product);
-    multiply<T>(u, layer.weight, change);
+    times_weight<T>(layer, u, change, false);
     each_part(layer, [&](int64_t begin, int64_t end) {
       if (by_idt) std::fill(by_idt + begin, by_idt + end, T(0));
       for (int64_t i = 0; i < u.rows; ++i) {
@@ -150,6 +181,8 @@ class FittingNet {
   const T *weight_, *bias_;
   std::vector<Layer<T>> layers_;
   int64_t net_;
+  DescriptorShape shape_;
+  Tensor sums_;
   at::TensorOptions options_;
   Activation activation_;
   std::vector<State> states_;

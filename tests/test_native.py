@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from spinpot import native
 from spinpot.data.batch import collate
-from spinpot.model import native
 from spinpot.model.activations import ACTIVATIONS
 from spinpot.model.fitting import FittingNet, energy_and_gradient
 from support.frames import batch_of, random_system, small_potential
@@ -52,6 +52,14 @@ def everything(potential, batch):
         {"type_one_side": True, "resnet_dt": True},
         {"neuron": (8, 8, 16), "axis_neuron": 16},
         {"neuron": (4, 4, 7), "fitting_net": {"neuron": (5, 10, 10, 4), "resnet_dt": False}},
+        {"neuron": (4, 8), "axis_neuron": 1},
+        {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (8, 8)}},  # D is skipped to y
+        {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (16, 4)}},
+        {
+            "neuron": (2, 4),
+            "axis_neuron": 2,
+            "fitting_net": {"neuron": (7,)},
+        },  # as many as D has numbers, each once
         {"radial": "direct"},
     ],
     ids=str,
@@ -311,7 +319,7 @@ def test_building_twice_is_building_once(compiled, monkeypatch):
 @pytest.mark.slow
 def test_ninja_is_found_without_an_activated_environment(tmp_path):
     """As `make train` runs Python; what the system has of compilers stays."""
-    command = [sys.executable, "-c", "from spinpot.model import native; raise SystemExit(not native.build())"]
+    command = [sys.executable, "-c", "from spinpot import native; raise SystemExit(not native.build())"]
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("c++", "g++", "as", "ld", "which", "env", "sh"):

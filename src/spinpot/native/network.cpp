@@ -53,11 +53,11 @@ class NetworkOf : public AnyNetwork {
         atoms_(recipe.atoms),
         columns_(recipe.columns),
         n_sel_(recipe.settings.at("n_sel")),
-        axis_(recipe.axis),
+        shape_(descriptor_shape(recipe)),
         pairs_(tensors_, recipe.settings, recipe.frames, *std::max_element(columns_.begin(), columns_.end())),
         embedding_(detached(recipe.embedding), recipe.of_embedding, of("numbers"), of("points").size(1)),
         fitting_(detached(recipe.fitting)) {
-    for (size_t t = 0; t < atoms_.size(); ++t) nets_.emplace_back(fitting_, t, recipe.of_fitting);
+    for (size_t t = 0; t < atoms_.size(); ++t) nets_.emplace_back(fitting_, t, recipe.of_fitting, shape_);
   }
 
   // Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3).
@@ -74,9 +74,9 @@ class NetworkOf : public AnyNetwork {
       multiply<T>(in_element(pairs_.sums(), t, first), G, T_all);
       multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]), at_empty(at_empty_, t), scalars(here.environment),
                   true);
-      contract(environments(here.environment), axis_, upper<T>(here.descriptors));
+      contract(environments(here.environment), shape_, upper<T>(here.descriptors));
       nets_[t].evaluate(here.descriptors, energy.data_ptr<T>() + first, writable<T>(here.by_descriptor));
-      pull_back(environments(here.environment), writable<T>(here.by_descriptor), axis_,
+      pull_back(environments(here.environment), writable<T>(here.by_descriptor), shape_,
                 environments(here.by_environment));
       multiply<T>(rows(here.by_environment), G.transposed(), in_element(by_sums, t, first));
     });
@@ -99,10 +99,10 @@ class NetworkOf : public AnyNetwork {
       const Tensor by_environment = at::zeros_like(u), by_descriptor = at::empty_like(here.by_descriptor);
       const auto of_change = in_element(change, t, first), of_sums = in_element(pairs_.sums(), t, first);
       multiply<T>(of_change, at_nodes(values_, t), rows(u));
-      contract_change(environments(here.environment), environments(u), axis_, lower<T>(here.descriptors));
+      contract_change(environments(here.environment), environments(u), shape_, lower<T>(here.descriptors));
       nets_[t].backward(numbers<T>(energy) + first, writable<T>(by_descriptor), by_fitting);
-      pull_back(environments(u), writable<T>(here.by_descriptor), axis_, environments(by_environment));
-      pull_back(environments(here.environment), writable<T>(by_descriptor), axis_, environments(by_environment));
+      pull_back(environments(u), writable<T>(here.by_descriptor), shape_, environments(by_environment));
+      pull_back(environments(here.environment), writable<T>(by_descriptor), shape_, environments(by_environment));
       multiply<T>(of_change.transposed(), rows(here.by_environment), at_nodes(by_values, t), true);
       multiply<T>(of_sums.transposed(), rows(by_environment), at_nodes(by_values, t), true);
       multiply<T>(matrix<T>(empty).of_rows(first, atoms_[t]).transposed(), scalars(by_environment),
@@ -115,7 +115,7 @@ class NetworkOf : public AnyNetwork {
   }
 
  private:
-  // Of the atoms of one element: T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, M·axis); ∂E/∂D.
+  // Of the atoms of one element: T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D.
   struct Element {
     Tensor environment, by_environment, descriptors, by_descriptor;
   };
@@ -123,7 +123,13 @@ class NetworkOf : public AnyNetwork {
   Element element(int64_t atoms) const {
     const auto options = values_.options();
     return {at::empty({atoms, 4, width()}, options), at::zeros({atoms, 4, width()}, options),
-            at::empty({2 * atoms, width() * axis_}, options), at::empty({atoms, width() * axis_}, options)};
+            at::empty({2 * atoms, shape_.size()}, options), at::empty({atoms, shape_.size()}, options)};
+  }
+
+  // Where a first layer skips D to its output, that is whole.
+  static DescriptorShape descriptor_shape(const Recipe& recipe) {
+    const auto first = layers_of<T>(at::TensorList(recipe.fitting).slice(2), 0)[0];
+    return {first.width_in() / recipe.axis, recipe.axis, first.repeats() ? 0 : recipe.axis};
   }
 
   Tensor of(const std::string& name) const { return tensors_.at(name); }
@@ -201,7 +207,7 @@ class NetworkOf : public AnyNetwork {
   Named tensors_;
   Sizes atoms_, columns_;
   double n_sel_;
-  int64_t axis_;
+  DescriptorShape shape_;
   PairMap<T> pairs_;
   EmbeddingNets<T> embedding_;
   std::vector<Tensor> fitting_;

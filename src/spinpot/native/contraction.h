@@ -1,0 +1,129 @@
+// spinpot.model.contraction as loops, for the atoms of one element.
+
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <vector>
+
+#include "products.h"
+#include "tensors.h"
+
+namespace spinpot {
+
+// Environments (n, 4, M) and what has their shape, as numbers of an atom.
+template <typename T>
+struct Environments {
+  T* numbers;
+  int64_t atoms, width;
+
+  T* at(int64_t i) const { return numbers + i * 4 * width; }
+};
+
+// D = T Tᵀ[:, :axis] of an atom, (M, axis), row by row. Its first `symmetric` rows, axis of them or none, are a
+// symmetric matrix, of which only the lower triangle is kept: each of its numbers once.
+struct DescriptorShape {
+  int64_t width, axis, symmetric;
+
+  int64_t triangle() const { return symmetric * (symmetric + 1) / 2; }
+  int64_t size() const { return triangle() + (width - symmetric) * axis; }
+};
+
+// out = value(i, k) for the elements (i, k) of a D.
+template <typename T, typename Value>
+void fill(const DescriptorShape& shape, T* out, const Value& value) {
+  for (int64_t i = 0; i < shape.width; ++i) {
+#pragma omp simd
+    for (int64_t k = 0; k < shape.axis; ++k) out[k] = value(i, k);
+    out += i < shape.symmetric ? i + 1 : shape.axis;  // what is beyond the triangle is overwritten
+  }
+}
+
+// Σ_c left_ci right_ck of left and right (4, M).
+template <typename T>
+T dot(const T* left, int64_t i, const T* right, int64_t k, int64_t m) {
+  return left[i] * right[k] + left[m + i] * right[m + k] + left[2 * m + i] * right[2 * m + k] +
+         left[3 * m + i] * right[3 * m + k];
+}
+
+// out_c += Σ_k row_k x_ck, k < axis, for the four components c, which lie m apart in x and out.
+template <typename T>
+void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
+  T s = 0, a = 0, b = 0, c = 0;
+#pragma omp simd reduction(+ : s, a, b, c)
+  for (int64_t k = 0; k < axis; ++k) {
+    s += row[k] * x[k];
+    a += row[k] * x[m + k];
+    b += row[k] * x[2 * m + k];
+    c += row[k] * x[3 * m + k];
+  }
+  out[0] += s;
+  out[m] += a;
+  out[2 * m] += b;
+  out[3 * m] += c;
+}
+
+// body(begin, end) for parts of the atoms.
+template <typename Body>
+void each_atoms(int64_t atoms, const Body& body) {
+  at::parallel_for(0, atoms, 8, body);
+}
+
+// D of each atom, into out.
+template <typename T>
+void contract(const Environments<T>& environment, const DescriptorShape& shape, const Matrix<T>& out) {
+  each_atoms(environment.atoms, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T* own = environment.at(n);
+      const int64_t m = shape.width;
+      fill(shape, out.at(n, 0), [own, m](int64_t i, int64_t k) { return dot(own, i, own, k, m); });
+    }
+  });
+}
+
+// How D changes as T changes by u, into out.
+template <typename T>
+void contract_change(const Environments<T>& environment, const Environments<T>& u, const DescriptorShape& shape,
+                     const Matrix<T>& out) {
+  each_atoms(environment.atoms, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T *own = environment.at(n), *change = u.at(n);
+      const int64_t m = shape.width;
+      fill(shape, out.at(n, 0), [own, change, m](int64_t i, int64_t k) {
+        return dot(own, i, change, k, m) + dot(change, i, own, k, m);
+      });
+    }
+  });
+}
+
+// From a triangle: the symmetric matrix (n, n), its diagonal twice.
+template <typename T>
+void unfold(const T* triangle, int64_t n, T* square) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t k = 0; k <= i; ++k, ++triangle) {
+      square[i * n + k] = *triangle;
+      square[k * n + i] = i == k ? 2 * *triangle : *triangle;
+    }
+}
+
+// Adds to by_environment ∂E/∂T from ∂E/∂D.
+template <typename T>
+void pull_back(const Environments<T>& environment, const Matrix<T>& by_descriptor, const DescriptorShape& shape,
+               const Environments<T>& by_environment) {
+  const auto [m, axis, symmetric] = shape;
+  each_atoms(environment.atoms, [&, m = m, axis = axis, symmetric = symmetric](int64_t begin, int64_t end) {
+    std::vector<T> square(symmetric * symmetric);
+    for (int64_t n = begin; n < end; ++n) {
+      const T *own = environment.at(n), *by_D = by_descriptor.at(n, 0), *rest = by_D + shape.triangle();
+      T* by_T = by_environment.at(n);
+      unfold(by_D, symmetric, square.data());
+      for (int64_t i = 0; i < symmetric; ++i) add_dots(&square[i * symmetric], own, m, axis, by_T + i);
+      // T stands in the rest twice: with its other columns on the left, and with `axis` of them on the right.
+      for (int64_t i = symmetric; i < m; ++i) add_dots(rest + (i - symmetric) * axis, own, m, axis, by_T + i);
+      multiply_part<T>(matrix(own, 4, m).part(0, 4, symmetric, m - symmetric), matrix(rest, m - symmetric, axis),
+                       matrix(by_T, 4, m).part(0, 4, 0, axis), true);
+    }
+  });
+}
+
+}  // namespace spinpot
