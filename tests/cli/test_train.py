@@ -274,6 +274,15 @@ def test_resume_shows_changed_settings_and_keeps_the_old_config(small_set, finis
     assert int(rows(tmp_path / "longer")[-1]["step"]) == STEPS + 3
 
 
+def test_runs_of_torchs_adam_and_ours_go_on_with_each_other(small_set, finished, tmp_path):
+    """As runs from before there was one of ours do."""
+    theirs = [*small_set, *LONG, "optimizer._target_=torch.optim.Adam", f"trainer.max_steps={STEPS + 1}"]
+    run_script("train.py", *theirs, f"resume={finished[0]}", f"hydra.run.dir={tmp_path / 'theirs'}")
+    ours = [*small_set, *LONG, f"trainer.max_steps={STEPS + 2}"]
+    run_script("train.py", *ours, f"resume={tmp_path / 'theirs'}", f"hydra.run.dir={tmp_path / 'ours'}")
+    assert int(rows(tmp_path / "ours")[-1]["step"]) == STEPS + 2
+
+
 def test_resumed_run_takes_the_new_learning_rate(small_set, finished, tmp_path):
     folder = tmp_path / "slower"
     arguments = [*small_set, *LONG, f"trainer.max_steps={STEPS + 2}", "scheduler.start_lr=1e-3"]

@@ -15,7 +15,7 @@ from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep, learning_rates
-from spinpot.training.optimizers import Muon
+from spinpot.training.optimizers import Adam, Muon
 from support.cli import run_script
 from support.frames import geometry, random_system, small_potential, with_random_labels
 
@@ -27,7 +27,7 @@ RATES = [2.0**-10 * (1 + step % 4) for step in range(len(ORDER))]
 """The same in float32, which fused optimizers take."""
 
 OPTIMIZERS = {
-    "adam": lambda params: torch.optim.Adam(params, lr=1.0, fused=True),
+    "adam": lambda params: Adam(params, lr=1.0, fused=True),
     "adamw": lambda params: torch.optim.AdamW(params, lr=1.0, fused=True),
     "muon": lambda params: Muon(params, lr=1.0),
 }
