@@ -27,10 +27,7 @@ class Adam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step by the gradients as they are; returns what the closure returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _called(closure)
         compiled = native.adam_step(next(p for group in self.param_groups for p in group["params"]))
         if compiled is None or not all(map(_is_plain, self.param_groups)):
             super().step()
@@ -46,6 +43,14 @@ class Adam(torch.optim.Adam):
             gradients = [p.grad for p in params]
             compiled(params, gradients, means, squares, steps, group["lr"], *group["betas"], group["eps"])
         return loss
+
+
+def _called(closure: Callable[[], Any] | None) -> Any:
+    """What a closure returns, called where gradients are recorded; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
@@ -89,10 +94,7 @@ class MatrixOptimizer(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step by the gradients as they are; returns what the closure returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _called(closure)
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if group["matrices"]:
