@@ -281,6 +281,8 @@ def test_runs_of_torchs_adam_and_ours_go_on_with_each_other(small_set, finished,
     ours = [*small_set, *LONG, f"trainer.max_steps={STEPS + 2}"]
     run_script("train.py", *ours, f"resume={tmp_path / 'theirs'}", f"hydra.run.dir={tmp_path / 'ours'}")
     assert int(rows(tmp_path / "ours")[-1]["step"]) == STEPS + 2
+    again = ["resume=auto", f"hydra.run.dir={tmp_path / 'ours'}", "optimizer._target_=torch.optim.Adam"]
+    assert "Nothing to do" in run_script("train.py", *ours, *again).stdout
 
 
 def test_resumed_run_takes_the_new_learning_rate(small_set, finished, tmp_path):

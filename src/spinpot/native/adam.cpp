@@ -11,14 +11,14 @@
 
 namespace spinpot {
 
-// Changes p and the means m of its gradient g and v of g² in place. size: the rate over 1 − β₁ᵗ; unbias:
-// 1/√(1 − β₂ᵗ).
+// Changes p and the means m of its gradient g and v of g² in place. rate1, rate2: 1 − β₁, 1 − β₂, which float32 would
+// round; size: the learning rate over 1 − β₁ᵗ; unbias: 1/√(1 − β₂ᵗ).
 template <typename T>
-void adam_part(T* p, const T* g, T* m, T* v, int64_t n, T beta1, T beta2, T size, T unbias, T eps) {
+void adam_part(T* p, const T* g, T* m, T* v, int64_t n, T rate1, T rate2, T size, T unbias, T eps) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    m[i] += (T(1) - beta1) * (g[i] - m[i]);
-    v[i] = beta2 * v[i] + (T(1) - beta2) * g[i] * g[i];
+    m[i] += rate1 * (g[i] - m[i]);
+    v[i] += rate2 * (g[i] * g[i] - v[i]);
     p[i] -= size * m[i] / (std::sqrt(v[i]) * unbias + eps);
   }
 }
@@ -43,8 +43,8 @@ void adam_step(at::TensorList parameters, at::TensorList gradients, at::TensorLi
     AT_DISPATCH_FLOATING_TYPES(p.scalar_type(), "adam_step", [&] {
       at::parallel_for(0, p.numel(), 16384, [&](int64_t begin, int64_t end) {
         adam_part<scalar_t>(p.data_ptr<scalar_t>() + begin, g.const_data_ptr<scalar_t>() + begin,
-                            m.data_ptr<scalar_t>() + begin, v.data_ptr<scalar_t>() + begin, end - begin, beta1,
-                            beta2, size, unbias, eps);
+                            m.data_ptr<scalar_t>() + begin, v.data_ptr<scalar_t>() + begin, end - begin,
+                            1 - beta1, 1 - beta2, size, unbias, eps);
       });
     });
     for (const auto& changed : {p, m, v, steps[k]}) changed.unsafeGetTensorImpl()->bump_version();

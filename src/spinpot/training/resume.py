@@ -27,10 +27,9 @@ IRRELEVANT = (
 )
 """Config sections and settings that may differ without changing what is trained."""
 
-ALIKE = {
-    "torch.optim.Adam": "spinpot.training.optimizers.Adam",
-    "torch.optim.AdamW": "spinpot.training.optimizers.Adam",
-}
+ADAM = {"torch.optim.Adam", "spinpot.training.optimizers.Adam"}
+"""The same optimizer, as runs from before there was one of ours and as those since then call it."""
+ALIKE = dict.fromkeys((*ADAM, "torch.optim.AdamW"), "Adam")
 """Optimizers that keep another's state."""
 
 RUN_FILES = (
@@ -184,7 +183,8 @@ def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]
             for name in keys
             for change in differences(then.get(name), now.get(name), f"{key}.{name}" if key else name)
         ]
-    return [] if then == now else [(key, then, now)]
+    same = then == now or (isinstance(then, str) and isinstance(now, str) and {then, now} == ADAM)
+    return [] if same else [(key, then, now)]
 
 
 def _refuse_used(run_dir: Path) -> None:
