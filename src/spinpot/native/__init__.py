@@ -1,7 +1,7 @@
 """The network and Adam's step, compiled for the CPU: built once by torch's own means, and never needed.
 
-Where it has not been built, torch's operations do the same (spinpot.model.descriptor and fitting); tests hold
-the two equal.
+Where it has not been built, torch's operations do the same (spinpot.model.descriptor and fitting,
+torch.optim.Adam); tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
 
 @contextmanager
 def without() -> Iterator[None]:
-    """Leave the compiled network out, to compare with."""
+    """Leave out what is compiled, to compare with."""
     token = _left_out.set(True)
     try:
         yield

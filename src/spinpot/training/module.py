@@ -153,11 +153,9 @@ class SpinModule(pl.LightningModule):
             optimizer_closure()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """As Lightning's, without torch's notes for profilers, which take longer; a recorded step does it."""
+        """As Lightning's; a recorded step does it."""
         if self.recorded is None:
-            for group in optimizer.param_groups:
-                for p in group["params"]:
-                    p.grad = None
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """As Lightning's; a recorded step has it in it."""

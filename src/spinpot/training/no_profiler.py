@@ -8,7 +8,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 
 
 class NoProfiler(PassThroughProfiler):
-    """As Lightning's, without the generator that it makes for each of the 70 calls of hooks in a step."""
+    """As Lightning's, without the generator that it makes for each call of a hook."""
 
     def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
         """Do nothing."""

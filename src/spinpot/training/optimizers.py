@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -30,7 +31,8 @@ class Adam(torch.optim.Adam):
         loss = _called(closure)
         compiled = native.adam_step(next(p for group in self.param_groups for p in group["params"]))
         if compiled is None or not all(map(_is_plain, self.param_groups)):
-            super().step()
+            # torch wraps the step of every class in the hooks of optimizers, and ours is wrapped already.
+            inspect.unwrap(torch.optim.Adam.step)(self)
             return loss
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -54,7 +56,7 @@ def _called(closure: Callable[[], Any] | None) -> Any:
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
-    """Whether Adam's settings leave it at the formula of its paper."""
+    """Whether settings leave Adam at the formula of its paper, its steps counted as fused ones are."""
     more = ("amsgrad", "maximize", "differentiable", "capturable", "weight_decay")
     return group["fused"] and isinstance(group["lr"], float) and not any(group[name] for name in more)
 
