@@ -48,21 +48,25 @@ def everything(potential, batch):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"type_one_side": True, "resnet_dt": True},
-        {"neuron": (8, 8, 16), "axis_neuron": 16},
-        {"neuron": (4, 4, 7), "fitting_net": {"neuron": (5, 10, 10, 4), "resnet_dt": False}},
-        {"neuron": (4, 8), "axis_neuron": 1},
-        {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (8, 8)}},  # D is skipped to y
-        {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (16, 4)}},
-        {
-            "neuron": (2, 4),
-            "axis_neuron": 2,
-            "fitting_net": {"neuron": (7,)},
-        },  # as many as D has numbers, each once
-        {"radial": "direct"},
+        pytest.param({}, id="as usual"),
+        pytest.param({"type_one_side": True, "resnet_dt": True}, id="type_one_side"),
+        pytest.param({"neuron": (8, 8, 16), "axis_neuron": 16}, id="all axes"),
+        pytest.param(
+            {"neuron": (4, 4, 7), "fitting_net": {"neuron": (5, 10, 10, 4), "resnet_dt": False}},
+            id="odd widths",
+        ),
+        pytest.param({"neuron": (4, 8), "axis_neuron": 1}, id="one axis"),
+        pytest.param(
+            {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (8, 8)}}, id="D skipped to y"
+        ),
+        pytest.param(
+            {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (16, 4)}}, id="D skipped twice"
+        ),
+        pytest.param(
+            {"neuron": (2, 4), "axis_neuron": 2, "fitting_net": {"neuron": (7,)}}, id="as wide as D folded"
+        ),
+        pytest.param({"radial": "direct"}, id="direct"),
     ],
-    ids=str,
 )
 def test_equal_to_torch(compiled, without, options):
     potential = small_potential(**options)
@@ -128,8 +132,9 @@ def test_any_number_of_elements(use_spin, threads, compiled, without):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
 
 
-def test_float32(compiled, without):
-    potential = small_potential().set_precision(torch.float32)
+@pytest.mark.parametrize("options", [{}, {"neuron": (4, 8), "axis_neuron": 8}], ids=["as usual", "all axes"])
+def test_float32(compiled, without, options):
+    potential = small_potential(**options).set_precision(torch.float32)
     batch = batch_of(potential, random_system(1, n_frames=3))
     ours = everything(potential, batch)
     without()
@@ -239,9 +244,10 @@ def test_under_inference_mode(compiled):
         assert torch.equal(found[name], expected[name])
 
 
-def test_on_threads_of_their_own(compiled):
+@pytest.mark.parametrize("options", [{}, {"neuron": (4, 8), "axis_neuron": 8}], ids=["as usual", "all axes"])
+def test_on_threads_of_their_own(compiled, options):
     """Sums that several threads share come out as those of one."""
-    potential = small_potential()
+    potential = small_potential(**options)
     batch = batch_of(potential, random_system(3, n_frames=40, n_ni=3, n_o=3))
     found = {}
     before = torch.get_num_threads()

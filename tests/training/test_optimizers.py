@@ -165,11 +165,13 @@ def some_parameters(dtype=torch.float64):
         {"maximize": True},
         {"lr": torch.tensor(0.01)},
         {"fused": None},
+        {"betas": (0.0, 0.999)},
+        {"betas": (0.9, 0.5)},
     ],
     ids=str,
 )
 def test_adam_is_torchs(compiled, dtype, more):
-    settings = {"lr": 0.01, "betas": (0.8, 0.95), "fused": True, **more}
+    settings = {"lr": 0.01, "betas": (0.9, 0.999), "fused": True, **more}
     ours, theirs = (make(some_parameters(dtype), **settings) for make in (Adam, torch.optim.Adam))
     for optimizer in (ours, theirs):
         steps(optimizer, 20)
@@ -200,11 +202,24 @@ def test_adam_and_torchs_go_on_with_each_others_state(compiled):
 
 def test_adams_step_is_the_compiled_one(compiled, monkeypatch):
     """Else the tests above would show nothing."""
-    compiled_step, calls = native.adam_step(torch.zeros(1)), []
-    monkeypatch.setattr(native, "adam_step", lambda like: lambda *a: (calls.append(1), compiled_step(*a)))
+    compiled_step, calls = native.adam_step(), []
+    monkeypatch.setattr(native, "adam_step", lambda: lambda *a: (calls.append(1), compiled_step(*a)))
     optimizer = Adam(some_parameters(), fused=True)
     assert optimizer.step(lambda: 3.0) == 3.0
     assert calls == [1]
+
+
+@pytest.mark.parametrize("other", ["bfloat16", "grad_scale", "no parameters"])
+def test_adam_of_what_is_not_compiled_is_torchs(compiled, other, monkeypatch):
+    both = []
+    for make in (Adam, torch.optim.Adam):
+        dtype = torch.bfloat16 if other == "bfloat16" else torch.float64
+        groups = [{"params": []}, {"params": [] if other == "no parameters" else some_parameters(dtype)}]
+        both.append(make(groups, lr=0.01, fused=True))
+        if other == "grad_scale":
+            both[-1].grad_scale, both[-1].found_inf = torch.tensor(8.0), torch.tensor(0.0)
+        steps(both[-1], 3)
+    alike(*both)
 
 
 def test_adam_without_a_compiler():
@@ -223,16 +238,25 @@ def test_autograd_sees_that_adam_changed_a_parameter(compiled):
         loss.backward()
 
 
-@pytest.mark.parametrize("turned", ["parameter", "gradient"])
+@pytest.mark.parametrize("turned", ["parameter", "gradient", "state", "gaps", "side of 1"])
 def test_adam_of_any_layout(compiled, turned):
     both = []
     for make in (Adam, torch.optim.Adam):
         p = parameter(6, 4)
+        optimizer = make([p], lr=0.01, fused=make is Adam)  # torch's fused one mixes up layouts
         if turned == "parameter":
             p.data = random(4, 6, seed=1).mT
-        else:
+        elif turned == "gradient":
             p.grad = random(4, 6, seed=1).mT
-        both.append(make([p], lr=0.01, fused=make is Adam))  # torch's fused one mixes up layouts
+        elif turned == "state":
+            optimizer.step()
+            state = optimizer.state[p]
+            state.update({name: state[name].mT.contiguous().mT for name in ("exp_avg", "exp_avg_sq")})
+        elif turned == "gaps":
+            p.data = random(6, 9, seed=1)[:, ::2][:, :4]
+        else:
+            p.data, p.grad = random(6, 1).as_strided((6, 1), (1, 7)), random(6, 1, seed=2)
+        both.append(optimizer)
         both[-1].step()
         both[-1].step()
     alike(*both)

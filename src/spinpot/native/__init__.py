@@ -99,12 +99,12 @@ def _name(folder: Path) -> str:
 
 def network(like: Tensor) -> Any | None:
     """The network for tensors of this device; None where it has not been built, and for other devices."""
-    return torch.classes.spinpot.Network if _serves(like) else None
+    return torch.classes.spinpot.Network if like.is_cpu and _serves() else None
 
 
-def adam_step(like: Tensor) -> Any | None:
-    """Adam's step for parameters of this device; None as of `network`."""
-    return torch.ops.spinpot.adam_step.default if _serves(like) else None
+def adam_step() -> Any | None:
+    """Adam's step for parameters on the CPU; None where it has not been built."""
+    return torch.ops.spinpot.adam_step.default if _serves() else None
 
 
 _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
@@ -120,8 +120,8 @@ def without() -> Iterator[None]:
         _left_out.reset(token)
 
 
-def _serves(like: Tensor) -> bool:
-    return not _left_out.get() and like.device.type == "cpu" and _available()
+def _serves() -> bool:
+    return not _left_out.get() and _available()
 
 
 @cache

@@ -21,16 +21,17 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 class Adam(torch.optim.Adam):
     """torch's Adam, whose steps on the CPU are compiled, in one call for all parameters.
 
-    State and settings are torch's. Settings that the compiled step does not know, and other devices, get
-    torch's own step.
+    State and settings are torch's. Settings and numbers that the compiled step does not know, and other
+    devices, get torch's own step.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step by the gradients as they are; returns what the closure returns."""
         loss = _called(closure)
-        compiled = native.adam_step(next(p for group in self.param_groups for p in group["params"]))
-        if compiled is None or not all(map(_is_plain, self.param_groups)):
+        compiled = native.adam_step()
+        scaled = getattr(self, "grad_scale", None) is not None  # by torch's GradScaler
+        if compiled is None or scaled or not all(map(_is_plain, self.param_groups)):
             # torch wraps the step of every class in the hooks of optimizers, and ours is wrapped already.
             inspect.unwrap(torch.optim.Adam.step)(self)
             return loss
@@ -58,7 +59,9 @@ def _called(closure: Callable[[], Any] | None) -> Any:
 def _is_plain(group: dict[str, Any]) -> bool:
     """Whether settings leave Adam at the formula of its paper, its steps counted as fused ones are."""
     more = ("amsgrad", "maximize", "differentiable", "capturable", "weight_decay")
-    return group["fused"] and isinstance(group["lr"], float) and not any(group[name] for name in more)
+    if not group["fused"] or not isinstance(group["lr"], float) or any(group[name] for name in more):
+        return False
+    return all(p.is_cpu and p.dtype in (torch.float64, torch.float32) for p in group["params"])
 
 
 class MatrixOptimizer(Optimizer):

@@ -1,0 +1,29 @@
+"""Hooks are not timed unless the config asks for it."""
+
+import pytest
+
+from spinpot.training import run
+from spinpot.training.no_profiler import NoProfiler
+from support.in_process import run_here
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ((), "NoProfiler"),
+        (("+trainer.profiler=null",), "NoProfiler"),
+        (("+trainer.profiler=simple",), "SimpleProfiler"),
+    ],
+    ids=["default", "null", "simple"],
+)
+def test_the_profiler_of_a_run(setting, expected, monkeypatch, tmp_path):
+    trainers, build = [], run.build_trainer
+    monkeypatch.setattr(run, "build_trainer", lambda *args: trainers.append(build(*args)) or trainers[0])
+    result = run_here("train.py", "debug=fast", *setting, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert type(trainers[0].profiler).__name__ == expected
+
+
+def test_what_no_profiler_gives_goes_in_with():
+    with NoProfiler().profile("optimizer_step") as name:
+        assert name == "optimizer_step"
