@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
 from spinpot.errors import InputError
 from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
+from spinpot.loss.penalty import Compared, LossFunction, Penalty
 from spinpot.loss.prefactor import Prefactor
 from spinpot.split import split_along
 
@@ -24,9 +22,7 @@ TERMS = {
 }
 """The loss terms by the short names of their prefactors, and the labels they need."""
 PARTS = ("fm_transverse", "fm_longitudinal")
-"""The terms that stand for `fm` where its two parts have prefactors of their own."""
-
-LossFunction = Literal["mse", "mae", "huber"]
+"""The terms that stand for `fm` where its two parts, as `split_along` has them, have their own prefactors."""
 
 
 class EnerSpinLoss:
@@ -148,79 +144,29 @@ class EnerSpinLoss:
         """
         if scale is not None:
             prediction = scaled(prediction, batch.types, scale)
-        makers = {
-            "e": self._energy,
-            "fr": self._force,
-            "fm": self._force_mag,
-            "fm_transverse": self._transverse,
-            "fm_longitudinal": self._longitudinal,
-            "v": self._virial,
-        }
-        pairs = [makers[name](prediction, batch, magnetic) for name in self.active]
-        return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
+        penalty = Penalty(self.loss_func, self.huber_delta, self._power)
+        return penalty.sums([_compared(name, prediction, batch, magnetic) for name in self.active])
 
     def combine(self, totals: Tensor, counts: Tensor, prefactors: Tensor) -> Tensor:
         """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
         return torch.dot(prefactors / counts.clamp(min=1), totals)
 
-    def _energy(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        known = ~batch.energy.isnan()
-        return self._extensive(prediction["energy"], batch.energy, known, batch.n_atoms), known.sum()
-
-    def _force(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        known = ~batch.force.isnan()
-        target = _target(prediction["force"], batch.force, known)
-        return self._penalty(prediction["force"], target) / 3.0, known[:, 0].sum()
-
-    def _force_mag(
-        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        target, count = _magnetic_target(prediction, batch, magnetic)
-        return self._penalty(prediction["force_mag"], target) / 3.0, count
-
-    def _transverse(
-        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        target, count = _magnetic_target(prediction, batch, magnetic)
-        across, _ = split_along(prediction["force_mag"] - target, batch.spin)
-        return self._penalty(across, torch.zeros_like(across)) / 3.0, count
-
-    def _longitudinal(
-        self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        target, count = _magnetic_target(prediction, batch, magnetic)
-        _, along = split_along(prediction["force_mag"] - target, batch.spin)
-        return self._penalty(along, torch.zeros_like(along)) / 3.0, count
-
-    def _virial(self, prediction: dict[str, Tensor], batch: Batch, _: Tensor) -> tuple[Tensor, Tensor]:
-        known = ~batch.virial.isnan()
-        n_atoms = batch.n_atoms[:, None, None]
-        total = self._extensive(prediction["virial"], batch.virial, known, n_atoms)
-        return total / 9.0, known[:, 0, 0].sum()
-
-    def _extensive(self, prediction: Tensor, label: Tensor, known: Tensor, n_atoms: Tensor) -> Tensor:
-        """The sum of the penalties of a quantity that grows with the frame, on its numbers per atom."""
-        # For squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)².
-        unit = n_atoms.to(label.dtype)
-        unit = unit.sqrt() if self.loss_func == "mse" and not self.intensive else unit
-        return self._penalty(prediction / unit, _target(prediction, label, known) / unit)
-
-    def _penalty(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The sum of all numbers' penalties, in the labels' precision."""
-        prediction = prediction.to(target.dtype)
-        if self.loss_func == "mse":
-            return F.mse_loss(prediction, target, reduction="sum")
-        if self.loss_func == "mae":
-            return F.l1_loss(prediction, target, reduction="sum")
-        return F.huber_loss(prediction, target, reduction="sum", delta=self.huber_delta)
+    @property
+    def _power(self) -> float:
+        """Of the number of atoms: for squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)²."""
+        return 0.5 if self.loss_func == "mse" and not self.intensive else 1.0
 
 
-def _target(prediction: Tensor, label: Tensor, known: Tensor) -> Tensor:
-    """The labels, and where there are none what was predicted: that costs nothing, unless it is no number."""
-    return torch.where(known, label, prediction.detach())
-
-
-def _magnetic_target(prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> tuple[Tensor, Tensor]:
-    """The magnetic forces (A, 3) to compare with, and of how many magnetic atoms there are labels."""
-    known = magnetic[batch.types].unsqueeze(-1) & ~batch.force_mag.isnan()
-    return _target(prediction["force_mag"], batch.force_mag, known), known[:, 0].sum()
+def _compared(name: str, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> Compared:
+    """What the term of that name compares."""
+    if name == "e":
+        return Compared(prediction["energy"], batch.energy, 1.0, n_atoms=batch.n_atoms)
+    if name == "v":
+        return Compared(prediction["virial"], batch.virial, 9.0, n_atoms=batch.n_atoms)
+    if name == "fr":
+        return Compared(prediction["force"], batch.force, 3.0)
+    ours, label = prediction["force_mag"], batch.force_mag
+    if name in PARTS:
+        part = PARTS.index(name)
+        ours, label = (split_along(force, batch.spin)[part] for force in (ours, label))
+    return Compared(ours, label, 3.0, counted=magnetic[batch.types])

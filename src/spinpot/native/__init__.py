@@ -1,7 +1,7 @@
-"""The network and Adam's step, compiled for the CPU: built once by torch's own means, and never needed.
+"""The network, the loss and Adam's step, compiled for the CPU: built by torch's own means, and never needed.
 
-Where it has not been built, torch's operations do the same (spinpot.model.descriptor and fitting,
-torch.optim.Adam); tests hold the two equal.
+Where they have not been built, torch's operations do the same (spinpot.model.descriptor and fitting,
+spinpot.loss.penalty, torch.optim.Adam); tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -100,6 +100,16 @@ def _name(folder: Path) -> str:
 def network(like: Tensor) -> Any | None:
     """The network for tensors of this device; None where it has not been built, and for other devices."""
     return torch.classes.spinpot.Network if like.is_cpu and _serves() else None
+
+
+def penalties(like: Tensor) -> Any | None:
+    """A loss's sums of penalties, for predictions like this one; None as of `network`."""
+    return torch.ops.spinpot.penalties.default if like.is_cpu and _serves() else None
+
+
+def all_finite(like: Tensor) -> Any | None:
+    """Whether tensors like this one hold finite numbers only; None as of `network`."""
+    return torch.ops.spinpot.all_finite.default if like.is_cpu and _serves() else None
 
 
 def adam_step() -> Any | None:

@@ -109,7 +109,7 @@ class NetworkOf : public AnyNetwork {
                   at_empty(by_empty, t));
     });
     each_empty(by_values, by_empty, [](T& by_value, T& by_added, T a) { by_value += a * by_added; });
-    auto gradients = embedding_.backward(by_values.div_(n_sel_));
+    auto gradients = embedding_.backward(by_values.mul_(1 / n_sel_));
     gradients.insert(gradients.end(), by_fitting.begin(), by_fitting.end());
     return gradients;
   }
@@ -153,7 +153,7 @@ class NetworkOf : public AnyNetwork {
 
   // G/N_sel at the nodes, and a G_j(a)/N_sel of empty slots, as Descriptor._at_nodes.
   void embed() {
-    values_ = embedding_.evaluate(of("points")).div_(n_sel_);
+    values_ = embedding_.evaluate(of("points")).mul_(1 / n_sel_);
     const auto shape = of("first").sizes();
     at_empty_ = at::empty({shape[0], shape[1], width()}, values_.options());
     each_empty(values_, at_empty_, [](T& value, T& added, T a) { added = a * value; });

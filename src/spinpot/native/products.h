@@ -97,9 +97,13 @@ void put(const T* sums, const Matrix<T>& out, bool add) {
 // ROWS of left side by side, so that the caches can hold them. left has its columns' numbers side by side.
 template <typename T>
 void pack(const In<T>& left, T* packed) {
-  for (int64_t k = 0; k < left.columns; ++k)
-    for (int64_t i = 0; i < left.rows; i += ROWS)
-      std::copy_n(left.at(i, k), std::min(ROWS, left.rows - i), packed + i * left.columns + k * ROWS);
+  const int64_t whole = left.rows / ROWS * ROWS;
+  for (int64_t k = 0; k < left.columns; ++k, packed += ROWS) {
+    T* to = packed;
+    const T* from = left.at(0, k);
+    for (int64_t i = 0; i < whole; i += ROWS, to += ROWS * left.columns) std::copy_n(from + i, ROWS, to);
+    for (int64_t i = whole; i < left.rows; ++i) *to++ = from[i];
+  }
 }
 
 // What a product needs after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by

@@ -24,6 +24,7 @@ from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.model.collocation import Grid
 from spinpot.model.potential import SpinPotential
+from spinpot.training.finite import gradients_finite
 
 MOST_GRAPHS = 64
 """Kept at once; steps of further shapes are launched kernel by kernel."""
@@ -75,8 +76,7 @@ class WholeStep:
         loss = self.loss.combine(totals, counts, prefactors)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        gradients = [p.grad.flatten() for p in self.watched if p.grad is not None]
-        finite = torch.cat(gradients).isfinite().all()
+        finite = gradients_finite(self.watched)
         if self.clip is not None:
             self.clip()
         with learning_rates(self.optimizer, settings[len(prefactors) :]):

@@ -24,6 +24,7 @@ from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.training.cuda_graph import RecordedSteps
+from spinpot.training.finite import gradients_finite
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 
@@ -167,8 +168,7 @@ class SpinModule(pl.LightningModule):
 
         The gradients of the biases and of the exchange term tell: every atom's part of every layer goes in.
         """
-        gradients = [p.grad.flatten() for p in self.watched if p.grad is not None]
-        if not bool(torch.cat(gradients).isfinite().all()):
+        if not gradients_finite(self.watched):
             raise self._diverged(self.global_step + 1, self._recent_frames)
         self._recent_frames.clear()
 
