@@ -124,6 +124,7 @@ def test_the_loss_is_that_of_torch(compiled, monkeypatch, parts, function, dtype
 @pytest.mark.parametrize("function", ["mse", "mae", "huber"])
 @pytest.mark.parametrize("known", [True, False])
 def test_a_loss_of_nan_has_gradients_of_nan(compiled, function, known):
+    """Compiled with mae too, for which torch gives 0."""
     batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
     if not known:
         batch.force[:] = torch.nan
@@ -237,14 +238,47 @@ def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
-def test_a_second_derivative_is_refused(compiled):
+@pytest.mark.parametrize("radial", ["collocated", "direct"])
+@pytest.mark.parametrize("with_it", [True, False])
+def test_a_second_derivative_is_refused(compiled, without, radial, with_it):
+    """By the weights; each output has its own way there."""
+    if not with_it:
+        without()
+    potential = small_potential(radial=radial)
+    output = potential(batch_of(potential, random_system(1)), differentiable=True)
+    for value in (output["energy"], output["force"].square()):
+        with pytest.raises(RuntimeError, match="differentiated once"):
+            torch.autograd.grad(value.sum(), [potential.fitting_nets.layers[0].weight], create_graph=True)
+
+
+def test_a_second_derivative_of_the_loss_is_refused(compiled):
+    batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
+    force = batch.force.clone().requires_grad_()
+    prediction = {"energy": batch.energy, "force": force, "force_mag": batch.force_mag}
+    loss, _ = EnerSpinLoss()(prediction, batch, torch.tensor([True, False]), 1.0)
+    with pytest.raises(RuntimeError, match="differentiated once"):
+        torch.autograd.grad(loss, force, create_graph=True)
+
+
+def test_the_compiled_loss_and_look_are_called(compiled, monkeypatch):
+    """Else the tests that compare would show nothing."""
+    calls, penalties, all_finite = [], native.penalties, native.all_finite
+
+    def counted(name, get):
+        return lambda like: lambda *args: (calls.append(name), get(like)(*args))[1]
+
+    monkeypatch.setattr(native, "penalties", counted("penalties", penalties))
+    monkeypatch.setattr(native, "all_finite", counted("all_finite", all_finite))
     potential = small_potential()
-    force = potential(batch_of(potential, random_system(1)), differentiable=True)["force"]
-    (gradient,) = torch.autograd.grad(
-        force.square().sum(), [potential.fitting_nets.weight], create_graph=True
-    )
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.sum().backward()
+    batch = batch_of(potential, with_random_labels(random_system(1), seed=1))
+    loss, _ = EnerSpinLoss()(potential(batch, differentiable=True), batch, torch.tensor([True, False]), 1.0)
+    loss.backward()
+    assert gradients_finite(potential.parameters())
+    assert calls == ["penalties", "all_finite"]
+    like = torch.zeros(1)
+    assert penalties(like) is not None
+    assert all_finite(like) is not None
+    assert penalties(like.bfloat16()) is all_finite(like.bfloat16()) is None
 
 
 def test_weights_that_changed_meanwhile_are_told(compiled):

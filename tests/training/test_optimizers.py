@@ -209,8 +209,8 @@ def test_adams_step_is_the_compiled_one(compiled, monkeypatch):
     assert calls == [1]
 
 
-@pytest.mark.parametrize("other", ["bfloat16", "grad_scale", "no parameters"])
-def test_adam_of_what_is_not_compiled_is_torchs(compiled, other, monkeypatch):
+@pytest.mark.parametrize("other", ["bfloat16", "grad_scale", "found_inf", "no parameters"])
+def test_adam_of_what_is_not_compiled_is_torchs(compiled, other):
     both = []
     for make in (Adam, torch.optim.Adam):
         dtype = torch.bfloat16 if other == "bfloat16" else torch.float64
@@ -218,8 +218,27 @@ def test_adam_of_what_is_not_compiled_is_torchs(compiled, other, monkeypatch):
         both.append(make(groups, lr=0.01, fused=True))
         if other == "grad_scale":
             both[-1].grad_scale, both[-1].found_inf = torch.tensor(8.0), torch.tensor(0.0)
+        elif other == "found_inf":  # after GradScaler.unscale_: no step
+            both[-1].grad_scale, both[-1].found_inf = None, torch.tensor(1.0)
         steps(both[-1], 3)
     alike(*both)
+
+
+def test_a_differentiable_adam_stays_differentiable(compiled):
+    found = []
+    for make in (Adam, torch.optim.Adam):
+        start = random(3).requires_grad_()
+        p = start.clone()
+        p.grad = start.square()
+        make([p], lr=0.1, eps=1.0, differentiable=True).step()
+        found.append(*torch.autograd.grad(p.sum(), start))
+    torch.testing.assert_close(*found)
+
+
+def test_lists_of_unequal_lengths_are_refused(compiled):
+    one, none = [random(3)], []
+    with pytest.raises(RuntimeError, match="as many"):
+        native.adam_step()(one, one, one, one, none, 0.1, 0.9, 0.99, 1e-8)
 
 
 def test_adam_without_a_compiler():

@@ -167,6 +167,7 @@ def _compared(name: str, prediction: dict[str, Tensor], batch: Batch, magnetic: 
         return Compared(prediction["force"], batch.force, 3.0)
     ours, label = prediction["force_mag"], batch.force_mag
     if name in PARTS:
+        # Along the spin there is one number, divided by 3 like the vectors: L_fm = L_fmt + L_fml.
         part = PARTS.index(name)
         ours, label = (split_along(force, batch.spin)[part] for force in (ours, label))
     return Compared(ours, label, 3.0, counted=magnetic[batch.types])

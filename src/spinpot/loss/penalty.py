@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from spinpot import native
+from spinpot.differentiable_once import differentiable_once
 
 LossFunction = Literal["mse", "mae", "huber"]
 
@@ -20,7 +20,7 @@ LossFunction = Literal["mse", "mae", "huber"]
 class Compared:
     """A prediction (n, …) and its labels, n of frames or atoms; NaN where there is no label.
 
-    components: what a row's penalties are divided by, beside the number of rows.
+    components: what a row's penalties are divided by, 3 for vectors, so that terms are means of components.
     counted: (n,) bools, the rows that count; None means all.
     n_atoms: (n,), of a quantity that grows with the frame.
     """
@@ -36,7 +36,7 @@ class Compared:
 class Penalty:
     """f(Δ) of the differences Δ to the labels: Δ² (mse), |Δ| (mae), or huber, quadratic below delta.
 
-    power: differences of quantities with n_atoms are divided by n_atoms to it.
+    power: differences of quantities with n_atoms are divided by n_atoms**power.
     """
 
     function: LossFunction
@@ -79,7 +79,7 @@ def _by_rows(values: Tensor, like: Tensor) -> Tensor:
 
 
 class _Compiled(torch.autograd.Function):
-    """The same in one call, with its derivative."""
+    """`Penalty._sum` of all terms in one call, which finds the derivatives by the predictions as well."""
 
     @staticmethod
     def forward(
@@ -99,7 +99,7 @@ class _Compiled(torch.autograd.Function):
         return totals, counts
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, by_totals: Tensor, _: Tensor) -> tuple[Any, ...]:
         by_predictions = zip(ctx.slopes, by_totals.unbind(), strict=True)
         return None, None, None, *(slope * by_total.to(slope.dtype) for slope, by_total in by_predictions)

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from spinpot.data.batch import Batch
+from spinpot.differentiable_once import differentiable_once
 from spinpot.model.activations import kind_and_threshold
 from spinpot.model.collocation import SCALE, Grid
 from spinpot.model.derivatives import Derivatives
@@ -83,7 +83,7 @@ class _Compiled(torch.autograd.Function):
         return cast(tuple[Tensor, ...], network.forward())
 
     @staticmethod
-    @once_differentiable  # a second derivative is an error, not silently wrong
+    @differentiable_once
     def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
         assert ctx.saved_tensors
         return None, *ctx.network.backward(*(by.contiguous() for by in by_outputs))

@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from spinpot.differentiable_once import differentiable_once
 from spinpot.model.networks import ResidualLayer, ResidualNet, normal_parameter, stacked
 
 
@@ -97,6 +98,7 @@ class _EnergyAndGradient(torch.autograd.Function):
         return energy, gradient
 
     @staticmethod
+    @differentiable_once
     def backward(ctx: Any, *weights: Tensor) -> tuple[Any, ...]:
         of_energy, of_gradient = (weight.contiguous() for weight in weights)
         by_descriptor = torch.empty_like(of_gradient)

@@ -1,7 +1,7 @@
-"""The network, the loss and Adam's step, compiled for the CPU: built by torch's own means, and never needed.
+"""The dearest parts of a step, compiled for the CPU: built by torch's own means, and never needed.
 
 Where they have not been built, torch's operations do the same (spinpot.model.descriptor and fitting,
-spinpot.loss.penalty, torch.optim.Adam); tests hold the two equal.
+spinpot.loss.penalty, spinpot.training.finite, torch.optim.Adam); tests hold the two equal.
 """
 
 from __future__ import annotations
@@ -98,18 +98,18 @@ def _name(folder: Path) -> str:
 
 
 def network(like: Tensor) -> Any | None:
-    """The network for tensors of this device; None where it has not been built, and for other devices."""
-    return torch.classes.spinpot.Network if like.is_cpu and _serves() else None
+    """The network for tensors of this kind; None where it was not built, and for others than it takes."""
+    return torch.classes.spinpot.Network if _takes(like) else None
 
 
 def penalties(like: Tensor) -> Any | None:
     """A loss's sums of penalties, for predictions like this one; None as of `network`."""
-    return torch.ops.spinpot.penalties.default if like.is_cpu and _serves() else None
+    return torch.ops.spinpot.penalties.default if _takes(like) else None
 
 
 def all_finite(like: Tensor) -> Any | None:
     """Whether tensors like this one hold finite numbers only; None as of `network`."""
-    return torch.ops.spinpot.all_finite.default if like.is_cpu and _serves() else None
+    return torch.ops.spinpot.all_finite.default if _takes(like) else None
 
 
 def adam_step() -> Any | None:
@@ -128,6 +128,10 @@ def without() -> Iterator[None]:
         yield
     finally:
         _left_out.reset(token)
+
+
+def _takes(like: Tensor) -> bool:
+    return like.is_cpu and like.dtype in (torch.float64, torch.float32) and _serves()
 
 
 def _serves() -> bool:

@@ -42,10 +42,13 @@ inline void put(const Tensor& changed, const Tensor& tensor) {
 // Parameters, their gradients, both means and the numbers t of their steps, float32, which become one more.
 void adam_step(at::TensorList parameters, at::TensorList gradients, at::TensorList means, at::TensorList squares,
                at::TensorList steps, double lr, double beta1, double beta2, double eps) {
+  for (const auto& others : {gradients, means, squares, steps})
+    TORCH_CHECK(others.size() == parameters.size(), "expected as many of all as parameters");
   for (size_t k = 0; k < parameters.size(); ++k) {
     const Tensor p = parameters[k].is_non_overlapping_and_dense() ? parameters[k] : parameters[k].contiguous();
     const Tensor g = in_order_of(p, gradients[k]), m = in_order_of(p, means[k]), v = in_order_of(p, squares[k]);
     check(steps[k]);
+    TORCH_CHECK(steps[k].numel() == 1, "expected one number of steps");
     const double t = ++*steps[k].data_ptr<float>();
     const double size = lr / (1 - std::pow(beta1, t)), unbias = 1 / std::sqrt(1 - std::pow(beta2, t));
     AT_DISPATCH_FLOATING_TYPES(p.scalar_type(), "adam_step", [&] {

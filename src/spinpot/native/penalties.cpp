@@ -89,10 +89,13 @@ std::tuple<Tensor, Tensor, std::vector<Tensor>> penalties(at::TensorList predict
                                                           const Maybe& counted, const Maybe& n_atoms,
                                                           at::ArrayRef<double> components, c10::string_view function,
                                                           double delta, double power) {
-  const int64_t terms = predictions.size();
-  const Tensor totals = at::empty({terms}, at::kDouble), counts = at::empty({terms}, at::kLong);
+  const size_t terms = predictions.size();
+  TORCH_CHECK(labels.size() == terms && counted.size() == terms && n_atoms.size() == terms && components.size() == terms,
+              "expected as many labels, components and the like as predictions");
+  const auto of_terms = static_cast<int64_t>(terms);
+  const Tensor totals = at::empty({of_terms}, at::kDouble), counts = at::empty({of_terms}, at::kLong);
   std::vector<Tensor> slopes;
-  for (int64_t t = 0; t < terms; ++t) {
+  for (size_t t = 0; t < terms; ++t) {
     const Tensor prediction = predictions[t].contiguous(), label = labels[t].contiguous();
     check(prediction);
     check(label);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -30,10 +29,10 @@ class Adam(torch.optim.Adam):
         """One step by the gradients as they are; returns what the closure returns."""
         loss = _called(closure)
         compiled = native.adam_step()
-        scaled = getattr(self, "grad_scale", None) is not None  # by torch's GradScaler
+        # What torch's GradScaler gives the optimizers that it leaves some of its work to.
+        scaled = any(getattr(self, name, None) is not None for name in ("grad_scale", "found_inf"))
         if compiled is None or scaled or not all(map(_is_plain, self.param_groups)):
-            # torch wraps the step of every class in the hooks of optimizers, and ours is wrapped already.
-            inspect.unwrap(torch.optim.Adam.step)(self)
+            _without_hooks(torch.optim.Adam.step)(self)
             return loss
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -46,6 +45,11 @@ class Adam(torch.optim.Adam):
             gradients = [p.grad for p in params]
             compiled(params, gradients, means, squares, steps, group["lr"], *group["betas"], group["eps"])
         return loss
+
+
+def _without_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A class's step without the hooks that torch wraps it in: those of ours have been called."""
+    return step.__wrapped__ if getattr(step, "hooked", False) else step  # type: ignore[attr-defined]
 
 
 def _called(closure: Callable[[], Any] | None) -> Any:
