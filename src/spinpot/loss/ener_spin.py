@@ -73,17 +73,18 @@ class EnerSpinLoss:
             "fm_longitudinal": Prefactor(start_pref_fm_longitudinal, limit_pref_fm_longitudinal),
             "v": Prefactor(start_pref_v, limit_pref_v),
         }
-        self.loss_func = loss_func
-        self.huber_delta = huber_delta
-        self.intensive = intensive_ener_virial
+        # For squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)².
+        power = 0.5 if loss_func == "mse" and not intensive_ener_virial else 1.0
+        self.penalty = Penalty(loss_func, huber_delta, power)
         self.label_scale_fm = label_scale_fm
         self._check()
 
     def _check(self) -> None:
-        if self.loss_func not in ("mse", "mae", "huber"):
-            raise InputError(f"loss.loss_func={self.loss_func!r}: expected mse, mae or huber.")
-        if self.loss_func == "huber" and not self.huber_delta > 0.0:
-            raise InputError(f"loss.huber_delta={self.huber_delta} must be positive.")
+        function, delta = self.penalty.function, self.penalty.delta
+        if function not in ("mse", "mae", "huber"):
+            raise InputError(f"loss.loss_func={function!r}: expected mse, mae or huber.")
+        if function == "huber" and not delta > 0.0:
+            raise InputError(f"loss.huber_delta={delta} must be positive.")
         for name, prefactor in self.prefactors.items():
             if not (0.0 <= prefactor.start < float("inf") and 0.0 <= prefactor.limit < float("inf")):
                 raise InputError(
@@ -144,17 +145,11 @@ class EnerSpinLoss:
         """
         if scale is not None:
             prediction = scaled(prediction, batch.types, scale)
-        penalty = Penalty(self.loss_func, self.huber_delta, self._power)
-        return penalty.sums([_compared(name, prediction, batch, magnetic) for name in self.active])
+        return self.penalty.sums([_compared(name, prediction, batch, magnetic) for name in self.active])
 
     def combine(self, totals: Tensor, counts: Tensor, prefactors: Tensor) -> Tensor:
         """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
         return torch.dot(prefactors / counts.clamp(min=1), totals)
-
-    @property
-    def _power(self) -> float:
-        """Of the number of atoms: for squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)²."""
-        return 0.5 if self.loss_func == "mse" and not self.intensive else 1.0
 
 
 def _compared(name: str, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> Compared:
