@@ -5,10 +5,32 @@ from pathlib import Path
 
 from spinpot.config.app import run_app
 
-FORMATS = ("npy", "old", "extxyz", "abacus", "lammps")
+FORMATS = ("npy", "old", "extxyz", "traj", "db", "json", "abacus", "lammps")
+LABELS = {"energy": "energy", "forces": "force", "magnetic_forces": "force_mag", "virial": "virial"}
 
 
 def main() -> None:
+    parser = _parser()
+    given = parser.parse_args()
+    if (given.virtual_len is None) != (given.spin_norm is None):
+        parser.error("--virtual-len and --spin-norm belong together")
+    # Imported here, so that --help answers at once.
+    from spinpot.data.prepare import Wanted, prepare
+
+    options = {"moments": "spin", **LABELS}
+    wanted = Wanted(
+        elements=tuple(given.elements),
+        rename=dict(given.rename),
+        columns={array: name for key, array in options.items() if (name := getattr(given, key))},
+        moment_unit=given.moment_unit,
+        non_magnetic=given.non_magnetic,
+        magnetic=tuple(given.magnetic),
+        virtual_scale=given.virtual_len / given.spin_norm if given.spin_norm else None,
+    )
+    prepare(given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("inputs", nargs="+", type=Path, metavar="INPUT", help="folders or files of frames")
@@ -19,18 +41,24 @@ def main() -> None:
     add("--block", type=int, default=1, metavar="N", help="consecutive frames that stay in one set (1)")
     add("--seed", type=int, default=0, help="of the split (0)")
     add("--elements", nargs="+", default=(), metavar="NAME", help="type map; needed for types without names")
+    add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help="of labels: Fe1=Fe")
+    add("--moments", metavar="NAME", help="the column of the magnetic moments")
+    add("--moment-unit", choices=("mu_B", "direction"), help="of moments that all have the length 1")
+    add("--non-magnetic", action="store_true", help="frames without moments have none: write zeros")
+    for name in LABELS:
+        what = name.replace("_", " ")
+        add(f"--{name.replace('_', '-')}", metavar="NAME", help=f"the column or key of the {what}")
     add("--magnetic", nargs="+", default=(), metavar="NAME", help="elements with virtual atoms (old layout)")
     add("--virtual-len", type=float, help="Å (old layout)")
     add("--spin-norm", type=float, help="μ_B (old layout)")
-    given = parser.parse_args()
-    if (given.virtual_len is None) != (given.spin_norm is None):
-        parser.error("--virtual-len and --spin-norm belong together")
-    # Imported here, so that --help answers at once.
-    from spinpot.data.prepare import Source, prepare
+    return parser
 
-    scale = given.virtual_len / given.spin_norm if given.spin_norm else None
-    source = Source(tuple(given.elements), tuple(given.magnetic), scale)
-    prepare(given.inputs, given.output, source, given.format, given.to, given.split, given.block, given.seed)
+
+def _pair(text: str) -> tuple[str, str]:
+    label, mark, element = text.partition("=")
+    if not (label and mark and element):
+        raise argparse.ArgumentTypeError(f"{text}: expected LABEL=NAME, such as Fe1=Fe")
+    return label, element
 
 
 if __name__ == "__main__":

@@ -164,8 +164,8 @@ def a_nan(atoms: Atoms) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without_moments, r"moments: none\. Expected a vector"),
-        (collinear, r"array of shape \(5,\)"),
+        (without_moments, r"no magnetic moments\. Expected a vector"),
+        (collinear, r"initial_magmoms has one number per atom"),
         (open_boundary, r"pbc=\[True, True, False\]"),
         (flat_cell, "cell rank 2"),
         (a_nan, "coord holds a number that is not finite"),

@@ -62,27 +62,37 @@ class Predictor:
         )
 
     def __call__(
-        self, frames: Source | Sequence[Source], batch_size: int = 8, progress: bool = False
+        self,
+        frames: Source | Sequence[Source],
+        batch_size: int = 8,
+        progress: bool = False,
+        moments: str | None = None,
     ) -> Arrays | list[Arrays]:
         """Energies and their derivatives, float64, under the names of spinpot.conventions.
 
         frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vectors
-            as initial magnetic moments; or a list of these.
+            as moments: an array `spin`, a calculator's magmoms, or initial magnetic moments; or a list of these.
         batch_size: frames at once; it changes speed and memory, not the results.
         progress: show a progress bar.
+        moments: the array of ase.Atoms that holds the moments, where several disagree.
 
         For one system a dict of energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
         (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; a list of them for a list, and for a folder that holds
         several systems. Raises InputError for frames the model cannot be used on.
         """
         if isinstance(frames, Source):
-            results = self.predict(self.systems([frames]), batch_size, progress)
+            results = self.predict(self.systems([frames], moments), batch_size, progress)
             return results[0] if len(results) == 1 else results
-        return self.predict(self.systems(frames), batch_size, progress)
+        return self.predict(self.systems(frames, moments), batch_size, progress)
 
-    def systems(self, sources: Iterable[Source]) -> list[System]:
-        """The sources' systems under the model's type map. Raises InputError, as read_systems does."""
-        return [system for index, source in enumerate(sources) for system in self._open(source, index)]
+    def systems(self, sources: Iterable[Source], moments: str | None = None) -> list[System]:
+        """The sources' systems under the model's type map. Raises InputError, as read_systems does.
+
+        moments: as in a call.
+        """
+        return [
+            system for index, source in enumerate(sources) for system in self._open(source, index, moments)
+        ]
 
     def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> list[Arrays]:
         """As a call, for systems under the model's type map."""
@@ -107,11 +117,11 @@ class Predictor:
             _check_finite(prediction["energy"], batch)
             yield batch, prediction
 
-    def _open(self, source: Source, index: int) -> list[System]:
+    def _open(self, source: Source, index: int, moments: str | None) -> list[System]:
         if isinstance(source, str | Path):
             return read_systems([source], self.spec.type_map)
         if isinstance(source, Atoms):
-            return [self._renumbered(system_from_atoms(source, f"atoms {index}"))]
+            return [self._renumbered(system_from_atoms(source, f"atoms {index}", moments))]
         if isinstance(source, System):
             return [self._renumbered(source)]
         raise TypeError(f"frames: expected System, path or ase.Atoms, not {type(source).__name__}")

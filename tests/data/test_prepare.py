@@ -8,16 +8,18 @@ import ase.io
 import numpy as np
 import pytest
 
-from spinpot.data.foreign import Source, read_foreign
 from spinpot.data.prepare import divided, prepare, without_duplicates
+from spinpot.data.readers.find import read_frames
+from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
+from spinpot.notes import Notes
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import random_system, system
 from support.in_process import run_here, the_message
 
 ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
-OLD = Source(("Ni", "O"), ("Ni",), 0.4 / 1.2737)
+OLD = Wanted(elements=("Ni", "O"), magnetic=("Ni",), virtual_scale=0.4 / 1.2737)
 OLD_ARGUMENTS = ["--elements", "Ni", "O", "--magnetic", "Ni", "--virtual-len", "0.4", "--spin-norm", "1.2737"]
 
 
@@ -75,16 +77,16 @@ ITEM: ATOMS id type x y z sp spx spy spz
     (tmp_path / "x.dump").write_text(
         text + text.replace("0.5 0.5 0.5", "0.6 0.5 0.5").replace("STEP\n0", "STEP\n1")
     )
-    (system,) = read_foreign(tmp_path / "x.dump", "lammps", Source(("Ni", "O")))
+    (system,) = read_frames(tmp_path / "x.dump", "lammps", Wanted(("Ni", "O")), Notes())
     assert len(system) == 2
     np.testing.assert_allclose(system.spin[0], [[0.0, 0.9, 1.2], [0, 0, 0]])
     np.testing.assert_allclose(system.coord[1, 0] - system.coord[0, 0], [0.1, 0, 0], atol=1e-12)
     with pytest.raises(InputError, match="--elements"):
-        read_foreign(tmp_path / "x.dump", "lammps", Source())
+        read_frames(tmp_path / "x.dump", "lammps", Wanted(), Notes())
 
 
 def test_lammps_data_files(frames, tmp_path):
-    prepare([frames[1]], tmp_path / "data", Source(), write_as="lammps")
+    prepare([frames[1]], tmp_path / "data", Wanted(), write_as="lammps")
     files = sorted((tmp_path / "data" / "frames").iterdir())
     assert len(files) == 10
     assert "5 atoms" in files[0].read_text()
@@ -96,7 +98,7 @@ def test_abacus(kind, count, shared_data, tmp_path):
 
     shutil.copytree(shared_data / "abacus_spin", tmp_path / "run")
     shutil.copy(tmp_path / "run" / f"INPUT.{kind}", tmp_path / "run" / "INPUT")
-    prepare([tmp_path / "run"], tmp_path / "out", Source())
+    prepare([tmp_path / "run"], tmp_path / "out", Wanted())
     (system,) = read_systems([tmp_path / "out"])
     assert len(system) <= count
     assert {"energy", "force", "force_mag"} <= set(system.labels)
@@ -115,7 +117,7 @@ def test_the_public_frames_in_the_old_layout(shared_data, tmp_path):
 @pytest.mark.parametrize("block", [1, 5])
 def test_a_split_leaves_nothing_out(block, frames, tmp_path):
     made, folder = frames
-    sets = prepare([folder], tmp_path / "out", Source(), split=(0.6, 0.4, 0.0), block=block, seed=3)
+    sets = prepare([folder], tmp_path / "out", Wanted(), split=(0.6, 0.4, 0.0), block=block, seed=3)
     parts = {name: read_systems([tmp_path / "out" / name]) for name in ("train", "validation")}
     energies = np.concatenate([part[0].energy for part in parts.values()])
     np.testing.assert_allclose(np.sort(energies), np.sort(made.energy))
@@ -135,7 +137,7 @@ def test_the_seed_decides(frames):
 def test_duplicates(frames, tmp_path, capsys):
     made, folder = frames
     write_npy(tmp_path / "again" / "frames", made)
-    sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Source())
+    sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Wanted())
     assert [len(system) for system in sets[""]] == [10]
     assert "10 frames left out" in capsys.readouterr().out
     kept, dropped = without_duplicates([made, random_system(8, n_frames=2)])
@@ -147,10 +149,10 @@ def test_several_compositions_of_one_file(tmp_path):
     first, second = labelled_by_a_potential(1, 2), labelled_by_a_potential(2, 3, n_ni=2, n_o=4)
     write_npy(tmp_path / "a", first)
     write_npy(tmp_path / "b", second)
-    prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "xyz", Source(), write_as="extxyz")
+    prepare([tmp_path / "a", tmp_path / "b"], tmp_path / "xyz", Wanted(), write_as="extxyz")
     joined = tmp_path / "all.xyz"
     joined.write_text("".join(file.read_text() for file in sorted((tmp_path / "xyz").iterdir())))
-    systems = read_foreign(joined, "auto", Source())
+    systems = read_frames(joined, "auto", Wanted(), Notes())
     assert [(len(system), system.n_atoms) for system in systems] == [(2, 5), (3, 6)]
 
 
@@ -165,7 +167,7 @@ def test_several_compositions_of_one_file(tmp_path):
         (["frames", "out", "--to", "old"], "--magnetic"),
         (["frames", "out", "--format", "abacus"], "could not be read as abacus"),
         (["bad.xyz", "out"], "could not be read as extxyz"),
-        (["nospin.xyz", "out"], "no spins"),
+        (["nospin.xyz", "out"], "no magnetic moments"),
     ],
 )
 def test_what_is_refused(arguments, said, frames, tmp_path):
@@ -182,15 +184,15 @@ def test_two_at_once_do_not_mix(frames, tmp_path, monkeypatch):
     both = threading.Barrier(2)
 
     def read_together(*arguments):
-        found = list(read_foreign(*arguments))
+        found = list(read_frames(*arguments))
         both.wait(timeout=60)  # each has seen that there is no output yet
         return found
 
-    monkeypatch.setattr("spinpot.data.prepare.read_foreign", read_together)
+    monkeypatch.setattr("spinpot.data.prepare.read_frames", read_together)
 
     def attempt(_):
         try:
-            return prepare([frames[1]], tmp_path / "out", Source())
+            return prepare([frames[1]], tmp_path / "out", Wanted())
         except InputError as error:
             return str(error)
 
@@ -217,12 +219,12 @@ def test_overlapping_atoms_are_refused_under_their_new_name(tmp_path):
 
 
 def test_frames_that_lack_a_label_take_none_from_the_others(frames, tmp_path):
-    prepare([frames[1]], tmp_path / "there", Source(), write_as="extxyz")
+    prepare([frames[1]], tmp_path / "there", Wanted(), write_as="extxyz")
     (file,) = (tmp_path / "there").glob("*.xyz")
     every = ase.io.read(file, index=":")
     del every[3].arrays["mforce"]
     ase.io.write(tmp_path / "some.xyz", every)
-    systems = read_foreign(tmp_path / "some.xyz", "extxyz", Source())
+    systems = read_frames(tmp_path / "some.xyz", "extxyz", Wanted(), Notes())
     assert sorted((len(system), "force_mag" in system.labels) for system in systems) == [
         (1, False),
         (9, True),
@@ -234,9 +236,9 @@ def test_the_wrong_magnetic_element_is_refused(tmp_path):
     made = system(("Ni", "O"), [0, 1], [6.0 * np.eye(3)], coord, [[[0.0, 0, 1.2], [0, 0, 0]]])
     prepare([write_npy(tmp_path / "frames", made)], tmp_path / "old", OLD, write_as="old")
     with pytest.raises(InputError, match="Å from the atom that --magnetic gives it"):
-        read_foreign(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("O",)))
+        read_frames(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("O",)), Notes())
     with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
-        read_foreign(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("Fe",)))
+        read_frames(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("Fe",)), Notes())
     with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
         prepare([tmp_path / "frames"], tmp_path / "new", replace(OLD, magnetic=("Fe",)), write_as="old")
 

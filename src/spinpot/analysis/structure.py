@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,23 @@ import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
 
-from spinpot.data.foreign import SPINS
-from spinpot.data.from_ase import system_from_atoms
+from spinpot.console import console
+from spinpot.data.from_ase import moments_of, system_from_atoms
+from spinpot.data.readers.moments import check_lengths
+from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 
 
-def read_structure(source: str, type_map: Sequence[str]) -> Atoms:
+@dataclass(frozen=True)
+class MomentChoice:
+    """Which column of a file the moments are, and whether moments of length 1 are in μ_B (`mu_B`)."""
+
+    moments: str | None = None
+    moment_unit: str | None = None
+
+
+def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | None = None) -> Atoms:
     """The atoms, with their moments (N, 3) in μ_B as initial magnetic moments.
 
     source: a file or a system's folder, with `@NUMBER` for another frame than the first, as in ase.
@@ -30,7 +41,11 @@ def read_structure(source: str, type_map: Sequence[str]) -> Atoms:
     if not path.exists():
         raise InputError(f"structure={source}: no such file or folder. Correct the path.")
     is_system = path.is_dir() or path.suffix in (".hdf5", ".h5")
-    atoms = _of_a_system(path, frame, type_map) if is_system else _of_a_file(path, frame)
+    atoms = (
+        _of_a_system(path, frame, type_map)
+        if is_system
+        else _of_a_file(path, frame, choice or MomentChoice())
+    )
     system_from_atoms(atoms, f"structure={source}")  # refuses what is no periodic structure with moments
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(type_map))
     if unknown:
@@ -71,7 +86,7 @@ def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
     return atoms_of(systems[0], frame)
 
 
-def _of_a_file(path: Path, frame: int) -> Atoms:
+def _of_a_file(path: Path, frame: int, choice: MomentChoice) -> Atoms:
     try:
         frames: Any = ase.io.read(path, index=":")
     except UnknownFileTypeError as error:
@@ -85,21 +100,12 @@ def _of_a_file(path: Path, frame: int) -> Atoms:
         ) from error
     _check_frame(path, frame, len(frames))
     atoms: Atoms = frames[frame]
-    moments = _moments(atoms)
-    if moments is None or moments.shape != (len(atoms), 3):
-        found = "no moments" if moments is None else f"moments of shape {moments.shape}"
-        raise InputError(
-            f"structure={path}: {found}. Expected a vector (μ_B) per atom, zero on atoms that carry none: in "
-            f"extxyz a column spin:R:3, or one of {', '.join(SPINS[1:])}."
-        )
+    found = moments_of(atoms, f"structure={path}", choice.moments)
+    check_lengths([found.values], f"structure={path}", Wanted(moment_unit=choice.moment_unit, keywords=True))
+    console.print(f"Moments: {found.source}.", markup=False, soft_wrap=True)
     made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    made.set_initial_magnetic_moments(moments)
+    made.set_initial_magnetic_moments(found.values)
     return made
-
-
-def _moments(atoms: Atoms) -> np.ndarray | None:
-    results = atoms.calc.results if atoms.calc is not None else {}
-    return next((atoms.arrays[name] for name in SPINS if name in atoms.arrays), results.get("magmoms"))
 
 
 def _check_frame(path: Path, frame: int, frames: int) -> None:

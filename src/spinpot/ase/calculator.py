@@ -34,6 +34,7 @@ class SpinCalculator(Calculator):
 
     models: files, or what spinpot.load gave; one or several.
     skin: Å; the neighbours are looked for again when an atom has moved by half of it.
+    moments: the array that holds the moments, where the atoms have several that disagree.
 
     Moments on elements without spin in the model are ignored, with a warning.
 
@@ -51,7 +52,13 @@ class SpinCalculator(Calculator):
         "magnetic_forces_deviation",
     ]
 
-    def __init__(self, models: Source | Sequence[Source], skin: float = 0.5, **options: Any) -> None:
+    def __init__(
+        self,
+        models: Source | Sequence[Source],
+        skin: float = 0.5,
+        moments: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         sources: list[Source] = [models] if isinstance(models, Source) else list(models)
         if not sources:
@@ -59,6 +66,7 @@ class SpinCalculator(Calculator):
         if not 0.0 <= skin < float("inf"):
             raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
+        self.moments = moments
         self._ignored: set[str] = set()
 
     def calculate(
@@ -71,7 +79,7 @@ class SpinCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         predictions = []
         for predictor in self.predictors:
-            (system,) = predictor.systems([self.atoms])
+            (system,) = predictor.systems([self.atoms], self.moments)
             self._warn_of_ignored(system, predictor.spec)
             predictions += predictor.predict([system])
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}

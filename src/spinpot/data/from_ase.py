@@ -7,20 +7,32 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from spinpot.data.readers.ase_formats import raw_frame
+from spinpot.data.readers.moments import Moments, find_moments
+from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 
 
-def system_from_atoms(atoms: Atoms, name: str = "atoms") -> System:
+def moments_of(atoms: Atoms, name: str, moments: str | None = None) -> Moments:
+    """The moments (N, 3), μ_B: of the column `moments`, else as find_moments chooses.
+
+    Raises InputError as find_moments does.
+    """
+    wanted = Wanted(columns={"spin": moments} if moments else {}, moment_unit="mu_B", keywords=True)
+    return find_moments(raw_frame(atoms).columns, len(atoms), name, wanted)
+
+
+def system_from_atoms(atoms: Atoms, name: str = "atoms", moments: str | None = None) -> System:
     """One unlabelled frame; its type map lists the elements in alphabetical order, the atoms keep theirs.
 
-    The spins (μ_B) are the initial magnetic moments, three numbers per atom.
-    Raises InputError if they are anything else, if the cell is not periodic in all directions, or if a
-    number is not finite.
+    The spins (μ_B) are those of moments_of. Raises InputError without such vectors, if the cell is not
+    periodic in all directions, or if a number is not finite.
     """
     symbols = atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
-    frame = {"box": atoms.cell.array, "coord": atoms.positions, "spin": _spins(atoms, name)}
+    spin = moments_of(atoms, name, moments).values
+    frame = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
     for array, values in frame.items():
         if not np.isfinite(values).all():
             raise InputError(f"{name}: {array} holds a number that is not finite. Correct it.")
@@ -42,15 +54,3 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms") -> System:
         force_mag=None,
         virial=None,
     )
-
-
-def _spins(atoms: Atoms, name: str) -> np.ndarray:
-    """Magnetic moments (N, 3), μ_B."""
-    moments = atoms.arrays.get("initial_magmoms")
-    if moments is None or moments.shape != (len(atoms), 3):
-        found = "none" if moments is None else f"an array of shape {moments.shape}"
-        raise InputError(
-            f"{name}: initial magnetic moments: {found}. Expected a vector (μ_B) per atom, of shape "
-            f"({len(atoms)}, 3), zero on atoms that carry none: atoms.set_initial_magnetic_moments(moments)."
-        )
-    return moments

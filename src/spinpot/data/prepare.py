@@ -17,11 +17,14 @@ from rich.table import Table
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import formula, moments
-from spinpot.data.foreign import Source, check_known, read_foreign
+from spinpot.data.readers.find import read_frames
+from spinpot.data.readers.frames import check_known
+from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.files import one_at_a_time
 from spinpot.interop.lammps import write_data
+from spinpot.notes import Notes
 
 SETS = ("train", "validation", "test")
 PER_FRAME = ("box", "coord", "spin", *LABELS)
@@ -34,7 +37,7 @@ Splits = dict[str, list[System]]
 def prepare(
     inputs: Sequence[Path],
     output: Path,
-    source: Source,
+    wanted: Wanted,
     read_as: str = "auto",
     write_as: str = "npy",
     split: Sequence[float] | None = None,
@@ -51,7 +54,11 @@ def prepare(
     """
     _refuse_existing(output)
     steps = track(inputs, "Reading", console=progress_console, transient=True)
-    systems = [system for path in steps for system in read_foreign(path, read_as, source)]
+    notes = Notes()
+    try:
+        systems = [system for path in steps for system in read_frames(path, read_as, wanted, notes)]
+    finally:
+        notes.print()
     systems, dropped = without_duplicates(unique_names(systems))
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
@@ -59,7 +66,7 @@ def prepare(
         with one_at_a_time(output.absolute()):
             _refuse_existing(output)  # another process may have made it meanwhile
             try:
-                _write(place, sets, write_as, source)
+                _write(place, sets, write_as, wanted)
                 if write_as == "npy":
                     _check(place, output)
                 place.rename(output)
@@ -137,7 +144,7 @@ def select(system: System, frames: np.ndarray) -> System:
     return replace(system, **chosen, frame_ids=None, stored=None)
 
 
-def write_npy(folder: Path, system: System, _: Source) -> None:
+def write_npy(folder: Path, system: System, _: Wanted) -> None:
     """deepmd-kit's npy layout, float64."""
     place = folder / system.name
     frames = place / "set.000"
@@ -150,21 +157,21 @@ def write_npy(folder: Path, system: System, _: Source) -> None:
             np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
 
 
-def write_old(folder: Path, system: System, source: Source) -> None:
+def write_old(folder: Path, system: System, wanted: Wanted) -> None:
     """deepmd-kit's old layout: virtual atoms at the end, their magnetic forces among the forces."""
-    if not source.magnetic or not source.virtual_scale:
+    if not wanted.magnetic or not wanted.virtual_scale:
         raise InputError("The old layout needs --magnetic and --virtual-len with --spin-norm. Give them.")
-    check_known(source.magnetic, system.type_map, "--magnetic")
+    check_known(wanted.magnetic, system.type_map, "--magnetic")
     if (system.force is None) != (system.force_mag is None):
         raise InputError(
             f"{system.name}: the old layout has forces and magnetic forces together or neither, and here one "
             "is missing. Write npy instead."
         )
     owner = np.concatenate(
-        [np.flatnonzero(system.types == system.type_map.index(name)) for name in source.magnetic]
+        [np.flatnonzero(system.types == system.type_map.index(name)) for name in wanted.magnetic]
     )
-    virtual = system.coord[:, owner] + source.virtual_scale * system.spin[:, owner]
-    kinds = [len(system.type_map) + source.magnetic.index(system.type_map[t]) for t in system.types[owner]]
+    virtual = system.coord[:, owner] + wanted.virtual_scale * system.spin[:, owner]
+    kinds = [len(system.type_map) + wanted.magnetic.index(system.type_map[t]) for t in system.types[owner]]
     force = None
     if system.force is not None and system.force_mag is not None:
         force = np.concatenate((system.force, system.force_mag[:, owner]), axis=1)
@@ -175,17 +182,17 @@ def write_old(folder: Path, system: System, source: Source) -> None:
         force=force,
         force_mag=None,
     )
-    write_npy(folder, bare, source)
+    write_npy(folder, bare, wanted)
     (folder / system.name / "set.000" / "spin.npy").unlink()
 
 
-def write_extxyz(folder: Path, system: System, _: Source) -> None:
+def write_extxyz(folder: Path, system: System, _: Wanted) -> None:
     """Extended XYZ with the columns spin, forces and mforce; energy and virial in the comment line."""
     folder.mkdir(parents=True, exist_ok=True)
     ase.io.write(folder / f"{system.name}.xyz", list(map(_atoms, *_frames(system))), format="extxyz")
 
 
-def write_lammps(folder: Path, system: System, source: Source) -> None:
+def write_lammps(folder: Path, system: System, wanted: Wanted) -> None:
     """A LAMMPS data file of each frame, turned as LAMMPS wants it."""
     (folder / system.name).mkdir(parents=True)
     for frame in range(len(system)):
@@ -193,11 +200,11 @@ def write_lammps(folder: Path, system: System, source: Source) -> None:
         atoms.set_cell(system.box[frame])
         atoms.set_pbc(True)
         atoms.set_initial_magnetic_moments(system.spin[frame])
-        elements = source.elements or system.type_map
+        elements = wanted.elements or system.type_map
         write_data(folder / system.name / f"frame_{frame:05d}.data", atoms, elements)
 
 
-WRITERS: dict[str, Callable[[Path, System, Source], None]] = {
+WRITERS: dict[str, Callable[[Path, System, Wanted], None]] = {
     "npy": write_npy,
     "old": write_old,
     "extxyz": write_extxyz,
@@ -235,11 +242,11 @@ def _refuse_existing(output: Path) -> None:
         raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
 
 
-def _write(place: Path, sets: Splits, write_as: str, source: Source) -> None:
+def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
     shutil.rmtree(place, ignore_errors=True)  # what a killed process left
     for name, own in sets.items():
         for system in track(own, f"Writing {name}", console=progress_console, transient=True):
-            WRITERS[write_as](place / name, system, source)
+            WRITERS[write_as](place / name, system, wanted)
 
 
 def _check(place: Path, output: Path) -> None:

@@ -1,0 +1,81 @@
+"""From a path to its frames: which reader knows what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from spinpot.data.readers.abacus import Abacus
+from spinpot.data.readers.ase_formats import ASE_READERS
+from spinpot.data.readers.deepmd import DeepmdLayouts
+from spinpot.data.readers.lammps_dump import LammpsDump
+from spinpot.data.readers.old_layout import OldLayout
+from spinpot.data.readers.reader import Reader, Wanted
+from spinpot.data.systems import System
+from spinpot.errors import InputError
+from spinpot.notes import Notes
+
+READERS: dict[str, Reader] = {
+    reader.name: reader for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), LammpsDump())
+}
+"""By the names that --format takes; the first that knows a place reads it."""
+
+
+def read_frames(path: Path, format_name: str, wanted: Wanted, notes: Notes) -> list[System]:
+    """The systems at a path, or at all places of a known format below it.
+
+    format_name: one of READERS, or `auto`. A run of a program that cannot be read is noted, and the others
+    are read. Raises InputError for what cannot be used, and where nothing is found.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder. Correct the path.")
+    readers = list(READERS.values()) if format_name == "auto" else [READERS[format_name]]
+    places = list(_places(path, readers)) or _as_told(path, format_name)
+    systems, failed = [], []
+    for reader, place in places:
+        try:
+            systems += _read(reader, place, wanted, notes)
+        except InputError as error:
+            if not reader.runs or len(places) == 1:
+                raise
+            failed.append(str(error))
+            notes.add(f"not read: {error}")
+    if failed and not systems:
+        raise InputError(f"{path}: none of {len(failed)} runs could be read. The first: {failed[0]}")
+    return systems
+
+
+def _places(
+    path: Path, readers: list[Reader], seen: frozenset[Path] = frozenset()
+) -> Iterator[tuple[Reader, Path]]:
+    """What is at a path, or else below it, in sorted order; links that lead back are not followed."""
+    for reader in readers:
+        if reader.knows(path):
+            yield reader, path
+            return
+    if path.is_dir() and path.resolve() not in seen:
+        for child in sorted(path.iterdir()):
+            yield from _places(child, readers, seen | {path.resolve()})
+
+
+def _as_told(path: Path, format_name: str) -> list[tuple[Reader, Path]]:
+    """The path itself, where the user names its format. Raises InputError where nobody knows it."""
+    if format_name != "auto":
+        return [(READERS[format_name], path)]
+    known = "\n".join(f"  {reader.name}: {reader.what}" for reader in READERS.values())
+    raise InputError(
+        f"{path}: {'nothing in it is of' if path.is_dir() else 'not of'} a format that is read. If it is one "
+        f"of these, name it: --format NAME.\n{known}"
+    )
+
+
+def _read(reader: Reader, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+    try:
+        return reader.read(place, wanted, notes)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a reader of ase or dpdata stumbles over
+        raise InputError(
+            f"{place}: could not be read as {reader.name} ({type(error).__name__}: {error}). Check the file, "
+            f"or name another format: --format {' or '.join(READERS)}."
+        ) from error

@@ -1,0 +1,211 @@
+"""Frames as other programs leave them → Systems: every column and key is used, or named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spinpot.data.readers.moments import check_lengths, find_moments
+from spinpot.data.readers.names import OPTIONS, arrays_like, known
+from spinpot.data.readers.reader import Wanted
+from spinpot.data.systems import System
+from spinpot.errors import InputError
+from spinpot.notes import Notes
+
+ENERGY_AGREES = 1e-7
+"""Two energies of one frame agree within 1e-5 eV and this part of their size."""
+VECTORS_AGREE = 1e-4
+"""Two arrays of one label agree within 1e-6 and this part of the largest number."""
+
+SHAPES = {"energy": (), "virial": (3, 3)}
+PER_ATOM = ("force", "force_mag")
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """One frame with everything a file says of it.
+
+    box: (3, 3), rows, Å; coord: (N, 3), Å; columns: numbers per atom, (N, …); entries: numbers of the frame;
+    both by the names of the file.
+    """
+
+    symbols: tuple[str, ...]
+    box: np.ndarray
+    pbc: tuple[bool, bool, bool]
+    coord: np.ndarray
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    entries: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Arrays of conventions of one frame, the columns and keys used, and what is said of each array."""
+
+    arrays: dict[str, np.ndarray]
+    used: set[str]
+    sources: dict[str, str]
+
+
+class _Kind(NamedTuple):
+    """What frames of one system share."""
+
+    symbols: tuple[str, ...]
+    pbc: tuple[bool, bool, bool]
+    arrays: frozenset[str]
+
+
+def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+    """A system for each composition, cell's periodicity and set of labels, in order of first appearance.
+
+    Raises InputError for frames without moments, and where two sources of one label disagree.
+    """
+    groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
+    said: dict[str, dict[str, None]] = {}
+    for number, frame in enumerate(frames):
+        chosen = _chosen(frame, f"{place}, frame {number}", wanted)
+        _account(frame, chosen, str(place), wanted, notes)
+        for array, source in chosen.sources.items():
+            said.setdefault(array, {})[source] = None
+        symbols = tuple(wanted.rename.get(symbol, symbol) for symbol in frame.symbols)
+        kind = _Kind(symbols, frame.pbc, frozenset(chosen.arrays))
+        groups.setdefault(kind, []).append(chosen.arrays)
+    if not groups:
+        raise InputError(f"{place}: no frames in it. Check the file.")
+    check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
+    _say_sources(said, str(place), notes)
+    name = place.name if place.is_dir() else place.stem
+    return [
+        made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
+        for number, (kind, group) in enumerate(groups.items())
+    ]
+
+
+def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:
+    moments = find_moments(frame.columns, len(frame.symbols), where, wanted)
+    arrays = {"box": frame.box, "coord": frame.coord, "spin": moments.values}
+    used, said = set(moments.names), {"spin": moments.source}
+    for array in ("energy", "force", "force_mag", "virial"):
+        if sources := _sources(array, frame, where, wanted):
+            _check_agreement(array, sources, where, wanted)
+            arrays[array] = next(iter(sources.values()))
+            said[array] = ", ".join(sources)
+            used |= set(sources)
+    return _Chosen(arrays, used, said)
+
+
+def _sources(array: str, frame: RawFrame, where: str, wanted: Wanted) -> dict[str, np.ndarray]:
+    """Each column or key that holds the array, by its name."""
+    place = frame.columns if array in PER_ATOM else frame.entries
+    shape = (len(frame.symbols), 3) if array in PER_ATOM else SHAPES[array]
+    if given := wanted.columns.get(array):
+        if given in frame.entries and known(given, "stress") and array == "virial":
+            return {given: _virial(frame, given, where)}
+        if given not in place:
+            there = ", ".join(place) or "none"
+            raise InputError(
+                f"{wanted.option(OPTIONS[array], given)}: {where} has no such name. It has: {there}."
+            )
+        return {given: _shaped(place[given], shape, given, where)}
+    found = {
+        name: _shaped(values, shape, name, where) for name, values in place.items() if known(name, array)
+    }
+    if array == "virial" and all(frame.pbc):
+        found |= {name: _virial(frame, name, where) for name in frame.entries if known(name, "stress")}
+    return found
+
+
+def _virial(frame: RawFrame, name: str, where: str) -> np.ndarray:
+    """−V·stress with ase's sign; stress: 3×3, or xx yy zz yz xz xy, eV/Å³."""
+    stress = np.ravel(frame.entries[name])
+    if stress.size == 6:
+        stress = stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
+    return -abs(np.linalg.det(frame.box)) * _shaped(stress, (3, 3), name, where)
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str, where: str) -> np.ndarray:
+    if values.size != np.prod(shape, dtype=int):
+        raise InputError(
+            f"{where}: {name} has the shape {values.shape}. Expected {shape or 'one number'}. Correct the "
+            "file, or name another column or key."
+        )
+    return np.reshape(np.asarray(values, dtype=np.float64), shape)
+
+
+def _check_agreement(array: str, sources: dict[str, np.ndarray], where: str, wanted: Wanted) -> None:
+    (name, first), *others = sources.items()
+    for other, values in others:
+        apart = float(np.abs(values - first).max(initial=0.0))
+        size = float(np.abs(first).max(initial=0.0))
+        allowed = 1e-5 + ENERGY_AGREES * size if array == "energy" else 1e-6 + VECTORS_AGREE * size
+        if not apart <= allowed:
+            raise InputError(
+                f"{where}: {name} and {other} are both read as {array}, but differ by up to {apart:.3g}. "
+                f"Name the one to read: {wanted.option(OPTIONS[array], name)} or "
+                f"{wanted.option(OPTIONS[array], other)}."
+            )
+
+
+def _account(frame: RawFrame, chosen: _Chosen, where: str, wanted: Wanted, notes: Notes) -> None:
+    """Name the numbers that were not used."""
+    for place, per_atom in ((frame.columns, True), (frame.entries, False)):
+        for name, values in place.items():
+            if name not in chosen.used:
+                notes.add(unused(name, arrays_like(values, per_atom), wanted), where)
+
+
+def unused(name: str, arrays: Sequence[str], wanted: Wanted) -> str:
+    """What is said of numbers that were not used; arrays: what they could be."""
+    options = " or ".join(wanted.option(OPTIONS[array], name) for array in arrays)
+    return f"{name}: not used" + (f"; to read it, give {options}" if options else "")
+
+
+def _say_sources(said: dict[str, dict[str, None]], where: str, notes: Notes) -> None:
+    """The column of the moments always; that of a label where its name is not the array's own."""
+    for array, sources in said.items():
+        if array == "spin" or not set(sources) <= {array, f"{array}s"}:
+            notes.add(f"{array}: read from {' or '.join(sources)}", where)
+
+
+def made(
+    name: str,
+    path: Path,
+    symbols: Sequence[str],
+    pbc: tuple[bool, bool, bool],
+    frames: Sequence[dict[str, np.ndarray]],
+    wanted: Wanted,
+) -> System:
+    """Frames of one composition with the same labels."""
+    if not all(pbc):
+        raise InputError(
+            f"{path}: pbc={list(pbc)}. Expected frames that are periodic in all directions. For a molecule "
+            "or cluster, set a cell larger than it by the cutoff on every side."
+        )
+    type_map = wanted.elements or tuple(dict.fromkeys(symbols))
+    check_known(symbols, type_map, f"{path}: its elements")
+    arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in frames[0]}
+    return System(
+        name=name,
+        path=path,
+        type_map=tuple(type_map),
+        types=np.array([type_map.index(symbol) for symbol in symbols]),
+        box=arrays["box"],
+        coord=arrays["coord"],
+        spin=arrays["spin"],
+        energy=arrays.get("energy"),
+        force=arrays.get("force"),
+        force_mag=arrays.get("force_mag"),
+        virial=arrays.get("virial"),
+    )
+
+
+def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:
+    """Raise InputError where a name is none of the elements."""
+    unknown = sorted({name for name in names if name not in type_map})
+    if unknown:
+        raise InputError(
+            f"{what}: {' '.join(unknown)} is none of {' '.join(type_map)}. Correct --elements or --magnetic."
+        )

@@ -1,0 +1,139 @@
+"""Which numbers of a frame are its magnetic moments: one answer for files, ase.Atoms and the calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
+from spinpot.data.readers.reader import Wanted
+from spinpot.errors import InputError
+
+UNIT = 1e-3
+"""Moments whose lengths are all this close to 1 are taken for directions."""
+AGREE = 1e-4
+"""μ_B: moments of two columns that differ by more disagree."""
+LENGTHS = ("mag", "mom", "spin", "length")
+"""Parts of the names of columns that hold lengths of moments."""
+
+SAID = {
+    (FINAL_MOMENTS,): f"{FINAL_MOMENTS}, the moments with which the calculation ended",
+    (INITIAL_MOMENTS,): f"{INITIAL_MOMENTS}, the initial moments",
+    (): "nowhere: zeros, for frames that are not magnetic",
+}
+
+
+@dataclass(frozen=True)
+class Moments:
+    """values: (N, 3), μ_B; names: the columns they were read from."""
+
+    values: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The columns, with what is known of them."""
+        return SAID.get(self.names, ", ".join(self.names))
+
+
+def find_moments(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted: Wanted) -> Moments:
+    """The moments of a frame: a column `spin`, else those a calculation ended with, else the initial ones.
+
+    Raises InputError without vectors, where two columns disagree (a calculation's initial and final moments
+    may), and for unit vectors beside a column of lengths.
+    """
+    vectors = {name: values for name, values in columns.items() if np.shape(values) == (n_atoms, 3)}
+    given = wanted.columns.get("spin")
+    candidates = [name for name in vectors if known(name, "spin")]
+    candidates += [name for name in (FINAL_MOMENTS, INITIAL_MOMENTS) if name in vectors]
+    if given:
+        if given not in vectors:
+            raise InputError(
+                f"{wanted.option('moments', given)}: {where} has no such vectors. It has: "
+                f"{', '.join(vectors) or 'none'}."
+            )
+        candidates = [given]
+    if not candidates:
+        return _without(columns, n_atoms, where, wanted)
+    _check_agreement(candidates, vectors, where, wanted)
+    if candidates[0] == FINAL_MOMENTS:
+        candidates = [FINAL_MOMENTS]
+    return _in_bohr_magnetons(tuple(candidates), columns, where, wanted)
+
+
+def _check_agreement(
+    candidates: list[str], vectors: Mapping[str, np.ndarray], where: str, wanted: Wanted
+) -> None:
+    first, *others = candidates
+    for other in others:
+        if (first, other) == (FINAL_MOMENTS, INITIAL_MOMENTS):
+            continue  # a calculation may end elsewhere than it began
+        apart = float(np.abs(vectors[first] - vectors[other]).max(initial=0.0))
+        if not apart <= AGREE:
+            raise InputError(
+                f"{where}: the moments of {first} and {other} differ by up to {apart:.3g} μ_B. Name the ones "
+                f"to use: {wanted.option('moments', first)} or {wanted.option('moments', other)}."
+            )
+
+
+def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted: Wanted) -> Moments:
+    if wanted.non_magnetic:
+        return Moments(np.zeros((n_atoms, 3)), ())
+    names = (*filter(lambda name: known(name, "spin"), columns), FINAL_MOMENTS, INITIAL_MOMENTS)
+    scalar = next((name for name in names if name in columns and columns[name].shape == (n_atoms,)), None)
+    found = f"{scalar} has one number per atom (collinear moments)" if scalar else "no magnetic moments"
+    remedy = (
+        "Set them: atoms.set_initial_magnetic_moments(moments)"
+        if wanted.keywords
+        else f"Add it, or name another column: {wanted.option('moments', 'NAME')}. For frames that are not "
+        f"magnetic, give {wanted.option('non_magnetic')}"
+    )
+    raise InputError(
+        f"{where}: {found}. Expected a vector (μ_B) per atom, zero on atoms that carry none: a column "
+        f"spin:R:3, or magmoms or initial_magmoms of shape (N, 3). {remedy}."
+    )
+
+
+def _in_bohr_magnetons(
+    names: tuple[str, ...], columns: Mapping[str, np.ndarray], where: str, wanted: Wanted
+) -> Moments:
+    """The vectors of a column, times the lengths of another where the user says that they are directions."""
+    name = names[0]
+    values = np.asarray(columns[name], dtype=np.float64)
+    if wanted.moment_unit == "mu_B" or not _all_unit([values]):
+        return Moments(values, names)
+    lengths = [
+        other
+        for other, numbers in columns.items()
+        if np.shape(numbers) == (len(values),) and any(part in other.lower() for part in LENGTHS)
+    ]
+    if not lengths:
+        return Moments(values, names)
+    if wanted.moment_unit is None or len(lengths) > 1:
+        raise InputError(
+            f"{where}: all moments of {name} have the length 1, beside {', '.join(lengths)}. If {name} are "
+            "directions, "
+            + ("keep one of these columns and " if len(lengths) > 1 else "")
+            + f"give {wanted.option('moment_unit', 'direction')} (moments = {lengths[0]} · {name}); if they "
+            f"are moments in μ_B, give {wanted.option('moment_unit', 'mu_B')}."
+        )
+    scale = np.asarray(columns[lengths[0]], dtype=np.float64)
+    return Moments(scale[:, None] * values, (name, lengths[0]))
+
+
+def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> None:
+    """Refuse moments that all have the length 1, unless the user says what they are. frames: (N, 3) each."""
+    if wanted.moment_unit is None and _all_unit(frames):
+        raise InputError(
+            f"{where}: all moments have the length 1. If they are moments in μ_B, give "
+            f"{wanted.option('moment_unit', 'mu_B')}; if they are directions whose lengths are not known, "
+            f"{wanted.option('moment_unit', 'direction')} (they are then kept as they are)."
+        )
+
+
+def _all_unit(frames: Sequence[np.ndarray]) -> bool:
+    lengths = np.concatenate([np.linalg.norm(values, axis=-1) for values in frames])
+    lengths = lengths[lengths > 0.0]
+    return bool(lengths.size) and bool(np.abs(lengths - 1.0).max() <= UNIT)

@@ -1,0 +1,57 @@
+"""The names under which programs write labels and moments, and how a user names another."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+OPTIONS = {
+    "energy": "energy",
+    "force": "forces",
+    "force_mag": "magnetic_forces",
+    "virial": "virial",
+    "spin": "moments",
+}
+"""The option that names the column or key to read an array of conventions from."""
+
+NAMES = {
+    "energy": ("energy", "free_energy", "total_energy"),
+    "force": ("force", "forces"),
+    "force_mag": (
+        "mforce",
+        "mforces",
+        "force_mag",
+        "force_mags",
+        "magnetic_force",
+        "magnetic_forces",
+        "magforce",
+        "magforces",
+    ),
+    "virial": ("virial", "virials"),
+    "stress": ("stress",),
+    "spin": ("spin", "spins", "magmom", "magnetic_moment", "magnetic_moments"),
+}
+"""Known names of each array, in lower case and without a prefix `REF_` or `DFT_`."""
+
+FINAL_MOMENTS = "magmoms"
+"""The moments that a calculation ended with, as ase has them."""
+INITIAL_MOMENTS = "initial_magmoms"
+"""The moments that a calculation began with."""
+
+_PREFIX = re.compile(r"^(ref|dft)[_-]", re.IGNORECASE)
+
+
+def known(name: str, array: str) -> bool:
+    """Whether a column or key of this name is the array."""
+    return _PREFIX.sub("", name).lower() in NAMES[array]
+
+
+def arrays_like(values: np.ndarray, per_atom: bool) -> tuple[str, ...]:
+    """The arrays that numbers of this shape could be."""
+    size = values[0].size if per_atom and len(values) else values.size
+    return {
+        (True, 3): ("force", "force_mag", "spin"),
+        (False, 1): ("energy",),
+        (False, 9): ("virial",),
+    }.get((per_atom, size), ())

@@ -1,0 +1,97 @@
+"""deepmd-kit's old layout for TensorFlow: the last atoms are virtual, at R + η S, with −∂E/∂S as force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spinpot.data.readers.frames import check_known
+from spinpot.data.readers.reader import Wanted
+from spinpot.data.systems import System
+from spinpot.errors import InputError
+from spinpot.notes import Notes
+
+LONGEST_ARM = 1.5
+"""Å, of a virtual atom from its own; more is another atom's."""
+
+
+class OldLayout:
+    """Folders that look like npy, but hold virtual atoms: read only where the user says so."""
+
+    name = "old"
+    what = "deepmd-kit's old layout with virtual atoms (--format old)"
+    runs = False
+
+    def knows(self, path: Path) -> bool:
+        """Never by itself: no file says which atoms are virtual."""
+        return False
+
+    def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+        """One system. Raises InputError where the virtual atoms are not where they should be."""
+        return [_read(place, wanted)]
+
+
+def _read(path: Path, wanted: Wanted) -> System:
+    names = wanted.elements
+    if (path / "type_map.raw").is_file():
+        names = tuple((path / "type_map.raw").read_text().split())[: len(names) or None]
+    if not names or not wanted.magnetic or not wanted.virtual_scale:
+        raise InputError(
+            f"{path}: the old layout does not say which atoms are virtual, nor how far away. Give "
+            "--elements, --magnetic and --virtual-len with --spin-norm, e.g. --elements Ni O --magnetic Ni."
+        )
+    check_known(wanted.magnetic, names, "--magnetic")
+    types = np.loadtxt(path / "type.raw", dtype=np.int64, ndmin=1)
+    real = np.flatnonzero(types < len(names))
+    owner = np.concatenate([np.flatnonzero(types == names.index(name)) for name in wanted.magnetic])
+    if len(types) != len(real) + len(owner) or not np.array_equal(real, np.arange(len(real))):
+        raise InputError(
+            f"{path}: type.raw has {len(types) - len(real)} virtual atoms behind {len(real)} real ones; "
+            f"expected {len(owner)}, one for each {' and '.join(wanted.magnetic)}. Correct --elements or "
+            "--magnetic."
+        )
+    arrays: dict[str, np.ndarray] = {}
+    for name in ("box", "coord", "force", "energy", "virial"):
+        files = sorted(path.glob(f"set.*/{name}.npy"))
+        if files:
+            arrays[name] = np.concatenate([np.load(file, allow_pickle=False) for file in files]).astype(float)
+    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale)
+
+
+def _without_virtual(
+    path: Path,
+    names: tuple[str, ...],
+    types: np.ndarray,
+    owner: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    scale: float,
+) -> System:
+    n, frames = len(types), len(arrays["coord"])
+    box = arrays["box"].reshape(-1, 3, 3)
+    every = {name: arrays[name].reshape(frames, -1, 3) for name in ("coord", "force") if name in arrays}
+    arm = every["coord"][:, n:] - every["coord"][:, owner]
+    arm -= np.round(arm @ np.linalg.inv(box)) @ box  # virtual atoms may have been wrapped into the cell
+    longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
+    if longest > LONGEST_ARM:
+        raise InputError(
+            f"{path}: a virtual atom lies {longest:.2f} Å from the atom that --magnetic gives it; usual are "
+            "0.2 to 0.6 Å. Name the elements that really are magnetic, in the order of their virtual types."
+        )
+    spin, force_mag = np.zeros((2, frames, n, 3))
+    spin[:, owner] = arm / scale
+    if "force" in every:
+        force_mag[:, owner] = every["force"][:, n:]
+    return System(
+        name=path.name,
+        path=path,
+        type_map=names,
+        types=types,
+        box=box,
+        coord=every["coord"][:, :n],
+        spin=spin,
+        energy=arrays["energy"].reshape(-1) if "energy" in arrays else None,
+        force=every["force"][:, :n] if "force" in every else None,
+        force_mag=force_mag if "force" in every else None,
+        virial=arrays["virial"].reshape(-1, 3, 3) if "virial" in arrays else None,
+    )
