@@ -71,7 +71,7 @@ class Predictor:
         """Energies and their derivatives, float64, under the names of spinpot.conventions.
 
         frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vectors
-            as moments: an array `spin`, a calculator's magmoms, or initial magnetic moments; or a list of these.
+            as moments (`spin`, a calculator's magmoms, or initial ones); or a list of these.
         batch_size: frames at once; it changes speed and memory, not the results.
         progress: show a progress bar.
         moments: the array of ase.Atoms that holds the moments, where several disagree.

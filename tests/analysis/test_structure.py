@@ -51,7 +51,7 @@ def test_a_folder_of_frames(tmp_path):
     [
         ("nowhere.extxyz", "no such file or folder"),
         ("bare.extxyz", "no magnetic moments. Expected a vector"),
-        ("collinear.extxyz", "initial_magmoms has one number per atom"),
+        ("collinear.extxyz", "magmoms has one number per atom"),
         ("zero.extxyz", "all moments are zero"),
         ("iron.extxyz", "holds Fe, which the model does not know"),
         ("good.extxyz@7", "there are 1 frames, from 0 on"),
