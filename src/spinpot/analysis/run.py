@@ -12,7 +12,7 @@ from ase import Atoms
 from rich.table import Table
 
 from spinpot.analysis.result import Result, shown
-from spinpot.analysis.structure import read_structure
+from spinpot.analysis.structure import MomentChoice, read_structure
 from spinpot.analysis.tasks import TASKS
 from spinpot.ase import SpinCalculator
 from spinpot.console import console
@@ -28,18 +28,24 @@ ANALYSIS = "analysis.json"
 
 
 def analyze(
-    checkpoint: str | Path, structure: str, output: str | Path, tasks: Mapping[str, Any]
+    checkpoint: str | Path,
+    structure: str,
+    output: str | Path,
+    tasks: Mapping[str, Any],
+    moments: str | None = None,
+    moment_unit: str | None = None,
 ) -> dict[str, Any]:
     """Do some tasks on a structure and write what they found: analysis.json, report.html, pictures, files.
 
-    tasks: settings by the name of the task, see spinpot.analysis.tasks. Returns what analysis.json holds.
+    tasks: settings by the name of the task, see spinpot.analysis.tasks. moments, moment_unit: as
+    spinpot.analysis.structure.MomentChoice has them. Returns what analysis.json holds.
     Raises InputError before anything is written for what cannot be used, and for an output folder that holds
     one of the files already.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [ANALYSIS, REPORT])
     predictor = load(checkpoint)
-    atoms = read_structure(structure, predictor.spec.type_map)
+    atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
     # The folder is made first, so that nobody waits for results that cannot be written.
     with all_or_nothing(folder, last=ANALYSIS) as place:
         results = {}

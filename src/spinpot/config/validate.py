@@ -37,6 +37,7 @@ OWN: dict[str, dict[str, Any]] = {"trainer": {"cuda_graph": Literal["auto"] | bo
 EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
 AUDIT = {"systems", "output"}
 PATHS_OF_ANALYSIS = ("checkpoint", "structure", "output")
+CHOICES_OF_ANALYSIS = ("moments", "moment_unit")
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
 PRECISIONS = ("64-true", "32-true")
@@ -119,7 +120,7 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
 
     tasks: the dataclass of each task's settings. Raises InputError for an unknown key or a wrong value.
     """
-    _check_keys("", config, {*PATHS_OF_ANALYSIS, "task"}, config)
+    _check_keys("", config, {*PATHS_OF_ANALYSIS, *CHOICES_OF_ANALYSIS, "task"}, config)
     for name in PATHS_OF_ANALYSIS:
         if not isinstance(config[name], str | int):
             raise InputError(f"{name}={config[name]}: expected a path. Write {name}=PATH.")
@@ -132,7 +133,10 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
         for key, value in values.items():
             _check_value(f"task.{name}.{key}", value, hints[key])
         settings[str(name)] = tasks[str(name)](**values)
-    return {**{name: str(config[name]) for name in PATHS_OF_ANALYSIS}, "tasks": settings}
+    if config.moment_unit not in (None, "mu_B", "direction"):
+        raise InputError(f"moment_unit={config.moment_unit}: expected mu_B or direction.")
+    paths = {name: str(config[name]) for name in PATHS_OF_ANALYSIS}
+    return {**paths, "tasks": settings, **{name: config[name] for name in CHOICES_OF_ANALYSIS}}
 
 
 def _check_section(name: str, config: DictConfig) -> None:

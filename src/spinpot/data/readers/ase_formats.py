@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,21 @@ import ase.db
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
+from ase.db.row import AtomsRow
 
 from spinpot.data.readers.frames import RawFrame, systems_of
+from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.notes import Notes
 
-STRUCTURE = ("numbers", "positions")
-"""Arrays of ase.Atoms that are the structure itself."""
-OF_THE_FRAME = ("stress", "virial", "dipole", "magmom")
-"""Results of a calculator that are the frame's, whatever their length."""
+STRUCTURE = ("numbers", "positions", "cell", "pbc")
+"""Arrays of ase that are the structure itself."""
+OF_THE_FRAME = ("dipole", "magmom")
+"""Results of a calculator that are the frame's, whatever their length; so are stress and virial."""
+OF_THE_ROW = ("id", "ctime", "mtime")
+"""Numbers that a database keeps about its rows."""
 
 
 class AseFile:
@@ -27,7 +32,7 @@ class AseFile:
 
     runs = False
 
-    def __init__(self, name: str, what: str, suffixes: tuple[str, ...], magic: bytes) -> None:
+    def __init__(self, name: str, what: str, suffixes: tuple[str, ...], magic: bytes = b"") -> None:
         self.name = name
         self.what = what
         self.suffixes = suffixes
@@ -44,52 +49,76 @@ class AseFile:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """Systems of the frames with the same atoms and labels."""
-        return systems_of(map(raw_frame, self.atoms(place)), place, wanted, notes)
+        return systems_of(self.frames(place), place, wanted, notes)
 
-    def atoms(self, place: Path) -> Iterator[Atoms]:
-        """The frames, one at a time."""
-        yield from ase.io.iread(str(place), index=":", format=self.name)
+    def frames(self, place: Path) -> Iterator[RawFrame]:
+        """One at a time."""
+        return map(raw_frame, ase.io.iread(str(place), index=":", format=self.name))
 
 
 class AseDatabase(AseFile):
     """Rows of ase.db with what users keep beside the atoms, which ase.io leaves out."""
 
-    def atoms(self, place: Path) -> Iterator[Atoms]:
-        """The rows in the order of their ids; their key-value pairs and data are entries of `info`."""
-        for row in ase.db.connect(str(place)).select():
-            atoms = row.toatoms()
-            atoms.info.update({**row.key_value_pairs, **row.data})
-            yield atoms
+    def frames(self, place: Path) -> Iterator[RawFrame]:
+        """The rows in the order of their ids."""
+        return map(_of_row, ase.db.connect(str(place)).select(sort="id"))
 
 
 ASE_READERS = (
-    AseFile("extxyz", "extxyz (.xyz, .extxyz)", (".xyz", ".extxyz"), b""),
-    AseFile("traj", "ase trajectories (.traj)", (".traj",), b"- of Ulm"),
-    AseDatabase("db", "ase databases (.db)", (".db",), b"SQLite format 3"),
-    AseDatabase("json", "ase's json (.json)", (".json",), b""),
+    AseFile("extxyz", "extxyz (.xyz, .extxyz)", (".xyz", ".extxyz")),
+    AseFile("traj", "ase's trajectories (.traj)", (".traj",), b"- of Ulm"),
+    AseDatabase("db", "ase's databases (.db)", (".db",), b"SQLite format 3"),
+    AseDatabase("json", "ase's json (.json)", (".json",)),
 )
 
 
 def raw_frame(atoms: Atoms) -> RawFrame:
     """Everything numeric that ase.Atoms hold: arrays, info and a calculator's results."""
     columns = {name: values for name, values in atoms.arrays.items() if name not in STRUCTURE}
-    entries: dict[str, Any] = dict(atoms.info)
-    for name, values in (atoms.calc.results if atoms.calc is not None else {}).items():
-        place = columns if _per_atom(name, values, len(atoms)) else entries
-        place[f"{name} of the calculator" if name in place else name] = values
-    return RawFrame(
-        tuple(atoms.get_chemical_symbols()),
-        atoms.cell.array,
-        tuple(map(bool, atoms.pbc)),  # type: ignore[arg-type]
-        atoms.positions,
-        {name: values for name, values in columns.items() if _numeric(values)},
-        {name: np.asarray(values) for name, values in entries.items() if _numeric(values)},
+    return _frame(
+        atoms.get_chemical_symbols(),
+        {"cell": atoms.cell.array, "pbc": atoms.pbc, "positions": atoms.positions},
+        columns,
+        atoms.info,
+        atoms.calc.results if atoms.calc is not None else {},
     )
 
 
+def _of_row(row: AtomsRow) -> RawFrame:
+    """A row of a database. SQLite keeps vectors of moments flat, which toatoms() does not take."""
+    skipped = (*STRUCTURE, *OF_THE_ROW, *row.key_value_pairs)
+    results = {name: row[name] for name in row if name not in skipped}
+    for name in (FINAL_MOMENTS, INITIAL_MOMENTS):
+        if name in results and np.size(results[name]) == 3 * row.natoms:
+            results[name] = np.reshape(results[name], (row.natoms, 3))
+    symbols = [chemical_symbols[number] for number in row["numbers"]]
+    structure = {name: row[name] for name in STRUCTURE}
+    return _frame(symbols, structure, {}, {**row.key_value_pairs, **row.data}, results)
+
+
+def _frame(
+    symbols: Iterable[str],
+    structure: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    entries: Mapping[str, Any],
+    results: Mapping[str, Any],
+) -> RawFrame:
+    """results: a calculator's, per atom or of the frame; a name that the file has too is kept apart."""
+    names = tuple(symbols)
+    x, y, z = map(bool, structure["pbc"])
+    found = RawFrame(names, structure["cell"], (x, y, z), structure["positions"])
+    for given, kept_apart in ((columns, ""), (entries, ""), (results, " of the calculator")):
+        for name, values in given.items():
+            if _numeric(values):
+                place = found.columns if _per_atom(name, values, len(names)) else found.entries
+                place[name + kept_apart if name in place else name] = np.asarray(values)
+    return found
+
+
 def _per_atom(name: str, values: Any, n_atoms: int) -> bool:
-    """Whether a result is an array per atom; a stress is not, even where a frame has 6 atoms."""
-    return name not in OF_THE_FRAME and np.shape(values)[:1] == (n_atoms,)
+    """Whether numbers belong to the atoms; a stress does not, even where a frame has 6 of them."""
+    of_the_frame = name in OF_THE_FRAME or known(name, "stress") or known(name, "virial")
+    return not of_the_frame and np.shape(values)[:1] == (n_atoms,)
 
 
 def _numeric(values: Any) -> bool:

@@ -20,6 +20,7 @@ ENERGY_AGREES = 1e-7
 """Two energies of one frame agree within 1e-5 eV and this part of their size."""
 VECTORS_AGREE = 1e-4
 """Two arrays of one label agree within 1e-6 and this part of the largest number."""
+FREE_ENERGY = " Forces are the derivatives of free_energy, in ase's convention."
 
 SHAPES = {"energy": (), "virial": (3, 3)}
 PER_ATOM = ("force", "force_mag")
@@ -146,6 +147,7 @@ def _check_agreement(array: str, sources: dict[str, np.ndarray], where: str, wan
                 f"{where}: {name} and {other} are both read as {array}, but differ by up to {apart:.3g}. "
                 f"Name the one to read: {wanted.option(OPTIONS[array], name)} or "
                 f"{wanted.option(OPTIONS[array], other)}."
+                + (FREE_ENERGY if "free_energy" in (name, other) else "")
             )
 
 
@@ -154,7 +156,7 @@ def _account(frame: RawFrame, chosen: _Chosen, where: str, wanted: Wanted, notes
     for place, per_atom in ((frame.columns, True), (frame.entries, False)):
         for name, values in place.items():
             if name not in chosen.used:
-                notes.add(unused(name, arrays_like(values, per_atom), wanted), where)
+                notes.add(unused(name, arrays_like(name, values, per_atom), wanted), where)
 
 
 def unused(name: str, arrays: Sequence[str], wanted: Wanted) -> str:

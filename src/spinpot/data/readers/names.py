@@ -38,6 +38,8 @@ FINAL_MOMENTS = "magmoms"
 """The moments that a calculation ended with, as ase has them."""
 INITIAL_MOMENTS = "initial_magmoms"
 """The moments that a calculation began with."""
+NO_LABELS = ("momenta", "velocities", "dipole")
+"""Vectors that are known to be something else."""
 
 _PREFIX = re.compile(r"^(ref|dft)[_-]", re.IGNORECASE)
 
@@ -47,8 +49,12 @@ def known(name: str, array: str) -> bool:
     return _PREFIX.sub("", name).lower() in NAMES[array]
 
 
-def arrays_like(values: np.ndarray, per_atom: bool) -> tuple[str, ...]:
-    """The arrays that numbers of this shape could be."""
+def arrays_like(name: str, values: np.ndarray, per_atom: bool) -> tuple[str, ...]:
+    """The arrays that numbers of this name and shape could be."""
+    if name in (FINAL_MOMENTS, INITIAL_MOMENTS):
+        return ("spin",)
+    if name in NO_LABELS:
+        return ()
     size = values[0].size if per_atom and len(values) else values.size
     return {
         (True, 3): ("force", "force_mag", "spin"),

@@ -1,0 +1,113 @@
+"""One choice of moments for files, ase.Atoms, `analyze` and the calculator."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+
+from spinpot.analysis.structure import MomentChoice, read_structure
+from spinpot.data.from_ase import moments_of, system_from_atoms
+from spinpot.data.readers.moments import find_moments
+from spinpot.data.readers.reader import Wanted
+from spinpot.errors import InputError
+
+ONE, OTHER = np.array([[0, 0, 1.2], [0, 0, 0]]), np.array([[0, 1.1, 0], [0, 0, 0]])
+UNIT = np.array([[0, 0.6, 0.8], [0, 0, -1.0]])
+
+
+def moments(wanted=None, **columns):
+    return find_moments(columns, 2, "frame", wanted or Wanted())
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "source"),
+    [
+        ({"spin": ONE}, ONE, "spin"),
+        ({"spins": ONE}, ONE, "spins"),
+        (
+            {"initial_magmoms": OTHER, "magmoms": ONE},
+            ONE,
+            "magmoms, the moments with which the calculation ended",
+        ),
+        ({"initial_magmoms": ONE}, ONE, "initial_magmoms, the initial moments"),
+        ({"magmoms": ONE, "spin": ONE}, ONE, "spin, magmoms"),
+        ({"spin": ONE, "forces": OTHER}, ONE, "spin"),
+    ],
+)
+def test_the_choice(columns, values, source):
+    found = moments(**columns)
+    np.testing.assert_array_equal(found.values, values)
+    assert found.source == source
+
+
+@pytest.mark.parametrize("names", [("spin", "spins"), ("spin", "magmoms"), ("spin", "initial_magmoms")])
+def test_columns_that_disagree(names):
+    columns = dict(zip(names, (ONE, OTHER), strict=True))
+    with pytest.raises(InputError) as error:
+        moments(**columns)
+    first, second = names
+    assert str(error.value) == (
+        f"frame: the moments of {first} and {second} differ by up to 1.2 μ_B. Name the ones to use: "
+        f"--moments {first} or --moments {second}."
+    )
+    for name in names:
+        chosen = moments(Wanted(columns={"spin": name}), **columns)
+        np.testing.assert_array_equal(chosen.values, columns[name])
+
+
+def test_missing_moments_are_zeros_only_where_the_user_says_so():
+    with pytest.raises(InputError) as error:
+        moments()
+    assert str(error.value) == (
+        "frame: no magnetic moments. Expected a vector (μ_B) per atom, zero on atoms that carry none: a "
+        "column spin:R:3, or magmoms or initial_magmoms of shape (N, 3). Add it, or name another column: --moments "
+        "NAME. For frames that are not magnetic, give --non-magnetic."
+    )
+    found = moments(Wanted(non_magnetic=True))
+    assert not found.values.any()
+    assert found.source == "nowhere: zeros, for frames that are not magnetic"
+    np.testing.assert_array_equal(moments(Wanted(non_magnetic=True), spin=ONE).values, ONE)
+
+
+def test_directions_beside_their_lengths():
+    columns = {"spin": UNIT, "magmom_length": np.array([2.0, 0.5])}
+    with pytest.raises(InputError) as error:
+        moments(**columns)
+    assert str(error.value) == (
+        "frame: all moments of spin have the length 1, beside magmom_length. If spin are directions, give "
+        "--moment-unit direction (moments = magmom_length · spin); if they are moments in μ_B, give "
+        "--moment-unit mu_B."
+    )
+    found = moments(Wanted(moment_unit="direction"), **columns)
+    np.testing.assert_allclose(found.values, [[0, 1.2, 1.6], [0, 0, -0.5]])
+    assert found.names == ("spin", "magmom_length")
+    np.testing.assert_array_equal(moments(Wanted(moment_unit="mu_B"), **columns).values, UNIT)
+
+
+def of_unit_length():
+    atoms = Atoms("Fe2", positions=[[0, 0, 0], [1.4, 1.4, 1.4]], cell=2.8 * np.eye(3), pbc=True)
+    atoms.set_initial_magnetic_moments(UNIT)
+    return atoms
+
+
+def test_analyze_refuses_moments_of_length_1_unless_they_are_in_bohr_magnetons(tmp_path, capsys):
+    path = tmp_path / "a.xyz"
+    ase.io.write(path, of_unit_length())
+    with pytest.raises(InputError) as error:
+        read_structure(str(path), ("Fe",))
+    assert str(error.value) == (
+        f"structure={path}: all moments have the length 1. If they are moments in μ_B, give moment_unit=mu_B"
+        "; if they are directions whose lengths are not known, moment_unit=direction (they are then kept as "
+        "they are)."
+    )
+    read = read_structure(str(path), ("Fe",), MomentChoice(moment_unit="mu_B"))
+    np.testing.assert_allclose(read.get_initial_magnetic_moments(), UNIT)
+    assert capsys.readouterr().out == "Moments: initial_magmoms, the initial moments.\n"
+
+
+def test_atoms_whose_columns_disagree():
+    atoms = of_unit_length()
+    atoms.arrays["spin"] = ONE
+    with pytest.raises(InputError, match="Name the ones to use: moments=spin or moments=initial_magmoms"):
+        system_from_atoms(atoms)
+    np.testing.assert_array_equal(moments_of(atoms, "atoms", "initial_magmoms").values, UNIT)
