@@ -60,8 +60,8 @@ def test_missing_moments_are_zeros_only_where_the_user_says_so():
         moments()
     assert str(error.value) == (
         "frame: no magnetic moments. Expected a vector (μ_B) per atom, zero on atoms that carry none: a "
-        "column spin:R:3, or magmoms or initial_magmoms of shape (N, 3). Add it, or name another column: --moments "
-        "NAME. For frames that are not magnetic, give --non-magnetic."
+        "column spin:R:3, or magmoms or initial_magmoms of shape (N, 3). Add it, or name another column: "
+        "--moments NAME. For frames that are not magnetic, give --non-magnetic."
     )
     found = moments(Wanted(non_magnetic=True))
     assert not found.values.any()

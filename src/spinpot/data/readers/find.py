@@ -8,6 +8,7 @@ from pathlib import Path
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.ase_formats import ASE_READERS
 from spinpot.data.readers.deepmd import DeepmdLayouts
+from spinpot.data.readers.lammps_data import LammpsData
 from spinpot.data.readers.lammps_dump import LammpsDump
 from spinpot.data.readers.old_layout import OldLayout
 from spinpot.data.readers.reader import Reader, Wanted
@@ -16,7 +17,8 @@ from spinpot.errors import InputError
 from spinpot.notes import Notes
 
 READERS: dict[str, Reader] = {
-    reader.name: reader for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), LammpsDump())
+    reader.name: reader
+    for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), LammpsDump(), LammpsData())
 }
 """By the names that --format takes; the first that knows a place reads it."""
 
