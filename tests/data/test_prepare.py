@@ -246,3 +246,31 @@ def test_the_wrong_magnetic_element_is_refused(tmp_path):
 def test_shares_that_are_no_numbers(frames):
     with pytest.raises(InputError, match="add up to 1"):
         divided([frames[0]], [float("nan"), 0.5], 1, 0)
+
+
+def test_columns_that_the_command_line_names(tmp_path):
+    (tmp_path / "a.xyz").write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:f:R:3:m:R:3:h:R:3 e=-1.5 pbc="T T T"\n'
+        "Fe 0 0 0 0.1 0.2 0.3 0 0 1 0.4 0.5 0.6\n"
+    )
+    named = ["--energy", "e", "--forces", "f", "--moments", "m", "--magnetic-forces", "h"]
+    refused = the_message(run_here("prepare_data.py", "a.xyz", "out", *named, cwd=tmp_path))
+    assert "all moments have the length 1" in refused
+    result = run_here("prepare_data.py", "a.xyz", "out", *named, "--moment-unit", "mu_B", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (made,) = read_systems([tmp_path / "out"])
+    assert made.labels == ("energy", "force", "force_mag")
+    np.testing.assert_allclose(made.spin, [[[0, 0, 1]]])
+    np.testing.assert_allclose(made.force_mag, [[[0.4, 0.5, 0.6]]])
+    for line in ("energy: read from e (a.xyz)", "force: read from f (a.xyz)", "spin: read from m (a.xyz)"):
+        assert line in result.stdout
+
+
+def test_frames_without_moments_are_not_magnetic_only_where_the_user_says_so(tmp_path):
+    (tmp_path / "a.xyz").write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 energy=-1.5 pbc="T T T"\nFe 0 0 0\n'
+    )
+    assert "give --non-magnetic" in the_message(run_here("prepare_data.py", "a.xyz", "out", cwd=tmp_path))
+    result = run_here("prepare_data.py", "a.xyz", "out", "--non-magnetic", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "spin: read from nowhere: zeros, for frames that are not magnetic (a.xyz)" in result.stdout

@@ -61,7 +61,7 @@ def _check_style(place: Path, text: str, style: str | None) -> None:
     if len(words) not in (WORDS, WORDS + 3) or (style and not style.startswith("spin")):
         raise InputError(
             f"{place}: the section Atoms has {len(words)} words in a line. Expected atom_style spin: id type "
-            "x y z, direction and length of the moment. Write it with that atom_style, or give a dump that has "
+            "x y z, direction and length of the moment. Write it with that atom_style, or give a dump with "
             "the moments."
         )
 
