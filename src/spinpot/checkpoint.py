@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from spinpot.errors import InputError
-from spinpot.files import write_atomically
+from spinpot.files import refuse_placeholder, write_atomically
 from spinpot.loss.label_scale import PARAMETER, LabelScale
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
@@ -76,6 +76,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = checkpoint_file(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
+    refuse_placeholder(path)
     try:
         _check_whole(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)

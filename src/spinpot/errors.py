@@ -1,8 +1,10 @@
 """The one exception that means "the input is wrong", as opposed to a defect of the program."""
 
 
-class InputError(ValueError):
+class InputError(Exception):
     """Something the user gave cannot be used.
+
+    It is no ValueError, so that code which catches what a library raises never catches our own messages.
 
     The message says what was wrong, where (file, frame, atom or config key), what was expected and what
     to do. The scripts print it without a traceback and exit with code 1.

@@ -12,6 +12,9 @@ from filelock import FileLock, Timeout
 
 from spinpot.errors import InputError
 
+LFS_POINTER = b"version https://git-lfs"
+"""How the file begins that stands for one which Git LFS has not fetched."""
+
 
 def write_atomically(path: Path, contents: str | bytes) -> None:
     """Write a file under a temporary name beside its place, then put it there."""
@@ -63,6 +66,16 @@ def alone_in(folder: Path) -> Iterator[None]:
             if is_new:
                 with suppress(OSError):  # a run that was refused leaves nothing
                     folder.rmdir()
+
+
+def refuse_placeholder(path: Path) -> None:
+    """Raise InputError for a file without contents and for a Git LFS pointer in place of the data."""
+    with path.open("rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if not start:
+        raise InputError(f"{path}: empty file. Copy or write the file again.")
+    if start == LFS_POINTER:
+        raise InputError(f"{path}: a Git LFS pointer, not the data. Run `git lfs pull` in that repository.")
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:

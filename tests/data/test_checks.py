@@ -79,12 +79,6 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda f: (f / "set.001/spin.npy").write_bytes(b"\x93NUMPY\x09\x00  "),
         "version 9.0, expected",
     ),
-    "empty file": (text("set.001/spin.npy", ""), r"spin.npy: empty file"),
-    "text as npy": (text("set.001/spin.npy", "1 2 3 4"), r"spin.npy: not a NumPy .npy file"),
-    "git lfs": (
-        text("set.001/spin.npy", "version https://git-lfs"),
-        r"spin.npy: a Git LFS pointer.*git lfs pull",
-    ),
     "pickled": (pickle, r"set.001/energy.npy: holds pickled Python objects, which are never loaded"),
     "whole numbers": (
         edit("coord", lambda a: a.astype(int)),
@@ -154,6 +148,29 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "flat cell": (edit("box", lambda a: np.tile([1.0, 0, 0, 0, 2, 0, 1, 2, 0], (3, 1))), r"has no volume"),
     "overlap": (edit("coord", overlap), r"coord.npy, frame 1: atoms 1 \(Ni\) and 2 \(O\) are 0.01 Å apart"),
 }
+
+
+WHOLE = {
+    "": "FILE: empty file. Copy or write the file again.",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 8\n": (
+        "FILE: a Git LFS pointer, not the data. Run `git lfs pull` in that repository."
+    ),
+    "1 2 3 4": (
+        "FILE: not a NumPy .npy file (it may be a pickle, which is never loaded). Expected an array "
+        "written by numpy.save: write the file again."
+    ),
+}
+"""The message for each of some contents of an .npy file, word for word."""
+
+
+@pytest.mark.parametrize("contents", WHOLE)
+def test_messages_of_files_that_are_no_arrays(tmp_path: Path, contents: str) -> None:
+    folder = write_npy(tmp_path / "s", frames(seed=1))
+    file = folder / "set.000/spin.npy"
+    file.write_text(contents)
+    with pytest.raises(InputError) as caught:
+        read_systems([folder])
+    assert str(caught.value) == WHOLE[contents].replace("FILE", str(file))
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from spinpot.errors import InputError
+from spinpot.files import refuse_placeholder
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ def npy_header(file: Path) -> ArrayHeader:
 
     Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects.
     """
+    refuse_placeholder(file)
     try:
         with file.open("rb") as stream:
-            start = stream.read(6)
-            if start != b"\x93NUMPY":
-                raise InputError(_not_npy(file, start))
+            if stream.read(6) != b"\x93NUMPY":
+                raise InputError(
+                    f"{file}: not a NumPy .npy file (it may be a pickle, which is never loaded). Expected an "
+                    "array written by numpy.save: write the file again."
+                )
             stream.seek(0)
             shape, dtype = _parse_header(stream)
             expected = stream.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
@@ -58,14 +62,3 @@ def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
         raise ValueError(f"format version {version[0]}.{version[1]}, expected 1.0 or 2.0")
     shape, _, dtype = read(stream)
     return shape, dtype
-
-
-def _not_npy(file: Path, start: bytes) -> str:
-    if not start:
-        return f"{file}: empty file. Copy or write the file again."
-    if start == b"versio":
-        return f"{file}: a Git LFS pointer, not the data. Run `git lfs pull` in that repository."
-    return (
-        f"{file}: not a NumPy .npy file (it may be a pickle, which is never loaded). Expected an array "
-        "written by numpy.save: write the file again."
-    )

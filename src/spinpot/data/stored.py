@@ -17,6 +17,7 @@ import numpy as np
 
 from spinpot.data.npy_header import ArrayHeader, npy_header
 from spinpot.errors import InputError
+from spinpot.files import refuse_placeholder
 
 ARRAYS = ("coord", "box", "spin", "energy", "force", "force_mag", "virial")
 """deepmd-kit's names of the arrays that are read: `coord.npy`, `coord.raw`, …"""
@@ -229,6 +230,7 @@ def _checked_names(names: list[str], where: str) -> tuple[str, ...]:
 
 
 def _from_hdf5(file: Path, group: str) -> list[Stored]:
+    refuse_placeholder(file)
     if not h5py.is_hdf5(file):
         raise InputError(
             f"{file}: a file that is not HDF5. Expected a system folder (give the folder, not a file in it) "

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from spinpot.errors import InputError
+from spinpot.files import refuse_placeholder
 from spinpot.interop.deepmd_state import tree_of_pt, tree_of_pth
 from spinpot.interop.dp_file import Tree, read_dp, read_yaml, write_dp
 from spinpot.interop.model_tree import (
@@ -65,6 +66,7 @@ def read_deepmd(path: Path) -> DeepmdModel:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file. Expected a model of deepmd-kit. Correct the path.")
+    refuse_placeholder(path)
     try:
         tree = READERS[path.suffix](path)
         _check_versions(tree["model"], path)
@@ -73,8 +75,6 @@ def read_deepmd(path: Path) -> DeepmdModel:
             _fill(potential, tree, path)
         rest = _without_weights(tree, potential)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             f"{path}: an incomplete or unknown kind of model ({type(error).__name__}: {error}). Expected a "
             "spin model (se_e2_a) as deepmd-kit 3.2 writes it. Write it again by `dp convert-backend`."
