@@ -16,6 +16,7 @@ from spinpot.loss.label_scale import PARAMETER, LabelScale
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSpec
+from spinpot.model.training_facts import TrainingFacts
 
 FORMAT = 5
 """Raised whenever a checkpoint of before can no longer be read as it is."""
@@ -40,6 +41,7 @@ def checkpoint_entry(
             "nodes": potential.descriptor.nodes.as_dict(),
             "config": config,
             "fingerprints": fingerprints,
+            **({"training_facts": potential.facts.as_dict()} if potential.facts else {}),
         }
     }
 
@@ -142,4 +144,6 @@ def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
             f"{path}: its weights do not fit the model it describes; the file is damaged."
         ) from error
     potential.descriptor.nodes = Nodes(**contents[ENTRY]["nodes"])
+    if facts := contents[ENTRY].get("training_facts"):
+        potential.facts = TrainingFacts(**facts)
     return potential.eval()

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from spinpot.checkpoint import FORMAT
 from support.cli import PROJECT, run_script
-from support.folders import write_small_set
+from support.folders import labelled_by_a_potential, write_small_set
 from support.html import Page, assert_self_contained
 from support.in_process import run_here
 
@@ -150,6 +150,16 @@ def test_checkpoint_holds_plain_data_only(finished):
     contents = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert contents["spinpot"]["format"] == FORMAT
     assert contents["spinpot"]["model"]["type_map"] == ["Ni", "O"]
+
+
+def test_checkpoint_keeps_what_the_training_frames_covered(finished):
+    folder, _ = finished
+    entry = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["spinpot"]
+    training = [labelled_by_a_potential(1, 7), labelled_by_a_potential(2, 4, n_ni=2, n_o=4)]
+    lengths = np.concatenate([np.linalg.norm(s.spin[:, s.types == 0], axis=-1).ravel() for s in training])
+    facts = entry["training_facts"]
+    assert facts["moments"] == {"Ni": [lengths.min(), lengths.max()]}
+    assert facts["largest_shortest_vector"] == pytest.approx(np.linalg.norm(training[0].box[0], axis=1).min())
 
 
 def test_same_seed_same_run(small_set, finished, tmp_path):

@@ -17,6 +17,7 @@ from spinpot.model.exchange.term import ExchangeTerm
 from spinpot.model.fitting import FittingNet, energy_and_gradient
 from spinpot.model.settings import ExchangeSettings, ModelSpec
 from spinpot.model.time_reversal import mean_of_both, with_reversed
+from spinpot.model.training_facts import TrainingFacts
 
 
 class SpinPotential(nn.Module):
@@ -24,10 +25,13 @@ class SpinPotential(nn.Module):
 
     spec: everything that shapes the model.
     seed: of the initial weights.
+    facts: what its training frames covered; None where that is not known (an older checkpoint, a model of
+        deepmd-kit).
     """
 
     energy_bias: Tensor
     virtual_scale: Tensor
+    facts: TrainingFacts | None = None
 
     def __init__(self, spec: ModelSpec, seed: int = 0) -> None:
         super().__init__()

@@ -39,6 +39,7 @@ def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotentia
     made.descriptor.nodes = Nodes(
         [nodes.closest[t] for t in order], [[nodes.numbers[t][j] for j in types] for t in order]
     )
+    made.facts = potential.facts
     return made
 
 

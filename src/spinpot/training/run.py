@@ -36,6 +36,7 @@ from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import check_rcut, settle_sel
 from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
+from spinpot.model.training_facts import training_facts
 from spinpot.provenance import device_name, git_commit, versions
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
@@ -132,6 +133,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
     else:
         potential = build_potential(spec, data, config.seed, precision)
+    potential.facts = training_facts(data.systems["train"], spec.use_spin)
     optimizer = check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
     if potential.exchange is not None and not resumed and not pretrained:

@@ -1,0 +1,59 @@
+"""What a model's training frames covered, in a few numbers that its checkpoint keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ase.geometry import minkowski_reduce
+
+from spinpot.data.systems import System
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """The range of what a model has seen.
+
+    moments: {element: [least, greatest |S|]}, μ_B, of the elements with spin in the training frames.
+    largest_shortest_vector: Å, the largest over the training cells of the shortest lattice vector. Pairs of
+        atoms that differ by a lattice vector in every training cell are not told apart.
+    """
+
+    moments: dict[str, list[float]]
+    largest_shortest_vector: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for checkpoints."""
+        return asdict(self)
+
+
+def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> TrainingFacts:
+    """The facts of training frames; use_spin: one bool per element of their type map."""
+    largest = max(largest_shortest_vector(system.box) for system in systems)
+    return TrainingFacts(moment_ranges(systems, use_spin), largest)
+
+
+def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[str, list[float]]:
+    """The least and the greatest |S|, μ_B, of each element with spin that occurs."""
+    ranges: dict[str, list[float]] = {}
+    for system in systems:
+        length = np.linalg.norm(system.spin, axis=-1)
+        for kind in np.unique(system.types):
+            if use_spin[kind]:
+                own = length[:, system.types == kind]
+                known = ranges.setdefault(system.type_map[kind], [np.inf, 0.0])
+                known[:] = min(known[0], float(own.min())), max(known[1], float(own.max()))
+    return ranges
+
+
+def largest_shortest_vector(box: np.ndarray) -> float:
+    """The largest over cells (F, 3, 3), Å, of their shortest lattice vector."""
+    largest, shortest_row = 0.0, np.linalg.norm(box, axis=2).min(axis=1)
+    for frame in np.argsort(-shortest_row, kind="stable"):
+        if shortest_row[frame] <= largest:  # the shortest row bounds the shortest vector from above
+            break
+        reduced = minkowski_reduce(box[frame])[0]
+        largest = max(largest, float(np.linalg.norm(reduced, axis=1).min()))
+    return largest
