@@ -14,9 +14,9 @@ from torch import Tensor
 from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.checks import OVERLAP, overlapping
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.from_ase import system_from_atoms
+from spinpot.data.overlaps import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.interop.deepmd import is_deepmd, read_deepmd
@@ -162,7 +162,7 @@ def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:
     if not len(distance) or float(distance.min()) >= OVERLAP:
         return
     pair = int(distance.argmin())
-    i, j = sorted((int(frame.pair_centre[real][pair]), int(frame.pair_neighbour[real][pair])))
+    i, j = int(frame.pair_centre[real][pair]), int(frame.pair_neighbour[real][pair])
     name, index = frame.origin
     elements = [type_map[kind] for kind in frame.types]
     raise overlapping(f"{name}, frame {index}", i, j, elements, float(distance[pair]))

@@ -14,12 +14,6 @@ from spinpot.data.npy_header import ArrayHeader
 from spinpot.data.stored import REAL_TYPES, Stored, StoredSet
 from spinpot.errors import InputError
 
-OVERLAP = 0.1
-"""Å; two atoms closer than this are one atom written twice, or a wrong unit."""
-
-_OVERLAP_BUDGET = 20_000_000
-"""Pairs looked at per system, about a second; of larger systems the first frames are looked at."""
-
 _FLAT_CELL = 1e-6
 """A cell whose volume is below this share of |a||b||c| has no inverse worth the name."""
 
@@ -234,37 +228,3 @@ def check_cells(stored: Stored, box: np.ndarray, frame_ids: np.ndarray) -> None:
             f"{place}: the cell {box[flat[0]].tolist()} has no volume. Expected three independent lattice "
             "vectors in Å. For a molecule or slab without a cell, put it in a big box."
         )
-
-
-def check_overlaps(
-    stored: Stored, box: np.ndarray, coord: np.ndarray, frame_ids: np.ndarray, elements: Sequence[str]
-) -> None:
-    """Refuse atoms on top of each other. box: (F, 3, 3), coord: (F, N, 3), both in Å.
-
-    At most `_OVERLAP_BUDGET` pairs are looked at. Raises InputError naming file, frame and atoms.
-    """
-    n_atoms = coord.shape[1]
-    first, second = np.triu_indices(n_atoms, k=1)
-    if not first.size or first.size > _OVERLAP_BUDGET:
-        return
-    step = max(1, 200_000 // first.size)  # frames at once: a few MB
-    for start in range(0, min(len(coord), _OVERLAP_BUDGET // first.size), step):
-        cell = box[start : start + step]
-        fractional = coord[start : start + step] @ np.linalg.inv(cell)
-        shift = fractional[:, first] - fractional[:, second]
-        # Rounding finds the nearest image only up to skewness, but surely one closer than OVERLAP.
-        distance = np.linalg.norm((shift - np.round(shift)) @ cell, axis=2)
-        if distance.min() < OVERLAP:
-            frame, pair = (int(k) for k in np.argwhere(distance < OVERLAP)[0])
-            i, j = int(first[pair]), int(second[pair])
-            place = stored.locate("coord", int(frame_ids[start + frame]))
-            raise overlapping(place, i, j, elements, float(distance[frame, pair]))
-
-
-def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:
-    """What is said of atoms i and j at a distance, Å."""
-    return InputError(
-        f"{place}: atoms {i} ({elements[i]}) and {j} ({elements[j]}) are {distance:.3g} Å apart. Expected "
-        f"at least {OVERLAP} Å between atoms. Look for an atom written twice, fractional coordinates, or a "
-        "wrong cell."
-    )

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from spinpot.conventions import LABELS
-from spinpot.data.checks import check_cells, check_finite, check_overlaps, check_stored
+from spinpot.data.checks import check_cells, check_finite, check_stored
 from spinpot.data.dpdata_reader import read_arrays
+from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.stored import REAL_TYPES, Stored, find_stored
 from spinpot.errors import InputError
 
@@ -220,7 +221,9 @@ def _system(
     for array, values in arrays.items():
         check_finite(stored, array, values, frame_ids, elements)
     check_cells(stored, arrays["box"], frame_ids)
-    check_overlaps(stored, arrays["box"], arrays["coord"], frame_ids, elements)
+    refuse_overlaps(
+        arrays["box"], arrays["coord"], elements, lambda k: stored.locate("coord", int(frame_ids[k]))
+    )
     return System(
         name=name,
         path=stored.path,

@@ -1,0 +1,61 @@
+"""Overlapping atoms are found in any frame of any size, in linear time."""
+
+import numpy as np
+import pytest
+
+from spinpot.data.overlaps import close_pairs, refuse_overlaps
+from spinpot.errors import InputError
+
+
+def sites(n: int, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """A simple cubic supercell of n × n × n atoms."""
+    grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    return n * spacing * np.eye(3), spacing * grid
+
+
+def check(box, coord):
+    elements = ["Fe"] * coord.shape[1]
+    refuse_overlaps(np.tile(box, (len(coord), 1, 1)), coord, elements, lambda frame: f"x.npy, frame {frame}")
+
+
+def test_a_large_system_whose_last_frame_has_two_atoms_in_one_place():
+    """The pairs of 8,000 atoms were too many to be looked at one by one."""
+    box, coord = sites(20)
+    frames = np.tile(coord, (3, 1, 1))
+    check(box, frames)
+    frames[2, 7999] = frames[2, 11] - box[1] + [0.0, 0.03, 0.0]
+    with pytest.raises(InputError) as caught:
+        check(box, frames)
+    assert str(caught.value) == (
+        "x.npy, frame 2: atoms 11 (Fe) and 7999 (Fe) are 0.03 Å apart. Expected at least 0.1 Å between "
+        "atoms. Look for an atom written twice, fractional coordinates, or a wrong cell."
+    )
+
+
+def test_a_search_meets_few_more_pairs_than_there_are_neighbours():
+    """Twice the atoms are twice the pairs, however small the distance that is looked for."""
+    counts = [len(close_pairs(*sites(n), 0.1)[0]) / n**3 for n in (8, 16)]
+    assert max(counts) <= 13
+
+
+def test_the_reach_is_at_least_what_is_asked_for():
+    box, coord = sites(4)
+    _, _, distance = close_pairs(box, coord, 2.9)
+    assert distance.max() == pytest.approx(2 * np.sqrt(2))
+
+
+@pytest.mark.parametrize("edge", [0.46, 4.6, 300.0])
+def test_few_atoms_in_a_cell_of_any_size(edge):
+    coord = np.array([[[0.0, 0, 0], [0.03, 0, 0]]])
+    with pytest.raises(InputError, match=r"atoms 0 \(Fe\) and 1 \(Fe\) are 0\.03 Å apart"):
+        check(edge * np.eye(3), coord)
+    check(edge * np.eye(3), coord * 10)
+
+
+def test_a_skewed_cell():
+    box = np.array([[3.0, 0, 0], [14.0, 3.0, 0], [0, 8.9, 3.0]])
+    coord = np.array([[[0.0, 0, 0], [1.5, 1.5, 1.5]]])
+    check(box, coord)
+    coord[0, 1] = box[1] - 5 * box[0] + [0.02, 0, 0]
+    with pytest.raises(InputError, match=r"are 0\.02 Å apart"):
+        check(box, coord)
