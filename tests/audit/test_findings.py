@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from spinpot.audit import advice
-from spinpot.audit.duplicates import Duplicates
 from spinpot.audit.findings import (
     Finding,
     grouped,
@@ -19,6 +18,7 @@ from spinpot.audit.findings import (
 from spinpot.audit.moments import moments_by_element, tilts
 from spinpot.audit.outliers import Outlier
 from spinpot.audit.work import Factor, Untestable, Work
+from spinpot.data.duplicates import Duplicates
 from support.frames import random_system, system
 
 MADE = random_system(1, 4)
@@ -108,15 +108,16 @@ def test_outliers_zeros_and_units():
 
 def test_duplicates():
     other = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, MADE.spin, name="other")
-    within = Duplicates("random1", "random1", [(0, 1), (0, 2)], None)
-    between = Duplicates("random1", "other", [(0, 1)], 0.0)
-    contradicting = Duplicates("random1", "other", [(0, 1)], 0.1)
+    within = Duplicates("random1", "random1", [(0, 1), (0, 2)], {})
+    between = Duplicates("random1", "other", [(0, 1)], {"energy": 0.0})
+    contradicting = Duplicates("random1", "other", [(0, 1)], {"energy": 0.1, "force": 0.05, "virial": 1e-4})
     found = of_duplicates([within, between, contradicting], [MADE, other])
-    assert [one.severity for one in found] == ["look", "wrong", "wrong"]
+    assert [one.severity for one in found] == ["look", "wrong", "wrong", "wrong"]
     assert [one.text for one in found] == [
         "2 of 4 frames repeat another.",
         "1 of 4 frames of other are in random1 too.",
-        "1 of 4 frames are there twice, with energies up to 100 meV/atom apart.",
+        "1 of 4 frames are there twice, with energies up to 100 meV/atom and forces up to 50 meV/Å apart.",
+        "1 of 4 frames of other are in random1 too.",
     ]
     assert of_duplicates([], [MADE])[0].severity == "ok"
 

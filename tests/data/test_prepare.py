@@ -140,9 +140,35 @@ def test_duplicates(frames, tmp_path, capsys):
     sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Wanted())
     assert [len(system) for system in sets[""]] == [10]
     assert "10 frames left out" in capsys.readouterr().out
-    kept, dropped = without_duplicates([made, random_system(8, n_frames=2)])
+    kept, notes = without_duplicates([made, random_system(8, n_frames=2)])
     assert [len(system) for system in kept] == [10, 2]
-    assert dropped == {}
+    assert list(notes) == []
+
+
+def test_copies_with_noise_and_in_another_place_are_left_out(frames, tmp_path, capsys):
+    made, folder = frames
+    rng = np.random.default_rng(1)
+    for k in range(5):
+        coord = made.coord + rng.normal(0, 1e-7, made.coord.shape) + 0.4 * k
+        write_npy(tmp_path / "again" / str(k), replace(made, coord=coord))
+    sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Wanted())
+    assert [len(one) for one in sets[""]] == [10]
+    np.testing.assert_array_equal(sets[""][0].coord, made.coord)
+    assert (
+        "50 frames left out: each is the same as an earlier one to 0.0001 Å and μ_B, but for lattice vectors "
+        "and a shift of all atoms (0: 10, 1: 10, 2: 10 and 2 more)"
+    ) in capsys.readouterr().out
+
+
+def test_overlapping_atoms_are_refused_in_every_format_of_the_output(frames, tmp_path):
+    prepare([frames[1]], tmp_path / "xyz", Wanted(), write_as="extxyz")
+    (file,) = (tmp_path / "xyz").glob("*.xyz")
+    every = ase.io.read(file, index=":")
+    every[7].positions[3] = every[7].positions[1] + 0.02
+    ase.io.write(file, every)
+    with pytest.raises(InputError, match=r"frame 7: atoms 1 \(Ni\) and 3 \(O\) are 0.0346 Å apart"):
+        prepare([file], tmp_path / "out", Wanted(), write_as="extxyz")
+    assert not (tmp_path / "out").exists()
 
 
 def test_several_compositions_of_one_file(tmp_path):

@@ -39,13 +39,13 @@ NET_TORQUE = (
 )
 OUTLIERS = "Look at these frames: not converged, in another magnetic state, or with atoms too close?"
 UNITS = "A suspicion, no proof. Expected are Å, eV, μ_B; forces in eV/Å, magnetic forces in eV/μ_B."
-CONTRADICT = "Structures that are the same have one energy. Keep the frames of one calculation."
-REPEATED = (
-    "Frames that repeat count twice in the loss; scripts/prepare_data.py leaves out those equal to 1e-6."
+CONTRADICT = (
+    "Structures that are the same have one energy and the same forces. Keep the frames of one calculation."
 )
+REPEATED = "Frames that repeat count twice in the loss; scripts/prepare_data.py leaves them out."
 LEAKED = (
     "If one of them validates or tests the other's training, its errors say nothing. Split again by "
-    "scripts/prepare_data.py, which leaves out frames that are equal to 1e-6."
+    "scripts/prepare_data.py, which leaves out frames that repeat."
 )
 ZEROS = (
     "A label that is missing must not be written as zeros: remove the file, or the frames. Forces of a "

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinpot.audit import advice
-from spinpot.audit.duplicates import SAME_ENERGY, Duplicates
 from spinpot.audit.moments import ElementMoments
 from spinpot.audit.outliers import SMALLEST, Outlier
 from spinpot.audit.work import Factor, Untestable, Work, label_name
+from spinpot.data.duplicates import Duplicates, differing
 from spinpot.data.systems import System
 
 SEVERITIES = ("wrong", "look", "ok")
@@ -188,18 +188,18 @@ def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
 
 
 def of_duplicates(duplicates: Sequence[Duplicates], systems: Sequence[System]) -> list[Finding]:
-    """Within and between systems; with energies that contradict each other."""
+    """Within and between systems; with labels that contradict each other."""
     lengths = {system.name: len(system) for system in systems}
     found = []
     for one in duplicates:
         names = one.first if one.first == one.second else f"{one.first}, {one.second}"
         count = f"{one.of_second} of {lengths[one.second]} frames"
-        if one.apart is not None and one.apart > SAME_ENERGY:
-            text = f"{count} are there twice, with energies up to {1000 * one.apart:.3g} meV/atom apart."
+        if one.contradicting:
+            text = f"{count} are there twice, with {differing(one.contradicting)}."
             found.append(Finding("wrong", "duplicates that contradict", names, text, advice.CONTRADICT))
         elif one.first == one.second:
             found.append(Finding("look", "duplicates", names, f"{count} repeat another.", advice.REPEATED))
-        else:
+        if one.first != one.second:
             text = f"{count} of {one.second} are in {one.first} too."
             found.append(Finding("wrong", "duplicates between systems", names, text, advice.LEAKED))
     return found or [Finding("ok", "duplicates", "all", "no frame is there twice.")]

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from spinpot.audit.audited import Audited, audit_system
-from spinpot.audit.duplicates import duplicates
 from spinpot.audit.findings import Group, grouped, of_duplicates
 from spinpot.audit.work import Factor, Work, short_label
 from spinpot.console import console
 from spinpot.data.description import describe
+from spinpot.data.duplicates import duplicates
 from spinpot.data.systems import read_systems
 from spinpot.output_folder import all_or_nothing, refuse_existing
 from spinpot.provenance import git_commit, versions

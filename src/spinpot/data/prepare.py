@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,8 @@ from rich.table import Table
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import formula, moments
+from spinpot.data.duplicates import copies, left_out
+from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
@@ -28,8 +29,6 @@ from spinpot.notes import Notes
 
 SETS = ("train", "validation", "test")
 PER_FRAME = ("box", "coord", "spin", *LABELS)
-SAME = 1e-6
-"""Å and μ_B: frames closer than that are the same."""
 
 Splits = dict[str, list[System]]
 
@@ -59,7 +58,10 @@ def prepare(
         systems = [system for path in steps for system in read_frames(path, read_as, wanted, notes)]
     finally:
         notes.print()
-    systems, dropped = without_duplicates(unique_names(systems))
+    for system in systems:
+        elements = [system.type_map[kind] for kind in system.types]
+        refuse_overlaps(system.box, system.coord, elements, system.where)
+    systems, notes = without_duplicates(unique_names(systems))
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
     try:
@@ -74,7 +76,8 @@ def prepare(
                 shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
-    _print(sets, dropped)
+    _print(sets)
+    notes.print()
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
     return sets
 
@@ -89,22 +92,18 @@ def unique_names(systems: Sequence[System]) -> list[System]:
     return named
 
 
-def without_duplicates(systems: Sequence[System]) -> tuple[list[System], dict[str, int]]:
-    """The systems without frames that were there before, and how many each has lost."""
-    seen: set[str] = set()
-    kept, dropped = [], {}
-    for system in systems:
-        new = []
-        for frame in range(len(system)):
-            key = _structure(system, frame)
-            if key not in seen:
-                seen.add(key)
-                new.append(frame)
-        if len(new) < len(system):
-            dropped[system.name] = len(system) - len(new)
-        if new:
-            kept.append(select(system, np.array(new)))
-    return kept, dropped
+def without_duplicates(systems: Sequence[System]) -> tuple[list[System], Notes]:
+    """The systems without frames that were there before, and what is said of these."""
+    found = copies(systems)
+    stays = [np.ones(len(system), dtype=bool) for system in systems]
+    for copy in found:
+        stays[copy.system][copy.frame] = False
+    kept = [
+        system if own.all() else select(system, np.flatnonzero(own))
+        for system, own in zip(systems, stays, strict=True)
+        if own.any()
+    ]
+    return kept, left_out(systems, found)
 
 
 def divided(systems: Sequence[System], split: Sequence[float], block: int, seed: int) -> Splits:
@@ -229,14 +228,6 @@ def _atoms(system: System, frame: int) -> Atoms:
     return atoms
 
 
-def _structure(system: System, frame: int) -> str:
-    """The same text for frames that are the same within SAME; labels do not count."""
-    digest = hashlib.sha256(" ".join(system.type_map[kind] for kind in system.types).encode())
-    for array in (system.box, system.coord, system.spin):
-        digest.update(np.rint(array[frame] / SAME).astype(np.int64).tobytes())
-    return digest.hexdigest()
-
-
 def _refuse_existing(output: Path) -> None:
     if output.exists():
         raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
@@ -257,7 +248,7 @@ def _check(place: Path, output: Path) -> None:
         raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
 
 
-def _print(sets: Splits, dropped: dict[str, int]) -> None:
+def _print(sets: Splits) -> None:
     table = Table(title="Prepared", title_justify="left")
     for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
         table.add_column(column, justify="right" if column == "frames" else "left")
@@ -267,5 +258,3 @@ def _print(sets: Splits, dropped: dict[str, int]) -> None:
             labels = " ".join(system.labels) or "none"
             table.add_row(name, system.name, str(len(system)), formula(system), labels, ", ".join(ranges))
     console.print(table)
-    for name, count in dropped.items():
-        console.print(f"{name}: {count} frames left out that were there before.", markup=False)

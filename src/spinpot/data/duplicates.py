@@ -1,0 +1,261 @@
+"""Frames that are there twice, within a system and between systems, and whether their labels agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from spinpot.data.systems import System
+from spinpot.notes import Notes
+
+SAME = 1e-4
+"""Å and μ_B: frames of which no coordinate differs by more are the same."""
+SIEVE = 12
+"""Coordinates by which frames that may be the same are found."""
+SIEVE_REACH = 10 * SAME
+"""What a coordinate of the sieve may differ by: it takes up the noise of two atoms and of the cell."""
+SAMPLE = 200
+"""Frames, evenly spaced, that tell which coordinates vary most."""
+CHUNK = 1000
+"""Frames at once, so that memory does not grow with the set."""
+CROWD = 64
+"""Frames alike in the coordinates of the sieve beyond which the other coordinates are looked at too."""
+COLUMNS = 96
+"""Coordinates at once."""
+SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
+"""What labels of the same structure may differ by: eV/atom, eV/Å, eV/μ_B, eV/atom."""
+
+NAMES = {
+    "energy": ("energies", "eV/atom"),
+    "force": ("forces", "eV/Å"),
+    "force_mag": ("magnetic forces", "eV/μ_B"),
+    "virial": ("virials", "eV/atom"),
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A frame of `system` that is the same as an earlier one that is kept; systems by their places."""
+
+    system: int
+    frame: int
+    kept_system: int
+    kept_frame: int
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Frames of `first` and `second` (maybe the same system) that are the same, as pairs of numbers.
+
+    apart: by label, the largest difference among them; energy and virial per atom. A label that one of the
+    systems lacks is not there.
+    """
+
+    first: str
+    second: str
+    frames: list[tuple[int, int]]
+    apart: dict[str, float]
+
+    @property
+    def of_second(self) -> int:
+        """Frames of `second` that are in `first` too."""
+        return len({frame for _, frame in self.frames})
+
+    @property
+    def contradicting(self) -> dict[str, float]:
+        """Those of `apart` that no numerical noise explains."""
+        return {name: value for name, value in self.apart.items() if value > SAME_LABEL[name]}
+
+
+def duplicates(systems: Sequence[System]) -> list[Duplicates]:
+    """All of them, by the systems of the frame that is kept and of its copies."""
+    return [
+        Duplicates(first.name, second.name, frames, {k: float(v.max()) for k, v in differences.items()})
+        for first, second, frames, differences in _by_systems(systems, copies(systems))
+    ]
+
+
+def copies(systems: Sequence[System]) -> list[Copy]:
+    """Every frame that is the same as an earlier one, in the order of systems and frames.
+
+    The same are frames whose atoms, in the order they are stored in, are of the same elements, and whose
+    cells, moments and places differ by at most SAME: but for lattice vectors, and for a shift of all atoms.
+    Each frame is compared with frames that are kept, not with other copies, so that of a fine trajectory
+    those that are apart stay.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, system in enumerate(systems):
+        groups.setdefault(tuple(system.type_map[kind] for kind in system.types), []).append(place)
+    found = [copy for places in groups.values() for copy in _among(systems, places)]
+    return sorted(found, key=lambda copy: (copy.system, copy.frame))
+
+
+def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
+    """What is said where copies are left out: how many, and which contradict the frame that is kept."""
+    notes = Notes()
+    for place, count in Counter(copy.system for copy in found).items():
+        notes.add(
+            f"{len(found)} frames left out: each is the same as an earlier one to {SAME:g} Å and μ_B, but "
+            "for lattice vectors and a shift of all atoms",
+            f"{systems[place].name}: {count}",
+        )
+    largest: dict[str, float] = {}
+    places: list[str] = []
+    for first, second, frames, differences in _by_systems(systems, found):
+        if missing := [NAMES[name][0] for name in second.labels if name not in first.labels]:
+            line = f"look: frames left out have {' and '.join(missing)}, those kept in their place do not"
+            notes.add(line, f"{second.name}, kept: {first.name}")
+        for name, values in differences.items():
+            if values.max() > SAME_LABEL[name]:
+                largest[name] = max(largest.get(name, 0.0), float(values.max()))
+        places += _contradictions(first, second, frames, differences)
+    for where in places:
+        line = (
+            f"look: {len(places)} frames left out contradict those that are kept, with {differing(largest)}"
+        )
+        notes.add(f"{line}; keep the frames of one calculation", where)
+    return notes
+
+
+def _contradictions(
+    first: System,
+    second: System,
+    frames: Sequence[tuple[int, int]],
+    differences: Mapping[str, np.ndarray],
+) -> Iterator[str]:
+    """The places of frames whose labels differ by more than SAME_LABEL, and of those that are kept."""
+    wrong = np.zeros(len(frames), dtype=bool)
+    for name, values in differences.items():
+        wrong |= values > SAME_LABEL[name]
+    for k in np.flatnonzero(wrong).tolist():
+        a, b = frames[k]
+        yield f"{second.where(b)}, kept: {first.where(a)}"
+
+
+def _by_systems(
+    systems: Sequence[System], found: Sequence[Copy]
+) -> Iterator[tuple[System, System, list[tuple[int, int]], dict[str, np.ndarray]]]:
+    """Copies by the system of the frame that is kept and their own: both, the frames, how labels differ."""
+    same: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for copy in found:
+        same.setdefault((copy.kept_system, copy.system), []).append((copy.kept_frame, copy.frame))
+    for (a, b), frames in sorted(same.items()):
+        frames.sort()
+        yield systems[a], systems[b], frames, _differences(systems[a], systems[b], frames)
+
+
+def _differences(first: System, second: System, frames: Sequence[tuple[int, int]]) -> dict[str, np.ndarray]:
+    """How far each label of both systems differs in each pair of frames; energy and virial per atom."""
+    a, b = np.array(frames).T
+    found = {}
+    for name in first.labels:
+        if name in second.labels:
+            change = np.abs(getattr(first, name)[a] - getattr(second, name)[b])
+            atoms = first.n_atoms if name in ("energy", "virial") else 1
+            found[name] = change.reshape(len(a), -1).max(axis=1) / atoms
+    return found
+
+
+def differing(labels: Mapping[str, float]) -> str:
+    """Differences of labels in words: "energies up to 3 meV/atom and forces up to 50 meV/Å apart"."""
+    named = [f"{NAMES[name][0]} up to {1000 * value:.3g} m{NAMES[name][1]}" for name, value in labels.items()]
+    return " and ".join(named) + " apart"
+
+
+def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
+    """Copies among systems with the same atoms."""
+    alike = [systems[place] for place in places]
+    owner = np.repeat(np.arange(len(alike)), [len(system) for system in alike])
+    number = np.concatenate([np.arange(len(system)) for system in alike])
+    taken = np.zeros(len(owner), dtype=bool)
+    for k, near in _candidates(alike, taken):
+        later = near[(near > k) & ~taken[near]]
+        for other in np.unique(owner[later]):
+            own = later[owner[later] == other]
+            same = own[_same(alike[owner[k]], number[k], alike[other], number[own])]
+            taken[same] = True
+            for copy in same:
+                yield Copy(places[other], int(number[copy]), places[owner[k]], int(number[k]))
+
+
+def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames in order, but for those that are taken by then, and which frames may be the same as each."""
+    widest = _widest(systems)
+    points = np.concatenate(list(_chunks(systems, widest)))
+    tree = cKDTree(points)
+    counts = tree.query_ball_point(points, SIEVE_REACH, p=np.inf, return_length=True)
+    crowded = np.flatnonzero(counts > CROWD)
+    group = _groups(systems, crowded) if len(crowded) else {}
+    for k in np.flatnonzero(counts > 1).tolist():
+        if taken[k]:
+            continue
+        if k in group and len(group[k]) < counts[k]:
+            yield k, group[k]
+        else:
+            yield k, np.sort(tree.query_ball_point(points[k], SIEVE_REACH, p=np.inf))
+
+
+def _widest(systems: Sequence[System]) -> np.ndarray:
+    """The few coordinates that vary most."""
+    # A tree of all coordinates would be slow; these leave hardly more than the true pairs.
+    step = max(1, sum(len(system) for system in systems) // SAMPLE)
+    sample = np.concatenate([_points(system, np.arange(0, len(system), step)) for system in systems])
+    return np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]
+
+
+def _chunks(systems: Sequence[System], columns: np.ndarray) -> Iterator[np.ndarray]:
+    """Some coordinates of all frames."""
+    for system in systems:
+        for start in range(0, len(system), CHUNK):
+            yield _points(system, np.arange(start, min(start + CHUNK, len(system))))[:, columns]
+
+
+def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndarray]:
+    """For each of the members (n,), those of its group: between groups there is a gap in some coordinate.
+
+    This tells frames apart that are alike in nearly all coordinates, as where each has one atom moved.
+    """
+    groups = np.zeros(len(members), dtype=np.int64)
+    n_columns = _points(systems[0], np.arange(1)).shape[1]
+    for start in range(0, n_columns, COLUMNS):
+        columns = np.arange(start, min(start + COLUMNS, n_columns))
+        block = np.concatenate(list(_chunks(systems, columns)))[members]
+        for values in block.T:
+            order = np.lexsort((values, groups))
+            apart = (np.diff(values[order]) > SIEVE_REACH) | (np.diff(groups[order]) > 0)
+            groups[order] = np.concatenate(([0], np.cumsum(apart)))
+        if np.bincount(groups).max() <= CROWD:
+            break
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(members[order], np.flatnonzero(np.diff(groups[order])) + 1)
+    return {int(member): part for part in parts for member in part}
+
+
+def _points(system: System, frames: np.ndarray) -> np.ndarray:
+    """Frames as points that lattice vectors and a shift of all atoms leave where they are.
+
+    These are the cell, the moments, and the atoms' places relative to the first on circles, one turn for each
+    lattice vector. Their radii make no arc longer than the way of the atom.
+    """
+    inverse = np.linalg.inv(system.box[frames])
+    phase = 2 * np.pi * (system.coord[frames] - system.coord[frames, :1]) @ inverse
+    radius = 1 / (2 * np.pi * np.linalg.norm(inverse, axis=1))[:, None]
+    parts = (system.box[frames], system.spin[frames], radius * np.cos(phase), radius * np.sin(phase))
+    return np.concatenate([part.reshape(len(frames), -1) for part in parts], axis=1)
+
+
+def _same(first: System, k: int, second: System, frames: np.ndarray) -> np.ndarray:
+    """Which frames (n,) of `second` are the same as frame k of `first`."""
+    box = second.box[frames]
+    change = second.coord[frames] - first.coord[k]
+    change -= change[:, :1]
+    change -= np.round(change @ np.linalg.inv(box)) @ box
+    change -= (change.max(axis=1, keepdims=True) + change.min(axis=1, keepdims=True)) / 2
+    differences = (change, second.spin[frames] - first.spin[k], box - first.box[k])
+    largest = np.max([np.abs(one).max(axis=(1, 2)) for one in differences], axis=0)
+    within: np.ndarray = largest <= SAME
+    return within
