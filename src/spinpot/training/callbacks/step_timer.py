@@ -66,8 +66,8 @@ class StepTimer(pl.Callback):
             return
         assert trainer.train_dataloader is not None
         typical = statistics.median(recent)
-        per_process = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
-        frames = per_process * trainer.world_size
+        # The sampler's batches are those of all processes together.
+        frames = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
         speed = {"throughput/seconds_per_step": typical, "throughput/frames_per_second": frames / typical}
         # Not through the module, whose log repeats the last value where there is no new one.
         for logger in trainer.loggers:
