@@ -84,7 +84,7 @@ VALUES = {
     "loss.loss_func=msee": "loss.loss_func=msee: expected mse, mae or huber. Did you mean mse?",
     "loss.start_pref_e=-1": "prefactors must be finite and not negative",
     "loss.start_pref_e=inf": "loss.start_pref_e=inf: expected a number.",
-    "optimizer.lr=-1": "The optimizer refuses its settings: Invalid learning rate: -1.",
+    "optimizer.eps=-1": "The optimizer refuses its settings: Invalid epsilon value: -1.",
     "optimizer.betas=[0.9]": "optimizer.betas=[0.9]: expected a list of 2 numbers.",
     "scheduler.start_lr=fast": "scheduler.start_lr=fast: expected a number.",
     "scheduler.stop_lr=1": "expected 0 < stop_lr <= start_lr",

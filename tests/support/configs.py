@@ -23,8 +23,6 @@ def tasks() -> list[str]:
 
 def choosing(group: str, option: str) -> list[str]:
     """The overrides that choose an option."""
-    if group == "callbacks" and option != "default":
-        return [f"callbacks=[default,{option}]"]  # as their files say
     # A group within a group is chosen by the file of the outer one.
     needs_plus = group not in _default_groups() and "/" not in group
     chosen = [f"{'+' * needs_plus}{group}={option}"]

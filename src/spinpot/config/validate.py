@@ -11,6 +11,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
+from spinpot.config.conflicts import check_conflicts
 from spinpot.config.keys import dotted_keys, missing_keys, nearest
 from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
@@ -64,6 +65,7 @@ def validate(config: DictConfig) -> None:
     _check_trainer(config.trainer)
     for section in SECTIONS:
         _check_node(section, config[section], config, free=section in FREE)
+    check_conflicts(config)
 
 
 def needed(keys: Iterable[str]) -> str:

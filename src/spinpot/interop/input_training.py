@@ -130,7 +130,7 @@ def training(keys: InputKeys) -> dict[str, Any]:
     run: dict[str, Any] = {"defaults": [], "seed": int(keys.get("training.seed", 0)), "trainer": trainer}
     decay = keys.get("training.ema_decay", 0.999)
     if keys.get("training.enable_ema", False):
-        run["defaults"].append({"override /callbacks": ["default", "ema"]})
+        run["defaults"].append({"override /callbacks": "ema"})
         run["callbacks"] = {"ema": {"decay": decay}}
     if keys.get("training.tensorboard", False):
         run["defaults"].append({"override /logger": "tensorboard"})

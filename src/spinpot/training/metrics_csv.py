@@ -25,7 +25,7 @@ COLUMNS = (
     "val/score",
 )
 GRADIENT_NORM = "grad_norm/"
-"""How the columns of callbacks=[default,gradient_norms] begin."""
+"""How the columns of callbacks=gradient_norms begin."""
 FURTHER = (GRADIENT_NORM, "pref_fm_", "label_scale_fm/")
 """How columns begin that a file has only where its run logs them."""
 

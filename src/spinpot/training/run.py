@@ -20,7 +20,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot import native
-from spinpot.checkpoint import label_scale_of, potential_from, read_checkpoint
+from spinpot.checkpoint import LAST, label_scale_of, potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
@@ -66,6 +66,7 @@ from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.no_profiler import NoProfiler
 from spinpot.training.outcome import errors_of, outcomes
+from spinpot.training.remarks import print_early_end, print_remarks
 from spinpot.training.resume import (
     Resumed,
     changed_data,
@@ -111,6 +112,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     run_folder = RunFolder(folder, resumed)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop, graphs])
+    print_remarks(config, schedule, total_steps, resumed)
 
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -149,6 +151,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         fit(trainer, module, data, resumed)
         if stop.stopped:
             stop_run(trainer, stop)
+        leave_checkpoint(trainer, run_folder)
+        print_early_end(trainer)
         if not trainer.is_global_zero:
             return {}
         assert heisenberg is not None
@@ -214,6 +218,7 @@ def build_trainer(
     chosen = build(config.callbacks)
     check_monitors(chosen, loss)
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
+    with_bar = with_bar and "progress_bar" in chosen  # else Lightning would add its own
     if not with_bar:
         chosen.pop("progress_bar", None)
     plain = cast(dict[str, Any], OmegaConf.to_container(config.trainer, resolve=True))
@@ -254,6 +259,13 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
         trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
     finally:
         gc.unfreeze()
+
+
+def leave_checkpoint(trainer: pl.Trainer, folder: RunFolder) -> None:
+    """Save the last weights where no callback has saved any, so that no training is lost."""
+    if not trainer.strategy.broadcast(folder.best_checkpoint.is_file()):
+        trainer.save_checkpoint(folder.path / LAST)
+        console.print(f"No validation was saved: {LAST} holds the last weights.", soft_wrap=True)
 
 
 def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:

@@ -54,6 +54,10 @@ class Schedule:
                 f"trainer.max_steps={total_steps}."
             )
 
+    def remark(self, total_steps: int) -> str:
+        """What is done otherwise than the settings say; empty where nothing is."""
+        return ""
+
     def decay(self, step: int, total_steps: int) -> float:
         """lr/start_lr, `step` steps after the warm-up."""
         raise NotImplementedError
@@ -81,12 +85,25 @@ class Exponential(Schedule):
         if self.decay_steps < 1:
             raise InputError(f"scheduler.decay_steps={self.decay_steps} must be at least 1.")
 
+    def remark(self, total_steps: int) -> str:
+        """A line where decay_steps are replaced."""
+        stair = self._stair(total_steps)
+        if stair == self.decay_steps:
+            return ""
+        return (
+            f"scheduler.decay_steps={self.decay_steps} is not shorter than the run; {stair} is used, as "
+            "deepmd-kit does."
+        )
+
+    def _stair(self, total_steps: int) -> int:
+        span = total_steps - self.warmup_steps
+        if self.decay_steps < span:
+            return self.decay_steps
+        return 100 if span // 10 > 100 else span // 100 + 1
+
     def decay(self, step: int, total_steps: int) -> float:
         """lr/start_lr, `step` steps after the warm-up."""
-        span = total_steps - self.warmup_steps
-        stair = self.decay_steps
-        if stair >= span:
-            stair = 100 if span // 10 > 100 else span // 100 + 1
+        span, stair = total_steps - self.warmup_steps, self._stair(total_steps)
         exponent = step / stair if self.smooth else step // stair
         return max(self.stop_factor ** (exponent * stair / span), self.stop_factor)
 

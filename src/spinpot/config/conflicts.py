@@ -1,0 +1,278 @@
+"""Settings against each other, and against how a run works: contradictions are refused, idle settings named.
+
+The tables below are the whole list: a setting that another one overrides belongs into one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from spinpot.config.targets import find_target, parameters
+from spinpot.errors import InputError
+
+EPOCH = "Lightning's epoch is the whole run"
+CHECKPOINTS = ("best", "last")
+"""File names of the checkpoints that the rest of the program looks for in RUN/checkpoints."""
+
+
+TOLD_APART_BY = ("monitor", "mode", "every_n_train_steps", "train_time_interval")
+"""What Lightning tells the states of several ModelCheckpoints apart by."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A setting that is no choice here. values: those that are right; problem: of others, and what to do."""
+
+    values: tuple[Any, ...]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A setting without effect while another one has some values. default: of which nothing is said."""
+
+    key: str
+    default: Any
+    beside: str
+    values: tuple[Any, ...]
+
+
+TRAINER = {
+    "max_epochs": Fixed((None, -1), f"{EPOCH}; its length is trainer.max_steps. Use max_epochs=-1."),
+    "min_epochs": Fixed((None,), f"{EPOCH}; its length is trainer.max_steps. Leave it out."),
+    "min_steps": Fixed(
+        (None,),
+        "until then SIGTERM, trainer.max_time and early stopping could not end the run. Leave it out; early "
+        "stopping waits longer by callbacks.early_stopping.patience.",
+    ),
+    "check_val_every_n_epoch": Fixed(
+        (None,), f"{EPOCH}; the interval is trainer.val_check_interval, in steps. Use null."
+    ),
+    "num_sanity_val_steps": Fixed(
+        (0,), "the first validation is trainer.val_check_interval steps on. Use 0."
+    ),
+    "use_distributed_sampler": Fixed(
+        (False,), "the data module shares out the frames among the processes itself. Use false."
+    ),
+    "fast_dev_run": Fixed((False,), "it keeps no checkpoint, so nothing could be evaluated. Use debug=fast."),
+    "barebones": Fixed(
+        (False,), "it keeps no checkpoint and logs nothing. Use scripts/benchmark.py for times."
+    ),
+    "enable_checkpointing": Fixed((None, True), "nothing would be left of the run. Leave it out."),
+    "callbacks": Fixed((None,), "callbacks are the section callbacks of the config. Put them there."),
+    "logger": Fixed((None,), "loggers are the section logger of the config. Put them there."),
+    "default_root_dir": Fixed((None,), "the run folder is hydra.run.dir. Set that."),
+}
+"""Trainer settings that would end a run without a checkpoint, or that the program sets itself."""
+
+CALLBACKS = {
+    "pytorch_lightning.callbacks.ModelCheckpoint": {
+        "every_n_epochs": Fixed((None, 1), f"{EPOCH}, so that nothing would be saved. Leave it out."),
+        "save_on_train_epoch_end": Fixed(
+            (None, False), f"{EPOCH}, so that only its end would be saved. Leave it out."
+        ),
+    },
+    "pytorch_lightning.callbacks.EarlyStopping": {
+        "check_on_train_epoch_end": Fixed(
+            (None, False), f"{EPOCH}, so that it would stop nothing. Leave it out."
+        ),
+    },
+    "pytorch_lightning.callbacks.EMAWeightAveraging": {
+        "update_starting_at_epoch": Fixed((None, 0), f"{EPOCH}. Use update_starting_at_step."),
+    },
+}
+"""By class, subclasses included."""
+
+IDLE = (
+    Idle("init_from_bias", "keep", "init_from", (None,)),
+    Idle("scheduler.warmup_start_factor", 0.0, "scheduler.warmup_steps", (0,)),
+    Idle("loss.huber_delta", 0.01, "loss.loss_func", ("mse", "mae")),
+    Idle("trainer.gradient_clip_algorithm", None, "trainer.gradient_clip_val", (None,)),
+)
+
+LIMITS = {
+    "overfit_batches": (0, "training repeats the same batches, and validation takes as many of its own"),
+    "limit_train_batches": (1.0, "training repeats the same batches"),
+    "limit_val_batches": (1.0, "val/score, and so best.ckpt, are of this part of the validation set"),
+}
+"""Trainer settings that take a part of the frames: the value that takes all, and what a part means."""
+
+
+def check_conflicts(config: DictConfig) -> None:
+    """Raise InputError for settings that contradict each other or leave a run without a checkpoint."""
+    trainer = _plain(config.trainer)
+    _check_fixed("trainer", trainer, TRAINER)
+    _check_limits(trainer)
+    _check_learning_rate(config)
+    sections = {str(name): _plain(section) for name, section in config.callbacks.items()}
+    for name, section in sections.items():
+        for target, fixed in CALLBACKS.items():
+            if _builds(name, section, target):
+                _check_fixed(f"callbacks.{name}", section, fixed)
+        _check_mode(name, section)
+        _check_averaging(name, section, trainer)
+    _check_savers({name: s for name, s in sections.items() if _saves(name, s)})
+
+
+def remarks(config: DictConfig) -> Iterator[str]:
+    """Lines about settings without effect, and about what runs on a part of the frames."""
+    for idle in IDLE:
+        value, other = OmegaConf.select(config, idle.key), OmegaConf.select(config, idle.beside)
+        if value not in (None, idle.default) and other in idle.values:
+            yield f"{idle.key}={value} has no effect with {idle.beside}={_shown(other)}."
+    for name, (whole, meaning) in LIMITS.items():
+        value = config.trainer.get(name)
+        if value is not None and not (value == whole and type(value) is type(whole)):
+            yield f"trainer.{name}={value}: {meaning}."
+    order = config.data.get("seed", config.seed)
+    if order != config.seed:
+        yield (
+            f"data.seed={order} decides the order of the frames, seed={config.seed} the initial weights "
+            "alone."
+        )
+    savers = [_plain(section) for name, section in config.callbacks.items() if _saves(str(name), section)]
+    if not any(saver.get("filename") == "best" for saver in savers):
+        yield "No callback writes checkpoints/best.ckpt: the final errors are those of last.ckpt."
+    for saver in savers:
+        between = saver.get("every_n_train_steps") or saver.get("train_time_interval")
+        if between and saver.get("monitor") is not None:
+            yield (
+                f"{saver.get('filename')}.ckpt is saved between validations by the {saver['monitor']} of "
+                "the last one, which is of other weights."
+            )
+    last = [saver for saver in savers if saver.get("filename") == "last"]
+    if not last or any(saver.get("save_weights_only") for saver in last):
+        yield (
+            "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot go on from where it stops."
+        )
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else {}  # type: ignore[return-value]
+
+
+def _check_fixed(key: str, section: Mapping[str, Any], fixed: Mapping[str, Fixed]) -> None:
+    for name, one in fixed.items():
+        if name in section and section[name] not in one.values:
+            raise InputError(f"{key}.{name}={_shown(section[name])}: {one.problem}")
+
+
+def _check_limits(trainer: Mapping[str, Any]) -> None:
+    for name, part in (("limit_train_batches", "training"), ("limit_val_batches", "validation")):
+        if trainer.get(name) == 0:
+            raise InputError(
+                f"trainer.{name}={trainer[name]}: without {part} no checkpoint would be written. Use 1.0, "
+                "or a "
+                "number of batches."
+            )
+    if trainer.get("max_time") is not None and _is_no_time(trainer["max_time"]):
+        raise InputError(
+            f"trainer.max_time={trainer['max_time']}: no time to train. Expected days:hours:minutes:seconds."
+        )
+
+
+def _is_no_time(time: Any) -> bool:
+    if isinstance(time, dict):
+        return "_target_" not in time and all(number <= 0 for number in time.values())
+    return isinstance(time, str) and re.fullmatch("[0:]+", time) is not None
+
+
+def _check_learning_rate(config: DictConfig) -> None:
+    """The optimizer begins with the scheduler's rate."""
+    section, start = _plain(config.optimizer), OmegaConf.select(config, "scheduler.start_lr")
+    target = section["_target_"]
+    known = parameters(find_target("optimizer", target)) or {}
+    if "lr" in known and "lr" not in section:
+        raise InputError(
+            f"optimizer.lr is missing: {target} would begin at a rate of its own, not at scheduler.start_lr. "
+            "Add lr: ${scheduler.start_lr} to the section optimizer."
+        )
+    if start is not None and section.get("lr", start) != start:
+        raise InputError(
+            f"optimizer.lr={section['lr']} beside scheduler.start_lr={start}: two learning rates for the "
+            "first "
+            "step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
+            "config.yaml, set that to the same."
+        )
+
+
+def _builds(name: str, section: Mapping[str, Any], path: str) -> bool:
+    """Whether a section of callbacks builds a class or one derived from it."""
+    target = find_target(f"callbacks.{name}", section.get("_target_"))
+    wanted = find_target("callbacks", path)
+    return isinstance(target, type) and issubclass(target, wanted)  # type: ignore[arg-type]
+
+
+def _saves(name: str, section: Mapping[str, Any]) -> bool:
+    return _builds(name, section, "pytorch_lightning.callbacks.ModelCheckpoint")
+
+
+def _check_mode(name: str, section: Mapping[str, Any]) -> None:
+    """The least of an error is the best."""
+    monitor = section.get("monitor")
+    if section.get("mode") == "max" and re.search("rmse|mae|loss|score", str(monitor)):
+        raise InputError(
+            f"callbacks.{name}.mode=max: the worst {monitor} would count as the best. Use mode=min."
+        )
+
+
+def _check_averaging(name: str, section: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
+    start = section.get("update_starting_at_step")
+    if start is not None and start >= trainer["max_steps"]:
+        raise InputError(
+            f"callbacks.{name}.update_starting_at_step={start}: the run has {trainer['max_steps']} steps, "
+            "so the "
+            "initial weights would be validated and saved throughout. Give a smaller number."
+        )
+
+
+def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
+    """The checkpoints that the end of a run needs are written, each by what its name says."""
+    kept = {saver.get("filename"): name for name, saver in savers.items()}
+    if not any(filename in kept for filename in CHECKPOINTS):
+        raise InputError(
+            "callbacks: none writes checkpoints/best.ckpt or last.ckpt, so nothing could be evaluated at the "
+            "end. Keep callbacks.checkpoint and callbacks.last_checkpoint as in "
+            "configs/callbacks/default.yaml, "
+            "and give further ones names of their own."
+        )
+    for filename in CHECKPOINTS:
+        if filename in kept:
+            _check_saver(kept[filename], savers[kept[filename]])
+    alike: dict[tuple[str, ...], str] = {}
+    for name, saver in savers.items():
+        given = {"mode": "min", **saver}
+        other = alike.setdefault(tuple(str(given.get(key)) for key in TOLD_APART_BY), name)
+        if other != name:
+            raise InputError(
+                f"callbacks.{other} and callbacks.{name} save at the same times by the same monitor "
+                f"({_shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. Leave "
+                "one out."
+            )
+
+
+def _check_saver(name: str, saver: Mapping[str, Any]) -> None:
+    """What would make best.ckpt another than the best, or put it elsewhere."""
+    key, filename = f"callbacks.{name}", saver["filename"]
+    if saver.get("save_top_k", 1) != 1:
+        raise InputError(
+            f"{key}.save_top_k={saver['save_top_k']}: all would be written to {filename}.ckpt. Use 1; to "
+            "keep "
+            "more, add a callback with another filename, e.g. '{step}'."
+        )
+    if saver.get("dirpath") is not None:
+        raise InputError(
+            f"{key}.dirpath={saver['dirpath']}: {filename}.ckpt is looked for in RUN/checkpoints. Leave it "
+            "out; "
+            "the run folder is hydra.run.dir."
+        )
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML writes it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))

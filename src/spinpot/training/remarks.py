@@ -1,0 +1,40 @@
+"""Lines at the start and the end of a run: which settings do not count, and why it ended early."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import EarlyStopping, Timer
+
+from spinpot.config.conflicts import remarks
+from spinpot.console import console
+from spinpot.training.resume import Resumed
+from spinpot.training.schedulers import Schedule
+
+
+def print_remarks(config: DictConfig, schedule: Schedule, total_steps: int, resumed: Resumed | None) -> None:
+    """Print the settings that have no effect, or another than they say."""
+    lines = [*remarks(config), schedule.remark(total_steps)]
+    if resumed and config.init_from is not None:
+        lines.append(f"init_from={config.init_from} does not count: the weights are those of {resumed.path}.")
+    for line in filter(None, lines):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def print_early_end(trainer: pl.Trainer) -> None:
+    """Print which callback ended a run before trainer.max_steps."""
+    if trainer.global_step >= trainer.max_steps:
+        return
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
+            said = callback.stopping_reason_message.removesuffix("Signaling Trainer to stop.")
+            reason = f"early stopping: {said.strip().rstrip('.')}"
+            break
+        if isinstance(callback, Timer) and (callback.time_remaining() or 0.0) <= 0.0:
+            reason = "trainer.max_time has passed"
+            break
+    else:
+        reason = "a callback asked for it"
+    console.print(
+        f"Ended at step {trainer.global_step} of {trainer.max_steps}: {reason}.", markup=False, soft_wrap=True
+    )
