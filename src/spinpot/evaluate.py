@@ -17,6 +17,7 @@ from spinpot.conventions import LABELS
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.files import null_for_nan
+from spinpot.looks.sets import look_at
 from spinpot.loss.baselines import heisenberg_of, spread_of
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric
@@ -51,6 +52,7 @@ def evaluate(
     predictor = Predictor(potential_from(contents, checkpoint))
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
     refuse_existing(folder, [f"{system.name}.npz" for system in found])
+    look_at(found, predictor.watch).print()
 
     scale = label_scale_of(contents)
     scores = Scores(predictor, found, scale)

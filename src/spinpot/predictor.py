@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from spinpot.data.overlaps import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.interop.deepmd import is_deepmd, read_deepmd
+from spinpot.looks.model import Watch
 from spinpot.model.potential import SpinPotential
 from spinpot.model.sizes import check_sel
 
@@ -46,12 +48,14 @@ def load(path: str | Path) -> Predictor:
 class Predictor:
     """A potential that takes frames as they come: `spinpot.load("best.ckpt")("data/validation")`.
 
-    Elements are known by their names, whatever the order in the frames' own type map.
+    Elements are known by their names, whatever the order in the frames' own type map. A call warns once of
+    moments that the model ignores or has not seen in its training.
     """
 
     def __init__(self, potential: SpinPotential) -> None:
         self.potential = potential.eval()
         self.spec = potential.spec
+        self.watch = Watch(self.spec, potential.facts)
         descriptor = self.spec.descriptor
         self.geometry = Geometry(
             descriptor.rcut,
@@ -80,10 +84,12 @@ class Predictor:
         (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; a list of them for a list, and for a folder that holds
         several systems. Raises InputError for frames the model cannot be used on.
         """
-        if isinstance(frames, Source):
-            results = self.predict(self.systems([frames], moments), batch_size, progress)
-            return results[0] if len(results) == 1 else results
-        return self.predict(self.systems(frames, moments), batch_size, progress)
+        single = isinstance(frames, Source)
+        systems = self.systems([frames] if isinstance(frames, Source) else frames, moments)
+        for line in self.watch.new(systems):
+            warnings.warn(f"spinpot.load: {line}", stacklevel=2)
+        results = self.predict(systems, batch_size, progress)
+        return results[0] if single and len(results) == 1 else results
 
     def systems(self, sources: Iterable[Source], moments: str | None = None) -> list[System]:
         """The sources' systems under the model's type map. Raises InputError, as read_systems does.

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.audit.outliers import ENERGY, outliers, robust_deviations, zero_labels
+from spinpot.audit.outliers import ENERGY, outliers, robust_deviations
 from spinpot.data.prepare import select
+from spinpot.looks.labels import zero_labels
 from support.frames import random_system, with_random_labels
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.audit.units import BOHR, HARTREE, neighbour_ratio, suspicions
+from spinpot.audit.units import BOHR, HARTREE, suspicions
 from spinpot.audit.work import work_along_pairs
 from spinpot.data.prepare import select
+from spinpot.looks.units import neighbour_ratio
 from support.nickel_oxide import primitive_nio
 
 
@@ -31,8 +32,8 @@ def test_nothing_is_suspected_of_right_frames(made):
         (lambda s: {"spin": s.spin * 1e-3}, "not magnetic"),
         (lambda s: {"spin": np.where(s.types == 0, 1.0, 0)[:, None] * [0, 0, 1] + 0 * s.spin}, "directions"),
         (lambda s: {"energy": s.energy * 96.5 * 10}, "eV/atom"),
-        (lambda s: {"force": s.force * 1000}, "forces of"),
-        (lambda s: {"force_mag": s.force_mag * 1000}, "magnetic forces of"),
+        (lambda s: {"force": s.force * 1000}, "forces in another unit"),
+        (lambda s: {"force_mag": s.force_mag * 1000}, "magnetic forces in another unit"),
     ],
 )
 def test_values_alone(made, change, suspicion):

@@ -46,6 +46,8 @@ def analyze(
     refuse_existing(folder, [ANALYSIS, REPORT])
     predictor = load(checkpoint)
     atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
+    for line in predictor.watch.new(predictor.systems([atoms])):
+        console.print(f"look: {line}", markup=False, soft_wrap=True)
     # The folder is made first, so that nobody waits for results that cannot be written.
     with all_or_nothing(folder, last=ANALYSIS) as place:
         results = {}

@@ -13,9 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinpot.data.skin import SkinGeometry
-from spinpot.data.systems import System
 from spinpot.errors import InputError
-from spinpot.model.settings import ModelSpec
 from spinpot.predictor import Predictor, load
 
 Source = str | Path | Predictor
@@ -36,7 +34,8 @@ class SpinCalculator(Calculator):
     skin: Å; the neighbours are looked for again when an atom has moved by half of it.
     moments: the array that holds the moments, where the atoms have several that disagree.
 
-    Moments on elements without spin in the model are ignored, with a warning.
+    Moments on elements without spin in the model are ignored, with a warning; so there is one where moments
+    leave the range of training, or are near zero.
 
     Raises InputError for files that cannot be used, and on calculating for structures that the models do not
     know.
@@ -67,7 +66,6 @@ class SpinCalculator(Calculator):
             raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
         self.moments = moments
-        self._ignored: set[str] = set()
 
     def calculate(
         self,
@@ -80,7 +78,8 @@ class SpinCalculator(Calculator):
         predictions = []
         for predictor in self.predictors:
             (system,) = predictor.systems([self.atoms], self.moments)
-            self._warn_of_ignored(system, predictor.spec)
+            for line in predictor.watch.new([system]):
+                warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
             predictions += predictor.predict([system])
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
         energy = float(arrays["energy"].mean())
@@ -101,19 +100,6 @@ class SpinCalculator(Calculator):
         specs = [predictor.spec for predictor in self.predictors]
         return float(max(2.0 * (spec.descriptor.rcut + max(spec.virtual_scale) * longest) for spec in specs))
 
-    def _warn_of_ignored(self, system: System, spec: ModelSpec) -> None:
-        """Say once of each element without spin in the model that its moments do not count."""
-        with_moment = np.unique(system.types[system.spin[0].any(axis=1)])
-        ignored = {spec.type_map[kind] for kind in with_moment if not spec.use_spin[kind]} - self._ignored
-        if ignored:
-            self._ignored |= ignored
-            magnetic = [name for name, uses in zip(spec.type_map, spec.use_spin, strict=True) if uses]
-            warnings.warn(
-                f"SpinCalculator: the moments of {' '.join(sorted(ignored))} are ignored: the model has "
-                f"spins of {' '.join(magnetic)} only. Set them to zero, or train with them in use_spin.",
-                stacklevel=2,
-            )
-
 
 def deviation(vectors: np.ndarray) -> np.ndarray:
     """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
@@ -124,5 +110,6 @@ def _with_skin(source: Source, skin: float) -> Predictor:
     """A predictor of its own for each calculator: it keeps the neighbours of one structure."""
     loaded = source if isinstance(source, Predictor) else load(source)
     predictor = Predictor(loaded.potential)
+    predictor.watch = loaded.watch
     predictor.geometry = SkinGeometry(predictor.geometry, skin)
     return predictor

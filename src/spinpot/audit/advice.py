@@ -38,6 +38,11 @@ NET_TORQUE = (
     "Without these, look whether moments and magnetic forces are of one calculation and in the same order."
 )
 OUTLIERS = "Look at these frames: not converged, in another magnetic state, or with atoms too close?"
+CLOSE = "Closer than half the sum of the covalent radii. Look at coordinates, cell and units of these frames."
+DIGITS = (
+    "No model is better than the digits of its energies. Export them in float64 with all digits, or subtract "
+    "the atoms' energies before they are rounded."
+)
 UNITS = "A suspicion, no proof. Expected are Å, eV, μ_B; forces in eV/Å, magnetic forces in eV/μ_B."
 CONTRADICT = (
     "Structures that are the same have one energy and the same forces. Keep the frames of one calculation."

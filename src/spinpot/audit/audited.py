@@ -10,11 +10,13 @@ import numpy as np
 from spinpot.audit import findings
 from spinpot.audit.findings import Finding
 from spinpot.audit.moments import ElementMoments, moments_by_element, net_force, net_torque, tilts
-from spinpot.audit.outliers import ENERGY, Outlier, outliers, zero_labels
+from spinpot.audit.outliers import ENERGY, Outlier, outliers
 from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
+from spinpot.looks.labels import close_looks, zero_labels
+from spinpot.looks.look import Look
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,7 @@ class Audited:
     outliers: list[Outlier]
     zeros: dict[str, int]
     suspicions: list[str]
+    close: list[Look]
     net_force: float | None
     net_torque: float | None
 
@@ -36,6 +39,7 @@ class Audited:
         return [
             *findings.of_work(self.system, self.work),
             *findings.of_units(self.system, self.suspicions),
+            *findings.of_close(self.system, self.close),
             *findings.of_zeros(self.system, self.zeros),
             *findings.of_outliers(self.system, self.outliers),
             *findings.of_moments(self.system, self.elements, self.tilts),
@@ -69,6 +73,7 @@ def audit_system(system: System) -> Audited:
         outliers=apart,
         zeros=zero_labels(system),
         suspicions=suspicions(system, work if isinstance(work, Work) else None),
+        close=close_looks(system, range(len(system))),
         net_force=net_force(system),
         net_torque=net_torque(system),
     )

@@ -13,6 +13,8 @@ from spinpot.audit.outliers import SMALLEST, Outlier
 from spinpot.audit.work import Factor, Untestable, Work, label_name
 from spinpot.data.duplicates import Duplicates, differing
 from spinpot.data.systems import System
+from spinpot.looks.look import Look
+from spinpot.looks.precision import precision_looks
 
 SEVERITIES = ("wrong", "look", "ok")
 
@@ -185,6 +187,23 @@ def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
     if not suspicions:
         return [Finding("ok", "units", system.name, "nothing looks like another unit.")]
     return [Finding("look", "units", system.name, text, advice.UNITS) for text in suspicions]
+
+
+def of_close(system: System, close: Sequence[Look]) -> list[Finding]:
+    """Atoms closer than any bond."""
+    if not close:
+        return [Finding("ok", "close atoms", system.name, "no two atoms are closer than bonds are.")]
+    return [Finding("look", "close atoms", system.name, f"{one.seen}.", advice.CLOSE) for one in close]
+
+
+def of_precision(systems: Sequence[System]) -> list[Finding]:
+    """Energies whose stored numbers are coarse beside their spread, by file."""
+    found = [
+        Finding("look", "digits of energies", system.name, f"{look.seen}.", advice.DIGITS)
+        for system, look in precision_looks(systems)
+    ]
+    fine = "the energies have digits enough for their spread."
+    return found or [Finding("ok", "digits of energies", "all", fine)]
 
 
 def of_duplicates(duplicates: Sequence[Duplicates], systems: Sequence[System]) -> list[Finding]:

@@ -49,15 +49,6 @@ def outliers(system: System) -> list[Outlier]:
     return sorted(found, key=lambda outlier: -abs(outlier.deviations))
 
 
-def zero_labels(system: System) -> dict[str, int]:
-    """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
-    counts = {}
-    for name in system.labels:
-        values = getattr(system, name).reshape(len(system), -1)
-        counts[name] = int((~values.any(axis=1)).sum())
-    return {name: count for name, count in counts.items() if count}
-
-
 def robust_deviations(values: np.ndarray) -> np.ndarray:
     """(x − median)/(1.4826 MAD), which is (x − mean)/σ of a normal distribution; 0 if over half are equal."""
     from_median = values - np.median(values)

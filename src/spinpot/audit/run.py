@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spinpot.audit.audited import Audited, audit_system
-from spinpot.audit.findings import Group, grouped, of_duplicates
+from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
 from spinpot.audit.work import Factor, Work, short_label
 from spinpot.console import console
 from spinpot.data.description import describe
@@ -51,7 +51,7 @@ def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
     audited = [audit_system(system) for system in found]
     twice = duplicates(found)
     every = [finding for one in audited for finding in one.findings()]
-    groups = grouped([*every, *of_duplicates(twice, found)])
+    groups = grouped([*every, *of_precision(found), *of_duplicates(twice, found)])
     _print(audited, groups)
     result = {
         "data": describe(found),

@@ -47,7 +47,22 @@ def magnetic_types(
         raise InputError(f"model.spin.use_spin={entries} mixes kinds of entries; {hint}.")
     if not any(chosen):
         raise InputError(f"model.spin.use_spin={entries} makes no element magnetic; {hint}.")
+    _refuse_contradiction(entries, chosen, type_map, with_moments)
     return chosen
+
+
+def _refuse_contradiction(
+    entries: list[Any], chosen: Sequence[bool], type_map: Sequence[str], with_moments: Sequence[str]
+) -> None:
+    """Raise InputError if all moments are on elements that are to have none."""
+    named = [name for name, uses in zip(type_map, chosen, strict=True) if uses]
+    if with_moments and not set(named) & set(with_moments):
+        raise InputError(
+            f"model.spin.use_spin={entries} gives spins to {' '.join(named)}, whose moments are all zero in "
+            f"the training data, and none to {' '.join(with_moments)}, which have moments. Correct it (the "
+            f"elements are {' '.join(type_map)}, in this order), e.g. "
+            f"model.spin.use_spin='[{','.join(with_moments)}]'."
+        )
 
 
 def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) -> tuple[float, ...]:

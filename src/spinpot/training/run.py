@@ -27,6 +27,8 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError
 from spinpot.files import alone_in
+from spinpot.looks.model import Watch
+from spinpot.looks.sets import look_at_sets
 from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import fixed_scale
@@ -138,6 +140,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
     optimizer = check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec)
+    look_at_sets(data.systems, Watch(spec, potential.facts)).print()
     if potential.exchange is not None and not resumed and not pretrained:
         begin_with_exchange(potential, data, loss)
 

@@ -1,0 +1,57 @@
+"""Labels that are zeros, and atoms closer than any bond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+
+from spinpot.data.overlaps import close_pairs
+from spinpot.data.systems import System
+from spinpot.looks.look import Look
+
+BOND = 0.5
+"""Over the sum of covalent radii; bonds, and atoms that meet in a hot liquid, are longer."""
+
+
+def zero_labels(system: System) -> dict[str, int]:
+    """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
+    counts = {}
+    for name in system.labels:
+        values = getattr(system, name).reshape(len(system), -1)
+        counts[name] = int((~values.any(axis=1)).sum())
+    return {name: count for name, count in counts.items() if count}
+
+
+def label_looks(system: System) -> list[Look]:
+    """Labels that are zero throughout a frame."""
+    return [
+        Look(
+            f"{name} is zero throughout a frame; a label that is missing must not be written as zeros",
+            f"{count} of {len(system)} frames",
+        )
+        for name, count in zero_labels(system).items()
+    ]
+
+
+def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
+    """Atoms closer than any bond in the given frames, the closest named."""
+    elements = [system.type_map[kind] for kind in system.types]
+    radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
+    found: list[tuple[float, int, int, int, float]] = []
+    for frame in frames:
+        i, j, distance = close_pairs(system.box[frame], system.coord[frame], 2 * BOND * float(radii.max()))
+        bond = BOND * (radii[i] + radii[j])
+        close = np.flatnonzero(distance < bond)
+        if len(close):
+            k = close[(distance / np.maximum(bond, 1e-9))[close].argmin()]
+            found.append((float(distance[k] / bond[k]), frame, int(i[k]), int(j[k]), float(distance[k])))
+    if not found:
+        return []
+    _, worst, a, b, apart = min(found)
+    seen = (
+        f"{len(found)} of {len(frames)} frames, {system.where(worst)}: atoms {a} ({elements[a]}) and {b} "
+        f"({elements[b]}) are {apart:.3g} Å apart"
+    )
+    return [Look("atoms closer than any bond", seen)]

@@ -1,0 +1,88 @@
+"""Energies whose stored numbers are coarse beside their spread: float32, or few digits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from spinpot.data.systems import System
+from spinpot.looks.look import Look
+
+MATTERS = 0.01
+"""The spacing of the numbers over the standard deviation of the energies, from which it is said."""
+FEWEST = 5
+"""Distinct numbers that tell their spacing."""
+EVEN = 0.01
+"""Of the spacing, how far numbers may be from its multiples."""
+SUSPICION = (
+    "energies are stored too coarsely for their spread, and no model is better than that. Export them in "
+    "float64 with all digits"
+)
+
+
+def precision_looks(systems: Sequence[System]) -> Iterator[tuple[System, Look]]:
+    """What to say of each file of energies whose spacing matters; the spread is that of its composition."""
+    alike: dict[str, list[System]] = defaultdict(list)
+    for system in systems:
+        if system.energy is not None:
+            alike[" ".join(sorted(system.type_map[kind] for kind in system.types))].append(system)
+    for same in alike.values():
+        spread = float(np.concatenate([system.energy for system in same if system.energy is not None]).std())
+        for system in same:
+            for where, dtype, energy in _by_file(system):
+                if seen := _seen(where, dtype, energy, spread, system.n_atoms):
+                    yield system, Look(SUSPICION, seen)
+
+
+def spacing_of(values: np.ndarray) -> float:
+    """The largest number that all differences of the values (n,) are multiples of; 0 where there is none.
+
+    A number below a thousandth of their standard deviation is not looked for.
+    """
+    known = np.unique(values)
+    if len(known) < FEWEST:
+        return 0.0
+    # Decimal numbers are off the multiples by their rounding to float64.
+    rounding = 4 * float(np.spacing(np.abs(known).max()))
+    gaps = np.diff(known)
+    gaps = gaps[gaps > rounding]
+    floor = max(1e-3 * float(values.std()), rounding / EVEN)
+    spacing = float(gaps.min(initial=np.inf))
+    while floor < spacing < np.inf:
+        rest = np.abs(gaps - np.round(gaps / spacing) * spacing)
+        if rest.max() <= max(EVEN * spacing, rounding):
+            return spacing
+        spacing = float(rest[rest > max(EVEN * spacing, rounding)].min())
+    return 0.0
+
+
+def _by_file(system: System) -> Iterator[tuple[str, np.dtype, np.ndarray]]:
+    """The place, the stored type and the energies of each file."""
+    assert system.energy is not None
+    if system.stored is None or system.frame_ids is None:
+        yield system.name, system.energy.dtype, system.energy
+        return
+    first = 0
+    for part in system.stored.sets:
+        own = (system.frame_ids >= first) & (system.frame_ids < first + part.frames)
+        first += part.frames
+        if own.any():
+            header = part.arrays["energy"]
+            yield header.where, header.dtype, system.energy[own]
+
+
+def _seen(where: str, dtype: np.dtype, energy: np.ndarray, spread: float, n_atoms: int) -> str:
+    """The spacing in words; empty where it does not matter."""
+    largest = float(energy[np.abs(energy).argmax()])
+    short = dtype.kind == "f" and dtype.itemsize < 8
+    spacing = float(np.spacing(np.array(abs(largest), dtype=dtype))) if short else spacing_of(energy)
+    if spread == 0 or spacing < MATTERS * spread:
+        return ""
+    at = f"{largest:,.0f}".replace("-", "−")
+    kind = f" is {dtype.name}: at {at} eV" if short else ":"
+    return (
+        f"{where}{kind} its numbers lie {spacing:.2g} eV apart, {1000 * spacing / n_atoms:.2g} meV/atom, "
+        f"{100 * spacing / spread:.2g} % of their spread"
+    )

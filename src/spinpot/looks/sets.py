@@ -1,0 +1,71 @@
+"""All cheap checks of the sets of a run or of an evaluation's frames, as lines that begin with `look:`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from spinpot.data.duplicates import SAME, copies
+from spinpot.data.systems import System
+from spinpot.looks.labels import close_looks, label_looks
+from spinpot.looks.model import Watch
+from spinpot.looks.precision import precision_looks
+from spinpot.looks.units import FRAMES, unit_looks
+from spinpot.notes import Notes
+
+SAMPLE = 400
+"""Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""
+CLOSE_SAMPLE = 20_000
+"""Frames over all systems in which atoms closer than any bond are looked for."""
+
+
+def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
+    """What is odd about the sets of a run; `train` is the one that the others are compared with."""
+    notes = Notes()
+    every = [system for systems in sets.values() for system in systems]
+    _frames(every, notes)
+    for line in watch.unused(every):
+        notes.add(f"look: {line}")
+    for name, systems in sets.items():
+        if name != "train":
+            for _, line in watch.beyond(systems):
+                notes.add(f"look: {name}: {line}")
+            _repeats(list(sets["train"]), name, list(systems), notes)
+    return notes
+
+
+def look_at(systems: Sequence[System], watch: Watch) -> Notes:
+    """What is odd about frames that a model is used on."""
+    notes = Notes()
+    _frames(systems, notes)
+    for line in watch.new(systems):
+        notes.add(f"look: {line}")
+    return notes
+
+
+def _frames(systems: Sequence[System], notes: Notes) -> None:
+    """What is odd about frames by themselves."""
+    for system in systems:
+        few = max(1, min(FRAMES, SAMPLE // len(systems)))
+        for look in (*unit_looks(system, few), *label_looks(system)):
+            look.tell(notes, system.name)
+    step = -(-sum(map(len, systems)) // CLOSE_SAMPLE)
+    for system in systems:
+        for look in close_looks(system, range(0, len(system), step)):
+            look.tell(notes, system.name)
+    for _, look in precision_looks(systems):
+        look.tell(notes)
+
+
+def _repeats(training: list[System], name: str, systems: list[System], notes: Notes) -> None:
+    """Frames of another set that are in training too."""
+    first = len(training)
+    found = [copy for copy in copies(training + systems) if copy.system >= first > copy.kept_system]
+    frames = sum(map(len, systems))
+    for place, count in Counter(copy.system - first for copy in found).items():
+        notes.add(
+            f"look: {len(found)} of {frames} frames of the {name} set are in training too (the same to "
+            f"{SAME:g} Å and μ_B), so that its errors say too little; scripts/prepare_data.py splits without "
+            "repeats",
+            f"{systems[place].name}: {count} of {len(systems[place])}",
+        )

@@ -1,0 +1,88 @@
+"""Numbers that look as if they were in another unit. A suspicion each: none of them is proof."""
+
+from __future__ import annotations
+
+import numpy as np
+import vesin
+from ase.data import atomic_numbers, covalent_radii
+
+from spinpot.data.systems import System
+from spinpot.looks.look import Look
+
+CLOSE, WIDE = 0.6, 1.6
+"""Nearest neighbours' distance over the sum of covalent radii in solids and molecules lies well between."""
+FRAMES = 20
+"""Distances are looked at in so many frames, evenly spaced."""
+REACH = 6.0
+"""Å within which nearest neighbours are sought."""
+LARGE_MOMENT, SMALL_MOMENT = 12.0, 0.02
+"""μ_B; the largest moments, of 4f elements, are about 10."""
+LARGE_FORCE, LARGE_FORCE_MAG = 20.0, 5.0
+"""rms in eV/Å and eV/μ_B."""
+LARGE_SPREAD = 5.0
+"""eV/atom, standard deviation of energies within a system."""
+
+
+def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:
+    """What looks wrong. frames: how many, evenly spaced, distances are looked at in."""
+    return [*_distances(system, frames), *_moments(system), *_magnitudes(system)]
+
+
+def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
+    """Median over atoms and frames of the nearest neighbour's distance over the sum of covalent radii.
+
+    None for names that are no elements.
+    """
+    names = [system.type_map[kind] for kind in system.types]
+    if not set(names) <= set(atomic_numbers):
+        return None
+    radii = covalent_radii[[atomic_numbers[name] for name in names]]
+    search = vesin.NeighborList(cutoff=REACH, full_list=True, n_threads=1)
+    found = []
+    for frame in np.unique(np.linspace(0, len(system) - 1, frames).astype(int)):
+        i, j, distance = search.compute(
+            points=system.coord[frame], box=system.box[frame], periodic=True, quantities="ijd"
+        )
+        nearest = np.full(len(names), np.inf)
+        np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
+        found.append(nearest)
+    return float(np.median(found))
+
+
+def _distances(system: System, frames: int) -> list[Look]:
+    ratio = neighbour_ratio(system, frames)
+    if ratio is None or CLOSE <= ratio <= WIDE:
+        return []
+    far = f"{ratio:.2g} times the sum of covalent radii" if np.isfinite(ratio) else f"more than {REACH:g} Å"
+    guess = "coordinates and cell in Bohr?" if ratio > WIDE else "coordinates and cell in nm, or scaled?"
+    return [Look(guess, f"nearest neighbours are {far} apart")]
+
+
+def _moments(system: System) -> list[Look]:
+    length = np.linalg.norm(system.spin, axis=-1)
+    own = length[length > 0]
+    if not own.size:
+        return []
+    if np.ptp(own) < 1e-6 and abs(own[0] - 1) < 1e-6:
+        return [Look("directions in place of moments in μ_B?", "every moment is 1")]
+    if own.max() > LARGE_MOMENT:
+        return [Look("moments not in μ_B?", f"they reach {own.max():.3g}")]
+    if own.max() < SMALL_MOMENT:
+        return [Look("moments not in μ_B, or not magnetic?", f"none is above {own.max():.2g}")]
+    return []
+
+
+def _magnitudes(system: System) -> list[Look]:
+    said = []
+    if system.energy is not None:
+        spread = float(system.energy.std() / system.n_atoms)
+        if spread > LARGE_SPREAD:
+            said.append(Look("energies in kJ/mol or kcal/mol?", f"they spread by {spread:.3g} eV/atom"))
+    for values, most, name in (
+        (system.force, LARGE_FORCE, ("forces", "eV/Å")),
+        (system.force_mag, LARGE_FORCE_MAG, ("magnetic forces", "eV/μ_B")),
+    ):
+        rms = 0.0 if values is None else float(np.sqrt((values**2).sum(-1).mean()))
+        if rms > most:
+            said.append(Look(f"{name[0]} in another unit?", f"{rms:.3g} {name[1]} rms"))
+    return said

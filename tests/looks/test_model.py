@@ -1,0 +1,113 @@
+"""Moments that a model ignores, has not seen, or that are near zero, are named once."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinpot.analysis.structure import atoms_of
+from spinpot.ase import SpinCalculator
+from spinpot.errors import InputError
+from spinpot.looks.model import Watch
+from spinpot.model.spin import magnetic_types
+from spinpot.model.training_facts import TrainingFacts
+from spinpot.predictor import Predictor
+from support.frames import random_system, small_potential, system, with_random_labels
+
+SPEC = small_potential().spec
+"""Ni with spin, O without, virtual_scale 0.3 Å/μ_B."""
+
+
+def made(nickel, oxygen=0.0, **labels):
+    """Frames of one Ni and one O; moments (F,) along y."""
+    nickel = np.asarray(nickel, dtype=float)
+    spin = np.zeros((len(nickel), 2, 3))
+    spin[:, 0, 1], spin[:, 1, 1] = nickel, oxygen
+    coord = np.tile([[0.0, 0, 0], [2.0, 2, 2]], (len(nickel), 1, 1))
+    return system(("Ni", "O"), [0, 1], np.tile(4 * np.eye(3), (len(nickel), 1, 1)), coord, spin, **labels)
+
+
+def test_nothing_is_said_of_moments_within_the_range():
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
+    assert watch.new([made([1.195, 1.25, 1.31])]) == []
+
+
+def test_moments_that_leave_the_range_of_training():
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
+    assert watch.new([made([1.0, 1.25]), made([1.5])]) == [
+        "|S| of Ni leaves the range of training, 1.200 to 1.300 μ_B: 1.000 to 1.500 μ_B, in 2 of 3 frames. "
+        "The model knows nothing of such moments."
+    ]
+    assert watch.new([made([1.7])]) == []
+    assert Watch(SPEC, None).new([made([1.7])]) == []
+
+
+def test_moments_and_labels_on_an_element_without_spin():
+    force_mag = np.zeros((2, 2, 3))
+    force_mag[1, 1] = [0.0, 0.03, 0.04]
+    watch = Watch(SPEC, None)
+    assert watch.new([made([1.2, 1.2], [0.0, 0.1], force_mag=force_mag)]) == [
+        "the moments of O are ignored: the model has spins of Ni only (O up to 0.1 μ_B). So are the labels "
+        "of their magnetic forces (O up to 50 meV/μ_B). Set them to zero, or train with them in use_spin."
+    ]
+    assert watch.new([made([1.2], 0.2)]) == []
+
+
+def test_labels_alone_on_an_element_without_spin():
+    force_mag = np.full((1, 2, 3), 0.1)
+    assert Watch(SPEC, None).new([made([1.2], force_mag=force_mag)]) == [
+        "the labels of magnetic forces on O are ignored: the model has spins of Ni only, and the moments "
+        "there are zero (O up to 173 meV/μ_B). Look whether these moments were lost."
+    ]
+
+
+def test_moments_near_zero_unless_the_model_is_protected():
+    frames = [made([1.2, 0.001, 1.1])]
+    assert Watch(SPEC, None).new(frames) == [
+        "1 of 3 moments of Ni are near zero (below 0.13 μ_B, the smallest 0.001): the energy has a cusp at S "
+        "= 0, and a virtual atom so close to its atom raises the deviation by which all neighbours are "
+        "divided. Train with model.descriptor.env_protection=1.0."
+    ]
+    for settings in ({"env_protection": 1.0}, {"exclude_types": ((0, 2),)}):
+        spec = replace(SPEC, descriptor=replace(SPEC.descriptor, **settings))
+        assert Watch(spec, None).new(frames) == []
+
+
+def test_a_call_and_a_calculator_warn_once():
+    potential = small_potential()
+    potential.facts = TrainingFacts({"Ni": [0.0, 0.1]}, 4.0)
+    frames = random_system(5)
+    predictor = Predictor(potential)
+    with pytest.warns(UserWarning, match=r"^spinpot\.load: \|S\| of Ni leaves the range of training") as told:
+        first = predictor(frames)
+    assert len(told) == 1
+    second = predictor(frames)
+    np.testing.assert_array_equal(first["energy"], second["energy"])
+    atoms = atoms_of(frames, 0)
+    atoms.calc = SpinCalculator(Predictor(potential))
+    with pytest.warns(UserWarning, match=r"^SpinCalculator: \|S\| of Ni leaves"):
+        atoms.get_potential_energy()
+    atoms.rattle(0.01, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.get_potential_energy()
+
+
+def test_use_spin_that_contradicts_the_moments():
+    with pytest.raises(InputError) as caught:
+        magnetic_types([False, True], ("Ni", "O"), ["Ni"])
+    assert str(caught.value) == (
+        "model.spin.use_spin=[False, True] gives spins to O, whose moments are all zero in the training "
+        "data, and none to Ni, which have moments. Correct it (the elements are Ni O, in this order), e.g. "
+        "model.spin.use_spin='[Ni]'."
+    )
+    assert magnetic_types([True, True], ("Ni", "O"), ["Ni"]) == (True, True)
+    assert magnetic_types(["Ni"], ("Ni", "O"), ["Ni", "O"]) == (True, False)
+    assert magnetic_types(["Ni"], ("Ni", "O"), []) == (True, False)
+
+
+def test_labels_of_elements_with_spin_are_no_loss():
+    frames = with_random_labels(made([1.2]))
+    frames.force_mag[:, 1] = 0.0
+    assert Watch(SPEC, None).new([frames]) == []
