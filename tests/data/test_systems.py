@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import dpdata
 import h5py
@@ -20,7 +21,7 @@ from stored_samples import (
     write_raw,
 )
 
-from spinpot.data.systems import System, read_systems
+from spinpot.data.systems import System, _distinct_names, _unique_names, read_systems
 from spinpot.errors import InputError
 
 # ---- layouts ----
@@ -325,3 +326,37 @@ def test_the_real_old_layout_is_explained(real: Path, type_map: list[str] | None
         message = r"Its 3 types for 2 elements \(Ni O\) suggest deepmd-kit's " + re.escape("old layout")
     with pytest.raises(InputError, match=message):
         read_systems([needs(real / "NiO_tf_layout")], type_map=type_map)
+
+
+def named(*paths):
+    """The names of systems in some folders, by the function that read_systems calls."""
+    return _unique_names([SimpleNamespace(path=Path(path), layout="npy", group="") for path in paths])
+
+
+def test_names_are_lengthened_only_where_two_are_the_same():
+    assert named("/d/a/data", "/d/b/data", "/d/b/other") == ["a-data", "b-data", "other"]
+    assert named("/x/a/data", "/y/a/data", "/z/b/data") == ["x-a-data", "y-a-data", "b-data"]
+    assert named("/d/a-b/c", "/d/a/b-c", "/e/f/c") == ["a-b-c", "b-c", "f-c"]
+
+
+class Counted(str):
+    """A part of a path that counts how often it is compared."""
+
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Counted.comparisons += 1
+        return str(self) == str(other)
+
+
+def test_naming_is_linear():
+    """Twice the systems take about twice the comparisons, not four times."""
+    counts = []
+    for number in (200, 400):
+        folders = [("d", f"round.{k // 20:05d}", "dft", f"sys.{k % 20:02d}") for k in range(number)]
+        Counted.comparisons = 0
+        names = _distinct_names([tuple(map(Counted, folder)) for folder in folders])
+        counts.append(Counted.comparisons)
+        assert names[-1] == "-".join(folders[-1][1:])
+    assert 0 < counts[1] < 3 * counts[0]

@@ -21,6 +21,7 @@ from spinpot.data.dpdata_reader import read_arrays
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.stored import REAL_TYPES, Stored, find_stored
 from spinpot.errors import InputError
+from spinpot.notes import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,20 +112,22 @@ def _unique_names(stored: list[Stored]) -> list[str]:
         if shared[one.path] > 1:
             last += "#" + one.group.replace("/", "-")
         parts.append((*place.parent.parts[1:], last))
+    return _distinct_names(parts)
+
+
+def _distinct_names(parts: Sequence[tuple[str, ...]]) -> list[str]:
+    """The last part of each path, lengthened where two would be the same."""
+    fewest: list[int | None] = [None] * len(parts)  # trailing parts that no other system shares
     for depth in range(1, max(map(len, parts)) + 1):
-        lengths = [_shortest_unique(parts, own, depth) for own in parts]
-        names = ["-".join(own[-n:]) for own, n in zip(parts, lengths, strict=True)]
+        names = ["-".join(own[-(length or depth) :]) for own, length in zip(parts, fewest, strict=True)]
         if len(set(names)) == len(names):
             return names
-    raise InputError(f"Two systems would have the same name among {', '.join(names)}. Rename a folder.")
-
-
-def _shortest_unique(parts: list[tuple[str, ...]], own: tuple[str, ...], depth: int) -> int:
-    """Fewest trailing parts, at most `depth`, that no other system shares."""
-    for n in range(1, depth):
-        if sum(other[-n:] == own[-n:] for other in parts) == 1:
-            return n
-    return depth
+        counts = Counter(own[-depth:] for own in parts)
+        fewest = [
+            length or (depth if counts[own[-depth:]] == 1 else None)
+            for own, length in zip(parts, fewest, strict=True)
+        ]
+    raise InputError(f"Two systems would have the same name among {shortened(names)}. Rename a folder.")
 
 
 def _common_type_map(stored: list[Stored], type_map: Sequence[str] | None) -> tuple[str, ...]:
