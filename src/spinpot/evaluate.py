@@ -21,6 +21,7 @@ from spinpot.looks.sets import look_at
 from spinpot.loss.baselines import heisenberg_of, spread_of
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric
+from spinpot.notes import shortened
 from spinpot.output_folder import all_or_nothing, refuse_existing
 from spinpot.predictor import Arrays, Predicted, Predictor, assemble, counted
 from spinpot.provenance import git_commit, versions
@@ -136,7 +137,7 @@ class Scores:
         for label in LABELS:
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
-                console.print(f"No {label} in {', '.join(lacking)}: predicted, not compared.", markup=False)
+                console.print(f"No {label} in {shortened(lacking)}: predicted, not compared.", markup=False)
 
     def baselines(self) -> dict[str, dict[str, float | None]]:
         """The errors of what knows little, by what the tables call it."""

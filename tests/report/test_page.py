@@ -44,7 +44,7 @@ def errors_beside_baselines(potential, train, systems):
     ]
 
 
-def write_run(folder: Path, only=EVERY, test=True, **changes) -> tuple[Page, dict]:
+def write_run(folder: Path, only=EVERY, test=True, data_changes=None, **changes) -> tuple[Page, dict]:
     """A run's folder as training leaves it, without the training."""
     folder.mkdir(exist_ok=True)
     potential = small_potential()
@@ -77,6 +77,7 @@ def write_run(folder: Path, only=EVERY, test=True, **changes) -> tuple[Page, dic
             if short == "val":
                 summary["val"] |= null_for_nan({"score": score(best, spread, TRAINED)})
     summary |= changes
+    summary["data"] |= data_changes or {}
     config = {
         "trainer": {"max_steps": 12},
         "data": {"train": f"data/{ODD}"},
@@ -199,6 +200,24 @@ def test_missing_labels_and_test_set_are_said_in_words(tmp_path):
     assert "There was no test set" in page.text
     assert "Nothing was logged" in page.text
     assert not any("virial" in row[0] for row in page.tables["Validation set, 3 frames"])
+
+
+def test_a_run_on_hundreds_of_systems(tmp_path):
+    """Rows by elements; the lede counts the compositions."""
+    formulas = [f"Ni{k}O{k + 1}" for k in range(1, 301)]
+    one = {"frames": 2, "atoms": 5, "labels": ["energy", "force"], "moments": {"Ni": [1.0, 1.2]}}
+    systems = [{"name": f"s{k}", "formula": formula, **one} for k, formula in enumerate(formulas)]
+    systems[7] |= {"formula": "Ni4", "labels": ["energy"]}
+    many = {"frames": 600, "fingerprint": "0", "systems": systems}
+    page, _ = write_run(tmp_path / "many", data_changes={"train": many})
+    assert "600 frames of Ni and O (300 compositions)" in page.text
+    caption = "Training set 600 frames, fingerprint 0"
+    assert page.tables[caption][1:] == [
+        ["299 systems", "Ni O", "598", "5", "energy, force", "Ni 1.000–1.200"],
+        ["1 system", "Ni", "2", "5", "energy", "Ni 1.000–1.200"],
+    ]
+    assert "No force is labelled in s7." in page.text
+    assert "No virial is labelled. Systems of the same elements and labels are one row here." in page.text
 
 
 def test_a_run_that_stopped_early_or_never_timed_a_step(tmp_path):

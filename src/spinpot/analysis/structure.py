@@ -18,6 +18,7 @@ from spinpot.data.readers.moments import check_lengths
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
+from spinpot.notes import shortened
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _split(source: str) -> tuple[Path, int]:
 def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
     systems = read_systems([path], type_map)
     if len(systems) > 1:
-        names = ", ".join(system.name for system in systems)
+        names = shortened([system.name for system in systems])
         raise InputError(f"structure={path}: holds {len(systems)} systems ({names}). Give one of them.")
     _check_frame(path, frame, len(systems[0]))
     return atoms_of(systems[0], frame)

@@ -24,6 +24,8 @@ from spinpot.report.audit_page import audit_page
 from spinpot.report.page import REPORT
 
 AUDIT = "audit.json"
+MOST = 20
+"""Systems that are named under each finding and in the table; the files have all."""
 COLOURS = {"wrong": "bold red", "look": "yellow"}
 
 
@@ -74,8 +76,10 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
         if group.severity == "ok":
             continue
         console.print(Text(f"{group.severity}: {group.topic}", COLOURS[group.severity]))
-        for system, text in group.statements:
+        for system, text in group.statements[:MOST]:
             console.print(f"  {system}: {text}", markup=False, soft_wrap=True)
+        if len(group.statements) > MOST:
+            console.print(f"  and {len(group.statements) - MOST:,} more (audit.json with output=DIR).")
         console.print(f"  → {group.advice}", markup=False, soft_wrap=True)
     fine = dict.fromkeys(group.topic for group in groups if group.severity == "ok")
     if fine:
@@ -85,10 +89,14 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
 def _factors(tested: Sequence[Audited]) -> Table:
     works = {one.system.name: one.work for one in tested if isinstance(one.work, Work)}
     labels = list(dict.fromkeys(label for work in works.values() for label in work.factors))
-    table = Table(title="Labels over the derivatives of the energies: 1 is right", title_justify="left")
+    left = f" (the {MOST} of {len(works)} explained worst)" if len(works) > MOST else ""
+    title = f"Labels over the derivatives of the energies: 1 is right{left}"
+    table = Table(title=title, title_justify="left")
     for column in ("system", *map(short_label, labels), "R²"):
         table.add_column(column, justify="left" if column == "system" else "right", overflow="fold")
-    for name, work in works.items():
+    shown_works = sorted(works, key=lambda name: works[name].r2)[:MOST]
+    for name in (name for name in works if name in shown_works):
+        work = works[name]
         shown = [_shown(work.factors.get(label)) for label in labels]
         table.add_row(Text(name), *shown, f"{work.r2:.5f}")
     return table

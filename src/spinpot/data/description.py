@@ -14,25 +14,26 @@ from spinpot.data.systems import System
 
 
 def describe(systems: Sequence[System]) -> dict[str, Any]:
-    """Frames, fingerprint and systems of a set, as plain data.
-
-    Each system has its name, formula, frames, atoms, labels, and moments: {element: [least, greatest |S|]}
-    in μ_B, of elements with non-zero spins.
-    """
+    """Frames, fingerprint and systems of a set, as plain data; the systems as describe_system has them."""
     return {
         "frames": sum(len(system) for system in systems),
         "fingerprint": fingerprint(systems),
-        "systems": [
-            {
-                "name": system.name,
-                "formula": formula(system),
-                "frames": len(system),
-                "atoms": system.n_atoms,
-                "labels": list(system.labels),
-                "moments": moments(system),
-            }
-            for system in systems
-        ],
+        "systems": [describe_system(system) for system in systems],
+    }
+
+
+def describe_system(system: System) -> dict[str, Any]:
+    """Name, formula, frames, atoms, labels and moments: {element: [least, greatest |S|]} in μ_B.
+
+    Moments are of elements with non-zero spins.
+    """
+    return {
+        "name": system.name,
+        "formula": formula(system),
+        "frames": len(system),
+        "atoms": system.n_atoms,
+        "labels": list(system.labels),
+        "moments": moments(system),
     }
 
 

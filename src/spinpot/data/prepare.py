@@ -11,17 +11,16 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from rich.progress import track
-from rich.table import Table
 
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
-from spinpot.data.description import formula, moments
 from spinpot.data.duplicates import copies, left_out
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
+from spinpot.data.systems_table import print_systems
 from spinpot.errors import InputError
 from spinpot.files import one_at_a_time
 from spinpot.interop.lammps import write_data
@@ -76,7 +75,7 @@ def prepare(
                 shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
-    _print(sets)
+    print_systems("Prepared", sets)
     notes.print()
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
     return sets
@@ -246,15 +245,3 @@ def _check(place: Path, output: Path) -> None:
         read_systems([place])
     except InputError as error:
         raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
-
-
-def _print(sets: Splits) -> None:
-    table = Table(title="Prepared", title_justify="left")
-    for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
-        table.add_column(column, justify="right" if column == "frames" else "left")
-    for name, systems in sets.items():
-        for system in systems:
-            ranges = (f"{element} {low:.3f}–{high:.3f}" for element, (low, high) in moments(system).items())
-            labels = " ".join(system.labels) or "none"
-            table.add_row(name, system.name, str(len(system)), formula(system), labels, ", ".join(ranges))
-    console.print(table)

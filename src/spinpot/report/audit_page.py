@@ -12,8 +12,9 @@ import numpy as np
 from spinpot.audit.audited import Audited
 from spinpot.audit.findings import SEVERITIES
 from spinpot.audit.work import Factor, Work, short_label
+from spinpot.notes import shortened
 from spinpot.report.audit_plots import factors_figure, lengths_figure, tilts_figure, work_figure
-from spinpot.report.page import data_sets, in_words, render
+from spinpot.report.page import MOST, data_sets, in_words, render
 from spinpot.report.panels import Panel, panel
 
 MOST_PANELS = 12
@@ -25,6 +26,7 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
     """The page of an audit, which says that it was made now. result: what audit.json holds."""
     works = {one.system.name: one.work for one in audited if isinstance(one.work, Work)}
     labels = list(dict.fromkeys(label for work in works.values() for label in work.factors))
+    worst = set(sorted(works, key=lambda name: works[name].r2)[:MOST])
     groups = result["findings"]
     return render(
         "audit.html",
@@ -35,11 +37,12 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
         groups=[group for group in groups if group["severity"] != "ok"],
         fine=[group for group in groups if group["severity"] == "ok"],
         labels=[short_label(label) for label in labels],
-        rows=[_row(name, work, labels) for name, work in works.items()],
-        untested=[one.system.name for one in audited if one.system.name not in works],
-        factors=_factors(audited) if labels else None,
+        rows=[_row(name, works[name], labels) for name in works if name in worst],
+        untested=shortened([one.system.name for one in audited if one.system.name not in works]),
+        factors=_factors([one for one in audited if one.system.name in worst]) if labels else None,
         works=_works(works),
-        moments=[_moments(one) for one in audited],
+        moments=[_moments(one) for one in audited[:MOST]],
+        most=MOST,
         pictures=_pictures(audited),
         data=data_sets({"audited": result["data"]}),
     )

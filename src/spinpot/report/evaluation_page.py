@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from spinpot.loss.ener_spin import TERMS
-from spinpot.report.page import data_sets, error_table, headline, in_words, model_facts, render
+from spinpot.report.page import (
+    data_sets,
+    error_table,
+    headline,
+    in_words,
+    model_facts,
+    render,
+    worst_systems,
+)
 from spinpot.report.panels import Panel
 from spinpot.report.tables import ERROR_ROWS, Errors, label_scale_in_words
 from spinpot.residuals import SYMMETRIES
@@ -42,6 +50,7 @@ def evaluation_page(
             trained,
         ),
         label_scale=label_scale_in_words(result.get("label_scale_fm")),
+        systems=worst_systems(result["systems"], f"rmse_{quantities[0]}") if quantities else {},
         quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
         residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
         residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],

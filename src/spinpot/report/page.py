@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from spinpot.conventions import LABELS
+from spinpot.data.systems_table import rows_of
+from spinpot.notes import shortened
 from spinpot.report.plots import rounded
 from spinpot.report.tables import Errors, error_rows, without_repetition
 
@@ -19,6 +21,10 @@ REPORT = "report.html"
 
 LABEL_NAMES = {"energy": "energy", "force": "force", "force_mag": "magnetic force", "virial": "virial"}
 SET_TITLES = {"train": "Training set", "validation": "Validation set", "test": "Test set"}
+MOST = 50
+"""Rows of a table of systems."""
+MOST_FORMULAS = 6
+"""Compositions named in a sentence."""
 HEADLINE = ("e", "fr", "fm", "v")
 
 
@@ -83,7 +89,7 @@ def missing_labels(systems: Sequence[Mapping[str, Any]]) -> list[str]:
         if len(lacking) == len(systems):
             said.append(f"No {LABEL_NAMES[label]} is labelled.")
         elif lacking:
-            said.append(f"No {LABEL_NAMES[label]} is labelled in {', '.join(lacking)}.")
+            said.append(f"No {LABEL_NAMES[label]} is labelled in {shortened(lacking)}.")
     return said
 
 
@@ -91,14 +97,33 @@ def data_sets(data: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each set of frames with what it lacks. data: by the set's name, as description.describe has them."""
     sets = []
     for name, described in data.items():
-        systems = [
-            {**system, "labels": [LABEL_NAMES[label] for label in system["labels"]]}
-            for system in described["systems"]
-        ]
+        rows = rows_of(described["systems"], MOST, MOST)
+        systems = [{**row, "labels": _label_names(row)} for row in rows]
         missing = missing_labels(described["systems"])
         title = SET_TITLES.get(name, f"{name.capitalize()} set")
+        if len(rows) < len(described["systems"]):
+            missing.append("Systems of the same elements and labels are one row here.")
         sets.append({**described, "title": title, "systems": systems, "missing": missing})
     return sets
+
+
+def _label_names(row: Mapping[str, Any]) -> list[str]:
+    partly = [f"some {LABEL_NAMES[label]}" for label in row.get("partly", ())]
+    return [*(LABEL_NAMES[label] for label in row["labels"]), *partly]
+
+
+def worst_systems(systems: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Mapping[str, Any]]:
+    """At most MOST systems by name, those with the largest error `key`; few are kept in order."""
+    if len(systems) <= MOST:
+        return dict(systems)
+    ordered = sorted(systems.items(), key=lambda system: -(system[1].get(key) or 0.0))
+    return dict(ordered[:MOST])
+
+
+def compositions(systems: Sequence[Mapping[str, Any]]) -> str:
+    """The compositions of some systems, `Ni16O16 and Ni8O8`; of many their number."""
+    found = list(dict.fromkeys(system["formula"] for system in systems))
+    return in_words(found) if len(found) <= MOST_FORMULAS else ""
 
 
 def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from omegaconf import OmegaConf
 
 from spinpot.data.systems import System
 from spinpot.files import write_atomically
-from spinpot.report.page import REPORT, data_sets, error_table, headline, in_words, model_facts, render
+from spinpot.report.page import (
+    REPORT,
+    compositions,
+    data_sets,
+    error_table,
+    headline,
+    in_words,
+    model_facts,
+    render,
+)
 from spinpot.report.panels import Panel, learning_panels, parity_panels
 from spinpot.report.pictures import write_run_pictures
 from spinpot.report.tables import label_scale_in_words
@@ -81,7 +90,7 @@ def run_page(
         name=folder.name,
         summary=summary,
         elements=in_words(model["type_map"]),
-        formulas=in_words(list(dict.fromkeys(system["formula"] for system in data["train"]["systems"]))),
+        formulas=compositions(data["train"]["systems"]),
         tiles=headline(summary["val"], summary["baselines"]["val"]["labels_spread"], trained),
         stopped_before=planned if summary["steps"] < planned else None,
         tables=tables,

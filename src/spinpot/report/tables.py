@@ -14,13 +14,12 @@ from rich.table import Table
 
 from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.description import formula, moments
+from spinpot.data.systems_table import SHORT_LABELS, print_systems
 from spinpot.loss.metrics import SCALED
 from spinpot.model.settings import ModelSpec
 from spinpot.model.sizes import most_neighbours
+from spinpot.notes import shortened
 from spinpot.residuals import SYMMETRIES
-
-SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 
 ERROR_ROWS = {
     "e": ("energy", "meV/atom"),
@@ -124,25 +123,12 @@ def title_and_unit(quantity: str) -> tuple[str, str]:
 
 def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
     """Systems, frames, atoms, labels, moments, and neighbours against sel."""
-    table = Table(title="Data", title_justify="left")
-    for column in ("set", "system", "frames", "atoms", "labels", "|S| (μ_B)"):
-        table.add_column(column, justify="right" if column == "frames" else "left", no_wrap=True)
-    for name, systems in data.systems.items():
-        for system in systems:
-            table.add_row(
-                name,
-                system.name,
-                str(len(system)),
-                formula(system),
-                " ".join(SHORT_LABELS[label] for label in system.labels) or "none",
-                ", ".join(f"{name} {low:.3f}–{high:.3f}" for name, (low, high) in moments(system).items()),
-            )
-    console.print(table)
+    print_systems("Data", data.systems)
     for name, systems in data.systems.items():
         for label in SHORT_LABELS:
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
-                console.print(f"No {label} in {name}: {', '.join(lacking)}; left out of that loss term.")
+                console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
     most = np.max([most_neighbours(dataset) for dataset in data.datasets.values()], axis=0)
     for element, found, sel, spin, scale in zip(

@@ -16,6 +16,7 @@ from spinpot.errors import InputError
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
 from spinpot.loss.metrics import SCALED_QUANTITIES
 from spinpot.model.potential import SpinPotential
+from spinpot.notes import shortened
 from spinpot.training.metrics_csv import COLUMNS
 
 PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
@@ -30,7 +31,7 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
             raise InputError(
                 f"The loss asks for {', '.join(sorted(wanted))}, but the data of data.{part} have "
                 f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add them to "
-                f"{', '.join(data.folders[part])}, or turn on a term that has some by its prefactors, e.g. "
+                f"{shortened(data.folders[part])}, or turn on a term that has some by its prefactors, e.g. "
                 "loss.start_pref_v=1."
             )
 
