@@ -1,16 +1,55 @@
-"""Folders in which ABACUS ran: INPUT, STRU, OUT.*; scf, md and relax."""
+"""Folders in which ABACUS ran: INPUT, STRU, OUT.*; scf, md, relax and cell-relax.
+
+dpdata reads such a run as a whole or not at all; here each step that has everything is a frame.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import dpdata
+import numpy as np
+from ase.data import atomic_numbers
+from ase.units import GPa
 
-from spinpot.data.dpdata_reader import register
+from spinpot.data.readers.abacus_files import Dumped, Structure, read_dump, read_input, read_stru
+from spinpot.data.readers.abacus_log import MOMENTS, Log, Step, read_log
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
+from spinpot.errors import InputError
 from spinpot.notes import Notes
+
+KINDS = ("scf", "relax", "cell-relax", "md")
+KBAR = 0.1 * GPa
+FORCES_AGREE = 1e-4
+"""Forces of MD_dump and of the log agree within 1e-5 eV/Å and this part of the largest."""
+NO_MOMENTS = "without moments"
+SUFFIX = re.compile(r"^([A-Za-z]{1,2}?)_?\d+$")
+"""Labels like Fe1 and Fe_2."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Where the files of a run are, and what its INPUT says."""
+
+    folder: Path
+    out: Path
+    parameters: dict[str, str]
+
+    @property
+    def kind(self) -> str:
+        return self.parameters.get("calculation", "scf").lower()
+
+    @property
+    def log(self) -> Path:
+        return self.out / f"running_{self.kind}.log"
+
+    @property
+    def stru(self) -> Path:
+        return self.folder / self.parameters.get("stru_file", "STRU")
 
 
 class Abacus:
@@ -22,16 +61,216 @@ class Abacus:
 
     def knows(self, path: Path) -> bool:
         """A folder with ABACUS' INPUT."""
-        return (path / "INPUT").is_file()
+        file = path / "INPUT"
+        if not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            return b"INPUT_PARAMETERS" in opened.read(1 << 16)
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """The frames of a run."""
-        words = (line.split() for line in (place / "INPUT").read_text().splitlines())
-        kinds = {line[0].lower(): line[1].lower() for line in words if len(line) > 1}
-        kind = {"cell-relax": "relax"}.get(kinds.get("calculation", "scf"), kinds.get("calculation", "scf"))
-        register()
-        data = dpdata.LabeledSystem(str(place), fmt=f"abacus/{kind}").data
-        return systems_of(from_dpdata(data), place, wanted, notes)
+        """The steps of a run that have everything; the others are counted, with the reason."""
+        run = _run(place)
+        structure = read_stru(run.stru)
+        log = read_log(run.log.read_text(errors="replace"), structure)
+        if log.n_atoms not in (None, len(structure.labels)):
+            raise InputError(
+                f"{run.stru}: {len(structure.labels)} atoms, but {run.log.name} has {log.n_atoms}. Put back the "
+                "STRU of this run."
+            )
+        _note_other_logs(run, notes)
+        dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
+        _place(log.steps, structure, dump, run)
+        wanted = _with_moments(log.steps, wanted)
+        steps = _complete(log, run, wanted, notes)
+        symbols = tuple(_elements(structure.labels, wanted, str(run.folder), notes))
+        _note_collinear(steps, str(run.folder), notes)
+        return systems_of([_frame(step, symbols) for step in steps], run.folder, wanted, notes)
+
+
+def _run(place: Path) -> _Run:
+    """Raises InputError where something of a run is missing."""
+    if not (place / "INPUT").is_file():
+        raise InputError(
+            f"{place}: no INPUT in it. Expected a folder in which ABACUS ran (INPUT, STRU, OUT.*)."
+        )
+    parameters = read_input(place / "INPUT")
+    out = place / f"OUT.{parameters.get('suffix', 'ABACUS')}"
+    inside = place.name.startswith("OUT.") and not out.is_dir()  # ABACUS writes INPUT there, too
+    run = _Run(place.parent, place, parameters) if inside else _Run(place, out, parameters)
+    if run.kind not in KINDS:
+        raise InputError(f"{place}: calculation {run.kind} in INPUT. Expected one of {', '.join(KINDS)}.")
+    _there(run.log, run)
+    _there(run.stru, run)
+    return run
+
+
+def _there(path: Path, run: _Run) -> Path:
+    if not path.is_file():
+        outs = ", ".join(sorted(found.name for found in run.folder.glob("OUT.*"))) or "no OUT.*"
+        raise InputError(
+            f"{run.folder}: {path.relative_to(run.folder)} is missing (calculation {run.kind}, suffix "
+            f"{run.parameters.get('suffix', 'ABACUS')} in INPUT). The folder has {outs}. Run ABACUS "
+            "there, or correct INPUT."
+        )
+    return path
+
+
+def _note_other_logs(run: _Run, notes: Notes) -> None:
+    for other in sorted(run.out.glob("running_*.log")):
+        if other != run.log and other.name.removeprefix("running_").removesuffix(".log") in KINDS:
+            notes.add(f"{other.name}: not read, as the calculation in INPUT is {run.kind}", str(run.folder))
+
+
+def _place(steps: list[Step], structure: Structure, dump: dict[int, Dumped] | None, run: _Run) -> None:
+    """Where the atoms of each step are: from MD_dump, else from the log, else from STRU and STRU_ION*_D."""
+    for number, step in enumerate(steps):
+        if dump is not None:
+            _from_dump(step, dump)
+        elif step.coord is None:
+            file = run.out / f"STRU_ION{number}_D"
+            written = structure if number == 0 else read_stru(file) if file.is_file() else None
+            if written is not None and written.labels == structure.labels:
+                step.box, step.coord = written.box, written.coord
+
+
+def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
+    """Everything in MD_dump, which has more digits than the log."""
+    step.coord = None
+    if step.md is None or step.md not in dump:
+        step.lack = "not in MD_dump, which holds each md_dumpfreq-th"
+        return
+    dumped = dump[step.md]
+    if not _same_forces(step, dumped):
+        step.lack = "with other forces in MD_dump than in the log"
+        return
+    step.box, step.coord = dumped.box, dumped.coord
+    if dumped.force is not None:
+        step.tables["force"] = dumped.force
+    if dumped.stress is not None:
+        step.stress = dumped.stress
+
+
+def _same_forces(step: Step, dumped: Dumped) -> bool:
+    logged = step.tables.get("force")
+    if logged is None or dumped.force is None:
+        return True
+    size = float(np.abs(dumped.force).max(initial=0.0))
+    return bool(np.abs(logged - dumped.force).max() <= 1e-5 + FORCES_AGREE * size)
+
+
+def _with_moments(steps: list[Step], wanted: Wanted) -> Wanted:
+    """The moments to read, where the user names none.
+
+    Those that are constrained belong to the magnetic forces; with plane waves they are the onsite
+    projections. Without magnetic forces, and without a constraint, two tables must agree.
+    """
+    there = [name for name in MOMENTS if any(name in step.tables for step in steps)]
+    forces = any("force_mag" in step.tables for step in steps)
+    belonging = [name for name in there if name == MOMENTS[0] or (forces and name == MOMENTS[1])]
+    if "spin" in wanted.columns or not (belonging or len(there) == 1):
+        return wanted
+    return replace(wanted, columns={"spin": (belonging or there)[0], **wanted.columns})
+
+
+def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
+    """The steps with every label that some step has. Raises InputError where there is none."""
+    needed = _needed(log.steps, wanted)
+    lacks = [_lack(step, needed) for step in log.steps]
+    counts = Counter(lack for lack in lacks if lack)
+    where = f"{run.log} (ABACUS {log.version})" if log.version else str(run.log)
+    if not log.steps:
+        raise InputError(f"{where}: no electronic iterations in it. Check the calculation.")
+    if all(lacks):
+        why = ", ".join(f"{count} {lack}" for lack, count in counts.items())
+        said = f"none of its {len(lacks)} steps can be read: {why}" if len(lacks) > 1 else lacks[0]
+        raise InputError(f"{where}: {said}. {_remedy(counts, run, wanted)}")
+    for lack, count in counts.items():
+        notes.add(f"{count} of {len(lacks)} steps left out: {lack}", str(run.folder))
+    return [step for step, lack in zip(log.steps, lacks, strict=True) if not lack]
+
+
+def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
+    """What a frame of the run must have: each label that some step has, and moments."""
+    names = ("force", "force_mag", "stress")
+    needed = [name for name in names if any(name in step.heads or name in step.tables for step in steps)]
+    needed += ["stress"] * ("stress" not in needed and any(step.stress is not None for step in steps))
+    if not wanted.non_magnetic or any("moments" in step.heads for step in steps):
+        needed.append(wanted.columns.get("spin", "moments"))
+    return needed
+
+
+def _lack(step: Step, needed: list[str]) -> str:
+    """Why a step is no frame; empty where it is one."""
+    if step.converged is False:
+        return "not converged"
+    if step.energy is None or not np.isfinite(step.energy):
+        return "without an energy (cut off)"
+    if step.box is None or step.coord is None:
+        return step.lack
+    there = {*step.tables, *(["stress"] if step.stress is not None else [])}
+    there |= {"moments"} if there & set(MOMENTS) else set()
+    missing = [name for name in needed if name not in there]
+    if not missing:
+        return ""
+    name = NO_MOMENTS if missing[0] in (*MOMENTS, "moments") else f"without the {missing[0]}"
+    return f"{name} (its table could not be read)" if missing[0] in step.heads else name
+
+
+def _remedy(counts: Counter[str], run: _Run, wanted: Wanted) -> str:
+    """What to do where no step is a frame."""
+    if NO_MOMENTS in counts:
+        return (
+            f"INPUT has nspin {run.parameters.get('nspin', '1')}; moments are written with nspin 4 and "
+            "sc_mag_switch 1, onsite_radius or out_mul 1. For frames that are not magnetic, give "
+            f"{wanted.option('non_magnetic')}."
+        )
+    if "without positions" in counts:
+        return "out_stru 1 writes them."
+    return "Correct the calculation."
+
+
+def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes) -> list[str]:
+    """The element of each label: the label itself, or without its number; others the user must name."""
+    elements = {}
+    for label in dict.fromkeys(labels):
+        found = SUFFIX.match(label)
+        if label in wanted.rename or label in atomic_numbers:
+            elements[label] = label
+        elif found and found[1] in atomic_numbers:
+            elements[label] = found[1]
+        else:
+            raise InputError(
+                f"{where}: the label {label} of STRU is no element. Name its element: "
+                f"{wanted.option('rename', f'{label}=NAME')}."
+            )
+    by_element: dict[str, list[str]] = {}
+    for label, element in elements.items():
+        by_element.setdefault(element, []).append(label)
+    for element, of_it in by_element.items():
+        if of_it != [element]:
+            more = wanted.option("rename", f"{of_it[-1]}=NAME")
+            notes.add(f"labels {', '.join(of_it)}: read as one element, {element}; {more} for another", where)
+    return [elements[label] for label in labels]
+
+
+def _note_collinear(steps: list[Step], where: str, notes: Notes) -> None:
+    """Give moments and magnetic forces of one component their vectors along z."""
+    for step in steps:
+        for name in (*MOMENTS, "force_mag"):
+            if name in step.tables and step.tables[name].ndim == 1:
+                notes.add("collinear moments (nspin 2): read along z", where)
+                step.tables[name] = step.tables[name][:, None] * np.array([0.0, 0.0, 1.0])
+
+
+def _frame(step: Step, symbols: tuple[str, ...]) -> RawFrame:
+    assert step.box is not None
+    assert step.coord is not None
+    entries = {"energy": np.array(step.energy)}
+    if step.sigma_zero is not None:
+        entries["energy_sigma_0"] = np.array(step.sigma_zero)
+    if step.stress is not None:
+        entries["virial"] = abs(np.linalg.det(step.box)) * KBAR * step.stress
+    return RawFrame(symbols, step.box, (True, True, True), step.coord, step.tables, entries)
 
 
 COLUMNS = {"spins": "spin", "forces": "force", "force_mags": "force_mag"}
