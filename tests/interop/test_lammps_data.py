@@ -3,19 +3,12 @@
 import dpdata
 import numpy as np
 import pytest
-from ase import Atoms
 
 from spinpot.errors import InputError
 from spinpot.interop.lammps import HBAR, force_mag_from_fm, turned, write_data
 from spinpot.predictor import Predictor
 from support.cli import PROJECT
-from support.frames import random_system, small_potential
-
-
-def atoms_of(made):
-    atoms = Atoms([made.type_map[t] for t in made.types], positions=made.coord[0], cell=made.box[0], pbc=True)
-    atoms.set_initial_magnetic_moments(made.spin[0])
-    return atoms
+from support.frames import atoms_of, random_system, small_potential
 
 
 def test_turned_is_the_same_crystal():
@@ -32,6 +25,9 @@ def test_turned_is_the_same_crystal():
 
 def test_read_back(tmp_path):
     made = write_data(tmp_path / "x.data", atoms_of(random_system(3)), ("O", "Ni"))
+    assert (
+        "\nAtoms # spin\n" in (tmp_path / "x.data").read_text()
+    )  # the hint that LAMMPS compares, word by word
     data = dpdata.System(
         str(tmp_path / "x.data"), fmt="lammps/lmp", type_map=["O", "Ni"], atom_style="spin"
     ).data

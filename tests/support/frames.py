@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from ase import Atoms
 
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import Geometry, make_frames
@@ -48,6 +49,13 @@ def random_system(seed=0, n_frames=1, n_ni=3, n_o=2, edge=4.6, **labels) -> Syst
     return system(
         ("Ni", "O"), types, np.tile(box, (n_frames, 1, 1)), coord, spin, name=f"random{seed}", **labels
     )
+
+
+def atoms_of(made: System) -> Atoms:
+    """The first frame as ase.Atoms, with its moments."""
+    atoms = Atoms([made.type_map[t] for t in made.types], positions=made.coord[0], cell=made.box[0], pbc=True)
+    atoms.set_initial_magnetic_moments(made.spin[0])
+    return atoms
 
 
 def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag", "virial")) -> System:

@@ -48,7 +48,7 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
     made.wrap(eps=0.0)
     (xx, _, _), (xy, yy, _), (xz, yz, zz) = made.cell.array
     lines = [
-        f"{made.get_chemical_formula()}, for atom_style spin",
+        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S (μ_B)",
         "",
         f"{len(made)} atoms",
         f"{len(elements)} atom types",
@@ -63,7 +63,7 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
             for n, name in enumerate(elements, start=1)
         ),
         "",
-        "Atoms  # spin: id type x y z, direction and length (μ_B) of the moment",
+        "Atoms # spin",
         "",
         *_atom_lines(made, elements),
     ]

@@ -3,47 +3,214 @@
 from __future__ import annotations
 
 import re
-import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import dpdata
+import numpy as np
 
-from spinpot.data.dpdata_reader import register
-from spinpot.data.readers.abacus import from_dpdata
-from spinpot.data.readers.frames import systems_of
+from spinpot.data.readers.frames import RawFrame, systems_of
+from spinpot.data.readers.lammps_spins import SpinColumns, computes, find_spins, named_columns, stacked
+from spinpot.data.readers.lammps_text import TEXTS, Snapshot, begins_like_a_dump, snapshots
+from spinpot.data.readers.names import OPTIONS
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.errors import InputError
+from spinpot.interop.lammps import force_mag_from_fm
 from spinpot.notes import Notes
+
+POSITIONS = ("x y z", "xu yu zu", "xs ys zs", "xsu ysu zsu")
+SCALED = POSITIONS[2:]
+STRUCTURE = ("id", "type", "ix", "iy", "iz", *" ".join(POSITIONS).split())
+LABELS = {"force": "fx fy fz", "force_mag": "fmx fmy fmz"}
+"""The columns that are labels by their names."""
+DEFAULT_ELEMENT = "C"
+"""What LAMMPS writes as element unless `dump_modify element` names them."""
+
+_TURNED = re.compile(r"(v|f|mu|omega|angmom|tq)[xyz]")
+"""Vectors that LAMMPS turns with the positions of a general triclinic box; those of computes it does not."""
 
 
 class LammpsDump:
-    """A dump with the columns x y z and sp spx spy spz, or those of a compute property/atom of these four."""
+    """Text dumps in metal units; spins are columns of a compute property/atom, or named sp spx spy spz."""
 
     name = "lammps"
-    what = "LAMMPS dumps with spins"
+    what = "LAMMPS dumps with spins (text, also .gz)"
     runs = False
 
     def knows(self, path: Path) -> bool:
-        """By the name."""
-        return path.is_file() and "dump" in path.name
+        """By the name, or by the first word."""
+        named = path.name.removesuffix(".gz").endswith((".dump", ".lammpstrj"))
+        return path.is_file() and (named or begins_like_a_dump(path))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """The frames of a dump."""
-        if not wanted.elements:
-            raise InputError(f"{place}: a dump has no elements, only types. Name them: --elements Ni O.")
-        register()
-        with tempfile.TemporaryDirectory() as folder:
-            # dpdata knows the columns of spins from the input file only, and by the names of a compute only.
-            dump, script = Path(folder) / "dump", Path(folder) / "in"
-            dump.write_text(
-                re.sub(r"\bsp spx spy spz\b", "c_spin[1] c_spin[2] c_spin[3] c_spin[4]", place.read_text())
+        """The frames of a dump; frames with other columns are systems of their own."""
+        layouts: dict[tuple[str, ...], list[Snapshot]] = {}
+        for snapshot in snapshots(place, notes):
+            layouts.setdefault(tuple(snapshot.columns), []).append(snapshot)
+        return [system for group in layouts.values() for system in _systems(group, place, wanted, notes)]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the columns are. labels: array of conventions → its columns; rest: those not used, by group."""
+
+    positions: str
+    spins: SpinColumns | None
+    labels: dict[str, tuple[str, ...]]
+    rest: dict[str, list[str]]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Array of conventions → what messages call its columns."""
+        sources = {array: " ".join(names) for array, names in self.labels.items()}
+        return sources | ({"spin": self.spins.source} if self.spins else {})
+
+
+def _systems(group: Sequence[Snapshot], place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+    """Of frames with the same columns."""
+    symbols = [_symbols(frame, wanted) for frame in group]
+    columns = _columns(group, str(place), wanted)
+    _say(group[0], columns, str(place), notes)
+    frames = (_raw(frame, own, columns) for frame, own in zip(group, symbols, strict=True))
+    return systems_of(frames, place, replace(wanted, columns={**wanted.columns, **columns.sources}), notes)
+
+
+def _columns(group: Sequence[Snapshot], where: str, wanted: Wanted) -> _Columns:
+    names = list(group[0].columns)
+    numbers = [name for name in names if name not in TEXTS]
+    every = {name: np.concatenate([frame.columns[name] for frame in group]) for name in numbers}
+    positions = next((three for three in POSITIONS if set(three.split()) <= set(names)), None)
+    if positions is None:
+        raise InputError(
+            f"{where}: no positions. Expected the columns {' or '.join(POSITIONS)}. It has: "
+            f"{' '.join(names)}."
+        )
+    spins = find_spins(every, where, wanted)
+    labels = _labels(every, spins, where, wanted)
+    used = {*STRUCTURE, *(spins.names if spins else ()), *sum(labels.values(), ())}
+    rest = [name for name in numbers if name not in used]
+    return _Columns(positions, spins, labels, _grouped(rest, numbers))
+
+
+def _labels(
+    columns: dict[str, np.ndarray], spins: SpinColumns | None, where: str, wanted: Wanted
+) -> dict[str, tuple[str, ...]]:
+    """Array of conventions → the three columns that the user names, or whose names say it."""
+    found = {}
+    for array, default in LABELS.items():
+        if array not in wanted.columns and not set(default.split()) <= set(columns):
+            continue
+        given = wanted.columns.get(array, default)
+        option = wanted.option(OPTIONS[array], given)
+        names = found[array] = named_columns(given, columns, where, option)
+        if len(names) != 3:
+            raise InputError(f"{option}: {where}: {len(names)} columns. Expected three, as in 'X Y Z'.")
+        if array == "force_mag" and spins is None:
+            raise InputError(
+                f"{option}: {where} has no spins, and LAMMPS' fm is |S|/ħ times the magnetic force. Dump "
+                "the spins too."
             )
-            compute = re.search(r"^ITEM: ATOMS .*\bc_(\w+)\[1\]", dump.read_text(), re.M)
-            script.write_text(
-                f"compute {compute[1] if compute else 'spin'} all property/atom sp spx spy spz\n"
-            )
-            data = dpdata.System(
-                str(dump), fmt="lammps/dump", type_map=list(wanted.elements), input_file=str(script)
-            ).data
-        return systems_of(from_dpdata(data), place, wanted, notes)
+    return found
+
+
+def _say(frame: Snapshot, columns: _Columns, where: str, notes: Notes) -> None:
+    if frame.units not in (None, "metal"):
+        raise InputError(
+            f"{where}: its units are {frame.units}. Expected metal (Å, eV, ps), as LAMMPS' spin styles do. "
+            "Convert it, or run LAMMPS in metal units."
+        )
+    if frame.units is None:
+        notes.add("no ITEM: UNITS: read in LAMMPS' metal units (Å, eV, ps)", where)
+    if frame.pbc is None:
+        notes.add("ITEM: BOX BOUNDS does not say what is periodic: read as periodic in all directions", where)
+    if frame.general:
+        notes.add(
+            "general triclinic box: vectors of computes are turned as LAMMPS turned the positions", where
+        )
+    if columns.sources.get("force") == LABELS["force"]:
+        notes.add(f"{LABELS['force']}: the forces of LAMMPS' own potential and fixes, eV/Å", where)
+    if "force_mag" in columns.labels:
+        fm = columns.sources["force_mag"]
+        notes.add(f"{fm}: read as LAMMPS' fm (rad/ps), times ħ/|S| for eV/μ_B", where)
+
+
+def _raw(frame: Snapshot, symbols: tuple[str, ...], columns: _Columns) -> RawFrame:
+    place = stacked(frame.columns, columns.positions.split())
+    found = {
+        name: stacked(frame.columns, members) if len(members) > 1 else frame.columns[members[0]]
+        for name, members in columns.rest.items()
+    }
+    for array, names in columns.labels.items():
+        found[columns.sources[array]] = _turned(stacked(frame.columns, names), names, frame)
+    if columns.spins:
+        moments = columns.spins.moments(frame.columns)
+        found[columns.spins.source] = _turned(moments, columns.spins.direction, frame)
+        if fm := columns.sources.get("force_mag"):
+            found[fm] = force_mag_from_fm(found[fm], np.linalg.norm(moments, axis=-1))
+    coord = place @ frame.box if columns.positions in SCALED else place - frame.origin
+    return RawFrame(symbols, frame.box, frame.pbc or (True, True, True), coord, found)
+
+
+def _turned(vectors: np.ndarray, names: Sequence[str], frame: Snapshot) -> np.ndarray:
+    """Vectors (N, 3) as the positions of a general triclinic box are: LAMMPS computes in a triangular one."""
+    if not frame.general or all(map(_TURNED.fullmatch, names)):
+        return vectors
+    triangular = np.linalg.cholesky(frame.box @ frame.box.T)
+    return vectors @ np.linalg.solve(triangular, frame.box)
+
+
+def _symbols(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
+    """By the columns element or typelabel, or by types and the elements that the user names."""
+    name = next((name for name in TEXTS if name in frame.columns), None)
+    words = tuple(map(str, frame.columns[name])) if name else ()
+    default = name == "element" and set(words) == {DEFAULT_ELEMENT} and DEFAULT_ELEMENT not in wanted.elements
+    if words and not default and not ("type" in frame.columns and wanted.elements):
+        return words
+    if "type" not in frame.columns:
+        raise InputError(
+            f"{frame.where}: there is no column type{', and each element is C' if default else ''}. It has: "
+            f"{' '.join(frame.columns)}. Dump type, or element with `dump_modify element`."
+        )
+    if not wanted.elements:
+        raise InputError(f"{frame.where}: a dump has no elements, only types. Name them: --elements Ni O.")
+    symbols = _of_types(frame, wanted)
+    if words and not default and symbols != words:
+        k = next(k for k, (one, other) in enumerate(zip(symbols, words, strict=True)) if one != other)
+        raise InputError(
+            f"{frame.where}: type {int(frame.columns['type'][k])} is {symbols[k]} by --elements "
+            f"{' '.join(wanted.elements)}, and {words[k]} by the column {name}. Name the elements in "
+            "the order of the types."
+        )
+    return symbols
+
+
+def _of_types(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
+    types = frame.columns["type"].astype(int)
+    if types.max() > len(wanted.elements) or types.min() < 1:
+        raise InputError(
+            f"{frame.where}: it has types from {types.min()} to {types.max()}, and --elements names "
+            f"{len(wanted.elements)}: {' '.join(wanted.elements)}. Name one for each type, in their order."
+        )
+    return tuple(wanted.elements[kind - 1] for kind in types)
+
+
+def _grouped(rest: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """Columns that belong together, by a name: `c_st` for all of a compute, `vx vy vz`, or one column."""
+    every = computes(names)
+    family = {name: key for key, members in every.items() for name in members}
+    groups: dict[str, list[str]] = {}
+    for name in rest:
+        groups.setdefault(family.get(name) or _vector(name, rest), []).append(name)
+    return {
+        key if members == every.get(key) else " ".join(members): members for key, members in groups.items()
+    }
+
+
+def _vector(name: str, names: Sequence[str]) -> str:
+    """`vx vy vz` for any of these three, where all are there."""
+    for pattern in (f"%s{name[1:]}", f"{name[:-1]}%s"):
+        three = [pattern % axis for axis in "xyz"]
+        if name in three and set(three) <= set(names):
+            return " ".join(three)
+    return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Wanted:
         """An option as the user gives it; name: its keyword."""
         if self.keywords:
             return f"{name}={value}"
-        return f"--{name.replace('_', '-')} {value}".rstrip()
+        return f"--{name.replace('_', '-')} {shlex.quote(value) if value else ''}".rstrip()
 
 
 class Reader(Protocol):

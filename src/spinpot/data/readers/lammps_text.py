@@ -1,0 +1,190 @@
+"""LAMMPS' text dumps (atom, custom) → frames with all their columns, whatever these mean."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spinpot.errors import InputError
+from spinpot.notes import Notes
+
+GZIP = b"\x1f\x8b"
+BEGIN = b"ITEM:"
+TEXTS = ("element", "typelabel")
+"""The columns that hold words; all others are numbers."""
+ITEMS = ("UNITS", "TIMESTEP", "TIME", "NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS")
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One frame, its atoms in the order of their ids.
+
+    units: by the file, or None. box: (3, 3), rows; origin: (3,), its corner. pbc: per lattice vector, or None
+    where the file does not say. general: whether the box is general triclinic. columns: (N,) each.
+    """
+
+    where: str
+    units: str | None
+    box: np.ndarray
+    origin: np.ndarray
+    pbc: tuple[bool, bool, bool] | None
+    general: bool
+    columns: dict[str, np.ndarray]
+
+
+class _Item(NamedTuple):
+    """ITEM: name words, and the lines below it."""
+
+    name: str
+    words: list[str]
+    lines: list[str]
+
+
+def begins_like_a_dump(path: Path) -> bool:
+    """Whether a file, perhaps compressed by gzip, begins with `ITEM:`."""
+    try:
+        with _opened(path) as file:
+            return file.read(len(BEGIN)) == BEGIN
+    except (OSError, EOFError):
+        return False
+
+
+def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
+    """The complete frames of a dump; those that are cut off, as by a killed run, are counted in a note.
+
+    Raises InputError for a file without a complete frame, and for what is damaged otherwise.
+    """
+    units, frames, cut = None, 0, 0
+    head: dict[str, _Item] = {}
+    for item in _items(path, notes):
+        if item.name in head:  # the next frame begins, and this one has no atoms
+            cut, head = cut + 1, {}
+        head[item.name] = item
+        if item.name == "UNITS":
+            units = " ".join(item.lines).strip()
+        if item.name == "ATOMS":
+            made = _snapshot(head, units, f"{path}, frame {frames + cut}")
+            frames, cut, head = frames + (made is not None), cut + (made is None), {}
+            if made is not None:
+                yield made
+    cut += bool(head)
+    if not frames:
+        raise InputError(
+            f"{path}: no complete frame in it"
+            + (f", {cut} cut off. " if cut else ": no ITEM: ATOMS. ")
+            + "Expected a text dump of LAMMPS, as `dump custom` writes it. Check the file."
+        )
+    if cut:
+        notes.add(
+            f"{cut} {'frames' if cut > 1 else 'frame'} left out: cut off before the last atom", str(path)
+        )
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
+    with path.open("rb") as file:
+        compressed = file.read(len(GZIP)) == GZIP
+    return gzip.open(path) if compressed else path.open("rb")
+
+
+def _items(path: Path, notes: Notes) -> Iterator[_Item]:
+    item, line = None, "\n"
+    for line in _lines(path, notes):
+        _, mark, header = line.rpartition("ITEM:")
+        if mark:
+            if item:
+                yield item
+            item = _item(header, path)
+        elif item and line.strip():
+            item.lines.append(line)
+    if item:
+        yield item
+    if not line.endswith("\n"):
+        notes.add("the file ends within a line: its last number may be cut off", str(path))
+
+
+def _lines(path: Path, notes: Notes) -> Iterator[str]:
+    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8") as file:  # type: ignore[type-var]
+        try:
+            yield from file
+        except EOFError:
+            notes.add("the compressed file is cut off", str(path))
+
+
+def _item(header: str, path: Path) -> _Item:
+    words = header.split()
+    for name in ITEMS:
+        parts = name.split()
+        if words[: len(parts)] == parts:
+            return _Item(name, words[len(parts) :], [])
+    if not header.endswith("\n"):
+        return _Item("", [], [])  # the end of a file that is cut off
+    raise InputError(
+        f"{path}: ITEM: {header.strip()} is not of a dump of atoms. Expected a text dump, as LAMMPS' `dump "
+        "custom` writes it."
+    )
+
+
+def _snapshot(head: dict[str, _Item], units: str | None, where: str) -> Snapshot | None:
+    """A frame, or None where it is cut off."""
+    for name in ("NUMBER OF ATOMS", "BOX BOUNDS"):
+        if not (name in head and head[name].lines):
+            raise InputError(f"{where}: ITEM: {name} is missing. Correct the file.")
+    n_atoms = int(head["NUMBER OF ATOMS"].lines[0])
+    _, names, rows = head["ATOMS"]
+    words = [row.split() for row in rows]
+    if len(rows) < n_atoms or any(len(row) != len(names) for row in words):
+        return None
+    if len(rows) > n_atoms or n_atoms == 0:
+        raise InputError(
+            f"{where}: {len(rows)} lines of atoms, and {n_atoms} by ITEM: NUMBER OF ATOMS. Correct the file."
+        )
+    columns = _columns(names, np.array(words), where)
+    return Snapshot(where, units, *_box(head["BOX BOUNDS"], where), columns)
+
+
+def _columns(names: list[str], table: np.ndarray, where: str) -> dict[str, np.ndarray]:
+    """By name, sorted by id. Raises InputError without ids."""
+    if "id" not in names:
+        raise InputError(
+            f"{where}: there is no column id, and the order of LAMMPS' atoms changes from frame to frame. It "
+            f"has: {' '.join(names)}. Dump id too; or add the column, if the run had `dump_modify sort id`."
+        )
+    columns: dict[str, np.ndarray] = {}
+    for name, values in zip(names, table.T, strict=True):
+        try:
+            columns[name] = values if name in TEXTS else np.array(values.tolist(), dtype=np.float64)
+        except ValueError as error:
+            raise InputError(f"{where}: column {name}: {error}. Correct the file.") from None
+    order = np.argsort(columns["id"], kind="stable")
+    twice = np.flatnonzero(np.diff(columns["id"][order]) == 0.0)
+    if len(twice):
+        number = int(columns["id"][order][twice[0]])
+        raise InputError(f"{where}: two atoms have the id {number}. Expected each id once; correct the file.")
+    return {name: values[order] for name, values in columns.items()}
+
+
+def _box(item: _Item, where: str) -> tuple[np.ndarray, np.ndarray, tuple[bool, bool, bool] | None, bool]:
+    """Lattice vectors, corner, periodicity, and whether the box is general triclinic."""
+    table = np.array([line.split() for line in item.lines], dtype=np.float64)
+    general, tilted = item.words[:2] == ["abc", "origin"], item.words[:3] == ["xy", "xz", "yz"]
+    if table.shape != (3, 4 if general else 3 if tilted else 2):
+        raise InputError(
+            f"{where}: ITEM: BOX BOUNDS {' '.join(item.words)} has {table.shape} numbers. Correct it."
+        )
+    flags = item.words[2 if general else 3 if tilted else 0 :]
+    a, b, c = (flag == "pp" for flag in (flags if len(flags) == 3 else ("pp", "pp", "pp")))
+    pbc = (a, b, c) if len(flags) == 3 else None
+    if general:
+        return table[:, :3], table[:, 3], pbc, True
+    xy, xz, yz = table[:, 2] if tilted else (0.0, 0.0, 0.0)
+    low = table[:, 0] - (min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0)  # the bounds enclose the tilted box
+    high = table[:, 1] - (max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0)
+    box = np.diag(high - low)
+    box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
+    return box, low, pbc, False
