@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spinpot.config.app import run_app
 
-FORMATS = ("npy", "old", "extxyz", "traj", "db", "json", "abacus", "lammps", "lammps_data")
+FORMATS = ("npy", "old", "extxyz", "traj", "db", "json", "abacus", "vasp", "lammps", "lammps_data")
 LABELS = {"energy": "energy", "forces": "force", "magnetic_forces": "force_mag", "virial": "virial"}
 
 

@@ -74,8 +74,8 @@ class Abacus:
         log = read_log(run.log.read_text(errors="replace"), structure)
         if log.n_atoms not in (None, len(structure.labels)):
             raise InputError(
-                f"{run.stru}: {len(structure.labels)} atoms, but {run.log.name} has {log.n_atoms}. Put back the "
-                "STRU of this run."
+                f"{run.folder}: {run.stru.name} has {len(structure.labels)} atoms, but {run.log.name} has "
+                f"{log.n_atoms}. Put back the STRU of this run."
             )
         _note_other_logs(run, notes)
         dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
@@ -177,7 +177,7 @@ def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
     needed = _needed(log.steps, wanted)
     lacks = [_lack(step, needed) for step in log.steps]
     counts = Counter(lack for lack in lacks if lack)
-    where = f"{run.log} (ABACUS {log.version})" if log.version else str(run.log)
+    where = f"{run.folder}: {run.log.name}" + (f" (ABACUS {log.version})" if log.version else "")
     if not log.steps:
         raise InputError(f"{where}: no electronic iterations in it. Check the calculation.")
     if all(lacks):
@@ -265,7 +265,7 @@ def _note_collinear(steps: list[Step], where: str, notes: Notes) -> None:
 def _frame(step: Step, symbols: tuple[str, ...]) -> RawFrame:
     assert step.box is not None
     assert step.coord is not None
-    entries = {"energy": np.array(step.energy)}
+    entries = {"free_energy": np.array(step.energy)}
     if step.sigma_zero is not None:
         entries["energy_sigma_0"] = np.array(step.sigma_zero)
     if step.stress is not None:

@@ -12,13 +12,14 @@ from spinpot.data.readers.lammps_data import LammpsData
 from spinpot.data.readers.lammps_dump import LammpsDump
 from spinpot.data.readers.old_layout import OldLayout
 from spinpot.data.readers.reader import Reader, Wanted
+from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.notes import Notes
 
 READERS: dict[str, Reader] = {
     reader.name: reader
-    for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), LammpsDump(), LammpsData())
+    for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), Vasp(), LammpsDump(), LammpsData())
 }
 """By the names that --format takes; the first that knows a place reads it."""
 
@@ -41,7 +42,7 @@ def read_frames(path: Path, format_name: str, wanted: Wanted, notes: Notes) -> l
             if not reader.runs or len(places) == 1:
                 raise
             failed.append(str(error))
-            notes.add(f"not read: {error}")
+            notes.add(f"not read: {str(error).removeprefix(f'{place}: ')}", str(place))
     if failed and not systems:
         raise InputError(f"{path}: none of {len(failed)} runs could be read. The first: {failed[0]}")
     return systems

@@ -30,7 +30,16 @@ NAMES = {
     ),
     "virial": ("virial", "virials"),
     "stress": ("stress",),
-    "spin": ("spin", "spins", "magmom", "magnetic_moment", "magnetic_moments"),
+    "spin": (
+        "spin",
+        "spins",
+        "magmom",
+        "magnetic_moment",
+        "magnetic_moments",
+        "constrained_moments",
+        "onsite_moments",
+        "mulliken_moments",
+    ),
 }
 """Known names of each array, in lower case and without a prefix `REF_` or `DFT_`."""
 

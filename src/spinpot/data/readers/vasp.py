@@ -1,0 +1,254 @@
+"""VASP: the steps of an OUTCAR with their moments, and what to do with a vasprun.xml, which has none."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import ase.io
+import numpy as np
+from ase.io import ParseError
+from ase.io.vasp_parsers.vasp_outcar_parsers import OutcarChunkParser, OutcarHeaderParser
+
+from spinpot.data.readers.ase_formats import raw_frame
+from spinpot.data.readers.frames import RawFrame, systems_of
+from spinpot.data.readers.reader import Wanted
+from spinpot.data.systems import System
+from spinpot.errors import InputError
+from spinpot.notes import Notes
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
+ITERATION = re.compile(r"Iteration\s+(\d+)\(\s*(\d+)\)")
+ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
+ENERGY_LINES = 5
+"""From the head of the energies to the last of them."""
+NELM = re.compile(r"NELM\s*=\s*(\d+)")
+SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})', re.MULTILINE)
+"""As OUTCAR, INCAR and vasprun.xml have it."""
+CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
+REACHED = "EDIFF is reached"
+NOT_REACHED = "EDIFF was not reached"
+MAGNETIZATION = "magnetization ("
+TABLE = "# of ion"
+"""Begins the names of the columns of a table with a row for each atom."""
+TOTAL_CHARGE = "total charge"
+ION = re.compile(rf"^\s*\d+((?:\s+{NUMBER})+)\s*$")
+MAGNETIC_FORCE = "Magnetic force (eV/uB)"
+PENALTY = (
+    "I_CONSTRAINED_M: the energies contain the penalty of the constraint, and lambda*MW_perp, which is not "
+    "read, is no −∂E/∂S"
+)
+NO_MOMENTS = "without moments"
+
+
+class Vasp:
+    """One OUTCAR is one run."""
+
+    name = "vasp"
+    what = "VASP's OUTCAR of noncollinear runs (LORBIT 11; vasprun.xml has no moments)"
+    runs = True
+
+    def knows(self, path: Path) -> bool:
+        """By the first lines, or an OUTCAR by its name."""
+        if not path.is_file():
+            return False
+        if path.name.startswith("OUTCAR"):
+            return True
+        with path.open("rb") as file:
+            head = file.read(4096)
+        return head.lstrip().startswith(b"vasp.") or (head.startswith(b"<?xml") and b"<modeling>" in head)
+
+    def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+        """The steps of a run that have everything, without magnetic forces; the others are counted."""
+        with _opened(place) as file:
+            xml = file.read(5) == "<?xml"
+        frames = _vasprun(place, wanted) if xml else _outcar(place, wanted, notes)
+        notes.add("VASP writes no magnetic forces: frames without them", str(place))
+        systems = systems_of(frames, place, wanted, notes)
+        if place.name not in ("OUTCAR", "OUTCAR.gz", "vasprun.xml"):
+            return systems
+        folder = place.absolute().parent.name
+        return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
+
+
+def _opened(place: Path) -> IO[str]:
+    with place.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(place, "rt", errors="replace") if zipped else place.open(errors="replace")
+
+
+def _vasprun(place: Path, wanted: Wanted) -> list[RawFrame]:
+    """Frames that are not magnetic; others have their moments in the OUTCAR. Raises InputError for these."""
+    beside = sorted(path.name for path in place.absolute().parent.glob("OUTCAR*"))
+    if beside:
+        raise InputError(f"{place}: the same run as {beside[0]} beside it, which has the moments. Give that.")
+    if not wanted.non_magnetic:
+        raise InputError(
+            f"{place}: a vasprun.xml has no moments of the atoms, and there is no OUTCAR beside it. Give the "
+            "OUTCAR of a run with LORBIT 11; for frames that are not magnetic, give "
+            f"{wanted.option('non_magnetic')}."
+        )
+    return [_with_free_energy(raw_frame(atoms)) for atoms in ase.io.iread(place, ":", format="vasp-xml")]
+
+
+def _with_free_energy(frame: RawFrame) -> RawFrame:
+    """In ase, energy is extrapolated to no smearing; the forces belong to the free energy."""
+    entries = dict(frame.entries)
+    if "free_energy" in entries and "energy" in entries:
+        entries["energy_sigma_0"] = entries.pop("energy")
+    return replace(frame, entries=entries)
+
+
+def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
+    with _opened(place) as file:
+        parts = _parts(file)
+        head = next(parts)
+        text = "".join(head)
+        header = OutcarHeaderParser().build(head)
+        axes = _axes(_saxis(text, place))
+        limit = NELM.search(text)
+        frames, lacks = [], []
+        for part in parts:
+            frame = _frame(part, header, axes)
+            lacks.append(_lack(part, int(limit[1]) if limit else None, frame, wanted))
+            frames.append(frame)
+            if any(MAGNETIC_FORCE in line for line in part):
+                notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
+    if not np.allclose(axes, np.eye(3)):
+        notes.add("moments turned from the axes of SAXIS to Cartesian ones", str(place))
+    if CONSTRAINED.search(text):
+        notes.add(PENALTY, str(place))
+    return _complete(frames, lacks, place, wanted, notes)
+
+
+def _parts(lines: Iterator[str]) -> Iterator[list[str]]:
+    """What comes before the first step, and then each step, with what is written before the next begins.
+
+    The tables of moments come before the energy, after it, or both.
+    """
+    part: list[str] = []
+    current = None
+    for line in lines:
+        found = ITERATION.search(line)
+        if found and found[1] != current:
+            yield part
+            current, part = found[1], []
+        part.append(line)
+    yield part
+
+
+def _frame(part: list[str], header: dict, axes: np.ndarray) -> RawFrame | None:
+    """None where something of a step is cut off."""
+    ends = [number for number, line in enumerate(part) if ENERGY in line]
+    if not ends:
+        return None
+    try:
+        atoms = OutcarChunkParser(header=header).build(part[: ends[0] + ENERGY_LINES])
+        frame = _with_free_energy(raw_frame(atoms))
+    except (ParseError, ValueError, IndexError, KeyError):
+        return None
+    tables = _tables(part, len(frame.symbols))
+    columns = {name: values for name, values in frame.columns.items() if name != "magmoms"}
+    columns |= {name: table for name, table in tables.items() if not name.startswith(MAGNETIZATION)}
+    if (moments := _moments(tables, axes)) is not None:
+        columns["magmoms"] = moments
+    entries = {name: values for name, values in frame.entries.items() if name != "magmom"}
+    return replace(frame, columns=columns, entries=entries)
+
+
+def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
+    """The last whole table of each title, (N, columns)."""
+    tables, title = {}, ""
+    for number, line in enumerate(part):
+        if line.strip().startswith(TABLE):
+            below = part[number + 1 : number + 2 + n_atoms]
+            rows = [row[1].split() for text in below if (row := ION.match(text))]
+            if len(rows) == n_atoms and len({len(row) for row in rows}) == 1 and title != TOTAL_CHARGE:
+                tables[title] = np.array(rows, dtype=np.float64)
+        title = line.strip() or title
+    return tables
+
+
+def _moments(tables: dict[str, np.ndarray], axes: np.ndarray) -> np.ndarray | None:
+    """(N, 3) in Cartesian components, or (N,) of a collinear run; None without tables.
+
+    The last column of a table is the sum over the orbitals.
+    """
+    parts = [tables[name][:, -1] for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
+    if len(parts) == 3:
+        return np.stack(parts, axis=-1) @ axes
+    return parts[0] if len(parts) == 1 else None
+
+
+def _saxis(head: str, place: Path) -> np.ndarray:
+    """(3,), as the OUTCAR has it, else INCAR or vasprun.xml beside it; VASP's own z where none does."""
+    beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
+    for text in (head, *(_beginning(file) for file in beside)):
+        if found := SAXIS.findall(text):
+            return np.array(found[-1], dtype=np.float64)
+    return np.array([0.0, 0.0, 1.0])
+
+
+def _beginning(file: Path) -> str:
+    """The parameters at the beginning of a file that may not be there."""
+    if not file.is_file():
+        return ""
+    with file.open(errors="replace") as opened:
+        return opened.read(1 << 18)
+
+
+def _axes(saxis: np.ndarray) -> np.ndarray:
+    """(3, 3), rows: the axes of the spins in Cartesian components, which turn with SAXIS.
+
+    m = Rz(α) Ry(β) m_spins, α and β being the angles of SAXIS (https://vasp.at/wiki/SAXIS).
+    """
+    x, y, z = saxis
+    a, b = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
+    about_z = np.array([[np.cos(a), -np.sin(a), 0.0], [np.sin(a), np.cos(a), 0.0], [0.0, 0.0, 1.0]])
+    about_y = np.array([[np.cos(b), 0.0, np.sin(b)], [0.0, 1.0, 0.0], [-np.sin(b), 0.0, np.cos(b)]])
+    return (about_z @ about_y).T
+
+
+def _lack(part: list[str], limit: int | None, frame: RawFrame | None, wanted: Wanted) -> str:
+    """Why a step is no frame; empty where it is one. limit: NELM."""
+    if not _reached(part, limit):
+        return "not converged (NELM iterations)"
+    if frame is None:
+        return "cut off"
+    magnetic = not wanted.non_magnetic or any(line.strip().startswith(MAGNETIZATION) for line in part)
+    return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else ""
+
+
+def _reached(part: list[str], limit: int | None) -> bool:
+    """Whether the electrons converged; VASP 5 says where they did, and nothing where they did not."""
+    if any(NOT_REACHED in line for line in part):
+        return False
+    last = max((int(found[2]) for line in part if (found := ITERATION.search(line))), default=0)
+    return limit is None or last < limit or any(REACHED in line for line in part)
+
+
+def _complete(
+    frames: list[RawFrame | None], lacks: list[str], place: Path, wanted: Wanted, notes: Notes
+) -> list[RawFrame]:
+    """The frames that lack nothing. Raises InputError where there is none."""
+    counts = Counter(lack for lack in lacks if lack)
+    if not lacks:
+        raise InputError(f"{place}: no ionic step in it. Check the calculation.")
+    if all(lacks):
+        why = ", ".join(f"{count} {lack}" for lack, count in counts.items())
+        said = f"none of its {len(lacks)} steps can be read: {why}" if len(lacks) > 1 else lacks[0]
+        remedy = "Correct the calculation."
+        if NO_MOMENTS in counts:
+            remedy = (
+                "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, "
+                f"give {wanted.option('non_magnetic')}."
+            )
+        raise InputError(f"{place}: {said}. {remedy}")
+    for lack, count in counts.items():
+        notes.add(f"{count} of {len(lacks)} steps left out: {lack}", str(place))
+    return [frame for frame, lack in zip(frames, lacks, strict=True) if frame is not None and not lack]
