@@ -61,30 +61,6 @@ def test_what_training_says_of_the_old_layout_has_a_remedy(frames, tmp_path):
     same(read_systems([tmp_path / "new"])[0], frames[0])
 
 
-def test_a_lammps_dump(tmp_path):
-    text = """ITEM: TIMESTEP
-0
-ITEM: NUMBER OF ATOMS
-2
-ITEM: BOX BOUNDS pp pp pp
-0.0 4.0
-0.0 5.0
-0.0 6.0
-ITEM: ATOMS id type x y z sp spx spy spz
-1 1 0.5 0.5 0.5 1.5 0 0.6 0.8
-2 2 2.0 2.5 3.0 0.0 0 0 1
-"""
-    (tmp_path / "x.dump").write_text(
-        text + text.replace("0.5 0.5 0.5", "0.6 0.5 0.5").replace("STEP\n0", "STEP\n1")
-    )
-    (system,) = read_frames(tmp_path / "x.dump", "lammps", Wanted(("Ni", "O")), Notes())
-    assert len(system) == 2
-    np.testing.assert_allclose(system.spin[0], [[0.0, 0.9, 1.2], [0, 0, 0]])
-    np.testing.assert_allclose(system.coord[1, 0] - system.coord[0, 0], [0.1, 0, 0], atol=1e-12)
-    with pytest.raises(InputError, match="--elements"):
-        read_frames(tmp_path / "x.dump", "lammps", Wanted(), Notes())
-
-
 def test_lammps_data_files(frames, tmp_path):
     prepare([frames[1]], tmp_path / "data", Wanted(), write_as="lammps")
     files = sorted((tmp_path / "data" / "frames").iterdir())
