@@ -167,7 +167,7 @@ def test_several_compositions_of_one_file(tmp_path):
         (["frames", "out", "--split", "0.5", "0.5", "--block", "20"], "nothing is left for"),
         (["frames", "out", "--format", "old"], "--magnetic"),
         (["frames", "out", "--to", "old"], "--magnetic"),
-        (["frames", "out", "--format", "abacus"], "could not be read as abacus"),
+        (["frames", "out", "--format", "abacus"], "no INPUT in it. Expected a folder in which ABACUS ran"),
         (["bad.xyz", "out"], "could not be read as extxyz"),
         (["nospin.xyz", "out"], "no magnetic moments"),
     ],
