@@ -144,6 +144,28 @@ def test_the_page(place: Path, evaluation: dict[str, Any]) -> None:
     assert "Time reversal" in page.text
 
 
+def test_the_heisenberg_fit_is_that_of_the_training_frames(place: Path, evaluation: dict[str, Any]) -> None:
+    summary = json.loads((place / "run/summary.json").read_text())
+    assert evaluation["heisenberg"] == pytest.approx(summary["baselines"]["val"]["heisenberg"], rel=1e-10)
+    assert evaluation["heisenberg_fit"] == summary["heisenberg_fit"]
+    page = Page.of(place / "out/report.html")
+    assert "fitted by least squares to the labels of 4 training frames." in page.text
+
+
+def test_frames_that_the_heisenberg_fit_has_seen(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folders = [str(place / "data" / name) for name in ("train", "b")]
+    result = evaluate(place / "run/checkpoints/best.ckpt", folders, tmp_path / "out")
+    assert "heisenberg" not in result
+    said = "Heisenberg fit: left out, since it was fitted to 4 of these frames."
+    assert result["heisenberg_fit"] == said
+    assert said in capsys.readouterr().out
+    heads = Page.of(tmp_path / "out/report.html").tables["All systems, 7 frames"][0]
+    assert "labels' own spread" in heads
+    assert "Heisenberg fit" not in heads
+
+
 def differences(system: System, npz: Path) -> dict[str, np.ndarray]:
     """Prediction minus label, flat, of every quantity; written out for Ni magnetic and O not."""
     with np.load(npz) as found:
@@ -178,7 +200,9 @@ def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytes
             assert (result[f"{kind}_{quantity}"] is None) == (quantity in ("fr", "v"))
     with np.load(tmp_path / "out/some.npz") as arrays:
         assert arrays["virial"].shape == (2, 3, 3)
-    assert "No force in some" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "No force in some" in said
+    assert "Heisenberg fit: left out, since the checkpoint has none from its training." in said
 
 
 def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:
@@ -240,7 +264,6 @@ def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str) ->
         ({"systems": ["iron"]}, "iron: holds Fe .*lacks: Ni O"),
         ({"systems": ["spinless"]}, "spinless: spin.npy is missing"),
         ({"systems": []}, "No systems given"),
-        ({"checkpoint": "narrow.ckpt"}, "sel allows 3"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"output": "cut.ckpt"}, "cut.ckpt: this is a file"),
     ],
@@ -249,7 +272,6 @@ def test_what_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path, change: dict[str, Any], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_checkpoint(Path("narrow.ckpt"), small_potential(sel=(3, 3)))
     Path("cut.ckpt").write_bytes(checkpoint.read_bytes()[:-500])
     write_npy(Path("data"), labelled(1, 1))
     write_npy(Path("iron"), replace(labelled(1, 1), type_map=("Fe", "O")))

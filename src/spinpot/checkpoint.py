@@ -22,6 +22,8 @@ FORMAT = 5
 """Raised whenever a checkpoint of before can no longer be read as it is."""
 
 ENTRY = "spinpot"
+HEISENBERG = "heisenberg"
+"""In the entry, if the run has one: the HeisenbergFit its errors were set beside."""
 
 BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
 """In a run folder."""

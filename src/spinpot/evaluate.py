@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from spinpot.checkpoint import ENTRY, label_scale_of, potential_from, read_checkpoint
+from spinpot.checkpoint import ENTRY, HEISENBERG, label_scale_of, potential_from, read_checkpoint
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.files import null_for_nan
 from spinpot.looks.sets import look_at
-from spinpot.loss.baselines import heisenberg_of, spread_of
+from spinpot.loss.baselines import spread_of
+from spinpot.loss.ener_spin import TERMS
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.loss.heisenberg import Baseline, stored_for
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.notes import shortened
@@ -56,9 +59,11 @@ def evaluate(
     look_at(found, predictor.watch).print()
 
     scale = label_scale_of(contents)
-    scores = Scores(predictor, found, scale)
+    baseline = stored_for(contents[ENTRY].get(HEISENBERG), found, predictor.spec)
+    scores = Scores(predictor, found, baseline, scale)
     predictions = scores.predict(batch_size)
-    scores.print(Path(checkpoint).name)
+    config = contents[ENTRY]["config"]
+    scores.print(Path(checkpoint).name, trained_terms(config))
     residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
     symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
     print_symmetry(symmetry)
@@ -72,7 +77,6 @@ def evaluate(
         "git_commit": git_commit(),
         "versions": versions(),
     }
-    config = contents[ENTRY]["config"]
     with all_or_nothing(folder, last=EVALUATION) as place:
         for system, arrays in zip(found, predictions, strict=True):
             np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
@@ -90,13 +94,14 @@ def evaluate(
 
 
 class Scores:
-    """The errors over all systems, over each of them, of the labels' own spread and of a Heisenberg fit.
-
-    The last is fitted to these very systems, as no training set is at hand.
-    """
+    """The errors over all systems, over each of them, of the labels' own spread and of a baseline."""
 
     def __init__(
-        self, predictor: Predictor, systems: Sequence[System], label_scale: LabelScale | None = None
+        self,
+        predictor: Predictor,
+        systems: Sequence[System],
+        baseline: Baseline,
+        label_scale: LabelScale | None = None,
     ) -> None:
         self.predictor = predictor
         self.systems = systems
@@ -105,7 +110,7 @@ class Scores:
         self._scale = label_scale().detach() if label_scale else None
         self._of_labels = torch.ones_like(self._scale) if self._scale is not None else None
         self.spread_of_labels = spread_of(systems)
-        self.heisenberg_fit = heisenberg_of(systems, predictor.spec, self._scale)
+        self.baseline = baseline
         self.total, self.spread, self.heisenberg, *self.own = (
             self._metric() for _ in range(len(systems) + 3)
         )
@@ -126,25 +131,30 @@ class Scores:
                 own.update(prediction, batch, self._scale)
                 self.total.update(prediction, batch, self._scale)
                 self.spread.update(self.spread_of_labels(batch), batch, self._of_labels)
-                self.heisenberg.update(self.heisenberg_fit(batch), batch, self._of_labels)
+                if self.baseline.fit:
+                    self.heisenberg.update(self.baseline.fit(batch), batch, self._of_labels)
                 yield batch, prediction
 
-    def print(self, name: str) -> None:
-        """The table of errors, and the labels that are not there."""
+    def print(self, name: str, trained: Collection[str] | None) -> None:
+        """The table of errors, and the labels that are not there.
+
+        trained: the loss terms that were on; other labels are not missed. None for all.
+        """
         frames = sum(len(system) for system in self.systems)
-        print_errors(f"Errors on {frames} frames", {name: self.total.compute(), **self.baselines()})
+        columns = {name: self.total.compute(), "labels' own spread": self.spread.compute()}
+        if self.baseline.fit:
+            columns[HEISENBERG_FIT] = self.heisenberg.compute()
+        print_errors(f"Errors on {frames} frames", columns)
+        console.print(self.baseline.words, markup=False, soft_wrap=True)
         print_label_scale(self.label_scale)
-        for label in LABELS:
+        for label in LABELS if trained is None else dict.fromkeys(TERMS[term] for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
-                console.print(f"No {label} in {shortened(lacking)}: predicted, not compared.", markup=False)
-
-    def baselines(self) -> dict[str, dict[str, float | None]]:
-        """The errors of what knows little, by what the tables call it."""
-        return {
-            "labels' own spread": null_for_nan(self.spread.compute()),
-            "Heisenberg fit": null_for_nan(self.heisenberg.compute()),
-        }
+                console.print(
+                    f"No {label} in {shortened(lacking)}: predicted, not compared.",
+                    markup=False,
+                    soft_wrap=True,
+                )
 
     def errors(self) -> dict[str, float | None]:
         """The errors over all frames, those per element among them."""
@@ -167,7 +177,8 @@ class Scores:
                 for system, own in zip(self.systems, self.own, strict=True)
             },
             "labels_spread": null_for_nan(self.spread.compute()),
-            "heisenberg": null_for_nan(self.heisenberg.compute()),
+            **({"heisenberg": null_for_nan(self.heisenberg.compute())} if self.baseline.fit else {}),
+            "heisenberg_fit": self.baseline.words,
             **({"label_scale_fm": self.label_scale} if self.label_scale else {}),
         }
 

@@ -79,5 +79,5 @@ def refuse_placeholder(path: Path) -> None:
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:
-    """NaN, which JSON does not have, becomes None."""
-    return {key: None if math.isnan(value) else value for key, value in values.items()}
+    """NaN and infinities, which JSON does not have, become None."""
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}

@@ -23,7 +23,7 @@ from spinpot.errors import InputError
 from spinpot.interop.deepmd import is_deepmd, read_deepmd
 from spinpot.looks.model import Watch
 from spinpot.model.potential import SpinPotential
-from spinpot.model.sizes import check_sel
+from spinpot.model.sizes import excess_of
 
 Source = System | str | Path | Atoms
 """What frames can come from."""
@@ -111,8 +111,8 @@ class Predictor:
     def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:
         """Each batch of frames and what the potential gives for it, one batch in memory at a time.
 
-        Raises InputError where atoms lie on top of each other, where an atom has more neighbours than the
-        model's sel, and where the energy is not finite.
+        Raises InputError where atoms lie on top of each other and where the energy is not finite. Warns
+        once of atoms with more neighbours than the model's sel.
         """
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
@@ -155,10 +155,8 @@ class Predictor:
 
     def _check(self, frame: Frame) -> None:
         _check_overlaps(frame, self.spec.type_map)
-        try:
-            check_sel(self.spec, frame)
-        except InputError as error:
-            raise InputError(f"This model cannot be used here, it must be trained anew: {error}") from None
+        if (excess := excess_of(self.spec, frame)) and self.watch.first("sel"):
+            warnings.warn(excess, stacklevel=2)
 
 
 def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ VALUES = {
     "model.descriptor.resnet_dt=maybe": "expected true or false.",
     "model.descriptor.sel=2.5": "expected a whole number, a list of whole numbers or auto.",
     "model.descriptor.sel=[40]": "has 1 numbers; expected one per element, 2",
-    "model.descriptor.sel=[1,1]": "too small: in small, frame 0, an atom has",
+    "model.descriptor.sel=[1,1]": "too small for small, frame 0 (and 10 more frames): an atom has",
     "model.descriptor.activation_function=tan": "choose from tanh",
     "model.spin=null": "model.spin=null: expected a section",
     "model.spin.use_spin=[Xx]": "names ['Xx'], which the data do not have",

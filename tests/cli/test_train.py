@@ -85,6 +85,18 @@ def test_prefactors_follow_the_learning_rate(finished):
             assert float(row[f"pref_{name}"]) == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_prefactors_of_a_row_are_those_of_its_validation_loss(finished):
+    folder, _ = finished
+    validated = [row for row in rows(folder) if row["val/loss"]]
+    assert len(validated) == STEPS // 3
+    for row in validated:
+        # All validation frames have 5 atoms, all of the magnetic ones a label.
+        terms = {name: float(row[f"val/rmse_{name}"]) ** 2 for name in ("e", "fr", "fm", "v")}
+        atoms = {"e": 5.0, "v": 5.0}
+        total = sum(float(row[f"pref_{name}"]) * atoms.get(name, 1.0) * terms[name] for name in terms)
+        assert float(row["val/loss"]) == pytest.approx(total, rel=1e-9)
+
+
 def test_summary(finished):
     folder, _ = finished
     summary = json.loads((folder / "summary.json").read_text())
@@ -353,6 +365,7 @@ def test_missing_labels_and_32_bits(tmp_path):
     )
     assert "No energy in train: small" in result.stdout
     assert "No force_mag in train: other" in result.stdout
+    assert "No virial" not in result.stdout, "the loss does not ask for it"
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["val"]["rmse_v"] is None
     assert summary["val"]["rmse_fm"] > 0

@@ -6,7 +6,8 @@ import torch
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.loss.metrics import ErrorMetric, score
+from spinpot.loss.metrics import ErrorMetric
+from spinpot.loss.score import Score
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 
 MAGNETIC = torch.tensor([True, False])
@@ -71,6 +72,6 @@ def test_errors_are_of_the_derivative_and_beside_them_of_the_multiple(batch):
         quantity, _, element = name.partition("/")
         key = f"rmse_{quantity}_scaled" + (f"/{element}" if element else "")
         assert found[key] == pytest.approx(0.0, abs=1e-15)
-    spread = dict.fromkeys(found, 1.0)
-    assert score(found, spread, ["fm"]) == pytest.approx(0.0, abs=1e-15)
-    assert score(plain, spread, ["fm"]) == pytest.approx(plain["rmse_fm"])
+    score = Score(["fm"], dict.fromkeys(found, 1.0), dict)
+    assert score(found) == pytest.approx(0.0, abs=1e-15)
+    assert score(plain) == pytest.approx(plain["rmse_fm"])

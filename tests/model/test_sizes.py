@@ -6,7 +6,7 @@ import pytest
 from spinpot.data.dataset import FrameDataset
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings
-from spinpot.model.sizes import check_rcut, most_neighbours, settle_sel
+from spinpot.model.sizes import BEYOND_SEL, check_rcut, excess_of_frames, most_neighbours, settle_sel
 from support.frames import geometry, random_system, small_potential
 
 
@@ -29,26 +29,37 @@ def spec_with(sel):
 
 def test_auto_has_room_for_every_frame(dataset):
     found = most_neighbours(dataset)
-    sel = settle_sel(spec_with("auto"), [dataset]).descriptor.sel
+    sel = settle_sel(spec_with("auto"), dataset).descriptor.sel
     for room, needed in zip(sel, found, strict=True):
         assert room % 4 == 0
         assert 1.1 * needed <= room < 1.1 * needed + 4
 
 
 def test_one_number_is_for_every_element(dataset):
-    assert settle_sel(spec_with(90), [dataset]).descriptor.sel == (90, 90)
+    assert settle_sel(spec_with(90), dataset).descriptor.sel == (90, 90)
 
 
 def test_too_small_names_system_element_and_need(dataset):
     found = most_neighbours(dataset)
-    with pytest.raises(InputError, match=rf"random1, frame \d, an atom has {found[0]} neighbours Ni"):
-        settle_sel(spec_with((int(found[0]) - 1, int(found[1]))), [dataset])
+    with pytest.raises(InputError, match=rf"random1, frame \d.*: an atom has {found[0]} neighbours Ni"):
+        settle_sel(spec_with((int(found[0]) - 1, int(found[1]))), dataset)
+
+
+def test_frames_that_did_not_size_the_model_may_have_more(dataset):
+    found = most_neighbours(dataset)
+    assert excess_of_frames(spec_with(tuple(found.tolist())), dataset) is None
+    tight = spec_with((int(found[0]) - 1, int(found[1])))
+    first = next(k for k, most in enumerate(dataset.most) if max(most[0], most[2]) == found[0])
+    said = excess_of_frames(tight, dataset)
+    assert f"[{found[0] - 1}, {found[1]}] is too small for random1, frame {first}" in said
+    assert f"an atom has {found[0]} neighbours Ni within 4.0 Å (rcut), and sel is {found[0] - 1}." in said
+    assert said.endswith(BEYOND_SEL)
 
 
 @pytest.mark.parametrize("sel", [(1, 2, 3), (0, 90), (40.5, 90)])
 def test_wrong_sel(dataset, sel):
     with pytest.raises(InputError, match=r"model\.descriptor\.sel"):
-        settle_sel(spec_with(sel), [dataset])
+        settle_sel(spec_with(sel), dataset)
 
 
 def test_a_cutoff_with_absurdly_many_neighbours():

@@ -36,6 +36,21 @@ def test_virtual_neighbour():
     )
 
 
+def test_more_neighbours_than_sel():
+    """sel divides the sums; no neighbour is left out, so that one too many enters as smoothly as any."""
+    potential = small_potential(rcut=RCUT, sel=(1, 1))
+    potential.descriptor.dstd[:] = 1.0  # or the nets would saturate
+    always, spins = [[0.0, 0.0, 0.0], [-2.0, 0.0, 0.0]], [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]]
+    frames = [
+        system(("Ni", "O"), [0, 0, 0], 30.0 * np.eye(3), [*always, [RCUT + x, 0.0, 0.0]], spins)
+        for x in OFFSETS
+    ]
+    outputs = [evaluate(potential, frame) for frame in frames]
+    check_smooth(outputs)
+    frames[0].coord[0, 2, 0] -= 1.0
+    assert abs(evaluate(potential, frames[0])["energy"] - outputs[-1]["energy"]) > 1e-7
+
+
 def check_smooth(outputs):
     """No jump of energy or force across the cutoff, and nothing beyond it."""
     energies = np.array([output["energy"][0] for output in outputs])

@@ -10,7 +10,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe
 from spinpot.files import null_for_nan
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
-from spinpot.loss.metrics import score
+from spinpot.loss.score import Score, verdict
 from spinpot.predictor import Predictor
 from spinpot.report.evaluation_page import trained_terms
 from spinpot.report.page import date, duration, error_table, formula, in_words, number, percent, unit
@@ -62,6 +62,7 @@ def write_run(folder: Path, only=EVERY, test=True, data_changes=None, **changes)
         "baselines": {},
         "model": potential.describe(),
         "data": {name: describe(systems) for name, systems in sets.items()},
+        "heisenberg_fit": "Heisenberg fit: no network.",
         "git_commit": None,
         "versions": {"python": "3.11"},
     }
@@ -75,7 +76,9 @@ def write_run(folder: Path, only=EVERY, test=True, data_changes=None, **changes)
             }
             summary["baselines"][short] = baselines
             if short == "val":
-                summary["val"] |= null_for_nan({"score": score(best, spread, TRAINED)})
+                score = Score(TRAINED, spread, dict)
+                summary["val"] |= null_for_nan({"score": score(best)})
+                summary["score_terms"] = null_for_nan(score.ratios(best))
     summary |= changes
     summary["data"] |= data_changes or {}
     config = {
@@ -196,7 +199,8 @@ def test_the_command_and_the_facts(run):
 
 def test_missing_labels_and_test_set_are_said_in_words(tmp_path):
     page, _ = write_run(tmp_path / "some", only=("energy", "force"), test=False)
-    assert "No magnetic force is labelled. No virial is labelled." in page.text
+    assert "No magnetic force is labelled." in page.text
+    assert "No virial is labelled" not in page.text, "the loss did not ask for it"
     assert "There was no test set" in page.text
     assert "Nothing was logged" in page.text
     assert not any("virial" in row[0] for row in page.tables["Validation set, 3 frames"])
@@ -217,7 +221,25 @@ def test_a_run_on_hundreds_of_systems(tmp_path):
         ["1 system", "Ni", "2", "5", "energy", "Ni 1.000–1.200"],
     ]
     assert "No force is labelled in s7." in page.text
-    assert "No virial is labelled. Systems of the same elements and labels are one row here." in page.text
+    assert "No magnetic force is labelled. Systems of the same elements and labels are" in page.text
+
+
+def test_a_useless_run_says_so(tmp_path, run):
+    said = verdict(1.5, {"e": 1.5})
+    val = run[1]["val"] | {"score": 1.5}
+    page, _ = write_run(tmp_path / "useless", test=False, val=val, score_terms={"e": 1.5})
+    assert said in page.text
+    val["score"] = 0.5
+    page, _ = write_run(tmp_path / "useful", test=False, val=val, score_terms={"e": 0.5})
+    assert "of little use" not in page.text
+
+
+def test_a_run_without_a_heisenberg_fit_says_why(tmp_path, run):
+    said = "Heisenberg fit: left out, since it has no frames."
+    spread = {name: run[1]["baselines"]["val"][name] for name in ("labels_spread", "training_mean")}
+    page, _ = write_run(tmp_path / "some", test=False, baselines={"val": spread}, heisenberg_fit=said)
+    assert said in page.text
+    assert not any("Heisenberg" in cell for cell in page.tables["Validation set, 3 frames"][0])
 
 
 def test_a_run_that_stopped_early_or_never_timed_a_step(tmp_path):
@@ -233,6 +255,11 @@ def test_error_rows_without_labels():
     errors = {"rmse_e": 0.001, "rmse_fr": float("nan"), "rmse_fm": None}
     (row,) = error_rows({"model": errors, "other": {}})
     assert (row.quantity, row.values, row.trained) == ("e", [1.0, None], True)
+
+
+def test_an_error_that_is_no_number_keeps_its_row():
+    (row,) = error_rows({"model": {"rmse_e": None}, "spread": {"rmse_e": 0.001}})
+    assert (row.quantity, row.values) == ("e", [None, 1.0])
 
 
 def test_an_only_element_has_one_row():

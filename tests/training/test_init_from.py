@@ -72,9 +72,12 @@ def test_one_composition_does_not_tell_the_elements_apart(data, tmp_path, capsys
     save_potential(tmp_path / "x.ckpt", small_potential(seed=99))
     refit = [f"init_from={tmp_path / 'x.ckpt'}", "init_from_bias=refit"]
     run(tmp_path, *data, *refit, name="two")
-    assert "do not tell the elements apart" not in " ".join(capsys.readouterr().out.split())
+    assert "linearly dependent" not in capsys.readouterr().out
     run(tmp_path, *data, *refit, f"data.train=[{tmp_path}/train]", name="one")
-    assert "do not tell the elements apart" in " ".join(capsys.readouterr().out.split())
+    assert (
+        "The training compositions are linearly dependent, so the energy bias per element is not unique; the "
+        "minimum-norm solution was used (total energies are unaffected)."
+    ) in capsys.readouterr().out
 
 
 def test_time_reversal_is_the_files(data, tmp_path):
@@ -96,6 +99,36 @@ def test_the_bias_is_refitted(data, tmp_path):
     refitted = run(tmp_path, *data, *still, "init_from_bias=refit", name="refitted")
     np.testing.assert_array_equal(kept.energy_bias, source.energy_bias)
     np.testing.assert_allclose(refitted.energy_bias - source.energy_bias, [0.7, -0.3], atol=1e-9)
+
+
+def test_another_zero_of_the_energy_is_said_before_the_first_step(data, tmp_path, capsys):
+    save_potential(tmp_path / "x.ckpt", small_potential(seed=99))
+    begin = [*data, f"init_from={tmp_path / 'x.ckpt'}"]
+    run(tmp_path, *begin, "init_from_bias=refit", name="refitted")
+    assert "look: init_from" not in capsys.readouterr().out
+    # 3 Ni + 2 O in 4 frames, 2 Ni + 4 O in 3; the model is exact but for the shifts.
+    shifts = np.array([(3 * 0.7 - 2 * 0.3) / 5] * 4 + [(2 * 0.7 - 4 * 0.3) / 6] * 3)
+    run(tmp_path, *begin)
+    said = capsys.readouterr().out
+    rmse = 1000 * np.sqrt(np.square(shifts).mean())
+    line = (
+        f"look: init_from: the energies of the training data are on average {shifts.mean():.4g} eV/atom "
+        f"above the model's (rmse {rmse:.4g} meV/atom; after a fit by composition "
+    )
+    assert line in said
+    assert (
+        "). If they have another zero, init_from_bias=refit fits the model's energy bias to them.\n" in said
+    )
+    assert said.index(line) < said.index("step      ")
+
+
+def test_the_same_zero_of_the_energy_needs_no_line(tmp_path, capsys):
+    for name, seed in (("train", 1), ("validation", 2)):
+        write_npy(tmp_path / name, labelled_by_a_potential(seed, 4))
+    folders = [f"data.train=[{tmp_path}/train]", f"data.validation=[{tmp_path}/validation]"]
+    save_potential(tmp_path / "x.ckpt", small_potential(seed=99))
+    run(tmp_path, "data=npy", *folders, "debug=fast", f"init_from={tmp_path / 'x.ckpt'}")
+    assert "look: init_from" not in capsys.readouterr().out
 
 
 def test_types_are_mapped_by_name(data, tmp_path):

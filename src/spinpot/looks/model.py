@@ -33,21 +33,22 @@ class Watch:
 
     def new(self, systems: Sequence[System]) -> list[str]:
         """The lines about these frames that were not said before."""
-        beyond = [line for element, line in self.beyond(systems) if self._first("beyond", element)]
+        beyond = [line for element, line in self.beyond(systems) if self.first("beyond", element)]
         return [*self.unused(systems), *beyond]
 
     def unused(self, systems: Sequence[System]) -> list[str]:
         """Moments that the model ignores, and those near zero, which it cannot treat well."""
         lost = ignored(self.spec, systems).items()
-        new = {element: sizes for element, sizes in sorted(lost) if self._first("ignored", element)}
-        small = [line for e, line in near_zero(self.spec, systems) if self._first("near zero", e)]
+        new = {element: sizes for element, sizes in sorted(lost) if self.first("ignored", element)}
+        small = [line for e, line in near_zero(self.spec, systems) if self.first("near zero", e)]
         return [*ignored_in_words(self.spec, new), *small]
 
     def beyond(self, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
         """Elements whose |S| leaves the range of training, and what to say of each."""
         return beyond(self.facts, systems) if self.facts else iter(())
 
-    def _first(self, topic: str, element: str) -> bool:
+    def first(self, topic: str, element: str = "") -> bool:
+        """Whether this was not said before."""
         new = (topic, element) not in self._said
         self._said.add((topic, element))
         return new

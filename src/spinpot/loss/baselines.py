@@ -1,9 +1,9 @@
-"""What knows little: predictions without a network, to set a model's errors beside."""
+"""Predictors that know next to nothing, to set a model's errors beside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +12,7 @@ from torch import Tensor
 from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
-from spinpot.loss.label_scale import scaled
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.exchange.fit import fit_systems
-from spinpot.model.exchange.term import ExchangeTerm
-from spinpot.model.settings import ExchangeSettings, ModelSpec
 from spinpot.model.statistics import energy_bias
 
 Predict = Callable[[Batch], dict[str, Tensor]]
@@ -48,14 +44,13 @@ class MeanBaseline:
     """
 
     energy_per_element: Tensor
-    energy_per_atom: float
     force: Tensor
     force_mag: Tensor
     virial: Tensor
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """The same numbers for every frame, under the names of spinpot.conventions."""
-        per_atom = self.energy_per_element[batch.types] + self.energy_per_atom
+        per_atom = self.energy_per_element[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
         return {
             "energy": energy,
@@ -70,7 +65,6 @@ def mean_of(systems: Sequence[System]) -> MeanBaseline:
     n_types = len(systems[0].type_map)
     return MeanBaseline(
         energy_per_element=torch.from_numpy(energy_bias(systems)),
-        energy_per_atom=0.0,
         force=_mean_per_element([(s.types, s.force) for s in systems], n_types),
         force_mag=_mean_per_element([(s.types, s.force_mag) for s in systems], n_types),
         virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
@@ -80,36 +74,18 @@ def mean_of(systems: Sequence[System]) -> MeanBaseline:
 def spread_of(systems: Sequence[System]) -> MeanBaseline:
     """The predictor whose errors are the labels' own spread.
 
-    That is their rms, and for energy and virial, per atom, the deviation from their mean.
+    That is the rms of the forces, the deviation of the virial per atom from its mean, and what is left of the
+    energy per atom after a least-squares fit by composition, of these very labels: for one composition the
+    deviation from the mean. The energies of different compositions differ by thousands of eV, so that the
+    deviation from one mean would be no measure of what there is to learn.
     """
     n_types = len(systems[0].type_map)
     return MeanBaseline(
-        energy_per_element=torch.zeros(n_types, dtype=torch.float64),
-        energy_per_atom=float(_mean_per_atom([(s.n_atoms, s.energy) for s in systems], ())),
+        energy_per_element=torch.from_numpy(energy_bias(systems, per_atom=True)),
         force=torch.zeros(n_types, 3, dtype=torch.float64),
         force_mag=torch.zeros(n_types, 3, dtype=torch.float64),
         virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
     )
-
-
-def heisenberg_of(systems: Sequence[System], spec: ModelSpec, scale: Tensor | None = None) -> Predict:
-    """Heisenberg exchange and the energy of the moments' length, fitted to all labels but the virial.
-
-    spec: of the model it is set beside, whose cutoff is that of the exchange. scale: (T,), the multiples of
-    −∂E/∂S that the labels are, and so the predictions.
-    """
-    term = ExchangeTerm(replace(spec, exchange=ExchangeSettings(("bilinear", "landau"))))
-    fit = fit_systems(term, systems, ("energy", "force", "force_mag"), scale)
-
-    def predict(batch: Batch) -> dict[str, Tensor]:
-        made = term.evaluate(term.structure(batch), fit.coefficients)
-        per_atom = made.atom_energy + fit.energy_bias[batch.types]
-        energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
-        names = ("force", "force_mag", "virial")
-        found = {"energy": energy, **{name: getattr(made, name) for name in names}}
-        return found if scale is None else scaled(found, batch.types, scale)
-
-    return predict
 
 
 def _mean_per_element(labels: list[tuple[np.ndarray, np.ndarray | None]], n_types: int) -> Tensor:

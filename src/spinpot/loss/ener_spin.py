@@ -97,7 +97,7 @@ class EnerSpinLoss:
                 "two parts. Give one way, e.g. with the parts loss.start_pref_fm=0 loss.limit_pref_fm=0."
             )
         check_label_scale(self.label_scale_fm)
-        if self.label_scale_fm is not None and "force_mag" not in (TERMS[name] for name in self.active):
+        if self.label_scale_fm is not None and "force_mag" not in self.labels:
             raise InputError(
                 f"loss.label_scale_fm={self.label_scale_fm}, but the loss has no magnetic force. Turn it on "
                 "by loss.start_pref_fm, or use loss.label_scale_fm=null."
@@ -109,6 +109,11 @@ class EnerSpinLoss:
     def active(self) -> list[str]:
         """The names of the terms that are on."""
         return [name for name, prefactor in self.prefactors.items() if prefactor.active]
+
+    @property
+    def labels(self) -> set[str]:
+        """The labels that these terms need."""
+        return {TERMS[name] for name in self.active}
 
     def active_prefactors(self, lr_ratio: float) -> list[float]:
         """Those of the active terms where the learning rate is lr_ratio times its start value."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -118,21 +117,6 @@ class ErrorMetric(Metric):
                     )
                     result[f"mae_{quantity}/{element}"] = float(absolutes[row, column] / counts[row, column])
         return result
-
-
-def score(errors: Mapping[str, float], spread: Mapping[str, float], terms: Sequence[str]) -> float:
-    """Mean over loss terms of rmse/(the labels' own spread): 1 is no better than knowing nothing.
-
-    Unlike a loss, whose prefactors change, it can be compared between times and runs. Where the loss scales
-    the magnetic force, so does this.
-    """
-    found = {name: errors.get(f"rmse_{name}{SCALED}", errors[f"rmse_{name}"]) for name in terms}
-    ratios = [
-        error / spread[f"rmse_{name}"]
-        for name, error in found.items()
-        if spread[f"rmse_{name}"] > 0.0 and not math.isnan(error)
-    ]
-    return sum(ratios) / len(ratios) if ratios else math.nan
 
 
 class LossTermsMetric(Metric):

@@ -1,4 +1,4 @@
-"""The number of neighbours the descriptor makes room for."""
+"""sel: the number of neighbours of each element that the descriptor is normalised by."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from spinpot.model.settings import ModelSpec
 
 MOST_NEIGHBOURS = 10_000
 """Around an atom: a hundred times the usual number."""
+BEYOND_SEL = (
+    "spinpot counts them all; but no training frame had as many, and deepmd-kit and LAMMPS leave out the "
+    "farthest of them."
+)
+"""Here sel is the number that the sums over neighbours are divided by; no neighbour is ever left out."""
 
 
-def settle_sel(spec: ModelSpec, datasets: Iterable[FrameDataset]) -> ModelSpec:
-    """The spec with one number of neighbours per element, enough for every frame of the data sets.
+def settle_sel(spec: ModelSpec, training: FrameDataset) -> ModelSpec:
+    """The spec with one number of neighbours per element, enough for every training frame.
 
     `auto` gives 10 % more than the most neighbours found, rounded up to a multiple of 4, which is
     deepmd-kit's rule. Raises InputError for a sel of the wrong length or too small.
     """
-    datasets = list(datasets)
     n_types = len(spec.type_map)
-    if not any(dataset.most[:, :n_types].any() for dataset in datasets):
+    if not training.most[:, :n_types].any():
         raise InputError(
-            f"model.descriptor.rcut={spec.descriptor.rcut} Å: no atom of the data has a neighbour within it. "
-            "Usual are 5 to 6 Å; check that coordinates and cells are in Å."
+            f"model.descriptor.rcut={spec.descriptor.rcut} Å: no atom of the training data has a neighbour "
+            "within it. Usual are 5 to 6 Å; check that coordinates and cells are in Å."
         )
     sel = spec.descriptor.sel
     if isinstance(sel, str):
-        found = np.max([most_neighbours(dataset) for dataset in datasets], axis=0)
-        settled = spec.with_sel([max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found])
-    else:
-        settled = spec.with_sel(one_per_type(sel, len(spec.type_map)))
-    for dataset in datasets:
-        for most, (system, index) in zip(dataset.most, dataset.places, strict=True):
-            _refuse_too_many(settled, most, system.name, index)
+        found = most_neighbours(training)
+        return spec.with_sel([max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found])
+    settled = spec.with_sel(one_per_type(sel, n_types))
+    if excess := _excess_of_frames(settled, training):
+        least = most_neighbours(training).tolist()
+        raise InputError(f"{excess} Train with model.descriptor.sel=auto, or at least {least}.")
     return settled
 
 
@@ -60,26 +63,48 @@ def most_neighbours(dataset: FrameDataset) -> np.ndarray:
     return dataset.most.max(axis=0).reshape(2, -1).max(axis=0)
 
 
-def check_sel(spec: ModelSpec, frame: Frame) -> None:
-    """Raise InputError if an atom has more neighbours of an element than the model has room for."""
+def excess_of_frames(spec: ModelSpec, dataset: FrameDataset) -> str | None:
+    """What to say of frames that did not size the model, where atoms have more neighbours than its sel."""
+    excess = _excess_of_frames(spec, dataset)
+    return excess and f"{excess} {BEYOND_SEL}"
+
+
+def _excess_of_frames(spec: ModelSpec, dataset: FrameDataset) -> str | None:
+    beyond = np.flatnonzero(
+        (np.maximum(*np.split(dataset.most, 2, axis=1)) > spec.descriptor.sel).any(axis=1)
+    )
+    if not len(beyond):
+        return None
+    system, index = dataset.places[beyond[0]]
+    more = f" (and {len(beyond) - 1} more frames)" if len(beyond) > 1 else ""
+    return _more_than_sel(spec, dataset.most[beyond[0]], f"{system.name}, frame {index}{more}")
+
+
+def excess_of(spec: ModelSpec, frame: Frame) -> str | None:
+    """What to say of a frame where an atom has more neighbours than sel."""
     counts = frame.neighbour_counts
     if spec.time_reversal:  # it also has pairs beyond rcut
         within = np.square(frame.pair_vector).sum(axis=-1) < spec.descriptor.rcut**2
         places = (frame.pair_centre * counts.shape[1] + frame.pair_type)[within]
         counts = np.bincount(places, minlength=counts.size).reshape(counts.shape)
-    _refuse_too_many(spec, counts.max(axis=0), *frame.origin)
+    name, index = frame.origin
+    excess = _more_than_sel(spec, counts.max(axis=0), f"{name}, frame {index}")
+    return excess and f"{excess} {BEYOND_SEL}"
 
 
-def _refuse_too_many(spec: ModelSpec, most: np.ndarray, name: str, index: int) -> None:
-    sel, needed = np.array(spec.descriptor.sel), most.reshape(2, -1).max(axis=0)
-    if np.any(needed > sel):
-        short = int(np.argmax(needed > sel))
-        raise InputError(
-            f"model.descriptor.sel={sel.tolist()} is too small: in {name}, frame {index}, an atom has "
-            f"{needed[short]} neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), "
-            f"and sel allows {sel[short]}. Train with model.descriptor.sel=auto, or at least "
-            f"{needed.tolist()}."
-        )
+def _more_than_sel(spec: ModelSpec, most: np.ndarray, where: str) -> str | None:
+    """Whether an atom has more neighbours of an element than sel, in words.
+
+    most: (2T,) the most neighbours of each type, real or virtual.
+    """
+    sel, found = np.array(spec.descriptor.sel), most.reshape(2, -1).max(axis=0)
+    if not np.any(found > sel):
+        return None
+    short = int(np.argmax(found > sel))
+    return (
+        f"model.descriptor.sel={sel.tolist()} is too small for {where}: an atom has {found[short]} "
+        f"neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), and sel is {sel[short]}."
+    )
 
 
 def one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:

@@ -70,8 +70,11 @@ def set_nodes(potential: SpinPotential, closest: np.ndarray) -> None:
     potential.descriptor.nodes = Nodes.equally_many(known, NUMBERS[0])
 
 
-def energy_bias(systems: Sequence[System]) -> np.ndarray:
-    """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm."""
+def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray:
+    """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm.
+
+    per_atom: whether the errors of energies per atom are least, not those of energies.
+    """
     labelled = [system for system in systems if system.energy is not None]
     n_types = len(systems[0].type_map)
     if not labelled:
@@ -80,7 +83,8 @@ def energy_bias(systems: Sequence[System]) -> np.ndarray:
         [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
     )
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
-    return composition_fit(compositions, energies)
+    n_atoms = compositions.sum(axis=1, keepdims=True) if per_atom else np.ones((1, 1))
+    return composition_fit(compositions / n_atoms, energies / n_atoms[:, 0])
 
 
 def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from spinpot.loss.ener_spin import TERMS
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.report.page import (
     data_sets,
     error_table,
@@ -45,7 +46,7 @@ def evaluation_page(
             {
                 "checkpoint": errors,
                 "labels' own spread": spread,
-                "Heisenberg fit": result["heisenberg"],
+                **({HEISENBERG_FIT: result["heisenberg"]} if "heisenberg" in result else {}),
             },
             trained,
         ),
@@ -55,7 +56,7 @@ def evaluation_page(
         residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
         residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],
         parity=parity,
-        data=data_sets({"evaluated": result["data"]}),
+        data=data_sets({"evaluated": result["data"]}, trained),
         model=model_facts(result["model"], config.get("model", {}).get("spin")),
     )
 

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from spinpot.conventions import LABELS
 from spinpot.data.systems_table import rows_of
+from spinpot.loss.ener_spin import TERMS
 from spinpot.notes import shortened
 from spinpot.report.plots import rounded
 from spinpot.report.tables import Errors, error_rows, without_repetition
@@ -81,10 +82,13 @@ def headline(errors: Errors, spread: Errors, trained: Collection[str] | None) ->
     ]
 
 
-def missing_labels(systems: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each label that some or all systems lack. systems: as description.describe has them."""
+def missing_labels(systems: Sequence[Mapping[str, Any]], wanted: Collection[str] | None = None) -> list[str]:
+    """A sentence for each label that some or all systems lack.
+
+    systems: as description.describe has them. wanted: the labels that the loss asks for; None for all.
+    """
     said = []
-    for label in LABELS:
+    for label in (label for label in LABELS if wanted is None or label in wanted):
         lacking = [system["name"] for system in systems if label not in system["labels"]]
         if len(lacking) == len(systems):
             said.append(f"No {LABEL_NAMES[label]} is labelled.")
@@ -93,13 +97,20 @@ def missing_labels(systems: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
-def data_sets(data: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each set of frames with what it lacks. data: by the set's name, as description.describe has them."""
+def data_sets(
+    data: Mapping[str, Mapping[str, Any]], trained: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """Each set of frames with what it lacks.
+
+    data: by the set's name, as description.describe has them. trained: the loss terms that were on, by their
+    short names; None where that makes no difference.
+    """
+    wanted = None if trained is None else {TERMS[name] for name in trained}
     sets = []
     for name, described in data.items():
         rows = rows_of(described["systems"], MOST, MOST)
         systems = [{**row, "labels": _label_names(row)} for row in rows]
-        missing = missing_labels(described["systems"])
+        missing = missing_labels(described["systems"], wanted)
         title = SET_TITLES.get(name, f"{name.capitalize()} set")
         if len(rows) < len(described["systems"]):
             missing.append("Systems of the same elements and labels are one row here.")

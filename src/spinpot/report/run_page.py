@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 
 from spinpot.data.systems import System
 from spinpot.files import write_atomically
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.loss.score import verdict
 from spinpot.report.page import (
     REPORT,
     compositions,
@@ -28,6 +30,13 @@ from spinpot.report.tables import label_scale_in_words
 
 SETS = {"val": "validation", "test": "test"}
 """Names in summary.json and of the sets of frames."""
+
+BASELINES = {
+    "labels_spread": "labels' own spread",
+    "training_mean": "training mean",
+    "heisenberg": HEISENBERG_FIT,
+}
+"""Names in summary.json and above the columns."""
 
 NAMED = ("--config-name", "config")
 
@@ -75,9 +84,7 @@ def run_page(
             f"{name.capitalize()} set, {data[name]['frames']} frames",
             {
                 "best checkpoint": summary[short],
-                "labels' own spread": summary["baselines"][short]["labels_spread"],
-                "training mean": summary["baselines"][short]["training_mean"],
-                "Heisenberg fit": summary["baselines"][short]["heisenberg"],
+                **{BASELINES[name]: errors for name, errors in summary["baselines"][short].items()},
             },
             trained,
         )
@@ -94,10 +101,12 @@ def run_page(
         tiles=headline(summary["val"], summary["baselines"]["val"]["labels_spread"], trained),
         stopped_before=planned if summary["steps"] < planned else None,
         tables=tables,
+        heisenberg=summary.get("heisenberg_fit", ""),
+        useless=verdict(summary["val"]["score"], summary.get("score_terms", {})),
         label_scale=label_scale_in_words(summary.get("label_scale_fm")),
         parity=parity,
         curves=curves,
-        data=data_sets(data),
+        data=data_sets(data, trained),
         model=model_facts(model, config["model"]["spin"]),
         command=shlex.join(["python", "scripts/train.py", "--config-path", str(folder.resolve()), *NAMED]),
         config=OmegaConf.to_yaml(OmegaConf.create(dict(config))),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from spinpot.console import console
@@ -56,14 +55,14 @@ class ErrorRow:
 def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> list[ErrorRow]:
     """The rmse of every quantity with labels, each followed by those of its elements.
 
-    columns: errors by the name of who predicted; the first decides which rows there are. trained: the loss
-    terms that were on, by their short names; None where that makes no difference.
+    columns: errors by the name of who predicted; the first decides which elements there are. trained: the
+    loss terms that were on, by their short names; None where that makes no difference.
     """
     first, *_ = columns.values()
     rows = []
     for quantity, (label, unit) in ERROR_ROWS.items():
         key = f"rmse_{quantity}"
-        if _number(first.get(key)) is None:
+        if all(_number(errors.get(key)) is None for errors in columns.values()):
             continue
         elements = [name.partition("/")[2] for name in first if name.startswith(f"{key}/")]
         on = in_loss(quantity, trained)
@@ -121,16 +120,19 @@ def title_and_unit(quantity: str) -> tuple[str, str]:
     return (f"magnetic force, {label.strip()}" if quantity.startswith("fm_") else label), unit
 
 
-def print_data_summary(data: SpinDataModule, spec: ModelSpec) -> None:
-    """Systems, frames, atoms, labels, moments, and neighbours against sel."""
+def print_data_summary(data: SpinDataModule, spec: ModelSpec, wanted: Collection[str]) -> None:
+    """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
+
+    wanted: the labels that the loss asks for.
+    """
     print_systems("Data", data.systems)
     for name, systems in data.systems.items():
-        for label in SHORT_LABELS:
+        for label in (label for label in SHORT_LABELS if label in wanted):
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
-    most = np.max([most_neighbours(dataset) for dataset in data.datasets.values()], axis=0)
+    most = most_neighbours(data.datasets["train"])
     for element, found, sel, spin, scale in zip(
         spec.type_map, most, spec.sel_doubled, spec.use_spin, spec.virtual_scale, strict=False
     ):

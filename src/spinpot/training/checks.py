@@ -1,7 +1,8 @@
-"""What would fail in the middle of a run, told before it begins."""
+"""Checks before a run begins of what would fail in the middle of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,20 +12,31 @@ from omegaconf import DictConfig
 from torch.optim import Optimizer
 
 from spinpot.config.keys import nearest
+from spinpot.config.sweep_job import sweep_job
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
-from spinpot.loss.metrics import SCALED_QUANTITIES
+from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES
+from spinpot.loss.score import Score
 from spinpot.model.potential import SpinPotential
 from spinpot.notes import shortened
 from spinpot.training.metrics_csv import COLUMNS
+
+LACKING = {
+    "e": "energy",
+    "fr": "force",
+    "fm": "magnetic force on an atom of a magnetic element",
+    "fm_transverse": "magnetic force on an atom with a moment",
+    "fm_longitudinal": "magnetic force on an atom with a moment",
+    "v": "virial",
+}
 
 PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
 
 
 def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
     """Raise InputError if no term of the loss has any label in the training or the validation data."""
-    wanted = {TERMS[name] for name in loss.active}
+    wanted = loss.labels
     for part in ("train", "validation"):
         present = {label for system in data.systems[part] for label in system.labels}
         if not wanted & present:
@@ -69,6 +81,38 @@ def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> Non
                 f"callbacks.{name}.monitor={monitor}: no such quantity.{nearest(monitor, logged)} "
                 f"Choose from {', '.join(logged)}."
             )
+
+
+def check_measured(config: DictConfig, data: SpinDataModule, score: Score) -> None:
+    """Raise InputError if a callback or a sweep watches a quantity that these data have no labels of."""
+    watched = {
+        f"callbacks.{name}.monitor={section.monitor}": section.monitor
+        for name, section in config.callbacks.items()
+        if section and section.get("monitor")
+    }
+    if sweep_job() or config.optimized_metric != "score":
+        watched[f"optimized_metric={config.optimized_metric}"] = f"val/{config.optimized_metric}"
+    for setting, monitor in watched.items():
+        part, _, name = monitor.partition("/")
+        quantity = name.partition("_")[2].removesuffix(SCALED)
+        if name == "score" and not score.units:
+            raise InputError(
+                f"{setting}: there is no score, since no label that the loss compares varies in the "
+                "validation or the training data. Choose another quantity, e.g. val/loss, or add frames."
+            )
+        if quantity in TERMS and not _measured(quantity, part, data, score):
+            raise InputError(no_labels(setting, quantity, "training" if part == "train" else "validation"))
+
+
+def _measured(quantity: str, part: str, data: SpinDataModule, score: Score) -> bool:
+    if part == "train":
+        return any(TERMS[quantity] in system.labels for system in data.systems["train"])
+    return not math.isnan(score.spread[f"rmse_{quantity}"])
+
+
+def no_labels(setting: str, quantity: str, part: str) -> str:
+    """What is wrong with a setting that names a quantity (of loss.metrics.QUANTITIES) without labels."""
+    return f"{setting}: the {part} data have no {LACKING[quantity]}. Choose another quantity, e.g. the score."
 
 
 def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> Optimizer:

@@ -22,6 +22,11 @@ from spinpot.model.statistics import composition_fit, set_nodes
 from spinpot.report.tables import print_model_of_file
 from spinpot.training.resume import Resumed, differences
 
+MOST_FRAMES = 100
+"""Frames that are compared for the zero of the energy."""
+SMALLEST_SHIFT = 1e-3
+"""eV/atom: less is soon trained away."""
+
 
 def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> SpinPotential | None:
     """The potential that `init_from` names, in the order of data.type_map; None without `init_from`.
@@ -55,7 +60,31 @@ def begin_with(
         elements = zip(spec.type_map, shift, strict=True)
         said = ", ".join(f"{name} {value:+.4f}" for name, value in elements)
         console.print(f"Energy bias refitted to the training data (eV/atom): {said}.", soft_wrap=True)
+    elif said := other_zero(pretrained, data):
+        console.print(f"look: {said}", markup=False, soft_wrap=True)
     return potential.set_precision(dtype)
+
+
+def other_zero(potential: SpinPotential, data: SpinDataModule) -> str:
+    """A line if the energies of the training data seem to have another zero than the model's; else empty.
+
+    They do if a fit by composition takes away most of the model's errors. Some frames are looked at.
+    """
+    composition, residual = energy_residuals(potential, data, MOST_FRAMES)
+    if not len(residual):
+        return ""
+    n_atoms = composition.sum(axis=1)
+    left = residual - composition @ composition_fit(composition, residual)
+    before, after = (float(np.sqrt(np.square(part / n_atoms).mean())) for part in (residual, left))
+    if before <= max(2.0 * after, SMALLEST_SHIFT):
+        return ""
+    mean = float((residual / n_atoms).mean())
+    return (
+        f"init_from: the energies of the training data are on average {abs(mean):.4g} eV/atom "
+        f"{'above' if mean > 0.0 else 'below'} the model's (rmse {1000 * before:.4g} meV/atom; after a fit "
+        f"by composition {1000 * after:.4g}). If they have another zero, init_from_bias=refit fits the "
+        "model's energy bias to them."
+    )
 
 
 def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
@@ -64,26 +93,39 @@ def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
     The least-squares solution of minimum norm of E − E_predicted on the composition, over the training frames
     with energies. Raises InputError if there are none.
     """
-    residuals, compositions = [], []
+    composition, residual = energy_residuals(potential, data)
+    if not len(residual):
+        raise InputError(
+            "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
+        )
+    if np.linalg.matrix_rank(composition) < np.count_nonzero(composition.any(axis=0)):
+        console.print(
+            "The training compositions are linearly dependent, so the energy bias per element is not unique; "
+            "the minimum-norm solution was used (total energies are unaffected).",
+            soft_wrap=True,
+        )
+    return composition_fit(composition, residual)
+
+
+def energy_residuals(
+    potential: SpinPotential, data: SpinDataModule, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Atoms of each element (F, T) and E − E_predicted (F,), eV, of the training frames with energies.
+
+    most: of so many frames, evenly spaced, or all.
+    """
+    dataset = data.datasets["train"]
+    step = 1 if most is None else -(-len(dataset) // most)
+    frames = (dataset[index] for index in range(0, len(dataset), step))
     n_types = len(potential.spec.type_map)
-    for batch in batches(data.datasets["train"], data.validation_batch_size):
+    residuals, compositions = [], []
+    for batch in batches(frames, data.validation_batch_size):
         known = ~batch.energy.isnan()
         counts = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
         counts.index_put_((batch.frame, batch.types), torch.ones(len(batch.types), dtype=torch.float64), True)
         residuals.append((batch.energy - potential(batch)["energy"])[known])
         compositions.append(counts[known])
-    if not sum(map(len, residuals)):
-        raise InputError(
-            "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
-        )
-    composition = torch.cat(compositions).numpy()
-    if np.linalg.matrix_rank(composition) < np.count_nonzero(composition.any(axis=0)):
-        console.print(
-            "The training frames' compositions do not tell the elements apart: what is refitted is right for "
-            "their energies, and shared out among the elements by least change.",
-            soft_wrap=True,
-        )
-    return composition_fit(composition, torch.cat(residuals).numpy())
+    return torch.cat(compositions).numpy(), torch.cat(residuals).numpy()
 
 
 def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list[str]:

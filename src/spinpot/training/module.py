@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from spinpot.checkpoint import ENTRY, LAST, checkpoint_entry
+from spinpot.checkpoint import ENTRY, HEISENBERG, LAST, checkpoint_entry
 from spinpot.data.batch import Batch
 from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.heisenberg import HeisenbergFit
 from spinpot.loss.label_scale import LabelScale
-from spinpot.loss.metrics import SCALED_QUANTITIES, ErrorMetric, LossTermsMetric, score
+from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES, ErrorMetric, LossTermsMetric
+from spinpot.loss.score import Score
 from spinpot.model.collocation import Nodes
 from spinpot.model.potential import SpinPotential
 from spinpot.training.cuda_graph import RecordedSteps
@@ -38,10 +40,11 @@ class SpinModule(pl.LightningModule):
     """Trains a potential with a loss whose prefactors follow the learning rate.
 
     optimizer: called with the parameters.
-    spread: the validation labels' own spread under the names of LOGGED_ERRORS, the unit of `val/score`.
+    score: `val/score` of the errors of a validation.
     recorded: whole steps by the numbers of their frames, in place of batches; set by the callback CudaGraphs.
     config: the resolved config as plain data, stored in checkpoints.
     fingerprints: of the training and the validation data, stored likewise.
+    heisenberg: stored likewise; None where there is none.
     """
 
     magnetic: Tensor
@@ -52,18 +55,20 @@ class SpinModule(pl.LightningModule):
         loss: EnerSpinLoss,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
-        spread: dict[str, float],
+        score: Score,
         config: dict[str, Any],
         fingerprints: dict[str, str],
+        heisenberg: HeisenbergFit | None = None,
     ) -> None:
         super().__init__()
         self.potential = potential
         self.loss = loss
         self.make_optimizer = optimizer
         self.schedule = schedule
-        self.spread = spread
+        self.score = score
         self.config = config
         self.fingerprints = fingerprints
+        self.heisenberg = heisenberg
         spec = potential.spec
         setting = loss.label_scale_fm
         self.label_scale = None if setting is None else LabelScale(setting, spec.use_spin)
@@ -76,6 +81,7 @@ class SpinModule(pl.LightningModule):
         ]
         self._recent_frames: list[tuple[str, int]] = []
         self.recorded: RecordedSteps | None = None
+        self._last_lr_ratio: float | None = None
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer with one LambdaLR, stepped after every optimizer step."""
@@ -114,7 +120,7 @@ class SpinModule(pl.LightningModule):
             return self._recorded_step(batch)
         self._recent_frames += batch.origin
         prediction = self.potential(batch, differentiable=True)
-        ratio = self.lr_ratio()
+        ratio = self._last_lr_ratio = self.lr_ratio()
         totals, counts = self.loss.sums(prediction, batch, self.magnetic, self._scale())
         # Each term is normalised by its count over all processes, so that the sum of their gradients is
         # that of one process with all frames; DDP takes the mean of the gradients.
@@ -130,7 +136,7 @@ class SpinModule(pl.LightningModule):
 
     def _recorded_step(self, numbers: list[int]) -> Tensor:
         assert self.recorded is not None
-        ratio = self.lr_ratio()
+        ratio = self._last_lr_ratio = self.lr_ratio()
         done = self.recorded(numbers, ratio, self.global_step + 1)
         self._stop_if_diverged(self.recorded.first_failure())
         if self._logs_this_step():
@@ -198,11 +204,14 @@ class SpinModule(pl.LightningModule):
         """Log the errors over the whole validation set."""
         errors = self.val_errors.compute()
         terms = self.val_loss.compute()
-        prefactors = self.loss.prefactors_at(self.lr_ratio())
+        # Those of the last step, which has a row with this validation; the learning rate is the next step's.
+        ratio = self.lr_ratio() if self._last_lr_ratio is None else self._last_lr_ratio
+        prefactors = self.loss.prefactors_at(ratio)
         total = sum(prefactors[name] * value for name, value in terms.items())
         self._log("step", self.global_step)
+        self._log_prefactors(prefactors)
         self._log("val/loss", total)
-        self._log("val/score", score(errors, self.spread, self.loss.active))
+        self._log("val/score", self.score(errors))
         self._log_errors("val", errors)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -216,6 +225,8 @@ class SpinModule(pl.LightningModule):
         """Add what is needed to build the potential without this module."""
         self.wait_for_recorded()
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
+        if self.heisenberg is not None:
+            checkpoint[ENTRY][HEISENBERG] = self.heisenberg.as_dict()
 
     def _scale(self) -> Tensor | None:
         return None if self.label_scale is None else self.label_scale()
@@ -232,8 +243,7 @@ class SpinModule(pl.LightningModule):
         self.train_errors.update(prediction, batch, scale)
         self._log("step", self.global_step + 1)
         self._log("lr", float(self._scheduler().get_last_lr()[0]))
-        for name, value in self.loss.prefactors_at(ratio).items():
-            self._log(f"pref_{name}", value)
+        self._log_prefactors(self.loss.prefactors_at(ratio))
         if self.label_scale is not None and scale is not None:
             for element, number in self.label_scale.by_element(self.potential.spec.type_map, scale).items():
                 self._log(f"label_scale_fm/{element}", number)
@@ -243,8 +253,13 @@ class SpinModule(pl.LightningModule):
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
         for name in (*LOGGED_ERRORS, *(name for name in SCALED_ERRORS if name in errors)):
             # A batch may lack labels that others have; left out, Lightning would log the last value again.
-            if prefix == "train" or not math.isnan(errors[name]):
+            # The same holds for a validation error that is not a number although there are labels.
+            if prefix == "train" or not math.isnan(self.score.spread[name.removesuffix(SCALED)]):
                 self._log(f"{prefix}/{name}", errors[name], prog_bar=name in PROGRESS_BAR)
+
+    def _log_prefactors(self, prefactors: dict[str, float]) -> None:
+        for name, value in prefactors.items():
+            self._log(f"pref_{name}", value)
 
     def _log(self, name: str, value: float, prog_bar: bool = False) -> None:
         """Log in float64, to which Lightning does not come by itself."""

@@ -1,8 +1,8 @@
-"""What a run came to: the best checkpoint's errors and predictions, beside what knows nothing."""
+"""The result of a run: the best checkpoint's errors and predictions, beside trivial baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.files import null_for_nan
 from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
-from spinpot.loss.metrics import score
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.loss.score import Score
 from spinpot.model.potential import SpinPotential
 from spinpot.predictor import Arrays, assemble
 
@@ -26,12 +27,12 @@ class Outcome:
     errors: dict[str, float]
     labels_spread: dict[str, float]
     training_mean: dict[str, float]
-    heisenberg: dict[str, float]
+    heisenberg: dict[str, float] | None
     predictions: list[Arrays]
 
 
 def outcomes(
-    potential: SpinPotential, data: SpinDataModule, heisenberg: Predict, scale: Tensor | None = None
+    potential: SpinPotential, data: SpinDataModule, heisenberg: Predict | None, scale: Tensor | None = None
 ) -> dict[str, Outcome]:
     """The outcome on the validation and, where there is one, the test set, by their names.
 
@@ -42,7 +43,11 @@ def outcomes(
 
 
 def _outcome(
-    potential: SpinPotential, data: SpinDataModule, name: str, heisenberg: Predict, scale: Tensor | None
+    potential: SpinPotential,
+    data: SpinDataModule,
+    name: str,
+    heisenberg: Predict | None,
+    scale: Tensor | None,
 ) -> Outcome:
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
     predicted: list[dict[str, Tensor]] = []
@@ -58,26 +63,36 @@ def _outcome(
         errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size, scale),
         labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin, scale=own),
         training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin, scale=own),
-        heisenberg=dataset_errors(heisenberg, dataset, use_spin, scale=own),
+        heisenberg=heisenberg and dataset_errors(heisenberg, dataset, use_spin, scale=own),
         predictions=assemble(dataset.systems, predicted),
     )
 
 
-def errors_of(found: Mapping[str, Outcome], trained: Sequence[str]) -> dict[str, Any]:
+def columns_of(outcome: Outcome) -> dict[str, dict[str, float]]:
+    """The columns of a table of errors."""
+    return {
+        "best checkpoint": outcome.errors,
+        "labels' own spread": outcome.labels_spread,
+        "training mean": outcome.training_mean,
+        **({HEISENBERG_FIT: outcome.heisenberg} if outcome.heisenberg else {}),
+    }
+
+
+def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
     """The errors as summary.json holds them: "val" with its score, "test", and the "baselines" of each.
 
-    trained: the loss terms that were on, by their short names; the score is over these.
+    "score_terms" are the errors of which the score is the mean.
     """
     short = {"validation": "val", "test": "test"}
     errors = {short[name]: null_for_nan(outcome.errors) for name, outcome in found.items()}
-    validation = found["validation"]
-    errors["val"] |= null_for_nan({"score": score(validation.errors, validation.labels_spread, trained)})
+    validation = found["validation"].errors
+    errors["val"] |= null_for_nan({"score": score(validation)})
     baselines = {
         short[name]: {
             "labels_spread": null_for_nan(outcome.labels_spread),
             "training_mean": null_for_nan(outcome.training_mean),
-            "heisenberg": null_for_nan(outcome.heisenberg),
+            **({"heisenberg": null_for_nan(outcome.heisenberg)} if outcome.heisenberg else {}),
         }
         for name, outcome in found.items()
     }
-    return {**errors, "baselines": baselines}
+    return {**errors, "score_terms": null_for_nan(score.ratios(validation)), "baselines": baselines}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -29,9 +30,9 @@ from spinpot.errors import InputError
 from spinpot.files import alone_in
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at_sets
-from spinpot.loss.baselines import Predict, dataset_errors, heisenberg_of, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.label_scale import fixed_scale
+from spinpot.loss.heisenberg import Baseline
+from spinpot.loss.score import Score, verdict
 from spinpot.model.collocation_check import collocation_errors
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
@@ -58,16 +59,19 @@ from spinpot.training.checkpoint_io import WholeCheckpoints
 from spinpot.training.checks import (
     check_devices,
     check_labels,
+    check_measured,
     check_monitors,
     check_optimizer,
+    no_labels,
     precision_of,
     total_steps_of,
 )
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
+from spinpot.training.measures import heisenberg_baseline, notes_on_measures, score_of
 from spinpot.training.module import SpinModule
 from spinpot.training.no_profiler import NoProfiler
-from spinpot.training.outcome import errors_of, outcomes
+from spinpot.training.outcome import columns_of, errors_of, outcomes
 from spinpot.training.remarks import print_early_end, print_remarks
 from spinpot.training.resume import (
     Resumed,
@@ -124,6 +128,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         spec = read_data(settings, data, resumed)
     except InputError as error:
         raise _of_file(error, config.init_from) from error
+    score = score_of(data, spec, loss)
+    check_measured(config, data, score)
     fingerprints = data.fingerprints()
     if resumed:
         check_same_model(resumed, spec)
@@ -139,15 +145,14 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         potential = build_potential(spec, data, config.seed, precision)
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
     optimizer = check_optimizer(make_optimizer, potential)
-    print_data_summary(data, spec)
+    print_data_summary(data, spec, loss.labels)
     look_at_sets(data.systems, Watch(spec, potential.facts)).print()
+    notes_on_measures(data, spec, score).print()
     if potential.exchange is not None and not resumed and not pretrained:
         begin_with_exchange(potential, data, loss)
 
-    spread = dataset_errors(spread_of(data.systems["validation"]), data.datasets["validation"], spec.use_spin)
-    scale = fixed_scale(loss.label_scale_fm, spec.use_spin)
-    heisenberg = heisenberg_of(data.systems["train"], spec, scale) if trainer.is_global_zero else None
-    module = SpinModule(potential, loss, make_optimizer, schedule, spread, plain, fingerprints)
+    baseline = heisenberg_baseline(data, spec, loss) if trainer.is_global_zero else Baseline(None, "")
+    module = SpinModule(potential, loss, make_optimizer, schedule, score, plain, fingerprints, baseline.fit)
     graphs.decide(trainer, module, data, optimizer)
     run_folder.write_config(config)
     try:
@@ -158,8 +163,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         print_early_end(trainer)
         if not trainer.is_global_zero:
             return {}
-        assert heisenberg is not None
-        summary = finish(run_folder, trainer, timer, graphs, data, heisenberg, loss.active, plain)
+        summary = finish(run_folder, trainer, timer, graphs, data, baseline, loss.active, plain, score)
     except BaseException:
         for logger in trainer.loggers:
             logger.finalize("failed")
@@ -198,7 +202,7 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     data.find_pairs(geometry, reversal=augmented, rotation=settings.spin.spin_rotation == "augment")
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
-    return settle_sel(spec, data.datasets.values())
+    return settle_sel(spec, data.datasets["train"])
 
 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
@@ -307,24 +311,20 @@ def finish(
     timer: StepTimer,
     graphs: CudaGraphs,
     data: SpinDataModule,
-    heisenberg: Predict,
+    baseline: Baseline,
     trained: list[str],
     config: dict[str, Any],
+    score: Score,
 ) -> dict[str, Any]:
     """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
     checkpoint = read_checkpoint(folder.best_checkpoint)
     potential = potential_from(checkpoint, folder.best_checkpoint)
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
-    found = outcomes(potential, data, heisenberg, scale().detach() if scale else None)
+    found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
     for name, outcome in found.items():
-        columns = {
-            "best checkpoint": outcome.errors,
-            "labels' own spread": outcome.labels_spread,
-            "training mean": outcome.training_mean,
-            "Heisenberg fit": outcome.heisenberg,
-        }
-        print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns, trained)
+        print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns_of(outcome), trained)
+    console.print(baseline.words, markup=False, soft_wrap=True)
     print_label_scale(by_element)
     summary = {
         "steps": trainer.global_step,
@@ -335,7 +335,8 @@ def finish(
         **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
         "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
-        **errors_of(found, trained),
+        **errors_of(found, score),
+        "heisenberg_fit": baseline.words,
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
         "collocation": interpolation(potential, data),
@@ -349,6 +350,8 @@ def finish(
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
         folder.write_summary(summary)
+    if useless := verdict(summary["val"]["score"], summary["score_terms"]):
+        console.print(useless, markup=False, soft_wrap=True)
     console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
     return summary
 
@@ -367,18 +370,19 @@ def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, A
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
-    """What a sweep minimises, from a run's summary; None on processes that have none.
+    """What a sweep minimises, from a run's summary: infinite where it is not a finite number.
 
-    Raises InputError if the validation data have no labels for it.
+    None on processes that have no summary. Raises InputError if the validation data have no labels for it.
     """
     if not summary:
         return None
     value = summary["val"].get(name)
-    if value is None:
-        raise InputError(
-            f"optimized_metric={name}: the validation data have no labels for it. Choose another, e.g. score."
-        )
-    return float(value)
+    if value is not None:
+        return float(value)
+    spread = summary["baselines"]["val"]["labels_spread"]
+    if name != "score" and spread.get(name) is None:
+        raise InputError(no_labels(f"optimized_metric={name}", name.partition("_")[2], "validation"))
+    return math.inf
 
 
 def _in_batches(trainer: DictConfig) -> Any:

@@ -112,16 +112,18 @@ def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: n
     return replace(frame, **known)  # type: ignore[arg-type]
 
 
-def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
+def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[System, int]]:
+    """The frames that fit_systems looks at."""
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
     step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
     firsts = len(systems) * step <= len(places)
-    chosen = [
-        place for number, place in enumerate(places) if number % step == 0 or (firsts and place[1] == 0)
-    ]
+    return [place for number, place in enumerate(places) if number % step == 0 or (firsts and place[1] == 0)]
+
+
+def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
     for system, index in track(
-        chosen,
+        chosen_frames(systems, term),
         "Exchange",
         transient=True,
         console=progress_console,

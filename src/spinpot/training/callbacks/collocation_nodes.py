@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -21,8 +22,8 @@ class CollocationNodes(pl.Callback):
     """Takes as many nodes for each embedding net as its interpolation needs.
 
     It looks at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every
-    validation; at a frame of each set, or a few that show all its elements, the same in all processes, so
-    that all have the same nodes.
+    validation; at a training frame, or a few that show all elements, the same in all processes, so that all
+    have the same nodes.
     A resumed run has the nodes of an uninterrupted one: it begins with those of its checkpoint, and where a
     run is only told to stop it does not look.
     """
@@ -62,11 +63,10 @@ class CollocationNodes(pl.Callback):
         if module.potential.descriptor.radial == "direct":
             return
         module.wait_for_recorded()
-        frames = [
-            dataset[index] for dataset in data.datasets.values() for index in _with_all_elements(dataset)
-        ]
+        training = data.datasets["train"]
+        frames = [training[index] for index in _with_all_elements(training)]
         errors = settle_nodes(module.potential, collate(frames), fewer=not _averaged(trainer))
-        if not errors.within():
+        if not errors.within() and _of_use(trainer):
             warnings.warn(
                 f"With up to {errors.most} nodes the interpolated embedding still differs from the evaluated "
                 f"one by {errors.energy:.1e} eV/atom and {errors.force:.1e} eV/Å. "
@@ -84,6 +84,14 @@ def _with_all_elements(dataset: FrameDataset) -> Iterator[int]:
             seen |= new
             yield index
         index += len(system)
+
+
+def _of_use(trainer: pl.Trainer) -> bool:
+    """Whether the last validation's score is below 1.
+
+    Before, or where the weights have diverged, a rough embedding is not what is wrong with the model.
+    """
+    return float(trainer.callback_metrics.get("val/score", math.inf)) < 1.0
 
 
 def _averaged(trainer: pl.Trainer) -> bool:

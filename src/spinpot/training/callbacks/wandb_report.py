@@ -92,7 +92,7 @@ def error_rows(errors: Mapping[str, float], spread: Mapping[str, float]) -> list
 def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] | None) -> dict[str, Any]:
     # Computed and kept by the module at the end of this very validation.
     errors = module.val_errors.compute()
-    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(errors, module.spread))}
+    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(errors, module.score.spread))}
     if predictions is not None:
         what = (data.systems["validation"], predictions, module.potential.spec.use_spin, module.loss.active)
         with themed(LIGHT):

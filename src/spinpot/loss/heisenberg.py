@@ -1,0 +1,144 @@
+"""The baseline "Heisenberg fit": exchange and moment lengths alone, fitted to training frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.data.description import frame_digests
+from spinpot.data.prepare import select
+from spinpot.data.systems import System
+from spinpot.loss.label_scale import scaled
+from spinpot.model.exchange.fit import chosen_frames, fit_systems
+from spinpot.model.exchange.term import ExchangeTerm
+from spinpot.model.settings import ExchangeSettings, ModelSpec
+
+TERMS = ("bilinear", "landau")
+LABELS = ("energy", "force", "force_mag")
+NAME = "Heisenberg fit"
+
+
+@dataclass(frozen=True)
+class HeisenbergFit:
+    """Heisenberg exchange and the energy of the moments' length, without a network, as a predictor.
+
+    coefficients (M,) of the term, and energy_bias (T,), eV, fitted with them. scale: (T,), the multiples of
+    −∂E/∂S that the labels are, and so the predictions; None for 1. frames: digests of those it was fitted to.
+    """
+
+    term: ExchangeTerm
+    coefficients: Tensor
+    energy_bias: Tensor
+    scale: Tensor | None
+    frames: frozenset[str]
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Energy, force, magnetic force and virial, under the names of spinpot.conventions."""
+        made = self.term.evaluate(self.term.structure(batch), self.coefficients)
+        per_atom = made.atom_energy + self.energy_bias[batch.types]
+        energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
+        names = ("force", "force_mag", "virial")
+        found = {"energy": energy, **{name: getattr(made, name) for name in names}}
+        return found if self.scale is None else scaled(found, batch.types, self.scale)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data and tensors, for a checkpoint."""
+        return {
+            "moment_squared": self.term.moment_squared,
+            "coefficients": self.coefficients,
+            "energy_bias": self.energy_bias,
+            "scale": self.scale,
+            "frames": sorted(self.frames),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], spec: ModelSpec) -> HeisenbergFit:
+        """That of as_dict; spec: of the checkpoint's model."""
+        term = _term(spec)
+        term.moment_squared.copy_(stored["moment_squared"])
+        kept = {name: stored[name] for name in ("coefficients", "energy_bias", "scale")}
+        return cls(term, frames=frozenset(stored["frames"]), **kept)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A Heisenberg fit and what it is, in words; or None and why there is none."""
+
+    fit: HeisenbergFit | None
+    words: str
+
+
+def fitted_to(
+    training: Sequence[System], judged: Sequence[System], spec: ModelSpec, scale: Tensor | None = None
+) -> Baseline:
+    """A fit to the energies, forces and magnetic forces of the training frames that are not judged.
+
+    judged: the frames that it will be compared with. spec: of the model it is set beside, whose cutoff is
+    that of the exchange. scale: as in HeisenbergFit.
+    """
+    left = _without({digest for system in judged for digest in frame_digests(system)}, training)
+    if not left:
+        return Baseline(None, _left_out("every training frame is a frame of the validation or test set, too"))
+    term = _term(spec)
+    places = chosen_frames(left, term)
+    unknowns = len(term.start) + len(spec.type_map)
+    known = sum(_labels_of_a_frame(system, spec.use_spin) for system, _ in places)
+    if known <= unknowns:
+        return Baseline(None, _left_out(f"its {unknowns} coefficients would be fitted to {known} labels"))
+    fit = fit_systems(term, left, LABELS, scale)
+    digests = {id(system): frame_digests(system) for system, _ in places}
+    frames = frozenset(digests[id(system)][index] for system, index in places)
+    predictor = HeisenbergFit(term, fit.coefficients, fit.energy_bias, scale, frames)
+    return Baseline(predictor, in_words(predictor))
+
+
+def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec: ModelSpec) -> Baseline:
+    """The fit of a checkpoint's training run, unless it was fitted to some of the judged frames.
+
+    stored: what as_dict gave; None where a checkpoint has none.
+    """
+    if stored is None:
+        return Baseline(None, _left_out("the checkpoint has none from its training"))
+    fit = HeisenbergFit.from_dict(stored, spec)
+    shared = sum(digest in fit.frames for system in judged for digest in frame_digests(system))
+    if shared:
+        return Baseline(None, _left_out(f"it was fitted to {shared} of these frames"))
+    return Baseline(fit, in_words(fit))
+
+
+def in_words(fit: HeisenbergFit) -> str:
+    """What stands below a table with its column."""
+    return (
+        f"{NAME}: no network, but exchange J(r) between the moments within rcut and an energy of their "
+        f"lengths, fitted by least squares to the labels of {len(fit.frames)} training frames."
+    )
+
+
+def _left_out(why: str) -> str:
+    return f"{NAME}: left out, since {why}."
+
+
+def _term(spec: ModelSpec) -> ExchangeTerm:
+    return ExchangeTerm(replace(spec, exchange=ExchangeSettings(TERMS)))
+
+
+def _without(digests: set[str], systems: Sequence[System]) -> list[System]:
+    """The frames of some systems that are not among those with the digests."""
+    kept = [[digest not in digests for digest in frame_digests(system)] for system in systems]
+    return [
+        system if all(keep) else select(system, np.flatnonzero(keep))
+        for system, keep in zip(systems, kept, strict=True)
+        if any(keep)
+    ]
+
+
+def _labels_of_a_frame(system: System, use_spin: Sequence[bool]) -> int:
+    magnetic = sum(use_spin[kind] for kind in system.types)
+    numbers = {"energy": 1, "force": 3 * system.n_atoms, "force_mag": 3 * magnetic}
+    return sum(numbers[label] for label in system.labels if label in numbers)
