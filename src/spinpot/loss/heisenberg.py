@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 from spinpot.data.description import frame_digests
+from spinpot.data.duplicates import copies
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
 from spinpot.loss.label_scale import scaled
@@ -82,7 +83,7 @@ def fitted_to(
     judged: the frames that it will be compared with. spec: of the model it is set beside, whose cutoff is
     that of the exchange. scale: as in HeisenbergFit.
     """
-    left = _without({digest for system in judged for digest in frame_digests(system)}, training)
+    left = _without(judged, training)
     if not left:
         return Baseline(None, _left_out("every training frame is a frame of the validation or test set, too"))
     term = _term(spec)
@@ -128,13 +129,17 @@ def _term(spec: ModelSpec) -> ExchangeTerm:
     return ExchangeTerm(replace(spec, exchange=ExchangeSettings(TERMS)))
 
 
-def _without(digests: set[str], systems: Sequence[System]) -> list[System]:
-    """The frames of some systems that are not among those with the digests."""
-    kept = [[digest not in digests for digest in frame_digests(system)] for system in systems]
+def _without(judged: Sequence[System], training: Sequence[System]) -> list[System]:
+    """The training frames that are not, or not nearly, frames that are judged."""
+    first = len(judged)
+    kept = [np.ones(len(system), dtype=bool) for system in training]
+    for copy in copies([*judged, *training]):
+        if copy.system >= first > copy.kept_system:
+            kept[copy.system - first][copy.frame] = False
     return [
-        system if all(keep) else select(system, np.flatnonzero(keep))
-        for system, keep in zip(systems, kept, strict=True)
-        if any(keep)
+        system if keep.all() else select(system, np.flatnonzero(keep))
+        for system, keep in zip(training, kept, strict=True)
+        if keep.any()
     ]
 
 

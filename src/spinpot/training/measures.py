@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -16,6 +18,7 @@ from spinpot.notes import Notes
 def score_of(data: SpinDataModule, spec: ModelSpec, loss: EnerSpinLoss) -> Score:
     """The score of a loss by the validation set."""
 
+    @cache
     def spread(name: str) -> dict[str, float]:
         return dataset_errors(spread_of(data.systems[name]), data.datasets[name], spec.use_spin)
 
