@@ -13,7 +13,16 @@ from typing import IO
 import ase.io
 import numpy as np
 from ase.io import ParseError
-from ase.io.vasp_parsers.vasp_outcar_parsers import OutcarChunkParser, OutcarHeaderParser
+from ase.io.vasp_parsers.vasp_outcar_parsers import (
+    Cell,
+    Energy,
+    IonsPerSpecies,
+    OutcarChunkParser,
+    OutcarHeaderParser,
+    PositionsAndForces,
+    SpeciesTypes,
+    Stress,
+)
 
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.frames import RawFrame, systems_of
@@ -109,7 +118,7 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
         parts = _parts(file)
         head = next(parts)
         text = "".join(head)
-        header = OutcarHeaderParser().build(head)
+        header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
         axes = _axes(_saxis(text, place))
         limit = NELM.search(text)
         frames, lacks = [], []
@@ -148,38 +157,34 @@ def _frame(part: list[str], header: dict, axes: np.ndarray) -> RawFrame | None:
     if not ends:
         return None
     try:
-        atoms = OutcarChunkParser(header=header).build(part[: ends[0] + ENERGY_LINES])
+        parser = OutcarChunkParser(header, [Cell(), PositionsAndForces(), Stress(), Energy()])
+        atoms = parser.build(part[: ends[0] + ENERGY_LINES])
         frame = _with_free_energy(raw_frame(atoms))
     except (ParseError, ValueError, IndexError, KeyError):
         return None
     tables = _tables(part, len(frame.symbols))
-    columns = {name: values for name, values in frame.columns.items() if name != "magmoms"}
-    columns |= {name: table for name, table in tables.items() if not name.startswith(MAGNETIZATION)}
-    if (moments := _moments(tables, axes)) is not None:
-        columns["magmoms"] = moments
-    entries = {name: values for name, values in frame.entries.items() if name != "magmom"}
-    return replace(frame, columns=columns, entries=entries)
+    others = {name: table for name, table in tables.items() if not name.startswith(MAGNETIZATION)}
+    moments = _moments(tables, axes)
+    more = {"magmoms": moments} if moments is not None else {}
+    return replace(frame, columns=frame.columns | others | more)
 
 
 def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
-    """The last whole table of each title, (N, columns)."""
+    """The last whole table of each title: its last column (N,), the sum over the orbitals."""
     tables, title = {}, ""
     for number, line in enumerate(part):
         if line.strip().startswith(TABLE):
             below = part[number + 1 : number + 2 + n_atoms]
             rows = [row[1].split() for text in below if (row := ION.match(text))]
             if len(rows) == n_atoms and len({len(row) for row in rows}) == 1 and title != TOTAL_CHARGE:
-                tables[title] = np.array(rows, dtype=np.float64)
+                tables[title] = np.array([row[-1] for row in rows], dtype=np.float64)
         title = line.strip() or title
     return tables
 
 
 def _moments(tables: dict[str, np.ndarray], axes: np.ndarray) -> np.ndarray | None:
-    """(N, 3) in Cartesian components, or (N,) of a collinear run; None without tables.
-
-    The last column of a table is the sum over the orbitals.
-    """
-    parts = [tables[name][:, -1] for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
+    """(N, 3) in Cartesian components, or (N,) of a collinear run; None without tables."""
+    parts = [tables[name] for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
     if len(parts) == 3:
         return np.stack(parts, axis=-1) @ axes
     return parts[0] if len(parts) == 1 else None
