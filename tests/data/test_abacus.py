@@ -115,11 +115,12 @@ def test_md_dump_of_another_run(tmp_path):
         read(folder)
 
 
-def test_a_dump_whose_last_frame_is_cut_off(tmp_path):
+@pytest.mark.parametrize("cut", ["O ", "INDEX", "LATTICE_VECTORS", "LATTICE_CONSTANT", "  1"])
+def test_a_dump_whose_last_frame_is_cut_off(cut, tmp_path):
     steps = [Step(force=np.full((3, 3), 0.1 * k)) for k in range(2)]
     folder = write_run(tmp_path / "run", steps, PLACES, "md")
     text = dumped([0, 1], steps, PLACES)
-    (folder / "OUT.ABACUS" / "MD_dump").write_text(text[: text.rindex("O ")])
+    (folder / "OUT.ABACUS" / "MD_dump").write_text(text[: text.rindex(cut)])
     (system,), said = read(folder)
     assert len(system) == 1
     assert any("1 of 2 steps left out: not in MD_dump" in line for line in said)
@@ -135,6 +136,16 @@ def test_labels_of_one_element(tmp_path):
     assert "labels Fe1, Fe2: read as one element, Fe; --rename Fe2=NAME for another (RUN)" in said
     (system,), said = read(tmp_path / "run", Wanted(rename={"Fe2": "Co"}))
     assert system.type_map == ("Fe", "Co", "O")
+
+
+def test_labels_that_a_table_leaves_without_their_number(tmp_path):
+    text = written_log([Step(labels=("Fe1", "Fe2", "O"))], PLACES)
+    first, second = text.split("Magnetic force")
+    second = second.replace("Fe1 ", "Fe ", 1).replace("Fe2 ", "Fe ", 1)
+    folder = write_run(tmp_path / "run", [Step(labels=("Fe1", "Fe2", "O"))], PLACES)
+    (folder / "OUT.ABACUS" / "running_scf.log").write_text(f"{first}Magnetic force{second}")
+    (system,), _ = read(folder)
+    np.testing.assert_allclose(system.force_mag[0], Step().force_mag, atol=1e-9)
 
 
 def test_a_label_that_is_no_element(tmp_path):
@@ -241,6 +252,27 @@ def test_a_folder_of_runs(tmp_path):
     systems, said = read(tmp_path / "runs")
     assert [system.name for system in systems] == ["a", "c"]
     assert "not read: running_scf.log (ABACUS v3.7.1): not converged. Correct the calculation. (b)" in said
+
+
+def test_an_input_for_the_runs_below_it(tmp_path):
+    write_run(tmp_path / "runs" / "a", [Step()], PLACES)
+    shutil.copy(tmp_path / "runs" / "a" / "INPUT", tmp_path / "runs")
+    systems, _ = read(tmp_path / "runs")
+    assert [system.name for system in systems] == ["a"]
+
+
+def test_what_lies_in_the_folder_of_a_run_is_named(tmp_path):
+    folder = write_run(tmp_path / "run", [Step()], PLACES)
+    write_run(folder / "more", [Step()], PLACES)
+    shutil.copytree(folder / "OUT.ABACUS", folder / "OUT.old")
+    (folder / "OUT.ABACUS" / "running_md.log").write_text("")
+    systems, said = read(folder)
+    assert len(systems) == 1
+    assert said[:3] == [
+        "running_md.log: not read, as the calculation in INPUT is scf (RUN)",
+        "OUT.old: not read, as it is not of the suffix in INPUT (RUN)",
+        "more: not read, as it lies in the folder of a run; give it by itself (RUN)",
+    ]
 
 
 @pytest.mark.parametrize(

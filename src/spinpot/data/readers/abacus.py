@@ -60,12 +60,15 @@ class Abacus:
     runs = True
 
     def knows(self, path: Path) -> bool:
-        """A folder with ABACUS' INPUT."""
+        """A folder with ABACUS' INPUT that is not there for the runs below it."""
         file = path / "INPUT"
         if not file.is_file():
             return False
         with file.open("rb") as opened:
-            return b"INPUT_PARAMETERS" in opened.read(1 << 16)
+            if b"INPUT_PARAMETERS" not in opened.read(1 << 16):
+                return False
+        ran = path.name.startswith("OUT.") or any(path.glob("OUT.*"))
+        return ran or ((path / "STRU").is_file() and not any(path.glob("*/INPUT")))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The steps of a run that have everything; the others are counted, with the reason."""
@@ -77,7 +80,7 @@ class Abacus:
                 f"{run.folder}: {run.stru.name} has {len(structure.labels)} atoms, but {run.log.name} has "
                 f"{log.n_atoms}. Put back the STRU of this run."
             )
-        _note_other_logs(run, notes)
+        _note_others(run, notes)
         dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
         _place(log.steps, structure, dump, run)
         wanted = _with_moments(log.steps, wanted)
@@ -115,10 +118,20 @@ def _there(path: Path, run: _Run) -> Path:
     return path
 
 
-def _note_other_logs(run: _Run, notes: Notes) -> None:
+def _note_others(run: _Run, notes: Notes) -> None:
+    """Name what lies in the folder and is not of this run."""
+    where = str(run.folder)
     for other in sorted(run.out.glob("running_*.log")):
         if other != run.log and other.name.removeprefix("running_").removesuffix(".log") in KINDS:
-            notes.add(f"{other.name}: not read, as the calculation in INPUT is {run.kind}", str(run.folder))
+            notes.add(f"{other.name}: not read, as the calculation in INPUT is {run.kind}", where)
+    for other in sorted(run.folder.glob("OUT.*/running_*.log")):
+        if other.parent != run.out:
+            notes.add(f"{other.parent.name}: not read, as it is not of the suffix in INPUT", where)
+    for other in sorted(run.folder.glob("*/INPUT")):
+        if not other.parent.name.startswith("OUT."):
+            notes.add(
+                f"{other.parent.name}: not read, as it lies in the folder of a run; give it by itself", where
+            )
 
 
 def _place(steps: list[Step], structure: Structure, dump: dict[int, Dumped] | None, run: _Run) -> None:

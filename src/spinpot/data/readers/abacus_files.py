@@ -74,7 +74,7 @@ def read_dump(path: Path, labels: Sequence[str]) -> dict[int, Dumped]:
     for block in re.split(r"^\s*MDSTEP:", path.read_text(errors="replace"), flags=re.MULTILINE)[1:]:
         try:
             frames[int(block.split()[0])] = _dumped(block.splitlines(), labels)
-        except (ValueError, IndexError):  # cut off while it was written
+        except (ValueError, IndexError, KeyError):  # cut off while it was written
             continue
     return frames
 
