@@ -284,25 +284,3 @@ def _frame(step: Step, symbols: tuple[str, ...]) -> RawFrame:
     if step.stress is not None:
         entries["virial"] = abs(np.linalg.det(step.box)) * KBAR * step.stress
     return RawFrame(symbols, step.box, (True, True, True), step.coord, step.tables, entries)
-
-
-COLUMNS = {"spins": "spin", "forces": "force", "force_mags": "force_mag"}
-ENTRIES = {"energies": "energy", "virials": "virial"}
-
-
-def from_dpdata(data: dict) -> list[RawFrame]:
-    """The frames of a dpdata system's data."""
-    symbols = tuple(data["atom_names"][t] for t in data["atom_types"])
-    columns = {ours: data[theirs] for theirs, ours in COLUMNS.items() if len(data.get(theirs, ()))}
-    entries = {ours: data[theirs] for theirs, ours in ENTRIES.items() if len(data.get(theirs, ()))}
-    return [
-        RawFrame(
-            symbols,
-            data["cells"][k],
-            (True, True, True),
-            data["coords"][k],
-            {name: values[k] for name, values in columns.items()},
-            {name: values[k] for name, values in entries.items()},
-        )
-        for k in range(len(data["coords"]))
-    ]

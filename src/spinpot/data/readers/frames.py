@@ -78,11 +78,16 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
         raise InputError(f"{place}: no frames in it. Check the file.")
     check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
     _say_sources(said, str(place), notes)
-    name = place.name if place.is_dir() else place.stem
+    name = folder_name(place) if place.is_dir() else place.stem
     return [
         made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
         for number, (kind, group) in enumerate(groups.items())
     ]
+
+
+def folder_name(folder: Path) -> str:
+    """The last name of its path, also of `.` and `..`."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:

@@ -25,7 +25,7 @@ from ase.io.vasp_parsers.vasp_outcar_parsers import (
 )
 
 from spinpot.data.readers.ase_formats import raw_frame
-from spinpot.data.readers.frames import RawFrame, systems_of
+from spinpot.data.readers.frames import RawFrame, folder_name, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.errors import InputError
@@ -81,7 +81,7 @@ class Vasp:
         systems = systems_of(frames, place, wanted, notes)
         if place.name not in ("OUTCAR", "OUTCAR.gz", "vasprun.xml"):
             return systems
-        folder = place.absolute().parent.name
+        folder = folder_name(place.parent)
         return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
 
 

@@ -1,6 +1,7 @@
 """VASP: vectors of moments from the OUTCAR, steps that are no frames, and a vasprun.xml, which has none."""
 
 import gzip
+from pathlib import Path
 
 import ase.io
 import dpdata
@@ -54,6 +55,13 @@ def test_an_outcar(last, tmp_path):
         "energy: read from free_energy (run/OUTCAR)",
         "virial: read from stress (run/OUTCAR)",
     ]
+
+
+def test_the_folder_one_is_in_has_its_name(tmp_path, monkeypatch):
+    write(tmp_path, [Step()])
+    monkeypatch.chdir(tmp_path / "run")
+    (system,) = read_frames(Path("OUTCAR"), "auto", Wanted(), Notes())
+    assert system.name == "run"
 
 
 def test_the_same_as_ase_and_dpdata_read(tmp_path):

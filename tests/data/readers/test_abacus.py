@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from pathlib import Path
 
 import dpdata
 import numpy as np
@@ -252,6 +253,14 @@ def test_a_folder_of_runs(tmp_path):
     systems, said = read(tmp_path / "runs")
     assert [system.name for system in systems] == ["a", "c"]
     assert "not read: running_scf.log (ABACUS v3.7.1): not converged. Correct the calculation. (b)" in said
+
+
+@pytest.mark.parametrize(("inside", "path"), [("", "."), ("OUT.ABACUS", "..")])
+def test_the_folder_one_is_in_has_its_name(inside, path, tmp_path, monkeypatch):
+    folder = write_run(tmp_path / "run", [Step()], PLACES)
+    monkeypatch.chdir(folder / inside)
+    (system,) = read_frames(Path(path), "auto", Wanted(), Notes())
+    assert system.name == "run"
 
 
 def test_an_input_for_the_runs_below_it(tmp_path):
