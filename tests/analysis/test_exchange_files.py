@@ -95,16 +95,33 @@ def test_the_box_is_as_small_as_it_can_be():
     assert np.linalg.det(box) == pytest.approx(4.0)  # body-centred tetragonal, two atoms
 
 
+def test_every_pair_of_tb2j_has_all_parts(found):
+    """As pyspinw wants them; what is not known is zero, and the files say so."""
+    text, contents = tb2j_text(found), pickle.loads(tb2j_pickle(found))
+    assert [text.count(part) for part in ("\nJ_iso:", "\nDMI:", "\nJ_ani:")] == [len(found.i)] * 3
+    for parts in (contents["dmi_ddict"], contents["Jani_dict"]):
+        assert parts.keys() == contents["exchange_Jdict"].keys()
+        assert any(map(np.any, parts.values())) == found.full
+    for said in (text.splitlines()[0], contents["description"]):
+        assert ("DMI and J_ani are zero, for they are not known" in said) != found.full
+
+
+@pytest.mark.parametrize("file", ["exchange.out", "TB2J.pickle"])
+def test_pyspinw_loads_it(file, found, tmp_path):
+    tb2j = pytest.importorskip("pyspinw.tb2j")
+    (tmp_path / "exchange.out").write_text(tb2j_text(found))
+    (tmp_path / "TB2J.pickle").write_bytes(tb2j_pickle(found))
+    assert len(tb2j.TB2J_Input(tmp_path / file).to_hamiltonian().exchanges) > 0
+
+
 def test_tb2j_pickle(found):
     contents = pickle.loads(tb2j_pickle(found))
     assert contents["index_spin"] == [0, 1, -1, -1]
     directions = random_directions(2)
     total = 0.0
     for (R, i, j), J in contents["exchange_Jdict"].items():
-        T = J * np.eye(3)
-        if found.full:
-            x, y, z = contents["dmi_ddict"][R, i, j]
-            T = T + contents["Jani_dict"][R, i, j] + np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])
+        x, y, z = contents["dmi_ddict"][R, i, j]
+        T = J * np.eye(3) + contents["Jani_dict"][R, i, j] + np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])
         total -= directions[i] @ T @ directions[j]
     assert total == pytest.approx(ours(found, directions), rel=1e-9)
 

@@ -27,6 +27,17 @@ def tensors_to_write(exchange: Exchange) -> np.ndarray:
 
 # ---- TB2J ----
 
+NOT_KNOWN = " Isotropic: DMI and J_ani are zero, for they are not known."
+"""Readers of vector moments, as pyspinw, want both for every pair."""
+
+
+def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """J_iso (P,), DMI (P, 3) and J_ani (P, 3, 3) in TB2J's convention, eV."""
+    if exchange.full:
+        return 0.5 * exchange.isotropic, 0.5 * exchange.antisymmetric, 0.5 * exchange.anisotropic
+    n_pairs = len(exchange.i)
+    return 0.5 * exchange.isotropic, np.zeros((n_pairs, 3)), np.zeros((n_pairs, 3, 3))
+
 
 def tb2j_text(exchange: Exchange) -> str:
     """TB2J's exchange.out: E = −Σ_{i≠j}, so that its constants are half of ours; meV."""
@@ -41,7 +52,8 @@ def tb2j_text(exchange: Exchange) -> str:
     ]
     total = f"{'Total':<12s}" + " " * 42 + "".join(f" {x:13.8f}" for x in (0.0, *moments.sum(axis=0)))
     double = "=" * 90
-    lines = ["Exchange constants of a spin potential, written by spinpot. E = -Σ_{i≠j} e_i J_ij e_j.", double]
+    first = "Exchange constants of a spin potential, written by spinpot. E = -Σ_{i≠j} e_i J_ij e_j."
+    lines = [first + ("" if exchange.full else NOT_KNOWN), double]
     lines += ["Cell (Angstrom):", cell, "", double, "Atoms:", "(charges are not known)"]
     lines += [" ".join(head), *sites, total, "", double, "Exchange:"]
     lines += ["    i      j          R        J_iso(meV)          vector          distance(A)"]
@@ -49,18 +61,18 @@ def tb2j_text(exchange: Exchange) -> str:
 
 
 def _tb2j_pairs(exchange: Exchange, names: list[str]) -> Iterator[str]:
-    half = 500.0 * exchange.isotropic
+    isotropic, dmi, anisotropic = (1000.0 * part for part in _tb2j_parts(exchange))
     for p, (i, j) in enumerate(zip(exchange.i, exchange.j, strict=True)):
         R = ", ".join(f"{n:3d}" for n in exchange.shift[p])
         vector = ", ".join(f"{x:8.4f}" for x in exchange.vector[p])
         yield "-" * 88
-        yield f"   {names[i]:5s} {names[j]:5s} ({R}) {half[p]:11.6f} ({vector}) {exchange.distance[p]:8.4f}"
-        yield f"J_iso: {half[p]:11.6f}"
-        if exchange.full:
-            yield "DMI: (" + " ".join(f"{500.0 * x:11.6f}" for x in exchange.antisymmetric[p]) + ")"
-            yield "J_ani:"
-            rows = [" ".join(f"{500.0 * x:11.6f}" for x in row) for row in exchange.anisotropic[p]]
-            yield "[[" + "]\n [".join(rows) + "]]"
+        sites = f"{names[i]:5s} {names[j]:5s}"
+        yield f"   {sites} ({R}) {isotropic[p]:11.6f} ({vector}) {exchange.distance[p]:8.4f}"
+        yield f"J_iso: {isotropic[p]:11.6f}"
+        yield "DMI: (" + " ".join(f"{x:11.6f}" for x in dmi[p]) + ")"
+        yield "J_ani:"
+        rows = [" ".join(f"{x:11.6f}" for x in row) for row in anisotropic[p]]
+        yield "[[" + "]\n [".join(rows) + "]]"
 
 
 def tb2j_pickle(exchange: Exchange) -> bytes:
@@ -74,6 +86,7 @@ def tb2j_pickle(exchange: Exchange) -> bytes:
         (tuple(int(n) for n in shift), index[i], index[j])
         for shift, i, j in zip(exchange.shift, exchange.i, exchange.j, strict=True)
     ]
+    isotropic, dmi, anisotropic = _tb2j_parts(exchange)
     distances = zip(exchange.vector, exchange.distance, strict=True)
     contents = {
         "atoms": cell,
@@ -83,10 +96,12 @@ def tb2j_pickle(exchange: Exchange) -> bytes:
         "index_spin": index,
         "colinear": False,
         "distance_dict": {key: (v, float(d)) for key, (v, d) in zip(keys, distances, strict=True)},
-        "exchange_Jdict": dict(zip(keys, (0.5 * exchange.isotropic).tolist(), strict=True)),
-        "dmi_ddict": dict(zip(keys, 0.5 * exchange.antisymmetric, strict=True)) if exchange.full else None,
-        "Jani_dict": dict(zip(keys, 0.5 * exchange.anisotropic, strict=True)) if exchange.full else None,
-        "description": "Exchange constants of a spin potential, written by spinpot.\n",
+        "exchange_Jdict": dict(zip(keys, isotropic.tolist(), strict=True)),
+        "dmi_ddict": dict(zip(keys, dmi, strict=True)),
+        "Jani_dict": dict(zip(keys, anisotropic, strict=True)),
+        "description": "Exchange constants of a spin potential, written by spinpot."
+        + ("" if exchange.full else NOT_KNOWN)
+        + "\n",
     }
     return pickle.dumps(contents)
 

@@ -61,7 +61,7 @@ def read_model(path: Path) -> DeepmdModel:
     if path.suffix != CHECKPOINT:
         raise InputError(
             f"{path}: unknown suffix {path.suffix!r}. Expected a checkpoint of spinpot (.ckpt), a model of "
-            "deepmd-kit (.dp, .yaml, .pt, .pth), or its input (.json)."
+            "deepmd-kit (.dp, .yaml, .pt, .pth), or its input (.json, .yaml)."
         )
     contents = read_checkpoint(path)
     return DeepmdModel(potential_from(contents, path), contents[ENTRY].get("deepmd") or {})

@@ -1,8 +1,9 @@
-"""deepmd-kit's input.json → a Hydra experiment file; each key is carried over, or named with why not."""
+"""deepmd-kit's input (.json, .yaml) → a Hydra experiment; each key is carried over, or named with why not."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,18 @@ from spinpot.model.spin import magnetic_types, virtual_scales
 
 Experiment = dict[str, Any]
 
+YAML = (".yaml", ".yml")
+_TRAINING = re.compile(r"""(?:^|[{,])\s*["']?training["']?\s*:""", re.MULTILINE)
+
 
 def is_input(path: Path) -> bool:
-    """Whether a file's name says that it is an input of deepmd-kit."""
-    return path.suffix == ".json"
+    """Whether a file is an input of deepmd-kit: any .json, and a .yaml with a section `training`.
+
+    A model of deepmd-kit may be a .yaml, too.
+    """
+    if path.suffix not in YAML:
+        return path.suffix == ".json"
+    return bool(_TRAINING.search(path.read_text(encoding="utf-8", errors="replace")))
 
 
 def write_experiment(source: Path, target: Path) -> None:
@@ -56,10 +65,12 @@ def write_experiment(source: Path, target: Path) -> None:
 
 def read_input(path: Path) -> dict[str, Any]:
     """The contents of an input. Raises InputError for a file that is not one."""
+    kind, load = ("YAML", yaml.safe_load) if path.suffix in YAML else ("JSON", json.loads)
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON: {error}. Correct the file.") from error
+        contents = load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: not readable as {kind}: {said}. Correct the file.") from error
     for section in ("model", "training"):
         if not isinstance(contents, dict) or not isinstance(contents.get(section), dict):
             raise InputError(f"{path}: not an input of deepmd-kit: it has no section {section!r}.")

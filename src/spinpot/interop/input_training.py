@@ -100,12 +100,25 @@ def optimizer(keys: InputKeys) -> tuple[str, dict[str, Any]]:
     """The option of the group optimizer, and its settings."""
     kind = str(keys.get("optimizer.type", keys.get("training.opt_type", "Adam")))
     name = kind.lower()
+    if name == "hybridmuon":
+        return "muon", _muon(keys)
     if name not in ("adam", "adamw"):
-        keys.leave("optimizer.type", f"{kind}: spinpot has Adam and AdamW; Adam takes its place")
+        keys.leave("optimizer.type", f"{kind}: spinpot has Adam, AdamW, Muon and SOAP; Adam takes its place")
         return "adam", {}
     default = {"adam": 0.0, "adamw": 1e-3}[name]
     betas = [keys.get("optimizer.adam_beta1", 0.9), keys.get("optimizer.adam_beta2", 0.999)]
     return name, {"betas": betas, "weight_decay": keys.get("optimizer.weight_decay", default)}
+
+
+def _muon(keys: InputKeys) -> dict[str, Any]:
+    """The settings of HybridMuon that spinpot's Muon has."""
+    keys.leave(
+        "optimizer.type",
+        "HybridMuon: muon takes its place, which has no weight decay (there 0.001 by default) and no damping",
+    )
+    momentum = keys.get("optimizer.momentum", keys.get("optimizer.muon_momentum", 0.95))
+    betas = [keys.get("optimizer.adam_beta1", 0.9), keys.get("optimizer.adam_beta2", 0.95)]
+    return {"momentum": momentum, "betas": betas}
 
 
 def training(keys: InputKeys) -> dict[str, Any]:
@@ -164,7 +177,34 @@ def _precision(keys: InputKeys) -> str:
 def _folders(keys: InputKeys, part: str, source: Path) -> list[str]:
     systems = keys.get(f"training.{part}.systems", [])
     listed = [systems] if isinstance(systems, str) else list(systems)
-    return [str((source.absolute().parent / folder).resolve()) for folder in listed]
+    folders = [(source.absolute().parent / folder).resolve() for folder in listed]
+    patterns = keys.get(f"training.{part}.rglob_patterns")
+    if patterns is not None:
+        folders = [match for folder in folders for match in _matches(folder, patterns, keys.last, source)]
+    return [str(folder) for folder in folders]
+
+
+def _matches(folder: Path, patterns: Any, key: str, source: Path) -> list[Path]:
+    """The systems below a folder that match any of the patterns, as deepmd-kit finds them.
+
+    Raises InputError where there are none.
+    """
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise InputError(f"{source}: {key}={patterns!r}: expected a list of patterns, e.g. ['data_*'].")
+    if not folder.is_dir():
+        raise InputError(
+            f"{source}: {key}: there is no folder {folder} to search for {patterns}. Convert the input where "
+            "its data are, or list the systems."
+        )
+    found = {
+        match for pattern in patterns for match in folder.rglob(pattern) if (match / "type.raw").is_file()
+    }
+    if not found:
+        raise InputError(
+            f"{source}: {key}: no system below {folder} matches {patterns}. Expected folders with type.raw; "
+            "correct the patterns."
+        )
+    return sorted(found)
 
 
 def _batch_size(keys: InputKeys, part: str, folders: Sequence[str]) -> int:
