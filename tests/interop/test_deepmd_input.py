@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from spinpot.config.validate import validate
+from spinpot.errors import InputError
+from spinpot.interop.convert import read_model
 from spinpot.interop.deepmd_keys import KEYS
 from spinpot.interop.input_keys import REASONS
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -181,6 +183,130 @@ def composed_experiment(tmp_path, *more):
     """What Hydra makes of the written experiment."""
     folder = f"hydra.searchpath=[file://{tmp_path / 'configs'}]"
     return composed(folder, "experiment=made", *more)
+
+
+MUON_LEFT = {
+    "optimizer.type": (
+        "HybridMuon: muon takes its place, which has no weight decay (there 0.001 by default) and no damping"
+    ),
+    "optimizer.weight_decay": "only Adam and AdamW have a weight decay here",
+    "optimizer.magma_muon": "Muon's steps are not damped",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "settings"),
+    [
+        ({}, {"momentum": 0.95, "betas": [0.9, 0.95]}),  # deepmd-kit's defaults
+        ({"momentum": 0.8, "adam_beta1": 0.5, "adam_beta2": 0.6}, {"momentum": 0.8, "betas": [0.5, 0.6]}),
+        ({"muon_momentum": 0.7}, {"momentum": 0.7, "betas": [0.9, 0.95]}),
+    ],
+)
+def test_hybrid_muon_is_muon(more, settings, convert, tmp_path):
+    contents = small_input()
+    contents["optimizer"] = {"type": "HybridMuon", "weight_decay": 0.001, "magma_muon": True, **more}
+    made, text, _ = convert(contents)
+    assert {"override /optimizer": "muon"} in made["defaults"]
+    assert made["optimizer"] == settings
+    for key, reason in MUON_LEFT.items():
+        assert f"#   {key}: {reason}\n" in text
+    assert left_of(text) == LEFT | set(MUON_LEFT)
+    config = composed_experiment(tmp_path)
+    validate(config)
+    assert config.optimizer.betas == settings["betas"]
+
+
+@pytest.mark.parametrize("name", ["LKF", "AdaMuon"])
+def test_an_optimizer_that_spinpot_does_not_have(name, convert):
+    made, text, _ = convert(changed(optimizer={"type": name}))
+    assert {"override /optimizer": "adam"} in made["defaults"]
+    said = f"#   optimizer.type: {name}: spinpot has Adam, AdamW, Muon and SOAP; Adam takes its place\n"
+    assert said in text
+
+
+def systems_below(folder, *names):
+    """Folders with type.raw, as far as a converter looks at them."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "type.raw").write_text("0\n0\n1\n")
+
+
+@pytest.mark.parametrize("systems", ["all", ["all"]])
+def test_patterns_are_expanded_as_deepmd_kit_expands_them(systems, convert, tmp_path):
+    systems_below(tmp_path / "in" / "all", "data_0", "data_1", "deep/data_1", "validation")
+    (tmp_path / "in" / "all" / "data_2").mkdir()  # no system
+    patterns = {"systems": systems, "rglob_patterns": ["data_[12]", "deep/data_*"]}
+    made, text, _ = convert(changed(training__training_data=patterns))
+    assert made["data"]["train"] == [
+        str(tmp_path / "in" / "all" / name) for name in ("data_1", "deep/data_1")
+    ]
+    assert made["data"]["validation"] == [str(tmp_path / "in" / "validation")]
+    assert left_of(text) == LEFT
+
+
+@pytest.mark.parametrize(
+    ("patterns", "folder", "said"),
+    [
+        (
+            ["nothing_*"],
+            "all",
+            "input.json: training.training_data.rglob_patterns: no system below {folder} matches "
+            "['nothing_*']. Expected folders with type.raw; correct the patterns.",
+        ),
+        (
+            ["data_*"],
+            "absent",
+            "input.json: training.training_data.rglob_patterns: there is no folder {folder} to search for "
+            "['data_*']. Convert the input where its data are, or list the systems.",
+        ),
+        (
+            "data_*",
+            "all",
+            "input.json: training.training_data.rglob_patterns='data_*': expected a list of patterns, e.g. "
+            "['data_*'].",
+        ),
+        (["/data_*"], "all", "a value of the wrong kind near training.training_data.rglob_patterns"),
+    ],
+)
+def test_patterns_that_cannot_be_expanded(patterns, folder, said, tmp_path):
+    systems_below(tmp_path / "all", "data_0")
+    contents = changed(training__training_data={"systems": folder, "rglob_patterns": patterns})
+    (tmp_path / "input.json").write_text(json.dumps(contents))
+    message = the_message(run_here("convert.py", "input.json", "out.yaml", cwd=tmp_path))
+    assert said.format(folder=tmp_path / folder) in message
+    assert not (tmp_path / "out.yaml").exists()
+
+
+@pytest.mark.parametrize("name", ["input.yaml", "input.yml"])
+@pytest.mark.parametrize("flow", [False, True])
+def test_an_input_in_yaml(name, flow, convert, tmp_path):
+    expected, _, _ = convert(small_input())
+    (tmp_path / "in" / name).write_text(yaml.safe_dump(small_input(), default_flow_style=flow, width=10**6))
+    result = run_here("convert.py", f"in/{name}", "other.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert yaml.safe_load((tmp_path / "other.yaml").read_text()) == expected
+
+
+def test_a_misspelt_key_in_yaml(tmp_path):
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(changed(training={"disp_frek": 2})))
+    message = the_message(run_here("convert.py", "input.yaml", "out.yaml", cwd=tmp_path))
+    assert "input.yaml: deepmd-kit has no key training.disp_frek. Did you mean training.disp_freq?" in message
+
+
+def test_yaml_that_is_damaged(tmp_path):
+    (tmp_path / "input.yaml").write_text("model: [1\ntraining: {")
+    message = the_message(run_here("convert.py", "input.yaml", "out.yaml", cwd=tmp_path))
+    assert message.startswith("input.yaml: not readable as YAML: while parsing a flow sequence")
+
+
+def test_an_input_in_the_place_of_a_model(tmp_path):
+    (tmp_path / "input.yaml").write_text(yaml.safe_dump(small_input()))
+    with pytest.raises(InputError) as error:
+        read_model(tmp_path / "input.yaml")
+    assert str(error.value) == (
+        f"{tmp_path}/input.yaml: an input of deepmd-kit, not a model. Convert it, python scripts/convert.py "
+        "input.yaml mine.yaml, and train; or give a model."
+    )
 
 
 def test_it_trains_from_the_command_line(convert, tmp_path):

@@ -48,7 +48,7 @@ def write_experiment(source: Path, target: Path) -> None:
     try:
         experiment = experiment_of(keys, source)
         check_keys(keys.contents, str(source))
-    except (TypeError, ValueError, AttributeError, LookupError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError) as error:
         where = f" near {keys.last}" if keys.last else " in the section model"
         raise InputError(
             f"{source}: a value of the wrong kind{where} ({error}). Expected what deepmd-kit takes there; "
