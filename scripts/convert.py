@@ -1,6 +1,6 @@
 """Convert by suffix: `python scripts/convert.py INPUT OUTPUT`.
 
-input.json, input.yaml → experiment .yaml; deepmd-kit's .dp .yaml .pt .pth → .ckpt; .ckpt → .dp, or .pth with --deepmd.
+input.json, .yaml → experiment; deepmd-kit's .dp .yaml .pt .pth → .ckpt; .ckpt → .dp, or .pth with --deepmd.
 """
 
 import argparse
