@@ -47,7 +47,7 @@ FINAL_MOMENTS = "magmoms"
 """The moments that a calculation ended with, as ase has them."""
 INITIAL_MOMENTS = "initial_magmoms"
 """The moments that a calculation began with."""
-NO_LABELS = ("momenta", "velocities", "dipole")
+NO_LABELS = ("momenta", "velocities", "vx vy vz", "dipole")
 """Vectors that are known to be something else."""
 
 _PREFIX = re.compile(r"^(ref|dft)[_-]", re.IGNORECASE)
