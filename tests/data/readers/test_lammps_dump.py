@@ -276,10 +276,19 @@ def test_frames_that_are_cut_off(part, read, refused):
     for text in (whole + cut, whole + cut + dump(names, values, step=20)):
         (system,), said = read(text)
         assert len(system) == text.count("ITEM: ATOMS") - ("ITEM: ATOMS" in cut)
-        assert "1 frame left out: cut off before the last atom" in said
+        assert "1 frame left out: incomplete, as a killed run leaves them" in said
         within_a_line = text.endswith(cut) and not cut.endswith("\n")
         assert ("the file ends within a line: its last number may be cut off" in said) == within_a_line
     assert refused(cut).startswith("x.dump: no complete frame in it, 1 cut off.")
+
+
+def test_a_damaged_line_costs_its_frame(read):
+    whole = dump(*ORDERS["named"])
+    (system,), said = read(
+        whole + whole.replace("\n1 1 0.5 0.5", "\n1 1 0.5") + whole + whole.replace("0.6", "")
+    )
+    assert len(system) == 2
+    assert "2 frames left out: incomplete, as a killed run leaves them" in said
 
 
 def test_a_compressed_file_that_is_cut_off(read):

@@ -56,7 +56,7 @@ def begins_like_a_dump(path: Path) -> bool:
 
 
 def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
-    """The complete frames of a dump; those that are cut off, as by a killed run, are counted in a note.
+    """The complete frames of a dump; those that are incomplete, as after a killed run, are counted in a note.
 
     Raises InputError for a file without a complete frame, and for what is damaged otherwise.
     """
@@ -81,9 +81,8 @@ def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
             + "Expected a text dump of LAMMPS, as `dump custom` writes it. Check the file."
         )
     if cut:
-        notes.add(
-            f"{cut} {'frames' if cut > 1 else 'frame'} left out: cut off before the last atom", str(path)
-        )
+        what = "frames" if cut > 1 else "frame"
+        notes.add(f"{cut} {what} left out: incomplete, as a killed run leaves them", str(path))
 
 
 def _opened(path: Path) -> io.BufferedIOBase:
