@@ -9,6 +9,8 @@ from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, Untestable, missed, wo
 from spinpot.data import nio
 from spinpot.data.prepare import select
 from spinpot.data.systems import read_systems
+from support.folders import with_labels_of_a_potential
+from support.frames import random_system
 from support.nickel_oxide import primitive_nio
 
 TRANSVERSE, LONGITUDINAL = "force_mag/Ni/transverse", "force_mag/Ni/longitudinal"
@@ -149,3 +151,18 @@ def test_what_the_trapezoid_rule_misses():
     values = functions @ true
     found = values @ TRAPEZOID + missed(values[:, [0, -1]], functions)
     np.testing.assert_allclose(found, c @ (true / np.arange(2, 5)), atol=1e-6)
+
+
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, True, False)], ids=["cluster", "slab"])
+def test_exact_labels_of_what_is_no_crystal_have_factors_of_one(pbc):
+    rng = np.random.default_rng(1)
+    made = select(random_system(1), np.zeros(40, dtype=int))
+    made.coord[:] += np.array([3.1, 2.2, 90.0]) + 0.03 * rng.normal(size=made.coord.shape)
+    made.spin[:, :3] += 0.03 * rng.normal(size=(40, 3, 3))
+    made.box[:] = made.box @ (np.eye(3) + 0.003 * rng.normal(size=(40, 3, 3)))
+    made.box[:, ~np.array(pbc)] = 0.0
+    work = work_along_pairs(with_labels_of_a_potential(replace(made, pbc=pbc)))
+    assert work.r2 > 0.999
+    names = {"force", TRANSVERSE, LONGITUDINAL} | ({"virial"} if any(pbc) else set())
+    for name in names:
+        assert work.factors[name].value == pytest.approx(1.0, abs=0.03), name

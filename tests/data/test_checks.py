@@ -65,8 +65,24 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no sets": (no_sets, r"s: no frames: neither a set"),
     "set is a file": (only_sets_file, r"set.002: every set.* must be a folder"),
     "no coord": (remove("set.001/coord.npy"), r"set.001: coord is missing \(coord.npy\)"),
-    "no box": (remove("set.001/box.npy"), r"set.001: box.npy is missing.*a box larger"),
-    "nopbc": (text("nopbc", ""), r"s: marked nopbc.*a box larger"),
+    "no box": (remove("set.001/box.npy"), r"set.001: box.npy is missing.*an empty file `nopbc`"),
+    "no box of a slab": (
+        lambda f: [remove("set.001/box.npy")(f), text("pbc.raw", "1 1 0")(f)],  # type: ignore[func-returns-value]
+        r"set.001: box.npy is missing",
+    ),
+    "pbc of two": (text("pbc.raw", "1 1"), r"s/pbc.raw: 1 1. Expected three numbers, 1 for each"),
+    "pbc of words": (text("pbc.raw", "T T F"), r"s/pbc.raw: T T F. Expected three numbers, 1 for each"),
+    "pbc and nopbc": (
+        lambda f: [text("nopbc", "")(f), text("pbc.raw", "1 1 0")(f)],  # type: ignore[func-returns-value]
+        r"s/pbc.raw: 1 1 0, but nopbc is beside it",
+    ),
+    "flat slab": (
+        lambda f: [
+            edit("box", lambda a: np.tile([1.0, 0, 0, 2, 0, 0, 0, 0, 9], (3, 1)))(f),
+            text("pbc.raw", "1 1 0")(f),
+        ],  # type: ignore[func-returns-value]
+        r"set.001/box.npy, frame 0: the cell .* periodic along a and b. Expected independent",
+    ),
     "no spin": (remove_all("spin"), r"s: spin.npy is missing.*If its 2 types are more.*old layout"),
     "spin in one set": (remove("set.001/spin.npy"), r"spin.npy is in .*set.000 but not in .*set.001"),
     "virial in one set": (remove("set.000/virial.npy"), r"virial.npy is in .*set.001 but not in .*set.000"),
@@ -143,7 +159,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "nan box": (edit("box", put((0, 0), np.nan)), r"set.001/box.npy, frame 0, row 0, column 0: nan"),
     "zero cell": (
         edit("box", np.zeros_like),
-        r"set.001/box.npy, frame 0: the cell .* has no volume.*big box",
+        r"set.001/box.npy, frame 0: the cell .* has no volume.*`nopbc`.*`pbc.raw`",
     ),
     "flat cell": (edit("box", lambda a: np.tile([1.0, 0, 0, 0, 2, 0, 1, 2, 0], (3, 1))), r"has no volume"),
     "overlap": (edit("coord", overlap), r"coord.npy, frame 1: atoms 1 \(Ni\) and 2 \(O\) are 0.01 Å apart"),

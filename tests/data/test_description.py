@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.systems import read_systems
 from support.folders import labelled_by_a_potential, write_npy
+from support.frames import system as in_memory
 
 
 @pytest.fixture
@@ -30,6 +32,25 @@ def test_fingerprint_is_of_the_contents(system, tmp_path):
     write_npy(tmp_path / "elsewhere", labelled_by_a_potential(1, 3))
     (elsewhere,) = read_systems([tmp_path / "elsewhere"])
     assert fingerprint([elsewhere]) == fingerprint([system])
+
+
+def test_the_fingerprint_of_a_crystal_is_what_older_checkpoints_hold():
+    n = np.arange(6.0).reshape(1, 2, 3)
+    labels = {"energy": np.array([-1.5]), "force_mag": n / 3}
+    made = in_memory(("Ni", "O"), [0, 1], 4.0 * np.eye(3)[None], n, n / 7, **labels)
+    assert fingerprint([made]) == "fb18d333ba7f4eb6"
+    assert "pbc" not in describe([made])["systems"][0]
+
+
+def test_only_periodic_vectors_count(system):
+    slab = replace(system, pbc=(True, True, False))
+    assert fingerprint([slab]) != fingerprint([system])
+    box = slab.box.copy()
+    box[:, 2] = 0.0
+    assert fingerprint([replace(slab, box=box)]) == fingerprint([slab])
+    box[:, 1, 0] += 1e-12
+    assert fingerprint([replace(slab, box=box)]) != fingerprint([slab])
+    assert describe([slab])["systems"][0]["pbc"] == [True, True, False]
 
 
 @pytest.mark.parametrize("name", ["coord", "spin", "box", "energy", "force_mag"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spinpot.data.cell import PERIODIC
 from spinpot.data.overlaps import close_pairs, refuse_overlaps
 from spinpot.errors import InputError
 
@@ -15,7 +16,9 @@ def sites(n: int, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
 
 def check(box, coord):
     elements = ["Fe"] * coord.shape[1]
-    refuse_overlaps(np.tile(box, (len(coord), 1, 1)), coord, elements, lambda frame: f"x.npy, frame {frame}")
+    refuse_overlaps(
+        np.tile(box, (len(coord), 1, 1)), coord, PERIODIC, elements, lambda frame: f"x.npy, frame {frame}"
+    )
 
 
 def test_a_large_system_whose_last_frame_has_two_atoms_in_one_place():
@@ -34,13 +37,13 @@ def test_a_large_system_whose_last_frame_has_two_atoms_in_one_place():
 
 def test_a_search_meets_few_more_pairs_than_there_are_neighbours():
     """Twice the atoms are twice the pairs, however small the distance that is looked for."""
-    counts = [len(close_pairs(*sites(n), 0.1)[0]) / n**3 for n in (8, 16)]
+    counts = [len(close_pairs(*sites(n), PERIODIC, 0.1)[0]) / n**3 for n in (8, 16)]
     assert max(counts) <= 13
 
 
 def test_the_reach_is_at_least_what_is_asked_for():
     box, coord = sites(4)
-    _, _, distance = close_pairs(box, coord, 2.9)
+    _, _, distance = close_pairs(box, coord, PERIODIC, 2.9)
     assert distance.max() == pytest.approx(2 * np.sqrt(2))
 
 

@@ -8,14 +8,15 @@ import ase.io
 import numpy as np
 import pytest
 
-from spinpot.data.prepare import divided, prepare, without_duplicates
+from spinpot.data.description import fingerprint
+from spinpot.data.prepare import _atoms, divided, prepare, without_duplicates, write_lammps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import read_systems
 from spinpot.errors import InputError
 from spinpot.notes import Notes
 from support.folders import labelled_by_a_potential, write_npy
-from support.frames import random_system, system
+from support.frames import evaluate, random_system, small_potential, system
 from support.in_process import run_here, the_message
 
 ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
@@ -51,6 +52,88 @@ def test_there_and_back(kind, arguments, tolerance, frames, tmp_path):
     (back,) = read_systems([tmp_path / "back"])
     assert back.type_map == ("Ni", "O")
     same(back, made, atol=tolerance)
+
+
+OPEN = {"cluster": (False, False, False), "wire": (True, False, False), "slab": (True, False, True)}
+
+
+@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize(
+    ("layout", "arguments"),
+    [("npy", []), ("extxyz", []), ("old", OLD_ARGUMENTS)],
+)
+def test_frames_that_are_not_crystals_there_and_back(layout, arguments, kind, tmp_path):
+    made = replace(labelled_by_a_potential(1, 3), pbc=OPEN[kind], name="frames")
+    made.box[:, ~np.array(made.pbc)] = 0.0  # as ase has them
+    made.coord[:] += np.array([20.0, -30.0, 7.0])
+    xyz = tmp_path / "frames.xyz"
+    ase.io.write(xyz, [_atoms(made, frame) for frame in range(3)], format="extxyz")
+    for source, target, into in (("frames.xyz", "there", layout), (None, "back", "npy")):
+        written = "there/frames.xyz" if layout == "extxyz" else "there/frames"
+        read_as = "extxyz" if source else layout
+        command = [source or written, target, "--format", read_as, "--to", into, *arguments]
+        result = run_here("prepare_data.py", *command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    said = "nopbc says so" if kind == "cluster" else "pbc.raw says so, which deepmd-kit does not know"
+    assert said in result.stdout
+    (back,) = read_systems([tmp_path / "back"])
+    assert back.pbc == made.pbc
+    same(back, made, [name for name in ARRAYS if name != "box"], atol=2e-8)  # what extxyz keeps
+    np.testing.assert_allclose(back.cell, made.cell, atol=2e-8)
+    if layout == "npy":
+        assert fingerprint([back]) == fingerprint([read_frames(xyz, "extxyz", Wanted(), Notes())[0]])
+    potential = small_potential()
+    ours, theirs = (evaluate(potential, replace(one, spin=made.spin)) for one in (back, made))
+    np.testing.assert_allclose(ours["force"], theirs["force"], atol=1e-6)
+
+
+def test_programs_that_know_crystals_alone_see_a_vacuum(tmp_path):
+    made = replace(random_system(1, n_frames=2), pbc=(True, True, False), name="slab")
+    place = prepare_npy(made, tmp_path)
+    assert (place / "pbc.raw").read_text() == "1 1 0\n"
+    assert not (place / "nopbc").exists()
+    (place / "pbc.raw").unlink()
+    (crystal,) = read_systems([place])
+    potential = small_potential()
+    np.testing.assert_allclose(
+        evaluate(potential, crystal)["force"], evaluate(potential, made)["force"], atol=1e-12
+    )
+
+
+def prepare_npy(made, folder):
+    write_npy(folder / "in" / made.name, made)
+    prepare([folder / "in"], folder / "out", Wanted())
+    return folder / "out" / made.name
+
+
+def test_lammps_data_of_a_slab(tmp_path):
+    made = replace(random_system(1), pbc=(True, False, True), name="slab")
+    made.coord[:] += np.array([20.0, -30.0, 7.0])
+    write_lammps(tmp_path, made, Wanted())
+    text = (tmp_path / "slab" / "frame_00000.data").read_text().splitlines()
+    assert text[0].endswith("; boundary p s p")
+    bounds = {line.split()[2]: [float(x) for x in line.split()[:2]] for line in text[5:8]}
+    tilts = [float(x) for x in text[8].split()[:3]]
+    assert abs(tilts[0]) < 1e-12 > abs(tilts[2])  # LAMMPS wants no tilt along y, which is not periodic
+    first = next(k for k, line in enumerate(text) if line.startswith("Atoms")) + 2
+    positions = np.array([line.split()[2:5] for line in text[first:]], dtype=float)
+    assert bounds["ylo"] == pytest.approx([positions[:, 1].min() - 1, positions[:, 1].max() + 1])
+    assert bounds["xlo"] == pytest.approx([0.0, np.linalg.norm(made.box[0, 0])])
+
+
+def test_frames_without_moments_need_the_users_word(tmp_path):
+    made = labelled_by_a_potential(1, 3)
+    (write_npy(tmp_path / "frames", made) / "set.000" / "spin.npy").unlink()
+    message = the_message(run_here("prepare_data.py", "frames", "out", cwd=tmp_path))
+    assert message.startswith("frames: spin.npy is missing.")
+    assert "scripts/prepare_data.py with --non-magnetic" in message
+    assert not (tmp_path / "out").exists()
+    result = run_here("prepare_data.py", "frames", "out", "--non-magnetic", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "No spins: taken as non-magnetic, with spins of zero (frames)" in result.stdout
+    (back,) = read_systems([tmp_path / "out"])
+    assert not back.spin.any()
+    assert len(back) == 3
 
 
 def test_what_training_says_of_the_old_layout_has_a_remedy(frames, tmp_path):

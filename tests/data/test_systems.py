@@ -23,6 +23,7 @@ from stored_samples import (
 
 from spinpot.data.systems import System, _distinct_names, _unique_names, read_systems
 from spinpot.errors import InputError
+from spinpot.notes import Notes
 
 # ---- layouts ----
 
@@ -146,11 +147,17 @@ def test_one_path_may_be_given_alone(tmp_path: Path) -> None:
     assert len(read_systems(str(write_npy(tmp_path / "s")))) == 1
 
 
-def test_spins_may_be_left_out_on_request(tmp_path: Path) -> None:
+def test_spins_are_zero_only_by_the_users_word(tmp_path: Path) -> None:
     data = frames()
     del data["spin"]
-    (system,) = read_systems([write_npy(tmp_path / "s", data)], require_spin=False)
+    folder, notes = write_npy(tmp_path / "s", data), Notes()
+    (system,) = read_systems([folder], non_magnetic=True, notes=notes)
     assert not system.spin.any()
+    assert list(notes) == ["No spins: taken as non-magnetic, with spins of zero (s)"]
+    with pytest.raises(
+        InputError, match=r"s: spin.npy is missing.*prepare_data.py with --non-magnetic writes"
+    ):
+        read_systems([folder])
 
 
 def test_frames_made_in_memory_need_no_place() -> None:
@@ -268,13 +275,18 @@ def test_an_element_the_type_map_lacks(tmp_path: Path) -> None:
         read_systems([write_npy(tmp_path / "a")], type_map=["Ni", "Fe"])
 
 
-def test_what_dpdata_cannot_read_is_told_by_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_that_cannot_be_read_is_told_by_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise KeyError("something")
+        raise OSError("Input/output error")
 
-    monkeypatch.setattr(dpdata, "System", type("Refusing", (dpdata.System,), {"__init__": refuse}))
-    with pytest.raises(InputError, match=r"s: dpdata could not read it as deepmd/npy: KeyError"):
-        read_systems([write_npy(tmp_path / "s")])
+    folder = write_npy(tmp_path / "s")
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(
+        InputError, match=r"s/set.000/coord.npy: cannot be read \(OSError: Input/output error"
+    ):
+        read_systems([folder])
 
 
 # ---- real frames ----

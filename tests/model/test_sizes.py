@@ -1,5 +1,7 @@
 """sel: settled by the data, or checked against it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings
 from spinpot.model.sizes import BEYOND_SEL, check_rcut, excess_of_frames, most_neighbours, settle_sel
-from support.frames import geometry, random_system, small_potential
+from support.frames import geometry, random_system, small_potential, system
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,22 @@ def test_frames_that_did_not_size_the_model_may_have_more(dataset):
 def test_wrong_sel(dataset, sel):
     with pytest.raises(InputError, match=r"model\.descriptor\.sel"):
         settle_sel(spec_with(sel), dataset)
+
+
+def test_the_neighbours_expected_of_what_is_no_crystal():
+    made = random_system(1)
+    area = np.linalg.norm(np.cross(made.box[0, 0], made.box[0, 1]))
+    limit = (10_000 / (np.pi * 5 / area)) ** (1 / 2)
+    slab = replace(made, pbc=(True, True, False))
+    slab.coord[:] += slab.box[:, :1] * 100.0
+    check_rcut(0.999 * limit, [slab])
+    with pytest.raises(InputError, match=r"about 1e\+04 neighbours"):
+        check_rcut(1.001 * limit, [slab])
+    check_rcut(1e6, [replace(made, box=0.0 * made.box, pbc=(False, False, False))])  # all five of them
+    rng = np.random.default_rng(0)
+    coord = rng.uniform(0.0, 100.0, (1, 20_000, 3))
+    large = system(("Ni",), np.zeros(20_000), np.zeros((1, 3, 3)), coord, 0.0 * coord)
+    check_rcut(6.0, [replace(large, pbc=(False, False, False))])
 
 
 def test_a_cutoff_with_absurdly_many_neighbours():

@@ -1,11 +1,12 @@
 """Systems on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from spinpot.data.systems import System
-from support.frames import evaluate, random_system, small_potential, system
+from support.frames import evaluate, random_system, small_potential
 
 ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
 
@@ -16,6 +17,8 @@ def write_npy(folder: Path, made: System) -> Path:
     frames.mkdir(parents=True)
     (folder / "type.raw").write_text("\n".join(map(str, made.types)) + "\n")
     (folder / "type_map.raw").write_text("\n".join(made.type_map) + "\n")
+    if not all(made.pbc):
+        (folder / "pbc.raw").write_text(" ".join(str(int(periodic)) for periodic in made.pbc))
     for name in ARRAYS:
         values = getattr(made, name)
         if values is not None:
@@ -25,16 +28,7 @@ def write_npy(folder: Path, made: System) -> Path:
 
 def labelled_by_a_potential(seed: int, n_frames: int, n_ni: int = 3, n_o: int = 2) -> System:
     """Random frames whose labels belong together, being those of some potential."""
-    made = random_system(seed, n_frames, n_ni, n_o)
-    outputs = evaluate(small_potential(seed=99), made)
-    n = made.n_atoms
-    labels = {
-        "energy": outputs["energy"],
-        "force": outputs["force"].reshape(n_frames, n, 3),
-        "force_mag": outputs["force_mag"].reshape(n_frames, n, 3),
-        "virial": outputs["virial"],
-    }
-    return system(made.type_map, made.types, made.box, made.coord, made.spin, name=made.name, **labels)
+    return with_labels_of_a_potential(random_system(seed, n_frames, n_ni, n_o))
 
 
 def write_small_set(folder: Path) -> list[str]:
@@ -51,3 +45,16 @@ def write_small_set(folder: Path) -> list[str]:
         "debug=fast",
         "model.descriptor.rcut=4.0",
     ]
+
+
+def with_labels_of_a_potential(made: System) -> System:
+    """The same frames with labels that belong together, being those of some potential."""
+    outputs = evaluate(small_potential(seed=99), made)
+    per_atom = made.coord.shape
+    return replace(
+        made,
+        energy=outputs["energy"],
+        force=outputs["force"].reshape(per_atom),
+        force_mag=outputs["force_mag"].reshape(per_atom),
+        virial=outputs["virial"],
+    )

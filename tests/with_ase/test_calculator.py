@@ -4,10 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.optimize import BFGS
 
 import spinpot
-from spinpot.ase import SpinCalculator
+from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
 from spinpot.checkpoint import save_potential
 from spinpot.data.skin import SkinGeometry
 from spinpot.data.systems import read_systems
@@ -202,3 +204,34 @@ def test_what_it_cannot_do(checkpoint):
     iron.symbols[0] = "Fe"
     with pytest.raises(InputError, match="holds Fe"):
         iron.get_forces()
+
+
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, False, True)], ids=["cluster", "slab"])
+def test_structures_that_are_no_crystals(checkpoint, pbc):
+    calculator = SpinCalculator(checkpoint)
+    atoms = atoms_of(random_system(5), calculator=calculator)
+    atoms.cell[~np.array(pbc)] = 0.0
+    atoms.pbc = pbc
+    atoms.positions += np.array([0.0, 40.0, -3.0])
+    vacuum = atoms.copy()
+    for k in np.flatnonzero(~np.array(pbc)):
+        vacuum.cell[k] = 150.0 * vacuum.cell.complete()[k]
+    vacuum.pbc, vacuum.calc = True, SpinCalculator(checkpoint)
+    assert atoms.get_potential_energy() == pytest.approx(vacuum.get_potential_energy(), rel=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), vacuum.get_forces(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(magnetic(atoms), magnetic(vacuum), rtol=0, atol=1e-12)
+    with pytest.raises(PropertyNotImplementedError, match="stress"):  # there is no volume
+        atoms.get_stress()
+    atoms.cell = vacuum.cell
+    np.testing.assert_allclose(atoms.get_stress(), vacuum.get_stress(), rtol=0, atol=1e-12)
+
+
+def test_a_cluster_relaxes(checkpoint):
+    atoms = atoms_of(random_system(5), calculator=SpinCalculator(checkpoint))
+    atoms.cell, atoms.pbc = None, False
+    start = atoms.get_potential_energy()
+    BFGS(SpinFilter(atoms, "directions", positions=True), logfile=None).run(fmax=0.0, steps=3)
+    assert atoms.get_potential_energy() < start
+    before = atoms.get_total_energy()
+    SpinLatticeDynamics(atoms, 0.01 * units.fs).run(2)
+    assert atoms.get_total_energy() == pytest.approx(before, abs=1e-6)

@@ -17,6 +17,7 @@ from spinpot.analysis.moments import sublattices
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinLatticeDynamics
 from spinpot.console import progress_console
+from spinpot.data.cell import directions
 from spinpot.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint, ink
@@ -105,6 +106,11 @@ def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
     At the first of them the bath is then taken away, to see whether the energy is kept. Raises InputError
     where a step is too long, and where the structure falls apart.
     """
+    if any(times > 1 for times, periodic in zip(settings.repeat, atoms.pbc, strict=True) if not periodic):
+        raise InputError(
+            f"task.dynamics.repeat={settings.repeat}: the structure is periodic {directions(atoms.pbc)} of "
+            "the cell. Repeat it along those directions alone."
+        )
     cells = atoms.repeat(settings.repeat)
     groups = sublattices(cells)
     if max(map(len, groups)) == 1:

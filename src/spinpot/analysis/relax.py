@@ -123,7 +123,7 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
 
 def as_extxyz(atoms: Atoms) -> str:
     """The structure with the columns spin, forces and mforce, as training and this script read it."""
-    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     made.arrays["spin"] = atoms.get_initial_magnetic_moments()
     made.arrays["forces"] = atoms.get_forces()
     made.arrays["mforce"] = atoms.calc.get_property("magnetic_forces", atoms)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import MomentChoice, read_structure
-from spinpot.analysis.tasks import TASKS
+from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
 from spinpot.console import console
 from spinpot.output_folder import all_or_nothing, refuse_existing
@@ -46,6 +46,7 @@ def analyze(
     refuse_existing(folder, [ANALYSIS, REPORT])
     predictor = load(checkpoint)
     atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
+    check_periodic(tasks, atoms)
     for line in predictor.watch.new(predictor.systems([atoms])):
         console.print(f"look: {line}", markup=False, soft_wrap=True)
     # The folder is made first, so that nobody waits for results that cannot be written.

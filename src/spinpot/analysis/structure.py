@@ -36,7 +36,7 @@ def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | 
     type_map: the elements the model knows.
 
     Raises InputError for what cannot be read, for frames that are not there, for a structure without moments
-    or with none but zeros, for one that is not periodic, and for elements the model does not know.
+    or with none but zeros, for a cell that is not one, and for elements the model does not know.
     """
     path, frame = _split(source)
     if not path.exists():
@@ -47,7 +47,7 @@ def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | 
         if is_system
         else _of_a_file(path, frame, choice or MomentChoice())
     )
-    system_from_atoms(atoms, f"structure={source}")  # refuses what is no periodic structure with moments
+    system_from_atoms(atoms, f"structure={source}")  # refuses what is no structure with moments
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(type_map))
     if unknown:
         raise InputError(
@@ -65,7 +65,7 @@ def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | 
 def atoms_of(system: System, frame: int) -> Atoms:
     """One frame of a system as ase.Atoms."""
     symbols = [system.type_map[kind] for kind in system.types]
-    made = Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=True)
+    made = Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
     made.set_initial_magnetic_moments(system.spin[frame])
     return made
 

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ase import Atoms
+
 from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
 from spinpot.analysis.result import Result
+from spinpot.data.cell import directions
+from spinpot.errors import InputError
 
 
 @dataclass(frozen=True)
 class Task:
-    """A dataclass, whose fields are the keys of configs/task, and (model, atoms, settings) → Result."""
+    """A dataclass, whose fields are the keys of configs/task, and (model, atoms, settings) → Result.
+
+    crystal: whether it makes sense only for structures that are periodic along three lattice vectors.
+    """
 
     settings: type[Any]
     work: Callable[..., Result]
+    crystal: bool = False
 
 
 TASKS = {
-    "exchange": Task(exchange.Settings, exchange.exchange),
-    "magnons": Task(magnons.Settings, magnons.magnons),
+    "exchange": Task(exchange.Settings, exchange.exchange, crystal=True),
+    "magnons": Task(magnons.Settings, magnons.magnons, crystal=True),
     "rotation": Task(rotation.Settings, rotation.rotation),
-    "spiral": Task(spiral.Settings, spiral.spiral),
+    "spiral": Task(spiral.Settings, spiral.spiral, crystal=True),
     "relax": Task(relax.Settings, relax.relax),
     "dynamics": Task(dynamics.Settings, dynamics.dynamics),
 }
+
+
+def check_periodic(names: Iterable[str], atoms: Atoms) -> None:
+    """Raise InputError for tasks that need a crystal, where the structure is none."""
+    wanting = [name for name in names if TASKS[name].crystal]
+    if wanting and not atoms.pbc.all():
+        others = ", ".join(name for name, task in TASKS.items() if not task.crystal)
+        raise InputError(
+            f"task {', '.join(wanting)}: needs a crystal, and the structure is periodic "
+            f"{directions(atoms.pbc)} of the cell. Give a crystal, or another task: {others}."
+        )

@@ -24,7 +24,8 @@ class SpinCalculator(Calculator):
     """E(R, S) and its derivatives for ase.Atoms with vectors as initial magnetic moments (μ_B), in float64.
 
     Results: energy (eV), free_energy (the same), forces (N, 3) eV/Å, magnetic_forces −∂E/∂S (N, 3) eV/μ_B,
-    stress (6,) eV/Å³: the symmetric part of −virial/volume, at fixed spins.
+    stress (6,) eV/Å³: the symmetric part of −virial/volume, at fixed spins. As of ASE's own calculators,
+    there is no stress without three lattice vectors; with them, atoms may be periodic along any.
 
     Several models are an ensemble: results are their means, and besides there are the deviations of their
     forces and magnetic forces, forces_deviation and magnetic_forces_deviation (N,): √⟨|F − ⟨F⟩|²⟩ of each
@@ -83,16 +84,17 @@ class SpinCalculator(Calculator):
             predictions += predictor.predict([system])
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
         energy = float(arrays["energy"].mean())
-        stress = -arrays["virial"].mean(axis=0) / self.atoms.get_volume()
         self.results = {
             "energy": energy,
             "free_energy": energy,
             "forces": arrays["force"].mean(axis=0),
             "magnetic_forces": arrays["force_mag"].mean(axis=0),
-            "stress": full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0),
             "forces_deviation": deviation(arrays["force"]),
             "magnetic_forces_deviation": deviation(arrays["force_mag"]),
         }
+        if self.atoms.cell.rank == 3:
+            stress = -arrays["virial"].mean(axis=0) / self.atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)
 
     def reach(self, atoms: Atoms) -> float:
         """Å: how far apart two atoms can act on each other. An atom between them may see both."""

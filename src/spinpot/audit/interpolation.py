@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import vesin
 
 from spinpot.audit.path import Path
+from spinpot.data.pairs import neighbours
 from spinpot.data.systems import System
 
 CUTOFF = 5.0
@@ -81,10 +81,9 @@ class Basis:
 
     def _pairs(self, frame: int) -> tuple[np.ndarray, ...]:
         """Atoms i and j, cell shift of j and the pair of elements of every pair once, ordered by the last."""
-        search = vesin.NeighborList(cutoff=CUTOFF + SKIN, full_list=False, sorted=True, n_threads=1)
         coord, box, types = self.system.coord[frame], self.system.box[frame], self.system.types
-        i, j, shift = search.compute(points=coord, box=box, periodic=True, quantities="ijS")
-        i, j = i.astype(int), j.astype(int)
+        options = {"full_list": False, "sorted": True, "n_threads": 1}
+        i, j, shift = neighbours(CUTOFF + SKIN, coord, box, self.system.pbc, "ijS", **options)
         kind = np.minimum(types[i], types[j]) * len(self.system.type_map) + np.maximum(types[i], types[j])
         order = np.argsort(kind, kind="stable")
         return i[order], j[order], shift[order].astype(float), kind[order]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
 
@@ -19,17 +20,17 @@ class Path:
 
     @property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Cell at t = 0 and its change (3, 3), Å."""
-        box = self.system.box
+        """Cell at t = 0 and its change (3, 3), Å; see `System.cell`."""
+        box = self.system.cell
         return box[self.start], box[self.end] - box[self.start]
 
     @property
     def fractional(self) -> tuple[np.ndarray, np.ndarray]:
         """Fractional coordinates at t = 0 and their change (N, 3)."""
-        coord, box = self.system.coord, self.system.box
+        coord, box = self.system.coord, self.system.cell
         before, after = (coord[k] @ np.linalg.inv(box[k]) for k in (self.start, self.end))
         change = after - before
-        return before, change - np.round(change)
+        return before, nearest_image(change, self.system.pbc)
 
     def pair_vectors(
         self, i: np.ndarray, j: np.ndarray, shift: np.ndarray, t: np.ndarray

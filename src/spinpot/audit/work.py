@@ -18,6 +18,7 @@ from rich.progress import track
 from spinpot.audit.interpolation import Basis
 from spinpot.audit.path import Path
 from spinpot.console import progress_console
+from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
 FEWEST_FRAMES = 8
@@ -124,11 +125,11 @@ def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
     Distances are those of moments and of atoms within the cell, each relative to their mean square.
     """
     frames = np.unique(np.linspace(0, len(system) - 1, min(len(system), MOST_FRAMES)).astype(int))
-    fractional = system.coord[frames] @ np.linalg.inv(system.box[frames])
+    fractional = system.coord[frames] @ np.linalg.inv(system.cell[frames])
     square = np.zeros((2, len(frames), len(frames)))
     for k in range(len(frames)):
         change = fractional - fractional[k]
-        moved = (change - np.round(change)) @ system.box[frames[k]]
+        moved = nearest_image(change, system.pbc) @ system.cell[frames[k]]
         moved -= moved.mean(axis=1, keepdims=True)
         square[0, k] = (moved**2).mean(axis=(1, 2))
         square[1, k] = ((system.spin[frames] - system.spin[frames[k]]) ** 2).mean(axis=(1, 2))
@@ -164,11 +165,11 @@ def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.n
     change, strain = path.fractional[1], path.cells[1]
     rates = {}
     if system.force is not None:
-        rates["force"] = [float((system.force[k] * (change @ system.box[k])).sum()) for k in ends]
+        rates["force"] = [float((system.force[k] * (change @ system.cell[k])).sum()) for k in ends]
     if system.virial is not None:
         # Rows of the cell change by the transposed strain.
         rates["virial"] = [
-            float((system.virial[k] * np.linalg.solve(system.box[k], strain).T).sum()) for k in ends
+            float((system.virial[k] * np.linalg.solve(system.cell[k], strain).T).sum()) for k in ends
         ]
     if system.force_mag is not None:
         for name, rate in spin_rates.items():

@@ -10,21 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from spinpot.conventions import LABELS
+from spinpot.data.cell import directions, flat_cells
+from spinpot.data.contents import REAL_TYPES
 from spinpot.data.npy_header import ArrayHeader
-from spinpot.data.stored import REAL_TYPES, Stored, StoredSet
+from spinpot.data.stored import Stored, StoredSet
 from spinpot.errors import InputError
-
-_FLAT_CELL = 1e-6
-"""A cell whose volume is below this share of |a||b||c| has no inverse worth the name."""
-
 
 # ---- what the headers show ----
 
 
-def check_stored(stored: Stored, type_map: Sequence[str] | None, require_spin: bool) -> None:
+def check_stored(stored: Stored, type_map: Sequence[str] | None, non_magnetic: bool) -> None:
     """Check presence, frame counts and shapes of all files of a system.
 
-    `type_map` is the user's, if given; it only sharpens the hint about the old layout.
+    type_map: the user's, if given; it only sharpens the hint about the old layout. non_magnetic: whether
+    spins may be absent.
     Raises InputError.
     """
     for part in stored.sets:
@@ -33,7 +32,7 @@ def check_stored(stored: Stored, type_map: Sequence[str] | None, require_spin: b
                 f"{part.where}: coord is missing ({_file(stored, 'coord')}). Expected the positions of "
                 "every frame. Write it, or remove the set."
             )
-    if require_spin and not stored.has("spin"):
+    if not non_magnetic and not stored.has("spin"):
         raise InputError(_no_spin(stored, type_map))
     _check_cell_files(stored)
     _check_same_arrays(stored)
@@ -46,14 +45,19 @@ def check_stored(stored: Stored, type_map: Sequence[str] | None, require_spin: b
 
 
 def _file(stored: Stored, array: str) -> str:
-    return f"{array}.raw" if stored.layout == "raw" else f"{array}.npy"
+    return array + {"raw": ".raw", "lmdb": ""}.get(stored.layout, ".npy")
 
 
 def _no_spin(stored: Stored, type_map: Sequence[str] | None) -> str:
     message = (
         f"{stored.where}: {_file(stored, 'spin')} is missing. Expected the magnetic moments, 3 numbers per "
-        "atom in μ_B (zeros on atoms that carry none), beside coord."
+        "atom in μ_B (zeros on atoms that carry none), beside coord. If the frames are not magnetic, say so: "
+        "scripts/prepare_data.py with --non-magnetic writes them with moments of zero, to train on or to "
+        "evaluate."
     )
+    others = [line.partition(":")[0] for line in stored.notes]
+    if others:
+        message += f" Here are also: {', '.join(others)}."
     return f"{message} {_old_layout_hint(stored, type_map)}"
 
 
@@ -72,14 +76,12 @@ def _old_layout_hint(stored: Stored, type_map: Sequence[str] | None) -> str:
 
 def _check_cell_files(stored: Stored) -> None:
     missing = [s.where for s in stored.sets if "box" not in s.arrays]
-    if not stored.nopbc and not missing:
+    if not missing or not (any(stored.pbc) or stored.has("box")):
         return
-    seen = f"{stored.where}: marked nopbc (no periodic cell)"
-    if not stored.nopbc:
-        seen = f"{missing[0]}: {_file(stored, 'box')} is missing"
     raise InputError(
-        f"{seen}. Expected a periodic cell for every frame, 9 numbers in Å. For a molecule or cluster, write "
-        "a box larger than the atoms' extent by more than the cutoff radius on every side."
+        f"{missing[0]}: {_file(stored, 'box')} is missing. Expected the cell of every frame, 9 numbers in Å. "
+        "For a molecule or cluster that is not periodic, put an empty file `nopbc` beside type.raw, as "
+        "deepmd-kit wants it."
     )
 
 
@@ -218,13 +220,18 @@ def check_finite(
 
 
 def check_cells(stored: Stored, box: np.ndarray, frame_ids: np.ndarray) -> None:
-    """Refuse cells without volume. box: (F, 3, 3) in Å. Raises InputError naming file and frame."""
-    volume = np.abs(np.linalg.det(box))
-    edges = np.linalg.norm(box, axis=2).prod(axis=1)
-    flat = np.flatnonzero(volume <= _FLAT_CELL * edges)
-    if flat.size:
-        place = stored.locate("box", int(frame_ids[flat[0]]))
+    """Refuse cells whose periodic vectors span nothing. box: (F, 3, 3) in Å. Raises InputError."""
+    flat = np.flatnonzero(flat_cells(box, stored.pbc))
+    if not flat.size:
+        return
+    place, cell = stored.locate("box", int(frame_ids[flat[0]])), box[flat[0]].tolist()
+    if all(stored.pbc):
         raise InputError(
-            f"{place}: the cell {box[flat[0]].tolist()} has no volume. Expected three independent lattice "
-            "vectors in Å. For a molecule or slab without a cell, put it in a big box."
+            f"{place}: the cell {cell} has no volume. Expected three independent lattice vectors in Å. For a "
+            "molecule or cluster that is not periodic, put an empty file `nopbc` beside type.raw; for a slab "
+            "or wire a file `pbc.raw` with 1 for each lattice vector that it repeats along and 0 for others."
         )
+    raise InputError(
+        f"{place}: the cell {cell}, periodic {directions(stored.pbc)}. Expected independent vectors in Å "
+        "there. Correct box or pbc.raw."
+    )

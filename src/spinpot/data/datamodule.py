@@ -21,6 +21,7 @@ from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatch
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
+from spinpot.notes import Notes
 
 
 class SpinDataModule(pl.LightningDataModule):
@@ -106,12 +107,14 @@ class SpinDataModule(pl.LightningDataModule):
 
     def read(self) -> None:
         """Read and check every system. Raises InputError for what cannot be used."""
-        training = read_systems(self.folders["train"], self.wanted_type_map)
+        notes = Notes()
+        training = read_systems(self.folders["train"], self.wanted_type_map, notes=notes)
         type_map = training[0].type_map
         self.systems = {"train": training}
         for name in ("validation", "test"):
             if self.folders[name]:
-                self.systems[name] = read_systems(self.folders[name], type_map)
+                self.systems[name] = read_systems(self.folders[name], type_map, notes=notes)
+        notes.print()
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What each set is, as plain data."""

@@ -43,6 +43,7 @@ class Geometry:
             np.array(self.use_spin),
             self.rcut,
             self.any_direction,
+            system.pbc,
         )
         return pairs.without(self.excluded, system.types)
 

@@ -25,7 +25,7 @@ def describe(systems: Sequence[System]) -> dict[str, Any]:
 def describe_system(system: System) -> dict[str, Any]:
     """Name, formula, frames, atoms, labels and moments: {element: [least, greatest |S|]} in μ_B.
 
-    Moments are of elements with non-zero spins.
+    Moments are of elements with non-zero spins. pbc is there if it is not periodic along all lattice vectors.
     """
     return {
         "name": system.name,
@@ -34,6 +34,7 @@ def describe_system(system: System) -> dict[str, Any]:
         "atoms": system.n_atoms,
         "labels": list(system.labels),
         "moments": moments(system),
+        **({} if all(system.pbc) else {"pbc": list(system.pbc)}),
     }
 
 
@@ -45,8 +46,10 @@ def fingerprint(systems: Sequence[System]) -> str:
     digest = hashlib.sha256()
     for system in systems:
         digest.update(" ".join(system.type_map[kind] for kind in system.types).encode())
-        for name in ("box", "coord", "spin", *LABELS):
-            array = getattr(system, name)
+        if not all(system.pbc):
+            digest.update(str(system.pbc).encode())
+        arrays = {"box": system.cell} | {name: getattr(system, name) for name in ("coord", "spin", *LABELS)}
+        for name, array in arrays.items():
             digest.update(name.encode())
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)

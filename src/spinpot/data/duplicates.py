@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 from spinpot.notes import Notes
 
@@ -87,9 +88,10 @@ def copies(systems: Sequence[System]) -> list[Copy]:
     Each frame is compared with frames that are kept, not with other copies, so that of a fine trajectory
     those that are apart stay.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for place, system in enumerate(systems):
-        groups.setdefault(tuple(system.type_map[kind] for kind in system.types), []).append(place)
+        elements = (system.type_map[kind] for kind in system.types)
+        groups.setdefault((system.pbc, *elements), []).append(place)
     found = [copy for places in groups.values() for copy in _among(systems, places)]
     return sorted(found, key=lambda copy: (copy.system, copy.frame))
 
@@ -239,23 +241,27 @@ def _points(system: System, frames: np.ndarray) -> np.ndarray:
     """Frames as points that lattice vectors and a shift of all atoms leave where they are.
 
     These are the cell, the moments, and the atoms' places relative to the first on circles, one turn for each
-    lattice vector. Their radii make no arc longer than the way of the atom.
+    lattice vector. Their radii make no arc longer than the way of the atom. Where nothing repeats the places
+    are lengths.
     """
-    inverse = np.linalg.inv(system.box[frames])
-    phase = 2 * np.pi * (system.coord[frames] - system.coord[frames, :1]) @ inverse
-    radius = 1 / (2 * np.pi * np.linalg.norm(inverse, axis=1))[:, None]
-    parts = (system.box[frames], system.spin[frames], radius * np.cos(phase), radius * np.sin(phase))
+    cell, images = system.cell[frames], np.array(system.pbc)
+    inverse = np.linalg.inv(cell)
+    place = (system.coord[frames] - system.coord[frames, :1]) @ inverse
+    phase = 2 * np.pi * place[..., images]
+    radius = 1 / (2 * np.pi * np.linalg.norm(inverse, axis=1))[:, None, images]
+    circles = (radius * np.cos(phase), radius * np.sin(phase))
+    parts = (cell, system.spin[frames], *circles, place[..., ~images])
     return np.concatenate([part.reshape(len(frames), -1) for part in parts], axis=1)
 
 
 def _same(first: System, k: int, second: System, frames: np.ndarray) -> np.ndarray:
     """Which frames (n,) of `second` are the same as frame k of `first`."""
-    box = second.box[frames]
+    box = second.cell[frames]
     change = second.coord[frames] - first.coord[k]
     change -= change[:, :1]
-    change -= np.round(change @ np.linalg.inv(box)) @ box
+    change = nearest_image(change @ np.linalg.inv(box), second.pbc) @ box
     change -= (change.max(axis=1, keepdims=True) + change.min(axis=1, keepdims=True)) / 2
-    differences = (change, second.spin[frames] - first.spin[k], box - first.box[k])
+    differences = (change, second.spin[frames] - first.spin[k], box - first.cell[k])
     largest = np.max([np.abs(one).max(axis=(1, 2)) for one in differences], axis=0)
     within: np.ndarray = largest <= SAME
     return within

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from spinpot.data.cell import flat_cells
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.moments import Moments, find_moments
 from spinpot.data.readers.reader import Wanted
@@ -26,8 +27,8 @@ def moments_of(atoms: Atoms, name: str, moments: str | None = None) -> Moments:
 def system_from_atoms(atoms: Atoms, name: str = "atoms", moments: str | None = None) -> System:
     """One unlabelled frame; its type map lists the elements in alphabetical order, the atoms keep theirs.
 
-    The spins (μ_B) are those of moments_of. Raises InputError without such vectors, if the cell is not
-    periodic in all directions, or if a number is not finite.
+    The spins (μ_B) are those of moments_of. Raises InputError without such vectors, if the lattice vectors
+    that the atoms are periodic along do not span as many dimensions, or if a number is not finite.
     """
     symbols = atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
@@ -36,10 +37,12 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", moments: str | None = N
     for array, values in frame.items():
         if not np.isfinite(values).all():
             raise InputError(f"{name}: {array} holds a number that is not finite. Correct it.")
-    if not atoms.pbc.all() or atoms.cell.rank < 3:
+    a, b, c = atoms.pbc.tolist()
+    if flat_cells(frame["box"][None], (a, b, c)).any():
         raise InputError(
-            f"{name}: pbc={atoms.pbc.tolist()}, cell rank {atoms.cell.rank}. Expected three lattice vectors "
-            "and pbc=True. For a molecule or cluster, set a cell larger than it by the cutoff on every side."
+            f"{name}: pbc={atoms.pbc.tolist()}, but the cell is {atoms.cell.array.tolist()}. Expected "
+            "independent lattice vectors where pbc is True. Set the cell; for a molecule or cluster, set "
+            "pbc=False."
         )
     return System(
         name=name,
@@ -53,4 +56,5 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", moments: str | None = N
         force=None,
         force_mag=None,
         virial=None,
+        pbc=(a, b, c),
     )

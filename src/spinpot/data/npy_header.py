@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,11 +16,12 @@ from spinpot.files import refuse_placeholder
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """One stored array: its place in words, shape and dtype."""
+    """One stored array: its place in words, shape and dtype, and what reads it."""
 
     where: str
     shape: tuple[int, ...]
     dtype: np.dtype
+    read: Callable[[], np.ndarray] = field(repr=False)
 
 
 def npy_header(file: Path) -> ArrayHeader:
@@ -49,7 +52,7 @@ def npy_header(file: Path) -> ArrayHeader:
         raise InputError(
             f"{file}: truncated: {size} bytes, where its header promises {expected}. Copy the file again."
         )
-    return ArrayHeader(str(file), shape, dtype)
+    return ArrayHeader(str(file), shape, dtype, partial(np.load, file, allow_pickle=False))
 
 
 def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:

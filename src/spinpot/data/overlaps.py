@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from vesin import NeighborList
 
+from spinpot.data.cell import room
+from spinpot.data.pairs import neighbours
 from spinpot.errors import InputError
 
 OVERLAP = 0.1
@@ -16,31 +17,33 @@ SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 
 
 def refuse_overlaps(
-    box: np.ndarray, coord: np.ndarray, elements: Sequence[str], where: Callable[[int], str]
+    box: np.ndarray,
+    coord: np.ndarray,
+    pbc: Sequence[bool],
+    elements: Sequence[str],
+    where: Callable[[int], str],
 ) -> None:
     """Refuse atoms on top of each other. box: (F, 3, 3), coord: (F, N, 3), Å; where: the place of a frame.
 
     Raises InputError naming file, frame and atoms.
     """
     for frame in range(len(coord)):
-        i, j, distance = close_pairs(box[frame], coord[frame], OVERLAP)
+        i, j, distance = close_pairs(box[frame], coord[frame], pbc, OVERLAP)
         if len(distance) and distance.min() < OVERLAP:
             pair = int(distance.argmin())
             raise overlapping(where(frame), int(i[pair]), int(j[pair]), elements, float(distance[pair]))
 
 
 def close_pairs(
-    box: np.ndarray, coord: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool], least: float
+) -> tuple[np.ndarray, ...]:
     """Each pair of atoms i, j (P,) of a frame at most `least` Å apart, some beyond, and their distances (P,).
 
     box: (3, 3); coord: (N, 3). An atom and its own image are a pair too.
     """
-    spacing = np.cbrt(abs(np.linalg.det(box)) / len(coord))
+    spacing = np.cbrt(room(box, coord, pbc) / len(coord))
     reach = max(least, float(np.clip(spacing, SMALLEST_REACH, LARGEST_REACH)))
-    search = NeighborList(cutoff=reach, full_list=False, n_threads=1)
-    i, j, distance = search.compute(points=coord, box=box, periodic=True, quantities="ijd")
-    return i, j, distance
+    return neighbours(reach, coord, box, pbc, "ijd", full_list=False, n_threads=1)
 
 
 def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from vesin import NeighborList
+
+from spinpot.data.cell import PERIODIC
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
@@ -77,6 +80,7 @@ def find_pairs(
     use_spin: np.ndarray,
     rcut: float,
     any_direction: bool = False,
+    pbc: Sequence[bool] = PERIODIC,
 ) -> Pairs:
     """All pairs within rcut (Å) of the real atoms, sorted by these; each neighbour by its own distance.
 
@@ -84,14 +88,36 @@ def find_pairs(
     with spin, the centre's own included. any_direction: as in pairs_within.
 
     box: (3, 3); coord, spin: (N, 3); types: (N,); virtual_scale, use_spin: (T,), η in Å/μ_B.
+    pbc: along which vectors of the box atoms have images; the other vectors are not looked at.
     """
     displacement = virtual_scale[types][:, None] * spin
     # A virtual atom within rcut belongs to a real atom within rcut plus its displacement.
     reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
-    neighbours = NeighborList(cutoff=reach, full_list=True)
-    i, j, vector = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijD")
-    i, j = i.astype(np.int64), j.astype(np.int64)
+    i, j, vector = neighbours(reach, coord, box, pbc, "ijD")
     return pairs_within(i, j, vector, displacement, types, use_spin, rcut, any_direction)
+
+
+def neighbours(
+    cutoff: float,
+    coord: np.ndarray,
+    box: np.ndarray,
+    pbc: Sequence[bool],
+    quantities: str,
+    **options: Any,
+) -> tuple[np.ndarray, ...]:
+    """What vesin finds within a cutoff (Å); atoms are taken where they are, not moved into the cell.
+
+    quantities, options: vesin's; i and j come as int64.
+    """
+    search = NeighborList(cutoff=cutoff, **({"full_list": True} | options))
+    periodic = np.array(pbc, dtype=bool)
+    # Whatever is stored for the other vectors has no meaning.
+    bare = np.where(periodic[:, None], box, 0.0)
+    found = search.compute(points=coord, box=bare, periodic=periodic, quantities=quantities)
+    return tuple(
+        values.astype(np.int64) if name in "ij" else values
+        for name, values in zip(quantities, found, strict=True)
+    )
 
 
 def pairs_within(

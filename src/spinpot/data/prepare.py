@@ -14,11 +14,13 @@ from rich.progress import track
 
 from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
+from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.duplicates import copies, left_out
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.stored import PBC
 from spinpot.data.systems import System, read_systems
 from spinpot.data.systems_table import print_systems
 from spinpot.errors import InputError
@@ -59,7 +61,7 @@ def prepare(
         notes.print()
     for system in systems:
         elements = [system.type_map[kind] for kind in system.types]
-        refuse_overlaps(system.box, system.coord, elements, system.where)
+        refuse_overlaps(system.box, system.coord, system.pbc, elements, system.where)
     systems, notes = without_duplicates(unique_names(systems))
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
@@ -76,6 +78,8 @@ def prepare(
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
     print_systems("Prepared", sets)
+    if write_as in ("npy", "old"):
+        _note_open(systems, notes)
     notes.print()
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
     return sets
@@ -143,16 +147,28 @@ def select(system: System, frames: np.ndarray) -> System:
 
 
 def write_npy(folder: Path, system: System, _: Wanted) -> None:
-    """deepmd-kit's npy layout, float64."""
+    """deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
+
+    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
+    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
+    """
     place = folder / system.name
     frames = place / "set.000"
     frames.mkdir(parents=True)
     (place / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
     (place / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
-    for name in PER_FRAME:
-        values = getattr(system, name)
+    if not any(system.pbc):
+        (place / "nopbc").touch()
+    elif not all(system.pbc):
+        (place / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
+    arrays = {"box": _box(system)} | {name: getattr(system, name) for name in PER_FRAME if name != "box"}
+    for name, values in arrays.items():
         if values is not None:
             np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
+
+
+def _box(system: System) -> np.ndarray:
+    return system.box if all(system.pbc) else with_vacuum(system.box, system.coord, system.pbc)
 
 
 def write_old(folder: Path, system: System, wanted: Wanted) -> None:
@@ -196,7 +212,7 @@ def write_lammps(folder: Path, system: System, wanted: Wanted) -> None:
     for frame in range(len(system)):
         atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame])
         atoms.set_cell(system.box[frame])
-        atoms.set_pbc(True)
+        atoms.set_pbc(system.pbc)
         atoms.set_initial_magnetic_moments(system.spin[frame])
         elements = wanted.elements or system.type_map
         write_data(folder / system.name / f"frame_{frame:05d}.data", atoms, elements)
@@ -215,7 +231,7 @@ def _frames(system: System) -> tuple[list[System], list[int]]:
 
 
 def _atoms(system: System, frame: int) -> Atoms:
-    atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame], pbc=True)
+    atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame], pbc=system.pbc)
     atoms.set_cell(system.box[frame])
     atoms.arrays["spin"] = system.spin[frame]
     for name, theirs in (("force", "forces"), ("force_mag", "mforce")):
@@ -242,6 +258,19 @@ def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
 def _check(place: Path, output: Path) -> None:
     """Read what was written as training will."""
     try:
-        read_systems([place])
+        read_systems([place], notes=Notes())  # what there is to say of the input has been said
     except InputError as error:
         raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
+
+
+def _note_open(systems: Sequence[System], notes: Notes) -> None:
+    """How it is written that frames are not periodic along all lattice vectors."""
+    for system in systems:
+        if not all(system.pbc):
+            said = "nopbc says so, as deepmd-kit wants it"
+            if any(system.pbc):
+                said = (
+                    f"{PBC} says so, which deepmd-kit does not know; for it box.npy has {VACUUM:g} Å of "
+                    "vacuum along the other directions"
+                )
+            notes.add(f"Periodic {directions(system.pbc)} of the cell: {said}", system.name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from vesin import NeighborList
 
+from spinpot.data.cell import Periodic
 from spinpot.data.dataset import Geometry
-from spinpot.data.pairs import MARGIN, Pairs, pairs_within
+from spinpot.data.pairs import MARGIN, Pairs, neighbours, pairs_within
 from spinpot.data.systems import System
 
 
@@ -17,6 +17,7 @@ class Candidates:
     """Pairs (i, j, translation) that may come within reach, and the structure they were found for."""
 
     box: np.ndarray
+    pbc: Periodic
     coord: np.ndarray
     types: np.ndarray
     displacement: float
@@ -43,8 +44,8 @@ class SkinGeometry(Geometry):
         displacement = self.displacement(system, frame)
         longest = float(np.linalg.norm(displacement, axis=1).max(initial=0.0))
         found = self._candidates
-        if found is None or not self._still_hold(found, box, coord, system.types, longest):
-            found = self._candidates = self._search(box, coord, system.types, longest)
+        if found is None or not self._still_hold(found, system, frame, longest):
+            found = self._candidates = self._search(system, frame, longest)
         vector = coord[found.j] - coord[found.i] + found.shift @ box
         pairs = pairs_within(
             found.i,
@@ -58,30 +59,24 @@ class SkinGeometry(Geometry):
         )
         return pairs.without(self.excluded, system.types)
 
-    def _still_hold(
-        self, found: Candidates, box: np.ndarray, coord: np.ndarray, types: np.ndarray, longest: float
-    ) -> bool:
+    def _still_hold(self, found: Candidates, system: System, frame: int, longest: float) -> bool:
         """Whether no pair outside the candidates can have come within reach.
 
         Two atoms come closer by at most twice the largest move; a virtual atom by its own lengthening
         besides.
         """
-        if not np.array_equal(box, found.box) or not np.array_equal(types, found.types):
+        if system.pbc != found.pbc or not np.array_equal(system.box[frame], found.box):
             return False
-        moved = float(np.linalg.norm(coord - found.coord, axis=1).max(initial=0.0))
+        if not np.array_equal(system.types, found.types):
+            return False
+        moved = float(np.linalg.norm(system.coord[frame] - found.coord, axis=1).max(initial=0.0))
         return 2.0 * moved + max(longest - found.displacement, 0.0) <= self.skin
 
-    def _search(self, box: np.ndarray, coord: np.ndarray, types: np.ndarray, longest: float) -> Candidates:
+    def _search(self, system: System, frame: int, longest: float) -> Candidates:
         self.searches += 1
         reach = self.rcut + longest + self.skin + MARGIN
-        neighbours = NeighborList(cutoff=reach, full_list=True)
-        i, j, shift = neighbours.compute(points=coord, box=box, periodic=True, quantities="ijS")
+        box, coord = system.box[frame].copy(), system.coord[frame].copy()
+        i, j, shift = neighbours(reach, coord, box, system.pbc, "ijS")
         return Candidates(
-            box.copy(),
-            coord.copy(),
-            types.copy(),
-            longest,
-            i.astype(np.int64),
-            j.astype(np.int64),
-            shift.astype(np.float64),
+            box, system.pbc, coord, system.types.copy(), longest, i, j, shift.astype(np.float64)
         )

@@ -1,7 +1,7 @@
 """Any dpdata folder of spin frames → checked `System`s under one type map. Shapes and units: conventions.
 
 Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_atom_types.npy`), raw
-(`coord.raw`) and HDF5; the layout is recognised from the files, and a folder that has both `set.*` and
+(`coord.raw`), HDF5 and LMDB; the layout is recognised from the files, and a folder that has both `set.*` and
 `coord.raw` is read from its sets, as deepmd-kit does. A folder of systems stands for all systems below it.
 """
 
@@ -11,17 +11,20 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from spinpot.conventions import LABELS
+from spinpot.data.cell import PERIODIC, Periodic, completed, directions
 from spinpot.data.checks import check_cells, check_finite, check_stored
-from spinpot.data.dpdata_reader import read_arrays
+from spinpot.data.contents import REAL_TYPES
+from spinpot.data.find import find_stored
 from spinpot.data.overlaps import refuse_overlaps
-from spinpot.data.stored import REAL_TYPES, Stored, find_stored
+from spinpot.data.stored import Stored, read_arrays
 from spinpot.errors import InputError
-from spinpot.notes import shortened
+from spinpot.notes import Notes, shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +42,17 @@ class System:
     force: np.ndarray | None  # (F, N, 3)
     force_mag: np.ndarray | None  # (F, N, 3)
     virial: np.ndarray | None  # (F, 3, 3)
+    pbc: Periodic = PERIODIC  # along which rows of box the atoms repeat; other rows have no meaning
     frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
     stored: Stored | None = None  # None for frames that were not read from disk
 
     def __len__(self) -> int:
         return len(self.coord)
+
+    @cached_property
+    def cell(self) -> np.ndarray:
+        """(F, 3, 3), Å, never singular: box with unit normals in place of the rows that have no meaning."""
+        return completed(self.box, self.pbc)
 
     @property
     def n_atoms(self) -> int:
@@ -63,14 +72,21 @@ class System:
 
 
 def read_systems(
-    paths: Sequence[str | Path], type_map: Sequence[str] | None = None, require_spin: bool = True
+    paths: Sequence[str | Path],
+    type_map: Sequence[str] | None = None,
+    non_magnetic: bool = False,
+    notes: Notes | None = None,
 ) -> list[System]:
-    """Read and check every system at `paths`: folders, folders of folders, HDF5 files, `file.hdf5#group`.
+    """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
     Types are mapped by name into `type_map`; without one, into the names of all folders in the order of
     first appearance. A folder without `type_map.raw` is read only if `type_map` is given: its numbers are
     then indices into it. A mixed folder gives one system per composition, named `folder#0`, `folder#1`, …
-    in the order of first appearance. With `require_spin=False` a system without spins has zero spins.
+    in the order of first appearance, and an LMDB database one per composition, named `folder#Ni2O2`.
+    `non_magnetic` is the user's word that a system without spins has no moments: its spins are zero.
+
+    Lines on arrays of other names, on those that are not used, and on what is not a crystal go to `notes`;
+    without it they are printed.
 
     Raises InputError for whatever cannot be used, naming file, frame or atom.
     """
@@ -80,13 +96,22 @@ def read_systems(
     stored = [found for path in paths for found in find_stored(path)]
     _refuse_repeats(stored)
     for one in stored:
-        check_stored(one, type_map, require_spin)
-    names = _common_type_map(stored, type_map)
-    return [
-        system
-        for one, name in zip(stored, _unique_names(stored), strict=True)
-        for system in _read(one, name, names)
-    ]
+        check_stored(one, type_map, non_magnetic)
+    elements, own = _common_type_map(stored, type_map), Notes()
+    for one, name in zip(stored, names := _unique_names(stored), strict=True):
+        _note(notes if notes is not None else own, one, name)
+    own.print()
+    return [system for one, name in zip(stored, names, strict=True) for system in _read(one, name, elements)]
+
+
+def _note(notes: Notes, stored: Stored, name: str) -> None:
+    """What there is to say of a system, whose arrays have not been read yet."""
+    if not all(stored.pbc):
+        notes.add(f"Periodic {directions(stored.pbc)} of the cell", name)
+    if not stored.has("spin"):
+        notes.add("No spins: taken as non-magnetic, with spins of zero", name)
+    for line in stored.notes:
+        notes.add(line, name)
 
 
 # ---- names ----
@@ -108,7 +133,7 @@ def _unique_names(stored: list[Stored]) -> list[str]:
     parts = []
     for one in stored:
         place = Path(os.path.abspath(one.path))
-        last = place.name if one.layout != "hdf5" else place.stem
+        last = place.name if one.layout not in ("hdf5", "lmdb") else place.stem
         if shared[one.path] > 1:
             last += "#" + one.group.replace("/", "-")
         parts.append((*place.parent.parts[1:], last))
@@ -176,6 +201,7 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
 def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[System]:
     """One system; of the mixed layout one per row of atom types."""
     arrays = read_arrays(stored)
+    stored = stored.bare()
     frames, n_atoms = arrays["coord"].shape[:2]
     rows = np.broadcast_to(stored.types, (1, n_atoms))
     group_of_frame = np.zeros(frames, dtype=np.int64)
@@ -225,7 +251,11 @@ def _system(
         check_finite(stored, array, values, frame_ids, elements)
     check_cells(stored, arrays["box"], frame_ids)
     refuse_overlaps(
-        arrays["box"], arrays["coord"], elements, lambda k: stored.locate("coord", int(frame_ids[k]))
+        arrays["box"],
+        arrays["coord"],
+        stored.pbc,
+        elements,
+        lambda k: stored.locate("coord", int(frame_ids[k])),
     )
     return System(
         name=name,
@@ -239,6 +269,7 @@ def _system(
         force=arrays.get("force"),
         force_mag=arrays.get("force_mag"),
         virial=arrays.get("virial"),
+        pbc=stored.pbc,
         frame_ids=frame_ids,
         stored=stored,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.lammps import Prism
 from ase.data import atomic_masses, atomic_numbers
 
+from spinpot.data.cell import completed
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
@@ -21,11 +22,13 @@ HBAR = 6.5821191e-4
 def turned(atoms: Atoms) -> Atoms:
     """The atoms with their cell, positions and moments turned as LAMMPS wants it: lower triangular cells.
 
-    Energies do not change; forces and magnetic forces turn with the crystal.
+    Energies do not change; forces and magnetic forces turn with the crystal. Lattice vectors that the atoms
+    are not periodic along become unit vectors along LAMMPS' axes.
     """
-    prism = Prism(atoms.cell.array)
-    made = Atoms(atoms.symbols, positions=prism.vector_to_lammps(atoms.positions, wrap=False), pbc=True)
-    made.set_cell(prism.vector_to_lammps(atoms.cell.array, wrap=False))
+    cell = completed(atoms.cell.array, atoms.pbc)
+    prism = Prism(cell)
+    made = Atoms(atoms.symbols, positions=prism.vector_to_lammps(atoms.positions, wrap=False), pbc=atoms.pbc)
+    made.set_cell(prism.vector_to_lammps(cell, wrap=False))
     made.set_initial_magnetic_moments(
         prism.vector_to_lammps(atoms.get_initial_magnetic_moments(), wrap=False)
     )
@@ -35,6 +38,8 @@ def turned(atoms: Atoms) -> Atoms:
 def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
     """Write a LAMMPS data file and return the atoms as it has them, turned and inside their cell.
 
+    Its first line says the `boundary` that LAMMPS needs where atoms are not periodic in all directions.
+
     elements: those of the types 1, 2, …, as `pair_coeff` names them. Raises InputError for one that is
     missing.
     """
@@ -43,17 +48,19 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
         raise InputError(
             f"{path}: no type for {' '.join(unknown)}; the types are {' '.join(elements)}. Add it."
         )
-    system_from_atoms(atoms, str(path))  # refuses what is no periodic structure with moments
+    system_from_atoms(atoms, str(path))  # refuses what is no structure with moments
     made = turned(atoms)
     made.wrap(eps=0.0)
-    (xx, _, _), (xy, yy, _), (xz, yz, zz) = made.cell.array
+    (_, _, _), (xy, _, _), (xz, yz, _) = made.cell.array
+    boundary = " ".join("p" if periodic else "s" for periodic in made.pbc)
     lines = [
-        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S (μ_B)",
+        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S (μ_B)"
+        + ("" if made.pbc.all() else f"; boundary {boundary}"),
         "",
         f"{len(made)} atoms",
         f"{len(elements)} atom types",
         "",
-        *(f"0.0 {edge:.16g} {axis}lo {axis}hi" for axis, edge in zip("xyz", (xx, yy, zz), strict=True)),
+        *(f"{low:.16g} {high:.16g} {axis}lo {axis}hi" for axis, low, high in _bounds(made)),
         f"{xy:.16g} {xz:.16g} {yz:.16g} xy xz yz",
         "",
         "Masses",
@@ -69,6 +76,15 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
     ]
     write_atomically(path, "\n".join(lines) + "\n")
     return made
+
+
+def _bounds(atoms: Atoms) -> Iterator[tuple[str, float, float]]:
+    """Of each axis: the cell, or where atoms are not periodic the room they take with 1 Å on either side."""
+    for k, axis in enumerate("xyz"):
+        low, high = 0.0, float(atoms.cell.array[k, k])
+        if not atoms.pbc[k]:
+            low, high = (float(atoms.positions[:, k].min()) - 1.0, float(atoms.positions[:, k].max()) + 1.0)
+        yield axis, low, high
 
 
 def _atom_lines(atoms: Atoms, elements: Sequence[str]) -> list[str]:

@@ -41,7 +41,9 @@ def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
     radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
     found: list[tuple[float, int, int, int, float]] = []
     for frame in frames:
-        i, j, distance = close_pairs(system.box[frame], system.coord[frame], 2 * BOND * float(radii.max()))
+        i, j, distance = close_pairs(
+            system.box[frame], system.coord[frame], system.pbc, 2 * BOND * float(radii.max())
+        )
         bond = BOND * (radii[i] + radii[j])
         close = np.flatnonzero(distance < bond)
         if len(close):

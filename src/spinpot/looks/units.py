@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import vesin
 from ase.data import atomic_numbers, covalent_radii
 
+from spinpot.data.pairs import neighbours
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
@@ -37,12 +37,10 @@ def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
     if not set(names) <= set(atomic_numbers):
         return None
     radii = covalent_radii[[atomic_numbers[name] for name in names]]
-    search = vesin.NeighborList(cutoff=REACH, full_list=True, n_threads=1)
     found = []
     for frame in np.unique(np.linspace(0, len(system) - 1, frames).astype(int)):
-        i, j, distance = search.compute(
-            points=system.coord[frame], box=system.box[frame], periodic=True, quantities="ijd"
-        )
+        coord, box = system.coord[frame], system.box[frame]
+        i, j, distance = neighbours(REACH, coord, box, system.pbc, "ijd", n_threads=1)
         nearest = np.full(len(names), np.inf)
         np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
         found.append(nearest)

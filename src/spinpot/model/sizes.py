@@ -47,15 +47,28 @@ def settle_sel(spec: ModelSpec, training: FrameDataset) -> ModelSpec:
 def check_rcut(rcut: float, systems: Iterable[System]) -> None:
     """Raise InputError if a sphere of rcut (Å) holds absurdly many atoms, by the density of first frames."""
     for system in systems:
-        density = system.n_atoms / abs(np.linalg.det(system.box[0]))
-        # Not rcut**3, with which Python raises an error of its own if it is too large.
-        expected = 4 / 3 * np.pi * rcut * rcut * rcut * density
+        expected = _expected_neighbours(rcut, system)
         if expected > MOST_NEIGHBOURS:
             raise InputError(
                 f"model.descriptor.rcut={rcut} Å: an atom of {system.name} would have about {expected:.2g} "
                 f"neighbours within it, and more than {MOST_NEIGHBOURS} are refused. Usual are 4 to 10 Å; "
                 "check that coordinates and cells are in Å."
             )
+
+
+def _expected_neighbours(rcut: float, system: System) -> float:
+    """Atoms in a sphere of rcut about an atom of the first frame, by their density.
+
+    Along directions without images the atoms themselves tell how much room they take; a thin layer or wire
+    counts by the area or length that is within rcut.
+    """
+    cell, periodic = system.cell[0], np.array(system.pbc)
+    # Not rcut**3, with which Python raises an error of its own if it is too large.
+    balls = (1.0, 2.0 * rcut, np.pi * rcut * rcut, 4 / 3 * np.pi * rcut * rcut * rcut)
+    per_volume = system.n_atoms / abs(np.linalg.det(cell))
+    extent = np.ptp(system.coord[0] @ np.linalg.inv(cell), axis=0)[~periodic].prod()
+    thin = per_volume * balls[int(periodic.sum())]
+    return float(thin if extent == 0.0 else min(thin, per_volume / extent * balls[3]))
 
 
 def most_neighbours(dataset: FrameDataset) -> np.ndarray:

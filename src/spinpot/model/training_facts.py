@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase.geometry import minkowski_reduce
 
+from spinpot.data.cell import PERIODIC, Periodic, completed
 from spinpot.data.systems import System
 
 
@@ -31,8 +32,18 @@ class TrainingFacts:
 
 def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> TrainingFacts:
     """The facts of training frames; use_spin: one bool per element of their type map."""
-    largest = max(largest_shortest_vector(system.box) for system in systems)
+    largest = max(map(_told_apart, systems))
     return TrainingFacts(moment_ranges(systems, use_spin), largest)
+
+
+def _told_apart(system: System) -> float:
+    """largest_shortest_vector of frames, by the directions they are periodic along.
+
+    Without any, all pairs are told apart, as far as the atoms reach: half of the value is what counts.
+    """
+    if any(system.pbc):
+        return largest_shortest_vector(system.box, system.pbc)
+    return float(2.0 * np.linalg.norm(np.ptp(system.coord, axis=1), axis=1).max())
 
 
 def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[str, list[float]]:
@@ -48,12 +59,13 @@ def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[s
     return ranges
 
 
-def largest_shortest_vector(box: np.ndarray) -> float:
-    """The largest over cells (F, 3, 3), Å, of their shortest lattice vector."""
-    largest, shortest_row = 0.0, np.linalg.norm(box, axis=2).min(axis=1)
+def largest_shortest_vector(box: np.ndarray, pbc: Periodic = PERIODIC) -> float:
+    """The largest over cells (F, 3, 3), Å, of their shortest lattice vector that the frame repeats along."""
+    periodic = np.array(pbc)
+    largest, shortest_row = 0.0, np.linalg.norm(box[:, periodic], axis=2).min(axis=1)
     for frame in np.argsort(-shortest_row, kind="stable"):
         if shortest_row[frame] <= largest:  # the shortest row bounds the shortest vector from above
             break
-        reduced = minkowski_reduce(box[frame])[0]
-        largest = max(largest, float(np.linalg.norm(reduced, axis=1).min()))
+        reduced = minkowski_reduce(completed(box[frame], pbc), pbc)[0]
+        largest = max(largest, float(np.linalg.norm(reduced[periodic], axis=1).min()))
     return largest

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spinpot.data.cell import Periodic, directions, flat_cells
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known
 from spinpot.data.readers.reader import Wanted
@@ -36,7 +37,7 @@ class RawFrame:
 
     symbols: tuple[str, ...]
     box: np.ndarray
-    pbc: tuple[bool, bool, bool]
+    pbc: Periodic
     coord: np.ndarray
     columns: dict[str, np.ndarray] = field(default_factory=dict)
     entries: dict[str, np.ndarray] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class _Kind(NamedTuple):
     """What frames of one system share."""
 
     symbols: tuple[str, ...]
-    pbc: tuple[bool, bool, bool]
+    pbc: Periodic
     arrays: frozenset[str]
 
 
@@ -78,6 +79,9 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
         raise InputError(f"{place}: no frames in it. Check the file.")
     check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
     _say_sources(said, str(place), notes)
+    for kind in groups:
+        if not all(kind.pbc):
+            notes.add(f"Periodic {directions(kind.pbc)} of the cell", str(place))
     name = folder_name(place) if place.is_dir() else place.stem
     return [
         made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
@@ -181,19 +185,15 @@ def made(
     name: str,
     path: Path,
     symbols: Sequence[str],
-    pbc: tuple[bool, bool, bool],
+    pbc: Periodic,
     frames: Sequence[dict[str, np.ndarray]],
     wanted: Wanted,
 ) -> System:
     """Frames of one composition with the same labels."""
-    if not all(pbc):
-        raise InputError(
-            f"{path}: pbc={list(pbc)}. Expected frames that are periodic in all directions. For a molecule "
-            "or cluster, set a cell larger than it by the cutoff on every side."
-        )
     type_map = wanted.elements or tuple(dict.fromkeys(symbols))
     check_known(symbols, type_map, f"{path}: its elements")
     arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in frames[0]}
+    _check_cells(arrays["box"], pbc, path)
     return System(
         name=name,
         path=path,
@@ -206,7 +206,17 @@ def made(
         force=arrays.get("force"),
         force_mag=arrays.get("force_mag"),
         virial=arrays.get("virial"),
+        pbc=pbc,
     )
+
+
+def _check_cells(box: np.ndarray, pbc: Periodic, path: Path) -> None:
+    flat = np.flatnonzero(flat_cells(box, pbc))
+    if flat.size:
+        raise InputError(
+            f"{path}: a cell is {box[flat[0]].tolist()}, and the frame periodic {directions(pbc)} of it. "
+            "Expected independent lattice vectors there, in Å. Correct the cell, or what is periodic."
+        )
 
 
 def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:

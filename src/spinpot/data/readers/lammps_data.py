@@ -10,6 +10,7 @@ import dpdata
 import numpy as np
 from ase.data import atomic_numbers
 
+from spinpot.data.cell import PERIODIC, Periodic
 from spinpot.data.dpdata_reader import register
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
@@ -51,8 +52,14 @@ class LammpsData:
             notes.add(f"{name}: not used", str(place))
         symbols = tuple(elements[kind] for kind in data["atom_types"])
         columns = {"spin": np.asarray(data["spins"][0])}
-        frame = RawFrame(symbols, data["cells"][0], (True, True, True), data["coords"][0], columns)
+        frame = RawFrame(symbols, data["cells"][0], _boundary(text), data["coords"][0], columns)
         return systems_of([frame], place, wanted, notes)
+
+
+def _boundary(text: str) -> Periodic:
+    """What is periodic: a data file says so only if spinpot wrote it, in its first line."""
+    found = re.search(r"\bboundary ([pfsm]) ([pfsm]) ([pfsm])\b", text.partition("\n")[0])
+    return (found[1] == "p", found[2] == "p", found[3] == "p") if found else PERIODIC
 
 
 def _check_style(place: Path, text: str, style: str | None) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spinpot.data.cell import Periodic, completed, nearest_image
+from spinpot.data.folders import folder_pbc
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
@@ -56,7 +58,7 @@ def _read(path: Path, wanted: Wanted) -> System:
         files = sorted(path.glob(f"set.*/{name}.npy"))
         if files:
             arrays[name] = np.concatenate([np.load(file, allow_pickle=False) for file in files]).astype(float)
-    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale)
+    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale, folder_pbc(path))
 
 
 def _without_virtual(
@@ -66,12 +68,14 @@ def _without_virtual(
     owner: np.ndarray,
     arrays: dict[str, np.ndarray],
     scale: float,
+    pbc: Periodic,
 ) -> System:
     n, frames = len(types), len(arrays["coord"])
     box = arrays["box"].reshape(-1, 3, 3)
+    cell = completed(box, pbc)
     every = {name: arrays[name].reshape(frames, -1, 3) for name in ("coord", "force") if name in arrays}
     arm = every["coord"][:, n:] - every["coord"][:, owner]
-    arm -= np.round(arm @ np.linalg.inv(box)) @ box  # virtual atoms may have been wrapped into the cell
+    arm = nearest_image(arm @ np.linalg.inv(cell), pbc) @ cell  # virtual atoms may have been wrapped
     longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
     if longest > LONGEST_ARM:
         raise InputError(
@@ -94,4 +98,5 @@ def _without_virtual(
         force=every["force"][:, :n] if "force" in every else None,
         force_mag=force_mag if "force" in every else None,
         virial=arrays["virial"].reshape(-1, 3, 3) if "virial" in arrays else None,
+        pbc=pbc,
     )

@@ -1,0 +1,89 @@
+"""The arrays of a set by their names: which are read, under which other names, and which are not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinpot.data.npy_header import ArrayHeader
+from spinpot.errors import InputError
+
+ALIASES = {
+    "coord": ("coord", "coords"),
+    "box": ("box", "cells"),
+    "spin": ("spin", "spins"),
+    "energy": ("energy", "energies"),
+    "force": ("force", "forces"),
+    "force_mag": ("force_mag", "force_mags", "mforce", "magnetic_forces"),
+    "virial": ("virial", "virials"),
+}
+"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, and what others call them."""
+
+ARRAYS = tuple(ALIASES)
+
+REAL_TYPES = "real_atom_types"
+"""The array of each frame's own atom types; a system that has it is in the mixed layout."""
+
+ADVICE = {
+    "stress": ": virial = −volume · stress, in eV; write it to virial{ending}",
+    "stresses": ": virial = −volume · stress, in eV; write it to virial{ending}",
+    "magmom": ", moments are read from spin{ending}",
+    "magmoms": ", moments are read from spin{ending}",
+    "initial_magmoms": ", moments are read from spin{ending}",
+}
+"""What to do about some arrays that are not used."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a place holds: its arrays by deepmd-kit's names, and a line on each that has another name."""
+
+    arrays: dict[str, ArrayHeader]
+    notes: tuple[str, ...]
+
+
+def contents(there: Mapping[str, Callable[[], ArrayHeader]], ending: str, mixed: bool = True) -> Contents:
+    """Account for every array of a set.
+
+    there: for each name without its ending, what looks at its header; arrays that are not used are not
+    looked at. ending: `.npy`, `.raw` or "". mixed: whether each frame may bring its own atom types.
+
+    Raises InputError where two arrays of one meaning differ.
+    """
+    arrays: dict[str, ArrayHeader] = {}
+    notes: list[str] = []
+    known = {**ALIASES, REAL_TYPES: (REAL_TYPES,)} if mixed else ALIASES
+    for name, aliases in known.items():
+        found = [alias for alias in aliases if alias in there]
+        if not found:
+            continue
+        header = arrays[name] = there[found[0]]()
+        if found[0] != name:
+            notes.append(f"{found[0]}{ending}: read as {name}")
+        for other in found[1:]:
+            _refuse_another(header, there[other](), name)
+            notes.append(f"{other}{ending}: not used, it holds the numbers of {found[0]}{ending}")
+    used = {alias for aliases in known.values() for alias in aliases}
+    notes += [unused(name, ending) for name in sorted(there) if name not in used]
+    return Contents(arrays, tuple(notes))
+
+
+def unused(name: str, ending: str) -> str:
+    """The line on an array that is not used."""
+    return f"{name}{ending}: not used{ADVICE.get(name, '').format(ending=ending)}"
+
+
+def _refuse_another(one: ArrayHeader, other: ArrayHeader, name: str) -> None:
+    """Raise InputError unless both hold the same numbers to the precision of the coarser one."""
+    a, b = (np.asarray(header.read(), dtype=np.float64).ravel() for header in (one, other))
+    kinds = [header.dtype for header in (one, other) if header.dtype.kind == "f"]
+    precision = max((float(np.finfo(kind).eps) for kind in kinds), default=0.0)
+    scale = np.abs(a).max(initial=0.0)
+    if a.size == b.size and np.allclose(a, b, rtol=0.0, atol=precision * scale, equal_nan=True):
+        return
+    raise InputError(
+        f"{one.where} and {other.where}: both would be read as {name}, and they differ. Expected one of "
+        "them, or the same numbers in both. Remove the one that is wrong."
+    )

@@ -1,0 +1,75 @@
+"""Finds the stored systems at a path, in any of the layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from spinpot.data.folders import from_folder
+from spinpot.data.hdf5_files import from_hdf5
+from spinpot.data.lmdb_files import DATA, from_lmdb, is_lmdb
+from spinpot.data.stored import Stored
+from spinpot.errors import InputError
+
+
+def find_stored(path: str | Path) -> list[Stored]:
+    """The systems at `path`: a deepmd folder, a folder of such folders, an HDF5 file or an LMDB database.
+
+    `file.hdf5#group` is a part of an HDF5 file, `folder.lmdb#Ni2O2` the frames of one composition.
+
+    A folder that holds no `type.raw` itself stands for all systems below it, in sorted order.
+    Raises InputError if nothing is there, or if something is there that is not a readable system.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        found = [one for folder in _system_folders(place, set()) for one in _in_folder(folder)]
+        if not found:
+            raise InputError(_nothing_in(place))
+        return found
+    if place.is_file():
+        return from_lmdb(place.parent) if place.name == DATA else from_hdf5(place, "")
+    file, mark, group = str(place).rpartition("#")
+    if mark and Path(file).is_file():
+        return from_hdf5(Path(file), group.strip("/"))
+    if mark and is_lmdb(Path(file)):
+        return from_lmdb(Path(file), group)
+    raise InputError(
+        f"{place}: no such folder or file (looked for {place.absolute()}). Expected a system folder "
+        "(type.raw and set.*), a folder of such folders, an HDF5 file or an LMDB database. Correct the path."
+    )
+
+
+def _in_folder(folder: Path) -> list[Stored]:
+    return from_lmdb(folder) if is_lmdb(folder) else [from_folder(folder)]
+
+
+def _nothing_in(folder: Path) -> str:
+    if not any(folder.iterdir()):
+        return f"{folder}: the folder is empty. Put a system there (type.raw and set.*), or correct the path."
+    hint = ""
+    if files := sorted(p.name for p in folder.iterdir() if p.is_file() and h5py.is_hdf5(p)):
+        hint = f" HDF5 files are given by their own path: {files[0]}."
+    return (
+        f"{folder}: no system found here or below. A system is a folder with type.raw and set.* folders "
+        f"(or coord.raw, box.raw, …).{hint} Correct the path, or convert the data first."
+    )
+
+
+def _system_folders(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """`folder` if it is a system, else the systems below it, sorted; links are followed, each place once."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    if (folder / "type.raw").is_file() or is_lmdb(folder):
+        yield folder
+        return
+    if any(folder.glob("set.*")) or (folder / "coord.raw").exists():
+        raise InputError(
+            f"{folder}: frames but no type.raw. Expected a type.raw with one type index (0, 1, …) per atom "
+            "and a type_map.raw with the elements' names. Write them."
+        )
+    for child in sorted(folder.iterdir()):
+        if child.is_dir():
+            yield from _system_folders(child, seen)

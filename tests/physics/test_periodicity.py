@@ -1,0 +1,152 @@
+"""Frames without images along some lattice vectors: exact limits, derivatives, batches."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinpot.data.dataset import Geometry
+from spinpot.data.skin import SkinGeometry
+from spinpot.model.settings import EXCHANGE_TERMS
+from spinpot.residuals import symmetry_residuals
+from support.frames import evaluate, geometry, random_system, small_potential
+
+STEP = 1e-4
+KINDS = {
+    "cluster": (False, False, False),
+    "wire": (False, True, False),
+    "slab": (True, False, True),
+}
+MODELS = [{}, {"radial": "direct", "time_reversal": True}, {"exchange": EXCHANGE_TERMS}]
+
+
+def open_along(made, pbc, vectors="zero"):
+    """The same atoms without images along some vectors, which are zero or mean nothing."""
+    box = made.box.copy()
+    free = ~np.array(pbc)
+    box[:, free] = 0.0 if vectors == "zero" else np.array([0.7, 0.1, -0.2])
+    return replace(made, box=box, pbc=pbc)
+
+
+def in_vacuum(made, pbc, width=150.0):
+    """The same atoms periodic along all vectors, far from the images that were not there."""
+    periodic = np.array(pbc)
+    u, _, v = np.linalg.svd(np.where(periodic[:, None], made.box[0], 0.0).T)
+    normals = iter(u.T[periodic.sum() :])
+    assert v.shape == (3, 3)
+    box = np.array(
+        [row if keep else width * next(normals) for row, keep in zip(made.box[0], pbc, strict=True)]
+    )
+    return replace(made, box=np.tile(box, (len(made), 1, 1)), pbc=(True, True, True))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("vectors", ["zero", "nonsense"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_the_same_atoms_in_vacuum(kind, vectors, model):
+    potential = small_potential(**model)
+    made = random_system(seed=3)
+    ours = evaluate(potential, open_along(made, KINDS[kind], vectors))
+    expected = evaluate(potential, in_vacuum(made, KINDS[kind]))
+    for name in ("energy", "force", "force_mag", "virial"):
+        largest = np.abs(expected[name]).max()
+        np.testing.assert_allclose(ours[name], expected[name], rtol=0, atol=1e-12 * largest, err_msg=name)
+    crystal = evaluate(potential, made)
+    assert np.abs(crystal["force"] - ours["force"]).max() > 1e-3
+
+
+def test_atoms_outside_the_cell_stay_where_they_are():
+    potential = small_potential()
+    made = random_system(seed=3)
+    cluster = replace(made, pbc=(False, False, False))
+    away = made.coord + np.array([1000.0, -500.0, 20.0])
+    np.testing.assert_allclose(
+        evaluate(potential, replace(cluster, coord=away))["force"],
+        evaluate(potential, cluster)["force"],
+        atol=1e-9,
+    )
+    apart = made.coord.copy()
+    apart[0, 0] += 3 * made.box[0, 2]  # an image in the crystal, another place in a slab
+    crystal, slab = (replace(made, pbc=pbc) for pbc in ((True, True, True), (True, True, False)))
+    moved = [evaluate(potential, replace(one, coord=apart))["energy"][0] for one in (crystal, slab)]
+    before = [evaluate(potential, one)["energy"][0] for one in (crystal, slab)]
+    assert moved[0] == pytest.approx(before[0], abs=1e-10)
+    assert abs(moved[1] - before[1]) > 1e-3
+    vacuum = in_vacuum(replace(made, coord=apart), (True, True, False))
+    assert moved[1] == pytest.approx(evaluate(potential, vacuum)["energy"][0], rel=1e-12)
+
+
+def energy(potential, made, **changes):
+    return evaluate(potential, replace(made, **changes))["energy"][0]
+
+
+def slope(function):
+    """Fourth-order central difference at 0."""
+    near = function(STEP) - function(-STEP)
+    far = function(2 * STEP) - function(-2 * STEP)
+    return (8 * near - far) / (12 * STEP)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_derivatives(kind, model):
+    potential = small_potential(**model)
+    made = open_along(random_system(seed=4), KINDS[kind])
+    output = evaluate(potential, made)
+    for atom in (0, 2, 4):
+        for axis in range(3):
+            unit = np.zeros_like(made.coord)
+            unit[0, atom, axis] = 1.0
+            force = -slope(lambda h, u=unit: energy(potential, made, coord=made.coord + h * u))
+            force_mag = -slope(lambda h, u=unit: energy(potential, made, spin=made.spin + h * u))
+            assert output["force"][atom, axis] == pytest.approx(force, abs=1e-8)
+            assert output["force_mag"][atom, axis] == pytest.approx(force_mag, abs=1e-8)
+    for row, column in ((0, 0), (0, 1), (2, 1)):
+        strain = np.zeros((3, 3))
+        strain[row, column] = 1.0
+
+        def strained(h, strain=strain):
+            deformation = (np.eye(3) + h * strain).T
+            return energy(potential, made, coord=made.coord @ deformation, box=made.box @ deformation)
+
+        assert output["virial"][0, row, column] == pytest.approx(-slope(strained), abs=1e-7)
+
+
+def test_frames_of_all_kinds_in_one_batch():
+    potential = small_potential()
+    made = random_system(seed=5, n_frames=2)
+    kinds = [made, *(open_along(made, pbc) for pbc in KINDS.values())]
+    together = evaluate(potential, *kinds)
+    for name, values in together.items():
+        alone = np.concatenate([evaluate(potential, one)[name] for one in kinds])
+        np.testing.assert_allclose(values, alone, rtol=0, atol=1e-12 * np.abs(alone).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_skin_gives_the_same_pairs(kind):
+    plain = geometry(small_potential().spec)
+    kept = SkinGeometry(plain, 0.5)
+    made = open_along(random_system(seed=6), KINDS[kind])
+    for step in range(4):
+        moved = replace(made, coord=made.coord + 0.05 * step * np.sin(np.arange(15)).reshape(1, 5, 3))
+        same_pairs(kept, plain, moved)
+    assert kept.searches == 1
+    same_pairs(kept, plain, replace(made, pbc=(True, True, False), box=random_system(seed=6).box))
+    assert kept.searches == 2
+
+
+def same_pairs(one: Geometry, other: Geometry, made) -> None:
+    ours, theirs = (
+        np.array(sorted(zip(p.centre, p.neighbour, p.neighbour_type, *p.vector.T, strict=True)))
+        for p in (one.pairs(made, 0), other.pairs(made, 0))
+    )
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_turning_everything_changes_nothing(kind):
+    potential = small_potential(radial="direct")
+    made = open_along(random_system(seed=7, n_frames=2), KINDS[kind])
+    residuals = symmetry_residuals(potential, geometry(potential.spec), [made])["joint_rotation"]
+    assert max(residuals.values()) < 1e-10
