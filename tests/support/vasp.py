@@ -1,4 +1,4 @@
-"""OUTCAR and vasprun.xml of VASP with any numbers, as far as readers look at them."""
+"""OUTCAR of VASP with any numbers, as far as readers look at it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,26 +48,6 @@ def moment_tables(moments: np.ndarray, title: str = "magnetization") -> list[str
     ]
 
 
-def vasprun(energy: float = -20.0) -> str:
-    """One step of a crystal that is not magnetic."""
-    basis = _varray("basis", BOX)
-    structure = f"<structure><crystal>{basis}</crystal>{_varray('positions', np.eye(3) / 3)}</structure>"
-    energies = "".join(
-        f'<i name="{name}"> {energy + more} </i>'
-        for name, more in (("e_fr_energy", 0.0), ("e_wo_entrp", 0.1), ("e_0_energy", 0.05))
-    )
-    atoms = "".join(f"<rc><c>{symbol} </c><c>   1</c></rc>" for symbol in SYMBOLS)
-    kpoints = f"{_varray('kpointlist', np.zeros((1, 3)))}<varray name='weights'><v> 1.0 </v></varray>"
-    first = structure.replace("<structure>", "<structure name='initialpos'>")
-    return (
-        '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n'
-        f"<kpoints>{kpoints}</kpoints><parameters></parameters>\n"
-        f"<atominfo><array name='atoms'><set>{atoms}</set></array></atominfo>\n{first}\n"
-        f"<calculation><scstep><energy>{energies}</energy></scstep>{structure}"
-        f"{_varray('forces', np.eye(3))}<energy>{energies}</energy></calculation>\n</modeling>\n"
-    )
-
-
 def _step(number: int, step: Step, n_atoms: int) -> list[str]:
     lines = [f"{RULE[:40]} Iteration {number:6d}({k:4d})  {RULE[:40]}" for k in range(1, step.iterations + 1)]
     lines += [f"{RULE[:24]} {step.end} {RULE[:40]}"] if step.end else []
@@ -97,8 +77,3 @@ def _table(title: str, totals: np.ndarray) -> list[str]:
     rows = [f"  {k:3d}        0.100   0.200  {value:8.3f}" for k, value in enumerate(totals, start=1)]
     names = ["", "", f" {title}", " ", "# of ion       s       d       tot", RULE[:42]]
     return [*names, *rows, RULE[:50], f"tot          0.300   0.600  {totals.sum():8.3f}", " "]
-
-
-def _varray(name: str, rows: np.ndarray) -> str:
-    inside = "".join(f"<v> {' '.join(map(str, row))} </v>" for row in rows)
-    return f'<varray name="{name}">{inside}</varray>'

@@ -101,6 +101,21 @@ def test_md_dumpfreq(newest, tmp_path):
     assert "2 of 4 steps left out: not in MD_dump, which holds each md_dumpfreq-th (RUN)" in said
 
 
+def test_md_of_the_oldest_logs(tmp_path):
+    """They number the step in the head of an iteration, and write its name after it."""
+    steps = [Step(energy=-1.0 - k, force=np.full((3, 3), 0.1)) for k in range(3)]
+    text = written_log(steps, PLACES, "md").replace("--------------- ION=   ", "------------- MD =    ")
+    for k in range(3):
+        head = f" STEP OF MOLECULAR DYNAMICS : {k}\n"
+        energy = f" final etot is {-1.0 - k} eV\n"
+        text = text.replace(head, "").replace(energy, energy + head)
+    folder = write_run(tmp_path / "run", steps, PLACES, "md", log=text)
+    (folder / "OUT.ABACUS" / "MD_dump").write_text(dumped([0, 2], steps, PLACES))
+    (system,), _ = read(folder)
+    assert list(system.energy) == [-1.0, -3.0]
+    np.testing.assert_allclose(system.coord[1], PLACES[2] @ BOX, atol=1e-9)
+
+
 def test_md_dump_of_another_run(tmp_path):
     steps = [Step(force=np.full((3, 3), 0.1 * k)) for k in range(2)]
     others = [Step(force=np.full((3, 3), 0.5 - 0.4 * k)) for k in range(2)]
@@ -209,6 +224,13 @@ def test_a_table_that_is_not_known_is_named(tmp_path):
     write_run(tmp_path / "run", [Step(more=more)], PLACES)
     _, said = read(tmp_path / "run")
     assert any(line.startswith("Atomic spin torque (eV): not used") for line in said)
+
+
+def test_the_forces_in_other_units_are_the_same_forces(tmp_path):
+    more = "\n".join(table("TOTAL-FORCE (Ry/Bohr)", ("Fe1", "Fe2", "O1"), np.ones((3, 3))))
+    write_run(tmp_path / "run", [Step(more=more)], PLACES)
+    _, said = read(tmp_path / "run")
+    assert not any("Ry/Bohr" in line for line in said)
 
 
 def test_moments_in_the_last_step_alone(tmp_path):

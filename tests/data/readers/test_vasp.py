@@ -14,8 +14,9 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.errors import InputError
 from spinpot.notes import Notes
 from support.in_process import run_here, the_message
-from support.vasp import BOX, Step, moment_tables, outcar, vasprun
+from support.vasp import BOX, Step, moment_tables, outcar
 
+VASPRUN = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n</modeling>\n'
 MOMENTS = np.array([[0.0, 0.1, 2.2], [-2.1, 0.3, 0.0], [0.0, 0.0, 0.05]])
 NO_FORCES = "VASP writes no magnetic forces: frames without them (run/OUTCAR)"
 
@@ -101,16 +102,36 @@ def test_moments_turn_with_saxis(where, saxis, axes, tmp_path):
     assert turned == (saxis != "0.0 0.0 1.0")
 
 
-@pytest.mark.parametrize(
-    "end",
-    ["aborting loop EDIFF was not reached (unconverged)", ""],
-)
-def test_steps_that_are_not_converged(end, tmp_path):
-    """VASP 6 says it; of VASP 5 the number of iterations tells."""
-    write(tmp_path, [Step(), Step(iterations=60, end=end), Step(iterations=60), Step(energy=-1.0)])
+def test_steps_that_are_not_converged(tmp_path):
+    """VASP 6 says it; VASP 5 writes after NELM iterations that EDIFF is reached."""
+    steps = [
+        Step(energy=-1.0),
+        Step(end="aborting loop EDIFF was not reached (unconverged)"),
+        Step(iterations=60),
+    ]
+    write(tmp_path, [*steps, Step(energy=-4.0)])
     (system,), said = read(tmp_path)
-    assert len(system) == 3
-    assert "1 of 4 steps left out: not converged (NELM iterations) (run/OUTCAR)" in said
+    assert list(system.energy) == [-1.0, -4.0]
+    assert "2 of 4 steps left out: not converged (NELM iterations) (run/OUTCAR)" in said
+
+
+def test_steps_without_forces(tmp_path):
+    """As NWRITE 0 leaves them."""
+    text = outcar([Step(energy=-1.0), Step(energy=-2.0)])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "OUTCAR").write_text(text.replace(" POSITION   ", " NOTHING   ", 1))
+    (system,), said = read(tmp_path)
+    assert list(system.energy) == [-2.0]
+    assert "1 of 2 steps left out: cut off, or without positions and forces (run/OUTCAR)" in said
+
+
+def test_energies_beside_those_without_dispersion(tmp_path):
+    text = outcar([Step(energy=-1.0)]).replace(" eV\n\n", " eV    w/o vdW =  -9.0 eV\n\n")
+    text = text.replace("  energy(sigma->0)", "    w/o vdW =  -9.0  energy(sigma->0)")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "OUTCAR").write_text(text)
+    (system,), _ = read(tmp_path)
+    assert list(system.energy) == [-1.0]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +143,7 @@ def test_a_run_that_was_killed(cut, tmp_path):
     (tmp_path / "run" / "OUTCAR").write_text(text[: text.rindex(cut)])
     (system,), said = read(tmp_path)
     assert list(system.energy) == [-1.0]
-    assert "1 of 2 steps left out: cut off (run/OUTCAR)" in said
+    assert "1 of 2 steps left out: cut off, or without positions and forces (run/OUTCAR)" in said
 
 
 def test_a_table_that_was_cut_off(tmp_path):
@@ -174,32 +195,24 @@ def test_a_folder_of_runs(tmp_path):
     (tmp_path / "runs" / "c").mkdir()
     (tmp_path / "runs" / "c" / "OUTCAR.gz").write_bytes(gzip.compress(outcar([Step()]).encode()))
     for name in "abc":
-        (tmp_path / "runs" / {"a": "a.1"}.get(name, name) / "vasprun.xml").write_text(vasprun())
+        (tmp_path / "runs" / {"a": "a.1"}.get(name, name) / "vasprun.xml").write_text(VASPRUN)
     systems, said = read(tmp_path, path="runs")
     assert [system.name for system in systems] == ["a.1", "c"]
     assert "not read: not converged (NELM iterations). Correct the calculation. (runs/b/OUTCAR)" in said
-    assert any(
-        line.startswith("not read: the same run as OUTCAR beside it, which has the moments. Give that.")
-        and "runs/a.1/vasprun.xml, runs/b/vasprun.xml" in line
-        for line in said
+    xml = (
+        "a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into which LORBIT 11 writes "
     )
+    places = "runs/a.1/vasprun.xml, runs/b/vasprun.xml, runs/c/vasprun.xml"
+    assert f"not read: {xml}them. ({places})" in said
 
 
 def test_a_vasprun_xml(tmp_path):
-    (tmp_path / "vasprun.xml").write_text(vasprun(-20.0))
-    with pytest.raises(InputError) as refused:
-        read(tmp_path, path="vasprun.xml")
-    assert str(refused.value) == (
-        f"{tmp_path}/vasprun.xml: a vasprun.xml has no moments of the atoms, and there is no OUTCAR beside "
-        "it. Give the OUTCAR of a run with LORBIT 11; for frames that are not magnetic, give --non-magnetic."
+    (tmp_path / "vasprun.xml").write_text(VASPRUN)
+    message = the_message(run_here("prepare_data.py", "vasprun.xml", "out", cwd=tmp_path))
+    assert message == (
+        "vasprun.xml: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into which "
+        "LORBIT 11 writes them."
     )
-    (system,), said = read(tmp_path, Wanted(non_magnetic=True), "vasprun.xml")
-    np.testing.assert_allclose(system.energy, [-20.0])
-    np.testing.assert_allclose(system.force[0], np.eye(3))
-    assert "energy: read from free_energy (vasprun.xml)" in said
-    write(tmp_path, [Step()], "OUTCAR")
-    with pytest.raises(InputError, match=r"the same run as OUTCAR beside it, which has the moments"):
-        read(tmp_path, path="vasprun.xml")
 
 
 @pytest.mark.parametrize("cut", range(0, 4200, 300))

@@ -16,7 +16,7 @@ from ase.units import Bohr
 from spinpot.data.readers.abacus_files import Structure
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
-ITERATION = re.compile(r"(?:\bION\s*=|#ION MOVE#)\s*\+?(\d+)")
+ITERATION = re.compile(r"(?:\b(ION|MD)\s*=|#ION MOVE#)\s*\+?(\d+)")
 """At the head of each electronic iteration."""
 MD_STEP = re.compile(r"STEP OF MOLECULAR DYNAMICS( ?):\s*(\d+)")
 """Counts from 0, and from 1 where there is no blank before the colon."""
@@ -38,6 +38,7 @@ ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\
 THREE = re.compile(rf"^\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$")
 
 FORCE = re.compile(r"^TOTAL-FORCE\s*\(eV\s*/\s*Angstrom\)", re.IGNORECASE)
+FORCE_AGAIN = re.compile(r"^TOTAL-FORCE\s*\(Ry/Bohr\)", re.IGNORECASE)
 FORCE_MAG = re.compile(r"^Magnetic force\s*\(eV/uB\)", re.IGNORECASE)
 MAGNETISM = re.compile(r"^Total Magnetism\s*\(uB\)", re.IGNORECASE)
 ANGLES = re.compile(r"Magnitude.*Polar.*Azimuth", re.IGNORECASE)
@@ -88,7 +89,7 @@ def read_log(text: str, structure: Structure) -> Log:
     steps = []
     for before, part in zip([head, *parts], parts, strict=False):
         step = _step(part, structure.labels)
-        step.md = _md_step(before)
+        step.md = _md_step(before, part[0])
         step.box, step.coord = box, coord
         steps.append(step)
         box = _box(part, constant, structure, box)
@@ -103,15 +104,18 @@ def _parts(lines: list[str]) -> list[list[str]]:
     current = None
     for line in lines:
         found = ITERATION.search(line)
-        if found and found[1] != current:
-            current = found[1]
+        if found and found[2] != current:
+            current = found[2]
             parts.append([])
         parts[-1].append(line)
     return parts
 
 
-def _md_step(before: list[str]) -> int | None:
-    """The number of the step that begins after these lines."""
+def _md_step(before: list[str], first: str) -> int | None:
+    """The step's number in MD_dump, from the lines before it; the oldest logs have it in its first line."""
+    head = ITERATION.search(first)
+    if head and head[1] == "MD":
+        return int(head[2]) - 1
     found = [match for line in before if (match := MD_STEP.search(line))]
     return int(found[-1][2]) - (not found[-1][1]) if found else None
 
@@ -158,8 +162,8 @@ def _tables(lines: list[str], labels: Sequence[str]) -> Iterator[tuple[str, np.n
             continue
         title = _title(lines, k - len(rows))
         values = _values(rows, labels)
-        if values is None or COORDINATES.match(title) or ANGLES.search(title):
-            continue
+        if values is None or any(known.search(title) for known in (COORDINATES, ANGLES, FORCE_AGAIN)):
+            continue  # of the tables, those in other units or coordinates are there twice
         yield _name(title, rows, labels, projected), values
         projected = projected and not MAGNETISM.match(title)
 

@@ -10,12 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import ase.io
 import numpy as np
 from ase.io import ParseError
 from ase.io.vasp_parsers.vasp_outcar_parsers import (
     Cell,
-    Energy,
     IonsPerSpecies,
     OutcarChunkParser,
     OutcarHeaderParser,
@@ -34,13 +32,14 @@ from spinpot.notes import Notes
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
 ITERATION = re.compile(r"Iteration\s+(\d+)\(\s*(\d+)\)")
 ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
-ENERGY_LINES = 5
+ENERGY_LINES = 6
 """From the head of the energies to the last of them."""
+TOTEN = re.compile(rf"free\s+energy\s+TOTEN\s*=\s*({NUMBER})")
+SIGMA_ZERO = re.compile(rf"energy\(sigma->0\)\s*=\s*({NUMBER})")
 NELM = re.compile(r"NELM\s*=\s*(\d+)")
 SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})', re.MULTILINE)
 """As OUTCAR, INCAR and vasprun.xml have it."""
 CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
-REACHED = "EDIFF is reached"
 NOT_REACHED = "EDIFF was not reached"
 MAGNETIZATION = "magnetization ("
 TABLE = "# of ion"
@@ -75,11 +74,15 @@ class Vasp:
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The steps of a run that have everything, without magnetic forces; the others are counted."""
         with _opened(place) as file:
-            xml = file.read(5) == "<?xml"
-        frames = _vasprun(place, wanted) if xml else _outcar(place, wanted, notes)
+            if file.read(5) == "<?xml":
+                raise InputError(
+                    f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into "
+                    "which LORBIT 11 writes them."
+                )
+        frames = _outcar(place, wanted, notes)
         notes.add("VASP writes no magnetic forces: frames without them", str(place))
         systems = systems_of(frames, place, wanted, notes)
-        if place.name not in ("OUTCAR", "OUTCAR.gz", "vasprun.xml"):
+        if place.name not in ("OUTCAR", "OUTCAR.gz"):
             return systems
         folder = folder_name(place.parent)
         return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
@@ -89,28 +92,6 @@ def _opened(place: Path) -> IO[str]:
     with place.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
     return gzip.open(place, "rt", errors="replace") if zipped else place.open(errors="replace")
-
-
-def _vasprun(place: Path, wanted: Wanted) -> list[RawFrame]:
-    """Frames that are not magnetic; others have their moments in the OUTCAR. Raises InputError for these."""
-    beside = sorted(path.name for path in place.absolute().parent.glob("OUTCAR*"))
-    if beside:
-        raise InputError(f"{place}: the same run as {beside[0]} beside it, which has the moments. Give that.")
-    if not wanted.non_magnetic:
-        raise InputError(
-            f"{place}: a vasprun.xml has no moments of the atoms, and there is no OUTCAR beside it. Give the "
-            "OUTCAR of a run with LORBIT 11; for frames that are not magnetic, give "
-            f"{wanted.option('non_magnetic')}."
-        )
-    return [_with_free_energy(raw_frame(atoms)) for atoms in ase.io.iread(place, ":", format="vasp-xml")]
-
-
-def _with_free_energy(frame: RawFrame) -> RawFrame:
-    """In ase, energy is extrapolated to no smearing; the forces belong to the free energy."""
-    entries = dict(frame.entries)
-    if "free_energy" in entries and "energy" in entries:
-        entries["energy_sigma_0"] = entries.pop("energy")
-    return replace(frame, entries=entries)
 
 
 def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
@@ -153,20 +134,22 @@ def _parts(lines: Iterator[str]) -> Iterator[list[str]]:
 
 def _frame(part: list[str], header: dict, axes: np.ndarray) -> RawFrame | None:
     """None where something of a step is cut off."""
-    ends = [number for number, line in enumerate(part) if ENERGY in line]
-    if not ends:
+    end = next((number for number, line in enumerate(part) if line.strip().startswith(ENERGY)), len(part))
+    below = "".join(part[end : end + ENERGY_LINES])
+    free, extrapolated = TOTEN.search(below), SIGMA_ZERO.search(below)
+    if not free or not extrapolated:
         return None
     try:
-        parser = OutcarChunkParser(header, [Cell(), PositionsAndForces(), Stress(), Energy()])
-        atoms = parser.build(part[: ends[0] + ENERGY_LINES])
-        frame = _with_free_energy(raw_frame(atoms))
+        parser = OutcarChunkParser(header, [Cell(), PositionsAndForces(), Stress()])
+        frame = raw_frame(parser.build(part[:end]))
     except (ParseError, ValueError, IndexError, KeyError):
         return None
+    energies = {"free_energy": np.array(float(free[1])), "energy_sigma_0": np.array(float(extrapolated[1]))}
     tables = _tables(part, len(frame.symbols))
     others = {name: table for name, table in tables.items() if not name.startswith(MAGNETIZATION)}
     moments = _moments(tables, axes)
     more = {"magmoms": moments} if moments is not None else {}
-    return replace(frame, columns=frame.columns | others | more)
+    return replace(frame, columns=frame.columns | others | more, entries=frame.entries | energies)
 
 
 def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
@@ -224,17 +207,21 @@ def _lack(part: list[str], limit: int | None, frame: RawFrame | None, wanted: Wa
     if not _reached(part, limit):
         return "not converged (NELM iterations)"
     if frame is None:
-        return "cut off"
+        return "cut off, or without positions and forces"
     magnetic = not wanted.non_magnetic or any(line.strip().startswith(MAGNETIZATION) for line in part)
     return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else ""
 
 
 def _reached(part: list[str], limit: int | None) -> bool:
-    """Whether the electrons converged; VASP 5 says where they did, and nothing where they did not."""
+    """Whether the electrons converged.
+
+    VASP 6 says where they did not. VASP 5 writes that EDIFF is reached after NELM iterations in any case, so
+    that a step which took as many counts as not converged.
+    """
     if any(NOT_REACHED in line for line in part):
         return False
     last = max((int(found[2]) for line in part if (found := ITERATION.search(line))), default=0)
-    return limit is None or last < limit or any(REACHED in line for line in part)
+    return limit is None or last < limit
 
 
 def _complete(
