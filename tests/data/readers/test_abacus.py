@@ -396,7 +396,7 @@ def test_a_log_in_which_nothing_is_known(text, tmp_path):
     write_run(tmp_path / "run", [Step()], PLACES, log=text)
     message = the_message(run_here("prepare_data.py", "run", "out", cwd=tmp_path))
     version = " (ABACUS v9.9)" if "v9" in text else ""
-    assert message == f"run: running_scf.log{version}: no electronic iterations in it. Check the calculation."
+    assert message == f"run: running_scf.log{version}: no step of a calculation in it. Check the calculation."
 
 
 @pytest.mark.parametrize("cut", range(0, 3000, 211))

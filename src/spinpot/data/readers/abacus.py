@@ -6,7 +6,6 @@ dpdata reads such a run as a whole or not at all; here each step that has everyt
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from ase.data import atomic_numbers
 from ase.units import GPa
 
 from spinpot.data.readers.abacus_files import Dumped, Structure, read_dump, read_input, read_stru
-from spinpot.data.readers.abacus_log import MOMENTS, Log, Step, read_log
+from spinpot.data.readers.abacus_log import MOMENTS, NO_POSITIONS, Log, Step, read_log
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.steps import complete
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.notes import Notes
@@ -189,17 +189,16 @@ def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
     """The steps with every label that some step has. Raises InputError where there is none."""
     needed = _needed(log.steps, wanted)
     lacks = [_lack(step, needed) for step in log.steps]
-    counts = Counter(lack for lack in lacks if lack)
-    where = f"{run.folder}: {run.log.name}" + (f" (ABACUS {log.version})" if log.version else "")
-    if not log.steps:
-        raise InputError(f"{where}: no electronic iterations in it. Check the calculation.")
-    if all(lacks):
-        why = ", ".join(f"{count} {lack}" for lack, count in counts.items())
-        said = f"none of its {len(lacks)} steps can be read: {why}" if len(lacks) > 1 else lacks[0]
-        raise InputError(f"{where}: {said}. {_remedy(counts, run, wanted)}")
-    for lack, count in counts.items():
-        notes.add(f"{count} of {len(lacks)} steps left out: {lack}", str(run.folder))
-    return [step for step, lack in zip(log.steps, lacks, strict=True) if not lack]
+    file = run.log.name + (f" (ABACUS {log.version})" if log.version else "")
+    remedies = {
+        NO_MOMENTS: (
+            f"INPUT has nspin {run.parameters.get('nspin', '1')}; moments are written with nspin 4 and "
+            "sc_mag_switch 1, onsite_radius or out_mul 1. For frames that are not magnetic, give "
+            f"{wanted.option('non_magnetic')}."
+        ),
+        NO_POSITIONS: "out_stru 1 writes them.",
+    }
+    return complete(log.steps, lacks, str(run.folder), notes, file, remedies)
 
 
 def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
@@ -227,19 +226,6 @@ def _lack(step: Step, needed: list[str]) -> str:
         return ""
     name = NO_MOMENTS if missing[0] in (*MOMENTS, "moments") else f"without the {missing[0]}"
     return f"{name} (its table could not be read)" if missing[0] in step.heads else name
-
-
-def _remedy(counts: Counter[str], run: _Run, wanted: Wanted) -> str:
-    """What to do where no step is a frame."""
-    if NO_MOMENTS in counts:
-        return (
-            f"INPUT has nspin {run.parameters.get('nspin', '1')}; moments are written with nspin 4 and "
-            "sc_mag_switch 1, onsite_radius or out_mul 1. For frames that are not magnetic, give "
-            f"{wanted.option('non_magnetic')}."
-        )
-    if "without positions" in counts:
-        return "out_stru 1 writes them."
-    return "Correct the calculation."
 
 
 def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes) -> list[str]:

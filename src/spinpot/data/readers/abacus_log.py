@@ -45,6 +45,7 @@ ANGLES = re.compile(r"Magnitude.*Polar.*Azimuth", re.IGNORECASE)
 PROJECTED = re.compile(r"Orbital Charge Analysis", re.IGNORECASE)
 """Heads the analysis by onsite projections, which ends with its table of moments."""
 
+NO_POSITIONS = "without positions"
 MOMENTS = ("constrained_moments", "onsite_moments", "mulliken_moments")
 """Those that the magnetic forces belong to; by projection on atomic orbitals; by Mulliken's analysis."""
 
@@ -67,7 +68,7 @@ class Step:
     stress: np.ndarray | None = None
     box: np.ndarray | None = None
     coord: np.ndarray | None = None
-    lack: str = "without positions"
+    lack: str = NO_POSITIONS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from ase.io.vasp_parsers.vasp_outcar_parsers import (
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.frames import RawFrame, folder_name, systems_of
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.steps import complete
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.notes import Notes
@@ -113,7 +113,12 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
         notes.add("moments turned from the axes of SAXIS to Cartesian ones", str(place))
     if CONSTRAINED.search(text):
         notes.add(PENALTY, str(place))
-    return _complete(frames, lacks, place, wanted, notes)
+    remedy = (
+        "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, give "
+        f"{wanted.option('non_magnetic')}."
+    )
+    found = complete(frames, lacks, str(place), notes, remedies={NO_MOMENTS: remedy})
+    return [frame for frame in found if frame is not None]
 
 
 def _parts(lines: Iterator[str]) -> Iterator[list[str]]:
@@ -222,25 +227,3 @@ def _reached(part: list[str], limit: int | None) -> bool:
         return False
     last = max((int(found[2]) for line in part if (found := ITERATION.search(line))), default=0)
     return limit is None or last < limit
-
-
-def _complete(
-    frames: list[RawFrame | None], lacks: list[str], place: Path, wanted: Wanted, notes: Notes
-) -> list[RawFrame]:
-    """The frames that lack nothing. Raises InputError where there is none."""
-    counts = Counter(lack for lack in lacks if lack)
-    if not lacks:
-        raise InputError(f"{place}: no ionic step in it. Check the calculation.")
-    if all(lacks):
-        why = ", ".join(f"{count} {lack}" for lack, count in counts.items())
-        said = f"none of its {len(lacks)} steps can be read: {why}" if len(lacks) > 1 else lacks[0]
-        remedy = "Correct the calculation."
-        if NO_MOMENTS in counts:
-            remedy = (
-                "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, "
-                f"give {wanted.option('non_magnetic')}."
-            )
-        raise InputError(f"{place}: {said}. {remedy}")
-    for lack, count in counts.items():
-        notes.add(f"{count} of {len(lacks)} steps left out: {lack}", str(place))
-    return [frame for frame, lack in zip(frames, lacks, strict=True) if frame is not None and not lack]
