@@ -13,6 +13,7 @@ from spinpot.console import console
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.files import write_atomically
+from spinpot.notes import Notes
 from spinpot.output_folder import refuse_existing
 from spinpot.predictor import Arrays, Predictor, load
 
@@ -40,6 +41,11 @@ def model_deviation(
     found = read_systems(list(systems), predictors[0].spec.type_map)
     known = [predictor.systems(found) for predictor in predictors]
     _check_same_spins(checkpoints, predictors)
+    notes = Notes()
+    for path, predictor, own in zip(checkpoints, predictors, known, strict=True):
+        for line in predictor.watch.new(own):
+            notes.add(f"look: {line}", str(path))
+    notes.print()
     predictions = [
         predictor.predict(own, batch_size, progress=True)
         for predictor, own in zip(predictors, known, strict=True)

@@ -37,7 +37,7 @@ def test_moments_that_leave_the_range_of_training():
     watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
     assert watch.new([made([1.0, 1.25]), made([1.5])]) == [
         "|S| of Ni leaves the range of training, 1.200 to 1.300 μ_B: 1.000 to 1.500 μ_B, in 2 of 3 frames. "
-        "The model knows nothing of such moments."
+        "The model extrapolates there."
     ]
     assert watch.new([made([1.7])]) == []
     assert Watch(SPEC, None).new([made([1.7])]) == []

@@ -80,3 +80,12 @@ def test_the_spread_is_that_of_the_composition_over_all_files(tmp_path):
     near, far = written(tmp_path / "near", np.float32), written(tmp_path / "far", np.float32, ENERGY - 40)
     assert len(list(precision_looks(read_systems([near])))) == 1
     assert list(precision_looks(read_systems([near, far]))) == []
+
+
+def test_energies_that_float32_made_equal(tmp_path):
+    place = written(tmp_path / "a", np.float32, ENERGY - 1e7)
+    ((_, look),) = precision_looks(read_systems([place]))
+    assert look.seen.endswith(
+        " is float32: at −10,096,000 eV its numbers lie 1 eV apart, 200 meV/atom, and all are equal"
+    )
+    assert list(precision_looks(read_systems([written(tmp_path / "b", np.float64, np.full(40, -3.0))]))) == []

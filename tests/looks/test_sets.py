@@ -92,6 +92,8 @@ def test_atoms_closer_than_any_bond():
     (look,) = close_looks(frames, range(3))
     assert look.suspicion == "atoms closer than any bond"
     assert look.seen == "2 of 3 frames, made, coord, frame 0: atoms 0 (Ni) and 1 (O) are 0.5 Å apart"
+    (look,) = close_looks(frames, range(0, 3, 2))
+    assert look.seen.startswith("1 of 2 frames looked at, made, coord, frame 0: ")
     assert close_looks(frames, [2]) == []
     assert close_looks(replace(frames, type_map=("A", "B")), range(3)) == []
 

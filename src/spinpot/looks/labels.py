@@ -52,8 +52,9 @@ def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
     if not found:
         return []
     _, worst, a, b, apart = min(found)
+    looked_at = "frames" if len(frames) == len(system) else "frames looked at"
     seen = (
-        f"{len(found)} of {len(frames)} frames, {system.where(worst)}: atoms {a} ({elements[a]}) and {b} "
-        f"({elements[b]}) are {apart:.3g} Å apart"
+        f"{len(found)} of {len(frames)} {looked_at}, {system.where(worst)}: atoms {a} ({elements[a]}) and "
+        f"{b} ({elements[b]}) are {apart:.3g} Å apart"
     )
     return [Look("atoms closer than any bond", seen)]

@@ -110,7 +110,7 @@ def beyond(facts: TrainingFacts, systems: Sequence[System]) -> Iterator[tuple[st
                 element,
                 f"|S| of {element} leaves the range of training, {least:.3f} to {greatest:.3f} μ_B: "
                 f"{ranges[:, 0].min():.3f} to {ranges[:, 1].max():.3f} μ_B, in {outside.sum()} of "
-                f"{len(outside)} frames. The model knows nothing of such moments.",
+                f"{len(outside)} frames. The model extrapolates there.",
             )
 
 

@@ -78,11 +78,17 @@ def _seen(where: str, dtype: np.dtype, energy: np.ndarray, spread: float, n_atom
     largest = float(energy[np.abs(energy).argmax()])
     short = dtype.kind == "f" and dtype.itemsize < 8
     spacing = float(np.spacing(np.array(abs(largest), dtype=dtype))) if short else spacing_of(energy)
-    if spread == 0 or spacing < MATTERS * spread:
+    if spacing <= MATTERS * spread or len(energy) < 2:
         return ""
     at = f"{largest:,.0f}".replace("-", "−")
     kind = f" is {dtype.name}: at {at} eV" if short else ":"
     return (
-        f"{where}{kind} its numbers lie {spacing:.2g} eV apart, {1000 * spacing / n_atoms:.2g} meV/atom, "
-        f"{100 * spacing / spread:.2g} % of their spread"
+        f"{where}{kind} its numbers lie {_short(spacing)} eV apart, {_short(1000 * spacing / n_atoms)} "
+        "meV/atom, "
+        + (f"{_short(100 * spacing / spread)} % of their spread" if spread else "and all are equal")
     )
+
+
+def _short(value: float) -> str:
+    """0.0078, 1.2, 210."""
+    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"

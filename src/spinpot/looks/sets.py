@@ -15,7 +15,7 @@ from spinpot.notes import Notes
 
 SAMPLE = 400
 """Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""
-CLOSE_SAMPLE = 20_000
+CLOSE_SAMPLE = 10_000
 """Frames over all systems in which atoms closer than any bond are looked for."""
 
 
@@ -27,6 +27,7 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
     for line in watch.unused(every):
         notes.add(f"look: {line}")
     for name, systems in sets.items():
+        _precision(systems, notes)
         if name != "train":
             for _, line in watch.beyond(systems):
                 notes.add(f"look: {name}: {line}")
@@ -38,6 +39,7 @@ def look_at(systems: Sequence[System], watch: Watch) -> Notes:
     """What is odd about frames that a model is used on."""
     notes = Notes()
     _frames(systems, notes)
+    _precision(systems, notes)
     for line in watch.new(systems):
         notes.add(f"look: {line}")
     return notes
@@ -53,6 +55,10 @@ def _frames(systems: Sequence[System], notes: Notes) -> None:
     for system in systems:
         for look in close_looks(system, range(0, len(system), step)):
             look.tell(notes, system.name)
+
+
+def _precision(systems: Sequence[System], notes: Notes) -> None:
+    """Energies of one set whose stored precision matters."""
     for _, look in precision_looks(systems):
         look.tell(notes)
 

@@ -146,7 +146,8 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
     optimizer = check_optimizer(make_optimizer, potential)
     print_data_summary(data, spec, loss.labels)
-    look_at_sets(data.systems, Watch(spec, potential.facts)).print()
+    if trainer.is_global_zero:
+        look_at_sets(data.systems, Watch(spec, potential.facts)).print()
     notes_on_measures(data, spec, score).print()
     if potential.exchange is not None and not resumed and not pretrained:
         begin_with_exchange(potential, data, loss)
