@@ -49,8 +49,9 @@ def test_training(said, folders):
         "zero, or train with them in use_spin."
     ) in found
     assert (
-        "look: 1 of 4 frames of the validation set are in training too (the same to 0.0001 Å and μ_B), so "
-        "that its errors say too little; scripts/prepare_data.py splits without repeats (validation: 1 of 4)"
+        "look: 1 of 4 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
+        "so that its errors say too little; scripts/prepare_data.py splits without repeats "
+        "(validation: 1 of 4)"
     ) in found
     (beyond,) = [line for line in found if "leaves the range" in line]
     assert beyond.startswith("look: validation: |S| of Ni leaves the range of training, 1.200 to 1.200 μ_B: ")

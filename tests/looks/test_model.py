@@ -74,6 +74,14 @@ def test_moments_near_zero_unless_the_model_is_protected():
         assert Watch(spec, None).new(frames) == []
 
 
+def test_an_element_that_never_had_a_moment():
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1e-20, 0.01]}, 4.0))
+    assert watch.new([made([1e-20, 0.01])]) == [
+        "no moment of Ni in the training frames is above 0.01 μ_B, and the model has spins of it. Train with "
+        "use_spin without it, or look whether its moments were lost."
+    ]
+
+
 def test_a_call_and_a_calculator_warn_once():
     potential = small_potential()
     potential.facts = TrainingFacts({"Ni": [0.0, 0.1]}, 4.0)

@@ -67,14 +67,16 @@ def test_the_same_of_many_systems_is_one_line(sets):
     assert line.endswith("(s0: 20 of 20 frames, s1: 20 of 20 frames, s2: 20 of 20 frames and 6 more)")
 
 
-def test_frames_that_are_in_training_too(sets):
+def test_frames_that_are_in_an_earlier_set_too(sets):
     (train,), (validation,) = sets["train"], sets["validation"]
     shifted = replace(select(train, np.array([3, 5])), name="b")
     shifted = replace(shifted, coord=shifted.coord + 0.7)
-    both = {**sets, "validation": [validation, shifted], "test": [validation]}
+    both = {**sets, "validation": [validation, shifted], "test": [replace(validation, name="c")]}
     assert said(both) == [
-        "look: 2 of 12 frames of the validation set are in training too (the same to 0.0001 Å and μ_B), so "
-        "that its errors say too little; scripts/prepare_data.py splits without repeats (b: 2 of 2)"
+        "look: 2 of 12 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
+        "so that its errors say too little; scripts/prepare_data.py splits without repeats (b: 2 of 2)",
+        "look: 10 of 10 frames of the test set are in the validation set too (the same to 0.0001 Å and μ_B), "
+        "so that its errors say too little; scripts/prepare_data.py splits without repeats (c: 10 of 10)",
     ]
 
 

@@ -40,7 +40,7 @@ class Watch:
         """Moments that the model ignores, and those near zero, which it cannot treat well."""
         lost = ignored(self.spec, systems).items()
         new = {element: sizes for element, sizes in sorted(lost) if self.first("ignored", element)}
-        small = [line for e, line in near_zero(self.spec, systems) if self.first("near zero", e)]
+        small = [line for e, line in near_zero(self.spec, self.facts, systems) if self.first("near zero", e)]
         return [*ignored_in_words(self.spec, new), *small]
 
     def beyond(self, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
@@ -114,7 +114,9 @@ def beyond(facts: TrainingFacts, systems: Sequence[System]) -> Iterator[tuple[st
             )
 
 
-def near_zero(spec: ModelSpec, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
+def near_zero(
+    spec: ModelSpec, facts: TrainingFacts | None, systems: Sequence[System]
+) -> Iterator[tuple[str, str]]:
     """Elements with spin of which some moments are near zero, and what to say of each."""
     n_types, protection = len(spec.type_map), spec.descriptor.env_protection
     excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
@@ -124,15 +126,26 @@ def near_zero(spec: ModelSpec, systems: Sequence[System]) -> Iterator[tuple[str,
         limit = (NEAR_ZERO - protection) / spec.virtual_scale[kind]
         lengths = [np.linalg.norm(s.spin[:, s.types == kind], axis=-1).ravel() for s in systems]
         length = np.concatenate([np.zeros(0), *lengths])
-        small = int((length < limit).sum())
-        if small:
-            yield (
-                element,
-                f"{small} of {len(length)} moments of {element} are near zero (below {limit:.2g} μ_B, the "
-                f"smallest {length.min():.2g}): the energy has a cusp at S = 0, and a virtual atom so close "
-                "to its atom raises the deviation by which all neighbours are divided. Train with "
-                "model.descriptor.env_protection=1.0.",
-            )
+        if not (length < limit).any():
+            continue
+        _, greatest = facts.moments.get(element, (limit, limit)) if facts else (limit, limit)
+        yield element, _never(element, greatest) if greatest < limit else _cusp(element, length, limit)
+
+
+def _never(element: str, greatest: float) -> str:
+    return (
+        f"no moment of {element} in the training frames is above {greatest:.2g} μ_B, and the model has spins "
+        "of it. Train with use_spin without it, or look whether its moments were lost."
+    )
+
+
+def _cusp(element: str, length: np.ndarray, limit: float) -> str:
+    return (
+        f"{(length < limit).sum()} of {len(length)} moments of {element} are near zero (below {limit:.2g} "
+        f"μ_B, the smallest {length.min():.2g}): the energy has a cusp at S = 0, and a virtual atom so close "
+        "to its atom raises the deviation by which all neighbours are divided. Train with "
+        "model.descriptor.env_protection=1.0."
+    )
 
 
 def _frame_ranges(system: System, element: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from spinpot.data.duplicates import SAME, copies
@@ -31,7 +31,7 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
         if name != "train":
             for _, line in watch.beyond(systems):
                 notes.add(f"look: {name}: {line}")
-            _repeats(list(sets["train"]), name, list(systems), notes)
+    _repeats(sets, notes)
     return notes
 
 
@@ -63,15 +63,20 @@ def _precision(systems: Sequence[System], notes: Notes) -> None:
         look.tell(notes)
 
 
-def _repeats(training: list[System], name: str, systems: list[System], notes: Notes) -> None:
-    """Frames of another set that are in training too."""
-    first = len(training)
-    found = [copy for copy in copies(training + systems) if copy.system >= first > copy.kept_system]
-    frames = sum(map(len, systems))
-    for place, count in Counter(copy.system - first for copy in found).items():
-        notes.add(
-            f"look: {len(found)} of {frames} frames of the {name} set are in training too (the same to "
-            f"{SAME:g} Å and μ_B), so that its errors say too little; scripts/prepare_data.py splits without "
-            "repeats",
-            f"{systems[place].name}: {count} of {len(systems[place])}",
-        )
+def _repeats(sets: Mapping[str, Sequence[System]], notes: Notes) -> None:
+    """Frames of one set that are in an earlier one too."""
+    places = [(name, system) for name, systems in sets.items() for system in systems]
+    shared: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for copy in copies([system for _, system in places]):
+        name, kept = places[copy.system][0], places[copy.kept_system][0]
+        if name != kept:
+            shared[name, kept][copy.system] += 1
+    for (name, kept), counts in shared.items():
+        frames = f"{counts.total()} of {sum(map(len, sets[name]))} frames"
+        for place, count in counts.items():
+            system = places[place][1]
+            notes.add(
+                f"look: {frames} of the {name} set are in the {kept} set too (the same to {SAME:g} Å and "
+                "μ_B), so that its errors say too little; scripts/prepare_data.py splits without repeats",
+                f"{system.name}: {count} of {len(system)}",
+            )
