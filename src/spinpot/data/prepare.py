@@ -17,10 +17,10 @@ from spinpot.conventions import LABELS
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.duplicates import copies, left_out
 from spinpot.data.overlaps import refuse_overlaps
+from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.stored import PBC
 from spinpot.data.systems import System, read_systems
 from spinpot.data.systems_table import print_systems
 from spinpot.errors import InputError

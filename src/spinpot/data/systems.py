@@ -18,11 +18,11 @@ import numpy as np
 
 from spinpot.conventions import LABELS
 from spinpot.data.cell import PERIODIC, Periodic, completed, directions
-from spinpot.data.checks import check_cells, check_finite, check_stored
-from spinpot.data.contents import REAL_TYPES
-from spinpot.data.find import find_stored
 from spinpot.data.overlaps import refuse_overlaps
-from spinpot.data.stored import Stored, read_arrays
+from spinpot.data.readers.deepmd.checks import check_cells, check_finite, check_stored
+from spinpot.data.readers.deepmd.contents import REAL_TYPES
+from spinpot.data.readers.deepmd.find import find_stored
+from spinpot.data.readers.deepmd.stored import Stored, read_arrays
 from spinpot.errors import InputError
 from spinpot.notes import Notes, shortened
 

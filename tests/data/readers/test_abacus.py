@@ -8,8 +8,8 @@ import dpdata
 import numpy as np
 import pytest
 from ase.units import GPa
+from dpdata.plugins.deepmd import register_spin
 
-from spinpot.data.dpdata_reader import register
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
@@ -415,7 +415,7 @@ def test_good_runs_as_dpdata_reads_them(kind, shared_data, tmp_path):
     shutil.copytree(shared_data / "abacus_spin", folder)
     shutil.copy(folder / f"INPUT.{kind}", folder / "INPUT")
     (system,), said = read(folder)
-    register()
+    register_spin()
     theirs = dpdata.LabeledSystem(str(folder), fmt=f"abacus/{kind}").data
     for ours, name in (
         ("spin", "spins"),

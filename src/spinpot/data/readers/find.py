@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.ase_formats import ASE_READERS
-from spinpot.data.readers.deepmd import DeepmdLayouts
+from spinpot.data.readers.deepmd.layouts import DeepmdLayouts
 from spinpot.data.readers.lammps_data import LammpsData
 from spinpot.data.readers.lammps_dump import LammpsDump
 from spinpot.data.readers.old_layout import OldLayout

@@ -9,9 +9,9 @@ from pathlib import Path
 import dpdata
 import numpy as np
 from ase.data import atomic_numbers
+from dpdata.plugins.deepmd import register_spin
 
 from spinpot.data.cell import PERIODIC, Periodic
-from spinpot.data.dpdata_reader import register
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
@@ -45,7 +45,7 @@ class LammpsData:
         sections = {name: comment or "" for name, comment in _SECTION.findall(text)}
         _check_style(place, text, sections.get("Atoms"))
         elements = wanted.elements or _elements_of_masses(text)
-        register()
+        register_spin()
         data = dpdata.System(str(place), fmt="lammps/lmp", atom_style="spin").data
         _check_elements(place, elements, int(data["atom_types"].max()) + 1)
         for name in sections.keys() - {"Masses", "Atoms"}:

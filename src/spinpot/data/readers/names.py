@@ -15,24 +15,32 @@ OPTIONS = {
 }
 """The option that names the column or key to read an array of conventions from."""
 
-NAMES = {
-    "energy": ("energy", "free_energy", "total_energy"),
+ALIASES = {
+    "coord": ("coord", "coords"),
+    "box": ("box", "cells"),
+    "spin": ("spin", "spins"),
+    "energy": ("energy", "energies"),
     "force": ("force", "forces"),
     "force_mag": (
-        "mforce",
-        "mforces",
         "force_mag",
         "force_mags",
+        "mforce",
+        "mforces",
         "magnetic_force",
         "magnetic_forces",
         "magforce",
         "magforces",
     ),
     "virial": ("virial", "virials"),
+}
+"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, and what others call them."""
+
+NAMES = {
+    **{name: ALIASES[name] for name in ("force", "force_mag", "virial")},
+    "energy": (*ALIASES["energy"], "free_energy", "total_energy"),
     "stress": ("stress",),
     "spin": (
-        "spin",
-        "spins",
+        *ALIASES["spin"],
         "magmom",
         "magnetic_moment",
         "magnetic_moments",
@@ -41,7 +49,7 @@ NAMES = {
         "mulliken_moments",
     ),
 }
-"""Known names of each array, in lower case and without a prefix `REF_` or `DFT_`."""
+"""Known names of each column and key, in lower case and without a prefix `REF_` or `DFT_`."""
 
 FINAL_MOMENTS = "magmoms"
 """The moments that a calculation ended with, as ase has them."""

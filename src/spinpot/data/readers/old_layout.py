@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spinpot.data.cell import Periodic, completed, nearest_image
-from spinpot.data.folders import folder_pbc
+from spinpot.data.readers.deepmd.folders import folder_pbc
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System

@@ -13,8 +13,8 @@ from typing import NoReturn
 import numpy as np
 
 from spinpot.data.cell import CLUSTER, PERIODIC, Periodic
-from spinpot.data.contents import ARRAYS, REAL_TYPES
-from spinpot.data.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.contents import ARRAYS, REAL_TYPES
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.errors import InputError
 
 

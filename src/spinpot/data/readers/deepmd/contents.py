@@ -7,19 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinpot.data.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.names import ALIASES
 from spinpot.errors import InputError
-
-ALIASES = {
-    "coord": ("coord", "coords"),
-    "box": ("box", "cells"),
-    "spin": ("spin", "spins"),
-    "energy": ("energy", "energies"),
-    "force": ("force", "forces"),
-    "force_mag": ("force_mag", "force_mags", "mforce", "magnetic_forces"),
-    "virial": ("virial", "virials"),
-}
-"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, and what others call them."""
 
 ARRAYS = tuple(ALIASES)
 

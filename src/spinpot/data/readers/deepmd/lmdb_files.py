@@ -11,9 +11,9 @@ import numpy as np
 from dpdata.formats.deepmd.lmdb.format import LMDBError, LMDBFormat
 
 from spinpot.data.cell import CLUSTER, PERIODIC
-from spinpot.data.contents import contents
-from spinpot.data.npy_header import ArrayHeader
-from spinpot.data.stored import Stored, StoredSet, checked_names, checked_types, place
+from spinpot.data.readers.deepmd.contents import contents
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.stored import Stored, StoredSet, checked_names, checked_types, place
 from spinpot.errors import InputError
 from spinpot.files import refuse_placeholder
 

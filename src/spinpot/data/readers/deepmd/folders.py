@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from spinpot.data.cell import Periodic
-from spinpot.data.contents import ALIASES, contents, unused
-from spinpot.data.npy_header import ArrayHeader, npy_header
-from spinpot.data.stored import PBC, Stored, StoredSet, about, checked_names, checked_pbc, checked_types
+from spinpot.data.readers.deepmd.contents import contents, unused
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader, npy_header
+from spinpot.data.readers.deepmd.stored import (
+    PBC,
+    Stored,
+    StoredSet,
+    about,
+    checked_names,
+    checked_pbc,
+    checked_types,
+)
+from spinpot.data.readers.names import ALIASES
 from spinpot.errors import InputError
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import h5py
 
-from spinpot.data.folders import from_folder
-from spinpot.data.hdf5_files import from_hdf5
-from spinpot.data.lmdb_files import DATA, from_lmdb, is_lmdb
-from spinpot.data.stored import Stored
+from spinpot.data.readers.deepmd.folders import from_folder
+from spinpot.data.readers.deepmd.hdf5_files import from_hdf5
+from spinpot.data.readers.deepmd.lmdb_files import DATA, from_lmdb, is_lmdb
+from spinpot.data.readers.deepmd.stored import Stored
 from spinpot.errors import InputError
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from spinpot.conventions import LABELS
 from spinpot.data.cell import directions, flat_cells
-from spinpot.data.contents import REAL_TYPES
-from spinpot.data.npy_header import ArrayHeader
-from spinpot.data.stored import Stored, StoredSet
+from spinpot.data.readers.deepmd.contents import REAL_TYPES
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.stored import Stored, StoredSet
 from spinpot.errors import InputError
 
 # ---- what the headers show ----

@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from spinpot.data.contents import contents, unused
-from spinpot.data.npy_header import ArrayHeader
-from spinpot.data.stored import (
+from spinpot.data.readers.deepmd.contents import contents, unused
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.stored import (
     PBC,
     Stored,
     StoredSet,

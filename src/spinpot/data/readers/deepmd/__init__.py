@@ -1,0 +1,1 @@
+"""deepmd-kit's and dpdata's layouts: npy, raw, mixed, HDF5, LMDB."""
