@@ -96,6 +96,12 @@ SAID = {
     ],
     "loss.huber_delta=0.1": ["loss.huber_delta=0.1 has no effect with loss.loss_func=mse."],
     "loss.huber_delta=0.1 loss.loss_func=huber": [],
+    "loss.intensive_ener_virial=true": [],
+    "loss.intensive_ener_virial=true loss.loss_func=mae": [
+        "loss.intensive_ener_virial=true has no effect with loss.loss_func=mae."
+    ],
+    "+model.exchange.n_radial=8": ["model.exchange.n_radial=8 has no effect with model.exchange.terms=[]."],
+    "model/exchange=full model.exchange.n_radial=8": [],
     "+trainer.gradient_clip_algorithm=value": [
         "trainer.gradient_clip_algorithm=value has no effect with trainer.gradient_clip_val=null."
     ],

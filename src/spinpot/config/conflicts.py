@@ -92,6 +92,8 @@ IDLE = (
     Idle("init_from_bias", "keep", "init_from", (None,)),
     Idle("scheduler.warmup_start_factor", 0.0, "scheduler.warmup_steps", (0,)),
     Idle("loss.huber_delta", 0.01, "loss.loss_func", ("mse", "mae")),
+    Idle("loss.intensive_ener_virial", False, "loss.loss_func", ("mae", "huber")),
+    Idle("model.exchange.n_radial", 10, "model.exchange.terms", ([],)),
     Idle("trainer.gradient_clip_algorithm", None, "trainer.gradient_clip_val", (None,)),
 )
 
@@ -124,7 +126,7 @@ def remarks(config: DictConfig) -> Iterator[str]:
     for idle in IDLE:
         value, other = OmegaConf.select(config, idle.key), OmegaConf.select(config, idle.beside)
         if value not in (None, idle.default) and other in idle.values:
-            yield f"{idle.key}={value} has no effect with {idle.beside}={_shown(other)}."
+            yield f"{idle.key}={_shown(value)} has no effect with {idle.beside}={_shown(other)}."
     for name, (whole, meaning) in LIMITS.items():
         value = config.trainer.get(name)
         if value is not None and not (value == whole and type(value) is type(whole)):
