@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from spinpot.audit.run import AUDIT, audit
+from spinpot.audit.findings import Group
+from spinpot.audit.run import AUDIT, _print, audit
 from spinpot.data.prepare import select
 from spinpot.errors import InputError
 from spinpot.report.page import REPORT
@@ -95,3 +96,14 @@ def test_an_output_that_is_a_file(folders):
         audit([str(folders / "few")], file)
     with pytest.raises(InputError, match="cannot write there"):
         audit([str(folders / "few")], file / "in")
+
+
+def test_findings_on_many_systems_are_counted(capsys):
+    many = Group("look", "units", "Look at them.", [(f"s{k}", "in Bohr.") for k in range(25)])
+    _print([], [many])
+    assert capsys.readouterr().out.splitlines() == [
+        "look: units",
+        *(f"  s{k}: in Bohr." for k in range(20)),
+        "  and 5 more (audit.json with output=DIR).",
+        "  → Look at them.",
+    ]

@@ -13,7 +13,17 @@ from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.score import Score, verdict
 from spinpot.predictor import Predictor
 from spinpot.report.evaluation_page import trained_terms
-from spinpot.report.page import date, duration, error_table, formula, in_words, number, percent, unit
+from spinpot.report.page import (
+    date,
+    duration,
+    error_table,
+    formula,
+    in_words,
+    number,
+    percent,
+    unit,
+    worst_systems,
+)
 from spinpot.report.panels import parity_panels
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import error_rows
@@ -249,6 +259,13 @@ def test_a_run_that_stopped_early_or_never_timed_a_step(tmp_path):
 
 
 # ---- parts ----
+
+
+def test_of_many_systems_those_with_the_largest_errors():
+    systems = {f"s{k}": {"rmse_e": None if k == 3 else 0.001 * k} for k in range(60)}
+    assert list(worst_systems(systems, "rmse_e")) == [f"s{k}" for k in range(59, 9, -1)]
+    few = {"b": {"rmse_e": 1.0}, "a": {"rmse_e": 2.0}}
+    assert list(worst_systems(few, "rmse_e")) == ["b", "a"]
 
 
 def test_error_rows_without_labels():
