@@ -12,9 +12,8 @@ from spinpot.ase.calculator import deviation
 from spinpot.console import console
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
-from spinpot.files import write_atomically
 from spinpot.notes import Notes
-from spinpot.output_folder import refuse_existing
+from spinpot.output_folder import all_or_nothing, refuse_existing
 from spinpot.predictor import Arrays, Predictor, load
 
 MODEL_DEVI = "model_devi.out"
@@ -55,11 +54,8 @@ def model_deviation(
         deviations(single, magnetic[system.types])
         for system, *single in zip(found, *predictions, strict=True)
     ]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / MODEL_DEVI, written(found, rows))
-    except OSError as error:
-        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
+    with all_or_nothing(folder, last=MODEL_DEVI) as place:
+        (place / MODEL_DEVI).write_text(written(found, rows), encoding="utf-8")
     table = np.concatenate(rows)
     _print(table, len(checkpoints))
     console.print(f"Written: {folder / MODEL_DEVI}", markup=False, soft_wrap=True)

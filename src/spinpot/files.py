@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,16 +17,108 @@ from spinpot.errors import InputError
 LFS_POINTER = b"version https://git-lfs"
 """How the file begins that stands for one which Git LFS has not fetched."""
 
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than allowed (by `ulimit -f`, or by a quota)",
+    errno.EROFS: "the file system is read-only",
+}
+"""What keeps a file from being written through no fault of the program, by the error's number."""
+UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""Errors of fsync on file systems that have none, mostly for folders."""
+
 
 def write_atomically(path: Path, contents: str | bytes) -> None:
-    """Write a file under a temporary name beside its place, then put it there."""
+    """Write a file under a temporary name beside its place, then put it there, on the disk both times.
+
+    After a power cut the file is the old one or the new one. Raises OSError with the file's name.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     data = contents.encode() if isinstance(contents, str) else contents
+    with named(path):
+        try:
+            temporary.write_bytes(data)
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            with suppress(OSError):  # of a full disk or the like, which is raised already
+                temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's contents, or the names in a folder, are on the disk. Raises OSError."""
+    number = os.open(path, os.O_RDONLY)
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
     finally:
-        temporary.unlink(missing_ok=True)  # there only if the disk is full, or something like it
+        os.close(number)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Give an OSError the name of the file it is about; Python gives none where the write itself fails."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an error says that a file could not be written for want of room or permission to grow."""
+    return isinstance(error, OSError) and (error.errno in NO_ROOM or _cut_short(error))
+
+
+def reason(error: OSError) -> str:
+    """Why something could not be written, in words without a full stop."""
+    if _cut_short(error):
+        return "not all of it could be written: the disk or a quota is full, or the file too large"
+    return NO_ROOM.get(error.errno or 0) or error.strerror or str(error)
+
+
+def cannot_write(error: OSError) -> str:
+    """What could not be written, why, and what to do."""
+    what = error.filename or "standard output"
+    return f"Cannot write {what}: {reason(error)}. Make room there, or write to another place."
+
+
+def _cut_short(error: OSError) -> bool:
+    """NumPy's own error: `1000 requested and 360 written`."""
+    return error.errno is None and str(error).endswith(" written")
+
+
+def remove_leftovers(folder: Path, *names: str) -> list[str]:
+    """Remove the temporary `.NAME.PROCESS` that interrupted writes left in a folder; returns what there was.
+
+    names: globs of the files and folders that were to be written. What belongs to a process that still runs
+    on this machine stays; no process of another machine may be writing there.
+    """
+    left = [
+        path
+        for name in names
+        for path in sorted(folder.glob(f".{name}.*"))
+        if path.suffix[1:].isdecimal() and _ended(int(path.suffix[1:]))
+    ]
+    for path in left:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [path.name for path in left]
+
+
+def _ended(process: int) -> bool:
+    """Whether no process of this number runs; this one, which writes nothing when it asks, does not count."""
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # it is another user's, or no process has such a number
+        return False
+    return False
 
 
 @contextmanager
@@ -56,7 +150,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise InputError(
-            f"Cannot write to {folder}: {error.strerror}. Give another folder by hydra.run.dir=DIR."
+            f"Cannot write to {folder}: {reason(error)}. Give another folder by hydra.run.dir=DIR."
         ) from error
     with held:
         try:

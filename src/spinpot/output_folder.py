@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spinpot.errors import InputError
+from spinpot.files import reason, remove_leftovers
 
 
 def refuse_existing(folder: Path, names: Sequence[str]) -> None:
@@ -30,14 +31,18 @@ def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
     A folder that was not there before is taken away again if nothing comes of it. Raises InputError if the
     place cannot be written to.
     """
-    place, is_new = folder / f".{Path(last).stem}.{os.getpid()}", not folder.exists()
+    name, is_new = Path(last).stem, not folder.exists()
+    place = folder / f".{name}.{os.getpid()}"
     try:
+        remove_leftovers(folder, name)  # of a process that was killed
         place.mkdir(parents=True)
         yield place
         for file in sorted(place.iterdir(), key=lambda file: file.name == last):
             file.rename(folder / file.name)
     except OSError as error:
-        raise InputError(f"output={folder}: cannot write there: {error}. Give another folder.") from error
+        raise InputError(
+            f"output={folder}: cannot write there: {reason(error)}. Make room there, or give another folder."
+        ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
         if is_new:

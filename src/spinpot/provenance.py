@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-PACKAGES = ("spinpot", "torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "numpy")
+PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "numpy")
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide about a run's numbers."""
     return {
         "python": platform.python_version(),
+        "spinpot": spinpot_version(),
         **{package: version(package) for package in PACKAGES},
     }
 
 
-def git_commit(folder: Path = Path(__file__).parent) -> str | None:
-    """The commit of the program, with `-dirty` where files were changed; None outside a git checkout."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def spinpot_version() -> str:
+    """The installed version; `not installed` where the sources are used without an installation."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return version("spinpot")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_commit(package: Path = Path(__file__).parent) -> str | None:
+    """The commit of spinpot's own checkout, with `-dirty` where files were changed.
+
+    None where the package is installed, also within somebody's repository, and where git is missing;
+    `versions` tells what it is then.
+    """
+    top = _git(package, "rev-parse", "--show-toplevel")
+    own = top is not None and Path(top).resolve() / "src" / "spinpot" == package.resolve()
+    if not own or _git(package, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    return _git(package, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says in a folder, whatever repository the environment names; None if it fails."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return ended.stdout.strip()
 
 
 def device_name(device: torch.device, processes: int) -> str:

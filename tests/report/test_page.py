@@ -204,7 +204,7 @@ def test_the_command_and_the_facts(run):
     assert f"Parameters {summary['model']['parameters']:,}" in page.text
     assert "rcut 4 Å" in page.text
     assert "virtual_len 0.4 Å at spin_norm 1.2737" in page.text
-    assert "unknown: the program was not in a git checkout" in page.text
+    assert "unknown: spinpot did not run from a git checkout of its own, or git is missing" in page.text
 
 
 def test_missing_labels_and_test_set_are_said_in_words(tmp_path):

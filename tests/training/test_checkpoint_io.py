@@ -26,3 +26,15 @@ def test_one_that_fails_leaves_the_one_of_before(tmp_path):
         WholeCheckpoints().save_checkpoint({"step": 2}, target)
     assert torch.load(target, weights_only=True) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_what_a_resumed_run_takes_for_written_is_on_the_disk_before(tmp_path, monkeypatch):
+    log, done = tmp_path / "metrics.csv", []
+    monkeypatch.setattr("spinpot.training.checkpoint_io.sync", lambda file: done.append(file.name))
+    monkeypatch.setattr(
+        "spinpot.training.checkpoint_io.write_atomically", lambda file, _: done.append(file.name)
+    )
+    WholeCheckpoints(before=[log]).save_checkpoint({}, tmp_path / "best.ckpt")
+    log.write_text("step\n")
+    WholeCheckpoints(before=[log]).save_checkpoint({}, tmp_path / "last.ckpt")
+    assert done == ["best.ckpt", "metrics.csv", "last.ckpt"]

@@ -1,8 +1,11 @@
-"""Columns that come and go with callbacks=[default,gradient_norms]."""
+"""Columns that come and go with callbacks=[default,gradient_norms], and lines that a crash damaged."""
 
 import csv
 from pathlib import Path
 
+import pytest
+
+from spinpot.report.plots import read_metrics
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from spinpot.training.resume import Resumed
 
@@ -37,3 +40,50 @@ def test_a_resumed_run_keeps_the_columns_it_no_longer_fills(tmp_path: Path) -> N
         {"step": "1", "lr": "0.5", "grad_norm/total": "3.0"},
         {"step": "2", "lr": "0.25"},
     ]
+
+
+HEADER = "step,lr,val/score\n"
+WHOLE = "5,0.1,1.0\n10,0.2,0.9\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "2",
+        "15,0.3",
+        "15,0.3,0.8",
+        "\0\0\0\0",
+        "x",
+        "x,0.3,0.8\n",
+        ",0.3,0.8\n",
+        "9,0.3,0.8\n",
+        "15,0.3\n",
+        "\0\0,\0,\n",
+    ],
+)
+def test_a_damaged_last_line_is_dropped_with_a_line(end: str, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text(HEADER + WHOLE + end)
+    MetricsCsv(tmp_path, Resumed(tmp_path / "last.ckpt", 20, {}, {})).log_metrics({"lr": 0.25}, 25)
+    assert capsys.readouterr().out == f"{file}: dropped 1 damaged line, maybe of a crash.\n"
+    assert [row.get("step") for row in rows(tmp_path)] == ["5", "10", "25"]
+    assert rows(tmp_path)[1] == {"step": "10", "lr": "0.2", "val/score": "0.9"}
+
+
+def test_a_whole_file_is_kept_without_a_word(tmp_path: Path, capsys) -> None:
+    (tmp_path / "metrics.csv").write_text(HEADER + WHOLE)
+    MetricsCsv(tmp_path, Resumed(tmp_path / "last.ckpt", 20, {}, {})).log_metrics({"lr": 0.25}, 25)
+    assert not capsys.readouterr().out
+    assert [row["step"] for row in rows(tmp_path)] == ["5", "10", "25"]
+
+
+def test_a_file_without_its_header(tmp_path: Path, capsys) -> None:
+    (tmp_path / "metrics.csv").write_text("\0\0\0")
+    MetricsCsv(tmp_path, Resumed(tmp_path / "last.ckpt", 20, {}, {})).log_metrics({"lr": 0.25}, 25)
+    assert "dropped 1 damaged line" in capsys.readouterr().out
+    assert rows(tmp_path) == [{"step": "25", "lr": "0.25"}]
+
+
+def test_pages_leave_damaged_lines_out(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(HEADER + WHOLE + "1")
+    assert read_metrics(tmp_path / "metrics.csv")["step"].tolist() == [5.0, 10.0]

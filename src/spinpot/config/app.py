@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import signal
@@ -24,6 +23,7 @@ from rich.console import Console
 from spinpot.config.memory import keep_freed_memory
 from spinpot.config.suggest import explain_composition
 from spinpot.errors import InputError, TrainingError
+from spinpot.files import cannot_write, no_room
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -112,9 +112,8 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
         return str(error)
     if isinstance(error, HydraException):
         return explain_composition(error, sys.argv[1:], config_name)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        where = f" {error.filename}" if error.filename else ""
-        return f"Cannot write{where}: {error.strerror}. Make room, or give another hydra.run.dir=DIR."
+    if isinstance(error, OSError) and no_room(error):
+        return cannot_write(error)
     if _is_ours(error):
         return None
     if isinstance(error, OSError) and error.filename:

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from spinpot.console import progress_console
 from spinpot.errors import InputError
-from spinpot.files import one_at_a_time
+from spinpot.files import one_at_a_time, reason
 
 COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"
 """deepmd-kit v3.0.0."""
@@ -86,7 +86,7 @@ def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None
             _by_hand(folder, f"fetched from {base_url} are not the known ones: {error}")
         ) from error
     except OSError as error:
-        raise InputError(_by_hand(folder, f"cannot be written: {error}")) from error
+        raise InputError(_by_hand(folder, f"cannot be written: {reason(error)}")) from error
 
 
 def _missing(folder: Path) -> list[str]:

@@ -24,8 +24,9 @@ from rich.progress import Progress
 
 from spinpot.console import progress_console
 from spinpot.data import nio
+from spinpot.data.npy_header import check_written
 from spinpot.errors import InputError
-from spinpot.files import one_at_a_time
+from spinpot.files import one_at_a_time, reason
 
 VERSION = 1
 """To be raised with every change that changes the frames or their labels."""
@@ -96,8 +97,8 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
             draft.replace(folder)
     except OSError as error:
         raise InputError(
-            f"cannot make the NiO data set in {folder}: {error}. Give a writable folder as paths.data_dir, "
-            "or set SPINPOT_DATA to one."
+            f"cannot make the NiO data set in {folder}: {reason(error)}. Make room there, or give another "
+            "folder as paths.data_dir or by setting SPINPOT_DATA."
         ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -178,6 +179,7 @@ def _write(folder: Path, seed: int, progress: bool) -> None:
                 frames.append(_labelled(shape, rng))
                 bar.advance(task)
             write_system(frames, folder / name)
+    check_written(folder)
     text = json.dumps(manifest(seed), indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 

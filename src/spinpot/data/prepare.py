@@ -16,6 +16,7 @@ from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.duplicates import copies, left_out
+from spinpot.data.npy_header import check_written
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
@@ -24,7 +25,7 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.data.systems_table import print_systems
 from spinpot.errors import InputError
-from spinpot.files import one_at_a_time
+from spinpot.files import one_at_a_time, reason
 from spinpot.interop.lammps import write_data
 from spinpot.notes import Notes
 
@@ -76,7 +77,9 @@ def prepare(
             finally:
                 shutil.rmtree(place, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error}. Give another folder.") from error
+        raise InputError(
+            f"{output}: cannot be written: {reason(error)}. Make room there, or give another folder."
+        ) from error
     print_systems("Prepared", sets)
     if write_as in ("npy", "old"):
         _note_open(systems, notes)
@@ -253,6 +256,7 @@ def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
     for name, own in sets.items():
         for system in track(own, f"Writing {name}", console=progress_console, transient=True):
             WRITERS[write_as](place / name, system, wanted)
+    check_written(place)
 
 
 def _check(place: Path, output: Path) -> None:

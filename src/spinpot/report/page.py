@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,6 +14,7 @@ from spinpot.conventions import LABELS
 from spinpot.data.systems_table import rows_of
 from spinpot.loss.ener_spin import TERMS
 from spinpot.notes import shortened
+from spinpot.provenance import spinpot_version
 from spinpot.report.plots import rounded
 from spinpot.report.tables import Errors, error_rows, without_repetition
 
@@ -49,7 +49,7 @@ def render(template: str, **context: Any) -> str:
         "duration": duration,
         "date": date,
     }
-    return environment.get_template(template).render(**context, version=version("spinpot"))
+    return environment.get_template(template).render(**context, version=spinpot_version())
 
 
 # ---- parts that several pages have ----

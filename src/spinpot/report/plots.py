@@ -6,7 +6,6 @@ A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of t
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from spinpot.data.systems import System
+from spinpot.metrics_file import read_metrics_file
 from spinpot.report.style import faint, ink
 from spinpot.report.tables import in_loss, title_and_unit
 from spinpot.split import split_along
@@ -300,11 +300,9 @@ def plain_numbers(axis: Axis, most: float = 1.7) -> None:
 
 
 def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.csv, NaN where a cell is empty."""
-    with metrics_csv.open(newline="") as file:
-        reader = csv.DictReader(file)
-        names, rows = reader.fieldnames or (), list(reader)
-    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+    """The columns of a run's metrics.csv, NaN where a cell is empty; damaged lines are left out."""
+    found = read_metrics_file(metrics_csv)
+    return {name: np.array([float(row.cells[name] or "nan") for row in found.rows]) for name in found.columns}
 
 
 def name_and_unit(quantity: str) -> tuple[str, str]:

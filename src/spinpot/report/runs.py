@@ -38,7 +38,7 @@ class Run:
         """The columns of metrics.csv; empty where the run wrote none."""
         try:
             return read_metrics(self.folder / "metrics.csv")
-        except (OSError, ValueError):  # none, or just being written
+        except OSError:
             return {}
 
 

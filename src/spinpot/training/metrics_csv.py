@@ -1,4 +1,7 @@
-"""metrics.csv: one row per logged step, training and validation side by side, complete at any moment."""
+"""metrics.csv: one row per logged step, training and validation side by side, complete at any moment.
+
+Checkpoints are written once the rows of before are on the disk (checkpoint_io).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.files import named, write_atomically
 from spinpot.loss.metrics import SCALED
+from spinpot.metrics_file import read_metrics_file, say_damaged
 from spinpot.training.resume import Resumed
 
 _ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
@@ -74,15 +79,13 @@ class MetricsCsv(Logger):
         if not self._columns:
             # Not before: a run that is refused must leave the folder as it was.
             self._rewrite([*COLUMNS, *known], self._keep_until)
-        elif not known.keys() <= set(self._columns):
+        elif not known.keys() <= set(self._columns) or not self.path.exists():
             # The row of this step, if it was begun, is written anew at the end.
             self._rewrite([*self._columns, *known], (step or 0) - 1)
         if self._row.get("step") != step:
-            self._row = {"step": step}
-            with self.path.open("a") as file:
-                self._row_start = file.tell()
+            self._row, self._row_start = {"step": step}, self.path.stat().st_size
         self._row.update(known)
-        with self.path.open("r+") as file:
+        with named(self.path), self.path.open("r+") as file:
             file.seek(self._row_start)
             file.write(_line(self._row, self._columns))
             file.truncate()
@@ -94,14 +97,13 @@ class MetricsCsv(Logger):
         """The file with these columns, once each, beside its own; rows after a step are dropped."""
         rows: list[dict[str, str]] = []
         if self.path.exists():
-            with self.path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                own = [name for name in reader.fieldnames or () if _is_further(name)]
-                rows = [row for row in reader if int(row["step"]) <= keep_until]
-            columns = [*columns, *own]
+            found = read_metrics_file(self.path)
+            say_damaged(self.path, found, "dropped")
+            rows = [row.cells for row in found.rows if row.step <= keep_until]
+            columns = [*columns, *filter(_is_further, found.columns)]
         self._columns = list(dict.fromkeys(columns))
         header = {name: name for name in self._columns}
-        self.path.write_text("".join(_line(row, self._columns) for row in (header, *rows)))
+        write_atomically(self.path, "".join(_line(row, self._columns) for row in (header, *rows)))
         self._row_start = self.path.stat().st_size
 
 

@@ -6,8 +6,8 @@ import gc
 import logging
 import math
 import warnings
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +26,8 @@ from spinpot.console import console
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
-from spinpot.errors import InputError
-from spinpot.files import alone_in
+from spinpot.errors import InputError, TrainingError
+from spinpot.files import alone_in, cannot_write, no_room
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at_sets
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -69,6 +69,7 @@ from spinpot.training.checks import (
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.measures import heisenberg_baseline, notes_on_measures, score_of
+from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
 from spinpot.training.no_profiler import NoProfiler
 from spinpot.training.outcome import columns_of, errors_of, outcomes
@@ -92,11 +93,25 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train as the config says and leave config, metrics, checkpoints and summary in the folder.
 
     Returns what summary.json holds. Raises InputError before anything is written if the config or the data
-    cannot be used or another process trains in the folder, and TrainingError if the run diverges.
+    cannot be used or another process trains in the folder, and TrainingError if the run diverges or the disk
+    is full.
     """
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
-    with alone_in(folder) if first else nullcontext():
+    with alone_in(folder) if first else nullcontext(), _a_full_disk_in_words(folder):
         return _train(config, folder)
+
+
+@contextmanager
+def _a_full_disk_in_words(folder: Path) -> Iterator[None]:
+    """A file that could not be written for want of room as a TrainingError, which says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if not no_room(error) or not (folder / LAST).exists():
+            raise
+        raise TrainingError(
+            f"{cannot_write(error)} The run stopped; resume=auto continues it from {folder / LAST}."
+        ) from error
 
 
 def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -248,7 +263,8 @@ def build_trainer(
         accelerator=_accelerator(config.trainer.accelerator),
         **({} if config.trainer.get("profiler") else {"profiler": NoProfiler()}),
     )
-    trainer.strategy.checkpoint_io = WholeCheckpoints()
+    logs = [logger.path for logger in loggers if isinstance(logger, MetricsCsv)]
+    trainer.strategy.checkpoint_io = WholeCheckpoints(before=logs)
     return trainer
 
 

@@ -12,8 +12,12 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.checkpoint import checkpoint_file
 from spinpot.config.rerun import runnable
-from spinpot.files import write_atomically
+from spinpot.console import console
+from spinpot.files import remove_leftovers, write_atomically
 from spinpot.training.resume import Resumed
+
+WRITTEN = ("*.yaml", "*.csv", "*.json", "*.html", "*.png")
+"""Files of a run folder that are written under a temporary name first, and the checkpoints below it."""
 
 
 class RunFolder:
@@ -37,6 +41,7 @@ class RunFolder:
     def write_config(self, config: DictConfig) -> None:
         """The resolved config, ready to be run again; that of the part before a resume is kept beside it."""
         self.path.mkdir(parents=True, exist_ok=True)
+        self.remove_leftovers()
         target = self.path / "config.yaml"
         text = runnable(config)
         if self.resumed:
@@ -47,6 +52,16 @@ class RunFolder:
             with suppress(FileNotFoundError):
                 (self.path / "summary.json").rename(self.path / f"summary_{until}.json")
         write_atomically(target, text)
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a process that was killed while it wrote, and say which."""
+        left = [*remove_leftovers(self.path, *WRITTEN), *remove_leftovers(self.checkpoints, "*.ckpt")]
+        if left:
+            console.print(
+                f"Removed {', '.join(left)} from {self.path}, left by an interrupted write.",
+                markup=False,
+                soft_wrap=True,
+            )
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """summary.json, which says that the run is finished."""

@@ -55,6 +55,15 @@ def npy_header(file: Path) -> ArrayHeader:
     return ArrayHeader(str(file), shape, dtype, partial(np.load, file, allow_pickle=False))
 
 
+def check_written(folder: Path) -> None:
+    """Raise OSError if an array below a folder is cut short: on a full disk NumPy does so in silence."""
+    for file in sorted(folder.rglob("*.npy")):
+        try:
+            npy_header(file)
+        except InputError as error:
+            raise OSError(f"{file}: only a part was written") from error
+
+
 def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(stream)
     read = {
