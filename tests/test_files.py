@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, on the disk when a run relies on them, and a full disk ends in words."""
+"""Files are whole or not there, on the disk when a run relies on them, and a full disk ends in words."""
 
 import errno
 import os

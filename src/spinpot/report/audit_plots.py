@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from spinpot.audit.audited import Audited
 from spinpot.audit.work import Work, short_label
-from spinpot.report.style import faint, ink
+from spinpot.report.style import faint, ink, literal
 
 MOST_ERROR = 0.3
 """Factors known worse than that are not drawn."""
@@ -37,7 +37,7 @@ def factors_figure(audited: Sequence[Audited]) -> Figure:
         axes.errorbar(
             value, height, xerr=error, fmt="o", markersize=4, color=f"C{number}", label=short_label(label)
         )
-    axes.set_yticks(range(len(works)), [name for name, _ in works])
+    axes.set_yticks(range(len(works)), [literal(name) for name, _ in works])
     axes.set(ylim=(len(works) - 0.5, -0.5), xlabel="label / derivative of the energy")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper center", ncols=min(len(labels), 4), fontsize=8, frameon=False)
@@ -65,7 +65,8 @@ def lengths_figure(audited: Sequence[Audited]) -> Figure:
     figure, axes = _one()
     if lengths:
         every = np.concatenate(list(lengths.values()))
-        edges = np.linspace(every.min() - 1e-3, every.max() + 1e-3, BINS + 1)
+        margin = max(1e-3, 1e-6 * every.max())
+        edges = np.linspace(every.min() - margin, every.max() + margin, BINS + 1)
         for element, values in lengths.items():
             _stairs(axes, values, edges, f"C{elements.index(element)}", element)
         axes.legend(frameon=False, handlelength=1.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from spinpot.report.plots import (
     rmse_of,
     rounded,
 )
-from spinpot.report.style import DARK, LIGHT, themed
+from spinpot.report.style import DARK, LIGHT, saved, themed
 from spinpot.report.tables import in_loss, title_and_unit
 
 
@@ -89,6 +88,5 @@ def panel(title: str, remark: str, alt: str, draw: Callable[[], Figure]) -> Pane
 
 
 def _data_uri(figure: Figure) -> str:
-    image = io.BytesIO()
-    figure.savefig(image, format="svg", dpi=200, transparent=True, metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(image.getvalue()).decode()
+    image = saved(figure, format="svg", dpi=200, transparent=True, metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(image).decode()

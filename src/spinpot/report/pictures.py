@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from spinpot.data.systems import System
 from spinpot.files import write_atomically
 from spinpot.report.plots import learning_curve_figure, parity_figure
-from spinpot.report.style import LIGHT, themed
+from spinpot.report.style import LIGHT, saved, themed
 
 
 def write_run_pictures(
@@ -31,6 +30,4 @@ def write_run_pictures(
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG file whole or not at all."""
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=150)
-    write_atomically(path, image.getvalue())
+    write_atomically(path, saved(figure, format="png", dpi=150))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,10 @@ MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
 MOST_BINS = 61
 """Of a histogram; an odd number, so that the middle one is around zero."""
+LEAST_WIDTH = 1e-6
+"""meV; labels and predictions may all be zero."""
+MOST_DECADES = 1.7
+"""A logarithmic axis that spans fewer has numbers at 2 and 5 too."""
 
 
 LINES: dict[str, dict[str, Any]] = {
@@ -149,7 +153,7 @@ def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
     _, unit = name_and_unit(quantity)
     values = np.concatenate([np.concatenate((x.ravel(), y.ravel())) for _, x, y in points])
-    middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), 1e-6)
+    middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), _least_width(values))
     limits = (middle - half, middle + half)
     axes.plot(limits, limits, color=faint(), linewidth=0.8, zorder=0)
     for element, x, y in _per_element(points):
@@ -168,6 +172,11 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[s
         axes.legend(loc="lower right", markerscale=2, handletextpad=0.1, frameon=False)
 
 
+def _least_width(values: np.ndarray) -> float:
+    """What an axis must show at least, for its ends to be two different numbers."""
+    return max(LEAST_WIDTH, 1e-9 * float(np.abs(values).max()))
+
+
 def _draw_titled_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
     _draw_parity(axes, quantity, points, elements)
     title, unit = name_and_unit(quantity)
@@ -179,7 +188,7 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, elements: Sequenc
     errors = {element: y - x for element, x, y in _per_element(points)}
     every = np.concatenate(list(errors.values()))
     bins = min(2 * int(np.sqrt(len(every))) + 1, MOST_BINS)
-    edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), 1e-6)
+    edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), LEAST_WIDTH)
     axes.axvline(0, color=faint(), linewidth=0.8, zorder=0)
     for element, values in errors.items():
         colour = f"C{elements.index(element)}" if element else ink()
@@ -256,16 +265,17 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> N
     drawn = {"training batch": f"train/rmse_{quantity}", "validation": f"val/rmse_{quantity}"}
     if quantity == "fm":
         drawn |= {part: f"val/rmse_fm_{part}" for part in ("transverse", "longitudinal")}
-    for name, column in drawn.items():
-        draw_curve(axes, columns["step"], 1000 * columns[column], color=colour, label=name, **LINES[name])
-    axes.set(ylabel=f"rmse ({unit})", xscale="log", yscale="log")
-    plain_numbers(axes.yaxis)
+    curves = [
+        Curve(columns["step"], 1000 * columns[column], {"color": colour, "label": name, **LINES[name]})
+        for name, column in drawn.items()
+    ]
+    draw_curves(axes, curves)
+    log_steps(axes)
+    axes.set(ylabel=f"rmse ({unit})")
 
 
 def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
     """The prefactor of a quantity, or those of its parts, in the lines of their errors."""
-    axes.set(xscale="log", xlabel="step")
-    plain_numbers(axes.xaxis)
     whole = f"pref_{quantity}"
     drawn = {
         name: LINES.get(name.removeprefix(f"{whole}_"), {})
@@ -273,23 +283,49 @@ def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) 
         if (name == whole or name.startswith(f"{whole}_")) and np.any(prefactor > 0)
     }
     if drawn:
-        for name, style in drawn.items():
-            draw_curve(axes, columns["step"], columns[name], color=ink(), **style)
-        if np.nanmin([columns[name] for name in drawn]) < np.nanmax([columns[name] for name in drawn]):
-            axes.set_yscale("log")
-            plain_numbers(axes.yaxis, most=1)
+        values = [columns[name] for name in drawn]
+        curves = [Curve(columns["step"], columns[name], {"color": ink(), **drawn[name]}) for name in drawn]
+        draw_curves(axes, curves, logarithmic=np.nanmin(values) < np.nanmax(values), most=1)
     else:
         axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
+    log_steps(axes)
+    axes.set(xlabel="step")
 
 
-def draw_curve(axes: Axes, x: np.ndarray, y: np.ndarray, **style: Any) -> None:
-    """A line through the points that a logarithmic axis can show."""
-    shown = np.isfinite(y) & (y > 0) & (x > 0)
-    axes.plot(x[shown], y[shown], **style)
+class Curve(NamedTuple):
+    """A line through points (n,), and how it is drawn."""
+
+    x: np.ndarray
+    y: np.ndarray
+    style: dict[str, Any]
 
 
-def plain_numbers(axis: Axis, most: float = 1.7) -> None:
+def draw_curves(
+    axes: Axes, curves: Sequence[Curve], logarithmic: bool = True, most: float = MOST_DECADES
+) -> None:
+    """Lines along a logarithmic y axis, which has no place for zeros; where all are zero, along a linear one.
+
+    logarithmic: false for a linear one in any case. most: as in plain_numbers.
+    """
+    above = any(np.any(curve.y[np.isfinite(curve.y)] > 0) for curve in curves)
+    for x, y, style in curves:
+        shown = np.isfinite(y) & (x > 0) & ((y > 0) | (not above))
+        axes.plot(x[shown], y[shown], **style)
+    if above and logarithmic:
+        axes.set_yscale("log")
+        plain_numbers(axes.yaxis, most)
+
+
+def log_steps(axes: Axes) -> None:
+    """A logarithmic x axis, where anything is drawn along it."""
+    if np.isfinite(axes.xaxis.get_minpos()):
+        axes.set_xscale("log")
+    if axes.get_xscale() == "log":
+        plain_numbers(axes.xaxis)
+
+
+def plain_numbers(axis: Axis, most: float = MOST_DECADES) -> None:
     """Numbers without exponents along a logarithmic axis; 2 and 5 too where it spans under `most` decades."""
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

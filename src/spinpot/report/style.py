@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
 from cycler import cycler
+from matplotlib.figure import Figure
 
 ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour per element, told apart by colour-blind eyes too (Okabe and Ito)."""
@@ -39,6 +42,21 @@ DARK = _theme("#d6dbe1", "#8b949e", "#3d444d", ON_DARK)
 def themed(theme: dict[str, Any]) -> AbstractContextManager[None]:
     """A context in which figures are drawn and saved in LIGHT or DARK."""
     return matplotlib.rc_context(theme)  # type: ignore[arg-type]
+
+
+def literal(name: str) -> str:
+    """A name as matplotlib shows it letter by letter; between two dollar signs it would read a formula."""
+    return name.replace("$", r"\$")
+
+
+def saved(figure: Figure, **options: Any) -> bytes:
+    """The file of a figure. options: of savefig."""
+    image = io.BytesIO()
+    with warnings.catch_warnings():
+        # Names of systems may have letters that the font does not; it shows boxes in their place.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(image, **options)
+    return image.getvalue()
 
 
 def ink() -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
-from spinpot.report.plots import draw_curve, name_and_unit, plain_numbers
+from spinpot.report.plots import Curve, draw_curves, log_steps, name_and_unit
 from spinpot.report.runs import Run
-from spinpot.report.style import ink
+from spinpot.report.style import ink, literal
 
 RANKS = LinearSegmentedColormap.from_list("ranks", ("#1488a6", "#8a63c9", "#d4567d", "#e08a2e"))
 """From the best run to the worst; to be seen on white and on black."""
@@ -42,7 +42,7 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
         dots = axes.scatter(forces, magnetic_forces, c=energies, cmap="viridis", s=45, **rim)
         figure.colorbar(dots, label="rmse of the energy (meV/atom)")
         for name, place in labels(names, np.column_stack((forces, magnetic_forces))).items():
-            axes.annotate(name, place, textcoords="offset points", xytext=(5, 4), fontsize=8)
+            axes.annotate(literal(name), place, textcoords="offset points", xytext=(5, 4), fontsize=8)
     for quantity, label_axis in (("fr", axes.set_xlabel), ("fm", axes.set_ylabel)):
         name, unit = name_and_unit(quantity)
         label_axis(f"rmse of the {name} ({unit})")
@@ -74,15 +74,16 @@ def validation_curves(
     axes = figure.add_axes((0.21, 0.16, 0.77, 0.81))
     column, factor = ("val/score", 1) if quantity == "score" else (f"val/rmse_{quantity}", 1000)
     best = next(iter(colours))
+    curves = []
     for name, columns in reversed(list(metrics.items())):
         style: dict[str, Any] = {"linewidth": 1.1, "markersize": 2.5}
         if name == best:
             style = {"linewidth": 2.0, "markersize": 4}
         if column in columns:
-            values = factor * columns[column]
-            draw_curve(axes, columns["step"], values, label=name, marker="o", color=colours[name], **style)
+            style |= {"label": literal(name), "marker": "o", "color": colours[name]}
+            curves.append(Curve(columns["step"], factor * columns[column], style))
+    draw_curves(axes, curves)
+    log_steps(axes)
     label = "score" if quantity == "score" else f"rmse ({name_and_unit(quantity)[1]})"
-    axes.set(xlabel="step", ylabel=label, xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        plain_numbers(axis)
+    axes.set(xlabel="step", ylabel=label)
     return figure

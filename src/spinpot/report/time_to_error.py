@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from spinpot.errors import InputError
 from spinpot.report.pictures import save_figure
-from spinpot.report.plots import draw_curve, name_and_unit, plain_numbers, read_metrics
-from spinpot.report.style import LIGHT, faint, themed
+from spinpot.report.plots import Curve, draw_curves, name_and_unit, read_metrics
+from spinpot.report.style import LIGHT, faint, literal, themed
 from spinpot.report.tables import title_and_unit
 
 BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
@@ -68,12 +68,17 @@ def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], 
     with themed(LIGHT):
         figure = Figure(figsize=(3.6 * len(bounds), 3.1), layout="constrained")
         for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):
-            for course in courses:
-                seconds = course.step * course.seconds_per_step
-                draw_curve(axes, seconds, 1000 * course.errors[quantity], label=course.name)
+            curves = [
+                Curve(
+                    course.step * course.seconds_per_step,
+                    1000 * course.errors[quantity],
+                    {"label": literal(course.name)},
+                )
+                for course in courses
+            ]
+            draw_curves(axes, curves)
             axes.axhline(1000 * bounds[quantity], color=faint(), zorder=0)
             label, unit = name_and_unit(quantity)
-            axes.set(xlabel="seconds of steps", ylabel=f"{label}\nrmse ({unit})", yscale="log")
-            plain_numbers(axes.yaxis)
+            axes.set(xlabel="seconds of steps", ylabel=f"{label}\nrmse ({unit})")
         axes.legend(frameon=False, fontsize=8)
         save_figure(figure, path)
