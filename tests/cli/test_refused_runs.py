@@ -167,12 +167,19 @@ def zeroed(contents):
     return contents[:middle] + bytes(2000) + contents[middle + 2000 :]
 
 
-@pytest.mark.parametrize("damage", [cut, zeroed, lambda contents: b"", lambda contents: b"hello"])
+@pytest.mark.parametrize("damage", [cut, zeroed, lambda contents: b"hello"])
 def test_damaged_checkpoint(refused, finished, tmp_path, damage):
     file = tmp_path / "damaged.ckpt"
     file.write_bytes(damage((finished / "checkpoints" / "last.ckpt").read_bytes()))
     message = refused(f"resume={file}", "trainer.max_steps=6")
-    assert f"{file}: not a readable checkpoint" in message
+    assert message == f"{file}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
+
+
+def test_empty_checkpoint(refused, tmp_path):
+    file = tmp_path / "empty.ckpt"
+    file.write_bytes(b"")
+    message = refused(f"resume={file}", "trainer.max_steps=6")
+    assert message == f"{file}: empty file. Copy or write the file again."
 
 
 LACKS = {

@@ -14,6 +14,7 @@ from spinpot.data.systems import System
 from spinpot.files import write_atomically
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import verdict
+from spinpot.metrics_file import read_metrics_file, say_damaged
 from spinpot.report.page import (
     REPORT,
     compositions,
@@ -56,6 +57,8 @@ def write_run_report(
     magnetic, trained = summary["model"]["use_spin"], summary["loss_terms"]
     write_run_pictures(folder, systems, predictions, magnetic, trained)
     metrics = folder / "metrics.csv"
+    if metrics.exists():
+        say_damaged(metrics, read_metrics_file(metrics), "left out of the pictures")
     page = run_page(
         folder,
         summary,

@@ -41,6 +41,7 @@ from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
 from spinpot.model.training_facts import training_facts
 from spinpot.provenance import device_name, git_commit, versions
+from spinpot.report.again import make_missing_report
 from spinpot.report.page import REPORT
 from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import (
@@ -121,6 +122,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     total_steps = total_steps_of(config)
     if resumed and (summary := summary_of_finished(resumed, folder, plain)):
+        complete(folder)
         return summary
     # What can be known to be wrong without the data comes first: making or reading them takes time.
     precision = precision_of(config)
@@ -187,6 +189,13 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     for run in wandb_runs(trainer.loggers):
         run.end(summary, run_folder.best_checkpoint)
     return summary
+
+
+@rank_zero_only
+def complete(folder: Path) -> None:
+    """Give a finished run what of its page and pictures is missing, and remove what a kill has left."""
+    RunFolder(folder, None).remove_leftovers()
+    make_missing_report(folder)
 
 
 def _of_file(error: InputError, init_from: str | None) -> InputError:

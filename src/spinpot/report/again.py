@@ -1,0 +1,120 @@
+"""report.html and the pictures of a finished run, made again from what its folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from spinpot.checkpoint import BEST, potential_from, read_checkpoint
+from spinpot.config.rerun import settings_of
+from spinpot.console import console
+from spinpot.data.description import fingerprint
+from spinpot.data.systems import System, read_systems
+from spinpot.errors import InputError
+from spinpot.files import alone_in
+from spinpot.predictor import Predictor
+from spinpot.report.page import REPORT
+from spinpot.report.run_page import write_run_report
+
+PICTURES = ("parity.png", "learning_curve.png")
+NEEDED = (
+    *("baselines", "checkpoint", "data", "device", "finished", "git_commit", "loss_terms", "model"),
+    *("seconds_per_step", "steps", "train_seconds", "val", "versions"),
+)
+"""Entries of summary.json without which there is no page."""
+
+
+def make_run_report_again(folder: Path) -> None:
+    """Write the page and the pictures of a finished run once more.
+
+    Raises InputError where the folder holds no finished run, where the checkpoint that its summary speaks of
+    is not there, where its validation data are gone or have changed, and while a process trains there.
+    """
+    summary, config = _finished(folder)
+    with alone_in(folder):
+        _make(folder, summary, config)
+
+
+def make_missing_report(folder: Path) -> None:
+    """Make page and pictures of a finished run, which the caller holds, where one of them is missing.
+
+    A line says so, or why that is impossible.
+    """
+    logged = (folder / "metrics.csv").exists()
+    expected = (REPORT, *PICTURES) if logged else (REPORT, PICTURES[0])
+    missing = [name for name in expected if not (folder / name).exists()]
+    if not missing:
+        return
+    try:
+        _make(folder, *_finished(folder))
+        said = f"Missing, and made again: {', '.join(missing)}."
+    except InputError as error:
+        said = f"Missing: {', '.join(missing)}. {error}"
+    console.print(said, markup=False, soft_wrap=True)
+
+
+def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Summary and config of a run. Raises InputError where it has not ended or its files are damaged."""
+    if not (folder / "config.yaml").is_file() and any(folder.glob("*/config.yaml")):
+        raise InputError(
+            f"{folder} is the folder of a sweep: scripts/sweep_table.py {folder} makes its page. Give one of "
+            "its runs for that run's own."
+        )
+    for name in ("config.yaml", "summary.json"):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder} holds no finished run: it has no {name}. Expected a run folder; training ends by "
+                "resume=auto."
+            )
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        lacking = [name for name in NEEDED if name not in summary]
+    except (OSError, ValueError, TypeError) as error:
+        _refuse(folder, f"summary.json is damaged ({error}). Remove it and let resume=auto write it again.")
+    if lacking:
+        _refuse(folder, f"summary.json lacks {', '.join(lacking)}. Use the version of spinpot that wrote it.")
+    try:
+        return summary, settings_of((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        _refuse(folder, f"config.yaml is damaged ({error}).")
+
+
+def _make(folder: Path, summary: dict[str, Any], config: dict[str, Any]) -> None:
+    """Write the page and the pictures. Raises InputError, as make_run_report_again does."""
+    checkpoint, step = folder / BEST.parent / summary["checkpoint"]["file"], summary["checkpoint"]["step"]
+    contents = read_checkpoint(checkpoint)
+    if contents["global_step"] != step:
+        _refuse(
+            folder,
+            f"{checkpoint.name} is of step {contents['global_step']}, and summary.json speaks of {step}. "
+            "Put the right checkpoint there.",
+        )
+    predictor = Predictor(potential_from(contents, checkpoint))
+    systems = _validation_set(folder, summary, config)
+    write_run_report(folder, systems, predictor.predict(systems, progress=True), summary, config)
+
+
+def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any]) -> list[System]:
+    """The frames that the summary's errors are of. Raises InputError where they are gone or have changed."""
+    folders = config["data"]["validation"]
+    folders = [folders] if isinstance(folders, str) else list(folders)
+    try:
+        systems = read_systems(folders, tuple(summary["model"]["type_map"]))
+    except InputError as error:
+        _refuse(folder, f"the validation data cannot be read: {error}")
+    then, now = summary["data"]["validation"]["fingerprint"], fingerprint(systems)
+    if then != now:
+        _refuse(
+            folder,
+            f"the validation data ({', '.join(folders)}) have changed since the run: fingerprint "
+            f"{then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new ones "
+            "(scripts/evaluate.py).",
+        )
+    return systems
+
+
+def _refuse(folder: Path, why: str) -> NoReturn:
+    raise InputError(f"{folder}: the page cannot be made again: {why}")

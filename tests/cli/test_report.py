@@ -1,0 +1,140 @@
+"""scripts/report.py, and what resume=auto of a finished run makes: the page and the pictures once more."""
+
+import json
+import shutil
+
+import pytest
+
+from support.folders import labelled_by_a_potential, write_npy, write_small_set
+from support.in_process import run_here, the_message
+
+MADE = ("report.html", "parity.png", "learning_curve.png")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Frames and a finished run with its page."""
+    place = tmp_path_factory.mktemp("place")
+    arguments = [*write_small_set(place / "data"), f"hydra.run.dir={place / 'run'}"]
+    assert run_here("train.py", *arguments, cwd=place).returncode == 0
+    (place / "arguments").write_text("\n".join(arguments))
+    return place
+
+
+@pytest.fixture
+def run(place):
+    """The run folder, which is as it was after the test, as are its frames."""
+    kept = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    yield place / "run"
+    for file, contents in kept.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(contents)
+
+
+def report(folder):
+    return run_here("report.py", str(folder), cwd=folder.parent)
+
+
+def resume(folder):
+    arguments = (folder.parent / "arguments").read_text().split("\n")
+    return run_here("train.py", *arguments, "resume=auto", cwd=folder.parent)
+
+
+def taken(folder, *names):
+    """The contents of some files, which are removed."""
+    contents = {name: (folder / name).read_bytes() for name in names}
+    for name in names:
+        (folder / name).unlink()
+    return contents
+
+
+def test_the_same_page_and_pictures(run):
+    before = taken(run, *MADE)
+    result = report(run)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"Written: {run / 'report.html'}, and the pictures beside it\n"
+    assert {name: (run / name).read_bytes() for name in MADE} == before
+    assert not list(run.glob(".*"))
+
+
+def test_resuming_a_finished_run_makes_what_is_missing(run):
+    before = taken(run, "report.html", "parity.png")
+    (run / "checkpoints" / ".last.ckpt.999999999").write_bytes(b"cut")
+    result = resume(run)
+    assert result.returncode == 0, result.stderr
+    assert "Missing, and made again: report.html, parity.png.\n" in result.stdout
+    assert f"Removed .last.ckpt.999999999 from {run}, left by an interrupted write.\n" in result.stdout
+    assert {name: (run / name).read_bytes() for name in before} == before
+    again = resume(run)
+    assert "Missing" not in again.stdout
+    assert "Removed" not in again.stdout
+
+
+def test_resuming_a_finished_run_whose_data_are_gone(run):
+    taken(run, "report.html")
+    shutil.rmtree(run.parent / "data" / "validation")
+    result = resume(run)
+    assert result.returncode == 0, result.stderr
+    gone = run.parent / "data" / "validation"
+    assert (
+        f"Missing: report.html. {run}: the page cannot be made again: the validation data cannot be read: "
+        f"{gone}: no such folder or file (looked for {gone})."
+    ) in result.stdout
+    assert not (run / "report.html").exists()
+
+
+def test_changed_data(run):
+    folder = run.parent / "data" / "validation"
+    then = json.loads((run / "summary.json").read_text())["data"]["validation"]["fingerprint"]
+    shutil.rmtree(folder)
+    write_npy(folder, labelled_by_a_potential(4, 5))
+    message = the_message(report(run))
+    now = message.split(" then, ")[1].split()[0]
+    assert message == (
+        f"{run}: the page cannot be made again: the validation data ({folder}) have changed since the run: "
+        f"fingerprint {then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new "
+        "ones (scripts/evaluate.py)."
+    )
+
+
+def test_no_finished_run(run, tmp_path):
+    taken(run, "summary.json")
+    assert the_message(report(run)) == (
+        f"{run} holds no finished run: it has no summary.json. Expected a run folder; training ends by "
+        "resume=auto."
+    )
+    nothing = tmp_path / "nothing"
+    assert the_message(report(nothing)).startswith(f"{nothing} holds no finished run: it has no config.yaml.")
+    assert not nothing.exists()
+
+
+def test_a_sweep(run):
+    sweep = run.parent
+    assert the_message(report(sweep)) == (
+        f"{sweep} is the folder of a sweep: scripts/sweep_table.py {sweep} makes its page. Give one of its "
+        "runs for that run's own."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("loss_terms"), "summary.json lacks loss_terms."),
+        (
+            lambda s: s["checkpoint"].update(step=1),
+            "best.ckpt is of step STEP, and summary.json speaks of 1.",
+        ),
+    ],
+)
+def test_a_summary_of_something_else(run, change, message):
+    summary = json.loads((run / "summary.json").read_text())
+    step = str(summary["checkpoint"]["step"])
+    change(summary)
+    (run / "summary.json").write_text(json.dumps(summary))
+    message = message.replace("STEP", step)
+    assert f"{run}: the page cannot be made again: {message}" in the_message(report(run))
+
+
+def test_damaged_files(run):
+    (run / "summary.json").write_text("{")
+    assert f"{run}: the page cannot be made again: summary.json is damaged" in the_message(report(run))
