@@ -236,6 +236,41 @@ def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, se
     ).read_text()
 
 
+KILLED_WRITING = """
+import os, runpy, signal, sys
+from pathlib import Path
+
+replace, numbers, last = Path.replace, iter(range(100)), int(sys.argv[1])
+
+def cut_short(self, target):
+    if target.suffix == ".ckpt" and next(numbers) == last:
+        os.truncate(self, 1000)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+
+Path.replace = cut_short
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""A script that is killed in the middle of the checkpoint of this number, from 0 on."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_killed_while_it_writes_a_checkpoint(small_set, finished, tmp_path, number):
+    arguments = [*small_set, *LONG, f"hydra.run.dir={tmp_path / 'run'}"]
+    script = str(PROJECT / "scripts" / "train.py")
+    command = [sys.executable, "-c", KILLED_WRITING, str(number), script, *arguments]
+    assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "run" / "checkpoints").glob(".*")
+    result = run_script("train.py", *arguments, "resume=auto")
+    assert f"Removed {left.name} from {tmp_path / 'run'}, left by an interrupted write." in result.stdout
+    whole, _ = finished
+    assert {path.name for path in (tmp_path / "run").rglob("*")} == {path.name for path in whole.rglob("*")}
+    assert_same_weights(weights(whole), weights(tmp_path / "run"))
+    assert (tmp_path / "run" / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_warned_run_saves_and_resumes_exactly(small_set, tmp_path, number):
