@@ -131,7 +131,15 @@ def test_a_damaged_run_spoils_no_other(sweep, damage, capsys):
     with write_sweep_table(sweep).open() as file:
         states = {row["run"]: row["state"] for row in csv.DictReader(file)}
     assert states == {"1": "finished", "0": "unfinished"}
-    assert "2/config.yaml is empty or damaged" in capsys.readouterr().out.replace("\n", "")
+    assert f"Left out: {sweep}/2/config.yaml is " in capsys.readouterr().out
+
+
+def test_damaged_lines_of_a_finished_run_are_said(sweep, capsys):
+    for name in ("0", "2"):
+        (sweep / name / "metrics.csv").write_text("step,val/score\n10,0.9\n2")
+    write_sweep_table(sweep)
+    file = sweep / "0" / "metrics.csv"
+    assert f"{file}: left out of the pictures 1 damaged line, maybe of a crash.\n" in capsys.readouterr().out
 
 
 def test_folder_without_runs(tmp_path):

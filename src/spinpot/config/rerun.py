@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+
+from spinpot.errors import InputError
 
 HEADER = """\
 # All settings of a run. The same again, in a new folder:
@@ -26,6 +30,18 @@ hydra:
 def runnable(config: DictConfig) -> str:
     """The resolved config as YAML, with what makes it a main config of Hydra's."""
     return HEADER + OmegaConf.to_yaml(config, resolve=True)
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The settings in a run's config.yaml. Raises InputError where it is empty or damaged."""
+    try:
+        settings = settings_of(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{file} is damaged ({said}). Expected the settings of a run.") from error
+    if not settings:
+        raise InputError(f"{file} is empty. Expected the settings of a run.")
+    return settings
 
 
 def settings_of(text: str) -> dict[str, Any]:

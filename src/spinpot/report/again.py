@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from spinpot.checkpoint import BEST, potential_from, read_checkpoint
-from spinpot.config.rerun import settings_of
+from spinpot.config.rerun import read_settings
 from spinpot.console import console
 from spinpot.data.description import fingerprint
 from spinpot.data.systems import System, read_systems
@@ -76,10 +74,7 @@ def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         _refuse(folder, f"summary.json is damaged ({error}). Remove it and let resume=auto write it again.")
     if lacking:
         _refuse(folder, f"summary.json lacks {', '.join(lacking)}. Use the version of spinpot that wrote it.")
-    try:
-        return summary, settings_of((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        _refuse(folder, f"config.yaml is damaged ({error}).")
+    return summary, read_settings(folder / "config.yaml")
 
 
 def _make(folder: Path, summary: dict[str, Any], config: dict[str, Any]) -> None:

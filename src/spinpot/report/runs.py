@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from spinpot.config.rerun import settings_of
+from spinpot.config.rerun import read_settings
 from spinpot.console import console
 from spinpot.errors import InputError
+from spinpot.metrics_file import read_metrics_file, say_damaged
 from spinpot.report.plots import read_metrics
 
 
@@ -36,10 +36,12 @@ class Run:
 
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.csv; empty where the run wrote none."""
-        try:
-            return read_metrics(self.folder / "metrics.csv")
-        except OSError:
+        file = self.folder / "metrics.csv"
+        if not file.exists():
             return {}
+        if self.summary is not None:  # the last line of an unfinished run may be just being written
+            say_damaged(file, read_metrics_file(file), "left out of the pictures")
+        return read_metrics(file)
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -50,13 +52,11 @@ def read_runs(folder: Path) -> list[Run]:
     runs = []
     for config in sorted(folder.glob("*/config.yaml")):
         try:
-            settings = settings_of(config.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            settings = {}
-        if settings:
-            runs.append(Run(config.parent, flat(settings), _summary(config.parent)))
+            settings = flat(read_settings(config))
+        except InputError as error:
+            console.print(f"Left out: {error}", markup=False, soft_wrap=True)
         else:
-            console.print(f"{config} is empty or damaged: left out.", markup=False, soft_wrap=True)
+            runs.append(Run(config.parent, settings, _summary(config.parent)))
     if not runs:
         raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
     return runs

@@ -40,8 +40,10 @@ def read_course(folder: Path, quantities: Sequence[str]) -> Course:
     try:
         summary = json.loads((folder / "summary.json").read_text())
         columns = read_metrics(folder / "metrics.csv")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no finished run: {error}.") from error
+    if not isinstance(summary, dict) or not summary.get("seconds_per_step"):
+        raise InputError(f"{folder / 'summary.json'} has no seconds_per_step: the run was too short to tell.")
     names = [f"val/rmse_{quantity}" for quantity in quantities]
     if missing := [name for name in names if name not in columns]:
         raise InputError(f"{folder / 'metrics.csv'} has no {', '.join(missing)}: no labels were validated.")

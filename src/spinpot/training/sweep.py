@@ -19,7 +19,7 @@ from lightning_fabric.plugins.environments import (
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.config.rerun import runnable, settings_of
+from spinpot.config.rerun import read_settings, runnable
 from spinpot.config.sweep_job import sweep_job
 from spinpot.errors import InputError, TrainingError
 from spinpot.report.sweep import write_sweep_table
@@ -55,7 +55,7 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     if not found.exists():
         return
     now = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    changes = differences(settings_of(found.read_text(encoding="utf-8")), now)
+    changes = differences(read_settings(found), now)
     listed = [
         f"{key}: {was!r} there, {wanted!r} now"
         for key, was, wanted in changes
