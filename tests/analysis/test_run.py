@@ -1,6 +1,7 @@
 """scripts/analyze.py: all files or none, the right page, and one message for what is wrong."""
 
 import json
+import sys
 from pathlib import Path
 
 import ase.io
@@ -9,6 +10,7 @@ import pytest
 from ase import Atoms
 
 from spinpot.ase import SpinCalculator
+from spinpot.errors import InputError
 from support.checkpoints import write_checkpoint
 from support.cli import run_script
 from support.frames import small_potential
@@ -58,8 +60,86 @@ def test_the_page(place):
     assert_self_contained(page)
     shells = json.loads((place / "out/analysis.json").read_text())["results"]["exchange"]["shells"]
     rows = page.tables["Shells (energies in meV)"]
-    assert [row[1] for row in rows[1:]] == [f"{shell['distance_A']:.3f}" for shell in shells]
+    # The weights are random: nothing has taught this model the symmetry of NiO.
+    assert [row[1] for row in rows[1:]] == [
+        f"{shells[0]['distance_A']:.3f} ‡",
+        f"{shells[1]['distance_A']:.3f}",
+    ]
     assert len(page.all("img")) == 2  # one picture, for light and dark
+
+
+UNKNOWN = (
+    "The model's file does not say which cells it was trained on, so it is not known up to which distance "
+    "its "
+    "training data tell pairs of moments apart."
+)
+
+
+def test_what_the_file_does_not_say_is_said_once(place):
+    """In the terminal, the page and analysis.json; not by tasks that need no pairs."""
+    tasks = ("task=[exchange,magnons]", *SMALL, "task.magnons.cutoff=4.5", "task.magnons.samples=2")
+    result = run_here("analyze.py", *given(), *tasks, "output=twice", cwd=place)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(UNKNOWN) == 1
+    assert json.loads((place / "twice/analysis.json").read_text())["remarks"] == [UNKNOWN]
+    assert Page.of(place / "twice/report.html").text.count(UNKNOWN) == 1
+    shells = json.loads((place / "twice/analysis.json").read_text())["results"]["exchange"]["shells"]
+    assert [shell["determined_by_training"] for shell in shells] == [None, None]
+    result = run_here("analyze.py", *given(), "task=rotation", "output=turned", cwd=place)
+    assert UNKNOWN not in result.stdout
+
+
+TWO = ("task=[rotation,exchange]", "task.rotation.points=4", *SMALL)
+
+
+def test_finished_tasks_are_kept(place, monkeypatch):
+    """Where a later one fails, whatever its error."""
+    monkeypatch.setattr("spinpot.analysis.exchange.shells_of", fails)
+    result = run_here("analyze.py", *given(), *TWO, "output=kept", cwd=place)
+    assert the_message(result) == "a cell too far"
+    written = json.loads((place / "kept/analysis.json").read_text())
+    assert list(written["results"]) == list(written["settings"]) == ["rotation"]
+    assert written["remarks"][-1] == "Not done: exchange. exchange stopped: a cell too far"
+    assert {path.name for path in (place / "kept").iterdir()} == {
+        "analysis.json",
+        "report.html",
+        "rotation.png",
+    }
+    assert "Not done: exchange. exchange stopped: a cell too far" in Page.of(place / "kept/report.html").text
+
+
+def test_nothing_is_written_where_the_first_task_fails(place, monkeypatch):
+    monkeypatch.setattr("spinpot.analysis.exchange.shells_of", fails)
+    result = run_here("analyze.py", *given(), "task=[exchange,rotation]", *SMALL, "output=none", cwd=place)
+    assert the_message(result) == "a cell too far"
+    assert not (place / "none").exists()
+
+
+def fails(found):
+    raise InputError("a cell too far")
+
+
+MAGNOPY = "task=magnons needs magnopy. Install it: pip install -c constraints.txt -e '.[analysis]'."
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (("task=[exchange,magnons]",), MAGNOPY),
+        (("task=[exchange,rotation]", "task.rotation.atom=99"), "task.rotation.atom=99: there is no atom 99"),
+        (("task=[exchange,spiral]", "task.spiral.most_atoms=1"), "task.spiral.most_atoms=1"),
+        (
+            ("task=[exchange,dynamics]",),
+            "task.dynamics.repeat=[1, 1, 1]: each sublattice has a single moment",
+        ),
+    ],
+)
+def test_what_a_later_task_lacks_is_said_before_the_first(place, monkeypatch, tasks, said):
+    monkeypatch.setitem(sys.modules, "magnopy", None)
+    monkeypatch.setattr("spinpot.analysis.exchange.exchange_of", None)  # a call would be a traceback
+    result = run_here("analyze.py", *given(), *tasks, "output=never", cwd=place)
+    assert said in the_message(result)
+    assert not (place / "never").exists()
 
 
 def test_nothing_is_overwritten(place):

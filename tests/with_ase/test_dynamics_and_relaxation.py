@@ -135,8 +135,10 @@ def test_a_step_that_fails_leaves_the_atoms_as_they_were(lattice):
 def test_it_runs_backwards():
     atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
     start = atoms.get_initial_magnetic_moments()
-    for sign in (1, -1):
-        SpinLatticeDynamics(atoms, sign * 0.1 * units.fs, lattice=False, tolerance=1e-13).run(50)
+    dynamics = SpinLatticeDynamics(atoms, 0.1 * units.fs, lattice=False, tolerance=1e-13)
+    dynamics.run(50)
+    dynamics.dt = -dynamics.dt
+    dynamics.run(50)
     np.testing.assert_allclose(atoms.get_initial_magnetic_moments(), start, atol=1e-10)
 
 
@@ -225,5 +227,29 @@ def test_moments_of_zero_stay_zero():
 def test_wrong_choices():
     with pytest.raises(InputError, match="directions, lengths or both"):
         SpinFilter(two([[1, 0, 0], [0, 1, 0]]), "angles")
-    with pytest.raises(InputError, match="damping >= 0"):
-        SpinLatticeDynamics(two([[1, 0, 0], [0, 1, 0]]), 1.0, damping=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"timestep": -1.0}, "timestep=-1.0. Expected a finite number > 0."),
+        ({"timestep": 0.0}, "timestep=0.0. Expected a finite number > 0."),
+        ({"timestep": np.nan}, "timestep=nan. Expected a finite number > 0."),
+        ({"timestep": 1.0, "damping": -0.1}, "damping=-0.1. Expected a finite number >= 0."),
+        ({"timestep": 1.0, "damping": np.inf}, "damping=inf. Expected a finite number >= 0."),
+        ({"timestep": 1.0, "g": 0.0}, "g=0.0. Expected a finite number > 0."),
+        ({"timestep": 1.0, "tolerance": 0.0}, "tolerance=0.0. Expected a finite number > 0."),
+    ],
+)
+def test_numbers_that_dynamics_cannot_use(wrong, said):
+    with pytest.raises(InputError) as caught:
+        SpinLatticeDynamics(two([[1, 0, 0], [0, 1, 0]]), **wrong)
+    assert str(caught.value) == f"SpinLatticeDynamics: {said}"
+
+
+def test_moments_along_z_alone_are_no_vectors():
+    atoms = two([[1, 0, 0], [0, 1, 0]])
+    atoms.set_initial_magnetic_moments(None)
+    atoms.set_initial_magnetic_moments([1.0, -1.0])
+    with pytest.raises(InputError, match="the atoms' initial magnetic moments are no vectors"):
+        SpinLatticeDynamics(atoms, 1.0)

@@ -114,9 +114,9 @@ def test_a_seed_repeats_the_run_and_zero_moments_stay():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"temperature_K": -1.0}, "Expected finite numbers >= 0"),
-        ({"friction": -0.1}, "Expected finite numbers >= 0"),
-        ({"temperature_K": np.inf}, "Expected finite numbers >= 0"),
+        ({"temperature_K": -1.0}, "Expected a finite number >= 0"),
+        ({"friction": -0.1}, "Expected a finite number >= 0"),
+        ({"temperature_K": np.inf}, "Expected a finite number >= 0"),
         ({"temperature_K": 300.0}, "nothing is bound to the heat bath"),
         ({"temperature_K": 300.0, "friction": 0.01, "lattice": False}, "nothing is bound to the heat bath"),
     ],

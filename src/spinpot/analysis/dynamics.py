@@ -106,18 +106,7 @@ def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
     At the first of them the bath is then taken away, to see whether the energy is kept. Raises InputError
     where a step is too long, and where the structure falls apart.
     """
-    if any(times > 1 for times, periodic in zip(settings.repeat, atoms.pbc, strict=True) if not periodic):
-        raise InputError(
-            f"task.dynamics.repeat={settings.repeat}: the structure is periodic {directions(atoms.pbc)} of "
-            "the cell. Repeat it along those directions alone."
-        )
-    cells = atoms.repeat(settings.repeat)
-    groups = sublattices(cells)
-    if max(map(len, groups)) == 1:
-        raise InputError(
-            f"task.dynamics.repeat={settings.repeat}: each sublattice has a single moment, whose order is "
-            "always 1. Repeat the cell, e.g. task.dynamics.repeat=[2,2,2]."
-        )
+    cells, groups = check(atoms, settings)
     cells.calc = model
     ground = cells.get_potential_energy()
     rng = np.random.default_rng(settings.seed)
@@ -137,6 +126,23 @@ def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
             averages.append(averaged(bath, settings, groups, ground, bar, task))
     assert drift is not None  # there is a first temperature
     return _result(cells, groups, drift, averages, settings)
+
+
+def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
+    """The repeated structure and its sublattices. Raises InputError if no order can be told of them."""
+    if any(times > 1 for times, periodic in zip(settings.repeat, atoms.pbc, strict=True) if not periodic):
+        raise InputError(
+            f"task.dynamics.repeat={settings.repeat}: the structure is periodic {directions(atoms.pbc)} of "
+            "the cell. Repeat it along those directions alone."
+        )
+    cells = atoms.repeat(settings.repeat)
+    groups = sublattices(cells)
+    if max(map(len, groups)) == 1:
+        raise InputError(
+            f"task.dynamics.repeat={settings.repeat}: each sublattice has a single moment, whose order is "
+            "always 1. Repeat the cell, e.g. task.dynamics.repeat=[2,2,2]."
+        )
+    return cells, groups
 
 
 def in_bath(

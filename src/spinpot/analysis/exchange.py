@@ -14,6 +14,7 @@ from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
 from spinpot.analysis.exchange_plot import exchange_figure
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
+from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.model import Model
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
@@ -48,17 +49,26 @@ class Settings:
 def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """J_ij of the pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
     found, reach = exchange_of(model, atoms, settings)
-    shells = shells_of(found)
-    vampire, remark = vampire_files(found)
-    draw = partial(exchange_figure, found)
-    paragraphs = [*_introduction(found, reach, settings), *_checks(model, found)]
+    shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
+    warning = limits.in_short(found)
+    vampire, remark = vampire_files(found, warning)
+    draw = partial(exchange_figure, found, limits.reach)
+    paragraphs = [
+        *_introduction(found, reach, settings),
+        *_checks(model, found, limits),
+        *limits.said(found, shells),
+    ]
     return Result(
         title="Exchange",
         paragraphs=[*paragraphs, remark] if remark else paragraphs,
-        tables=[_shell_table(found, shells), _convention_table(found, shells)],
+        tables=[_shell_table(found, shells, limits), _convention_table(found, shells)],
         pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
-        numbers=_numbers(found, shells, reach),
-        files={"exchange.out": tb2j_text(found), "TB2J.pickle": tb2j_pickle(found), **vampire},
+        numbers=_numbers(found, shells, reach, limits),
+        files={
+            "exchange.out": tb2j_text(found, warning),
+            "TB2J.pickle": tb2j_pickle(found, warning),
+            **vampire,
+        },
     )
 
 
@@ -112,10 +122,11 @@ def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str
     return said
 
 
-def _checks(model: Model, found: Exchange) -> list[str]:
+def _checks(model: Model, found: Exchange, limits: Limits) -> list[str]:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
     worst = np.abs(own - expected)[magnetic].max()
+    marks = limits.marks_of(found, np.arange(len(found.i)))
     return [
         f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
         f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
@@ -123,7 +134,8 @@ def _checks(model: Model, found: Exchange) -> list[str]:
         f"{worst:.2g} meV (anisotropy, pairs left out, more than pairs). The torque of the state is at most "
         f"{1000 * largest_torque(model, found.cell):.2g} meV/μ_B.",
         f"Mean-field ordering temperature (classical spins, orders of this cell): "
-        f"{mean_field_temperature(found):.0f} K; for quantum spins times (S+1)/S. The real one is lower.",
+        f"{mean_field_temperature(found):.0f} K{marks}; for quantum spins times (S+1)/S. The real one is "
+        "lower.",
     ]
 
 
@@ -143,16 +155,20 @@ def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
     return [shell for shell in shells if J[shell.pairs].max() >= SMALL * J.max()]
 
 
-def _shell_table(found: Exchange, shells: list[Shell]) -> Table:
+def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     collinear = is_collinear(found)
     large = _large(found, shells)
     columns = ["pair", "d (Å)", "z", "J", "range"]
     columns += ["J ↑↑", "J ↑↓"] if collinear else []
     columns += ["|D|", "anisotropy"]
-    rows = [_row(found, shell, collinear) for shell in large]
+    rows = [_row(found, shell, collinear, limits.marks(found, shell)) for shell in large]
     note = "z: neighbours per atom. J: mean over the pairs of the shell, and their range"
     note += "; J ↑↑ and J ↑↓: of parallel and antiparallel moments. " if collinear else ". "
     note += "|D| and anisotropy (the rest of the symmetric part): the largest component of any pair."
+    if limits.far.any():
+        note += f" {FAR}: not determined by the training data."
+    if any(BROKEN in str(row[1]) for row in rows):
+        note += f" {BROKEN}: pairs that are equal by symmetry differ, by the model's error."
     left = [shell for shell in shells if shell not in large]
     if left:
         most = max(1000.0 * np.abs(found.isotropic[shell.pairs]).max() for shell in left)
@@ -160,12 +176,12 @@ def _shell_table(found: Exchange, shells: list[Shell]) -> Table:
     return Table("Shells (energies in meV)", columns, rows, note)
 
 
-def _row(found: Exchange, shell: Shell, collinear: bool) -> list[Cell]:
+def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cell]:
     J = 1000.0 * found.isotropic[shell.pairs]
     limits = f"{shown(float(J.min()))} … {shown(float(J.max()))}"
     row: list[Cell] = [
         shell.elements,
-        f"{shell.distance:.3f}",
+        f"{shell.distance:.3f}{marks}",
         f"{shell.neighbours:g}",
         float(J.mean()),
         limits,
@@ -198,7 +214,7 @@ def _in_words(found: Exchange, shells: list[Shell]) -> str:
     return f"J against the distance of the pair: {', '.join(said)}."
 
 
-def _numbers(found: Exchange, shells: list[Shell], reach: float) -> dict[str, Any]:
+def _numbers(found: Exchange, shells: list[Shell], reach: float, limits: Limits) -> dict[str, Any]:
     J = 1000.0 * found.isotropic
     magnetic = np.isfinite(found.own)
     return {
@@ -208,6 +224,8 @@ def _numbers(found: Exchange, shells: list[Shell], reach: float) -> dict[str, An
                 "elements": shell.elements,
                 "distance_A": shell.distance,
                 "neighbours": shell.neighbours,
+                "determined_by_training": None if limits.reach is None else not limits.far[shell.pairs].any(),
+                "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, shell.pairs),
                 "J_meV": float(J[shell.pairs].mean()),
                 "lowest_meV": float(J[shell.pairs].min()),
                 "highest_meV": float(J[shell.pairs].max()),
@@ -216,6 +234,8 @@ def _numbers(found: Exchange, shells: list[Shell], reach: float) -> dict[str, An
             }
             for shell in shells
         ],
+        "told_apart_A": limits.finite_reach,
+        "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, np.arange(len(J))),
         "mean_field_temperature_K": mean_field_temperature(found),
         "reach_A": reach,
         "supercell_atoms": found.supercell_atoms,

@@ -14,6 +14,7 @@ from spinpot.analysis.exchange_tensors import Exchange
 
 MOST = 4
 """An orthogonal cell's vectors are looked for among multiples of the cell's up to this."""
+TITLE = "Exchange constants of a spin potential, written by spinpot."
 NO_ORTHOGONAL_CELL = (
     "No files for Vampire: it fills space with rectangular boxes, and no small supercell of this magnetic "
     "cell is one."
@@ -39,8 +40,11 @@ def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return 0.5 * exchange.isotropic, np.zeros((n_pairs, 3)), np.zeros((n_pairs, 3, 3))
 
 
-def tb2j_text(exchange: Exchange) -> str:
-    """TB2J's exchange.out: E = −Σ_{i≠j}, so that its constants are half of ours; meV."""
+def tb2j_text(exchange: Exchange, warning: str = "") -> str:
+    """TB2J's exchange.out: E = −Σ_{i≠j}, so that its constants are half of ours; meV.
+
+    warning: for the first line.
+    """
     names = _numbered(exchange.cell)
     cell = "\n".join("  ".join(f"{x:12.8f}" for x in vector) for vector in exchange.cell.cell.array)
     moments = exchange.cell.get_initial_magnetic_moments()
@@ -52,8 +56,8 @@ def tb2j_text(exchange: Exchange) -> str:
     ]
     total = f"{'Total':<12s}" + " " * 42 + "".join(f" {x:13.8f}" for x in (0.0, *moments.sum(axis=0)))
     double = "=" * 90
-    first = "Exchange constants of a spin potential, written by spinpot. E = -Σ_{i≠j} e_i J_ij e_j."
-    lines = [first + ("" if exchange.full else NOT_KNOWN), double]
+    known = "" if exchange.full else NOT_KNOWN
+    lines = [f"{TITLE} E = -Σ_{{i≠j}} e_i J_ij e_j.{known} {warning}".rstrip(), double]
     lines += ["Cell (Angstrom):", cell, "", double, "Atoms:", "(charges are not known)"]
     lines += [" ".join(head), *sites, total, "", double, "Exchange:"]
     lines += ["    i      j          R        J_iso(meV)          vector          distance(A)"]
@@ -75,7 +79,7 @@ def _tb2j_pairs(exchange: Exchange, names: list[str]) -> Iterator[str]:
         yield "[[" + "]\n [".join(rows) + "]]"
 
 
-def tb2j_pickle(exchange: Exchange) -> bytes:
+def tb2j_pickle(exchange: Exchange, warning: str = "") -> bytes:
     """TB2J.pickle, what TB2J's own programs read: the contents of its SpinIO, plain data and ase.Atoms."""
     cell = exchange.cell.copy()
     moments = cell.get_initial_magnetic_moments()
@@ -99,9 +103,7 @@ def tb2j_pickle(exchange: Exchange) -> bytes:
         "exchange_Jdict": dict(zip(keys, isotropic.tolist(), strict=True)),
         "dmi_ddict": dict(zip(keys, dmi, strict=True)),
         "Jani_dict": dict(zip(keys, anisotropic, strict=True)),
-        "description": "Exchange constants of a spin potential, written by spinpot."
-        + ("" if exchange.full else NOT_KNOWN)
-        + "\n",
+        "description": f"{TITLE}{'' if exchange.full else NOT_KNOWN} {warning}".rstrip() + "\n",
     }
     return pickle.dumps(contents)
 
@@ -119,19 +121,21 @@ def _numbered(cell: Atoms) -> list[str]:
 # ---- Vampire ----
 
 
-def vampire_files(exchange: Exchange) -> tuple[dict[str, str], str]:
+def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str], str]:
     """vampire.ucf and vampire.mat (to be completed) of the magnetic atoms in a rectangular box.
 
-    E = −½ Σ_{i≠j} e_i·J_ij·e_j as here, in joules. Without such a box no files, and a remark that says so.
+    E = −½ Σ_{i≠j} e_i·J_ij·e_j as here, in joules. warning: for a comment in them. Without such a
+    box no files, and a remark that says so.
     """
     matrix = orthogonal_matrix(exchange.cell.cell.array)
     if matrix is None:
         return {}, NO_ORTHOGONAL_CELL
     box = make_supercell(exchange.cell, matrix, wrap=False)
     turn = box.cell.array / np.linalg.norm(box.cell.array, axis=1, keepdims=True)  # onto the axes
+    comment = f"# {warning}\n" if warning else ""
     return {
-        "vampire.ucf": _unit_cell_file(exchange, box, turn),
-        "vampire.mat": _material_file(exchange, turn),
+        "vampire.ucf": comment + _unit_cell_file(exchange, box, turn),
+        "vampire.mat": comment + _material_file(exchange, turn),
     }, ""
 
 

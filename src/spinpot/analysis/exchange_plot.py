@@ -17,8 +17,11 @@ SMALLEST = 1e-3
 """meV; the logarithmic axis ends here, or higher."""
 
 
-def exchange_figure(exchange: Exchange) -> Figure:
-    """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open."""
+def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figure:
+    """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open.
+
+    told_apart: Å; the distances beyond, of which the training data say nothing, are grey.
+    """
     figure = Figure(figsize=(6.8, 3.1), layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
     J = 1000.0 * exchange.isotropic
@@ -30,8 +33,15 @@ def exchange_figure(exchange: Exchange) -> Figure:
     _scatter(logarithmic, exchange, np.abs(J))
     logarithmic.set(xlabel="distance (Å)", ylabel="|J| (meV)", yscale="log")
     logarithmic.set_ylim(bottom=max(SMALLEST, 0.5 * np.abs(J).min()), top=2.0 * np.abs(J).max())
+    far = told_apart is not None and exchange.distance.max() > told_apart
     for axes in (linear, logarithmic):
+        if told_apart is not None and far:
+            left, right = axes.get_xlim()
+            axes.axvspan(max(left, told_apart), right, color=faint(), alpha=0.4, zorder=-1, linewidth=0)
+            axes.set_xlim(left, right)
         axes.xaxis.set_major_locator(MaxNLocator(6))
+    if far:
+        figure.suptitle(f"grey: beyond {told_apart:.2f} Å, not determined by the training data", fontsize=8)
     return figure
 
 

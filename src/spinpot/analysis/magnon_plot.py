@@ -11,9 +11,13 @@ from spinpot.report.style import faint, ink
 
 
 def magnon_figure(
-    path: BandPath, energies: np.ndarray, compared: np.ndarray | None, measured: Measured | None
+    path: BandPath,
+    energies: np.ndarray,
+    compared: np.ndarray | None,
+    measured: Measured | None,
+    warning: str = "",
 ) -> Figure:
-    """The model's branches (K, M) in meV, and those of measured constants, dashed."""
+    """The model's branches (K, M) in meV, and those of measured constants, dashed; a warning above."""
     figure = Figure(figsize=(6.0, 3.6), layout="constrained")
     axes = figure.add_subplot()
     x, places, names = path.get_linear_kpoint_axis()
@@ -29,6 +33,7 @@ def magnon_figure(
         axes.plot(x, compared, color="C1", linewidth=1.0, linestyle="--", label=labels)
         axes.axhline(measured.highest, color=ink(), linewidth=0.8, linestyle=":", label="highest measured")
     axes.set(xlim=(x[0], x[-1]), ylabel="ħω (meV)", xticks=list(ticks), xticklabels=list(ticks.values()))
+    axes.set_title(warning, fontsize=8)
     axes.set_ylim(bottom=min(0.0, 1.05 * float(np.nanmin(energies))))
     if compared is not None:
         figure.legend(loc="outside upper left", ncols=3, frameon=False)

@@ -16,10 +16,12 @@ from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange import Settings as ExchangeSettings
 from spinpot.analysis.exchange import exchange_of
 from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.limits import limits_of
 from spinpot.analysis.magnon_plot import magnon_figure
 from spinpot.analysis.measured import measured_nio
 from spinpot.analysis.model import Model
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
+from spinpot.analysis.shells import shells_of
 from spinpot.console import progress_console
 from spinpot.errors import InputError
 
@@ -58,24 +60,25 @@ class Settings:
 
 def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """ħω along a path, at its special points, and beside what was measured where that is known."""
-    # What can be wrong is said before the work.
-    _magnopy()
+    check(atoms, settings)
     path = band_path(atoms, settings)
-    spin_numbers(atoms, settings)
     given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
     found, _ = exchange_of(model, atoms, given)
+    limits = limits_of(model, found, settings.tolerance)
+    warning = limits.in_short(found)
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
     measured = measured_nio(found)
     compared = None
     if measured is not None:
         compared = spin_waves(measured.exchange, measured.spins, wave_vectors(path, found.cell))
-    draw = partial(magnon_figure, path, energies, compared, measured)
+    draw = partial(magnon_figure, path, energies, compared, measured, warning)
     rows = _special_points(path, found, spins)
-    paragraphs = _said(path, found, spins, energies, settings)
+    paragraphs = [*_said(path, found, spins, energies, settings), *limits.said(found, shells_of(found))]
     if measured is not None:
         paragraphs.append(measured.said)
     columns = ["point", "k", "ħω (meV)"]
+    note = "k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy."
     highest = float(energies.max())
     return Result(
         title="Magnons",
@@ -85,13 +88,15 @@ def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
                 "Energies at the special points",
                 columns,
                 rows,
-                "k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy.",
+                f"{note} {warning}".rstrip(),
             )
         ],
         pictures=[Picture("magnons", "Spin-wave dispersion", _in_words(highest), draw)],
         numbers={
             "spins": {str(k): spins[k] for k in np.flatnonzero(spins).tolist()},
             "highest_meV": highest,
+            "told_apart_A": limits.finite_reach,
+            "warning": warning,
             "path": path.path,
             "cell": path.cell.array.tolist(),
             "special_points": {name: place.tolist() for name, place in path.special_points.items()},
@@ -99,6 +104,13 @@ def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
             "energies_meV": energies.tolist(),
         },
     )
+
+
+def check(atoms: Atoms, settings: Settings) -> None:
+    """Raise InputError for what is known to be wrong before anything is computed."""
+    _magnopy()
+    band_path(atoms, settings)
+    spin_numbers(atoms, settings)
 
 
 def band_path(atoms: Atoms, settings: Settings) -> BandPath:
@@ -215,9 +227,10 @@ def _said(
     magnetic = np.flatnonzero(spins)
     cell = found.cell
     numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))
+    number = f"{len(magnetic)} mode{'s' * (len(magnetic) > 1)}"
     said = [
         f"Linear spin waves of the isotropic constants J_ij of the pairs up to {found.distance.max():.2f} Å, "
-        f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {len(magnetic)} modes; the path is "
+        f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {number}; the path is "
         f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning all "
         "moments together costs nothing: at Γ the energy is zero."
     ]

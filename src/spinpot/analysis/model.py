@@ -15,3 +15,9 @@ class Model(Protocol):
 
     def reach(self, atoms: Atoms) -> float:
         """Å: how far apart two atoms can act on each other."""
+
+    def tells_apart(self) -> float | None:
+        """Å: half of the largest of the training cells' shortest lattice vectors; None if unknown.
+
+        Atoms farther apart coincide with images of nearer ones in every frame that the model was trained on.
+        """

@@ -91,9 +91,7 @@ def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
     Raises InputError for atoms that are not there or have no moment, for an axis that is none, and for a
     reference that cannot be used.
     """
-    group = chosen(atoms, settings)
-    axis = axis_of_turn("task.rotation.axis", settings.axis, atoms.get_initial_magnetic_moments()[group])
-    reference = read_reference(settings.reference, atoms, group, axis) if settings.reference else None
+    group, axis, reference = check(atoms, settings)
     turn = Turn(model, atoms, group, axis)
     with Progress(console=progress_console, transient=True) as bar:
         curve = turn.curve(360.0 * np.arange(settings.points + 1) / settings.points, bar)
@@ -119,6 +117,14 @@ def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
         ],
         numbers=numbers,
     )
+
+
+def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, np.ndarray, Reference | None]:
+    """The atoms that turn, the axis and the reference points. Raises InputError, see rotation."""
+    group = chosen(atoms, settings)
+    axis = axis_of_turn("task.rotation.axis", settings.axis, atoms.get_initial_magnetic_moments()[group])
+    reference = read_reference(settings.reference, atoms, group, axis) if settings.reference else None
+    return group, axis, reference
 
 
 def chosen(atoms: Atoms, settings: Settings) -> np.ndarray:

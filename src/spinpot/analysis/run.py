@@ -11,6 +11,7 @@ from typing import Any
 from ase import Atoms
 from rich.table import Table
 
+from spinpot.analysis.limits import UNKNOWN
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import MomentChoice, read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
@@ -39,28 +40,32 @@ def analyze(
 
     tasks: settings by the name of the task, see spinpot.analysis.tasks. moments, moment_unit: as
     spinpot.analysis.structure.MomentChoice has them. Returns what analysis.json holds.
-    Raises InputError before anything is written for what cannot be used, and for an output folder that holds
-    one of the files already.
+    Raises InputError before anything is computed for what cannot be used, and for an output folder that holds
+    one of the files already. Where a later task fails, those before it are written, and its error is raised.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [ANALYSIS, REPORT])
     predictor = load(checkpoint)
     atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
     check_periodic(tasks, atoms)
-    for line in predictor.watch.new(predictor.systems([atoms])):
-        console.print(f"look: {line}", markup=False, soft_wrap=True)
+    for name, settings in tasks.items():
+        TASKS[name].check(atoms.copy(), settings)
+    remarks = [f"look: {line}" for line in predictor.watch.new(predictor.systems([atoms]))]
+    calculator = SpinCalculator(predictor)
+    remarks += _remarks(calculator, tasks)
+    for line in remarks:
+        console.print(line, markup=False, soft_wrap=True)
     # The folder is made first, so that nobody waits for results that cannot be written.
     with all_or_nothing(folder, last=ANALYSIS) as place:
-        results = {}
-        for name, settings in tasks.items():
-            results[name] = TASKS[name].work(SpinCalculator(predictor), atoms.copy(), settings)
-            show(results[name])
-            refuse_existing(folder, files_of(results[name]))
+        results, failure = _results(calculator, atoms, tasks, folder)
+        if failure and not results:
+            raise failure
         contents = {
             "checkpoint": str(checkpoint),
             "structure": structure,
             **described(atoms),
-            "settings": {name: asdict(settings) for name, settings in tasks.items()},
+            "remarks": [*remarks, *_not_done(tasks, results, failure)],
+            "settings": {name: asdict(tasks[name]) for name in results},
             "results": {name: result.numbers for name, result in results.items()},
             "model": predictor.potential.describe(),
             "git_commit": git_commit(),
@@ -69,7 +74,41 @@ def analyze(
         write(place, contents, results)
     names = [name for result in results.values() for name in files_of(result)]
     console.print(f"Written to {folder}: {', '.join([REPORT, *names, ANALYSIS])}.", markup=False)
+    if failure:
+        raise failure
     return contents
+
+
+def _remarks(calculator: SpinCalculator, tasks: Mapping[str, Any]) -> list[str]:
+    """What is said once of the whole analysis."""
+    of_pairs = any(TASKS[name].of_pairs for name in tasks)
+    return [UNKNOWN] if of_pairs and calculator.tells_apart() is None else []
+
+
+def _results(
+    calculator: SpinCalculator, atoms: Atoms, tasks: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Result], BaseException | None]:
+    """The results by task, up to the first that fails, and its error."""
+    results: dict[str, Result] = {}
+    for name, settings in tasks.items():
+        try:
+            found = TASKS[name].work(calculator, atoms.copy(), settings)
+            show(found)
+            refuse_existing(folder, files_of(found))
+        except BaseException as error:  # Ctrl-C too: what was computed is kept
+            return results, error
+        results[name] = found
+    return results, None
+
+
+def _not_done(
+    tasks: Mapping[str, Any], results: Mapping[str, Result], failure: BaseException | None
+) -> list[str]:
+    """A line about the tasks without a result."""
+    left = [name for name in tasks if name not in results]
+    if failure is None:
+        return []
+    return [f"Not done: {', '.join(left)}. {left[0]} stopped: {str(failure) or type(failure).__name__}"]
 
 
 def files_of(result: Result) -> list[str]:
@@ -94,7 +133,9 @@ def show(result: Result) -> None:
     for table in result.tables:
         printed = Table(title=table.title, title_justify="left", caption=table.note or None)
         for number, column in enumerate(table.columns):
-            printed.add_column(column, justify="right" if _is_numeric(table.rows, number) else "left")
+            printed.add_column(
+                column, justify="right" if _is_numeric(table.rows, number) else "left", overflow="fold"
+            )
         for row in table.rows:
             printed.add_row(*map(shown, row))
         console.print(printed)

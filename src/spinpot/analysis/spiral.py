@@ -65,8 +65,7 @@ def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
     Raises InputError for wave vectors that fit no supercell of at most `most_atoms` atoms, and for an axis
     that is none.
     """
-    axis = axis_of_turn("task.spiral.axis", settings.axis, atoms.get_initial_magnetic_moments())
-    route = route_of(atoms, settings)
+    axis, route = check(atoms, settings)
     with Progress(console=progress_console, transient=True) as bar:
         start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
         points = []
@@ -99,6 +98,12 @@ def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
             "largest_torque": [point.torque for point in points],
         },
     )
+
+
+def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, list[Stretch]]:
+    """The axis and the waves. Raises InputError, see spiral."""
+    axis = axis_of_turn("task.spiral.axis", settings.axis, atoms.get_initial_magnetic_moments())
+    return axis, route_of(atoms, settings)
 
 
 def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:

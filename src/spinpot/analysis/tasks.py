@@ -19,20 +19,24 @@ class Task:
     """A dataclass, whose fields are the keys of configs/task, and (model, atoms, settings) → Result.
 
     crystal: whether it makes sense only for structures that are periodic along three lattice vectors.
+    check: (atoms, settings) → raises InputError for what is known to be wrong before anything is computed.
+    of_pairs: whether it needs pairs of moments that the training data tell apart.
     """
 
     settings: type[Any]
     work: Callable[..., Result]
     crystal: bool = False
+    check: Callable[..., Any] = lambda atoms, settings: None
+    of_pairs: bool = False
 
 
 TASKS = {
-    "exchange": Task(exchange.Settings, exchange.exchange, crystal=True),
-    "magnons": Task(magnons.Settings, magnons.magnons, crystal=True),
-    "rotation": Task(rotation.Settings, rotation.rotation),
-    "spiral": Task(spiral.Settings, spiral.spiral, crystal=True),
+    "exchange": Task(exchange.Settings, exchange.exchange, crystal=True, of_pairs=True),
+    "magnons": Task(magnons.Settings, magnons.magnons, crystal=True, check=magnons.check, of_pairs=True),
+    "rotation": Task(rotation.Settings, rotation.rotation, check=rotation.check),
+    "spiral": Task(spiral.Settings, spiral.spiral, crystal=True, check=spiral.check),
     "relax": Task(relax.Settings, relax.relax),
-    "dynamics": Task(dynamics.Settings, dynamics.dynamics),
+    "dynamics": Task(dynamics.Settings, dynamics.dynamics, check=dynamics.check),
 }
 
 

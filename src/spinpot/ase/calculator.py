@@ -102,6 +102,15 @@ class SpinCalculator(Calculator):
         specs = [predictor.spec for predictor in self.predictors]
         return float(max(2.0 * (spec.descriptor.rcut + max(spec.virtual_scale) * longest) for spec in specs))
 
+    def tells_apart(self) -> float | None:
+        """Å: half of the largest of the training cells' shortest lattice vectors; None if a file lacks it.
+
+        Atoms farther apart coincide with images of nearer ones in every frame that the model was trained on.
+        """
+        facts = [predictor.potential.facts for predictor in self.predictors]
+        known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
+        return min(known) if len(known) == len(facts) else None
+
 
 def deviation(vectors: np.ndarray) -> np.ndarray:
     """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""

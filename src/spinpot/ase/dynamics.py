@@ -57,15 +57,12 @@ class SpinLatticeDynamics(MolecularDynamics):
         rng: np.random.Generator | None = None,
         **options: Any,
     ) -> None:
-        if not damping >= 0.0 or not tolerance > 0.0:
+        _check("> 0", timestep=timestep, tolerance=tolerance, g=g)
+        _check(">= 0", damping=damping, temperature_K=temperature_K, friction=friction)
+        if np.shape(atoms.get_initial_magnetic_moments()) != (len(atoms), 3):
             raise InputError(
-                f"SpinLatticeDynamics: damping={damping}, tolerance={tolerance}. Expected damping >= 0 and "
-                "tolerance > 0."
-            )
-        if not 0.0 <= temperature_K < np.inf or not 0.0 <= friction < np.inf:
-            raise InputError(
-                f"SpinLatticeDynamics: temperature_K={temperature_K}, friction={friction}. Expected finite "
-                "numbers >= 0."
+                "SpinLatticeDynamics: the atoms' initial magnetic moments are no vectors. Expected three "
+                "numbers (μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
             )
         if temperature_K > 0.0 and not damping > 0.0 and not (lattice and friction > 0.0):
             raise InputError(
@@ -155,6 +152,13 @@ class SpinLatticeDynamics(MolecularDynamics):
         length = np.linalg.norm(spin, axis=1, keepdims=True)
         towards = self.damping * np.cross(spin, field) / np.where(length > 0.0, length, 1.0)
         return -self.rate / (1.0 + self.damping**2) * (field + towards)
+
+
+def _check(condition: str, **numbers: float) -> None:
+    """Raise InputError unless all are finite and as the condition says."""
+    for name, number in numbers.items():
+        if not 0.0 <= number < np.inf or (number == 0.0 and condition == "> 0"):
+            raise InputError(f"SpinLatticeDynamics: {name}={number}. Expected a finite number {condition}.")
 
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
