@@ -11,12 +11,15 @@ from spinpot.config.app import in_sweep, job, output_folder, run_app
 def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import validate
+    from spinpot.training.ranks import all_ranks
     from spinpot.training.run import optimized_metric, train
     from spinpot.training.sweep import train_job
 
+    if in_sweep():
+        return train_job(config, output_folder())
     validate(config)
-    run = train_job if in_sweep() else train
-    return optimized_metric(config.optimized_metric, run(config, output_folder()))
+    with all_ranks(config.trainer):
+        return optimized_metric(config.optimized_metric, train(config, output_folder()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Which errors are the user's, told in one message, and which are the program's and keep their traceback."""
 
+import os
+import signal
+import sys
+import time
+
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, InterpolationKeyError, MissingMandatoryValue
 
-from spinpot.config.app import describe, escape, remove_empty_sweep
+from spinpot.config.app import describe, escape, remove_empty_sweep, run_app
 from spinpot.config.validate import evaluation_arguments
 from spinpot.errors import InputError, TrainingError
 
@@ -77,3 +82,22 @@ def test_only_an_empty_sweep_is_removed(tmp_path):
         remove_empty_sweep(folder)
     assert not empty.exists()
     assert (used / "multirun.yaml").exists()
+
+
+def test_a_signal_in_the_middle_of_a_del_is_not_dropped(capfd):
+    """Python ignores what is raised there."""
+
+    class Dying:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def main():
+        Dying()
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    with pytest.raises(SystemExit) as stopped:
+        run_app(main)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert capfd.readouterr().err == "Error: Stopped by SIGTERM.\n"
+    assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before

@@ -6,10 +6,12 @@ import functools
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
@@ -27,6 +29,9 @@ from spinpot.files import cannot_write, no_room
 
 PACKAGE = Path(__file__).parents[1]
 
+STARTED_HERE = "SPINPOT_STARTED_HERE"
+"""An environment variable: this process was started by the first one of its run, whose terminal it shares."""
+
 DEFAULT_PARENT = "runs"
 """Where configs/train.yaml puts run folders."""
 
@@ -38,6 +43,48 @@ class JobFailedError(Exception):
         return f"job {self.args[0]}, whose message is above"
 
 
+class StoppedError(SystemExit):
+    """A signal ends the program, with code 128 + its number, as a shell counts it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return signal.Signals(self.number).name
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1 raise StoppedError, so that what was begun is put in order; then give them back.
+
+    They would end the program at once, and leave locks and temporary files behind. Where Python is in the
+    middle of a __del__ it drops what a handler raises; the signal is then sent once more.
+    """
+    numbers = [n for n in (signal.SIGTERM, signal.SIGUSR1) if signal.getsignal(n) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _stop)
+    report, sys.unraisablehook = sys.unraisablehook, _send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError(number)
+
+
+def _send_again(dropped: Any) -> None:
+    """What Python calls with an exception that it drops."""
+    if isinstance(dropped.exc_value, StoppedError):
+        threading.Timer(0.1, os.kill, (os.getpid(), dropped.exc_value.number)).start()
+    else:
+        sys.__unraisablehook__(dropped)
+
+
 def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     """Call a hydra.main function; print what the user did wrong without a traceback, and exit with code 1.
 
@@ -46,11 +93,17 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     # Otherwise Hydra prints the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        main()
+        with stopped_by_signals():
+            main()
     except KeyboardInterrupt:
         say("Interrupted.")
         remove_empty_output()
         sys.exit(128 + signal.SIGINT)
+    except StoppedError as error:
+        if STARTED_HERE not in os.environ:  # else the process that started this one has said what ends it
+            say(f"Stopped by {error}.")
+        remove_empty_output()
+        sys.exit(error.code)
     except JobFailedError as error:
         remove_empty_sweep(Path(error.args[1]))
         sys.exit(1)
@@ -78,10 +131,11 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
                 raise
             if not in_sweep():
                 stop(message)
-            settings = " ".join(HydraConfig.get().overrides.task)
-            say(f"{message} (Job {HydraConfig.get().job.num} of the sweep: {settings})")
-            remove_empty_output()
-            raise JobFailedError(HydraConfig.get().job.num, HydraConfig.get().sweep.dir) from None
+        # Not within the block: Hydra keeps what is raised, and that would keep the error and the job's data.
+        settings = " ".join(HydraConfig.get().overrides.task)
+        say(f"{message} (Job {HydraConfig.get().job.num} of the sweep: {settings})")
+        remove_empty_output()
+        raise JobFailedError(HydraConfig.get().job.num, HydraConfig.get().sweep.dir)
 
     return reported
 

@@ -54,7 +54,7 @@ from spinpot.training.callbacks.collocation_nodes import CollocationNodes
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.step_timer import StepTimer
-from spinpot.training.callbacks.stop_on_signal import StopOnSignal
+from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
 from spinpot.training.checkpoint_io import WholeCheckpoints
 from spinpot.training.checks import (
@@ -74,6 +74,7 @@ from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
 from spinpot.training.no_profiler import NoProfiler
 from spinpot.training.outcome import columns_of, errors_of, outcomes
+from spinpot.training.ranks import all_ready
 from spinpot.training.remarks import print_early_end, print_remarks
 from spinpot.training.resume import (
     Resumed,
@@ -98,8 +99,11 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     is full.
     """
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
-    with alone_in(folder) if first else nullcontext(), _a_full_disk_in_words(folder):
-        return _train(config, folder)
+    try:
+        with alone_in(folder) if first else nullcontext(), _a_full_disk_in_words(folder):
+            return _train(config, folder)
+    finally:
+        gc.collect()  # the trainer, its loops and the data hold each other
 
 
 @contextmanager
@@ -135,6 +139,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     run_folder = RunFolder(folder, resumed)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, run_folder, resumed, loss, [timer, stop, graphs])
+    stop.attach(trainer)
     print_remarks(config, schedule, total_steps, resumed)
 
     data: SpinDataModule = build(config.data)
@@ -172,10 +177,11 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     baseline = heisenberg_baseline(data, spec, loss) if trainer.is_global_zero else Baseline(None, "")
     module = SpinModule(potential, loss, make_optimizer, schedule, score, plain, fingerprints, baseline.fit)
     graphs.decide(trainer, module, data, optimizer)
+    all_ready()
     run_folder.write_config(config)
     try:
         fit(trainer, module, data, resumed)
-        if stop.stopped:
+        if stop.received:
             stop_run(trainer, stop)
         leave_checkpoint(trainer, run_folder)
         print_early_end(trainer)
@@ -289,7 +295,12 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
     gc.collect()
     gc.freeze()
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+        with signals_kept():
+            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):  # which Lightning makes a failure of
+            raise KeyboardInterrupt from None
+        raise
     finally:
         gc.unfreeze()
 
@@ -305,14 +316,15 @@ def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:
     """End the program after a signal, all processes together."""
     for logger in trainer.loggers:
         logger.finalize("failed")
-    # Lightning kills the first process when another ends before it.
-    trainer.strategy.barrier()
+    if stop.together:  # Lightning kills the first process when another ends before it
+        trainer.strategy.barrier()
     stop.exit(trainer.global_step)
 
 
 def quiet_lightning() -> None:
     """Silence what Lightning says at every start and what does not hold for these runs."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     warnings.filterwarnings("ignore", ".*does not have many workers")

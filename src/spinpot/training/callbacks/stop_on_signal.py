@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,42 +17,71 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class StopOnSignal(pl.Callback):
-    """On SIGTERM, SIGUSR1 or Ctrl-C, end the step, validate, save the checkpoints and stop.
+    """On SIGTERM, SIGUSR1 or Ctrl-C, end the step or validation, validate, save the checkpoints and stop.
 
-    A second Ctrl-C ends the program at once.
+    A second Ctrl-C ends the program at once. Before the first step and after the last, signals do what they did
+    before the run.
     """
 
     def __init__(self) -> None:
-        self.stopped = False
-        self._received: int = signal.SIGTERM
-        self._warned = False
-        self._before: dict[signal.Signals, Any] = {}
+        self.received: int | None = None
+        self.together = False
+
+    def attach(self, trainer: pl.Trainer) -> None:
+        """Keep Lightning's own handlers away: they stop without saving, or do not stop at all."""
+        trainer._signal_connector.register_signal_handlers = _none  # type: ignore[method-assign]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over from Lightning, which stops without saving."""
-        for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._receive)
+        """Take the signals over. `signals_kept` gives them back."""
+        if _in_main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._receive)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Stop all processes at the same step; Lightning validates before it does."""
-        if trainer.strategy.reduce_boolean_decision(self._warned, all=False):
-            # The exit code is the first process's, whichever was warned.
-            self._received = trainer.strategy.broadcast(self._received)
-            trainer.should_stop = self.stopped = True
+        self._stop_if_warned(trainer)
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What came during a validation needs no further step, nor another validation."""
+        self._stop_if_warned(trainer)
+
+    def _stop_if_warned(self, trainer: pl.Trainer) -> None:
+        if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
+            # The exit code is the first process's, whichever was warned.
+            self.received = trainer.strategy.broadcast(self.received or signal.SIGTERM)
+            trainer.should_stop = self.together = True
 
     def exit(self, step: int) -> None:
         """End the program with code 128 + the signal's number, as a shell counts it."""
-        name = signal.Signals(self._received).name
+        assert self.received is not None
+        name = signal.Signals(self.received).name
         console.print(f"{name}: saved at step {step}. Go on by resume=auto.", soft_wrap=True)
-        raise SystemExit(128 + self._received)
+        raise SystemExit(128 + self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._warned:
+        if number == signal.SIGINT and self.received is not None:
             raise KeyboardInterrupt
-        self._received, self._warned = number, True
+        self.received = number
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Give every signal back to the handler that was found, however the block ends."""
+    if not _in_main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+def _none() -> None:
+    """Register no handlers."""
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,195 @@
+"""Which rank of a run this process is, and who starts the others: torchrun, SLURM, somebody by hand, or we."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from lightning_fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
+from pytorch_lightning.strategies import ParallelStrategy
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
+from torch.distributed.constants import default_pg_timeout
+
+from spinpot.config.app import STARTED_HERE
+from spinpot.console import console
+from spinpot.errors import InputError
+from spinpot.training.checks import check_devices
+
+MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+"""Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
+PLACE = ("strategy", "accelerator", "devices", "num_nodes", "plugins")
+"""Settings of a trainer from which Lightning knows the ranks."""
+
+
+@dataclass
+class Place:
+    """Rank of `size`, `local_rank` of `per_node`; where all meet, and for how many seconds each waits.
+
+    started_here: whether the first process of each node starts the others, in place of torchrun or the like.
+    hosts_store: whether this rank makes the store the others look for.
+    one_node: whether all ranks share a node.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    per_node: int
+    address: str
+    port: int
+    timeout: float
+    started_here: bool
+    hosts_store: bool
+    one_node: bool
+
+    @property
+    def at(self) -> str:
+        """The address of the meeting."""
+        return f"{self.address}:{self.port}"
+
+    @property
+    def shares_a_terminal(self) -> bool:
+        """Whether what one rank says is read once for all of them."""
+        return self.started_here and self.one_node
+
+    def start_others(self) -> list[subprocess.Popen[bytes]]:
+        """Start the other processes of this node, by this process's own command."""
+        if not self.started_here or self.local_rank > 0:
+            return []
+        first = self.rank - self.local_rank
+        os.environ |= {"WORLD_SIZE": str(self.size), STARTED_HERE: "1"}
+        os.environ |= {"MASTER_ADDR": self.address, "MASTER_PORT": str(self.port)}
+        os.environ |= {"NODE_RANK": str(first // self.per_node), **_ranks(first, 0)}
+        return [self._start(first, local) for local in range(1, self.per_node)]
+
+    def _start(self, first: int, local_rank: int) -> subprocess.Popen[bytes]:
+        command, folder = _hydra_subprocess_cmd(local_rank)
+        return subprocess.Popen(command, env=os.environ | _ranks(first, local_rank), cwd=folder)
+
+
+def _ranks(first: int, local_rank: int) -> dict[str, str]:
+    return {"LOCAL_RANK": str(local_rank), "RANK": str(first + local_rank)}
+
+
+@contextmanager
+def own_environment() -> Iterator[None]:
+    """Leave the environment variables as they were found, for the next run of this process."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def place_of(trainer: DictConfig) -> Place | None:
+    """The place of this process in the run of a config's trainer; None in a run of one process.
+
+    Ranks started by hand are told by RANK and WORLD_SIZE, torch's own variables; what Lightning wants beside
+    them is set. Raises InputError if the environment speaks of other ranks than the trainer.
+    """
+    strategy = _strategy(trainer) if wants_several(trainer) else None
+    if strategy is not None:
+        _take_rank(strategy.num_processes)
+        strategy = _strategy(trainer)
+    size = strategy.world_size if strategy else 1
+    if _number("WORLD_SIZE", size) != size:
+        raise InputError(
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}, but trainer.devices × trainer.num_nodes is {size}. Give, "
+            "e.g., trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and "
+            "trainer.num_nodes, or unset RANK and WORLD_SIZE for a run of one process."
+        )
+    if strategy is None or size == 1:
+        return None
+    return _place(strategy, cast(ClusterEnvironment, strategy.cluster_environment), trainer.num_nodes)
+
+
+def wants_several(trainer: DictConfig) -> bool:
+    """Whether the trainer may be one of several processes."""
+    return "strategy" in trainer or trainer.devices not in (1, "1") or trainer.num_nodes != 1
+
+
+def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: int) -> Place:
+    rank = strategy.global_rank
+    if isinstance(environment, LightningEnvironment) and _number("RANK", rank) != rank:
+        raise InputError(
+            f"RANK={os.environ['RANK']}, but NODE_RANK, LOCAL_RANK and trainer.devices={strategy.num_processes} "
+            f"make it rank {rank}. Set RANK and WORLD_SIZE alone."
+        )
+    by_hand = isinstance(environment, LightningEnvironment)
+    started_here = not environment.creates_processes_externally or STARTED_HERE in os.environ
+    if by_hand and not (started_here and nodes == 1):
+        _choose_meeting()
+    try:
+        environment.validate_settings(num_devices=strategy.num_processes, num_nodes=nodes)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    timeout = getattr(strategy, "_timeout", None) or default_pg_timeout
+    return Place(
+        rank=rank,
+        size=strategy.world_size,
+        local_rank=strategy.local_rank,
+        per_node=strategy.num_processes,
+        address=environment.main_address,
+        port=environment.main_port,
+        timeout=timeout.total_seconds(),
+        started_here=started_here,
+        # torchrun has a store already.
+        hosts_store=rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+        one_node=nodes == 1,
+    )
+
+
+def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
+    """Lightning's own view of the ranks; None where they are not separate commands."""
+    from spinpot.training.run import build, quiet_lightning
+
+    check_devices(trainer)
+    quiet_lightning()
+    settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
+    asked = {name: settings[name] for name in PLACE if name in settings}
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    try:
+        found: pl.Trainer = build(DictConfig({"_target_": settings["_target_"], **asked, **silent}))
+    except InstantiationException as error:
+        if isinstance(error.__cause__, (ValueError, RuntimeError)):  # of SLURM's variables
+            raise InputError(str(error.__cause__)) from error
+        raise
+    strategy = found.strategy
+    separate = isinstance(strategy, ParallelStrategy) and strategy.cluster_environment is not None
+    return strategy if separate and isinstance(strategy.launcher, _SubprocessScriptLauncher) else None
+
+
+def _take_rank(per_node: int) -> None:
+    """Tell Lightning the rank of a process that was started by hand."""
+    managed = any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"))
+    if managed or not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+        return
+    rank = _number("RANK", 0)
+    os.environ.setdefault("LOCAL_RANK", str(rank % per_node))
+    if "GROUP_RANK" not in os.environ:
+        os.environ.setdefault("NODE_RANK", str(rank // per_node))
+
+
+def _choose_meeting() -> None:
+    chosen = {name: value for name, value in MEETING.items() if name not in os.environ}
+    if chosen:
+        said = ", ".join(f"{name}={value}" for name, value in chosen.items())
+        console.print(f"The ranks meet at the default {said}, which is not set.", soft_wrap=True)
+    os.environ |= chosen
+
+
+def _number(name: str, otherwise: int) -> int:
+    """An environment variable as a number. Raises InputError."""
+    text = os.environ.get(name, str(otherwise))
+    if not text.isdecimal():
+        raise InputError(f"{name}={text}: expected a whole number, as torch.distributed's {name}.")
+    return int(text)

@@ -1,0 +1,358 @@
+"""The processes of one run: they meet before the work, a refusal on one ends all, and they leave together.
+
+They talk through a torch.distributed.TCPStore that rank 0 hosts at MASTER_ADDR:MASTER_PORT, where torch's own
+process group finds its store too. A thread of each rank looks there for what another has said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from itertools import count
+
+import torch.distributed as dist
+from omegaconf import DictConfig
+from rich.console import Console
+
+from spinpot.config.app import describe, escape
+from spinpot.console import console, progress_console
+from spinpot.errors import InputError, TrainingError
+from spinpot.training.places import Place, own_environment, place_of
+
+LINE_EVERY = 30.0
+"""Seconds between the lines of a rank that waits."""
+POLL = 0.3
+"""Seconds between two looks at what the others say."""
+GRACE = 10.0
+"""Seconds that a rank has to end by itself, once another has ended."""
+
+_meetings = count()
+"""A sweep that is started on all ranks meets once for each job."""
+_present: list[Ranks] = []
+"""This process among those of the present run; none in a run of one process."""
+
+
+class EndedElsewhereError(TrainingError):
+    """Another rank was refused or failed; the message is its own."""
+
+
+@contextmanager
+def all_ranks(trainer: DictConfig) -> Iterator[None]:
+    """Run the block on all ranks of a run; in a run of one process, just run it.
+
+    trainer: the config's section. Where nobody else starts the ranks, they are started here. Raises InputError
+    if they do not meet, EndedElsewhereError if another rank was refused or failed, and SystemExit if that has
+    been said already, or with the code of a rank that a signal has stopped.
+    """
+    with own_environment():
+        place = place_of(trainer)
+        if place is None:
+            yield
+            return
+        ranks = Ranks(place)
+        _present.append(ranks)
+        try:
+            ranks.meet()
+            yield
+            ranks.leave()
+        except BaseException as error:
+            ranks.end_with(error)
+            raise
+        finally:
+            _present.remove(ranks)
+            ranks.close()
+
+
+def all_ready() -> None:
+    """Wait until every rank has come as far as this: past all that it refuses, and before it writes anything.
+
+    Raises what ends this rank, if another is refused.
+    """
+    for ranks in _present:
+        ranks.ready()
+
+
+@dataclass(frozen=True)
+class End:
+    """What ends all ranks: whose message, the exit code, and whether that rank has printed the message."""
+
+    rank: int
+    message: str
+    code: int = 1
+    printed: bool = True
+
+
+class Ranks:
+    """This process among those of its run."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._name = f"spinpot/{next(_meetings)}"
+        self._store: dist.Store | None = None
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._parent = os.getppid()
+        self._ending = threading.Event()
+        self._gone = False
+        console.quiet = progress_console.quiet = place.rank != 0
+
+    def meet(self) -> None:
+        """Join the others; wait for all of them if they are started from outside."""
+        place = self.place
+        self._store = self._host() if place.hosts_store else self._join()
+        if self._store.add(f"here/{place.rank}", 1) > 1:
+            raise InputError(
+                f"A rank {place.rank} has joined at {place.at} already. Give each process a RANK of its own, "
+                "and each run a MASTER_PORT of its own."
+            )
+        self._children = place.start_others()
+        threading.Thread(target=self._watch, daemon=True, name="ranks").start()
+        if not place.started_here:
+            self._wait(lambda: not self._missing(), lambda: f"for {_listed(self._missing())}")
+
+    def ready(self) -> None:
+        """Wait until all ranks are ready to train."""
+        self._set("ready")
+        self._wait(self._all_ready, lambda: f"for {_listed(self._missing('ready'))} to be ready")
+
+    def _all_ready(self) -> bool:
+        """Whether all ranks are. Raises InputError if one has nothing to do."""
+        missing = self._missing("ready")
+        left = [rank for rank in missing if self._has(f"left/{rank}")]
+        if left:
+            raise InputError(
+                f"Rank {left[0]} has found a finished run, rank {self.place.rank} has not. All ranks must see the "
+                "same run folder and get the same settings."
+            )
+        return not missing
+
+    def leave(self) -> None:
+        """Wait until all ranks have come to their end. Raises what ends this one, if one of them fails."""
+        self._set("left")
+        while not self._has(*(f"left/{rank}" for rank in range(self.place.size))):
+            self._look()
+            time.sleep(POLL)
+        self._ending.set()
+        self._go()
+
+    def end_with(self, error: BaseException) -> None:
+        """Tell the others of an error; if it is only what another rank's end has brought, raise that one's."""
+        # A closed connection may be seen before the message of who closed it.
+        patience = 0 if isinstance(error, (InputError, TrainingError, SystemExit)) else 3
+        own = isinstance(error, (InputError, TrainingError))
+        if self._store is None or isinstance(error, EndedElsewhereError):
+            self._ending.set()
+            return
+        if not own:
+            self._look(patience)
+        self._ending.set()
+        with suppress(RuntimeError):  # rank 0 is gone, and nobody is left to be told
+            self._say(End(self.place.rank, _message(error), _code(error)))
+            for rank in set(self._missing()) & set(self._started()):
+                self._started()[rank].terminate()
+            self._go()
+            if self.place.shares_a_terminal and self.place.rank > 0 and own and self._first_says():
+                raise SystemExit(1)
+
+    def close(self) -> None:
+        """End the thread, and the processes that were started here if they do not end by themselves."""
+        self._ending.set()
+        for stop in (subprocess.Popen.terminate, subprocess.Popen.kill):
+            until = time.monotonic() + GRACE
+            while self._running() and time.monotonic() < until:
+                time.sleep(POLL / 3)
+            for child in self._running():
+                stop(child)
+
+    def _started(self) -> dict[int, subprocess.Popen[bytes]]:
+        return dict(enumerate(self._children, start=self.place.rank + 1))
+
+    def _running(self) -> list[subprocess.Popen[bytes]]:
+        return [child for child in self._children if child.poll() is None]
+
+    def _host(self) -> dist.Store:
+        try:
+            store = self._connect(hosts=True)
+        except RuntimeError as error:
+            raise InputError(
+                f"The ranks cannot meet at {self.place.at}: {str(error).splitlines()[0]} Set MASTER_PORT to a "
+                "free port of this machine, the same for all ranks."
+            ) from error
+        return store
+
+    def _join(self) -> dist.Store:
+        self._wait(self._answers, lambda: f"for rank 0 at {self.place.at}")
+        return self._connect(hosts=False)
+
+    def _connect(self, hosts: bool) -> dist.Store:
+        store = dist.TCPStore(
+            self.place.address,
+            self.place.port,
+            is_master=hosts,
+            wait_for_workers=False,
+            multi_tenant=hosts,  # torch's process group makes one at the same place
+            timeout=timedelta(seconds=GRACE),
+        )
+        return dist.PrefixStore(self._name, store)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection((self.place.address, self.place.port), timeout=POLL * 10).close()
+        except OSError:
+            return False
+        return True
+
+    def _wait(self, done: Callable[[], bool], what: Callable[[], str]) -> None:
+        """Wait until something is so, and say so now and then. Raises InputError when the time is over."""
+        began, said = time.monotonic(), 0
+        limit = self.place.timeout
+        while not done():
+            waited = time.monotonic() - began
+            if waited >= limit:
+                raise InputError(
+                    f"Rank {self.place.rank} has waited {limit:.0f} s {what()}. Start all {self.place.size} "
+                    "ranks with one MASTER_ADDR and MASTER_PORT; the timeout of trainer.strategy says how long "
+                    "each waits."
+                )
+            if waited >= (said + 1) * LINE_EVERY:
+                said += 1
+                _print(f"Rank {self.place.rank} waits {what()}: {waited:.0f} s of {limit:.0f} s.")
+            self._look()
+            time.sleep(POLL)
+
+    def _missing(self, key: str = "here") -> list[int]:
+        return [rank for rank in range(self.place.size) if not self._has(f"{key}/{rank}")]
+
+    def _look(self, patience: float = 0) -> None:
+        """Raise what ends this rank if another has ended."""
+        until = time.monotonic() + patience
+        while (end := self._end()) is None and time.monotonic() < until:
+            time.sleep(POLL)
+        if end is None or end.rank == self.place.rank:
+            return
+        self._ending.set()
+        with suppress(RuntimeError):
+            self._go()
+        if end.code != 1 or (end.printed and self.place.shares_a_terminal):
+            raise SystemExit(end.code)
+        raise EndedElsewhereError(f"Rank {end.rank}: {end.message}")
+
+    def _end(self) -> End | None:
+        """What ends all ranks, if there is something."""
+        if self._store is None:
+            return None
+        try:
+            return _read(self._store)
+        except RuntimeError:
+            return _LOST
+
+    def _say(self, end: End) -> None:
+        assert self._store is not None
+        said = json.dumps(asdict(end))
+        self._store.set(f"end/{end.rank}", said)
+        self._store.compare_set("end", "", said)  # only the first counts
+
+    def _first_says(self) -> bool:
+        """Whether rank 0 has an error of its own: all have the same then, or each its view of the same."""
+        until = time.monotonic() + GRACE / 2
+        while not (says := self._has("end/0")) and time.monotonic() < until:
+            time.sleep(POLL)
+        return says
+
+    def _set(self, key: str) -> None:
+        assert self._store is not None
+        self._store.set(f"{key}/{self.place.rank}", "")
+
+    def _has(self, *keys: str) -> bool:
+        """Whether all keys have been set. Raises EndedElsewhereError if rank 0, with the store, is gone."""
+        assert self._store is not None
+        try:
+            return bool(self._store.check(list(keys)))
+        except RuntimeError:
+            raise EndedElsewhereError(f"Rank 0: {_LOST.message}") from None
+
+    def _go(self) -> None:
+        """Say that this rank looks at the store no more; who hosts it waits for the others to say so."""
+        assert self._store is not None
+        gone = self._store.add("gone", 0 if self._gone else 1)
+        self._gone = True
+        until = time.monotonic() + 2 * GRACE
+        while self.place.hosts_store and time.monotonic() < until:
+            if gone >= self.place.size - len(self._missing()):
+                return
+            time.sleep(POLL / 3)
+            gone = self._store.add("gone", 0)
+
+    def _watch(self) -> None:
+        """End this process, in good order if it can, when another rank has ended."""
+        end = None
+        try:
+            store = self._connect(hosts=False)
+            while end is None and not self._ending.wait(POLL):
+                self._look_after_processes(store)
+                end = _read(store)
+        except RuntimeError:
+            end = _LOST
+        if end is None or end.rank == self.place.rank:
+            return
+        # It may be ending by itself: by the same error, a closed connection or, after a signal, in good order.
+        if self._ending.wait(GRACE / 4 if end.code == 1 else GRACE):
+            return
+        if callable(signal.getsignal(signal.SIGTERM)):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        if not self._ending.wait(GRACE):
+            if not (end.printed and self.place.shares_a_terminal):
+                _print(f"[red]Error:[/red] Rank {end.rank}: {escape(end.message)}")
+            sys.stdout.flush()
+            with suppress(RuntimeError):
+                self._go()
+            os._exit(end.code)
+
+    def _look_after_processes(self, store: dist.Store) -> None:
+        """Say so for a process that was killed and cannot."""
+        for rank, child in self._started().items():
+            if child.poll():
+                end = End(rank, f"the process ended with exit code {child.returncode}.", printed=False)
+                store.compare_set("end", "", json.dumps(asdict(end)))
+        if self.place.started_here and self.place.local_rank > 0 and os.getppid() != self._parent:
+            raise RuntimeError
+
+
+_LOST = End(0, "the process ended without a message.", printed=False)
+
+
+def _read(store: dist.Store) -> End | None:
+    return End(**json.loads(store.get("end"))) if store.check(["end"]) else None
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted."
+    if isinstance(error, SystemExit):
+        return f"stopped with exit code {error.code}."
+    lines = str(error).splitlines() or [""]
+    return describe(error) or f"{type(error).__name__}: {lines[0]}"
+
+
+def _code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+
+
+def _listed(ranks: Sequence[int]) -> str:
+    return f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
+
+
+def _print(text: str) -> None:
+    """On stderr of this rank, whichever it is."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)

@@ -1,0 +1,174 @@
+"""Signals before, in and after a run, and what a run leaves behind in its process."""
+
+import gc
+import json
+import os
+import pkgutil
+import signal
+import weakref
+from unittest import mock
+
+import pytest
+
+from hydra.core.utils import run_job as run_job_of_hydra
+
+from spinpot.data.pair_cache import PairCache
+from spinpot.errors import TrainingError
+from spinpot.training.run import train
+from support.configs import composed
+from support.folders import write_small_set
+from support.in_process import run_here
+
+NUMBERS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return write_small_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def without_pictures():
+    with mock.patch("spinpot.training.run.write_run_report"):
+        yield
+
+
+@pytest.fixture
+def found():
+    """Handlers of the program that calls train()."""
+
+    def own(number, frame):
+        raise AssertionError(f"signal {number} came too late")
+
+    before = {number: signal.signal(number, own) for number in NUMBERS}
+    yield own
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def caches(monkeypatch):
+    """Weak references to the pair caches that were made."""
+    made = []
+    original = PairCache.__init__
+
+    def remembered(self, *arguments):
+        made.append(weakref.ref(self))
+        original(self, *arguments)
+
+    monkeypatch.setattr(PairCache, "__init__", remembered)
+    return made
+
+
+def assert_as_before(found, caches):
+    assert [signal.getsignal(number) for number in NUMBERS] == [found] * len(NUMBERS)
+    assert gc.get_freeze_count() == 0
+    assert [cache() for cache in caches] == [None]
+
+
+def test_a_run_gives_everything_back(small_set, tmp_path, found, caches):
+    """With pairs in a file, too."""
+    train(composed(*small_set, "data.cache_gb=0"), tmp_path / "run")
+    assert_as_before(found, caches)
+
+
+def test_a_run_that_fails_gives_everything_back(small_set, tmp_path, found, caches):
+    with pytest.raises(TrainingError):
+        train(composed(*small_set, "scheduler.start_lr=1e300"), tmp_path / "run")
+    gc.collect()  # the error held its frames
+    assert_as_before(found, caches)
+
+
+def warned(number, do):
+    """A function that is interrupted by a signal, as if it came from outside, before it does its work."""
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), number)
+        return do(*arguments, **options)
+
+    return interrupted
+
+
+BEFORE_TRAINING = [
+    "spinpot.data.datamodule.SpinDataModule.read",
+    "spinpot.data.datamodule.SpinDataModule.find_pairs",
+    "spinpot.training.run.build_potential",
+    "spinpot.training.run.begin_with_exchange",
+    "pytorch_lightning.Trainer.fit",
+    "spinpot.training.module.SpinModule.configure_optimizers",
+]
+TRAINING = {
+    "spinpot.training.callbacks.final_validation.FinalValidation.on_train_batch_end": 2,
+    "spinpot.training.callbacks.validation_lines.ValidationLines.on_validation_end": 3,
+    "spinpot.training.module.SpinModule.validation_step": 2,
+    "spinpot.training.checkpoint_io.WholeCheckpoints.save_checkpoint": 3,
+}
+"""Where it comes, and where the run stops, of four steps with validations after the second and the fourth."""
+AFTER_TRAINING = [
+    "spinpot.training.run.read_checkpoint",
+    "spinpot.training.run.write_run_report",
+]
+
+
+@pytest.fixture
+def stopped_in(small_set, tmp_path):
+    """The output of a run that gets SIGTERM in some function, after which the same command finishes the run."""
+
+    def stop(where):
+        folder = tmp_path / "run"
+        command = ["train.py", *small_set, "model/exchange=full", "resume=auto", f"hydra.run.dir={folder}"]
+        module, name = where.rsplit(".", 1)
+        target = pkgutil.resolve_name(module)
+        with mock.patch(where, warned(signal.SIGTERM, getattr(target, name))):
+            result = run_here(*command, cwd=tmp_path)
+        assert result.returncode == 128 + signal.SIGTERM, result.stderr
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        left = [path.name for path in folder.rglob("*")] if folder.exists() else []
+        assert not [name for name in left if name.startswith(".")], "locks and half-written files"
+        again = run_here(*command, cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert json.loads((folder / "summary.json").read_text())["steps"] == 4
+        return result, left
+
+    return stop
+
+
+@pytest.mark.parametrize("where", BEFORE_TRAINING)
+def test_sigterm_before_the_first_step(stopped_in, where):
+    result, left = stopped_in(where)
+    assert result.stderr.splitlines()[-1] == "Error: Stopped by SIGTERM."
+    assert "checkpoints" not in left
+
+
+@pytest.mark.parametrize("where", TRAINING)
+def test_sigterm_while_it_trains(stopped_in, where):
+    result, left = stopped_in(where)
+    step = TRAINING[where]
+    assert result.stdout.splitlines()[-1] == f"SIGTERM: saved at step {step}. Go on by resume=auto."
+    assert {"last.ckpt", "best.ckpt"} <= set(left)
+
+
+@pytest.mark.parametrize("where", AFTER_TRAINING)
+def test_sigterm_after_the_last_step(stopped_in, where):
+    result, left = stopped_in(where)
+    assert result.stderr.splitlines()[-1] == "Error: Stopped by SIGTERM."
+    assert "last.ckpt" in left
+
+
+def test_sigterm_between_the_end_of_the_training_and_the_handlers_return(stopped_in):
+    result, _ = stopped_in("spinpot.training.callbacks.cuda_graphs.CudaGraphs.teardown")
+    assert result.stdout.splitlines()[-1] == "SIGTERM: saved at step 4. Go on by resume=auto."
+
+
+def test_sigterm_between_the_jobs_of_a_sweep_ends_it(small_set, tmp_path):
+    folder = tmp_path / "sweep"
+    command = ["train.py", "-m", *small_set, "seed=1,2", f"hydra.sweep.dir={folder}"]
+    with mock.patch("hydra._internal.core_plugins.basic_launcher.run_job") as run_job:
+        run_job.side_effect = lambda **options: (
+            run_job_of_hydra(**options),
+            os.kill(os.getpid(), signal.SIGTERM),
+        )[0]
+        result = run_here(*command, cwd=tmp_path)
+    assert result.returncode == 128 + signal.SIGTERM, result.stderr
+    assert (folder / "0" / "summary.json").exists()
+    assert not (folder / "1").exists()
