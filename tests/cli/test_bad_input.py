@@ -1,5 +1,7 @@
 """Wrong input stops before training with one message: what, where and what to do. Nothing is changed."""
 
+import csv
+
 import pytest
 import torch
 
@@ -253,7 +255,9 @@ def test_a_sweep_says_which_jobs_were_wrong_and_does_the_others(small_set, place
     assert "Traceback" not in result.stderr
     assert "(Job 0 of the sweep: " in result.stderr
     assert "Job 1" not in result.stderr
-    assert not (place / "sweep" / "0").exists()
+    assert [file.name for file in (place / "sweep" / "0").iterdir()] == ["failure.json"]
+    with (place / "sweep" / "sweep.csv").open() as file:
+        assert {row["run"]: row["state"] for row in csv.DictReader(file)} == {"0": "failed", "1": "finished"}
     assert (place / "sweep" / "1" / "summary.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Several processes that somebody started, or that a run started itself: none waits for one that has ended."""
+"""Several processes, started by hand or by the run itself: none waits for one that has ended."""
 
 import json
 import os
@@ -108,8 +108,8 @@ def test_a_rank_that_never_comes(by_hand, tmp_path):
     assert ended[0][0] == 1
     assert errors(ended) == [
         [
-            "Error: Rank 0 has waited 2 s for rank 1. Start all 2 ranks with one MASTER_ADDR and MASTER_PORT; "
-            "the timeout of trainer.strategy says how long each waits."
+            "Error: Rank 0 has waited 2 s for rank 1. Start all 2 ranks with one MASTER_ADDR and "
+            "MASTER_PORT; the timeout of trainer.strategy says how long each waits."
         ]
     ]
     assert not (tmp_path / "run").exists()
@@ -174,9 +174,9 @@ def test_another_number_of_ranks_than_the_trainer_has(small_set, tmp_path, more)
     size = 3 if more else 1
     assert errors(ended) == [
         [
-            f"Error: WORLD_SIZE=2, but trainer.devices × trainer.num_nodes is {size}. Give, e.g., trainer=ddp or "
-            "trainer=ddp_cpu with trainer.devices (ranks on each node) and trainer.num_nodes, or unset RANK and "
-            "WORLD_SIZE for a run of one process."
+            f"Error: WORLD_SIZE=2, but trainer.devices × trainer.num_nodes is {size}. Give, e.g., "
+            "trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and trainer.num_nodes, or "
+            "unset RANK and WORLD_SIZE for a run of one process."
         ]
     ]
     assert ended[0][0] == 1

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
+from support.html import Page
+from support.in_process import run_here
 
 PREFACTORS = ["-m", "loss.start_pref_fm=1000,10000", "loss.limit_pref_fm=1,10"]
 LONG = ["trainer.max_steps=300", "trainer.val_check_interval=10"]
@@ -168,7 +171,7 @@ def test_jobs_of_several_processes(small_set, tmp_path):
     assert result.returncode == 1
     assert result.stderr.count("scheduler.warmup_steps=99") >= 2
     assert "Traceback" not in result.stderr
-    assert sorted(scores(tmp_path / "a sweep")) == ["1", "3"]
+    assert [run for run, score in sorted(scores(tmp_path / "a sweep").items()) if score] == ["1", "3"]
     alone = tmp_path / "alone"
     jobs = ["loss.start_pref_fm=10000", "scheduler.warmup_steps=0", "trainer=ddp_cpu"]
     run_script("train.py", *jobs, *small_set, f"hydra.run.dir={alone}")
@@ -199,7 +202,7 @@ def test_launchers(launcher, small_set, tmp_path):
         "train.py", "-m", *settings, *small_set, f"hydra.sweep.dir={folder}", check=False, cwd=tmp_path
     )
     assert result.returncode != 0, "two jobs are wrong"
-    assert sorted(scores(folder)) == ["0", "2"]
+    assert [run for run, score in sorted(scores(folder).items()) if score] == ["0", "2"]
     for number, value in (("0", 1), ("2", 2)):
         text = (folder / number / "config.yaml").read_text()
         assert f"start_pref_fm: {value}\n" in text
@@ -224,3 +227,86 @@ def test_recipes(recipe, small_set, tmp_path):
     assert sorted(scores(folder)) == ["0", "1"]
     again = run_script("train.py", *command, f"hydra.sweep.dir={folder}", cwd=tmp_path)
     assert again.stdout.count("Nothing to do") == 2, "Optuna chooses the same again"
+
+
+SOME_FAIL = [
+    *("sweep=optuna", "hydra.sweeper.n_trials=4", "seed=31"),
+    *("scheduler.start_lr=choice(0.001,0.002,1e300)", "model.spin.virtual_len=choice(0.3,0.4,9)"),
+]
+"""Of these choices of Optuna's, the second is refused and the third diverges."""
+REFUSED = (
+    "model.spin.virtual_len=9 Å is not smaller than model.descriptor.rcut=4.0: an atom would not see its own "
+    "virtual atom. Usual are 0.2 to 0.6 Å."
+)
+
+
+def states(folder):
+    with (folder / "sweep.csv").open() as file:
+        return {row["run"]: (row["state"], row["message"]) for row in csv.DictReader(file)}
+
+
+@pytest.mark.slow
+def test_failed_trials_do_not_end_a_sweep_by_optuna_and_the_same_command_resumes_it(small_set, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    folder = tmp_path / "sweep"
+    command = ["train.py", *SOME_FAIL, *small_set, f"hydra.sweep.dir={folder}"]
+    result = run_here(*command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = states(folder)
+    assert {run: state for run, (state, _) in found.items()} == {
+        "0": "finished",
+        "1": "failed",
+        "2": "failed",
+        "3": "finished",
+    }
+    assert found["1"][1] == REFUSED
+    assert found["2"][1].startswith("The gradient of the loss is not finite at step 2.")
+    last_table = result.stdout[result.stdout.rindex("Validation rmse") :]
+    assert [line.split()[-1] for line in last_table.splitlines() if "failed" in line] == 2 * ["failed"]
+    rows = [row[0] for row in Page.of(folder / "report.html").tables["table 0"]]
+    assert f"1 failed: {REFUSED}" in rows
+    trained = files(folder / "0") | files(folder / "3")
+
+    again = run_here(*command, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("Nothing to do") == 2, "Optuna chooses the same, failed trials or not"
+    assert states(folder) == found
+    assert files(folder / "0") | files(folder / "3") == trained
+
+
+@pytest.mark.slow
+def test_a_sweep_by_optuna_in_which_every_trial_fails(small_set, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    command = ["sweep=optuna", "hydra.sweeper.n_trials=2", "model.spin.virtual_len=9"]
+    result = run_here("train.py", *command, *small_set, f"hydra.sweep.dir={tmp_path / 'sweep'}", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "Error: Every trial has failed, and its message is above: Optuna has none to call the best."
+    )
+    assert states(tmp_path / "sweep") == dict.fromkeys(("0", "1"), ("failed", REFUSED))
+
+
+@pytest.mark.slow
+def test_a_study_in_a_file(small_set, tmp_path):
+    """Each start has its own, and one with a name is not mixed up with the jobs of its earlier trials."""
+    optuna = pytest.importorskip("optuna")
+    if version("sqlalchemy") >= "2":
+        pytest.skip("Optuna 2.10 keeps no study in a file with SQLAlchemy 2: install by constraints.txt")
+    folder = tmp_path / "sweep"
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    command = ["sweep=optuna", "hydra.sweeper.n_trials=2", *small_set, f"hydra.sweeper.storage={storage}"]
+    command = ["train.py", *command, f"hydra.sweep.dir={folder}"]
+    assert run_here(*command, cwd=tmp_path).returncode == 0
+    again = run_here(*command, cwd=tmp_path)
+    assert again.stdout.count("Nothing to do") == 2
+    first, second = optuna.get_all_study_summaries(storage)
+    assert [first.n_trials, second.n_trials] == [2, 2]
+    assert first.best_trial.params == second.best_trial.params
+
+    named = run_here(*command, "hydra.sweeper.study_name=mine", cwd=tmp_path)
+    assert named.returncode == 1
+    assert named.stderr.splitlines()[-1] == (
+        f"Error: hydra.sweeper.study_name=mine: the stored study would go on with further trials, but "
+        f"{folder} holds the jobs of its first ones. Leave study_name out, and the same command repeats its "
+        "choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own for further trials."
+    )

@@ -9,7 +9,6 @@ import weakref
 from unittest import mock
 
 import pytest
-
 from hydra.core.utils import run_job as run_job_of_hydra
 
 from spinpot.data.pair_cache import PairCache
@@ -112,7 +111,7 @@ AFTER_TRAINING = [
 
 @pytest.fixture
 def stopped_in(small_set, tmp_path):
-    """The output of a run that gets SIGTERM in some function, after which the same command finishes the run."""
+    """What a run leaves that gets SIGTERM in some function; the same command then finishes the run."""
 
     def stop(where):
         folder = tmp_path / "run"

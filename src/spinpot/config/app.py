@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -30,7 +31,10 @@ from spinpot.files import cannot_write, no_room
 PACKAGE = Path(__file__).parents[1]
 
 STARTED_HERE = "SPINPOT_STARTED_HERE"
-"""An environment variable: this process was started by the first one of its run, whose terminal it shares."""
+"""An environment variable: the first process of the run started this one, which shares its terminal."""
+
+FAILURE = "failure.json"
+"""What a job of a sweep stopped by, and its settings; its folder may hold nothing else."""
 
 DEFAULT_PARENT = "runs"
 """Where configs/train.yaml puts run folders."""
@@ -56,7 +60,7 @@ class StoppedError(SystemExit):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGUSR1 raise StoppedError, so that what was begun is put in order; then give them back.
+    """Let SIGTERM and SIGUSR1 raise StoppedError, so that what was begun is cleaned up; then give them back.
 
     They would end the program at once, and leave locks and temporary files behind. Where Python is in the
     middle of a __del__ it drops what a handler raises; the signal is then sent once more.
@@ -164,6 +168,8 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
         return f"{error.full_key}: {str(error).splitlines()[0]}. Correct the ${{…}}."
     if _is_misconfiguration(error):
         return str(error)
+    if isinstance(error, ValueError) and str(error) == "No trials are completed yet.":  # Optuna's, at its end
+        return "Every trial has failed, and its message is above: Optuna has none to call the best."
     if isinstance(error, HydraException):
         return explain_composition(error, sys.argv[1:], config_name)
     if isinstance(error, OSError) and no_room(error):
@@ -205,10 +211,10 @@ def remove_empty_output() -> None:
 
 
 def remove_empty_sweep(folder: Path) -> None:
-    """Take away the folder of a sweep if there is nothing in it but Hydra's own file."""
-    if folder.is_dir() and [file.name for file in folder.iterdir()] == ["multirun.yaml"]:
-        (folder / "multirun.yaml").unlink()
-        folder.rmdir()
+    """Take away the folder of a sweep none of whose jobs has begun, e.g. with one misspelt key in all."""
+    made = {"multirun.yaml", "sweep.csv", "report.html", FAILURE}
+    if folder.is_dir() and all(path.is_dir() or path.name in made for path in folder.rglob("*")):
+        shutil.rmtree(folder)
 
 
 def _describe_building(error: InstantiationException) -> str | None:

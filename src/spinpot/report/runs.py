@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spinpot.config.app import FAILURE
 from spinpot.config.rerun import read_settings
 from spinpot.console import console
 from spinpot.errors import InputError
@@ -19,11 +20,22 @@ from spinpot.report.plots import read_metrics
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sweep: its folder, settings by dotted key, and summary, None if unfinished."""
+    """A run of a sweep: its folder, settings by dotted key, and summary, None if unfinished.
+
+    failure: what a job that has no summary stopped by.
+    """
 
     folder: Path
     settings: dict[str, Any]
     summary: dict[str, Any] | None
+    failure: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`finished`, `failed` or `unfinished`."""
+        if self.summary is not None:
+            return "finished"
+        return "unfinished" if self.failure is None else "failed"
 
     @property
     def name(self) -> str:
@@ -45,21 +57,32 @@ class Run:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Every run below a folder; one whose config cannot be read is left out, in words.
+    """Every run and every failed job below a folder; one whose config cannot be read is left out, in words.
 
     Raises InputError if there is none.
     """
     runs = []
-    for config in sorted(folder.glob("*/config.yaml")):
+    found = {file.parent for name in ("config.yaml", FAILURE) for file in folder.glob(f"*/{name}")}
+    for place in sorted(found):
+        failure = _failure(place)
         try:
-            settings = flat(read_settings(config))
+            settings = failure.get("config") or read_settings(place / "config.yaml")
         except InputError as error:
             console.print(f"Left out: {error}", markup=False, soft_wrap=True)
         else:
-            runs.append(Run(config.parent, settings, _summary(config.parent)))
+            runs.append(Run(place, flat(settings), _summary(place), failure.get("message")))
     if not runs:
         raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
     return runs
+
+
+def _failure(folder: Path) -> dict[str, Any]:
+    """A failed job's message and config; empty of other jobs."""
+    try:
+        failure = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return failure if isinstance(failure, dict) else {}
 
 
 def _summary(folder: Path) -> dict[str, Any] | None:

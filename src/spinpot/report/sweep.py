@@ -67,12 +67,14 @@ def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str
         "score": run.error("score"),
         **{name: run.error(name) for name in (*ERRORS, *per_element)},
         "train_seconds": summary.get("train_seconds"),
-        "state": "finished" if run.summary else "unfinished",
+        "state": run.state,
+        "message": run.failure if run.state == "failed" else None,
     }
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    columns = [name for name in rows[0] if name != "state" and "/" not in name]
+    hidden = {"message"} if any(row["state"] == "failed" for row in rows) else {"message", "state"}
+    columns = [name for name in rows[0] if name not in hidden and "/" not in name]
     table = Table(
         title="Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv",
         title_justify="left",

@@ -1,4 +1,4 @@
-"""Which rank of a run this process is, and who starts the others: torchrun, SLURM, somebody by hand, or we."""
+"""Which rank of a run this process is, and who starts the others: torchrun, SLURM, a person, or we."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def place_of(trainer: DictConfig) -> Place | None:
     """
     strategy = _strategy(trainer) if wants_several(trainer) else None
     if strategy is not None:
-        _take_rank(strategy.num_processes)
+        _take_rank(_per_node(strategy))
         strategy = _strategy(trainer)
     size = strategy.world_size if strategy else 1
     if _number("WORLD_SIZE", size) != size:
         raise InputError(
-            f"WORLD_SIZE={os.environ['WORLD_SIZE']}, but trainer.devices × trainer.num_nodes is {size}. Give, "
-            "e.g., trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and "
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}, but trainer.devices × trainer.num_nodes is {size}. "
+            "Give, e.g., trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and "
             "trainer.num_nodes, or unset RANK and WORLD_SIZE for a run of one process."
         )
     if strategy is None or size == 1:
@@ -121,15 +121,15 @@ def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: i
     rank = strategy.global_rank
     if isinstance(environment, LightningEnvironment) and _number("RANK", rank) != rank:
         raise InputError(
-            f"RANK={os.environ['RANK']}, but NODE_RANK, LOCAL_RANK and trainer.devices={strategy.num_processes} "
-            f"make it rank {rank}. Set RANK and WORLD_SIZE alone."
+            f"RANK={os.environ['RANK']}, but NODE_RANK, LOCAL_RANK and trainer.devices="
+            f"{_per_node(strategy)} make it rank {rank}. Set RANK and WORLD_SIZE alone."
         )
     by_hand = isinstance(environment, LightningEnvironment)
     started_here = not environment.creates_processes_externally or STARTED_HERE in os.environ
     if by_hand and not (started_here and nodes == 1):
         _choose_meeting()
     try:
-        environment.validate_settings(num_devices=strategy.num_processes, num_nodes=nodes)
+        environment.validate_settings(num_devices=_per_node(strategy), num_nodes=nodes)
     except ValueError as error:
         raise InputError(str(error)) from error
     timeout = getattr(strategy, "_timeout", None) or default_pg_timeout
@@ -137,7 +137,7 @@ def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: i
         rank=rank,
         size=strategy.world_size,
         local_rank=strategy.local_rank,
-        per_node=strategy.num_processes,
+        per_node=_per_node(strategy),
         address=environment.main_address,
         port=environment.main_port,
         timeout=timeout.total_seconds(),
@@ -148,6 +148,10 @@ def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: i
     )
 
 
+def _per_node(strategy: ParallelStrategy) -> int:
+    return len(strategy.parallel_devices or ())
+
+
 def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
     """Lightning's own view of the ranks; None where they are not separate commands."""
     from spinpot.training.run import build, quiet_lightning
@@ -155,17 +159,18 @@ def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
     check_devices(trainer)
     quiet_lightning()
     settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
-    asked = {name: settings[name] for name in PLACE if name in settings}
+    asked = {name: settings[name] for name in ("_target_", *PLACE) if name in settings}
     silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     try:
-        found: pl.Trainer = build(DictConfig({"_target_": settings["_target_"], **asked, **silent}))
+        found: pl.Trainer = build(DictConfig(asked), **silent)
     except InstantiationException as error:
         if isinstance(error.__cause__, (ValueError, RuntimeError)):  # of SLURM's variables
             raise InputError(str(error.__cause__)) from error
         raise
     strategy = found.strategy
-    separate = isinstance(strategy, ParallelStrategy) and strategy.cluster_environment is not None
-    return strategy if separate and isinstance(strategy.launcher, _SubprocessScriptLauncher) else None
+    if not isinstance(strategy, ParallelStrategy) or strategy.cluster_environment is None:
+        return None
+    return strategy if isinstance(strategy.launcher, _SubprocessScriptLauncher) else None
 
 
 def _take_rank(per_node: int) -> None:

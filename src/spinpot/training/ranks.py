@@ -50,9 +50,9 @@ class EndedElsewhereError(TrainingError):
 def all_ranks(trainer: DictConfig) -> Iterator[None]:
     """Run the block on all ranks of a run; in a run of one process, just run it.
 
-    trainer: the config's section. Where nobody else starts the ranks, they are started here. Raises InputError
-    if they do not meet, EndedElsewhereError if another rank was refused or failed, and SystemExit if that has
-    been said already, or with the code of a rank that a signal has stopped.
+    trainer: the config's section. Where nobody else starts the ranks, they are started here. Raises
+    InputError if they do not meet, EndedElsewhereError if another rank was refused or failed, and SystemExit
+    if that has been said already, or with the code of a rank that a signal has stopped.
     """
     with own_environment():
         place = place_of(trainer)
@@ -93,7 +93,7 @@ class End:
 
 
 class Ranks:
-    """This process among those of its run."""
+    """The rank that this process is, and what it tells the others and hears from them."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -130,8 +130,8 @@ class Ranks:
         left = [rank for rank in missing if self._has(f"left/{rank}")]
         if left:
             raise InputError(
-                f"Rank {left[0]} has found a finished run, rank {self.place.rank} has not. All ranks must see the "
-                "same run folder and get the same settings."
+                f"Rank {left[0]} has found a finished run, rank {self.place.rank} has not. All ranks must "
+                "see the same run folder and get the same settings."
             )
         return not missing
 
@@ -145,7 +145,7 @@ class Ranks:
         self._go()
 
     def end_with(self, error: BaseException) -> None:
-        """Tell the others of an error; if it is only what another rank's end has brought, raise that one's."""
+        """Tell the others of an error; where another rank's end has brought it, raise that one's."""
         # A closed connection may be seen before the message of who closed it.
         patience = 0 if isinstance(error, (InputError, TrainingError, SystemExit)) else 3
         own = isinstance(error, (InputError, TrainingError))
@@ -184,8 +184,8 @@ class Ranks:
             store = self._connect(hosts=True)
         except RuntimeError as error:
             raise InputError(
-                f"The ranks cannot meet at {self.place.at}: {str(error).splitlines()[0]} Set MASTER_PORT to a "
-                "free port of this machine, the same for all ranks."
+                f"The ranks cannot meet at {self.place.at}: {str(error).splitlines()[0]} Set MASTER_PORT to "
+                "a free port of this machine, the same for all ranks."
             ) from error
         return store
 
@@ -220,8 +220,8 @@ class Ranks:
             if waited >= limit:
                 raise InputError(
                     f"Rank {self.place.rank} has waited {limit:.0f} s {what()}. Start all {self.place.size} "
-                    "ranks with one MASTER_ADDR and MASTER_PORT; the timeout of trainer.strategy says how long "
-                    "each waits."
+                    "ranks with one MASTER_ADDR and MASTER_PORT; the timeout of trainer.strategy says how "
+                    "long each waits."
                 )
             if waited >= (said + 1) * LINE_EVERY:
                 said += 1
@@ -304,7 +304,7 @@ class Ranks:
             end = _LOST
         if end is None or end.rank == self.place.rank:
             return
-        # It may be ending by itself: by the same error, a closed connection or, after a signal, in good order.
+        # It may end by itself: by the same error, a closed connection or, after a signal, in good order.
         if self._ending.wait(GRACE / 4 if end.code == 1 else GRACE):
             return
         if callable(signal.getsignal(signal.SIGTERM)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,42 +12,100 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
+from hydra.core.hydra_config import HydraConfig
 from lightning_fabric.plugins.environments import (
     LightningEnvironment,
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.config.app import FAILURE, describe, stop
 from spinpot.config.rerun import read_settings, runnable
 from spinpot.config.sweep_job import sweep_job
+from spinpot.config.validate import validate
 from spinpot.errors import InputError, TrainingError
+from spinpot.files import write_atomically
 from spinpot.report.sweep import write_sweep_table
 from spinpot.training.callbacks.stop_on_signal import SIGNALS
+from spinpot.training.places import wants_several
+from spinpot.training.ranks import all_ranks
 from spinpot.training.resume import IRRELEVANT, belongs_to, differences
-from spinpot.training.run import train
+from spinpot.training.run import optimized_metric, train
 
 TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
 """In what a job that goes on may differ from what it was."""
 
+JOB_FILES = ("config.yaml", FAILURE)
+
 SHOWN = 4
 
 
-def train_job(config: DictConfig, folder: Path) -> dict[str, Any]:
+def train_job(config: DictConfig, folder: Path) -> float | None:
     """Train, or go on, in a job's folder; the sweep's table, picture and page are brought up to date.
 
-    A job that has ended is not trained again. Returns what summary.json holds. Raises InputError if the
-    folder holds a job with other settings.
+    A job that has ended is not trained again; one that fails leaves its message and settings. Returns the
+    optimized metric. Raises InputError if the folder holds a job with other settings.
     """
+    check_study(folder)
     check_same_job(config, folder)
+    forget_failure(folder)
     if config.resume is None:
         config = cast(DictConfig, OmegaConf.merge(config, {"resume": "auto"}))
     try:
-        return train_in_own_process(config, folder) if wants_own_process(config) else train(config, folder)
+        validate(config)
+        return optimized_metric(config.optimized_metric, _train(config, folder))
+    except Exception as error:
+        record_failure(config, folder, error)
+        raise
     finally:
         _compare_runs(folder.parent)
+
+
+def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
+    if wants_own_process(config):
+        return train_in_own_process(config, folder)
+    with all_ranks(config.trainer):
+        return train(config, folder)
+
+
+@rank_zero_only
+def record_failure(config: DictConfig, folder: Path, error: Exception) -> None:
+    """Write why a job failed beside its run's files, or in their place, for the sweep's table and page."""
+    message = describe(error) or f"{type(error).__name__}: {error}"
+    try:
+        settings = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException:  # that may be the error
+        settings = OmegaConf.to_container(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = json.dumps({"message": message, "config": settings}, indent=2)
+    write_atomically(folder / FAILURE, written + "\n")
+
+
+@rank_zero_only
+def forget_failure(folder: Path) -> None:
+    """A job that is started again has not failed yet."""
+    (folder / FAILURE).unlink(missing_ok=True)
+
+
+def check_study(folder: Path) -> None:
+    """End the sweep if Optuna's stored study has other choices than the jobs in the sweep's folder.
+
+    It would ask for further ones, whose jobs have the numbers of those that are there.
+    """
+    sweeper = HydraConfig.get().sweeper
+    name = sweeper.get("study_name") and sweeper.get("storage") and sweeper.study_name
+    if not name or HydraConfig.get().job.num != 0 or not any((folder / f).exists() for f in JOB_FILES):
+        return
+    stop(
+        f"hydra.sweeper.study_name={name}: the stored study would go on with further trials, but "
+        f"{folder.parent} holds the jobs of its first ones. Leave study_name out, and the same command "
+        "repeats its choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own for further "
+        "trials."
+    )
 
 
 def check_same_job(config: DictConfig, folder: Path) -> None:
@@ -71,18 +130,17 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
 
 
 def wants_own_process(config: DictConfig) -> bool:
-    """Whether Lightning would have to start further processes for this job.
+    """Whether further processes have to be started for this job.
 
-    It does so by repeating the command line, which here would start the whole sweep anew.
+    That is done by repeating the command line, which here would start the whole sweep anew.
     """
-    trainer = config.trainer
-    several = "strategy" in trainer or trainer.devices not in (1, "1") or trainer.num_nodes != 1
     started_from_outside = (
         TorchElasticEnvironment.detect()
         or SLURMEnvironment.detect()
         or LightningEnvironment().creates_processes_externally
+        or {"RANK", "WORLD_SIZE"} <= os.environ.keys()
     )
-    return several and not started_from_outside
+    return wants_several(config.trainer) and not started_from_outside
 
 
 def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -136,5 +194,5 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 @rank_zero_only
 def _compare_runs(sweep: Path) -> None:
-    if any(sweep.glob("*/summary.json")):
+    if any(file for name in ("summary.json", FAILURE) for file in sweep.glob(f"*/{name}")):
         write_sweep_table(sweep)

@@ -19,8 +19,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 class StopOnSignal(pl.Callback):
     """On SIGTERM, SIGUSR1 or Ctrl-C, end the step or validation, validate, save the checkpoints and stop.
 
-    A second Ctrl-C ends the program at once. Before the first step and after the last, signals do what they did
-    before the run.
+    A second Ctrl-C ends the program at once. Before the first step and after the last, signals do what they
+    did before the run.
     """
 
     def __init__(self) -> None:
