@@ -175,8 +175,8 @@ def test_another_number_of_ranks_than_the_trainer_has(small_set, tmp_path, more)
     assert errors(ended) == [
         [
             f"Error: WORLD_SIZE=2, but trainer.devices × trainer.num_nodes is {size}. Give, e.g., "
-            "trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and trainer.num_nodes, or "
-            "unset RANK and WORLD_SIZE for a run of one process."
+            "trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and trainer.num_nodes, "
+            "or unset RANK and WORLD_SIZE for a run of one process."
         ]
     ]
     assert ended[0][0] == 1
