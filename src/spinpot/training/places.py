@@ -25,6 +25,8 @@ from spinpot.training.checks import check_devices
 
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
+TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", STARTED_HERE)
+"""Environment variables that tell a process which rank it is; Lightning takes one away after a run."""
 PLACE = ("strategy", "accelerator", "devices", "num_nodes", "plugins")
 """Settings of a trainer from which Lightning knows the ranks."""
 
@@ -80,14 +82,15 @@ def _ranks(first: int, local_rank: int) -> dict[str, str]:
 
 @contextmanager
 def own_environment() -> Iterator[None]:
-    """Leave the environment variables as they were found, for the next run of this process."""
-    before = dict(os.environ)
+    """Leave the variables that tell ranks as they were found, for the next run of this process."""
+    before = {name: os.environ.get(name) for name in TOLD}
     try:
         yield
     finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def place_of(trainer: DictConfig) -> Place | None:

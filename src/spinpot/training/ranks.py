@@ -24,7 +24,7 @@ import torch.distributed as dist
 from omegaconf import DictConfig
 from rich.console import Console
 
-from spinpot.config.app import describe, escape
+from spinpot.config.app import StoppedError, describe, escape
 from spinpot.console import console, progress_console
 from spinpot.errors import InputError, TrainingError
 from spinpot.training.places import Place, own_environment, place_of
@@ -147,8 +147,8 @@ class Ranks:
     def end_with(self, error: BaseException) -> None:
         """Tell the others of an error; where another rank's end has brought it, raise that one's."""
         # A closed connection may be seen before the message of who closed it.
-        patience = 0 if isinstance(error, (InputError, TrainingError, SystemExit)) else 3
-        own = isinstance(error, (InputError, TrainingError))
+        patience = 0 if isinstance(error, SystemExit) else 3
+        own = describe(error) is not None
         if self._store is None or isinstance(error, EndedElsewhereError):
             self._ending.set()
             return
@@ -242,9 +242,13 @@ class Ranks:
         self._ending.set()
         with suppress(RuntimeError):
             self._go()
-        if end.code != 1 or (end.printed and self.place.shares_a_terminal):
+        message = f"Rank {end.rank}: {end.message}"
+        if end.printed and self.place.shares_a_terminal:
             raise SystemExit(end.code)
-        raise EndedElsewhereError(f"Rank {end.rank}: {end.message}")
+        if end.code != 1:
+            _print(message)
+            raise SystemExit(end.code)
+        raise EndedElsewhereError(message)
 
     def _end(self) -> End | None:
         """What ends all ranks, if there is something."""
@@ -337,6 +341,8 @@ def _read(store: dist.Store) -> End | None:
 def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted."
+    if isinstance(error, StoppedError):
+        return f"stopped by {error}."
     if isinstance(error, SystemExit):
         return f"stopped with exit code {error.code}."
     lines = str(error).splitlines() or [""]

@@ -103,8 +103,8 @@ def check_study(folder: Path) -> None:
     stop(
         f"hydra.sweeper.study_name={name}: the stored study would go on with further trials, but "
         f"{folder.parent} holds the jobs of its first ones. Leave study_name out, and the same "
-        "command repeats its choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own for "
-        "further trials."
+        "command repeats its choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own "
+        "for further trials."
     )
 
 
