@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.data.description import describe, fingerprint
+from spinpot.data.description import describe, fingerprint, frame_digests
 from spinpot.data.systems import read_systems
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import system as in_memory
@@ -67,3 +67,17 @@ def test_a_label_less_changes_the_fingerprint(system):
 def test_elements_count_by_name(system):
     renamed = replace(system, type_map=tuple(reversed(system.type_map)))
     assert fingerprint([renamed]) != fingerprint([system])
+
+
+def test_the_digest_of_a_frame_is_of_its_structure_alone(system):
+    digests = frame_digests(system)
+    assert len(set(digests)) == len(system)
+    assert frame_digests(replace(system, energy=None)) == digests
+    assert frame_digests(replace(system, pbc=(True, True, False))) != digests
+    for name in ("coord", "spin", "box"):
+        changed = getattr(system, name).copy()
+        changed[-1].flat[-1] += 1e-12
+        assert frame_digests(replace(system, **{name: changed}))[:-1] == digests[:-1]
+        assert frame_digests(replace(system, **{name: changed}))[-1] != digests[-1]
+    renamed = replace(system, type_map=tuple(reversed(system.type_map)))
+    assert not set(frame_digests(renamed)) & set(digests)

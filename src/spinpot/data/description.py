@@ -58,10 +58,10 @@ def fingerprint(systems: Sequence[System]) -> str:
 
 def frame_digests(system: System) -> list[str]:
     """16 hexadecimal digits for each frame, the same for the same elements, cell, positions and spins."""
-    elements = " ".join(system.type_map[kind] for kind in system.types).encode()
+    common = f"{' '.join(system.type_map[kind] for kind in system.types)} {tuple(system.pbc)}".encode()
     digests = []
-    for parts in zip(system.box, system.coord, system.spin, strict=True):
-        digest = hashlib.blake2b(elements, digest_size=8)
+    for parts in zip(system.cell, system.coord, system.spin, strict=True):
+        digest = hashlib.blake2b(common, digest_size=8)
         for part in parts:
             digest.update(np.ascontiguousarray(part + 0.0).data)  # −0 is 0
         digests.append(digest.hexdigest())
