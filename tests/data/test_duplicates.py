@@ -40,6 +40,28 @@ def test_between_systems_with_energies_that_contradict(made):
     assert "energy" not in duplicates([made, replace(other, energy=None)])[0].apart
 
 
+def test_only_periodic_directions_have_images(made):
+    twice = replace(select(made, np.array([1, 1])), pbc=(True, True, False))
+    coord = twice.coord.copy()
+    coord[1, 2] += twice.box[0, 0]
+    assert len(duplicates([replace(twice, coord=coord)])) == 1
+    coord[1, 2] += twice.box[0, 2]
+    assert duplicates([replace(twice, coord=coord)]) == []
+    assert duplicates([select(made, np.array([1])), select(twice, np.array([0]))]) == []
+    other_box = twice.box.copy()
+    other_box[1, 2] = 0.0  # has no meaning
+    assert len(duplicates([replace(twice, box=other_box)])) == 1
+
+
+def test_a_cluster_may_be_elsewhere(made):
+    twice = replace(select(made, np.array([1, 1])), pbc=(False, False, False))
+    coord = twice.coord.copy()
+    coord[1] += np.array([17.0, -3.0, 400.0])
+    assert len(duplicates([replace(twice, coord=coord, box=0.0 * twice.box)])) == 1
+    coord[1, 2] += 4 * SAME
+    assert duplicates([replace(twice, coord=coord, box=0.0 * twice.box)]) == []
+
+
 @pytest.mark.parametrize("name", ["coord", "spin", "box"])
 def test_a_difference_in_anything_counts(made, name):
     twice = select(made, np.array([0, 0]))

@@ -55,6 +55,17 @@ def test_few_atoms_in_a_cell_of_any_size(edge):
     check(edge * np.eye(3), coord * 10)
 
 
+def test_images_overlap_along_periodic_directions_alone():
+    box, coord = np.tile(5.0 * np.eye(3), (1, 1, 1)), np.array([[[0.0, 0, 0], [0, 0, 4.98]]])
+    for pbc in ((True, True, False), (False, False, False)):
+        refuse_overlaps(box, coord, pbc, ["Fe", "Fe"], str)
+        refuse_overlaps(np.where(pbc, box, 0.0), coord, pbc, ["Fe", "Fe"], str)
+    with pytest.raises(InputError, match=r"are 0\.02 Å apart"):
+        refuse_overlaps(box, coord, (False, False, True), ["Fe", "Fe"], str)
+    with pytest.raises(InputError, match=r"are 0\.01 Å apart"):
+        refuse_overlaps(0.0 * box, 0.01 / 4.98 * coord, (False, False, False), ["Fe", "Fe"], str)
+
+
 def test_a_skewed_cell():
     box = np.array([[3.0, 0, 0], [14.0, 3.0, 0], [0, 8.9, 3.0]])
     coord = np.array([[[0.0, 0, 0], [1.5, 1.5, 1.5]]])

@@ -1,5 +1,7 @@
 """What training frames covered: the range of moments, and the shortest vectors of their lattices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,15 @@ def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):
     loaded = load_potential(tmp_path / "new.ckpt")
     assert loaded.facts == potential.facts
     assert reordered(loaded, ("O", "Ni")).facts == potential.facts
+
+
+def test_what_is_no_crystal_tells_pairs_apart_as_far_as_it_reaches():
+    frames = made([1.0], 3.0)
+    box = frames.box.copy()
+    box[:, 2] *= 0.1
+    slab = replace(frames, box=box, pbc=(True, True, False))
+    assert training_facts([slab], (True, True)).largest_shortest_vector == pytest.approx(3.0)
+    coord = np.array([[[0.0, 0, 0], [3.0, 4.0, 0.0]]])
+    cluster = system(("Ni",), [0, 0], np.zeros((1, 3, 3)), coord, 0.0 * coord)
+    cluster = replace(cluster, pbc=(False, False, False))
+    assert training_facts([cluster], (True,)).largest_shortest_vector == pytest.approx(10.0)

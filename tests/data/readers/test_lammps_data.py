@@ -1,5 +1,7 @@
 """LAMMPS data files: what spinpot writes it reads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from spinpot.errors import InputError
 from spinpot.interop.lammps import turned
 from spinpot.notes import Notes
 from support.folders import write_npy
-from support.frames import random_system
+from support.frames import evaluate, random_system, small_potential
 
 TEXT = """a comment
 
@@ -51,6 +53,20 @@ def test_there_and_back(tmp_path):
         np.testing.assert_allclose(system.box[0], expected.cell.array, atol=1e-12)
         np.testing.assert_allclose(system.coord[0], expected.positions, atol=1e-12)
         np.testing.assert_allclose(system.spin[0], expected.get_initial_magnetic_moments(), atol=1e-12)
+
+
+@pytest.mark.parametrize("pbc", [(True, False, True), (False, False, False)], ids=["slab", "cluster"])
+def test_what_is_no_crystal_there_and_back(pbc, tmp_path):
+    made = replace(random_system(3), pbc=pbc)
+    write_npy(tmp_path / "frames", made)
+    prepare([tmp_path / "frames"], tmp_path / "data", Wanted(), write_as="lammps")
+    notes = Notes()
+    (system,) = read_frames(tmp_path / "data", "auto", Wanted(), notes)
+    assert system.pbc == pbc
+    assert any(line.startswith("Periodic ") for line in notes)
+    potential = small_potential()
+    before, after = (evaluate(potential, one) for one in (made, system))
+    assert after["energy"][0] == pytest.approx(before["energy"][0], rel=1e-12)
 
 
 def test_elements_that_nothing_names(tmp_path):
