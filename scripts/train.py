@@ -11,8 +11,9 @@ from spinpot.config.app import in_sweep, job, output_folder, run_app
 def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and --cfg answer at once.
     from spinpot.config.validate import validate
+    from spinpot.training.finish import optimized_metric
     from spinpot.training.ranks import all_ranks
-    from spinpot.training.run import optimized_metric, train
+    from spinpot.training.run import train
     from spinpot.training.sweep import train_job
 
     if in_sweep():

@@ -16,7 +16,7 @@ def without_pictures():
         for name in ("report.html", "parity.png", "learning_curve.png"):
             (folder / name).write_text("")
 
-    with mock.patch("spinpot.training.run.write_run_report", side_effect=pretend):
+    with mock.patch("spinpot.training.finish.write_run_report", side_effect=pretend):
         yield
 
 

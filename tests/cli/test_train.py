@@ -131,7 +131,7 @@ def test_report_html_says_what_the_summary_says(finished):
 
 def test_the_numbers_are_not_lost_with_a_picture(small_set, tmp_path):
     folder = tmp_path / "run"
-    with mock.patch("spinpot.training.run.write_run_report", side_effect=RuntimeError("no font")):
+    with mock.patch("spinpot.training.finish.write_run_report", side_effect=RuntimeError("no font")):
         result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=tmp_path)
     assert result.returncode == 1
     assert "no font" in result.stderr

@@ -42,7 +42,7 @@ def small_set(tmp_path_factory):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Drawing takes ten times as long as two steps of training, and depends on no config."""
-    monkeypatch.setattr("spinpot.training.run.write_run_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
 
 
 def test_the_folder_is_found():

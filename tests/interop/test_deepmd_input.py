@@ -12,7 +12,7 @@ from spinpot.interop.convert import read_model
 from spinpot.interop.deepmd_keys import KEYS
 from spinpot.interop.input_keys import REASONS
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.training.run import build
+from spinpot.training.trainer import build
 from support.cli import run_script
 from support.configs import composed
 from support.deepmd_input import small_input

@@ -10,7 +10,7 @@ from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.systems import read_systems
 from spinpot.interop.deepmd import read_deepmd, write_deepmd
-from spinpot.training.run import build
+from spinpot.training.trainer import build
 from support.cli import run_script
 from support.configs import composed
 from support.deepmd_input import small_input

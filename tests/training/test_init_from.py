@@ -21,7 +21,7 @@ from support.frames import evaluate, random_system, small_potential, system
 
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch):
-    monkeypatch.setattr("spinpot.training.run.write_run_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from spinpot.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.training.checks import check_monitors
-from spinpot.training.run import optimized_metric, train
+from spinpot.training.finish import optimized_metric
+from spinpot.training.run import train
 from support.configs import composed
 from support.folders import labelled_by_a_potential, write_npy
 

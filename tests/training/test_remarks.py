@@ -18,7 +18,7 @@ def small_set(tmp_path_factory):
 @pytest.fixture
 def trained(small_set, tmp_path, monkeypatch):
     """Trains in the folder `run`; returns the lines of stdout."""
-    monkeypatch.setattr("spinpot.training.run.write_run_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
 
     def run(*arguments):
         result = run_here(

@@ -28,7 +28,7 @@ def small_set(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def without_pictures():
-    with mock.patch("spinpot.training.run.write_run_report"):
+    with mock.patch("spinpot.training.finish.write_run_report"):
         yield
 
 
@@ -104,8 +104,8 @@ TRAINING = {
 }
 """Where it comes, and where the run stops, of four steps with validations after the second and the fourth."""
 AFTER_TRAINING = [
-    "spinpot.training.run.read_checkpoint",
-    "spinpot.training.run.write_run_report",
+    "spinpot.training.finish.read_checkpoint",
+    "spinpot.training.finish.write_run_report",
 ]
 
 

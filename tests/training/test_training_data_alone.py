@@ -19,7 +19,7 @@ SETTLE = "spinpot.training.callbacks.collocation_nodes.settle_nodes"
 
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch):
-    monkeypatch.setattr("spinpot.training.run.write_run_report", lambda *args, **kwargs: None)
+    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
 
 
 def labelled(seed, frames, **kind):

@@ -24,7 +24,7 @@ from rich.progress import Progress
 
 from spinpot.console import progress_console
 from spinpot.data import nio
-from spinpot.data.npy_header import check_written
+from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.errors import InputError
 from spinpot.files import one_at_a_time, reason
 

@@ -16,8 +16,8 @@ from spinpot.console import console, progress_console
 from spinpot.conventions import LABELS
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.duplicates import copies, left_out
-from spinpot.data.npy_header import check_written
 from spinpot.data.overlaps import refuse_overlaps
+from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known

@@ -22,6 +22,7 @@ from spinpot.config.app import STARTED_HERE
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.training.checks import check_devices
+from spinpot.training.trainer import build, quiet_lightning
 
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
@@ -157,8 +158,6 @@ def _per_node(strategy: ParallelStrategy) -> int:
 
 def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
     """Lightning's own view of the ranks; None where they are not separate commands."""
-    from spinpot.training.run import build, quiet_lightning
-
     check_devices(trainer)
     quiet_lightning()
     settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))

@@ -30,10 +30,11 @@ from spinpot.errors import InputError, TrainingError
 from spinpot.files import write_atomically
 from spinpot.report.sweep import write_sweep_table
 from spinpot.training.callbacks.stop_on_signal import SIGNALS
+from spinpot.training.finish import optimized_metric
 from spinpot.training.places import wants_several
 from spinpot.training.ranks import all_ranks
 from spinpot.training.resume import IRRELEVANT, belongs_to, differences
-from spinpot.training.run import optimized_metric, train
+from spinpot.training.run import train
 
 TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")

@@ -1,0 +1,114 @@
+"""The end of a run: the best checkpoint's errors, printed and written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import pytorch_lightning as pl
+
+from spinpot.checkpoint import label_scale_of, potential_from, read_checkpoint
+from spinpot.console import console
+from spinpot.data.batch import collate
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.errors import InputError
+from spinpot.loss.heisenberg import Baseline
+from spinpot.loss.score import Score, verdict
+from spinpot.model.collocation_check import collocation_errors
+from spinpot.model.potential import SpinPotential
+from spinpot.provenance import device_name, git_commit, versions
+from spinpot.report.page import REPORT
+from spinpot.report.run_page import write_run_report
+from spinpot.report.tables import (
+    print_errors,
+    print_label_scale,
+)
+from spinpot.training.callbacks.cuda_graphs import CudaGraphs
+from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.checks import (
+    no_labels,
+)
+from spinpot.training.outcome import columns_of, errors_of, outcomes
+from spinpot.training.run_folder import RunFolder
+
+
+def finish(
+    folder: RunFolder,
+    trainer: pl.Trainer,
+    timer: StepTimer,
+    graphs: CudaGraphs,
+    data: SpinDataModule,
+    baseline: Baseline,
+    trained: list[str],
+    config: dict[str, Any],
+    score: Score,
+) -> dict[str, Any]:
+    """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
+    checkpoint = read_checkpoint(folder.best_checkpoint)
+    potential = potential_from(checkpoint, folder.best_checkpoint)
+    scale = label_scale_of(checkpoint)
+    by_element = scale.by_element(data.type_map) if scale else None
+    found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
+    for name, outcome in found.items():
+        print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns_of(outcome), trained)
+    console.print(baseline.words, markup=False, soft_wrap=True)
+    print_label_scale(by_element)
+    summary = {
+        "steps": trainer.global_step,
+        "seconds_per_step": timer.seconds_per_step,
+        "train_seconds": timer.train_seconds,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "device": device_name(trainer.strategy.root_device, trainer.world_size),
+        **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
+        "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
+        "loss_terms": trained,
+        **errors_of(found, score),
+        "heisenberg_fit": baseline.words,
+        **({"label_scale_fm": by_element} if by_element else {}),
+        "model": potential.describe(),
+        "collocation": interpolation(potential, data),
+        "data": data.describe(),
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    validation = data.systems["validation"], found["validation"].predictions
+    try:
+        write_run_report(folder.path, *validation, summary, config)
+    finally:
+        # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
+        folder.write_summary(summary)
+    if useless := verdict(summary["val"]["score"], summary["score_terms"]):
+        console.print(useless, markup=False, soft_wrap=True)
+    console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
+    return summary
+
+
+def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, Any] | None:
+    """Nodes and errors of the interpolated embedding on a validation frame, printed; None without it."""
+    if potential.descriptor.radial == "direct":
+        return None
+    errors = collocation_errors(potential, collate([data.datasets["validation"][0]]))
+    console.print(
+        f"Embedding interpolated between up to {errors.most} nodes: energies within {errors.energy:.0e} "
+        f"eV/atom, forces within {errors.force:.0e} eV/Å of the direct evaluation.",
+        soft_wrap=True,
+    )
+    return asdict(errors)
+
+
+def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
+    """What a sweep minimises, from a run's summary: infinite where it is not a finite number.
+
+    None on processes that have no summary. Raises InputError if the validation data have no labels for it.
+    """
+    if not summary:
+        return None
+    value = summary["val"].get(name)
+    if value is not None:
+        return float(value)
+    spread = summary["baselines"]["val"]["labels_spread"]
+    if name != "score" and spread.get(name) is None:
+        raise InputError(no_labels(f"optimized_metric={name}", name.partition("_")[2], "validation"))
+    return math.inf

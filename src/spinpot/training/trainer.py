@@ -1,0 +1,150 @@
+"""Lightning's trainer as this program uses it: built from the config, run, and stopped."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from collections.abc import Iterable
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger
+
+from spinpot.checkpoint import LAST
+from spinpot.console import console
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.training.callbacks.collocation_nodes import CollocationNodes
+from spinpot.training.callbacks.final_validation import FinalValidation
+from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
+from spinpot.training.callbacks.wandb_report import WandbReport
+from spinpot.training.checkpoint_io import WholeCheckpoints
+from spinpot.training.checks import (
+    check_devices,
+    check_monitors,
+)
+from spinpot.training.metrics_csv import MetricsCsv
+from spinpot.training.module import SpinModule
+from spinpot.training.no_profiler import NoProfiler
+from spinpot.training.resume import (
+    Resumed,
+)
+from spinpot.training.run_folder import RunFolder
+from spinpot.training.wandb_run import WandbRun
+
+
+def build_trainer(
+    config: DictConfig,
+    folder: RunFolder,
+    resumed: Resumed | None,
+    loss: EnerSpinLoss,
+    callbacks: list[pl.Callback],
+) -> pl.Trainer:
+    """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
+    check_devices(config.trainer)
+    loggers = [make(folder=folder.path, resumed=resumed) for make in build(config.logger).values()]
+    chosen = build(config.callbacks)
+    check_monitors(chosen, loss)
+    with_bar = config.trainer.enable_progress_bar and console.is_terminal
+    with_bar = with_bar and "progress_bar" in chosen  # else Lightning would add its own
+    if not with_bar:
+        chosen.pop("progress_bar", None)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config.trainer, resolve=True))
+    trainer: pl.Trainer = build(
+        DictConfig({key: value for key, value in plain.items() if key != "cuda_graph"}),
+        callbacks=[
+            *callbacks,
+            CollocationNodes(),
+            FinalValidation(),
+            *map(WandbReport, wandb_runs(loggers)),
+            *chosen.values(),
+        ],
+        logger=loggers or False,
+        default_root_dir=str(folder.path),
+        enable_progress_bar=with_bar,
+        # The potential has its precision already; Lightning's own cast would copy every batch.
+        precision="32-true",
+        val_check_interval=_in_batches(config.trainer),
+        accelerator=_accelerator(config.trainer.accelerator),
+        **({} if config.trainer.get("profiler") else {"profiler": NoProfiler()}),
+    )
+    logs = [logger.path for logger in loggers if isinstance(logger, MetricsCsv)]
+    trainer.strategy.checkpoint_io = WholeCheckpoints(before=logs)
+    return trainer
+
+
+def wandb_runs(loggers: Iterable[Logger]) -> list[WandbRun]:
+    """Those of the loggers that are wandb runs: they get more than numbers."""
+    return [logger for logger in loggers if isinstance(logger, WandbRun)]
+
+
+def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: Resumed | None) -> None:
+    """Train, from the resumed checkpoint if there is one."""
+    path = str(resumed.path) if resumed else None
+    # What is there by now stays till the end: the garbage collector need not look at it every few steps.
+    gc.collect()
+    gc.freeze()
+    try:
+        with signals_kept():
+            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):  # which Lightning makes a failure of
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        gc.unfreeze()
+
+
+def leave_checkpoint(trainer: pl.Trainer, folder: RunFolder) -> None:
+    """Save the last weights where no callback has saved any, so that no training is lost."""
+    if not trainer.strategy.broadcast(folder.best_checkpoint.is_file()):
+        trainer.save_checkpoint(folder.path / LAST)
+        console.print(f"No validation was saved: {LAST} holds the last weights.", soft_wrap=True)
+
+
+def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:
+    """End the program after a signal, all processes together."""
+    for logger in trainer.loggers:
+        logger.finalize("failed")
+    if stop.together:  # Lightning kills the first process when another ends before it
+        trainer.strategy.barrier()
+    stop.exit(trainer.global_step)
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says at every start and what does not hold for these runs."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
+    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
+    warnings.filterwarnings("ignore", ".*does not have many workers")
+    # What is logged is the same number on all processes already.
+    warnings.filterwarnings("ignore", "It is recommended to use `self.log")
+    # The errors of a run shorter than the interval are those of its validations.
+    warnings.filterwarnings(
+        "ignore", "The number of training batches .* is smaller than the logging interval"
+    )
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\)")
+
+
+def build(config: DictConfig, **more: Any) -> Any:
+    """What a config section describes, with plain lists and dicts in place of OmegaConf's."""
+    return instantiate(config, _convert_="all", **more)
+
+
+def _in_batches(trainer: DictConfig) -> Any:
+    """The validation interval as Lightning counts it: a checkpoint never falls between two steps' batches."""
+    interval = trainer.val_check_interval
+    return interval * trainer.accumulate_grad_batches if isinstance(interval, int) else interval
+
+
+def _accelerator(name: str) -> str:
+    """`auto` without Apple's GPUs, which have no float64."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
