@@ -14,6 +14,9 @@ one frame, A the atoms of a batch, P the neighbour pairs of a batch, T the eleme
 | `virial`      | (F, 3, 3)                 | eV     | −∂E/∂ε at fixed spins; row: force, column: coordinate|
 | `atom_energy` | (F, N)                    | eV     | each atom's share of E                               |
 
+A system's `pbc` says along which rows of `box` its atoms repeat; the other rows have no meaning, and atoms
+are not moved into the cell along them. The virial is the strain derivative there, too.
+
 In a batch the frames lie one behind the other, so that (F, N, …) becomes (A, …).
 
 The stress of ASE is −virial/volume, its sign convention being that a compressed crystal has negative

@@ -12,6 +12,9 @@ from dpdata.data_type import Axis, DataType
 from stored_samples import Arrays, assert_holds, frames, labeled, write_hdf5, write_npy, write_raw
 
 from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.readers.deepmd.lmdb_files import ORDER
+from spinpot.data.readers.old_layout import OldLayout
+from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
 from spinpot.notes import Notes
@@ -53,7 +56,9 @@ ENDINGS = {"npy": ".npy", "raw": ".raw", "mixed": ".npy", "hdf5": ".npy", "lmdb"
 def read(path: Path) -> tuple[System, list[str]]:
     notes = Notes()
     (system,) = read_systems([path], notes=notes)
-    return system, list(notes)
+    order = f"{ORDER} ({system.name})"
+    assert (order in notes) == (path.suffix == ".lmdb")
+    return system, [line for line in notes if line != order]
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +139,25 @@ def test_two_sources_of_one_label(tmp_path: Path, layout: str) -> None:
         f"{place}/force.npy and {place}/forces.npy: both would be read as force, and they differ. Expected "
         "one of them, or the same numbers in both. Remove the one that is wrong."
     )
+
+
+def old_layout(folder: Path, **more: np.ndarray) -> tuple[System, list[str]]:
+    """Two Ni and two O with virtual atoms of Ni behind them, read."""
+    data = frames(types=[0, 0, 1, 1, 2, 2])
+    data["coord"].reshape(3, 6, 3)[:, 4:] = data["coord"].reshape(3, 6, 3)[:, :2] + 0.3
+    del data["spin"], data["force_mag"]
+    path, notes = write_npy(folder, data | more, types=[0, 0, 1, 1, 2, 2]), Notes()
+    (system,) = OldLayout().read(path, Wanted(("Ni", "O"), magnetic=("Ni",), virtual_scale=0.3), notes)
+    return system, list(notes)
+
+
+def test_one_array_more_of_the_old_layout_is_named(tmp_path: Path) -> None:
+    system, notes = old_layout(tmp_path / "s", some_numbers=np.ones((3, 7)), spin=np.ones((3, 18)))
+    np.testing.assert_allclose(system.spin[:, :2], 1.0)
+    assert notes == [f"some_numbers.npy: not used ({tmp_path / 's'})", f"spin: not used ({tmp_path / 's'})"]
+    assert old_layout(tmp_path / "t")[1] == []
+    with pytest.raises(InputError, match=r"force.npy: shape \(3, 12\). Expected \(3, 18\)"):
+        old_layout(tmp_path / "u", force=np.ones((3, 12)))
 
 
 def test_what_lies_beside_the_sets(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Neighbour pairs against a sum over all images."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def by_brute_force(made, rcut):
     """Every (centre, neighbour, type, vector) within rcut, over enough images."""
     found = []
     box, coord, spin = made.box[0], made.coord[0], made.spin[0]
-    images = np.array(list(itertools.product(range(-4, 5), repeat=3)))
+    images = np.array(list(itertools.product(*(range(-4 * p, 4 * p + 1) for p in made.pbc))))
     for i, j in itertools.product(range(made.n_atoms), repeat=2):
         for image in images:
             vector = coord[j] + image @ box - coord[i]
@@ -28,10 +29,13 @@ def by_brute_force(made, rcut):
     return np.array(sorted(found))
 
 
+@pytest.mark.parametrize("pbc", list(itertools.product([True, False], repeat=3)), ids=str)
 @pytest.mark.parametrize("rcut", [2.5, 4.0, 7.0], ids=lambda rcut: f"rcut{rcut}")
-def test_all_pairs_are_found(rcut):
-    made = random_system(seed=2)
-    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, rcut)
+def test_all_pairs_are_found(rcut, pbc):
+    made = replace(random_system(seed=2), pbc=pbc)
+    made.coord[0, :2] += 3 * made.box[0, 1] - 2 * made.box[0, 2]  # beyond the cell, along all directions
+    arrays = (made.box[0], made.coord[0], made.spin[0], made.types)
+    pairs = find_pairs(*arrays, SCALE, USE_SPIN, rcut, pbc=pbc)
     columns = (pairs.centre, pairs.neighbour, pairs.neighbour_type, *pairs.vector.T)
     ours = np.array(sorted(zip(*columns, strict=True)))
     expected = by_brute_force(made, rcut)

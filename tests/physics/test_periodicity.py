@@ -76,6 +76,24 @@ def test_atoms_outside_the_cell_stay_where_they_are():
     assert moved[1] == pytest.approx(evaluate(potential, vacuum)["energy"][0], rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["wire", "slab"])
+def test_an_atom_that_went_far_away(kind):
+    """vesin's time and memory grow with the room between atoms, and it dies of much of it."""
+    potential = small_potential()
+    made = open_along(random_system(seed=3), KINDS[kind])
+    normal = made.cell[0][~np.array(made.pbc)][0]
+    coord = made.coord.copy()
+    coord[0, 0] += 2e3 * normal
+    coord[0, 4] -= 1e3 * normal
+    near = evaluate(potential, replace(made, coord=coord))
+    coord[0, 0] += 1e8 * normal
+    coord[0, 4] -= 1e10 * normal
+    far = evaluate(potential, replace(made, coord=coord))
+    for name in ("energy", "force", "force_mag"):
+        np.testing.assert_allclose(far[name], near[name], rtol=0, atol=1e-6, err_msg=name)
+    assert np.abs(near["force"][1:4]).max() > 1e-3
+
+
 def energy(potential, made, **changes):
     return evaluate(potential, replace(made, **changes))["energy"][0]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from vesin import NeighborList
 
-from spinpot.data.cell import PERIODIC
+from spinpot.data.cell import PERIODIC, completed
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
@@ -113,11 +113,27 @@ def neighbours(
     periodic = np.array(pbc, dtype=bool)
     # Whatever is stored for the other vectors has no meaning.
     bare = np.where(periodic[:, None], box, 0.0)
-    found = search.compute(points=coord, box=bare, periodic=periodic, quantities=quantities)
+    points = coord if periodic.all() or not periodic.any() else _closed_up(coord, bare, pbc, 2.0 * cutoff)
+    found = search.compute(points=points, box=bare, periodic=periodic, quantities=quantities)
     return tuple(
         values.astype(np.int64) if name in "ij" else values
         for name, values in zip(quantities, found, strict=True)
     )
+
+
+def _closed_up(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
+    """The atoms, with wider gaps than `gap` (Å) along directions without images made that wide.
+
+    No pair that is closer changes. vesin's boxes fill the room between the atoms of slabs and wires: one atom
+    far away from the others makes it slow, and ends the process if it is very far.
+    """
+    cell = completed(box, pbc)
+    place = coord @ np.linalg.inv(cell)
+    moved = np.zeros_like(place)
+    for k in np.flatnonzero(~np.array(pbc, dtype=bool)):
+        order = np.argsort(place[:, k])
+        moved[order[1:], k] = np.cumsum(np.maximum(np.diff(place[order, k]) - gap, 0.0))
+    return coord - moved @ cell if moved.any() else coord
 
 
 def pairs_within(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from spinpot.data.cell import Periodic, completed, nearest_image
-from spinpot.data.readers.deepmd.folders import folder_pbc
+from spinpot.data.readers.deepmd.checks import check_stored
+from spinpot.data.readers.deepmd.contents import REAL_TYPES
+from spinpot.data.readers.deepmd.folders import from_folder
+from spinpot.data.readers.deepmd.stored import Stored, read_arrays
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
@@ -16,6 +20,8 @@ from spinpot.notes import Notes
 
 LONGEST_ARM = 1.5
 """Å, of a virtual atom from its own; more is another atom's."""
+UNUSED = ("spin", "force_mag", REAL_TYPES)
+"""Arrays of the other layouts: here virtual atoms and their forces say the same."""
 
 
 class OldLayout:
@@ -31,10 +37,15 @@ class OldLayout:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """One system. Raises InputError where the virtual atoms are not where they should be."""
-        return [_read(place, wanted)]
+        # Names are for real atoms alone, types are not.
+        stored = replace(from_folder(place), names=None)
+        check_stored(stored, wanted.elements, non_magnetic=True)
+        for line in (*stored.notes, *(f"{name}: not used" for name in UNUSED if stored.has(name))):
+            notes.add(line, str(place))
+        return [_read(place, stored, wanted)]
 
 
-def _read(path: Path, wanted: Wanted) -> System:
+def _read(path: Path, stored: Stored, wanted: Wanted) -> System:
     names = wanted.elements
     if (path / "type_map.raw").is_file():
         names = tuple((path / "type_map.raw").read_text().split())[: len(names) or None]
@@ -44,7 +55,7 @@ def _read(path: Path, wanted: Wanted) -> System:
             "--elements, --magnetic and --virtual-len with --spin-norm, e.g. --elements Ni O --magnetic Ni."
         )
     check_known(wanted.magnetic, names, "--magnetic")
-    types = np.loadtxt(path / "type.raw", dtype=np.int64, ndmin=1)
+    types = stored.types
     real = np.flatnonzero(types < len(names))
     owner = np.concatenate([np.flatnonzero(types == names.index(name)) for name in wanted.magnetic])
     if len(types) != len(real) + len(owner) or not np.array_equal(real, np.arange(len(real))):
@@ -53,12 +64,8 @@ def _read(path: Path, wanted: Wanted) -> System:
             f"expected {len(owner)}, one for each {' and '.join(wanted.magnetic)}. Correct --elements or "
             "--magnetic."
         )
-    arrays: dict[str, np.ndarray] = {}
-    for name in ("box", "coord", "force", "energy", "virial"):
-        files = sorted(path.glob(f"set.*/{name}.npy"))
-        if files:
-            arrays[name] = np.concatenate([np.load(file, allow_pickle=False) for file in files]).astype(float)
-    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale, folder_pbc(path))
+    arrays = read_arrays(stored)
+    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale, stored.pbc)
 
 
 def _without_virtual(
@@ -70,11 +77,9 @@ def _without_virtual(
     scale: float,
     pbc: Periodic,
 ) -> System:
-    n, frames = len(types), len(arrays["coord"])
-    box = arrays["box"].reshape(-1, 3, 3)
-    cell = completed(box, pbc)
-    every = {name: arrays[name].reshape(frames, -1, 3) for name in ("coord", "force") if name in arrays}
-    arm = every["coord"][:, n:] - every["coord"][:, owner]
+    coord, force, n = arrays["coord"], arrays.get("force"), len(types)
+    cell = completed(arrays["box"], pbc)
+    arm = coord[:, n:] - coord[:, owner]
     arm = nearest_image(arm @ np.linalg.inv(cell), pbc) @ cell  # virtual atoms may have been wrapped
     longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
     if longest > LONGEST_ARM:
@@ -82,21 +87,21 @@ def _without_virtual(
             f"{path}: a virtual atom lies {longest:.2f} Å from the atom that --magnetic gives it; usual are "
             "0.2 to 0.6 Å. Name the elements that really are magnetic, in the order of their virtual types."
         )
-    spin, force_mag = np.zeros((2, frames, n, 3))
+    spin, force_mag = np.zeros((2, len(coord), n, 3))
     spin[:, owner] = arm / scale
-    if "force" in every:
-        force_mag[:, owner] = every["force"][:, n:]
+    if force is not None:
+        force_mag[:, owner] = force[:, n:]
     return System(
         name=path.name,
         path=path,
         type_map=names,
         types=types,
-        box=box,
-        coord=every["coord"][:, :n],
+        box=arrays["box"],
+        coord=coord[:, :n],
         spin=spin,
-        energy=arrays["energy"].reshape(-1) if "energy" in arrays else None,
-        force=every["force"][:, :n] if "force" in every else None,
-        force_mag=force_mag if "force" in every else None,
-        virial=arrays["virial"].reshape(-1, 3, 3) if "virial" in arrays else None,
+        energy=arrays.get("energy"),
+        force=force[:, :n] if force is not None else None,
+        force_mag=force_mag if force is not None else None,
+        virial=arrays.get("virial"),
         pbc=pbc,
     )

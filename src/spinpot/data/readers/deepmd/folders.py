@@ -41,7 +41,7 @@ def from_folder(folder: Path) -> Stored:
             f"{folder}: no frames: neither a set.* folder nor coord.raw. Expected set.000/coord.npy, "
             "set.000/box.npy and so on. Correct the path, or write the data again."
         )
-    return Stored(folder, "", layout, types, names, folder_pbc(folder), stored_sets, beside)
+    return Stored(folder, "", layout, types, names, _folder_pbc(folder), stored_sets, beside)
 
 
 def _npy_set(folder: Path) -> StoredSet:
@@ -100,7 +100,7 @@ def _read_types(file: Path) -> np.ndarray:
     return checked_types(table.ravel(), str(file))
 
 
-def folder_pbc(folder: Path) -> Periodic:
+def _folder_pbc(folder: Path) -> Periodic:
     """Of a system's folder. deepmd-kit knows crystals and, by a file `nopbc`, clusters; PBC says the rest."""
     nopbc, file = (folder / "nopbc").exists(), folder / PBC
     return checked_pbc(nopbc, _read_text(file).split() if file.is_file() else None, str(file))

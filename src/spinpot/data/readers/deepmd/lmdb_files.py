@@ -30,6 +30,7 @@ NAMES = {
 """dpdata's names of the arrays that are read."""
 ABOUT = {"atom_names", "atom_numbs", "atom_types", "orig", "nopbc"}
 """What else dpdata gives of a system."""
+ORDER = "LMDB: frames are in dpdata's order, by composition, and atoms by type"
 
 
 def is_lmdb(folder: Path) -> bool:
@@ -96,6 +97,7 @@ def _stored(folder: Path, data: dict[str, Any]) -> Stored:
         names=None if unnamed else checked_names(names, where),
         pbc=PERIODIC if periodic else CLUSTER,
         sets=(StoredSet(where, found.arrays, found.notes),),
+        beside=(ORDER,),
     )
 
 
