@@ -30,6 +30,7 @@ def folders(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_training_and_evaluation(folders, tmp_path):
     result = run_here(
         "train.py",

@@ -181,6 +181,13 @@ def test_stress_is_not_virial(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_without_spins_says_what_else_is_there(tmp_path: Path) -> None:
+    data = frames()
+    data["magmoms"] = data.pop("spin")
+    with pytest.raises(InputError, match=r"s: spin.npy is missing\..* Here are also: magmoms.npy\. If its"):
+        read_systems([write_npy(tmp_path / "s", data)])
+
+
 def test_an_array_that_is_not_used_may_be_anything(tmp_path: Path) -> None:
     folder = write_npy(tmp_path / "s")
     np.save(folder / "set.000/names.npy", np.array([None, "x"], dtype=object), allow_pickle=True)

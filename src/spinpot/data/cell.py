@@ -79,6 +79,8 @@ def with_vacuum(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> np.n
 def directions(pbc: Sequence[bool]) -> str:
     """In words: "in no direction", "along b", "along a and b"."""
     along = [name for name, periodic in zip("abc", pbc, strict=True) if periodic]
+    if len(along) == 3:
+        return "along a, b and c"
     return f"along {' and '.join(along)}" if along else "in no direction"
 
 

@@ -1,5 +1,7 @@
 """The rule: one more numeric column or key than is used is answered with a line that names it."""
 
+from dataclasses import replace
+
 import ase.io
 import numpy as np
 import pytest
@@ -120,3 +122,21 @@ def test_a_folder_of_files_and_links_that_lead_back(tmp_path):
     (tmp_path / "b" / "up").symlink_to(tmp_path, target_is_directory=True)
     systems = read_frames(tmp_path, "auto", Wanted(), Notes())
     assert [system.name for system in systems] == ["one", "two"]
+
+
+def test_frames_of_any_periodicity(tmp_path):
+    flat = np.diag([3.0, 0.0, 3.0])
+    cluster = replace(frame(), box=np.zeros((3, 3)), pbc=(False,) * 3)
+    slab = replace(frame(entries={"stress": np.ones(6)}), box=flat, pbc=(True, False, True))
+    systems, notes = said_of(tmp_path, frame(), cluster, slab)
+    assert [system.pbc for system in systems] == [(True,) * 3, (False,) * 3, (True, False, True)]
+    assert notes == [
+        f"stress: not used ({tmp_path})",
+        f"spin: read from spin ({tmp_path})",
+        f"Periodic in no direction of the cell ({tmp_path})",
+        f"Periodic along a and c of the cell ({tmp_path})",
+    ]
+    with pytest.raises(InputError, match=r"stress is a stress, and the cell .* has no volume"):
+        said_of(tmp_path, slab, columns={"virial": "stress"})
+    with pytest.raises(InputError, match=r"frame periodic along a, b and c of it\. Expected independent"):
+        said_of(tmp_path, replace(frame(), box=flat))

@@ -133,7 +133,13 @@ def _virial(frame: RawFrame, name: str, where: str) -> np.ndarray:
     stress = np.ravel(frame.entries[name])
     if stress.size == 6:
         stress = stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
-    return -abs(np.linalg.det(frame.box)) * _shaped(stress, (3, 3), name, where)
+    volume = abs(np.linalg.det(frame.box))
+    if volume == 0.0:
+        raise InputError(
+            f"{where}: {name} is a stress, and the cell {np.asarray(frame.box).tolist()} has no volume, so "
+            "that no virial follows from it. Leave it out."
+        )
+    return -volume * _shaped(stress, (3, 3), name, where)
 
 
 def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str, where: str) -> np.ndarray:
