@@ -165,3 +165,21 @@ def test_of_very_many_systems_some_are_looked_at(monkeypatch):
     assert len(fit.chosen_frames([one] * 23, term)) == 5
     many = labelled(small_potential(), frames=20)
     assert len(fit.chosen_frames([many, one, one], term)) == 4 + 2
+
+
+def test_lengths_that_never_vary_are_not_fitted_to_their_rounding():
+    """As with a code that constrains directions alone: no label says what a longer moment would cost."""
+    truth = without_network(exchange=("bilinear",))
+    made = random_system(seed=3, n_frames=20)
+    carries = made.types == 0
+    made.spin[:, carries] *= 2.0 / np.linalg.norm(made.spin[:, carries], axis=-1, keepdims=True)
+    values = evaluate(truth, made)
+    across = split_along(
+        torch.from_numpy(values["force_mag"]).reshape(made.spin.shape), torch.from_numpy(made.spin)
+    )[0].numpy()
+    labels = {"energy": values["energy"], "force_mag": across}
+    train = system(made.type_map, made.types, made.box, made.coord, made.spin, **labels)
+    potential = small_potential(exchange=("bilinear", "landau"), seed=5)
+    start_exchange(potential, [train])
+    found = evaluate(potential, made)["force_mag"]
+    assert np.abs(found).max() < 10 * np.abs(values["force_mag"]).max()

@@ -27,6 +27,8 @@ RIDGE = 1e-4
 
 REACHED = 1e-3
 """A function counts if its column is as long as this part of the longest of its kind."""
+ROUNDING = 1e-6
+"""And as this part of the longest of all: shorter ones are rounding, as those of lengths that never vary."""
 ROUNDS = 5
 """Of the solution and the weights that it gives."""
 
@@ -230,7 +232,9 @@ def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
     sizes: of the groups of columns, the bias first. Returns the solution for all of them, too.
     """
     matrix, label = triangle[:, :-1], triangle[:, -1]
-    inverse = torch.cat([_inverse(group.norm(dim=0)) for group in matrix.split(sizes, dim=1)])
+    scales = matrix.norm(dim=0).split(sizes)
+    least = ROUNDING * torch.cat(scales[1:]).max()
+    inverse = torch.cat([_inverse(scales[0], 0.0), *(_inverse(scale, least) for scale in scales[1:])])
     n, n_types = len(inverse), sizes[0]
     ridge = RIDGE * torch.eye(n, dtype=torch.float64)
     Q, R = torch.linalg.qr(torch.cat((matrix * inverse, ridge)))
@@ -242,6 +246,6 @@ def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
     return solution, Fit(solution[n_types:], inverse[n_types:, None] * whitening, solution[:n_types])
 
 
-def _inverse(scale: Tensor) -> Tensor:
-    """1/scale, but zero for functions that hardly any pair reaches: they stay out."""
-    return torch.where(scale > REACHED * scale.max(), 1.0 / scale, 0.0)
+def _inverse(scale: Tensor, least: float | Tensor) -> Tensor:
+    """1/scale, but zero for functions that hardly any pair reaches, or below `least`: they stay out."""
+    return torch.where((scale > REACHED * scale.max()) & (scale > least), 1.0 / scale, 0.0)
