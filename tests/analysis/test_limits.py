@@ -20,13 +20,9 @@ from support.nio_calculator import NiOCalculator, nio_atoms
 
 FAR = (
     "Not determined by the training data: the shortest lattice vector of every training cell is at most "
-    "6.00 Å "
-    "long. "
-    "Moments farther apart than half of it, 3.00 Å, coincide there with images of others, so that the data "
-    "say "
-    "nothing about their J alone. 1 of 2 shells are so (marked †): their J, and what follows from them "
-    "(ordering "
-    "temperature, spin waves), are the network's guess. Train on larger cells."
+    "6.00 Å long. Moments farther apart than half of it, 3.00 Å, coincide there with images of others, so "
+    "that the data say nothing about their J alone. 1 of 2 shells are so (marked †): their J, and what "
+    "follows from them (ordering temperature, spin waves), are the network's guess. Train on larger cells."
 )
 
 
@@ -132,10 +128,7 @@ def test_a_spread_over_equal_pairs_is_named(state):
     ends = f"{shown(float(J.min()))} to {shown(float(J.max()))} meV"
     assert limits.said(wrong, shells) == [
         f"Pairs that the symmetry of the structure makes equal differ in J by up to {np.ptp(J):.3g} meV "
-        "(Ni–Ni at "
-        f"4.170 Å: {ends}; such shells are marked ‡). That is no exchange: it "
-        "is the "
-        "model's error."
+        f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). That is no exchange: it is the model's error."
     ]
     assert [limits.marks(wrong, shell) for shell in shells] == ["", " ‡"]
     assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, by the model's error."

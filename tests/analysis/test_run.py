@@ -70,8 +70,7 @@ def test_the_page(place):
 
 UNKNOWN = (
     "The model's file does not say which cells it was trained on, so it is not known up to which distance "
-    "its "
-    "training data tell pairs of moments apart."
+    "its training data tell pairs of moments apart."
 )
 
 

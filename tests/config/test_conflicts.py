@@ -45,10 +45,8 @@ REFUSED = {
     "trainer.max_time={hours:0}": "trainer.max_time={'hours': 0}: no time to train. Expected "
     "days:hours:minutes:seconds.",
     "optimizer.lr=0.01": "optimizer.lr=0.01 beside scheduler.start_lr=0.005: two learning rates for the "
-    "first "
-    "step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's config.yaml, "
-    "set "
-    "that to the same.",
+    "first step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
+    "config.yaml, set that to the same.",
     "~optimizer.lr": "optimizer.lr is missing: spinpot.training.optimizers.Adam would begin at a rate of its "
     "own, not at scheduler.start_lr. Add lr: ${scheduler.start_lr} to the section optimizer.",
     "callbacks.checkpoint.mode=max": "callbacks.checkpoint.mode=max: the worst val/score would count as the "

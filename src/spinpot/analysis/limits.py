@@ -24,8 +24,7 @@ LARGE = 0.1
 """A spread of J over pairs that are equal by symmetry is marked from this share of the largest |J| on."""
 UNKNOWN = (
     "The model's file does not say which cells it was trained on, so it is not known up to which distance "
-    "its "
-    "training data tell pairs of moments apart."
+    "its training data tell pairs of moments apart."
 )
 
 

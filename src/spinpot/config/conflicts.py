@@ -168,9 +168,8 @@ def _check_limits(trainer: Mapping[str, Any]) -> None:
     for name, part in (("limit_train_batches", "training"), ("limit_val_batches", "validation")):
         if trainer.get(name) == 0:
             raise InputError(
-                f"trainer.{name}={trainer[name]}: without {part} no checkpoint would be written. Use 1.0, "
-                "or a "
-                "number of batches."
+                f"trainer.{name}={trainer[name]}: without {part} no checkpoint would be written. Use 1.0, or "
+                "a number of batches."
             )
     if trainer.get("max_time") is not None and _is_no_time(trainer["max_time"]):
         raise InputError(
@@ -197,8 +196,7 @@ def _check_learning_rate(config: DictConfig) -> None:
     if start is not None and section.get("lr", start) != start:
         raise InputError(
             f"optimizer.lr={section['lr']} beside scheduler.start_lr={start}: two learning rates for the "
-            "first "
-            "step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
+            "first step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
             "config.yaml, set that to the same."
         )
 
@@ -227,9 +225,8 @@ def _check_averaging(name: str, section: Mapping[str, Any], trainer: Mapping[str
     start = section.get("update_starting_at_step")
     if start is not None and start >= trainer["max_steps"]:
         raise InputError(
-            f"callbacks.{name}.update_starting_at_step={start}: the run has {trainer['max_steps']} steps, "
-            "so the "
-            "initial weights would be validated and saved throughout. Give a smaller number."
+            f"callbacks.{name}.update_starting_at_step={start}: the run has {trainer['max_steps']} steps, so "
+            "the initial weights would be validated and saved throughout. Give a smaller number."
         )
 
 
@@ -270,8 +267,7 @@ def _check_saver(name: str, saver: Mapping[str, Any]) -> None:
     if saver.get("dirpath") is not None:
         raise InputError(
             f"{key}.dirpath={saver['dirpath']}: {filename}.ckpt is looked for in RUN/checkpoints. Leave it "
-            "out; "
-            "the run folder is hydra.run.dir."
+            "out; the run folder is hydra.run.dir."
         )
 
 
