@@ -213,7 +213,8 @@ def remove_empty_output() -> None:
 def remove_empty_sweep(folder: Path) -> None:
     """Take away the folder of a sweep none of whose jobs has begun, e.g. with one misspelt key in all."""
     made = {"multirun.yaml", "sweep.csv", "report.html", FAILURE}
-    if folder.is_dir() and all(path.is_dir() or path.name in made for path in folder.rglob("*")):
+    there = [path for path in folder.rglob("*") if path.name not in made]
+    if folder.is_dir() and all(path.is_dir() and any(path.iterdir()) for path in there):
         shutil.rmtree(folder)
 
 
