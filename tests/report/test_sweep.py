@@ -162,7 +162,9 @@ def test_a_real_sweep_with_a_job_that_fails(tmp_path):
     with (tmp_path / "sweep" / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["loss.start_pref_fm"] for row in rows} == {"1000", "10000"}
-    assert len(rows) == 2, "a job with a wrong setting leaves no run"
+    states = [(row["state"], row["scheduler.warmup_steps"]) for row in rows]
+    assert states == 2 * [("finished", "0")] + 2 * [("failed", "99")]
+    assert all("scheduler.warmup_steps=99" in row["message"] for row in rows[2:])
     assert "score" in result.stdout
 
 
