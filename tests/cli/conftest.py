@@ -1,5 +1,6 @@
 """Small frames, a finished run, and runs that are refused."""
 
+from contextlib import contextmanager
 from unittest import mock
 
 import pytest
@@ -8,8 +9,8 @@ from support.folders import write_small_set
 from support.in_process import run_here, the_message
 
 
-@pytest.fixture(scope="session")
-def without_pictures():
+@contextmanager
+def no_pictures():
     """Drawing takes longer than the few runs here that succeed; empty files stand for what is drawn."""
 
     def pretend(folder, *_):
@@ -20,16 +21,23 @@ def without_pictures():
         yield
 
 
+@pytest.fixture(scope="module")
+def without_pictures():
+    with no_pictures():
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory):
     return write_small_set(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
-def finished(small_set, without_pictures, tmp_path_factory):
+def finished(small_set, tmp_path_factory):
     """A run of four steps."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=folder.parent)
+    with no_pictures():
+        result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=folder.parent)
     assert result.returncode == 0, result.stderr
     return folder
 
