@@ -16,7 +16,7 @@ from spinpot.checkpoint import load_potential
 from spinpot.console import progress_console
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import Geometry, make_frames
-from spinpot.data.from_ase import system_from_atoms
+from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.overlaps import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
@@ -71,6 +71,7 @@ class Predictor:
         batch_size: int = 8,
         progress: bool = False,
         moments: str | None = None,
+        moment_unit: str | None = None,
     ) -> Arrays | list[Arrays]:
         """Energies and their derivatives, float64, under the names of spinpot.conventions.
 
@@ -78,27 +79,31 @@ class Predictor:
             as moments (`spin`, a calculator's magmoms, or initial ones); or a list of these.
         batch_size: frames at once; it changes speed and memory, not the results.
         progress: show a progress bar.
-        moments: the array of ase.Atoms that holds the moments, where several disagree.
+        moments: the array of ase.Atoms that holds the moments, where several disagree. moment_unit: `mu_B` or
+            `direction`, of unit vectors beside an array of lengths.
 
         For one system a dict of energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
         (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; a list of them for a list, and for a folder that holds
         several systems. Raises InputError for frames the model cannot be used on.
         """
         single = isinstance(frames, Source)
-        systems = self.systems([frames] if isinstance(frames, Source) else frames, moments)
+        systems = self.systems([frames] if isinstance(frames, Source) else frames, moments, moment_unit)
         for line in self.watch.new(systems):
             warnings.warn(f"spinpot.load: {line}", stacklevel=2)
         results = self.predict(systems, batch_size, progress)
         return results[0] if single and len(results) == 1 else results
 
-    def systems(self, sources: Iterable[Source], moments: str | None = None) -> list[System]:
+    def systems(
+        self, sources: Iterable[Source], moments: str | None = None, moment_unit: str | None = None
+    ) -> list[System]:
         """The sources' systems under the model's type map. Raises InputError, as read_systems does.
 
-        moments: as in a call.
+        moments, moment_unit: as in a call.
         """
-        return [
-            system for index, source in enumerate(sources) for system in self._open(source, index, moments)
-        ]
+        systems = []
+        for index, source in enumerate(sources):
+            systems += self._open(source, f"atoms {index}", moments, moment_unit)
+        return systems
 
     def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> list[Arrays]:
         """As a call, for systems under the model's type map."""
@@ -123,11 +128,17 @@ class Predictor:
             _check_finite(prediction["energy"], batch)
             yield batch, prediction
 
-    def _open(self, source: Source, index: int, moments: str | None) -> list[System]:
+    def _open(self, source: Source, name: str, moments: str | None, moment_unit: str | None) -> list[System]:
         if isinstance(source, str | Path):
             return read_systems([source], self.spec.type_map)
         if isinstance(source, Atoms):
-            return [self._renumbered(system_from_atoms(source, f"atoms {index}", moments))]
+            found = moments_of(source, name, moments, moment_unit)
+            if found.others and self.watch.first("moments", found.source):
+                others = " ".join(found.others)
+                warnings.warn(
+                    f"spinpot.load: {name}: moments from {found.source}, not from {others}.", stacklevel=4
+                )
+            return [self._renumbered(system_from_atoms(source, name, found.values))]
         if isinstance(source, System):
             return [self._renumbered(source)]
         raise TypeError(f"frames: expected System, path or ase.Atoms, not {type(source).__name__}")

@@ -359,3 +359,33 @@ def test_frames_without_moments_are_not_magnetic_only_where_the_user_says_so(tmp
     result = run_here("prepare_data.py", "a.xyz", "out", "--non-magnetic", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "spin: read from nowhere: zeros, for frames that are not magnetic (a.xyz)" in result.stdout
+
+
+def test_what_a_format_cannot_hold_is_named(frames, tmp_path):
+    made, _ = frames
+    made.spin[:, made.types == 1] = 0.2
+    write_npy(tmp_path / "both", made)
+    for kind, line in (
+        ("lammps", "LAMMPS data files have no labels: energy, force, force_mag, virial not written (both)"),
+        ("old", "moments and magnetic forces of O: not written, it is not in --magnetic (both)"),
+    ):
+        result = run_here("prepare_data.py", "both", kind, "--to", kind, *OLD_ARGUMENTS, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert line in result.stdout
+        clean = run_here("prepare_data.py", "frames", f"{kind}2", "--to", "npy", cwd=tmp_path)
+        assert "not written" not in clean.stdout
+
+
+@pytest.mark.parametrize(("column", "array"), [(0, "coord"), (3, "spin"), (6, "force")])
+@pytest.mark.parametrize("kind", ["npy", "extxyz"])
+def test_numbers_that_are_not_finite(column, array, kind, tmp_path):
+    numbers = ["0", "0", "0", "0", "0", "2", "0.1", "0", "0"]
+    numbers[column] = "nan"
+    (tmp_path / "a.xyz").write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:spin:R:3:forces:R:3 pbc="T T T"\n'
+        f"Fe {' '.join(numbers)}\n"
+    )
+    message = the_message(run_here("prepare_data.py", "a.xyz", "out", "--to", kind, cwd=tmp_path))
+    assert message == (
+        f"a.xyz: a, {array}, frame 0: a number is not finite. Remove the frame, or compute it again."
+    )

@@ -161,6 +161,31 @@ def test_new_moments_are_new_results(checkpoint):
     assert atoms.get_potential_energy() != before
 
 
+def test_a_column_spin_beside_moments_that_move(checkpoint):
+    """As read from extxyz: initial_magmoms are what dynamics change, and the column is what it was."""
+    atoms = atoms_of(random_system(), calculator=SpinCalculator(checkpoint))
+    plain = atoms.get_potential_energy()
+    atoms.arrays["spin"] = atoms.get_initial_magnetic_moments().copy()
+    assert atoms.get_potential_energy() == plain
+    SpinLatticeDynamics(atoms, 0.5 * units.fs).run(3)
+    bare = atoms.copy()
+    del bare.arrays["spin"]
+    bare.calc = SpinCalculator(checkpoint)
+    assert atoms.get_potential_energy() == pytest.approx(bare.get_potential_energy(), abs=1e-12)
+
+
+def test_a_column_spin_alone_that_changes(checkpoint):
+    atoms = atoms_of(random_system(), calculator=SpinCalculator(checkpoint))
+    atoms.arrays["spin"] = atoms.get_initial_magnetic_moments().copy()
+    atoms.set_initial_magnetic_moments(None)
+    before = atoms.get_potential_energy()
+    atoms.arrays["spin"][0] *= -1.0
+    after = atoms.get_potential_energy()
+    atoms.set_initial_magnetic_moments(atoms.arrays["spin"])
+    assert after == pytest.approx(atoms.get_potential_energy(), abs=1e-12)
+    assert after != before
+
+
 def test_several_structures_with_one_calculator(checkpoint):
     calculator = SpinCalculator(checkpoint)
     first, second = atoms_of(random_system(1)), atoms_of(random_system(2, n_ni=2, n_o=3))

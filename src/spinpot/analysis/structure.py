@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
@@ -13,12 +12,15 @@ from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
 
 from spinpot.console import console
-from spinpot.data.from_ase import moments_of, system_from_atoms
-from spinpot.data.readers.moments import check_lengths
+from spinpot.data.from_ase import system_from_atoms
+from spinpot.data.readers.ase_formats import ASE_READERS, raw_frame
+from spinpot.data.readers.frames import RawFrame
+from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import System, read_systems
 from spinpot.errors import InputError
-from spinpot.notes import shortened
+from spinpot.notes import Notes, shortened
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
 
 def _of_a_file(path: Path, frame: int, choice: MomentChoice) -> Atoms:
     try:
-        frames: Any = ase.io.read(path, index=":")
+        frames = _frames(path)
+    except InputError:
+        raise
     except UnknownFileTypeError as error:
         raise InputError(
             f"structure={path}: of a format that ase does not know ({error}). Expected extxyz with a column "
@@ -100,13 +104,28 @@ def _of_a_file(path: Path, frame: int, choice: MomentChoice) -> Atoms:
             f"structure={path}: could not be read ({type(error).__name__}: {error}). Check the file."
         ) from error
     _check_frame(path, frame, len(frames))
-    atoms: Atoms = frames[frame]
-    found = moments_of(atoms, f"structure={path}", choice.moments)
-    check_lengths([found.values], f"structure={path}", Wanted(moment_unit=choice.moment_unit, keywords=True))
+    raw, where = frames[frame], f"structure={path}"
+    columns = {"spin": choice.moments} if choice.moments else {}
+    wanted = Wanted(columns=columns, moment_unit=choice.moment_unit, keywords=True)
+    found = find_moments(raw.columns, len(raw.symbols), where, wanted)
+    check_lengths([found.values], where, wanted)
     console.print(f"Moments: {found.source}.", markup=False, soft_wrap=True)
-    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    made = Atoms(raw.symbols, positions=raw.coord, cell=raw.box, pbc=raw.pbc)
     made.set_initial_magnetic_moments(found.values)
     return made
+
+
+def _frames(path: Path) -> list[RawFrame]:
+    """The frames of a file, by the reader that prepare_data.py has for it, else by ase's."""
+    for reader in ASE_READERS:
+        if reader.knows(path):
+            return list(reader.frames(path))
+    if Vasp().knows(path):
+        notes = Notes()
+        frames = Vasp().frames(path, Wanted(keywords=True), notes)
+        notes.print()
+        return frames
+    return [raw_frame(atoms) for atoms in ase.io.iread(path, index=":")]
 
 
 def _check_frame(path: Path, frame: int, frames: int) -> None:

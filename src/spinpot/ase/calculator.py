@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from spinpot.data.from_ase import moments_of
 from spinpot.data.skin import SkinGeometry
 from spinpot.errors import InputError
 from spinpot.predictor import Predictor, load
@@ -33,7 +34,6 @@ class SpinCalculator(Calculator):
 
     models: files, or what spinpot.load gave; one or several.
     skin: Å; the neighbours are looked for again when an atom has moved by half of it.
-    moments: the array that holds the moments, where the atoms have several that disagree.
 
     Moments on elements without spin in the model are ignored, with a warning; so there is one where moments
     leave the range of training, or are near zero.
@@ -56,7 +56,6 @@ class SpinCalculator(Calculator):
         self,
         models: Source | Sequence[Source],
         skin: float = 0.5,
-        moments: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -66,7 +65,13 @@ class SpinCalculator(Calculator):
         if not 0.0 <= skin < float("inf"):
             raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
-        self.moments = moments
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation; ase itself does not look at a column `spin`."""
+        changes: list[str] = super().check_state(atoms, tol)
+        if not changes and not np.array_equal(live_moments(self.atoms), live_moments(atoms)):
+            changes.append("initial_magmoms")
+        return changes
 
     def calculate(
         self,
@@ -78,7 +83,7 @@ class SpinCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         predictions = []
         for predictor in self.predictors:
-            (system,) = predictor.systems([self.atoms], self.moments)
+            (system,) = predictor.systems([with_live_moments(self.atoms)])
             for line in predictor.watch.new([system]):
                 warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
             predictions += predictor.predict([system])
@@ -110,6 +115,23 @@ class SpinCalculator(Calculator):
         facts = [predictor.potential.facts for predictor in self.predictors]
         known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
         return min(known) if len(known) == len(facts) else None
+
+
+def live_moments(atoms: Atoms) -> np.ndarray:
+    """The moments (N, 3), μ_B, of atoms that move: initial_magmoms, which are what dynamics and relaxations
+    change; without vectors there, those of moments_of.
+    """
+    initial = atoms.arrays.get("initial_magmoms")
+    if initial is not None and initial.shape == (len(atoms), 3):
+        return initial
+    return moments_of(atoms.copy(), "SpinCalculator").values  # a copy has no calculator to ask
+
+
+def with_live_moments(atoms: Atoms) -> Atoms:
+    """The same structure with live_moments alone."""
+    bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    bare.set_initial_magnetic_moments(live_moments(atoms))
+    return bare
 
 
 def deviation(vectors: np.ndarray) -> np.ndarray:

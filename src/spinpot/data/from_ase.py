@@ -15,24 +15,27 @@ from spinpot.data.systems import System
 from spinpot.errors import InputError
 
 
-def moments_of(atoms: Atoms, name: str, moments: str | None = None) -> Moments:
+def moments_of(
+    atoms: Atoms, name: str, moments: str | None = None, moment_unit: str | None = None
+) -> Moments:
     """The moments (N, 3), μ_B: of the column `moments`, else as find_moments chooses.
 
-    Raises InputError as find_moments does.
+    moment_unit: `mu_B`, or `direction` for unit vectors beside a column of their lengths. Raises InputError
+    as find_moments does.
     """
-    wanted = Wanted(columns={"spin": moments} if moments else {}, moment_unit="mu_B", keywords=True)
+    wanted = Wanted(columns={"spin": moments} if moments else {}, moment_unit=moment_unit, keywords=True)
     return find_moments(raw_frame(atoms).columns, len(atoms), name, wanted)
 
 
-def system_from_atoms(atoms: Atoms, name: str = "atoms", moments: str | None = None) -> System:
+def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None = None) -> System:
     """One unlabelled frame; its type map lists the elements in alphabetical order, the atoms keep theirs.
 
-    The spins (μ_B) are those of moments_of. Raises InputError without such vectors, if the lattice vectors
-    that the atoms are periodic along do not span as many dimensions, or if a number is not finite.
+    spin: (N, 3), μ_B; None for those of moments_of. Raises InputError without such vectors, if the lattice
+    vectors that the atoms are periodic along do not span as many dimensions, or if a number is not finite.
     """
     symbols = atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
-    spin = moments_of(atoms, name, moments).values
+    spin = moments_of(atoms, name).values if spin is None else spin
     frame = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
     for array, values in frame.items():
         if not np.isfinite(values).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,8 +61,7 @@ def prepare(
     finally:
         notes.print()
     for system in systems:
-        elements = [system.type_map[kind] for kind in system.types]
-        refuse_overlaps(system.box, system.coord, system.pbc, elements, system.where)
+        check_frames(system)
     systems, notes = without_duplicates(unique_names(systems))
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
@@ -83,9 +82,42 @@ def prepare(
     print_systems("Prepared", sets)
     if write_as in ("npy", "old"):
         _note_open(systems, notes)
+    for system in systems:
+        for line in not_written(system, write_as, wanted):
+            notes.add(line, system.name)
     notes.print()
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
     return sets
+
+
+def check_frames(system: System) -> None:
+    """Refuse numbers that are not finite and overlapping atoms, which read_systems has refused in its own."""
+    if system.stored is not None:
+        return
+    elements = [system.type_map[kind] for kind in system.types]
+    for name in PER_FRAME:
+        values = getattr(system, name)
+        if values is not None and not np.isfinite(values).all():
+            frame = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise InputError(
+                f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
+                "compute it again."
+            )
+    refuse_overlaps(system.box, system.coord, system.pbc, elements, system.where)
+
+
+def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
+    """What a format cannot hold of a system."""
+    if write_as == "lammps" and system.labels:
+        yield f"LAMMPS data files have no labels: {', '.join(system.labels)} not written"
+    if write_as == "old":
+        for kind, element in enumerate(system.type_map):
+            own = system.types == kind
+            if element in wanted.magnetic or not own.any():
+                continue
+            lost = [system.spin[:, own], *([] if system.force_mag is None else [system.force_mag[:, own]])]
+            if any(values.any() for values in lost):
+                yield f"moments and magnetic forces of {element}: not written, it is not in --magnetic"
 
 
 def unique_names(systems: Sequence[System]) -> list[System]:

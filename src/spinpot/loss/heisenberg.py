@@ -93,8 +93,11 @@ def fitted_to(
     if known <= unknowns:
         return Baseline(None, _left_out(f"its {unknowns} coefficients would be fitted to {known} labels"))
     fit = fit_systems(term, left, LABELS, scale)
-    digests = {id(system): frame_digests(system) for system, _ in places}
-    frames = frozenset(digests[id(system)][index] for system, index in places)
+    chosen: dict[int, tuple[System, list[int]]] = {}
+    for system, index in places:
+        chosen.setdefault(id(system), (system, []))[1].append(index)
+    digests = [frame_digests(select(system, np.array(indices))) for system, indices in chosen.values()]
+    frames = frozenset(digest for own in digests for digest in own)
     predictor = HeisenbergFit(term, fit.coefficients, fit.energy_bias, scale, frames)
     return Baseline(predictor, in_words(predictor))
 

@@ -61,6 +61,7 @@ def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[s
 
 def largest_shortest_vector(box: np.ndarray, pbc: Periodic = PERIODIC) -> float:
     """The largest over cells (F, 3, 3), Å, of their shortest lattice vector that the frame repeats along."""
+    box = np.unique(box, axis=0)  # of a set with one cell, one
     periodic = np.array(pbc)
     largest, shortest_row = 0.0, np.linalg.norm(box[:, periodic], axis=2).min(axis=1)
     for frame in np.argsort(-shortest_row, kind="stable"):

@@ -12,6 +12,8 @@ from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.errors import InputError
 from spinpot.notes import Notes
+from support.folders import write_npy
+from support.frames import random_system
 
 SPIN = np.array([[0.0, 0.0, 2.2]])
 
@@ -140,3 +142,37 @@ def test_frames_of_any_periodicity(tmp_path):
         said_of(tmp_path, slab, columns={"virial": "stress"})
     with pytest.raises(InputError, match=r"frame periodic along a, b and c of it\. Expected independent"):
         said_of(tmp_path, replace(frame(), box=flat))
+
+
+def test_two_energies_ten_millielectronvolts_apart_are_two_energies(tmp_path):
+    entries = {"total_energy": np.array(-123456.795), "energy": np.array(-123456.785)}
+    with pytest.raises(InputError, match="energy and total_energy are both read as energy"):
+        said_of(tmp_path, frame(entries=entries))
+    single = {"free_energy": np.array(-123456.785, dtype=np.float32), "energy": np.array(-123456.785)}
+    (system,), _ = said_of(tmp_path, frame(entries=single))
+    assert system.energy.tolist() == [-123456.785]
+
+
+def test_frames_whose_energies_are_different_quantities(tmp_path):
+    frames = [frame(entries={name: np.array(-1.0)}) for name in ("energy", "free_energy")]
+    with pytest.raises(InputError) as error:
+        said_of(tmp_path, *frames)
+    assert str(error.value) == (
+        f"{tmp_path}: energy would be read from energy in frame 0, and from free_energy in frame 1. "
+        "These may be different quantities: put the frames into files of their own."
+    )
+
+
+def test_lengths_of_moments_are_not_offered_as_moments(tmp_path):
+    _, said = said_of(tmp_path, frame({"magmoms": np.ones(1)}))
+    assert f"magmoms: not used ({tmp_path})" in said
+
+
+def test_json_of_others_and_files_that_cannot_be_read_do_not_stop_a_folder(tmp_path):
+    write_npy(tmp_path / "set", random_system())
+    (tmp_path / "record.json").write_text('{"energy": 1.0}\n')
+    (tmp_path / "broken.xyz").write_text("3\nnot what it says\nNi 0 0\n")
+    notes = Notes()
+    (system,) = read_frames(tmp_path, "auto", Wanted(), notes)
+    assert system.name == "set"
+    assert any(line.startswith("not read: could not be read as extxyz") for line in notes)

@@ -4,6 +4,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from spinpot.analysis.structure import MomentChoice, read_structure
 from spinpot.data.from_ase import moments_of, system_from_atoms
@@ -111,3 +112,37 @@ def test_atoms_whose_columns_disagree():
     with pytest.raises(InputError, match="Name the ones to use: moments=spin or moments=initial_magmoms"):
         system_from_atoms(atoms)
     np.testing.assert_array_equal(moments_of(atoms, "atoms", "initial_magmoms").values, UNIT)
+
+
+def test_results_of_a_calculator_that_the_atoms_have_left_behind():
+    atoms = of_unit_length()
+    atoms.set_initial_magnetic_moments(ONE)
+    atoms.calc = SinglePointCalculator(atoms, magmoms=OTHER)
+    found = moments_of(atoms, "atoms")
+    np.testing.assert_array_equal(found.values, OTHER)
+    assert found.others == ("initial_magmoms",)
+    atoms.set_initial_magnetic_moments(2 * ONE)
+    np.testing.assert_array_equal(moments_of(atoms, "atoms").values, 2 * ONE)
+
+
+def test_vectors_that_are_no_known_moments_are_named():
+    with pytest.raises(InputError, match=r"Its vectors are REF_magmoms\. Add it, or name another column"):
+        moments(REF_magmoms=ONE)
+
+
+def test_analyze_multiplies_directions_by_their_lengths(tmp_path):
+    atoms = of_unit_length()
+    atoms.set_initial_magnetic_moments(None)
+    atoms.arrays["spin"], atoms.arrays["moment_length"] = UNIT, np.array([1.7, 0.5])
+    ase.io.write(tmp_path / "a.xyz", atoms)
+    read = read_structure(str(tmp_path / "a.xyz"), ("Fe",), MomentChoice(moment_unit="direction"))
+    lengths = np.linalg.norm(read.get_initial_magnetic_moments(), axis=1)
+    np.testing.assert_allclose(lengths, [1.7, 0.5])
+
+
+def test_analyze_reads_vectors_from_a_database(tmp_path):
+    atoms = of_unit_length()
+    atoms.set_initial_magnetic_moments(2 * UNIT)
+    ase.io.write(tmp_path / "a.db", atoms)
+    read = read_structure(str(tmp_path / "a.db"), ("Fe",))
+    np.testing.assert_allclose(read.get_initial_magnetic_moments(), 2 * UNIT)

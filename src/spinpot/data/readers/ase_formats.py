@@ -21,6 +21,8 @@ from spinpot.notes import Notes
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")
 """Arrays of ase that are the structure itself."""
+HEAD = 4000
+"""Bytes of a file that are looked at."""
 OF_THE_FRAME = ("dipole", "magmom")
 """Results of a calculator that are the frame's, whatever their length; so are stress and virial."""
 OF_THE_ROW = ("id", "ctime", "mtime")
@@ -30,7 +32,7 @@ OF_THE_ROW = ("id", "ctime", "mtime")
 class AseFile:
     """One of ase's formats of files."""
 
-    runs = False
+    runs = True
 
     def __init__(self, name: str, what: str, suffixes: tuple[str, ...], magic: bytes = b"") -> None:
         self.name = name
@@ -64,11 +66,22 @@ class AseDatabase(AseFile):
         return map(_of_row, ase.db.connect(str(place)).select(sort="id"))
 
 
+class AseJson(AseDatabase):
+    """A database in a text file; other programs keep other things in json."""
+
+    def knows(self, path: Path) -> bool:
+        """By the suffix and a cell, which ase writes first of each structure."""
+        if not super().knows(path):
+            return False
+        with path.open("rb") as file:
+            return b'"cell"' in file.read(HEAD)
+
+
 ASE_READERS = (
     AseFile("extxyz", "extxyz (.xyz, .extxyz)", (".xyz", ".extxyz")),
     AseFile("traj", "ase's trajectories (.traj)", (".traj",), b"- of Ulm"),
     AseDatabase("db", "ase's databases (.db)", (".db",), b"SQLite format 3"),
-    AseDatabase("json", "ase's json (.json)", (".json",)),
+    AseJson("json", "ase's json (.json)", (".json",)),
 )
 
 
@@ -80,8 +93,16 @@ def raw_frame(atoms: Atoms) -> RawFrame:
         {"cell": atoms.cell.array, "pbc": atoms.pbc, "positions": atoms.positions},
         columns,
         atoms.info,
-        atoms.calc.results if atoms.calc is not None else {},
+        _results(atoms),
     )
+
+
+def _results(atoms: Atoms) -> dict[str, Any]:
+    """A calculator's results, unless the atoms have changed since."""
+    calculator = atoms.calc
+    if calculator is None or (hasattr(calculator, "check_state") and calculator.check_state(atoms)):
+        return {}
+    return calculator.results
 
 
 def _of_row(row: AtomsRow) -> RawFrame:

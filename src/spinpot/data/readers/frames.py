@@ -11,14 +11,14 @@ import numpy as np
 
 from spinpot.data.cell import Periodic, directions, flat_cells
 from spinpot.data.readers.moments import check_lengths, find_moments
-from spinpot.data.readers.names import OPTIONS, arrays_like, known
+from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.notes import Notes
 
-ENERGY_AGREES = 1e-7
-"""Two energies of one frame agree within 1e-5 eV and this part of their size."""
+ENERGY_AGREES = 1e-10
+"""Two energies of one frame agree within 1e-5 eV and this part of their size, or what float32 cuts off."""
 VECTORS_AGREE = 1e-4
 """Two arrays of one label agree within 1e-6 and this part of the largest number."""
 FREE_ENERGY = " Forces are the derivatives of free_energy, in ase's convention."
@@ -66,17 +66,18 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
     Raises InputError for frames without moments, and where two sources of one label disagree.
     """
     groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
-    said: dict[str, dict[str, None]] = {}
+    said: dict[str, dict[str, int]] = {}
     for number, frame in enumerate(frames):
         chosen = _chosen(frame, f"{place}, frame {number}", wanted)
         _account(frame, chosen, str(place), wanted, notes)
         for array, source in chosen.sources.items():
-            said.setdefault(array, {})[source] = None
+            said.setdefault(array, {}).setdefault(source, number)
         symbols = tuple(wanted.rename.get(symbol, symbol) for symbol in frame.symbols)
         kind = _Kind(symbols, frame.pbc, frozenset(chosen.arrays))
         groups.setdefault(kind, []).append(chosen.arrays)
     if not groups:
         raise InputError(f"{place}: no frames in it. Check the file.")
+    _check_sources(said, str(place))
     check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
     _say_sources(said, str(place), notes)
     for kind in groups:
@@ -101,7 +102,7 @@ def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:
     for array in ("energy", "force", "force_mag", "virial"):
         if sources := _sources(array, frame, where, wanted):
             _check_agreement(array, sources, where, wanted)
-            arrays[array] = next(iter(sources.values()))
+            arrays[array] = next(iter(sources.values())).astype(np.float64)
             said[array] = ", ".join(sources)
             used |= set(sources)
     return _Chosen(arrays, used, said)
@@ -120,9 +121,8 @@ def _sources(array: str, frame: RawFrame, where: str, wanted: Wanted) -> dict[st
                 f"{wanted.option(OPTIONS[array], given)}: {where} has no such name. It has: {there}."
             )
         return {given: _shaped(place[given], shape, given, where)}
-    found = {
-        name: _shaped(values, shape, name, where) for name, values in place.items() if known(name, array)
-    }
+    names = sorted((name for name in place if known(name, array)), key=lambda name: rank(name, array))
+    found = {name: _shaped(place[name], shape, name, where) for name in names}
     if array == "virial" and all(frame.pbc):
         found |= {name: _virial(frame, name, where) for name in frame.entries if known(name, "stress")}
     return found
@@ -148,7 +148,7 @@ def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str, where: str) -
             f"{where}: {name} has the shape {values.shape}. Expected {shape or 'one number'}. Correct the "
             "file, or name another column or key."
         )
-    return np.reshape(np.asarray(values, dtype=np.float64), shape)
+    return np.reshape(values if values.dtype.kind == "f" else values.astype(np.float64), shape)
 
 
 def _check_agreement(array: str, sources: dict[str, np.ndarray], where: str, wanted: Wanted) -> None:
@@ -156,7 +156,9 @@ def _check_agreement(array: str, sources: dict[str, np.ndarray], where: str, wan
     for other, values in others:
         apart = float(np.abs(values - first).max(initial=0.0))
         size = float(np.abs(first).max(initial=0.0))
-        allowed = 1e-5 + ENERGY_AGREES * size if array == "energy" else 1e-6 + VECTORS_AGREE * size
+        cut_off = max((np.finfo(kind).eps for kind in (first.dtype, values.dtype)), default=0.0)
+        energy = 1e-5 + max(ENERGY_AGREES, float(cut_off)) * size
+        allowed = energy if array == "energy" else 1e-6 + VECTORS_AGREE * size
         if not apart <= allowed:
             raise InputError(
                 f"{where}: {name} and {other} are both read as {array}, but differ by up to {apart:.3g}. "
@@ -180,11 +182,22 @@ def unused(name: str, arrays: Sequence[str], wanted: Wanted) -> str:
     return f"{name}: not used" + (f"; to read it, give {options}" if options else "")
 
 
-def _say_sources(said: dict[str, dict[str, None]], where: str, notes: Notes) -> None:
+def _check_sources(said: dict[str, dict[str, int]], where: str) -> None:
+    """Refuse an array that is read from one column in some frames and from another in others."""
+    for array, sources in said.items():
+        if len(sources) > 1:
+            (one, first), (other, second), *_ = sources.items()
+            raise InputError(
+                f"{where}: {array} would be read from {one} in frame {first}, and from {other} in frame "
+                f"{second}. These may be different quantities: put the frames into files of their own."
+            )
+
+
+def _say_sources(said: dict[str, dict[str, int]], where: str, notes: Notes) -> None:
     """The column of the moments always; that of a label where its name is not the array's own."""
     for array, sources in said.items():
         if array == "spin" or not set(sources) <= {array, f"{array}s"}:
-            notes.add(f"{array}: read from {' or '.join(sources)}", where)
+            notes.add(f"{array}: read from {next(iter(sources))}", where)
 
 
 def made(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,10 +27,11 @@ SAID = {
 
 @dataclass(frozen=True)
 class Moments:
-    """values: (N, 3), μ_B; names: the columns they were read from."""
+    """values: (N, 3), μ_B; names: the columns they were read from; others: moments that were passed over."""
 
     values: np.ndarray
     names: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -60,7 +61,9 @@ def find_moments(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wa
     _check_agreement(candidates, vectors, where, wanted)
     if candidates[0] == FINAL_MOMENTS:
         candidates = [FINAL_MOMENTS]
-    return _in_bohr_magnetons(tuple(candidates), columns, where, wanted)
+    found = _in_bohr_magnetons(tuple(candidates), columns, where, wanted)
+    moments = [name for name in vectors if known(name, "spin") or name in (FINAL_MOMENTS, INITIAL_MOMENTS)]
+    return replace(found, others=tuple(name for name in moments if name not in found.names))
 
 
 def _check_agreement(
@@ -84,6 +87,8 @@ def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted
     names = (*filter(lambda name: known(name, "spin"), columns), FINAL_MOMENTS, INITIAL_MOMENTS)
     scalar = next((name for name in names if name in columns and columns[name].shape == (n_atoms,)), None)
     found = f"{scalar} has one number per atom (collinear moments)" if scalar else "no magnetic moments"
+    vectors = ", ".join(name for name, values in columns.items() if np.shape(values) == (n_atoms, 3))
+    there = f"Its vectors are {vectors}. " if vectors else ""
     remedy = (
         "Set them: atoms.set_initial_magnetic_moments(moments)"
         if wanted.keywords
@@ -92,7 +97,7 @@ def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted
     )
     raise InputError(
         f"{where}: {found}. Expected a vector (μ_B) per atom, zero on atoms that carry none: a column "
-        f"spin:R:3, or magmoms or initial_magmoms of shape (N, 3). {remedy}."
+        f"spin:R:3, or magmoms or initial_magmoms of shape (N, 3). {there}{remedy}."
     )
 
 

@@ -66,10 +66,16 @@ def known(name: str, array: str) -> bool:
     return _PREFIX.sub("", name).lower() in NAMES[array]
 
 
+def rank(name: str, array: str) -> tuple[bool, int]:
+    """By which of several known names of an array are ordered: those without a prefix first."""
+    bare = _PREFIX.sub("", name)
+    return bare != name, NAMES[array].index(bare.lower())
+
+
 def arrays_like(name: str, values: np.ndarray, per_atom: bool) -> tuple[str, ...]:
     """The arrays that numbers of this name and shape could be."""
     if name in (FINAL_MOMENTS, INITIAL_MOMENTS):
-        return ("spin",)
+        return ("spin",) if values.ndim == 2 else ()
     if name in NO_LABELS:
         return ()
     size = values[0].size if per_atom and len(values) else values.size

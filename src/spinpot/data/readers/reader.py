@@ -43,7 +43,8 @@ class Wanted:
 class Reader(Protocol):
     """One format. name: as `--format` takes it; what: in a few words, for the list of what is read.
 
-    runs: whether a place is a calculation's output, so that one that failed does not stop the others.
+    runs: whether a place stands for itself, as the output of a calculation, so that one that cannot be read
+    does not stop the others of a folder.
     """
 
     name: str

@@ -73,19 +73,23 @@ class Vasp:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The steps of a run that have everything, without magnetic forces; the others are counted."""
-        with _opened(place) as file:
-            if file.read(5) == "<?xml":
-                raise InputError(
-                    f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into "
-                    "which LORBIT 11 writes them."
-                )
-        frames = _outcar(place, wanted, notes)
+        frames = self.frames(place, wanted, notes)
         notes.add("VASP writes no magnetic forces: frames without them", str(place))
         systems = systems_of(frames, place, wanted, notes)
         if place.name not in ("OUTCAR", "OUTCAR.gz"):
             return systems
         folder = folder_name(place.parent)
         return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
+
+    def frames(self, place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
+        """As read, before labels and moments are chosen."""
+        with _opened(place) as file:
+            if file.read(5) == "<?xml":
+                raise InputError(
+                    f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into "
+                    "which LORBIT 11 writes them."
+                )
+        return _outcar(place, wanted, notes)
 
 
 def _opened(place: Path) -> IO[str]:
