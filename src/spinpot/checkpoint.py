@@ -24,6 +24,8 @@ FORMAT = 5
 ENTRY = "spinpot"
 HEISENBERG = "heisenberg"
 """In the entry, if the run has one: the HeisenbergFit its errors were set beside."""
+SCORE = 2
+"""Raised whenever val/score means something else, so that those of before cannot be compared."""
 
 BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
 """In a run folder."""
@@ -43,6 +45,7 @@ def checkpoint_entry(
             "nodes": potential.descriptor.nodes.as_dict(),
             "config": config,
             "fingerprints": fingerprints,
+            "score": SCORE,
             **({"training_facts": potential.facts.as_dict()} if potential.facts else {}),
         }
     }

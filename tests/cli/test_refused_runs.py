@@ -228,3 +228,17 @@ def test_a_run_that_diverges_before_its_first_checkpoint(small_set, place):
     arguments = [*small_set, *DIVERGES, "trainer.val_check_interval=30", f"hydra.run.dir={folder}"]
     message = the_message(run_here("train.py", *arguments, cwd=place))
     assert "There was no checkpoint yet." in message
+
+
+def test_a_run_of_a_version_with_another_score_says_so(small_set, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "summary.json").unlink()
+    last = run / "checkpoints" / "last.ckpt"
+    contents = torch.load(last, weights_only=True)
+    del contents["spinpot"]["score"]
+    torch.save(contents, last)
+    more = ["trainer.max_steps=6", "resume=auto", f"hydra.run.dir={run}"]
+    result = run_here("train.py", *small_set, *more, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "look: last.ckpt is of a version whose val/score meant something else" in result.stdout

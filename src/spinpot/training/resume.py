@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from spinpot.checkpoint import ENTRY, LAST, potential_from, read_checkpoint
+from spinpot.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
 from spinpot.console import console
 from spinpot.errors import InputError
 from spinpot.model.settings import ModelSpec
@@ -51,6 +51,7 @@ class Resumed:
     model: dict[str, Any]
     config: dict[str, Any]
     fingerprints: dict[str, str] = field(default_factory=dict)
+    score: int = SCORE
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
@@ -217,6 +218,7 @@ def _read(path: Path) -> Resumed:
         entry["model"],
         entry["config"],
         entry.get("fingerprints", {}),
+        entry.get("score", 1),
     )
 
 

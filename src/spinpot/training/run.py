@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot import native
-from spinpot.checkpoint import LAST
+from spinpot.checkpoint import LAST, SCORE
+from spinpot.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
 from spinpot.errors import InputError, TrainingError
@@ -184,6 +185,12 @@ def check_resumed(
     check_same_optimizer(resumed, config)
     check_same_parameters(resumed, config)
     print_changes(config_differences(resumed, config), changed_data(resumed, fingerprints))
+    if resumed.score != SCORE:
+        console.print(
+            f"look: {resumed.path.name} is of a version whose val/score meant something else (docs/score.md), "
+            "so best.ckpt may not be the best. To choose anew, begin in another folder with init_from.",
+            soft_wrap=True,
+        )
 
 
 @rank_zero_only
