@@ -187,8 +187,8 @@ def check_resumed(
     print_changes(config_differences(resumed, config), changed_data(resumed, fingerprints))
     if resumed.score != SCORE:
         console.print(
-            f"look: {resumed.path.name} is of a version whose val/score meant something else (docs/score.md), "
-            "so best.ckpt may not be the best. To choose anew, begin in another folder with init_from.",
+            f"look: {resumed.path.name} is of a version whose val/score meant something else "
+            "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with init_from.",
             soft_wrap=True,
         )
 
