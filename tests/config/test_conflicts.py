@@ -24,8 +24,7 @@ REFUSED = {
     "trainer.num_sanity_val_steps=2": "trainer.num_sanity_val_steps=2: the first validation is "
     "trainer.val_check_interval steps on. Use 0.",
     "trainer.use_distributed_sampler=true": "trainer.use_distributed_sampler=true: the data module shares "
-    "out "
-    "the frames among the processes itself. Use false.",
+    "out the frames among the processes itself. Use false.",
     "+trainer.fast_dev_run=true": "trainer.fast_dev_run=true: it keeps no checkpoint, so nothing could be "
     "evaluated. Use debug=fast.",
     "+trainer.barebones=true": "trainer.barebones=true: it keeps no checkpoint and logs nothing. Use "
@@ -38,8 +37,7 @@ REFUSED = {
     "+trainer.limit_val_batches=0": "trainer.limit_val_batches=0: without validation no checkpoint would be "
     "written. Use 1.0, or a number of batches.",
     "+trainer.limit_train_batches=0.0": "trainer.limit_train_batches=0.0: without training no checkpoint "
-    "would "
-    "be written. Use 1.0, or a number of batches.",
+    "would be written. Use 1.0, or a number of batches.",
     "trainer.max_time='00:00:00:00'": "trainer.max_time=00:00:00:00: no time to train. Expected "
     "days:hours:minutes:seconds.",
     "trainer.max_time={hours:0}": "trainer.max_time={'hours': 0}: no time to train. Expected "
@@ -52,8 +50,7 @@ REFUSED = {
     "callbacks.checkpoint.mode=max": "callbacks.checkpoint.mode=max: the worst val/score would count as the "
     "best. Use mode=min.",
     "callbacks.checkpoint.monitor=null": "callbacks.checkpoint and callbacks.last_checkpoint save at the "
-    "same "
-    "times by the same monitor (null), and Lightning cannot tell them apart on resume. Leave one out.",
+    "same times by the same monitor (null), and Lightning cannot tell them apart on resume. Leave one out.",
     "+callbacks.checkpoint.save_top_k=3": "callbacks.checkpoint.save_top_k=3: all would be written to "
     "best.ckpt. Use 1; to keep more, add a callback with another filename, e.g. '{step}'.",
     "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: best.ckpt is looked for in "
@@ -108,6 +105,12 @@ SAID = {
         "trainer.overfit_batches=1: training repeats the same batches, and validation takes as many of its "
         "own."
     ],
+    "+trainer.overfit_batches=0": [],
+    "+trainer.overfit_batches=0.0": [],
+    "+trainer.overfit_batches=0.5": [
+        "trainer.overfit_batches=0.5: training repeats the same batches, and validation takes as many of its "
+        "own."
+    ],
     "+trainer.limit_train_batches=1": ["trainer.limit_train_batches=1: training repeats the same batches."],
     "+trainer.limit_train_batches=1.0": [],
     "+trainer.limit_val_batches=0.5": [
@@ -117,10 +120,10 @@ SAID = {
         "No callback writes checkpoints/best.ckpt: the final errors are those of last.ckpt."
     ],
     "~callbacks.last_checkpoint": [
-        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot go on from where it stops."
+        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
     ],
     "+callbacks.last_checkpoint.save_weights_only=true": [
-        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot go on from where it stops."
+        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
     ],
     "+callbacks.checkpoint.every_n_train_steps=3": [
         "best.ckpt is saved between validations by the val/score of the last one, which is of other weights."

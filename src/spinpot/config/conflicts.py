@@ -129,13 +129,13 @@ def remarks(config: DictConfig) -> Iterator[str]:
             yield f"{idle.key}={_shown(value)} has no effect with {idle.beside}={_shown(other)}."
     for name, (whole, meaning) in LIMITS.items():
         value = config.trainer.get(name)
-        if value is not None and not (value == whole and type(value) is type(whole)):
+        if value is not None and not _takes_all(value, whole):
             yield f"trainer.{name}={value}: {meaning}."
     order = config.data.get("seed", config.seed)
     if order != config.seed:
         yield (
-            f"data.seed={order} decides the order of the frames, seed={config.seed} the initial weights "
-            "alone."
+            f"data.seed={order} decides the order of the frames, "
+            f"seed={config.seed} the initial weights alone."
         )
     savers = [_plain(section) for name, section in config.callbacks.items() if _saves(str(name), section)]
     if not any(saver.get("filename") == "best" for saver in savers):
@@ -149,9 +149,12 @@ def remarks(config: DictConfig) -> Iterator[str]:
             )
     last = [saver for saver in savers if saver.get("filename") == "last"]
     if not last or any(saver.get("save_weights_only") for saver in last):
-        yield (
-            "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot go on from where it stops."
-        )
+        yield ("No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run.")
+
+
+def _takes_all(value: Any, whole: Any) -> bool:
+    """0 and 0.0 are the same, while 1 is one batch and 1.0 all of them."""
+    return bool(value == whole) and (whole == 0 or type(value) is type(whole))
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -237,8 +240,7 @@ def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
         raise InputError(
             "callbacks: none writes checkpoints/best.ckpt or last.ckpt, so nothing could be evaluated at the "
             "end. Keep callbacks.checkpoint and callbacks.last_checkpoint as in "
-            "configs/callbacks/default.yaml, "
-            "and give further ones names of their own."
+            "configs/callbacks/default.yaml, and give further ones names of their own."
         )
     for filename in CHECKPOINTS:
         if filename in kept:
@@ -250,8 +252,8 @@ def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
         if other != name:
             raise InputError(
                 f"callbacks.{other} and callbacks.{name} save at the same times by the same monitor "
-                f"({_shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. Leave "
-                "one out."
+                f"({_shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. "
+                "Leave one out."
             )
 
 
@@ -261,8 +263,7 @@ def _check_saver(name: str, saver: Mapping[str, Any]) -> None:
     if saver.get("save_top_k", 1) != 1:
         raise InputError(
             f"{key}.save_top_k={saver['save_top_k']}: all would be written to {filename}.ckpt. Use 1; to "
-            "keep "
-            "more, add a callback with another filename, e.g. '{step}'."
+            "keep more, add a callback with another filename, e.g. '{step}'."
         )
     if saver.get("dirpath") is not None:
         raise InputError(
