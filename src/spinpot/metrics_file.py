@@ -46,8 +46,10 @@ def read_metrics_file(path: Path) -> MetricsFile:
 def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
     """Print how many lines of a file are damaged, if any. what: what becomes of them."""
     if found.damaged:
-        lines = "1 damaged line" if found.damaged == 1 else f"{found.damaged} damaged lines"
-        console.print(f"{path}: {what} {lines}, maybe of a crash.", markup=False, soft_wrap=True)
+        one = found.damaged == 1
+        lines = "1 damaged line" if one else f"{found.damaged} damaged lines"
+        said = f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}."
+        console.print(said, markup=False, soft_wrap=True)
 
 
 def _row(line: str, columns: tuple[str, ...]) -> Row | None:

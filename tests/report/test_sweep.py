@@ -139,7 +139,8 @@ def test_damaged_lines_of_a_finished_run_are_said(sweep, capsys):
         (sweep / name / "metrics.csv").write_text("step,val/score\n10,0.9\n2")
     write_sweep_table(sweep)
     file = sweep / "0" / "metrics.csv"
-    assert f"{file}: left out of the pictures 1 damaged line, maybe of a crash.\n" in capsys.readouterr().out
+    said = f"{file}: 1 damaged line, perhaps from a crash, is left out of the pictures.\n"
+    assert said in capsys.readouterr().out
 
 
 def test_folder_without_runs(tmp_path):

@@ -65,7 +65,7 @@ def test_a_damaged_last_line_is_dropped_with_a_line(end: str, tmp_path: Path, ca
     file = tmp_path / "metrics.csv"
     file.write_text(HEADER + WHOLE + end)
     MetricsCsv(tmp_path, Resumed(tmp_path / "last.ckpt", 20, {}, {})).log_metrics({"lr": 0.25}, 25)
-    assert capsys.readouterr().out == f"{file}: dropped 1 damaged line, maybe of a crash.\n"
+    assert capsys.readouterr().out == f"{file}: 1 damaged line, perhaps from a crash, is dropped.\n"
     assert [row.get("step") for row in rows(tmp_path)] == ["5", "10", "25"]
     assert rows(tmp_path)[1] == {"step": "10", "lr": "0.2", "val/score": "0.9"}
 
@@ -80,7 +80,7 @@ def test_a_whole_file_is_kept_without_a_word(tmp_path: Path, capsys) -> None:
 def test_a_file_without_its_header(tmp_path: Path, capsys) -> None:
     (tmp_path / "metrics.csv").write_text("\0\0\0")
     MetricsCsv(tmp_path, Resumed(tmp_path / "last.ckpt", 20, {}, {})).log_metrics({"lr": 0.25}, 25)
-    assert "dropped 1 damaged line" in capsys.readouterr().out
+    assert "1 damaged line, perhaps from a crash, is dropped." in capsys.readouterr().out
     assert rows(tmp_path) == [{"step": "25", "lr": "0.25"}]
 
 
