@@ -15,7 +15,7 @@ from ase.units import Bohr
 
 from spinpot.data.readers.abacus_files import Structure
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
 ITERATION = re.compile(r"(?:\b(ION|MD)\s*=|#ION MOVE#)\s*\+?(\d+)")
 """At the head of each electronic iteration."""
 MD_STEP = re.compile(r"STEP OF MOLECULAR DYNAMICS( ?):\s*(\d+)")

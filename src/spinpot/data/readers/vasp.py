@@ -29,7 +29,7 @@ from spinpot.data.systems import System
 from spinpot.errors import InputError
 from spinpot.notes import Notes
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?"
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
 ITERATION = re.compile(r"Iteration\s+(\d+)\(\s*(\d+)\)")
 ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 ENERGY_LINES = 6
