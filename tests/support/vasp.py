@@ -25,10 +25,12 @@ class Step:
     more: str = ""
 
 
-def outcar(steps: Sequence[Step], head: str = "", symbols: Sequence[str] = SYMBOLS) -> str:
+def outcar(
+    steps: Sequence[Step], head: str = "", symbols: Sequence[str] = SYMBOLS, version: str = "6.4.2"
+) -> str:
     """head: more lines among the parameters."""
     kinds = list(dict.fromkeys(symbols))
-    lines = [" vasp.6.4.2 20Jul23 (build) complex", ""]
+    lines = [f" vasp.{version} 20Jul23 (build) complex", ""]
     lines += [f" POTCAR:    PAW_PBE {kind} 01Jan2000" for kind in (*kinds, *kinds)]
     lines += ["   k-points           NKPTS =      1   number of bands    NBANDS=     8"]
     lines += [f"   ions per type =           {' '.join(str(symbols.count(kind)) for kind in kinds)}"]

@@ -28,9 +28,9 @@ def read(folder, wanted=None, path="run"):
     return systems, [line.replace(f"{folder}/", "") for line in notes]
 
 
-def write(folder, steps, name="run/OUTCAR", head=""):
+def write(folder, steps, name="run/OUTCAR", head="", version="6.4.2"):
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(outcar(steps, head))
+    (folder / name).write_text(outcar(steps, head, version=version))
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -102,17 +102,23 @@ def test_moments_turn_with_saxis(where, saxis, axes, tmp_path):
     assert turned == (saxis != "0.0 0.0 1.0")
 
 
-def test_steps_that_are_not_converged(tmp_path):
-    """VASP 6 says it; VASP 5 writes after NELM iterations that EDIFF is reached."""
+@pytest.mark.parametrize(
+    ("version", "kept"), [("6.4.2", [-1.0, -3.0, -5.0]), ("5.4.4", [-1.0, -5.0]), ("4.6.28", [-1.0, -5.0])]
+)
+def test_steps_that_are_not_converged(version, kept, tmp_path):
+    """VASP 6 says it; VASP 5 writes after NELM iterations that EDIFF is reached, converged or not."""
     steps = [
         Step(energy=-1.0),
-        Step(end="aborting loop EDIFF was not reached (unconverged)"),
-        Step(iterations=60),
+        Step(energy=-2.0, end="aborting loop EDIFF was not reached (unconverged)"),
+        Step(energy=-3.0, iterations=60),
+        Step(energy=-4.0, iterations=60, end=""),
+        Step(energy=-5.0),
     ]
-    write(tmp_path, [*steps, Step(energy=-4.0)])
+    write(tmp_path, steps, version=version)
     (system,), said = read(tmp_path)
-    assert list(system.energy) == [-1.0, -4.0]
-    assert "2 of 4 steps left out: not converged (NELM iterations) (run/OUTCAR)" in said
+    assert list(system.energy) == kept
+    left = 5 - len(kept)
+    assert f"{left} of 5 steps left out: not converged (NELM iterations) (run/OUTCAR)" in said
 
 
 def test_steps_without_forces(tmp_path):

@@ -40,7 +40,10 @@ NELM = re.compile(r"NELM\s*=\s*(\d+)")
 SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})', re.MULTILINE)
 """As OUTCAR, INCAR and vasprun.xml have it."""
 CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
-NOT_REACHED = "EDIFF was not reached"
+VERSION = re.compile(r"\s*vasp\.(\d+)\.")
+SAYS_NOT_REACHED = 6
+"""The first VASP that says so where the electrons have not converged."""
+REACHED, NOT_REACHED = "EDIFF is reached", "EDIFF was not reached"
 MAGNETIZATION = "magnetization ("
 TABLE = "# of ion"
 """Begins the names of the columns of a table with a row for each atom."""
@@ -105,11 +108,11 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
         text = "".join(head)
         header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
         axes = _axes(_saxis(text, place))
-        limit = NELM.search(text)
+        limit, says = _limit(text), _says_not_reached(text)
         frames, lacks = [], []
         for part in parts:
             frame = _frame(part, header, axes)
-            lacks.append(_lack(part, int(limit[1]) if limit else None, frame, wanted))
+            lacks.append(_lack(part, _reached(part, limit, says), frame, wanted))
             frames.append(frame)
             if any(MAGNETIC_FORCE in line for line in part):
                 notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
@@ -211,9 +214,9 @@ def _axes(saxis: np.ndarray) -> np.ndarray:
     return (about_z @ about_y).T
 
 
-def _lack(part: list[str], limit: int | None, frame: RawFrame | None, wanted: Wanted) -> str:
-    """Why a step is no frame; empty where it is one. limit: NELM."""
-    if not _reached(part, limit):
+def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted) -> str:
+    """Why a step is no frame; empty where it is one. reached: whether the electrons converged."""
+    if not reached:
         return "not converged (NELM iterations)"
     if frame is None:
         return "cut off, or without positions and forces"
@@ -221,13 +224,27 @@ def _lack(part: list[str], limit: int | None, frame: RawFrame | None, wanted: Wa
     return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else ""
 
 
-def _reached(part: list[str], limit: int | None) -> bool:
-    """Whether the electrons converged.
+def _limit(head: str) -> int | None:
+    """NELM."""
+    found = NELM.search(head)
+    return int(found[1]) if found else None
+
+
+def _says_not_reached(head: str) -> bool:
+    """Whether this VASP says where the electrons have not converged."""
+    found = VERSION.match(head)
+    return found is not None and int(found[1]) >= SAYS_NOT_REACHED
+
+
+def _reached(part: list[str], limit: int | None, says_not_reached: bool) -> bool:
+    """Whether the electrons converged. limit: NELM.
 
     VASP 6 says where they did not. VASP 5 writes that EDIFF is reached after NELM iterations in any case, so
     that a step which took as many counts as not converged.
     """
     if any(NOT_REACHED in line for line in part):
         return False
+    if says_not_reached and any(REACHED in line for line in part):
+        return True
     last = max((int(found[2]) for line in part if (found := ITERATION.search(line))), default=0)
     return limit is None or last < limit
