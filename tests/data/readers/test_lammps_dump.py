@@ -368,6 +368,10 @@ def test_elements(read, refused):
             (" 2.5 ", " x.5 "),
             "x.dump, frame 0: column y: could not convert string to float: 'x.5'. Correct the file.",
         ),
+        (
+            ("\n2 2", "\n2 1.5"),
+            "x.dump, frame 0: type 1.5: expected whole numbers from 1 on. Correct the dump.",
+        ),
         (("ITEM: BOX", "ITEM: OTHER"), "x.dump: ITEM: OTHER BOUNDS pp pp pp is not of a dump of atoms."),
         (("0.0 5.0\n", ""), "x.dump, frame 0: ITEM: BOX BOUNDS pp pp pp has (2, 2) numbers. Correct it."),
     ],

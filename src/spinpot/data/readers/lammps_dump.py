@@ -178,15 +178,25 @@ def _symbols(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
     if words and not default and symbols != words:
         k = next(k for k, (one, other) in enumerate(zip(symbols, words, strict=True)) if one != other)
         raise InputError(
-            f"{frame.where}: type {int(frame.columns['type'][k])} is {symbols[k]} by --elements "
+            f"{frame.where}: type {_types(frame)[k]} is {symbols[k]} by --elements "
             f"{' '.join(wanted.elements)}, and {words[k]} by the column {name}. Name the elements in "
             "the order of the types."
         )
     return symbols
 
 
+def _types(frame: Snapshot) -> np.ndarray:
+    """(N,) whole numbers. Raises InputError for others."""
+    given = frame.columns["type"]
+    if (wrong := given != np.rint(given)).any():
+        raise InputError(
+            f"{frame.where}: type {given[wrong][0]:g}: expected whole numbers from 1 on. Correct the dump."
+        )
+    return given.astype(int)
+
+
 def _of_types(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
-    types = frame.columns["type"].astype(int)
+    types = _types(frame)
     if types.max() > len(wanted.elements) or types.min() < 1:
         raise InputError(
             f"{frame.where}: it has types from {types.min()} to {types.max()}, and --elements names "
