@@ -143,7 +143,7 @@ def test_sigterm_before_the_first_step(stopped_in, where):
 def test_sigterm_while_it_trains(stopped_in, where):
     result, left = stopped_in(where)
     step = TRAINING[where]
-    assert result.stdout.splitlines()[-1] == f"SIGTERM: saved at step {step}. Go on by resume=auto."
+    assert result.stdout.splitlines()[-1] == f"SIGTERM: saved at step {step}. Resume with resume=auto."
     assert {"last.ckpt", "best.ckpt"} <= set(left)
 
 
@@ -156,7 +156,7 @@ def test_sigterm_after_the_last_step(stopped_in, where):
 
 def test_sigterm_between_the_end_of_the_training_and_the_handlers_return(stopped_in):
     result, _ = stopped_in("spinpot.training.callbacks.cuda_graphs.CudaGraphs.teardown")
-    assert result.stdout.splitlines()[-1] == "SIGTERM: saved at step 4. Go on by resume=auto."
+    assert result.stdout.splitlines()[-1] == "SIGTERM: saved at step 4. Resume with resume=auto."
 
 
 def test_sigterm_between_the_jobs_of_a_sweep_ends_it(small_set, tmp_path):

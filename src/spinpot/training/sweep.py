@@ -1,4 +1,4 @@
-"""One job of a sweep: goes on where it was, in processes of its own if it wants several."""
+"""One job of a sweep: resumed where it was, in processes of its own if it wants several."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from spinpot.training.run import train
 
 TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
-"""In what a job that goes on may differ from what it was."""
+"""In what a job that is resumed may differ from what it was."""
 
 JOB_FILES = ("config.yaml", FAILURE)
 
@@ -46,7 +46,7 @@ SHOWN = 4
 
 
 def train_job(config: DictConfig, folder: Path) -> float | None:
-    """Train, or go on, in a job's folder; the sweep's table, picture and page are brought up to date.
+    """Train, or resume, in a job's folder; the sweep's table, picture and page are brought up to date.
 
     A job that has ended is not trained again; one that fails leaves its message and settings. Returns the
     optimized metric. Raises InputError if the folder holds a job with other settings.
@@ -124,9 +124,9 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     if listed:
         more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise InputError(
-            f"{folder} holds a run with other settings ({'; '.join(listed[:SHOWN])}{more}). A sweep goes on "
-            "with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; the run "
-            "was not changed."
+            f"{folder} holds a run with other settings ({'; '.join(listed[:SHOWN])}{more}). A sweep is "
+            "resumed with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; "
+            "the run was not changed."
         )
 
 

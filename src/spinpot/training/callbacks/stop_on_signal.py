@@ -1,4 +1,4 @@
-"""A cluster's warning: save and stop, so that the requeued job goes on with resume=auto."""
+"""A cluster's warning: save and stop, so that resume=auto resumes the requeued job."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StopOnSignal(pl.Callback):
         """End the program with code 128 + the signal's number, as a shell counts it."""
         assert self.received is not None
         name = signal.Signals(self.received).name
-        console.print(f"{name}: saved at step {step}. Go on by resume=auto.", soft_wrap=True)
+        console.print(f"{name}: saved at step {step}. Resume with resume=auto.", soft_wrap=True)
         raise SystemExit(128 + self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
