@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/2026-01-01_12-00-00")
     folder = parser.parse_args().run
     # Imported here, so that --help answers at once.
-    from spinpot.report.again import make_run_report_again
+    from spinpot.training.again import make_run_report_again
 
     make_run_report_again(folder)
     print(f"Written: {folder / 'report.html'}, and the pictures beside it")

@@ -100,12 +100,16 @@ def test_changed_data(run):
 def test_no_finished_run(run, tmp_path):
     taken(run, "summary.json")
     assert the_message(report(run)) == (
-        f"{run} holds no finished run: it has no summary.json. Expected a run folder; training ends by "
-        "resume=auto."
+        f"{run} holds no finished run: it has no summary.json. Expected a run folder; resume=auto finishes "
+        "an interrupted run."
     )
     nothing = tmp_path / "nothing"
-    assert the_message(report(nothing)).startswith(f"{nothing} holds no finished run: it has no config.yaml.")
+    assert the_message(report(nothing)) == (
+        f"{nothing}: no such folder. Expected the folder of a finished run."
+    )
     assert not nothing.exists()
+    nothing.mkdir()
+    assert the_message(report(nothing)).startswith(f"{nothing} holds no finished run: it has no config.yaml.")
 
 
 def test_a_sweep(run):

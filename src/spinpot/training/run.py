@@ -29,11 +29,11 @@ from spinpot.model.sizes import check_rcut, settle_sel
 from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
 from spinpot.model.statistics import set_statistics
 from spinpot.model.training_facts import training_facts
-from spinpot.report.again import make_missing_report
 from spinpot.report.tables import (
     print_changes,
     print_data_summary,
 )
+from spinpot.training.again import make_missing_report
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal

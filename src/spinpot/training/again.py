@@ -56,6 +56,8 @@ def make_missing_report(folder: Path) -> None:
 
 def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Summary and config of a run. Raises InputError where it has not ended or its files are damaged."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder. Expected the folder of a finished run.")
     if not (folder / "config.yaml").is_file() and any(folder.glob("*/config.yaml")):
         raise InputError(
             f"{folder} is the folder of a sweep: scripts/sweep_table.py {folder} makes its page. Give one of "
@@ -64,8 +66,8 @@ def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for name in ("config.yaml", "summary.json"):
         if not (folder / name).is_file():
             raise InputError(
-                f"{folder} holds no finished run: it has no {name}. Expected a run folder; training ends by "
-                "resume=auto."
+                f"{folder} holds no finished run: it has no {name}. Expected a run folder; resume=auto "
+                "finishes an interrupted run."
             )
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
