@@ -97,7 +97,9 @@ class Ranks:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._name = f"spinpot/{next(_meetings)}"
+        # torchrun's own store outlives a restart, and what was said before it.
+        restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._name = f"spinpot/{restarts}/{next(_meetings)}"
         self._store: dist.Store | None = None
         self._children: list[subprocess.Popen[bytes]] = []
         self._parent = os.getppid()

@@ -1,0 +1,41 @@
+"""Where ranks meet: in a store of torchrun's, which outlives its restarts."""
+
+from itertools import count
+
+import pytest
+import torch.distributed as dist
+
+from spinpot.errors import InputError
+from spinpot.training import ranks
+from spinpot.training.places import Place
+from support.ranks import free_port
+
+
+@pytest.fixture
+def attempt(monkeypatch):
+    """A rank that joins and leaves, as a process of its own; restarts: as torchrun counts them."""
+    port = free_port()
+    agent = dist.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+
+    def join(restarts):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", restarts)
+        monkeypatch.setattr(ranks, "_meetings", count())
+        place = Place(
+            0, 1, 0, 1, "127.0.0.1", port, 5.0, started_here=False, hosts_store=False, one_node=True
+        )
+        one = ranks.Ranks(place)
+        try:
+            one.meet()
+            one.leave()
+        finally:
+            one.close()
+        return place.at
+
+    yield join
+    del agent
+
+
+def test_ranks_meet_again_after_a_restart(attempt):
+    assert attempt("0") == attempt("1")
+    with pytest.raises(InputError, match=r"A rank 0 has joined at 127\.0\.0\.1:[0-9]+ already\."):
+        attempt("1")
