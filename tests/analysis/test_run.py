@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from spinpot.analysis.tasks import TASKS
 from spinpot.ase import SpinCalculator
 from spinpot.errors import InputError
 from support.checkpoints import write_checkpoint
@@ -68,6 +69,17 @@ def test_the_page(place):
     assert len(page.all("img")) == 2  # one picture, for light and dark
 
 
+def names(folder, *tasks):
+    """What tasks write there beside the page, and what they say they may write."""
+    written = {path.name for path in folder.iterdir()} - {"analysis.json", "report.html"}
+    return written, {file for task in tasks for file in TASKS[task].files}
+
+
+def test_the_files_are_those_that_tasks_name_before(place):
+    written, named = names(place / "out", "exchange")
+    assert written == named
+
+
 UNKNOWN = (
     "The model's file does not say which cells it was trained on, so it is not known up to which distance "
     "its training data tell pairs of moments apart."
@@ -82,6 +94,8 @@ def test_what_the_file_does_not_say_is_said_once(place):
     assert result.stdout.count(UNKNOWN) == 1
     assert json.loads((place / "twice/analysis.json").read_text())["remarks"] == [UNKNOWN]
     assert Page.of(place / "twice/report.html").text.count(UNKNOWN) == 1
+    written, named = names(place / "twice", "exchange", "magnons")
+    assert written == named
     shells = json.loads((place / "twice/analysis.json").read_text())["results"]["exchange"]["shells"]
     assert [shell["determined_by_training"] for shell in shells] == [None, None]
     result = run_here("analyze.py", *given(), "task=rotation", "output=turned", cwd=place)
@@ -146,6 +160,18 @@ def test_nothing_is_overwritten(place):
     message = the_message(run_here("analyze.py", *given(), "task=exchange", "output=out", cwd=place))
     assert "analysis.json is there already" in message
     assert {path: path.read_bytes() for path in (place / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize("file", ["rotation.png", "vampire.mat"])
+def test_an_old_file_of_any_task_is_said_before_the_work(file, place, tmp_path):
+    (tmp_path / file).write_text("old")
+    result = run_here("analyze.py", *given(), *TWO, f"output={tmp_path}", cwd=place)
+    assert the_message(result) == (
+        f"output={tmp_path}: {file} is there already, and nothing is overwritten. Give another folder, or "
+        "remove the old results."
+    )
+    assert not result.stdout
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(file, "old")]
 
 
 @pytest.mark.parametrize(

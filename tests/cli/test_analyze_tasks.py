@@ -6,6 +6,7 @@ import ase.io
 import numpy as np
 import pytest
 
+from spinpot.analysis.tasks import TASKS as KNOWN
 from support.checkpoints import write_checkpoint
 from support.cli import run_script
 from support.folders import write_npy
@@ -52,6 +53,8 @@ def test_all_four(place):
         "rotation.png",
         "spiral.png",
     ]
+    named = {file for task in TASKS for file in KNOWN[task].files}
+    assert set(written) - {"analysis.json", "report.html"} == named
     results = json.loads((place / "out/analysis.json").read_text())["results"]
     assert list(results) == list(TASKS)
     assert results["rotation"]["torque_error"] < 1e-6

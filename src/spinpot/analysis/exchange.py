@@ -21,6 +21,8 @@ from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
 from spinpot.console import progress_console
 from spinpot.errors import InputError
 
+FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
+"""All that the task may write beside the page."""
 SMALL = 0.005
 """Shells whose J stay below this share of the largest are not listed."""
 CONVENTION = (

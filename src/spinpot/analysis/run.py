@@ -44,7 +44,7 @@ def analyze(
     one of the files already. Where a later task fails, those before it are written, and its error is raised.
     """
     folder = Path(output).expanduser()
-    refuse_existing(folder, [ANALYSIS, REPORT])
+    refuse_existing(folder, [ANALYSIS, REPORT, *(file for name in tasks for file in TASKS[name].files)])
     predictor = load(checkpoint)
     atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
     check_periodic(tasks, atoms)
@@ -94,7 +94,7 @@ def _results(
         try:
             found = TASKS[name].work(calculator, atoms.copy(), settings)
             show(found)
-            refuse_existing(folder, files_of(found))
+            refuse_existing(folder, files_of(found))  # one may have come meanwhile
         except BaseException as error:  # Ctrl-C too: what was computed is kept
             return results, error
         results[name] = found

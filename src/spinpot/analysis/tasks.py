@@ -20,23 +20,27 @@ class Task:
 
     crystal: whether it makes sense only for structures that are periodic along three lattice vectors.
     check: (atoms, settings) → raises InputError for what is known to be wrong before anything is computed.
+    files: names of all that it may write beside the page.
     of_pairs: whether it needs pairs of moments that the training data tell apart.
     """
 
     settings: type[Any]
     work: Callable[..., Result]
+    files: tuple[str, ...]
     crystal: bool = False
     check: Callable[..., Any] = lambda atoms, settings: None
     of_pairs: bool = False
 
 
 TASKS = {
-    "exchange": Task(exchange.Settings, exchange.exchange, crystal=True, of_pairs=True),
-    "magnons": Task(magnons.Settings, magnons.magnons, crystal=True, check=magnons.check, of_pairs=True),
-    "rotation": Task(rotation.Settings, rotation.rotation, check=rotation.check),
-    "spiral": Task(spiral.Settings, spiral.spiral, crystal=True, check=spiral.check),
-    "relax": Task(relax.Settings, relax.relax),
-    "dynamics": Task(dynamics.Settings, dynamics.dynamics, check=dynamics.check),
+    "exchange": Task(exchange.Settings, exchange.exchange, exchange.FILES, crystal=True, of_pairs=True),
+    "magnons": Task(
+        magnons.Settings, magnons.magnons, ("magnons.png",), crystal=True, check=magnons.check, of_pairs=True
+    ),
+    "rotation": Task(rotation.Settings, rotation.rotation, ("rotation.png",), check=rotation.check),
+    "spiral": Task(spiral.Settings, spiral.spiral, ("spiral.png",), crystal=True, check=spiral.check),
+    "relax": Task(relax.Settings, relax.relax, (relax.RELAXED, "relaxation.png")),
+    "dynamics": Task(dynamics.Settings, dynamics.dynamics, ("dynamics.png",), check=dynamics.check),
 }
 
 
