@@ -1,6 +1,7 @@
 """Wrong input stops before training with one message: what, where and what to do. Nothing is changed."""
 
 import csv
+import json
 
 import pytest
 import torch
@@ -261,11 +262,18 @@ def test_a_sweep_says_which_jobs_were_wrong_and_does_the_others(small_set, place
     assert (place / "sweep" / "1" / "summary.json").exists()
 
 
-def test_a_sweep_of_wrong_jobs_leaves_nothing(small_set, place):
+def test_a_sweep_of_wrong_jobs_leaves_what_they_failed_by(small_set, place):
+    """Each says why once, and the table that is printed lies in the folder that it names."""
     result = run_here("train.py", "-m", *small_set, "+typo=1,2", "hydra.sweep.dir=sweep", cwd=place)
     assert result.returncode == 1
-    assert result.stderr.count("Unknown setting typo") == 2
-    assert not list(place.iterdir())
+    said = result.stderr.splitlines()
+    assert [line.split(".")[0] for line in said] == ["Error: Unknown setting typo"] * 2, result.stderr
+    with (place / "sweep" / "sweep.csv").open() as file:
+        assert {row["run"]: row["state"] for row in csv.DictReader(file)} == {"0": "failed", "1": "failed"}
+    for job in ("0", "1"):
+        failure = json.loads((place / "sweep" / job / "failure.json").read_text())
+        assert failure["message"].startswith("Unknown setting typo")
+    assert (place / "sweep" / "report.html").exists()
 
 
 def test_a_defect_keeps_its_traceback(small_set, place):

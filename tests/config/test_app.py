@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, InterpolationKeyError, MissingMandatoryValue
 
-from spinpot.config.app import describe, escape, remove_empty_sweep, run_app
+from spinpot.config.app import FAILURE, describe, escape, remove_empty_sweep, run_app
 from spinpot.config.validate import evaluation_arguments
 from spinpot.errors import InputError, TrainingError
 
@@ -78,10 +78,11 @@ def test_only_an_empty_sweep_is_removed(tmp_path):
         folder.mkdir()
         (folder / "multirun.yaml").write_text("")
     (used / "0").mkdir()
+    (used / "0" / FAILURE).write_text("{}")
     for folder in (empty, used, tmp_path / "nowhere"):
         remove_empty_sweep(folder)
     assert not empty.exists()
-    assert (used / "multirun.yaml").exists()
+    assert (used / "0" / FAILURE).exists()
 
 
 def test_a_signal_in_the_middle_of_a_del_is_not_dropped(capfd):

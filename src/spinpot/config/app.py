@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -77,6 +78,23 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def failed_jobs_said_once() -> Iterator[None]:
+    """Keep Hydra from adding a line about a job that has said why it failed."""
+    hydras = JobReturn.return_value
+
+    def returned(result: JobReturn) -> Any:
+        if isinstance(result._return_value, JobFailedError):
+            raise result._return_value
+        return hydras.__get__(result)
+
+    JobReturn.return_value = property(returned, hydras.__set__)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        JobReturn.return_value = hydras  # type: ignore[method-assign]
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise StoppedError(number)
 
@@ -97,7 +115,7 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
     # Otherwise Hydra prints the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with stopped_by_signals():
+        with stopped_by_signals(), failed_jobs_said_once():
             main()
     except KeyboardInterrupt:
         say("Interrupted.")
@@ -211,10 +229,8 @@ def remove_empty_output() -> None:
 
 
 def remove_empty_sweep(folder: Path) -> None:
-    """Take away the folder of a sweep none of whose jobs has begun, e.g. with one misspelt key in all."""
-    made = {"multirun.yaml", "sweep.csv", "report.html", FAILURE}
-    there = [path for path in folder.rglob("*") if path.name not in made]
-    if folder.is_dir() and all(path.is_dir() and any(path.iterdir()) for path in there):
+    """Take away the folder of a sweep whose jobs have left nothing, not even why they failed."""
+    if folder.is_dir() and all(path.name == "multirun.yaml" for path in folder.iterdir()):
         shutil.rmtree(folder)
 
 
