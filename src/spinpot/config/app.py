@@ -81,14 +81,14 @@ def stopped_by_signals() -> Iterator[None]:
 @contextmanager
 def failed_jobs_said_once() -> Iterator[None]:
     """Keep Hydra from adding a line about a job that has said why it failed."""
-    hydras = JobReturn.return_value
+    hydras = vars(JobReturn)["return_value"]
 
     def returned(result: JobReturn) -> Any:
         if isinstance(result._return_value, JobFailedError):
             raise result._return_value
-        return hydras.__get__(result)
+        return hydras.fget(result)
 
-    JobReturn.return_value = property(returned, hydras.__set__)  # type: ignore[assignment, method-assign]
+    JobReturn.return_value = property(returned, hydras.fset)  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
