@@ -1,6 +1,7 @@
 """Frames for training: `python scripts/prepare_data.py INPUT … OUTPUT [--split 0.8 0.1 0.1]`."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from spinpot.config.app import run_app
@@ -8,14 +9,20 @@ from spinpot.config.app import run_app
 FORMATS = ("npy", "old", "extxyz", "traj", "db", "json", "abacus", "vasp", "lammps", "lammps_data")
 LABELS = {"energy": "energy", "forces": "force", "magnetic_forces": "force_mag", "virial": "virial"}
 
+DEFAULTS = {"block": 1, "seed": 0}
+
 
 def main() -> None:
     parser = _parser()
     given = parser.parse_args()
     if (given.virtual_len is None) != (given.spin_norm is None):
         parser.error("--virtual-len and --spin-norm belong together")
+    if given.spin_norm is not None and not (given.spin_norm > 0 and given.virtual_len > 0):
+        parser.error("--virtual-len and --spin-norm must be above 0")
     # Imported here, so that --help answers at once.
+    from spinpot.console import console
     from spinpot.data.prepare import Wanted, prepare
+    from spinpot.looks.sets import look_at_frames
 
     options = {"moments": "spin", **LABELS}
     wanted = Wanted(
@@ -27,7 +34,22 @@ def main() -> None:
         magnetic=tuple(given.magnetic),
         virtual_scale=given.virtual_len / given.spin_norm if given.spin_norm else None,
     )
-    prepare(given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed)
+    for line in _idle(given):
+        console.print(line, markup=False, soft_wrap=True)
+    sets = prepare(
+        given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed
+    )
+    look_at_frames([system for systems in sets.values() for system in systems]).print()
+
+
+def _idle(given: argparse.Namespace) -> Iterator[str]:
+    """Options that have no effect beside the others."""
+    if given.split is None:
+        for name in ("block", "seed"):
+            if getattr(given, name) != DEFAULTS[name]:
+                yield f"--{name} has no effect without --split."
+    if "old" not in (given.format, given.to) and (given.magnetic or given.virtual_len):
+        yield "--magnetic, --virtual-len and --spin-norm have no effect without --format old or --to old."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,8 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", default="auto", choices=("auto", *FORMATS), help="of the inputs")
     add("--to", default="npy", choices=("npy", "old", "extxyz", "lammps"), help="format of the output (npy)")
     add("--split", nargs="+", type=float, metavar="SHARE", help="of train, validation and test: 0.8 0.1 0.1")
-    add("--block", type=int, default=1, metavar="N", help="consecutive frames that stay in one set (1)")
-    add("--seed", type=int, default=0, help="of the split (0)")
+    add(
+        "--block",
+        type=int,
+        default=DEFAULTS["block"],
+        metavar="N",
+        help="consecutive frames that stay in one set (1)",
+    )
+    add("--seed", type=int, default=DEFAULTS["seed"], help="of the split (0)")
     add("--elements", nargs="+", default=(), metavar="NAME", help="type map; needed for types without names")
     add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help="of labels: Fe1=Fe")
     add("--moments", metavar="NAME", help="the column of the magnetic moments")

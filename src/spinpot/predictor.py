@@ -24,6 +24,7 @@ from spinpot.interop.deepmd import is_deepmd, read_deepmd
 from spinpot.looks.model import Watch
 from spinpot.model.potential import SpinPotential
 from spinpot.model.sizes import excess_of
+from spinpot.model.spin import check_largest
 
 Source = System | str | Path | Atoms
 """What frames can come from."""
@@ -160,6 +161,7 @@ class Predictor:
     def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
         """The frames with their pairs, each made when it is needed."""
         for system in systems:
+            check_largest(self.spec, system)
             for frame in make_frames([system], self.geometry):
                 self._check(frame)
                 yield frame

@@ -389,3 +389,21 @@ def test_numbers_that_are_not_finite(column, array, kind, tmp_path):
     assert message == (
         f"a.xyz: a, {array}, frame 0: a number is not finite. Remove the frame, or compute it again."
     )
+
+
+def test_options_without_effect_and_frames_that_look_wrong_are_named(frames, tmp_path):
+    made, _ = frames
+    made.spin[:] *= 1e-23
+    write_npy(tmp_path / "tiny", made)
+    result = run_here("prepare_data.py", "tiny", "out", "--block", "3", "--magnetic", "Ni", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "--block has no effect without --split." in result.stdout
+    assert "--magnetic, --virtual-len and --spin-norm have no effect without --format old or --to old." in (
+        result.stdout
+    )
+    assert "look: " in result.stdout
+    assert "not in μ_B" in result.stdout
+    refused = the_message(
+        run_here("prepare_data.py", "tiny", "o2", "--elements", "Ni", "O", "Ni", cwd=tmp_path)
+    )
+    assert refused == "--elements: Ni is there twice. Expected each element once."

@@ -1,10 +1,13 @@
 """use_spin, virtual_len, spin_norm and virtual_scale → η."""
 
+import re
+
 import pytest
 
 from spinpot.errors import InputError
 from spinpot.model.settings import DescriptorSettings, FittingSettings, SpinSettings
 from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
+from spinpot.predictor import Predictor
 from support.frames import random_system, small_potential
 
 TYPES = ("Ni", "O", "Fe")
@@ -116,3 +119,18 @@ def test_a_virtual_atom_on_its_own_atom_needs_protection():
     check_moments(small_potential(env_protection=0.001).spec, [nickel])
     # Ni does not see its own virtual atoms, types 0 and 2.
     check_moments(small_potential(env_protection=0.0, exclude_types=((2, 0),)).spec, [nickel])
+
+
+def test_moments_in_another_unit_are_refused_before_their_pairs_are_sought():
+    potential = small_potential()
+    made = random_system(1)
+    made.spin[0, 1] = [0.0, 0.0, 1300.0]
+    away = 1300.0 * potential.spec.virtual_scale[0]
+    message = (
+        f"{made.where(0, 'spin')}, atom 1 (Ni): a moment of 1300 μ_B puts its virtual atom {away:.3g} Å "
+        f"away, beyond rcut ({potential.spec.descriptor.rcut} Å). Moments are a few μ_B: check their unit."
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_moments(potential.spec, [made])
+    with pytest.raises(InputError, match=re.escape(message)):
+        Predictor(potential)(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,8 @@ def prepare(
     Raises InputError before anything is written for inputs that cannot be used and an output that is there.
     """
     _refuse_existing(output)
+    if repeated := [name for name, count in Counter(wanted.elements).items() if count > 1]:
+        raise InputError(f"--elements: {' '.join(repeated)} is there twice. Expected each element once.")
     steps = track(inputs, "Reading", console=progress_console, transient=True)
     notes = Notes()
     try:
@@ -103,7 +106,9 @@ def check_frames(system: System) -> None:
                 f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
                 "compute it again."
             )
-    refuse_overlaps(system.box, system.coord, system.pbc, elements, system.where)
+    refuse_overlaps(
+        system.box, system.coord, system.pbc, elements, lambda frame: f"{system.path}: {system.where(frame)}"
+    )
 
 
 def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:

@@ -37,11 +37,17 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
 
 def look_at(systems: Sequence[System], watch: Watch) -> Notes:
     """What is odd about frames that a model is used on."""
+    notes = look_at_frames(systems)
+    for line in watch.new(systems):
+        notes.add(f"look: {line}")
+    return notes
+
+
+def look_at_frames(systems: Sequence[System]) -> Notes:
+    """What is odd about frames by themselves: units, zeros, close atoms and the precision of energies."""
     notes = Notes()
     _frames(systems, notes)
     _precision(systems, notes)
-    for line in watch.new(systems):
-        notes.add(f"look: {line}")
     return notes
 
 

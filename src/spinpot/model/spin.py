@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,11 +82,13 @@ def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) ->
     )
 
 
-def check_moments(spec: ModelSpec, systems: Iterable[System]) -> None:
-    """Raise InputError if a virtual atom lies on its own atom where nothing keeps 1/r finite.
+def check_moments(spec: ModelSpec, systems: Sequence[System]) -> None:
+    """Raise InputError if a virtual atom lies beyond rcut, or on its own atom where nothing keeps 1/r finite.
 
-    That takes env_protection=0 and a vanishing spin of an element with spin.
+    The latter takes env_protection=0 and a vanishing spin of an element with spin.
     """
+    for system in systems:
+        check_largest(spec, system)
     if spec.descriptor.env_protection > 0.0:
         return
     excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
@@ -105,6 +107,20 @@ def check_moments(spec: ModelSpec, systems: Iterable[System]) -> None:
                 "model.descriptor.env_protection=0. Use model.descriptor.env_protection=0.01 (Å), the "
                 "default, or leave such frames out."
             )
+
+
+def check_largest(spec: ModelSpec, system: System) -> None:
+    """Refuse moments whose virtual atoms lie beyond rcut: finding their pairs exhausts the memory."""
+    length = np.linalg.norm(system.spin, axis=-1) * np.array(spec.use_spin)[system.types]
+    distance = length * np.array(spec.virtual_scale)[system.types]
+    frame, atom = np.unravel_index(int(distance.argmax()), distance.shape)
+    if distance[frame, atom] > spec.descriptor.rcut:
+        element = spec.type_map[system.types[atom]]
+        raise InputError(
+            f"{system.where(int(frame), 'spin')}, atom {atom} ({element}): a moment of "
+            f"{length[frame, atom]:.4g} μ_B puts its virtual atom {distance[frame, atom]:.3g} Å away, beyond "
+            f"rcut ({spec.descriptor.rcut} Å). Moments are a few μ_B: check their unit."
+        )
 
 
 def _by_symbol(symbols: list[str], type_map: Sequence[str], hint: str) -> tuple[bool, ...]:

@@ -188,7 +188,8 @@ def check_resumed(
     if resumed.score != SCORE:
         console.print(
             f"look: {resumed.path.name} is of a version whose val/score meant something else "
-            "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with init_from.",
+            "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with "
+            "init_from.",
             soft_wrap=True,
         )
 

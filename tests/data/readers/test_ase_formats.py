@@ -136,3 +136,17 @@ def test_compressed_and_without_a_suffix(tmp_path):
     for name in ("a.xyz.gz", "relaxation"):
         (system,), _ = read(tmp_path / name)
         assert system.energy.tolist() == [-1.0]
+
+
+@pytest.mark.parametrize("value", ["-1.0D+02", "none"])
+def test_a_label_that_is_no_number(value, tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text(
+        f'1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:spin:R:3 energy={value} pbc="T T T"\n'
+        "Fe 0 0 0 0 0 2.2\n"
+    )
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(error.value) == (
+        f"{path}, frame 0: energy={value}: no number. Expected one such as -1.5e2. Correct the file."
+    )

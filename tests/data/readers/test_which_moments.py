@@ -146,3 +146,8 @@ def test_analyze_reads_vectors_from_a_database(tmp_path):
     ase.io.write(tmp_path / "a.db", atoms)
     read = read_structure(str(tmp_path / "a.db"), ("Fe",))
     np.testing.assert_allclose(read.get_initial_magnetic_moments(), 2 * UNIT)
+
+
+def test_a_column_of_moments_of_another_width():
+    with pytest.raises(InputError, match=r"frame: spin has the shape \(2, 2\)\. Expected a vector"):
+        moments(spin=np.ones((2, 2)))

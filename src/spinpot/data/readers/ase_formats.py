@@ -17,6 +17,7 @@ from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
+from spinpot.errors import InputError
 from spinpot.notes import Notes
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")
@@ -25,6 +26,8 @@ HEAD = 4000
 """Bytes of a file that are looked at."""
 OF_THE_FRAME = ("dipole", "magmom")
 """Results of a calculator that are the frame's, whatever their length; so are stress and virial."""
+OF_FRAMES = ("energy", "virial", "stress")
+"""Labels that are entries of a frame."""
 OF_THE_ROW = ("id", "ctime", "mtime")
 """Numbers that a database keeps about its rows."""
 
@@ -55,7 +58,11 @@ class AseFile:
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
         """One at a time."""
-        return map(raw_frame, ase.io.iread(str(place), index=":", format=self.name))
+        for number, atoms in enumerate(ase.io.iread(str(place), index=":", format=self.name)):
+            try:
+                yield raw_frame(atoms)
+            except InputError as error:
+                raise InputError(f"{place}, frame {number}: {error}") from error
 
 
 class AseDatabase(AseFile):
@@ -130,6 +137,10 @@ def _frame(
     found = RawFrame(names, structure["cell"], (x, y, z), structure["positions"])
     for given, kept_apart in ((columns, ""), (entries, ""), (results, " of the calculator")):
         for name, values in given.items():
+            if isinstance(values, str) and any(known(name, label) for label in OF_FRAMES):
+                raise InputError(
+                    f"{name}={values}: no number. Expected one such as -1.5e2. Correct the file."
+                )
             if _numeric(values):
                 place = found.columns if _per_atom(name, values, len(names)) else found.entries
                 place[name + kept_apart if name in place else name] = np.asarray(values)

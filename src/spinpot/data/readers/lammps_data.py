@@ -30,7 +30,7 @@ class LammpsData:
 
     name = "lammps_data"
     what = "LAMMPS data files of atom_style spin"
-    runs = False
+    runs = True
 
     def knows(self, path: Path) -> bool:
         """A text whose first lines count the atoms, as LAMMPS' data files have it."""

@@ -36,7 +36,7 @@ class LammpsDump:
 
     name = "lammps"
     what = "LAMMPS dumps with spins (text, also .gz)"
-    runs = False
+    runs = True
 
     def knows(self, path: Path) -> bool:
         """By the name, or by the first word."""

@@ -84,9 +84,12 @@ def _check_agreement(
 def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted: Wanted) -> Moments:
     if wanted.non_magnetic:
         return Moments(np.zeros((n_atoms, 3)), ())
-    names = (*filter(lambda name: known(name, "spin"), columns), FINAL_MOMENTS, INITIAL_MOMENTS)
-    scalar = next((name for name in names if name in columns and columns[name].shape == (n_atoms,)), None)
-    found = f"{scalar} has one number per atom (collinear moments)" if scalar else "no magnetic moments"
+    names = [name for name in columns if known(name, "spin") or name in (FINAL_MOMENTS, INITIAL_MOMENTS)]
+    found = "no magnetic moments"
+    for name in reversed(names):
+        found = f"{name} has the shape {columns[name].shape}"
+        if columns[name].shape == (n_atoms,):
+            found = f"{name} has one number per atom (collinear moments)"
     vectors = ", ".join(name for name, values in columns.items() if np.shape(values) == (n_atoms, 3))
     there = f"Its vectors are {vectors}. " if vectors else ""
     remedy = (
