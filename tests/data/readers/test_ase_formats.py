@@ -150,3 +150,16 @@ def test_a_label_that_is_no_number(value, tmp_path):
     assert str(error.value) == (
         f"{path}, frame 0: energy={value}: no number. Expected one such as -1.5e2. Correct the file."
     )
+
+
+def test_a_label_in_place_of_an_element(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text(
+        '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:spin:R:3 pbc="T T T"\n'
+        "Ni1 0 0 0 0 0 2\n"
+    )
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(error.value) == (
+        f"{path}, frame 0: Ni1 is no element, and ase reads elements alone. Write the element in its place."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,19 @@ class AseFile:
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
         """One at a time."""
-        for number, atoms in enumerate(ase.io.iread(str(place), index=":", format=self.name)):
+        read = ase.io.iread(str(place), index=":", format=self.name)
+        for number in itertools.count():
             try:
-                yield raw_frame(atoms)
+                yield raw_frame(next(read))
+            except StopIteration:
+                return
             except InputError as error:
                 raise InputError(f"{place}, frame {number}: {error}") from error
+            except KeyError as error:  # of ase's table of elements
+                raise InputError(
+                    f"{place}, frame {number}: {error.args[0]} is no element, and ase reads elements alone. "
+                    "Write the element in its place."
+                ) from error
 
 
 class AseDatabase(AseFile):
