@@ -23,6 +23,7 @@ from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at_sets
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import Baseline
+from spinpot.loss.score import Score
 from spinpot.model.potential import SpinPotential
 from spinpot.model.settings import ModelSettings, ModelSpec
 from spinpot.model.sizes import check_rcut, settle_sel
@@ -141,16 +142,9 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
         check_steps_left(resumed, folder, total_steps)
     if trainer.strategy.root_device.type == "cpu":
         native.build()
-    if pretrained:
-        potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
-    else:
-        potential = build_potential(spec, data, config.seed, precision)
-    potential.facts = training_facts(data.systems["train"], spec.use_spin)
+    potential = initial_potential(config, pretrained, spec, data, precision)
     optimizer = check_optimizer(make_optimizer, potential)
-    print_data_summary(data, spec, loss.labels)
-    if trainer.is_global_zero:
-        look_at_sets(data.systems, Watch(spec, potential.facts)).print()
-    notes_on_measures(data, spec, score).print()
+    print_data(data, potential, loss, score, looks=trainer.is_global_zero)
     if potential.exchange is not None and not resumed and not pretrained:
         begin_with_exchange(potential, data, loss)
 
@@ -231,6 +225,32 @@ def read_data(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | 
     if resumed and spec.descriptor.sel == "auto":
         spec = spec.with_sel(resumed.model["descriptor"]["sel"])
     return settle_sel(spec, data.datasets["train"])
+
+
+def initial_potential(
+    config: DictConfig,
+    pretrained: SpinPotential | None,
+    spec: ModelSpec,
+    data: SpinDataModule,
+    precision: torch.dtype,
+) -> SpinPotential:
+    """The potential that training begins with: another model's, or a fresh one."""
+    if pretrained:
+        potential = begin_with(pretrained, spec, data, precision, config.init_from_bias == "refit")
+    else:
+        potential = build_potential(spec, data, config.seed, precision)
+    potential.facts = training_facts(data.systems["train"], spec.use_spin)
+    return potential
+
+
+def print_data(
+    data: SpinDataModule, potential: SpinPotential, loss: EnerSpinLoss, score: Score, looks: bool
+) -> None:
+    """The frames in a table, what is odd about them, and how errors are measured."""
+    print_data_summary(data, potential.spec, loss.labels)
+    if looks:
+        look_at_sets(data.systems, Watch(potential.spec, potential.facts)).print()
+    notes_on_measures(data, potential.spec, score).print()
 
 
 def build_potential(spec: ModelSpec, data: SpinDataModule, seed: int, dtype: torch.dtype) -> SpinPotential:
