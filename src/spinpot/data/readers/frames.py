@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rich.progress import track
 
+from spinpot.console import progress_console
 from spinpot.data.cell import Periodic, directions, flat_cells
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
@@ -67,7 +69,7 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
     """
     groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
     said: dict[str, dict[str, int]] = {}
-    for number, frame in enumerate(frames):
+    for number, frame in enumerate(_counted(frames, place)):
         chosen = _chosen(frame, f"{place}, frame {number}", wanted)
         _account(frame, chosen, str(place), wanted, notes)
         for array, source in chosen.sources.items():
@@ -88,6 +90,16 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
         made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
         for number, (kind, group) in enumerate(groups.items())
     ]
+
+
+def _counted(frames: Iterable[RawFrame], place: Path) -> Iterable[RawFrame]:
+    return track(
+        frames,
+        f"Reading {place.name}",
+        transient=True,
+        console=progress_console,
+        disable=not progress_console.is_terminal,
+    )
 
 
 def folder_name(folder: Path) -> str:
