@@ -1,7 +1,6 @@
 """Several processes give the result of one: same global batch, same weights, exact validation."""
 
 import csv
-import os
 import socket
 import subprocess
 import sys
@@ -151,53 +150,3 @@ def test_two_nodes_by_torchrun(small_set, alone, tmp_path):
     outputs = [node.communicate(timeout=300)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], outputs
     assert_same_result(alone, folder)
-
-
-FAILING = """
-import os
-import pytorch_lightning as pl
-class Failing(pl.Callback):
-    def on_train_batch_end(self, trainer, module, *args):
-        if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and trainer.global_rank == 1:
-            raise RuntimeError("a broken node")
-"""
-
-
-@pytest.mark.slow
-def test_a_restart_by_torchrun(small_set, tmp_path):
-    """As docs/clusters.md has it: the store that torch shares keeps addresses of the ranks before."""
-    (tmp_path / "failing.py").write_text(FAILING)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--nproc-per-node=2",
-            "--max-restarts=1",
-            f"--master-port={port}",
-            str(PROJECT / "scripts" / "train.py"),
-            "trainer=ddp_cpu",
-            "trainer.devices=2",
-            *small_set,
-            "+callbacks.failing._target_=failing.Failing",
-            "resume=auto",
-            f"hydra.run.dir={tmp_path / 'run'}",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-            "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}",
-        },
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "a broken node" in run.stderr
-    assert "joined" not in run.stderr
-    assert (tmp_path / "run" / "summary.json").exists()

@@ -46,8 +46,9 @@ class RunFolder:
         text = runnable(config)
         if self.resumed:
             until = f"until_step_{self.resumed.step}"
-            if target.exists() and target.read_text() != text:
-                target.rename(self.path / f"config_{until}.yaml")
+            if target.exists() and (before := target.read_text()) != text:
+                # A copy, so that a run that is killed right here has a config.yaml.
+                write_atomically(self.path / f"config_{until}.yaml", before)
             # It would say that the run is finished.
             with suppress(FileNotFoundError):
                 (self.path / "summary.json").rename(self.path / f"summary_{until}.json")
