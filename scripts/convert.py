@@ -23,7 +23,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
-    from spinpot.interop.convert import convert
+    from spinpot.evaluation.convert import convert
 
     convert(arguments.input, arguments.output, arguments.deepmd, arguments.network_only)
 

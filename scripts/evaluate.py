@@ -17,11 +17,11 @@ def main(config: DictConfig) -> None:
 
     arguments = evaluation_arguments(config)
     if isinstance(arguments["checkpoint"], list):
-        from spinpot.deviation import model_deviation
+        from spinpot.evaluation.deviation import model_deviation
 
         model_deviation(arguments.pop("checkpoint"), **arguments)
     else:
-        from spinpot.evaluate import evaluate
+        from spinpot.evaluation.evaluate import evaluate
 
         evaluate(**arguments)
 

@@ -20,7 +20,7 @@ def main() -> None:
     if given.spin_norm is not None and not (given.spin_norm > 0 and given.virtual_len > 0):
         parser.error("--virtual-len and --spin-norm must be above 0")
     # Imported here, so that --help answers at once.
-    from spinpot.console import console
+    from spinpot.core.console import console
     from spinpot.data.prepare import Wanted, prepare
     from spinpot.looks.sets import look_at_frames
 

@@ -11,7 +11,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the sweep's folder, e.g. multirun/2026-01-01_12-00-00")
     folder = parser.parse_args().folder
     # Imported here, so that --help answers at once.
-    from spinpot.report.sweep import write_sweep_table
+    from spinpot.runs.sweep import write_sweep_table
 
     print(f"Written: {write_sweep_table(folder)}, and report.html beside it")
 

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the errors against the time")
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
-    from spinpot.report.time_to_error import BOUNDS, read_course, table, write_time_to_error
+    from spinpot.runs.time_to_error import BOUNDS, read_course, table, write_time_to_error
 
     given = {quantity: getattr(arguments, quantity) for quantity in UNITS}
     bounds = {quantity: bound for quantity, bound in given.items() if bound is not None} or BOUNDS

@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print what would be saved, as JSON")
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
-    from spinpot.report.wandb_dashboard import dashboard, save_dashboard, specification
+    from spinpot.runs.wandb_dashboard import dashboard, save_dashboard, specification
 
     if arguments.dry_run:
         print(specification(dashboard(arguments.entity or "", arguments.project)))

@@ -16,8 +16,8 @@ from spinpot import native
 from spinpot.data.batch import collate
 from spinpot.loss.ener_spin import PARTS as PARTS_OF_FM
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.model.activations import ACTIVATIONS
-from spinpot.model.fitting import FittingNet, energy_and_gradient
+from spinpot.models.deepspin.activations import ACTIVATIONS
+from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.training.finite import gradients_finite
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spinpot.predictor import Predictor
+    from spinpot.evaluation.predictor import Predictor
 
 __all__ = ["load"]
 
 
 def load(path: str | Path) -> Predictor:
-    """The potential of a checkpoint, to be called with frames; see `spinpot.predictor.Predictor`.
+    """The potential of a checkpoint, to be called with frames; see `spinpot.evaluation.predictor.Predictor`.
 
     deepmd-kit's models (.dp, .yaml, .pt, .pth) are read as well.
     Raises InputError for a file that is missing, damaged or neither of them.
     """
-    from spinpot.predictor import load  # not above: torch takes seconds to import
+    from spinpot.evaluation.predictor import load  # not above: torch takes seconds to import
 
     return load(path)

@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 
 from spinpot.analysis.commensurate import as_fractions, cells_of, in_words, repeated, supercell_for
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 WAVES = [
     tuple(Fraction(k, n) for k, n in zip(ks, ns, strict=True))

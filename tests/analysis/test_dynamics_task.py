@@ -5,7 +5,7 @@ import pytest
 from ase import units
 
 from spinpot.analysis.dynamics import Settings, dynamics, order_by_chance, order_of
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.lone_moments import LoneMoments, many
 from support.nio_calculator import NiOCalculator, nio_atoms
 

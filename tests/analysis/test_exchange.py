@@ -3,8 +3,8 @@
 import pytest
 
 from spinpot.analysis.exchange import Settings, exchange
+from spinpot.core.errors import InputError
 from spinpot.data import nio
-from spinpot.errors import InputError
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 

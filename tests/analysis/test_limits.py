@@ -13,8 +13,8 @@ from spinpot.analysis.limits import equal_pairs, limits_of
 from spinpot.analysis.result import shown
 from spinpot.analysis.shells import shells_of
 from spinpot.ase import SpinCalculator
-from spinpot.model.training_facts import TrainingFacts
-from spinpot.predictor import Predictor
+from spinpot.evaluation.predictor import Predictor
+from spinpot.models.training_facts import TrainingFacts
 from support.frames import small_potential
 from support.nio_calculator import NiOCalculator, nio_atoms
 

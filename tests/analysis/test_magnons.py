@@ -7,8 +7,8 @@ from ase import Atoms
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_tensors import exchange_tensors
 from spinpot.analysis.magnons import Settings, band_path, magnons, modes, spin_numbers, spin_waves
+from spinpot.core.errors import InputError
 from spinpot.data import nio
-from spinpot.errors import InputError
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 pytest.importorskip("magnopy")

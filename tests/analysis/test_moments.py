@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, transverse, turned
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.nio_calculator import nio_atoms
 
 

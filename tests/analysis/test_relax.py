@@ -8,8 +8,8 @@ import pytest
 
 from spinpot.analysis.relax import RELAXED, Settings, relax
 from spinpot.analysis.structure import read_structure
+from spinpot.core.errors import InputError
 from spinpot.data import nio
-from spinpot.errors import InputError
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spinpot.analysis.rotation import Settings, harmonics, rotation
+from spinpot.core.errors import InputError
 from spinpot.data import nio
-from spinpot.errors import InputError
 from support.folders import write_npy
 from support.frames import system
 from support.nio_calculator import NiOCalculator, nio_atoms

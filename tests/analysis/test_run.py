@@ -11,7 +11,7 @@ from ase import Atoms
 
 from spinpot.analysis.tasks import TASKS
 from spinpot.ase import SpinCalculator
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.checkpoints import write_checkpoint
 from support.cli import run_script
 from support.frames import small_potential

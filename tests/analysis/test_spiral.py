@@ -5,8 +5,8 @@ import pytest
 from ase.build import bulk
 
 from spinpot.analysis.spiral import Settings, spiral
+from spinpot.core.errors import InputError
 from spinpot.data import nio
-from spinpot.errors import InputError
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 A = nio.LATTICE_CONSTANT

@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 
 from spinpot.analysis.structure import read_structure
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.folders import write_npy
 from support.frames import random_system
 from support.nio_calculator import nio_atoms

@@ -12,9 +12,9 @@ from spinpot.benchmark.limit import matrix_operations
 from spinpot.benchmark.measure import Measured
 from spinpot.benchmark.peer import TRAINED, peer_course, peer_input, peer_seconds_per_step
 from spinpot.benchmark.until_error import ratios
+from spinpot.core.errors import InputError
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
-from spinpot.report.time_to_error import BOUNDS, Course
+from spinpot.runs.time_to_error import BOUNDS, Course
 from support.cli import run_script
 from support.folders import write_npy
 from support.frames import batch_of, random_system, small_potential, with_random_labels

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from spinpot.interop.deepmd import read_deepmd
-from spinpot.interop.dp_file import read_dp
+from spinpot.models.deepspin.deepmd.dp_file import read_dp
+from spinpot.models.deepspin.deepmd.potentials import read_deepmd
 from support.cli import PROJECT, run_script
 from support.deepmd_files import REFERENCE, differences
 from support.folders import labelled_by_a_potential, write_npy, write_small_set

@@ -14,7 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from spinpot.checkpoint import FORMAT
+from spinpot.models.checkpoint import FORMAT
 from support.cli import PROJECT, run_script
 from support.folders import labelled_by_a_potential, write_small_set
 from support.html import Page, assert_self_contained

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from spinpot.config.rerun import settings_of
-from spinpot.provenance import git_commit, versions
+from spinpot.core.provenance import git_commit, versions
 from support.cli import PROJECT, run_script
 from support.configs import CONFIGS, composed
 from support.in_process import run_here

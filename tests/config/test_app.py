@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigAttributeError, InterpolationKeyError, Missin
 
 from spinpot.config.app import FAILURE, describe, escape, remove_empty_sweep, run_app
 from spinpot.config.validate import evaluation_arguments
-from spinpot.errors import InputError, TrainingError
+from spinpot.core.errors import InputError, TrainingError
 
 
 def raised(make):

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from spinpot.analysis.tasks import TASKS
 from spinpot.config.validate import analysis_arguments, audit_arguments, evaluation_arguments, validate
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
 from support.configs import CONFIGS, choosing, composed, options, tasks

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from spinpot.config.conflicts import CALLBACKS, remarks
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.validate import validate
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.configs import composed
 
 EPOCH = "Lightning's epoch is the whole run"

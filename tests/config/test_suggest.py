@@ -6,8 +6,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
-from spinpot.config.keys import dotted_keys, nearest
 from spinpot.config.suggest import explain_composition, file_with, options_of
+from spinpot.core.spelling import dotted_keys, nearest
 from support.configs import CONFIGS, composed
 
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import pytest
 from omegaconf import OmegaConf
 
-from spinpot.config.keys import missing_keys
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.validate import audit_arguments, evaluation_arguments, validate
 from spinpot.config.values import argument_types, expected, fits
-from spinpot.errors import InputError
-from spinpot.model.settings import DescriptorSettings, ModelSettings
+from spinpot.core.errors import InputError
+from spinpot.core.spelling import missing_keys
+from spinpot.models.deepspin.settings import DescriptorSettings, ModelSettings
 from support.configs import composed
 
 # ---- values against annotations ----
@@ -80,7 +80,7 @@ def test_argument_types():
 
 
 def test_targets():
-    assert find_target("model", "spinpot.model.settings.ModelSettings") is ModelSettings
+    assert find_target("model", "spinpot.models.deepspin.settings.ModelSettings") is ModelSettings
     assert find_target("when", "datetime.timedelta") is timedelta
     assert set(parameters(ModelSettings)) == {"descriptor", "fitting_net", "spin", "exchange"}
     assert parameters(lambda **more: None) is None
@@ -95,10 +95,13 @@ def test_an_option_given_as_a_value():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("spinpot.model.setings.ModelSettings", "no setings in spinpot.model. Did you mean settings?"),
-        ("spinpot.model.settings.ModelSetings", "Did you mean ModelSettings?"),
+        (
+            "spinpot.models.deepspin.setings.ModelSettings",
+            "no setings in spinpot.models.deepspin. Did you mean settings?",
+        ),
+        ("spinpot.models.deepspin.settings.ModelSetings", "Did you mean ModelSettings?"),
         ("nowhere.Model", "No module named 'nowhere'"),
-        ("spinpot.errors", "expected a class or function, but this is a module"),
+        ("spinpot.core.errors", "expected a class or function, but this is a module"),
         ("", "expected the dotted name"),
         (None, "expected the dotted name"),
     ],

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from stored_samples import change, frames, put, write_npy
 
+from spinpot.core.errors import InputError
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
 
 
 def remove(name: str) -> Callable[[Path], None]:

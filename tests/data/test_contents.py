@@ -11,13 +11,13 @@ import pytest
 from dpdata.data_type import Axis, DataType
 from stored_samples import Arrays, assert_holds, frames, labeled, write_hdf5, write_npy, write_raw
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.readers.deepmd.lmdb_files import ORDER
 from spinpot.data.readers.old_layout import OldLayout
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 
 def npy(folder: Path, data: Arrays) -> Path:

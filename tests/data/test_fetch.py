@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from spinpot.core.errors import InputError
 from spinpot.data import fetch
 from spinpot.data.fetch import NIO_DELTASPIN_SHA256, NIO_DELTASPIN_URL, fetch_nio_deltaspin
-from spinpot.errors import InputError
 
 
 class Server:

@@ -13,11 +13,11 @@ import dpdata
 import numpy as np
 import pytest
 
+from spinpot.core.errors import InputError
 from spinpot.data import nio, nio_frames
 from spinpot.data.nio import Structure, labels, structure
 from spinpot.data.nio_frames import prepare_nio, sample
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
 from support.cli import PROJECT
 
 FEW = {split: dict.fromkeys(nio_frames.SHAPES, 2) for split in nio_frames.FRAMES}

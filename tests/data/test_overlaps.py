@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from spinpot.core.errors import InputError
 from spinpot.data.cell import PERIODIC
 from spinpot.data.overlaps import close_pairs, refuse_overlaps
-from spinpot.errors import InputError
 
 
 def sites(n: int, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,13 +8,13 @@ import ase.io
 import numpy as np
 import pytest
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.description import fingerprint
 from spinpot.data.prepare import _atoms, divided, prepare, without_duplicates, write_lammps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import evaluate, random_system, small_potential, system
 from support.in_process import run_here, the_message

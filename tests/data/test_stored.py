@@ -12,8 +12,8 @@ from stored_samples import (
     write_raw,
 )
 
+from spinpot.core.errors import InputError
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
 
 
 def test_places_without_a_system(tmp_path: Path) -> None:

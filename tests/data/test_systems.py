@@ -21,9 +21,9 @@ from stored_samples import (
     write_raw,
 )
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.systems import System, _distinct_names, _unique_names, read_systems
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 # ---- layouts ----
 

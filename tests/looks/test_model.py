@@ -8,11 +8,11 @@ import pytest
 
 from spinpot.analysis.structure import atoms_of
 from spinpot.ase import SpinCalculator
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
+from spinpot.evaluation.predictor import Predictor
 from spinpot.looks.model import Watch
-from spinpot.model.spin import magnetic_types
-from spinpot.model.training_facts import TrainingFacts
-from spinpot.predictor import Predictor
+from spinpot.models.deepspin.spin import magnetic_types
+from spinpot.models.training_facts import TrainingFacts
 from support.frames import random_system, small_potential, system, with_random_labels
 
 SPEC = small_potential().spec

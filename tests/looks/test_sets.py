@@ -9,7 +9,7 @@ from spinpot.data.prepare import select
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at, look_at_sets
-from spinpot.model.training_facts import training_facts
+from spinpot.models.training_facts import training_facts
 from support.frames import random_system, small_potential, system
 from support.nickel_oxide import primitive_nio
 

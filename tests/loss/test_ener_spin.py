@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spinpot.core.errors import InputError
 from spinpot.data.batch import collate
-from spinpot.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.prefactor import Prefactor
 from support.frames import batch_of, random_system, small_potential, with_random_labels

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import ErrorMetric

@@ -9,7 +9,8 @@ import spinpot
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.systems import read_systems
-from spinpot.interop.deepmd import read_deepmd, write_deepmd
+from spinpot.evaluation.predictor import Predictor
+from spinpot.models.deepspin.deepmd.potentials import read_deepmd, write_deepmd
 from spinpot.training.trainer import build
 from support.cli import run_script
 from support.configs import composed
@@ -32,7 +33,10 @@ def test_what_spinpot_writes(settings, deepmd, peer_numbers, tmp_path):
     write_deepmd(tmp_path / "x.dp", potential)
     run_script("convert.py", "x.dp", "x.pth", "--deepmd", deepmd, cwd=tmp_path)
     frames = random_system(3, n_frames=2)
-    agree(peer_numbers(tmp_path / "x.pth", frames, tmp_path), spinpot.predictor.Predictor(potential)(frames))
+    agree(
+        peer_numbers(tmp_path / "x.pth", frames, tmp_path),
+        Predictor(potential)(frames),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from ase import Atoms
 
 import spinpot
+from spinpot.data.lammps_files import force_mag_from_fm, write_data
 from spinpot.data.nio import structure
-from spinpot.interop.lammps import force_mag_from_fm, write_data
 from support.cli import PROJECT
 
 EXAMPLE = PROJECT / "examples" / "lammps"

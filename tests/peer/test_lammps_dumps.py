@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from spinpot.core.notes import Notes
+from spinpot.data.lammps_files import write_data
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
-from spinpot.interop.lammps import write_data
-from spinpot.notes import Notes
 from support.frames import atoms_of, random_system
 
 INPUT = """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spinpot.model.environment import environment_rows, switch
+from spinpot.models.deepspin.environment import environment_rows, switch
 from support.frames import evaluate, small_potential, system
 
 RCUT = 4.0

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from spinpot.data.dataset import make_frames
-from spinpot.interop.deepmd import read_deepmd
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.collocation_check import settle_nodes
-from spinpot.model.settings import SpinSettings, is_smooth
-from spinpot.model.spin import magnetic_types, virtual_scales
-from spinpot.model.statistics import energy_bias, environment_statistics
+from spinpot.models.deepspin.collocation_check import settle_nodes
+from spinpot.models.deepspin.deepmd.potentials import read_deepmd
+from spinpot.models.deepspin.settings import SpinSettings, is_smooth
+from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
+from spinpot.models.deepspin.statistics import energy_bias, environment_statistics
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
 from support.frames import batch_of, evaluate, geometry, small_potential, system
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinpot.core.files import null_for_nan
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe
-from spinpot.files import null_for_nan
+from spinpot.evaluation.page import trained_terms
+from spinpot.evaluation.predictor import Predictor
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.score import Score, verdict
-from spinpot.predictor import Predictor
-from spinpot.report.evaluation_page import trained_terms
 from spinpot.report.page import (
     date,
     duration,
@@ -25,8 +25,8 @@ from spinpot.report.page import (
     worst_systems,
 )
 from spinpot.report.panels import parity_panels
-from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import error_rows
+from spinpot.runs.run_page import write_run_report
 from spinpot.training.metrics_csv import MetricsCsv
 from support.frames import random_system, small_potential, system, with_random_labels
 from support.html import Page, assert_self_contained

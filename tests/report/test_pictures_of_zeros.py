@@ -11,11 +11,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from spinpot.audit.audited import audit_system
+from spinpot.audit.plots import factors_figure, lengths_figure, tilts_figure
 from spinpot.audit.run import audit
 from spinpot.audit.work import Work
 from spinpot.data.systems import System
-from spinpot.predictor import Arrays
-from spinpot.report.audit_plots import factors_figure, lengths_figure, tilts_figure
+from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import (
     error_histogram_figure,
     learning_curve_figure,
@@ -25,9 +25,9 @@ from spinpot.report.plots import (
     parity_points,
     read_metrics,
 )
-from spinpot.report.runs import Run
 from spinpot.report.style import saved
-from spinpot.report.sweep_plots import trade_off_figure, validation_curves
+from spinpot.runs.runs import Run
+from spinpot.runs.sweep_plots import trade_off_figure, validation_curves
 from spinpot.training.metrics_csv import MetricsCsv
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import system

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
+from spinpot.evaluation.predictor import Arrays, Predictor
 from spinpot.loss.baselines import dataset_errors
-from spinpot.predictor import Arrays, Predictor
 from spinpot.report.pictures import write_run_pictures
 from spinpot.report.plots import error_histogram_figure, learning_curve_figure, parity_figure
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv

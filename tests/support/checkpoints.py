@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from spinpot.checkpoint import save_potential
-from spinpot.model.potential import SpinPotential
+from spinpot.models.checkpoint import save_potential
+from spinpot.models.deepspin.potential import SpinPotential
 
 
 def write_checkpoint(path: Path, potential: SpinPotential) -> Path:

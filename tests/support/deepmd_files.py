@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from spinpot.interop.dp_file import Tree
+from spinpot.models.deepspin.deepmd.dp_file import Tree
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

@@ -7,8 +7,8 @@ from ase import Atoms
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.systems import System
-from spinpot.model.potential import SpinPotential
-from spinpot.model.settings import (
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.settings import (
     DescriptorSettings,
     ExchangeSettings,
     FittingSettings,

@@ -19,7 +19,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.model.settings import EXCHANGE_TERMS
+from spinpot.models.deepspin.settings import EXCHANGE_TERMS
 from spinpot.training.cuda_graph import WholeStep
 from spinpot.training.optimizers import Muon
 from support.frames import geometry, random_system, small_potential, with_random_labels

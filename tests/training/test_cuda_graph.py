@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spinpot.core.errors import TrainingError
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
-from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep, learning_rates

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinpot.checkpoint import load_potential, save_potential
-from spinpot.errors import InputError
-from spinpot.interop.deepmd import write_deepmd
-from spinpot.model.potential import SpinPotential
-from spinpot.model.reorder import reordered
-from spinpot.model.settings import DescriptorSettings, FittingSettings, ModelSpec
+from spinpot.core.errors import InputError
+from spinpot.models.checkpoint import load_potential, save_potential
+from spinpot.models.deepspin.deepmd.potentials import write_deepmd
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.reorder import reordered
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, ModelSpec
 from spinpot.training.run import train
 from support.configs import composed
 from support.folders import labelled_by_a_potential, write_npy

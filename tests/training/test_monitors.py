@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.training.checks import check_monitors
 from spinpot.training.finish import optimized_metric

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 import torch.distributed as dist
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from spinpot.training import ranks
 from spinpot.training.places import Place
 from support.ranks import free_port

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from hydra.core.utils import run_job as run_job_of_hydra
 
+from spinpot.core.errors import TrainingError
 from spinpot.data.pair_cache import PairCache
-from spinpot.errors import TrainingError
 from spinpot.training.run import train
 from support.configs import composed
 from support.folders import write_small_set

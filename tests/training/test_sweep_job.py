@@ -3,7 +3,7 @@
 import pytest
 
 from spinpot.config.rerun import runnable
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from spinpot.training.sweep import check_same_job
 from support.configs import composed
 

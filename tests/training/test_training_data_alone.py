@@ -6,8 +6,8 @@ from unittest import mock
 import pytest
 
 from spinpot.loss.score import Score
-from spinpot.model import collocation_check
-from spinpot.model.sizes import BEYOND_SEL
+from spinpot.models.deepspin import collocation_check
+from spinpot.models.deepspin.sizes import BEYOND_SEL
 from spinpot.training.callbacks.collocation_nodes import _of_use
 from spinpot.training.run import train
 from support.configs import composed

@@ -6,7 +6,7 @@ import pytest
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.sampling import EveryFrameOnce
-from spinpot.predictor import Predictor
+from spinpot.evaluation.predictor import Predictor
 from spinpot.training import validation_predictions
 from spinpot.training.validation_predictions import ValidationPredictions
 from support.frames import random_system, small_potential

@@ -8,12 +8,12 @@ from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.optimize import BFGS
 
-import spinpot
 from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
-from spinpot.checkpoint import save_potential
+from spinpot.core.errors import InputError
 from spinpot.data.skin import SkinGeometry
 from spinpot.data.systems import read_systems
-from spinpot.errors import InputError
+from spinpot.evaluation.predictor import Predictor
+from spinpot.models.checkpoint import save_potential
 from support.folders import write_npy
 from support.frames import random_system, small_potential
 from support.in_process import run_here
@@ -197,7 +197,7 @@ def test_several_structures_with_one_calculator(checkpoint):
 
 
 def test_an_ensemble(checkpoint):
-    others = [spinpot.predictor.Predictor(small_potential(seed=seed, radial="direct")) for seed in (5, 6)]
+    others = [Predictor(small_potential(seed=seed, radial="direct")) for seed in (5, 6)]
     made = random_system(4)
     singles = [atoms_of(made, calculator=SpinCalculator(model)) for model in (checkpoint, *others)]
     together = atoms_of(made, calculator=SpinCalculator([checkpoint, *others]))

@@ -9,8 +9,8 @@ from ase.optimize import BFGS, FIRE
 
 from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
 from spinpot.ase.dynamics import HBAR, rotated
-from spinpot.errors import InputError
-from spinpot.predictor import Predictor
+from spinpot.core.errors import InputError
+from spinpot.evaluation.predictor import Predictor
 from support.frames import random_system, small_potential
 
 

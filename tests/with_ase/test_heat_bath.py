@@ -5,7 +5,7 @@ import pytest
 from ase import units
 
 from spinpot.ase import SpinLatticeDynamics
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 from support.lone_moments import LoneMoments, many
 
 

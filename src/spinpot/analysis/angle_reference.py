@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from spinpot.core.errors import InputError
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
 
 KEY = "task.rotation.reference"
 STRAY = 1.0

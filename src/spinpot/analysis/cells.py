@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.geometry import find_mic, minkowski_reduce
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 SHAPES = (
     np.eye(3),

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.geometry import minkowski_reduce
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 CLOSE = 1e-4
 """A coordinate of a wave vector this near to a fraction is meant to be it."""

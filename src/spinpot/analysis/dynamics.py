@@ -16,9 +16,9 @@ from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinLatticeDynamics
-from spinpot.console import progress_console
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 from spinpot.data.cell import directions
-from spinpot.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint, ink
 

@@ -18,8 +18,8 @@ from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.model import Model
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
-from spinpot.console import progress_console
-from spinpot.errors import InputError
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All that the task may write beside the page."""

@@ -22,8 +22,8 @@ from spinpot.analysis.measured import measured_nio
 from spinpot.analysis.model import Model
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import shells_of
-from spinpot.console import progress_console
-from spinpot.errors import InputError
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 
 SAME = 1e-2
 """meV; energies that differ by less are of one degenerate mode."""

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 PARALLEL = 30.0
 """Degrees; moments of one element within it are of one sublattice."""

@@ -22,8 +22,8 @@ from spinpot.analysis.moments import transverse
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinFilter
 from spinpot.ase.relaxation import Relaxed
-from spinpot.console import progress_console
-from spinpot.errors import InputError
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint
 

@@ -16,8 +16,8 @@ from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.analysis.result import Picture, Result, Table
-from spinpot.console import progress_console
-from spinpot.errors import InputError
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import ink
 

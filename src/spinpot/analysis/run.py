@@ -12,15 +12,15 @@ from ase import Atoms
 from rich.table import Table
 
 from spinpot.analysis.limits import UNKNOWN
+from spinpot.analysis.page import analysis_page
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import MomentChoice, read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
-from spinpot.console import console
-from spinpot.output_folder import all_or_nothing, refuse_existing
-from spinpot.predictor import load
-from spinpot.provenance import git_commit, versions
-from spinpot.report.analysis_page import analysis_page
+from spinpot.core.console import console
+from spinpot.core.output_folder import all_or_nothing, refuse_existing
+from spinpot.core.provenance import git_commit, versions
+from spinpot.evaluation.predictor import load
 from spinpot.report.page import REPORT
 from spinpot.report.pictures import save_figure
 from spinpot.report.style import LIGHT, themed

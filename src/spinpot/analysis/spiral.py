@@ -19,8 +19,8 @@ from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, transverse, turned
 from spinpot.analysis.result import Picture, Result, Table, shown
-from spinpot.console import progress_console
-from spinpot.errors import InputError
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
 from spinpot.report.style import faint
 
 Stretch = list[tuple[str, Wave]]

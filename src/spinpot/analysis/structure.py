@@ -11,7 +11,9 @@ import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
 
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes, shortened
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.readers.ase_formats import ASE_READERS, raw_frame
 from spinpot.data.readers.frames import RawFrame
@@ -19,8 +21,6 @@ from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
-from spinpot.notes import Notes, shortened
 
 
 @dataclass(frozen=True)

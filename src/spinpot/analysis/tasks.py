@@ -10,8 +10,8 @@ from ase import Atoms
 
 from spinpot.analysis import dynamics, exchange, magnons, relax, rotation, spiral
 from spinpot.analysis.result import Result
+from spinpot.core.errors import InputError
 from spinpot.data.cell import directions
-from spinpot.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from spinpot.core.errors import InputError
 from spinpot.data.from_ase import moments_of
 from spinpot.data.skin import SkinGeometry
-from spinpot.errors import InputError
-from spinpot.predictor import Predictor, load
+from spinpot.evaluation.predictor import Predictor, load
 
 Source = str | Path | Predictor
 """A checkpoint, a model of deepmd-kit, or one that was loaded already."""

@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 HBAR = units._hbar * units.J * units.second
 """eV × ASE's unit of time."""

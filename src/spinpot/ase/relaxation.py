@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.filters import OptimizableFilter
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 Relaxed = Literal["directions", "lengths", "both"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from spinpot.audit.outliers import SMALLEST
+from spinpot.core.split import split_along
 from spinpot.data.systems import System
-from spinpot.split import split_along
 
 
 @dataclass(frozen=True)

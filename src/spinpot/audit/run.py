@@ -13,14 +13,14 @@ from rich.text import Text
 
 from spinpot.audit.audited import Audited, audit_system
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
+from spinpot.audit.page import audit_page
 from spinpot.audit.work import Factor, Work, short_label
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.output_folder import all_or_nothing, refuse_existing
+from spinpot.core.provenance import git_commit, versions
 from spinpot.data.description import describe
 from spinpot.data.duplicates import duplicates
 from spinpot.data.systems import read_systems
-from spinpot.output_folder import all_or_nothing, refuse_existing
-from spinpot.provenance import git_commit, versions
-from spinpot.report.audit_page import audit_page
 from spinpot.report.page import REPORT
 
 AUDIT = "audit.json"

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from spinpot.audit.interpolation import Basis
 from spinpot.audit.path import Path
-from spinpot.console import progress_console
+from spinpot.core.console import progress_console
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 

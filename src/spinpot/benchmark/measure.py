@@ -17,7 +17,7 @@ import torch
 
 from spinpot import native
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
-from spinpot.clock import Mark, mark, seconds
+from spinpot.core.clock import Mark, mark, seconds
 from spinpot.data.batch import Batch
 from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.errors import InputError
-from spinpot.report.time_to_error import Course
+from spinpot.core.errors import InputError
+from spinpot.runs.time_to_error import Course
 
 BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
 VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737

@@ -21,9 +21,9 @@ from rich.table import Table
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
 from spinpot.benchmark.peer import peer_seconds_per_step
-from spinpot.console import console, progress_console
-from spinpot.errors import InputError
-from spinpot.files import write_atomically
+from spinpot.core.console import console, progress_console
+from spinpot.core.errors import InputError
+from spinpot.core.files import write_atomically
 from spinpot.training.sweep import TRAIN
 
 TURNS = 3

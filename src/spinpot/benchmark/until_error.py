@@ -13,8 +13,8 @@ from rich.progress import track
 
 from spinpot.benchmark.peer import peer_course
 from spinpot.benchmark.run import machine, title, train, write_json
-from spinpot.console import console, progress_console
-from spinpot.report.time_to_error import BOUNDS, Course, read_course, table
+from spinpot.core.console import console, progress_console
+from spinpot.runs.time_to_error import BOUNDS, Course, read_course, table
 
 RATE = 1e-3
 """The example's learning rate, constant as in its first 5000 steps."""

@@ -26,8 +26,8 @@ from rich.console import Console
 
 from spinpot.config.memory import keep_freed_memory
 from spinpot.config.suggest import explain_composition
-from spinpot.errors import InputError, TrainingError
-from spinpot.files import cannot_write, no_room
+from spinpot.core.errors import InputError, TrainingError
+from spinpot.core.files import cannot_write, no_room
 
 PACKAGE = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot.config.targets import find_target, parameters
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 EPOCH = "Lightning's epoch is the whole run"
 CHECKPOINTS = ("best", "last")

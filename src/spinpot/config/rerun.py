@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 HEADER = """\
 # All settings of a run. The same again, in a new folder:

@@ -15,9 +15,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from spinpot.config.keys import dotted_keys, nearest
 from spinpot.config.targets import find_target, parameters
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
+from spinpot.core.spelling import dotted_keys, nearest
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 

@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from spinpot.config.keys import nearest
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
+from spinpot.core.spelling import nearest
 
 
 def find_target(key: str, path: object) -> Callable[..., Any]:

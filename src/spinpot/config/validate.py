@@ -12,11 +12,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from spinpot.config.conflicts import check_conflicts
-from spinpot.config.keys import dotted_keys, missing_keys, nearest
 from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.values import argument_types, expected, fits
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
+from spinpot.core.spelling import dotted_keys, missing_keys, nearest
 from spinpot.loss.metrics import QUANTITIES
 
 METRICS = ("score", *(f"{kind}_{name}" for kind in ("rmse", "mae") for name in QUANTITIES))
@@ -77,7 +77,7 @@ def needed(keys: Iterable[str]) -> str:
 
 
 def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
-    """What `spinpot.evaluate.evaluate` takes, from a composed evaluate.yaml; of several checkpoints a list.
+    """What evaluation.evaluate takes, from a composed evaluate.yaml; of several checkpoints a list.
 
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """

@@ -13,6 +13,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.batch import Batch, Frame, collate
 from spinpot.data.dataset import FrameDataset, Geometry
 from spinpot.data.description import describe, fingerprint
@@ -20,8 +22,6 @@ from spinpot.data.pair_cache import PairCache
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 
 class SpinDataModule(pl.LightningDataModule):

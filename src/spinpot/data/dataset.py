@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import track
 from torch.utils.data import Dataset
 
-from spinpot.console import progress_console
+from spinpot.core.console import progress_console
 from spinpot.data.batch import Frame
 from spinpot.data.pair_cache import KeptPairs, PairCache
 from spinpot.data.pairs import Pairs, find_pairs

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.conventions import LABELS
+from spinpot.core.conventions import LABELS
 from spinpot.data.systems import System
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from spinpot.core.notes import Notes
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
-from spinpot.notes import Notes
 
 SAME = 1e-4
 """Å and μ_B: frames of which no coordinate differs by more are the same."""

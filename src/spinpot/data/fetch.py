@@ -16,9 +16,9 @@ import pooch
 from requests.exceptions import RequestException
 from rich.progress import track
 
-from spinpot.console import progress_console
-from spinpot.errors import InputError
-from spinpot.files import one_at_a_time, reason
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
+from spinpot.core.files import one_at_a_time, reason
 
 COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"
 """deepmd-kit v3.0.0."""

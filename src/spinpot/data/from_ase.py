@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from spinpot.core.errors import InputError
 from spinpot.data.cell import flat_cells
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.moments import Moments, find_moments
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
 
 
 def moments_of(

@@ -134,7 +134,7 @@ def structure(cell: ArrayLike, order: ArrayLike = AFM_II, axis: ArrayLike = EASY
 
 
 def labels(frame: Structure) -> dict[str, NDArray[np.float64]]:
-    """`energy` (), `force` (N, 3), `force_mag` (N, 3) and `virial` (3, 3) as in `spinpot.conventions`."""
+    """`energy` (), `force` (N, 3), `force_mag` (N, 3) and `virial` (3, 3) as in core.conventions."""
     i, j, shift = _pairs(frame.coord, frame.box)
     coord, box = torch.from_numpy(frame.coord), torch.from_numpy(frame.box)
     vectors = (coord[j] - coord[i] + shift @ box).requires_grad_()

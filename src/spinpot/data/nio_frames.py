@@ -22,11 +22,11 @@ import torch
 from dpdata.plugins.deepmd import register_spin
 from rich.progress import Progress
 
-from spinpot.console import progress_console
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
+from spinpot.core.files import one_at_a_time, reason
 from spinpot.data import nio
 from spinpot.data.readers.deepmd.npy_header import check_written
-from spinpot.errors import InputError
-from spinpot.files import one_at_a_time, reason
 
 VERSION = 1
 """To be raised with every change that changes the frames or their labels."""

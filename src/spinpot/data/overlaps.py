@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.cell import room
 from spinpot.data.pairs import neighbours
-from spinpot.errors import InputError
 
 OVERLAP = 0.1
 """Å; two atoms closer than this are one atom written twice, or a wrong unit."""

@@ -13,10 +13,14 @@ import numpy as np
 from ase import Atoms
 from rich.progress import track
 
-from spinpot.console import console, progress_console
-from spinpot.conventions import LABELS
+from spinpot.core.console import console, progress_console
+from spinpot.core.conventions import LABELS
+from spinpot.core.errors import InputError
+from spinpot.core.files import one_at_a_time, reason
+from spinpot.core.notes import Notes
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.duplicates import copies, left_out
+from spinpot.data.lammps_files import write_data
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.data.readers.deepmd.stored import PBC
@@ -25,10 +29,6 @@ from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
 from spinpot.data.systems_table import print_systems
-from spinpot.errors import InputError
-from spinpot.files import one_at_a_time, reason
-from spinpot.interop.lammps import write_data
-from spinpot.notes import Notes
 
 SETS = ("train", "validation", "test")
 PER_FRAME = ("box", "coord", "spin", *LABELS)

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from spinpot.conventions import LABELS
+from spinpot.core.conventions import LABELS
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes, shortened
 from spinpot.data.cell import PERIODIC, Periodic, completed, directions
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.deepmd.checks import check_cells, check_finite, check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
 from spinpot.data.readers.deepmd.stored import Stored, read_arrays
-from spinpot.errors import InputError
-from spinpot.notes import Notes, shortened
 
 
 @dataclass(frozen=True, eq=False)

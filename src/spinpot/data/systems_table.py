@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from spinpot.console import console
+from spinpot.core.console import console
 from spinpot.data.description import describe_system
 from spinpot.data.systems import System
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spinpot.notes import Notes
+from spinpot.core.notes import Notes
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from spinpot.data.systems import System
-from spinpot.model.settings import ModelSpec
-from spinpot.model.training_facts import TrainingFacts
+from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.training_facts import TrainingFacts
 
 BEYOND = 0.01
 """Of the greatest |S| of training, by which moments may leave its range."""

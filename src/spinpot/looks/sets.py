@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from spinpot.core.notes import Notes
 from spinpot.data.duplicates import SAME, copies
 from spinpot.data.systems import System
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
 from spinpot.looks.precision import precision_looks
 from spinpot.looks.units import FRAMES, unit_looks
-from spinpot.notes import Notes
 
 SAMPLE = 400
 """Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""

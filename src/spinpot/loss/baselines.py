@@ -13,7 +13,7 @@ from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.model.statistics import energy_bias
+from spinpot.models.deepspin.statistics import energy_bias
 
 Predict = Callable[[Batch], dict[str, Tensor]]
 
@@ -49,7 +49,7 @@ class MeanBaseline:
     virial: Tensor
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """The same numbers for every frame, under the names of spinpot.conventions."""
+        """The same numbers for every frame, under the names of spinpot.core.conventions."""
         per_atom = self.energy_per_element[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
         return {

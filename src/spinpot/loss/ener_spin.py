@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spinpot.core.errors import InputError
+from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
-from spinpot.errors import InputError
 from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
 from spinpot.loss.penalty import Compared, LossFunction, Penalty
 from spinpot.loss.prefactor import Prefactor
-from spinpot.split import split_along
 
 TERMS = {
     "e": "energy",

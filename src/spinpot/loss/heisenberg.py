@@ -16,9 +16,9 @@ from spinpot.data.duplicates import copies
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
 from spinpot.loss.label_scale import scaled
-from spinpot.model.exchange.fit import chosen_frames, fit_systems
-from spinpot.model.exchange.term import ExchangeTerm
-from spinpot.model.settings import ExchangeSettings, ModelSpec
+from spinpot.models.deepspin.settings import ExchangeSettings, ModelSpec
+from spinpot.models.exchange.fit import chosen_frames, fit_systems
+from spinpot.models.exchange.term import ExchangeTerm
 
 TERMS = ("bilinear", "landau")
 LABELS = ("energy", "force", "force_mag")
@@ -40,7 +40,7 @@ class HeisenbergFit:
     frames: frozenset[str]
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Energy, force, magnetic force and virial, under the names of spinpot.conventions."""
+        """Energy, force, magnetic force and virial, under the names of spinpot.core.conventions."""
         made = self.term.evaluate(self.term.structure(batch), self.coefficients)
         per_atom = made.atom_energy + self.energy_bias[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from spinpot.errors import InputError
-from spinpot.model.spin import per_type
+from spinpot.core.errors import InputError
+from spinpot.models.deepspin.spin import per_type
 
 LabelScaleSetting = float | Sequence[float] | Literal["learned"] | None
 

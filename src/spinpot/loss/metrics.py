@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.loss.label_scale import scaled
-from spinpot.split import split_along
 
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 """Energy and virial per atom; forces and magnetic forces per component, the latter of magnetic elements."""

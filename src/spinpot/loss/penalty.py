@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spinpot import native
-from spinpot.differentiable_once import differentiable_once
+from spinpot.core.differentiable_once import differentiable_once
 
 LossFunction = Literal["mse", "mae", "huber"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from spinpot.core.notes import Notes
 from spinpot.loss.ener_spin import PARTS
 from spinpot.loss.metrics import SCALED
-from spinpot.notes import Notes
 
 NEGLIGIBLE = 1e-7
 """eV/atom, eV/Å, eV/μ_B: labels that spread by less cannot set a scale, what they spread by is rounding."""

@@ -1,6 +1,6 @@
 """The dearest parts of a step, compiled for the CPU: built by torch's own means, and never needed.
 
-Where they have not been built, torch's operations do the same (spinpot.model.descriptor and fitting,
+Where they have not been built, torch's operations do the same (models.deepspin's descriptor and fitting,
 spinpot.loss.penalty, spinpot.training.finite, torch.optim.Adam); tests hold the two equal.
 """
 
@@ -22,8 +22,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from spinpot.console import console
-from spinpot.files import write_atomically
+from spinpot.core.console import console
+from spinpot.core.files import write_atomically
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))

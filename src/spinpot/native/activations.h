@@ -1,4 +1,4 @@
-// Activation functions with the two derivatives that spinpot.model.activations has.
+// Activation functions with the two derivatives that spinpot.models.deepspin.activations has.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// spinpot.model.contraction as loops, for the atoms of one element.
+// spinpot.models.deepspin.contraction as loops, for the atoms of one element.
 
 #pragma once
 

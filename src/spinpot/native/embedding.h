@@ -1,4 +1,4 @@
-// Embedding nets at their nodes: spinpot.model.networks, with each net on one thread.
+// Embedding nets at their nodes: spinpot.models.deepspin.networks, with each net on one thread.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// The fitting net of one element: spinpot.model.fitting, with the same formulas as there. Its inputs are D as
+// The fitting net of one element: spinpot.models.deepspin.fitting, with the same formulas as there. Its inputs are D as
 // DescriptorShape has it: where two numbers of D are one input, that has the sum of their weights.
 
 #pragma once

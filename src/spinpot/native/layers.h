@@ -1,4 +1,4 @@
-// Layers of networks: spinpot.model.networks.
+// Layers of networks: spinpot.models.deepspin.networks.
 
 #pragma once
 

@@ -1,5 +1,5 @@
 // The potential's network: energies with all first derivatives, and the gradients of a loss of them. The same
-// as spinpot.model.descriptor and fitting, whose names the tensors here bear.
+// as spinpot.models.deepspin.descriptor and fitting, whose names the tensors here bear.
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>

@@ -1,4 +1,4 @@
-// The sums over pairs of spinpot.model.pair_map as loops: the same formulas as there, without a tensor for
+// The sums over pairs of spinpot.models.deepspin.pair_map as loops: the same formulas as there, without a tensor for
 // each of their steps. Pairs come sorted by their centres, so that each thread has sums of its own.
 
 #pragma once
@@ -87,7 +87,7 @@ struct Pair {
   Stencil<T> value, slope;           // φ and dφ/ds~
   T row[4];                          // R~
   T direction[3];                    // d/r
-  T t, ds, dt;                       // as in spinpot.model.environment.Rows
+  T t, ds, dt;                       // as in spinpot.models.deepspin.environment.Rows
   int64_t column;                    // of B, the first one
 };
 

@@ -10,11 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from spinpot.conventions import LABELS
+from spinpot.core.conventions import LABELS
+from spinpot.core.notes import shortened
+from spinpot.core.provenance import spinpot_version
 from spinpot.data.systems_table import rows_of
 from spinpot.loss.ener_spin import TERMS
-from spinpot.notes import shortened
-from spinpot.provenance import spinpot_version
 from spinpot.report.plots import rounded
 from spinpot.report.tables import Errors, error_rows, without_repetition
 

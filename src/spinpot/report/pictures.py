@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from spinpot.core.files import write_atomically
 from spinpot.data.systems import System
-from spinpot.files import write_atomically
 from spinpot.report.plots import learning_curve_figure, parity_figure
 from spinpot.report.style import LIGHT, saved, themed
 

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from spinpot.core.split import split_along
 from spinpot.data.systems import System
-from spinpot.metrics_file import read_metrics_file
 from spinpot.report.style import faint, ink
 from spinpot.report.tables import in_loss, title_and_unit
-from spinpot.split import split_along
+from spinpot.runs.metrics_file import read_metrics_file
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""
@@ -107,7 +107,7 @@ def parity_points(
 ) -> dict[str, Points]:
     """The points of every quantity that has labels, by the metrics' names of the quantities.
 
-    predictions: per system, arrays under the names and shapes of spinpot.conventions. magnetic: whether
+    predictions: per system, arrays under the names and shapes of spinpot.core.conventions. magnetic: whether
     each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
     """
     panels: dict[str, Points] = {name: [] for name in ("e", "fr", "fm_transverse", "fm_longitudinal", "v")}

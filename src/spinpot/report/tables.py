@@ -11,14 +11,14 @@ from typing import Any
 
 from rich.table import Table
 
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.notes import shortened
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.systems_table import SHORT_LABELS, print_systems
+from spinpot.evaluation.residuals import SYMMETRIES
 from spinpot.loss.metrics import SCALED
-from spinpot.model.settings import ModelSpec
-from spinpot.model.sizes import most_neighbours
-from spinpot.notes import shortened
-from spinpot.residuals import SYMMETRIES
+from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.sizes import most_neighbours
 
 ERROR_ROWS = {
     "e": ("energy", "meV/atom"),

@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spinpot.checkpoint import BEST, potential_from, read_checkpoint
 from spinpot.config.rerun import read_settings
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.core.files import alone_in
 from spinpot.data.description import fingerprint
 from spinpot.data.systems import System, read_systems
-from spinpot.errors import InputError
-from spinpot.files import alone_in
-from spinpot.predictor import Predictor
+from spinpot.evaluation.predictor import Predictor
+from spinpot.models.checkpoint import BEST, potential_from, read_checkpoint
 from spinpot.report.page import REPORT
-from spinpot.report.run_page import write_run_report
+from spinpot.runs.run_page import write_run_report
 
 PICTURES = ("parity.png", "learning_curve.png")
 NEEDED = (

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io import TorchCheckpointIO
 
-from spinpot.files import named, sync, write_atomically
+from spinpot.core.files import named, sync, write_atomically
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -11,15 +11,15 @@ import torch
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 
-from spinpot.config.keys import nearest
 from spinpot.config.sweep_job import sweep_job
+from spinpot.core.errors import InputError
+from spinpot.core.notes import shortened
+from spinpot.core.spelling import nearest
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.errors import InputError
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
 from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES
 from spinpot.loss.score import Score
-from spinpot.model.potential import SpinPotential
-from spinpot.notes import shortened
+from spinpot.models.deepspin.potential import SpinPotential
 from spinpot.training.metrics_csv import COLUMNS
 
 LACKING = {

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from spinpot.core.errors import TrainingError
 from spinpot.data.batch import Batch
 from spinpot.data.resident import ResidentFrames, Shape
-from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.model.collocation import Grid
-from spinpot.model.potential import SpinPotential
+from spinpot.models.deepspin.collocation import Grid
+from spinpot.models.deepspin.potential import SpinPotential
 from spinpot.training.finite import gradients_finite
 
 MOST_GRAPHS = 64

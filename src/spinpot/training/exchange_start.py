@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from spinpot.console import console
+from spinpot.core.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
 from spinpot.loss.label_scale import fixed_scale
 from spinpot.loss.metrics import SCALED
-from spinpot.model.exchange.fit import FORCE_MAG_PARTS, start_exchange
-from spinpot.model.potential import SpinPotential
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.exchange.fit import FORCE_MAG_PARTS, start_exchange
 
 LABELS = dict(zip(("fm_transverse", "fm_longitudinal"), FORCE_MAG_PARTS, strict=True))
 """What is fitted where a part of the magnetic force is trained."""

@@ -9,22 +9,22 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from spinpot.checkpoint import label_scale_of, potential_from, read_checkpoint
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.core.provenance import device_name, git_commit, versions
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.errors import InputError
 from spinpot.loss.heisenberg import Baseline
 from spinpot.loss.score import Score, verdict
-from spinpot.model.collocation_check import collocation_errors
-from spinpot.model.potential import SpinPotential
-from spinpot.provenance import device_name, git_commit, versions
+from spinpot.models.checkpoint import label_scale_of, potential_from, read_checkpoint
+from spinpot.models.deepspin.collocation_check import collocation_errors
+from spinpot.models.deepspin.potential import SpinPotential
 from spinpot.report.page import REPORT
-from spinpot.report.run_page import write_run_report
 from spinpot.report.tables import (
     print_errors,
     print_label_scale,
 )
+from spinpot.runs.run_page import write_run_report
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.checks import (

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
 from spinpot.data.batch import batches
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.errors import InputError
-from spinpot.interop.convert import read_model
-from spinpot.model.potential import SpinPotential
-from spinpot.model.reorder import reordered
-from spinpot.model.settings import ModelSpec, is_smooth
-from spinpot.model.statistics import composition_fit, set_nodes
+from spinpot.evaluation.convert import read_model
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.reorder import reordered
+from spinpot.models.deepspin.settings import ModelSpec, is_smooth
+from spinpot.models.deepspin.statistics import composition_fit, set_nodes
 from spinpot.report.tables import print_model_of_file
 from spinpot.training.resume import Resumed, differences
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from spinpot.checkpoint import LAST
 from spinpot.config.sweep_job import SweepJob, sweep_job
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
+from spinpot.models.checkpoint import LAST
 from spinpot.training.resume import Resumed
 from spinpot.training.wandb_run import WandbRun, read_identity
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
+from spinpot.core.notes import Notes
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import Baseline, fitted_to
 from spinpot.loss.label_scale import fixed_scale
 from spinpot.loss.score import Score
-from spinpot.model.settings import ModelSpec
-from spinpot.model.sizes import excess_of_frames
-from spinpot.notes import Notes
+from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.sizes import excess_of_frames
 
 
 def score_of(data: SpinDataModule, spec: ModelSpec, loss: EnerSpinLoss) -> Score:

@@ -15,9 +15,9 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.files import named, write_atomically
+from spinpot.core.files import named, write_atomically
 from spinpot.loss.metrics import SCALED
-from spinpot.metrics_file import read_metrics_file, say_damaged
+from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 from spinpot.training.resume import Resumed
 
 _ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")

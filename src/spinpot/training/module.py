@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from spinpot.checkpoint import ENTRY, HEISENBERG, LAST, checkpoint_entry
+from spinpot.core.errors import TrainingError
 from spinpot.data.batch import Batch
-from spinpot.errors import TrainingError
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import HeisenbergFit
 from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES, ErrorMetric, LossTermsMetric
 from spinpot.loss.score import Score
-from spinpot.model.collocation import Nodes
-from spinpot.model.potential import SpinPotential
+from spinpot.models.checkpoint import ENTRY, HEISENBERG, LAST, checkpoint_entry
+from spinpot.models.deepspin.collocation import Nodes
+from spinpot.models.deepspin.potential import SpinPotential
 from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.finite import gradients_finite
 from spinpot.training.resume import follow_moved_folder

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spinpot.core.files import null_for_nan
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.files import null_for_nan
+from spinpot.evaluation.predictor import Arrays, assemble
 from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import Score
-from spinpot.model.potential import SpinPotential
-from spinpot.predictor import Arrays, assemble
+from spinpot.models.deepspin.potential import SpinPotential
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.distributed.constants import default_pg_timeout
 
 from spinpot.config.app import STARTED_HERE
-from spinpot.console import console
-from spinpot.errors import InputError
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
 from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
 

@@ -25,8 +25,8 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from spinpot.config.app import StoppedError, describe, escape
-from spinpot.console import console, progress_console
-from spinpot.errors import InputError, TrainingError
+from spinpot.core.console import console, progress_console
+from spinpot.core.errors import InputError, TrainingError
 from spinpot.training.places import Place, own_environment, place_of
 
 LINE_EVERY = 30.0

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 
 from spinpot.config.conflicts import remarks
-from spinpot.console import console
+from spinpot.core.console import console
 from spinpot.training.resume import Resumed
 from spinpot.training.schedulers import Schedule
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from spinpot.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
-from spinpot.console import console
-from spinpot.errors import InputError
-from spinpot.model.settings import ModelSpec
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.models.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
+from spinpot.models.deepspin.settings import ModelSpec
 
 IRRELEVANT = (
     "resume",

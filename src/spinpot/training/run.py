@@ -13,23 +13,23 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot import native
-from spinpot.checkpoint import LAST, SCORE
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError, TrainingError
+from spinpot.core.files import alone_in, cannot_write, no_room
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import Geometry
-from spinpot.errors import InputError, TrainingError
-from spinpot.files import alone_in, cannot_write, no_room
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at_sets
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import Baseline
 from spinpot.loss.score import Score
-from spinpot.model.potential import SpinPotential
-from spinpot.model.settings import ModelSettings, ModelSpec
-from spinpot.model.sizes import check_rcut, settle_sel
-from spinpot.model.spin import check_moments, magnetic_types, virtual_scales
-from spinpot.model.statistics import set_statistics
-from spinpot.model.training_facts import training_facts
+from spinpot.models.checkpoint import LAST, SCORE
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.settings import ModelSettings, ModelSpec
+from spinpot.models.deepspin.sizes import check_rcut, settle_sel
+from spinpot.models.deepspin.spin import check_moments, magnetic_types, virtual_scales
+from spinpot.models.deepspin.statistics import set_statistics
+from spinpot.models.training_facts import training_facts
 from spinpot.report.tables import (
     print_changes,
     print_data_summary,

@@ -10,10 +10,10 @@ from typing import Any
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.checkpoint import checkpoint_file
 from spinpot.config.rerun import runnable
-from spinpot.console import console
-from spinpot.files import remove_leftovers, write_atomically
+from spinpot.core.console import console
+from spinpot.core.files import remove_leftovers, write_atomically
+from spinpot.models.checkpoint import checkpoint_file
 from spinpot.training.resume import Resumed
 
 WRITTEN = ("*.yaml", "*.csv", "*.json", "*.html", "*.png")

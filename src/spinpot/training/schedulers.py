@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 
 @dataclass(frozen=True)

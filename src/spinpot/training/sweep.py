@@ -26,9 +26,9 @@ from spinpot.config.app import FAILURE, describe, stop
 from spinpot.config.rerun import read_settings, runnable
 from spinpot.config.sweep_job import sweep_job
 from spinpot.config.validate import validate
-from spinpot.errors import InputError, TrainingError
-from spinpot.files import write_atomically
-from spinpot.report.sweep import write_sweep_table
+from spinpot.core.errors import InputError, TrainingError
+from spinpot.core.files import write_atomically
+from spinpot.runs.sweep import write_sweep_table
 from spinpot.training.callbacks.stop_on_signal import SIGNALS
 from spinpot.training.finish import optimized_metric
 from spinpot.training.places import wants_several

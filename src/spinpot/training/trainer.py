@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from spinpot.checkpoint import LAST
-from spinpot.console import console
+from spinpot.core.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.models.checkpoint import LAST
 from spinpot.training.callbacks.collocation_nodes import CollocationNodes
 from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
-from spinpot.predictor import PER_ATOM, PER_FRAME, Arrays, assemble
+from spinpot.evaluation.predictor import PER_ATOM, PER_FRAME, Arrays, assemble
 
 Prediction = dict[str, Tensor]
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.console import console, progress_console
-from spinpot.files import write_atomically
+from spinpot.core.console import console, progress_console
+from spinpot.core.files import write_atomically
 
 if TYPE_CHECKING:
     import wandb

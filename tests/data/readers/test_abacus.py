@@ -10,11 +10,11 @@ import pytest
 from ase.units import GPa
 from dpdata.plugins.deepmd import register_spin
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 from support.abacus import BOX, Step, dumped, stru, table, write_run, written_log
 from support.in_process import run_here, the_message
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.find import READERS, read_frames
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 from support.folders import write_npy
 from support.frames import random_system
 

@@ -7,10 +7,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 FINAL = np.array([[0.0, 0.1, 1.2], [0.0, 0.0, -1.3]])
 FORCES = np.array([[0.1, 0.2, 0.3], [-0.1, -0.2, -0.3]])

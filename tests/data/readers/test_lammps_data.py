@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from spinpot.analysis.structure import atoms_of
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
+from spinpot.data.lammps_files import turned
 from spinpot.data.prepare import prepare
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.interop.lammps import turned
-from spinpot.notes import Notes
 from support.folders import write_npy
 from support.frames import evaluate, random_system, small_potential
 

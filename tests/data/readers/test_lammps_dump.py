@@ -5,12 +5,12 @@ import gzip
 import numpy as np
 import pytest
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
+from spinpot.data.lammps_files import HBAR
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.lammps_text import snapshots
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.interop.lammps import HBAR
-from spinpot.notes import Notes
 from support.in_process import run_here
 
 BOX = "ITEM: BOX BOUNDS pp pp pp\n0.0 4.0\n0.0 5.0\n0.0 6.0\n"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ase.units import GPa
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 from support.in_process import run_here, the_message
 from support.vasp import BOX, Step, moment_tables, outcar
 

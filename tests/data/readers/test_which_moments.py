@@ -7,10 +7,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from spinpot.analysis.structure import MomentChoice, read_structure
+from spinpot.core.errors import InputError
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.readers.moments import find_moments
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
 
 ONE, OTHER = np.array([[0, 0, 1.2], [0, 0, 0]]), np.array([[0, 1.1, 0], [0, 0, 0]])
 UNIT = np.array([[0, 0.6, 0.8], [0, 0, -1.0]])

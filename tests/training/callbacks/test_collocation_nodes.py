@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 import torch
 
-from spinpot.model import collocation_check
+from spinpot.models.deepspin import collocation_check
 from support.folders import write_small_set
 from support.in_process import run_here
 

@@ -13,14 +13,14 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.units import GPa
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.abacus_files import Dumped, Structure, read_dump, read_input, read_stru
 from spinpot.data.readers.abacus_log import MOMENTS, NO_POSITIONS, Log, Step, read_log
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.steps import complete
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 KINDS = ("scf", "relax", "cell-relax", "md")
 KBAR = 0.1 * GPa

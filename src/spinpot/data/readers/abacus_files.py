@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from ase.units import Bohr
 
-from spinpot.errors import InputError
+from spinpot.core.errors import InputError
 
 BLOCKS = (
     "ATOMIC_SPECIES",

@@ -14,12 +14,12 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.db.row import AtomsRow
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")
 """Arrays of ase that are the structure itself."""

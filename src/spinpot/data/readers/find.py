@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.ase_formats import ASE_READERS
 from spinpot.data.readers.deepmd.layouts import DeepmdLayouts
@@ -14,8 +16,6 @@ from spinpot.data.readers.old_layout import OldLayout
 from spinpot.data.readers.reader import Reader, Wanted
 from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 READERS: dict[str, Reader] = {
     reader.name: reader

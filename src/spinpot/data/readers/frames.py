@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import track
 
-from spinpot.console import progress_console
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, directions, flat_cells
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 ENERGY_AGREES = 1e-10
 """Two energies of one frame agree within 1e-5 eV and this part of their size, or what float32 cuts off."""

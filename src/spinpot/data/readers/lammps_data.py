@@ -11,12 +11,12 @@ import numpy as np
 from ase.data import atomic_numbers
 from dpdata.plugins.deepmd import register_spin
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.cell import PERIODIC, Periodic
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 WORDS = 9
 """Of a line: id, type, x y z, direction and length of the moment; three image flags may follow."""

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
+from spinpot.data.lammps_files import force_mag_from_fm
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.lammps_spins import SpinColumns, computes, find_spins, named_columns, stacked
 from spinpot.data.readers.lammps_text import TEXTS, Snapshot, begins_like_a_dump, snapshots
 from spinpot.data.readers.names import OPTIONS
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.interop.lammps import force_mag_from_fm
-from spinpot.notes import Notes
 
 POSITIONS = ("x y z", "xu yu zu", "xs ys zs", "xsu ysu zsu")
 SCALED = POSITIONS[2:]

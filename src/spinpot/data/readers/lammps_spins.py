@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.readers.moments import AGREE
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
 
 Columns = Mapping[str, np.ndarray]
 """Numbers of a dump by the names of its columns, all frames one behind the other."""

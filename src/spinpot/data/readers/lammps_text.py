@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spinpot.errors import InputError
-from spinpot.notes import Notes
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 
 GZIP = b"\x1f\x8b"
 BEGIN = b"ITEM:"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
-from spinpot.errors import InputError
 
 UNIT = 1e-3
 """Moments whose lengths are all this close to 1 are taken for directions."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, completed, nearest_image
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
@@ -15,8 +17,6 @@ from spinpot.data.readers.deepmd.stored import Stored, read_arrays
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 LONGEST_ARM = 1.5
 """Å, of a virtual atom from its own; more is another atom's."""

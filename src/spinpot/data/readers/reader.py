@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from spinpot.core.notes import Notes
 from spinpot.data.systems import System
-from spinpot.notes import Notes
 
 
 @dataclass(frozen=True)

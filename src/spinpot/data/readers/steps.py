@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from spinpot.errors import InputError
-from spinpot.notes import Notes
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 
 S = TypeVar("S")
 

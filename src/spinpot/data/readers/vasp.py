@@ -21,13 +21,13 @@ from ase.io.vasp_parsers.vasp_outcar_parsers import (
     Stress,
 )
 
+from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.frames import RawFrame, folder_name, systems_of
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.steps import complete
 from spinpot.data.systems import System
-from spinpot.errors import InputError
-from spinpot.notes import Notes
 
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
 ITERATION = re.compile(r"Iteration\s+(\d+)\(\s*(\d+)\)")

@@ -10,11 +10,11 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 
-from spinpot.checkpoint import ENTRY
 from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import FrameDataset
-from spinpot.model.collocation_check import settle_nodes
+from spinpot.models.checkpoint import ENTRY
+from spinpot.models.deepspin.collocation_check import settle_nodes
 from spinpot.training.module import SpinModule
 
 

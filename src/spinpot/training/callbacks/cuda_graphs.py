@@ -10,10 +10,10 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
 
-from spinpot.console import console
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
-from spinpot.errors import InputError
 from spinpot.training.cuda_graph import RecordedSteps, WholeStep
 from spinpot.training.module import SpinModule
 

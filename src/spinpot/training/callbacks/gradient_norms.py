@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from spinpot.model.potential import SpinPotential
+from spinpot.models.deepspin.potential import SpinPotential
 from spinpot.training.metrics_csv import GRADIENT_NORM
 from spinpot.training.module import SpinModule
 

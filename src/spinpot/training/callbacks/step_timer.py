@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from spinpot.clock import Mark, mark, seconds
+from spinpot.core.clock import Mark, mark, seconds
 
 
 class StepTimer(pl.Callback):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from spinpot.console import console
+from spinpot.core.console import console
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 

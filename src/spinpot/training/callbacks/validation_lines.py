@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 
-from spinpot.console import console
+from spinpot.core.console import console
 
 COLUMNS = {
     "val/rmse_e": ("E", "meV/atom"),

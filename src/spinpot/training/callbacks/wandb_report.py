@@ -8,10 +8,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from spinpot.core.provenance import git_commit, versions
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.predictor import Arrays
-from spinpot.provenance import git_commit, versions
+from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import ERROR_ROWS

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spinpot.conventions import LABELS
+from spinpot.core.conventions import LABELS
+from spinpot.core.errors import InputError
 from spinpot.data.cell import directions, flat_cells
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import Stored, StoredSet
-from spinpot.errors import InputError
 
 # ---- what the headers show ----
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.names import ALIASES
-from spinpot.errors import InputError
 
 ARRAYS = tuple(ALIASES)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import h5py
 
+from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.folders import from_folder
 from spinpot.data.readers.deepmd.hdf5_files import from_hdf5
 from spinpot.data.readers.deepmd.lmdb_files import DATA, from_lmdb, is_lmdb
 from spinpot.data.readers.deepmd.stored import Stored
-from spinpot.errors import InputError
 
 
 def find_stored(path: str | Path) -> list[Stored]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.cell import Periodic
 from spinpot.data.readers.deepmd.contents import contents, unused
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader, npy_header
@@ -21,7 +22,6 @@ from spinpot.data.readers.deepmd.stored import (
     checked_types,
 )
 from spinpot.data.readers.names import ALIASES
-from spinpot.errors import InputError
 
 
 def from_folder(folder: Path) -> Stored:

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from spinpot.core.errors import InputError
+from spinpot.core.files import refuse_placeholder
 from spinpot.data.readers.deepmd.contents import contents, unused
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import (
@@ -21,8 +23,6 @@ from spinpot.data.readers.deepmd.stored import (
     checked_types,
     place,
 )
-from spinpot.errors import InputError
-from spinpot.files import refuse_placeholder
 
 
 def from_hdf5(file: Path, group: str) -> list[Stored]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import h5py
 
+from spinpot.core.notes import Notes
 from spinpot.data.readers.deepmd.lmdb_files import DATA
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
-from spinpot.notes import Notes
 
 
 class DeepmdLayouts:

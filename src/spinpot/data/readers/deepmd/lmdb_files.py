@@ -10,12 +10,12 @@ import lmdb
 import numpy as np
 from dpdata.formats.deepmd.lmdb.format import LMDBError, LMDBFormat
 
+from spinpot.core.errors import InputError
+from spinpot.core.files import refuse_placeholder
 from spinpot.data.cell import CLUSTER, PERIODIC
 from spinpot.data.readers.deepmd.contents import contents
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import Stored, StoredSet, checked_names, checked_types, place
-from spinpot.errors import InputError
-from spinpot.files import refuse_placeholder
 
 DATA = "data.mdb"
 NAMES = {

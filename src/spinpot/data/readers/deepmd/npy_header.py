@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from spinpot.errors import InputError
-from spinpot.files import refuse_placeholder
+from spinpot.core.errors import InputError
+from spinpot.core.files import refuse_placeholder
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import numpy as np
 
+from spinpot.core.errors import InputError
 from spinpot.data.cell import CLUSTER, PERIODIC, Periodic
 from spinpot.data.readers.deepmd.contents import ARRAYS, REAL_TYPES
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
-from spinpot.errors import InputError
 
 
 @dataclass(frozen=True)

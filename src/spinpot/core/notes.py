@@ -1,0 +1,48 @@
+"""Lines that reading, choosing and checking have to say: each once, with the places it holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spinpot.core.console import console
+
+NAMED = 3
+"""Places that are named; the rest are counted."""
+
+
+class Notes:
+    """Collects lines and the places (files, systems) each holds for, and prints them grouped.
+
+    One line about 400 systems is one line: "forces.npy: read as force (a, b, c and 397 more)".
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[str]] = {}
+
+    def add(self, line: str, where: str = "") -> None:
+        """One line about one place; a place is kept once for each line."""
+        places = self._places.setdefault(line, [])
+        if where and where not in places[-1:]:
+            places.append(where)
+
+    def __iter__(self) -> Iterator[str]:
+        return (_joined(line, places) for line, places in self._places.items())
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def print(self) -> None:
+        """Print what was collected, and forget it."""
+        for line in self:
+            console.print(line, markup=False, soft_wrap=True)
+        self._places.clear()
+
+
+def _joined(line: str, places: list[str]) -> str:
+    return f"{line} ({shortened(places)})" if places else line
+
+
+def shortened(names: list[str], most: int = NAMED) -> str:
+    """The first names, and how many more there are: "a, b, c and 397 more"."""
+    named = ", ".join(names[:most])
+    return f"{named} and {len(names) - most} more" if len(names) > most else named

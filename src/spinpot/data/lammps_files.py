@@ -1,0 +1,108 @@
+"""Structures for LAMMPS' atom style `spin`, and its magnetic forces in our units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.lammps import Prism
+from ase.data import atomic_masses, atomic_numbers
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import write_atomically
+from spinpot.data.cell import completed
+from spinpot.data.from_ase import system_from_atoms
+
+HBAR = 6.5821191e-4
+"""eV·ps, as in LAMMPS' deepspin."""
+
+
+def turned(atoms: Atoms) -> Atoms:
+    """The atoms with their cell, positions and moments turned as LAMMPS wants it: lower triangular cells.
+
+    Energies do not change; forces and magnetic forces turn with the crystal. Lattice vectors that the atoms
+    are not periodic along become unit vectors along LAMMPS' axes.
+    """
+    cell = completed(atoms.cell.array, atoms.pbc)
+    prism = Prism(cell)
+    made = Atoms(atoms.symbols, positions=prism.vector_to_lammps(atoms.positions, wrap=False), pbc=atoms.pbc)
+    made.set_cell(prism.vector_to_lammps(cell, wrap=False))
+    made.set_initial_magnetic_moments(
+        prism.vector_to_lammps(atoms.get_initial_magnetic_moments(), wrap=False)
+    )
+    return made
+
+
+def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
+    """Write a LAMMPS data file and return the atoms as it has them, turned and inside their cell.
+
+    Its first line says the `boundary` that LAMMPS needs where atoms are not periodic in all directions.
+
+    elements: those of the types 1, 2, …, as `pair_coeff` names them. Raises InputError for one that is
+    missing.
+    """
+    unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements))
+    if unknown:
+        raise InputError(
+            f"{path}: no type for {' '.join(unknown)}; the types are {' '.join(elements)}. Add it."
+        )
+    system_from_atoms(atoms, str(path))  # refuses what is no structure with moments
+    made = turned(atoms)
+    made.wrap(eps=0.0)
+    (_, _, _), (xy, _, _), (xz, yz, _) = made.cell.array
+    boundary = " ".join("p" if periodic else "s" for periodic in made.pbc)
+    lines = [
+        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S (μ_B)"
+        + ("" if made.pbc.all() else f"; boundary {boundary}"),
+        "",
+        f"{len(made)} atoms",
+        f"{len(elements)} atom types",
+        "",
+        *(f"{low:.16g} {high:.16g} {axis}lo {axis}hi" for axis, low, high in _bounds(made)),
+        f"{xy:.16g} {xz:.16g} {yz:.16g} xy xz yz",
+        "",
+        "Masses",
+        "",
+        *(
+            f"{n} {atomic_masses[atomic_numbers[name]]:.10g}  # {name}"
+            for n, name in enumerate(elements, start=1)
+        ),
+        "",
+        "Atoms # spin",
+        "",
+        *_atom_lines(made, elements),
+    ]
+    write_atomically(path, "\n".join(lines) + "\n")
+    return made
+
+
+def _bounds(atoms: Atoms) -> Iterator[tuple[str, float, float]]:
+    """Of each axis: the cell, or where atoms are not periodic the room they take with 1 Å on either side."""
+    for k, axis in enumerate("xyz"):
+        low, high = 0.0, float(atoms.cell.array[k, k])
+        if not atoms.pbc[k]:
+            low, high = (float(atoms.positions[:, k].min()) - 1.0, float(atoms.positions[:, k].max()) + 1.0)
+        yield axis, low, high
+
+
+def _atom_lines(atoms: Atoms, elements: Sequence[str]) -> list[str]:
+    moments = atoms.get_initial_magnetic_moments()
+    lengths = np.linalg.norm(moments, axis=1)
+    directions = np.where(lengths[:, None] > 0.0, moments, [0.0, 0.0, 1.0])
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return [
+        " ".join(
+            [str(n), str(elements.index(symbol) + 1), *(f"{x:.16g}" for x in (*position, *axis, length))]
+        )
+        for n, (symbol, position, axis, length) in enumerate(
+            zip(atoms.get_chemical_symbols(), atoms.positions, directions, lengths, strict=True), start=1
+        )
+    ]
+
+
+def force_mag_from_fm(fm: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """LAMMPS' fm = −∂E/∂S·|S|/ħ (rad/ps, (…, N, 3)) as −∂E/∂S, eV/μ_B; zero where the moment (…, N) is."""
+    lengths = lengths[..., None]
+    return np.where(lengths > 0.0, fm * HBAR / np.where(lengths > 0.0, lengths, 1.0), 0.0)

@@ -1,0 +1,187 @@
+"""A checkpoint against frames: errors, predictions, a parity plot and a page, in a folder of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from spinpot.core.console import console, progress_console
+from spinpot.core.conventions import LABELS
+from spinpot.core.files import null_for_nan
+from spinpot.core.notes import shortened
+from spinpot.core.output_folder import all_or_nothing, refuse_existing
+from spinpot.core.provenance import git_commit, versions
+from spinpot.data.description import describe
+from spinpot.data.systems import System, read_systems
+from spinpot.evaluation.page import evaluation_page, trained_terms
+from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble, counted
+from spinpot.evaluation.residuals import symmetry_residuals
+from spinpot.looks.sets import look_at
+from spinpot.loss.baselines import spread_of
+from spinpot.loss.ener_spin import TERMS
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.loss.heisenberg import Baseline, stored_for
+from spinpot.loss.label_scale import LabelScale
+from spinpot.loss.metrics import ErrorMetric
+from spinpot.models.checkpoint import ENTRY, HEISENBERG, label_scale_of, potential_from, read_checkpoint
+from spinpot.report.page import REPORT
+from spinpot.report.panels import parity_panels
+from spinpot.report.pictures import save_figure
+from spinpot.report.plots import parity_figure
+from spinpot.report.style import LIGHT, themed
+from spinpot.report.tables import print_errors, print_label_scale, print_symmetry
+
+EVALUATION = "evaluation.json"
+PARITY = "parity.png"
+
+
+def evaluate(
+    checkpoint: str | Path, systems: str | Sequence[str], output: str | Path, batch_size: int = 8
+) -> dict[str, Any]:
+    """Predict all frames and write evaluation.json, report.html, parity.png and one .npz per system.
+
+    Returns what evaluation.json holds: errors in eV/atom (energy, virial), eV/Å and eV/μ_B, and None where
+    there are no labels. Raises InputError before anything is written for a checkpoint or frames that cannot
+    be used, and for an output folder that holds one of the files already.
+    """
+    folder = Path(output).expanduser()
+    refuse_existing(folder, [EVALUATION, PARITY, REPORT])
+    contents = read_checkpoint(Path(checkpoint).expanduser())
+    predictor = Predictor(potential_from(contents, checkpoint))
+    found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
+    refuse_existing(folder, [f"{system.name}.npz" for system in found])
+    look_at(found, predictor.watch).print()
+
+    scale = label_scale_of(contents)
+    baseline = stored_for(contents[ENTRY].get(HEISENBERG), found, predictor.spec)
+    scores = Scores(predictor, found, baseline, scale)
+    predictions = scores.predict(batch_size)
+    config = contents[ENTRY]["config"]
+    scores.print(Path(checkpoint).name, trained_terms(config))
+    residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
+    symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
+    print_symmetry(symmetry)
+    result = {
+        "checkpoint": str(checkpoint),
+        "checkpoint_step": contents["global_step"],
+        **scores.result(),
+        "symmetry": symmetry,
+        "model": predictor.potential.describe(),
+        "data": describe(found),
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+    with all_or_nothing(folder, last=EVALUATION) as place:
+        for system, arrays in zip(found, predictions, strict=True):
+            np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
+        panels = []
+        if any(system.labels for system in found):
+            magnetic = predictor.spec.use_spin
+            with themed(LIGHT):
+                save_figure(parity_figure(found, predictions, magnetic), place / PARITY)
+            panels = parity_panels(found, predictions, magnetic, trained_terms(config))
+        page = evaluation_page(result, scores.errors(), config, panels)
+        (place / REPORT).write_text(page, encoding="utf-8")
+        (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
+    return result
+
+
+class Scores:
+    """The errors over all systems, over each of them, of the labels' own spread and of a baseline."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        systems: Sequence[System],
+        baseline: Baseline,
+        label_scale: LabelScale | None = None,
+    ) -> None:
+        self.predictor = predictor
+        self.systems = systems
+        type_map = predictor.spec.type_map
+        self.label_scale = label_scale.by_element(type_map) if label_scale else None
+        self._scale = label_scale().detach() if label_scale else None
+        self._of_labels = torch.ones_like(self._scale) if self._scale is not None else None
+        self.spread_of_labels = spread_of(systems)
+        self.baseline = baseline
+        self.total, self.spread, self.heisenberg, *self.own = (
+            self._metric() for _ in range(len(systems) + 3)
+        )
+
+    def _metric(self) -> ErrorMetric:
+        return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
+
+    def predict(self, batch_size: int) -> list[Arrays]:
+        """The predictions for each system, with a progress bar; their errors are counted on the way."""
+        bar = Progress(console=progress_console, transient=True)
+        frames = sum(len(system) for system in self.systems)
+        stream = counted(self._scored(batch_size), bar, frames)
+        return assemble(self.systems, (prediction for _, prediction in stream))
+
+    def _scored(self, batch_size: int) -> Iterator[Predicted]:
+        for system, own in zip(self.systems, self.own, strict=True):
+            for batch, prediction in self.predictor.batches([system], batch_size):
+                own.update(prediction, batch, self._scale)
+                self.total.update(prediction, batch, self._scale)
+                self.spread.update(self.spread_of_labels(batch), batch, self._of_labels)
+                if self.baseline.fit:
+                    self.heisenberg.update(self.baseline.fit(batch), batch, self._of_labels)
+                yield batch, prediction
+
+    def print(self, name: str, trained: Collection[str] | None) -> None:
+        """The table of errors, and the labels that are not there.
+
+        trained: the loss terms that were on; other labels are not missed. None for all.
+        """
+        frames = sum(len(system) for system in self.systems)
+        columns = {name: self.total.compute(), "labels' own spread": self.spread.compute()}
+        if self.baseline.fit:
+            columns[HEISENBERG_FIT] = self.heisenberg.compute()
+        print_errors(f"Errors on {frames} frames", columns)
+        console.print(self.baseline.words, markup=False, soft_wrap=True)
+        print_label_scale(self.label_scale)
+        for label in LABELS if trained is None else dict.fromkeys(TERMS[term] for term in trained):
+            lacking = [system.name for system in self.systems if label not in system.labels]
+            if lacking:
+                console.print(
+                    f"No {label} in {shortened(lacking)}: predicted, not compared.",
+                    markup=False,
+                    soft_wrap=True,
+                )
+
+    def errors(self) -> dict[str, float | None]:
+        """The errors over all frames, those per element among them."""
+        return null_for_nan(self.total.compute())
+
+    def result(self) -> dict[str, Any]:
+        """The errors as evaluation.json holds them: over all frames, per element and system; the spread."""
+        errors = self.errors()
+        elements: dict[str, dict[str, float | None]] = {}
+        for key, value in errors.items():
+            name, _, element = key.partition("/")
+            if element:
+                elements.setdefault(element, {})[name] = value
+        return {
+            "frames": sum(len(system) for system in self.systems),
+            **_without_elements(errors),
+            "elements": elements,
+            "systems": {
+                system.name: {"frames": len(system), **_without_elements(null_for_nan(own.compute()))}
+                for system, own in zip(self.systems, self.own, strict=True)
+            },
+            "labels_spread": null_for_nan(self.spread.compute()),
+            **({"heisenberg": null_for_nan(self.heisenberg.compute())} if self.baseline.fit else {}),
+            "heisenberg_fit": self.baseline.words,
+            **({"label_scale_fm": self.label_scale} if self.label_scale else {}),
+        }
+
+
+def _without_elements(errors: dict[str, float | None]) -> dict[str, float | None]:
+    return {key: value for key, value in errors.items() if "/" not in key}

@@ -1,0 +1,70 @@
+"""report.html of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from spinpot.evaluation.residuals import SYMMETRIES
+from spinpot.loss.ener_spin import TERMS
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.report.page import (
+    data_sets,
+    error_table,
+    headline,
+    in_words,
+    model_facts,
+    render,
+    worst_systems,
+)
+from spinpot.report.panels import Panel
+from spinpot.report.tables import ERROR_ROWS, Errors, label_scale_in_words
+
+
+def evaluation_page(
+    result: Mapping[str, Any],
+    errors: Errors,
+    config: Mapping[str, Any],
+    parity: Sequence[Panel],
+) -> str:
+    """The page of a checkpoint's errors, which says that it was made now.
+
+    result: what evaluation.json holds. errors: over all frames, with those per element, as ErrorMetric gives
+    them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
+    """
+    spread, trained = result["labels_spread"], trained_terms(config)
+    quantities = [name for name in ERROR_ROWS if result.get(f"rmse_{name}") is not None]
+    return render(
+        "evaluation.html",
+        result=result,
+        moment=datetime.now().isoformat(),
+        elements=in_words(result["model"]["type_map"]),
+        tiles=headline(errors, spread, trained),
+        table=error_table(
+            f"All systems, {result['frames']:,} frames",
+            {
+                "checkpoint": errors,
+                "labels' own spread": spread,
+                **({HEISENBERG_FIT: result["heisenberg"]} if "heisenberg" in result else {}),
+            },
+            trained,
+        ),
+        label_scale=label_scale_in_words(result.get("label_scale_fm")),
+        systems=worst_systems(result["systems"], f"rmse_{quantities[0]}") if quantities else {},
+        quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
+        residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
+        residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],
+        parity=parity,
+        data=data_sets({"evaluated": result["data"]}, trained),
+        model=model_facts(result["model"], config.get("model", {}).get("spin")),
+    )
+
+
+def trained_terms(config: Mapping[str, Any]) -> list[str] | None:
+    """The loss terms a checkpoint was trained with, by their short names; None if its config does not say."""
+    loss = config.get("loss")
+    if loss is None:
+        return None
+    prefactors = {name: (loss.get(f"start_pref_{name}"), loss.get(f"limit_pref_{name}")) for name in TERMS}
+    return [name for name, ends in prefactors.items() if any(ends)]

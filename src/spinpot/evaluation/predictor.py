@@ -1,0 +1,228 @@
+"""A trained potential to be called with frames of any kind: numpy arrays out, nothing to set up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from rich.progress import Progress
+from torch import Tensor
+
+from spinpot.core.console import progress_console
+from spinpot.core.errors import InputError
+from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.from_ase import moments_of, system_from_atoms
+from spinpot.data.overlaps import OVERLAP, overlapping
+from spinpot.data.systems import System, read_systems
+from spinpot.looks.model import Watch
+from spinpot.models.checkpoint import load_potential
+from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.sizes import excess_of
+from spinpot.models.deepspin.spin import check_largest
+
+Source = System | str | Path | Atoms
+"""What frames can come from."""
+
+Arrays = dict[str, np.ndarray]
+Predicted = tuple[Batch, dict[str, Tensor]]
+
+PER_FRAME = {"energy": (), "virial": (3, 3)}
+PER_ATOM = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
+"""What is predicted, and the shape of each beside frames and atoms."""
+
+
+def load(path: str | Path) -> Predictor:
+    """The potential of a checkpoint or of a model of deepmd-kit, in float64.
+
+    Raises InputError for a file that cannot be used.
+    """
+    path = Path(path).expanduser()
+    return Predictor(read_deepmd(path).potential if is_deepmd(path) else load_potential(path))
+
+
+class Predictor:
+    """A potential that takes frames as they come: `spinpot.load("best.ckpt")("data/validation")`.
+
+    Elements are known by their names, whatever the order in the frames' own type map. A call warns once of
+    moments that the model ignores or has not seen in its training.
+    """
+
+    def __init__(self, potential: SpinPotential) -> None:
+        self.potential = potential.eval()
+        self.spec = potential.spec
+        self.watch = Watch(self.spec, potential.facts)
+        descriptor = self.spec.descriptor
+        self.geometry = Geometry(
+            descriptor.rcut,
+            self.spec.use_spin,
+            self.spec.virtual_scale,
+            descriptor.exclude_types,
+            any_direction=self.spec.time_reversal,
+        )
+
+    def __call__(
+        self,
+        frames: Source | Sequence[Source],
+        batch_size: int = 8,
+        progress: bool = False,
+        moments: str | None = None,
+        moment_unit: str | None = None,
+    ) -> Arrays | list[Arrays]:
+        """Energies and their derivatives, float64, under the names of spinpot.core.conventions.
+
+        frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vectors
+            as moments (`spin`, a calculator's magmoms, or initial ones); or a list of these.
+        batch_size: frames at once; it changes speed and memory, not the results.
+        progress: show a progress bar.
+        moments: the array of ase.Atoms that holds the moments, where several disagree. moment_unit: `mu_B` or
+            `direction`, of unit vectors beside an array of lengths.
+
+        For one system a dict of energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
+        (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; a list of them for a list, and for a folder that holds
+        several systems. Raises InputError for frames the model cannot be used on.
+        """
+        single = isinstance(frames, Source)
+        systems = self.systems([frames] if isinstance(frames, Source) else frames, moments, moment_unit)
+        for line in self.watch.new(systems):
+            warnings.warn(f"spinpot.load: {line}", stacklevel=2)
+        results = self.predict(systems, batch_size, progress)
+        return results[0] if single and len(results) == 1 else results
+
+    def systems(
+        self, sources: Iterable[Source], moments: str | None = None, moment_unit: str | None = None
+    ) -> list[System]:
+        """The sources' systems under the model's type map. Raises InputError, as read_systems does.
+
+        moments, moment_unit: as in a call.
+        """
+        systems = []
+        for index, source in enumerate(sources):
+            systems += self._open(source, f"atoms {index}", moments, moment_unit)
+        return systems
+
+    def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> list[Arrays]:
+        """As a call, for systems under the model's type map."""
+        stream = self.batches(systems, batch_size)
+        if progress:
+            total = sum(len(system) for system in systems)
+            stream = counted(stream, Progress(console=progress_console, transient=True), total)
+        return assemble(systems, (prediction for _, prediction in stream))
+
+    def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:
+        """Each batch of frames and what the potential gives for it, one batch in memory at a time.
+
+        Raises InputError where atoms lie on top of each other and where the energy is not finite. Warns
+        once of atoms with more neighbours than the model's sel.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
+        device = self.potential.energy_bias.device
+        for batch in batches(self._frames(systems), batch_size):
+            result = self.potential(batch.to(device))
+            prediction = {name: values.detach().double().cpu() for name, values in result.items()}
+            _check_finite(prediction["energy"], batch)
+            yield batch, prediction
+
+    def _open(self, source: Source, name: str, moments: str | None, moment_unit: str | None) -> list[System]:
+        if isinstance(source, str | Path):
+            return read_systems([source], self.spec.type_map)
+        if isinstance(source, Atoms):
+            found = moments_of(source, name, moments, moment_unit)
+            if found.others and self.watch.first("moments", found.source):
+                others = " ".join(found.others)
+                warnings.warn(
+                    f"spinpot.load: {name}: moments from {found.source}, not from {others}.", stacklevel=4
+                )
+            return [self._renumbered(system_from_atoms(source, name, found.values))]
+        if isinstance(source, System):
+            return [self._renumbered(source)]
+        raise TypeError(f"frames: expected System, path or ase.Atoms, not {type(source).__name__}")
+
+    def _renumbered(self, system: System) -> System:
+        """The system under the model's type map."""
+        known = self.spec.type_map
+        present = [system.type_map[kind] for kind in np.unique(system.types)]
+        unknown = [name for name in present if name not in known]
+        if unknown:
+            raise InputError(
+                f"{system.name}: holds {' '.join(unknown)} (its elements: {' '.join(present)}), which the "
+                f"model does not know; it was trained for {' '.join(known)}. Leave the system out, or train "
+                "a model with it."
+            )
+        table = np.array([known.index(name) if name in known else -1 for name in system.type_map])
+        return replace(system, type_map=known, types=table[system.types])
+
+    def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
+        """The frames with their pairs, each made when it is needed."""
+        for system in systems:
+            check_largest(self.spec, system)
+            for frame in make_frames([system], self.geometry):
+                self._check(frame)
+                yield frame
+
+    def _check(self, frame: Frame) -> None:
+        _check_overlaps(frame, self.spec.type_map)
+        if (excess := excess_of(self.spec, frame)) and self.watch.first("sel"):
+            warnings.warn(excess, stacklevel=2)
+
+
+def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:
+    """Refuse atoms on top of each other, as training does, by the pairs that are known already."""
+    real = frame.pair_type < len(type_map)
+    distance = np.linalg.norm(frame.pair_vector[real], axis=1)
+    if not len(distance) or float(distance.min()) >= OVERLAP:
+        return
+    pair = int(distance.argmin())
+    i, j = int(frame.pair_centre[real][pair]), int(frame.pair_neighbour[real][pair])
+    name, index = frame.origin
+    elements = [type_map[kind] for kind in frame.types]
+    raise overlapping(f"{name}, frame {index}", i, j, elements, float(distance[pair]))
+
+
+def _check_finite(energy: Tensor, batch: Batch) -> None:
+    wrong = (~energy.isfinite()).nonzero()
+    if len(wrong):
+        name, index = batch.origin[int(wrong[0])]
+        raise InputError(
+            f"{name}, frame {index}: the model gives no finite energy. Either the frame is far from any it "
+            "can stand for (atoms on top of each other?), or its training diverged: use another checkpoint."
+        )
+
+
+def counted(stream: Iterable[Predicted], bar: Progress, total: int) -> Iterator[Predicted]:
+    """The same stream, with a bar that counts its frames."""
+    with bar:
+        task = bar.add_task("Predicting", total=total)
+        for batch, prediction in stream:
+            yield batch, prediction
+            bar.advance(task, batch.n_frames)
+
+
+def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]) -> list[Arrays]:
+    """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each."""
+    n_frames = sum(len(system) for system in systems)
+    n_atoms = sum(len(system) * system.n_atoms for system in systems)
+    flat = {name: np.empty((n_frames, *shape)) for name, shape in PER_FRAME.items()}
+    flat |= {name: np.empty((n_atoms, *shape)) for name, shape in PER_ATOM.items()}
+    filled = dict.fromkeys(flat, 0)
+    for prediction in predictions:
+        for name, values in flat.items():
+            stop = filled[name] + len(prediction[name])
+            values[filled[name] : stop] = prediction[name].numpy()
+            filled[name] = stop
+
+    results: list[Arrays] = []
+    frame, atom = 0, 0
+    for system in systems:
+        f, n = len(system), system.n_atoms
+        own = {name: flat[name][frame : frame + f] for name in PER_FRAME}
+        own |= {name: flat[name][atom : atom + f * n].reshape(f, n, *PER_ATOM[name]) for name in PER_ATOM}
+        results.append(own)
+        frame, atom = frame + f, atom + f * n
+    return results

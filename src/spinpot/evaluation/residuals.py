@@ -1,0 +1,102 @@
+"""How far a trained potential is from symmetries that its data may have: residuals on some frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from spinpot.data.batch import collate
+from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.prepare import select
+from spinpot.data.systems import System
+from spinpot.models.deepspin.potential import SpinPotential
+
+MOST_FRAMES = 8
+"""Looked at, evenly from all that there are."""
+UNIT = np.eye(3)
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A change of a frame that may leave the energy as it is.
+
+    matrices: from a rotation to what multiplies positions and cell, and what multiplies the spins; forces and
+    magnetic forces turn with them. meaning: what a residual says.
+    """
+
+    label: str
+    matrices: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    meaning: str
+
+
+SYMMETRIES = {
+    "joint_rotation": Symmetry(
+        "rotation of everything", lambda Q: (Q, Q), "built into the model: no more than rounding"
+    ),
+    "time_reversal": Symmetry(
+        "time reversal, S → −S",
+        lambda _: (UNIT, -UNIT),
+        "holds without an external magnetic field: what is left is error, which "
+        "model.spin.time_reversal=augment trains against and exact makes zero",
+    ),
+    "spin_rotation": Symmetry(
+        "rotation of the spins alone",
+        lambda Q: (UNIT, Q),
+        "holds for data without spin–orbit coupling: what is left is anisotropy, or else error, which "
+        "model.spin.spin_rotation=augment trains against",
+    ),
+}
+"""By their names in evaluation.json."""
+
+
+def symmetry_residuals(
+    potential: SpinPotential, geometry: Geometry, systems: Sequence[System]
+) -> dict[str, dict[str, float]]:
+    """The rms changes of energy (e, eV/atom), force (fr, eV/Å) and magnetic force (fm, eV/μ_B) by symmetry.
+
+    Forces are turned back and count per component, magnetic forces those of magnetic elements. Of at most
+    MOST_FRAMES frames, each with a rotation of its own, the same whenever this is called.
+    """
+    frames = _some(systems)
+    use_spin = torch.tensor(potential.spec.use_spin)
+    rotations = Rotation.random(len(frames), random_state=0).as_matrix()
+    before = [_predict(potential, geometry, frame) for frame in frames]
+    found = {}
+    for name, symmetry in SYMMETRIES.items():
+        changes: dict[str, list[Tensor]] = {"e": [], "fr": [], "fm": []}
+        for frame, known, rotation in zip(frames, before, rotations, strict=True):
+            lattice, spins = symmetry.matrices(rotation)
+            after = _predict(potential, geometry, _changed(frame, lattice, spins))
+            force = after["force"] @ torch.from_numpy(lattice) - known["force"]
+            force_mag = after["force_mag"] @ torch.from_numpy(spins) - known["force_mag"]
+            changes["e"].append((after["energy"] - known["energy"]) / frame.n_atoms)
+            changes["fr"].append(force.flatten())
+            changes["fm"].append(force_mag[use_spin[torch.from_numpy(frame.types)]].flatten())
+        found[name] = {
+            key: float(torch.cat(values).square().mean().sqrt()) for key, values in changes.items()
+        }
+    return found
+
+
+def _some(systems: Sequence[System]) -> list[System]:
+    """At most MOST_FRAMES systems of one frame each."""
+    places = [(system, index) for system in systems for index in range(len(system))]
+    chosen = np.unique(np.linspace(0, len(places) - 1, MOST_FRAMES).round().astype(int))
+    return [select(system, np.array([index])) for system, index in (places[number] for number in chosen)]
+
+
+def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:
+    box, coord = frame.box @ lattice.T, frame.coord @ lattice.T
+    return replace(frame, box=box, coord=coord, spin=frame.spin @ spins.T)
+
+
+def _predict(potential: SpinPotential, geometry: Geometry, frame: System) -> dict[str, Tensor]:
+    """In float64, on the CPU."""
+    batch = collate(list(make_frames([frame], geometry)))
+    prediction = potential(batch.to(potential.energy_bias.device))
+    return {name: values.double().cpu() for name, values in prediction.items()}

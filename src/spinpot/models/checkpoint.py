@@ -1,0 +1,154 @@
+"""Checkpoint files: what they hold beside Lightning's entries; reading them runs no code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import refuse_placeholder, write_atomically
+from spinpot.loss.label_scale import PARAMETER, LabelScale
+from spinpot.models.deepspin.collocation import Nodes
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.training_facts import TrainingFacts
+
+FORMAT = 5
+"""Raised whenever a checkpoint of before can no longer be read as it is."""
+
+ENTRY = "spinpot"
+HEISENBERG = "heisenberg"
+"""In the entry, if the run has one: the HeisenbergFit its errors were set beside."""
+SCORE = 2
+"""Raised whenever val/score means something else, so that those of before cannot be compared."""
+
+BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
+"""In a run folder."""
+
+
+def checkpoint_entry(
+    potential: SpinPotential, config: dict[str, Any], fingerprints: dict[str, str]
+) -> dict[str, Any]:
+    """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only.
+
+    fingerprints: of the data sets it was trained with, by their names.
+    """
+    return {
+        ENTRY: {
+            "format": FORMAT,
+            "model": potential.spec.as_dict(),
+            "nodes": potential.descriptor.nodes.as_dict(),
+            "config": config,
+            "fingerprints": fingerprints,
+            "score": SCORE,
+            **({"training_facts": potential.facts.as_dict()} if potential.facts else {}),
+        }
+    }
+
+
+def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint of a potential alone: to evaluate, to export and to begin from, not to resume.
+
+    deepmd: what a file of deepmd-kit held beside the weights, plain data and tensors.
+    """
+    prefix = "potential."
+    entry = checkpoint_entry(potential, {}, {})
+    if deepmd:
+        entry[ENTRY]["deepmd"] = deepmd
+    weights = {prefix + name: value for name, value in potential.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save({"state_dict": weights, "global_step": 0, **entry}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def checkpoint_file(path: str | Path) -> Path:
+    """The file itself; of a run folder its best checkpoint, or the last where no score could be compared."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    best, last = path / BEST, path / LAST
+    return last if last.exists() and not best.exists() else best
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint, or of a run folder's best one.
+
+    Raises InputError for a file that is missing, damaged or not ours.
+    """
+    path = checkpoint_file(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
+    refuse_placeholder(path)
+    try:
+        _check_whole(path)
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: this file holds more than tensors and plain data, so it is not a spinpot checkpoint; "
+            "reading it could run code, which spinpot never does."
+        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
+        ) from error
+    entry = contents.get(ENTRY) if isinstance(contents, dict) else None
+    if not isinstance(entry, dict):
+        raise InputError(f"{path}: not a spinpot checkpoint (it has no {ENTRY!r} entry).")
+    if entry.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format "
+            f"{FORMAT}. Use the version that wrote it, or train anew."
+        )
+    if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
+        raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
+    return contents
+
+
+def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
+    """What the loss of a checkpoint's run multiplied magnetic forces by; None where they are as they are."""
+    entry, weights = contents[ENTRY], contents["state_dict"]
+    setting = entry["config"].get("loss", {}).get("label_scale_fm")
+    if setting is None:
+        return None
+    scale = LabelScale(setting, entry["model"]["use_spin"])
+    if scale.learned:
+        scale.excess.data.copy_(weights[PARAMETER])
+    return scale
+
+
+def _check_whole(path: Path) -> None:
+    """Raise BadZipFile unless torch.save wrote the file and its checksums hold, which torch does not ask."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile("a checksum is wrong")
+
+
+def load_potential(path: str | Path) -> SpinPotential:
+    """The potential of a checkpoint, in float64 and in evaluation mode. Raises InputError."""
+    return potential_from(read_checkpoint(path), path)
+
+
+def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
+    """The potential of a checkpoint's contents, in float64."""
+    prefix = "potential."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in contents["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    potential = SpinPotential(ModelSpec.from_dict(contents[ENTRY]["model"]))
+    try:
+        potential.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: its weights do not fit the model it describes; the file is damaged."
+        ) from error
+    potential.descriptor.nodes = Nodes(**contents[ENTRY]["nodes"])
+    if facts := contents[ENTRY].get("training_facts"):
+        potential.facts = TrainingFacts(**facts)
+    return potential.eval()

@@ -1,0 +1,193 @@
+"""How far the interpolated embedding is from the evaluated one, and as many nodes as that takes.
+
+Each net has as many nodes as bring the error of its values below one and the same number, wherever its
+argument lies; that number is as large as the energies and forces of some frames allow.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.models.deepspin.collocation import NUMBERS, STENCIL, Nodes
+from spinpot.models.deepspin.descriptor import Descriptor, elements_of
+from spinpot.models.deepspin.potential import SpinPotential
+
+ENERGY_TOLERANCE = 1e-9
+FORCE_TOLERANCE = 1e-8
+"""eV/atom; eV/Å and eV/μ_B. A tenth of what is promised for any frame, since few are looked at."""
+MARGIN = 10.0
+"""So much smaller than the tolerances the errors of fewer nodes must be before they are taken.
+
+The weights change until the next check; and numbers would swing up and down at the tolerance itself.
+"""
+MOST_CENTRES = 256
+NET_ERRORS = tuple(10.0**-n for n in range(4, 14))
+"""Of the values of a net, that are tried."""
+
+Numbers = list[list[int]]
+"""Of nodes, for each centre element and neighbour type."""
+
+
+@dataclass(frozen=True)
+class CollocationErrors:
+    """Nodes, and the largest differences to the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
+
+    nodes: Numbers
+    energy: float
+    force: float
+
+    @property
+    def total(self) -> int:
+        """All nodes."""
+        return sum(map(sum, self.nodes))
+
+    @property
+    def most(self) -> int:
+        """The most that a net has."""
+        return max(map(max, self.nodes))
+
+    @property
+    def size(self) -> float:
+        """The larger of the two in units of its tolerance; infinite where they are not numbers."""
+        size = max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE)
+        return size if math.isfinite(size) else math.inf
+
+    def within(self, margin: float = 1.0) -> bool:
+        """Whether they are within the tolerances divided by a margin."""
+        return self.size * margin <= 1.0
+
+
+class DirectValues:
+    """The evaluated embedding's values for a batch, with which any number of nodes is compared.
+
+    All in float64 whatever the potential's own precision. Of many atoms only some are looked at, since the
+    direct evaluation takes much memory.
+    """
+
+    def __init__(self, potential: SpinPotential, batch: Batch) -> None:
+        self._twin = copy.deepcopy(potential).cpu().double()
+        self._batch, self._seen = _seen_from_some(batch.to("cpu"))
+        self._twin.descriptor.radial = "direct"
+        self._values = self._twin(self._batch)
+        self._twin.descriptor.radial = "collocated"
+
+    def errors(self, numbers: Numbers) -> CollocationErrors:
+        """The differences with these numbers of nodes."""
+        self._twin.descriptor.nodes.numbers = numbers
+        interpolated = self._twin(self._batch)
+        difference = {name: (interpolated[name] - value).abs() for name, value in self._values.items()}
+        return CollocationErrors(
+            nodes=numbers,
+            energy=float((difference["energy"] / self._seen).max()),
+            force=max(float(difference[name].max()) for name in ("force", "force_mag")),
+        )
+
+    def candidates(self) -> Iterator[Numbers]:
+        """More and more nodes, by NET_ERRORS."""
+        return numbers_of_nodes(self._twin.descriptor, elements_of(self._batch))
+
+
+def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
+    """The differences on a batch with the nodes as they are."""
+    return DirectValues(potential, batch).errors(potential.descriptor.nodes.numbers)
+
+
+def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> CollocationErrors:
+    """Take as many nodes as the errors on a batch ask for; returns their errors, small or not.
+
+    fewer: whether to take fewer where the errors stay within the tolerances by MARGIN. Settled once more
+        with the same weights they stay.
+    """
+    direct = DirectValues(potential, batch)
+    errors = direct.errors(potential.descriptor.nodes.numbers)
+    if not errors.within():
+        errors = _with_more(direct, errors)
+    if fewer and errors.within():
+        errors = _with_fewer(direct, errors)
+    potential.descriptor.nodes.numbers = errors.nodes
+    return errors
+
+
+def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
+    """The first that are within the tolerances; where none are, the fewest that are about as good as any."""
+    known, tried = errors.nodes, [errors]
+    for numbers in direct.candidates():
+        errors = direct.errors(_largest(known, numbers))
+        if errors.within():
+            return errors
+        tried.append(errors)
+    smallest = min(one.size for one in tried)
+    return next(one for one in tried if one.size <= 2.0 * smallest)
+
+
+def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
+    for numbers in direct.candidates():
+        if sum(map(sum, numbers)) >= errors.total:
+            break
+        if (found := direct.errors(numbers)).within(MARGIN):
+            return found
+    return errors
+
+
+def _largest(one: Numbers, other: Numbers) -> Numbers:
+    return [list(map(max, *rows)) for rows in zip(one, other, strict=True)]
+
+
+def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterator[Numbers]:
+    """The fewest of NUMBERS for each net that bring its error below each of NET_ERRORS in turn.
+
+    Nets between other elements have the fewest.
+    """
+    pairs = list(product(elements, descriptor.neighbour_types(elements)))
+    places = dict.fromkeys(pairs, 0)
+    errors = {pair: net_error(descriptor, pair, NUMBERS[0]) for pair in pairs}
+    for wanted in NET_ERRORS:
+        for pair in pairs:
+            while errors[pair] > wanted and places[pair] + 1 < len(NUMBERS):
+                places[pair] += 1
+                errors[pair] = net_error(descriptor, pair, NUMBERS[places[pair]])
+        yield [
+            [NUMBERS[places.get((centre, neighbour), 0)] for neighbour in range(2 * descriptor.n_types)]
+            for centre in range(descriptor.n_types)
+        ]
+
+
+@torch.no_grad()
+def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> float:
+    """The largest error of the values of a net with so many nodes, half way between them.
+
+    pair: of a centre element and a neighbour type.
+    """
+    closest = descriptor.nodes.closest
+    grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest, [])
+    centre, neighbour = torch.tensor(pair).unsqueeze(1)
+    between, at = torch.arange(number - 1) + 0.5, torch.arange(int(grid.n_nodes[pair]))
+    points, nodes = (grid.at(centre, neighbour, places).view(-1, 1) for places in (between, at))
+    net = descriptor.embedding_net(*pair)
+    stencil = grid.locate(points[:, 0], *(types.expand(len(points)) for types in (centre, neighbour)))
+    seen = net(nodes)[stencil.first.unsqueeze(1) + torch.arange(STENCIL)]
+    return float(((seen * stencil.value.unsqueeze(-1)).sum(1) - net(points)).abs().max())
+
+
+def _seen_from_some(batch: Batch) -> tuple[Batch, Tensor]:
+    """The batch with the pairs of MOST_CENTRES of its atoms only, and how many of each frame these are."""
+    stride = -(-len(batch.types) // MOST_CENTRES)
+    kept = torch.arange(len(batch.types)) % stride == 0
+    pairs = kept[batch.pair_centre]
+    counts = batch.neighbour_counts * kept.unsqueeze(1)
+    thinned = replace(
+        batch,
+        neighbour_counts=counts,
+        pair_start=torch.cat((torch.zeros(1, dtype=torch.int64), counts.sum(1).cumsum(0))),
+        **{name: getattr(batch, name)[pairs] for name in ("pair_neighbour", "pair_type", "pair_vector")},
+    )
+    seen = torch.zeros(batch.n_frames, dtype=torch.int64).index_add_(0, batch.frame, kept.long())
+    return thinned, seen.clamp(min=1)

@@ -1,0 +1,118 @@
+"""deepmd-kit's portable model files: `.dp` (HDF5) and `.yaml`, as a tree of plain data and numpy arrays.
+
+The tree is {software, version, time, backend, model, model_def_script, "@variables"}. Under each key
+"@variables" names stand for arrays. In a `.dp` file they are datasets that the JSON text, the file's
+attribute `json`, names by their paths; in a `.yaml` file they are written out.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import write_atomically
+
+Tree = dict[str, Any]
+
+WRITTEN_AS = "3.2.0"
+"""The version of deepmd-kit whose format is written: the first with spin models in portable files."""
+NEWEST_MAJOR = 3
+SOFTWARE = "deepmd-kit"
+
+
+def read_dp(path: Path) -> Tree:
+    """The tree of a `.dp` file. Raises InputError for a file that is damaged, or newer than is known here."""
+    if not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path}: not an HDF5 file, which every .dp file is. It may be truncated, or another kind of "
+            "file under this name. Write it again by `dp convert-backend MODEL model.dp`."
+        )
+    try:
+        with h5py.File(path) as file:
+            if "json" not in file.attrs:
+                raise InputError(f"{path}: an HDF5 file, but not a model of deepmd-kit (it has no `json`).")
+            tree = _with_arrays(json.loads(file.attrs["json"]), lambda name: file[name][()])
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: damaged, maybe truncated ({error}). Copy or write the file again."
+        ) from error
+    return _checked(tree, path)
+
+
+def read_yaml(path: Path) -> Tree:
+    """The tree of a `.yaml` file. Raises InputError, as read_dp does."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # a safe loader both
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: not readable as YAML, maybe truncated ({said}). Write it again."
+        ) from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: not a model of deepmd-kit. Expected what `dp convert-backend` writes.")
+    try:
+        tree = _with_arrays(tree, lambda item: np.asarray(item["value"], dtype=item["dtype"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: an array is damaged ({error}). Write the file again.") from error
+    return _checked(tree, path)
+
+
+def write_dp(path: Path, tree: Tree) -> None:
+    """Write a tree, whole or not at all, with deepmd-kit 3.2.0's head."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        count = 0
+
+        def store(array: np.ndarray) -> str:
+            nonlocal count
+            name = f"/variable_{count:04d}"
+            count += 1
+            file.create_dataset(name, data=array)
+            return name
+
+        head = {"software": SOFTWARE, "version": WRITTEN_AS, "time": str(datetime.now(tz=UTC))}
+        contents = _with_arrays(tree, store)
+        file.attrs["json"] = json.dumps({**contents, **head}, separators=(",", ":"))
+    write_atomically(path, buffer.getvalue())
+
+
+def _with_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
+    """The tree with every entry of "@variables" converted; nulls stay null."""
+    if isinstance(node, list):
+        return [_with_arrays(item, convert) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: {name: value if value is None else convert(value) for name, value in item.items()}
+        if key == "@variables"
+        else _with_arrays(item, convert)
+        for key, item in node.items()
+    }
+
+
+def _checked(tree: Any, path: Path) -> Tree:
+    if isinstance(tree, dict) and "training" in tree:
+        raise InputError(
+            f"{path}: an input of deepmd-kit, not a model. Convert it, python scripts/convert.py {path.name} "
+            "mine.yaml, and train; or give a model."
+        )
+    if not isinstance(tree, dict) or not isinstance(tree.get("model"), dict):
+        raise InputError(f"{path}: not a model of deepmd-kit: it has no `model`. Write it again.")
+    version = str(tree.get("version", ""))
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) > NEWEST_MAJOR:
+        raise InputError(
+            f"{path}: written by deepmd-kit {version}; spinpot knows the files of deepmd-kit {NEWEST_MAJOR}. "
+            f"Convert it with deepmd-kit {WRITTEN_AS}, or use a newer spinpot."
+        )
+    return tree

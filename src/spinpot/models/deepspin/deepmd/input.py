@@ -1,0 +1,183 @@
+"""deepmd-kit's input (.json, .yaml) → a Hydra experiment; each key is carried over, or named with why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.table import Table
+
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.core.files import write_atomically
+from spinpot.models.deepspin.deepmd.input_keys import InputKeys
+from spinpot.models.deepspin.deepmd.input_training import (
+    data_section,
+    learning_rate,
+    loss_section,
+    optimizer,
+    training,
+)
+from spinpot.models.deepspin.deepmd.keys import check_keys
+from spinpot.models.deepspin.deepmd.sections import (
+    DESCRIPTOR_DEFAULTS,
+    FITTING_DEFAULTS,
+    Sections,
+    read_sections,
+)
+from spinpot.models.deepspin.settings import ModelSettings, ModelSpec
+from spinpot.models.deepspin.sizes import one_per_type
+from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
+
+Experiment = dict[str, Any]
+
+YAML = (".yaml", ".yml")
+_TRAINING = re.compile(r"""(?:^|[{,])\s*["']?training["']?\s*:""", re.MULTILINE)
+
+
+def is_input(path: Path) -> bool:
+    """Whether a file is an input of deepmd-kit: any .json, and a .yaml with a section `training`.
+
+    A model of deepmd-kit may be a .yaml, too.
+    """
+    if path.suffix not in YAML:
+        return path.suffix == ".json"
+    return bool(_TRAINING.search(path.read_text(encoding="utf-8", errors="replace")))
+
+
+def write_experiment(source: Path, target: Path) -> None:
+    """Write an input as an experiment, and print what was not carried over.
+
+    Raises InputError for an input that is damaged, describes what spinpot does not have, or has a key that
+    deepmd-kit does not have.
+    """
+    keys = InputKeys(read_input(source))
+    try:
+        experiment = experiment_of(keys, source)
+        check_keys(keys.contents, str(source))
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError) as error:
+        where = f" near {keys.last}" if keys.last else " in the section model"
+        raise InputError(
+            f"{source}: a value of the wrong kind{where} ({error}). Expected what deepmd-kit takes there; "
+            "correct it."
+        ) from error
+    left = keys.left()
+    lines = ["# @package _global_", f"# From deepmd-kit's {source.name}."]
+    if left:
+        lines += ["# Not carried over:", *(f"#   {key}: {reason}" for key, reason in left.items())]
+    text = yaml.safe_dump(experiment, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    write_atomically(target, "\n".join(lines) + "\n" + text)
+    _tell(left, target)
+
+
+def read_input(path: Path) -> dict[str, Any]:
+    """The contents of an input. Raises InputError for a file that is not one."""
+    kind, load = ("YAML", yaml.safe_load) if path.suffix in YAML else ("JSON", json.loads)
+    try:
+        contents = load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: not readable as {kind}: {said}. Correct the file.") from error
+    for section in ("model", "training"):
+        if not isinstance(contents, dict) or not isinstance(contents.get(section), dict):
+            raise InputError(f"{path}: not an input of deepmd-kit: it has no section {section!r}.")
+    return contents
+
+
+def experiment_of(keys: InputKeys, source: Path) -> Experiment:
+    """The experiment, as the YAML file has it."""
+    model = model_section(keys, source)
+    data = data_section(keys, source)
+    run = training(keys)
+    steps = run["trainer"]["max_steps"]
+    scheduler, schedule = learning_rate(keys, steps)
+    optimizer_name, optimizer_settings = optimizer(keys)
+    overrides: list[dict[str, Any]] = [
+        {"override /data": "npy"},
+        {"override /scheduler": scheduler},
+        {"override /optimizer": optimizer_name},
+        *run.pop("defaults"),
+    ]
+    return {
+        "defaults": overrides,
+        **run,
+        "data": data,
+        "model": model,
+        "loss": loss_section(keys, source),
+        "scheduler": schedule,
+        "optimizer": optimizer_settings,
+    }
+
+
+def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
+    """The section model; types are not doubled in either program's settings."""
+    section: Mapping[str, Any] = keys.contents["model"]
+    sections = read_sections(section, str(source))
+    _check(sections, source)
+    keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
+    keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
+    keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
+    kind = section.get("type", "standard")
+    if kind not in ("standard", "spin_ener"):
+        raise InputError(f"{source}: model.type={kind!r}; spinpot has spin models of the standard type only.")
+    keys.carry("model.type")
+    for name in ("numb_fparam", "numb_aparam"):
+        if number := keys.get(f"model.fitting_net.{name}", 0):
+            raise InputError(
+                f"{source}: model.fitting_net.{name}={number}: spinpot has no parameters of frames or atoms "
+                "beside positions and spins. Take it out, or keep this model in deepmd-kit."
+            )
+    sel = (section.get("descriptor") or {}).get("sel", "auto")
+    if isinstance(sel, str) and sel not in ("auto", "auto:1.1"):
+        keys.leave("model.descriptor.sel", f"{sel}: `auto` here is 1.1 times the most neighbours, rounded up")
+    return {
+        "descriptor": _plain(vars(sections.descriptor)),
+        "fitting_net": _plain(vars(sections.fitting_net)),
+        "spin": _plain(vars(sections.spin)),
+    }
+
+
+def _check(sections: Sections, source: Path) -> None:
+    """Raise InputError for a model that could not be built, whatever the data."""
+    names = sections.type_map
+    if any(not isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InputError(
+            f"{source}: model.type_map={list(names)}: expected a list of elements, each once, e.g. [Ni, O]."
+        )
+    ModelSettings(sections.descriptor, sections.fitting_net, sections.spin).check()
+    use_spin = magnetic_types(sections.spin.use_spin, names, [])
+    scales = virtual_scales(sections.spin, use_spin, sections.descriptor.rcut)
+    ModelSpec(names, sections.descriptor, sections.fitting_net, use_spin, scales)
+    if not isinstance(sections.descriptor.sel, str):
+        one_per_type(sections.descriptor.sel, len(names))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists for tuples, as YAML has them."""
+    return {
+        key: [list(item) if isinstance(item, tuple) else item for item in value]
+        if isinstance(value, (list, tuple))
+        else value
+        for key, value in values.items()
+    }
+
+
+def _tell(left: Mapping[str, str], target: Path) -> None:
+    if left:
+        table = Table(title="Not carried over", title_justify="left")
+        table.add_column("key", no_wrap=True)
+        table.add_column("why")
+        for key, reason in left.items():
+            table.add_row(key, reason)
+        console.print(table)
+    console.print(f"Written: {target}", markup=False, soft_wrap=True)
+    folder = target.absolute().parent
+    if folder.name == "experiment":
+        command = f"python scripts/train.py --config-dir {folder.parent} experiment={target.stem}"
+    else:
+        command = f"put it into configs/experiment/, then: python scripts/train.py experiment={target.stem}"
+    console.print(f"To train: {command}", markup=False, soft_wrap=True)

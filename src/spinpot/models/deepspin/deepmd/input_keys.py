@@ -1,0 +1,118 @@
+"""The keys of an input.json: which were carried over, and why the others were not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from spinpot.models.deepspin.deepmd.keys import COMMENT
+
+REASONS = {
+    "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",
+    "model.fitting_net.seed": "one seed, training.seed, draws all weights and the order of the frames",
+    "model.descriptor.exclude_types": "deepmd-kit ignores it in spin models; see model.pair_exclude_types",
+    "model.descriptor.trainable": "all weights are trained",
+    "model.fitting_net.trainable": "all weights are trained",
+    "model.fitting_net.rcond": "the energy bias is the least-squares solution of minimum norm",
+    "model.fitting_net.atom_ener": "the energy bias is fitted to the data",
+    "model.fitting_net.layer_name": "no layers are shared",
+    "model.data_stat_nbatch": "statistics are taken over all training frames",
+    "model.data_stat_protect": "the smallest deviation is deepmd-kit's 0.01",
+    "model.data_bias_nsample": "the energy bias is fitted to all training frames",
+    "model.preset_out_bias": "the energy bias is fitted to the data",
+    "model.atom_exclude_types": "every atom has an energy",
+    "model.compress": "the embedding is interpolated between nodes anyway",
+    "loss.start_pref_ae": "there is no loss of atomic energies",
+    "loss.limit_pref_ae": "there is no loss of atomic energies",
+    "loss.start_pref_pf": "there is no loss with weights per atom",
+    "loss.limit_pref_pf": "there is no loss with weights per atom",
+    "loss.relative_f": "forces count by their absolute errors",
+    "loss.enable_atom_ener_coeff": "every atom's energy counts once",
+    "learning_rate.scale_by_worker": "data.batch_size counts frames per process; the rate is not scaled",
+    "optimizer.weight_decay": "only Adam and AdamW have a weight decay here",
+    "optimizer.lr_adjust": "steps of matrices are 0.2·√max(n, m) times the rate, as with lr_adjust 0",
+    "optimizer.lr_adjust_coeff": "steps of matrices are 0.2·√max(n, m) times the rate",
+    "optimizer.muon_mode": "each net's matrix is stepped by itself",
+    "optimizer.enable_gram": "matrices are made orthogonal by their Gram matrices in float32",
+    "optimizer.flash_muon": "matrices are made orthogonal by their Gram matrices in float32",
+    "optimizer.magma_muon": "Muon's steps are not damped",
+    "training.training_data.auto_prob": "every frame is drawn once in turn, so systems count by their frames",
+    "training.training_data.sys_probs": "every frame is drawn once in turn, so systems count by their frames",
+    "training.training_data.min_pair_dist": "frames with overlapping atoms are refused",
+    "training.training_data.set_prefix": "sets are folders set.*",
+    "training.validation_data.numb_btch": "validation is over all frames, exactly",
+    "training.validation_data.auto_prob": "validation is over all frames, exactly",
+    "training.validation_data.sys_probs": "validation is over all frames, exactly",
+    "training.validation_data.set_prefix": "sets are folders set.*",
+    "training.disp_file": "the log is metrics.csv in the run folder",
+    "training.disp_training": "the log has training and validation errors",
+    "training.disp_avg": "validation errors are exact averages anyway",
+    "training.time_training": "summary.json has the time per step",
+    "training.save_ckpt": "checkpoints are best.ckpt and last.ckpt in the run folder",
+    "training.save_dir": "the run folder is set by hydra.run.dir",
+    "training.max_ckpt_keep": "checkpoints are best.ckpt and last.ckpt",
+    "training.ckpt_keep_ratio": "checkpoints are best.ckpt and last.ckpt",
+    "training.ema_ckpt_keep": "checkpoints are best.ckpt and last.ckpt",
+    "training.change_bias_after_training": "the bias stays as trained",
+    "training.stat_file": "statistics are made anew, which takes seconds",
+    "training.stat_file_mode": "statistics are made anew, which takes seconds",
+    "training.profiling": "use debug=profile",
+    "training.profiling_file": "use debug=profile",
+    "training.enable_profiler": "use debug=profile",
+    "training.tensorboard_log_dir": "the log is in the run folder",
+    "training.tensorboard_freq": "see training.disp_freq",
+    "training.enable_compile": "there is nothing to compile",
+    "training.neighbor_graph_method": "neighbours are found once per frame",
+    "training.zero_stage": "every process holds the whole optimizer",
+}
+NOTHING = "spinpot has nothing that corresponds"
+
+
+class InputKeys:
+    """The contents of an input, and what has become of each of its keys.
+
+    contents: the input as it was read.
+    """
+
+    def __init__(self, contents: dict[str, Any]) -> None:
+        self.contents = contents
+        self._carried: set[str] = set()
+        self._left: dict[str, str] = {}
+        self.last = ""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a dotted key; it counts as carried over, and is the `last` that was asked for."""
+        self.carry(key)
+        self.last = key
+        node: Any = self.contents
+        for name in key.split("."):
+            if not isinstance(node, dict) or name not in node:
+                return default
+            node = node[name]
+        return default if node is None else node
+
+    def carry(self, *keys: str) -> None:
+        """Count keys as carried over, with all below them."""
+        self._carried.update(keys)
+
+    def leave(self, key: str, reason: str) -> None:
+        """Name a key as not carried over, or not as it is."""
+        self._left[key] = reason
+
+    def left(self) -> dict[str, str]:
+        """The keys that were not carried over, each with the reason."""
+        for key in _leaves(self.contents):
+            parts = key.split(".")
+            parents = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+            if not parents & self._carried and not parts[-1].startswith(COMMENT):
+                reason = next((REASONS[name] for name in parents if name in REASONS), NOTHING)
+                self._left.setdefault(key, reason)
+        return self._left
+
+
+def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name

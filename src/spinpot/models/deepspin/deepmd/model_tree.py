@@ -1,0 +1,257 @@
+"""A potential's arrays and their places in deepmd-kit's serialised model, and that model without any weights.
+
+deepmd-kit has a net and a row of statistics for every one of the 2T types as centres, and evaluates those of
+the virtual atoms for nothing. Here they do not exist: they come from the file the model was read from, or
+are zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from spinpot.models.deepspin.deepmd.dp_file import Tree
+from spinpot.models.deepspin.deepmd.sections import doubled, placeholder_pairs
+from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.settings import ModelSpec
+
+Place = tuple[str | int, ...]
+
+BACKBONE: Place = ("model", "backbone_model")
+DESCRIPTOR: Place = (*BACKBONE, "descriptor")
+FITTING: Place = (*BACKBONE, "fitting")
+OUT_BIAS: Place = (*BACKBONE, "@variables", "out_bias")
+BIAS_ATOM_E: Place = (*FITTING, "@variables", "bias_atom_e")
+STATISTICS = {name: (*DESCRIPTOR, "@variables", name) for name in ("davg", "dstd")}
+
+VERSIONS = {
+    "Model": 2,
+    "Descriptor": 2,
+    "Fitting": 4,
+    "NetworkCollection": 1,
+    "EmbeddingNetwork": 2,
+    "FittingNetwork": 1,
+    "Layer": 2,
+}
+"""The numbers deepmd-kit 3.2.0 writes beside each class."""
+
+
+def at(tree: Any, place: Place) -> Any:
+    """What is at a place of a tree. Raises KeyError or IndexError where there is none."""
+    for key in place:
+        tree = tree[key]
+    return tree
+
+
+def put(tree: Any, place: Place, value: Any) -> None:
+    """Set what is at a place of a tree."""
+    at(tree, place[:-1])[place[-1]] = value
+
+
+def weights(potential: SpinPotential) -> Iterator[tuple[Place, Tensor | None]]:
+    """Every weight of a potential, and None where a layer has no time step, with its place."""
+    n_types, one_side = len(potential.spec.type_map), potential.spec.descriptor.type_one_side
+    for centre, neighbour in product(range(1 if one_side else n_types), range(2 * n_types)):
+        index = neighbour if one_side else centre + neighbour * 2 * n_types
+        net = potential.descriptor.embedding_net(centre, neighbour)
+        yield from _layers(net, (*DESCRIPTOR, "embeddings", "networks", index))
+    for t in range(n_types):
+        fitting = potential.fitting_nets.one_of(t)
+        place: Place = (*FITTING, "nets", "networks", t)
+        yield from _layers(fitting.hidden, place)
+        last: Place = (*place, "layers", len(fitting.hidden), "@variables")
+        yield (*last, "w"), fitting.weight
+        yield (*last, "b"), fitting.bias
+
+
+def _layers(net: ResidualNet, place: Place) -> Iterator[tuple[Place, Tensor | None]]:
+    for k, layer in enumerate(net):
+        assert isinstance(layer, ResidualLayer)
+        variables: Place = (*place, "layers", k, "@variables")
+        yield (*variables, "w"), layer.weight
+        yield (*variables, "b"), layer.bias
+        yield (*variables, "idt"), layer.idt
+
+
+def empty_tree(spec: ModelSpec, precision: tuple[str, str] = ("float64", "float64")) -> Tree:
+    """The model of a spec as deepmd-kit 3.2.0 serialises it, all weights zero.
+
+    precision: of the descriptor and of the fitting net.
+    """
+    n_types = len(spec.type_map)
+    excluded = [*placeholder_pairs(spec.use_spin), *map(list, spec.descriptor.exclude_types)]
+    virtual = list(range(n_types, 2 * n_types))
+    backbone = {
+        "type_map": doubled(spec.type_map),
+        "atom_exclude_types": virtual,
+        "pair_exclude_types": excluded,
+        "rcond": None,
+        "preset_out_bias": None,
+        "@variables": {"out_bias": np.zeros((1, 2 * n_types, 1)), "out_std": np.ones((1, 2 * n_types, 1))},
+        "@class": "Model",
+        "@version": VERSIONS["Model"],
+        "type": "standard",
+        "descriptor": _descriptor(spec, excluded, precision[0]),
+        "fitting": _fitting(spec, virtual, precision[1]),
+    }
+    spin = {"use_spin": list(spec.use_spin), "virtual_scale": list(spec.virtual_scale)}
+    return {
+        "backend": "PyTorch",
+        "model": {"type": "spin_ener", "backbone_model": backbone, "spin": spin},
+        "model_def_script": model_section(spec, precision),
+        "@variables": {},
+    }
+
+
+def model_section(spec: ModelSpec, precision: tuple[str, str] = ("float64", "float64")) -> dict[str, Any]:
+    """The section `model` of an input.json that describes a spec."""
+    plain = spec.as_dict()
+    descriptor, fitting = plain["descriptor"], plain["fitting_net"]
+    del descriptor["radial"]
+    excluded = descriptor.pop("exclude_types")
+    return {
+        "type_map": plain["type_map"],
+        "descriptor": {"type": "se_e2_a", **descriptor, "precision": precision[0]},
+        "fitting_net": {"type": "ener", **fitting, "precision": precision[1]},
+        "spin": {"use_spin": plain["use_spin"], "virtual_scale": plain["virtual_scale"]},
+        **({"pair_exclude_types": excluded} if excluded else {}),
+    }
+
+
+def _descriptor(spec: ModelSpec, excluded: list[list[int]], precision: str) -> Tree:
+    settings, n_types = spec.descriptor, len(spec.type_map)
+    n_sel = sum(spec.sel_doubled)
+    shared = ("rcut", "rcut_smth", "axis_neuron", "resnet_dt", "set_davg_zero", "activation_function")
+    shape = (2 * n_types, n_sel, 4)
+    return {
+        "@class": "Descriptor",
+        "type": "se_e2_a",
+        "@version": VERSIONS["Descriptor"],
+        **{name: getattr(settings, name) for name in shared},
+        "sel": list(spec.sel_doubled),
+        "neuron": list(settings.neuron),
+        "precision": precision,
+        "embeddings": _collection(
+            "embedding_network",
+            2 * n_types,
+            1 if settings.type_one_side else 2,
+            lambda: {
+                "@class": "EmbeddingNetwork",
+                "@version": VERSIONS["EmbeddingNetwork"],
+                "in_dim": 1,
+                "neuron": list(settings.neuron),
+                "activation_function": settings.activation_function,
+                "resnet_dt": settings.resnet_dt,
+                "bias": True,
+                "precision": precision,
+                "layers": _stack(
+                    (1, *settings.neuron), settings.activation_function, settings.resnet_dt, precision
+                ),
+            },
+        ),
+        "env_mat": {
+            "rcut": settings.rcut,
+            "rcut_smth": settings.rcut_smth,
+            "protection": settings.env_protection,
+            "use_exp_switch": False,
+        },
+        "exclude_types": excluded,
+        "env_protection": settings.env_protection,
+        "@variables": {"davg": np.zeros(shape, precision), "dstd": np.ones(shape, precision)},
+        "type_map": doubled(spec.type_map),
+        "trainable": True,
+        "type_one_side": settings.type_one_side,
+        "spin": None,
+    }
+
+
+def _fitting(spec: ModelSpec, virtual: list[int], precision: str) -> Tree:
+    settings, n_types = spec.fitting_net, len(spec.type_map)
+    width = spec.descriptor.neuron[-1] * spec.descriptor.axis_neuron
+    name, neuron = settings.activation_function, list(settings.neuron)
+    inputs = ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std")
+
+    def net() -> Tree:
+        hidden = _stack((width, *neuron), name, settings.resnet_dt, precision)
+        return {
+            "@class": "FittingNetwork",
+            "@version": VERSIONS["FittingNetwork"],
+            "in_dim": width,
+            "out_dim": 1,
+            "neuron": neuron,
+            "activation_function": name,
+            "resnet_dt": settings.resnet_dt,
+            "precision": precision,
+            "bias_out": True,
+            "layers": [*hidden, _layer(neuron[-1], 1, "none", False, False, precision)],
+        }
+
+    return {
+        "@class": "Fitting",
+        "@version": VERSIONS["Fitting"],
+        "var_name": "energy",
+        "ntypes": 2 * n_types,
+        "dim_descrpt": width,
+        "neuron": neuron,
+        "resnet_dt": settings.resnet_dt,
+        "numb_fparam": 0,
+        "numb_aparam": 0,
+        "dim_case_embd": 0,
+        "default_fparam": None,
+        "activation_function": name,
+        "precision": precision,
+        "mixed_types": False,
+        "nets": _collection("fitting_network", 2 * n_types, 1, net),
+        "rcond": None,
+        "exclude_types": virtual,
+        "@variables": {"bias_atom_e": np.zeros((2 * n_types, 1)), **dict.fromkeys(inputs)},
+        "type_map": doubled(spec.type_map),
+        "tot_ener_zero": False,
+        "trainable": [True] * (len(neuron) + 1),
+        "layer_name": None,
+        "use_aparam_as_mask": False,
+        "spin": None,
+        "type": "ener",
+        "dim_out": 1,
+        "atom_ener": None,
+    }
+
+
+def _collection(kind: str, n_types: int, ndim: int, net: Any) -> Tree:
+    return {
+        "@class": "NetworkCollection",
+        "@version": VERSIONS["NetworkCollection"],
+        "ndim": ndim,
+        "ntypes": n_types,
+        "network_type": kind,
+        "networks": [net() for _ in range(n_types**ndim)],
+    }
+
+
+def _stack(widths: Sequence[int], name: str, resnet_dt: bool, precision: str) -> list[Tree]:
+    return [_layer(before, after, name, resnet_dt, True, precision) for before, after in pairwise(widths)]
+
+
+def _layer(n_in: int, n_out: int, name: str, resnet_dt: bool, resnet: bool, precision: str) -> Tree:
+    """One layer; it has a time step where it has a skip."""
+    timestep = resnet_dt and n_out in (n_in, 2 * n_in)
+    return {
+        "@class": "Layer",
+        "@version": VERSIONS["Layer"],
+        "bias": True,
+        "use_timestep": timestep,
+        "activation_function": name,
+        "resnet": resnet,
+        "precision": precision,
+        "trainable": True,
+        "@variables": {
+            "w": np.zeros((n_in, n_out), precision),
+            "b": np.zeros(n_out, precision),
+            "idt": np.zeros(n_out, precision) if timestep else None,
+        },
+    }

@@ -1,0 +1,300 @@
+"""deepmd-kit's models ↔ potentials: `.dp`, `.yaml`, training checkpoints `.pt` and frozen models `.pth`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import refuse_placeholder
+from spinpot.models.deepspin.deepmd.dp_file import Tree, read_dp, read_yaml, write_dp
+from spinpot.models.deepspin.deepmd.model_tree import (
+    BACKBONE,
+    BIAS_ATOM_E,
+    OUT_BIAS,
+    STATISTICS,
+    VERSIONS,
+    at,
+    empty_tree,
+    put,
+    weights,
+)
+from spinpot.models.deepspin.deepmd.sections import (
+    activation_name,
+    doubled,
+    fitting_settings,
+    placeholder_pairs,
+)
+from spinpot.models.deepspin.deepmd.state import tree_of_pt, tree_of_pth
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.settings import DescriptorSettings, ModelSpec
+
+READERS: dict[str, Callable[[Path], Tree]] = {
+    ".dp": read_dp,
+    ".yaml": read_yaml,
+    ".yml": read_yaml,
+    ".pt": tree_of_pt,
+    ".pth": tree_of_pth,
+}
+"""By the file's suffix."""
+PRECISIONS = ("default", "float64", "float32")
+"""deepmd-kit's names of those that spinpot has."""
+
+
+@dataclass(frozen=True)
+class DeepmdModel:
+    """A model of deepmd-kit: the potential, and what of the file a potential does not hold.
+
+    rest: the file's tree without the potential's own weights; plain data and tensors.
+    """
+
+    potential: SpinPotential
+    rest: Tree
+
+
+def is_deepmd(path: Path) -> bool:
+    """Whether a file's name says that it is a model of deepmd-kit."""
+    return path.suffix in READERS
+
+
+def read_deepmd(path: Path) -> DeepmdModel:
+    """A model of deepmd-kit, its embedding evaluated for each pair, so that the numbers are the same.
+
+    Raises InputError for a file that is damaged or newer than is known here, and for a model that spinpot
+    does not have; nothing in it is run.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Expected a model of deepmd-kit. Correct the path.")
+    refuse_placeholder(path)
+    try:
+        tree = READERS[path.suffix](path)
+        _check_versions(tree["model"], path)
+        potential = SpinPotential(_spec(tree["model"], path))
+        with torch.no_grad():
+            _fill(potential, tree, path)
+        rest = _without_weights(tree, potential)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: an incomplete or unknown kind of model ({type(error).__name__}: {error}). Expected a "
+            "spin model (se_e2_a) as deepmd-kit 3.2 writes it. Write it again by `dp convert-backend`."
+        ) from error
+    return DeepmdModel(potential.eval(), rest)
+
+
+def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None) -> None:
+    """Write a potential as a `.dp` file, float64 or in the precision the model came with.
+
+    rest: what read_deepmd gave beside the potential. Raises InputError for what the format has no place for.
+    """
+    _check_carried(potential, path)
+    write_dp(path, tree_of(potential, rest))
+
+
+def _check_carried(potential: SpinPotential, path: Path) -> None:
+    """Raise InputError for an exchange term and for a mean over S and −S."""
+    if potential.exchange is not None:
+        raise InputError(
+            f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
+            "place. ASE carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, "
+            "another potential; a model trained with model/exchange=none can be written whole."
+        )
+    if potential.spec.time_reversal:
+        raise InputError(
+            f"{path}: this model was trained with model.spin.time_reversal=exact: its energy is a mean over "
+            "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase; a "
+            "model trained with model.spin.time_reversal=augment can be exported."
+        )
+
+
+def tree_of(potential: SpinPotential, rest: Tree | None = None) -> Tree:
+    """A potential as deepmd-kit's serialised model."""
+    tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
+    n_types = len(potential.spec.type_map)
+    precision = at(tree, (*BACKBONE, "descriptor", "precision"))
+    fitting_precision = at(tree, (*BACKBONE, "fitting", "precision"))
+    for place, tensor in weights(potential):
+        dtype = fitting_precision if "fitting" in place else precision
+        put(tree, place, None if tensor is None else _array(tensor, dtype))
+    for name, place in STATISTICS.items():
+        values = at(tree, place).copy()
+        values[:n_types] = _array(getattr(potential.descriptor, name), "float64")[:, None]
+        put(tree, place, values)
+    bias = at(tree, OUT_BIAS).copy()
+    bias[0, :n_types, 0] = _array(potential.energy_bias, "float64") - at(tree, BIAS_ATOM_E)[:n_types].reshape(
+        -1
+    )
+    put(tree, OUT_BIAS, bias)
+    return tree
+
+
+def _array(tensor: torch.Tensor, precision: str) -> np.ndarray:
+    dtype = {"default": "float64"}.get(precision, precision)
+    return tensor.detach().cpu().double().numpy().astype(dtype)
+
+
+def _fill(potential: SpinPotential, tree: Tree, path: Path) -> None:
+    n_types = len(potential.spec.type_map)
+    for place, tensor in weights(potential):
+        array = at(tree, place)
+        if (array is None) != (tensor is None):
+            raise InputError(
+                f"{path}: {_named(place)}: a time step where there is no skip, or the other way round."
+            )
+        if tensor is not None:
+            if array.shape != tuple(tensor.shape):
+                raise InputError(
+                    f"{path}: {_named(place)} has shape {array.shape}; its settings ask for "
+                    f"{tuple(tensor.shape)}."
+                )
+            tensor.copy_(torch.from_numpy(array))
+    for name, place in STATISTICS.items():
+        rows = at(tree, place)[:n_types]
+        if not np.array_equal(rows, np.broadcast_to(rows[:, :1], rows.shape)):
+            raise InputError(
+                f"{path}: {name} differs between the slots of one type; spinpot has one per type."
+            )
+        getattr(potential.descriptor, name).copy_(torch.from_numpy(rows[:, 0].astype(np.float64)))
+    bias = at(tree, OUT_BIAS)[0, :n_types, 0] + at(tree, BIAS_ATOM_E)[:n_types].reshape(-1)
+    potential.energy_bias.copy_(torch.from_numpy(bias.astype(np.float64)))
+
+
+def _named(place: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, place[2:]))
+
+
+def _check_versions(node: Any, path: Path) -> None:
+    """Raise InputError where a class is newer than what is known here."""
+    if isinstance(node, list):
+        for item in node:
+            _check_versions(item, path)
+    if not isinstance(node, dict):
+        return
+    kind, version = node.get("@class"), node.get("@version")
+    if kind in VERSIONS and version is not None and not version <= VERSIONS[kind]:
+        raise InputError(
+            f"{path}: {kind} has version {version}; spinpot knows it up to {VERSIONS[kind]}, which "
+            "deepmd-kit 3.2.0 writes. Convert the model with deepmd-kit 3.2.0, or use a newer spinpot."
+        )
+    for item in node.values():
+        _check_versions(item, path)
+
+
+def _spec(model: Tree, path: Path) -> ModelSpec:
+    """What shapes a serialised model. Raises InputError for what spinpot does not have."""
+    kind = model.get("type", "standard")
+    if kind != "spin_ener" or not isinstance(model.get("spin"), dict):
+        raise InputError(
+            f"{path}: a model without spin (its type is {kind!r}). spinpot has spin models (spin_ener) only; "
+            "use deepmd-kit for this one."
+        )
+    backbone = model["backbone_model"]
+    descriptor, fitting = backbone["descriptor"], backbone["fitting"]
+    _check_backbone(backbone, path)
+    n_types = len(backbone["type_map"]) // 2
+    use_spin = tuple(bool(uses) for uses in model["spin"]["use_spin"])
+    scales = np.broadcast_to(np.asarray(model["spin"]["virtual_scale"], dtype=np.float64), n_types)
+    elements = list(dict.fromkeys(backbone["type_map"][:n_types]))
+    if len(use_spin) != n_types or list(backbone["type_map"]) != doubled(elements):
+        raise InputError(
+            f"{path}: type_map={backbone['type_map']} with use_spin={list(use_spin)}: expected each element "
+            "once, then the same with _spin, and one bool per element."
+        )
+    if any(uses and not scale > 0.0 for uses, scale in zip(use_spin, scales, strict=True)):
+        raise InputError(f"{path}: virtual_scale={scales.tolist()}: expected > 0 for magnetic elements.")
+    spec = ModelSpec(
+        type_map=tuple(backbone["type_map"][:n_types]),
+        descriptor=_descriptor_settings(descriptor, use_spin, backbone["pair_exclude_types"]),
+        fitting_net=fitting_settings(fitting),
+        use_spin=use_spin,
+        virtual_scale=tuple(
+            float(scale) if uses else 0.0 for scale, uses in zip(scales, use_spin, strict=True)
+        ),
+    )
+    spec.descriptor.check()
+    spec.fitting_net.check()
+    return spec
+
+
+def _check_backbone(backbone: Tree, path: Path) -> None:
+    descriptor, fitting = backbone["descriptor"], backbone["fitting"]
+    if descriptor.get("type") != "se_e2_a":
+        raise InputError(
+            f"{path}: its descriptor is {descriptor.get('type')!r}; spinpot has se_e2_a only. Train a model "
+            "with se_e2_a, or keep this one in deepmd-kit."
+        )
+    n_types = len(backbone["type_map"]) // 2
+    excluded = set(backbone["atom_exclude_types"])
+    absent = {
+        "backbone_model.type": backbone.get("type", "standard") != "standard",
+        "fitting.type": fitting.get("type") != "ener",
+        "numb_fparam": bool(fitting["numb_fparam"]),
+        "numb_aparam": bool(fitting["numb_aparam"]),
+        "dim_case_embd": bool(fitting["dim_case_embd"]),
+        "mixed_types": bool(fitting["mixed_types"]),
+        "use_exp_switch": bool(descriptor["env_mat"].get("use_exp_switch")),
+        "sel, which differs between real and virtual types": (
+            list(descriptor["sel"][:n_types]) != list(descriptor["sel"][n_types:])
+        ),
+        "atom_exclude_types, which names real types": excluded != set(range(n_types, 2 * n_types)),
+        **{f"precision {name}": name not in PRECISIONS for name in _precisions(backbone)},
+    }
+    for what, found in absent.items():
+        if found:
+            raise InputError(
+                f"{path}: the model uses {what}: spinpot does not have that. Keep it in deepmd-kit."
+            )
+
+
+def _precisions(backbone: Tree) -> list[str]:
+    return [str(backbone[part].get("precision", "default")) for part in ("descriptor", "fitting")]
+
+
+def _descriptor_settings(
+    data: Tree, use_spin: tuple[bool, ...], excluded: list[list[int]]
+) -> DescriptorSettings:
+    n_types = len(use_spin)
+    own = {tuple(pair) for pair in placeholder_pairs(use_spin)}
+    names = (
+        "rcut",
+        "rcut_smth",
+        "neuron",
+        "axis_neuron",
+        "resnet_dt",
+        "type_one_side",
+        "set_davg_zero",
+        "env_protection",
+    )
+    return DescriptorSettings(
+        sel=tuple(data["sel"][:n_types]),
+        activation_function=activation_name(data["activation_function"]),
+        radial="direct",
+        exclude_types=tuple(tuple(pair) for pair in excluded if tuple(pair) not in own),
+        **{name: data[name] for name in names},
+    )
+
+
+def _without_weights(tree: Tree, potential: SpinPotential) -> Tree:
+    """The tree with tensors for arrays, and nothing where the potential's weights were."""
+    rest = _map_arrays(tree, lambda array: array)
+    for place, _ in weights(potential):
+        put(rest, place, None)
+    for key in ("software", "version", "time"):
+        rest.pop(key, None)
+    return _map_arrays(rest, lambda array: torch.from_numpy(np.array(array)))
+
+
+def _map_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
+    """A copy of the tree with its arrays or tensors converted."""
+    if isinstance(node, list):
+        return [_map_arrays(item, convert) for item in node]
+    if isinstance(node, dict):
+        return {key: _map_arrays(item, convert) for key, item in node.items()}
+    if isinstance(node, (np.ndarray, np.generic, torch.Tensor)):
+        return convert(node)
+    return copy.copy(node)

@@ -1,0 +1,162 @@
+"""deepmd-kit's PyTorch files, training checkpoints `.pt` and frozen models `.pth`, as its serialised models.
+
+Both hold the section `model` of the input and the arrays of the modules by their names. No code in them is
+run.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.core.errors import InputError
+from spinpot.models.deepspin.deepmd.dp_file import Tree
+from spinpot.models.deepspin.deepmd.model_tree import (
+    BIAS_ATOM_E,
+    DESCRIPTOR,
+    FITTING,
+    OUT_BIAS,
+    STATISTICS,
+    Place,
+    at,
+    empty_tree,
+    put,
+)
+from spinpot.models.deepspin.deepmd.sections import read_sections, undoubled
+from spinpot.models.deepspin.deepmd.torchscript import attribute, read_script, tensors_of
+from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
+
+PREFIX = "backbone_model.atomic_model."
+NAMES: dict[str, Place] = {
+    "out_bias": OUT_BIAS,
+    "out_std": (*OUT_BIAS[:-1], "out_std"),
+    "descriptor.sea.mean": STATISTICS["davg"],
+    "descriptor.sea.stddev": STATISTICS["dstd"],
+    "fitting_net.bias_atom_e": BIAS_ATOM_E,
+}
+NETWORKS: dict[str, Place] = {
+    "descriptor.sea.filter_layers": (*DESCRIPTOR, "embeddings", "networks"),
+    "fitting_net.filter_layers": (*FITTING, "nets", "networks"),
+}
+VARIABLES = {"matrix": "w", "bias": "b", "idt": "idt"}
+LAYER = re.compile(r"(.+)\.networks\.(\d+)\.layers\.(\d+)\.(matrix|bias|idt)")
+
+
+def tree_of_pt(path: Path) -> Tree:
+    """A training checkpoint. Raises InputError for what is not one, or pickles more than tensors."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile("a checksum is wrong")
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: this file holds more than tensors and plain data; reading it could run code, which "
+            "spinpot never does. Expected a training checkpoint of deepmd-kit."
+        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable checkpoint, maybe truncated. Copy the file again."
+        ) from error
+    contents = contents.get("model", contents) if isinstance(contents, Mapping) else {}
+    extra = contents.get("_extra_state")
+    section = extra.get("model_params") if isinstance(extra, Mapping) else None
+    if not isinstance(section, Mapping):
+        raise InputError(f"{path}: not a training checkpoint of deepmd-kit (it has no model_params).")
+    prefix = "model.Default."
+    state = {name.removeprefix(prefix): value for name, value in contents.items() if name.startswith(prefix)}
+    return tree_of_state(dict(section), state, path)
+
+
+def tree_of_pth(path: Path) -> Tree:
+    """A frozen model. Raises InputError for what is not one, or pickles more than tensors and plain data."""
+    module = read_script(path)
+    try:
+        section = json.loads(attribute(module, "model_def_script") or "")
+    except ValueError as error:
+        raise InputError(f"{path}: a TorchScript file, but not a frozen model of deepmd-kit.") from error
+    if attribute(module, "compress"):
+        raise InputError(
+            f"{path}: a compressed model: its embedding is a table of numbers. Give the model it was "
+            "compressed from."
+        )
+    return tree_of_state(section, dict(tensors_of(module)), path)
+
+
+def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Path) -> Tree:
+    """The serialised model of an input section and named tensors. Raises InputError where they do not fit."""
+    section = undoubled(section)
+    tree = empty_tree(_spec(section, path), _precision(section))
+    missing = dict(_all_arrays(tree))
+    for name, tensor in state.items():
+        place = _place(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+        if place is None:
+            continue
+        if place not in missing or missing[place].shape != tuple(tensor.shape):
+            raise InputError(
+                f"{path}: {name} of shape {tuple(tensor.shape)} does not fit the model it describes."
+            )
+        put(tree, place, tensor.contiguous().numpy())
+        del missing[place]
+    if missing:
+        lacking = ".".join(map(str, next(iter(missing))[2:]))
+        raise InputError(f"{path}: incomplete: it lacks {lacking} and {len(missing) - 1} more arrays.")
+    distance = state.get("backbone_model.min_nbor_dist")
+    if distance is not None and float(distance) >= 0.0:
+        tree["@variables"]["min_nbor_dist"] = np.asarray(distance)
+    tree["model_def_script"] = section
+    return tree
+
+
+def _spec(section: Mapping[str, Any], path: Path) -> ModelSpec:
+    sections = read_sections(section, str(path))
+    if section.get("atom_exclude_types"):
+        raise InputError(f"{path}: the model uses atom_exclude_types: spinpot does not have that.")
+    fitting = section.get("fitting_net") or {}
+    for key in ("numb_fparam", "numb_aparam", "dim_case_embd"):
+        if fitting.get(key):
+            raise InputError(f"{path}: the model uses {key}: spinpot does not have that.")
+    if sections.descriptor.sel == "auto":
+        raise InputError(
+            f"{path}: its sel is still `auto`; expected numbers. Freeze a checkpoint of the training."
+        )
+    use_spin = magnetic_types(sections.spin.use_spin, sections.type_map, [])
+    scales = virtual_scales(sections.spin, use_spin, sections.descriptor.rcut)
+    return ModelSpec(sections.type_map, sections.descriptor, sections.fitting_net, use_spin, scales)
+
+
+def _precision(section: Mapping[str, Any]) -> tuple[str, str]:
+    found = [(section.get(key) or {}).get("precision", "default") for key in ("descriptor", "fitting_net")]
+    first, second = ("float64" if name == "default" else name for name in found)
+    return first, second
+
+
+def _place(name: str) -> Place | None:
+    """Where the array of a module's name belongs; None for what deepmd-kit can make again by itself."""
+    if name in NAMES:
+        return NAMES[name]
+    layer = LAYER.fullmatch(name)
+    if layer is None or layer[1] not in NETWORKS:
+        return None
+    return (*NETWORKS[layer[1]], int(layer[2]), "layers", int(layer[3]), "@variables", VARIABLES[layer[4]])
+
+
+def _all_arrays(tree: Tree) -> list[tuple[Place, np.ndarray]]:
+    """Every array of a serialised model that a module has."""
+    found = [(place, at(tree, place)) for place in NAMES.values()]
+    for networks in NETWORKS.values():
+        for n, net in enumerate(at(tree, networks)):
+            for k in range(len(net["layers"])):
+                place = (*networks, n, "layers", k, "@variables")
+                found += [((*place, name), at(tree, (*place, name))) for name in VARIABLES.values()]
+    return [(place, array) for place, array in found if array is not None]

@@ -1,0 +1,236 @@
+"""The se_e2_a descriptor on real and virtual neighbours (Zhang et al. 2018; DeepSPIN: Yang et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spinpot.data.batch import Batch
+from spinpot.models.deepspin.collocation import Grid, Nodes, make_grid
+from spinpot.models.deepspin.contraction import contract, pull_back
+from spinpot.models.deepspin.environment import environment_rows, switch
+from spinpot.models.deepspin.networks import ResidualNet
+from spinpot.models.deepspin.pair_map import PairMap, Pairs
+from spinpot.models.deepspin.pair_map import derivatives as pair_map_derivatives
+from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
+from spinpot.models.deepspin.settings import ModelSpec
+
+Number = TypeVar("Number", int, Tensor)
+
+
+class Descriptor(nn.Module):
+    """D = T Tᵀ[:, :axis] with T_i = (1/N_sel) Σ_j G(s~_ij) ⊗ R~_ij over the neighbours j of real centres i.
+
+    R~ = (row − davg)/dstd are the normalised environment rows, s~ their first column, and G the embedding
+    net of the (centre, neighbour) types. Every one of the N_sel slots that holds no neighbour adds what the
+    row 0 gives: (a, 0, 0, 0) with a = −davg_s/dstd_s.
+
+    davg, dstd: (T, 4) buffers, per centre element, from the training data.
+    """
+
+    davg: Tensor
+    dstd: Tensor
+    sel: Tensor
+
+    def __init__(self, spec: ModelSpec, generator: torch.Generator) -> None:
+        super().__init__()
+        settings = spec.descriptor
+        n_types = len(spec.type_map)
+        self.settings = settings
+        self.radial = settings.radial
+        self.n_types = n_types
+        self.n_sel = sum(spec.sel_doubled)
+        n_nets = 2 * n_types * (1 if settings.type_one_side else n_types)
+        net = (1, settings.neuron, settings.activation_function, settings.resnet_dt, generator)
+        self.embedding_nets = ResidualNet.side_by_side([ResidualNet.random(*net) for _ in range(n_nets)])
+        self.register_buffer("davg", torch.zeros(n_types, 4, dtype=torch.float64))
+        self.register_buffer("dstd", torch.ones(n_types, 4, dtype=torch.float64))
+        self.register_buffer("sel", torch.tensor(spec.sel_doubled, dtype=torch.float64))
+        self.nodes = Nodes.unseen(n_types)
+        self._grids: tuple[Any, dict[Any, Grid]] = (None, {})
+        self.use_spin = spec.use_spin
+
+    @property
+    def width(self) -> int:
+        """Numbers per atom."""
+        return self.settings.neuron[-1] * self.settings.axis_neuron
+
+    def embedding_net(self, centre_type: int, neighbour_type: int) -> ResidualNet:
+        """The net G of a pair of types; neighbour types from T on are virtual atoms."""
+        return self.embedding_nets.one_of(self.net_number(centre_type, neighbour_type))
+
+    def net_number(self, centre_type: Number, neighbour_type: Number) -> Number:
+        """The number of a net, or numbers of nets, among those side by side."""
+        return neighbour_type + (0 if self.settings.type_one_side else 2 * self.n_types) * centre_type
+
+    def forward(self, environment: Tensor) -> Tensor:
+        """T (A, 4, M) → D = T Tᵀ[:, :axis], (A, width)."""
+        return contract(environment, self.settings.axis_neuron)
+
+    def pull_back(self, environment: Tensor, by_descriptor: Tensor) -> Tensor:
+        """∂E/∂T (A, 4, M) from ∂E/∂D (A, width)."""
+        return pull_back(environment, by_descriptor, self.settings.axis_neuron)
+
+    def environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
+        """T (A, 4, M), the atoms sorted by element, and what makes forces and virial of ∂E/∂T.
+
+        scale: (2T,), η of every neighbour type, Å/μ_B. With `differentiable` both can be differentiated with
+        respect to the weights.
+        """
+        if self.radial == "direct":
+            return self.direct_environment(batch, scale, differentiable)
+        return self.collocated_environment(batch, scale, differentiable)
+
+    def direct_environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
+        """The embedding nets evaluated for each pair."""
+        settings, dtype = self.settings, self.davg.dtype
+        with torch.enable_grad():
+            vector = batch.pair_vector.to(dtype).detach().requires_grad_()
+            rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
+            centre_type = batch.types[batch.pair_centre]
+            rows = (rows - self.davg[centre_type]) / self.dstd[centre_type]
+            terms = rows.unsqueeze(-1) * self._embed(rows[:, :1], centre_type, batch.pair_type).unsqueeze(-2)
+            sums = terms.new_zeros(len(batch.types), 4, terms.shape[-1])
+            sums = sums.index_add(0, batch.atom_place[batch.pair_centre], terms)
+            T = self._complete(sums, self._at_empty_slots(elements_of(batch)), batch) / self.n_sel
+
+        def derivatives(by_T: Tensor) -> Derivatives:
+            (gradient,) = torch.autograd.grad(T, vector, by_T, create_graph=differentiable)
+            eta = scale.to(dtype)[batch.pair_type].unsqueeze(-1)
+            between = between_atoms(batch, vector.detach(), eta, batch.spin.to(dtype))
+            return scatter(gradient, batch, eta, between)
+
+        return (T if differentiable else T.detach()), derivatives
+
+    def collocated_environment(
+        self, batch: Batch, scale: Tensor, differentiable: bool
+    ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
+        """The embedding nets evaluated at nodes (spinpot.models.deepspin.collocation)."""
+        grid, dtype = self.grid(batch), self.davg.dtype
+        pairs = Pairs(
+            batch,
+            batch.pair_vector.to(dtype),
+            batch.spin.to(dtype),
+            self.davg,
+            self.dstd,
+            scale.to(dtype),
+            grid,
+            self.settings,
+        )
+        mapped = PairMap(pairs)
+        at_nodes, at_empty = self._at_nodes(grid)
+        sums = mapped.sums.split(batch.type_sizes)
+        # A centre element with fewer nodes than another has empty columns at the end.
+        by_type = [B[..., : len(G)].flatten(0, 1) @ G for B, G in zip(sums, at_nodes, strict=True)]
+        T = self._complete(
+            torch.cat(by_type).view(len(batch.types), 4, self.settings.neuron[-1]), at_empty, batch
+        )
+
+        def derivatives(by_T: Tensor) -> Derivatives:
+            parts = by_T.split(batch.type_sizes)
+            by_sums = [
+                F.pad(by.flatten(0, 1) @ G.T, (0, pairs.room - len(G)))
+                for by, G in zip(parts, at_nodes, strict=True)
+            ]
+            return pair_map_derivatives(torch.cat(by_sums).view_as(mapped.sums), mapped)
+
+        return T, derivatives
+
+    def neighbour_types(self, elements: Sequence[int]) -> list[int]:
+        """Those that some elements can be: themselves, and the virtual atoms of the magnetic ones."""
+        return [*elements, *(self.n_types + t for t in elements if self.use_spin[t])]
+
+    def grid(self, batch: Batch) -> Grid:
+        """The nodes for the elements of a batch and for its closest neighbours."""
+        return self.grid_for(elements_of(batch) or [0], batch.closest)
+
+    def grid_for(self, elements: Sequence[int], closest: list[float]) -> Grid:
+        """The nodes for structures of some elements; closest: as in a Batch."""
+        beyond = any(here < known for here, known in zip(closest, self.nodes.closest, strict=True))
+        davg, dstd = self.davg, self.dstd
+        made_of = (
+            *(str(self.nodes), davg.dtype, davg.device, _identity(davg), _identity(dstd)),
+            torch.is_inference_mode_enabled(),  # tensors made there cannot be used in training
+        )
+        if self._grids[0] != made_of:
+            self._grids = made_of, {}
+        grids, key = self._grids[1], (*elements, tuple(closest) if beyond else None)
+        if key not in grids:
+            for other in [other for other in grids if beyond and other[-1] is not None]:
+                del grids[other]  # each such structure has its own
+            grids[key] = self.make_grid(self.nodes, closest, elements)
+        return grids[key]
+
+    def make_grid(self, nodes: Nodes, closest: list[float], elements: Sequence[int]) -> Grid:
+        """That of any nodes, for structures as in `grid`."""
+        davg, dstd = self.davg[:, 0], self.dstd[:, 0]
+        used = self.neighbour_types(elements)
+        return make_grid(nodes, closest, self._s_of, davg, dstd, elements, used)
+
+    def _s_of(self, r: Tensor) -> Tensor:
+        settings = self.settings
+        return switch(r, settings.rcut_smth, settings.rcut) / (r + settings.env_protection)
+
+    def _complete(self, sums: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
+        """The sums over neighbours with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a).
+
+        at_empty: a G_j(a), (T, 2T, M).
+        """
+        empty = (self.sel - batch.neighbour_counts[batch.atom_order]).to(sums.dtype)
+        parts = zip(empty.split(batch.type_sizes), at_empty, strict=True)
+        added = torch.cat([counts @ values for counts, values in parts]).unsqueeze(1)
+        return sums + F.pad(added, (0, 0, 0, 3))
+
+    def _embed(self, s: Tensor, centre_type: Tensor, pair_type: Tensor) -> Tensor:
+        """G(s~) of every pair, (P, 1) → (P, M)."""
+        block = centre_type * 2 * self.n_types + pair_type
+        order = torch.argsort(block, stable=True)
+        sizes = torch.bincount(block, minlength=2 * self.n_types**2).tolist()
+        occurring = [(n, size) for n, size in enumerate(sizes) if size]
+        blocks = zip(occurring, s[order].split([size for _, size in occurring]), strict=True)
+        values = [self.embedding_net(*divmod(n, 2 * self.n_types))(block) for (n, _), block in blocks]
+        if not values:
+            return s.new_zeros(0, self.settings.neuron[-1])
+        return torch.cat(values)[torch.argsort(order)]
+
+    def _at_empty_slots(self, elements: Sequence[int]) -> Tensor:
+        """What an unused slot adds to the s column, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M).
+
+        0 for other centres than of these elements.
+        """
+        a = -self.davg[:, 0] / self.dstd[:, 0]
+        types = torch.arange(2 * self.n_types, device=a.device)
+        added = [a.new_zeros(len(types), self.settings.neuron[-1])] * self.n_types
+        for t in elements:
+            nets = self.embedding_nets.some(self.net_number(t, 0) + types)
+            added[t] = nets(a[t].expand(len(types), 1, 1)).squeeze(1) * a[t]
+        return torch.stack(added)
+
+    def _at_nodes(self, grid: Grid) -> tuple[Sequence[Tensor], Tensor]:
+        """G/N_sel at the nodes of each centre element's neighbour types, and a G_j(a)/N_sel.
+
+        ([(columns of B, M), …], (T, 2T, M)). The first node of each pair of types is a, where s = 0.
+        """
+        chunks = grid.chunks
+        nets = self.embedding_nets.some(self.net_number(chunks.centre, chunks.neighbour))
+        values = nets(chunks.points) / self.n_sel
+        in_columns = values.flatten(0, 1)[: sum(grid.widths)]
+        return in_columns.split(grid.widths), values[chunks.first, 0] * grid.low.view(-1, 1, 1)
+
+
+def elements_of(batch: Batch) -> list[int]:
+    """The elements that occur."""
+    return [t for t, count in enumerate(batch.type_sizes) if count]
+
+
+def _identity(numbers: Tensor) -> tuple[int, int | None]:
+    """What changes with a tensor's numbers; those made in inference mode do not count their changes."""
+    return numbers.data_ptr(), None if numbers.is_inference() else numbers._version

@@ -1,0 +1,155 @@
+"""Residual multilayer perceptrons, what embedding nets and fitting nets are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from spinpot.models.deepspin.activations import activation
+
+
+class ResidualLayer(nn.Module):
+    """y = idt ⊙ act(xW + b) + skip, (…, n_in) → (…, n_out).
+
+    The skip is x where the widths are equal, [x, x] where the width doubles, and absent otherwise.
+
+    weight: (n_in, n_out); bias: (n_out,); idt: (n_out,) or None. Or K layers side by side, with weights
+    (K, n_in, n_out), and (K, 1, n_out) of the others.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, idt: Tensor | None, activation_function: str) -> None:
+        super().__init__()
+        self.activation_function = activation_function
+        self.activation = activation(activation_function)
+        self.repeats = _repeats(*weight.shape[-2:])
+        self.weight, self.bias, self.idt = weight, bias, idt
+
+    @classmethod
+    def random(
+        cls, n_in: int, n_out: int, activation_function: str, resnet_dt: bool, generator: torch.Generator
+    ) -> ResidualLayer:
+        """A layer as training begins; idt exists only with `resnet_dt` and a skip."""
+        weight = normal_parameter((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in + n_out), generator)
+        bias = normal_parameter((n_out,), 0.0, 1.0, generator)
+        has_idt = resnet_dt and _repeats(n_in, n_out)
+        idt = normal_parameter((n_out,), 0.1, 0.001, generator) if has_idt else None
+        return cls(weight, bias, idt, activation_function)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, n_in) → (n, n_out), or (K, n, n_in) → (K, n, n_out)."""
+        return self.with_skip(self.scaled(self.activation.value(self.linear(x))), x)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """XW + b, of shapes as in forward."""
+        product = torch.addmm if self.weight.ndim == 2 else torch.baddbmm
+        return product(self.bias, x, self.weight)
+
+    def parameters_in_order(self) -> list[Tensor]:
+        """W, b and, where there is one, idt."""
+        return [self.weight, self.bias] if self.idt is None else [self.weight, self.bias, self.idt]
+
+    def one_of(self, k: int) -> ResidualLayer:
+        """Layer k of those side by side; it shares their numbers."""
+        idt = None if self.idt is None else self.idt[k, 0]
+        return ResidualLayer(self.weight[k], self.bias[k, 0], idt, self.activation_function)
+
+    def some(self, numbers: Tensor) -> ResidualLayer:
+        """Layers (K,) of those side by side, side by side."""
+        idt = None if self.idt is None else self.idt.index_select(0, numbers)
+        weight, bias = (values.index_select(0, numbers) for values in (self.weight, self.bias))
+        return ResidualLayer(weight, bias, idt, self.activation_function)
+
+    def scaled(self, y: Tensor) -> Tensor:
+        """The layer's idt ⊙ y, or y where there is no idt."""
+        return y if self.idt is None else y * self.idt
+
+    def with_skip(self, y: Tensor, x: Tensor) -> Tensor:
+        """The layer's output y with its input x added where the widths allow it."""
+        if self.repeats == 1:
+            return y + x
+        if self.repeats == 2:
+            return y + torch.cat((x, x), dim=-1)
+        return y
+
+    def skip_back(self, by_output: Tensor, by_input: Tensor) -> Tensor:
+        """Add to ∂E/∂x, (n, n_in) and in place, what comes past the layer from ∂E/∂y, (n, n_out)."""
+        for part in by_output.chunk(self.repeats, dim=-1) if self.repeats else ():
+            by_input += part
+        return by_input
+
+
+class ResidualNet(nn.Sequential):
+    """Layers of the given widths on top of each other, (n, n_in) → (n, neuron[-1])."""
+
+    @classmethod
+    def random(
+        cls,
+        n_in: int,
+        neuron: Sequence[int],
+        activation_function: str,
+        resnet_dt: bool,
+        generator: torch.Generator,
+    ) -> ResidualNet:
+        """A net as training begins."""
+        widths = pairwise((n_in, *neuron))
+        return cls(
+            *(ResidualLayer.random(*width, activation_function, resnet_dt, generator) for width in widths)
+        )
+
+    @classmethod
+    def side_by_side(cls, nets: Sequence[ResidualNet]) -> ResidualNet:
+        """K nets of one shape as one, with one product a layer, (K, n, n_in) → (K, n, neuron[-1])."""
+        return cls(*(_stack(cast(Sequence[ResidualLayer], layers)) for layers in zip(*nets, strict=True)))
+
+    @property
+    def layers(self) -> list[ResidualLayer]:
+        """From the input on."""
+        return cast(list[ResidualLayer], list(self))
+
+    def in_threes(self) -> list[Tensor]:
+        """W, b and idt of each layer; nothing in place of an idt that is not there."""
+        none = self.layers[0].weight.new_empty(0)
+        return [
+            tensor
+            for layer in self.layers
+            for tensor in (layer.weight, layer.bias, none if layer.idt is None else layer.idt)
+        ]
+
+    def one_of(self, k: int) -> ResidualNet:
+        """Net k of those side by side; it shares their numbers."""
+        return ResidualNet(*(layer.one_of(k) for layer in self.layers))
+
+    def some(self, numbers: Tensor) -> ResidualNet:
+        """Nets (K,) of those side by side, side by side."""
+        return ResidualNet(*(layer.some(numbers) for layer in self.layers))
+
+
+def _stack(layers: Sequence[ResidualLayer]) -> ResidualLayer:
+    weight = stacked([layer.weight for layer in layers])
+    bias = stacked([layer.bias.unsqueeze(0) for layer in layers])
+    idts = [layer.idt.unsqueeze(0) for layer in layers if layer.idt is not None]
+    idt = stacked(idts) if idts else None
+    return ResidualLayer(weight, bias, idt, layers[0].activation_function)
+
+
+def stacked(parameters: Sequence[Tensor]) -> nn.Parameter:
+    """K parameters of one shape as one, (K, …)."""
+    return nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
+
+
+def _repeats(n_in: int, n_out: int) -> int:
+    """How often the input is added to the output."""
+    return n_out // n_in if n_out in (n_in, 2 * n_in) else 0
+
+
+def normal_parameter(
+    shape: tuple[int, ...], mean: float, std: float, generator: torch.Generator
+) -> nn.Parameter:
+    """Drawn in float64 whatever the training's precision, so that a seed means the same start in both."""
+    values = torch.empty(shape, dtype=torch.float64).normal_(mean, std, generator=generator)
+    return nn.Parameter(values)

@@ -1,0 +1,24 @@
+"""What every part of the potential gives: energies of atoms and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """atom_energy (A,), eV; force, force_mag (A, 3) and virial (F, 3, 3), as in spinpot.core.conventions."""
+
+    atom_energy: Tensor
+    force: Tensor
+    force_mag: Tensor
+    virial: Tensor
+
+
+def total(parts: Sequence[Derivatives]) -> Derivatives:
+    """Their sum."""
+    names = (item.name for item in fields(Derivatives))
+    return Derivatives(**{name: sum(getattr(part, name) for part in parts) for name in names})

@@ -1,0 +1,251 @@
+"""The exchange term fitted to labels by linear least squares: where its training starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from spinpot.core.console import progress_console
+from spinpot.core.conventions import LABELS
+from spinpot.core.split import split_along
+from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.dataset import frame_of
+from spinpot.data.systems import System
+from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.statistics import energy_bias
+from spinpot.models.derivatives import Derivatives
+from spinpot.models.exchange.term import ExchangeTerm
+
+RIDGE = 1e-4
+"""Added to the columns, each of length 1: what the labels do not tell stays small."""
+
+REACHED = 1e-3
+"""A function counts if its column is as long as this part of the longest of its kind."""
+ROUNDING = 1e-6
+"""And as this part of the longest of all: shorter ones are rounding, as those of lengths that never vary."""
+ROUNDS = 5
+"""Of the solution and the weights that it gives."""
+
+SMALLEST = 0.1
+"""No label counts more than by the inverse of this part of its spread."""
+
+NOTHING = 1e-7
+"""eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
+
+FORCE_MAG_PARTS = ("force_mag across", "force_mag along")
+"""Labels that are fitted apart: across the moments and along them."""
+
+MOST_FRAMES = 200
+MOST_EVALUATIONS = 1_500_000
+"""Of a coefficient for an atom: many coefficients are fitted to fewer frames."""
+
+MOST_NUMBERS = 30_000_000
+"""In one array of the fit, to bound its memory."""
+
+FRAMES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients θ (M,) and whitening (M, M) of a term, and the energy bias (T,), eV, fitted with them."""
+
+    coefficients: Tensor
+    whitening: Tensor
+    energy_bias: Tensor
+
+
+def start_exchange(
+    potential: SpinPotential,
+    systems: Sequence[System],
+    labels: Collection[str] = LABELS,
+    scale: Tensor | None = None,
+) -> None:
+    """Let a fresh potential begin as its exchange term fitted to the systems, its nets giving zero.
+
+    labels, scale: as for fit_systems.
+    """
+    term = potential.exchange
+    assert term is not None
+    fit = fit_systems(term, systems, labels, scale)
+    term.start.copy_(fit.coefficients)
+    term.whitening.copy_(fit.whitening)
+    potential.energy_bias.copy_(fit.energy_bias)
+    torch.nn.init.zeros_(potential.fitting_nets.weight)
+    torch.nn.init.zeros_(potential.fitting_nets.bias)
+
+
+def fit_systems(
+    term: ExchangeTerm,
+    systems: Sequence[System],
+    labels: Collection[str] = LABELS,
+    scale: Tensor | None = None,
+) -> Fit:
+    """Set the mean lengths S_0 of a term's moments by some frames of the systems, and fit it to their labels.
+
+    Of many frames, or large ones, evenly spaced ones are looked at, and the first of every system as long as
+    there are not too many systems.
+    labels: those to fit, of the magnetic force also one part alone (FORCE_MAG_PARTS). scale: (T,), the
+    multiples of −∂E/∂S that the magnetic forces are.
+    """
+    frames = list(_some_frames(systems, term))
+    for place, kind in enumerate(term.types):
+        spin = np.concatenate([frame.spin[frame.types == kind] for frame in frames])
+        term.moment_squared[place] = np.square(spin).sum(axis=-1).mean() if len(spin) else 0.0
+    # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
+    bias = energy_bias(systems)
+    parts = [part for part in FORCE_MAG_PARTS if "force_mag" in labels or part in labels]
+    known = {*labels, *(["force_mag"] if parts else [])}
+    frames = [_with(known, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
+    fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE), parts)
+    return replace(fit, energy_bias=fit.energy_bias + torch.from_numpy(bias))
+
+
+def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: np.ndarray) -> Frame:
+    """A frame with another energy, the labels that are wanted, and magnetic forces that are −∂E/∂S."""
+    force_mag = frame.force_mag if scale is None else frame.force_mag / scale.numpy()[frame.types][:, None]
+    every = {"energy": energy, "force": frame.force, "force_mag": force_mag, "virial": frame.virial}
+    known = {name: own if name in labels else np.full_like(own, np.nan) for name, own in every.items()}
+    return replace(frame, **known)  # type: ignore[arg-type]
+
+
+def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[System, int]]:
+    """The frames that fit_systems looks at."""
+    places = [(system, index) for system in systems for index in range(len(system))]
+    atoms = sum(system.n_atoms for system, _ in places)
+    step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
+    firsts = len(systems) * step <= len(places)
+    return [place for number, place in enumerate(places) if number % step == 0 or (firsts and place[1] == 0)]
+
+
+def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
+    for system, index in track(
+        chosen_frames(systems, term),
+        "Exchange",
+        transient=True,
+        console=progress_console,
+        disable=not progress_console.is_terminal,
+    ):
+        yield frame_of(system, index, term.geometry)
+
+
+def fit_exchange(term: ExchangeTerm, given: Iterable[Batch], parts: Collection[str] = FORCE_MAG_PARTS) -> Fit:
+    """Fit a term and the energy bias to all labels at once; of the magnetic force to these parts.
+
+    The whitening is the inverse of the triangular factor of the least-squares matrix, so that each amplitude
+    changes the labels by about as much as is left of them.
+    """
+    n_types = len(term.elements)
+    triangles: dict[str, Tensor] = {}
+    for batch in given:
+        for kind, rows in _equations(term, batch, parts).items():
+            # Only the triangular factor is kept, so that memory does not grow with the data.
+            stacked = torch.cat((triangles[kind], rows)) if kind in triangles else rows
+            triangles[kind] = torch.linalg.qr(stacked, mode="r").R
+    sizes = [n_types, *(math.prod(shape) for shape in term.shapes.values())]
+    return _weighted(triangles, sizes)
+
+
+def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict[str, Tensor]:
+    """Those of each kind of label, (rows, T + M + 1): columns of the bias, of the coefficients, the label."""
+    made = _of_unit_coefficients(term, batch)
+    n_types, n_atoms = len(term.elements), batch.n_atoms.double()
+    composition = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
+    composition.index_put_((batch.frame, batch.types), torch.ones(()).double(), accumulate=True)
+    energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
+    energy = energy.index_add(1, batch.frame, made.atom_energy)
+    carries = torch.isin(batch.types, torch.tensor(term.types)) & batch.spin.any(dim=-1)
+    in_parts = (
+        split_along(force_mag[..., carries, :], batch.spin[carries])
+        for force_mag in (made.force_mag, batch.force_mag)
+    )
+    split = dict(zip(FORCE_MAG_PARTS, zip(*in_parts, strict=True), strict=True))
+    per_atom = n_atoms[:, None, None]
+    kinds = {
+        "energy": (energy / n_atoms, batch.energy / n_atoms),
+        "force": (made.force, batch.force),
+        **{part: both for part, both in split.items() if part in parts},
+        "virial": (made.virial / per_atom, batch.virial / per_atom),
+    }
+    equations = {}
+    for kind, (columns, label) in kinds.items():
+        flat = torch.cat((columns, label.unsqueeze(0))).flatten(1).T
+        bias = flat.new_zeros(len(flat), n_types)
+        if kind == "energy":
+            bias = composition / n_atoms.unsqueeze(-1)
+        rows = torch.cat((bias, flat), dim=1)
+        equations[kind] = rows[~rows[:, -1].isnan()]
+    return equations
+
+
+def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
+    """What each coefficient alone would give, (M, …) in place of (…)."""
+    structure = term.structure(batch)
+    units = torch.eye(len(term.start), dtype=torch.float64)
+    # The largest arrays have a vector of each radial function for every pair.
+    at_once = max(1, MOST_NUMBERS // (3 * term.basis.number * (len(batch.pair_type) + 1)))
+
+    def evaluate(coefficients: Tensor) -> tuple[Tensor, ...]:
+        made = term.evaluate(structure, coefficients)
+        return made.atom_energy, made.force, made.force_mag, made.virial
+
+    with torch.no_grad():
+        return Derivatives(*torch.vmap(evaluate, chunk_size=at_once)(units))
+
+
+def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
+    """Each kind of label counts by the inverse of what is left of it, or of a tenth of its spread.
+
+    So labels that the term explains are not spoilt by those that it can not, such as the forces of a lattice.
+    """
+    spreads = {kind: _spread(triangle, sizes[0]) for kind, triangle in triangles.items()}
+    # What hardly changes is no measure.
+    units = {kind: spread for kind, spread in spreads.items() if spread > 0.0}
+    if not units:
+        nothing = torch.zeros(sum(sizes[1:]), dtype=torch.float64)
+        return Fit(nothing, torch.eye(len(nothing)).double(), nothing.new_zeros(sizes[0]))
+    for _ in range(ROUNDS):
+        equations = torch.cat([triangles[kind] / unit for kind, unit in units.items()])
+        solution, fit = _solve(torch.linalg.qr(equations, mode="r").R, sizes)
+        for kind in units:
+            left = triangles[kind][:, :-1] @ solution - triangles[kind][:, -1]
+            units[kind] = max(float(left.norm()), SMALLEST * spreads[kind])
+    return fit
+
+
+def _spread(triangle: Tensor, n_types: int) -> float:
+    """√rows times the rms of the labels behind some equations, of energies that of what the bias leaves."""
+    bias, label = triangle[:, :n_types], triangle[:, -1:]
+    left = label - bias @ torch.linalg.lstsq(bias, label, driver="gelsd").solution
+    norm = float(left.norm())
+    return norm if norm > max(1e-9 * float(label.norm()), NOTHING) else 0.0
+
+
+def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
+    """Least squares from the triangular factor of the equations, with a ridge on scaled columns.
+
+    sizes: of the groups of columns, the bias first. Returns the solution for all of them, too.
+    """
+    matrix, label = triangle[:, :-1], triangle[:, -1]
+    scales = matrix.norm(dim=0).split(sizes)
+    least = ROUNDING * torch.cat(scales[1:]).max()
+    inverse = torch.cat([_inverse(scales[0], 0.0), *(_inverse(scale, least) for scale in scales[1:])])
+    n, n_types = len(inverse), sizes[0]
+    ridge = RIDGE * torch.eye(n, dtype=torch.float64)
+    Q, R = torch.linalg.qr(torch.cat((matrix * inverse, ridge)))
+    label = torch.cat((label, label.new_zeros(n)))
+    solution = torch.linalg.solve_triangular(R, (Q.T @ label).unsqueeze(-1), upper=True).squeeze(-1)
+    solution = solution * inverse
+    block = R[n_types:, n_types:]
+    whitening = torch.linalg.solve_triangular(block, torch.eye(n - n_types).double(), upper=True)
+    return solution, Fit(solution[n_types:], inverse[n_types:, None] * whitening, solution[:n_types])
+
+
+def _inverse(scale: Tensor, least: float | Tensor) -> Tensor:
+    """1/scale, but zero for functions that hardly any pair reaches, or below `least`: they stay out."""
+    return torch.where((scale > REACHED * scale.max()) & (scale > least), 1.0 / scale, 0.0)

@@ -1,0 +1,124 @@
+"""E_spin(R, S), linear in its coefficients: exchange between moments, their anisotropy and their length."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spinpot.data.batch import Batch
+from spinpot.data.dataset import Geometry
+from spinpot.models.deepspin.settings import ExchangeSettings, ModelSpec
+from spinpot.models.derivatives import Derivatives, total
+from spinpot.models.exchange.landau import in_field, on_site
+from spinpot.models.exchange.pairs import (
+    RadialBasis,
+    anisotropic,
+    isotropic,
+    single_ion,
+)
+from spinpot.models.exchange.structure import Structure
+
+
+class ExchangeTerm(nn.Module):
+    """The sum of the terms named by model.exchange.terms; even in the spins.
+
+    Its coefficients θ (M,) are start + whitening · amplitudes, of which the last are trained. `fit` sets the
+    first two, such that all amplitudes act about equally on the labels: an optimizer with one learning rate
+    can then train them beside the network's weights. θ is in the alphabetical order of the elements, whatever
+    the type map.
+
+    moment_squared: (magnetic elements,), μ_B², the S_0² of the Landau terms.
+    """
+
+    start: Tensor
+    whitening: Tensor
+    moment_squared: Tensor
+    magnetic: Tensor
+    elements: Tensor
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        settings = spec.exchange
+        self.basis = RadialBasis(spec.descriptor.rcut, settings.n_radial)
+        self.field_basis = RadialBasis(spec.descriptor.rcut, settings.n_field)
+        elements = sorted(spec.type_map)
+        magnetic = [name for name in elements if spec.use_spin[spec.type_map.index(name)]]
+        # It looks at no virtual atoms.
+        no_spin, no_scale = (False,) * len(elements), (0.0,) * len(elements)
+        self.geometry = Geometry(spec.descriptor.rcut, no_spin, no_scale, spec.descriptor.exclude_types)
+        self.types = [spec.type_map.index(name) for name in magnetic]
+        self.shapes = shapes(settings, len(magnetic), len(elements))
+        places = [magnetic.index(name) if name in magnetic else -1 for name in spec.type_map]
+        self.register_buffer("magnetic", torch.tensor(places), persistent=False)
+        every = [elements.index(name) for name in spec.type_map]
+        self.register_buffer("elements", torch.tensor(every), persistent=False)
+        number = sum(map(math.prod, self.shapes.values()))
+        self.register_buffer("moment_squared", torch.zeros(len(magnetic), dtype=torch.float64))
+        self.register_buffer("start", torch.zeros(number, dtype=torch.float64))
+        self.register_buffer("whitening", torch.eye(number, dtype=torch.float64))
+        self.amplitudes = nn.Parameter(torch.zeros(number, dtype=torch.float64))
+
+    @property
+    def coefficients(self) -> Tensor:
+        """θ (M,): eV/μ_B², eV/μ_B⁴, … by the powers of the moments in each term."""
+        return self.start + self.whitening @ self.amplitudes
+
+    def named(self, coefficients: Tensor) -> dict[str, Tensor]:
+        """The coefficients of each term, in the shapes of its function."""
+        parts = coefficients.split([math.prod(shape) for shape in self.shapes.values()])
+        return {
+            name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def forward(self, batch: Batch) -> Derivatives:
+        """The term of a batch, differentiable in the amplitudes."""
+        return self.evaluate(self.structure(batch), self.coefficients)
+
+    def structure(self, batch: Batch) -> Structure:
+        """What of a batch the term depends on."""
+        return Structure(
+            batch,
+            self.basis,
+            self.field_basis,
+            self.magnetic,
+            self.elements,
+            self.types,
+            self.moment_squared,
+        )
+
+    def evaluate(self, structure: Structure, coefficients: Tensor) -> Derivatives:
+        """The term with any coefficients (M,), in which it is linear."""
+        c, spins, kind = self.named(coefficients), structure.spins, structure.spins_kind
+        parts = [isotropic(spins, kind, c["bilinear"], c.get("biquadratic"))]
+        if "anisotropic" in c:
+            parts.append(anisotropic(spins, kind, c["anisotropic"]))
+        if "single_ion" in c:
+            parts.append(single_ion(structure.surroundings, structure.surroundings_kind, c["single_ion"]))
+        if "landau" in c:
+            parts.append(on_site(structure.moments, c["landau"]))
+        if "linear" in c:
+            parts.append(in_field(structure.moments, c["linear"], c["along"], c["across"]))
+        return total(parts)
+
+
+def shapes(settings: ExchangeSettings, magnetic: int, elements: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of each term's coefficients for so many magnetic and so many other elements.
+
+    Pair terms have one set for each unordered pair of magnetic elements.
+    """
+    terms = settings.terms
+    pairs = (magnetic * (magnetic + 1) // 2, settings.n_radial)
+    found: dict[str, tuple[int, ...]] = {
+        name: pairs for name in ("bilinear", "biquadratic", "anisotropic") if name in terms
+    }
+    if "single_ion" in terms:
+        found["single_ion"] = (magnetic * elements, settings.n_radial)
+    if "landau" in terms:
+        found["landau"] = (magnetic, 2)
+    if "landau_field" in terms:
+        fields = magnetic * settings.n_field
+        products = fields * (fields + 1) // 2
+        found |= {"linear": (magnetic, fields), "along": (magnetic, products), "across": (magnetic, products)}
+    return found

@@ -1,0 +1,49 @@
+"""E(R, S) = ½ [E_net(R, S) + E_net(R, −S)]: the networks see every frame and its reversed twin."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import torch
+from torch import Tensor
+
+from spinpot.data.batch import Batch
+from spinpot.models.derivatives import Derivatives
+
+
+def with_reversed(batch: Batch, scale: Tensor) -> Batch:
+    """The frames, and behind them the same with all spins reversed; labels are left as they are.
+
+    Needs the pairs of any direction (Geometry.any_direction), which both share. scale: (2T,), η of every
+    neighbour type, Å/μ_B.
+    """
+    n_atoms, n_pairs = len(batch.types), len(batch.pair_type)
+    across = 2.0 * scale[batch.pair_type].unsqueeze(-1) * batch.spin[batch.pair_neighbour]
+    order = torch.argsort(batch.types.repeat(2), stable=True)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(2 * n_atoms, device=order.device)
+    return replace(
+        batch,
+        frame=torch.cat((batch.frame, batch.frame + batch.n_frames)),
+        types=batch.types.repeat(2),
+        spin=torch.cat((batch.spin, -batch.spin)),
+        n_atoms=batch.n_atoms.repeat(2),
+        atom_order=order,
+        atom_place=place,
+        type_sizes=[2 * size for size in batch.type_sizes],
+        pair_neighbour=torch.cat((batch.pair_neighbour, batch.pair_neighbour + n_atoms)),
+        pair_type=batch.pair_type.repeat(2),
+        pair_vector=torch.cat((batch.pair_vector, batch.pair_vector - across)),
+        pair_start=torch.cat((batch.pair_start, batch.pair_start[1:] + n_pairs)),
+        neighbour_counts=batch.neighbour_counts.repeat(2, 1),
+    )
+
+
+def mean_of_both(found: Derivatives) -> Derivatives:
+    """The means over frames and twins of what was found for with_reversed; −∂E/∂S is odd in S."""
+    means = {}
+    for item in fields(Derivatives):
+        values = getattr(found, item.name)
+        given, reversed_ = values[: len(values) // 2], values[len(values) // 2 :]
+        means[item.name] = (given - reversed_ if item.name == "force_mag" else given + reversed_) / 2.0
+    return Derivatives(**means)

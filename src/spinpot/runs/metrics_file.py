@@ -1,0 +1,67 @@
+"""Reading metrics.csv, whose last lines a crash of the machine may have cut short or filled with zeros."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from spinpot.core.console import console
+
+
+class Row(NamedTuple):
+    """One logged step, its cells as they are written, by column."""
+
+    step: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class MetricsFile:
+    """The columns and whole rows of a metrics.csv, whose steps grow, and how many lines are damaged."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    damaged: int
+
+
+def read_metrics_file(path: Path) -> MetricsFile:
+    """Read a metrics.csv; lines that are cut short or hold something else than numbers are only counted.
+
+    Raises OSError for a file that cannot be read.
+    """
+    text = path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
+    header, *lines = text.split("\n")
+    unfinished = bool(lines.pop()) if lines else bool(header)
+    columns = tuple(next(csv.reader([header]), ())) if "\n" in text else ()
+    rows: list[Row] = []
+    for line in lines:
+        row = _row(line, columns)
+        if row and (not rows or row.step > rows[-1].step):
+            rows.append(row)
+    return MetricsFile(columns, tuple(rows), len(lines) - len(rows) + unfinished)
+
+
+def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
+    """Print how many lines of a file are damaged, if any. what: what becomes of them."""
+    if found.damaged:
+        one = found.damaged == 1
+        lines = "1 damaged line" if one else f"{found.damaged} damaged lines"
+        said = f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}."
+        console.print(said, markup=False, soft_wrap=True)
+
+
+def _row(line: str, columns: tuple[str, ...]) -> Row | None:
+    """The cells of a line; None if it is damaged."""
+    values = line.split(",")
+    if len(values) != len(columns):
+        return None
+    cells = dict(zip(columns, values, strict=True))
+    try:
+        step = int(cells["step"])
+        for value in values:
+            float(value or "nan")
+    except (KeyError, ValueError):
+        return None
+    return Row(step, cells)

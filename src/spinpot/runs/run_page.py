@@ -1,0 +1,116 @@
+"""report.html of a training run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from spinpot.core.files import write_atomically
+from spinpot.data.systems import System
+from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.loss.score import verdict
+from spinpot.report.page import (
+    REPORT,
+    compositions,
+    data_sets,
+    error_table,
+    headline,
+    in_words,
+    model_facts,
+    render,
+)
+from spinpot.report.panels import Panel, learning_panels, parity_panels
+from spinpot.report.pictures import write_run_pictures
+from spinpot.report.tables import label_scale_in_words
+from spinpot.runs.metrics_file import read_metrics_file, say_damaged
+
+SETS = {"val": "validation", "test": "test"}
+"""Names in summary.json and of the sets of frames."""
+
+BASELINES = {
+    "labels_spread": "labels' own spread",
+    "training_mean": "training mean",
+    "heisenberg": HEISENBERG_FIT,
+}
+"""Names in summary.json and above the columns."""
+
+NAMED = ("--config-name", "config")
+
+
+def write_run_report(
+    folder: Path,
+    systems: Sequence[System],
+    predictions: Sequence[dict[str, np.ndarray]],
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+) -> None:
+    """The pictures of a finished run, and its report.html.
+
+    systems, predictions: the validation set, and the best checkpoint's arrays for each system, under the
+    names and shapes of spinpot.core.conventions. The rest is as in run_page.
+    """
+    magnetic, trained = summary["model"]["use_spin"], summary["loss_terms"]
+    write_run_pictures(folder, systems, predictions, magnetic, trained)
+    metrics = folder / "metrics.csv"
+    if metrics.exists():
+        say_damaged(metrics, read_metrics_file(metrics), "left out of the pictures")
+    page = run_page(
+        folder,
+        summary,
+        config,
+        parity_panels(systems, predictions, magnetic, trained),
+        learning_panels(metrics) if metrics.exists() else [],
+    )
+    write_atomically(folder / REPORT, page)
+
+
+def run_page(
+    folder: Path,
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    parity: Sequence[Panel],
+    curves: Sequence[Panel],
+) -> str:
+    """The page of a finished run.
+
+    summary: what summary.json holds. config: the resolved config as plain data. parity: of the best
+    checkpoint on the validation set. curves: empty where nothing was logged.
+    """
+    model, data, trained = summary["model"], summary["data"], summary["loss_terms"]
+    tables = [
+        error_table(
+            f"{name.capitalize()} set, {data[name]['frames']} frames",
+            {
+                "best checkpoint": summary[short],
+                **{BASELINES[name]: errors for name, errors in summary["baselines"][short].items()},
+            },
+            trained,
+        )
+        for short, name in SETS.items()
+        if short in summary
+    ]
+    planned = config["trainer"]["max_steps"]
+    return render(
+        "run.html",
+        name=folder.name,
+        summary=summary,
+        elements=in_words(model["type_map"]),
+        formulas=compositions(data["train"]["systems"]),
+        tiles=headline(summary["val"], summary["baselines"]["val"]["labels_spread"], trained),
+        stopped_before=planned if summary["steps"] < planned else None,
+        tables=tables,
+        heisenberg=summary.get("heisenberg_fit", ""),
+        useless=verdict(summary["val"]["score"], summary.get("score_terms", {})),
+        label_scale=label_scale_in_words(summary.get("label_scale_fm")),
+        parity=parity,
+        curves=curves,
+        data=data_sets(data, trained),
+        model=model_facts(model, config["model"]["spin"]),
+        command=shlex.join(["python", "scripts/train.py", "--config-path", str(folder.resolve()), *NAMED]),
+        config=OmegaConf.to_yaml(OmegaConf.create(dict(config))),
+    )

@@ -1,0 +1,117 @@
+"""The runs of a sweep as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinpot.config.app import FAILURE
+from spinpot.config.rerun import read_settings
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.report.plots import read_metrics
+from spinpot.runs.metrics_file import read_metrics_file, say_damaged
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a sweep: its folder, settings by dotted key, and summary, None if unfinished.
+
+    failure: what a job that has no summary stopped by.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any] | None
+    failure: str | None = None
+
+    @property
+    def state(self) -> str:
+        """`finished`, `failed` or `unfinished`."""
+        if self.summary is not None:
+            return "finished"
+        return "unfinished" if self.failure is None else "failed"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    def error(self, name: str) -> float | None:
+        """A validation error, None where there is none."""
+        return None if self.summary is None else self.summary["val"].get(name)
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """The columns of metrics.csv; empty where the run wrote none."""
+        file = self.folder / "metrics.csv"
+        if not file.exists():
+            return {}
+        if self.summary is not None:  # the last line of an unfinished run may be just being written
+            say_damaged(file, read_metrics_file(file), "left out of the pictures")
+        return read_metrics(file)
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Every run and every failed job below a folder; one whose config cannot be read is left out, in words.
+
+    Raises InputError if there is none.
+    """
+    runs = []
+    found = {file.parent for name in ("config.yaml", FAILURE) for file in folder.glob(f"*/{name}")}
+    for place in sorted(found):
+        failure = _failure(place)
+        try:
+            settings = failure.get("config") or read_settings(place / "config.yaml")
+        except InputError as error:
+            console.print(f"Left out: {error}", markup=False, soft_wrap=True)
+        else:
+            runs.append(Run(place, flat(settings), _summary(place), failure.get("message")))
+    if not runs:
+        raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
+    return runs
+
+
+def _failure(folder: Path) -> dict[str, Any]:
+    """A failed job's message and config; empty of other jobs."""
+    try:
+        failure = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return failure if isinstance(failure, dict) else {}
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    """A run's summary; None where there is none or it is damaged."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return summary if "score" in summary["val"] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def short(value: Any) -> Any:
+    """A float with the four digits that one reads; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+DERIVED = ("data.seed", "optimizer.lr")
+"""Settings that the configs take from others."""
+
+
+def swept_keys(runs: Sequence[Run]) -> list[str]:
+    """The settings that are not the same in all runs."""
+    keys = [key for key in dict.fromkeys(key for run in runs for key in run.settings) if key not in DERIVED]
+    return [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]

@@ -1,0 +1,98 @@
+"""The runs of a sweep side by side: what was swept against errors and seconds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from spinpot.core.console import console
+from spinpot.core.files import write_atomically
+from spinpot.report.page import REPORT
+from spinpot.report.pictures import save_figure
+from spinpot.report.style import LIGHT, themed
+from spinpot.runs.runs import Run, read_runs, short, swept_keys
+from spinpot.runs.sweep_page import sweep_page
+from spinpot.runs.sweep_plots import trade_off_figure
+
+ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
+HEADERS = dict(zip(ERRORS, ("E", "F", "Fm", "Fm⊥", "Fm∥", "V"), strict=True)) | {"train_seconds": "s"}
+"""In the terminal; ⊥ and ∥ are the parts across the moment and along it."""
+
+
+def write_sweep_table(folder: Path) -> Path:
+    """Write sweep.csv, sweep.png and report.html of the runs below a folder, and print them by val/score.
+
+    Raises InputError for a folder without runs.
+    """
+    runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
+    swept = swept_keys(runs)
+    elements = _errors_per_element(runs)
+    rows = [_row(run, swept, elements) for run in runs]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(folder / "sweep.csv", text.getvalue())
+    _print(rows)
+    finished = [run for run in runs if run.summary is not None]
+    if finished:
+        with themed(LIGHT):
+            save_figure(trade_off_figure(finished), folder / "sweep.png")
+    write_atomically(folder / REPORT, sweep_page(folder.resolve().name, runs, swept))
+    return folder / "sweep.csv"
+
+
+def _by_score(run: Run) -> float:
+    score = run.error("score")
+    return float("inf") if score is None else score
+
+
+def _errors_per_element(runs: Sequence[Run]) -> list[str]:
+    """The names of the rmse of single elements, such as rmse_fm_transverse/Ni, that some run has."""
+    names = (name for run in runs for name in (run.summary or {"val": {}})["val"])
+    return [name for name in dict.fromkeys(names) if name.startswith("rmse_") and "/" in name]
+
+
+def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str, Any]:
+    summary = run.summary or {}
+    return {
+        "run": run.name,
+        **{key: run.settings.get(key) for key in swept},
+        "score": run.error("score"),
+        **{name: run.error(name) for name in (*ERRORS, *per_element)},
+        "train_seconds": summary.get("train_seconds"),
+        "state": run.state,
+        "message": run.failure if run.state == "failed" else None,
+    }
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    hidden = {"message"} if any(row["state"] == "failed" for row in rows) else {"message", "state"}
+    columns = [name for name in rows[0] if name not in hidden and "/" not in name]
+    table = Table(
+        title="Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    headers = [HEADERS.get(name, name.rpartition(".")[2]) for name in columns]
+    lines = [[_shown(row[name], 1000 if name in ERRORS else 1) for name in columns] for row in rows]
+    for header, *cells in zip(headers, *lines, strict=True):
+        # Not narrower than its numbers: a terminal may fold lines that are too long, but no number.
+        width = max(map(len, (header, *cells)))
+        table.add_column(header, justify="right", no_wrap=True, min_width=width)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table, crop=False)
+
+
+def _shown(value: Any, factor: int) -> str:
+    if value is None:
+        return "–"
+    return short(factor * value) if isinstance(value, float) else str(value)

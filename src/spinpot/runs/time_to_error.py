@@ -1,0 +1,86 @@
+"""When runs first reach given errors, and how they came there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spinpot.core.errors import InputError
+from spinpot.report.pictures import save_figure
+from spinpot.report.plots import Curve, draw_curves, name_and_unit, read_metrics
+from spinpot.report.style import LIGHT, faint, literal, themed
+from spinpot.report.tables import title_and_unit
+
+BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
+"""Of rmse_fr, eV/Å, and rmse_fm, eV/μ_B, on the validation set, where none are given; BENCHMARKS.md."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A finished run: the validated steps, its errors there by quantity (eV, Å, μ_B), seconds of one step."""
+
+    name: str
+    step: np.ndarray
+    errors: Mapping[str, np.ndarray]
+    seconds_per_step: float
+
+    def first_step(self, bounds: Mapping[str, float]) -> int | None:
+        """The first validated step at which all bounds hold at once."""
+        holds = np.all([self.errors[quantity] <= bound for quantity, bound in bounds.items()], axis=0)
+        return int(self.step[holds.argmax()]) if holds.any() else None
+
+
+def read_course(folder: Path, quantities: Sequence[str]) -> Course:
+    """From a run's folder. Raises InputError where a run has not ended or lacks a quantity."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+        columns = read_metrics(folder / "metrics.csv")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} holds no finished run: {error}.") from error
+    if not isinstance(summary, dict) or not summary.get("seconds_per_step"):
+        raise InputError(f"{folder / 'summary.json'} has no seconds_per_step: the run was too short to tell.")
+    names = [f"val/rmse_{quantity}" for quantity in quantities]
+    if missing := [name for name in names if name not in columns]:
+        raise InputError(f"{folder / 'metrics.csv'} has no {', '.join(missing)}: no labels were validated.")
+    validated = ~np.isnan(columns[names[0]])
+    errors = {quantity: columns[name][validated] for quantity, name in zip(quantities, names, strict=True)}
+    return Course(folder.name, columns["step"][validated], errors, float(summary["seconds_per_step"]))
+
+
+def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
+    """A line for each run: the first step within the bounds, its seconds, and the lowest errors."""
+    heads = ["lowest {} ({})".format(*title_and_unit(quantity)) for quantity in bounds]
+    lines = [["run", "s/step", "steps", "seconds", *heads]]
+    for course in courses:
+        step = course.first_step(bounds)
+        reached = ["–", "–"] if step is None else [str(step), f"{step * course.seconds_per_step:.0f}"]
+        lowest = [f"{1000 * course.errors[quantity].min():.2f}" for quantity in bounds]
+        lines.append([course.name, f"{course.seconds_per_step:.4f}", *reached, *lowest])
+    rows = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([rows[0], f"|{'---|' * len(lines[0])}", *rows[1:]])
+
+
+def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], path: Path) -> None:
+    """A PNG of the errors against the time, steps times seconds of a step, with the bounds."""
+    with themed(LIGHT):
+        figure = Figure(figsize=(3.6 * len(bounds), 3.1), layout="constrained")
+        for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):
+            curves = [
+                Curve(
+                    course.step * course.seconds_per_step,
+                    1000 * course.errors[quantity],
+                    {"label": literal(course.name)},
+                )
+                for course in courses
+            ]
+            draw_curves(axes, curves)
+            axes.axhline(1000 * bounds[quantity], color=faint(), zorder=0)
+            label, unit = name_and_unit(quantity)
+            axes.set(xlabel="seconds of steps", ylabel=f"{label}\nrmse ({unit})")
+        axes.legend(frameon=False, fontsize=8)
+        save_figure(figure, path)

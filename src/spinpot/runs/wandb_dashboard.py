@@ -1,0 +1,132 @@
+"""The saved workspace of a wandb project: what is looked at of spinpot's runs, on one page."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from spinpot.core.errors import InputError
+from spinpot.loss.metrics import QUANTITIES
+from spinpot.report.tables import title_and_unit
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import Section, Workspace
+
+NAME = "spinpot"
+SWEPT = (
+    "scheduler.start_lr",
+    "loss.start_pref_e",
+    "loss.limit_pref_e",
+    "loss.start_pref_fr",
+    "loss.limit_pref_fr",
+    "loss.start_pref_fm",
+    "loss.limit_pref_fm",
+    "model.spin.virtual_len",
+    "model.descriptor.rcut",
+    "seed",
+)
+"""Settings on the axes of the comparison of a sweep's runs; those that are the same in all tell nothing."""
+COMPARED = ("best/val/score", *(f"best/val/rmse_{name}" for name in ("e", "fr", "fm")), "seconds_per_step")
+
+
+def save_dashboard(entity: str | None, project: str) -> str:
+    """Save the workspace and return its address.
+
+    Raises InputError without the package wandb-workspaces, without an account, and if the server refuses.
+    """
+    _require()
+    import wandb
+
+    wandb.setup(wandb.Settings(silent=True))
+    try:
+        if wandb.login(prompt=False, verify=False):
+            owner = entity or wandb.Api().default_entity
+            return str(dashboard(str(owner), project).save().url)
+    except Exception as error:  # what a server or network can do wrong has no common class
+        raise InputError(
+            f"The dashboard could not be saved to wandb project {project}: {str(error).rstrip('.')}. Nothing "
+            "was changed. Print what would be saved by --dry-run."
+        ) from error
+    raise InputError(
+        "There is no wandb account here. Log in by `wandb login`, or print what would be saved by --dry-run."
+    )
+
+
+def dashboard(entity: str, project: str) -> Workspace:
+    """The workspace, in memory. Raises InputError without the package wandb-workspaces."""
+    _require()
+    from wandb_workspaces import workspaces as ws
+
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=NAME,
+        sections=_sections(),
+        settings=ws.WorkspaceSettings(x_axis="step", max_runs=20),
+    )
+
+
+def specification(workspace: Workspace) -> str:
+    """All of a workspace as JSON text."""
+    from pydantic import TypeAdapter
+    from wandb_workspaces import workspaces as ws
+
+    return TypeAdapter(ws.Workspace).dump_json(workspace, indent=2, exclude_none=True).decode()
+
+
+def _sections() -> list[Section]:
+    import wandb_workspaces.reports.v2 as wr
+    from wandb_workspaces import workspaces as ws
+
+    pictures = [
+        wr.MediaBrowser(title=title, media_keys=[key], num_columns=1)
+        for title, key in (
+            ("predictions and references", "pictures/parity"),
+            ("errors", "pictures/error_histogram"),
+        )
+    ]
+    axes = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(key), display_name=key) for key in SWEPT]
+    axes += [
+        wr.ParallelCoordinatesPlotColumn(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED
+    ]
+    panels = {
+        "errors": [
+            _lines("score (rmse over the labels' own spread)", ["val/score"], log_y=True),
+            *(_errors(quantity) for quantity in QUANTITIES),
+            _lines("loss", ["train/loss", "val/loss"], log_y=True),
+        ],
+        "prefactors and learning rate": [
+            _lines("prefactors", [f"pref_{name}" for name in ("e", "fr", "fm", "v")], log_y=True),
+            _lines("learning rate", ["lr"], log_y=True),
+        ],
+        "parity": pictures,
+        "throughput": [
+            _lines("seconds per step", ["throughput/seconds_per_step"]),
+            _lines("frames per second", ["throughput/frames_per_second"]),
+        ],
+        "sweep comparison": [wr.ParallelCoordinatesPlot(title="settings and best errors", columns=axes)],
+    }
+    by_step = ws.SectionPanelSettings(x_axis="step")
+    return [
+        ws.Section(name=name, panels=made, is_open=True, panel_settings=by_step)
+        for name, made in panels.items()
+    ]
+
+
+def _errors(quantity: str) -> Any:
+    label, unit = title_and_unit(quantity)
+    unit = unit.removeprefix("m")  # metrics are logged in eV
+    return _lines(f"{label} rmse ({unit})", [f"train/rmse_{quantity}", f"val/rmse_{quantity}"], log_y=True)
+
+
+def _lines(title: str, metrics: list[Any], **how: Any) -> Any:
+    import wandb_workspaces.reports.v2 as wr
+
+    return wr.LinePlot(title=title, x="step", y=metrics, **how)
+
+
+def _require() -> None:
+    if importlib.util.find_spec("wandb_workspaces") is None:
+        raise InputError(
+            "The dashboard needs the package wandb-workspaces: pip install -c constraints.txt -e '.[wandb]'."
+        )

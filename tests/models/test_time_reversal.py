@@ -1,0 +1,68 @@
+"""The doubled batch of an exactly symmetric model; its symmetry is in tests/physics."""
+
+import numpy as np
+import pytest
+import torch
+
+from spinpot.core.errors import InputError
+from spinpot.data.batch import collate
+from spinpot.data.dataset import make_frames
+from spinpot.models.deepspin.deepmd.potentials import write_deepmd
+from spinpot.models.deepspin.settings import ModelSpec, SpinSettings
+from spinpot.models.deepspin.sizes import excess_of
+from spinpot.models.time_reversal import with_reversed
+from support.frames import batch_of, geometry, random_system, small_potential
+
+
+def test_twins_follow_their_frames():
+    potential = small_potential(time_reversal=True)
+    made = [random_system(1, n_frames=2), random_system(2, n_ni=1, n_o=4)]
+    single = batch_of(potential, *made)
+    double = with_reversed(single, potential.virtual_scale)
+    half = len(single.types)
+    assert double.n_frames == 2 * single.n_frames
+    np.testing.assert_array_equal(double.spin[half:], -single.spin)
+    np.testing.assert_array_equal(double.frame[half:], single.frame + single.n_frames)
+    np.testing.assert_array_equal(double.types[double.atom_order], torch.sort(double.types).values)
+    np.testing.assert_array_equal(double.atom_order[double.atom_place], torch.arange(2 * half))
+    np.testing.assert_array_equal(double.pair_centre[len(single.pair_type) :], single.pair_centre + half)
+
+
+def test_no_frame_at_all():
+    prediction = small_potential(time_reversal=True)(collate([], n_types=2), differentiable=True)
+    assert {name: len(values) for name, values in prediction.items()} == dict.fromkeys(prediction, 0)
+
+
+def test_sel_counts_what_is_within_the_cutoff():
+    plain, exact = small_potential(), small_potential(time_reversal=True)
+    made = random_system(seed=6)
+    batches = [batch_of(potential, made) for potential in (plain, exact)]
+    most = [batch.neighbour_counts.reshape(-1, 2, 2).amax((0, 1)).tolist() for batch in batches]
+    assert most[0] != most[1]
+    tight = exact.spec.with_sel(most[0])
+    (frame,) = make_frames([made], geometry(exact.spec))
+    assert excess_of(tight, frame) is None
+    assert "too small" in excess_of(exact.spec.with_sel([number - 1 for number in most[0]]), frame)
+
+
+def test_checkpoints_of_before_read_as_not_symmetric():
+    spec = small_potential(time_reversal=True).spec
+    plain = spec.as_dict()
+    assert ModelSpec.from_dict(plain).time_reversal is True
+    del plain["time_reversal"]
+    assert ModelSpec.from_dict(plain).time_reversal is False
+
+
+def test_deepmd_kit_has_no_such_model(tmp_path):
+    with pytest.raises(InputError, match="time_reversal=exact"):
+        write_deepmd(tmp_path / "model.dp", small_potential(time_reversal=True))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [({"time_reversal": "yes"}, "none or augment or exact"), ({"spin_rotation": "exact"}, "none or augment")],
+)
+def test_other_values_are_refused(setting, expected):
+    with pytest.raises(InputError, match=expected):
+        SpinSettings(**setting).check(5.0)

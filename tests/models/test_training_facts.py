@@ -1,0 +1,59 @@
+"""What training frames covered: the range of moments, and the shortest vectors of their lattices."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinpot.models.checkpoint import load_potential, save_potential
+from spinpot.models.deepspin.reorder import reordered
+from spinpot.models.training_facts import TrainingFacts, largest_shortest_vector, training_facts
+from support.frames import random_system, small_potential, system
+
+
+def made(lengths, box=4.0):
+    """Frames of one Ni and one O, with moments of the given lengths on Ni."""
+    frames = len(lengths)
+    spin = np.zeros((frames, 2, 3))
+    spin[:, 0, 1] = lengths
+    coord = np.tile([[0.0, 0, 0], [2.0, 2, 2]], (frames, 1, 1))
+    return system(("Ni", "O"), [0, 1], np.tile(box * np.eye(3), (frames, 1, 1)), coord, spin)
+
+
+def test_moments_of_the_elements_with_spin_over_all_systems():
+    facts = training_facts([made([1.2, 1.3]), made([-0.4])], (True, False))
+    assert facts == TrainingFacts({"Ni": [0.4, 1.3]}, 4.0)
+
+
+def test_the_shortest_vector_of_a_skewed_cell_is_none_of_its_rows():
+    skewed = np.array([[4.0, 0, 0], [4.0 * 7, 1.5, 0], [0.3, 0.2, 9.0]])
+    assert largest_shortest_vector(skewed[None]) == pytest.approx(1.5)
+
+
+def test_the_largest_over_cells_whatever_their_order():
+    cells = np.array([3.0, 5.0, 4.0])[:, None, None] * np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1.0]])
+    assert largest_shortest_vector(cells) == pytest.approx(5.0)
+    assert training_facts([made([1.0], 3.0), made([1.0], 6.0)], (True, True)).largest_shortest_vector == 6.0
+
+
+def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):
+    potential = small_potential()
+    save_potential(tmp_path / "old.ckpt", potential)
+    assert load_potential(tmp_path / "old.ckpt").facts is None
+    potential.facts = training_facts([random_system(1, 3)], potential.spec.use_spin)
+    save_potential(tmp_path / "new.ckpt", potential)
+    loaded = load_potential(tmp_path / "new.ckpt")
+    assert loaded.facts == potential.facts
+    assert reordered(loaded, ("O", "Ni")).facts == potential.facts
+
+
+def test_what_is_no_crystal_tells_pairs_apart_as_far_as_it_reaches():
+    frames = made([1.0], 3.0)
+    box = frames.box.copy()
+    box[:, 2] *= 0.1
+    slab = replace(frames, box=box, pbc=(True, True, False))
+    assert training_facts([slab], (True, True)).largest_shortest_vector == pytest.approx(3.0)
+    coord = np.array([[[0.0, 0, 0], [3.0, 4.0, 0.0]]])
+    cluster = system(("Ni",), [0, 0], np.zeros((1, 3, 3)), coord, 0.0 * coord)
+    cluster = replace(cluster, pbc=(False, False, False))
+    assert training_facts([cluster], (True,)).largest_shortest_vector == pytest.approx(10.0)
