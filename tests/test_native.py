@@ -238,6 +238,14 @@ def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
+def test_which_evaluation_runs(compiled, without):
+    potential, direct = small_potential(), small_potential(radial="direct")
+    assert potential.evaluation() == "compiled"
+    without()
+    assert potential.evaluation() == "torch"
+    assert direct.evaluation() == "direct"
+
+
 @pytest.mark.parametrize("radial", ["collocated", "direct"])
 @pytest.mark.parametrize("with_it", [True, False])
 def test_a_second_derivative_is_refused(compiled, without, radial, with_it):

@@ -98,11 +98,13 @@ def test_the_prefactors_of_a_row_are_those_of_its_validation_loss(finished):
 
 
 def test_summary(finished):
-    folder, _ = finished
+    folder, printed = finished
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["steps"] == STEPS
     assert summary["seconds_per_step"] > 0
     assert summary["train_seconds"] > 0
+    assert summary["evaluation"] == "compiled"
+    assert "Evaluation: compiled." in printed
     assert summary["versions"]["torch"] == torch.__version__
     best = min((row for row in rows(folder) if row["val/score"]), key=lambda row: float(row["val/score"]))
     for name in ("rmse_e", "rmse_fr", "rmse_fm", "rmse_v"):
@@ -474,6 +476,7 @@ def test_the_interpolated_embedding_trains_as_the_evaluated_one(tmp_path):
 def test_a_run_goes_on_with_the_other_evaluation(small_set, tmp_path):
     folder = tmp_path / "run"
     run_script("train.py", *small_set, f"hydra.run.dir={folder}", "model.descriptor.radial=direct")
+    assert json.loads((folder / "summary.json").read_text())["evaluation"] == "direct"
     more = ["resume=auto", "trainer.max_steps=6", f"hydra.run.dir={folder}"]
     run_script("train.py", *small_set, *more)
     assert json.loads((folder / "summary.json").read_text())["steps"] == 6

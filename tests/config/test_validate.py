@@ -13,7 +13,8 @@ from spinpot.config.validate import audit_arguments, evaluation_arguments, valid
 from spinpot.config.values import argument_types, expected, fits
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import missing_keys
-from spinpot.models.deepspin.settings import DescriptorSettings, ModelSettings
+from spinpot.models.deepspin.settings import DescriptorSettings
+from spinpot.models.deepspin.spec import DeepSpinSettings
 from support.configs import composed
 
 # ---- values against annotations ----
@@ -68,7 +69,7 @@ def test_annotations_in_words(hint, words):
 
 def test_argument_types():
     assert argument_types(DescriptorSettings)["rcut"] is float
-    assert argument_types(ModelSettings)["descriptor"] is DescriptorSettings
+    assert argument_types(DeepSpinSettings)["descriptor"] is DescriptorSettings
 
     def broken(a: "Nowhere") -> None:  # noqa: F821
         pass
@@ -80,9 +81,9 @@ def test_argument_types():
 
 
 def test_targets():
-    assert find_target("model", "spinpot.models.deepspin.settings.ModelSettings") is ModelSettings
+    assert find_target("model", "spinpot.models.deepspin.spec.DeepSpinSettings") is DeepSpinSettings
     assert find_target("when", "datetime.timedelta") is timedelta
-    assert set(parameters(ModelSettings)) == {"descriptor", "fitting_net", "spin", "exchange"}
+    assert set(parameters(DeepSpinSettings)) == {"descriptor", "fitting_net", "spin", "exchange"}
     assert parameters(lambda **more: None) is None
 
 
@@ -96,10 +97,10 @@ def test_an_option_given_as_a_value():
     ("path", "message"),
     [
         (
-            "spinpot.models.deepspin.setings.ModelSettings",
+            "spinpot.models.deepspin.setings.DeepSpinSettings",
             "no setings in spinpot.models.deepspin. Did you mean settings?",
         ),
-        ("spinpot.models.deepspin.settings.ModelSetings", "Did you mean ModelSettings?"),
+        ("spinpot.models.deepspin.spec.DeepSpinSetings", "Did you mean DeepSpinSettings?"),
         ("nowhere.Model", "No module named 'nowhere'"),
         ("spinpot.core.errors", "expected a class or function, but this is a module"),
         ("", "expected the dotted name"),

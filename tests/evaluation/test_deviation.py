@@ -8,7 +8,7 @@ import pytest
 from spinpot.core.errors import InputError
 from spinpot.evaluation.deviation import COLUMNS, deviations, model_deviation
 from spinpot.evaluation.evaluate import evaluate
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.potential import DeepSpin
 from support.checkpoints import write_checkpoint
 from support.folders import write_npy
 from support.frames import random_system, small_potential
@@ -47,7 +47,7 @@ def test_columns(place, table):
 
 def test_models_with_spins_of_other_elements_are_refused(place, tmp_path):
     spec = replace(small_potential().spec, use_spin=(True, True), virtual_scale=(0.3, 0.3))
-    write_checkpoint(tmp_path / "both.ckpt", SpinPotential(spec))
+    write_checkpoint(tmp_path / "both.ckpt", DeepSpin(spec))
     arguments = [f"checkpoint=[{place}/1.ckpt,both.ckpt]", f"systems=[{place}/a]", "output=out"]
     message = the_message(run_here("evaluate.py", *arguments, cwd=tmp_path))
     assert "both.ckpt has spins of Ni O" in message
@@ -93,11 +93,18 @@ def test_nothing_is_overwritten(place, table):
 
 
 def test_models_of_other_elements(place, tmp_path):
-    from spinpot.models.deepspin.potential import SpinPotential
-    from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, ModelSpec
+    from spinpot.models.deepspin.potential import DeepSpin
+    from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
+    from spinpot.models.deepspin.spec import DeepSpinSpec
 
-    spec = ModelSpec(("Fe",), DescriptorSettings(sel=(9,)), FittingSettings((4,)), (True,), (0.3,))
-    write_checkpoint(tmp_path / "iron.ckpt", SpinPotential(spec))
+    spec = DeepSpinSpec(
+        type_map=("Fe",),
+        descriptor=DescriptorSettings(sel=(9,)),
+        fitting_net=FittingSettings((4,)),
+        use_spin=(True,),
+        virtual_scale=(0.3,),
+    )
+    write_checkpoint(tmp_path / "iron.ckpt", DeepSpin(spec))
     with pytest.raises(InputError, match="does not know"):
         model_deviation([place / "1.ckpt", tmp_path / "iron.ckpt"], [str(place / "a")], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.errors import InputError
 from spinpot.evaluation.predictor import Predictor
 from spinpot.looks.model import Watch
-from spinpot.models.deepspin.spin import magnetic_types
+from spinpot.models.elements import magnetic_types
 from spinpot.models.training_facts import TrainingFacts
 from support.frames import random_system, small_potential, system, with_random_labels
 

@@ -8,14 +8,14 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.prepare import select
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.heisenberg import fitted_to, stored_for
-from support.frames import evaluate, geometry, random_system, small_potential, system
+from support.frames import evaluate, geometry, network, random_system, small_potential, system
 
 
 @pytest.fixture(scope="module")
 def truth():
     potential = small_potential(exchange=("bilinear", "landau"))
-    torch.nn.init.zeros_(potential.fitting_nets.weight)
-    torch.nn.init.zeros_(potential.fitting_nets.bias)
+    torch.nn.init.zeros_(network(potential).fitting_nets.weight)
+    torch.nn.init.zeros_(network(potential).fitting_nets.bias)
     return potential
 
 
@@ -39,8 +39,8 @@ def test_it_knows_more_than_the_mean(truth):
     found = fitted_to([train], [other], truth.spec)
     assert rmse_fm(found.fit, other, truth) < 0.1 * rmse_fm(spread_of([other]), other, truth)
     assert found.words == (
-        "Heisenberg fit: no network, but exchange J(r) between the moments within rcut and an energy of "
-        "their lengths, fitted by least squares to the labels of 20 training frames."
+        "Heisenberg fit: no network, but exchange J(r) between the moments within the cutoff and an energy "
+        "of their lengths, fitted by least squares to the labels of 20 training frames."
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from spinpot.models.checkpoint import load_potential, save_potential
-from spinpot.models.deepspin.reorder import reordered
 from spinpot.models.training_facts import TrainingFacts, largest_shortest_vector, training_facts
 from support.frames import random_system, small_potential, system
 
@@ -44,7 +43,7 @@ def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):
     save_potential(tmp_path / "new.ckpt", potential)
     loaded = load_potential(tmp_path / "new.ckpt")
     assert loaded.facts == potential.facts
-    assert reordered(loaded, ("O", "Ni")).facts == potential.facts
+    assert loaded.reordered(("O", "Ni")).facts == potential.facts
 
 
 def test_what_is_no_crystal_tells_pairs_apart_as_far_as_it_reaches():

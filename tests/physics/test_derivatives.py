@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS
+from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from support.frames import evaluate, random_system, small_potential, system
 
 STEP = 1e-4

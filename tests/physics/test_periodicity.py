@@ -8,7 +8,7 @@ import pytest
 from spinpot.data.dataset import Geometry
 from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.residuals import symmetry_residuals
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS
+from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from support.frames import evaluate, geometry, random_system, small_potential
 
 STEP = 1e-4

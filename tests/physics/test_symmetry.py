@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS
+from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from support.frames import batch_of, evaluate, random_system, small_potential, system
 
 VARIANTS = {

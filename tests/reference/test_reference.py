@@ -13,9 +13,11 @@ from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.deepspin.collocation_check import settle_nodes
 from spinpot.models.deepspin.deepmd.potentials import read_deepmd
-from spinpot.models.deepspin.settings import SpinSettings, is_smooth
-from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
-from spinpot.models.deepspin.statistics import energy_bias, environment_statistics
+from spinpot.models.deepspin.settings import VirtualAtomSettings, is_smooth
+from spinpot.models.deepspin.statistics import environment_statistics
+from spinpot.models.deepspin.virtual_atoms import virtual_scales
+from spinpot.models.elements import magnetic_types
+from spinpot.models.energy_bias import energy_bias
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
 from support.frames import batch_of, evaluate, geometry, small_potential, system
 
@@ -87,7 +89,7 @@ def test_spin_settings(case):
     potential, data = case
     spin = json.loads(str(data["model_json"]))["spin"]
     spec = potential.spec
-    settings = SpinSettings(spin["use_spin"], None, None, spin["virtual_scale"])
+    settings = VirtualAtomSettings(spin["use_spin"], None, None, spin["virtual_scale"])
     use_spin = magnetic_types(settings.use_spin, spec.type_map, [])
     assert use_spin == spec.use_spin
     np.testing.assert_allclose(virtual_scales(settings, use_spin, rcut=6.0), spec.virtual_scale)

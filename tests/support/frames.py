@@ -7,13 +7,15 @@ from ase import Atoms
 from spinpot.data.batch import Batch, collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.systems import System
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.settings import (
-    DescriptorSettings,
-    ExchangeSettings,
-    FittingSettings,
-    ModelSpec,
-)
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
+from spinpot.models.deepspin.spec import DeepSpinSpec
+from spinpot.models.exchange.settings import ExchangeSettings
+from spinpot.models.exchange.wrapper import WithExchange
+from spinpot.models.potential import Potential
+from spinpot.models.registry import build_potential
+from spinpot.models.spec import Spec
+from spinpot.models.wrapper import Wrapper
 
 ELEMENTS = ("Ni", "O", "Fe", "Mn", "H")
 
@@ -74,7 +76,7 @@ def with_random_labels(made: System, seed=0, only=("energy", "force", "force_mag
 
 def small_potential(
     seed=1, exchange=(), use_spin=(True, False), time_reversal=False, fitting_net=(), **descriptor
-) -> SpinPotential:
+) -> Potential:
     """Ni magnetic, O not, with small networks and statistics that matter.
 
     exchange: the terms of model.exchange, their coefficients random. use_spin: of the elements, which may be
@@ -87,39 +89,45 @@ def small_potential(
         "neuron": (4, 8),
         "axis_neuron": 3,
     } | descriptor
-    spec = ModelSpec(
-        ELEMENTS[: len(use_spin)],
-        DescriptorSettings(**settings),
-        FittingSettings(**{"neuron": (8, 8), **dict(fitting_net)}),
-        tuple(use_spin),
-        tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
-        ExchangeSettings(exchange, n_radial=4, n_field=3) if exchange else ExchangeSettings(),
+    spec = DeepSpinSpec(
+        type_map=ELEMENTS[: len(use_spin)],
+        descriptor=DescriptorSettings(**settings),
+        fitting_net=FittingSettings(**{"neuron": (8, 8), **dict(fitting_net)}),
+        use_spin=tuple(use_spin),
+        virtual_scale=tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
+        exchange=ExchangeSettings(exchange, n_radial=4, n_field=3) if exchange else ExchangeSettings(),
         time_reversal=time_reversal,
     )
-    potential = SpinPotential(spec, seed)
-    if potential.exchange is not None:
+    potential = build_potential(spec, seed)
+    if isinstance(potential, WithExchange):
         term, generator = potential.exchange, torch.Generator().manual_seed(seed)
         term.start.normal_(0.0, 0.1, generator=generator)
         term.moment_squared.uniform_(1.0, 2.0, generator=generator)
-    potential.descriptor.davg[:, 0] = 0.02
-    potential.descriptor.dstd[:] = 0.08
+    descriptor = network(potential).descriptor
+    descriptor.davg[:, 0] = 0.02
+    descriptor.dstd[:] = 0.08
     potential.energy_bias[:] = torch.arange(-2.0, -2.0 + 0.5 * len(use_spin), 0.5)
     return potential
 
 
-def geometry(spec: ModelSpec) -> Geometry:
+def geometry(spec: Spec) -> Geometry:
     """The pairs a model needs."""
-    excluded = spec.descriptor.exclude_types
-    return Geometry(
-        spec.descriptor.rcut, spec.use_spin, spec.virtual_scale, excluded, any_direction=spec.time_reversal
-    )
+    return spec.geometry
 
 
-def batch_of(potential: SpinPotential, *systems: System) -> Batch:
+def network(potential: Potential) -> DeepSpin:
+    """The model under any wrappers."""
+    while isinstance(potential, Wrapper):
+        potential = potential.inner
+    assert isinstance(potential, DeepSpin)
+    return potential
+
+
+def batch_of(potential: DeepSpin, *systems: System) -> Batch:
     """All frames of some systems as one batch for a potential."""
     return collate(list(make_frames(systems, geometry(potential.spec))))
 
 
-def evaluate(potential: SpinPotential, *systems: System) -> dict[str, np.ndarray]:
+def evaluate(potential: DeepSpin, *systems: System) -> dict[str, np.ndarray]:
     """The potential's outputs, in the order of the batch."""
     return {key: value.numpy() for key, value in potential(batch_of(potential, *systems)).items()}

@@ -19,9 +19,10 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS
-from spinpot.training.cuda_graph import WholeStep
+from spinpot.models.exchange.settings import EXCHANGE_TERMS
+from spinpot.training.cuda_graph import NumberedStep
 from spinpot.training.optimizers import Muon
+from spinpot.training.step import Objective, WholeStep
 from support.frames import geometry, random_system, small_potential, with_random_labels
 
 NAME = "pretended"
@@ -88,20 +89,19 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
         vars(on_device).update({name: moved(value) for name, value in made.items()})
         potential.descriptor.grid = lambda batch: on_device
         optimizer = torch.optim.SGD([p for part in parts for p in part.parameters()], lr=1.0, foreach=False)
-        step = WholeStep(
+        weights = list(potential.parameters())
+        step = NumberedStep(
             frames,
-            potential,
-            loss,
-            moved(torch.tensor(potential.spec.use_spin)),
-            scale,
-            optimizer,
-            lambda: torch.nn.utils.clip_grad_norm_(list(potential.parameters()), 1.0, foreach=False),
-            list(potential.parameters()),
+            WholeStep(
+                Objective(potential, loss, moved(torch.tensor(potential.spec.use_spin)), scale),
+                # SGD's rate cannot be a tensor here; that Adam's can is torch's own promise.
+                Still(optimizer),
+                weights,
+                lambda: torch.nn.utils.clip_grad_norm_(weights, 1.0, foreach=False),
+            ),
         )
         places = moved(torch.tensor(numbers))
         settings = moved(torch.tensor(step.settings(1.0), dtype=torch.float64))
-        # SGD's rate cannot be a tensor here; that Adam's can is torch's own promise.
-        step = dataclasses.replace(step, optimizer=Still(optimizer))
         with SameDevice():
             done = step(places, shape, settings)
             for p in potential.parameters():

@@ -14,8 +14,9 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.training.cuda_graph import RecordedSteps, WholeStep, learning_rates
+from spinpot.training.cuda_graph import NumberedStep, RecordedSteps, learning_rates
 from spinpot.training.optimizers import Adam, Muon
+from spinpot.training.step import Objective, WholeStep
 from support.cli import run_script
 from support.frames import geometry, random_system, small_potential, with_random_labels
 
@@ -42,20 +43,14 @@ def frames():
     return FrameDataset(systems, geometry(small_potential().spec))
 
 
-def whole_step(frames, optimizer, device="cpu", clip=None, scale=None, potential=None) -> WholeStep:
+def whole_step(frames, optimizer, device="cpu", clip=None, scale=None, potential=None) -> NumberedStep:
     potential = (potential or small_potential()).to(device)
     scale = None if scale is None else scale.to(device)
     parameters = [*potential.parameters(), *([] if scale is None else scale.parameters())]
-    return WholeStep(
-        ResidentFrames(frames, device),
-        potential,
-        EnerSpinLoss(label_scale_fm=None if scale is None else "learned"),
-        MAGNETIC.to(device),
-        scale,
-        OPTIMIZERS[optimizer](parameters),
-        clip,
-        list(potential.parameters()),
-    )
+    loss = EnerSpinLoss(label_scale_fm=None if scale is None else "learned")
+    objective = Objective(potential, loss, MAGNETIC.to(device), scale)
+    whole = WholeStep(objective, OPTIMIZERS[optimizer](parameters), list(potential.parameters()), clip)
+    return NumberedStep(ResidentFrames(frames, device), whole)
 
 
 def by_hand(frames, optimizer, scale=None):
@@ -82,14 +77,18 @@ def by_hand(frames, optimizer, scale=None):
     return losses, torch.cat([p.detach().flatten() for p in potential.parameters()])
 
 
+def weights_of(made):
+    return torch.cat([p.detach().flatten() for p in made.whole.watched])
+
+
 def steps(made, make):
-    """Losses and weights of the same steps by a WholeStep or by what repeats it."""
+    """Losses and weights of the same steps by a NumberedStep or by what repeats it."""
     losses = []
     for numbers, rate in zip(ORDER, RATES, strict=True):
-        for group in made.optimizer.param_groups:
+        for group in made.whole.optimizer.param_groups:
             group["lr"] = rate
         losses.append(make(numbers, rate).loss.item())
-    return losses, torch.cat([p.detach().flatten() for p in made.potential.parameters()]).cpu()
+    return losses, weights_of(made).cpu()
 
 
 def launched(made):
@@ -114,15 +113,15 @@ def test_a_whole_step_is_the_usual_one(frames, optimizer, scaled):
 
 def test_the_rates_are_the_optimizers_own_again(frames):
     made = whole_step(frames, "muon")
-    before = [dict(group) for group in made.optimizer.param_groups]
-    with learning_rates(made.optimizer, torch.tensor([0.5, 0.25])):
-        assert [float(group["lr"]) for group in made.optimizer.param_groups] == [0.5, 0.25]
-    assert [dict(group) for group in made.optimizer.param_groups] == before
+    before = [dict(group) for group in made.whole.optimizer.param_groups]
+    with learning_rates(made.whole.optimizer, torch.tensor([0.5, 0.25])):
+        assert [float(group["lr"]) for group in made.whole.optimizer.param_groups] == [0.5, 0.25]
+    assert [dict(group) for group in made.whole.optimizer.param_groups] == before
 
 
 def test_clipping_comes_between_gradients_and_optimizer(frames):
-    made = whole_step(frames, "adam", clip=lambda: [p.grad.zero_() for p in made.potential.parameters()])
-    before = torch.cat([p.detach().flatten() for p in made.potential.parameters()])
+    made = whole_step(frames, "adam", clip=lambda: [p.grad.zero_() for p in made.whole.watched])
+    before = weights_of(made)
     _, weights = steps(made, launched(made))
     assert torch.equal(weights, before)
 
@@ -144,7 +143,7 @@ def test_recorded_steps_are_those_of_the_cpu(frames, optimizer, scaled):
     losses, weights = steps(made, recorded)
     expected, expected_weights = by_hand(frames, optimizer, scale)
     assert recorded.recorded
-    assert recorded.first_failure(ahead=0) is None
+    assert recorded.failure(wait=True) is None
     tolerance = 1e-4 if optimizer == "muon" else 1e-8
     assert losses == pytest.approx(expected, rel=tolerance)
     torch.testing.assert_close(weights, expected_weights, rtol=0, atol=tolerance)
@@ -179,7 +178,7 @@ def test_other_nodes_are_recorded_anew(frames):
     for _ in range(3):
         recorded(ORDER[0], 1.0)
     before = recorded.recorded[made.frames.shape(ORDER[0])]
-    made.potential.descriptor.nodes.numbers = [[136] * 4] * 2
+    made.whole.objective.potential.descriptor.nodes.numbers = [[136] * 4] * 2
     for _ in range(3):
         recorded(ORDER[0], 1.0)
     assert recorded.recorded[made.frames.shape(ORDER[0])] is not before
@@ -191,13 +190,13 @@ def test_a_failure_names_its_step_and_frames(frames):
     recorded = RecordedSteps(made)
     for step in range(1, 5):
         recorded([0, 3], 1.0, step)
-    assert recorded.first_failure(ahead=0) is None
+    assert recorded.failure(wait=True) is None
     made.frames._all.pair_vector[3] = math.nan
     for step in range(5, 9):
         recorded([0, 3], 1.0, step)
-    assert recorded.first_failure() is None
+    assert recorded.failure() is None
     recorded([0, 3], 1.0, 9)
-    assert recorded.first_failure() == (5, [("random1", 0), ("random2", 0)])
+    assert recorded.failure() == (5, [("random1", 0), ("random2", 0)])
 
 
 @needs_gpu
@@ -208,7 +207,8 @@ def test_what_cannot_be_recorded_is_told(frames):
             return super().step(closure)
 
     made = whole_step(frames, "adam", "cuda")
-    made = replace(made, optimizer=Asking(made.potential.parameters(), lr=1.0, fused=True))
+    asking = Asking(made.whole.watched, lr=1.0, fused=True)
+    made = replace(made, whole=replace(made.whole, optimizer=asking))
     recorded = RecordedSteps(made)
     recorded(ORDER[0], 1.0)
     with pytest.raises(TrainingError, match=r"could not be recorded as a CUDA graph: .*cuda_graph=false"):

@@ -10,9 +10,8 @@ import pytest
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import load_potential, save_potential
 from spinpot.models.deepspin.deepmd.potentials import write_deepmd
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.reorder import reordered
-from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, ModelSpec
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.settings import DeepSpinSpec, DescriptorSettings, FittingSettings
 from spinpot.training.run import train
 from support.configs import composed
 from support.folders import labelled_by_a_potential, write_npy
@@ -181,8 +180,14 @@ def test_reordered_is_the_same_function(order, one_side):
         radial="direct",
         exclude_types=((0, 2), (1, 5)),
     )
-    spec = ModelSpec(names, descriptor, FittingSettings((6, 6)), (True, False, True), (0.3, 0.0, 0.2))
-    potential = SpinPotential(spec, seed=4)
+    spec = DeepSpinSpec(
+        type_map=names,
+        descriptor=descriptor,
+        fitting_net=FittingSettings((6, 6)),
+        use_spin=(True, False, True),
+        virtual_scale=(0.3, 0.0, 0.2),
+    )
+    potential = DeepSpin(spec, seed=4)
     potential.descriptor.davg[:, 0] = potential.descriptor.davg.new_tensor([0.01, 0.02, 0.03])
     potential.descriptor.dstd[:] = 0.1
     potential.energy_bias[:] = potential.energy_bias.new_tensor([-1.0, -2.0, -3.0])
@@ -192,7 +197,7 @@ def test_reordered_is_the_same_function(order, one_side):
     frames = system(names, types, 7.0 * np.eye(3), coord, spin)
     other = tuple(names[t] for t in order)
     renamed = np.array([other.index(names[t]) for t in types])
-    twin = reordered(potential, other)
+    twin = potential.reordered(other)
     assert twin.spec.type_map == other
     theirs = evaluate(twin, system(other, renamed, 7.0 * np.eye(3), coord, spin))
     for key, values in evaluate(potential, frames).items():

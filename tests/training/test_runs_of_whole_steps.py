@@ -17,7 +17,8 @@ class Launched:
     """RecordedSteps without a record."""
 
     def __init__(self, step):
-        self.step, self._failed, self.number = step, None, 0
+        self.step, self.objective = step, step.whole.objective
+        self._failed, self.number = None, 0
 
     def __call__(self, numbers, lr_ratio, number):
         settings = torch.tensor(self.step.settings(lr_ratio), dtype=torch.float64)
@@ -27,9 +28,9 @@ class Launched:
         self.number = number
         return done
 
-    def first_failure(self, ahead=AHEAD):
+    def failure(self, wait=False):
         """Known as late as on a GPU."""
-        late = self._failed is not None and self.number >= self._failed[0] + ahead
+        late = self._failed is not None and (wait or self.number >= self._failed[0] + AHEAD)
         return self._failed if late else None
 
 
@@ -65,7 +66,10 @@ def trained(folder, *settings):
         ["optimizer=muon"],
         ["trainer.gradient_clip_val=0.01", "callbacks=[default,ema,early_stopping]", "optimizer=adamw"],
         ["loss.label_scale_fm=learned", "scheduler=cosine", "scheduler.warmup_steps=7"],
-        ["model/exchange=full", "model.spin.time_reversal=exact"],
+        [
+            *("model/exchange=full", "model.spin.time_reversal=exact"),
+            *("trainer.gradient_clip_val=0.001", "+trainer.gradient_clip_algorithm=value"),
+        ],
     ],
 )
 def test_they_end_where_the_usual_ones_do(settings, whole, data, tmp_path):

@@ -91,7 +91,7 @@ def warned(number, do):
 BEFORE_TRAINING = [
     "spinpot.data.datamodule.SpinDataModule.read",
     "spinpot.data.datamodule.SpinDataModule.find_pairs",
-    "spinpot.training.run.build_potential",
+    "spinpot.training.stages.build_potential",
     "spinpot.training.run.begin_with_exchange",
     "pytorch_lightning.Trainer.fit",
     "spinpot.training.module.SpinModule.configure_optimizers",

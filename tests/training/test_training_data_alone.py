@@ -8,13 +8,13 @@ import pytest
 from spinpot.loss.score import Score
 from spinpot.models.deepspin import collocation_check
 from spinpot.models.deepspin.sizes import BEYOND_SEL
-from spinpot.training.callbacks.collocation_nodes import _of_use
+from spinpot.training.callbacks.settling import _of_use
 from spinpot.training.run import train
 from support.configs import composed
 from support.folders import write_npy
 from support.frames import random_system, with_random_labels
 
-SETTLE = "spinpot.training.callbacks.collocation_nodes.settle_nodes"
+SETTLE = "spinpot.models.deepspin.potential.settle_nodes"
 
 
 @pytest.fixture(autouse=True)

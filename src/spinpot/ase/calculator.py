@@ -104,8 +104,7 @@ class SpinCalculator(Calculator):
     def reach(self, atoms: Atoms) -> float:
         """Å: how far apart two atoms can act on each other. An atom between them may see both."""
         longest = np.linalg.norm(atoms.get_initial_magnetic_moments(), axis=1).max(initial=0.0)
-        specs = [predictor.spec for predictor in self.predictors]
-        return float(max(2.0 * (spec.descriptor.rcut + max(spec.virtual_scale) * longest) for spec in specs))
+        return max(predictor.spec.reach(float(longest)) for predictor in self.predictors)
 
     def tells_apart(self) -> float | None:
         """Å: half of the largest of the training cells' shortest lattice vectors; None if a file lacks it.

@@ -6,7 +6,7 @@ import copy
 import json
 import resource
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -18,9 +18,8 @@ import torch
 from spinpot import native
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
-from spinpot.data.batch import Batch
-from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
+from spinpot.training.step import WholeStep
 
 FILE = "measured.json"
 DEAREST = 10
@@ -123,9 +122,10 @@ class Measure(pl.Callback):
         """Write what was measured into the run folder."""
         interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
         assert self._copy is not None
-        device, on_gpu = self._copy.magnetic.device, self._copy.magnetic.is_cuda
+        device = trainer.strategy.root_device
+        on_gpu = device.type == "cuda"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        profiled = self._copy.profiled() if self._profile or on_gpu else []
+        profiled = self._copy.profiled(on_gpu) if self._profile or on_gpu else []
         measured = Measured(
             steps=[seconds(*marks) for marks in self._steps],
             logged_steps=[seconds(*marks) for marks in self._logged],
@@ -133,7 +133,7 @@ class Measure(pl.Callback):
             log_interval=interval,
             peak_memory=torch.cuda.max_memory_reserved(device) if on_gpu else peak,
             operations=self._copy.operations(),
-            matrix_rate=matrix_rate(self._copy.potential.descriptor.davg.dtype, device),
+            matrix_rate=matrix_rate(self._copy.dtype, device),
             dearest=profiled[:DEAREST] if self._profile else [],
             kernels=sum(own for _, own in profiled) if on_gpu else None,
         )
@@ -142,42 +142,17 @@ class Measure(pl.Callback):
 
 
 class BareLoop:
-    """The steps of a training with nothing around them, on a copy of the potential; recorded if those are.
-
-    step: makes one, of a batch or of numbers of frames; launched: the same without a record.
-    """
-
-    step: Callable[[Any], object]
-    launched: Callable[[Any], object]
+    """The steps of a training with nothing around them, on a copy of the potential; recorded if those are."""
 
     def __init__(self, trainer: pl.Trainer, module: SpinModule) -> None:
-        self.potential = copy.deepcopy(module.potential)
-        self.optimizer = module.make_optimizer(self.potential.parameters())
-        self.loss, self.magnetic = module.loss, module.magnetic
-        some = list(islice(cast(Iterable[Any], trainer.train_dataloader), 10))
-        if module.recorded is None:
-            self.batches = cycle([batch.to(module.device) for batch in some])
-            self.step = self.launched = self._step
-            return
-        whole = replace(
-            module.recorded.step,
-            potential=self.potential,
-            optimizer=self.optimizer,
-            clip=None,
-            watched=list(self.potential.parameters()),
-        )
-        recorded = RecordedSteps(whole)
-        self.batches = cycle(some)
-        self.step = lambda numbers: (recorded(numbers, 1.0), recorded.first_failure())
-        self.launched = lambda numbers: whole(*recorded.inputs(numbers, 1.0))
-
-    def _step(self, batch: Batch) -> None:
-        prediction = self.potential(batch, differentiable=True)
-        totals, counts = self.loss.sums(prediction, batch, self.magnetic)
-        self.optimizer.zero_grad()
-        prefactors = totals.new_tensor(self.loss.active_prefactors(1.0))
-        self.loss.combine(totals, counts, prefactors).backward()
-        self.optimizer.step()
+        assert module.step is not None
+        potential = copy.deepcopy(module.potential)
+        objective = replace(module.step.objective, potential=potential, label_scale=None, processes=None)
+        optimizer = module.make_optimizer(potential.parameters())
+        self.whole = WholeStep(objective, optimizer, potential.watched_parameters())
+        self.step = module.step.alone(self.whole)
+        self.given = cycle(list(islice(cast(Iterable[Any], trainer.train_dataloader), 10)))
+        self.dtype = next(potential.parameters()).dtype
 
     def seconds_per_step(self) -> float:
         """Of BARE steps, after some that do not count."""
@@ -188,18 +163,18 @@ class BareLoop:
 
     def make(self, number: int) -> None:
         """Make some steps."""
-        for batch in islice(self.batches, number):
-            self.step(batch)
+        for given in islice(self.given, number):
+            self.step(given)
 
     def operations(self) -> int:
         """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
+        batch, prefactors = self.step(next(self.given)).batch, self.whole.objective.prefactors(1.0)
         with native.without():
-            return matrix_operations(lambda: self.launched(next(self.batches)))
+            return matrix_operations(lambda: self.whole(batch, prefactors))
 
-    def profiled(self, steps: int = 20) -> list[tuple[str, float]]:
+    def profiled(self, on_gpu: bool, steps: int = 20) -> list[tuple[str, float]]:
         """The operations of a step and their own seconds, the dearest first; on a GPU its kernels."""
         self.make(SKIPPED)
-        on_gpu = self.magnetic.is_cuda
         activity = torch.profiler.ProfilerActivity
         with torch.profiler.profile(activities=[activity.CUDA if on_gpu else activity.CPU]) as profiler:
             self.make(steps)

@@ -28,7 +28,9 @@ MAPPINGS = (dict, collections.abc.Mapping)
 def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
     """The argument types of a class or function; nothing where they cannot be found out."""
     try:
-        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+        # Of a dataclass the fields: each is known where its own class is written, a base class included.
+        by_init = inspect.isclass(target) and not dataclasses.is_dataclass(target)
+        return typing.get_type_hints(target.__init__ if by_init else target)
     except Exception:  # whatever evaluating somebody's annotations may raise; then nothing is known
         return {}
 

@@ -72,10 +72,14 @@ class Batch:
         """Number of frames F."""
         return len(self.n_atoms)
 
-    def to(self, *args: Any, **kwargs: Any) -> Batch:
-        """The batch with every tensor moved as by torch.Tensor.to."""
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on a device."""
+        if self.types.device == torch.device(device):
+            return self
+        # Nothing on the host waits for what goes to another device.
+        ahead = torch.device(device).type != "cpu"
         moved = {
-            item.name: getattr(self, item.name).to(*args, **kwargs)
+            item.name: getattr(self, item.name).to(device, non_blocking=ahead)
             for item in fields(self)
             if isinstance(getattr(self, item.name), Tensor)
         }

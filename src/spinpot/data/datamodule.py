@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinpot.core.errors import InputError
@@ -168,14 +167,6 @@ class SpinDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every validation frame once."""
         return self._loader(self.datasets["validation"], self._every_frame("validation"))
-
-    def transfer_batch_to_device(
-        self, batch: Batch | list[int], device: torch.device, dataloader_idx: int
-    ) -> Batch | list[int]:
-        """The batch itself where it is there already; Lightning would copy it field by field."""
-        if not isinstance(batch, Batch) or batch.types.device == device:
-            return batch
-        return batch.to(device, non_blocking=True)
 
     def _every_frame(self, name: str) -> EveryFrameOnce:
         assert self.trainer is not None

@@ -87,6 +87,12 @@ class FrameDataset(Dataset[Frame]):
         return len(self.places)
 
     @property
+    def most_neighbours(self) -> np.ndarray:
+        """The most neighbours of each element, real or virtual, around any atom, (T,)."""
+        most: np.ndarray = self.most.max(axis=0).reshape(2, -1).max(axis=0)
+        return most
+
+    @property
     def n_pairs(self) -> int:
         """Of all frames."""
         return sum(int(frame.found.counts.sum()) for frame in self._frames)

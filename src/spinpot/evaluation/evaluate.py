@@ -27,9 +27,9 @@ from spinpot.loss.baselines import spread_of
 from spinpot.loss.ener_spin import TERMS
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.heisenberg import Baseline, stored_for
-from spinpot.loss.label_scale import LabelScale
+from spinpot.loss.label_scale import LabelScale, label_scale_of
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.models.checkpoint import ENTRY, HEISENBERG, label_scale_of, potential_from, read_checkpoint
+from spinpot.models.checkpoint import ENTRY, HEISENBERG, potential_from, read_checkpoint
 from spinpot.report.page import REPORT
 from spinpot.report.panels import parity_panels
 from spinpot.report.pictures import save_figure

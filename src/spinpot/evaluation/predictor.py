@@ -15,16 +15,13 @@ from torch import Tensor
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.overlaps import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
 from spinpot.looks.model import Watch
-from spinpot.models.checkpoint import load_potential
-from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.sizes import excess_of
-from spinpot.models.deepspin.spin import check_largest
+from spinpot.models.files import read_model
+from spinpot.models.potential import Potential
 
 Source = System | str | Path | Atoms
 """What frames can come from."""
@@ -43,7 +40,7 @@ def load(path: str | Path) -> Predictor:
     Raises InputError for a file that cannot be used.
     """
     path = Path(path).expanduser()
-    return Predictor(read_deepmd(path).potential if is_deepmd(path) else load_potential(path))
+    return Predictor(read_model(path).potential)
 
 
 class Predictor:
@@ -53,18 +50,11 @@ class Predictor:
     moments that the model ignores or has not seen in its training.
     """
 
-    def __init__(self, potential: SpinPotential) -> None:
+    def __init__(self, potential: Potential) -> None:
         self.potential = potential.eval()
         self.spec = potential.spec
         self.watch = Watch(self.spec, potential.facts)
-        descriptor = self.spec.descriptor
-        self.geometry = Geometry(
-            descriptor.rcut,
-            self.spec.use_spin,
-            self.spec.virtual_scale,
-            descriptor.exclude_types,
-            any_direction=self.spec.time_reversal,
-        )
+        self.geometry = self.spec.geometry
 
     def __call__(
         self,
@@ -118,7 +108,7 @@ class Predictor:
         """Each batch of frames and what the potential gives for it, one batch in memory at a time.
 
         Raises InputError where atoms lie on top of each other and where the energy is not finite. Warns
-        once of atoms with more neighbours than the model's sel.
+        once of frames that differ from those of training.
         """
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
@@ -161,15 +151,15 @@ class Predictor:
     def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
         """The frames with their pairs, each made when it is needed."""
         for system in systems:
-            check_largest(self.spec, system)
+            self.spec.check(system)
             for frame in make_frames([system], self.geometry):
                 self._check(frame)
                 yield frame
 
     def _check(self, frame: Frame) -> None:
         _check_overlaps(frame, self.spec.type_map)
-        if (excess := excess_of(self.spec, frame)) and self.watch.first("sel"):
-            warnings.warn(excess, stacklevel=2)
+        if (unlike := self.spec.unlike_training(frame)) and self.watch.first("unlike training"):
+            warnings.warn(unlike, stacklevel=2)
 
 
 def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.potential import Potential
 
 MOST_FRAMES = 8
 """Looked at, evenly from all that there are."""
@@ -55,7 +55,7 @@ SYMMETRIES = {
 
 
 def symmetry_residuals(
-    potential: SpinPotential, geometry: Geometry, systems: Sequence[System]
+    potential: Potential, geometry: Geometry, systems: Sequence[System]
 ) -> dict[str, dict[str, float]]:
     """The rms changes of energy (e, eV/atom), force (fr, eV/Å) and magnetic force (fm, eV/μ_B) by symmetry.
 
@@ -95,7 +95,7 @@ def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:
     return replace(frame, box=box, coord=coord, spin=frame.spin @ spins.T)
 
 
-def _predict(potential: SpinPotential, geometry: Geometry, frame: System) -> dict[str, Tensor]:
+def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[str, Tensor]:
     """In float64, on the CPU."""
     batch = collate(list(make_frames([frame], geometry)))
     prediction = potential(batch.to(potential.energy_bias.device))

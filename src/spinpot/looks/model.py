@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from spinpot.data.systems import System
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
 
 BEYOND = 0.01
@@ -16,8 +16,6 @@ SMALLEST = 1e-3
 """μ_B; a range is not left by less."""
 SMALLEST_LABEL = 1e-4
 """eV/μ_B; smaller magnetic forces count as none."""
-NEAR_ZERO = 0.05
-"""Å between an atom and its virtual atom, env_protection added; 1/r of nearer ones outweighs all others."""
 
 
 class Watch:
@@ -26,7 +24,7 @@ class Watch:
     facts: of the model's training; None where they are not known, and then no range is left.
     """
 
-    def __init__(self, spec: ModelSpec, facts: TrainingFacts | None) -> None:
+    def __init__(self, spec: Spec, facts: TrainingFacts | None) -> None:
         self.spec = spec
         self.facts = facts
         self._said: set[tuple[str, str]] = set()
@@ -37,10 +35,10 @@ class Watch:
         return [*self.unused(systems), *beyond]
 
     def unused(self, systems: Sequence[System]) -> list[str]:
-        """Moments that the model ignores, and those near zero, which it cannot treat well."""
+        """Moments that the model ignores, and those that it cannot treat well."""
         lost = ignored(self.spec, systems).items()
         new = {element: sizes for element, sizes in sorted(lost) if self.first("ignored", element)}
-        small = [line for e, line in near_zero(self.spec, self.facts, systems) if self.first("near zero", e)]
+        small = [line for e, line in self.spec.ill_posed(self.facts, systems) if self.first("ill posed", e)]
         return [*ignored_in_words(self.spec, new), *small]
 
     def beyond(self, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
@@ -54,7 +52,7 @@ class Watch:
         return new
 
 
-def ignored(spec: ModelSpec, systems: Sequence[System]) -> dict[str, tuple[float, float]]:
+def ignored(spec: Spec, systems: Sequence[System]) -> dict[str, tuple[float, float]]:
     """Elements without spin in the model that have moments or labels of magnetic forces: the largest of each.
 
     In μ_B and eV/μ_B.
@@ -75,10 +73,9 @@ def ignored(spec: ModelSpec, systems: Sequence[System]) -> dict[str, tuple[float
     return found
 
 
-def ignored_in_words(spec: ModelSpec, found: Mapping[str, tuple[float, float]]) -> list[str]:
+def ignored_in_words(spec: Spec, found: Mapping[str, tuple[float, float]]) -> list[str]:
     """What is lost of some elements: of those with moments, and of those with labels alone."""
-    magnetic = [name for name, uses in zip(spec.type_map, spec.use_spin, strict=True) if uses]
-    only = f"the model has spins of {' '.join(magnetic)} only"
+    only = f"the model has spins of {' '.join(spec.magnetic_elements)} only"
     labels = {name: f"{name} up to {1000 * force:.3g} meV/μ_B" for name, (_, force) in found.items() if force}
     moments = {name: f"{name} up to {moment:.3g} μ_B" for name, (moment, _) in found.items() if moment}
     lines = []
@@ -112,40 +109,6 @@ def beyond(facts: TrainingFacts, systems: Sequence[System]) -> Iterator[tuple[st
                 f"{ranges[:, 0].min():.3f} to {ranges[:, 1].max():.3f} μ_B, in {outside.sum()} of "
                 f"{len(outside)} frames. The model extrapolates there.",
             )
-
-
-def near_zero(
-    spec: ModelSpec, facts: TrainingFacts | None, systems: Sequence[System]
-) -> Iterator[tuple[str, str]]:
-    """Elements with spin of which some moments are near zero, and what to say of each."""
-    n_types, protection = len(spec.type_map), spec.descriptor.env_protection
-    excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
-    for kind, element in enumerate(spec.type_map):
-        if not spec.use_spin[kind] or (kind, kind + n_types) in excluded or protection >= NEAR_ZERO:
-            continue
-        limit = (NEAR_ZERO - protection) / spec.virtual_scale[kind]
-        lengths = [np.linalg.norm(s.spin[:, s.types == kind], axis=-1).ravel() for s in systems]
-        length = np.concatenate([np.zeros(0), *lengths])
-        if not (length < limit).any():
-            continue
-        _, greatest = facts.moments.get(element, (limit, limit)) if facts else (limit, limit)
-        yield element, _never(element, greatest) if greatest < limit else _cusp(element, length, limit)
-
-
-def _never(element: str, greatest: float) -> str:
-    return (
-        f"no moment of {element} in the training frames is above {greatest:.2g} μ_B, and the model has spins "
-        "of it. Train with use_spin without it, or look whether its moments were lost."
-    )
-
-
-def _cusp(element: str, length: np.ndarray, limit: float) -> str:
-    return (
-        f"{(length < limit).sum()} of {len(length)} moments of {element} are near zero (below {limit:.2g} "
-        f"μ_B, the smallest {length.min():.2g}): the energy has a cusp at S = 0, and a virtual atom so close "
-        "to its atom raises the deviation by which all neighbours are divided. Train with "
-        "model.descriptor.env_protection=1.0."
-    )
 
 
 def _frame_ranges(system: System, element: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from spinpot.data.batch import Batch, batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.models.deepspin.statistics import energy_bias
+from spinpot.models.energy_bias import energy_bias
 
 Predict = Callable[[Batch], dict[str, Tensor]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from spinpot.data.duplicates import copies
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
 from spinpot.loss.label_scale import scaled
-from spinpot.models.deepspin.settings import ExchangeSettings, ModelSpec
 from spinpot.models.exchange.fit import chosen_frames, fit_systems
+from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
+from spinpot.models.spec import Spec
 
 TERMS = ("bilinear", "landau")
 LABELS = ("energy", "force", "force_mag")
@@ -59,7 +60,7 @@ class HeisenbergFit:
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any], spec: ModelSpec) -> HeisenbergFit:
+    def from_dict(cls, stored: Mapping[str, Any], spec: Spec) -> HeisenbergFit:
         """That of as_dict; spec: of the checkpoint's model."""
         term = _term(spec)
         term.moment_squared.copy_(stored["moment_squared"])
@@ -76,7 +77,7 @@ class Baseline:
 
 
 def fitted_to(
-    training: Sequence[System], judged: Sequence[System], spec: ModelSpec, scale: Tensor | None = None
+    training: Sequence[System], judged: Sequence[System], spec: Spec, scale: Tensor | None = None
 ) -> Baseline:
     """A fit to the energies, forces and magnetic forces of the training frames that are not judged.
 
@@ -102,7 +103,7 @@ def fitted_to(
     return Baseline(predictor, in_words(predictor))
 
 
-def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec: ModelSpec) -> Baseline:
+def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec: Spec) -> Baseline:
     """The fit of a checkpoint's training run, unless it was fitted to some of the judged frames.
 
     stored: what as_dict gave; None where a checkpoint has none.
@@ -119,7 +120,7 @@ def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec:
 def in_words(fit: HeisenbergFit) -> str:
     """What stands below a table with its column."""
     return (
-        f"{NAME}: no network, but exchange J(r) between the moments within rcut and an energy of their "
+        f"{NAME}: no network, but exchange J(r) between the moments within the cutoff and an energy of their "
         f"lengths, fitted by least squares to the labels of {len(fit.frames)} training frames."
     )
 
@@ -128,8 +129,8 @@ def _left_out(why: str) -> str:
     return f"{NAME}: left out, since {why}."
 
 
-def _term(spec: ModelSpec) -> ExchangeTerm:
-    return ExchangeTerm(replace(spec, exchange=ExchangeSettings(TERMS)))
+def _term(spec: Spec) -> ExchangeTerm:
+    return ExchangeTerm(spec, ExchangeSettings(TERMS))
 
 
 def _without(judged: Sequence[System], training: Sequence[System]) -> list[System]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from spinpot.core.errors import InputError
-from spinpot.models.deepspin.spin import per_type
+from spinpot.models.checkpoint import ENTRY
+from spinpot.models.elements import per_type
 
 LabelScaleSetting = float | Sequence[float] | Literal["learned"] | None
 
@@ -70,3 +71,15 @@ def check_label_scale(setting: LabelScaleSetting) -> None:
 def scaled(prediction: dict[str, Tensor], types: Tensor, scale: Tensor) -> dict[str, Tensor]:
     """A prediction with its magnetic force (A, 3) as its labels have it. types: (A,); scale: (T,)."""
     return {**prediction, "force_mag": prediction["force_mag"] * scale[types].unsqueeze(-1)}
+
+
+def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
+    """What the loss of a checkpoint's run multiplied magnetic forces by; None where they are as they are."""
+    entry, weights = contents[ENTRY], contents["state_dict"]
+    setting = entry["config"].get("loss", {}).get("label_scale_fm")
+    if setting is None:
+        return None
+    scale = LabelScale(setting, entry["model"]["use_spin"])
+    if scale.learned:
+        scale.excess.data.copy_(weights[PARAMETER])
+    return scale

@@ -12,16 +12,15 @@ import torch
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder, write_atomically
-from spinpot.loss.label_scale import PARAMETER, LabelScale
-from spinpot.models.deepspin.collocation import Nodes
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.potential import Potential
+from spinpot.models.registry import build_potential, model_class
 from spinpot.models.training_facts import TrainingFacts
+from spinpot.models.upgrades import ENTRY, FORMAT, upgrade
 
-FORMAT = 5
-"""Raised whenever a checkpoint of before can no longer be read as it is."""
+__all__ = ["ENTRY", "FORMAT"]
 
-ENTRY = "spinpot"
+OLDEST = 5
+"""The first format that can be read."""
 HEISENBERG = "heisenberg"
 """In the entry, if the run has one: the HeisenbergFit its errors were set beside."""
 SCORE = 2
@@ -32,7 +31,7 @@ BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
 
 
 def checkpoint_entry(
-    potential: SpinPotential, config: dict[str, Any], fingerprints: dict[str, str]
+    potential: Potential, config: dict[str, Any], fingerprints: dict[str, str]
 ) -> dict[str, Any]:
     """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only.
 
@@ -42,7 +41,8 @@ def checkpoint_entry(
         ENTRY: {
             "format": FORMAT,
             "model": potential.spec.as_dict(),
-            "nodes": potential.descriptor.nodes.as_dict(),
+            "version": potential.version,
+            "state": potential.state(),
             "config": config,
             "fingerprints": fingerprints,
             "score": SCORE,
@@ -51,7 +51,7 @@ def checkpoint_entry(
     }
 
 
-def save_potential(path: Path, potential: SpinPotential, deepmd: dict[str, Any] | None = None) -> None:
+def save_potential(path: Path, potential: Potential, deepmd: dict[str, Any] | None = None) -> None:
     """Write a checkpoint of a potential alone: to evaluate, to export and to begin from, not to resume.
 
     deepmd: what a file of deepmd-kit held beside the weights, plain data and tensors.
@@ -99,26 +99,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     entry = contents.get(ENTRY) if isinstance(contents, dict) else None
     if not isinstance(entry, dict):
         raise InputError(f"{path}: not a spinpot checkpoint (it has no {ENTRY!r} entry).")
-    if entry.get("format") != FORMAT:
+    if entry.get("format") not in range(OLDEST, FORMAT + 1):
         raise InputError(
-            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads format "
-            f"{FORMAT}. Use the version that wrote it, or train anew."
+            f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads the formats "
+            f"{OLDEST} to {FORMAT}. Use the version that wrote it, or train anew."
         )
     if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
+    upgrade(contents, path)
     return contents
-
-
-def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
-    """What the loss of a checkpoint's run multiplied magnetic forces by; None where they are as they are."""
-    entry, weights = contents[ENTRY], contents["state_dict"]
-    setting = entry["config"].get("loss", {}).get("label_scale_fm")
-    if setting is None:
-        return None
-    scale = LabelScale(setting, entry["model"]["use_spin"])
-    if scale.learned:
-        scale.excess.data.copy_(weights[PARAMETER])
-    return scale
 
 
 def _check_whole(path: Path) -> None:
@@ -128,12 +117,12 @@ def _check_whole(path: Path) -> None:
             raise zipfile.BadZipFile("a checksum is wrong")
 
 
-def load_potential(path: str | Path) -> SpinPotential:
+def load_potential(path: str | Path) -> Potential:
     """The potential of a checkpoint, in float64 and in evaluation mode. Raises InputError."""
     return potential_from(read_checkpoint(path), path)
 
 
-def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
+def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:
     """The potential of a checkpoint's contents, in float64."""
     prefix = "potential."
     weights = {
@@ -141,14 +130,15 @@ def potential_from(contents: dict[str, Any], path: str | Path) -> SpinPotential:
         for name, value in contents["state_dict"].items()
         if name.startswith(prefix)
     }
-    potential = SpinPotential(ModelSpec.from_dict(contents[ENTRY]["model"]))
+    model = contents[ENTRY]["model"]
+    potential = build_potential(model_class(model["kind"]).spec_type.from_dict(model))
     try:
         potential.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
             f"{path}: its weights do not fit the model it describes; the file is damaged."
         ) from error
-    potential.descriptor.nodes = Nodes(**contents[ENTRY]["nodes"])
+    potential.load_state(contents[ENTRY]["state"])
     if facts := contents[ENTRY].get("training_facts"):
         potential.facts = TrainingFacts(**facts)
     return potential.eval()

@@ -138,7 +138,7 @@ def compositions(systems: Sequence[Mapping[str, Any]]) -> str:
 
 
 def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the model is. model: as SpinPotential.describe has it; spin: the config's model.spin, if known."""
+    """What the model is. model: as Potential.describe has it; spin: the config's model.spin, if known."""
     descriptor, fitting = model["descriptor"], model["fitting_net"]
     facts = {
         "Descriptor": f"se_e2_a, neuron {_widths(descriptor)}, axis_neuron {descriptor['axis_neuron']}",

@@ -17,8 +17,7 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.systems_table import SHORT_LABELS, print_systems
 from spinpot.evaluation.residuals import SYMMETRIES
 from spinpot.loss.metrics import SCALED
-from spinpot.models.deepspin.settings import ModelSpec
-from spinpot.models.deepspin.sizes import most_neighbours
+from spinpot.models.spec import Spec
 
 ERROR_ROWS = {
     "e": ("energy", "meV/atom"),
@@ -120,7 +119,7 @@ def title_and_unit(quantity: str) -> tuple[str, str]:
     return (f"magnetic force, {label.strip()}" if quantity.startswith("fm_") else label), unit
 
 
-def print_data_summary(data: SpinDataModule, spec: ModelSpec, wanted: Collection[str]) -> None:
+def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
     """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
 
     wanted: the labels that the loss asks for.
@@ -132,16 +131,13 @@ def print_data_summary(data: SpinDataModule, spec: ModelSpec, wanted: Collection
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
-    most = most_neighbours(data.datasets["train"])
-    for element, found, sel, spin, scale in zip(
-        spec.type_map, most, spec.sel_doubled, spec.use_spin, spec.virtual_scale, strict=False
-    ):
-        role = f"magnetic, virtual atoms at {scale:.4f} Å/μ_B" if spin else "without spin"
+    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.rcut
+    for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
+        role = spec.role(kind)
         if spin != (element in with_moments):
             role += ", although its spins are all zero" if spin else ", its moments are not used"
-        console.print(
-            f"{element}: {role}; at most {found} neighbours within {spec.descriptor.rcut} Å, sel {sel}."
-        )
+        found = f"at most {most[kind]} neighbours within {cutoff} Å{spec.room(kind)}"
+        console.print(f"{element}: {role}; {found}.")
     _print_cache(data)
 
 

@@ -19,7 +19,7 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
 from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES
 from spinpot.loss.score import Score
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.potential import Potential
 from spinpot.training.metrics_csv import COLUMNS
 
 LACKING = {
@@ -115,7 +115,7 @@ def no_labels(setting: str, quantity: str, part: str) -> str:
     return f"{setting}: the {part} data have no {LACKING[quantity]}. Choose another quantity, e.g. the score."
 
 
-def check_optimizer(make: Callable[..., Any], potential: SpinPotential) -> Optimizer:
+def check_optimizer(make: Callable[..., Any], potential: Potential) -> Optimizer:
     """The optimizer of a potential. Raises InputError if it refuses its settings."""
     try:
         return cast(Optimizer, make(potential.parameters()))

@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-
-import pytorch_lightning as pl
 
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.core.provenance import device_name, git_commit, versions
 from spinpot.data.batch import collate
-from spinpot.data.datamodule import SpinDataModule
-from spinpot.loss.heisenberg import Baseline
-from spinpot.loss.score import Score, verdict
-from spinpot.models.checkpoint import label_scale_of, potential_from, read_checkpoint
-from spinpot.models.deepspin.collocation_check import collocation_errors
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.loss.label_scale import label_scale_of
+from spinpot.loss.score import verdict
+from spinpot.models.checkpoint import potential_from, read_checkpoint
 from spinpot.report.page import REPORT
 from spinpot.report.tables import (
     print_errors,
     print_label_scale,
 )
 from spinpot.runs.run_page import write_run_report
-from spinpot.training.callbacks.cuda_graphs import CudaGraphs
-from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.checks import (
     no_labels,
 )
 from spinpot.training.outcome import columns_of, errors_of, outcomes
-from spinpot.training.run_folder import RunFolder
+from spinpot.training.stages import Checked, Ready
 
 
-def finish(
-    folder: RunFolder,
-    trainer: pl.Trainer,
-    timer: StepTimer,
-    graphs: CudaGraphs,
-    data: SpinDataModule,
-    baseline: Baseline,
-    trained: list[str],
-    config: dict[str, Any],
-    score: Score,
-) -> dict[str, Any]:
+def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
+    folder, trainer, timer, graphs = checked.folder, checked.trainer, checked.timer, checked.graphs
+    data, baseline, trained = run.data, run.baseline, checked.loss.active
     checkpoint = read_checkpoint(folder.best_checkpoint)
     potential = potential_from(checkpoint, folder.best_checkpoint)
     scale = label_scale_of(checkpoint)
@@ -61,21 +45,22 @@ def finish(
         "train_seconds": timer.train_seconds,
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "device": device_name(trainer.strategy.root_device, trainer.world_size),
+        **({"evaluation": graphs.evaluation} if graphs.evaluation else {}),
         **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
         "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
-        **errors_of(found, score),
+        **errors_of(found, run.score),
         "heisenberg_fit": baseline.words,
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
-        "collocation": interpolation(potential, data),
+        **potential.approximation(collate([data.datasets["validation"][0]])),
         "data": data.describe(),
         "git_commit": git_commit(),
         "versions": versions(),
     }
     validation = data.systems["validation"], found["validation"].predictions
     try:
-        write_run_report(folder.path, *validation, summary, config)
+        write_run_report(folder.path, *validation, summary, checked.plain)
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
         folder.write_summary(summary)
@@ -83,19 +68,6 @@ def finish(
         console.print(useless, markup=False, soft_wrap=True)
     console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
     return summary
-
-
-def interpolation(potential: SpinPotential, data: SpinDataModule) -> dict[str, Any] | None:
-    """Nodes and errors of the interpolated embedding on a validation frame, printed; None without it."""
-    if potential.descriptor.radial == "direct":
-        return None
-    errors = collocation_errors(potential, collate([data.datasets["validation"][0]]))
-    console.print(
-        f"Embedding interpolated between up to {errors.most} nodes: energies within {errors.energy:.0e} "
-        f"eV/atom, forces within {errors.force:.0e} eV/Å of the direct evaluation.",
-        soft_wrap=True,
-    )
-    return asdict(errors)
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:

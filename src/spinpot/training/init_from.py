@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.data.batch import batches
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.evaluation.convert import read_model
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.reorder import reordered
-from spinpot.models.deepspin.settings import ModelSpec, is_smooth
-from spinpot.models.deepspin.statistics import composition_fit, set_nodes
+from spinpot.models.energy_bias import composition_fit
+from spinpot.models.files import read_model
+from spinpot.models.potential import Potential
+from spinpot.models.registry import build_potential
+from spinpot.models.spec import Spec
 from spinpot.report.tables import print_model_of_file
 from spinpot.training.resume import Resumed, differences
 
@@ -28,7 +28,7 @@ SMALLEST_SHIFT = 1e-3
 """eV/atom: less is soon trained away."""
 
 
-def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> SpinPotential | None:
+def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> Potential | None:
     """The potential that `init_from` names, in the order of data.type_map; None without `init_from`.
 
     The config's section `model` and data.type_map become those of the file, so that the run's config.yaml
@@ -38,34 +38,32 @@ def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> SpinPote
     if config.init_from is None:
         return None
     if resumed:
-        _take_over(config, ModelSpec.from_dict(resumed.model), resumed.path)
+        _take_over(config, resumed.spec, resumed.path)
         return None
     path = Path(config.init_from).expanduser()
     potential = read_model(path).potential
-    potential = reordered(potential, _type_map(config.data.get("type_map"), potential.spec, path))
+    potential = potential.reordered(_type_map(config.data.get("type_map"), potential.spec, path))
     _take_over(config, potential.spec, path)
     return potential
 
 
-def begin_with(
-    pretrained: SpinPotential, spec: ModelSpec, data: SpinDataModule, dtype: torch.dtype, refit_bias: bool
-) -> SpinPotential:
+def begin_with(pretrained: Potential, spec: Spec, data: SpinDataModule, refit_bias: bool) -> Potential:
     """A potential with the weights and statistics of another; the energy bias refitted if asked for."""
-    potential = SpinPotential(spec)
+    potential = build_potential(spec)
     potential.load_state_dict(pretrained.state_dict())
-    set_nodes(potential, data.datasets["train"].closest)
+    potential.cover(data.datasets["train"].closest)
     if refit_bias:
         shift = bias_shift(pretrained, data)
-        potential.energy_bias += torch.from_numpy(shift)
+        potential.energy_bias.add_(torch.from_numpy(shift))
         elements = zip(spec.type_map, shift, strict=True)
         said = ", ".join(f"{name} {value:+.4f}" for name, value in elements)
         console.print(f"Energy bias refitted to the training data (eV/atom): {said}.", soft_wrap=True)
     elif said := other_zero(pretrained, data):
         console.print(f"look: {said}", markup=False, soft_wrap=True)
-    return potential.set_precision(dtype)
+    return potential
 
 
-def other_zero(potential: SpinPotential, data: SpinDataModule) -> str:
+def other_zero(potential: Potential, data: SpinDataModule) -> str:
     """A line if the energies of the training data seem to have another zero than the model's; else empty.
 
     They do if a fit by composition takes away most of the model's errors. Some frames are looked at.
@@ -87,7 +85,7 @@ def other_zero(potential: SpinPotential, data: SpinDataModule) -> str:
     )
 
 
-def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
+def bias_shift(potential: Potential, data: SpinDataModule) -> np.ndarray:
     """What must be added to each element's energy (T,), eV, so that the mean errors vanish.
 
     The least-squares solution of minimum norm of E − E_predicted on the composition, over the training frames
@@ -108,7 +106,7 @@ def bias_shift(potential: SpinPotential, data: SpinDataModule) -> np.ndarray:
 
 
 def energy_residuals(
-    potential: SpinPotential, data: SpinDataModule, most: int | None = None
+    potential: Potential, data: SpinDataModule, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Atoms of each element (F, T) and E − E_predicted (F,), eV, of the training frames with energies.
 
@@ -128,7 +126,7 @@ def energy_residuals(
     return torch.cat(compositions).numpy(), torch.cat(residuals).numpy()
 
 
-def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list[str]:
+def _type_map(wanted: Sequence[str] | None, spec: Spec, path: Path) -> list[str]:
     """The model's elements, those of the data first."""
     if wanted is None:
         return list(spec.type_map)
@@ -142,8 +140,8 @@ def _type_map(wanted: Sequence[str] | None, spec: ModelSpec, path: Path) -> list
     return [*wanted, *(name for name in spec.type_map if name not in wanted)]
 
 
-def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
-    """Put a model into the config, but for how the embedding is evaluated; print what was there."""
+def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
+    """Put a model into the config; print what was there."""
     before = OmegaConf.to_container(config.model, resolve=True)
     if config.model.exchange.terms and not spec.exchange.terms:
         raise InputError(
@@ -157,20 +155,7 @@ def _take_over(config: DictConfig, spec: ModelSpec, path: Path) -> None:
             "energy is not symmetric under time reversal. Use model.spin.time_reversal=augment, or train "
             "anew."
         )
-    plain = spec.as_dict()
-    plain["descriptor"]["radial"] = config.model.descriptor.radial
-    if not is_smooth(spec.descriptor.activation_function):
-        plain["descriptor"]["radial"] = "direct"
-    spin: dict[str, Any] = {"virtual_len": None, "spin_norm": None, "virtual_scale": plain["virtual_scale"]}
-    spin["time_reversal"] = "exact" if spec.time_reversal else wanted
-    sections = {
-        "descriptor": plain["descriptor"],
-        "fitting_net": plain["fitting_net"],
-        "exchange": plain["exchange"],
-        "spin": {"use_spin": plain["use_spin"], **spin},
-    }
-    for name, settings in sections.items():
-        for key, value in settings.items():
-            OmegaConf.update(config, f"model.{name}.{key}", value, merge=False, force_add=True)
+    for name, value in spec.config(cast(dict[str, Any], before)).items():
+        OmegaConf.update(config, f"model.{name}", value, merge=True, force_add=True)
     OmegaConf.update(config, "data.type_map", list(spec.type_map), merge=False, force_add=True)
     print_model_of_file(path, differences(before, OmegaConf.to_container(config.model, resolve=True)))

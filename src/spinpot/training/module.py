@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.strategies import ParallelStrategy
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -23,12 +24,11 @@ from spinpot.loss.label_scale import LabelScale
 from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES, ErrorMetric, LossTermsMetric
 from spinpot.loss.score import Score
 from spinpot.models.checkpoint import ENTRY, HEISENBERG, LAST, checkpoint_entry
-from spinpot.models.deepspin.collocation import Nodes
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.training.cuda_graph import RecordedSteps
-from spinpot.training.finite import gradients_finite
+from spinpot.models.potential import Potential
+from spinpot.models.upgrades import upgrade
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
+from spinpot.training.step import Done, EagerStep, Objective, Step
 
 LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
 SCALED_ERRORS = tuple(f"rmse_{name}" for name in SCALED_QUANTITIES)
@@ -41,7 +41,7 @@ class SpinModule(pl.LightningModule):
 
     optimizer: called with the parameters.
     score: `val/score` of the errors of a validation.
-    recorded: whole steps by the numbers of their frames, in place of batches; set by the callback CudaGraphs.
+    step: makes the training steps of a fit, eager unless the callback CudaGraphs has put recorded ones.
     config: the resolved config as plain data, stored in checkpoints.
     fingerprints: of the training and the validation data, stored likewise.
     heisenberg: stored likewise; None where there is none.
@@ -51,7 +51,7 @@ class SpinModule(pl.LightningModule):
 
     def __init__(
         self,
-        potential: SpinPotential,
+        potential: Potential,
         loss: EnerSpinLoss,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
@@ -76,11 +76,8 @@ class SpinModule(pl.LightningModule):
         self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
         self.val_loss = LossTermsMetric(loss.active)
-        self.watched = [
-            p for name, p in potential.named_parameters() if name.endswith(("bias", "amplitudes"))
-        ]
-        self._recent_frames: list[tuple[str, int]] = []
-        self.recorded: RecordedSteps | None = None
+        self.watched = potential.watched_parameters()
+        self.step: Step | None = None
         self._last_lr_ratio: float | None = None
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -92,6 +89,13 @@ class SpinModule(pl.LightningModule):
             for group in optimizer.param_groups
         ]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Steps are eager, unless a callback has others."""
+        strategy = self.trainer.strategy
+        processes = strategy if isinstance(strategy, ParallelStrategy) else None
+        objective = Objective(self.potential, self.loss, self.magnetic, self.label_scale, processes)
+        self.step = EagerStep(objective, self.watched)
 
     def on_train_start(self) -> None:
         """Let the config's optimizer settings hold, not those a resumed checkpoint brought along."""
@@ -114,82 +118,30 @@ class SpinModule(pl.LightningModule):
         scheduler = self._scheduler()
         return float(scheduler.get_last_lr()[0]) / float(scheduler.base_lrs[0])
 
-    def training_step(self, batch: Batch | list[int], batch_idx: int) -> Tensor:
-        """The loss of one batch; of numbers of frames, a whole step (spinpot.training.cuda_graph)."""
-        if not isinstance(batch, Batch):
-            return self._recorded_step(batch)
-        self._recent_frames += batch.origin
-        prediction = self.potential(batch, differentiable=True)
+    def training_step(self, given: Any, batch_idx: int) -> Tensor | None:
+        """The loss of what the step takes; None where the step has made all that follows from it."""
+        assert self.step is not None
         ratio = self._last_lr_ratio = self.lr_ratio()
-        totals, counts = self.loss.sums(prediction, batch, self.magnetic, self._scale())
-        # Each term is normalised by its count over all processes, so that the sum of their gradients is
-        # that of one process with all frames; DDP takes the mean of the gradients.
-        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
-        prefactors = totals.new_tensor(self.loss.active_prefactors(ratio))
-        loss = self.loss.combine(totals, counts, prefactors) * self.trainer.world_size
-        if "e" not in self.loss.active:
-            # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
-            loss = loss + 0.0 * prediction["energy"].sum()
-        if self._logs_this_step():
-            self._log_training(prediction, batch, loss, ratio, self._scale())
-        return loss
-
-    def _recorded_step(self, numbers: list[int]) -> Tensor:
-        assert self.recorded is not None
-        ratio = self._last_lr_ratio = self.lr_ratio()
-        done = self.recorded(numbers, ratio, self.global_step + 1)
-        self._stop_if_diverged(self.recorded.first_failure())
-        if self._logs_this_step():
-            self._log_training(done.prediction, done.batch, done.loss, ratio, done.scale)
-        return done.loss
-
-    def _logs_this_step(self) -> bool:
-        return (self.global_step + 1) % self.log_interval == 0
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Any,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """As Lightning's; a recorded step has the optimizer's in it."""
-        if self.recorded is None:
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        elif optimizer_closure is not None:
-            optimizer_closure()
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """As Lightning's; a recorded step does it."""
-        if self.recorded is None:
-            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """As Lightning's; a recorded step has it in it."""
-        if self.recorded is None:
-            super().backward(loss, *args, **kwargs)
+        done = self.step(given, ratio, self.global_step + 1)
+        if (self.global_step + 1) % self.log_interval == 0:
+            self._log_training(done, ratio)
+        return done.loss if done.loss.requires_grad else None
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop before a NaN reaches the weights.
+        """Stop before a NaN reaches the weights, or before weights with one are kept."""
+        self._stop_if_diverged()
 
-        The gradients of the biases and of the exchange term tell: every atom's part of every layer goes in.
-        """
-        if not gradients_finite(self.watched):
-            raise self._diverged(self.global_step + 1, self._recent_frames)
-        self._recent_frames.clear()
-
-    def _stop_if_diverged(self, failure: tuple[int, list[tuple[str, int]]] | None) -> None:
-        if failure is not None:
-            raise self._diverged(*failure)
-
-    def wait_for_recorded(self) -> None:
+    def wait(self) -> None:
         """What follows must not see weights of a step that failed."""
-        if self.recorded is not None:
-            self._stop_if_diverged(self.recorded.first_failure(ahead=0))
+        self._stop_if_diverged(wait=True)
+
+    def _stop_if_diverged(self, wait: bool = False) -> None:
+        if self.step is not None and (failure := self.step.failure(wait)):
+            raise self._diverged(*failure)
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation set anew."""
-        self.wait_for_recorded()
+        self.wait()
         self.val_errors.reset()
         self.val_loss.reset()
 
@@ -215,15 +167,16 @@ class SpinModule(pl.LightningModule):
         self._log_errors("val", errors)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the nodes; find the best checkpoint in the run folder, wherever that was before."""
-        self.potential.descriptor.nodes = Nodes(**checkpoint[ENTRY]["nodes"])
+        """Take what is beside the weights; find the best checkpoint, wherever the run folder was before."""
+        upgrade(checkpoint, "the checkpoint")
+        self.potential.load_state(checkpoint[ENTRY]["state"])
         saver = self.trainer.checkpoint_callback
         if isinstance(saver, ModelCheckpoint) and saver.dirpath:
             follow_moved_folder(checkpoint["callbacks"], Path(saver.dirpath))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
-        self.wait_for_recorded()
+        self.wait()
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
         if self.heisenberg is not None:
             checkpoint[ENTRY][HEISENBERG] = self.heisenberg.as_dict()
@@ -236,18 +189,18 @@ class SpinModule(pl.LightningModule):
         assert isinstance(scheduler, LambdaLR)
         return scheduler
 
-    def _log_training(
-        self, prediction: dict[str, Tensor], batch: Batch, loss: Tensor, ratio: float, scale: Tensor | None
-    ) -> None:
+    def _log_training(self, done: Done, ratio: float) -> None:
         self.train_errors.reset()
-        self.train_errors.update(prediction, batch, scale)
+        self.train_errors.update(done.prediction, done.batch, done.scale)
         self._log("step", self.global_step + 1)
         self._log("lr", float(self._scheduler().get_last_lr()[0]))
         self._log_prefactors(self.loss.prefactors_at(ratio))
-        if self.label_scale is not None and scale is not None:
-            for element, number in self.label_scale.by_element(self.potential.spec.type_map, scale).items():
+        if self.label_scale is not None:
+            numbers = self.label_scale.by_element(self.potential.spec.type_map, done.scale)
+            for element, number in numbers.items():
                 self._log(f"label_scale_fm/{element}", number)
-        self._log("train/loss", float(self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")))
+        loss = done.loss.detach().clone()
+        self._log("train/loss", float(self.trainer.strategy.reduce(loss, reduce_op="mean")))
         self._log_errors("train", self.train_errors.compute())
 
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ from spinpot.evaluation.predictor import Arrays, assemble
 from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import Score
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.potential import Potential
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def outcomes(
-    potential: SpinPotential, data: SpinDataModule, heisenberg: Predict | None, scale: Tensor | None = None
+    potential: Potential, data: SpinDataModule, heisenberg: Predict | None, scale: Tensor | None = None
 ) -> dict[str, Outcome]:
     """The outcome on the validation and, where there is one, the test set, by their names.
 
@@ -43,7 +43,7 @@ def outcomes(
 
 
 def _outcome(
-    potential: SpinPotential,
+    potential: Potential,
     data: SpinDataModule,
     name: str,
     heisenberg: Predict | None,

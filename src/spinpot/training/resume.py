@@ -13,7 +13,8 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.spec import Spec
+from spinpot.report.tables import print_changes
 
 IRRELEVANT = (
     "resume",
@@ -44,11 +45,11 @@ RUN_FILES = (
 
 @dataclass(frozen=True)
 class Resumed:
-    """A checkpoint to go on from: its file, its step, its model, its config and its data's fingerprints."""
+    """A checkpoint to resume: its file, step, model, config and its data's fingerprints."""
 
     path: Path
     step: int
-    model: dict[str, Any]
+    spec: Spec
     config: dict[str, Any]
     fingerprints: dict[str, str] = field(default_factory=dict)
     score: int = SCORE
@@ -97,13 +98,27 @@ def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
         )
 
 
-def check_same_model(resumed: Resumed, spec: ModelSpec) -> None:
+def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:
+    """Refuse a checkpoint of another model or optimizer; print which settings and data changed."""
+    check_same_model(resumed, spec)
+    check_same_optimizer(resumed, config)
+    check_same_parameters(resumed, config)
+    print_changes(config_differences(resumed, config), changed_data(resumed, fingerprints))
+    if resumed.score != SCORE:
+        console.print(
+            f"look: {resumed.path.name} is of a version whose val/score meant something else "
+            "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with "
+            "init_from.",
+            soft_wrap=True,
+        )
+
+
+def check_same_model(resumed: Resumed, spec: Spec) -> None:
     """Raise InputError if the model of the config is not the checkpoint's."""
-    # How the embedding is evaluated may change: the weights are the same.
     changes = [
         change
-        for change in differences(ModelSpec.from_dict(resumed.model).as_dict(), spec.as_dict())
-        if change[0] != "descriptor.radial"
+        for change in differences(resumed.spec.as_dict(), spec.as_dict())
+        if change[0] not in spec.changeable
     ]
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
@@ -208,14 +223,14 @@ def _refuse_used(run_dir: Path) -> None:
 
 def _read(path: Path) -> Resumed:
     contents = read_checkpoint(path)
-    potential_from(contents, path)  # its weights are whole, or this says so
+    spec = potential_from(contents, path).spec  # its weights are whole, or this says so
     if "optimizer_states" not in contents:
         raise InputError(f"{path} holds no optimizer state, so training cannot go on from it.")
     entry = contents[ENTRY]
     return Resumed(
         path.resolve(),
         int(contents["global_step"]),
-        entry["model"],
+        spec,
         entry["config"],
         entry.get("fingerprints", {}),
         entry.get("score", 1),

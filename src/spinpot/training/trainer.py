@@ -18,8 +18,8 @@ from spinpot.core.console import console
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.checkpoint import LAST
-from spinpot.training.callbacks.collocation_nodes import CollocationNodes
 from spinpot.training.callbacks.final_validation import FinalValidation
+from spinpot.training.callbacks.settling import Settling
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
 from spinpot.training.checkpoint_io import WholeCheckpoints
@@ -58,7 +58,7 @@ def build_trainer(
         DictConfig({key: value for key, value in plain.items() if key != "cuda_graph"}),
         callbacks=[
             *callbacks,
-            CollocationNodes(),
+            Settling(),
             FinalValidation(),
             *map(WandbReport, wandb_runs(loggers)),
             *chosen.values(),
@@ -120,6 +120,7 @@ def quiet_lightning() -> None:
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
+    warnings.filterwarnings("ignore", "`training_step` returned `None`")
     warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
     warnings.filterwarnings("ignore", ".*does not have many workers")
     # What is logged is the same number on all processes already.

@@ -21,9 +21,8 @@ from spinpot.models.deepspin.collocation_check import (
     settle_nodes,
 )
 from spinpot.models.deepspin.environment import environment_rows, rows_with_derivatives
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings
-from spinpot.models.deepspin.statistics import set_statistics
 from support.checkpoints import write_checkpoint
 from support.frames import batch_of, geometry, make_frames, random_system, small_potential, system
 
@@ -39,14 +38,14 @@ def fitted(**descriptor):
     """A potential with statistics of its own frames, and a batch of them."""
     made = random_system(3, n_frames=4)
     potential = small_potential(**descriptor)
-    set_statistics(potential, list(make_frames([made], geometry(potential.spec))), [made])
+    potential.set_statistics(list(make_frames([made], geometry(potential.spec))), [made])
     return potential, batch_of(potential, made)
 
 
 def direct(potential):
     """The same weights, evaluated for each pair."""
     descriptor = replace(potential.spec.descriptor, radial="direct")
-    twin = SpinPotential(replace(potential.spec, descriptor=descriptor))
+    twin = DeepSpin(replace(potential.spec, descriptor=descriptor))
     twin.load_state_dict(potential.state_dict())
     twin.descriptor.nodes = potential.descriptor.nodes
     return twin

@@ -12,8 +12,7 @@ from spinpot.models.deepspin.sizes import (
     BEYOND_SEL,
     check_rcut,
     excess_of_frames,
-    most_neighbours,
-    settle_sel,
+    settled_sel,
 )
 from support.frames import geometry, random_system, small_potential, system
 
@@ -26,35 +25,29 @@ def dataset():
 
 def spec_with(sel):
     spec = small_potential().spec
-    return type(spec)(
-        spec.type_map,
-        DescriptorSettings(rcut=4.0, sel=sel),
-        spec.fitting_net,
-        spec.use_spin,
-        spec.virtual_scale,
-    )
+    return replace(spec, descriptor=DescriptorSettings(rcut=4.0, sel=sel))
 
 
 def test_auto_has_room_for_every_frame(dataset):
-    found = most_neighbours(dataset)
-    sel = settle_sel(spec_with("auto"), dataset).descriptor.sel
+    found = dataset.most_neighbours
+    sel = tuple(settled_sel(spec_with("auto"), dataset))
     for room, needed in zip(sel, found, strict=True):
         assert room % 4 == 0
         assert 1.1 * needed <= room < 1.1 * needed + 4
 
 
 def test_one_number_is_for_every_element(dataset):
-    assert settle_sel(spec_with(90), dataset).descriptor.sel == (90, 90)
+    assert settled_sel(spec_with(90), dataset) == [90, 90]
 
 
 def test_too_small_names_system_element_and_need(dataset):
-    found = most_neighbours(dataset)
+    found = dataset.most_neighbours
     with pytest.raises(InputError, match=rf"random1, frame \d.*: an atom has {found[0]} neighbours Ni"):
-        settle_sel(spec_with((int(found[0]) - 1, int(found[1]))), dataset)
+        settled_sel(spec_with((int(found[0]) - 1, int(found[1]))), dataset)
 
 
 def test_frames_that_did_not_size_the_model_may_have_more(dataset):
-    found = most_neighbours(dataset)
+    found = dataset.most_neighbours
     assert excess_of_frames(spec_with(tuple(found.tolist())), dataset) is None
     tight = spec_with((int(found[0]) - 1, int(found[1])))
     first = next(k for k, most in enumerate(dataset.most) if max(most[0], most[2]) == found[0])
@@ -67,7 +60,7 @@ def test_frames_that_did_not_size_the_model_may_have_more(dataset):
 @pytest.mark.parametrize("sel", [(1, 2, 3), (0, 90), (40.5, 90)])
 def test_wrong_sel(dataset, sel):
     with pytest.raises(InputError, match=r"model\.descriptor\.sel"):
-        settle_sel(spec_with(sel), dataset)
+        settled_sel(spec_with(sel), dataset)
 
 
 def test_the_neighbours_expected_of_what_is_no_crystal():

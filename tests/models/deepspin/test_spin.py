@@ -6,8 +6,9 @@ import pytest
 
 from spinpot.core.errors import InputError
 from spinpot.evaluation.predictor import Predictor
-from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, SpinSettings
-from spinpot.models.deepspin.spin import check_moments, magnetic_types, virtual_scales
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, VirtualAtomSettings
+from spinpot.models.deepspin.virtual_atoms import check_moments, virtual_scales
+from spinpot.models.elements import magnetic_types
 from support.frames import random_system, small_potential
 
 TYPES = ("Ni", "O", "Fe")
@@ -45,7 +46,7 @@ USE_SPIN = (True, False, True)
 
 
 def scales(rcut=6.0, **spin):
-    return virtual_scales(SpinSettings(**spin), USE_SPIN, rcut)
+    return virtual_scales(VirtualAtomSettings(**spin), USE_SPIN, rcut)
 
 
 def test_scalars_hold_for_every_magnetic_element():

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from spinpot.data.batch import collate
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS
 from spinpot.models.exchange.landau import symmetric
-from support.frames import evaluate, random_system, small_potential, system
+from spinpot.models.exchange.settings import EXCHANGE_TERMS
+from support.frames import evaluate, network, random_system, small_potential, system
 
 
 def test_the_matrix_of_a_quadratic_form():
@@ -42,7 +42,7 @@ def test_at_its_mean_length_a_moment_feels_the_field_only_along_itself():
 def test_reversed_spins_have_the_same_energy():
     made = random_system(seed=2)
     potential = small_potential(exchange=EXCHANGE_TERMS)
-    torch.nn.init.zeros_(potential.fitting_nets.weight)
+    torch.nn.init.zeros_(network(potential).fitting_nets.weight)
     reversed_ = system(made.type_map, made.types, made.box[0], made.coord[0], -made.spin[0])
     before, after = evaluate(potential, made), evaluate(potential, reversed_)
     np.testing.assert_allclose(after["energy"], before["energy"], atol=1e-12)

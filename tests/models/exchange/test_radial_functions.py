@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from spinpot.models.deepspin.settings import DescriptorSettings, ExchangeSettings, FittingSettings, ModelSpec
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
+from spinpot.models.deepspin.spec import DeepSpinSpec
 from spinpot.models.exchange.pairs import RadialBasis
+from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
 from support.frames import batch_of, small_potential, system
 
@@ -38,15 +40,17 @@ def dimer(distance, first, second):
 
 def term_of(**coefficients):
     """A term with the given coefficients and no others."""
-    spec = ModelSpec(
-        ("Ni", "O"),
-        DescriptorSettings(rcut=5.0, sel=(9, 9)),
-        FittingSettings((4,)),
-        (True, False),
-        (0.3, 0.0),
-        ExchangeSettings(("bilinear", *(name for name in coefficients if name != "bilinear")), n_radial=6),
+    spec = DeepSpinSpec(
+        type_map=("Ni", "O"),
+        descriptor=DescriptorSettings(rcut=5.0, sel=(9, 9)),
+        fitting_net=FittingSettings((4,)),
+        use_spin=(True, False),
+        virtual_scale=(0.3, 0.0),
+        exchange=ExchangeSettings(
+            ("bilinear", *(name for name in coefficients if name != "bilinear")), n_radial=6
+        ),
     )
-    term = ExchangeTerm(spec)
+    term = ExchangeTerm(spec, spec.exchange)
     for name, values in coefficients.items():
         term.named(term.start)[name].copy_(torch.tensor(values, dtype=torch.float64).reshape(1, -1))
     return term

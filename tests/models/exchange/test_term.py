@@ -7,8 +7,7 @@ import torch
 from spinpot.core.errors import InputError
 from spinpot.evaluation.convert import convert
 from spinpot.models.checkpoint import load_potential, save_potential
-from spinpot.models.deepspin.reorder import reordered
-from spinpot.models.deepspin.settings import EXCHANGE_TERMS, ExchangeSettings, ModelSpec
+from spinpot.models.exchange.settings import EXCHANGE_TERMS, ExchangeSettings
 from support.frames import batch_of, evaluate, random_system, small_potential, system
 
 BOTH = (True, True)
@@ -57,7 +56,7 @@ def test_two_magnetic_elements_in_another_order():
     made = random_system(seed=1)
     made.spin[0, made.types == 1] = [[0.5, -0.2, 1.0], [0.3, 0.9, 0.1]]
     potential = small_potential(exchange=EXCHANGE_TERMS, use_spin=BOTH)
-    other = reordered(potential, ("O", "Ni"))
+    other = potential.reordered(("O", "Ni"))
     swapped = system(("O", "Ni"), 1 - made.types, made.box[0], made.coord[0], made.spin[0])
     before, after = evaluate(potential, made), evaluate(other, swapped)
     for name in before:
@@ -72,13 +71,6 @@ def test_checkpoints_carry_it(tmp_path):
     np.testing.assert_array_equal(evaluate(loaded, made)["force_mag"], evaluate(potential, made)["force_mag"])
 
 
-def test_specs_of_before_have_none():
-    spec = small_potential().spec
-    data = spec.as_dict()
-    del data["exchange"]
-    assert ModelSpec.from_dict(data).exchange == ExchangeSettings()
-
-
 def test_export_is_refused_unless_the_network_alone_is_asked_for(tmp_path):
     potential = small_potential(exchange=EXCHANGE_TERMS)
     save_potential(tmp_path / "x.ckpt", potential)
@@ -88,7 +80,7 @@ def test_export_is_refused_unless_the_network_alone_is_asked_for(tmp_path):
     convert(tmp_path / "x.ckpt", tmp_path / "x.dp", network_only=True)
     convert(tmp_path / "x.dp", tmp_path / "y.ckpt")
     made = random_system(seed=1)
-    potential.drop_exchange()
+    potential = potential.without_exchange()
     np.testing.assert_allclose(
         evaluate(load_potential(tmp_path / "y.ckpt"), made)["energy"], evaluate(potential, made)["energy"]
     )

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ from torch import Tensor
 from spinpot.data.batch import Batch
 from spinpot.models.deepspin.collocation import NUMBERS, STENCIL, Nodes
 from spinpot.models.deepspin.descriptor import Descriptor, elements_of
-from spinpot.models.deepspin.potential import SpinPotential
+
+if TYPE_CHECKING:
+    from spinpot.models.deepspin.potential import DeepSpin
 
 ENERGY_TOLERANCE = 1e-9
 FORCE_TOLERANCE = 1e-8
@@ -60,6 +63,23 @@ class CollocationErrors:
         size = max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE)
         return size if math.isfinite(size) else math.inf
 
+    @property
+    def words(self) -> str:
+        """What they are."""
+        return (
+            f"Embedding interpolated between up to {self.most} nodes: energies within {self.energy:.0e} "
+            f"eV/atom, forces within {self.force:.0e} eV/Å of the direct evaluation."
+        )
+
+    @property
+    def too_large(self) -> str:
+        """What they are, where they are not within the tolerances."""
+        return (
+            f"With up to {self.most} nodes the interpolated embedding still differs from the evaluated one "
+            f"by {self.energy:.1e} eV/atom and {self.force:.1e} eV/Å. model.descriptor.radial=direct does "
+            "not interpolate."
+        )
+
     def within(self, margin: float = 1.0) -> bool:
         """Whether they are within the tolerances divided by a margin."""
         return self.size * margin <= 1.0
@@ -72,7 +92,7 @@ class DirectValues:
     direct evaluation takes much memory.
     """
 
-    def __init__(self, potential: SpinPotential, batch: Batch) -> None:
+    def __init__(self, potential: DeepSpin, batch: Batch) -> None:
         self._twin = copy.deepcopy(potential).cpu().double()
         self._batch, self._seen = _seen_from_some(batch.to("cpu"))
         self._twin.descriptor.radial = "direct"
@@ -95,12 +115,12 @@ class DirectValues:
         return numbers_of_nodes(self._twin.descriptor, elements_of(self._batch))
 
 
-def collocation_errors(potential: SpinPotential, batch: Batch) -> CollocationErrors:
+def collocation_errors(potential: DeepSpin, batch: Batch) -> CollocationErrors:
     """The differences on a batch with the nodes as they are."""
     return DirectValues(potential, batch).errors(potential.descriptor.nodes.numbers)
 
 
-def settle_nodes(potential: SpinPotential, batch: Batch, fewer: bool = True) -> CollocationErrors:
+def settle_nodes(potential: DeepSpin, batch: Batch, fewer: bool = True) -> CollocationErrors:
     """Take as many nodes as the errors on a batch ask for; returns their errors, small or not.
 
     fewer: whether to take fewer where the errors stay within the tolerances by MARGIN. Settled once more

@@ -17,7 +17,7 @@ from spinpot.models.deepspin.networks import ResidualNet
 from spinpot.models.deepspin.pair_map import PairMap, Pairs
 from spinpot.models.deepspin.pair_map import derivatives as pair_map_derivatives
 from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.spec import DeepSpinSpec
 
 Number = TypeVar("Number", int, Tensor)
 
@@ -36,7 +36,7 @@ class Descriptor(nn.Module):
     dstd: Tensor
     sel: Tensor
 
-    def __init__(self, spec: ModelSpec, generator: torch.Generator) -> None:
+    def __init__(self, spec: DeepSpinSpec, generator: torch.Generator) -> None:
         super().__init__()
         settings = spec.descriptor
         n_types = len(spec.type_map)

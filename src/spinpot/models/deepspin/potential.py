@@ -1,42 +1,40 @@
-"""The potential: energy and its derivatives, top to bottom."""
+"""DeepSPIN: se_e2_a on real and virtual atoms, and a fitting net for each element."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spinpot import native
-from spinpot.data.batch import Batch
+from spinpot.core.console import console
+from spinpot.data.batch import Batch, Frame
+from spinpot.data.systems import System
+from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
+from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
 from spinpot.models.deepspin.compiled import compiled_network
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
-from spinpot.models.deepspin.settings import ExchangeSettings, ModelSpec
-from spinpot.models.derivatives import Derivatives, total
-from spinpot.models.exchange.term import ExchangeTerm
-from spinpot.models.time_reversal import mean_of_both, with_reversed
-from spinpot.models.training_facts import TrainingFacts
+from spinpot.models.deepspin.spec import DeepSpinSpec
+from spinpot.models.deepspin.statistics import closest_of, environment_statistics
+from spinpot.models.derivatives import Derivatives
+from spinpot.models.potential import Exporter, Part, Potential
 
 
-class SpinPotential(nn.Module):
-    """E(R, S) = Σ_i [net_{t_i}(D_i) + bias_{t_i}] + E_spin over the real atoms, and all first derivatives.
+class DeepSpin(Potential):
+    """E_i = net_{t_i}(D_i) (Zhang et al. 2018; with virtual atoms Yang et al. 2024)."""
 
-    spec: everything that shapes the model.
-    seed: of the initial weights.
-    facts: what its training frames covered; None where that is not known (an older checkpoint, a model of
-        deepmd-kit).
-    """
-
-    energy_bias: Tensor
+    spec_type = DeepSpinSpec
+    spec: DeepSpinSpec
     virtual_scale: Tensor
-    facts: TrainingFacts | None = None
 
-    def __init__(self, spec: ModelSpec, seed: int = 0) -> None:
-        super().__init__()
+    def __init__(self, spec: DeepSpinSpec, seed: int = 0) -> None:
+        super().__init__(spec, seed)
         generator = torch.Generator().manual_seed(seed)
-        self.spec = spec
         self.descriptor = Descriptor(spec, generator)
         fitting = spec.fitting_net
         settings = (
@@ -47,57 +45,109 @@ class SpinPotential(nn.Module):
             generator,
         )
         self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*settings) for _ in spec.type_map])
-        self.exchange = ExchangeTerm(spec) if spec.exchange.terms else None
-        self.register_buffer("energy_bias", torch.zeros(len(spec.type_map), dtype=torch.float64))
         # η of every neighbour type: none for real atoms, then that of the virtual atoms.
         scale = torch.tensor([*(0.0 for _ in spec.type_map), *spec.virtual_scale], dtype=torch.float64)
         self.register_buffer("virtual_scale", scale)
 
-    def set_precision(self, dtype: torch.dtype) -> SpinPotential:
-        """Cast the networks; the energy bias and all sums over atoms stay in float64."""
-        self.descriptor.to(dtype)
-        self.fitting_nets.to(dtype)
-        return self
-
-    def drop_exchange(self) -> None:
-        """Leave only the network, another potential."""
-        self.spec, self.exchange = replace(self.spec, exchange=ExchangeSettings()), None
-
-    def describe(self) -> dict[str, Any]:
-        """What shapes it and how many parameters it has, as plain data."""
-        return {**self.spec.as_dict(), "parameters": sum(weight.numel() for weight in self.parameters())}
-
-    def forward(self, batch: Batch, differentiable: bool = False) -> dict[str, Tensor]:
-        """Energy and derivatives under the names of core.conventions, frames laid one behind the other.
-
-        energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With
-        `differentiable` the derivatives can themselves be differentiated, as training needs.
-        """
-        with torch.set_grad_enabled(differentiable):
-            if self.spec.time_reversal:
-                found = mean_of_both(self._network(with_reversed(batch, self.virtual_scale), differentiable))
-            else:
-                found = self._network(batch, differentiable)
-            if self.exchange is not None:
-                found = total([found, self.exchange(batch)])
-            atom_energy = found.atom_energy + self.energy_bias[batch.types]
-            energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return {
-            "energy": energy,
-            "atom_energy": atom_energy,
-            "force": found.force,
-            "force_mag": found.force_mag,
-            "virial": found.virial,
-        }
-
-    def _network(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """Descriptor and fitting nets, without the energy bias."""
-        compiled = native.network(self.descriptor.davg) if self.descriptor.radial == "collocated" else None
-        if compiled is not None:
-            return compiled_network(compiled, self.descriptor, self.fitting_nets, batch, self.virtual_scale)
+    def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
+        """Descriptor, fitting nets, and back to the pair vectors, by the means that `evaluation` names."""
+        if self.evaluation() == "compiled":
+            make = native.network(self.descriptor.davg)
+            return compiled_network(make, self.descriptor, self.fitting_nets, batch, self.virtual_scale)
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
         atom_energy, by_descriptor = energy_and_gradient(
             self.fitting_nets, self.descriptor(environment), batch.type_sizes
         )
         by_environment = self.descriptor.pull_back(environment, by_descriptor)
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
+
+    def evaluation(self) -> str:
+        """`direct`: the embedding for each pair; else between nodes, `compiled` or by `torch`."""
+        if self.descriptor.radial == "direct":
+            return "direct"
+        return "torch" if native.network(self.descriptor.davg) is None else "compiled"
+
+    def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
+        """Also davg, dstd, and how close to an atom the nodes reach."""
+        super().set_statistics(frames, systems)
+        closest: list[np.ndarray] = []
+        davg, dstd = environment_statistics(self, closest_of(frames, closest))
+        if not self.spec.descriptor.set_davg_zero:
+            self.descriptor.davg.copy_(davg)
+        self.descriptor.dstd.copy_(dstd)
+        self.cover(np.min(closest, axis=0))
+
+    def cover(self, closest: np.ndarray) -> None:
+        """Let the nodes reach so far, inf where there is no neighbour."""
+        known = np.where(np.isinf(closest), USUAL_CLOSEST, closest).tolist()
+        self.descriptor.nodes = Nodes.equally_many(known, NUMBERS[0])
+
+    def begin_at_zero(self) -> None:
+        """Zero weights in the last layer."""
+        nn.init.zeros_(self.fitting_nets.weight)
+        nn.init.zeros_(self.fitting_nets.bias)
+
+    def state(self) -> dict[str, Any]:
+        """The nodes."""
+        return {"nodes": self.descriptor.nodes.as_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.descriptor.nodes = Nodes(**state["nodes"])
+
+    def reordered(self, type_map: Sequence[str]) -> DeepSpin:
+        """As Potential.reordered."""
+        from spinpot.models.deepspin.reorder import reordered  # it makes a DeepSpin
+
+        return reordered(self, type_map)
+
+    def watched_parameters(self) -> list[nn.Parameter]:
+        """The biases: every atom's part of every layer goes into their gradients."""
+        return [parameter for name, parameter in self.named_parameters() if name.endswith("bias")]
+
+    def parts(self) -> dict[str, Part]:
+        """The descriptor, and the fitting net of each element."""
+        elements = enumerate(self.spec.type_map)
+        nets: dict[str, Part] = {f"fitting_net_{element}": (self.fitting_nets, t) for t, element in elements}
+        return {"descriptor": (self.descriptor, ...), **nets}
+
+    def settled_in(self, model: Mapping[str, Any]) -> bool:
+        """Only without interpolation there was nothing to settle."""
+        return bool(model["descriptor"]["radial"] != "direct")
+
+    def settle(self, batch: Batch, averaged: bool = False) -> str | None:
+        """As many nodes for each embedding net as the batch needs.
+
+        averaged: never fewer, for an average of the weights so far is as rough as those were.
+        """
+        if self.descriptor.radial == "direct":
+            return None
+        errors = settle_nodes(self, batch, fewer=not averaged)
+        return None if errors.within() else errors.too_large
+
+    def not_recorded(self) -> str | None:
+        """The direct evaluation cannot be."""
+        direct = self.descriptor.radial == "direct"
+        return "model.descriptor.radial=direct sorts the pairs on the host" if direct else None
+
+    def record_key(self) -> str:
+        """The nodes."""
+        return str(self.descriptor.nodes)
+
+    def record_reads(self, elements: Sequence[int], closest: list[float]) -> object:
+        """The grid of the nodes."""
+        return self.descriptor.grid_for(elements, closest)
+
+    def approximation(self, batch: Batch) -> dict[str, Any]:
+        """Nodes and errors of the interpolated embedding."""
+        if self.descriptor.radial == "direct":
+            return {"collocation": None}
+        errors = collocation_errors(self, batch)
+        console.print(errors.words, soft_wrap=True)
+        return {"collocation": asdict(errors)}
+
+    def exporters(self) -> dict[str, Exporter]:
+        """deepmd-kit's .dp, and with its Python .pth."""
+        from spinpot.models.deepspin.deepmd.export import export
+
+        return {suffix: cast(Exporter, lambda *given: export(self, *given)) for suffix in (".dp", ".pth")}

@@ -11,16 +11,16 @@ import torch
 
 from spinpot.models.deepspin.collocation import Nodes
 from spinpot.models.deepspin.networks import ResidualNet
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.spec import DeepSpinSpec
 
 
-def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotential:
+def reordered(potential: DeepSpin, type_map: Sequence[str]) -> DeepSpin:
     """The same potential for a type map that lists the same elements in another order, in float64."""
     spec = potential.spec
     order = [spec.type_map.index(name) for name in type_map]
     types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones after the real ones
-    made = SpinPotential(_spec(spec, type_map, order, types))
+    made = DeepSpin(_spec(spec, type_map, order, types))
     centres = range(1) if spec.descriptor.type_one_side else range(len(order))
     for centre, neighbour in product(centres, range(len(types))):
         there = potential.descriptor.embedding_net(order[centre], types[neighbour])
@@ -32,9 +32,6 @@ def reordered(potential: SpinPotential, type_map: Sequence[str]) -> SpinPotentia
         made.energy_bias.copy_(potential.energy_bias[order])
         made.descriptor.davg.copy_(potential.descriptor.davg[order])
         made.descriptor.dstd.copy_(potential.descriptor.dstd[order])
-    if potential.exchange is not None and made.exchange is not None:
-        # Its coefficients are in the alphabetical order of the elements in both.
-        made.exchange.load_state_dict(potential.exchange.state_dict())
     nodes = potential.descriptor.nodes
     made.descriptor.nodes = Nodes(
         [nodes.closest[t] for t in order], [[nodes.numbers[t][j] for j in types] for t in order]
@@ -50,15 +47,13 @@ def _copy(net: ResidualNet, to: ResidualNet) -> None:
             copied.copy_(weight)
 
 
-def _spec(spec: ModelSpec, type_map: Sequence[str], order: list[int], types: list[int]) -> ModelSpec:
+def _spec(spec: DeepSpinSpec, type_map: Sequence[str], order: list[int], types: list[int]) -> DeepSpinSpec:
     sel = cast(Sequence[int], spec.descriptor.sel)
     excluded = tuple(tuple(types.index(t) for t in pair) for pair in spec.descriptor.exclude_types)
-    return ModelSpec(
+    return replace(
+        spec,
         type_map=tuple(type_map),
         descriptor=replace(spec.descriptor, sel=tuple(sel[t] for t in order), exclude_types=excluded),
-        fitting_net=spec.fitting_net,
         use_spin=tuple(spec.use_spin[t] for t in order),
         virtual_scale=tuple(spec.virtual_scale[t] for t in order),
-        exchange=spec.exchange,
-        time_reversal=spec.time_reversal,
     )

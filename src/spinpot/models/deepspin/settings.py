@@ -1,18 +1,15 @@
-"""What a user sets about the model, and the same with every `auto` settled by the data."""
+"""What a user sets about the parts of DeepSPIN: descriptor, fitting nets and virtual atoms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, cast, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 from spinpot.core.errors import InputError
 from spinpot.models.deepspin.activations import ACTIVATIONS, NOT_SMOOTH, SILUT, activation
-
-PerType = float | Sequence[float] | None
-EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
-TimeReversal = Literal["none", "augment", "exact"]
-SpinRotation = Literal["none", "augment"]
+from spinpot.models.elements import PerType
+from spinpot.models.settings import SpinSettings
 
 
 @dataclass(frozen=True)
@@ -87,32 +84,23 @@ class FittingSettings:
 
 
 @dataclass(frozen=True)
-class SpinSettings:
+class VirtualAtomSettings(SpinSettings):
     """Which elements carry a moment, and how far along it their virtual atoms sit.
 
     The virtual atom of atom i sits at R_i + η S_i with η = virtual_len / spin_norm (Å/μ_B), which deepmd-kit
     calls `virtual_scale` and which may be given instead.
 
-    use_spin: `auto` (the elements with non-zero spins in the training data), one bool per element, indices
-        into the type map, or element symbols.
     virtual_len: Å, one number or one per magnetic element (or per element).
     spin_norm: μ_B, likewise.
     virtual_scale: Å/μ_B, likewise, in place of the two.
-    time_reversal: E(R, S) = E(R, −S): `exact`, as part of the model; or `augment`, learned from training
-        samples whose spins are reversed at random.
-    spin_rotation: `augment`: training samples have their spins, and these alone, turned at random; for data
-        without spin–orbit coupling.
     """
 
-    use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
     virtual_len: PerType = 0.4
     spin_norm: PerType = 1.2737
     virtual_scale: PerType = None
-    time_reversal: TimeReversal = "none"
-    spin_rotation: SpinRotation = "none"
 
-    def check(self, rcut: float) -> None:
-        """Raise InputError for what is wrong whatever the elements; rcut in Å."""
+    def check_within(self, rcut: float) -> None:
+        """Raise InputError for virtual atoms that cannot be, whatever the elements; rcut in Å."""
         if self.virtual_scale is not None:
             if self.virtual_len is not None or self.spin_norm is not None:
                 raise InputError(
@@ -133,127 +121,6 @@ class SpinSettings:
                 f"model.spin.virtual_len={self.virtual_len} Å is not smaller than model.descriptor.rcut="
                 f"{rcut}: an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
             )
-        for key, options in (("time_reversal", TimeReversal), ("spin_rotation", SpinRotation)):
-            if getattr(self, key) not in get_args(options):
-                raise InputError(
-                    f"model.spin.{key}={getattr(self, key)!r}: expected {' or '.join(get_args(options))}."
-                )
-
-
-@dataclass(frozen=True)
-class ExchangeSettings:
-    """E_spin, the term under the network (spinpot.models.exchange); without `terms` there is none.
-
-    terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
-        anisotropic exchange · single_ion, of the directions around an atom · landau, of S² alone ·
-        landau_field, of S² in the field of the neighbours' moments.
-    n_radial: radial functions of which J(r) and its like are made, from 0 to the descriptor's rcut.
-    n_field: those, fewer and wider, by which landau_field weighs the neighbours' moments.
-    """
-
-    terms: Sequence[str] = ()
-    n_radial: int = 10
-    n_field: int = 4
-
-    def check(self) -> None:
-        """Raise InputError if a value makes no sense."""
-        unknown = [name for name in self.terms if name not in EXCHANGE_TERMS]
-        if unknown or len(set(self.terms)) < len(self.terms):
-            raise InputError(
-                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, "
-                "each once. model/exchange=heisenberg and model/exchange=full choose them."
-            )
-        if self.terms and "bilinear" not in self.terms:
-            raise InputError(
-                f"model.exchange.terms={list(self.terms)} lacks bilinear, on which the others build. Add it."
-            )
-        for key in ("n_radial", "n_field"):
-            if getattr(self, key) < 1:
-                raise InputError(f"model.exchange.{key}={getattr(self, key)}: expected at least 1.")
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """The whole model as the config writes it."""
-
-    descriptor: DescriptorSettings = field(default_factory=DescriptorSettings)
-    fitting_net: FittingSettings = field(default_factory=FittingSettings)
-    spin: SpinSettings = field(default_factory=SpinSettings)
-    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
-
-    def check(self) -> None:
-        """Raise InputError for what is wrong whatever the data."""
-        self.exchange.check()
-        fixed = [name for name in ("anisotropic", "single_ion") if name in self.exchange.terms]
-        if fixed and self.spin.spin_rotation == "augment":
-            raise InputError(
-                "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "
-                f"turned; {', '.join(fixed)} of model.exchange.terms do not. Use model/exchange=heisenberg."
-            )
-        self.descriptor.check()
-        self.fitting_net.check()
-        self.spin.check(self.descriptor.rcut)
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model with nothing left open: what a checkpoint stores and what a potential is built from.
-
-    use_spin and virtual_scale (Å/μ_B, zero where use_spin is false) have one entry per element of type_map;
-    so has descriptor.sel, not doubled. time_reversal: whether E(R, S) is the mean of the networks' energies
-    for S and −S.
-    """
-
-    type_map: tuple[str, ...]
-    descriptor: DescriptorSettings
-    fitting_net: FittingSettings
-    use_spin: tuple[bool, ...]
-    virtual_scale: tuple[float, ...]
-    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
-    time_reversal: bool = False
-
-    def __post_init__(self) -> None:
-        for pair in self.descriptor.exclude_types:
-            if max(pair) >= 2 * len(self.type_map):
-                raise InputError(
-                    f"model.descriptor.exclude_types={self.descriptor.exclude_types}: the elements "
-                    f"{list(self.type_map)} and their virtual atoms have the indices 0 to "
-                    f"{2 * len(self.type_map) - 1}. Correct the pairs."
-                )
-
-    def with_sel(self, sel: Sequence[int]) -> ModelSpec:
-        """The same with the numbers of neighbours settled."""
-        return replace(self, descriptor=replace(self.descriptor, sel=tuple(int(n) for n in sel)))
-
-    @property
-    def sel_doubled(self) -> tuple[int, ...]:
-        """Slots per neighbour type: the real types, then their virtual atoms."""
-        return cast(tuple[int, ...], tuple(self.descriptor.sel)) * 2  # type: ignore[arg-type]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, for checkpoints and comparisons."""
-        return _plain(asdict(self))
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> ModelSpec:
-        """The inverse of as_dict."""
-        return cls(
-            type_map=tuple(data["type_map"]),
-            descriptor=DescriptorSettings(**data["descriptor"]),
-            fitting_net=FittingSettings(**data["fitting_net"]),
-            use_spin=tuple(data["use_spin"]),
-            virtual_scale=tuple(data["virtual_scale"]),
-            exchange=ExchangeSettings(**data.get("exchange", {})),
-            time_reversal=data.get("time_reversal", False),
-        )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _numbers(value: PerType) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from spinpot.core.errors import InputError
 from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
-from spinpot.models.deepspin.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from spinpot.models.deepspin.spec import DeepSpinSpec
 
 MOST_NEIGHBOURS = 10_000
 """Around an atom: a hundred times the usual number."""
@@ -21,8 +24,8 @@ BEYOND_SEL = (
 """Here sel is the number that the sums over neighbours are divided by; no neighbour is ever left out."""
 
 
-def settle_sel(spec: ModelSpec, training: FrameDataset) -> ModelSpec:
-    """The spec with one number of neighbours per element, enough for every training frame.
+def settled_sel(spec: DeepSpinSpec, training: FrameDataset) -> list[int]:
+    """One number of neighbours per element, enough for every training frame.
 
     `auto` gives 10 % more than the most neighbours found, rounded up to a multiple of 4, which is
     deepmd-kit's rule. Raises InputError for a sel of the wrong length or too small.
@@ -35,11 +38,11 @@ def settle_sel(spec: ModelSpec, training: FrameDataset) -> ModelSpec:
         )
     sel = spec.descriptor.sel
     if isinstance(sel, str):
-        found = most_neighbours(training)
-        return spec.with_sel([max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found])
-    settled = spec.with_sel(one_per_type(sel, n_types))
-    if excess := _excess_of_frames(settled, training):
-        least = most_neighbours(training).tolist()
+        found = training.most_neighbours
+        return [max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found]
+    settled = one_per_type(sel, n_types)
+    if excess := _excess_of_frames(spec.with_sel(settled), training):
+        least = training.most_neighbours.tolist()
         raise InputError(f"{excess} Train with model.descriptor.sel=auto, or at least {least}.")
     return settled
 
@@ -71,18 +74,13 @@ def _expected_neighbours(rcut: float, system: System) -> float:
     return float(thin if extent == 0.0 else min(thin, per_volume / extent * balls[3]))
 
 
-def most_neighbours(dataset: FrameDataset) -> np.ndarray:
-    """The most neighbours of each element, real or virtual, around any atom, (T,)."""
-    return dataset.most.max(axis=0).reshape(2, -1).max(axis=0)
-
-
-def excess_of_frames(spec: ModelSpec, dataset: FrameDataset) -> str | None:
+def excess_of_frames(spec: DeepSpinSpec, dataset: FrameDataset) -> str | None:
     """What to say of frames that did not size the model, where atoms have more neighbours than its sel."""
     excess = _excess_of_frames(spec, dataset)
     return excess and f"{excess} {BEYOND_SEL}"
 
 
-def _excess_of_frames(spec: ModelSpec, dataset: FrameDataset) -> str | None:
+def _excess_of_frames(spec: DeepSpinSpec, dataset: FrameDataset) -> str | None:
     beyond = np.flatnonzero(
         (np.maximum(*np.split(dataset.most, 2, axis=1)) > spec.descriptor.sel).any(axis=1)
     )
@@ -93,7 +91,7 @@ def _excess_of_frames(spec: ModelSpec, dataset: FrameDataset) -> str | None:
     return _more_than_sel(spec, dataset.most[beyond[0]], f"{system.name}, frame {index}{more}")
 
 
-def excess_of(spec: ModelSpec, frame: Frame) -> str | None:
+def excess_of(spec: DeepSpinSpec, frame: Frame) -> str | None:
     """What to say of a frame where an atom has more neighbours than sel."""
     counts = frame.neighbour_counts
     if spec.time_reversal:  # it also has pairs beyond rcut
@@ -105,7 +103,7 @@ def excess_of(spec: ModelSpec, frame: Frame) -> str | None:
     return excess and f"{excess} {BEYOND_SEL}"
 
 
-def _more_than_sel(spec: ModelSpec, most: np.ndarray, where: str) -> str | None:
+def _more_than_sel(spec: DeepSpinSpec, most: np.ndarray, where: str) -> str | None:
     """Whether an atom has more neighbours of an element than sel, in words.
 
     most: (2T,) the most neighbours of each type, real or virtual.

@@ -17,9 +17,8 @@ from spinpot.core.split import split_along
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import frame_of
 from spinpot.data.systems import System
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.statistics import energy_bias
 from spinpot.models.derivatives import Derivatives
+from spinpot.models.energy_bias import energy_bias
 from spinpot.models.exchange.term import ExchangeTerm
 
 RIDGE = 1e-4
@@ -58,26 +57,6 @@ class Fit:
     coefficients: Tensor
     whitening: Tensor
     energy_bias: Tensor
-
-
-def start_exchange(
-    potential: SpinPotential,
-    systems: Sequence[System],
-    labels: Collection[str] = LABELS,
-    scale: Tensor | None = None,
-) -> None:
-    """Let a fresh potential begin as its exchange term fitted to the systems, its nets giving zero.
-
-    labels, scale: as for fit_systems.
-    """
-    term = potential.exchange
-    assert term is not None
-    fit = fit_systems(term, systems, labels, scale)
-    term.start.copy_(fit.coefficients)
-    term.whitening.copy_(fit.whitening)
-    potential.energy_bias.copy_(fit.energy_bias)
-    torch.nn.init.zeros_(potential.fitting_nets.weight)
-    torch.nn.init.zeros_(potential.fitting_nets.bias)
 
 
 def fit_systems(

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import Geometry
-from spinpot.models.deepspin.settings import ExchangeSettings, ModelSpec
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.landau import in_field, on_site
 from spinpot.models.exchange.pairs import (
@@ -18,7 +17,9 @@ from spinpot.models.exchange.pairs import (
     isotropic,
     single_ion,
 )
+from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.structure import Structure
+from spinpot.models.spec import Spec
 
 
 class ExchangeTerm(nn.Module):
@@ -38,16 +39,16 @@ class ExchangeTerm(nn.Module):
     magnetic: Tensor
     elements: Tensor
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: Spec, settings: ExchangeSettings) -> None:
         super().__init__()
-        settings = spec.exchange
-        self.basis = RadialBasis(spec.descriptor.rcut, settings.n_radial)
-        self.field_basis = RadialBasis(spec.descriptor.rcut, settings.n_field)
+        pairs = spec.geometry
+        self.basis = RadialBasis(pairs.rcut, settings.n_radial)
+        self.field_basis = RadialBasis(pairs.rcut, settings.n_field)
         elements = sorted(spec.type_map)
-        magnetic = [name for name in elements if spec.use_spin[spec.type_map.index(name)]]
+        magnetic = sorted(spec.magnetic_elements)
         # It looks at no virtual atoms.
         no_spin, no_scale = (False,) * len(elements), (0.0,) * len(elements)
-        self.geometry = Geometry(spec.descriptor.rcut, no_spin, no_scale, spec.descriptor.exclude_types)
+        self.geometry = Geometry(pairs.rcut, no_spin, no_scale, pairs.excluded)
         self.types = [spec.type_map.index(name) for name in magnetic]
         self.shapes = shapes(settings, len(magnetic), len(elements))
         places = [magnetic.index(name) if name in magnetic else -1 for name in spec.type_map]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, cast
 
 import pytorch_lightning as pl
@@ -14,8 +15,9 @@ from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
-from spinpot.training.cuda_graph import RecordedSteps, WholeStep
+from spinpot.training.cuda_graph import NumberedStep, RecordedSteps
 from spinpot.training.module import SpinModule
+from spinpot.training.step import WholeStep
 
 USED = "used"
 INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
@@ -28,13 +30,14 @@ class CudaGraphs(pl.Callback):
     """`trainer.cuda_graph`: auto, true or false.
 
     With `auto` a run whose steps cannot be recorded, for a reason of why_not, says so and launches them
-    kernel by kernel; with `true` that is an InputError. outcome: what became of it, for the summary; None
-    where there is no CUDA.
+    kernel by kernel; with `true` that is an InputError. For the summary: outcome, what became of it, None
+    where there is no CUDA; and evaluation, which of the potential's a run has.
     """
 
     def __init__(self, setting: bool | Literal["auto"]) -> None:
         self.setting = setting
         self.outcome: str | None = None
+        self.evaluation: str | None = None
 
     def decide(
         self, trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
@@ -53,21 +56,26 @@ class CudaGraphs(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before the first batch is asked for."""
-        if self.outcome == USED:
-            module, data = cast(SpinModule, pl_module), _data_of(trainer)
-            module.recorded = RecordedSteps(_whole_step(trainer, module, data))
-            data.by_number = True
+        _data_of(trainer).by_number = self.outcome == USED
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Numbers of steps that a checkpoint of a run without graphs left on the host go to the device."""
+        """Say how the model is evaluated; take recorded steps in place of the module's.
+
+        Numbers of steps that a checkpoint of a run without graphs left on the host go to the device.
+        """
+        module = cast(SpinModule, pl_module)
+        self.evaluation = module.potential.evaluation()
+        how = ", its steps recorded as CUDA graphs" if self.outcome == USED else ""
+        console.print(f"Evaluation: {self.evaluation}{how}.", markup=False)
         if self.outcome == USED:
+            module.step = RecordedSteps(_numbered_step(trainer, module))
             for p, state in trainer.optimizers[0].state.items():
                 if isinstance(state.get("step"), torch.Tensor):
                     state["step"] = state["step"].to(p.device)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the device's memory back."""
-        cast(SpinModule, pl_module).recorded = None
+        cast(SpinModule, pl_module).step = None
         _data_of(trainer).by_number = False
 
     def on_exception(
@@ -85,17 +93,17 @@ def why_not(
     trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
 ) -> str | None:
     """Why the steps of a run cannot be recorded as a whole, in words; None if they can."""
-    potential = module.potential
     hooked = [
         type(callback).__name__
         for callback in trainer.callbacks  # type: ignore[attr-defined]
         if any(is_overridden(hook, callback, parent=pl.Callback) for hook in INSIDE)
     ]
-    reasons = {
+    unfit = module.potential.not_recorded()
+    reasons: dict[str | None, bool] = {
         "trainer.strategy is for several processes": not isinstance(trainer.strategy, SingleDeviceStrategy),
         "trainer.detect_anomaly looks at every number": trainer._detect_anomaly,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
-        "model.descriptor.radial=direct sorts the pairs on the host": potential.descriptor.radial == "direct",
+        unfit: unfit is not None,
         "the spins of the training samples are turned on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
         f"{', '.join(hooked)} looks into each step": bool(hooked),
@@ -118,23 +126,12 @@ def _fits(data: SpinDataModule, device: torch.device) -> bool:
     return BYTES_PER_PAIR * data.datasets["train"].n_pairs < SHARE_OF_DEVICE * free
 
 
-def _whole_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> WholeStep:
+def _numbered_step(trainer: pl.Trainer, module: SpinModule) -> NumberedStep:
     (optimizer,) = trainer.optimizers
+    assert module.step is not None
 
-    def clip() -> None:
-        module.clip_gradients(
-            optimizer,
-            gradient_clip_val=trainer.gradient_clip_val,
-            gradient_clip_algorithm=trainer.gradient_clip_algorithm,
-        )
-
-    return WholeStep(
-        ResidentFrames(data.datasets["train"], trainer.strategy.root_device),
-        module.potential,
-        module.loss,
-        module.magnetic,
-        module.label_scale,
-        optimizer,
-        clip,
-        module.watched,
-    )
+    # Clipped within the step: Lightning would find no gradients behind it.
+    value, trainer.gradient_clip_val = trainer.gradient_clip_val, None
+    clip = partial(module.clip_gradients, optimizer, value, trainer.gradient_clip_algorithm)
+    frames = ResidentFrames(_data_of(trainer).datasets["train"], trainer.strategy.root_device)
+    return NumberedStep(frames, WholeStep(module.step.objective, optimizer, module.watched, clip))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
-from spinpot.models.deepspin.potential import SpinPotential
+from spinpot.models.potential import Part, Potential
 from spinpot.training.metrics_csv import GRADIENT_NORM
 from spinpot.training.module import SpinModule
 
@@ -15,8 +15,7 @@ from spinpot.training.module import SpinModule
 class GradientNorms(pl.Callback):
     """Logs the Euclidean norms of the loss's gradient at logged steps, before any clipping.
 
-    Names: grad_norm/total, grad_norm/descriptor, and grad_norm/fitting_net_Ni and so on; grad_norm/exchange
-    where the model has that term.
+    Names: grad_norm/total, and grad_norm/PART for each of the potential's parts.
     """
 
     def on_before_optimizer_step(
@@ -29,21 +28,13 @@ class GradientNorms(pl.Callback):
                 pl_module.log(f"{GRADIENT_NORM}{name}", torch.nn.utils.get_total_norm(gradients))
 
 
-def gradients_by_part(potential: SpinPotential) -> dict[str, list[Tensor]]:
+def gradients_by_part(potential: Potential) -> dict[str, list[Tensor]]:
     """Gradients, in float64, of what has a norm of its own, by name."""
-    fitting = gradients_of(potential.fitting_nets)
-    exchange = {} if potential.exchange is None else {"exchange": gradients_of(potential.exchange)}
-    return {
-        "total": gradients_of(potential),
-        "descriptor": gradients_of(potential.descriptor),
-        **exchange,
-        **{
-            f"fitting_net_{element}": [gradient[t] for gradient in fitting]
-            for t, element in enumerate(potential.spec.type_map)
-        },
-    }
+    parts = {"total": (potential, ...), **potential.parts()}
+    return {name: gradients_of(part) for name, part in parts.items()}
 
 
-def gradients_of(part: nn.Module) -> list[Tensor]:
+def gradients_of(part: Part) -> list[Tensor]:
     """Those that there are, in float64."""
-    return [p.grad.double() for p in part.parameters() if p.grad is not None]
+    module, which = part
+    return [p.grad[which].double() for p in module.parameters() if p.grad is not None]

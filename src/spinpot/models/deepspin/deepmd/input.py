@@ -29,9 +29,8 @@ from spinpot.models.deepspin.deepmd.sections import (
     Sections,
     read_sections,
 )
-from spinpot.models.deepspin.settings import ModelSettings, ModelSpec
 from spinpot.models.deepspin.sizes import one_per_type
-from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
+from spinpot.models.elements import magnetic_types
 
 Experiment = dict[str, Any]
 
@@ -148,10 +147,10 @@ def _check(sections: Sections, source: Path) -> None:
         raise InputError(
             f"{source}: model.type_map={list(names)}: expected a list of elements, each once, e.g. [Ni, O]."
         )
-    ModelSettings(sections.descriptor, sections.fitting_net, sections.spin).check()
+    settings = sections.settings()
+    settings.check()
     use_spin = magnetic_types(sections.spin.use_spin, names, [])
-    scales = virtual_scales(sections.spin, use_spin, sections.descriptor.rcut)
-    ModelSpec(names, sections.descriptor, sections.fitting_net, use_spin, scales)
+    settings.spec(names, use_spin)
     if not isinstance(sections.descriptor.sel, str):
         one_per_type(sections.descriptor.sel, len(names))
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from spinpot.models.deepspin.deepmd.dp_file import Tree
 from spinpot.models.deepspin.deepmd.sections import doubled, placeholder_pairs
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.settings import ModelSpec
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.spec import DeepSpinSpec
 
 Place = tuple[str | int, ...]
 
@@ -53,7 +53,7 @@ def put(tree: Any, place: Place, value: Any) -> None:
     at(tree, place[:-1])[place[-1]] = value
 
 
-def weights(potential: SpinPotential) -> Iterator[tuple[Place, Tensor | None]]:
+def weights(potential: DeepSpin) -> Iterator[tuple[Place, Tensor | None]]:
     """Every weight of a potential, and None where a layer has no time step, with its place."""
     n_types, one_side = len(potential.spec.type_map), potential.spec.descriptor.type_one_side
     for centre, neighbour in product(range(1 if one_side else n_types), range(2 * n_types)):
@@ -78,7 +78,7 @@ def _layers(net: ResidualNet, place: Place) -> Iterator[tuple[Place, Tensor | No
         yield (*variables, "idt"), layer.idt
 
 
-def empty_tree(spec: ModelSpec, precision: tuple[str, str] = ("float64", "float64")) -> Tree:
+def empty_tree(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "float64")) -> Tree:
     """The model of a spec as deepmd-kit 3.2.0 serialises it, all weights zero.
 
     precision: of the descriptor and of the fitting net.
@@ -108,7 +108,7 @@ def empty_tree(spec: ModelSpec, precision: tuple[str, str] = ("float64", "float6
     }
 
 
-def model_section(spec: ModelSpec, precision: tuple[str, str] = ("float64", "float64")) -> dict[str, Any]:
+def model_section(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "float64")) -> dict[str, Any]:
     """The section `model` of an input.json that describes a spec."""
     plain = spec.as_dict()
     descriptor, fitting = plain["descriptor"], plain["fitting_net"]
@@ -123,7 +123,7 @@ def model_section(spec: ModelSpec, precision: tuple[str, str] = ("float64", "flo
     }
 
 
-def _descriptor(spec: ModelSpec, excluded: list[list[int]], precision: str) -> Tree:
+def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -> Tree:
     settings, n_types = spec.descriptor, len(spec.type_map)
     n_sel = sum(spec.sel_doubled)
     shared = ("rcut", "rcut_smth", "axis_neuron", "resnet_dt", "set_davg_zero", "activation_function")
@@ -170,7 +170,7 @@ def _descriptor(spec: ModelSpec, excluded: list[list[int]], precision: str) -> T
     }
 
 
-def _fitting(spec: ModelSpec, virtual: list[int], precision: str) -> Tree:
+def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
     settings, n_types = spec.fitting_net, len(spec.type_map)
     width = spec.descriptor.neuron[-1] * spec.descriptor.axis_neuron
     name, neuron = settings.activation_function, list(settings.neuron)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,10 @@ from spinpot.models.deepspin.deepmd.sections import (
     placeholder_pairs,
 )
 from spinpot.models.deepspin.deepmd.state import tree_of_pt, tree_of_pth
-from spinpot.models.deepspin.potential import SpinPotential
-from spinpot.models.deepspin.settings import DescriptorSettings, ModelSpec
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.settings import DescriptorSettings
+from spinpot.models.deepspin.spec import DeepSpinSpec
+from spinpot.models.potential import ModelFile
 
 READERS: dict[str, Callable[[Path], Tree]] = {
     ".dp": read_dp,
@@ -47,24 +48,15 @@ PRECISIONS = ("default", "float64", "float32")
 """deepmd-kit's names of those that spinpot has."""
 
 
-@dataclass(frozen=True)
-class DeepmdModel:
-    """A model of deepmd-kit: the potential, and what of the file a potential does not hold.
-
-    rest: the file's tree without the potential's own weights; plain data and tensors.
-    """
-
-    potential: SpinPotential
-    rest: Tree
-
-
 def is_deepmd(path: Path) -> bool:
     """Whether a file's name says that it is a model of deepmd-kit."""
     return path.suffix in READERS
 
 
-def read_deepmd(path: Path) -> DeepmdModel:
+def read_deepmd(path: Path) -> ModelFile:
     """A model of deepmd-kit, its embedding evaluated for each pair, so that the numbers are the same.
+
+    With it what of the file a potential does not hold: the tree without its weights, plain data and tensors.
 
     Raises InputError for a file that is damaged or newer than is known here, and for a model that spinpot
     does not have; nothing in it is run.
@@ -75,7 +67,7 @@ def read_deepmd(path: Path) -> DeepmdModel:
     try:
         tree = READERS[path.suffix](path)
         _check_versions(tree["model"], path)
-        potential = SpinPotential(_spec(tree["model"], path))
+        potential = DeepSpin(_spec(tree["model"], path))
         with torch.no_grad():
             _fill(potential, tree, path)
         rest = _without_weights(tree, potential)
@@ -84,35 +76,18 @@ def read_deepmd(path: Path) -> DeepmdModel:
             f"{path}: an incomplete or unknown kind of model ({type(error).__name__}: {error}). Expected a "
             "spin model (se_e2_a) as deepmd-kit 3.2 writes it. Write it again by `dp convert-backend`."
         ) from error
-    return DeepmdModel(potential.eval(), rest)
+    return ModelFile(potential.eval(), rest)
 
 
-def write_deepmd(path: Path, potential: SpinPotential, rest: Tree | None = None) -> None:
+def write_deepmd(path: Path, potential: DeepSpin, rest: Tree | None = None) -> None:
     """Write a potential as a `.dp` file, float64 or in the precision the model came with.
 
-    rest: what read_deepmd gave beside the potential. Raises InputError for what the format has no place for.
+    rest: what read_deepmd gave beside the potential.
     """
-    _check_carried(potential, path)
     write_dp(path, tree_of(potential, rest))
 
 
-def _check_carried(potential: SpinPotential, path: Path) -> None:
-    """Raise InputError for an exchange term and for a mean over S and −S."""
-    if potential.exchange is not None:
-        raise InputError(
-            f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
-            "place. ASE carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, "
-            "another potential; a model trained with model/exchange=none can be written whole."
-        )
-    if potential.spec.time_reversal:
-        raise InputError(
-            f"{path}: this model was trained with model.spin.time_reversal=exact: its energy is a mean over "
-            "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase; a "
-            "model trained with model.spin.time_reversal=augment can be exported."
-        )
-
-
-def tree_of(potential: SpinPotential, rest: Tree | None = None) -> Tree:
+def tree_of(potential: DeepSpin, rest: Tree | None = None) -> Tree:
     """A potential as deepmd-kit's serialised model."""
     tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
     n_types = len(potential.spec.type_map)
@@ -138,7 +113,7 @@ def _array(tensor: torch.Tensor, precision: str) -> np.ndarray:
     return tensor.detach().cpu().double().numpy().astype(dtype)
 
 
-def _fill(potential: SpinPotential, tree: Tree, path: Path) -> None:
+def _fill(potential: DeepSpin, tree: Tree, path: Path) -> None:
     n_types = len(potential.spec.type_map)
     for place, tensor in weights(potential):
         array = at(tree, place)
@@ -185,7 +160,7 @@ def _check_versions(node: Any, path: Path) -> None:
         _check_versions(item, path)
 
 
-def _spec(model: Tree, path: Path) -> ModelSpec:
+def _spec(model: Tree, path: Path) -> DeepSpinSpec:
     """What shapes a serialised model. Raises InputError for what spinpot does not have."""
     kind = model.get("type", "standard")
     if kind != "spin_ener" or not isinstance(model.get("spin"), dict):
@@ -207,7 +182,7 @@ def _spec(model: Tree, path: Path) -> ModelSpec:
         )
     if any(uses and not scale > 0.0 for uses, scale in zip(use_spin, scales, strict=True)):
         raise InputError(f"{path}: virtual_scale={scales.tolist()}: expected > 0 for magnetic elements.")
-    spec = ModelSpec(
+    spec = DeepSpinSpec(
         type_map=tuple(backbone["type_map"][:n_types]),
         descriptor=_descriptor_settings(descriptor, use_spin, backbone["pair_exclude_types"]),
         fitting_net=fitting_settings(fitting),
@@ -279,7 +254,7 @@ def _descriptor_settings(
     )
 
 
-def _without_weights(tree: Tree, potential: SpinPotential) -> Tree:
+def _without_weights(tree: Tree, potential: DeepSpin) -> Tree:
     """The tree with tensors for arrays, and nothing where the potential's weights were."""
     rest = _map_arrays(tree, lambda array: array)
     for place, _ in weights(potential):

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from spinpot.core.errors import InputError
-from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings, SpinSettings, is_smooth
-from spinpot.models.deepspin.spin import magnetic_types
+from spinpot.models.deepspin.settings import (
+    DescriptorSettings,
+    FittingSettings,
+    VirtualAtomSettings,
+    is_smooth,
+)
+from spinpot.models.deepspin.spec import DeepSpinSettings
+from spinpot.models.elements import magnetic_types
 
 DESCRIPTOR_DEFAULTS: dict[str, Any] = {
     "sel": "auto",
@@ -40,7 +46,11 @@ class Sections:
     type_map: tuple[str, ...]
     descriptor: DescriptorSettings
     fitting_net: FittingSettings
-    spin: SpinSettings
+    spin: VirtualAtomSettings
+
+    def settings(self) -> DeepSpinSettings:
+        """As the section `model` of a config has them."""
+        return DeepSpinSettings(descriptor=self.descriptor, fitting_net=self.fitting_net, spin=self.spin)
 
 
 def read_sections(model: Mapping[str, Any], where: str) -> Sections:
@@ -105,7 +115,7 @@ def placeholder_pairs(use_spin: Sequence[bool]) -> list[list[int]]:
     return [[a, b] for a in without for b in range(2 * n_types)]
 
 
-def spin_settings(spin: Mapping[str, Any], where: str) -> SpinSettings:
+def spin_settings(spin: Mapping[str, Any], where: str) -> VirtualAtomSettings:
     """PyTorch's virtual_scale, or TensorFlow's virtual_len and spin_norm."""
     if spin.get("scheme", "deepspin") != "deepspin":
         raise InputError(
@@ -121,7 +131,7 @@ def spin_settings(spin: Mapping[str, Any], where: str) -> SpinSettings:
             f"{where}: spin has neither virtual_scale nor both virtual_len and spin_norm. Add them."
         )
     numbers: dict[str, Any] = {key: spin.get(key) for key in keys}
-    return SpinSettings(spin["use_spin"], **numbers)
+    return VirtualAtomSettings(spin["use_spin"], **numbers)
 
 
 def fitting_settings(fitting: Mapping[str, Any]) -> FittingSettings:

@@ -33,8 +33,8 @@ from spinpot.models.deepspin.deepmd.model_tree import (
 )
 from spinpot.models.deepspin.deepmd.sections import read_sections, undoubled
 from spinpot.models.deepspin.deepmd.torchscript import attribute, read_script, tensors_of
-from spinpot.models.deepspin.settings import ModelSpec
-from spinpot.models.deepspin.spin import magnetic_types, virtual_scales
+from spinpot.models.deepspin.spec import DeepSpinSpec
+from spinpot.models.elements import magnetic_types
 
 PREFIX = "backbone_model.atomic_model."
 NAMES: dict[str, Place] = {
@@ -118,7 +118,7 @@ def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Pa
     return tree
 
 
-def _spec(section: Mapping[str, Any], path: Path) -> ModelSpec:
+def _spec(section: Mapping[str, Any], path: Path) -> DeepSpinSpec:
     sections = read_sections(section, str(path))
     if section.get("atom_exclude_types"):
         raise InputError(f"{path}: the model uses atom_exclude_types: spinpot does not have that.")
@@ -131,8 +131,7 @@ def _spec(section: Mapping[str, Any], path: Path) -> ModelSpec:
             f"{path}: its sel is still `auto`; expected numbers. Freeze a checkpoint of the training."
         )
     use_spin = magnetic_types(sections.spin.use_spin, sections.type_map, [])
-    scales = virtual_scales(sections.spin, use_spin, sections.descriptor.rcut)
-    return ModelSpec(sections.type_map, sections.descriptor, sections.fitting_net, use_spin, scales)
+    return sections.settings().spec(sections.type_map, use_spin)
 
 
 def _precision(section: Mapping[str, Any]) -> tuple[str, str]:

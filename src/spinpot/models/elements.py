@@ -1,18 +1,14 @@
-"""From `use_spin`, `virtual_len` and `spin_norm` to one η per element."""
+"""Settings that belong to elements: which have spin, and numbers for those that do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from spinpot.core.errors import InputError
-from spinpot.data.systems import System
-from spinpot.models.deepspin.settings import ModelSpec, PerType, SpinSettings
 
-COINCIDENT = 1e-6
-"""Å; a virtual atom closer to its own atom than this has a 1/r that means nothing."""
+PerType = float | Sequence[float] | None
+"""One number, one per magnetic element, or one per element."""
 
 
 def magnetic_types(
@@ -62,64 +58,6 @@ def _refuse_contradiction(
             f"the training data, and none to {' '.join(with_moments)}, which have moments. Correct it (the "
             f"elements are {' '.join(type_map)}, in this order), e.g. "
             f"model.spin.use_spin='[{','.join(with_moments)}]'."
-        )
-
-
-def virtual_scales(spin: SpinSettings, use_spin: Sequence[bool], rcut: float) -> tuple[float, ...]:
-    """η = virtual_len / spin_norm per element (Å/μ_B), zero for the elements without spin.
-
-    Raises InputError if both ways are given, a length fits neither the magnetic elements nor all elements,
-    a value is not positive, or virtual_len is not smaller than rcut (Å).
-    """
-    spin.check(rcut)
-    if spin.virtual_scale is not None:
-        return per_type("model.spin.virtual_scale", spin.virtual_scale, use_spin)
-    lengths = per_type("model.spin.virtual_len", spin.virtual_len, use_spin)
-    norms = per_type("model.spin.spin_norm", spin.spin_norm, use_spin)
-    return tuple(
-        length / norm if magnetic else 0.0
-        for length, norm, magnetic in zip(lengths, norms, use_spin, strict=True)
-    )
-
-
-def check_moments(spec: ModelSpec, systems: Sequence[System]) -> None:
-    """Raise InputError if a virtual atom lies beyond rcut, or on its own atom where nothing keeps 1/r finite.
-
-    The latter takes env_protection=0 and a vanishing spin of an element with spin.
-    """
-    for system in systems:
-        check_largest(spec, system)
-    if spec.descriptor.env_protection > 0.0:
-        return
-    excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
-    n_types = len(spec.type_map)
-    sees_own = [(kind, kind + n_types) not in excluded for kind in range(n_types)]
-    seen = np.array(spec.use_spin) & sees_own
-    for system in systems:
-        distance = np.linalg.norm(system.spin, axis=-1) * np.array(spec.virtual_scale)[system.types]
-        found = np.argwhere((distance < COINCIDENT) & seen[system.types])
-        if len(found):
-            frame, atom = (int(number) for number in found[0])
-            size = float(np.linalg.norm(system.spin[frame, atom]))
-            raise InputError(
-                f"{system.where(frame, 'spin')}, atom {atom} ({spec.type_map[system.types[atom]]}): its spin "
-                f"is {size:.2g} μ_B, so its virtual atom lies on the atom itself, and 1/r is infinite with "
-                "model.descriptor.env_protection=0. Use model.descriptor.env_protection=0.01 (Å), the "
-                "default, or leave such frames out."
-            )
-
-
-def check_largest(spec: ModelSpec, system: System) -> None:
-    """Refuse moments whose virtual atoms lie beyond rcut: finding their pairs exhausts the memory."""
-    length = np.linalg.norm(system.spin, axis=-1) * np.array(spec.use_spin)[system.types]
-    distance = length * np.array(spec.virtual_scale)[system.types]
-    frame, atom = np.unravel_index(int(distance.argmax()), distance.shape)
-    if distance[frame, atom] > spec.descriptor.rcut:
-        element = spec.type_map[system.types[atom]]
-        raise InputError(
-            f"{system.where(int(frame), 'spin')}, atom {atom} ({element}): a moment of "
-            f"{length[frame, atom]:.4g} μ_B puts its virtual atom {distance[frame, atom]:.3g} Å away, beyond "
-            f"rcut ({spec.descriptor.rcut} Å). Moments are a few μ_B: check their unit."
         )
 
 

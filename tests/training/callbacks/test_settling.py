@@ -12,7 +12,7 @@ from spinpot.models.deepspin import collocation_check
 from support.folders import write_small_set
 from support.in_process import run_here
 
-SETTLE = "spinpot.training.callbacks.collocation_nodes.settle_nodes"
+SETTLE = "spinpot.models.deepspin.potential.settle_nodes"
 # Weights that grow rough in large steps, until their decay has made them smooth.
 SETTINGS = [
     *("optimizer=adamw", "optimizer.weight_decay=1.0"),

@@ -1,0 +1,61 @@
+"""A DeepSPIN potential as a file of deepmd-kit: `.dp`, and by its own Python `.pth`."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spinpot.core.console import console
+from spinpot.core.errors import InputError
+from spinpot.models.deepspin.deepmd.potentials import write_deepmd
+from spinpot.models.deepspin.potential import DeepSpin
+
+
+def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str | None) -> None:
+    """Write a `.dp` or `.pth`, and print how LAMMPS uses it.
+
+    rest: what read_deepmd gave beside the potential. python: an interpreter that has deepmd-kit 3.2, which
+    alone can write `.pth`. Raises InputError where that is missing or fails.
+    """
+    if path.suffix == ".dp":
+        write_deepmd(path, potential, dict(rest) or None)
+    elif python is None:
+        raise InputError(
+            f"{path}: a .pth holds code that only deepmd-kit can write. Name a Python interpreter that has "
+            f"it, --deepmd PYTHON; or write {path.with_suffix('.dp').name} and give that to `dp "
+            "convert-backend`."
+        )
+    else:
+        write_frozen(path, potential, dict(rest) or None, python)
+    names = " ".join(potential.spec.type_map)
+    console.print(f"LAMMPS: pair_style deepspin {path.with_suffix('.pth').name}; pair_coeff * * {names}")
+    if potential.descriptor.radial == "collocated":
+        console.print(
+            "deepmd-kit evaluates the embedding for each pair, not between nodes: the same to about 1e-8 "
+            "eV/atom and 1e-7 eV/Å.",
+            soft_wrap=True,
+        )
+
+
+def write_frozen(target: Path, potential: DeepSpin, rest: dict[str, Any] | None, python: str) -> None:
+    """Write a `.pth` by deepmd-kit's own convert-backend. Raises InputError where that fails."""
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".convert.") as folder:
+        portable, frozen = Path(folder) / "model.dp", Path(folder) / "model.pth"
+        write_deepmd(portable, potential, rest)
+        command = [python, "-m", "deepmd", "convert-backend", str(portable), str(frozen)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        except OSError as error:
+            raise InputError(
+                f"--deepmd {python}: cannot be run ({error.strerror}). Expected a Python interpreter."
+            ) from error
+        if result.returncode != 0 or not frozen.is_file():
+            said = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise InputError(
+                f"--deepmd {python}: deepmd-kit did not write {target.name}: {said}. Expected an interpreter "
+                "with `deepmd-kit[torch]==3.2.0`."
+            )
+        frozen.replace(target)

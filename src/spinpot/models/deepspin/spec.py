@@ -1,0 +1,155 @@
+"""DeepSPIN as the config says it, and with every `auto` settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self, cast
+
+from spinpot.core.errors import InputError
+from spinpot.data.batch import Frame
+from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.systems import System
+from spinpot.models.deepspin.settings import (
+    DescriptorSettings,
+    FittingSettings,
+    VirtualAtomSettings,
+    is_smooth,
+)
+from spinpot.models.deepspin.sizes import check_rcut, excess_of, excess_of_frames, settled_sel
+from spinpot.models.deepspin.virtual_atoms import check_largest, check_moments, near_zero, virtual_scales
+from spinpot.models.settings import ModelSettings
+from spinpot.models.spec import Spec, plain
+from spinpot.models.training_facts import TrainingFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepSpinSpec(Spec):
+    """DeepSPIN with nothing left open.
+
+    virtual_scale (Å/μ_B, zero where use_spin is false) has one entry per element of type_map; so has
+    descriptor.sel, not doubled.
+    """
+
+    kind: ClassVar[str] = "deepspin"
+    # How the embedding is evaluated; the weights are the same.
+    changeable: ClassVar[tuple[str, ...]] = ("descriptor.radial",)
+
+    descriptor: DescriptorSettings
+    fitting_net: FittingSettings
+    virtual_scale: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for pair in self.descriptor.exclude_types:
+            if max(pair) >= 2 * len(self.type_map):
+                raise InputError(
+                    f"model.descriptor.exclude_types={self.descriptor.exclude_types}: the elements "
+                    f"{list(self.type_map)} and their virtual atoms have the indices 0 to "
+                    f"{2 * len(self.type_map) - 1}. Correct the pairs."
+                )
+
+    @property
+    def geometry(self) -> Geometry:
+        """Real and virtual neighbours within rcut; for the mean over S and −S those of either."""
+        return Geometry(
+            self.descriptor.rcut,
+            self.use_spin,
+            self.virtual_scale,
+            self.descriptor.exclude_types,
+            any_direction=self.time_reversal,
+        )
+
+    def check(self, system: System) -> None:
+        """Refuse moments whose virtual atoms lie beyond rcut."""
+        check_largest(self, system)
+
+    def check_training(self, systems: Sequence[System]) -> None:
+        """Refuse moments as above, an rcut that holds absurdly many atoms, and infinite 1/r."""
+        check_rcut(self.descriptor.rcut, systems)
+        check_moments(self, systems)
+
+    def settled(self, training: FrameDataset, resumed: Spec | None) -> Self:
+        """With one sel per element; raises InputError where it is too small."""
+        spec = self
+        if isinstance(resumed, DeepSpinSpec) and self.descriptor.sel == "auto":
+            spec = self.with_sel(cast(Sequence[int], resumed.descriptor.sel))
+        return spec.with_sel(settled_sel(spec, training))
+
+    def unlike_training(self, frames: Frame | FrameDataset) -> str | None:
+        """Atoms with more neighbours than sel."""
+        return excess_of(self, frames) if isinstance(frames, Frame) else excess_of_frames(self, frames)
+
+    def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
+        """Elements with spin of which some moments are near zero: there the energy has a cusp."""
+        return near_zero(self, facts, systems)
+
+    def role(self, kind: int) -> str:
+        """Also where the virtual atoms are."""
+        scale = self.virtual_scale[kind]
+        return f"magnetic, virtual atoms at {scale:.4f} Å/μ_B" if self.use_spin[kind] else super().role(kind)
+
+    def room(self, kind: int) -> str:
+        """Sel."""
+        return f", sel {self.sel_doubled[kind]}"
+
+    def with_sel(self, sel: Sequence[int]) -> Self:
+        """The same with the numbers of neighbours settled."""
+        return replace(self, descriptor=replace(self.descriptor, sel=tuple(int(n) for n in sel)))
+
+    @property
+    def sel_doubled(self) -> tuple[int, ...]:
+        """Slots per neighbour type: the real types, then their virtual atoms."""
+        return cast(tuple[int, ...], tuple(self.descriptor.sel)) * 2  # type: ignore[arg-type]
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """The inverse of as_dict."""
+        parts = {
+            "descriptor": DescriptorSettings(**stored["descriptor"]),
+            "fitting_net": FittingSettings(**stored["fitting_net"]),
+        }
+        return super().from_dict({**stored, **parts})
+
+    def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """As Spec.config; how the embedding is evaluated stays as wanted, where it can."""
+        made = plain(asdict(self))
+        if is_smooth(self.descriptor.activation_function):
+            made["descriptor"]["radial"] = wanted.get("descriptor", {}).get("radial", "collocated")
+        else:
+            made["descriptor"]["radial"] = "direct"
+        spin = {"virtual_len": None, "spin_norm": None, "virtual_scale": made["virtual_scale"]}
+        sections = super().config(wanted)
+        return {
+            "descriptor": made["descriptor"],
+            "fitting_net": made["fitting_net"],
+            **sections,
+            "spin": {**sections["spin"], **spin},
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepSpinSettings(ModelSettings):
+    """The section `model` of DeepSPIN."""
+
+    descriptor: DescriptorSettings = field(default_factory=DescriptorSettings)
+    fitting_net: FittingSettings = field(default_factory=FittingSettings)
+    spin: VirtualAtomSettings = field(default_factory=VirtualAtomSettings)
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong whatever the data."""
+        super().check()
+        self.descriptor.check()
+        self.fitting_net.check()
+        self.spin.check_within(self.descriptor.rcut)
+
+    def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> DeepSpinSpec:
+        """As ModelSettings.spec; sel may be left open."""
+        return DeepSpinSpec(
+            type_map=type_map,
+            use_spin=use_spin,
+            descriptor=self.descriptor,
+            fitting_net=self.fitting_net,
+            virtual_scale=virtual_scales(self.spin, use_spin, self.descriptor.rcut),
+            exchange=self.exchange,
+            time_reversal=self.spin.time_reversal == "exact",
+        )

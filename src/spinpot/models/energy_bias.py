@@ -1,0 +1,31 @@
+"""The energy of an atom of each element that compositions tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spinpot.data.systems import System
+
+
+def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray:
+    """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm.
+
+    per_atom: whether the errors of energies per atom are least, not those of energies.
+    """
+    labelled = [system for system in systems if system.energy is not None]
+    n_types = len(systems[0].type_map)
+    if not labelled:
+        return np.zeros(n_types)
+    compositions = np.concatenate(
+        [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
+    )
+    energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
+    n_atoms = compositions.sum(axis=1, keepdims=True) if per_atom else np.ones((1, 1))
+    return composition_fit(compositions / n_atoms, energies / n_atoms[:, 0])
+
+
+def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Least squares of energies (F,) on the atoms of each element (F, T), of minimum norm: (T,)."""
+    return np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0]

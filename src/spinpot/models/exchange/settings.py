@@ -1,0 +1,42 @@
+"""`model.exchange`: which terms of the exchange energy a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spinpot.core.errors import InputError
+
+EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
+
+
+@dataclass(frozen=True)
+class ExchangeSettings:
+    """E_spin, the term under the network (spinpot.models.exchange); without `terms` there is none.
+
+    terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
+        anisotropic exchange · single_ion, of the directions around an atom · landau, of S² alone ·
+        landau_field, of S² in the field of the neighbours' moments.
+    n_radial: radial functions of which J(r) and its like are made, from 0 to the descriptor's rcut.
+    n_field: those, fewer and wider, by which landau_field weighs the neighbours' moments.
+    """
+
+    terms: Sequence[str] = ()
+    n_radial: int = 10
+    n_field: int = 4
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        unknown = [name for name in self.terms if name not in EXCHANGE_TERMS]
+        if unknown or len(set(self.terms)) < len(self.terms):
+            raise InputError(
+                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, "
+                "each once. model/exchange=heisenberg and model/exchange=full choose them."
+            )
+        if self.terms and "bilinear" not in self.terms:
+            raise InputError(
+                f"model.exchange.terms={list(self.terms)} lacks bilinear, on which the others build. Add it."
+            )
+        for key in ("n_radial", "n_field"):
+            if getattr(self, key) < 1:
+                raise InputError(f"model.exchange.{key}={getattr(self, key)}: expected at least 1.")

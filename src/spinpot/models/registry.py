@@ -1,0 +1,40 @@
+"""The models there are, and how one is put together with its wrappers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from spinpot.core.errors import InputError
+from spinpot.models.exchange.wrapper import WithExchange
+from spinpot.models.potential import Potential
+from spinpot.models.spec import Spec
+from spinpot.models.time_reversal import TimeReversed
+
+ENTRY_POINTS = "spinpot.models"
+"""The group in which an installed package names its own models, each as `kind = "module:Class"`."""
+BUILT_IN = {"deepspin": "spinpot.models.deepspin.potential:DeepSpin"}
+"""By their names in checkpoints. A file chooses from these and the installed ones; it names no module."""
+
+
+def model_class(kind: str, where: object = "model") -> type[Potential]:
+    """The class of a kind of model. Raises InputError for one that is not known here; where: it is named."""
+    known = {**{entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}, **BUILT_IN}
+    if kind not in known:
+        raise InputError(
+            f"{where}: a model of the kind {kind!r}, which is not known here; known are {', '.join(known)}. "
+            "Install the package that has it, or use a newer version of spinpot."
+        )
+    module, _, name = known[kind].partition(":")
+    found: type[Potential] = getattr(import_module(module), name)
+    return found
+
+
+def build_potential(spec: Spec, seed: int = 0) -> Potential:
+    """A potential with fresh weights. seed: of these."""
+    potential = model_class(spec.kind)(spec, seed)
+    if spec.time_reversal:
+        potential = TimeReversed(potential)
+    if spec.exchange.terms:
+        potential = WithExchange(potential)
+    return potential

@@ -1,0 +1,63 @@
+"""What the config says of any model: which elements have spin, its symmetries, and its exchange term."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from spinpot.core.errors import InputError
+from spinpot.models.exchange.settings import ExchangeSettings
+from spinpot.models.spec import Spec
+
+TimeReversal = Literal["none", "augment", "exact"]
+SpinRotation = Literal["none", "augment"]
+
+
+@dataclass(frozen=True)
+class SpinSettings:
+    """Which elements carry a moment, and what holds when moments turn.
+
+    use_spin: `auto` (the elements with non-zero spins in the training data), one bool per element, indices
+        into the type map, or element symbols.
+    time_reversal: E(R, S) = E(R, −S): `exact`, as part of the model; or `augment`, learned from training
+        samples whose spins are reversed at random.
+    spin_rotation: `augment`: training samples have their spins, and these alone, turned at random; for data
+        without spin–orbit coupling.
+    """
+
+    use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
+    time_reversal: TimeReversal = field(default="none", kw_only=True)
+    spin_rotation: SpinRotation = field(default="none", kw_only=True)
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong whatever the elements."""
+        for key, options in (("time_reversal", TimeReversal), ("spin_rotation", SpinRotation)):
+            if getattr(self, key) not in get_args(options):
+                raise InputError(
+                    f"model.spin.{key}={getattr(self, key)!r}: expected {' or '.join(get_args(options))}."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(ABC):
+    """The section `model` of a config; each kind of model has its own, and these two parts in common."""
+
+    spin: SpinSettings = field(default_factory=SpinSettings)
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
+
+    def check(self) -> None:
+        """Raise InputError for what is wrong whatever the data."""
+        self.exchange.check()
+        fixed = [name for name in ("anisotropic", "single_ion") if name in self.exchange.terms]
+        if fixed and self.spin.spin_rotation == "augment":
+            raise InputError(
+                "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "
+                f"turned; {', '.join(fixed)} of model.exchange.terms do not. Use model/exchange=heisenberg."
+            )
+        self.spin.check()
+
+    @abstractmethod
+    def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> Spec:
+        """The model for some elements, one bool for each; what the frames' neighbours settle is left open."""

@@ -1,0 +1,107 @@
+"""A model with nothing left open, and what may be asked of it without its weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Self
+
+from spinpot.data.batch import Frame
+from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.systems import System
+from spinpot.models.exchange.settings import ExchangeSettings
+from spinpot.models.training_facts import TrainingFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(ABC):
+    """What a checkpoint stores of a model, and what a potential is built from.
+
+    use_spin has one entry per element of type_map. exchange, time_reversal: the wrappers around the model.
+
+    kind: the model's name in checkpoints. changeable: settings that do not change what is trained, so that a
+    resumed run may have others.
+    """
+
+    kind: ClassVar[str]
+    changeable: ClassVar[tuple[str, ...]] = ()
+
+    type_map: tuple[str, ...]
+    use_spin: tuple[bool, ...]
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
+    time_reversal: bool = False
+
+    @property
+    @abstractmethod
+    def geometry(self) -> Geometry:
+        """Which neighbour pairs the model needs."""
+
+    @property
+    def magnetic_elements(self) -> list[str]:
+        """The elements with spin."""
+        return [name for name, uses in zip(self.type_map, self.use_spin, strict=True) if uses]
+
+    def role(self, kind: int) -> str:
+        """What an element is in the model, in words."""
+        return "magnetic" if self.use_spin[kind] else "without spin"
+
+    def room(self, kind: int) -> str:
+        """What the model provides for an element's neighbours, in words behind their number."""
+        return ""
+
+    def reach(self, moment: float) -> float:
+        """Å: how far apart two atoms can act on each other, an atom between them seeing both.
+
+        moment: the largest |S|, μ_B.
+        """
+        return 2.0 * (self.geometry.rcut + max(self.geometry.virtual_scale) * moment)
+
+    def check(self, system: System) -> None:  # noqa: B027 (most models take any frame)
+        """Raise InputError for frames that the model cannot be used on."""
+
+    def check_training(self, systems: Sequence[System]) -> None:
+        """Raise InputError for frames that the model cannot be trained on."""
+        for system in systems:
+            self.check(system)
+
+    def settled(self, training: FrameDataset, resumed: Spec | None) -> Self:
+        """The spec with what the neighbours of the training frames settle.
+
+        resumed: that of the run that is resumed, whose values hold where the config leaves them open.
+        """
+        return self
+
+    def unlike_training(self, frames: Frame | FrameDataset) -> str | None:
+        """What to say of a frame, or of the first of a set, that differs from all training frames."""
+        return None
+
+    def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
+        """Elements whose moments the model cannot treat well, and what to say of each."""
+        yield from ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, for checkpoints and comparisons."""
+        return {"kind": self.kind, **plain(asdict(self))}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """The inverse of as_dict."""
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        del values["kind"]
+        return cls(**{**values, "exchange": ExchangeSettings(**stored["exchange"])})
+
+    def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """The sections of a config's `model` that make this model again; wanted: those that are there."""
+        reversal = "exact" if self.time_reversal else wanted["spin"]["time_reversal"]
+        spin = {"use_spin": list(self.use_spin), "time_reversal": reversal}
+        return {"exchange": plain(asdict(self.exchange)), "spin": spin}
+
+
+def plain(value: Any) -> Any:
+    """Lists for tuples, as JSON and YAML have them."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,72 @@
+"""Checkpoints of earlier formats as those of today: each function takes their contents one format on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spinpot.core.errors import InputError
+from spinpot.models.registry import model_class
+
+ENTRY = "spinpot"
+FORMAT = 6
+"""Raised whenever checkpoints change in a way that needs a function here."""
+MOVED = {
+    "spinpot.model.settings.ModelSettings": "spinpot.models.deepspin.spec.DeepSpinSettings",
+    "spinpot.model.settings.DescriptorSettings": "spinpot.models.deepspin.settings.DescriptorSettings",
+    "spinpot.model.settings.FittingSettings": "spinpot.models.deepspin.settings.FittingSettings",
+    "spinpot.model.settings.SpinSettings": "spinpot.models.deepspin.settings.VirtualAtomSettings",
+    "spinpot.model.settings.ExchangeSettings": "spinpot.models.exchange.settings.ExchangeSettings",
+}
+"""What configs of earlier versions name, and its name today."""
+
+
+def upgrade(contents: dict[str, Any], where: object) -> None:
+    """Change a checkpoint's contents, format 5 or later, into those of today's format and model.
+
+    where: the file, for messages. Raises InputError for a model or a version of one that is not known here.
+    """
+    entry = contents[ENTRY]
+    while entry["format"] in UPGRADES:
+        UPGRADES[entry["format"]](contents)
+        entry["format"] += 1
+    kind = entry["model"].get("kind")
+    found = model_class(kind, where)
+    if entry["version"] > found.version:
+        raise InputError(
+            f"{where}: version {entry['version']} of the model {kind}; this version of spinpot reads up to "
+            f"{found.version}. Use a newer one."
+        )
+    while entry["version"] < found.version:
+        found.upgrades[entry["version"]](contents)
+        entry["version"] += 1
+
+
+def renamed_targets(config: Any) -> Any:
+    """A config as plain data, its `_target_`s under today's names."""
+    if isinstance(config, dict):
+        return {
+            key: MOVED.get(value, value) if key == "_target_" else renamed_targets(value)
+            for key, value in config.items()
+        }
+    return [renamed_targets(value) for value in config] if isinstance(config, list) else config
+
+
+def _from_5(contents: dict[str, Any]) -> None:
+    """Models have a kind, a version and a state; exchange and time reversal are wrappers around them."""
+    entry = contents[ENTRY]
+    model = {"exchange": {}, "time_reversal": False, **entry["model"], "kind": "deepspin"}
+    wrappers = bool(model["exchange"].get("terms")) + model["time_reversal"]
+    inner = "potential." + "inner." * wrappers
+
+    def place(name: str) -> str:
+        own = name.removeprefix("potential.")
+        return name if own == name or own.startswith("exchange.") else inner + own
+
+    for weights in {"state_dict", "current_model_state"} & contents.keys():  # the latter of weight averaging
+        contents[weights] = {place(name): value for name, value in contents[weights].items()}
+    entry |= {"model": model, "version": 1, "state": {"nodes": entry.pop("nodes")}}
+    entry["config"] = renamed_targets(entry["config"])
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {5: _from_5}

@@ -1,0 +1,225 @@
+"""The stages of a run before its first step; what each one hands on is what the next one may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from spinpot import native
+from spinpot.core.errors import InputError
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.looks.model import Watch
+from spinpot.looks.sets import look_at_sets
+from spinpot.loss.ener_spin import EnerSpinLoss
+from spinpot.loss.heisenberg import Baseline
+from spinpot.loss.score import Score
+from spinpot.models.elements import magnetic_types
+from spinpot.models.exchange.wrapper import WithExchange
+from spinpot.models.potential import Potential
+from spinpot.models.registry import build_potential
+from spinpot.models.settings import ModelSettings
+from spinpot.models.spec import Spec
+from spinpot.models.training_facts import training_facts
+from spinpot.report.tables import print_data_summary
+from spinpot.training.callbacks.cuda_graphs import CudaGraphs
+from spinpot.training.callbacks.step_timer import StepTimer
+from spinpot.training.callbacks.stop_on_signal import StopOnSignal
+from spinpot.training.checks import (
+    check_labels,
+    check_measured,
+    check_optimizer,
+    precision_of,
+    total_steps_of,
+)
+from spinpot.training.exchange_start import begin_with_exchange
+from spinpot.training.init_from import begin_with, model_to_begin_with
+from spinpot.training.measures import heisenberg_baseline, notes_on_measures, score_of
+from spinpot.training.module import SpinModule
+from spinpot.training.remarks import print_remarks
+from spinpot.training.resume import Resumed, check_resumed, check_steps_left, find_checkpoint
+from spinpot.training.run_folder import RunFolder
+from spinpot.training.schedulers import Schedule
+from spinpot.training.trainer import build, build_trainer
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The config, as plain data too, and what it begins with: a run to resume, another model, or neither."""
+
+    config: DictConfig
+    plain: dict[str, Any]
+    path: Path
+    resumed: Resumed | None
+    pretrained: Potential | None
+
+
+@dataclass(frozen=True)
+class Checked(Opened):
+    """Everything that the config says without the data, found right."""
+
+    folder: RunFolder
+    total_steps: int
+    precision: torch.dtype
+    settings: ModelSettings
+    loss: EnerSpinLoss
+    schedule: Schedule
+    make_optimizer: Callable[..., Any]
+    trainer: pl.Trainer
+    timer: StepTimer
+    stop: StopOnSignal
+    graphs: CudaGraphs
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames with their pairs, the model they settle, and how errors are measured."""
+
+    data: SpinDataModule
+    spec: Spec
+    score: Score
+    fingerprints: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is trained."""
+
+    data: SpinDataModule
+    score: Score
+    module: SpinModule
+    baseline: Baseline
+
+
+def opened(config: DictConfig, path: Path) -> Opened:
+    """The files that the config begins with. Raises InputError where they cannot be used."""
+    resumed = find_checkpoint(config.resume, path)
+    pretrained = model_to_begin_with(config, resumed)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    return Opened(config, plain, path, resumed, pretrained)
+
+
+def check_config(start: Opened) -> Checked:
+    """What can be known to be wrong without the data comes first: making or reading them takes time."""
+    config = start.config
+    total_steps, precision = total_steps_of(config), precision_of(config)
+    settings: ModelSettings = build(config.model)
+    settings.check()
+    loss: EnerSpinLoss = build(config.loss)
+    schedule: Schedule = build(config.scheduler)
+    schedule.check(total_steps)
+    make_optimizer = build(config.optimizer)
+    folder = RunFolder(start.path, start.resumed)
+    timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
+    trainer = build_trainer(config, folder, start.resumed, loss, [timer, stop, graphs])
+    stop.attach(trainer)
+    print_remarks(config, schedule, total_steps, start.resumed)
+    return Checked(
+        **vars(start),
+        folder=folder,
+        total_steps=total_steps,
+        precision=precision,
+        settings=settings,
+        loss=loss,
+        schedule=schedule,
+        make_optimizer=make_optimizer,
+        trainer=trainer,
+        timer=timer,
+        stop=stop,
+        graphs=graphs,
+    )
+
+
+def read_frames(checked: Checked) -> Frames:
+    """Make, read and check the frames, and find their pairs."""
+    config, resumed = checked.config, checked.resumed
+    data: SpinDataModule = build(config.data)
+    data.prepare_data()
+    data.read()
+    check_labels(checked.loss, data)
+    try:
+        spec = settle(checked.settings, data, resumed)
+    except InputError as error:
+        raise _of_file(error, config.init_from) from error
+    score = score_of(data, spec, checked.loss)
+    check_measured(config, data, score)
+    fingerprints = data.fingerprints()
+    if resumed:
+        check_resumed(resumed, spec, checked.plain, fingerprints)
+        check_steps_left(resumed, checked.path, checked.total_steps)
+    return Frames(data, spec, score, fingerprints)
+
+
+def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> Spec:
+    """Settle what the model takes from the data, or from the run that is resumed, and find the pairs."""
+    use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
+    spec = settings.spec(data.type_map, use_spin)
+    for systems in data.systems.values():
+        spec.check_training(systems)
+    spin = settings.spin
+    data.find_pairs(
+        spec.geometry,
+        reversal=spin.time_reversal == "augment",
+        rotation=spin.spin_rotation == "augment",
+    )
+    return spec.settled(data.datasets["train"], resumed.spec if resumed else None)
+
+
+def build_run(checked: Checked, frames: Frames) -> Ready:
+    """The model as training begins with it, in its module."""
+    trainer, data, loss = checked.trainer, frames.data, checked.loss
+    if trainer.strategy.root_device.type == "cpu":
+        native.build()
+    potential = initial_potential(checked, frames)
+    optimizer = check_optimizer(checked.make_optimizer, potential)
+    print_data(frames, potential, loss, looks=trainer.is_global_zero)
+    if isinstance(potential, WithExchange) and not checked.resumed and not checked.pretrained:
+        begin_with_exchange(potential, data, loss)
+    first = trainer.is_global_zero
+    baseline = heisenberg_baseline(data, frames.spec, loss) if first else Baseline(None, "")
+    module = SpinModule(
+        potential,
+        loss,
+        checked.make_optimizer,
+        checked.schedule,
+        frames.score,
+        checked.plain,
+        frames.fingerprints,
+        baseline.fit,
+    )
+    checked.graphs.decide(trainer, module, data, optimizer)
+    return Ready(data, frames.score, module, baseline)
+
+
+def initial_potential(checked: Checked, frames: Frames) -> Potential:
+    """Another model's, or a fresh one with the statistics of the training data."""
+    data, spec = frames.data, frames.spec
+    if checked.pretrained:
+        refit = checked.config.init_from_bias == "refit"
+        potential = begin_with(checked.pretrained, spec, data, refit)
+    else:
+        potential = build_potential(spec, checked.config.seed)
+        potential.set_statistics(data.datasets["train"], data.systems["train"])
+    potential.facts = training_facts(data.systems["train"], spec.use_spin)
+    return potential.set_precision(checked.precision)
+
+
+def print_data(frames: Frames, potential: Potential, loss: EnerSpinLoss, looks: bool) -> None:
+    """The frames in a table, what is odd about them, and how errors are measured."""
+    data = frames.data
+    print_data_summary(data, potential.spec, loss.labels)
+    if looks:
+        look_at_sets(data.systems, Watch(potential.spec, potential.facts)).print()
+    notes_on_measures(data, potential.spec, frames.score).print()
+
+
+def _of_file(error: InputError, init_from: str | None) -> InputError:
+    """An error about data that do not suit the model, where that is a file's."""
+    if init_from is None:
+        return error
+    return InputError(f"init_from={init_from}: these data do not suit its model, which is fixed: {error}")

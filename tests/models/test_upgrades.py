@@ -1,0 +1,90 @@
+"""Checkpoints of earlier formats, stored as they were written, predict and resume as they did."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import spinpot
+from spinpot.core.errors import InputError
+from spinpot.models.checkpoint import FORMAT, load_potential, read_checkpoint
+from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.exchange.wrapper import WithExchange
+from spinpot.models.time_reversal import TimeReversed
+from support.frames import random_system
+from support.in_process import run_here
+
+STORED = Path(__file__).parent / "stored"
+WRAPPERS = {
+    "plain": [DeepSpin],
+    "exchange": [WithExchange, DeepSpin],
+    "reversal": [TimeReversed, DeepSpin],
+    "both": [WithExchange, TimeReversed, DeepSpin],
+}
+
+
+def layers(potential):
+    """The classes from the outermost wrapper to the model."""
+    found = [type(potential)]
+    while hasattr(potential, "inner"):
+        potential = potential.inner
+        found.append(type(potential))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:spinpot.load")
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_format_5_predicts_as_then(name):
+    predictor = spinpot.load(STORED / f"format5_{name}.ckpt")
+    assert layers(predictor.potential) == WRAPPERS[name]
+    found = predictor(random_system(3, n_frames=2, edge=4.2))
+    with np.load(STORED / "format5.npz") as then:
+        for quantity, values in found.items():
+            np.testing.assert_allclose(values, then[f"{name}/{quantity}"], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain", "both"])
+def test_format_5_resumes(name, tmp_path):
+    stored = STORED / f"format5_{name}.ckpt"
+    config = torch.load(stored, weights_only=True)["spinpot"]["config"]
+    options = [
+        "model.descriptor.rcut=3.0",
+        "model.descriptor.neuron=[2,4]",
+        "model.descriptor.axis_neuron=2",
+        "model.fitting_net.neuron=[4]",
+        "data.batch_size=1",
+        "trainer.max_steps=3",
+        "trainer.val_check_interval=1",
+        f"model.spin.time_reversal={config['model']['spin']['time_reversal']}",
+    ]
+    if name == "both":
+        options += ["model/exchange=heisenberg", "model.exchange.n_radial=3", "loss.label_scale_fm=learned"]
+    result = run_here(
+        "train.py", *options, f"resume={stored}", f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert last["spinpot"]["format"] == FORMAT
+    assert last["global_step"] == 3
+    steps = [state["step"] for state in last["optimizer_states"][0]["state"].values()]
+    assert [int(step) for step in steps] == [3] * len(steps)
+
+
+def test_only_known_models_are_built(tmp_path):
+    contents = read_checkpoint(STORED / "format5_plain.ckpt")
+    for change, message in (
+        ({"model": {**contents["spinpot"]["model"], "kind": "os.system"}}, "'os.system'.*known are deepspin"),
+        ({"version": 99}, "version 99 of the model deepspin"),
+        (
+            {"format": FORMAT + 1},
+            f"format {FORMAT + 1}; this version of spinpot reads the formats 5 to {FORMAT}",
+        ),
+    ):
+        changed = copy.deepcopy(contents)
+        changed["spinpot"] |= change
+        torch.save(changed, tmp_path / "x.ckpt")
+        with pytest.raises(InputError, match=message):
+            load_potential(tmp_path / "x.ckpt")
