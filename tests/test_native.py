@@ -18,7 +18,7 @@ from spinpot.loss.ener_spin import PARTS as PARTS_OF_FM
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
-from spinpot.training.finite import gradients_finite
+from spinpot.training.step import gradients_finite
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 
 OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")

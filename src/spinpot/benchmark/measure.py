@@ -18,8 +18,9 @@ import torch
 from spinpot import native
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
+from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
-from spinpot.training.step import WholeStep
+from spinpot.training.step import Done, WholeStep
 
 FILE = "measured.json"
 DEAREST = 10
@@ -150,7 +151,10 @@ class BareLoop:
         objective = replace(module.step.objective, potential=potential, label_scale=None, processes=None)
         optimizer = module.make_optimizer(potential.parameters())
         self.whole = WholeStep(objective, optimizer, potential.watched_parameters())
-        self.step = module.step.alone(self.whole)
+        self.prefactors = objective.prefactors(1.0)
+        self.recorded: RecordedSteps | None = None
+        if isinstance(module.step, RecordedSteps):
+            self.recorded = RecordedSteps(replace(module.step.step, whole=self.whole))
         self.given = cycle(list(islice(cast(Iterable[Any], trainer.train_dataloader), 10)))
         self.dtype = next(potential.parameters()).dtype
 
@@ -166,11 +170,17 @@ class BareLoop:
         for given in islice(self.given, number):
             self.step(given)
 
+    def step(self, given: Any) -> Done:
+        """Make a step of what the loader of the training gave."""
+        if self.recorded is not None:
+            return self.recorded(given, 1.0)
+        return self.whole(given.to(self.prefactors.device), self.prefactors)
+
     def operations(self) -> int:
         """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
-        batch, prefactors = self.step(next(self.given)).batch, self.whole.objective.prefactors(1.0)
+        batch = self.step(next(self.given)).batch
         with native.without():
-            return matrix_operations(lambda: self.whole(batch, prefactors))
+            return matrix_operations(lambda: self.whole(batch, self.prefactors))
 
     def profiled(self, on_gpu: bool, steps: int = 20) -> list[tuple[str, float]]:
         """The operations of a step and their own seconds, the dearest first; on a GPU its kernels."""

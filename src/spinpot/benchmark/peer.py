@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from spinpot.core.errors import InputError
 from spinpot.runs.time_to_error import Course
 
 BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
-VIRTUAL_LEN, SPIN_NORM = 0.4, 1.2737
+EXAMPLE = Path(__file__).with_name("deepmd_example.json")
 TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
 
@@ -95,49 +95,20 @@ def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, 
     if backend == "pytorch":
         return example_input(systems, steps)
     made = example_input([_with_virtual_atoms(system, folder / system.name) for system in systems], steps)
-    made["model"]["spin"] = {
-        "use_spin": [True, False],
-        "virtual_len": [VIRTUAL_LEN],
-        "spin_norm": [SPIN_NORM],
-    }
+    made["model"]["spin"] = _example()["spin_for_tensorflow"]
     return made
 
 
 def example_input(systems: Sequence[Path], steps: int) -> dict[str, Any]:
     """The input.json of deepmd-kit's spin example for PyTorch, in float64."""
-    net = {"precision": "float64", "seed": 1}
-    descriptor = {
-        "type": "se_e2_a",
-        "sel": [60, 60],
-        "rcut": 5.6,
-        "rcut_smth": 0.5,
-        "neuron": [25, 50, 100],
-        "axis_neuron": 16,
-        "resnet_dt": False,
-        "type_one_side": False,
-    }
-    prefactors = {"e": (0.02, 1.0), "fr": (1000, 1.0), "fm": (10000, 10.0), "v": (0, 0)}
-    return {
-        "model": {
-            "type_map": ["Ni", "O"],
-            "descriptor": descriptor | net,
-            "fitting_net": {"neuron": [240, 240, 240], "resnet_dt": True, **net},
-            "spin": {"use_spin": [True, False], "virtual_scale": [VIRTUAL_LEN / SPIN_NORM]},
-        },
-        "learning_rate": {"type": "exp", "decay_steps": 5000, "start_lr": 1e-3, "stop_lr": 5.92e-6},
-        "loss": {
-            "type": "ener_spin",
-            **{f"start_pref_{name}": start for name, (start, _) in prefactors.items()},
-            **{f"limit_pref_{name}": limit for name, (_, limit) in prefactors.items()},
-        },
-        "training": {
-            "training_data": {"systems": [str(system) for system in systems], "batch_size": 3},
-            "numb_steps": steps,
-            "seed": 10,
-            "disp_freq": 10,
-            "save_freq": 10 * steps,
-        },
-    }
+    made: dict[str, Any] = _example()["input"]
+    made["training"]["training_data"]["systems"] = [str(system) for system in systems]
+    made["training"] |= {"numb_steps": steps, "save_freq": 10 * steps}
+    return made
+
+
+def _example() -> dict[str, Any]:
+    return cast(dict[str, Any], json.loads(EXAMPLE.read_text(encoding="utf-8")))
 
 
 def _with_virtual_atoms(system: Path, folder: Path) -> Path:
@@ -148,7 +119,8 @@ def _with_virtual_atoms(system: Path, folder: Path) -> Path:
     def atoms(name: str) -> np.ndarray:
         return np.load(system / "set.000" / f"{name}.npy").reshape(-1, len(types), 3)
 
-    virtual = atoms("coord") + VIRTUAL_LEN / SPIN_NORM * atoms("spin")
+    (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
+    virtual = atoms("coord") + scale * atoms("spin")
     arrays = {
         "coord": np.concatenate((atoms("coord"), virtual[:, magnetic]), axis=1),
         "force": np.concatenate((atoms("force"), atoms("force_mag")[:, magnetic]), axis=1),

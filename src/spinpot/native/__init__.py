@@ -1,7 +1,7 @@
 """The dearest parts of a step, compiled for the CPU: built by torch's own means, and never needed.
 
 Where they have not been built, torch's operations do the same (models.deepspin's descriptor and fitting,
-spinpot.loss.penalty, spinpot.training.finite, torch.optim.Adam); tests hold the two equal.
+spinpot.loss.penalty, spinpot.training.step, torch.optim.Adam); tests hold the two equal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Whether numbers are finite: spinpot.training.finite.
+// Whether numbers are finite: spinpot.training.step.
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/scalar_tensor.h>

@@ -8,9 +8,9 @@ shape of batch, so batches are padded to few (spinpot.data.resident).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,7 +52,7 @@ class NumberedStep:
 @contextmanager
 def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
     """Let an optimizer take its rates from the device, where they can change after it was recorded."""
-    before = [(group["lr"], group.get("capturable")) for group in optimizer.param_groups]
+    before = [dict(group) for group in optimizer.param_groups]
     # torch would warn that the first steps are not recorded.
     optimizer._warned_capturable_if_run_uncaptured = True
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -61,12 +61,9 @@ def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
     try:
         yield
     finally:
-        for group, (lr, capturable) in zip(optimizer.param_groups, before, strict=True):
-            group["lr"] = lr
-            if capturable is None:
-                del group["capturable"]
-            else:
-                group["capturable"] = capturable
+        for group, settings in zip(optimizer.param_groups, before, strict=True):
+            group.clear()
+            group.update(settings)
 
 
 @dataclass(frozen=True)
@@ -123,17 +120,6 @@ class RecordedSteps:
             if not verdict.finite():
                 return verdict.step, [self.step.frames.origin[n] for n in verdict.numbers]
         return None
-
-    def alone(self, whole: WholeStep) -> Callable[[Sequence[int]], Done]:
-        """Such steps, recorded for themselves."""
-        recorded = RecordedSteps(replace(self.step, whole=whole))
-
-        def make(given: Sequence[int]) -> Done:
-            done = recorded(given, 1.0)
-            recorded.failure()
-            return done
-
-        return make
 
     def _make(self, *inputs: *Inputs) -> Done:
         shape = inputs[1]

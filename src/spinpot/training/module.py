@@ -128,20 +128,17 @@ class SpinModule(pl.LightningModule):
         return done.loss if done.loss.requires_grad else None
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop before a NaN reaches the weights, or before weights with one are kept."""
-        self._stop_if_diverged()
+        """Stop before a NaN reaches the weights."""
+        self.stop_if_diverged()
 
-    def wait(self) -> None:
-        """What follows must not see weights of a step that failed."""
-        self._stop_if_diverged(wait=True)
-
-    def _stop_if_diverged(self, wait: bool = False) -> None:
+    def stop_if_diverged(self, wait: bool = False) -> None:
+        """Raise TrainingError for a step that failed. wait: what follows must not see its weights."""
         if self.step is not None and (failure := self.step.failure(wait)):
             raise self._diverged(*failure)
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation set anew."""
-        self.wait()
+        self.stop_if_diverged(wait=True)
         self.val_errors.reset()
         self.val_loss.reset()
 
@@ -176,7 +173,7 @@ class SpinModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to build the potential without this module."""
-        self.wait()
+        self.stop_if_diverged(wait=True)
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
         if self.heisenberg is not None:
             checkpoint[ENTRY][HEISENBERG] = self.heisenberg.as_dict()

@@ -5,7 +5,7 @@ Of eager steps Lightning takes the gradient and steps the optimizer; recorded on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +14,11 @@ from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from spinpot import native
 from spinpot.data.batch import Batch
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.models.potential import Potential
-from spinpot.training.finite import gradients_finite
 
 Failure = tuple[int, list[tuple[str, int]]]
 """A step whose gradients are not finite, and where its frames are from."""
@@ -112,9 +112,6 @@ class Step(Protocol):
     def failure(self, wait: bool = False) -> Failure | None:
         """The first failure that is known. wait: for all steps that were begun."""
 
-    def alone(self, whole: WholeStep) -> Callable[[Any], Done]:
-        """What makes whole steps in the same way, of what the loader gives, with nothing around them."""
-
 
 class EagerStep:
     """Up to the loss: its gradient and the optimizer's step are Lightning's to make."""
@@ -137,7 +134,11 @@ class EagerStep:
         frames, self._frames = self._frames, []
         return None if gradients_finite(self._watched) else (self._number, frames)
 
-    def alone(self, whole: WholeStep) -> Callable[[Any], Done]:
-        """Whole steps of batches."""
-        prefactors = self.objective.prefactors(1.0)
-        return lambda batch: whole(batch.to(prefactors.device), prefactors)
+
+def gradients_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Whether all gradients that there are hold finite numbers only: one bool, on their device."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    compiled = native.all_finite(gradients[0])
+    if compiled is not None:
+        return compiled(gradients)
+    return torch.cat([gradient.flatten() for gradient in gradients]).isfinite().all()

@@ -58,7 +58,7 @@ class Settling(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(module, SpinModule)
         assert isinstance(data, SpinDataModule)
-        module.wait()
+        module.stop_if_diverged(wait=True)
         training = data.datasets["train"]
         frames = [training[index] for index in _with_all_elements(training)]
         wrong = module.potential.settle(collate(frames), averaged=_averaged(trainer))
