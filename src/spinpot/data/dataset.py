@@ -32,6 +32,11 @@ class Geometry:
     excluded: Sequence[Sequence[int]] = ()
     any_direction: bool = False
 
+    @classmethod
+    def of_real_atoms(cls, rcut: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
+        """Pairs of real atoms alone."""
+        return cls(rcut, (False,) * n_types, (0.0,) * n_types, excluded)
+
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
         pairs = find_pairs(

@@ -46,9 +46,7 @@ class ExchangeTerm(nn.Module):
         self.field_basis = RadialBasis(pairs.rcut, settings.n_field)
         elements = sorted(spec.type_map)
         magnetic = sorted(spec.magnetic_elements)
-        # It looks at no virtual atoms.
-        no_spin, no_scale = (False,) * len(elements), (0.0,) * len(elements)
-        self.geometry = Geometry(pairs.rcut, no_spin, no_scale, pairs.excluded)
+        self.geometry = Geometry.of_real_atoms(pairs.rcut, len(elements), pairs.excluded)
         self.types = [spec.type_map.index(name) for name in magnetic]
         self.shapes = shapes(settings, len(magnetic), len(elements))
         places = [magnetic.index(name) if name in magnetic else -1 for name in spec.type_map]

@@ -1,0 +1,108 @@
+"""A model that spinpot has never seen (tests/toy) does what its own model does, for a folder and a yaml."""
+
+import json
+import os
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+
+import spinpot
+from spinpot.ase import SpinCalculator
+from support.cli import run_script
+
+TOY = Path(__file__).parents[1] / "toy"
+SMALL = (
+    *(f"hydra.searchpath=[file://{TOY / 'configs'}]", "model=toy", "data.batch_size=4"),
+    *("trainer.max_steps=40", "trainer.val_check_interval=20", "trainer.log_every_n_steps=20"),
+    *("loss.start_pref_v=1", "loss.limit_pref_v=1", "scheduler.start_lr=0.01"),
+)
+
+
+def with_toy(script, *arguments, cwd):
+    path = os.pathsep.join(filter(None, (str(TOY), os.environ.get("PYTHONPATH", ""))))
+    return run_script(script, *arguments, cwd=cwd, PYTHONPATH=path)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where a run of the toy model is."""
+    folder = tmp_path_factory.mktemp("toy")
+    with_toy("train.py", *SMALL, "hydra.run.dir=run", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """The toy's package is installed."""
+    monkeypatch.syspath_prepend(str(TOY))
+
+
+def test_it_trains(place):
+    summary = json.loads((place / "run/summary.json").read_text())
+    assert summary["model"]["kind"] == "toy"
+    assert summary["evaluation"] == "torch"
+    spread = summary["baselines"]["val"]["labels_spread"]
+    assert summary["val"]["rmse_e"] < spread["rmse_e"]
+    assert (place / "run/report.html").is_file()
+
+
+def test_it_resumes_as_if_uninterrupted(place):
+    half = [option.replace("max_steps=40", "max_steps=20") for option in SMALL]
+    schedule = "scheduler.decay_steps=20"
+    with_toy("train.py", *half, schedule, "hydra.run.dir=half", cwd=place)
+    with_toy("train.py", *SMALL, schedule, "hydra.run.dir=half", "resume=auto", cwd=place)
+    with_toy("train.py", *SMALL, schedule, "hydra.run.dir=whole", cwd=place)
+    weights = [
+        torch.load(place / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in ("half", "whole")
+    ]
+    for name, values in weights[0].items():
+        torch.testing.assert_close(values, weights[1][name], rtol=0, atol=0)
+
+
+def test_it_evaluates(place):
+    with_toy(*("evaluate.py", "checkpoint=run", "systems=datasets/NiO/test", "output=errors"), cwd=place)
+    assert json.loads((place / "errors/evaluation.json").read_text())["rmse_fm"] > 0.0
+
+
+def test_it_runs_in_ase(place, toy):
+    predictor = spinpot.load(place / "run")
+    (first, *_) = sorted((place / "datasets/NiO/test").iterdir())
+    (system, *_) = predictor.systems([first])
+    predicted = predictor(system)
+    from support.frames import atoms_of
+
+    atoms = atoms_of(system)
+    atoms.calc = SpinCalculator(place / "run")
+    np.testing.assert_allclose(atoms.get_potential_energy(), predicted["energy"][0], rtol=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), predicted["force"][0], atol=1e-12)
+    moved = atoms.copy()
+    moved.positions[0, 0] += 1e-4
+    moved.calc = atoms.calc
+    slope = (moved.get_potential_energy() - predicted["energy"][0]) / 1e-4
+    np.testing.assert_allclose(slope, -predicted["force"][0][0, 0], rtol=1e-2, atol=1e-3)
+    ase.io.write(place / "structure.extxyz", atoms.copy())
+
+
+def test_it_is_analyzed(place, toy):
+    structure = next((place / "datasets/NiO/test").iterdir())
+    with_toy(
+        *("analyze.py", "checkpoint=run", f"structure={structure}", "task=exchange", "output=physics"),
+        cwd=place,
+    )
+    assert (place / "physics/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_it_sweeps_with_the_wrappers(place):
+    options = ("model.spin.time_reversal=none,exact", "model/exchange=heisenberg")
+    with_toy("train.py", "-m", *SMALL, *options, "hydra.sweep.dir=sweep", cwd=place)
+    with_toy("sweep_table.py", "sweep", cwd=place)
+    assert (place / "sweep/report.html").is_file()
+    for job in "01":
+        summary = json.loads((place / "sweep" / job / "summary.json").read_text())
+        assert summary["val"]["score"] < 0.5
+    with_toy("report.py", "run", cwd=place)
