@@ -7,22 +7,21 @@ import argparse
 from pathlib import Path
 
 from spinpot.config.app import run_app
-
-UNITS = {"e": "eV/atom", "fr": "eV/Å", "fm": "eV/μ_B", "fm_transverse": "eV/μ_B", "fm_longitudinal": "eV/μ_B"}
+from spinpot.core.quantities import QUANTITIES
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run folder")
-    for quantity, unit in UNITS.items():
-        option = f"--{quantity.replace('_', '-')}"
-        parser.add_argument(option, type=float, metavar="BOUND", help=f"bound of rmse_{quantity}, {unit}")
+    for name, quantity in QUANTITIES.items():
+        what = f"bound of {quantity.rmse}, {quantity.unit}"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="BOUND", help=what)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the errors against the time")
     arguments = parser.parse_args()
     # Imported here, so that --help answers at once.
     from spinpot.runs.time_to_error import BOUNDS, read_course, table, write_time_to_error
 
-    given = {quantity: getattr(arguments, quantity) for quantity in UNITS}
+    given = {quantity: getattr(arguments, quantity) for quantity in QUANTITIES}
     bounds = {quantity: bound for quantity, bound in given.items() if bound is not None} or BOUNDS
     courses = [read_course(run, list(bounds)) for run in arguments.runs]
     print(table(courses, bounds))

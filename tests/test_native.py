@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from spinpot import native
+from spinpot.core.quantities import FORCE_MAG
+from spinpot.core.quantities import PARTS as PARTS_OF_FM
 from spinpot.data.batch import collate
-from spinpot.loss.ener_spin import PARTS as PARTS_OF_FM
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
@@ -82,8 +83,12 @@ def test_equal_to_torch(compiled, without, options):
 
 PREFACTORS = {f"{end}_pref_{name}": 0.3 for end in ("start", "limit") for name in ("e", "fr", "v")}
 WHOLE, PARTS = (
-    {f"{end}_pref_{name}": float(name in on) for end in ("start", "limit") for name in ("fm", *PARTS_OF_FM)}
-    for on in (("fm",), PARTS_OF_FM)
+    {
+        f"{end}_{term.pref}": float(term in on)
+        for end in ("start", "limit")
+        for term in (FORCE_MAG, *PARTS_OF_FM)
+    }
+    for on in ((FORCE_MAG,), PARTS_OF_FM)
 )
 
 

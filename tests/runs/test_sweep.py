@@ -8,8 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from spinpot.core.errors import InputError
+from spinpot.core.quantities import QUANTITIES
 from spinpot.runs.runs import read_runs, swept_keys
-from spinpot.runs.sweep import ERRORS, write_sweep_table
+from spinpot.runs.sweep import write_sweep_table
 from spinpot.runs.sweep_plots import labels
 from support.cli import run_script
 from support.folders import write_small_set
@@ -21,7 +22,10 @@ def make_run(folder, fm, score):
     config = {"seed": 0, "loss": {"start_pref_fm": fm, "start_pref_e": 0.02}, "data": {"train": ["a"]}}
     OmegaConf.save(config, folder / "config.yaml")
     if score is not None:
-        val = dict.fromkeys(ERRORS, score / 100) | {"rmse_v": None, "score": score}
+        val = dict.fromkeys((q.rmse for q in QUANTITIES.values()), score / 100) | {
+            "rmse_v": None,
+            "score": score,
+        }
         (folder / "summary.json").write_text(json.dumps({"val": val, "train_seconds": 3.0}))
 
 

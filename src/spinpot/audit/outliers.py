@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinpot.core.quantities import FORCE, FORCE_MAG
 from spinpot.data.systems import System
 
 FAR = 6.0
@@ -38,13 +39,11 @@ def outliers(system: System) -> list[Outlier]:
     if system.energy is not None:
         energy = system.energy / system.n_atoms
         found += _far(ENERGY, energy, energy - np.median(energy), "eV from the median")
-    for name, forces, unit in (
-        ("largest force", system.force, "eV/Å"),
-        ("largest magnetic force", system.force_mag, "eV/μ_B"),
-    ):
+    for own in (FORCE, FORCE_MAG):
+        forces = getattr(system, own.label)
         if forces is not None:
             largest = np.linalg.norm(forces, axis=-1).max(axis=1)
-            far = _far(name, np.log(np.maximum(largest, SMALLEST)), largest, unit)
+            far = _far(f"largest {own.title}", np.log(np.maximum(largest, SMALLEST)), largest, own.unit)
             found += [outlier for outlier in far if outlier.deviations > 0]
     return sorted(found, key=lambda outlier: -abs(outlier.deviations))
 

@@ -16,8 +16,8 @@ from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.values import argument_types, expected, fits
 from spinpot.core.errors import InputError
+from spinpot.core.quantities import QUANTITIES
 from spinpot.core.spelling import dotted_keys, missing_keys, nearest
-from spinpot.loss.metrics import QUANTITIES
 
 METRICS = ("score", *(f"{kind}_{name}" for kind in ("rmse", "mae") for name in QUANTITIES))
 SECTIONS = ("data", "model", "loss", "scheduler", "optimizer", "trainer", "callbacks", "logger")

@@ -25,3 +25,8 @@ stress. LAMMPS' `fm` is `force_mag`·|S|/ħ with ħ = 6.5821191e-4 eV·ps.
 
 LABELS = ("energy", "force", "force_mag", "virial")
 """The labels a data set may have; each is optional."""
+
+PER_FRAME: dict[str, tuple[int, ...]] = {"energy": (), "virial": (3, 3)}
+PER_ATOM: dict[str, tuple[int, ...]] = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
+"""What is predicted, and the shape of each beside frames and atoms."""
+SHAPES = PER_FRAME | PER_ATOM

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from spinpot.core.notes import Notes
+from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
@@ -29,13 +30,6 @@ COLUMNS = 96
 """Coordinates at once."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
 """What labels of the same structure may differ by: eV/atom, eV/Å, eV/μ_B, eV/atom."""
-
-NAMES = {
-    "energy": ("energies", "eV/atom"),
-    "force": ("forces", "eV/Å"),
-    "force_mag": ("magnetic forces", "eV/μ_B"),
-    "virial": ("virials", "eV/atom"),
-}
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
     largest: dict[str, float] = {}
     places: list[str] = []
     for first, second, frames, differences in _by_systems(systems, found):
-        if missing := [NAMES[name][0] for name in second.labels if name not in first.labels]:
+        if missing := [OF_LABEL[name].plural for name in second.labels if name not in first.labels]:
             line = f"look: frames left out have {' and '.join(missing)}, those kept in their place do not"
             notes.add(line, f"{second.name}, kept: {first.name}")
         for name, values in differences.items():
@@ -157,15 +151,15 @@ def _differences(first: System, second: System, frames: Sequence[tuple[int, int]
     for name in first.labels:
         if name in second.labels:
             change = np.abs(getattr(first, name)[a] - getattr(second, name)[b])
-            atoms = first.n_atoms if name in ("energy", "virial") else 1
+            atoms = first.n_atoms if OF_LABEL[name].per_atom else 1
             found[name] = change.reshape(len(a), -1).max(axis=1) / atoms
     return found
 
 
 def differing(labels: Mapping[str, float]) -> str:
     """Differences of labels in words: "energies up to 3 meV/atom and forces up to 50 meV/Å apart"."""
-    named = [f"{NAMES[name][0]} up to {1000 * value:.3g} m{NAMES[name][1]}" for name, value in labels.items()]
-    return " and ".join(named) + " apart"
+    named = [(OF_LABEL[name], 1000 * value) for name, value in labels.items()]
+    return " and ".join(f"{own.plural} up to {value:.3g} {own.meV}" for own, value in named) + " apart"
 
 
 def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spinpot.core.console import console
+from spinpot.core.quantities import OF_LABEL
 from spinpot.data.description import describe_system
 from spinpot.data.systems import System
 
@@ -19,7 +20,6 @@ GROUPS = 12
 """Rows of a set of more systems."""
 MOST_MOMENTS = 2
 """Elements whose |S| have room in a row; of more, they are a table of their own."""
-SHORT_LABELS = {"energy": "E", "force": "F", "force_mag": "Fm", "virial": "V"}
 
 Described = Mapping[str, Any]
 """A system as spinpot.data.description has it; of several systems, `atoms` is a range such as 4–12."""
@@ -103,8 +103,8 @@ def print_systems(title: str, sets: Mapping[str, Sequence[System]]) -> None:
 
 def _cells(row: Described) -> list[Text | str]:
     atoms = f"{row['formula']}, {row['atoms']} atoms" if "systems" in row else row["formula"]
-    labels = [SHORT_LABELS[label] for label in row["labels"]]
-    labels += [f"({SHORT_LABELS[label]})" for label in row.get("partly", ())]
+    labels = [OF_LABEL[label].symbol for label in row["labels"]]
+    labels += [f"({OF_LABEL[label].symbol})" for label in row.get("partly", ())]
     return [Text(row["name"]), str(row["frames"]), atoms, " ".join(labels) or "none"]
 
 

@@ -13,13 +13,14 @@ from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
+from spinpot.core.quantities import FORCE, FORCE_MAG, VIRIAL
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.predictor import Arrays, Predictor, load
 
 MODEL_DEVI = "model_devi.out"
-COLUMNS = tuple(f"{kind}_devi_{name}" for name in ("v", "f", "fm") for kind in ("max", "min", "avg"))
+DEVIATES = {"v": VIRIAL, "f": FORCE, "fm": FORCE_MAG}
+COLUMNS = tuple(f"{kind}_devi_{name}" for name in DEVIATES for kind in ("max", "min", "avg"))
 """deepmd-kit's columns, which DP-GEN reads by their places, and those of the magnetic forces behind them."""
-UNITS = {"v": "eV/atom", "f": "eV/Å", "fm": "eV/μ_B"}
 
 
 def model_deviation(
@@ -109,9 +110,8 @@ def _print(table: np.ndarray, models: int) -> None:
     shown = Table(title=title, title_justify="left")
     for column in ("quantity", "largest", "median of the frames' largest", "mean", "unit"):
         shown.add_column(column, justify="left" if column in ("quantity", "unit") else "right")
-    names = {"v": "virial", "f": "force", "fm": "magnetic force"}
-    for k, (short, name) in enumerate(names.items()):
+    for k, quantity in enumerate(DEVIATES.values()):
         most, average = 1000.0 * table[:, 3 * k], 1000.0 * table[:, 3 * k + 2]
         values = (f"{value:.3f}" for value in (most.max(), np.median(most), average.mean()))
-        shown.add_row(name, *values, f"m{UNITS[short]}")
+        shown.add_row(quantity.title, *values, quantity.meV)
     console.print(shown)

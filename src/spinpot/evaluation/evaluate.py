@@ -17,6 +17,7 @@ from spinpot.core.files import null_for_nan
 from spinpot.core.notes import shortened
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
+from spinpot.core.quantities import QUANTITIES
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.page import evaluation_page, trained_terms
@@ -24,7 +25,6 @@ from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble,
 from spinpot.evaluation.residuals import symmetry_residuals
 from spinpot.looks.sets import look_at
 from spinpot.loss.baselines import spread_of
-from spinpot.loss.ener_spin import TERMS
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.heisenberg import Baseline, stored_for
 from spinpot.loss.label_scale import LabelScale, label_scale_of
@@ -147,7 +147,7 @@ class Scores:
         print_errors(f"Errors on {frames} frames", columns)
         console.print(self.baseline.words, markup=False, soft_wrap=True)
         print_label_scale(self.label_scale)
-        for label in LABELS if trained is None else dict.fromkeys(TERMS[term] for term in trained):
+        for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
                 console.print(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES
 from spinpot.evaluation.residuals import SYMMETRIES
-from spinpot.loss.ener_spin import TERMS
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.report.page import (
     data_sets,
@@ -19,7 +19,7 @@ from spinpot.report.page import (
     worst_systems,
 )
 from spinpot.report.panels import Panel
-from spinpot.report.tables import ERROR_ROWS, Errors, label_scale_in_words
+from spinpot.report.tables import Errors, label_scale_in_words
 
 
 def evaluation_page(
@@ -34,7 +34,7 @@ def evaluation_page(
     them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
     """
     spread, trained = result["labels_spread"], trained_terms(config)
-    quantities = [name for name in ERROR_ROWS if result.get(f"rmse_{name}") is not None]
+    quantities = [quantity for quantity in ERRORS.values() if result.get(quantity.rmse) is not None]
     return render(
         "evaluation.html",
         result=result,
@@ -51,10 +51,10 @@ def evaluation_page(
             trained,
         ),
         label_scale=label_scale_in_words(result.get("label_scale_fm")),
-        systems=worst_systems(result["systems"], f"rmse_{quantities[0]}") if quantities else {},
-        quantities=[(name, *ERROR_ROWS[name]) for name in quantities],
+        systems=worst_systems(result["systems"], quantities[0].rmse) if quantities else {},
+        quantities=quantities,
         residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
-        residual_units=[ERROR_ROWS[quantity] for quantity in ("e", "fr", "fm")],
+        main=MAIN,
         parity=parity,
         data=data_sets({"evaluated": result["data"]}, trained),
         model=model_facts(result["model"], config.get("model", {}).get("spin")),
@@ -66,5 +66,8 @@ def trained_terms(config: Mapping[str, Any]) -> list[str] | None:
     loss = config.get("loss")
     if loss is None:
         return None
-    prefactors = {name: (loss.get(f"start_pref_{name}"), loss.get(f"limit_pref_{name}")) for name in TERMS}
-    return [name for name, ends in prefactors.items() if any(ends)]
+    return [
+        quantity.name
+        for quantity in QUANTITIES.values()
+        if any(loss.get(f"{end}_{quantity.pref}") for end in ("start", "limit"))
+    ]

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from spinpot.core.console import progress_console
+from spinpot.core.conventions import PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import make_frames
@@ -28,10 +29,6 @@ Source = System | str | Path | Atoms
 
 Arrays = dict[str, np.ndarray]
 Predicted = tuple[Batch, dict[str, Tensor]]
-
-PER_FRAME = {"energy": (), "virial": (3, 3)}
-PER_ATOM = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
-"""What is predicted, and the shape of each beside frames and atoms."""
 
 
 def load(path: str | Path) -> Predictor:

@@ -10,6 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.prepare import select
@@ -68,15 +69,15 @@ def symmetry_residuals(
     before = [_predict(potential, geometry, frame) for frame in frames]
     found = {}
     for name, symmetry in SYMMETRIES.items():
-        changes: dict[str, list[Tensor]] = {"e": [], "fr": [], "fm": []}
+        changes: dict[str, list[Tensor]] = {quantity.name: [] for quantity in MAIN}
         for frame, known, rotation in zip(frames, before, rotations, strict=True):
             lattice, spins = symmetry.matrices(rotation)
             after = _predict(potential, geometry, _changed(frame, lattice, spins))
             force = after["force"] @ torch.from_numpy(lattice) - known["force"]
             force_mag = after["force_mag"] @ torch.from_numpy(spins) - known["force_mag"]
-            changes["e"].append((after["energy"] - known["energy"]) / frame.n_atoms)
-            changes["fr"].append(force.flatten())
-            changes["fm"].append(force_mag[use_spin[torch.from_numpy(frame.types)]].flatten())
+            changes[ENERGY.name].append((after["energy"] - known["energy"]) / frame.n_atoms)
+            changes[FORCE.name].append(force.flatten())
+            changes[FORCE_MAG.name].append(force_mag[use_spin[torch.from_numpy(frame.types)]].flatten())
         found[name] = {
             key: float(torch.cat(values).square().mean().sqrt()) for key, values in changes.items()
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
+from spinpot.core.quantities import FORCE, FORCE_MAG
 from spinpot.data.pairs import neighbours
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
@@ -76,11 +77,9 @@ def _magnitudes(system: System) -> list[Look]:
         spread = float(system.energy.std() / system.n_atoms)
         if spread > LARGE_SPREAD:
             said.append(Look("energies in kJ/mol or kcal/mol?", f"they spread by {spread:.3g} eV/atom"))
-    for values, most, name in (
-        (system.force, LARGE_FORCE, ("forces", "eV/Å")),
-        (system.force_mag, LARGE_FORCE_MAG, ("magnetic forces", "eV/μ_B")),
-    ):
+    for own, most in ((FORCE, LARGE_FORCE), (FORCE_MAG, LARGE_FORCE_MAG)):
+        values = getattr(system, own.label)
         rms = 0.0 if values is None else float(np.sqrt((values**2).sum(-1).mean()))
         if rms > most:
-            said.append(Look(f"{name[0]} in another unit?", f"{rms:.3g} {name[1]} rms"))
+            said.append(Look(f"{own.plural} in another unit?", f"{rms:.3g} {own.unit} rms"))
     return said

@@ -29,8 +29,7 @@ def dataset_errors(
 
     scale: (T,), the c of loss.label_scale_fm.
     """
-    # Of this process alone: the others may have nothing to do with it.
-    metric = ErrorMetric(dataset.systems[0].type_map, magnetic, sync_on_compute=False)
+    metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
     for batch in batches(dataset, batch_size):
         metric.update(predict(batch), batch, scale)
     return metric.compute()

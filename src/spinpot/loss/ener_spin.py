@@ -6,23 +6,12 @@ import torch
 from torch import Tensor
 
 from spinpot.core.errors import InputError
+from spinpot.core.quantities import FORCE_MAG, PARTS, QUANTITIES, Quantity
 from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
 from spinpot.loss.penalty import Compared, LossFunction, Penalty
 from spinpot.loss.prefactor import Prefactor
-
-TERMS = {
-    "e": "energy",
-    "fr": "force",
-    "fm": "force_mag",
-    "fm_transverse": "force_mag",
-    "fm_longitudinal": "force_mag",
-    "v": "virial",
-}
-"""The loss terms by the short names of their prefactors, and the labels they need."""
-PARTS = ("fm_transverse", "fm_longitudinal")
-"""The terms that stand for `fm` where its two parts, as `split_along` has them, have their own prefactors."""
 
 
 class EnerSpinLoss:
@@ -65,13 +54,10 @@ class EnerSpinLoss:
         intensive_ener_virial: bool = False,
         label_scale_fm: LabelScaleSetting = None,
     ) -> None:
+        given = locals()  # the settings' names are made of the quantities'
         self.prefactors = {
-            "e": Prefactor(start_pref_e, limit_pref_e),
-            "fr": Prefactor(start_pref_fr, limit_pref_fr),
-            "fm": Prefactor(start_pref_fm, limit_pref_fm),
-            "fm_transverse": Prefactor(start_pref_fm_transverse, limit_pref_fm_transverse),
-            "fm_longitudinal": Prefactor(start_pref_fm_longitudinal, limit_pref_fm_longitudinal),
-            "v": Prefactor(start_pref_v, limit_pref_v),
+            name: Prefactor(given[f"start_{term.pref}"], given[f"limit_{term.pref}"])
+            for name, term in QUANTITIES.items()
         }
         # For squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)².
         power = 0.5 if loss_func == "mse" and not intensive_ener_virial else 1.0
@@ -91,16 +77,17 @@ class EnerSpinLoss:
                     f"loss.start_pref_{name}={prefactor.start}, limit_pref_{name}={prefactor.limit}: "
                     "prefactors must be finite and not negative."
                 )
-        if self.prefactors["fm"].active and any(self.prefactors[part].active for part in PARTS):
+        whole, parts = FORCE_MAG.pref, " or ".join(part.pref for part in PARTS)
+        if FORCE_MAG.name in self.active and any(part.name in self.active for part in PARTS):
             raise InputError(
-                "The loss has pref_fm as well as pref_fm_transverse or pref_fm_longitudinal, which weigh its "
-                "two parts. Give one way, e.g. with the parts loss.start_pref_fm=0 loss.limit_pref_fm=0."
+                f"The loss has {whole} as well as {parts}, which weigh its two parts. Give one way, "
+                f"e.g. with the parts loss.start_{whole}=0 loss.limit_{whole}=0."
             )
         check_label_scale(self.label_scale_fm)
-        if self.label_scale_fm is not None and "force_mag" not in self.labels:
+        if self.label_scale_fm is not None and FORCE_MAG.label not in self.labels:
             raise InputError(
                 f"loss.label_scale_fm={self.label_scale_fm}, but the loss has no magnetic force. Turn it on "
-                "by loss.start_pref_fm, or use loss.label_scale_fm=null."
+                f"by loss.start_{whole}, or use loss.label_scale_fm=null."
             )
         if not self.active:
             raise InputError("Every prefactor of the loss is zero: nothing would be learned.")
@@ -113,7 +100,7 @@ class EnerSpinLoss:
     @property
     def labels(self) -> set[str]:
         """The labels that these terms need."""
-        return {TERMS[name] for name in self.active}
+        return {QUANTITIES[name].label for name in self.active}
 
     def active_prefactors(self, lr_ratio: float) -> list[float]:
         """Those of the active terms where the learning rate is lr_ratio times its start value."""
@@ -121,7 +108,7 @@ class EnerSpinLoss:
 
     def prefactors_at(self, lr_ratio: float) -> dict[str, float]:
         """All prefactors where the learning rate is lr_ratio times its start value; parts only if on."""
-        shown = {name: p for name, p in self.prefactors.items() if p.active or name not in PARTS}
+        shown = {name: p for name, p in self.prefactors.items() if p.active or not QUANTITIES[name].whole}
         return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 
     def __call__(
@@ -150,24 +137,22 @@ class EnerSpinLoss:
         """
         if scale is not None:
             prediction = scaled(prediction, batch.types, scale)
-        return self.penalty.sums([_compared(name, prediction, batch, magnetic) for name in self.active])
+        return self.penalty.sums(
+            [_compared(QUANTITIES[name], prediction, batch, magnetic) for name in self.active]
+        )
 
     def combine(self, totals: Tensor, counts: Tensor, prefactors: Tensor) -> Tensor:
         """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
         return torch.dot(prefactors / counts.clamp(min=1), totals)
 
 
-def _compared(name: str, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> Compared:
-    """What the term of that name compares."""
-    if name == "e":
-        return Compared(prediction["energy"], batch.energy, 1.0, n_atoms=batch.n_atoms)
-    if name == "v":
-        return Compared(prediction["virial"], batch.virial, 9.0, n_atoms=batch.n_atoms)
-    if name == "fr":
-        return Compared(prediction["force"], batch.force, 3.0)
-    ours, label = prediction["force_mag"], batch.force_mag
-    if name in PARTS:
+def _compared(quantity: Quantity, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> Compared:
+    """What the term of a quantity compares."""
+    ours, label = prediction[quantity.label], getattr(batch, quantity.label)
+    if quantity.per_atom:
+        return Compared(ours, label, quantity.components, n_atoms=batch.n_atoms)
+    if quantity.part is not None:
         # Along the spin there is one number, divided by 3 like the vectors: L_fm = L_fmt + L_fml.
-        part = PARTS.index(name)
-        ours, label = (split_along(force, batch.spin)[part] for force in (ours, label))
-    return Compared(ours, label, 3.0, counted=magnetic[batch.types])
+        ours, label = (split_along(force, batch.spin)[quantity.part] for force in (ours, label))
+    counted = magnetic[batch.types] if quantity.label == FORCE_MAG.label else None
+    return Compared(ours, label, quantity.components, counted=counted)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spinpot.core.quantities import MAIN
 from spinpot.data.batch import Batch
 from spinpot.data.description import frame_digests
 from spinpot.data.duplicates import copies
@@ -22,7 +23,7 @@ from spinpot.models.exchange.term import ExchangeTerm
 from spinpot.models.spec import Spec
 
 TERMS = ("bilinear", "landau")
-LABELS = ("energy", "force", "force_mag")
+LABELS = tuple(quantity.label for quantity in MAIN)
 NAME = "Heisenberg fit"
 
 

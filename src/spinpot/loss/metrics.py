@@ -2,143 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from spinpot.core.quantities import ERRORS, FORCE_MAG, SCALED_QUANTITIES, Quantity
 from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.loss.label_scale import scaled
 
-QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
-"""Energy and virial per atom; forces and magnetic forces per component, the latter of magnetic elements."""
-SCALED = "_scaled"
-"""Ends the names of errors of c·(−∂E/∂S) with the c of loss.label_scale_fm; others are of −∂E/∂S."""
-SCALED_QUANTITIES = tuple(name + SCALED for name in QUANTITIES if name.startswith("fm"))
 
-
-def errors(
-    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
-) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """Each quantity's differences (n, components) to the labels, and the element (n,) each belongs to.
+def _differences(
+    quantity: Quantity, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """The differences (n, components) to the labels, and the element (n,) each belongs to.
 
     Frames without the label are left out. The magnetic force is split along the moment: the longitudinal
     part is the number Δ·S/|S|, the transverse part the vector that remains; atoms whose moment is zero have
     neither. So rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3 over atoms with moments.
-
-    scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES.
     """
-    per_atom = batch.n_atoms.to(torch.float64)
-    has_e = ~batch.energy.isnan()
-    has_v = ~batch.virial.flatten(1).isnan().any(dim=-1)
-    has_fr = ~batch.force.isnan().any(dim=-1)
-    found: dict[str, tuple[Tensor, Tensor | None]] = {
-        "e": (((prediction["energy"] - batch.energy) / per_atom)[has_e].unsqueeze(-1), None),
-        "fr": ((prediction["force"] - batch.force)[has_fr], batch.types[has_fr]),
-        **_errors_fm(prediction, batch, magnetic),
-        "v": (((prediction["virial"] - batch.virial).flatten(1) / per_atom.unsqueeze(-1))[has_v], None),
-    }
-    if scale is not None:
-        compared = _errors_fm(scaled(prediction, batch.types, scale), batch, magnetic)
-        found |= {f"{name}{SCALED}": values for name, values in compared.items()}
-    return found
+    label = getattr(batch, quantity.label)
+    delta = (prediction[quantity.label] - label).view(-1, quantity.components)
+    known = ~label.view(-1, quantity.components).isnan().any(dim=-1)
+    if quantity.per_atom:
+        return (delta / batch.n_atoms.to(torch.float64).unsqueeze(-1))[known], None
+    if quantity.label == FORCE_MAG.label:
+        known = known & magnetic[batch.types]
+    if quantity.part is not None:
+        known = known & (batch.spin.norm(dim=-1) > 0)
+        delta = split_along(delta, batch.spin)[quantity.part]
+    return delta[known], batch.types[known]
 
 
-def _errors_fm(
-    prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
-) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """Those of the magnetic force, whole and in its parts."""
-    labelled = ~batch.force_mag.isnan().any(dim=-1) & magnetic[batch.types]
-    delta = prediction["force_mag"] - batch.force_mag
-    transverse, longitudinal = split_along(delta, batch.spin)
-    split = labelled & (batch.spin.norm(dim=-1) > 0)
-    return {
-        "fm": (delta[labelled], batch.types[labelled]),
-        "fm_transverse": (transverse[split], batch.types[split]),
-        "fm_longitudinal": (longitudinal[split], batch.types[split]),
-    }
+class ErrorMetric:
+    """RMSE and MAE of every quantity, and of the forces per element, over the frames that are added.
 
-
-class ErrorMetric(Metric):
-    """RMSE and MAE of every quantity, and of the forces per element.
-
-    compute() gives {"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing
-    was labelled; SCALED_QUANTITIES only where a scale was given. how: torchmetrics' own
-    options, such as sync_on_compute.
+    magnetic: (T,), the elements with spin, on the device of the frames.
     """
 
-    full_state_update = False
-    squares: Tensor
-    absolutes: Tensor
-    counts: Tensor
-
-    def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool], **how: Any) -> None:
-        super().__init__(**how)
+    def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool] | Tensor) -> None:
         self.type_map = tuple(type_map)
-        self.magnetic = torch.tensor(list(magnetic))
-        # Column 0 holds what has no element; a force's row sums over all columns.
-        self.quantities = (*QUANTITIES, *SCALED_QUANTITIES)
-        shape = (len(self.quantities), len(self.type_map) + 1)
-        for name in ("squares", "absolutes", "counts"):
-            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+        self.magnetic = torch.as_tensor(magnetic)
+        # Squares, absolute values and their number. Column 0 holds what has no element; a force's row sums
+        # over all columns.
+        shape = (3, len(ERRORS), len(self.type_map) + 1)
+        self.sums = torch.zeros(shape, dtype=torch.float64, device=self.magnetic.device)
 
     def update(self, prediction: dict[str, Tensor], batch: Batch, scale: Tensor | None = None) -> None:
-        """Add the frames of one batch. scale: as in errors."""
-        magnetic = self.magnetic.to(batch.types.device)
-        for row, (delta, types) in enumerate(errors(prediction, batch, magnetic, scale).values()):
-            delta = delta.detach().double()
-            column = (
-                torch.zeros(len(delta), dtype=torch.int64, device=delta.device)
-                if types is None
-                else types + 1
-            )
-            self.squares[row].index_add_(0, column, delta.square().sum(-1))
-            self.absolutes[row].index_add_(0, column, delta.abs().sum(-1))
-            size = torch.full((len(delta),), float(delta.shape[-1]), dtype=torch.float64, device=delta.device)
-            self.counts[row].index_add_(0, column, size)
+        """Add the frames of one batch.
 
-    def compute(self) -> dict[str, float]:
-        """The errors over all frames since the last reset."""
-        squares, absolutes, counts = (state.cpu() for state in (self.squares, self.absolutes, self.counts))
-        result = {}
-        for row, quantity in enumerate(self.quantities):
-            total = counts[row].sum()
-            if quantity in SCALED_QUANTITIES and not total > 0:
+        scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES.
+        """
+        of_labels = None if scale is None else scaled(prediction, batch.types, scale)
+        for row, quantity in enumerate(ERRORS.values()):
+            compared = of_labels if quantity in SCALED_QUANTITIES else prediction
+            if compared is not None:
+                self._add(row, *_differences(quantity, compared, batch, self.magnetic))
+
+    def _add(self, row: int, delta: Tensor, types: Tensor | None) -> None:
+        delta = delta.detach().double()
+        column = (
+            torch.zeros(len(delta), dtype=torch.int64, device=delta.device) if types is None else types + 1
+        )
+        numbers = torch.stack((delta.square(), delta.abs(), torch.ones_like(delta))).sum(-1)
+        self.sums[:, row].index_add_(1, column, numbers)
+
+    def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
+        """{"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing was labelled.
+
+        SCALED_QUANTITIES only where a scale was given. reduce: adds up the sums of all processes.
+        """
+        sums = (self.sums if reduce is None else reduce(self.sums.clone())).cpu()
+        found: dict[str, float] = {}
+        for row, quantity in enumerate(ERRORS.values()):
+            if quantity in SCALED_QUANTITIES and not sums[2, row].any():
                 continue
-            result[f"rmse_{quantity}"] = float((squares[row].sum() / total).sqrt())
-            result[f"mae_{quantity}"] = float(absolutes[row].sum() / total)
-            for column, element in enumerate(self.type_map, start=1):
-                if counts[row, column] > 0:
-                    result[f"rmse_{quantity}/{element}"] = float(
-                        (squares[row, column] / counts[row, column]).sqrt()
-                    )
-                    result[f"mae_{quantity}/{element}"] = float(absolutes[row, column] / counts[row, column])
-        return result
+            found |= _errors(quantity, "", sums[:, row].sum(-1))
+            for element, own in zip(self.type_map, sums[:, row, 1:].unbind(-1), strict=True):
+                if own[2] > 0:
+                    found |= _errors(quantity, f"/{element}", own)
+        return found
 
 
-class LossTermsMetric(Metric):
-    """The terms L_x of a loss over a whole set; compute() leaves out those without labels."""
-
-    full_state_update = False
-    totals: Tensor
-    counts: Tensor
-
-    def __init__(self, terms: Sequence[str]) -> None:
-        super().__init__()
-        self.terms = tuple(terms)
-        for name in ("totals", "counts"):
-            zeros = torch.zeros(len(self.terms), dtype=torch.float64)
-            self.add_state(name, zeros, dist_reduce_fx="sum")
-
-    def update(self, totals: Tensor, counts: Tensor) -> None:
-        """Add the sums and counts of one batch, as EnerSpinLoss.sums gives them."""
-        self.totals += totals.detach().double()
-        self.counts += counts.double()
-
-    def compute(self) -> dict[str, float]:
-        """Each term's mean."""
-        pairs = zip(self.terms, self.totals.tolist(), self.counts.tolist(), strict=True)
-        return {name: total / count for name, total, count in pairs if count > 0}
+def _errors(quantity: Quantity, of: str, sums: Tensor) -> dict[str, float]:
+    squares, absolutes, count = sums
+    return {
+        f"{quantity.rmse}{of}": float((squares / count).sqrt()),
+        f"{quantity.mae}{of}": float(absolutes / count),
+    }

@@ -6,19 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from spinpot.core.notes import Notes
-from spinpot.loss.ener_spin import PARTS
-from spinpot.loss.metrics import SCALED
+from spinpot.core.quantities import ENERGY, QUANTITIES, SCALED, Quantity
 
 NEGLIGIBLE = 1e-7
 """eV/atom, eV/Å, eV/μ_B: labels that spread by less cannot set a scale, what they spread by is rounding."""
 FAR = 2.0
 """An error of so many times the spread of its labels is named whatever the score is."""
-
-SHARES = dict(zip(PARTS, (1.0, 1.0 / 3.0), strict=True))
-"""rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3, since the longitudinal part is one number."""
-
-NAMES = {"e": "energy", "fr": "force", "fm": "magnetic force", "v": "virial"}
-UNITS = {"e": "eV/atom", "fr": "eV/Å", "fm": "eV/μ_B", "v": "eV/atom"}
 
 
 class Score:
@@ -45,30 +38,31 @@ class Score:
         training: Callable[[], Mapping[str, float]],
     ) -> None:
         self.spread = spread
-        self.parts = tuple(name for name in terms if name in PARTS)
+        active = [QUANTITIES[term] for term in terms]
+        self.parts = [quantity for quantity in active if quantity.whole]
         self.units: dict[str, float] = {}
         self.notes = Notes()
-        for name in dict.fromkeys("fm" if term in PARTS else term for term in terms):
-            if not self._labelled(name, spread):
+        for name in dict.fromkeys(quantity.whole or quantity.name for quantity in active):
+            quantity = QUANTITIES[name]
+            if any(math.isnan(spread[needed.rmse]) for needed in self._parts_of(name) or [quantity]):
                 continue
-            if spread[f"rmse_{name}"] > NEGLIGIBLE:
-                self.units[name] = spread[f"rmse_{name}"]
+            if spread[quantity.rmse] > NEGLIGIBLE:
+                self.units[name] = spread[quantity.rmse]
             else:
-                self._without_own_unit(name, training()[f"rmse_{name}"])
+                self._without_own_unit(quantity, training()[quantity.rmse])
 
-    def _labelled(self, name: str, spread: Mapping[str, float]) -> bool:
-        needed = self.parts if name == "fm" and self.parts else (name,)
-        return not any(math.isnan(spread[f"rmse_{quantity}"]) for quantity in needed)
+    def _parts_of(self, name: str) -> list[Quantity]:
+        return [part for part in self.parts if part.whole == name]
 
-    def _without_own_unit(self, name: str, of_training: float) -> None:
-        unit, left = UNITS[name], " after a fit by composition" if name == "e" else ""
-        what = f"val/score: the {NAMES[name]} labels of the validation set spread by less than"
-        what = f"{what} {NEGLIGIBLE} {unit}{left}"
+    def _without_own_unit(self, quantity: Quantity, of_training: float) -> None:
+        left = " after a fit by composition" if quantity is ENERGY else ""
+        what = f"val/score: the {quantity.title} labels of the validation set spread by less than"
+        what = f"{what} {NEGLIGIBLE} {quantity.unit}{left}"
         if of_training > NEGLIGIBLE:
-            self.units[name] = of_training
+            self.units[quantity.name] = of_training
             self.notes.add(
                 f"{what}; the score measures their errors by the spread of the training set, "
-                f"{of_training:.3g} {unit}."
+                f"{of_training:.3g} {quantity.unit}."
             )
         else:
             self.notes.add(f"{what}, and so do those of the training set: they do not count in the score.")
@@ -89,14 +83,14 @@ class Score:
         return {name: self._error(name, errors) / unit for name, unit in self.units.items()}
 
     def _error(self, name: str, errors: Mapping[str, float]) -> float:
-        if name == "fm" and self.parts:
-            return math.sqrt(sum(SHARES[part] * _compared(part, errors) ** 2 for part in self.parts))
-        return _compared(name, errors)
+        if parts := self._parts_of(name):
+            return math.sqrt(sum(part.share * _compared(part, errors) ** 2 for part in parts))
+        return _compared(QUANTITIES[name], errors)
 
 
-def _compared(name: str, errors: Mapping[str, float]) -> float:
+def _compared(quantity: Quantity, errors: Mapping[str, float]) -> float:
     """The error of what the loss compares with the labels."""
-    return errors.get(f"rmse_{name}{SCALED}", errors[f"rmse_{name}"])
+    return errors.get(f"{quantity.rmse}{SCALED}", errors[quantity.rmse])
 
 
 def verdict(score: float | None, ratios: Mapping[str, float | None]) -> str:
@@ -108,7 +102,7 @@ def verdict(score: float | None, ratios: Mapping[str, float | None]) -> str:
     if not ratios or (score is not None and score < 1.0 and not far):
         return ""
     named = ", ".join(
-        f"{NAMES[name]} not finite" if ratio is None else f"{NAMES[name]} {ratio:.3g}"
+        f"{QUANTITIES[name].title} {'not finite' if ratio is None else f'{ratio:.3g}'}"
         for name, ratio in (ratios if score is None or score >= 1.0 else far).items()
     )
     said = "not finite" if score is None else f"{score:.3g}"

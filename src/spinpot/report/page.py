@@ -13,20 +13,18 @@ from markupsafe import Markup, escape
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.core.provenance import spinpot_version
+from spinpot.core.quantities import ERRORS, OF_LABEL, QUANTITIES, WHOLE
 from spinpot.data.systems_table import rows_of
-from spinpot.loss.ener_spin import TERMS
 from spinpot.report.plots import rounded
 from spinpot.report.tables import Errors, error_rows, without_repetition
 
 REPORT = "report.html"
 
-LABEL_NAMES = {"energy": "energy", "force": "force", "force_mag": "magnetic force", "virial": "virial"}
 SET_TITLES = {"train": "Training set", "validation": "Validation set", "test": "Test set"}
 MOST = 50
 """Rows of a table of systems."""
 MOST_FORMULAS = 6
 """Compositions named in a sentence."""
-HEADLINE = ("e", "fr", "fm", "v")
 
 
 def render(template: str, **context: Any) -> str:
@@ -60,7 +58,7 @@ def error_table(title: str, columns: Mapping[str, Errors], trained: Collection[s
     first, *others = columns.values()
     shown = []
     for row, begins in without_repetition(error_rows(columns, trained)):
-        mae = first.get(f"mae_{row.quantity}" + (f"/{row.element}" if row.element else ""))
+        mae = first.get(ERRORS[row.quantity].mae + (f"/{row.element}" if row.element else ""))
         shown.append(
             {
                 "row": row,
@@ -78,7 +76,7 @@ def headline(errors: Errors, spread: Errors, trained: Collection[str] | None) ->
     return [
         {"row": row, "share": _share(*row.values)}
         for row in rows
-        if row.quantity in HEADLINE and row.element is None
+        if ERRORS[row.quantity] in WHOLE and row.element is None
     ]
 
 
@@ -91,9 +89,9 @@ def missing_labels(systems: Sequence[Mapping[str, Any]], wanted: Collection[str]
     for label in (label for label in LABELS if wanted is None or label in wanted):
         lacking = [system["name"] for system in systems if label not in system["labels"]]
         if len(lacking) == len(systems):
-            said.append(f"No {LABEL_NAMES[label]} is labelled.")
+            said.append(f"No {OF_LABEL[label].title} is labelled.")
         elif lacking:
-            said.append(f"No {LABEL_NAMES[label]} is labelled in {shortened(lacking)}.")
+            said.append(f"No {OF_LABEL[label].title} is labelled in {shortened(lacking)}.")
     return said
 
 
@@ -105,7 +103,7 @@ def data_sets(
     data: by the set's name, as description.describe has them. trained: the loss terms that were on, by their
     short names; None where that makes no difference.
     """
-    wanted = None if trained is None else {TERMS[name] for name in trained}
+    wanted = None if trained is None else {QUANTITIES[name].label for name in trained}
     sets = []
     for name, described in data.items():
         rows = rows_of(described["systems"], MOST, MOST)
@@ -119,8 +117,8 @@ def data_sets(
 
 
 def _label_names(row: Mapping[str, Any]) -> list[str]:
-    partly = [f"some {LABEL_NAMES[label]}" for label in row.get("partly", ())]
-    return [*(LABEL_NAMES[label] for label in row["labels"]), *partly]
+    partly = [f"some {OF_LABEL[label].title}" for label in row.get("partly", ())]
+    return [*(OF_LABEL[label].title for label in row["labels"]), *partly]
 
 
 def worst_systems(systems: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Mapping[str, Any]]:

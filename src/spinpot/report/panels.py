@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from spinpot.core.quantities import QUANTITIES
 from spinpot.data.systems import System
 from spinpot.report.plots import (
     learning_curve_panel,
@@ -22,7 +23,7 @@ from spinpot.report.plots import (
     rounded,
 )
 from spinpot.report.style import DARK, LIGHT, saved, themed
-from spinpot.report.tables import in_loss, title_and_unit
+from spinpot.report.tables import in_loss
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def parity_panels(
     elements = systems[0].type_map
     panels = []
     for quantity, points in parity_points(systems, predictions, magnetic).items():
-        title, unit = title_and_unit(quantity)
-        rmse = f"{rounded(rmse_of(points))} {unit}"
+        title = QUANTITIES[quantity].title
+        rmse = f"{rounded(rmse_of(points))} {QUANTITIES[quantity].meV}"
         off = not in_loss(quantity, trained)
         alt = f"Predicted against reference {title}: rmse {rmse}."
         remark = f"rmse {rmse}" + (", not in the loss" if off else "")
@@ -65,14 +66,14 @@ def learning_panels(metrics_csv: Path) -> list[Panel]:
     columns = read_metrics(metrics_csv)
     panels = []
     for quantity in logged_quantities(columns):
-        title, unit = title_and_unit(quantity)
-        last = columns[f"val/rmse_{quantity}"]
+        own = QUANTITIES[quantity]
+        last = columns[f"val/{own.rmse}"]
         last = last[np.isfinite(last)]
-        alt = f"Error of the {title} against the training step, and the prefactor of its loss term."
+        alt = f"Error of the {own.title} against the training step, and the prefactor of its loss term."
         if len(last):
             first, final = (rounded(1000 * value) for value in (last[0], last[-1]))
-            alt += f" On the validation set it went from {first} to {final} {unit}."
-        panels.append(panel(title, "", alt, partial(learning_curve_panel, columns, quantity)))
+            alt += f" On the validation set it went from {first} to {final} {own.meV}."
+        panels.append(panel(own.title, "", alt, partial(learning_curve_panel, columns, quantity)))
     return panels
 
 

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from spinpot.core.quantities import ENERGY, ERRORS, FORCE, FORCE_MAG, PARTS, QUANTITIES, VIRIAL, WHOLE
 from spinpot.core.split import split_along
 from spinpot.data.systems import System
 from spinpot.report.style import faint, ink
-from spinpot.report.tables import in_loss, title_and_unit
+from spinpot.report.tables import in_loss
 from spinpot.runs.metrics_file import read_metrics_file
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
@@ -40,8 +41,8 @@ MOST_DECADES = 1.7
 LINES: dict[str, dict[str, Any]] = {
     "training batch": {"alpha": 0.35, "linewidth": 0.8},
     "validation": {"marker": "o", "markersize": 2.5},
-    "transverse": {"linestyle": "--", "linewidth": 1.0},
-    "longitudinal": {"linestyle": ":", "linewidth": 1.2},
+    PARTS[0].words: {"linestyle": "--", "linewidth": 1.0},
+    PARTS[1].words: {"linestyle": ":", "linewidth": 1.2},
 }
 """The lines of a learning curve; the last two are the validation's magnetic force in its parts."""
 LINES_OF_ALL = ("training batch", "validation")
@@ -110,26 +111,26 @@ def parity_points(
     predictions: per system, arrays under the names and shapes of spinpot.core.conventions. magnetic: whether
     each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
     """
-    panels: dict[str, Points] = {name: [] for name in ("e", "fr", "fm_transverse", "fm_longitudinal", "v")}
+    panels: dict[str, Points] = {name: [] for name in QUANTITIES if name != FORCE_MAG.name}
     energies = [system.energy / system.n_atoms for system in systems if system.energy is not None]
     mean = np.concatenate(energies).mean() if energies else 0.0
     for system, predicted in zip(systems, predictions, strict=True):
         n = system.n_atoms
         if system.energy is not None:
-            panels["e"].append(("", system.energy / n - mean, predicted["energy"] / n - mean))
+            panels[ENERGY.name].append(("", system.energy / n - mean, predicted["energy"] / n - mean))
         if system.virial is not None:
-            panels["v"].append(("", system.virial / n, predicted["virial"] / n))
+            panels[VIRIAL.name].append(("", system.virial / n, predicted["virial"] / n))
         for kind in np.unique(system.types):
             own, element = system.types == kind, system.type_map[kind]
             if system.force is not None:
-                panels["fr"].append((element, system.force[:, own], predicted["force"][:, own]))
+                panels[FORCE.name].append((element, system.force[:, own], predicted["force"][:, own]))
             moment = np.linalg.norm(system.spin[:, own], axis=-1) > 0
             if system.force_mag is not None and magnetic[kind] and moment.any():
                 spin = system.spin[:, own][moment]
                 labels = _split(system.force_mag[:, own][moment], spin)
                 found = _split(predicted["force_mag"][:, own][moment], spin)
-                panels["fm_transverse"].append((element, labels[0], found[0]))
-                panels["fm_longitudinal"].append((element, labels[1], found[1]))
+                for part, label, ours in zip(PARTS, labels, found, strict=True):
+                    panels[part.name].append((element, label, ours))
     return {
         name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items() if points
     }
@@ -227,7 +228,8 @@ def learning_curve_figure(metrics_csv: Path) -> Figure:
         _draw_prefactors(beneath, columns, quantity)
         axes.set_title(name_and_unit(quantity)[0], loc="left", fontsize=10)
     grid[1, 0].set_ylabel("prefactor")
-    styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or "fm" in quantities}
+    whole = FORCE_MAG.name in quantities
+    styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or whole}
     handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     return figure
@@ -253,18 +255,18 @@ def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figur
 def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
     """The quantities that were compared to labels at some step. columns: see read_metrics."""
     return [
-        name
-        for name in ("e", "fr", "fm", "v")
-        if any(np.isfinite(columns[f"{part}/rmse_{name}"]).any() for part in ("train", "val"))
+        quantity.name
+        for quantity in WHOLE
+        if any(np.isfinite(columns[f"{part}/{quantity.rmse}"]).any() for part in ("train", "val"))
     ]
 
 
 def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
     _, unit = name_and_unit(quantity)
-    colour = f"C{('e', 'fr', 'fm', 'v').index(quantity)}"
-    drawn = {"training batch": f"train/rmse_{quantity}", "validation": f"val/rmse_{quantity}"}
-    if quantity == "fm":
-        drawn |= {part: f"val/rmse_fm_{part}" for part in ("transverse", "longitudinal")}
+    own = QUANTITIES[quantity]
+    colour = f"C{WHOLE.index(own)}"
+    drawn = {"training batch": f"train/{own.rmse}", "validation": f"val/{own.rmse}"}
+    drawn |= {part.words: f"val/{part.rmse}" for part in PARTS if part.whole == quantity}
     curves = [
         Curve(columns["step"], 1000 * columns[column], {"color": colour, "label": name, **LINES[name]})
         for name, column in drawn.items()
@@ -276,11 +278,10 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> N
 
 def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
     """The prefactor of a quantity, or those of its parts, in the lines of their errors."""
-    whole = f"pref_{quantity}"
     drawn = {
-        name: LINES.get(name.removeprefix(f"{whole}_"), {})
-        for name, prefactor in columns.items()
-        if (name == whole or name.startswith(f"{whole}_")) and np.any(prefactor > 0)
+        own.pref: LINES.get(own.words, {})
+        for own in QUANTITIES.values()
+        if quantity in (own.name, own.whole) and np.any(columns.get(own.pref, np.zeros(1)) > 0)
     }
     if drawn:
         values = [columns[name] for name in drawn]
@@ -343,5 +344,5 @@ def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
 
 def name_and_unit(quantity: str) -> tuple[str, str]:
     """Title and unit of a quantity, as matplotlib writes them."""
-    title, unit = title_and_unit(quantity)
-    return title, unit.replace("μ_B", "μ$_\\mathrm{B}$")
+    own = ERRORS[quantity]
+    return own.title, own.meV.replace("μ_B", "μ$_\\mathrm{B}$")

@@ -12,25 +12,13 @@ from typing import Any
 from rich.table import Table
 
 from spinpot.core.console import console
+from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
+from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES, SCALED
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.systems_table import SHORT_LABELS, print_systems
+from spinpot.data.systems_table import print_systems
 from spinpot.evaluation.residuals import SYMMETRIES
-from spinpot.loss.metrics import SCALED
 from spinpot.models.spec import Spec
-
-ERROR_ROWS = {
-    "e": ("energy", "meV/atom"),
-    "fr": ("force", "meV/Å"),
-    "fm": ("magnetic force", "meV/μ_B"),
-    "fm_transverse": ("  transverse", "meV/μ_B"),
-    "fm_longitudinal": ("  longitudinal", "meV/μ_B"),
-    "fm_scaled": ("  scaled", "meV/μ_B"),
-    "fm_transverse_scaled": ("  scaled transverse", "meV/μ_B"),
-    "fm_longitudinal_scaled": ("  scaled longitudinal", "meV/μ_B"),
-    "v": ("virial", "meV/atom"),
-}
-
 
 Errors = Mapping[str, float | None]
 """As ErrorMetric gives them, in eV; NaN or None where nothing was labelled."""
@@ -59,24 +47,24 @@ def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = 
     """
     first, *_ = columns.values()
     rows = []
-    for quantity, (label, unit) in ERROR_ROWS.items():
-        key = f"rmse_{quantity}"
+    for quantity in ERRORS.values():
+        key = quantity.rmse
         if all(_number(errors.get(key)) is None for errors in columns.values()):
             continue
         elements = [name.partition("/")[2] for name in first if name.startswith(f"{key}/")]
-        on = in_loss(quantity, trained)
+        on = in_loss(quantity.name, trained)
         for element in (None, *elements):
             name = f"{key}/{element}" if element else key
             values = [_meV(errors.get(name)) for errors in columns.values()]
-            rows.append(ErrorRow(quantity, element, label.strip(), unit, on, values))
+            rows.append(ErrorRow(quantity.name, element, quantity.words, quantity.meV, on, values))
     return rows
 
 
 def in_loss(quantity: str, trained: Collection[str] | None) -> bool:
     """Whether the loss had a term of a quantity, of the whole it is a part of, or of a part of it."""
-    name = quantity.removesuffix(SCALED)
+    own = QUANTITIES[quantity.removesuffix(SCALED)]
     return trained is None or any(
-        name == term or name.startswith(f"{term}_") or term.startswith(f"{name}_") for term in trained
+        own.name == term or own.whole == term or QUANTITIES[term].whole == own.name for term in trained
     )
 
 
@@ -113,12 +101,6 @@ def _meV(value: float | None) -> float | None:  # noqa: N802
     return None if _number(value) is None else 1000 * value  # type: ignore[operator]
 
 
-def title_and_unit(quantity: str) -> tuple[str, str]:
-    """A quantity's name where it stands alone, and its unit."""
-    label, unit = ERROR_ROWS[quantity]
-    return (f"magnetic force, {label.strip()}" if quantity.startswith("fm_") else label), unit
-
-
 def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
     """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
 
@@ -126,7 +108,7 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
     """
     print_systems("Data", data.systems)
     for name, systems in data.systems.items():
-        for label in (label for label in SHORT_LABELS if label in wanted):
+        for label in (label for label in LABELS if label in wanted):
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
@@ -166,10 +148,11 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
         table.add_column("\n".join(name.split()) if len(columns) > 2 else name, justify="right")
     table.add_column("unit")
     for row in error_rows(columns, trained):
-        label = ERROR_ROWS[row.quantity][0]
+        indent = "  " * bool(ERRORS[row.quantity].whole)
+        label = indent + row.label
         if row.element:
             # In the same column: a terminal of 80 characters has no room for another.
-            label = " " * (len(label) - len(label.lstrip()) + 2) + row.element
+            label = f"{indent}  {row.element}"
         elif not row.trained:
             label += " (not in the loss)"
         values = ("–" if value is None else f"{value:.3f}" for value in row.values)
@@ -181,13 +164,12 @@ def print_symmetry(residuals: Mapping[str, Errors]) -> None:
     """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
     table = Table(title="Symmetry residuals, rms change", title_justify="left")
     table.add_column("of")
-    for quantity in ("e", "fr", "fm"):
-        label, unit = ERROR_ROWS[quantity]
-        table.add_column(f"{label} ({unit})", justify="right")
+    for quantity in MAIN:
+        table.add_column(f"{quantity.words} ({quantity.meV})", justify="right")
     for name, changes in residuals.items():
         table.add_row(
             SYMMETRIES[name].label,
-            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q] for q in ("e", "fr", "fm"))),
+            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q.name] for q in MAIN)),
         )
     console.print(table)
     for symmetry in SYMMETRIES.values():

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from spinpot.core.console import console
 from spinpot.core.files import write_atomically
+from spinpot.core.quantities import QUANTITIES
 from spinpot.report.page import REPORT
 from spinpot.report.pictures import save_figure
 from spinpot.report.style import LIGHT, themed
@@ -20,9 +21,7 @@ from spinpot.runs.runs import Run, read_runs, short, swept_keys
 from spinpot.runs.sweep_page import sweep_page
 from spinpot.runs.sweep_plots import trade_off_figure
 
-ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
-HEADERS = dict(zip(ERRORS, ("E", "F", "Fm", "Fm⊥", "Fm∥", "V"), strict=True)) | {"train_seconds": "s"}
-"""In the terminal; ⊥ and ∥ are the parts across the moment and along it."""
+SYMBOLS = {quantity.rmse: quantity.symbol for quantity in QUANTITIES.values()}
 
 
 def write_sweep_table(folder: Path) -> Path:
@@ -65,7 +64,7 @@ def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str
         "run": run.name,
         **{key: run.settings.get(key) for key in swept},
         "score": run.error("score"),
-        **{name: run.error(name) for name in (*ERRORS, *per_element)},
+        **{name: run.error(name) for name in (*SYMBOLS, *per_element)},
         "train_seconds": summary.get("train_seconds"),
         "state": run.state,
         "message": run.failure if run.state == "failed" else None,
@@ -81,8 +80,8 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    headers = [HEADERS.get(name, name.rpartition(".")[2]) for name in columns]
-    lines = [[_shown(row[name], 1000 if name in ERRORS else 1) for name in columns] for row in rows]
+    headers = [{**SYMBOLS, "train_seconds": "s"}.get(name, name.rpartition(".")[2]) for name in columns]
+    lines = [[_shown(row[name], 1000 if name in SYMBOLS else 1) for name in columns] for row in rows]
     for header, *cells in zip(headers, *lines, strict=True):
         # Not narrower than its numbers: a terminal may fold lines that are too long, but no number.
         width = max(map(len, (header, *cells)))

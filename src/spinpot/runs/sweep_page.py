@@ -9,24 +9,23 @@ from urllib.parse import quote
 
 import numpy as np
 
-from spinpot.loss.ener_spin import PARTS
+from spinpot.core.quantities import ERRORS, FORCE, FORCE_MAG, MAIN, PARTS, Quantity
 from spinpot.report.page import REPORT, in_words, render
 from spinpot.report.panels import Panel, panel
-from spinpot.report.tables import ERROR_ROWS, in_loss, title_and_unit
+from spinpot.report.tables import in_loss
 from spinpot.runs.runs import Run, short
 from spinpot.runs.sweep_plots import rank_colours, trade_off_figure, validation_curves
-
-HEADLINE = ("e", "fr", "fm")
 
 
 def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
     """The page of a sweep. runs: best first, the unfinished last. swept: the keys that differ."""
     colours = rank_colours(runs)
     finished = [run for run in runs if run.summary is not None]
-    quantities = [q for q in ERROR_ROWS if any(run.error(f"rmse_{q}") is not None for run in finished)]
-    shown = [column for q in quantities for column in (q, *_of_several_elements(q, finished))]
+    quantities = [q for q in ERRORS.values() if any(run.error(q.rmse) is not None for run in finished)]
+    shown = [column for q in quantities for column in (q.name, *_of_several_elements(q, finished))]
     metrics = {run.name: columns for run in runs if (columns := run.metrics())}
-    trained = {term for run in finished for term in (run.summary or {}).get("loss_terms", HEADLINE)}
+    known = [quantity.name for quantity in MAIN]
+    trained = {term for run in finished for term in (run.summary or {}).get("loss_terms", known)}
     common = {key: value for key, value in runs[0].settings.items() if key not in swept}
     return render(
         "sweep.html",
@@ -45,9 +44,9 @@ def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
     )
 
 
-def _of_several_elements(quantity: str, finished: Sequence[Run]) -> list[str]:
+def _of_several_elements(quantity: Quantity, finished: Sequence[Run]) -> list[str]:
     """`fm_transverse/Ni`, … for the parts of the magnetic force, unless one element says it all."""
-    head = f"rmse_{quantity}/"
+    head = f"{quantity.rmse}/"
     names = (name for run in finished for name in (run.summary or {})["val"] if name.startswith(head))
     found = [name.removeprefix("rmse_") for name in dict.fromkeys(names)]
     return found if quantity in PARTS and len(found) > 1 else []
@@ -56,8 +55,8 @@ def _of_several_elements(quantity: str, finished: Sequence[Run]) -> list[str]:
 def _head(quantity: str, trained: Collection[str]) -> tuple[str, str, bool]:
     """Label, unit and whether the loss had it; of one element's error too."""
     whole, _, element = quantity.partition("/")
-    label, unit = ERROR_ROWS[whole]
-    return f"{label} {element}".strip(), unit, in_loss(whole, trained)
+    own = ERRORS[whole]
+    return f"{own.words} {element}".strip(), own.meV, in_loss(whole, trained)
 
 
 def _title(swept: Sequence[str]) -> str:
@@ -90,13 +89,13 @@ def _row(
     }
 
 
-def _lowest(finished: Sequence[Run], quantities: Sequence[str]) -> list[dict[str, Any]]:
+def _lowest(finished: Sequence[Run], quantities: Sequence[Quantity]) -> list[dict[str, Any]]:
     """The best run by its score, and by each of the main errors."""
     found = []
-    for name in ("score", *(f"rmse_{q}" for q in HEADLINE if q in quantities)):
+    heads = {"score": ("score", "")} | {q.rmse: (q.title, q.meV) for q in MAIN if q in quantities}
+    for name, (label, unit) in heads.items():
         errors = {run.name: error for run in finished if (error := run.error(name)) is not None}
         if errors:
-            label, unit = ("score", "") if name == "score" else ERROR_ROWS[name.removeprefix("rmse_")]
             best = min(errors, key=errors.__getitem__)
             found.append({"label": label, "unit": unit, "value": errors[best], "run": best})
     return found
@@ -109,7 +108,7 @@ def _validation_sets(finished: Sequence[Run]) -> list[str]:
 
 
 def _trade_off(finished: Sequence[Run]) -> Panel | None:
-    errors = [(run.error("rmse_fr"), run.error("rmse_fm")) for run in finished]
+    errors = [(run.error(FORCE.rmse), run.error(FORCE_MAG.rmse)) for run in finished]
     if not any(fr is not None and fm is not None for fr, fm in errors):
         return None
     alt = "Each run’s error of the magnetic force against that of the force, coloured by that of the energy."
@@ -118,11 +117,11 @@ def _trade_off(finished: Sequence[Run]) -> Panel | None:
 
 def _curves(metrics: Mapping[str, dict[str, np.ndarray]], colours: Mapping[str, str]) -> list[Panel]:
     panels = []
-    for quantity in ("score", *ERROR_ROWS):
-        column = "val/score" if quantity == "score" else f"val/rmse_{quantity}"
+    columns_of = {"score": "val/score"} | {name: f"val/{q.rmse}" for name, q in ERRORS.items()}
+    for quantity, column in columns_of.items():
         if not any(np.isfinite(columns.get(column, np.nan)).any() for columns in metrics.values()):
             continue
-        title = "score" if quantity == "score" else title_and_unit(quantity)[0]
+        title = "score" if quantity == "score" else ERRORS[quantity].title
         alt = f"The {title} on the validation set against the training step, one line per run."
         panels.append(panel(title, "", alt, partial(validation_curves, metrics, quantity, colours)))
     return panels

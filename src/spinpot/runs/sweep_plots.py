@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
+from spinpot.core.quantities import ENERGY, ERRORS, FORCE, FORCE_MAG
 from spinpot.report.plots import Curve, draw_curves, log_steps, name_and_unit
 from spinpot.report.style import ink, literal
 from spinpot.runs.runs import Run
@@ -31,20 +32,20 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
     figure = Figure(figsize=(5.2, 4.2), layout="constrained")
     axes = figure.add_subplot()
     points = [
-        (1000 * x, 1000 * y, 1000 * (run.error("rmse_e") or 0.0), run.name)
+        (1000 * x, 1000 * y, 1000 * (run.error(ENERGY.rmse) or 0.0), run.name)
         for run in runs
-        if (x := run.error("rmse_fr")) is not None and (y := run.error("rmse_fm")) is not None
+        if (x := run.error(FORCE.rmse)) is not None and (y := run.error(FORCE_MAG.rmse)) is not None
     ]
     if points:
         forces, magnetic_forces, energies, names = zip(*points, strict=True)
         # With a rim, the ends of the colour map are seen on white and on black.
         rim: dict[str, Any] = {"edgecolors": ink(), "linewidths": 0.5}
         dots = axes.scatter(forces, magnetic_forces, c=energies, cmap="viridis", s=45, **rim)
-        figure.colorbar(dots, label="rmse of the energy (meV/atom)")
+        figure.colorbar(dots, label=f"rmse of the {ENERGY.title} ({ENERGY.meV})")
         for name, place in labels(names, np.column_stack((forces, magnetic_forces))).items():
             axes.annotate(literal(name), place, textcoords="offset points", xytext=(5, 4), fontsize=8)
-    for quantity, label_axis in (("fr", axes.set_xlabel), ("fm", axes.set_ylabel)):
-        name, unit = name_and_unit(quantity)
+    for quantity, label_axis in ((FORCE, axes.set_xlabel), (FORCE_MAG, axes.set_ylabel)):
+        name, unit = name_and_unit(quantity.name)
         label_axis(f"rmse of the {name} ({unit})")
     return figure
 
@@ -68,11 +69,11 @@ def validation_curves(
     """One validation error of all runs against the step; the best run, first of the colours, is drawn thick.
 
     metrics: the runs' metrics.csv by name, as read_metrics gives them. quantity: "score" or a quantity of
-    spinpot.loss.metrics. colours: see rank_colours.
+    spinpot.core.quantities. colours: see rank_colours.
     """
     figure = Figure(figsize=(3.4, 2.9))
     axes = figure.add_axes((0.21, 0.16, 0.77, 0.81))
-    column, factor = ("val/score", 1) if quantity == "score" else (f"val/rmse_{quantity}", 1000)
+    column, factor = ("val/score", 1) if quantity == "score" else (f"val/{ERRORS[quantity].rmse}", 1000)
     best = next(iter(colours))
     curves = []
     for name, columns in reversed(list(metrics.items())):

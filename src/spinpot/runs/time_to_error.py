@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spinpot.core.errors import InputError
+from spinpot.core.quantities import FORCE, FORCE_MAG, QUANTITIES
 from spinpot.report.pictures import save_figure
 from spinpot.report.plots import Curve, draw_curves, name_and_unit, read_metrics
 from spinpot.report.style import LIGHT, faint, literal, themed
-from spinpot.report.tables import title_and_unit
 
-BOUNDS = {"fr": 6.2e-3, "fm": 8.3e-3}
+BOUNDS = {FORCE.name: 6.2e-3, FORCE_MAG.name: 8.3e-3}
 """Of rmse_fr, eV/Å, and rmse_fm, eV/μ_B, on the validation set, where none are given; BENCHMARKS.md."""
 
 
@@ -44,7 +44,7 @@ def read_course(folder: Path, quantities: Sequence[str]) -> Course:
         raise InputError(f"{folder} holds no finished run: {error}.") from error
     if not isinstance(summary, dict) or not summary.get("seconds_per_step"):
         raise InputError(f"{folder / 'summary.json'} has no seconds_per_step: the run was too short to tell.")
-    names = [f"val/rmse_{quantity}" for quantity in quantities]
+    names = [f"val/{QUANTITIES[quantity].rmse}" for quantity in quantities]
     if missing := [name for name in names if name not in columns]:
         raise InputError(f"{folder / 'metrics.csv'} has no {', '.join(missing)}: no labels were validated.")
     validated = ~np.isnan(columns[names[0]])
@@ -54,7 +54,7 @@ def read_course(folder: Path, quantities: Sequence[str]) -> Course:
 
 def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
     """A line for each run: the first step within the bounds, its seconds, and the lowest errors."""
-    heads = ["lowest {} ({})".format(*title_and_unit(quantity)) for quantity in bounds]
+    heads = [f"lowest {own.title} ({own.meV})" for own in (QUANTITIES[quantity] for quantity in bounds)]
     lines = [["run", "s/step", "steps", "seconds", *heads]]
     for course in courses:
         step = course.first_step(bounds)

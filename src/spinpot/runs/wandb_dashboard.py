@@ -6,8 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from spinpot.core.errors import InputError
-from spinpot.loss.metrics import QUANTITIES
-from spinpot.report.tables import title_and_unit
+from spinpot.core.quantities import MAIN, QUANTITIES, WHOLE, Quantity
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Section, Workspace
@@ -15,18 +14,13 @@ if TYPE_CHECKING:
 NAME = "spinpot"
 SWEPT = (
     "scheduler.start_lr",
-    "loss.start_pref_e",
-    "loss.limit_pref_e",
-    "loss.start_pref_fr",
-    "loss.limit_pref_fr",
-    "loss.start_pref_fm",
-    "loss.limit_pref_fm",
+    *(f"loss.{end}_{quantity.pref}" for quantity in MAIN for end in ("start", "limit")),
     "model.spin.virtual_len",
     "model.descriptor.rcut",
     "seed",
 )
 """Settings on the axes of the comparison of a sweep's runs; those that are the same in all tell nothing."""
-COMPARED = ("best/val/score", *(f"best/val/rmse_{name}" for name in ("e", "fr", "fm")), "seconds_per_step")
+COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN), "seconds_per_step")
 
 
 def save_dashboard(entity: str | None, project: str) -> str:
@@ -92,11 +86,11 @@ def _sections() -> list[Section]:
     panels = {
         "errors": [
             _lines("score (rmse over the labels' own spread)", ["val/score"], log_y=True),
-            *(_errors(quantity) for quantity in QUANTITIES),
+            *(_errors(quantity) for quantity in QUANTITIES.values()),
             _lines("loss", ["train/loss", "val/loss"], log_y=True),
         ],
         "prefactors and learning rate": [
-            _lines("prefactors", [f"pref_{name}" for name in ("e", "fr", "fm", "v")], log_y=True),
+            _lines("prefactors", [quantity.pref for quantity in WHOLE], log_y=True),
             _lines("learning rate", ["lr"], log_y=True),
         ],
         "parity": pictures,
@@ -113,10 +107,9 @@ def _sections() -> list[Section]:
     ]
 
 
-def _errors(quantity: str) -> Any:
-    label, unit = title_and_unit(quantity)
-    unit = unit.removeprefix("m")  # metrics are logged in eV
-    return _lines(f"{label} rmse ({unit})", [f"train/rmse_{quantity}", f"val/rmse_{quantity}"], log_y=True)
+def _errors(quantity: Quantity) -> Any:
+    logged = [f"{part}/{quantity.rmse}" for part in ("train", "val")]
+    return _lines(f"{quantity.title} rmse ({quantity.unit})", logged, log_y=True)
 
 
 def _lines(title: str, metrics: list[Any], **how: Any) -> Any:

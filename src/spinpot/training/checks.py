@@ -14,22 +14,13 @@ from torch.optim import Optimizer
 from spinpot.config.sweep_job import sweep_job
 from spinpot.core.errors import InputError
 from spinpot.core.notes import shortened
+from spinpot.core.quantities import OF_LABEL, QUANTITIES, SCALED, SCALED_QUANTITIES
 from spinpot.core.spelling import nearest
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
-from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES
+from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.score import Score
 from spinpot.models.potential import Potential
 from spinpot.training.metrics_csv import COLUMNS
-
-LACKING = {
-    "e": "energy",
-    "fr": "force",
-    "fm": "magnetic force on an atom of a magnetic element",
-    "fm_transverse": "magnetic force on an atom with a moment",
-    "fm_longitudinal": "magnetic force on an atom with a moment",
-    "v": "virial",
-}
 
 PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
 
@@ -72,8 +63,8 @@ def check_devices(trainer: DictConfig) -> None:
 
 def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> None:
     """Raise InputError if a callback waits for a quantity that is never logged."""
-    scaled = [f"val/rmse_{name}" for name in SCALED_QUANTITIES] if loss.label_scale_fm is not None else []
-    logged = [*COLUMNS, *scaled]
+    scaled = SCALED_QUANTITIES if loss.label_scale_fm is not None else ()
+    logged = [*COLUMNS, *(f"val/{quantity.rmse}" for quantity in scaled)]
     for name, callback in callbacks.items():
         monitor = getattr(callback, "monitor", None)
         if monitor is not None and monitor not in logged:
@@ -100,19 +91,21 @@ def check_measured(config: DictConfig, data: SpinDataModule, score: Score) -> No
                 f"{setting}: there is no score, since no label that the loss compares varies in the "
                 "validation or the training data. Choose another quantity, e.g. val/loss, or add frames."
             )
-        if quantity in TERMS and not _measured(quantity, part, data, score):
+        if quantity in QUANTITIES and not _measured(quantity, part, data, score):
             raise InputError(no_labels(setting, quantity, "training" if part == "train" else "validation"))
 
 
 def _measured(quantity: str, part: str, data: SpinDataModule, score: Score) -> bool:
     if part == "train":
-        return any(TERMS[quantity] in system.labels for system in data.systems["train"])
-    return not math.isnan(score.spread[f"rmse_{quantity}"])
+        return any(QUANTITIES[quantity].label in system.labels for system in data.systems["train"])
+    return not math.isnan(score.spread[QUANTITIES[quantity].rmse])
 
 
 def no_labels(setting: str, quantity: str, part: str) -> str:
-    """What is wrong with a setting that names a quantity (of loss.metrics.QUANTITIES) without labels."""
-    return f"{setting}: the {part} data have no {LACKING[quantity]}. Choose another quantity, e.g. the score."
+    """What is wrong with a setting that names a quantity without labels."""
+    label, carrier = OF_LABEL[QUANTITIES[quantity].label].title, QUANTITIES[quantity].carrier
+    lacking = f"{label} on {carrier}" if carrier else label
+    return f"{setting}: the {part} data have no {lacking}. Choose another quantity, e.g. the score."
 
 
 def check_optimizer(make: Callable[..., Any], potential: Potential) -> Optimizer:

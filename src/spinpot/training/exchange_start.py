@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 
 from spinpot.core.console import console
+from spinpot.core.quantities import MAIN, QUANTITIES, SCALED
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors
-from spinpot.loss.ener_spin import TERMS, EnerSpinLoss
+from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import fixed_scale
-from spinpot.loss.metrics import SCALED
-from spinpot.models.exchange.fit import FORCE_MAG_PARTS
 from spinpot.models.exchange.wrapper import WithExchange
-
-LABELS = dict(zip(("fm_transverse", "fm_longitudinal"), FORCE_MAG_PARTS, strict=True))
-"""What is fitted where a part of the magnetic force is trained."""
 
 
 def begin_with_exchange(potential: WithExchange, data: SpinDataModule, loss: EnerSpinLoss) -> None:
@@ -24,16 +20,13 @@ def begin_with_exchange(potential: WithExchange, data: SpinDataModule, loss: Ene
     """
     use_spin = potential.spec.use_spin
     scale = fixed_scale(loss.label_scale_fm, use_spin)
-    potential.start(data.systems["train"], {LABELS.get(x, TERMS[x]) for x in loss.active}, scale)
+    trained = [QUANTITIES[name] for name in loss.active]
+    labels = {quantity.name if quantity.whole else quantity.label for quantity in trained}
+    potential.start(data.systems["train"], labels, scale)
     validation = data.datasets["validation"]
     errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, scale)
-    magnetic = "fm" if scale is None else "fm" + SCALED
-    said = {"E": ("e", "meV/atom"), "F": ("fr", "meV/Å"), "Fm": (magnetic, "meV/μ_B")}
-    parts = [
-        f"{name} {1000 * errors[f'rmse_{short}']:.3f} {unit}"
-        for name, (short, unit) in said.items()
-        if not math.isnan(errors[f"rmse_{short}"])
-    ]
+    of_labels = {quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in MAIN}
+    parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
     console.print(
         f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.", soft_wrap=True
     )

@@ -16,22 +16,22 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.core.files import named, write_atomically
-from spinpot.loss.metrics import SCALED
+from spinpot.core.quantities import PARTS, QUANTITIES, SCALED, WHOLE
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 from spinpot.training.resume import Resumed
 
-_ERRORS = ("loss", "rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
+_ERRORS = ("loss", *(quantity.rmse for quantity in QUANTITIES.values()))
 COLUMNS = (
     "step",
     "lr",
-    *(f"pref_{name}" for name in ("e", "fr", "fm", "v")),
+    *(quantity.pref for quantity in WHOLE),
     *(f"train/{name}" for name in _ERRORS),
     *(f"val/{name}" for name in _ERRORS),
     "val/score",
 )
 GRADIENT_NORM = "grad_norm/"
 """How the columns of callbacks=gradient_norms begin."""
-FURTHER = (GRADIENT_NORM, "pref_fm_", "label_scale_fm/")
+FURTHER = (GRADIENT_NORM, *(part.pref for part in PARTS), "label_scale_fm/")
 """How columns begin that a file has only where its run logs them."""
 
 

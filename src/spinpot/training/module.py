@@ -17,11 +17,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from spinpot.core.errors import TrainingError
+from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES, SCALED
 from spinpot.data.batch import Batch
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import HeisenbergFit
 from spinpot.loss.label_scale import LabelScale
-from spinpot.loss.metrics import SCALED, SCALED_QUANTITIES, ErrorMetric, LossTermsMetric
+from spinpot.loss.metrics import ErrorMetric
 from spinpot.loss.score import Score
 from spinpot.models.checkpoint import ENTRY, HEISENBERG, LAST, checkpoint_entry
 from spinpot.models.potential import Potential
@@ -29,11 +30,6 @@ from spinpot.models.upgrades import upgrade
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 from spinpot.training.step import Done, EagerStep, Objective, Step
-
-LOGGED_ERRORS = ("rmse_e", "rmse_fr", "rmse_fm", "rmse_fm_transverse", "rmse_fm_longitudinal", "rmse_v")
-SCALED_ERRORS = tuple(f"rmse_{name}" for name in SCALED_QUANTITIES)
-"""Logged beside them with loss.label_scale_fm."""
-PROGRESS_BAR = ("rmse_e", "rmse_fr", "rmse_fm")
 
 
 class SpinModule(pl.LightningModule):
@@ -45,6 +41,7 @@ class SpinModule(pl.LightningModule):
     config: the resolved config as plain data, stored in checkpoints.
     fingerprints: of the training and the validation data, stored likewise.
     heisenberg: stored likewise; None where there is none.
+    errors: of the last validation, over all processes.
     """
 
     magnetic: Tensor
@@ -73,9 +70,7 @@ class SpinModule(pl.LightningModule):
         setting = loss.label_scale_fm
         self.label_scale = None if setting is None else LabelScale(setting, spec.use_spin)
         self.register_buffer("magnetic", torch.tensor(spec.use_spin), persistent=False)
-        self.train_errors = ErrorMetric(spec.type_map, spec.use_spin)
-        self.val_errors = ErrorMetric(spec.type_map, spec.use_spin)
-        self.val_loss = LossTermsMetric(loss.active)
+        self.errors: dict[str, float] = {}
         self.watched = potential.watched_parameters()
         self.step: Step | None = None
         self._last_lr_ratio: float | None = None
@@ -139,29 +134,31 @@ class SpinModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation set anew."""
         self.stop_if_diverged(wait=True)
-        self.val_errors.reset()
-        self.val_loss.reset()
+        self._val_errors = ErrorMetric(self.potential.spec.type_map, self.magnetic)
+        self._val_terms = self._val_errors.sums.new_zeros(2, len(self.loss.active))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Add one batch to the sums over the validation set; its prediction goes to the callbacks."""
         prediction = self.potential(batch)
-        self.val_errors.update(prediction, batch, self._scale())
-        self.val_loss.update(*self.loss.sums(prediction, batch, self.magnetic, self._scale()))
+        self._val_errors.update(prediction, batch, self._scale())
+        sums = self.loss.sums(prediction, batch, self.magnetic, self._scale())
+        self._val_terms += torch.stack([part.detach().double() for part in sums])
         return prediction
 
     def on_validation_epoch_end(self) -> None:
         """Log the errors over the whole validation set."""
-        errors = self.val_errors.compute()
-        terms = self.val_loss.compute()
+        self.errors = self._val_errors.compute(self._over_processes)
+        totals, counts = self._over_processes(self._val_terms).tolist()
+        terms = zip(self.loss.active, totals, counts, strict=True)
         # Those of the last step, which has a row with this validation; the learning rate is the next step's.
         ratio = self.lr_ratio() if self._last_lr_ratio is None else self._last_lr_ratio
         prefactors = self.loss.prefactors_at(ratio)
-        total = sum(prefactors[name] * value for name, value in terms.items())
+        known = [prefactors[name] * (total / count) for name, total, count in terms if count > 0]
         self._log("step", self.global_step)
         self._log_prefactors(prefactors)
-        self._log("val/loss", total)
-        self._log("val/score", self.score(errors))
-        self._log_errors("val", errors)
+        self._log("val/loss", sum(known))
+        self._log("val/score", self.score(self.errors))
+        self._log_errors("val", self.errors)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what is beside the weights; find the best checkpoint, wherever the run folder was before."""
@@ -178,6 +175,10 @@ class SpinModule(pl.LightningModule):
         if self.heisenberg is not None:
             checkpoint[ENTRY][HEISENBERG] = self.heisenberg.as_dict()
 
+    def _over_processes(self, sums: Tensor) -> Tensor:
+        total: Tensor = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        return total
+
     def _scale(self) -> Tensor | None:
         return None if self.label_scale is None else self.label_scale()
 
@@ -187,8 +188,8 @@ class SpinModule(pl.LightningModule):
         return scheduler
 
     def _log_training(self, done: Done, ratio: float) -> None:
-        self.train_errors.reset()
-        self.train_errors.update(done.prediction, done.batch, done.scale)
+        errors = ErrorMetric(self.potential.spec.type_map, self.magnetic)
+        errors.update(done.prediction, done.batch, done.scale)
         self._log("step", self.global_step + 1)
         self._log("lr", float(self._scheduler().get_last_lr()[0]))
         self._log_prefactors(self.loss.prefactors_at(ratio))
@@ -198,18 +199,18 @@ class SpinModule(pl.LightningModule):
                 self._log(f"label_scale_fm/{element}", number)
         loss = done.loss.detach().clone()
         self._log("train/loss", float(self.trainer.strategy.reduce(loss, reduce_op="mean")))
-        self._log_errors("train", self.train_errors.compute())
+        self._log_errors("train", errors.compute(self._over_processes))
 
     def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
-        for name in (*LOGGED_ERRORS, *(name for name in SCALED_ERRORS if name in errors)):
+        for name, quantity in ((own.rmse, own) for own in ERRORS.values() if own.rmse in errors):
             # A batch may lack labels that others have; left out, Lightning would log the last value again.
             # The same holds for a validation error that is not a number although there are labels.
             if prefix == "train" or not math.isnan(self.score.spread[name.removesuffix(SCALED)]):
-                self._log(f"{prefix}/{name}", errors[name], prog_bar=name in PROGRESS_BAR)
+                self._log(f"{prefix}/{name}", errors[name], prog_bar=quantity in MAIN)
 
     def _log_prefactors(self, prefactors: dict[str, float]) -> None:
         for name, value in prefactors.items():
-            self._log(f"pref_{name}", value)
+            self._log(QUANTITIES[name].pref, value)
 
     def _log(self, name: str, value: float, prog_bar: bool = False) -> None:
         """Log in float64, to which Lightning does not come by itself."""

@@ -64,7 +64,7 @@ class Objective:
         loss = self.loss.combine(totals, counts, prefactors)
         if self.processes is not None:
             loss = loss * self.processes.world_size
-        if "e" not in self.loss.active:
+        if "energy" not in self.loss.labels:
             # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
             loss = loss + 0.0 * prediction["energy"].sum()
         return Done(loss, prediction, batch, scale)

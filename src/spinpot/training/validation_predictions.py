@@ -8,9 +8,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from spinpot.core.conventions import PER_FRAME, SHAPES
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
-from spinpot.evaluation.predictor import PER_ATOM, PER_FRAME, Arrays, assemble
+from spinpot.evaluation.predictor import Arrays, assemble
 
 Prediction = dict[str, Tensor]
 
@@ -23,7 +24,7 @@ class ValidationPredictions:
 
     def add(self, batch: Batch, prediction: Prediction) -> None:
         """Keep the prediction of the next batch, on the CPU."""
-        kept = {name: prediction[name].detach().cpu() for name in (*PER_FRAME, *PER_ATOM)}
+        kept = {name: prediction[name].detach().cpu() for name in SHAPES}
         self._frames += _split(kept, batch.n_atoms.tolist())
 
     def of_all_processes(self, systems: Sequence[System]) -> list[Arrays] | None:

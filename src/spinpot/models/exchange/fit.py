@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spinpot.core.console import progress_console
 from spinpot.core.conventions import LABELS
+from spinpot.core.quantities import PARTS
 from spinpot.core.split import split_along
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import frame_of
@@ -37,7 +38,7 @@ SMALLEST = 0.1
 NOTHING = 1e-7
 """eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
 
-FORCE_MAG_PARTS = ("force_mag across", "force_mag along")
+FORCE_MAG_PARTS = tuple(part.name for part in PARTS)
 """Labels that are fitted apart: across the moments and along them."""
 
 MOST_FRAMES = 200

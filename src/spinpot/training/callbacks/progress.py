@@ -7,7 +7,9 @@ import math
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-SHOWN = {"rmse_e": "E", "rmse_fr": "F", "rmse_fm": "Fm"}
+from spinpot.core.quantities import MAIN
+
+SHOWN = {quantity.rmse: quantity.symbol for quantity in MAIN}
 
 
 class ProgressBar(RichProgressBar):

@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytorch_lightning as pl
 
 from spinpot.core.console import console
-
-COLUMNS = {
-    "val/rmse_e": ("E", "meV/atom"),
-    "val/rmse_fr": ("F", "meV/Å"),
-    "val/rmse_fm": ("Fm", "meV/μ_B"),
-    "val/rmse_v": ("V", "meV/atom"),
-}
+from spinpot.core.quantities import WHOLE
 
 
 class ValidationLines(pl.Callback):
@@ -21,9 +15,9 @@ class ValidationLines(pl.Callback):
         """Print step and errors."""
         metrics = trainer.callback_metrics
         parts = [
-            f"{name} {1000 * float(metrics[key]):.3f} {unit}"
-            for key, (name, unit) in COLUMNS.items()
-            if key in metrics
+            quantity.shown(float(metrics[key]))
+            for quantity in WHOLE
+            if (key := f"val/{quantity.rmse}") in metrics
         ]
         line = f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}"
         # Through the progress bar's console where there is one, so that the line comes above the bar.

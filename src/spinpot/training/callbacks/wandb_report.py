@@ -9,12 +9,12 @@ from typing import Any
 import pytorch_lightning as pl
 
 from spinpot.core.provenance import git_commit, versions
+from spinpot.core.quantities import ERRORS
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
-from spinpot.report.tables import ERROR_ROWS
 from spinpot.training.module import SpinModule
 from spinpot.training.validation_predictions import ValidationPredictions
 from spinpot.training.wandb_run import WandbRun
@@ -78,21 +78,19 @@ def error_rows(errors: Mapping[str, float], spread: Mapping[str, float]) -> list
     errors, spread: as ErrorMetric gives them.
     """
     rows: list[list[Any]] = []
-    for quantity, (label, unit) in ERROR_ROWS.items():
-        head = f"rmse_{quantity}"
+    for quantity in ERRORS.values():
+        head = quantity.rmse
         if math.isnan(errors.get(head, math.nan)):
             continue
         for name in (head, *(name for name in errors if name.startswith(f"{head}/"))):
             numbers = (errors[name], errors[name.replace("rmse", "mae", 1)], spread.get(name, math.nan))
             element = name.partition("/")[2] or "all"
-            rows.append([label.strip(), element, *(1000 * number for number in numbers), unit])
+            rows.append([quantity.words, element, *(1000 * number for number in numbers), quantity.meV])
     return rows
 
 
 def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] | None) -> dict[str, Any]:
-    # Computed and kept by the module at the end of this very validation.
-    errors = module.val_errors.compute()
-    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(errors, module.score.spread))}
+    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(module.errors, module.score.spread))}
     if predictions is not None:
         what = (data.systems["validation"], predictions, module.potential.spec.use_spin, module.loss.active)
         with themed(LIGHT):
