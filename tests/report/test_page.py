@@ -282,7 +282,7 @@ def test_an_error_that_is_no_number_keeps_its_row():
 def test_an_only_element_has_one_row():
     errors = {"rmse_fm": 0.002, "rmse_fm/Ni": 0.002, "mae_fm/Ni": 0.001}
     (entry,) = error_table("", {"model": errors, "spread": {"rmse_fm/Ni": 0.004}}, None)["rows"]
-    assert (entry["row"].element, entry["mae"], entry["share"], entry["begins"]) == ("Ni", 1.0, 0.5, True)
+    assert (entry["row"].element, entry["row"].mae, entry["share"], entry["begins"]) == ("Ni", 1.0, 0.5, True)
 
 
 @pytest.mark.parametrize(

@@ -55,18 +55,10 @@ def render(template: str, **context: Any) -> str:
 
 def error_table(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None) -> dict[str, Any]:
     """The rmse and mae of the first column beside the rmse of the others, for the macro of this name."""
-    first, *others = columns.values()
-    shown = []
-    for row, begins in without_repetition(error_rows(columns, trained)):
-        mae = first.get(ERRORS[row.quantity].mae + (f"/{row.element}" if row.element else ""))
-        shown.append(
-            {
-                "row": row,
-                "begins": begins,
-                "mae": None if mae is None else 1000 * mae,
-                "share": _share(row.values[0], row.values[1]) if others else None,
-            }
-        )
+    shown = [
+        {"row": row, "begins": begins, "share": _share(*row.values[:2]) if len(columns) > 1 else None}
+        for row, begins in without_repetition(error_rows(columns, trained))
+    ]
     return {"title": title, "columns": list(columns), "rows": shown}
 
 

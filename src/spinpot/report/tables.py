@@ -28,7 +28,8 @@ Errors = Mapping[str, float | None]
 class ErrorRow:
     """One quantity of a table of errors, over all elements or one of them.
 
-    values: one per column, in meV; None where there is none. trained: whether the loss had its term.
+    values: the rmse of each column, in meV; mae: of the first. None where there is none. trained: whether the
+    loss had its term.
     """
 
     quantity: str
@@ -37,6 +38,7 @@ class ErrorRow:
     unit: str
     trained: bool
     values: list[float | None]
+    mae: float | None
 
 
 def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> list[ErrorRow]:
@@ -48,15 +50,14 @@ def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = 
     first, *_ = columns.values()
     rows = []
     for quantity in ERRORS.values():
-        key = quantity.rmse
-        if all(_number(errors.get(key)) is None for errors in columns.values()):
+        if all(_number(errors.get(quantity.rmse)) is None for errors in columns.values()):
             continue
-        elements = [name.partition("/")[2] for name in first if name.startswith(f"{key}/")]
-        on = in_loss(quantity.name, trained)
-        for element in (None, *elements):
-            name = f"{key}/{element}" if element else key
-            values = [_meV(errors.get(name)) for errors in columns.values()]
-            rows.append(ErrorRow(quantity.name, element, quantity.words, quantity.meV, on, values))
+        ends = ["", *(name[len(quantity.rmse) :] for name in first if name.startswith(f"{quantity.rmse}/"))]
+        head = (quantity.words, quantity.meV, in_loss(quantity.name, trained))
+        for end in ends:
+            values = [_meV(errors.get(quantity.rmse + end)) for errors in columns.values()]
+            mae = _meV(first.get(quantity.mae + end))
+            rows.append(ErrorRow(quantity.name, end[1:] or None, *head, values, mae))
     return rows
 
 

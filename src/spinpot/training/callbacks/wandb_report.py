@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 
 from spinpot.core.provenance import git_commit, versions
-from spinpot.core.quantities import ERRORS
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
+from spinpot.report.tables import error_rows
 from spinpot.training.module import SpinModule
 from spinpot.training.validation_predictions import ValidationPredictions
 from spinpot.training.wandb_run import WandbRun
@@ -72,25 +70,12 @@ class WandbReport(pl.Callback):
             self.run.log_made(lambda: _report(module, data, predictions), trainer.global_step)
 
 
-def error_rows(errors: Mapping[str, float], spread: Mapping[str, float]) -> list[list[Any]]:
-    """A row of TABLE_COLUMNS for each quantity that has labels, and for each of its elements; in meV.
-
-    errors, spread: as ErrorMetric gives them.
-    """
-    rows: list[list[Any]] = []
-    for quantity in ERRORS.values():
-        head = quantity.rmse
-        if math.isnan(errors.get(head, math.nan)):
-            continue
-        for name in (head, *(name for name in errors if name.startswith(f"{head}/"))):
-            numbers = (errors[name], errors[name.replace("rmse", "mae", 1)], spread.get(name, math.nan))
-            element = name.partition("/")[2] or "all"
-            rows.append([quantity.words, element, *(1000 * number for number in numbers), quantity.meV])
-    return rows
-
-
 def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] | None) -> dict[str, Any]:
-    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, error_rows(module.errors, module.score.spread))}
+    rows = [
+        [row.label, row.element or "all", row.values[0], row.mae, row.values[1], row.unit]
+        for row in error_rows({"rmse": module.errors, "spread": module.score.spread})
+    ]
+    made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, rows)}
     if predictions is not None:
         what = (data.systems["validation"], predictions, module.potential.spec.use_spin, module.loss.active)
         with themed(LIGHT):
