@@ -10,6 +10,7 @@ from spinpot.core.files import null_for_nan
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe
 from spinpot.evaluation.page import trained_terms
+from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Predictor
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.score import Score, verdict
@@ -98,6 +99,10 @@ def write_run(folder: Path, only=EVERY, test=True, data_changes=None, **changes)
     }
     predictions = Predictor(potential).predict(sets["validation"])
     write_run_report(folder, sets["validation"], predictions, json.loads(json.dumps(summary)), config)
+    pictures = {file.name: file.read_bytes() for file in folder.glob("*.png")}
+    assert "parity.png" in pictures
+    assert ("learning_curve.png" in pictures) == (folder / "metrics.csv").exists()
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
     return Page.of(folder / "report.html"), summary
 
 
@@ -324,5 +329,7 @@ def test_many_points_stay_small(tmp_path):
         np.tile(made.spin[:1], (frames, 1, 1)),
         force=np.random.default_rng(0).normal(size=(frames, made.n_atoms, 3)),
     )
-    (panel,) = parity_panels([many], [{"force": 0.9 * many.force}], (True, False))
+    (panel,) = parity_panels(
+        parity_points([many], [{"force": 0.9 * many.force}], (True, False)), many.type_map
+    )
     assert len(panel.light) < 400_000

@@ -15,6 +15,7 @@ from spinpot.audit.plots import factors_figure, lengths_figure, tilts_figure
 from spinpot.audit.run import audit
 from spinpot.audit.work import Work
 from spinpot.data.systems import System
+from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import (
     error_histogram_figure,
@@ -22,10 +23,9 @@ from spinpot.report.plots import (
     learning_curve_panel,
     parity_figure,
     parity_panel,
-    parity_points,
-    read_metrics,
 )
 from spinpot.report.style import saved
+from spinpot.runs.metrics_file import read_metrics_file
 from spinpot.runs.runs import Run
 from spinpot.runs.sweep_plots import trade_off_figure, validation_curves
 from spinpot.training.metrics_csv import MetricsCsv
@@ -77,10 +77,10 @@ def drawn(caplog: pytest.LogCaptureFixture):
 )
 def test_predictions(drawn, frames: int, value: float, error: float) -> None:
     made = one_atom_cells(frames, value)
-    arguments = ([made], [predicted(made, error)], (True,))
-    drawn(lambda: parity_figure(*arguments))
-    drawn(lambda: error_histogram_figure(*arguments))
-    drawn(lambda: parity_panel("fr", parity_points(*arguments)["fr"], ("Fe",)))
+    points = parity_points([made], [predicted(made, error)], (True,))
+    drawn(lambda: parity_figure(points, ("Fe",)))
+    drawn(lambda: error_histogram_figure(points, ("Fe",)))
+    drawn(lambda: parity_panel("fr", points["fr"], ("Fe",)))
 
 
 def write_metrics(folder: Path, errors: list[float]) -> Path:
@@ -97,9 +97,8 @@ COURSES = [[0.0], [0.0, 0.0], [0.1], [0.1, 0.1], [0.1, 0.0, 0.2], [0.0, 1e-300],
 
 @pytest.mark.parametrize("errors", COURSES)
 def test_learning_curves(drawn, tmp_path: Path, errors: list[float]) -> None:
-    file = write_metrics(tmp_path, errors)
-    figure = drawn(lambda: learning_curve_figure(file))
-    columns = read_metrics(file)
+    columns = read_metrics_file(write_metrics(tmp_path, errors)).arrays()
+    figure = drawn(lambda: learning_curve_figure(columns))
     drawn(lambda: learning_curve_panel(columns, "fm"))
     axes = figure.axes[0]
     assert axes.get_yscale() == ("log" if any(errors) else "linear")
@@ -110,7 +109,7 @@ def test_learning_curves(drawn, tmp_path: Path, errors: list[float]) -> None:
 
 @pytest.mark.parametrize("errors", COURSES)
 def test_sweeps(drawn, tmp_path: Path, errors: list[float]) -> None:
-    metrics = {"0": read_metrics(write_metrics(tmp_path, errors))}
+    metrics = {"0": read_metrics_file(write_metrics(tmp_path, errors)).arrays()}
     drawn(lambda: validation_curves(metrics, "fr", {"0": "#123456"}))
     val = {f"rmse_{q}": errors[-1] for q in QUANTITIES} | {"score": errors[-1]}
     runs = [Run(tmp_path / name, {}, {"val": val}) for name in ("0", "1")]

@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
+from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays, Predictor
 from spinpot.loss.baselines import dataset_errors
-from spinpot.report.pictures import write_run_pictures
-from spinpot.report.plots import error_histogram_figure, learning_curve_figure, parity_figure
+from spinpot.report.plots import Points, error_histogram_figure, learning_curve_figure, parity_figure
+from spinpot.runs.metrics_file import read_metrics_file
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from support.frames import random_system, small_potential, with_random_labels
 
 TITLES = ["energy", "force", "magnetic force, transverse", "magnetic force, longitudinal", "virial"]
-PNG = b"\x89PNG"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,10 @@ def dataset(systems: list[System]) -> FrameDataset:
     return FrameDataset(systems, Predictor(small_potential()).geometry)
 
 
+def drawn_from(systems: list[System], predictions: list[Arrays]) -> tuple[dict[str, Points], tuple[str, ...]]:
+    return parity_points(systems, predictions, (True, False)), systems[0].type_map
+
+
 def title(axes: Axes) -> str:
     return axes.get_title(loc="left").split("\n")[0]
 
@@ -46,7 +50,7 @@ def points(axes: Axes) -> dict[str, np.ndarray]:
 def test_every_labelled_quantity_has_a_panel_with_its_rmse(
     systems: list[System], predictions: list[Arrays]
 ) -> None:
-    panels = parity_figure(systems, predictions, (True, False)).axes
+    panels = parity_figure(*drawn_from(systems, predictions)).axes
     assert [title(axes) for axes in panels] == TITLES
     errors = dataset_errors(small_potential(), dataset(systems), (True, False))
     for axes, quantity in zip(panels, ("e", "fr", "fm_transverse", "fm_longitudinal", "v"), strict=True):
@@ -59,7 +63,7 @@ def test_every_labelled_quantity_has_a_panel_with_its_rmse(
 
 
 def test_the_points_of_an_element(systems: list[System], predictions: list[Arrays]) -> None:
-    _, force, transverse, longitudinal, _ = parity_figure(systems, predictions, (True, False)).axes
+    _, force, transverse, longitudinal, _ = parity_figure(*drawn_from(systems, predictions)).axes
     assert {name: len(drawn) for name, drawn in points(force).items()} == {"Ni": 54, "O": 36}
     assert {name: len(drawn) for name, drawn in points(transverse).items()} == {"Ni": 54}
     assert {name: len(drawn) for name, drawn in points(longitudinal).items()} == {"Ni": 18}
@@ -71,7 +75,7 @@ def test_the_points_of_an_element(systems: list[System], predictions: list[Array
 
 
 def test_energies_are_relative_to_the_mean_label(systems: list[System], predictions: list[Arrays]) -> None:
-    energy = points(parity_figure(systems, predictions, (True, False)).axes[0])
+    energy = points(parity_figure(*drawn_from(systems, predictions)).axes[0])
     (energy,) = energy.values()
     assert energy[:, 0].mean() == pytest.approx(0, abs=1e-9)
     shift = np.mean([np.mean(p["energy"] - s.energy) / 5 for s, p in zip(systems, predictions, strict=True)])
@@ -80,16 +84,16 @@ def test_energies_are_relative_to_the_mean_label(systems: list[System], predicti
 
 def test_panels_without_labels_are_left_out(systems: list[System], predictions: list[Arrays]) -> None:
     some = [replace(systems[0], virial=None, force=None), replace(systems[1], virial=None)]
-    assert [title(axes) for axes in parity_figure(some, predictions, (True, False)).axes] == TITLES[:4]
+    assert [title(axes) for axes in parity_figure(*drawn_from(some, predictions)).axes] == TITLES[:4]
     none = [replace(one, energy=None, force=None, force_mag=None, virial=None) for one in systems]
-    assert parity_figure(none, predictions, (True, False)).axes == []
+    assert parity_figure(*drawn_from(none, predictions)).axes == []
 
 
 def test_atoms_without_moment_have_no_parts() -> None:
     system = with_random_labels(random_system(3))
     still = replace(system, spin=np.zeros_like(system.spin))
     predictions = Predictor(small_potential()).predict([still])
-    panels = parity_figure([still], predictions, (True, False)).axes
+    panels = parity_figure(*drawn_from([still], predictions)).axes
     assert [title(axes) for axes in panels] == ["energy", "force", "virial"]
 
 
@@ -104,13 +108,13 @@ def test_many_points_are_thinned_out_and_all_counted() -> None:
         virial=None,
     )
     predicted = {"force": many.force + 0.001 * (np.arange(5000) % 2)[:, None, None]}
-    (axes,) = parity_figure([many], [predicted], (True, False)).axes
+    (axes,) = parity_figure(*drawn_from([many], [predicted])).axes
     assert all(len(drawn) <= 20_000 for drawn in points(axes).values())
     assert "rmse 0.707 meV" in axes.get_title(loc="left")
 
 
 def test_histograms_count_every_error(systems: list[System], predictions: list[Arrays]) -> None:
-    panels = error_histogram_figure(systems, predictions, (True, False), ["e", "fr", "fm"]).axes
+    panels = error_histogram_figure(*drawn_from(systems, predictions), ["e", "fr", "fm"]).axes
     assert [title(axes) for axes in panels] == TITLES
     assert [axes.get_title(loc="right") for axes in panels] == ["", "", "", "", "not in the loss"]
     errors = dataset_errors(small_potential(), dataset(systems), (True, False))
@@ -138,7 +142,7 @@ def write_metrics(folder: Path, with_virial: bool = False) -> Path:
 
 @pytest.mark.parametrize("with_virial", [False, True])
 def test_learning_curves(tmp_path: Path, with_virial: bool) -> None:
-    figure = learning_curve_figure(write_metrics(tmp_path, with_virial))
+    figure = learning_curve_figure(read_metrics_file(write_metrics(tmp_path, with_virial)).arrays())
     names = ["energy", "force", "magnetic force", *(["virial"] if with_virial else [])]
     errors, prefactors = figure.axes[: len(names)], figure.axes[len(names) :]
     assert [title(axes) for axes in errors] == names
@@ -153,17 +157,4 @@ def test_learning_curves(tmp_path: Path, with_virial: bool) -> None:
 
 def test_a_run_that_logged_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\n")
-    assert learning_curve_figure(tmp_path / "metrics.csv").axes == []
-
-
-@pytest.mark.parametrize("logged", [False, True])
-def test_the_pictures_of_a_run(
-    tmp_path: Path, systems: list[System], predictions: list[Arrays], logged: bool
-) -> None:
-    if logged:
-        write_metrics(tmp_path)
-    write_run_pictures(tmp_path, systems, predictions, (True, False), ["e", "fr", "fm"])
-    pictures = sorted(path for path in tmp_path.iterdir() if path.suffix != ".csv")
-    names = ["learning_curve.png", "parity.png"] if logged else ["parity.png"]
-    assert [path.name for path in pictures] == names
-    assert all(path.read_bytes().startswith(PNG) for path in pictures)
+    assert learning_curve_figure(read_metrics_file(tmp_path / "metrics.csv").arrays()).axes == []

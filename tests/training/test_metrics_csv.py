@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spinpot.report.plots import read_metrics
+from spinpot.runs.metrics_file import read_metrics_file
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from spinpot.training.resume import Resumed
 
@@ -86,4 +86,4 @@ def test_a_file_without_its_header(tmp_path: Path, capsys) -> None:
 
 def test_pages_leave_damaged_lines_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(HEADER + WHOLE + "1")
-    assert read_metrics(tmp_path / "metrics.csv")["step"].tolist() == [5.0, 10.0]
+    assert read_metrics_file(tmp_path / "metrics.csv").arrays()["step"].tolist() == [5.0, 10.0]

@@ -22,8 +22,7 @@ from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.evaluation.predictor import load
 from spinpot.report.page import REPORT
-from spinpot.report.pictures import save_figure
-from spinpot.report.style import LIGHT, themed
+from spinpot.report.style import LIGHT, save_figure, themed
 
 ANALYSIS = "analysis.json"
 

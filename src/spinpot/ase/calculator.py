@@ -15,6 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinpot.core.errors import InputError
 from spinpot.data.from_ase import moments_of
 from spinpot.data.skin import SkinGeometry
+from spinpot.evaluation.deviation import deviation
 from spinpot.evaluation.predictor import Predictor, load
 
 Source = str | Path | Predictor
@@ -131,11 +132,6 @@ def with_live_moments(atoms: Atoms) -> Atoms:
     bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     bare.set_initial_magnetic_moments(live_moments(atoms))
     return bare
-
-
-def deviation(vectors: np.ndarray) -> np.ndarray:
-    """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
-    return np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0))
 
 
 def _with_skin(source: Source, skin: float) -> Predictor:

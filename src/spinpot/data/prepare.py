@@ -19,6 +19,7 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
 from spinpot.data.cell import VACUUM, directions, with_vacuum
+from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out
 from spinpot.data.lammps_files import write_data
 from spinpot.data.overlaps import refuse_overlaps
@@ -28,7 +29,7 @@ from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, read_systems
-from spinpot.data.systems_table import print_systems
+from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")
 PER_FRAME = ("box", "coord", "spin", *LABELS)
@@ -82,7 +83,7 @@ def prepare(
         raise InputError(
             f"{output}: cannot be written: {reason(error)}. Make room there, or give another folder."
         ) from error
-    print_systems("Prepared", sets)
+    print_systems("Prepared", {name: list(map(describe_system, found)) for name, found in sets.items()})
     if write_as in ("npy", "old"):
         _note_open(systems, notes)
     for system in systems:

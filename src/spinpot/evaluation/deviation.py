@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from spinpot.ase.calculator import deviation
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -76,6 +75,11 @@ def deviations(predictions: Sequence[Arrays], magnetic: np.ndarray) -> np.ndarra
     for values in (f, fm):
         columns += [values.max(1), values.min(1), values.mean(1)]
     return np.stack(columns, axis=1)
+
+
+def deviation(vectors: np.ndarray) -> np.ndarray:
+    """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
+    return np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0))
 
 
 def written(systems: Sequence[System], rows: Sequence[np.ndarray]) -> str:

@@ -21,8 +21,9 @@ from spinpot.core.quantities import QUANTITIES
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.page import evaluation_page, trained_terms
+from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble, counted
-from spinpot.evaluation.residuals import symmetry_residuals
+from spinpot.evaluation.residuals import print_symmetry, symmetry_residuals
 from spinpot.looks.sets import look_at
 from spinpot.loss.baselines import spread_of
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
@@ -32,10 +33,9 @@ from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.checkpoint import ENTRY, HEISENBERG, potential_from, read_checkpoint
 from spinpot.report.page import REPORT
 from spinpot.report.panels import parity_panels
-from spinpot.report.pictures import save_figure
 from spinpot.report.plots import parity_figure
-from spinpot.report.style import LIGHT, themed
-from spinpot.report.tables import print_errors, print_label_scale, print_symmetry
+from spinpot.report.style import LIGHT, save_figure, themed
+from spinpot.report.tables import print_errors, print_label_scale
 
 EVALUATION = "evaluation.json"
 PARITY = "parity.png"
@@ -82,10 +82,11 @@ def evaluate(
             np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
         panels = []
         if any(system.labels for system in found):
-            magnetic = predictor.spec.use_spin
+            spec = predictor.spec
+            points = parity_points(found, predictions, spec.use_spin)
             with themed(LIGHT):
-                save_figure(parity_figure(found, predictions, magnetic), place / PARITY)
-            panels = parity_panels(found, predictions, magnetic, trained_terms(config))
+                save_figure(parity_figure(points, spec.type_map), place / PARITY)
+            panels = parity_panels(points, spec.type_map, trained_terms(config))
         page = evaluation_page(result, scores.errors(), config, panels)
         (place / REPORT).write_text(page, encoding="utf-8")
         (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

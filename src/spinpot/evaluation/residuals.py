@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from rich.table import Table
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from spinpot.core.console import console
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
 from spinpot.data.prepare import select
 from spinpot.data.systems import System
 from spinpot.models.potential import Potential
+from spinpot.report.tables import Errors
 
 MOST_FRAMES = 8
 """Looked at, evenly from all that there are."""
@@ -101,3 +104,19 @@ def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[st
     batch = collate(list(make_frames([frame], geometry)))
     prediction = potential(batch.to(potential.energy_bias.device))
     return {name: values.double().cpu() for name, values in prediction.items()}
+
+
+def print_symmetry(residuals: Mapping[str, Errors]) -> None:
+    """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
+    table = Table(title="Symmetry residuals, rms change", title_justify="left")
+    table.add_column("of")
+    for quantity in MAIN:
+        table.add_column(f"{quantity.words} ({quantity.meV})", justify="right")
+    for name, changes in residuals.items():
+        table.add_row(
+            SYMMETRIES[name].label,
+            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q.name] for q in MAIN)),
+        )
+    console.print(table)
+    for symmetry in SYMMETRIES.values():
+        console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)

@@ -14,8 +14,8 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.core.provenance import spinpot_version
 from spinpot.core.quantities import ERRORS, OF_LABEL, QUANTITIES, WHOLE
-from spinpot.data.systems_table import rows_of
 from spinpot.report.plots import rounded
+from spinpot.report.systems_table import rows_of
 from spinpot.report.tables import Errors, error_rows, without_repetition
 
 REPORT = "report.html"

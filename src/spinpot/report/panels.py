@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from spinpot.core.quantities import QUANTITIES
-from spinpot.data.systems import System
 from spinpot.report.plots import (
+    Points,
     learning_curve_panel,
     logged_quantities,
     parity_panel,
-    parity_points,
-    read_metrics,
     rmse_of,
     rounded,
 )
@@ -43,27 +40,22 @@ class Panel:
 
 
 def parity_panels(
-    systems: Sequence[System],
-    predictions: Sequence[dict[str, np.ndarray]],
-    magnetic: Sequence[bool],
-    trained: Collection[str] | None = None,
+    points: Mapping[str, Points], elements: Sequence[str], trained: Collection[str] | None = None
 ) -> list[Panel]:
     """Prediction against label of every quantity with labels; the arguments are parity_figure's."""
-    elements = systems[0].type_map
     panels = []
-    for quantity, points in parity_points(systems, predictions, magnetic).items():
+    for quantity, own in points.items():
         title = QUANTITIES[quantity].title
-        rmse = f"{rounded(rmse_of(points))} {QUANTITIES[quantity].meV}"
+        rmse = f"{rounded(rmse_of(own))} {QUANTITIES[quantity].meV}"
         off = not in_loss(quantity, trained)
         alt = f"Predicted against reference {title}: rmse {rmse}."
         remark = f"rmse {rmse}" + (", not in the loss" if off else "")
-        panels.append(panel(title, remark, alt, partial(parity_panel, quantity, points, elements)))
+        panels.append(panel(title, remark, alt, partial(parity_panel, quantity, own, elements)))
     return panels
 
 
-def learning_panels(metrics_csv: Path) -> list[Panel]:
-    """The learning curve of every quantity that was compared to labels."""
-    columns = read_metrics(metrics_csv)
+def learning_panels(columns: Mapping[str, np.ndarray]) -> list[Panel]:
+    """The learning curve of every quantity that was compared to labels, by the columns of metrics.csv."""
     panels = []
     for quantity in logged_quantities(columns):
         own = QUANTITIES[quantity]

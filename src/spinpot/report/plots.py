@@ -6,24 +6,19 @@ A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from spinpot.core.quantities import ENERGY, ERRORS, FORCE, FORCE_MAG, PARTS, QUANTITIES, VIRIAL, WHOLE
-from spinpot.core.split import split_along
-from spinpot.data.systems import System
+from spinpot.core.quantities import ERRORS, FORCE_MAG, PARTS, QUANTITIES, WHOLE
 from spinpot.report.style import faint, ink
 from spinpot.report.tables import in_loss
-from spinpot.runs.metrics_file import read_metrics_file
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
 """Element (or ""), reference values and predictions, the latter two of the same shape, in meV."""
@@ -49,91 +44,50 @@ LINES_OF_ALL = ("training batch", "validation")
 
 
 def parity_figure(
-    systems: Sequence[System],
-    predictions: Sequence[dict[str, np.ndarray]],
-    magnetic: Sequence[bool],
-    trained: Collection[str] | None = None,
+    points: Mapping[str, Points], elements: Sequence[str], trained: Collection[str] | None = None
 ) -> Figure:
     """Prediction against label for every quantity that has labels, coloured by element.
 
-    trained: the loss terms that were on, by their short names; the others' panels say so. The rest is as in
-    parity_points.
+    points: by quantity, as spinpot.evaluation.parity has them. elements: the type map. trained: the loss
+    terms that were on, by their short names; the others' panels say so.
     """
-    return _panels(_draw_titled_parity, systems, predictions, magnetic, trained)
+    return _panels(_draw_titled_parity, points, elements, trained)
 
 
 def error_histogram_figure(
-    systems: Sequence[System],
-    predictions: Sequence[dict[str, np.ndarray]],
-    magnetic: Sequence[bool],
-    trained: Collection[str] | None = None,
+    points: Mapping[str, Points], elements: Sequence[str], trained: Collection[str] | None = None
 ) -> Figure:
     """How often which difference of prediction and label occurs; arguments as for parity_figure.
 
     The counts are on a logarithmic axis, so that single outliers are seen.
     """
-    return _panels(_draw_histogram, systems, predictions, magnetic, trained)
+    return _panels(_draw_histogram, points, elements, trained)
 
 
 def _panels(
     draw: Callable[[Axes, str, Points, Sequence[str]], None],
-    systems: Sequence[System],
-    predictions: Sequence[dict[str, np.ndarray]],
-    magnetic: Sequence[bool],
+    panels: Mapping[str, Points],
+    elements: Sequence[str],
     trained: Collection[str] | None,
 ) -> Figure:
     """A figure with one panel for every quantity that has labels."""
-    panels = parity_points(systems, predictions, magnetic)
     columns = (len(panels) + 1) // 2
     rows = min(len(panels), 2)
     figure = Figure(figsize=(3.4 * max(columns, 1), 3.5 * max(rows, 1)), layout="constrained")
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        draw(axes, quantity, points, systems[0].type_map)
+        draw(axes, quantity, points, elements)
         if not in_loss(quantity, trained):
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
 
 
 def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
-    """One quantity of parity_points, without a title. elements: the type map."""
+    """One quantity of parity_figure, without a title."""
     figure = Figure(figsize=(3.4, 3.3))
     axes = figure.add_axes((0.2, 0.15, 0.78, 0.83))
     _draw_parity(axes, quantity, points, elements)
     return figure
-
-
-def parity_points(
-    systems: Sequence[System], predictions: Sequence[dict[str, np.ndarray]], magnetic: Sequence[bool]
-) -> dict[str, Points]:
-    """The points of every quantity that has labels, by the metrics' names of the quantities.
-
-    predictions: per system, arrays under the names and shapes of spinpot.core.conventions. magnetic: whether
-    each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
-    """
-    panels: dict[str, Points] = {name: [] for name in QUANTITIES if name != FORCE_MAG.name}
-    energies = [system.energy / system.n_atoms for system in systems if system.energy is not None]
-    mean = np.concatenate(energies).mean() if energies else 0.0
-    for system, predicted in zip(systems, predictions, strict=True):
-        n = system.n_atoms
-        if system.energy is not None:
-            panels[ENERGY.name].append(("", system.energy / n - mean, predicted["energy"] / n - mean))
-        if system.virial is not None:
-            panels[VIRIAL.name].append(("", system.virial / n, predicted["virial"] / n))
-        for kind in np.unique(system.types):
-            own, element = system.types == kind, system.type_map[kind]
-            if system.force is not None:
-                panels[FORCE.name].append((element, system.force[:, own], predicted["force"][:, own]))
-            moment = np.linalg.norm(system.spin[:, own], axis=-1) > 0
-            if system.force_mag is not None and magnetic[kind] and moment.any():
-                spin = system.spin[:, own][moment]
-                labels = _split(system.force_mag[:, own][moment], spin)
-                found = _split(predicted["force_mag"][:, own][moment], spin)
-                for part, label, ours in zip(PARTS, labels, found, strict=True):
-                    panels[part.name].append((element, label, ours))
-    return {
-        name: [(e, 1000 * x, 1000 * y) for e, x, y in points] for name, points in panels.items() if points
-    }
 
 
 def rmse_of(points: Points) -> float:
@@ -144,11 +98,6 @@ def rmse_of(points: Points) -> float:
 def rounded(value: float) -> str:
     """Three significant digits, without an exponent for anything a person compares."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
-
-
-def _split(force_mag: np.ndarray, spin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    across, along = split_along(torch.from_numpy(force_mag), torch.from_numpy(spin))
-    return across.numpy(), along.numpy()
 
 
 def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
@@ -212,12 +161,11 @@ def _per_element(points: Points) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
         yield element, x, y
 
 
-def learning_curve_figure(metrics_csv: Path) -> Figure:
+def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
     """Errors on training batches and validation set against the step, their prefactors beneath.
 
-    metrics_csv: a run's metrics.csv. Quantities that were never compared to labels are left out.
+    columns: of a run's metrics.csv. Quantities that were never compared to labels are left out.
     """
-    columns = read_metrics(metrics_csv)
     quantities = logged_quantities(columns)
     figure = Figure(figsize=(3.4 * max(len(quantities), 1), 4.2), layout="constrained")
     if not quantities:
@@ -235,8 +183,8 @@ def learning_curve_figure(metrics_csv: Path) -> Figure:
     return figure
 
 
-def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figure:
-    """One quantity's errors with a legend above and its prefactor beneath. columns: see read_metrics."""
+def learning_curve_panel(columns: Mapping[str, np.ndarray], quantity: str) -> Figure:
+    """One quantity's errors with a legend above and its prefactor beneath."""
     figure = Figure(figsize=(3.4, 3.9))
     axes, beneath = figure.subplots(
         2,
@@ -252,8 +200,8 @@ def learning_curve_panel(columns: dict[str, np.ndarray], quantity: str) -> Figur
     return figure
 
 
-def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
-    """The quantities that were compared to labels at some step. columns: see read_metrics."""
+def logged_quantities(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """The quantities that were compared to labels at some step."""
     return [
         quantity.name
         for quantity in WHOLE
@@ -261,7 +209,7 @@ def logged_quantities(columns: dict[str, np.ndarray]) -> list[str]:
     ]
 
 
-def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
+def _draw_errors(axes: Axes, columns: Mapping[str, np.ndarray], quantity: str) -> None:
     _, unit = name_and_unit(quantity)
     own = QUANTITIES[quantity]
     colour = f"C{WHOLE.index(own)}"
@@ -276,7 +224,7 @@ def _draw_errors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> N
     axes.set(ylabel=f"rmse ({unit})")
 
 
-def _draw_prefactors(axes: Axes, columns: dict[str, np.ndarray], quantity: str) -> None:
+def _draw_prefactors(axes: Axes, columns: Mapping[str, np.ndarray], quantity: str) -> None:
     """The prefactor of a quantity, or those of its parts, in the lines of their errors."""
     drawn = {
         own.pref: LINES.get(own.words, {})
@@ -334,12 +282,6 @@ def plain_numbers(axis: Axis, most: float = MOST_DECADES) -> None:
     if high < 10**most * low:  # too few powers of ten to read a value from
         axis.set_minor_locator(LogLocator(subs=(2, 5)))
         axis.set_minor_formatter("{x:g}")
-
-
-def read_metrics(metrics_csv: Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.csv, NaN where a cell is empty; damaged lines are left out."""
-    found = read_metrics_file(metrics_csv)
-    return {name: np.array([float(row.cells[name] or "nan") for row in found.rows]) for name in found.columns}
 
 
 def name_and_unit(quantity: str) -> tuple[str, str]:

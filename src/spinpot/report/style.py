@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
+
+from spinpot.core.files import write_atomically
 
 ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour per element, told apart by colour-blind eyes too (Okabe and Ito)."""
@@ -57,6 +60,11 @@ def saved(figure: Figure, **options: Any) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(image, **options)
     return image.getvalue()
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG file whole or not at all."""
+    write_atomically(path, saved(figure, format="png", dpi=150))
 
 
 def ink() -> str:

@@ -12,13 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from spinpot.core.console import console
-from spinpot.core.conventions import LABELS
-from spinpot.core.notes import shortened
-from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES, SCALED
-from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.systems_table import print_systems
-from spinpot.evaluation.residuals import SYMMETRIES
-from spinpot.models.spec import Spec
+from spinpot.core.quantities import ERRORS, QUANTITIES, SCALED
 
 Errors = Mapping[str, float | None]
 """As ErrorMetric gives them, in eV; NaN or None where nothing was labelled."""
@@ -102,41 +96,6 @@ def _meV(value: float | None) -> float | None:  # noqa: N802
     return None if _number(value) is None else 1000 * value  # type: ignore[operator]
 
 
-def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
-    """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
-
-    wanted: the labels that the loss asks for.
-    """
-    print_systems("Data", data.systems)
-    for name, systems in data.systems.items():
-        for label in (label for label in LABELS if label in wanted):
-            lacking = [system.name for system in systems if label not in system.labels]
-            if lacking:
-                console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
-    with_moments = data.elements_with_moments()
-    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.rcut
-    for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
-        role = spec.role(kind)
-        if spin != (element in with_moments):
-            role += ", although its spins are all zero" if spin else ", its moments are not used"
-        found = f"at most {most[kind]} neighbours within {cutoff} Å{spec.room(kind)}"
-        console.print(f"{element}: {role}; {found}.")
-    _print_cache(data)
-
-
-def _print_cache(data: SpinDataModule) -> None:
-    """Where the neighbour pairs are, unless all are in memory."""
-    memory, disk, again = (data.cache.bytes[place] / 1e9 for place in ("memory", "disk", "rebuilt"))
-    if disk or again:
-        console.print(
-            f"Neighbour pairs: {memory:.3g} GB in memory (data.cache_gb), {disk:.3g} GB in a temporary file "
-            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch.",
-            soft_wrap=True,
-        )
-    if again and not data.num_workers:
-        console.print("With data.num_workers=1 or more, training does not wait for these.", soft_wrap=True)
-
-
 def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> None:
     """A table of rmse, quantities down and predictors across; quantities without labels are left out.
 
@@ -159,22 +118,6 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
         values = ("–" if value is None else f"{value:.3f}" for value in row.values)
         table.add_row(label, *values, row.unit)
     console.print(table)
-
-
-def print_symmetry(residuals: Mapping[str, Errors]) -> None:
-    """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
-    table = Table(title="Symmetry residuals, rms change", title_justify="left")
-    table.add_column("of")
-    for quantity in MAIN:
-        table.add_column(f"{quantity.words} ({quantity.meV})", justify="right")
-    for name, changes in residuals.items():
-        table.add_row(
-            SYMMETRIES[name].label,
-            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q.name] for q in MAIN)),
-        )
-    console.print(table)
-    for symmetry in SYMMETRIES.values():
-        console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)
 
 
 def print_model_of_file(path: Path, changes: list[tuple[str, Any, Any]]) -> None:

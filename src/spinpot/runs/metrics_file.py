@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from spinpot.core.console import console
 
 
@@ -24,6 +26,12 @@ class MetricsFile:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     damaged: int
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The columns, NaN where a cell is empty."""
+        return {
+            name: np.array([float(row.cells[name] or "nan") for row in self.rows]) for name in self.columns
+        }
 
 
 def read_metrics_file(path: Path) -> MetricsFile:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from spinpot.core.files import write_atomically
 from spinpot.data.systems import System
+from spinpot.evaluation.parity import parity_points
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import verdict
 from spinpot.report.page import (
@@ -25,7 +26,8 @@ from spinpot.report.page import (
     render,
 )
 from spinpot.report.panels import Panel, learning_panels, parity_panels
-from spinpot.report.pictures import write_run_pictures
+from spinpot.report.plots import learning_curve_figure, parity_figure
+from spinpot.report.style import LIGHT, save_figure, themed
 from spinpot.report.tables import label_scale_in_words
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
@@ -54,19 +56,23 @@ def write_run_report(
     systems, predictions: the validation set, and the best checkpoint's arrays for each system, under the
     names and shapes of spinpot.core.conventions. The rest is as in run_page.
     """
-    magnetic, trained = summary["model"]["use_spin"], summary["loss_terms"]
-    write_run_pictures(folder, systems, predictions, magnetic, trained)
-    metrics = folder / "metrics.csv"
-    if metrics.exists():
-        say_damaged(metrics, read_metrics_file(metrics), "left out of the pictures")
-    page = run_page(
-        folder,
-        summary,
-        config,
-        parity_panels(systems, predictions, magnetic, trained),
-        learning_panels(metrics) if metrics.exists() else [],
+    model, metrics = summary["model"], folder / "metrics.csv"
+    parity = (
+        parity_points(systems, predictions, model["use_spin"]),
+        model["type_map"],
+        summary["loss_terms"],
     )
-    write_atomically(folder / REPORT, page)
+    columns = None
+    if metrics.exists():
+        found = read_metrics_file(metrics)
+        say_damaged(metrics, found, "left out of the pictures")
+        columns = found.arrays()
+    with themed(LIGHT):
+        save_figure(parity_figure(*parity), folder / "parity.png")
+        if columns is not None:
+            save_figure(learning_curve_figure(columns), folder / "learning_curve.png")
+    curves = [] if columns is None else learning_panels(columns)
+    write_atomically(folder / REPORT, run_page(folder, summary, config, parity_panels(*parity), curves))
 
 
 def run_page(

@@ -14,7 +14,6 @@ from spinpot.config.app import FAILURE
 from spinpot.config.rerun import read_settings
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
-from spinpot.report.plots import read_metrics
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
 
@@ -51,9 +50,10 @@ class Run:
         file = self.folder / "metrics.csv"
         if not file.exists():
             return {}
+        found = read_metrics_file(file)
         if self.summary is not None:  # the last line of an unfinished run may be just being written
-            say_damaged(file, read_metrics_file(file), "left out of the pictures")
-        return read_metrics(file)
+            say_damaged(file, found, "left out of the pictures")
+        return found.arrays()
 
 
 def read_runs(folder: Path) -> list[Run]:

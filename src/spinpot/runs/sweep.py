@@ -15,8 +15,7 @@ from spinpot.core.console import console
 from spinpot.core.files import write_atomically
 from spinpot.core.quantities import QUANTITIES
 from spinpot.report.page import REPORT
-from spinpot.report.pictures import save_figure
-from spinpot.report.style import LIGHT, themed
+from spinpot.report.style import LIGHT, save_figure, themed
 from spinpot.runs.runs import Run, read_runs, short, swept_keys
 from spinpot.runs.sweep_page import sweep_page
 from spinpot.runs.sweep_plots import trade_off_figure

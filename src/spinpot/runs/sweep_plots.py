@@ -68,7 +68,7 @@ def validation_curves(
 ) -> Figure:
     """One validation error of all runs against the step; the best run, first of the colours, is drawn thick.
 
-    metrics: the runs' metrics.csv by name, as read_metrics gives them. quantity: "score" or a quantity of
+    metrics: the columns of the runs' metrics.csv by name. quantity: "score" or a quantity of
     spinpot.core.quantities. colours: see rank_colours.
     """
     figure = Figure(figsize=(3.4, 2.9))

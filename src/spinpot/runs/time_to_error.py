@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from spinpot.core.errors import InputError
 from spinpot.core.quantities import FORCE, FORCE_MAG, QUANTITIES
-from spinpot.report.pictures import save_figure
-from spinpot.report.plots import Curve, draw_curves, name_and_unit, read_metrics
-from spinpot.report.style import LIGHT, faint, literal, themed
+from spinpot.report.plots import Curve, draw_curves, name_and_unit
+from spinpot.report.style import LIGHT, faint, literal, save_figure, themed
+from spinpot.runs.metrics_file import read_metrics_file
 
 BOUNDS = {FORCE.name: 6.2e-3, FORCE_MAG.name: 8.3e-3}
 """Of rmse_fr, eV/Å, and rmse_fm, eV/μ_B, on the validation set, where none are given; BENCHMARKS.md."""
@@ -39,7 +39,7 @@ def read_course(folder: Path, quantities: Sequence[str]) -> Course:
     """From a run's folder. Raises InputError where a run has not ended or lacks a quantity."""
     try:
         summary = json.loads((folder / "summary.json").read_text())
-        columns = read_metrics(folder / "metrics.csv")
+        columns = read_metrics_file(folder / "metrics.csv").arrays()
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no finished run: {error}.") from error
     if not isinstance(summary, dict) or not summary.get("seconds_per_step"):

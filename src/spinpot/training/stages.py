@@ -26,7 +26,6 @@ from spinpot.models.registry import build_potential
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 from spinpot.models.training_facts import training_facts
-from spinpot.report.tables import print_data_summary
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
@@ -37,6 +36,7 @@ from spinpot.training.checks import (
     precision_of,
     total_steps_of,
 )
+from spinpot.training.data_summary import print_data_summary
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.measures import heisenberg_baseline, notes_on_measures, score_of

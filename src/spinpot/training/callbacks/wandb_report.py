@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from spinpot.core.provenance import git_commit, versions
 from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
+from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
@@ -77,7 +78,9 @@ def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] 
     ]
     made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, rows)}
     if predictions is not None:
-        what = (data.systems["validation"], predictions, module.potential.spec.use_spin, module.loss.active)
+        spec = module.potential.spec
+        points = parity_points(data.systems["validation"], predictions, spec.use_spin)
+        what = (points, spec.type_map, module.loss.active)
         with themed(LIGHT):
             made |= zip(PICTURES, (parity_figure(*what), error_histogram_figure(*what)), strict=True)
     return made

@@ -11,8 +11,6 @@ from rich.text import Text
 
 from spinpot.core.console import console
 from spinpot.core.quantities import OF_LABEL
-from spinpot.data.description import describe_system
-from spinpot.data.systems import System
 
 MOST = 20
 """Systems of one set that have a row each."""
@@ -81,10 +79,9 @@ def ranges_of(systems: Sequence[Described]) -> dict[str, list[float]]:
     return found
 
 
-def print_systems(title: str, sets: Mapping[str, Sequence[System]]) -> None:
+def print_systems(title: str, sets: Mapping[str, Sequence[Described]]) -> None:
     """Print systems, frames, atoms, labels and moments of each set, by its name."""
-    described = {name: [describe_system(system) for system in systems] for name, systems in sets.items()}
-    rows = {name: rows_of(systems) for name, systems in described.items()}
+    rows = {name: rows_of(systems) for name, systems in sets.items()}
     every = [row for own in rows.values() for row in own]
     beside = all("systems" not in row and len(row["moments"]) <= MOST_MOMENTS for row in every)
     table = Table(title=title, title_justify="left")
@@ -98,7 +95,7 @@ def print_systems(title: str, sets: Mapping[str, Sequence[System]]) -> None:
             table.add_row(name, *_cells(row), *[_in_words(row["moments"])] * beside)
     console.print(table)
     if not beside:
-        _print_moments({name: ranges_of(systems) for name, systems in described.items()})
+        _print_moments({name: ranges_of(systems) for name, systems in sets.items()})
 
 
 def _cells(row: Described) -> list[Text | str]:

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from spinpot.data.systems_table import print_systems, rows_of
+from spinpot.data.description import describe_system
+from spinpot.report.systems_table import print_systems, rows_of
 from support.frames import system
 
 ELEMENTS = ("Fe", "Ni", "Mn", "Co", "O")
@@ -33,7 +34,7 @@ def printed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def of(sets):
-        print_systems("Data", sets)
+        print_systems("Data", {name: [*map(describe_system, systems)] for name, systems in sets.items()})
         return capsys.readouterr().out.splitlines()
 
     return of

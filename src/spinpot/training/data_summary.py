@@ -1,0 +1,48 @@
+"""What a run tells of its data before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from spinpot.core.console import console
+from spinpot.core.conventions import LABELS
+from spinpot.core.notes import shortened
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.description import describe_system
+from spinpot.models.spec import Spec
+from spinpot.report.systems_table import print_systems
+
+
+def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
+    """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
+
+    wanted: the labels that the loss asks for.
+    """
+    print_systems("Data", {name: list(map(describe_system, own)) for name, own in data.systems.items()})
+    for name, systems in data.systems.items():
+        for label in (label for label in LABELS if label in wanted):
+            lacking = [system.name for system in systems if label not in system.labels]
+            if lacking:
+                console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
+    with_moments = data.elements_with_moments()
+    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.rcut
+    for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
+        role = spec.role(kind)
+        if spin != (element in with_moments):
+            role += ", although its spins are all zero" if spin else ", its moments are not used"
+        found = f"at most {most[kind]} neighbours within {cutoff} Å{spec.room(kind)}"
+        console.print(f"{element}: {role}; {found}.")
+    _print_cache(data)
+
+
+def _print_cache(data: SpinDataModule) -> None:
+    """Where the neighbour pairs are, unless all are in memory."""
+    memory, disk, again = (data.cache.bytes[place] / 1e9 for place in ("memory", "disk", "rebuilt"))
+    if disk or again:
+        console.print(
+            f"Neighbour pairs: {memory:.3g} GB in memory (data.cache_gb), {disk:.3g} GB in a temporary file "
+            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch.",
+            soft_wrap=True,
+        )
+    if again and not data.num_workers:
+        console.print("With data.num_workers=1 or more, training does not wait for these.", soft_wrap=True)
