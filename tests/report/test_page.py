@@ -14,6 +14,7 @@ from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Predictor
 from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.score import Score, verdict
+from spinpot.models.registry import facts_of
 from spinpot.report.page import (
     date,
     duration,
@@ -210,6 +211,14 @@ def test_the_command_and_the_facts(run):
     assert "rcut 4 Å" in page.text
     assert "virtual_len 0.4 Å at spin_norm 1.2737" in page.text
     assert "unknown: spinpot did not run from a git checkout of its own, or git is missing" in page.text
+
+
+def test_the_facts_of_a_model_from_before_models_had_kinds():
+    stored = small_potential().describe()
+    old = {name: stored[name] for name in stored if name not in ("kind", "exchange", "time_reversal")}
+    assert facts_of(old) == facts_of(stored)
+    assert facts_of(stored)["columns"] == ["virtual_scale", "sel"]
+    assert [element["cells"][0] for element in facts_of(stored)["elements"]] == ["0.3000 Å/μ_B", "–"]
 
 
 def test_missing_labels_and_test_set_are_said_in_words(tmp_path):

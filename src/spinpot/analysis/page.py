@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from spinpot.analysis.result import Result, shown
-from spinpot.report.page import model_facts, render
+from spinpot.models.registry import facts_of
+from spinpot.report.page import render
 from spinpot.report.panels import panel
 
 
@@ -30,5 +31,5 @@ def analysis_page(contents: Mapping[str, Any], results: Mapping[str, Result]) ->
             for name, result in results.items()
         ],
         shown=shown,
-        model=model_facts(contents["model"], None),
+        model=facts_of(contents["model"]),
     )

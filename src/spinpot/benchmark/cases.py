@@ -37,7 +37,7 @@ def _supercell(repeats: int, folder: Path) -> list[str]:
     place = f"[{folder / name}]"
     return [
         *(EXAMPLE, "data=npy", f"data.train={place}", f"data.validation={place}"),
-        *("data.type_map=[Ni,O]", "data.batch_size=1", "model.descriptor.sel=auto"),
+        *("data.type_map=[Ni,O]", "data.batch_size=1"),
     ]
 
 

@@ -30,7 +30,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 
 def dotted_keys(config: DictConfig, prefix: str = "", without: str = "") -> Iterator[str]:
-    """Every key of a config but one, sections included, as `model.spin.virtual_len`."""
+    """Every key of a config but one, sections included, as `data.batch_size`."""
     for key in config:
         name = prefix + str(key)
         if name == without:

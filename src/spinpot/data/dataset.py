@@ -20,22 +20,22 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class Geometry:
-    """What of the model decides which pairs there are: rcut (Å), and use_spin and η (Å/μ_B) per element.
+    """What of the model decides which pairs there are: cutoff (Å), and use_spin and η (Å/μ_B) per element.
 
     excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
-    within rcut if their spins pointed elsewhere are neighbours too, for spins that will be turned.
+    within the cutoff if their spins pointed elsewhere are neighbours too, for spins that will be turned.
     """
 
-    rcut: float
+    cutoff: float
     use_spin: tuple[bool, ...]
     virtual_scale: tuple[float, ...]
     excluded: Sequence[Sequence[int]] = ()
     any_direction: bool = False
 
     @classmethod
-    def of_real_atoms(cls, rcut: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
+    def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
         """Pairs of real atoms alone."""
-        return cls(rcut, (False,) * n_types, (0.0,) * n_types, excluded)
+        return cls(cutoff, (False,) * n_types, (0.0,) * n_types, excluded)
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
@@ -46,7 +46,7 @@ class Geometry:
             system.types,
             np.array(self.virtual_scale),
             np.array(self.use_spin),
-            self.rcut,
+            self.cutoff,
             self.any_direction,
             system.pbc,
         )
@@ -122,7 +122,7 @@ class FrameDataset(Dataset[Frame]):
         pairs = geometry.pairs(system, index)
         number = self.cache.add(KeptPairs.of(pairs), partial(_find_again, geometry, system, index))
         found = geometry.found(system, index, pairs)
-        within = pairs.within(geometry.rcut).counts(system.n_atoms, len(system.type_map))
+        within = pairs.within(geometry.cutoff).counts(system.n_atoms, len(system.type_map))
         return _Kept(number, within.max(axis=0), found)
 
 
@@ -132,7 +132,7 @@ def _find_again(geometry: Geometry, system: System, index: int) -> KeptPairs:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Of a frame: its number in the cache, the most neighbours within rcut (2T,), and what was found."""
+    """Of a frame: its number in the cache, the most neighbours in reach (2T,), and what was found."""
 
     number: int
     most: np.ndarray

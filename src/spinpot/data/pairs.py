@@ -1,4 +1,4 @@
-"""Neighbour pairs of a frame: real centres, real and virtual neighbours within rcut."""
+"""Neighbour pairs of a frame: real centres, real and virtual neighbours within the cutoff."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Pairs:
             kept &= ~((centre_type == b) & (self.neighbour_type == a))
         return self._those(kept)
 
-    def within(self, rcut: float) -> Pairs:
-        """The pairs closer than rcut, Å."""
-        return self._those(_within(self.vector, rcut))
+    def within(self, cutoff: float) -> Pairs:
+        """The pairs closer than cutoff, Å."""
+        return self._those(_within(self.vector, cutoff))
 
     def counts(self, n_atoms: int, n_types: int) -> np.ndarray:
         """Neighbours of each centre by type, (N, 2T)."""
@@ -78,11 +78,11 @@ def find_pairs(
     types: np.ndarray,
     virtual_scale: np.ndarray,
     use_spin: np.ndarray,
-    rcut: float,
+    cutoff: float,
     any_direction: bool = False,
     pbc: Sequence[bool] = PERIODIC,
 ) -> Pairs:
-    """All pairs within rcut (Å) of the real atoms, sorted by these; each neighbour by its own distance.
+    """All pairs within the cutoff (Å) of the real atoms, sorted by these; each neighbour by its own distance.
 
     A neighbour is a real atom j ≠ i or its periodic image, or a virtual atom R_j + η_j S_j of an element
     with spin, the centre's own included. any_direction: as in pairs_within.
@@ -91,10 +91,10 @@ def find_pairs(
     pbc: along which vectors of the box atoms have images; the other vectors are not looked at.
     """
     displacement = virtual_scale[types][:, None] * spin
-    # A virtual atom within rcut belongs to a real atom within rcut plus its displacement.
-    reach = rcut + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
+    # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
+    reach = cutoff + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
     i, j, vector = neighbours(reach, coord, box, pbc, "ijD")
-    return pairs_within(i, j, vector, displacement, types, use_spin, rcut, any_direction)
+    return pairs_within(i, j, vector, displacement, types, use_spin, cutoff, any_direction)
 
 
 def neighbours(
@@ -143,25 +143,25 @@ def pairs_within(
     displacement: np.ndarray,
     types: np.ndarray,
     use_spin: np.ndarray,
-    rcut: float,
+    cutoff: float,
     any_direction: bool = False,
 ) -> Pairs:
-    """Those of candidate pairs of real atoms (P,), and of their virtual atoms, that lie within rcut (Å).
+    """Those of candidate pairs of real atoms (P,), and of their virtual atoms, within the cutoff (Å).
 
     vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å.
-    any_direction: also the virtual atoms that would lie within rcut if their spins pointed elsewhere. Beyond
-        rcut a pair counts exactly as much as an empty slot of the descriptor, so that it changes nothing.
+    any_direction: also the virtual atoms that would lie within the cutoff if their spins pointed elsewhere;
+        pairs beyond it count for nothing.
     """
     own = np.arange(len(types))
-    real = _within(vector, rcut)
+    real = _within(vector, cutoff)
     virtual_i = np.concatenate((i, own))
     virtual_j = np.concatenate((j, own))
     virtual_vector = np.concatenate((vector, np.zeros((len(own), 3)))) + displacement[virtual_j]
     if any_direction:
-        reach = rcut + np.linalg.norm(displacement, axis=1)[virtual_j] + MARGIN
+        reach = cutoff + np.linalg.norm(displacement, axis=1)[virtual_j] + MARGIN
         virtual = _within(virtual_vector - displacement[virtual_j], reach)
     else:
-        virtual = _within(virtual_vector, rcut)
+        virtual = _within(virtual_vector, cutoff)
     virtual &= use_spin[types[virtual_j]]
 
     return Pairs(
@@ -174,5 +174,5 @@ def pairs_within(
     ).sorted()
 
 
-def _within(vector: np.ndarray, rcut: float | np.ndarray) -> np.ndarray:
-    return np.einsum("pc,pc->p", vector, vector) < rcut * rcut
+def _within(vector: np.ndarray, cutoff: float | np.ndarray) -> np.ndarray:
+    return np.einsum("pc,pc->p", vector, vector) < cutoff * cutoff

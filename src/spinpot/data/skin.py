@@ -54,7 +54,7 @@ class SkinGeometry(Geometry):
             displacement,
             system.types,
             np.array(self.use_spin),
-            self.rcut,
+            self.cutoff,
             self.any_direction,
         )
         return pairs.without(self.excluded, system.types)
@@ -74,7 +74,7 @@ class SkinGeometry(Geometry):
 
     def _search(self, system: System, frame: int, longest: float) -> Candidates:
         self.searches += 1
-        reach = self.rcut + longest + self.skin + MARGIN
+        reach = self.cutoff + longest + self.skin + MARGIN
         box, coord = system.box[frame].copy(), system.coord[frame].copy()
         i, j, shift = neighbours(reach, coord, box, system.pbc, "ijS")
         return Candidates(

@@ -42,7 +42,7 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     spec = potential.spec
     console.print(
         f"Written: {target}: {' '.join(spec.type_map)} (with spin: {' '.join(spec.magnetic_elements)}), "
-        f"cutoff {spec.geometry.rcut} Å, {potential.n_parameters()} parameters.",
+        f"cutoff {spec.geometry.cutoff} Å, {potential.n_parameters()} parameters.",
         markup=False,
         soft_wrap=True,
     )

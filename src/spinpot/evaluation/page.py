@@ -9,12 +9,12 @@ from typing import Any
 from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES
 from spinpot.evaluation.residuals import SYMMETRIES
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
+from spinpot.models.registry import facts_of
 from spinpot.report.page import (
     data_sets,
     error_table,
     headline,
     in_words,
-    model_facts,
     render,
     worst_systems,
 )
@@ -57,7 +57,7 @@ def evaluation_page(
         main=MAIN,
         parity=parity,
         data=data_sets({"evaluated": result["data"]}, trained),
-        model=model_facts(result["model"], config.get("model", {}).get("spin")),
+        model=facts_of(result["model"], config.get("model")),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder, write_atomically
 from spinpot.models.potential import Potential
-from spinpot.models.registry import build_potential, model_class
+from spinpot.models.registry import build_potential, spec_of
 from spinpot.models.training_facts import TrainingFacts
 from spinpot.models.upgrades import ENTRY, FORMAT, upgrade
 
@@ -130,8 +130,7 @@ def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:
         for name, value in contents["state_dict"].items()
         if name.startswith(prefix)
     }
-    model = contents[ENTRY]["model"]
-    potential = build_potential(model_class(model["kind"]).spec_type.from_dict(model))
+    potential = build_potential(spec_of(contents[ENTRY]["model"]))
     try:
         potential.load_state_dict(weights)
     except RuntimeError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 from spinpot.core.errors import InputError
 from spinpot.models.exchange.wrapper import WithExchange
@@ -28,6 +30,26 @@ def model_class(kind: str, where: object = "model") -> type[Potential]:
     module, _, name = known[kind].partition(":")
     found: type[Potential] = getattr(import_module(module), name)
     return found
+
+
+def spec_of(stored: Mapping[str, Any]) -> Spec:
+    """The model that a checkpoint or a summary.json describes; the oldest of these name no kind."""
+    return model_class(stored.get("kind", "deepspin")).spec_type.from_dict(stored)
+
+
+def facts_of(stored: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What pages show of a model. stored: as Potential.describe has it; settings: the config's `model`."""
+    spec = spec_of(stored)
+    own = [spec.facts_of(kind) for kind in range(len(spec.type_map))]
+    columns = list(dict.fromkeys(title for facts in own for title in facts))
+    return {
+        "facts": {**spec.facts(settings or {}), "Parameters": f"{stored['parameters']:,}"},
+        "columns": columns,
+        "elements": [
+            {"name": name, "magnetic": magnetic, "cells": [facts.get(title, "–") for title in columns]}
+            for name, magnetic, facts in zip(spec.type_map, spec.use_spin, own, strict=True)
+        ],
+    }
 
 
 def build_potential(spec: Spec, seed: int = 0) -> Potential:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from spinpot.data.batch import Frame
@@ -21,11 +21,12 @@ class Spec(ABC):
     use_spin has one entry per element of type_map. exchange, time_reversal: the wrappers around the model.
 
     kind: the model's name in checkpoints. changeable: settings that do not change what is trained, so that a
-    resumed run may have others.
+    resumed run may have others. compared: those whose values a sweep's runs are set beside.
     """
 
     kind: ClassVar[str]
     changeable: ClassVar[tuple[str, ...]] = ()
+    compared: ClassVar[tuple[str, ...]] = ()
 
     type_map: tuple[str, ...]
     use_spin: tuple[bool, ...]
@@ -42,20 +43,25 @@ class Spec(ABC):
         """The elements with spin."""
         return [name for name, uses in zip(self.type_map, self.use_spin, strict=True) if uses]
 
-    def role(self, kind: int) -> str:
-        """What an element is in the model, in words."""
-        return "magnetic" if self.use_spin[kind] else "without spin"
+    def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """What the model is, for pages, by titles. settings: the config's `model`, or empty."""
+        facts = {"Cutoff": f"{self.geometry.cutoff:g} Å"}
+        if self.exchange.terms:
+            facts["Exchange term"] = ", ".join(self.exchange.terms)
+        if self.time_reversal:
+            facts["Time reversal"] = "exact: the energy is the mean of the model’s for S and −S"
+        return facts
 
-    def room(self, kind: int) -> str:
-        """What the model provides for an element's neighbours, in words behind their number."""
-        return ""
+    def facts_of(self, kind: int) -> dict[str, str]:
+        """What is the model's own about an element, by short titles."""
+        return {}
 
     def reach(self, moment: float) -> float:
         """Å: how far apart two atoms can act on each other, an atom between them seeing both.
 
         moment: the largest |S|, μ_B.
         """
-        return 2.0 * (self.geometry.rcut + max(self.geometry.virtual_scale) * moment)
+        return 2.0 * (self.geometry.cutoff + max(self.geometry.virtual_scale) * moment)
 
     def check(self, system: System) -> None:  # noqa: B027 (most models take any frame)
         """Raise InputError for frames that the model cannot be used on."""
@@ -87,9 +93,9 @@ class Spec(ABC):
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """The inverse of as_dict."""
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
-        del values["kind"]
-        return cls(**{**values, "exchange": ExchangeSettings(**stored["exchange"])})
+        known = {item.name: stored[item.name] for item in fields(cls) if item.name in stored}
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+        return cls(**{**values, "exchange": ExchangeSettings(**stored.get("exchange", {}))})
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """The sections of a config's `model` that make this model again; wanted: those that are there."""

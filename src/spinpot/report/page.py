@@ -127,33 +127,6 @@ def compositions(systems: Sequence[Mapping[str, Any]]) -> str:
     return in_words(found) if len(found) <= MOST_FORMULAS else ""
 
 
-def model_facts(model: Mapping[str, Any], spin: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the model is. model: as Potential.describe has it; spin: the config's model.spin, if known."""
-    descriptor, fitting = model["descriptor"], model["fitting_net"]
-    facts = {
-        "Descriptor": f"se_e2_a, neuron {_widths(descriptor)}, axis_neuron {descriptor['axis_neuron']}",
-        "Fitting net": f"neuron {_widths(fitting)}, one net per element",
-        "Cutoff": f"rcut {descriptor['rcut']:g} Å, switched from rcut_smth {descriptor['rcut_smth']:g} Å on",
-        "Parameters": f"{model['parameters']:,}",
-    }
-    if spin and spin.get("virtual_len") is not None:
-        facts["Virtual atoms"] = f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
-    if terms := model.get("exchange", {}).get("terms"):
-        facts["Exchange term"] = ", ".join(terms)
-    if model.get("time_reversal"):
-        facts["Time reversal"] = "exact: the energy is the mean of the networks’ for S and −S"
-    elements = zip(
-        model["type_map"], model["use_spin"], model["virtual_scale"], descriptor["sel"], strict=True
-    )
-    return {
-        "facts": facts,
-        "elements": [
-            {"name": name, "magnetic": magnetic, "scale": scale, "sel": sel}
-            for name, magnetic, scale, sel in elements
-        ],
-    }
-
-
 def in_words(names: Sequence[str]) -> str:
     """`Ni`, `Ni and O`, `Ni, Fe and O`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
@@ -161,10 +134,6 @@ def in_words(names: Sequence[str]) -> str:
 
 def _share(value: float | None, spread: float | None) -> float | None:
     return value / spread if value is not None and spread else None
-
-
-def _widths(net: Mapping[str, Any]) -> str:
-    return "–".join(map(str, net["neuron"]))
 
 
 # ---- filters ----

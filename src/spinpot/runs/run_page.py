@@ -15,6 +15,7 @@ from spinpot.data.systems import System
 from spinpot.evaluation.parity import parity_points
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import verdict
+from spinpot.models.registry import facts_of
 from spinpot.report.page import (
     REPORT,
     compositions,
@@ -22,7 +23,6 @@ from spinpot.report.page import (
     error_table,
     headline,
     in_words,
-    model_facts,
     render,
 )
 from spinpot.report.panels import Panel, learning_panels, parity_panels
@@ -116,7 +116,7 @@ def run_page(
         parity=parity,
         curves=curves,
         data=data_sets(data, trained),
-        model=model_facts(model, config["model"]["spin"]),
+        model=facts_of(model, config["model"]),
         command=shlex.join(["python", "scripts/train.py", "--config-path", str(folder.resolve()), *NAMED]),
         config=OmegaConf.to_yaml(OmegaConf.create(dict(config))),
     )

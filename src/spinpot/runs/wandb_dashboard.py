@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spinpot.core.errors import InputError
 from spinpot.core.quantities import MAIN, QUANTITIES, WHOLE, Quantity
+from spinpot.models.registry import BUILT_IN, model_class
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Section, Workspace
@@ -15,11 +16,9 @@ NAME = "spinpot"
 SWEPT = (
     "scheduler.start_lr",
     *(f"loss.{end}_{quantity.pref}" for quantity in MAIN for end in ("start", "limit")),
-    "model.spin.virtual_len",
-    "model.descriptor.rcut",
     "seed",
 )
-"""Settings on the axes of the comparison of a sweep's runs; those that are the same in all tell nothing."""
+"""On the axes of the comparison of a sweep's runs, beside settings of the models."""
 COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN), "seconds_per_step")
 
 
@@ -79,7 +78,9 @@ def _sections() -> list[Section]:
             ("errors", "pictures/error_histogram"),
         )
     ]
-    axes = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(key), display_name=key) for key in SWEPT]
+    of_models = (f"model.{key}" for kind in BUILT_IN for key in model_class(kind).spec_type.compared)
+    swept = dict.fromkeys((*SWEPT, *of_models))
+    axes = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(key), display_name=key) for key in swept]
     axes += [
         wr.ParallelCoordinatesPlotColumn(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED
     ]

@@ -14,7 +14,7 @@ from spinpot.report.systems_table import print_systems
 
 
 def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
-    """Systems, frames, atoms, labels, moments, and the training frames' neighbours against sel.
+    """Systems, frames, atoms, labels, moments, and the training frames' neighbours.
 
     wanted: the labels that the loss asks for.
     """
@@ -25,12 +25,13 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
-    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.rcut
+    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.cutoff
     for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
-        role = spec.role(kind)
+        role = "magnetic" if spin else "without spin"
         if spin != (element in with_moments):
             role += ", although its spins are all zero" if spin else ", its moments are not used"
-        found = f"at most {most[kind]} neighbours within {cutoff} Å{spec.room(kind)}"
+        own = [f"{title} {fact}" for title, fact in spec.facts_of(kind).items()]
+        found = ", ".join([f"at most {most[kind]} neighbours within {cutoff} Å", *own])
         console.print(f"{element}: {role}; {found}.")
     _print_cache(data)
 

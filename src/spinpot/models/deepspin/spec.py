@@ -34,6 +34,7 @@ class DeepSpinSpec(Spec):
     kind: ClassVar[str] = "deepspin"
     # How the embedding is evaluated; the weights are the same.
     changeable: ClassVar[tuple[str, ...]] = ("descriptor.radial",)
+    compared: ClassVar[tuple[str, ...]] = ("spin.virtual_len", "descriptor.rcut")
 
     descriptor: DescriptorSettings
     fitting_net: FittingSettings
@@ -83,14 +84,25 @@ class DeepSpinSpec(Spec):
         """Elements with spin of which some moments are near zero: there the energy has a cusp."""
         return near_zero(self, facts, systems)
 
-    def role(self, kind: int) -> str:
-        """Also where the virtual atoms are."""
-        scale = self.virtual_scale[kind]
-        return f"magnetic, virtual atoms at {scale:.4f} Å/μ_B" if self.use_spin[kind] else super().role(kind)
+    def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        """As Spec.facts."""
+        one, net, spin = self.descriptor, self.fitting_net, settings.get("spin", {})
+        facts = {
+            "Descriptor": f"se_e2_a, neuron {_widths(one.neuron)}, axis_neuron {one.axis_neuron}",
+            "Fitting net": f"neuron {_widths(net.neuron)}, one net per element",
+            **super().facts(settings),
+            "Cutoff": f"rcut {one.rcut:g} Å, switched from rcut_smth {one.rcut_smth:g} Å on",
+        }
+        if spin.get("virtual_len") is not None:
+            facts["Virtual atoms"] = (
+                f"virtual_len {spin['virtual_len']} Å at spin_norm {spin['spin_norm']} μ_B"
+            )
+        return facts
 
-    def room(self, kind: int) -> str:
-        """Sel."""
-        return f", sel {self.sel_doubled[kind]}"
+    def facts_of(self, kind: int) -> dict[str, str]:
+        """Where the virtual atoms are, and sel."""
+        scale = {"virtual_scale": f"{self.virtual_scale[kind]:.4f} Å/μ_B"} if self.use_spin[kind] else {}
+        return {**scale, "sel": str(self.sel_doubled[kind])}
 
     def with_sel(self, sel: Sequence[int]) -> Self:
         """The same with the numbers of neighbours settled."""
@@ -153,3 +165,7 @@ class DeepSpinSettings(ModelSettings):
             exchange=self.exchange,
             time_reversal=self.spin.time_reversal == "exact",
         )
+
+
+def _widths(neuron: Sequence[int]) -> str:
+    return "–".join(map(str, neuron))

@@ -42,11 +42,11 @@ class ExchangeTerm(nn.Module):
     def __init__(self, spec: Spec, settings: ExchangeSettings) -> None:
         super().__init__()
         pairs = spec.geometry
-        self.basis = RadialBasis(pairs.rcut, settings.n_radial)
-        self.field_basis = RadialBasis(pairs.rcut, settings.n_field)
+        self.basis = RadialBasis(pairs.cutoff, settings.n_radial)
+        self.field_basis = RadialBasis(pairs.cutoff, settings.n_field)
         elements = sorted(spec.type_map)
         magnetic = sorted(spec.magnetic_elements)
-        self.geometry = Geometry.of_real_atoms(pairs.rcut, len(elements), pairs.excluded)
+        self.geometry = Geometry.of_real_atoms(pairs.cutoff, len(elements), pairs.excluded)
         self.types = [spec.type_map.index(name) for name in magnetic]
         self.shapes = shapes(settings, len(magnetic), len(elements))
         places = [magnetic.index(name) if name in magnetic else -1 for name in spec.type_map]
