@@ -27,7 +27,6 @@ TOLERANCE = {"free": 1e-6, "bath": 1e-3}
 SAMPLE_EVERY = 5
 """Steps; energies between them would cost evaluations of the model and say little more."""
 FEWEST_STEPS = 10
-PS = 1000.0 * units.fs
 
 
 @dataclass(frozen=True)
