@@ -19,7 +19,7 @@ from spinpot.data.readers.abacus_files import Dumped, Structure, read_dump, read
 from spinpot.data.readers.abacus_log import MOMENTS, NO_POSITIONS, Log, Step, read_log
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.readers.steps import complete
+from spinpot.data.readers.texts import beginning, complete
 from spinpot.data.systems import System
 
 KINDS = ("scf", "relax", "cell-relax", "md")
@@ -61,12 +61,8 @@ class Abacus:
 
     def knows(self, path: Path) -> bool:
         """A folder with ABACUS' INPUT that is not there for the runs below it."""
-        file = path / "INPUT"
-        if not file.is_file():
+        if b"INPUT_PARAMETERS" not in beginning(path / "INPUT", 1 << 16):
             return False
-        with file.open("rb") as opened:
-            if b"INPUT_PARAMETERS" not in opened.read(1 << 16):
-                return False
         ran = path.name.startswith("OUT.") or any(path.glob("OUT.*"))
         return ran or ((path / "STRU").is_file() and not any(path.glob("*/INPUT")))
 
@@ -81,8 +77,7 @@ class Abacus:
                 f"{log.n_atoms}. Put back the STRU of this run."
             )
         _note_others(run, notes)
-        dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
-        _place(log.steps, structure, dump, run)
+        _place(log.steps, structure, run)
         wanted = _with_moments(log.steps, wanted)
         steps = _complete(log, run, wanted, notes)
         symbols = tuple(_elements(structure.labels, wanted, str(run.folder), notes))
@@ -120,22 +115,20 @@ def _there(path: Path, run: _Run) -> Path:
 
 def _note_others(run: _Run, notes: Notes) -> None:
     """Name what lies in the folder and is not of this run."""
-    where = str(run.folder)
-    for other in sorted(run.out.glob("running_*.log")):
-        if other != run.log and other.name.removeprefix("running_").removesuffix(".log") in KINDS:
-            notes.add(f"{other.name}: not read, as the calculation in INPUT is {run.kind}", where)
-    for other in sorted(run.folder.glob("OUT.*/running_*.log")):
-        if other.parent != run.out:
-            notes.add(f"{other.parent.name}: not read, as it is not of the suffix in INPUT", where)
-    for other in sorted(run.folder.glob("*/INPUT")):
-        if not other.parent.name.startswith("OUT."):
-            notes.add(
-                f"{other.parent.name}: not read, as it lies in the folder of a run; give it by itself", where
-            )
+    others = [(run.out / f"running_{kind}.log", f"the calculation in INPUT is {run.kind}") for kind in KINDS]
+    logs = sorted(run.folder.glob("OUT.*/running_*.log"))
+    others += [(log.parent, "it is not of the suffix in INPUT") for log in logs if log.parent != run.out]
+    for file in sorted(run.folder.glob("*/INPUT")):
+        if not file.parent.name.startswith("OUT."):
+            others.append((file.parent, "it lies in the folder of a run; give it by itself"))
+    for other, why in others:
+        if other != run.log and other.exists():
+            notes.add(f"{other.name}: not read, as {why}", str(run.folder))
 
 
-def _place(steps: list[Step], structure: Structure, dump: dict[int, Dumped] | None, run: _Run) -> None:
+def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
     """Where the atoms of each step are: from MD_dump, else from the log, else from STRU and STRU_ION*_D."""
+    dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
     for number, step in enumerate(steps):
         if dump is not None:
             _from_dump(step, dump)
@@ -153,22 +146,15 @@ def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
         step.lack = "not in MD_dump, which holds each md_dumpfreq-th"
         return
     dumped = dump[step.md]
-    if not _same_forces(step, dumped):
-        step.lack = "with other forces in MD_dump than in the log"
-        return
-    step.box, step.coord = dumped.box, dumped.coord
     if dumped.force is not None:
+        allowed = 1e-5 + FORCES_AGREE * np.abs(dumped.force).max()
+        if not np.abs(step.tables.get("force", dumped.force) - dumped.force).max() <= allowed:
+            step.lack = "with other forces in MD_dump than in the log"
+            return
         step.tables["force"] = dumped.force
+    step.box, step.coord = dumped.box, dumped.coord
     if dumped.stress is not None:
         step.stress = dumped.stress
-
-
-def _same_forces(step: Step, dumped: Dumped) -> bool:
-    logged = step.tables.get("force")
-    if logged is None or dumped.force is None:
-        return True
-    size = float(np.abs(dumped.force).max(initial=0.0))
-    return bool(np.abs(logged - dumped.force).max() <= 1e-5 + FORCES_AGREE * size)
 
 
 def _with_moments(steps: list[Step], wanted: Wanted) -> Wanted:
@@ -203,9 +189,8 @@ def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
 
 def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
     """What a frame of the run must have: each label that some step has, and moments."""
-    names = ("force", "force_mag", "stress")
-    needed = [name for name in names if any(name in step.heads or name in step.tables for step in steps)]
-    needed += ["stress"] * ("stress" not in needed and any(step.stress is not None for step in steps))
+    known = {label for step in steps for label in (*step.heads, *_labels(step))}
+    needed: list[str] = [name for name in ("force", "force_mag", "stress") if name in known]
     if not wanted.non_magnetic or any("moments" in step.heads for step in steps):
         needed.append(wanted.columns.get("spin", "moments"))
     return needed
@@ -219,13 +204,17 @@ def _lack(step: Step, needed: list[str]) -> str:
         return "without an energy (cut off)"
     if step.box is None or step.coord is None:
         return step.lack
-    there = {*step.tables, *(["stress"] if step.stress is not None else [])}
-    there |= {"moments"} if there & set(MOMENTS) else set()
-    missing = [name for name in needed if name not in there]
+    missing = [name for name in needed if name not in _labels(step)]
     if not missing:
         return ""
     name = NO_MOMENTS if missing[0] in (*MOMENTS, "moments") else f"without the {missing[0]}"
     return f"{name} (its table could not be read)" if missing[0] in step.heads else name
+
+
+def _labels(step: Step) -> set[str]:
+    """What a step has; `moments` beside the name of any table of them."""
+    moments = {"moments"} if set(MOMENTS) & set(step.tables) else set()
+    return {*step.tables, *moments, *(["stress"] if step.stress is not None else [])}
 
 
 def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes) -> list[str]:
@@ -242,10 +231,8 @@ def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes)
                 f"{where}: the label {label} of STRU is no element. Name its element: "
                 f"{wanted.option('rename', f'{label}=NAME')}."
             )
-    by_element: dict[str, list[str]] = {}
-    for label, element in elements.items():
-        by_element.setdefault(element, []).append(label)
-    for element, of_it in by_element.items():
+    for element in dict.fromkeys(elements.values()):
+        of_it = [label for label in elements if elements[label] == element]
         if of_it != [element]:
             more = wanted.option("rename", f"{of_it[-1]}=NAME")
             notes.add(f"labels {', '.join(of_it)}: read as one element, {element}; {more} for another", where)

@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 import numpy as np
 from ase.units import Bohr
 
 from spinpot.data.readers.abacus_files import Structure
+from spinpot.data.readers.texts import NUMBER, parts
 
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
-ITERATION = re.compile(r"(?:\b(ION|MD)\s*=|#ION MOVE#)\s*\+?(\d+)")
-"""At the head of each electronic iteration."""
+ITERATION = re.compile(r"(?:\b(?P<kind>ION|MD)\s*=|#ION MOVE#)\s*\+?(?P<step>\d+)")
 MD_STEP = re.compile(r"STEP OF MOLECULAR DYNAMICS( ?):\s*(\d+)")
 """Counts from 0, and from 1 where there is no blank before the colon."""
 VERSION = re.compile(r"ABACUS\s+(v[\w.]+)")
 ATOMS = re.compile(r"TOTAL ATOM NUMBER\s*=\s*(\d+)")
 ENERGY = re.compile(rf"(?:final etot is|TOTAL ENERGY#?)\s+({NUMBER})\s+eV", re.IGNORECASE)
 SIGMA_ZERO = re.compile(rf"E_KS\(sigma->0\)\s+{NUMBER}\s+({NUMBER})")
-CONVERGED = re.compile(r"charge density convergence is achieved|#SCF IS CONVERGED#", re.IGNORECASE)
-NOT_CONVERGED = re.compile(r"convergence has not been achieved|SCF IS NOT CONVERGED", re.IGNORECASE)
+CONVERGED = re.compile(
+    r"(?P<no>convergence has not been achieved|SCF IS NOT CONVERGED)"
+    r"|charge density convergence is achieved|#SCF IS CONVERGED#",
+    re.IGNORECASE,
+)
 STRESS = re.compile(r"TOTAL-STRESS\s*\(kbar\)", re.IGNORECASE)
 LATTICE_CONSTANT = re.compile(rf"lattice constant \(Bohr\)\s*=\s*({NUMBER})", re.IGNORECASE)
 LATTICE = re.compile(r"Lattice vectors:.*in unit of a_0")
-COORDINATES = re.compile(r"^#?\s*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE)
+COORDINATES = re.compile(r"^[ \t]*#?[ \t]*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE | re.MULTILINE)
 RULE = re.compile(r"^[\s\-=><+*]*$")
 """Lines that separate."""
 DIGITS = "0123456789"
@@ -37,11 +40,15 @@ ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\
 """A row of a table: the atom's label, in some tables with its number, and numbers."""
 THREE = re.compile(rf"^\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$")
 
-FORCE = re.compile(r"^TOTAL-FORCE\s*\(eV\s*/\s*Angstrom\)", re.IGNORECASE)
-FORCE_AGAIN = re.compile(r"^TOTAL-FORCE\s*\(Ry/Bohr\)", re.IGNORECASE)
-FORCE_MAG = re.compile(r"^Magnetic force\s*\(eV/uB\)", re.IGNORECASE)
-MAGNETISM = re.compile(r"^Total Magnetism\s*\(uB\)", re.IGNORECASE)
-ANGLES = re.compile(r"Magnitude.*Polar.*Azimuth", re.IGNORECASE)
+HEADS = {
+    "force": re.compile(r"TOTAL-FORCE\s*\(eV\s*/\s*Angstrom\)", re.IGNORECASE),
+    "force_mag": re.compile(r"Magnetic force\s*\(eV/uB\)", re.IGNORECASE),
+    "moments": re.compile(r"Total Magnetism\s*\(uB\)", re.IGNORECASE),
+}
+ELSEWHERE = re.compile(
+    r"^(DIRECT|CARTESIAN) COORDINATES|Magnitude.*Polar.*Azimuth|^TOTAL-FORCE\s*\(Ry/Bohr\)", re.IGNORECASE
+)
+"""Tables whose numbers are there in other units or coordinates too."""
 PROJECTED = re.compile(r"Orbital Charge Analysis", re.IGNORECASE)
 """Heads the analysis by onsite projections, which ends with its table of moments."""
 
@@ -59,15 +66,15 @@ class Step:
     extrapolated to no smearing; lack: why its positions are not known.
     """
 
-    md: int | None = None
-    energy: float | None = None
-    sigma_zero: float | None = None
-    converged: bool | None = None
-    tables: dict[str, np.ndarray] = field(default_factory=dict)
-    heads: set[str] = field(default_factory=set)
-    stress: np.ndarray | None = None
-    box: np.ndarray | None = None
-    coord: np.ndarray | None = None
+    md: int | None
+    energy: float | None
+    sigma_zero: float | None
+    converged: bool | None
+    tables: dict[str, np.ndarray]
+    heads: set[str]
+    stress: np.ndarray | None
+    box: np.ndarray | None
+    coord: np.ndarray | None
     lack: str = NO_POSITIONS
 
 
@@ -82,175 +89,149 @@ class Log:
 
 def read_log(text: str, structure: Structure) -> Log:
     """Every step of a log, complete or not. structure: of STRU, with the labels of the atoms."""
-    version = VERSION.search(text)
-    head, *parts = _parts(text.splitlines())
-    constant = _lattice_constant(head, structure)
-    box = _box(head, constant, structure)
-    coord = _coordinates(head, constant, box, structure.labels)
-    steps = []
-    for before, part in zip([head, *parts], parts, strict=False):
-        step = _step(part, structure.labels)
-        step.md = _md_step(before, part[0])
-        step.box, step.coord = box, coord
-        steps.append(step)
-        box = _box(part, constant, structure, box)
-        coord = _coordinates(part, constant, box, structure.labels)
-    atoms = ATOMS.search(text)
+    texts = list(map("\n".join, parts(text.splitlines(), ITERATION)))
+    constant = _lattice_constant(texts[0], structure)
+    steps, box = [], structure.box
+    for before, part in pairwise(texts):
+        box = _box(before, constant, structure, box)
+        coord = _coordinates(before, constant, box, structure.labels)
+        steps.append(_step(before, part, structure.labels, box, coord))
+    version, atoms = VERSION.search(text), ATOMS.search(text)
     return Log(version[1] if version else "", int(atoms[1]) if atoms else None, steps)
 
 
-def _parts(lines: list[str]) -> list[list[str]]:
-    """What comes before the first step, and each step: from its first iteration to that of the next."""
-    parts: list[list[str]] = [[]]
-    current = None
-    for line in lines:
-        found = ITERATION.search(line)
-        if found and found[2] != current:
-            current = found[2]
-            parts.append([])
-        parts[-1].append(line)
-    return parts
+def _md_step(before: str, part: str) -> int | None:
+    """The step's number in MD_dump, from the text before it; the oldest logs have it in its first line."""
+    head = ITERATION.search(part)
+    if head and head["kind"] == "MD":
+        return int(head["step"]) - 1
+    found = _last(MD_STEP, before)
+    return int(found[2]) - (not found[1]) if found else None
 
 
-def _md_step(before: list[str], first: str) -> int | None:
-    """The step's number in MD_dump, from the lines before it; the oldest logs have it in its first line."""
-    head = ITERATION.search(first)
-    if head and head[1] == "MD":
-        return int(head[2]) - 1
-    found = [match for line in before if (match := MD_STEP.search(line))]
-    return int(found[-1][2]) - (not found[-1][1]) if found else None
-
-
-def _step(lines: list[str], labels: Sequence[str]) -> Step:
-    step = Step()
-    for number, line in enumerate(lines):
-        if found := ENERGY.search(line):
-            step.energy = _number(found[1])
-        elif found := SIGMA_ZERO.search(line):
-            step.sigma_zero = _number(found[1])
-        elif NOT_CONVERGED.search(line):
-            step.converged = False
-        elif CONVERGED.search(line):
-            step.converged = True
-        elif STRESS.search(line):
-            step.heads.add("stress")
-            step.stress = _matrix(lines[number + 1 : number + 9])
-        elif head := _head(line.strip(" #\t")):
-            step.heads.add(head)
-    for name, values in _tables(lines, labels):
-        step.tables[name] = values  # the last of those written in one step
-    return step
+def _step(
+    before: str, text: str, labels: Sequence[str], box: np.ndarray | None, coord: np.ndarray | None
+) -> Step:
+    lines = text.splitlines()
+    energy, sigma_zero = (_last(pattern, text) for pattern in (ENERGY, SIGMA_ZERO))
+    converged, stress = _last(CONVERGED, text), _below(STRESS, text)
+    heads = {_head(line.strip(" #\t")) for line in lines} - {""}
+    return Step(
+        md=_md_step(before, text),
+        energy=_number(energy[1]) if energy else None,
+        sigma_zero=_number(sigma_zero[1]) if sigma_zero else None,
+        converged=not converged["no"] if converged else None,
+        tables=dict(_tables(lines, labels)),  # the last of those written in one step
+        heads=heads | ({"stress"} if stress else set()),
+        stress=_matrix(stress[:8]),
+        box=box,
+        coord=coord,
+    )
 
 
 def _head(title: str) -> str:
     """The label that a table with this title holds, or nothing."""
-    if MAGNETISM.match(title):
-        return "moments"
-    return "force" if FORCE.match(title) else "force_mag" if FORCE_MAG.match(title) else ""
+    return next((name for name, pattern in HEADS.items() if pattern.match(title)), "")
 
 
-def _tables(lines: list[str], labels: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+def _tables(lines: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Tables with one row of numbers for each atom, by the names of their columns."""
-    projected, k = False, 0
-    while k < len(lines):
-        projected = projected or bool(PROJECTED.search(lines[k]))
-        rows = []
-        while k < len(lines) and (found := ROW.match(lines[k])):
-            rows.append(found)
-            k += 1
-        if not rows:
-            k += 1
+    projected, title = False, ""
+    for is_table, group in groupby(lines, lambda line: ROW.match(line) is not None):
+        block = list(group)
+        if not is_table:
+            projected = projected or any(map(PROJECTED.search, block))
+            title = _title(block)
             continue
-        title = _title(lines, k - len(rows))
+        rows = [row for line in block if (row := ROW.match(line))]
         values = _values(rows, labels)
-        if values is None or any(known.search(title) for known in (COORDINATES, ANGLES, FORCE_AGAIN)):
-            continue  # of the tables, those in other units or coordinates are there twice
-        yield _name(title, rows, labels, projected), values
-        projected = projected and not MAGNETISM.match(title)
+        if values is not None and not ELSEWHERE.search(title):
+            yield _name(title, rows, labels, projected), values
+            projected = projected and _head(title) != "moments"
 
 
-def _values(rows: list[re.Match[str]], labels: Sequence[str]) -> np.ndarray | None:
+def _values(rows: Sequence[re.Match[str]], labels: Sequence[str]) -> np.ndarray | None:
     """The numbers, where the rows are the atoms in their order."""
-    if len(rows) != len(labels) or not all(
-        row[1].rstrip(DIGITS) == label.rstrip(DIGITS) for row, label in zip(rows, labels, strict=True)
-    ):
+    if [row[1].rstrip(DIGITS) for row in rows] != [label.rstrip(DIGITS) for label in labels]:
         return None
     numbers = [[_number(word) for word in row[2].split()] for row in rows]
     if len({len(line) for line in numbers}) > 1:
         return None
-    values = np.array(numbers)
-    return values[:, 0] if values.shape[1] == 1 else values
+    return np.array(numbers)[:, 0] if len(numbers[0]) == 1 else np.array(numbers)
 
 
-def _title(lines: list[str], first: int) -> str:
+def _title(above: Sequence[str]) -> str:
     """The line above a table, without rules, blanks and the names of its columns."""
-    above = (
-        line.strip(" #\t") for line in reversed(lines[max(first - 6, 0) : first]) if not RULE.match(line)
-    )
-    named = (line for line in above if not re.match(r"atoms?\s", line, re.IGNORECASE))
+    titles = (line.strip(" #\t") for line in reversed(above[-6:]) if not RULE.match(line))
+    named = (line for line in titles if not re.match(r"atoms?\s", line, re.IGNORECASE))
     return re.sub(r"\s+", " ", next(named, ""))
 
 
-def _name(title: str, rows: list[re.Match[str]], labels: Sequence[str], projected: bool) -> str:
+def _name(title: str, rows: Sequence[re.Match[str]], labels: Sequence[str], projected: bool) -> str:
     """The column that a table is. Mulliken's alone numbers its atoms, or names its columns."""
-    head = _head(title)
-    if head != "moments":
-        return head or title or "a table without a title"
-    if title.endswith(" x y z") or any(
-        len(row[1]) > len(label) for row, label in zip(rows, labels, strict=True)
-    ):
+    if _head(title) != "moments":
+        return _head(title) or title or "a table without a title"
+    numbered = any(len(row[1]) > len(label) for row, label in zip(rows, labels, strict=True))
+    if numbered or title.endswith(" x y z"):
         return "mulliken_moments"
     return "onsite_moments" if projected else "constrained_moments"
 
 
-def _matrix(lines: list[str]) -> np.ndarray | None:
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = list(pattern.finditer(text))
+    return found[-1] if found else None
+
+
+def _below(pattern: re.Pattern[str], text: str) -> list[str]:
+    """The lines below the last that has the pattern; none where there is none."""
+    found = _last(pattern, text)
+    return text[found.end() :].split("\n")[1:] if found else []
+
+
+def _matrix(lines: Sequence[str]) -> np.ndarray | None:
     """The first three rows of three numbers, one below the other."""
-    found = [match for line in lines if (match := THREE.match(line))]
-    return (
-        np.array([[_number(word) for word in row.groups()] for row in found[:3]]) if len(found) > 2 else None
-    )
+    rows = [row.groups() for line in lines if (row := THREE.match(line))][:3]
+    return np.array([list(map(_number, row)) for row in rows]) if len(rows) == 3 else None
 
 
 def _number(word: str) -> float:
     return float(word.replace("d", "e").replace("D", "e"))
 
 
-def _lattice_constant(lines: list[str], structure: Structure) -> float | None:
+def _lattice_constant(text: str, structure: Structure) -> float | None:
     """In Å: STRU's, where it is the one of the log, which has six digits."""
-    found = next((match for line in lines if (match := LATTICE_CONSTANT.search(line))), None)
+    found, exact = LATTICE_CONSTANT.search(text), structure.lattice_constant
     if found is None:
-        return structure.lattice_constant
-    logged, exact = _number(found[1]) * Bohr, structure.lattice_constant
+        return exact
+    logged = _number(found[1]) * Bohr
     return exact if exact is not None and abs(exact - logged) < 1e-5 * logged else logged
 
 
 def _box(
-    lines: list[str], constant: float | None, structure: Structure, before: np.ndarray | None = None
+    text: str, constant: float | None, structure: Structure, before: np.ndarray | None
 ) -> np.ndarray | None:
-    """The last cell in the lines, else the one before; with STRU's digits, where they are the same."""
-    exact = structure.box
-    for number in range(len(lines) - 1, -1, -1):
-        if LATTICE.search(lines[number]) and constant is not None:
-            vectors = _matrix(lines[number + 1 : number + 4])
-            if vectors is None:
-                return None
-            box = vectors * constant
-            same = exact is not None and np.abs(box - exact).max() <= 1e-5 * np.abs(box).max()
-            return exact if same else box
-    return exact if before is None else before
+    """The last cell in the text, else the one before; with STRU's digits, where they are the same."""
+    lines, exact = _below(LATTICE, text), structure.box
+    if not lines or constant is None:
+        return exact if before is None else before
+    vectors = _matrix(lines[:3])
+    if vectors is None:
+        return None
+    box = vectors * constant
+    same = exact is not None and np.abs(box - exact).max() <= 1e-5 * np.abs(box).max()
+    return exact if same else box
 
 
 def _coordinates(
-    lines: list[str], constant: float | None, box: np.ndarray | None, labels: Sequence[str]
+    text: str, constant: float | None, box: np.ndarray | None, labels: Sequence[str]
 ) -> np.ndarray | None:
-    """The last coordinates in the lines, in Å; those of the next step."""
-    for number in range(len(lines) - 1, -1, -1):
-        head = COORDINATES.match(lines[number].strip())
-        if not head or box is None or constant is None:
-            continue
-        rows = [found for line in lines[number + 1 : number + 3 + len(labels)] if (found := ROW.match(line))]
+    """The last coordinates in the text, in Å; those of the next step."""
+    if box is None or constant is None:
+        return None
+    for head in reversed(list(COORDINATES.finditer(text))):
+        below = text[head.end() :].split("\n", 4 + len(labels))[1 : 3 + len(labels)]
+        rows = [row for line in below if (row := ROW.match(line))]
         values = _values(rows[: len(labels)], labels)
         if values is not None and values.ndim == 2:
-            direct = head[1].upper() == "DIRECT"
-            return values[:, :3] @ box if direct else values[:, :3] * constant
+            return values[:, :3] @ box if head[1].upper() == "DIRECT" else values[:, :3] * constant
     return None

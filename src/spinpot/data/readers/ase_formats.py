@@ -19,6 +19,7 @@ from spinpot.core.notes import Notes
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")
@@ -46,12 +47,8 @@ class AseFile:
 
     def knows(self, path: Path) -> bool:
         """By the suffix, or by the first bytes."""
-        if not path.is_file():
-            return False
-        if path.name.removesuffix(".gz").endswith(self.suffixes):
-            return True
-        with path.open("rb") as file:
-            return bool(self.magic) and file.read(len(self.magic)) == self.magic
+        named = path.name.removesuffix(".gz").endswith(self.suffixes) and path.is_file()
+        return named or (self.magic != b"" and beginning(path, len(self.magic)) == self.magic)
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """Systems of the frames with the same atoms and labels."""
@@ -87,10 +84,7 @@ class AseJson(AseDatabase):
 
     def knows(self, path: Path) -> bool:
         """By the suffix and a cell, which ase writes first of each structure."""
-        if not super().knows(path):
-            return False
-        with path.open("rb") as file:
-            return b'"cell"' in file.read(HEAD)
+        return super().knows(path) and b'"cell"' in beginning(path, HEAD)
 
 
 ASE_READERS = (

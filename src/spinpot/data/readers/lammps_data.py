@@ -16,6 +16,7 @@ from spinpot.core.notes import Notes
 from spinpot.data.cell import PERIODIC, Periodic
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
 WORDS = 9
@@ -34,10 +35,7 @@ class LammpsData:
 
     def knows(self, path: Path) -> bool:
         """A text whose first lines count the atoms, as LAMMPS' data files have it."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return bool(_COUNT.search(file.read(2000).decode(errors="replace")))
+        return bool(_COUNT.search(beginning(path, 2000).decode(errors="replace")))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """One frame. Raises InputError for another atom_style and where nothing names the elements."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,9 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.data.readers.texts import opened
 
-GZIP = b"\x1f\x8b"
-BEGIN = b"ITEM:"
+BEGIN = "ITEM:"
 TEXTS = ("element", "typelabel")
 """The columns that hold words; all others are numbers."""
 ITEMS = ("UNITS", "TIMESTEP", "TIME", "NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS")
@@ -49,7 +47,7 @@ class _Item(NamedTuple):
 def begins_like_a_dump(path: Path) -> bool:
     """Whether a file, perhaps compressed by gzip, begins with `ITEM:`."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             return file.read(len(BEGIN)) == BEGIN
     except (OSError, EOFError):
         return False
@@ -85,12 +83,6 @@ def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
         notes.add(f"{cut} {what} left out: incomplete, as a killed run leaves them", str(path))
 
 
-def _opened(path: Path) -> io.BufferedIOBase:
-    with path.open("rb") as file:
-        compressed = file.read(len(GZIP)) == GZIP
-    return gzip.open(path) if compressed else path.open("rb")
-
-
 def _items(path: Path, notes: Notes) -> Iterator[_Item]:
     item, line = None, "\n"
     for line in _lines(path, notes):
@@ -108,7 +100,7 @@ def _items(path: Path, notes: Notes) -> Iterator[_Item]:
 
 
 def _lines(path: Path, notes: Notes) -> Iterator[str]:
-    with _opened(path) as binary, io.TextIOWrapper(binary, encoding="utf-8") as file:  # type: ignore[type-var]
+    with opened(path, errors="strict") as file:
         try:
             yield from file
         except EOFError:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from ase.io import ParseError
@@ -20,17 +17,17 @@ from ase.io.vasp_parsers.vasp_outcar_parsers import (
     SpeciesTypes,
     Stress,
 )
+from scipy.spatial.transform import Rotation
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.frames import RawFrame, folder_name, systems_of
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.readers.steps import complete
+from spinpot.data.readers.texts import NUMBER, beginning, complete, opened, parts
 from spinpot.data.systems import System
 
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
-ITERATION = re.compile(r"Iteration\s+(\d+)\(\s*(\d+)\)")
+ITERATION = re.compile(r"Iteration\s+(?P<step>\d+)\(\s*(?P<electronic>\d+)\)")
 ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 ENERGY_LINES = 6
 """From the head of the energies to the last of them."""
@@ -66,13 +63,10 @@ class Vasp:
 
     def knows(self, path: Path) -> bool:
         """By the first lines, or an OUTCAR by its name."""
-        if not path.is_file():
-            return False
-        if path.name.startswith("OUTCAR"):
-            return True
-        with path.open("rb") as file:
-            head = file.read(4096)
-        return head.lstrip().startswith(b"vasp.") or (head.startswith(b"<?xml") and b"<modeling>" in head)
+        head = beginning(path, 4096)
+        is_xml = head.startswith(b"<?xml") and b"<modeling>" in head
+        named = path.name.startswith("OUTCAR") and path.is_file()
+        return named or is_xml or head.lstrip().startswith(b"vasp.")
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The steps of a run that have everything, without magnetic forces; the others are counted."""
@@ -86,7 +80,7 @@ class Vasp:
 
     def frames(self, place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
         """As read, before labels and moments are chosen."""
-        with _opened(place) as file:
+        with opened(place) as file:
             if file.read(5) == "<?xml":
                 raise InputError(
                     f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into "
@@ -95,24 +89,17 @@ class Vasp:
         return _outcar(place, wanted, notes)
 
 
-def _opened(place: Path) -> IO[str]:
-    with place.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(place, "rt", errors="replace") if zipped else place.open(errors="replace")
-
-
 def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
-    with _opened(place) as file:
-        parts = _parts(file)
-        head = next(parts)
+    with opened(place) as file:
+        steps = parts(file, ITERATION)
+        head = next(steps)
         text = "".join(head)
         header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
         axes = _axes(_saxis(text, place))
-        limit, says = _limit(text), _says_not_reached(text)
         frames, lacks = [], []
-        for part in parts:
+        for part in steps:
             frame = _frame(part, header, axes)
-            lacks.append(_lack(part, _reached(part, limit, says), frame, wanted))
+            lacks.append(_lack(part, _reached(part, text), frame, wanted))
             frames.append(frame)
             if any(MAGNETIC_FORCE in line for line in part):
                 notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
@@ -128,24 +115,8 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
     return [frame for frame in found if frame is not None]
 
 
-def _parts(lines: Iterator[str]) -> Iterator[list[str]]:
-    """What comes before the first step, and then each step, with what is written before the next begins.
-
-    The tables of moments come before the energy, after it, or both.
-    """
-    part: list[str] = []
-    current = None
-    for line in lines:
-        found = ITERATION.search(line)
-        if found and found[1] != current:
-            yield part
-            current, part = found[1], []
-        part.append(line)
-    yield part
-
-
 def _frame(part: list[str], header: dict, axes: np.ndarray) -> RawFrame | None:
-    """None where something of a step is cut off."""
+    """None where something of a step is cut off. Tables of moments stand before the energy, or after it."""
     end = next((number for number, line in enumerate(part) if line.strip().startswith(ENERGY)), len(part))
     below = "".join(part[end : end + ENERGY_LINES])
     free, extrapolated = TOTEN.search(below), SIGMA_ZERO.search(below)
@@ -188,18 +159,10 @@ def _moments(tables: dict[str, np.ndarray], axes: np.ndarray) -> np.ndarray | No
 def _saxis(head: str, place: Path) -> np.ndarray:
     """(3,), as the OUTCAR has it, else INCAR or vasprun.xml beside it; VASP's own z where none does."""
     beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
-    for text in (head, *(_beginning(file) for file in beside)):
+    for text in (head, *(beginning(file, 1 << 18).decode(errors="replace") for file in beside)):
         if found := SAXIS.findall(text):
             return np.array(found[-1], dtype=np.float64)
     return np.array([0.0, 0.0, 1.0])
-
-
-def _beginning(file: Path) -> str:
-    """The parameters at the beginning of a file that may not be there."""
-    if not file.is_file():
-        return ""
-    with file.open(errors="replace") as opened:
-        return opened.read(1 << 18)
 
 
 def _axes(saxis: np.ndarray) -> np.ndarray:
@@ -208,10 +171,8 @@ def _axes(saxis: np.ndarray) -> np.ndarray:
     m = Rz(α) Ry(β) m_spins, α and β being the angles of SAXIS (https://vasp.at/wiki/SAXIS).
     """
     x, y, z = saxis
-    a, b = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
-    about_z = np.array([[np.cos(a), -np.sin(a), 0.0], [np.sin(a), np.cos(a), 0.0], [0.0, 0.0, 1.0]])
-    about_y = np.array([[np.cos(b), 0.0, np.sin(b)], [0.0, 1.0, 0.0], [-np.sin(b), 0.0, np.cos(b)]])
-    return (about_z @ about_y).T
+    angles = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
+    return np.asarray(Rotation.from_euler("ZY", angles).as_matrix()).T
 
 
 def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted) -> str:
@@ -224,27 +185,17 @@ def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted
     return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else ""
 
 
-def _limit(head: str) -> int | None:
-    """NELM."""
-    found = NELM.search(head)
-    return int(found[1]) if found else None
-
-
-def _says_not_reached(head: str) -> bool:
-    """Whether this VASP says where the electrons have not converged."""
-    found = VERSION.match(head)
-    return found is not None and int(found[1]) >= SAYS_NOT_REACHED
-
-
-def _reached(part: list[str], limit: int | None, says_not_reached: bool) -> bool:
-    """Whether the electrons converged. limit: NELM.
+def _reached(part: list[str], head: str) -> bool:
+    """Whether the electrons converged. head: what the OUTCAR has before its steps.
 
     VASP 6 says where they did not. VASP 5 writes that EDIFF is reached after NELM iterations in any case, so
     that a step which took as many counts as not converged.
     """
     if any(NOT_REACHED in line for line in part):
         return False
-    if says_not_reached and any(REACHED in line for line in part):
+    version, limit = VERSION.match(head), NELM.search(head)
+    says_so = version is not None and int(version[1]) >= SAYS_NOT_REACHED
+    if says_so and any(REACHED in line for line in part):
         return True
-    last = max((int(found[2]) for line in part if (found := ITERATION.search(line))), default=0)
-    return limit is None or last < limit
+    last = max(int(found["electronic"]) for line in part if (found := ITERATION.search(line)))
+    return limit is None or last < int(limit[1])

@@ -1,15 +1,50 @@
-"""The steps of a calculation that are frames, and what is said of the others."""
+"""What readers of other programs' files share: how files begin, numbers, and the steps of a calculation."""
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TypeVar
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 
 S = TypeVar("S")
+
+NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
+
+
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of a file; none of what is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def opened(path: Path, errors: str = "replace") -> IO[str]:
+    """A text, perhaps compressed by gzip. errors: what becomes of bytes that are no UTF-8."""
+    zipped = beginning(path, 2) == b"\x1f\x8b"
+    return (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors=errors)
+
+
+def parts(lines: Iterable[str], iteration: re.Pattern[str]) -> Iterator[list[str]]:
+    """What comes before the first step, and each step: from its first iteration to that of the next.
+
+    iteration: at the head of each electronic iteration, with the number of its `step`.
+    """
+    part: list[str] = []
+    current = None
+    for line in lines:
+        found = iteration.search(line)
+        if found and found["step"] != current:
+            yield part
+            current, part = found["step"], []
+        part.append(line)
+    yield part
 
 
 def complete(
