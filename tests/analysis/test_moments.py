@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, transverse, turned
+from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import transverse
 from support.nio_calculator import nio_atoms
 
 

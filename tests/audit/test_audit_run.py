@@ -8,7 +8,7 @@ import pytest
 from spinpot.audit.findings import Group
 from spinpot.audit.run import AUDIT, _print, audit
 from spinpot.core.errors import InputError
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from spinpot.report.page import REPORT
 from support.folders import labelled_by_a_potential, write_npy
 from support.html import Page, assert_self_contained

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinpot.audit.outliers import ENERGY, outliers, robust_deviations
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from spinpot.looks.labels import zero_labels
 from support.frames import random_system, with_random_labels
 

@@ -7,7 +7,7 @@ import pytest
 
 from spinpot.audit.units import BOHR, HARTREE, suspicions
 from spinpot.audit.work import work_along_pairs
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from spinpot.looks.units import neighbour_ratio
 from support.nickel_oxide import primitive_nio
 

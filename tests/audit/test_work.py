@@ -7,8 +7,7 @@ import pytest
 
 from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, Untestable, missed, work_along_pairs
 from spinpot.data import nio
-from spinpot.data.prepare import select
-from spinpot.data.systems import read_systems
+from spinpot.data.systems import read_systems, select
 from support.folders import with_labels_of_a_potential
 from support.frames import random_system
 from support.nickel_oxide import primitive_nio

@@ -7,7 +7,7 @@ import pytest
 
 import spinpot.data.duplicates
 from spinpot.data.duplicates import SAME, copies, duplicates, left_out
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from support.frames import random_system, with_random_labels
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.analysis.structure import atoms_of
 from spinpot.ase import SpinCalculator
 from spinpot.core.errors import InputError
+from spinpot.data.from_ase import atoms_of
 from spinpot.evaluation.predictor import Predictor
 from spinpot.looks.model import Watch
 from spinpot.models.elements import magnetic_types

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at, look_at_sets

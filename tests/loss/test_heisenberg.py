@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.prepare import select
+from spinpot.data.systems import select
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.heisenberg import fitted_to, stored_for
 from support.frames import evaluate, geometry, network, random_system, small_potential, system

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import angles
 from spinpot.data.systems import System, read_systems
 
 KEY = "task.rotation.reference"
@@ -86,7 +87,7 @@ def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray
     if system.force_mag is not None:
         torque = np.cross(system.spin, system.force_mag)[:, group].sum(axis=1) @ axis
     others = np.setdiff1d(np.flatnonzero(start.any(axis=1)), group)
-    stray = np.degrees(_angles(system.spin[:, others], start[others]).max(initial=0.0))
+    stray = np.degrees(angles(system.spin[:, others], start[others]).max(initial=0.0))
     if stray > ASTRAY:
         raise InputError(
             f"{KEY}: in {system.name}, moments that are not turned stand up to {stray:.0f}° off those of the "
@@ -102,9 +103,3 @@ def turn_of(spin: np.ndarray, start: np.ndarray, group: np.ndarray, axis: np.nda
     sine = np.cross(flat, spin[:, group]).sum(axis=1) @ axis
     cosine = (flat * spin[:, group]).sum(axis=(1, 2))
     return np.arctan2(sine, cosine)
-
-
-def _angles(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Between vectors (…, 3), in rad."""
-    sine = np.linalg.norm(np.cross(vectors, others), axis=-1)
-    return np.arctan2(sine, (vectors * others).sum(axis=-1))

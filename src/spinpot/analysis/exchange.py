@@ -20,6 +20,7 @@ from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import transverse
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All that the task may write beside the page."""
@@ -143,12 +144,8 @@ def _checks(model: Model, found: Exchange, limits: Limits) -> list[str]:
 
 def largest_torque(model: Model, cell: Atoms) -> float:
     """The largest magnetic force across a moment, eV/μ_B; zero at a state of rest."""
-    atoms = cell.copy()
-    moments = atoms.get_initial_magnetic_moments()
-    forces = np.array(model.get_property("magnetic_forces", atoms))
-    length = np.linalg.norm(moments, axis=1)
-    magnetic = length > 0.0
-    across = np.cross(moments[magnetic], forces[magnetic]) / length[magnetic, None]
+    forces = model.get_property("magnetic_forces", cell.copy())
+    across = transverse(forces, cell.get_initial_magnetic_moments())
     return float(np.linalg.norm(across, axis=1).max())
 
 

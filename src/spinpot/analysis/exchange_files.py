@@ -11,6 +11,7 @@ from ase import Atoms, units
 from ase.build import make_supercell
 
 from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.core.vectors import unit
 
 MOST = 4
 """An orthogonal cell's vectors are looked for among multiples of the cell's up to this."""
@@ -131,7 +132,7 @@ def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str]
     if matrix is None:
         return {}, NO_ORTHOGONAL_CELL
     box = make_supercell(exchange.cell, matrix, wrap=False)
-    turn = box.cell.array / np.linalg.norm(box.cell.array, axis=1, keepdims=True)  # onto the axes
+    turn = unit(box.cell.array)  # onto the axes
     comment = f"# {warning}\n" if warning else ""
     return {
         "vampire.ucf": comment + _unit_cell_file(exchange, box, turn),
@@ -146,9 +147,8 @@ def orthogonal_matrix(cell: np.ndarray) -> np.ndarray | None:
     lengths = np.linalg.norm(numbers @ cell, axis=1)
     primitive = np.gcd.reduce(numbers, axis=1) == 1
     numbers = numbers[primitive][np.argsort(lengths[primitive], kind="stable")]
-    vectors = numbers @ cell
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    square = np.abs(unit @ unit.T) < 1e-3
+    directions = unit(numbers @ cell)
+    square = np.abs(directions @ directions.T) < 1e-3
     best, volume = None, np.inf
     for a, b in np.argwhere(np.triu(square)):
         thirds = np.flatnonzero(square[a] & square[b])

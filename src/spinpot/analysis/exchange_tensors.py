@@ -19,6 +19,7 @@ from ase.geometry import find_mic
 
 from spinpot.analysis.cells import shortest, supercell
 from spinpot.analysis.model import Model
+from spinpot.core.vectors import unit
 
 SLACK = 1e-3
 """Å, by which pairs may be farther than the cutoff: shells are in or out as a whole."""
@@ -57,9 +58,7 @@ class Exchange:
     @property
     def directions(self) -> np.ndarray:
         """E (n, 3); zero for atoms without moment."""
-        moments = self.cell.get_initial_magnetic_moments()
-        length = np.linalg.norm(moments, axis=1, keepdims=True)
-        return moments / np.where(length > 0.0, length, 1.0)
+        return unit(self.cell.get_initial_magnetic_moments())
 
     @property
     def isotropic(self) -> np.ndarray:
@@ -128,7 +127,7 @@ def exchange_tensors(
             errors.append(error)
         own[centre] = np.mean(curvatures)
         found = _pairs_of(big, cell, centre, cutoff)
-        across = [_across(_unit(moments) @ turn.T) for turn in turns]
+        across = [_across(unit(moments) @ turn.T) for turn in turns]
         pairs.append(found)
         tensors.append(_joined(responses, across, found[0], centre))
     return _assembled(cell, pairs, tensors, own, max(errors), full, len(big))
@@ -140,7 +139,7 @@ def _response(
     """J_i,centre of all atoms (N, 3, 3) across the moments, its error by the step, and the curvature of E."""
     moments = np.array(big.get_initial_magnetic_moments())
     length = np.linalg.norm(moments, axis=1)
-    direction = _unit(moments)
+    direction = unit(moments)
     across = _across(direction)
     response, rough = np.zeros((2, len(big), 3, 3))
     done = 0
@@ -225,7 +224,7 @@ def _advance_from(advance: Callable[[int, int], None], before: int, total: int, 
 
 def _turns(moment: np.ndarray) -> list[np.ndarray]:
     """Rotations that take a moment onto itself and onto the two axes across it."""
-    triad = _triad(moment / np.linalg.norm(moment))
+    triad = _triad(unit(moment))
     once = np.roll(triad, -1, axis=0).T @ triad  # each axis to the next
     return [np.eye(3), once, once @ once]
 
@@ -233,14 +232,8 @@ def _turns(moment: np.ndarray) -> list[np.ndarray]:
 def _triad(direction: np.ndarray) -> np.ndarray:
     """A right-handed triad of unit vectors in rows, the first along a direction."""
     helper = np.eye(3)[np.abs(direction).argmin()]
-    second = np.cross(direction, helper)
-    second /= np.linalg.norm(second)
+    second = unit(np.cross(direction, helper))
     return np.array([direction, second, np.cross(direction, second)])
-
-
-def _unit(moments: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(moments, axis=1, keepdims=True)
-    return moments / np.where(length > 0.0, length, 1.0)
 
 
 def _across(directions: np.ndarray) -> np.ndarray:

@@ -61,13 +61,6 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
     return axis
 
 
-def transverse(vectors: np.ndarray, spin: np.ndarray) -> np.ndarray:
-    """The parts of vectors (N, 3) across the spins (N, 3); zero where there is no spin."""
-    square = (spin * spin).sum(axis=1, keepdims=True)
-    along = (vectors * spin).sum(axis=1, keepdims=True) / np.where(square > 0.0, square, 1.0)
-    return np.where(square > 0.0, vectors - along * spin, 0.0)
-
-
 def in_numbers(vector: np.ndarray) -> str:
     """`(0, 0.707, −0.707)`."""
     return "(" + ", ".join(f"{x:.3g}".replace("-", "−") for x in np.round(vector, 6) + 0.0) + ")"

@@ -18,12 +18,13 @@ from matplotlib.ticker import MaxNLocator
 from rich.progress import Progress
 
 from spinpot.analysis.model import Model
-from spinpot.analysis.moments import transverse
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinFilter
 from spinpot.ase.relaxation import Relaxed
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import angles, transverse
+from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint
 
@@ -123,11 +124,8 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
 
 def as_extxyz(atoms: Atoms) -> str:
     """The structure with the columns spin, forces and mforce, as training and this script read it."""
-    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    made.arrays["spin"] = atoms.get_initial_magnetic_moments()
-    made.arrays["forces"] = atoms.get_forces()
-    made.arrays["mforce"] = atoms.calc.get_property("magnetic_forces", atoms)
-    made.info["energy"] = atoms.get_potential_energy()
+    force_mag = atoms.calc.get_property("magnetic_forces", atoms)
+    made = with_columns(atoms, atoms.get_forces(), force_mag, energy=atoms.get_potential_energy())
     text = io.StringIO()
     ase.io.write(text, made, format="extxyz")
     return text.getvalue()
@@ -180,7 +178,7 @@ def _outcome(
     converged = _small(last, settings)
     change = last.energy - steps[0].energy
     displacement = _largest(end.positions - start.positions)
-    turn = float(angles(start, end).max())
+    turn = float(turns(start, end).max())
     numbers = {
         "converged": converged,
         "steps": taken,
@@ -212,11 +210,9 @@ def _in_words(step: Step) -> str:
     return ", ".join(parts)
 
 
-def angles(start: Atoms, end: Atoms) -> np.ndarray:
+def turns(start: Atoms, end: Atoms) -> np.ndarray:
     """By which each moment has turned, in degrees (N,); zero where there is none."""
-    one, other = start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()
-    sine = np.linalg.norm(np.cross(one, other), axis=1)
-    return np.degrees(np.arctan2(sine, (one * other).sum(axis=1)))
+    return np.degrees(angles(start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()))
 
 
 def _convergence(steps: list[Step], atoms: int) -> Table:
@@ -252,7 +248,7 @@ def _moments(start: Atoms, end: Atoms) -> Table:
                     int(own.sum()),
                     float(before[own].mean()),
                     float(after[own].mean()),
-                    float(angles(start, end)[own].max()),
+                    float(turns(start, end)[own].max()),
                     1000 * _largest(across[own]),
                 )
             )

@@ -17,10 +17,11 @@ from rich.progress import Progress
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.model import Model
-from spinpot.analysis.moments import axis_of_turn, in_numbers, transverse, turned
+from spinpot.analysis.moments import axis_of_turn, in_numbers, turned
 from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import transverse
 from spinpot.report.style import faint
 
 Stretch = list[tuple[str, Wave]]

@@ -14,13 +14,13 @@ from ase.io.formats import UnknownFileTypeError
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
-from spinpot.data.from_ase import system_from_atoms
+from spinpot.data.from_ase import atoms_of, system_from_atoms
 from spinpot.data.readers.ase_formats import ASE_READERS, raw_frame
 from spinpot.data.readers.frames import RawFrame
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.vasp import Vasp
-from spinpot.data.systems import System, read_systems
+from spinpot.data.systems import read_systems
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,6 @@ def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | 
             "state to analyse."
         )
     return atoms
-
-
-def atoms_of(system: System, frame: int) -> Atoms:
-    """One frame of a system as ase.Atoms."""
-    symbols = [system.type_map[kind] for kind in system.types]
-    made = Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
-    made.set_initial_magnetic_moments(system.spin[frame])
-    return made
 
 
 def _split(source: str) -> tuple[Path, int]:

@@ -19,6 +19,7 @@ from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import unit
 
 HBAR = units._hbar * units.J * units.second
 """eV × ASE's unit of time."""
@@ -149,8 +150,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         """A at given spins (N, 3)."""
         self.atoms.set_initial_magnetic_moments(spin)
         field = self.atoms.calc.get_property("magnetic_forces", self.atoms) + self.noise
-        length = np.linalg.norm(spin, axis=1, keepdims=True)
-        towards = self.damping * np.cross(spin, field) / np.where(length > 0.0, length, 1.0)
+        towards = self.damping * np.cross(unit(spin), field)
         return -self.rate / (1.0 + self.damping**2) * (field + towards)
 
 
@@ -163,9 +163,7 @@ def _check(condition: str, **numbers: float) -> None:
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The vectors half way between those of equal lengths, on their sphere; (N, 3)."""
-    half = 0.5 * (one + other)
-    norm = np.linalg.norm(half, axis=1, keepdims=True)
-    return half * np.linalg.norm(one, axis=1, keepdims=True) / np.where(norm > 0.0, norm, 1.0)
+    return unit(one + other) * np.linalg.norm(one, axis=1, keepdims=True)
 
 
 def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:

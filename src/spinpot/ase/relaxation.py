@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.filters import OptimizableFilter
 
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import transverse, unit
 
 Relaxed = Literal["directions", "lengths", "both"]
 
@@ -37,7 +38,7 @@ class SpinFilter:
                 "(μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
             )
         self.length = np.linalg.norm(self.x, axis=1, keepdims=True)
-        self.direction = self.x / np.where(self.length > 0.0, self.length, 1.0)
+        self.direction = unit(self.x)
 
     def __len__(self) -> int:
         return len(self.atoms) * (2 if self.positions else 1)
@@ -78,8 +79,7 @@ class SpinFilter:
 
     def _spin(self) -> np.ndarray:
         if self.spins == "directions":
-            norm = np.linalg.norm(self.x, axis=1, keepdims=True)
-            return self.length * self.x / np.where(norm > 0.0, norm, 1.0)
+            return self.length * unit(self.x)
         if self.spins == "lengths":
             return (self.x * self.direction).sum(axis=1, keepdims=True) * self.direction
         return self.x.copy()
@@ -88,9 +88,7 @@ class SpinFilter:
         """−∂E/∂S as −∂E/∂x."""
         if self.spins == "directions":
             norm = np.linalg.norm(self.x, axis=1, keepdims=True)
-            norm = np.where(norm > 0.0, norm, 1.0)
-            along = self.x / norm
-            return self.length / norm * (magnetic - (magnetic * along).sum(axis=1, keepdims=True) * along)
+            return self.length / np.where(norm > 0.0, norm, 1.0) * transverse(magnetic, self.x)
         if self.spins == "lengths":
             return (magnetic * self.direction).sum(axis=1, keepdims=True) * self.direction
         return magnetic

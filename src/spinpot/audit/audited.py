@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +14,7 @@ from spinpot.audit.moments import ElementMoments, moments_by_element, net_force,
 from spinpot.audit.outliers import ENERGY, Outlier, outliers
 from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
-from spinpot.data.prepare import select
-from spinpot.data.systems import System
+from spinpot.data.systems import System, select
 from spinpot.looks.labels import close_looks, zero_labels
 from spinpot.looks.look import Look
 
@@ -58,6 +58,22 @@ class Audited:
             "outliers": [asdict(one) for one in self.outliers],
             "zero_labels": self.zeros,
         }
+
+
+def works_of(audited: Sequence[Audited]) -> dict[str, Work]:
+    """The works of the systems whose labels were tested, by name."""
+    return {one.system.name: one.work for one in audited if isinstance(one.work, Work)}
+
+
+def labels_of(works: Mapping[str, Work]) -> list[str]:
+    """The labels that some of the works test."""
+    return list(dict.fromkeys(label for work in works.values() for label in work.factors))
+
+
+def worst_of(works: Mapping[str, Work], most: int) -> dict[str, Work]:
+    """Of more than `most` works those that explain the energies worst, in their order."""
+    worst = sorted(works, key=lambda name: works[name].r2)[:most]
+    return {name: work for name, work in works.items() if name in worst}
 
 
 def audit_system(system: System) -> Audited:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spinpot.core.vectors import unit
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
@@ -75,16 +76,11 @@ def geodesic(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, n
 
 def _turns(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Unit vectors of a and, normal to it, towards b (N, 3); the angles between a and b (N, 1)."""
-    u, v = _unit(np.where(_norm(a) > 0, a, b)), _unit(np.where(_norm(b) > 0, b, a))
+    u, v = unit(np.where(_norm(a) > 0, a, b)), unit(np.where(_norm(b) > 0, b, a))
     cosine = (u * v).sum(-1, keepdims=True)
     aside = v - cosine * u
-    return u, _unit(aside), np.arctan2(_norm(aside), cosine)
+    return u, unit(aside), np.arctan2(_norm(aside), cosine)
 
 
 def _norm(a: np.ndarray) -> np.ndarray:
     return np.linalg.norm(a, axis=-1, keepdims=True)
-
-
-def _unit(a: np.ndarray) -> np.ndarray:
-    norm = _norm(a)
-    return a / np.where(norm > 0, norm, 1.0)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spinpot.core.vectors import unit
+
 Periodic = tuple[bool, bool, bool]
 """Of each lattice vector, whether the structure repeats along it."""
 
@@ -27,13 +29,13 @@ def completed(box: np.ndarray, pbc: Sequence[bool]) -> np.ndarray:
         made[...] = np.eye(3)
     elif periodic.sum() == 2:
         k = int(np.flatnonzero(~periodic)[0])
-        made[..., k, :] = _unit(np.cross(made[..., k - 2, :], made[..., k - 1, :]))
+        made[..., k, :] = unit(np.cross(made[..., k - 2, :], made[..., k - 1, :]))
     else:
         k = int(np.flatnonzero(periodic)[0])
-        along = _unit(made[..., k, :])
+        along = unit(made[..., k, :])
         # One axis for all frames, so that their unit vectors turn smoothly with the wire.
         axis = np.eye(3)[np.abs(along.reshape(-1, 3)[0]).argmin()]
-        made[..., k - 2, :] = _unit(axis - (along @ axis)[..., None] * along)
+        made[..., k - 2, :] = unit(axis - (along @ axis)[..., None] * along)
         made[..., k - 1, :] = np.cross(along, made[..., k - 2, :])
     return made
 
@@ -82,8 +84,3 @@ def directions(pbc: Sequence[bool]) -> str:
     if len(along) == 3:
         return "along a, b and c"
     return f"along {' and '.join(along)}" if along else "in no direction"
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(norm > 0.0, norm, 1.0)

@@ -1,8 +1,9 @@
-"""ase.Atoms with vector moments → a System of one frame."""
+"""ase.Atoms with vector moments → a System of one frame, and back."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -36,12 +37,13 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
     symbols = atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
     spin = moments_of(atoms, name).values if spin is None else spin
-    frame = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
+    given = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
+    frame = {name: np.array(values, dtype=np.float64)[None] for name, values in given.items()}
     for array, values in frame.items():
         if not np.isfinite(values).all():
             raise InputError(f"{name}: {array} holds a number that is not finite. Correct it.")
     a, b, c = atoms.pbc.tolist()
-    if flat_cells(frame["box"][None], (a, b, c)).any():
+    if flat_cells(frame["box"], (a, b, c)).any():
         raise InputError(
             f"{name}: pbc={atoms.pbc.tolist()}, but the cell is {atoms.cell.array.tolist()}. Expected "
             "independent lattice vectors where pbc is True. Set the cell; for a molecule or cluster, set "
@@ -52,12 +54,30 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
         path=Path(name),
         type_map=type_map,
         types=np.array([type_map.index(symbol) for symbol in symbols], dtype=np.int64),
-        box=np.array(frame["box"], dtype=np.float64)[None],
-        coord=np.array(frame["coord"], dtype=np.float64)[None],
-        spin=np.array(frame["spin"], dtype=np.float64)[None],
-        energy=None,
-        force=None,
-        force_mag=None,
-        virial=None,
         pbc=(a, b, c),
+        frame_ids=None,
+        stored=None,
+        **frame,
     )
+
+
+def atoms_of(system: System, frame: int) -> Atoms:
+    """One frame of a system with its moments, without its labels."""
+    symbols = [system.type_map[kind] for kind in system.types]
+    made = Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
+    made.set_initial_magnetic_moments(system.spin[frame])
+    return made
+
+
+def with_columns(
+    atoms: Atoms, force: np.ndarray | None = None, force_mag: np.ndarray | None = None, **numbers: Any
+) -> Atoms:
+    """The structure with the columns spin, forces and mforce, as extxyz files have it and all readers know.
+
+    numbers: of the frame, such as energy and virial.
+    """
+    made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    columns = {"spin": atoms.get_initial_magnetic_moments(), "forces": force, "mforce": force_mag}
+    made.arrays |= {name: values for name, values in columns.items() if values is not None}
+    made.info |= numbers
+    return made

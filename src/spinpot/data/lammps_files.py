@@ -12,6 +12,7 @@ from ase.data import atomic_masses, atomic_numbers
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
+from spinpot.core.vectors import unit
 from spinpot.data.cell import completed
 from spinpot.data.from_ase import system_from_atoms
 
@@ -90,8 +91,7 @@ def _bounds(atoms: Atoms) -> Iterator[tuple[str, float, float]]:
 def _atom_lines(atoms: Atoms, elements: Sequence[str]) -> list[str]:
     moments = atoms.get_initial_magnetic_moments()
     lengths = np.linalg.norm(moments, axis=1)
-    directions = np.where(lengths[:, None] > 0.0, moments, [0.0, 0.0, 1.0])
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = unit(np.where(lengths[:, None] > 0.0, moments, [0.0, 0.0, 1.0]))
     return [
         " ".join(
             [str(n), str(elements.index(symbol) + 1), *(f"{x:.16g}" for x in (*position, *axis, length))]

@@ -14,13 +14,13 @@ from ase import Atoms
 from rich.progress import track
 
 from spinpot.core.console import console, progress_console
-from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out
+from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
 from spinpot.data.overlaps import refuse_overlaps
 from spinpot.data.readers.deepmd.npy_header import check_written
@@ -28,11 +28,10 @@ from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System, read_systems
+from spinpot.data.systems import PER_FRAME, System, read_systems, select
 from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")
-PER_FRAME = ("box", "coord", "spin", *LABELS)
 
 Splits = dict[str, list[System]]
 
@@ -98,7 +97,6 @@ def check_frames(system: System) -> None:
     """Refuse numbers that are not finite and overlapping atoms, which read_systems has refused in its own."""
     if system.stored is not None:
         return
-    elements = [system.type_map[kind] for kind in system.types]
     for name in PER_FRAME:
         values = getattr(system, name)
         if values is not None and not np.isfinite(values).all():
@@ -107,6 +105,7 @@ def check_frames(system: System) -> None:
                 f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
                 "compute it again."
             )
+    elements = [system.type_map[kind] for kind in system.types]
     refuse_overlaps(
         system.box, system.coord, system.pbc, elements, lambda frame: f"{system.path}: {system.where(frame)}"
     )
@@ -181,12 +180,6 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
     return sets
 
 
-def select(system: System, frames: np.ndarray) -> System:
-    """Some frames of a system."""
-    chosen = {name: array[frames] for name in PER_FRAME if (array := getattr(system, name)) is not None}
-    return replace(system, **chosen, frame_ids=None, stored=None)
-
-
 def write_npy(folder: Path, system: System, _: Wanted) -> None:
     """deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
 
@@ -244,19 +237,16 @@ def write_old(folder: Path, system: System, wanted: Wanted) -> None:
 def write_extxyz(folder: Path, system: System, _: Wanted) -> None:
     """Extended XYZ with the columns spin, forces and mforce; energy and virial in the comment line."""
     folder.mkdir(parents=True, exist_ok=True)
-    ase.io.write(folder / f"{system.name}.xyz", list(map(_atoms, *_frames(system))), format="extxyz")
+    frames = [_atoms(system, frame) for frame in range(len(system))]
+    ase.io.write(folder / f"{system.name}.xyz", frames, format="extxyz")
 
 
 def write_lammps(folder: Path, system: System, wanted: Wanted) -> None:
     """A LAMMPS data file of each frame, turned as LAMMPS wants it."""
     (folder / system.name).mkdir(parents=True)
     for frame in range(len(system)):
-        atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame])
-        atoms.set_cell(system.box[frame])
-        atoms.set_pbc(system.pbc)
-        atoms.set_initial_magnetic_moments(system.spin[frame])
-        elements = wanted.elements or system.type_map
-        write_data(folder / system.name / f"frame_{frame:05d}.data", atoms, elements)
+        file = folder / system.name / f"frame_{frame:05d}.data"
+        write_data(file, atoms_of(system, frame), wanted.elements or system.type_map)
 
 
 WRITERS: dict[str, Callable[[Path, System, Wanted], None]] = {
@@ -267,21 +257,9 @@ WRITERS: dict[str, Callable[[Path, System, Wanted], None]] = {
 }
 
 
-def _frames(system: System) -> tuple[list[System], list[int]]:
-    return [system] * len(system), list(range(len(system)))
-
-
 def _atoms(system: System, frame: int) -> Atoms:
-    atoms = Atoms([system.type_map[t] for t in system.types], positions=system.coord[frame], pbc=system.pbc)
-    atoms.set_cell(system.box[frame])
-    atoms.arrays["spin"] = system.spin[frame]
-    for name, theirs in (("force", "forces"), ("force_mag", "mforce")):
-        if (values := getattr(system, name)) is not None:
-            atoms.arrays[theirs] = values[frame]
-    for name in ("energy", "virial"):
-        if (values := getattr(system, name)) is not None:
-            atoms.info[name] = values[frame]
-    return atoms
+    labels = {name: getattr(system, name)[frame] for name in system.labels}
+    return with_columns(atoms_of(system, frame), **labels)
 
 
 def _refuse_existing(output: Path) -> None:

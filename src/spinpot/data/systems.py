@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
 from spinpot.data.readers.deepmd.stored import Stored, read_arrays
 
+PER_FRAME = ("box", "coord", "spin", *LABELS)
+"""Arrays of a System with a row for each frame."""
+
 
 @dataclass(frozen=True, eq=False)
 class System:
@@ -38,10 +41,10 @@ class System:
     box: np.ndarray  # (F, 3, 3)
     coord: np.ndarray  # (F, N, 3)
     spin: np.ndarray  # (F, N, 3)
-    energy: np.ndarray | None  # (F,)
-    force: np.ndarray | None  # (F, N, 3)
-    force_mag: np.ndarray | None  # (F, N, 3)
-    virial: np.ndarray | None  # (F, 3, 3)
+    energy: np.ndarray | None = None  # (F,)
+    force: np.ndarray | None = None  # (F, N, 3)
+    force_mag: np.ndarray | None = None  # (F, N, 3)
+    virial: np.ndarray | None = None  # (F, 3, 3)
     pbc: Periodic = PERIODIC  # along which rows of box the atoms repeat; other rows have no meaning
     frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
     stored: Stored | None = None  # None for frames that were not read from disk
@@ -69,6 +72,13 @@ class System:
         if self.stored is None or self.frame_ids is None:
             return f"{self.name}, {array}, frame {frame}"
         return self.stored.locate(array, int(self.frame_ids[frame]))
+
+
+def select(system: System, frames: np.ndarray) -> System:
+    """Some frames of a system, by their numbers (n,)."""
+    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
+    chosen = {name: array[frames] for name, array in arrays if array is not None}
+    return replace(system, **chosen, frame_ids=None, stored=None)
 
 
 def read_systems(
@@ -142,17 +152,12 @@ def _unique_names(stored: list[Stored]) -> list[str]:
 
 def _distinct_names(parts: Sequence[tuple[str, ...]]) -> list[str]:
     """The last part of each path, lengthened where two would be the same."""
-    fewest: list[int | None] = [None] * len(parts)  # trailing parts that no other system shares
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = ["-".join(own[-(length or depth) :]) for own, length in zip(parts, fewest, strict=True)]
-        if len(set(names)) == len(names):
-            return names
-        counts = Counter(own[-depth:] for own in parts)
-        fewest = [
-            length or (depth if counts[own[-depth:]] == 1 else None)
-            for own, length in zip(parts, fewest, strict=True)
-        ]
-    raise InputError(f"Two systems would have the same name among {shortened(names)}. Rename a folder.")
+    counts = Counter(own[k:] for own in parts for k in range(len(own)))
+    alone = (max((k for k in range(len(own)) if counts[own[k:]] == 1), default=0) for own in parts)
+    names = ["-".join(own[k:]) for own, k in zip(parts, alone, strict=True)]
+    if len(set(names)) < len(names):
+        raise InputError(f"Two systems would have the same name among {shortened(names)}. Rename a folder.")
+    return names
 
 
 def _common_type_map(stored: list[Stored], type_map: Sequence[str] | None) -> tuple[str, ...]:
@@ -262,14 +267,8 @@ def _system(
         path=stored.path,
         type_map=type_map,
         types=types,
-        box=arrays["box"],
-        coord=arrays["coord"],
-        spin=arrays["spin"] if "spin" in arrays else np.zeros_like(arrays["coord"]),
-        energy=arrays.get("energy"),
-        force=arrays.get("force"),
-        force_mag=arrays.get("force_mag"),
-        virial=arrays.get("virial"),
         pbc=stored.pbc,
         frame_ids=frame_ids,
         stored=stored,
+        **{"spin": np.zeros_like(arrays["coord"]), **arrays},
     )

@@ -15,8 +15,7 @@ from spinpot.core.console import console
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
-from spinpot.data.prepare import select
-from spinpot.data.systems import System
+from spinpot.data.systems import System, select
 from spinpot.models.potential import Potential
 from spinpot.report.tables import Errors
 

@@ -14,8 +14,7 @@ from spinpot.core.quantities import MAIN
 from spinpot.data.batch import Batch
 from spinpot.data.description import frame_digests
 from spinpot.data.duplicates import copies
-from spinpot.data.prepare import select
-from spinpot.data.systems import System
+from spinpot.data.systems import System, select
 from spinpot.loss.label_scale import scaled
 from spinpot.models.exchange.fit import chosen_frames, fit_systems
 from spinpot.models.exchange.settings import ExchangeSettings

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.analysis.structure import atoms_of
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.data.from_ase import atoms_of
 from spinpot.data.lammps_files import turned
 from spinpot.data.prepare import prepare
 from spinpot.data.readers.find import read_frames

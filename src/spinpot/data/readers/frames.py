@@ -230,14 +230,10 @@ def made(
         path=path,
         type_map=tuple(type_map),
         types=np.array([type_map.index(symbol) for symbol in symbols]),
-        box=arrays["box"],
-        coord=arrays["coord"],
-        spin=arrays["spin"],
-        energy=arrays.get("energy"),
-        force=arrays.get("force"),
-        force_mag=arrays.get("force_mag"),
-        virial=arrays.get("virial"),
         pbc=pbc,
+        frame_ids=None,
+        stored=None,
+        **arrays,
     )
 
 

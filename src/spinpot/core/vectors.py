@@ -1,0 +1,24 @@
+"""Vectors in rows: directions, and parts across them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Directions of vectors (…, 3); zero where there is none."""
+    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(norm > 0.0, norm, 1.0)
+
+
+def transverse(vectors: np.ndarray, spin: np.ndarray) -> np.ndarray:
+    """The parts of vectors (…, 3) across the spins (…, 3); zero where there is no spin."""
+    direction = unit(spin)
+    along = (vectors * direction).sum(axis=-1, keepdims=True)
+    return np.where(direction.any(axis=-1, keepdims=True), vectors - along * direction, 0.0)
+
+
+def angles(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Between vectors (…, 3), in rad; zero where there is none."""
+    sine = np.linalg.norm(np.cross(vectors, others), axis=-1)
+    return np.arctan2(sine, (vectors * others).sum(axis=-1))
