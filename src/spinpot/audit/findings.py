@@ -66,11 +66,8 @@ def of_work(system: System, work: Work | Untestable) -> list[Finding]:
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
     found = [_of_factor(system, label, factor) for label, factor in work.factors.items()]
     text = f"the works explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
-    if work.r2 < EXPLAINED:
-        found.append(Finding("wrong", "energies", system.name, text, advice.UNEXPLAINED))
-    else:
-        found.append(Finding("ok", "energies", system.name, text))
-    return found
+    severity = "wrong" if work.r2 < EXPLAINED else "ok"
+    return [*found, _judged(severity, "energies", system, text, advice.UNEXPLAINED)]
 
 
 def _of_factor(system: System, label: str, factor: Factor) -> Finding:
@@ -80,20 +77,21 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
         what = advice.LENGTHS if label.endswith("longitudinal") else advice.FEW
         return Finding("look", topic, system.name, text, what)
     text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energies."
-    off = abs(factor.value - 1)
+    off, what = abs(factor.value - 1), advice.DERIVATIVE
+    if factor.value < 0:
+        what = advice.OPPOSITE
+    elif label.startswith("force_mag"):
+        what = advice.SCALE
     if off > max(WRONG, 3 * factor.error):
-        return Finding("wrong", topic, system.name, text, _advice(label, factor.value))
+        return _judged("wrong", topic, system, text, what)
     if factor.error > VAGUE * max(1.0, abs(factor.value)):
-        return Finding("look", topic, system.name, text, advice.FEW)
-    if off > max(FINE, 2 * factor.error):
-        return Finding("look", topic, system.name, text, _advice(label, factor.value))
-    return Finding("ok", topic, system.name, text)
+        return _judged("look", topic, system, text, advice.FEW)
+    return _judged("look" if off > max(FINE, 2 * factor.error) else "ok", topic, system, text, what)
 
 
-def _advice(label: str, factor: float) -> str:
-    if factor < 0:
-        return advice.OPPOSITE
-    return advice.SCALE if label.startswith("force_mag") else advice.DERIVATIVE
+def _judged(severity: str, topic: str, system: System, text: str, what: str) -> Finding:
+    """what: to do about it, unless it is ok."""
+    return Finding(severity, topic, system.name, text, "" if severity == "ok" else what)
 
 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
@@ -107,11 +105,14 @@ def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.nda
     for one in elements:
         if one.unowned is not None and one.unowned > SMALLEST:
             text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."
-            found.append(
-                Finding("look", "magnetic forces without moments", system.name, text, advice.UNOWNED)
-            )
+            found.append(_judged("look", "magnetic forces without moments", system, text, advice.UNOWNED))
     if magnetic:
-        found.append(_of_tilts(system, tilts))
+        middle, most = np.median(tilts), tilts.max()
+        text = (
+            f"moments tilt by {middle:.3g}° (median), at most {most:.3g}°, from the nearest collinear axis."
+        )
+        severity = "look" if most < SMALL_TILT else "ok"
+        found.append(_judged(severity, "tilts", system, text, advice.SMALL_TILTS))
     return found
 
 
@@ -127,31 +128,16 @@ def _of_magnetic(system: System, one: ElementMoments) -> list[Finding]:
     return found
 
 
-def _of_tilts(system: System, tilts: np.ndarray) -> Finding:
-    middle, most = np.median(tilts), tilts.max()
-    text = f"moments tilt by {middle:.3g}° (median), at most {most:.3g}°, from the nearest collinear axis."
-    if most < SMALL_TILT:
-        return Finding("look", "tilts", system.name, text, advice.SMALL_TILTS)
-    return Finding("ok", "tilts", system.name, text)
-
-
 def of_sums(system: System, force: float | None, torque: float | None) -> list[Finding]:
     """Net force and net torque; the arguments are moments.net_force's and net_torque's."""
     found = []
-    if force is not None:
-        text = f"the net force is {100 * force:.3g} % of what unrelated forces would add up to."
-        bad = force > NET_FORCE
-        found.append(
-            Finding("look" if bad else "ok", "net force", system.name, text, advice.NET_FORCE if bad else "")
-        )
-    if torque is not None:
-        text = f"the net torque S × F_mag is {100 * torque:.3g} % of what unrelated torques would add up to."
-        bad = torque > NET_TORQUE
-        found.append(
-            Finding(
-                "look" if bad else "ok", "net torque", system.name, text, advice.NET_TORQUE if bad else ""
-            )
-        )
+    for value, most, topic, name, terms, what in (
+        (force, NET_FORCE, "net force", "net force", "forces", advice.NET_FORCE),
+        (torque, NET_TORQUE, "net torque", "net torque S × F_mag", "torques", advice.NET_TORQUE),
+    ):
+        if value is not None:
+            text = f"the {name} is {100 * value:.3g} % of what unrelated {terms} would add up to."
+            found.append(_judged("look" if value > most else "ok", topic, system, text, what))
     return found
 
 

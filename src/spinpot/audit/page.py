@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.audit.audited import Audited
+from spinpot.audit.audited import Audited, labels_of, works_of, worst_of
 from spinpot.audit.findings import SEVERITIES
 from spinpot.audit.plots import factors_figure, lengths_figure, tilts_figure, work_figure
 from spinpot.audit.work import Factor, Work, short_label
@@ -24,9 +24,8 @@ TILES = {"wrong": "wrong", "look": "to look at", "ok": "ok"}
 
 def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
     """The page of an audit, which says that it was made now. result: what audit.json holds."""
-    works = {one.system.name: one.work for one in audited if isinstance(one.work, Work)}
-    labels = list(dict.fromkeys(label for work in works.values() for label in work.factors))
-    worst = set(sorted(works, key=lambda name: works[name].r2)[:MOST])
+    works = works_of(audited)
+    labels, worst = labels_of(works), worst_of(works, MOST)
     groups = result["findings"]
     return render(
         "audit.html",
@@ -37,10 +36,10 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
         groups=[group for group in groups if group["severity"] != "ok"],
         fine=[group for group in groups if group["severity"] == "ok"],
         labels=[short_label(label) for label in labels],
-        rows=[_row(name, works[name], labels) for name in works if name in worst],
+        rows=[_row(name, work, labels) for name, work in worst.items()],
         untested=shortened([one.system.name for one in audited if one.system.name not in works]),
-        factors=_factors([one for one in audited if one.system.name in worst]) if labels else None,
-        works=_works(works),
+        factors=_factors(worst) if labels else None,
+        works=_works(worst_of(works, MOST_PANELS)),
         moments=[_moments(one) for one in audited[:MOST]],
         most=MOST,
         pictures=_pictures(audited),
@@ -71,13 +70,12 @@ def _shown(factor: Factor | None) -> str:
     return f"{factor.value:.3f} ± {factor.error:.3f}"
 
 
-def _factors(audited: Sequence[Audited]) -> Panel:
+def _factors(works: Mapping[str, Work]) -> Panel:
     alt = "Each label over the derivative of the energy, with its standard error, a row per system."
-    return panel("Factors of the labels", "1 is right", alt, partial(factors_figure, audited))
+    return panel("Factors of the labels", "1 is right", alt, partial(factors_figure, works))
 
 
 def _works(works: Mapping[str, Work]) -> list[Panel]:
-    shown = sorted(works, key=lambda name: works[name].r2)[:MOST_PANELS]
     return [
         panel(
             "Work and energies",
@@ -86,7 +84,6 @@ def _works(works: Mapping[str, Work]) -> list[Panel]:
             partial(work_figure, work),
         )
         for name, work in works.items()
-        if name in shown
     ]
 
 

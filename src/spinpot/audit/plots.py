@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spinpot.audit.audited import Audited
+from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
 from spinpot.report.style import faint, ink, literal
 
@@ -17,10 +17,9 @@ MOST_ERROR = 0.3
 BINS = 40
 
 
-def factors_figure(audited: Sequence[Audited]) -> Figure:
+def factors_figure(works: Mapping[str, Work]) -> Figure:
     """Label over derivative of the energy with its standard error, a row per system, a colour per label."""
-    works = [(one.system.name, one.work) for one in audited if isinstance(one.work, Work)]
-    labels = list(dict.fromkeys(label for _, work in works for label in work.factors))
+    labels = labels_of(works)
     figure = Figure(figsize=(6.0, 1.1 + 0.36 * len(works)), layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(1, color=faint(), linewidth=1.5, zorder=0)
@@ -28,7 +27,7 @@ def factors_figure(audited: Sequence[Audited]) -> Figure:
         place = (number - (len(labels) - 1) / 2) * 0.6 / max(len(labels), 1)
         points = [
             (factor.value, row + place, factor.error)
-            for row, (_, work) in enumerate(works)
+            for row, work in enumerate(works.values())
             if (factor := work.factors.get(label))
             and factor.value is not None
             and (factor.error or 0) < MOST_ERROR
@@ -37,7 +36,7 @@ def factors_figure(audited: Sequence[Audited]) -> Figure:
         axes.errorbar(
             value, height, xerr=error, fmt="o", markersize=4, color=f"C{number}", label=short_label(label)
         )
-    axes.set_yticks(range(len(works)), [literal(name) for name, _ in works])
+    axes.set_yticks(range(len(works)), list(map(literal, works)))
     axes.set(ylim=(len(works) - 0.5, -0.5), xlabel="label / derivative of the energy")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper center", ncols=min(len(labels), 4), fontsize=8, frameon=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from spinpot.audit.audited import Audited, audit_system
+from spinpot.audit.audited import Audited, audit_system, labels_of, works_of, worst_of
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
 from spinpot.audit.page import audit_page
 from spinpot.audit.work import Factor, Work, short_label
@@ -68,9 +68,9 @@ def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
 
 def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
     """The factors of all systems, then what is wrong or to be looked at."""
-    tested = [one for one in audited if isinstance(one.work, Work)]
-    if tested:
-        console.print(_factors(tested))
+    works = works_of(audited)
+    if works:
+        console.print(_factors(works))
         console.print("In parentheses the standard error, in units of the last digit.")
     for group in groups:
         if group.severity == "ok":
@@ -86,17 +86,14 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
         console.print(Text("ok: ", "green") + Text(", ".join(fine) + "."), soft_wrap=True)
 
 
-def _factors(tested: Sequence[Audited]) -> Table:
-    works = {one.system.name: one.work for one in tested if isinstance(one.work, Work)}
-    labels = list(dict.fromkeys(label for work in works.values() for label in work.factors))
+def _factors(works: Mapping[str, Work]) -> Table:
+    labels = labels_of(works)
     left = f" (the {MOST} of {len(works)} explained worst)" if len(works) > MOST else ""
     title = f"Labels over the derivatives of the energies: 1 is right{left}"
     table = Table(title=title, title_justify="left")
     for column in ("system", *map(short_label, labels), "R²"):
         table.add_column(column, justify="left" if column == "system" else "right", overflow="fold")
-    shown_works = sorted(works, key=lambda name: works[name].r2)[:MOST]
-    for name in (name for name in works if name in shown_works):
-        work = works[name]
+    for name, work in worst_of(works, MOST).items():
         shown = [_shown(work.factors.get(label)) for label in labels]
         table.add_row(Text(name), *shown, f"{work.r2:.5f}")
     return table
