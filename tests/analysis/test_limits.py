@@ -130,7 +130,7 @@ def test_a_spread_over_equal_pairs_is_named(state):
         f"Pairs that the symmetry of the structure makes equal differ in J by up to {np.ptp(J):.3g} meV "
         f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). That is no exchange: it is the model's error."
     ]
-    assert [limits.marks(wrong, shell) for shell in shells] == ["", " ‡"]
+    assert [limits.marks(wrong, shell.pairs) for shell in shells] == ["", " ‡"]
     assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, by the model's error."
 
 

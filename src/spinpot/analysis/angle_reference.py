@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,6 @@ class Reference:
     energy: np.ndarray
     torque: np.ndarray | None = None
     remark: str = ""
-
-    def shifted(self, offset: float) -> Reference:
-        """With `offset` (eV) added to the energies."""
-        return replace(self, energy=self.energy + offset)
 
 
 def read_reference(source: str, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
+import warnings
 
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.build import make_supercell
-from ase.geometry import find_mic, minkowski_reduce
+from ase.geometry import minkowski_reduce
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from spinpot.core.errors import InputError
 
@@ -24,28 +28,35 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
 
     Its atoms are those of the structure; the cell is Minkowski-reduced and right-handed.
     """
-    symbols = atoms.get_chemical_symbols()
-    rarest = min(dict.fromkeys(symbols), key=symbols.count)
-    first, *others = np.flatnonzero(atoms.symbols == rarest)
-    found = [
-        step for step in atoms.positions[others] - atoms.positions[first] if _repeats(atoms, step, tolerance)
-    ]
-    candidates = np.vstack((atoms.cell.array, *_wrapped(found, atoms)))
-    volume = atoms.get_volume() / (len(found) + 1)
-    rough = _basis(candidates, volume)
-    vectors = np.linalg.inv(np.rint(atoms.cell.array @ np.linalg.inv(rough))) @ atoms.cell.array
-    made = atoms.copy()
-    made.calc = None
-    made.set_cell(vectors)
-    scaled = made.get_scaled_positions(wrap=True)
-    kept: list[int] = []
-    for index in range(len(atoms)):
-        alike = [other for other in kept if symbols[other] == symbols[index]]
-        apart = scaled[alike] - scaled[index]
-        near = np.linalg.norm((apart - np.round(apart)) @ vectors, axis=1) < 2.0 * tolerance
-        if not near.any():
-            kept.append(index)
-    return made[kept]
+    lattice = atoms.cell.array
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of how spglib reports errors
+        found = spglib.get_symmetry_dataset(
+            (lattice, atoms.get_scaled_positions(), _kinds(atoms, tolerance).tolist()), symprec=tolerance
+        )
+    if found is None:
+        raise InputError(
+            "The structure repeats itself only roughly: translations that leave it as it is within the "
+            "tolerance do not add up. Give another task.exchange.tolerance or task.magnons.tolerance (Å and "
+            "μ_B)."
+        )
+    multiples = np.rint(lattice @ np.linalg.inv(found.primitive_lattice))
+    vectors, _ = minkowski_reduce(np.linalg.inv(multiples) @ lattice)
+    made = atoms[np.sort(np.unique(found.mapping_to_primitive, return_index=True)[1])]
+    made.set_cell(vectors * np.sign(np.linalg.det(vectors)))
+    return made
+
+
+def _kinds(atoms: Atoms, tolerance: float) -> np.ndarray:
+    """Numbers that are the same for atoms of one element with the same moment."""
+    features = np.column_stack((1e3 * atoms.numbers, atoms.get_initial_magnetic_moments()))
+    return connected(len(atoms), cKDTree(features).query_pairs(tolerance, output_type="ndarray").T)
+
+
+def connected(count: int, links: np.ndarray) -> np.ndarray:
+    """The number of the group that each of so many things is in, by links (2, L) between them."""
+    graph = coo_matrix((np.ones(links.shape[1]), links), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def supercell(cell: Atoms, length: float) -> tuple[Atoms, np.ndarray]:
@@ -67,38 +78,3 @@ def shortest(vectors: np.ndarray) -> float:
     """The length of a lattice's shortest vector; vectors: (3, 3), in rows."""
     reduced, _ = minkowski_reduce(vectors)
     return float(np.linalg.norm(reduced, axis=1).min())
-
-
-def _repeats(atoms: Atoms, step: np.ndarray, tolerance: float) -> bool:
-    """Whether the structure is the same after a translation."""
-    moments = atoms.get_initial_magnetic_moments()
-    for element in set(atoms.symbols):
-        own = np.flatnonzero(atoms.symbols == element)
-        there, here = atoms.positions[own], atoms.positions[own] + step
-        apart = (here[:, None] - there[None]).reshape(-1, 3)
-        distance = find_mic(apart, atoms.cell)[1].reshape(len(own), len(own))
-        image = distance.argmin(axis=1)
-        if distance.min(axis=1).max() > tolerance:
-            return False
-        if np.linalg.norm(moments[own] - moments[own][image], axis=1).max() > tolerance:
-            return False
-    return True
-
-
-def _wrapped(steps: list[np.ndarray], atoms: Atoms) -> list[np.ndarray]:
-    """Translations, each as short as the cell's images allow."""
-    return [find_mic(step[None], atoms.cell)[0][0] for step in steps]
-
-
-def _basis(candidates: np.ndarray, volume: float) -> np.ndarray:
-    """Three of the vectors that span a cell of a given volume, reduced and right-handed."""
-    ordered = candidates[np.argsort(np.linalg.norm(candidates, axis=1), kind="stable")]
-    for chosen in itertools.combinations(ordered, 3):
-        vectors = np.array(chosen)
-        if np.isclose(abs(np.linalg.det(vectors)), volume, rtol=0.05):
-            reduced, _ = minkowski_reduce(vectors)
-            return reduced if np.linalg.det(reduced) > 0.0 else -reduced
-    raise InputError(
-        "The structure repeats itself only roughly: translations that leave it as it is within the tolerance "
-        "do not add up. Give another task.exchange.tolerance or task.magnons.tolerance (Å and μ_B)."
-    )

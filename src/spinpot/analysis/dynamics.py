@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from matplotlib.figure import Figure
-from rich.progress import Progress, TaskID
+from rich.progress import track
 
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
-from spinpot.analysis.result import Picture, Result, Table, shown
+from spinpot.analysis.result import Picture, Result, Table, require, shown
 from spinpot.ase import SpinLatticeDynamics
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
@@ -27,6 +26,17 @@ TOLERANCE = {"free": 1e-6, "bath": 1e-3}
 SAMPLE_EVERY = 5
 """Steps; energies between them would cost evaluations of the model and say little more."""
 FEWEST_STEPS = 10
+TITLE = "Energy without bath, and order in it"
+ALT = "Left the total energy against time, right the order of the sublattices against temperature."
+NUMBERS = {
+    "temperature": "temperature",
+    "order": "order",
+    "order_spread": "spread",
+    "net_moment": "net",
+    "energy_per_atom": "energy",
+    "lattice_temperature": "lattice",
+}
+"""Names in analysis.json of what is averaged at each temperature."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +56,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
-        if not self.temperatures or min(self.temperatures) < 0.0:
-            raise InputError(
-                f"task.dynamics.temperatures={self.temperatures}: expected one or several, in K and >= 0."
-            )
-        if len(self.repeat) != 3 or min(self.repeat) < 1:
-            raise InputError(
-                f"task.dynamics.repeat={self.repeat}: expected three whole numbers >= 1, such as [2,2,2]."
-            )
+        least = min(self.temperatures, default=-1.0)
+        require(least >= 0.0, "dynamics.temperatures", self.temperatures, "one or several, in K and >= 0.")
+        whole = len(self.repeat) == 3 and min(self.repeat) >= 1
+        require(whole, "dynamics.repeat", self.repeat, "three whole numbers >= 1, such as [2,2,2].")
         for name in ("timestep", "damping"):
-            if getattr(self, name) <= 0.0:
-                raise InputError(f"task.dynamics.{name}={getattr(self, name)}: expected a number > 0.")
+            value = getattr(self, name)
+            require(value > 0.0, f"dynamics.{name}", value, "a number > 0.")
         for name in ("equilibrate", "average", "conserve"):
-            if self.steps(name) < FEWEST_STEPS:
-                raise InputError(
-                    f"task.dynamics.{name}={getattr(self, name)} ps: expected at least {FEWEST_STEPS} steps "
-                    f"of {self.timestep} fs."
-                )
+            long, time = self.steps(name) >= FEWEST_STEPS, f"{getattr(self, name)} ps"
+            expected = f"at least {FEWEST_STEPS} steps of {self.timestep} fs."
+            require(long, f"dynamics.{name}", time, expected)
         if self.friction < 0.0 or self.seed < 0:
             raise InputError(
                 f"task.dynamics: friction={self.friction}, seed={self.seed}. Expected numbers >= 0."
             )
 
-    def steps(self, name: str) -> int:
-        """How many steps one of the times has."""
-        return round(1000.0 * getattr(self, name) / self.timestep)
+    def steps(self, name: str, every: int = 1) -> int:
+        """How many steps one of the times has, a multiple of `every`."""
+        return round(1000.0 * getattr(self, name) / self.timestep) // every * every
 
 
 @dataclass(frozen=True)
@@ -111,20 +115,31 @@ def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
     rng = np.random.default_rng(settings.seed)
     temperatures = sorted(settings.temperatures)
     drift, averages = None, []
-    with Progress(console=progress_console, transient=True) as bar:
-        task = bar.add_task("", total=_total_steps(settings))
-        if settings.lattice:
-            spread = np.sqrt(units.kB * temperatures[0] * cells.get_masses()[:, None])
-            cells.set_momenta(spread * rng.normal(size=(len(cells), 3)))
-        for temperature in temperatures:
-            bar.update(task, description=f"{temperature:g} K")
-            bath = in_bath(cells, settings, temperature, rng)
-            _run(bath, settings.steps("equilibrate"), bar, task)
-            if drift is None:
-                drift = conserved(cells, settings, bar, task)
-            averages.append(averaged(bath, settings, groups, ground, bar, task))
+    if settings.lattice:
+        spread = np.sqrt(units.kB * temperatures[0] * cells.get_masses()[:, None])
+        cells.set_momenta(spread * rng.normal(size=(len(cells), 3)))
+    for temperature in temperatures:
+        bath = in_bath(cells, settings, temperature, rng)
+        for _ in _moved(bath, settings.steps("equilibrate"), f"{temperature:g} K, to equilibrium"):
+            pass
+        drift = drift or conserved(cells, settings)
+        averages.append(averaged(bath, settings, groups, ground))
     assert drift is not None  # there is a first temperature
-    return _result(cells, groups, drift, averages, settings)
+    chance = order_by_chance(groups)
+    return Result(
+        "Spin-lattice dynamics",
+        paragraphs=_paragraphs(cells, groups, drift, averages, settings),
+        tables=[_table(averages)],
+        pictures=[Picture("dynamics", TITLE, ALT, partial(figure, drift, averages, chance))],
+        numbers={
+            "atoms": len(cells),
+            "sublattices": [len(group) for group in groups],
+            "drift": drift.rate,
+            "drift_range": float(np.ptp(drift.change)),
+            "order_of_random_moments": chance,
+            **{key: [getattr(one, name) for one in averages] for key, name in NUMBERS.items()},
+        },
+    )
 
 
 def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
@@ -160,7 +175,7 @@ def in_bath(
     )
 
 
-def conserved(atoms: Atoms, settings: Settings, bar: Progress, task: TaskID) -> Drift:
+def conserved(atoms: Atoms, settings: Settings) -> Drift:
     """The total energy of a copy of the atoms, left to itself; its rate by least squares."""
     copy = atoms.copy()
     copy.calc = atoms.calc
@@ -168,34 +183,27 @@ def conserved(atoms: Atoms, settings: Settings, bar: Progress, task: TaskID) -> 
         copy, settings.timestep * units.fs, lattice=settings.lattice, tolerance=TOLERANCE["free"]
     )
     energies = [copy.get_total_energy()]
-    for _ in range(settings.steps("conserve") // SAMPLE_EVERY):
-        _run(free, SAMPLE_EVERY, bar, task)
-        energies.append(copy.get_total_energy())
+    steps = settings.steps("conserve", SAMPLE_EVERY)
+    energies += [copy.get_total_energy() for _ in _moved(free, steps, "without a bath")]
     change = (np.array(energies) - energies[0]) / len(copy)
     time = np.arange(len(energies)) * SAMPLE_EVERY * settings.timestep / 1000.0
     return Drift(time, change, float(np.polyfit(time, change, 1)[0]))
 
 
 def averaged(
-    bath: SpinLatticeDynamics,
-    settings: Settings,
-    groups: Sequence[np.ndarray],
-    ground: float,
-    bar: Progress,
-    task: TaskID,
+    bath: SpinLatticeDynamics, settings: Settings, groups: Sequence[np.ndarray], ground: float
 ) -> Average:
     """What the state is like in the mean over a time."""
-    atoms = bath.atoms
+    atoms, temperature = bath.atoms, bath.thermal_energy / units.kB
     orders, nets, energies, temperatures = [], [], [], []
-    for _ in range(settings.steps("average") // SAMPLE_EVERY):
-        _run(bath, SAMPLE_EVERY, bar, task)
+    for _ in _moved(bath, settings.steps("average", SAMPLE_EVERY), f"{temperature:g} K"):
         spin = atoms.get_initial_magnetic_moments()
         orders.append(np.mean([order_of(spin[group]) for group in groups]))
         nets.append(np.linalg.norm(spin.sum(axis=0)) / sum(map(len, groups)))
         energies.append(atoms.get_potential_energy() - ground)
         temperatures.append(atoms.get_temperature())
     return Average(
-        bath.thermal_energy / units.kB,
+        temperature,
         float(np.mean(orders)),
         float(np.std(orders)),
         float(np.mean(nets)),
@@ -211,9 +219,8 @@ def order_of(spin: np.ndarray) -> float:
 
 def order_by_chance(groups: Sequence[np.ndarray]) -> float:
     """The mean order of as many moments in random directions: √(8/3πn), exact for n = 1 and near it above."""
-    return float(
-        np.mean([1.0 if len(group) == 1 else np.sqrt(8.0 / (3.0 * np.pi * len(group))) for group in groups])
-    )
+    sizes = np.array([len(group) for group in groups])
+    return float(np.where(sizes == 1, 1.0, np.sqrt(8.0 / (3.0 * np.pi * sizes))).mean())
 
 
 def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
@@ -223,53 +230,19 @@ def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
     left.plot(drift.time, 1000 * drift.change, linewidth=0.8)
     left.set(xlabel="time without bath (ps)", ylabel="E(t) − E(0) (meV/atom)")
     right.axhline(chance, color=ink(), linewidth=0.8, linestyle="--", label="random moments")
-    right.errorbar(
-        [average.temperature for average in averages],
-        [average.order for average in averages],
-        [average.spread for average in averages],
-        marker="o",
-        markersize=4,
-        capsize=2,
-        ecolor=faint(),
-    )
+    points = np.array([(one.temperature, one.order, one.spread) for one in averages]).T
+    right.errorbar(*points, marker="o", markersize=4, capsize=2, ecolor=faint())
     right.set(xlabel="temperature (K)", ylabel="order of a sublattice, |Σ S|/Σ|S|", ylim=(0, 1.05))
     right.legend(frameon=False)
     return picture
 
 
-def _run(dynamics: SpinLatticeDynamics, steps: int, bar: Progress, task: TaskID) -> None:
-    for _ in range(steps):
+def _moved(dynamics: SpinLatticeDynamics, steps: int, title: str) -> Iterator[int]:
+    """Take some steps, with a progress bar; yields after each SAMPLE_EVERY of them."""
+    for number in track(range(1, steps + 1), title, console=progress_console, transient=True):
         dynamics.step()
-        bar.advance(task)
-
-
-def _total_steps(settings: Settings) -> int:
-    per_temperature = settings.steps("equilibrate") + settings.steps("average")
-    return len(settings.temperatures) * per_temperature + settings.steps("conserve")
-
-
-def _result(
-    atoms: Atoms,
-    groups: Sequence[np.ndarray],
-    drift: Drift,
-    averages: Sequence[Average],
-    settings: Settings,
-) -> Result:
-    chance = order_by_chance(groups)
-    return Result(
-        "Spin-lattice dynamics",
-        paragraphs=_paragraphs(atoms, groups, drift, averages, settings),
-        tables=[_table(averages)],
-        pictures=[
-            Picture(
-                "dynamics",
-                "Energy without bath, and order in it",
-                "Left the total energy against time, right the order of the sublattices against temperature.",
-                partial(figure, drift, averages, chance),
-            )
-        ],
-        numbers=_numbers(atoms, groups, drift, averages, chance),
-    )
+        if number % SAMPLE_EVERY == 0:
+            yield number
 
 
 def _paragraphs(
@@ -295,16 +268,14 @@ def _paragraphs(
 
 def _fading(averages: Sequence[Average]) -> str:
     """Between which temperatures the order falls below a half."""
-    below = [k for k, average in enumerate(averages) if average.order < 0.5]
-    if not below:
-        return f"The sublattices are ordered by more than a half up to {averages[-1].temperature:g} K."
-    if below[0] == 0:
-        return f"The sublattices are ordered by less than a half at {averages[0].temperature:g} K already."
-    low, high = averages[below[0] - 1], averages[below[0]]
-    return (
-        f"The order of the sublattices falls below a half between {low.temperature:g} and "
-        f"{high.temperature:g} K."
-    )
+    first = next((k for k, average in enumerate(averages) if average.order < 0.5), None)
+    temperatures = [f"{average.temperature:g}" for average in averages]
+    if first is None:
+        return f"The sublattices are ordered by more than a half up to {temperatures[-1]} K."
+    if first == 0:
+        return f"The sublattices are ordered by less than a half at {temperatures[0]} K already."
+    between = " and ".join(temperatures[first - 1 : first + 1])
+    return f"The order of the sublattices falls below a half between {between} K."
 
 
 def _table(averages: Sequence[Average]) -> Table:
@@ -312,34 +283,10 @@ def _table(averages: Sequence[Average]) -> Table:
         (f"{one.temperature:g}", one.order, one.spread, one.net, 1000 * one.energy, one.lattice)
         for one in averages
     ]
-    columns = (
-        "T (K)",
-        "order",
-        "its spread",
-        "net moment (μ_B)",
-        "E − E(given) (meV/atom)",
-        "T of atoms (K)",
-    )
+    energy = "E − E(given) (meV/atom)"
+    columns = ("T (K)", "order", "its spread", "net moment (μ_B)", energy, "T of atoms (K)")
     note = (
         "Order: |Σ S|/Σ|S| of a sublattice, the mean over sublattices and time, with its standard deviation "
         "in time. Net moment: |Σ S| per magnetic atom."
     )
     return Table("Order against temperature", columns, rows, note)
-
-
-def _numbers(
-    atoms: Atoms, groups: Sequence[np.ndarray], drift: Drift, averages: Sequence[Average], chance: float
-) -> dict[str, Any]:
-    return {
-        "atoms": len(atoms),
-        "sublattices": [len(group) for group in groups],
-        "drift": drift.rate,
-        "drift_range": float(np.ptp(drift.change)),
-        "order_of_random_moments": chance,
-        "temperature": [one.temperature for one in averages],
-        "order": [one.order for one in averages],
-        "order_spread": [one.spread for one in averages],
-        "net_moment": [one.net for one in averages],
-        "energy_per_atom": [one.energy for one in averages],
-        "lattice_temperature": [one.lattice for one in averages],
-    }

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from rich.progress import Progress
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
@@ -16,9 +15,8 @@ from spinpot.analysis.exchange_plot import exchange_figure
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.model import Model
-from spinpot.analysis.result import Cell, Picture, Result, Table, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
-from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse
 
@@ -41,12 +39,10 @@ class Settings:
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.cutoff is not None and self.cutoff <= 0.0:
-            raise InputError(f"task.exchange.cutoff={self.cutoff}: expected a distance > 0 Å, or null.")
-        if not 0.0 < self.step <= 0.2:
-            raise InputError(f"task.exchange.step={self.step}: expected an angle > 0 and ≤ 0.2 rad.")
-        if self.tolerance <= 0.0:
-            raise InputError(f"task.exchange.tolerance={self.tolerance}: expected a distance > 0 Å.")
+        positive = self.cutoff is None or self.cutoff > 0.0
+        require(positive, "exchange.cutoff", self.cutoff, "a distance > 0 Å, or null.")
+        require(0.0 < self.step <= 0.2, "exchange.step", self.step, "an angle > 0 and ≤ 0.2 rad.")
+        require(self.tolerance > 0.0, "exchange.tolerance", self.tolerance, "a distance > 0 Å.")
 
 
 def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
@@ -56,14 +52,14 @@ def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
     warning = limits.in_short(found)
     vampire, remark = vampire_files(found, warning)
     draw = partial(exchange_figure, found, limits.reach)
-    paragraphs = [
-        *_introduction(found, reach, settings),
-        *_checks(model, found, limits),
-        *limits.said(found, shells),
-    ]
     return Result(
         title="Exchange",
-        paragraphs=[*paragraphs, remark] if remark else paragraphs,
+        paragraphs=[
+            *_introduction(found, reach, settings),
+            *_checks(model, found, limits),
+            *limits.said(found, shells),
+            *([remark] if remark else []),
+        ],
         tables=[_shell_table(found, shells, limits), _convention_table(found, shells)],
         pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
         numbers=_numbers(found, shells, reach, limits),
@@ -76,21 +72,11 @@ def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
 
 
 def exchange_of(model: Model, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
-    """The tensors, with a progress bar, and how far the model reaches (Å)."""
+    """The tensors, and how far the model reaches (Å)."""
     cell = magnetic_cell(atoms, settings.tolerance)
     reach = model.reach(cell)
     cutoff = settings.cutoff or reach
-    with Progress(console=progress_console, transient=True) as bar:
-        task = bar.add_task("Exchange")
-        found = exchange_tensors(
-            model,
-            cell,
-            cutoff,
-            reach,
-            settings.step,
-            settings.full_tensor,
-            lambda done, of: bar.update(task, completed=done, total=of),
-        )
+    found = exchange_tensors(model, cell, cutoff, reach, settings.step, settings.full_tensor)
     if not len(found.i):
         raise InputError(f"task.exchange.cutoff={cutoff}: no two magnetic atoms are that near. Raise it.")
     return found, reach
@@ -129,7 +115,7 @@ def _checks(model: Model, found: Exchange, limits: Limits) -> list[str]:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
     worst = np.abs(own - expected)[magnetic].max()
-    marks = limits.marks_of(found, np.arange(len(found.i)))
+    marks = limits.marks(found, np.arange(len(found.i)))
     return [
         f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
         f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
@@ -157,10 +143,9 @@ def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
 def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     collinear = is_collinear(found)
     large = _large(found, shells)
-    columns = ["pair", "d (Å)", "z", "J", "range"]
-    columns += ["J ↑↑", "J ↑↓"] if collinear else []
-    columns += ["|D|", "anisotropy"]
-    rows = [_row(found, shell, collinear, limits.marks(found, shell)) for shell in large]
+    aligned = ["J ↑↑", "J ↑↓"] if collinear else []
+    columns = ["pair", "d (Å)", "z", "J", "range", *aligned, "|D|", "anisotropy"]
+    rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs)) for shell in large]
     note = "z: neighbours per atom. J: mean over the pairs of the shell, and their range"
     note += "; J ↑↑ and J ↑↓: of parallel and antiparallel moments. " if collinear else ". "
     note += "|D| and anisotropy (the rest of the symmetric part): the largest component of any pair."
@@ -178,13 +163,8 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
 def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cell]:
     J = 1000.0 * found.isotropic[shell.pairs]
     limits = f"{shown(float(J.min()))} … {shown(float(J.max()))}"
-    row: list[Cell] = [
-        shell.elements,
-        f"{shell.distance:.3f}{marks}",
-        f"{shell.neighbours:g}",
-        float(J.mean()),
-        limits,
-    ]
+    row: list[Cell] = [shell.elements, f"{shell.distance:.3f}{marks}", f"{shell.neighbours:g}"]
+    row += [float(J.mean()), limits]
     if collinear:
         along = alignment(found)[shell.pairs]
         row += [float(J[own].mean()) if own.any() else None for own in (along > 0.0, along < 0.0)]

@@ -22,11 +22,6 @@ NO_ORTHOGONAL_CELL = (
 )
 
 
-def tensors_to_write(exchange: Exchange) -> np.ndarray:
-    """J_ij (P, 3, 3), eV: the full ones, or the isotropic part where only a part of the others is known."""
-    return exchange.tensor if exchange.full else exchange.isotropic[:, None, None] * np.eye(3)
-
-
 # ---- TB2J ----
 
 NOT_KNOWN = " Isotropic: DMI and J_ani are zero, for they are not known."
@@ -35,10 +30,8 @@ NOT_KNOWN = " Isotropic: DMI and J_ani are zero, for they are not known."
 
 def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """J_iso (P,), DMI (P, 3) and J_ani (P, 3, 3) in TB2J's convention, eV."""
-    if exchange.full:
-        return 0.5 * exchange.isotropic, 0.5 * exchange.antisymmetric, 0.5 * exchange.anisotropic
-    n_pairs = len(exchange.i)
-    return 0.5 * exchange.isotropic, np.zeros((n_pairs, 3)), np.zeros((n_pairs, 3, 3))
+    factor = 0.5 if exchange.full else 0.0
+    return 0.5 * exchange.isotropic, factor * exchange.antisymmetric, factor * exchange.anisotropic
 
 
 def tb2j_text(exchange: Exchange, warning: str = "") -> str:
@@ -167,25 +160,17 @@ def _unit_cell_file(exchange: Exchange, box: Atoms, turn: np.ndarray) -> str:
     materials = _materials(exchange)
     edges = " ".join(f"{edge:.8f}" for edge in box.cell.lengths())
     scaled = box.get_scaled_positions(wrap=True)
-    lines = [
-        "# Unit cell size (Angstrom)",
-        edges,
-        "# Unit cell vectors",
-        "1 0 0",
-        "0 1 0",
-        "0 0 1",
-        "# Atoms",
-    ]
-    lines.append(f"{len(magnetic)} {len(set(materials.values()))}")
+    lines = ["# Unit cell size (Angstrom)", edges, "# Unit cell vectors", "1 0 0", "0 1 0", "0 0 1"]
+    lines += ["# Atoms", f"{len(magnetic)} {len(set(materials.values()))}"]
     for k in magnetic:
         x, y, z = scaled[k]
         lines.append(f"{number[k]} {x:.8f} {y:.8f} {z:.8f} {materials[k % n]}")
     links = list(_links(exchange, box, magnetic))
     lines += ["# Interactions", f"{len(links)} {'tensorial' if exchange.full else 'isotropic'}"]
-    tensors = turn @ tensors_to_write(exchange) @ turn.T / units.J  # ase's J: eV per joule inverted
+    turned = (turn @ exchange.tensor @ turn.T).reshape(-1, 9)
+    joules = (turned if exchange.full else exchange.isotropic[:, None]) / units.J
     for count, (source, target, moved, pair) in enumerate(links):
-        values = tensors[pair].ravel() if exchange.full else tensors[pair, :1, 0]
-        text = " ".join(f"{value:.6e}" for value in values)
+        text = " ".join(f"{value:.6e}" for value in joules[pair])
         lines.append(f"{count} {number[source]} {number[target]} {' '.join(map(str, moved))} {text}")
     return "\n".join(lines) + "\n"
 

@@ -9,16 +9,17 @@ between the planes across e_i and e_j, and the same state turned onto other axes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
+from rich.progress import track
 
 from spinpot.analysis.cells import shortest, supercell
 from spinpot.analysis.model import Model
+from spinpot.core.console import progress_console
 from spinpot.core.vectors import unit
 
 SLACK = 1e-3
@@ -99,12 +100,11 @@ def exchange_tensors(
     reach: float,
     step: float,
     full: bool,
-    advance: Callable[[int, int], None] = lambda done, of: None,
 ) -> Exchange:
     """The tensors of all pairs within `cutoff` (Å) at the state `cell` is in, a magnetic cell.
 
     reach: Å, the farthest that the model lets atoms act on each other; the supercell is so large that of all
-    images of a pair only the nearest counts. step: rad. advance: called with the evaluations done and all.
+    images of a pair only the nearest counts. step: rad.
     """
     big, _ = supercell(cell, cutoff + max(cutoff, reach) + 2.0 * SLACK)
     assert shortest(big.cell.array) > 2.0 * (cutoff + SLACK)
@@ -112,45 +112,32 @@ def exchange_tensors(
     moments = big.get_initial_magnetic_moments()
     centres = np.flatnonzero(cell.get_initial_magnetic_moments().any(axis=1))
     turns = _turns(moments[centres[0]]) if full else [np.eye(3)]
-    total = len(centres) * len(turns) * 2 * len(DISPLACEMENTS)
-    pairs, tensors, own, errors = [], [], np.full(len(cell), np.nan), []
+    states = [(centre, turn) for centre in centres.tolist() for turn in turns]
+    shown = track(states, "Exchange", console=progress_console, transient=True)
+    seen = [_response(big, centre, moments @ turn.T, step) for centre, turn in shown]
+    across = [_across(unit(moments) @ turn.T) for turn in turns]
+    pairs, tensors, own = [], [], np.full(len(cell), np.nan)
     for number, centre in enumerate(centres.tolist()):
-        begun = number * total // len(centres)
-        responses, curvatures = [], []
-        for turn_number, turn in enumerate(turns):
-            before = begun + turn_number * 2 * len(DISPLACEMENTS)
-            big.set_initial_magnetic_moments(moments @ turn.T)
-            report = partial(_advance_from, advance, before, total)
-            response, error, curvature = _response(big, centre, step, report)
-            responses.append(response)
-            curvatures.append(curvature)
-            errors.append(error)
+        responses, _, curvatures = zip(*seen[number * len(turns) : (number + 1) * len(turns)], strict=True)
         own[centre] = np.mean(curvatures)
         found = _pairs_of(big, cell, centre, cutoff)
-        across = [_across(unit(moments) @ turn.T) for turn in turns]
         pairs.append(found)
         tensors.append(_joined(responses, across, found[0], centre))
-    return _assembled(cell, pairs, tensors, own, max(errors), full, len(big))
+    return _assembled(cell, pairs, tensors, own, max(error for _, error, _ in seen), full, len(big))
 
 
-def _response(
-    big: Atoms, centre: int, step: float, advance: Callable[[int], None]
-) -> tuple[np.ndarray, float, float]:
+def _response(big: Atoms, centre: int, moments: np.ndarray, step: float) -> tuple[np.ndarray, float, float]:
     """J_i,centre of all atoms (N, 3, 3) across the moments, its error by the step, and the curvature of E."""
-    moments = np.array(big.get_initial_magnetic_moments())
     length = np.linalg.norm(moments, axis=1)
     direction = unit(moments)
     across = _across(direction)
     response, rough = np.zeros((2, len(big), 3, 3))
-    done = 0
     for tangent in _triad(direction[centre])[1:]:
         fields = []
         for multiple in DISPLACEMENTS:
             tilted = moments.copy()
             tilted[centre] += multiple * step * length[centre] * tangent
             fields.append(_field(big, tilted))
-            done += 1
-            advance(done)
         slope = np.tensordot(WEIGHTS, fields, axes=1) / step
         simple = (fields[2] - fields[1]) / (2.0 * step)
         for derivative, into in ((slope, response), (simple, rough)):
@@ -181,7 +168,7 @@ def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.n
 
 
 def _joined(
-    responses: list[np.ndarray], across: list[np.ndarray], atoms: np.ndarray, centre: int
+    responses: Sequence[np.ndarray], across: Sequence[np.ndarray], atoms: np.ndarray, centre: int
 ) -> np.ndarray:
     """J_i,centre (P, 3, 3) of some atoms i: the least squares of what each of the turned states shows of it.
 
@@ -216,10 +203,6 @@ def _assembled(
     order = np.lexsort((j, i, np.round(np.linalg.norm(vector, axis=1), 4)))
     i, j, shift, vector, tensor = (values[order] for values in (i, j, shift, vector, tensor))
     return Exchange(cell, i, j, shift, vector, tensor, own, error, full, supercell_atoms)
-
-
-def _advance_from(advance: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    advance(before + done, total)
 
 
 def _turns(moment: np.ndarray) -> list[np.ndarray]:

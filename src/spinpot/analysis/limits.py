@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import spglib
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from spinpot.analysis.cells import connected
 from spinpot.analysis.exchange_tensors import SLACK, Exchange
 from spinpot.analysis.model import Model
 from spinpot.analysis.result import shown
@@ -41,12 +40,8 @@ class Limits:
     far: np.ndarray
     equal: np.ndarray
 
-    def marks(self, found: Exchange, shell: Shell) -> str:
-        """The marks of a shell, behind a blank."""
-        return self.marks_of(found, shell.pairs)
-
-    def marks_of(self, found: Exchange, pairs: np.ndarray) -> str:
-        """The same of any pairs, and of what follows from them."""
+    def marks(self, found: Exchange, pairs: np.ndarray) -> str:
+        """The marks of some pairs, and of what follows from them, behind a blank."""
         broken = self.spread(found, pairs) > LARGE * np.abs(found.isotropic).max()
         marks = FAR * bool(self.far[pairs].any()) + BROKEN * bool(broken)
         return f" {marks}" if marks else ""
@@ -117,14 +112,13 @@ def equal_pairs(found: Exchange, tolerance: float) -> np.ndarray:
     """
     features = _features(found, np.arange(len(found.cell)), np.eye(3))
     tree, here = cKDTree(features), np.arange(len(features))
-    links = []
+    reverse = features @ np.diag([1.0, 1.0, -1.0, -1.0, -1.0])
+    links = [np.stack((here, tree.query(reverse[:, [1, 0, 2, 3, 4]])[1]))]
     for atoms, rotation in symmetries(found, tolerance):
         distance, image = tree.query(_features(found, atoms, rotation), distance_upper_bound=10.0 * tolerance)
         there = np.isfinite(distance)
         links.append(np.stack((here[there], image[there])))
-    first, second = np.concatenate([*links, [here, _reverse(found, tree)]], axis=1)
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(len(here),) * 2)
-    return np.asarray(connected_components(graph, directed=False)[1])
+    return connected(len(here), np.concatenate(links, axis=1))
 
 
 def symmetries(found: Exchange, tolerance: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -153,9 +147,3 @@ def _features(found: Exchange, atoms: np.ndarray, rotation: np.ndarray) -> np.nd
     """Pairs as points (P, 5) that are apart unless atoms and vector are the same."""
     far = 1e3
     return np.column_stack((far * atoms[found.i], far * atoms[found.j], found.vector @ rotation.T))
-
-
-def _reverse(found: Exchange, tree: cKDTree) -> np.ndarray:
-    """The pair j i of each pair i j (P,)."""
-    features = _features(found, np.arange(len(found.cell)), -np.eye(3))
-    return np.asarray(tree.query(features[:, [1, 0, 2, 3, 4]])[1])

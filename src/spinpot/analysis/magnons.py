@@ -20,7 +20,7 @@ from spinpot.analysis.limits import limits_of
 from spinpot.analysis.magnon_plot import magnon_figure
 from spinpot.analysis.measured import measured_nio
 from spinpot.analysis.model import Model
-from spinpot.analysis.result import Cell, Picture, Result, Table, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import shells_of
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
@@ -44,18 +44,16 @@ class Settings:
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.samples < 2:
-            raise InputError(f"task.magnons.samples={self.samples}: expected at least 2 wave vectors.")
-        if self.g <= 0.0:
-            raise InputError(f"task.magnons.g={self.g}: expected a number > 0.")
+        require(self.samples >= 2, "magnons.samples", self.samples, "at least 2 wave vectors.")
+        require(self.g > 0.0, "magnons.g", self.g, "a number > 0.")
         if self.points is not None and self.path is None:
             raise InputError("task.magnons.points: no path through them. Give task.magnons.path too.")
         for name, values in (self.spin or {}).items():
-            if not isinstance(values, int | float) or values <= 0.0:
-                raise InputError(f"task.magnons.spin.{name}={values}: expected a number > 0, such as 1.")
+            positive = isinstance(values, int | float) and values > 0.0
+            require(positive, f"magnons.spin.{name}", values, "a number > 0, such as 1.")
         for name, place in (self.points or {}).items():
-            if not isinstance(place, list) or len(place) != 3:
-                raise InputError(f"task.magnons.points.{name}={place}: expected three numbers.")
+            three = isinstance(place, list) and len(place) == 3
+            require(three, f"magnons.points.{name}", place, "three numbers.")
 
 
 def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
@@ -68,30 +66,20 @@ def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
     warning = limits.in_short(found)
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
+    paragraphs = [*_said(path, found, spins, energies, settings), *limits.said(found, shells_of(found))]
     measured = measured_nio(found)
     compared = None
     if measured is not None:
         compared = spin_waves(measured.exchange, measured.spins, wave_vectors(path, found.cell))
-    draw = partial(magnon_figure, path, energies, compared, measured, warning)
-    rows = _special_points(path, found, spins)
-    paragraphs = [*_said(path, found, spins, energies, settings), *limits.said(found, shells_of(found))]
-    if measured is not None:
         paragraphs.append(measured.said)
-    columns = ["point", "k", "ħω (meV)"]
-    note = "k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy."
     highest = float(energies.max())
+    alt = f"Spin-wave energies along a path through the Brillouin zone, the highest {highest:.4g} meV."
+    draw = partial(magnon_figure, path, energies, compared, measured, warning)
     return Result(
         title="Magnons",
         paragraphs=paragraphs,
-        tables=[
-            Table(
-                "Energies at the special points",
-                columns,
-                rows,
-                f"{note} {warning}".rstrip(),
-            )
-        ],
-        pictures=[Picture("magnons", "Spin-wave dispersion", _in_words(highest), draw)],
+        tables=[_special_points(path, found, spins, warning)],
+        pictures=[Picture("magnons", "Spin-wave dispersion", alt, draw)],
         numbers={
             "spins": {str(k): spins[k] for k in np.flatnonzero(spins).tolist()},
             "highest_meV": highest,
@@ -122,11 +110,9 @@ def band_path(atoms: Atoms, settings: Settings) -> BandPath:
     if settings.cell == "chemical":
         bare.set_initial_magnetic_moments(np.zeros((len(bare), 3)))
     cell = magnetic_cell(bare, settings.tolerance).cell
+    points = {name: np.array(place, dtype=float) for name, place in (settings.points or {}).items()}
     try:
-        if settings.points is None:
-            return cell.bandpath(settings.path, npoints=settings.samples)
-        points = {name: np.array(place, dtype=float) for name, place in settings.points.items()}
-        return cell.bandpath(settings.path, npoints=settings.samples, special_points=points)
+        return cell.bandpath(settings.path, npoints=settings.samples, special_points=points or None)
     except (KeyError, ValueError) as error:
         known = " ".join(settings.points or cell.get_bravais_lattice().get_special_points())
         raise InputError(
@@ -176,7 +162,7 @@ def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarr
         hamiltonian.add(nus=[tuple(shift)], alphas=[i, j], parameter=1000.0 * J * np.eye(3))
     waves = magnopy.LSWT(hamiltonian, exchange.directions[np.array(hamiltonian.map_to_all)])
     points = track(k, "Magnons", console=progress_console, transient=True)
-    return np.sort([_energies(waves, one) for one in points], axis=1)
+    return np.sort([_energies(waves, one) for one in points], axis=-1)
 
 
 def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
@@ -201,24 +187,18 @@ def modes(energies: np.ndarray) -> list[tuple[float, int]]:
     return [(float(group.mean()), len(group)) for group in groups]
 
 
-def _special_points(path: BandPath, found: Exchange, spins: np.ndarray) -> list[list[Cell]]:
+def _special_points(path: BandPath, found: Exchange, spins: np.ndarray, warning: str) -> Table:
     on_it = set(chain(*parse_path_string(path.path)))
     names = [name for name in path.special_points if name in on_it]
-    if not names:
-        return []
-    places = np.array([path.special_points[name] for name in names])
-    k = wave_vectors(path, found.cell, places)
+    places = np.array([path.special_points[name] for name in names]).reshape(-1, 3)
+    waves = spin_waves(found, spins, wave_vectors(path, found.cell, places))
     rows: list[list[Cell]] = []
-    for name, place, energies in zip(names, places, spin_waves(found, spins, k), strict=True):
+    for name, place, energies in zip(names, places, waves, strict=True):
         several = [f"{shown(e)}{f' ×{n}' if n > 1 else ''}" for e, n in modes(energies)]
-        rows.append(
-            [
-                "Γ" if name == "G" else name,
-                "  ".join(f"{x + 0.0:.3g}".replace("-", "−") for x in place),
-                ", ".join(several),
-            ]
-        )
-    return rows
+        k = "  ".join(f"{x + 0.0:.3g}".replace("-", "−") for x in place)
+        rows.append(["Γ" if name == "G" else name, k, ", ".join(several)])
+    note = f"k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy. {warning}"
+    return Table("Energies at the special points", ["point", "k", "ħω (meV)"], rows, note.rstrip())
 
 
 def _said(
@@ -243,10 +223,6 @@ def _said(
             "errors; large ones say that the given state is not the ground state of these constants."
         )
     return said
-
-
-def _in_words(highest: float) -> str:
-    return f"Spin-wave energies along a path through the Brillouin zone, the highest {highest:.4g} meV."
 
 
 def _magnopy() -> Any:

@@ -18,17 +18,17 @@ from matplotlib.ticker import MaxNLocator
 from rich.progress import Progress
 
 from spinpot.analysis.model import Model
-from spinpot.analysis.result import Picture, Result, Table, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.ase import SpinFilter
 from spinpot.ase.relaxation import Relaxed
 from spinpot.core.console import progress_console
-from spinpot.core.errors import InputError
 from spinpot.core.vectors import angles, transverse
 from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
 from spinpot.report.style import faint
 
 OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
+ALT = "Energy above its last value, and largest forces, against the step, on logarithmic axes."
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
 FAR = 0.5
@@ -58,10 +58,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
         for name, limit in (("fmax", self.fmax), ("fmax_mag", self.fmax_mag)):
-            if limit <= 0.0:
-                raise InputError(f"task.relax.{name}={limit}: expected a number > 0.")
-        if self.steps < 1:
-            raise InputError(f"task.relax.steps={self.steps}: expected at least 1 step.")
+            require(limit > 0.0, f"relax.{name}", limit, "a number > 0.")
+        require(self.steps >= 1, "relax.steps", self.steps, "at least 1 step.")
 
 
 @dataclass(frozen=True)
@@ -86,18 +84,12 @@ def relax(model: Model, atoms: Atoms, settings: Settings) -> Result:
             if _small(step, settings):
                 break
     numbers, said = _outcome(start, atoms, steps, settings)
+    draw = partial(figure, steps, len(atoms), settings)
     return Result(
         "Relaxation",
         paragraphs=said,
         tables=[_convergence(steps, len(atoms)), _moments(start, atoms)],
-        pictures=[
-            Picture(
-                "relaxation",
-                "Energy and forces against the step",
-                "Energy above its last value, and largest forces, against the step, on logarithmic axes.",
-                partial(figure, steps, len(atoms), settings),
-            )
-        ],
+        pictures=[Picture("relaxation", "Energy and forces against the step", ALT, draw)],
         numbers=numbers,
         files={RELAXED: as_extxyz(atoms)},
     )
@@ -145,8 +137,7 @@ def figure(steps: list[Step], atoms: int, settings: Settings) -> Figure:
         values = [getattr(step, name) for step in steps]
         if values[0] is not None:
             right.axhline(1000 * limit, color=faint(), linewidth=1.0, zorder=0)
-            label = f"{label} ({unit})"
-            _draw(right, np.array(values), label)
+            _draw(right, np.array(values), f"{label} ({unit})")
     right.set(ylabel="largest")
     right.legend(frameon=False)
     for axes in (left, right):
@@ -188,11 +179,8 @@ def _outcome(
         "largest_displacement": displacement,
         "largest_turn": turn,
     }
-    ending = (
-        f"Converged after {taken} steps of {settings.optimizer}"
-        if converged
-        else f"NOT converged after {taken} steps of {settings.optimizer} (task.relax.steps)"
-    )
+    ending = f"{'C' if converged else 'NOT c'}onverged after {taken} steps of {settings.optimizer}"
+    ending += "" if converged else " (task.relax.steps)"
     return numbers, [
         f"{ending}: {_in_words(last)}. {HELD[settings.move]}",
         f"The energy changed by {shown(1000 * change / len(end))} meV/atom; atoms moved by up to "
@@ -218,15 +206,10 @@ def turns(start: Atoms, end: Atoms) -> np.ndarray:
 def _convergence(steps: list[Step], atoms: int) -> Table:
     """Some of the steps, the first and the last among them."""
     picked = np.unique(np.linspace(0, len(steps) - 1, min(MOST_ROWS, len(steps))).round().astype(int))
-    rows = [
-        (
-            str(k),
-            1000 * (steps[k].energy - steps[0].energy) / atoms,
-            _in_meV(steps[k].force),
-            _in_meV(steps[k].magnetic),
-        )
-        for k in picked.tolist()
-    ]
+    rows: list[list[Cell]] = []
+    for k in picked.tolist():
+        largest = (None if value is None else 1000 * value for value in (steps[k].force, steps[k].magnetic))
+        rows.append([str(k), 1000 * (steps[k].energy - steps[0].energy) / atoms, *largest])
     columns = ("step", "E − E(start) (meV/atom)", "fmax (meV/Å)", "fmax_mag (meV/μ_B)")
     note = "The largest force and magnetic force; the latter is that on what relaxes of the spins."
     return Table("Convergence", columns, rows, note)
@@ -235,27 +218,15 @@ def _convergence(steps: list[Step], atoms: int) -> Table:
 def _moments(start: Atoms, end: Atoms) -> Table:
     """What became of the moments, per element."""
     before, after = (np.linalg.norm(a.get_initial_magnetic_moments(), axis=1) for a in (start, end))
-    across = transverse(
-        end.calc.get_property("magnetic_forces", end), np.asarray(end.get_initial_magnetic_moments())
-    )
+    fields = end.calc.get_property("magnetic_forces", end)
+    across = 1000 * np.linalg.norm(transverse(fields, end.get_initial_magnetic_moments()), axis=1)
+    turned = turns(start, end)
     rows = []
     for element in dict.fromkeys(end.symbols):
         own = (end.symbols == element) & (before > 0.0)
         if own.any():
-            rows.append(
-                (
-                    element,
-                    int(own.sum()),
-                    float(before[own].mean()),
-                    float(after[own].mean()),
-                    float(turns(start, end)[own].max()),
-                    1000 * _largest(across[own]),
-                )
-            )
+            numbers = (before[own].mean(), after[own].mean(), turned[own].max(), across[own].max())
+            rows.append([element, int(own.sum()), *map(float, numbers)])
     columns = ("element", "moments", "|S| before (μ_B)", "after (μ_B)", "turned (°)", "across (meV/μ_B)")
     note = "Mean lengths, the largest angle, and the largest magnetic force across a moment at the end."
     return Table("Moments", columns, rows, note)
-
-
-def _in_meV(value: float | None) -> float | None:  # noqa: N802
-    return None if value is None else 1000 * value

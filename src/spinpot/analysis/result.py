@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
 
 ZERO = 1e-6
@@ -54,6 +55,12 @@ class Result:
     pictures: Sequence[Picture] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str | bytes] = field(default_factory=dict)
+
+
+def require(holds: bool, setting: str, value: Any, expected: str) -> None:
+    """Raise InputError unless a task's setting, such as `relax.steps`, holds what is expected."""
+    if not holds:
+        raise InputError(f"task.{setting}={value}: expected {expected}")
 
 
 def shown(cell: Cell) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from matplotlib.figure import Figure
-from rich.progress import Progress
+from rich.progress import track
 
 from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
-from spinpot.analysis.result import Picture, Result, Table
+from spinpot.analysis.result import Picture, Result, Table, require
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
@@ -24,6 +24,7 @@ from spinpot.report.style import ink
 STEP = 1e-3
 """rad, of the central differences that the torque is checked with."""
 HARMONICS = 4
+ALT = "Above the energy, below the torque, against the angle of turn."
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class Settings:
         """Raise InputError for what cannot be meant."""
         if self.atom is not None and self.atoms is not None:
             raise InputError("task.rotation: atom and atoms are both given. Give one of them.")
-        if self.points < 4:
-            raise InputError(f"task.rotation.points={self.points}: expected at least 4 angles in a turn.")
+        require(self.points >= 4, "rotation.points", self.points, "at least 4 angles in a turn.")
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,17 @@ class Turn:
         field = self.atoms.calc.get_property("magnetic_forces", self.atoms)
         return energy, float(self.axis @ np.cross(spin, field)[self.group].sum(axis=0))
 
-    def curve(self, angles: np.ndarray, bar: Progress) -> Curve:
-        """Angles in degrees."""
-        found = [self.at(angle) for angle in bar.track(np.radians(angles), description="Turning")]
-        energy, torque = np.array(found).T
+    def curve(self, angles: np.ndarray, title: str = "Turning") -> Curve:
+        """Angles in degrees. title: of the progress bar."""
+        shown = track(np.radians(angles), title, console=progress_console, transient=True)
+        energy, torque = np.array([self.at(angle) for angle in shown]).T
         return Curve(angles, energy, torque)
 
-    def differences(self, angles: np.ndarray, bar: Progress) -> np.ndarray:
+    def differences(self, angles: np.ndarray) -> np.ndarray:
         """−dE/dθ (eV/rad) by central differences of E."""
-        slopes = []
-        for angle in bar.track(np.radians(angles), description="Checking the torque"):
-            slopes.append((self.at(angle - STEP)[0] - self.at(angle + STEP)[0]) / (2.0 * STEP))
-        return np.array(slopes)
+        beside = angles[:, None] + np.degrees([-STEP, STEP])
+        energy = self.curve(beside.ravel(), "Checking the torque").energy.reshape(-1, 2)
+        return (energy[:, 0] - energy[:, 1]) / (2.0 * STEP)
 
 
 def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
@@ -93,27 +92,21 @@ def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
     """
     group, axis, reference = check(atoms, settings)
     turn = Turn(model, atoms, group, axis)
-    with Progress(console=progress_console, transient=True) as bar:
-        curve = turn.curve(360.0 * np.arange(settings.points + 1) / settings.points, bar)
-        error = float(np.abs(turn.differences(curve.angle[:-1], bar) - curve.torque[:-1]).max())
-        beside = turn.curve(reference.angle, bar) if reference else None
+    curve = turn.curve(360.0 * np.arange(settings.points + 1) / settings.points)
+    error = float(np.abs(turn.differences(curve.angle[:-1]) - curve.torque[:-1]).max())
+    beside = turn.curve(reference.angle) if reference else None
     numbers = _numbers(curve, group, axis, error)
     paragraphs = _paragraphs(atoms, group, axis, curve, error)
     if reference and beside:
         numbers["reference"], said = compared(reference, beside)
         paragraphs.append(said)
-        reference = reference.shifted(numbers["reference"]["offset"])
+        reference = replace(reference, energy=reference.energy + numbers["reference"]["offset"])
     return Result(
         "Rotation of moments",
         paragraphs=paragraphs,
         tables=[_energies(curve), _harmonics(curve)],
         pictures=[
-            Picture(
-                "rotation",
-                "Energy and torque against the angle",
-                "Above the energy, below the torque, against the angle of turn.",
-                partial(figure, curve, reference),
-            )
+            Picture("rotation", "Energy and torque against the angle", ALT, partial(figure, curve, reference))
         ],
         numbers=numbers,
     )
@@ -168,10 +161,8 @@ def compared(reference: Reference, model: Curve) -> tuple[dict[str, Any], str]:
         "angle": reference.angle.tolist(),
         "energy": reference.energy.tolist(),
     }
-    said = (
-        f"Reference: {len(reference.angle)} points of {reference.name}, shifted by a constant; the energies "
-    )
-    said += f"differ by {rounded(1000 * rmse)} meV (rmse)"
+    said = f"Reference: {len(reference.angle)} points of {reference.name}, shifted by a constant; the "
+    said += f"energies differ by {rounded(1000 * rmse)} meV (rmse)"
     if reference.torque is not None:
         rmse = float(np.sqrt(np.square(model.torque - reference.torque).mean()))
         numbers |= {"rmse_torque": rmse, "torque": reference.torque.tolist()}
@@ -239,13 +230,11 @@ def _energies(curve: Curve) -> Table:
 def _harmonics(curve: Curve) -> Table:
     found = harmonics(curve.energy[:-1])
     rows = [(str(k), _in_meV(found[k].real), _in_meV(found[k].imag)) for k in range(1, len(found))]
-    return Table(
-        "Harmonics of the energy",
-        ("k", "cos kθ (meV)", "sin kθ (meV)"),
-        rows,
-        note="Bilinear exchange with moments that are held has k = 1 alone; anisotropy and biquadratic "
-        "exchange have k = 2.",
+    note = (
+        "Bilinear exchange with moments that are held has k = 1 alone; anisotropy and biquadratic exchange "
+        "have k = 2."
     )
+    return Table("Harmonics of the energy", ("k", "cos kθ (meV)", "sin kθ (meV)"), rows, note)
 
 
 def _in_meV(value: float) -> float:  # noqa: N802

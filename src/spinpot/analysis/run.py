@@ -14,7 +14,7 @@ from rich.table import Table
 from spinpot.analysis.limits import UNKNOWN
 from spinpot.analysis.page import analysis_page
 from spinpot.analysis.result import Result, shown
-from spinpot.analysis.structure import MomentChoice, read_structure
+from spinpot.analysis.structure import read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import console
@@ -37,21 +37,22 @@ def analyze(
 ) -> dict[str, Any]:
     """Do some tasks on a structure and write what they found: analysis.json, report.html, pictures, files.
 
-    tasks: settings by the name of the task, see spinpot.analysis.tasks. moments, moment_unit: as
-    spinpot.analysis.structure.MomentChoice has them. Returns what analysis.json holds.
+    tasks: settings by the name of the task, see spinpot.analysis.tasks. moments, moment_unit: as in
+    read_structure. Returns what analysis.json holds.
     Raises InputError before anything is computed for what cannot be used, and for an output folder that holds
     one of the files already. Where a later task fails, those before it are written, and its error is raised.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [ANALYSIS, REPORT, *(file for name in tasks for file in TASKS[name].files)])
     predictor = load(checkpoint)
-    atoms = read_structure(structure, predictor.spec.type_map, MomentChoice(moments, moment_unit))
+    atoms = read_structure(structure, predictor.spec.type_map, moments, moment_unit)
     check_periodic(tasks, atoms)
     for name, settings in tasks.items():
         TASKS[name].check(atoms.copy(), settings)
     remarks = [f"look: {line}" for line in predictor.watch.new(predictor.systems([atoms]))]
     calculator = SpinCalculator(predictor)
-    remarks += _remarks(calculator, tasks)
+    if any(TASKS[name].of_pairs for name in tasks) and calculator.tells_apart() is None:
+        remarks.append(UNKNOWN)
     for line in remarks:
         console.print(line, markup=False, soft_wrap=True)
     # The folder is made first, so that nobody waits for results that cannot be written.
@@ -78,12 +79,6 @@ def analyze(
     return contents
 
 
-def _remarks(calculator: SpinCalculator, tasks: Mapping[str, Any]) -> list[str]:
-    """What is said once of the whole analysis."""
-    of_pairs = any(TASKS[name].of_pairs for name in tasks)
-    return [UNKNOWN] if of_pairs and calculator.tells_apart() is None else []
-
-
 def _results(
     calculator: SpinCalculator, atoms: Atoms, tasks: Mapping[str, Any], folder: Path
 ) -> tuple[dict[str, Result], BaseException | None]:
@@ -104,9 +99,9 @@ def _not_done(
     tasks: Mapping[str, Any], results: Mapping[str, Result], failure: BaseException | None
 ) -> list[str]:
     """A line about the tasks without a result."""
-    left = [name for name in tasks if name not in results]
     if failure is None:
         return []
+    left = [name for name in tasks if name not in results]
     return [f"Not done: {', '.join(left)}. {left[0]} stopped: {str(failure) or type(failure).__name__}"]
 
 
@@ -132,9 +127,8 @@ def show(result: Result) -> None:
     for table in result.tables:
         printed = Table(title=table.title, title_justify="left", caption=table.note or None)
         for number, column in enumerate(table.columns):
-            printed.add_column(
-                column, justify="right" if _is_numeric(table.rows, number) else "left", overflow="fold"
-            )
+            numeric = all(isinstance(row[number], int | float | None) for row in table.rows)
+            printed.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in table.rows:
             printed.add_row(*map(shown, row))
         console.print(printed)
@@ -150,7 +144,3 @@ def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result])
                 save_figure(picture.draw(), folder / f"{picture.name}.png")
     (folder / REPORT).write_text(analysis_page(contents, results), encoding="utf-8")
     (folder / ANALYSIS).write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _is_numeric(rows: Any, column: int) -> bool:
-    return all(isinstance(row[column], int | float | None) for row in rows)

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import parse_path_string
 from matplotlib.figure import Figure
-from rich.progress import Progress
+from rich.progress import track
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, turned
-from spinpot.analysis.result import Picture, Result, Table, shown
+from spinpot.analysis.result import Picture, Result, Table, require, shown
 from spinpot.core.console import progress_console
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse
@@ -26,6 +26,8 @@ from spinpot.report.style import faint
 
 Stretch = list[tuple[str, Wave]]
 """Connected wave vectors of a path with their labels, most of which are empty."""
+
+ALT = "The energy against the wave vector along the path."
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
-        if self.steps < 1:
-            raise InputError(f"task.spiral.steps={self.steps}: expected at least 1 step between corners.")
-        if not self.path or (isinstance(self.path, list) and any(len(q) != 3 for q in self.path)):
-            raise InputError(
-                f"task.spiral.path={self.path}: expected wave vectors of three numbers each, such as "
-                "[[0,0,0],[0.5,0.5,0.5]], or names of special points, such as GL."
-            )
+        require(self.steps >= 1, "spiral.steps", self.steps, "at least 1 step between corners.")
+        vectors = isinstance(self.path, str) or all(len(q) == 3 for q in self.path)
+        expected = (
+            "wave vectors of three numbers each, such as [[0,0,0],[0.5,0.5,0.5]], or names of special "
+            "points, such as GL."
+        )
+        require(bool(self.path) and vectors, "spiral.path", self.path, expected)
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
     that is none.
     """
     axis, route = check(atoms, settings)
-    with Progress(console=progress_console, transient=True) as bar:
-        start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
-        points = []
-        for label, wave, place in bar.track(placed(route, atoms), description="Spirals"):
-            energy, torque = energy_of(model, atoms, wave, axis)
-            points.append(Point(label, wave, place, energy - start, torque))
+    start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
+    points = []
+    waves = track(placed(route, atoms), "Spirals", console=progress_console, transient=True)
+    for label, wave, place in waves:
+        energy, torque = energy_of(model, atoms, wave, axis)
+        points.append(Point(label, wave, place, energy - start, torque))
     lowest = min(points, key=lambda point: point.energy)
     return Result(
         "Spin spirals",
@@ -83,14 +85,7 @@ def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
             f"{shown(1000 * lowest.energy)} meV per magnetic atom.",
         ],
         tables=[_table(points, len(atoms))],
-        pictures=[
-            Picture(
-                "spiral",
-                "Energy of spin spirals",
-                "The energy against the wave vector along the path.",
-                partial(figure, points),
-            )
-        ],
+        pictures=[Picture("spiral", "Energy of spin spirals", ALT, partial(figure, points))],
         numbers={
             "axis": axis.tolist(),
             "q": [[float(x) for x in point.wave] for point in points],
@@ -117,12 +112,11 @@ def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
         raise InputError(
             f"task.spiral.most_atoms={settings.most_atoms}: the structure alone has {len(atoms)}. Allow more."
         )
-    corners = [
-        [(name, as_fractions(q.tolist(), most_cells)) for name, q in stretch]
-        for stretch in corners_of(atoms, settings)
-    ]
-    route = [divided(stretch, settings.steps) for stretch in corners]
-    for _, wave in (point for stretch in route for point in stretch):
+    route = []
+    for stretch in corners_of(atoms, settings):
+        corners = [(name, as_fractions(q.tolist(), most_cells)) for name, q in stretch]
+        route.append(divided(corners, settings.steps))
+    for _, wave in chain(*route):
         if cells_of(wave) > most_cells:
             raise InputError(
                 f"task.spiral: q=({in_words(wave)}) of the path fits {cells_of(wave)} cells, "
@@ -165,12 +159,11 @@ def placed(route: Sequence[Stretch], atoms: Atoms) -> list[tuple[str, Wave, floa
     found: list[tuple[str, Wave, float]] = []
     place = 0.0
     for stretch in route:
-        before = cartesian(stretch[0][1], atoms)
-        for label, wave in stretch:
-            q = cartesian(wave, atoms)
-            place += float(np.linalg.norm(q - before))
+        points = [cartesian(wave, atoms) for _, wave in stretch]
+        steps = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=1)
+        for (label, wave), step in zip(stretch, steps.tolist(), strict=True):
+            place += step
             found.append((label, wave, place))
-            before = q
     return found
 
 
@@ -208,14 +201,13 @@ def figure(points: Sequence[Point]) -> Figure:
 
 
 def _table(points: Sequence[Point], atoms: int) -> Table:
+    columns = ("q (fractional)", "atoms", "E(q) − E(0) (meV)", "across (meV/μ_B)")
     rows = [
         (in_words(point.wave), cells_of(point.wave) * atoms, 1000 * point.energy, 1000 * point.torque)
         for point in points
     ]
-    return Table(
-        "Energy of spin spirals",
-        ("q (fractional)", "atoms", "E(q) − E(0) (meV)", "across (meV/μ_B)"),
-        rows,
-        note="Energies per magnetic atom. Across: the largest magnetic force across a moment; where it is "
-        "not zero the spiral is no stationary state.",
+    note = (
+        "Energies per magnetic atom. Across: the largest magnetic force across a moment; where it is not "
+        "zero the spiral is no stationary state."
     )
+    return Table("Energy of spin spirals", columns, rows, note)

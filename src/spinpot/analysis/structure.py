@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import ase.io
@@ -14,7 +13,7 @@ from ase.io.formats import UnknownFileTypeError
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
-from spinpot.data.from_ase import atoms_of, system_from_atoms
+from spinpot.data.from_ase import atoms_of, system_from_atoms, wanted_moments
 from spinpot.data.readers.ase_formats import ASE_READERS, raw_frame
 from spinpot.data.readers.frames import RawFrame
 from spinpot.data.readers.moments import check_lengths, find_moments
@@ -23,19 +22,14 @@ from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import read_systems
 
 
-@dataclass(frozen=True)
-class MomentChoice:
-    """Which column of a file the moments are, and whether moments of length 1 are in μ_B (`mu_B`)."""
-
-    moments: str | None = None
-    moment_unit: str | None = None
-
-
-def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | None = None) -> Atoms:
+def read_structure(
+    source: str, type_map: Sequence[str], moments: str | None = None, moment_unit: str | None = None
+) -> Atoms:
     """The atoms, with their moments (N, 3) in μ_B as initial magnetic moments.
 
     source: a file or a system's folder, with `@NUMBER` for another frame than the first, as in ase.
-    type_map: the elements the model knows.
+    type_map: the elements the model knows. moments: the column of a file that the moments are.
+    moment_unit: whether moments of length 1 are in μ_B (`mu_B`) or directions (`direction`).
 
     Raises InputError for what cannot be read, for frames that are not there, for a structure without moments
     or with none but zeros, for a cell that is not one, and for elements the model does not know.
@@ -43,12 +37,10 @@ def read_structure(source: str, type_map: Sequence[str], choice: MomentChoice | 
     path, frame = _split(source)
     if not path.exists():
         raise InputError(f"structure={source}: no such file or folder. Correct the path.")
-    is_system = path.is_dir() or path.suffix in (".hdf5", ".h5")
-    atoms = (
-        _of_a_system(path, frame, type_map)
-        if is_system
-        else _of_a_file(path, frame, choice or MomentChoice())
-    )
+    if path.is_dir() or path.suffix in (".hdf5", ".h5"):
+        atoms = _of_a_system(path, frame, type_map)
+    else:
+        atoms = _of_a_file(path, frame, wanted_moments(moments, moment_unit))
     system_from_atoms(atoms, f"structure={source}")  # refuses what is no structure with moments
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(type_map))
     if unknown:
@@ -81,7 +73,7 @@ def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
     return atoms_of(systems[0], frame)
 
 
-def _of_a_file(path: Path, frame: int, choice: MomentChoice) -> Atoms:
+def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
     try:
         frames = _frames(path)
     except InputError:
@@ -97,8 +89,6 @@ def _of_a_file(path: Path, frame: int, choice: MomentChoice) -> Atoms:
         ) from error
     _check_frame(path, frame, len(frames))
     raw, where = frames[frame], f"structure={path}"
-    columns = {"spin": choice.moments} if choice.moments else {}
-    wanted = Wanted(columns=columns, moment_unit=choice.moment_unit, keywords=True)
     found = find_moments(raw.columns, len(raw.symbols), where, wanted)
     check_lengths([found.values], where, wanted)
     console.print(f"Moments: {found.source}.", markup=False, soft_wrap=True)

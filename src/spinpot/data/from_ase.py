@@ -24,8 +24,13 @@ def moments_of(
     moment_unit: `mu_B`, or `direction` for unit vectors beside a column of their lengths. Raises InputError
     as find_moments does.
     """
-    wanted = Wanted(columns={"spin": moments} if moments else {}, moment_unit=moment_unit, keywords=True)
+    wanted = wanted_moments(moments, moment_unit)
     return find_moments(raw_frame(atoms).columns, len(atoms), name, wanted)
+
+
+def wanted_moments(moments: str | None, moment_unit: str | None) -> Wanted:
+    """A user's choice of the column and the unit of the moments, by keywords."""
+    return Wanted(columns={"spin": moments} if moments else {}, moment_unit=moment_unit, keywords=True)
 
 
 def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None = None) -> System:

@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from spinpot.analysis.structure import MomentChoice, read_structure
+from spinpot.analysis.structure import read_structure
 from spinpot.core.errors import InputError
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.readers.moments import find_moments
@@ -101,7 +101,7 @@ def test_analyze_refuses_moments_of_length_1_unless_they_are_in_bohr_magnetons(t
         "; if they are directions whose lengths are not known, moment_unit=direction (they are then kept as "
         "they are)."
     )
-    read = read_structure(str(path), ("Fe",), MomentChoice(moment_unit="mu_B"))
+    read = read_structure(str(path), ("Fe",), moment_unit="mu_B")
     np.testing.assert_allclose(read.get_initial_magnetic_moments(), UNIT)
     assert capsys.readouterr().out == "Moments: initial_magmoms, the initial moments.\n"
 
@@ -135,7 +135,7 @@ def test_analyze_multiplies_directions_by_their_lengths(tmp_path):
     atoms.set_initial_magnetic_moments(None)
     atoms.arrays["spin"], atoms.arrays["moment_length"] = UNIT, np.array([1.7, 0.5])
     ase.io.write(tmp_path / "a.xyz", atoms)
-    read = read_structure(str(tmp_path / "a.xyz"), ("Fe",), MomentChoice(moment_unit="direction"))
+    read = read_structure(str(tmp_path / "a.xyz"), ("Fe",), moment_unit="direction")
     lengths = np.linalg.norm(read.get_initial_magnetic_moments(), axis=1)
     np.testing.assert_allclose(lengths, [1.7, 0.5])
 
