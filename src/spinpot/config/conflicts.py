@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot.config.targets import find_target, parameters
+from spinpot.config.values import shown
 from spinpot.core.errors import InputError
 
 EPOCH = "Lightning's epoch is the whole run"
@@ -126,7 +127,7 @@ def remarks(config: DictConfig) -> Iterator[str]:
     for idle in IDLE:
         value, other = OmegaConf.select(config, idle.key), OmegaConf.select(config, idle.beside)
         if value not in (None, idle.default) and other in idle.values:
-            yield f"{idle.key}={_shown(value)} has no effect with {idle.beside}={_shown(other)}."
+            yield f"{idle.key}={shown(value)} has no effect with {idle.beside}={shown(other)}."
     for name, (whole, meaning) in LIMITS.items():
         value = config.trainer.get(name)
         if value is not None and not _takes_all(value, whole):
@@ -164,7 +165,7 @@ def _plain(section: Any) -> dict[str, Any]:
 def _check_fixed(key: str, section: Mapping[str, Any], fixed: Mapping[str, Fixed]) -> None:
     for name, one in fixed.items():
         if name in section and section[name] not in one.values:
-            raise InputError(f"{key}.{name}={_shown(section[name])}: {one.problem}")
+            raise InputError(f"{key}.{name}={shown(section[name])}: {one.problem}")
 
 
 def _check_limits(trainer: Mapping[str, Any]) -> None:
@@ -252,7 +253,7 @@ def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
         if other != name:
             raise InputError(
                 f"callbacks.{other} and callbacks.{name} save at the same times by the same monitor "
-                f"({_shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. "
+                f"({shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. "
                 "Leave one out."
             )
 
@@ -270,8 +271,3 @@ def _check_saver(name: str, saver: Mapping[str, Any]) -> None:
             f"{key}.dirpath={saver['dirpath']}: {filename}.ckpt is looked for in RUN/checkpoints. Leave it "
             "out; the run folder is hydra.run.dir."
         )
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML writes it."""
-    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))

@@ -20,7 +20,7 @@ def find_target(key: str, path: object) -> Callable[..., Any]:
     found = _import(setting, parts[0])
     for k, name in enumerate(parts[1:], start=1):
         if not hasattr(found, name):
-            _import_submodule(setting, ".".join(parts[: k + 1]))
+            _import(setting, ".".join(parts[: k + 1]))
         if not hasattr(found, name):
             parent = ".".join(parts[:k])
             hint = nearest(name, [other for other in dir(found) if not other.startswith("_")])
@@ -46,19 +46,12 @@ def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | Non
     }
 
 
-def _import(setting: str, module: str) -> Any:
+def _import(setting: str, path: str) -> Any:
+    """A module that is not loaded yet; None where a package has no module of that name."""
     try:
-        return importlib.import_module(module)
+        return importlib.import_module(path)
     except ImportError as error:
-        raise InputError(f"{setting} cannot be imported: {error}.") from error
-
-
-def _import_submodule(setting: str, path: str) -> None:
-    """Import a submodule that is not loaded yet, if there is one."""
-    try:
-        importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise InputError(f"{setting} cannot be imported: {error}.") from error
-    except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name is not None
+        if absent and "." in path and f"{path}.".startswith(f"{error.name}."):
+            return None
         raise InputError(f"{setting} cannot be imported: {error}.") from error

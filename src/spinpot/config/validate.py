@@ -14,7 +14,7 @@ from omegaconf.errors import InterpolationResolutionError
 from spinpot.config.conflicts import check_conflicts
 from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
-from spinpot.config.values import argument_types, expected, fits
+from spinpot.config.values import argument_types, expected, fits, shown
 from spinpot.core.errors import InputError
 from spinpot.core.quantities import QUANTITIES
 from spinpot.core.spelling import dotted_keys, missing_keys, nearest
@@ -82,17 +82,14 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """
     _check_keys("", config, EVALUATION, config)
-    checkpoint, output, batch_size = config.checkpoint, config.output, config.batch_size
-    systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
-    checkpoints = list(checkpoint) if OmegaConf.is_list(checkpoint) else [checkpoint]
-    for name, paths in (("checkpoint", checkpoints), ("systems", systems), ("output", [output])):
-        _check_paths(name, paths, config)
+    checkpoints, systems = _paths("checkpoint", config), _paths("systems", config)
+    output, batch_size = _path("output", config), config.batch_size
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
     return {
-        "checkpoint": str(checkpoints[0]) if len(checkpoints) == 1 else [str(path) for path in checkpoints],
-        "systems": [str(path) for path in systems],
-        "output": str(output),
+        "checkpoint": checkpoints[0] if len(checkpoints) == 1 else checkpoints,
+        "systems": systems,
+        "output": output,
         "batch_size": batch_size,
     }
 
@@ -103,18 +100,22 @@ def audit_arguments(config: DictConfig) -> dict[str, Any]:
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """
     _check_keys("", config, AUDIT, config)
-    systems = list(config.systems) if OmegaConf.is_list(config.systems) else [config.systems]
-    _check_paths("systems", systems, config)
-    if config.output is None:
-        return {"systems": [str(path) for path in systems], "output": None}
-    _check_paths("output", [config.output], config)
-    return {"systems": [str(path) for path in systems], "output": str(config.output)}
+    output = None if config.output is None else _path("output", config)
+    return {"systems": _paths("systems", config), "output": output}
 
 
-def _check_paths(name: str, paths: list[Any], config: DictConfig) -> None:
+def _path(name: str, config: DictConfig) -> str:
+    if not isinstance(config[name], str | int):
+        raise InputError(f"{name}={config[name]}: expected a path. Write {name}=PATH.")
+    return str(config[name])
+
+
+def _paths(name: str, config: DictConfig) -> list[str]:
+    paths = list(config[name]) if OmegaConf.is_list(config[name]) else [config[name]]
     if not paths or not all(isinstance(path, str | int) for path in paths):
         example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
         raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
+    return list(map(str, paths))
 
 
 def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> dict[str, Any]:
@@ -123,9 +124,7 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
     tasks: the dataclass of each task's settings. Raises InputError for an unknown key or a wrong value.
     """
     _check_keys("", config, {*PATHS_OF_ANALYSIS, *CHOICES_OF_ANALYSIS, "task"}, config)
-    for name in PATHS_OF_ANALYSIS:
-        if not isinstance(config[name], str | int):
-            raise InputError(f"{name}={config[name]}: expected a path. Write {name}=PATH.")
+    paths = {name: _path(name, config) for name in PATHS_OF_ANALYSIS}
     _check_keys("task.", config.task, tasks, config)
     settings = {}
     for name, node in config.task.items():
@@ -137,7 +136,6 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
         settings[str(name)] = tasks[str(name)](**values)
     if config.moment_unit not in (None, "mu_B", "direction"):
         raise InputError(f"moment_unit={config.moment_unit}: expected mu_B or direction.")
-    paths = {name: str(config[name]) for name in PATHS_OF_ANALYSIS}
     return {**paths, "tasks": settings, **{name: config[name] for name in CHOICES_OF_ANALYSIS}}
 
 
@@ -156,7 +154,7 @@ def _check_trainer(trainer: DictConfig) -> None:
         if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
             continue  # a duration
         if type(value) is not int or value < 1:
-            raise InputError(f"trainer.{name}={_shown(value)}: expected a whole number >= 1.{_whole(value)}")
+            raise InputError(f"trainer.{name}={shown(value)}: expected a whole number >= 1.{_whole(value)}")
     if trainer.get("precision") not in PRECISIONS:
         raise InputError(f"trainer.precision={trainer.get('precision')}: expected {' or '.join(PRECISIONS)}.")
     clip = trainer.get("gradient_clip_val")
@@ -174,7 +172,7 @@ def _check_node(key: str, node: DictConfig, config: DictConfig, free: bool = Fal
         return
     if "_target_" not in node:
         raise InputError(f"The config section {key} has no _target_: it does not say what to build.")
-    target = find_target(f"{key}", node["_target_"])
+    target = find_target(key, node["_target_"])
     known = parameters(target)
     if known is not None:
         _check_keys(f"{key}.", node, {*known, *OWN.get(key, {})}, config)
@@ -197,15 +195,12 @@ def _check_keys(prefix: str, node: DictConfig, valid: Iterable[str], config: Dic
             continue
         close = nearest(prefix + name, [prefix + other for other in known])
         close = close or nearest(prefix + name, dotted_keys(config, without=prefix + name))
-        takes = (
-            f" {prefix.rstrip('.') or 'The config'} takes: {', '.join(known)}." if len(known) < MANY else ""
-        )
-        unwrapped = ""
+        hint = ""
         if name in UNWRAPPED:
-            unwrapped = f" A file of the group {name} must begin with the line `# @package _global_`."
-        raise InputError(
-            f"Unknown setting {prefix}{name}{file_with(prefix + name)}.{close}{unwrapped}{takes}"
-        )
+            hint = f" A file of the group {name} must begin with the line `# @package _global_`."
+        if len(known) < MANY:
+            hint += f" {prefix.rstrip('.') or 'The config'} takes: {', '.join(known)}."
+        raise InputError(f"Unknown setting {prefix}{name}{file_with(prefix + name)}.{close}{hint}")
 
 
 def _check_complete(key: str, node: DictConfig, known: dict[str, inspect.Parameter]) -> None:
@@ -226,7 +221,7 @@ def _check_value(key: str, value: Any, hint: Any) -> None:
     if value in options_of(group):
         close = f" Choose it by {group}={value}."
     quote = f""" Quote it: {key}='"{value}"'.""" if type(value) in (int, float) and fits("", hint) else ""
-    raise InputError(f"{key}={_shown(value)}: expected {expected(hint)}.{_whole(value)}{quote}{close}")
+    raise InputError(f"{key}={shown(value)}: expected {expected(hint)}.{_whole(value)}{quote}{close}")
 
 
 def _value(key: str, config: DictConfig) -> Any:
@@ -239,11 +234,6 @@ def _value(key: str, config: DictConfig) -> Any:
     except InterpolationResolutionError as error:
         problem = str(error).splitlines()[0]
         raise InputError(f"{key}{file_with(key)}: {problem}. Correct the ${{…}}.") from error
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML writes it."""
-    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
 
 
 def _whole(value: Any) -> str:

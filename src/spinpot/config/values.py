@@ -64,6 +64,11 @@ def expected(hint: Any) -> str:
     return _join(_names(hint, many=False)) or "a section with a _target_"
 
 
+def shown(value: Any) -> str:
+    """A value as YAML writes it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (Union, types.UnionType)
 
