@@ -12,9 +12,9 @@ import numpy as np
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.data.cell import directions, flat_cells
-from spinpot.data.readers.deepmd.contents import REAL_TYPES
+from spinpot.data.readers.deepmd.contents import REAL_TYPES, StoredSet
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
-from spinpot.data.readers.deepmd.stored import Stored, StoredSet
+from spinpot.data.readers.deepmd.stored import Stored
 
 # ---- what the headers show ----
 
@@ -132,26 +132,21 @@ def _check_shape(stored: Stored, name: str, header: ArrayHeader) -> None:
         allowed = ((), (1,))
     elif name == REAL_TYPES:
         allowed = ((n_atoms,),)
-    if rest in allowed:
-        return
-    expected = " or ".join(str((frames, *shape)) for shape in allowed)
-    advice = _spin_shape_guess(stored, rest) if name == "spin" else _shape_guess(stored, name, rest)
-    raise InputError(
-        f"{header.where}: shape {header.shape}. Expected {expected}: {frames} frames of {n_atoms} atoms "
-        f"(type.raw). {advice}"
-    )
+    if rest not in allowed:
+        expected = " or ".join(str((frames, *shape)) for shape in allowed)
+        advice = _spin_shape_guess(stored, rest) if name == "spin" else _shape_guess(stored, name, rest)
+        raise InputError(
+            f"{header.where}: shape {header.shape}. Expected {expected}: {frames} frames of {n_atoms} atoms "
+            f"(type.raw). {advice}"
+        )
 
 
 def _shape_guess(stored: Stored, name: str, rest: tuple[int, ...]) -> str:
-    size = int(np.prod(rest))
+    size, matrix = int(np.prod(rest)), "write the full 3×3 matrix, row by row."
     if name in ("box", "virial") and size == 6:
-        return (
-            "Six numbers look like a symmetric tensor in short form: write the full 3×3 matrix, row by row."
-        )
+        return f"Six numbers look like a symmetric tensor in short form: {matrix}"
     if name == "box" and size == 3:
-        return (
-            "Three numbers look like the edges of an orthogonal cell: write the full 3×3 matrix, row by row."
-        )
+        return f"Three numbers look like the edges of an orthogonal cell: {matrix}"
     if name == "energy" and size == len(stored.types):
         return "One number per atom looks like atomic energies: write the total energy of each frame."
     if name == "coord" and size % 3 == 0 and size > 3 * len(stored.types):

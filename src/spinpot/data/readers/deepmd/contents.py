@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,18 +27,33 @@ ADVICE = {
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a place holds: its arrays by deepmd-kit's names, and a line on each that has another name."""
+class StoredSet:
+    """One `set.*` of a system (the raw layout counts as one set): its place, its arrays' headers by
+    deepmd-kit's names, and lines on arrays of other names.
+    """
 
+    where: str
     arrays: dict[str, ArrayHeader]
     notes: tuple[str, ...]
 
+    @property
+    def frames(self) -> int:
+        """Frames of the set, by its coordinates."""
+        return self.arrays["coord"].shape[0]
 
-def contents(there: Mapping[str, Callable[[], ArrayHeader]], ending: str, mixed: bool = True) -> Contents:
+
+def contents(
+    where: str,
+    there: Mapping[str, Callable[[], ArrayHeader]],
+    ending: str,
+    mixed: bool = True,
+    beside: Iterable[str] = (),
+) -> StoredSet:
     """Account for every array of a set.
 
     there: for each name without its ending, what looks at its header; arrays that are not used are not
-    looked at. ending: `.npy`, `.raw` or "". mixed: whether each frame may bring its own atom types.
+    looked at. ending: `.npy`, `.raw` or "". mixed: whether each frame may bring its own atom types. beside:
+    lines on what else is there.
 
     Raises InputError where two arrays of one meaning differ.
     """
@@ -57,7 +72,7 @@ def contents(there: Mapping[str, Callable[[], ArrayHeader]], ending: str, mixed:
             notes.append(f"{other}{ending}: not used, it holds the numbers of {found[0]}{ending}")
     used = {alias for aliases in known.values() for alias in aliases}
     notes += [unused(name, ending) for name in sorted(there) if name not in used]
-    return Contents(arrays, tuple(notes))
+    return StoredSet(where, arrays, (*notes, *beside))
 
 
 def unused(name: str, ending: str) -> str:

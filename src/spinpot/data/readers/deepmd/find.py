@@ -24,7 +24,9 @@ def find_stored(path: str | Path) -> list[Stored]:
     """
     place = Path(path).expanduser()
     if place.is_dir():
-        found = [one for folder in _system_folders(place, set()) for one in _in_folder(folder)]
+        found = []
+        for folder in _system_folders(place, set()):
+            found += from_lmdb(folder) if is_lmdb(folder) else [from_folder(folder)]
         if not found:
             raise InputError(_nothing_in(place))
         return found
@@ -39,10 +41,6 @@ def find_stored(path: str | Path) -> list[Stored]:
         f"{place}: no such folder or file (looked for {place.absolute()}). Expected a system folder "
         "(type.raw and set.*), a folder of such folders, an HDF5 file or an LMDB database. Correct the path."
     )
-
-
-def _in_folder(folder: Path) -> list[Stored]:
-    return from_lmdb(folder) if is_lmdb(folder) else [from_folder(folder)]
 
 
 def _nothing_in(folder: Path) -> str:

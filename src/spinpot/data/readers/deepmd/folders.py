@@ -9,18 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from spinpot.core.errors import InputError
-from spinpot.data.cell import Periodic
-from spinpot.data.readers.deepmd.contents import contents, unused
+from spinpot.data.readers.deepmd.contents import StoredSet, contents, unused
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader, npy_header
-from spinpot.data.readers.deepmd.stored import (
-    PBC,
-    Stored,
-    StoredSet,
-    about,
-    checked_names,
-    checked_pbc,
-    checked_types,
-)
+from spinpot.data.readers.deepmd.stored import PBC, Stored, about, checked_names, checked_pbc, checked_types
 from spinpot.data.readers.names import ALIASES
 
 
@@ -41,7 +32,10 @@ def from_folder(folder: Path) -> Stored:
             f"{folder}: no frames: neither a set.* folder nor coord.raw. Expected set.000/coord.npy, "
             "set.000/box.npy and so on. Correct the path, or write the data again."
         )
-    return Stored(folder, "", layout, types, names, _folder_pbc(folder), stored_sets, beside)
+    pbc_file = folder / PBC
+    numbers = _read_text(pbc_file).split() if pbc_file.is_file() else None
+    pbc = checked_pbc((folder / "nopbc").exists(), numbers, str(pbc_file))
+    return Stored(folder, "", layout, types, names, pbc, stored_sets, beside)
 
 
 def _npy_set(folder: Path) -> StoredSet:
@@ -50,14 +44,12 @@ def _npy_set(folder: Path) -> StoredSet:
             f"{folder}: every set.* must be a folder of .npy files, and this is a file. Unpack or remove it."
         )
     files = {file.stem: partial(npy_header, file) for file in folder.glob("*.npy")}
-    found = contents(files, ".npy")
-    return StoredSet(str(folder), found.arrays, (*found.notes, *_others(folder, (".npz", ".raw"))))
+    return contents(str(folder), files, ".npy", beside=_others(folder, (".npz", ".raw")))
 
 
 def _raw_set(folder: Path) -> StoredSet:
     files = {file.stem: partial(_raw_header, file) for file in folder.glob("*.raw") if not about(file)}
-    found = contents(files, ".raw", mixed=False)
-    return StoredSet(str(folder), found.arrays, (*found.notes, *_others(folder, (".npz", ".npy"))))
+    return contents(str(folder), files, ".raw", mixed=False, beside=_others(folder, (".npz", ".npy")))
 
 
 def _others(folder: Path, endings: tuple[str, ...]) -> list[str]:
@@ -69,7 +61,7 @@ def _others(folder: Path, endings: tuple[str, ...]) -> list[str]:
 def _raw_header(file: Path) -> ArrayHeader:
     """Shape of a text file; it has to be parsed for it, which also finds the line that is not numbers."""
     table = _load_text(file, "one frame per line, numbers only, the same count in every line")
-    return ArrayHeader(str(file), table.shape, table.dtype, lambda: table)
+    return ArrayHeader.of(str(file), table)
 
 
 def _load_text(file: Path, expected: str) -> np.ndarray:
@@ -98,9 +90,3 @@ def _read_types(file: Path) -> np.ndarray:
             "and line; a system's types are the same in every frame."
         )
     return checked_types(table.ravel(), str(file))
-
-
-def _folder_pbc(folder: Path) -> Periodic:
-    """Of a system's folder. deepmd-kit knows crystals and, by a file `nopbc`, clusters; PBC says the rest."""
-    nopbc, file = (folder / "nopbc").exists(), folder / PBC
-    return checked_pbc(nopbc, _read_text(file).split() if file.is_file() else None, str(file))

@@ -11,12 +11,11 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
-from spinpot.data.readers.deepmd.contents import contents, unused
+from spinpot.data.readers.deepmd.contents import StoredSet, contents, unused
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import (
     PBC,
     Stored,
-    StoredSet,
     about,
     checked_names,
     checked_pbc,
@@ -88,30 +87,25 @@ def _hdf5_set(where: str, group: h5py.Group) -> StoredSet:
         for key, array in arrays.items()
         if key.endswith(".npy")
     }
-    found = contents(named, ".npy")
     others = (unused(key, "") for key in arrays if not key.endswith(".npy"))
-    return StoredSet(where, found.arrays, (*found.notes, *others))
+    return contents(where, named, ".npy", beside=others)
 
 
 def _hdf5_header(where: str, array: h5py.Dataset) -> ArrayHeader:
-    read = partial(_hdf5_array, Path(array.file.filename), array.name)
+    file, name = array.file.filename, array.name
+
+    def read() -> np.ndarray:
+        with h5py.File(file, "r") as root:
+            return np.asarray(root[name][()])
+
     return ArrayHeader(where, array.shape, array.dtype, read)
 
 
-def _hdf5_array(file: Path, name: str) -> np.ndarray:
-    with h5py.File(file, "r") as root:
-        return np.asarray(root[name][()])
-
-
 def _hdf5_names(group: h5py.Group, where: str) -> tuple[str, ...]:
-    names = group["type_map.raw"].asstr()[()] if _is_text(group["type_map.raw"]) else None
-    if names is None:
+    array = group["type_map.raw"]
+    if h5py.check_string_dtype(array.dtype) is None:
         raise InputError(
             f"{where}/type_map.raw: not text. Expected the elements' names, as numpy.array(names, "
             'dtype="S"). Write it again.'
         )
-    return checked_names([str(name) for name in np.ravel(names)], f"{where}/type_map.raw")
-
-
-def _is_text(array: h5py.Dataset) -> bool:
-    return h5py.check_string_dtype(array.dtype) is not None
+    return checked_names([str(name) for name in np.ravel(array.asstr()[()])], f"{where}/type_map.raw")

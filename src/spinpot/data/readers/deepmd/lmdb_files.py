@@ -15,7 +15,7 @@ from spinpot.core.files import refuse_placeholder
 from spinpot.data.cell import CLUSTER, PERIODIC
 from spinpot.data.readers.deepmd.contents import contents
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
-from spinpot.data.readers.deepmd.stored import Stored, StoredSet, checked_names, checked_types, place
+from spinpot.data.readers.deepmd.stored import Stored, checked_names, checked_types, place
 
 DATA = "data.mdb"
 NAMES = {
@@ -86,8 +86,7 @@ def _stored(folder: Path, data: dict[str, Any]) -> Stored:
     periodic = not data.get("nopbc", False)
     if not periodic:
         del arrays["box"]  # zeros that dpdata put there
-    headers = {key: partial(_header, f"{where}/{key}", array) for key, array in arrays.items()}
-    found = contents(headers, "", mixed=False)
+    headers = {key: partial(ArrayHeader.of, f"{where}/{key}", array) for key, array in arrays.items()}
     unnamed = names == [f"Type_{k}" for k in range(len(names))]
     return Stored(
         path=folder,
@@ -96,10 +95,6 @@ def _stored(folder: Path, data: dict[str, Any]) -> Stored:
         types=checked_types(np.asarray(data["atom_types"]), where),
         names=None if unnamed else checked_names(names, where),
         pbc=PERIODIC if periodic else CLUSTER,
-        sets=(StoredSet(where, found.arrays, found.notes),),
+        sets=(contents(where, headers, "", mixed=False),),
         beside=(ORDER,),
     )
-
-
-def _header(where: str, array: np.ndarray) -> ArrayHeader:
-    return ArrayHeader(where, array.shape, array.dtype, lambda: array)

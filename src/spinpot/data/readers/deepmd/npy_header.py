@@ -23,6 +23,11 @@ class ArrayHeader:
     dtype: np.dtype
     read: Callable[[], np.ndarray] = field(repr=False)
 
+    @classmethod
+    def of(cls, where: str, array: np.ndarray) -> ArrayHeader:
+        """That of an array in memory."""
+        return cls(where, array.shape, array.dtype, lambda: array)
+
 
 def npy_header(file: Path) -> ArrayHeader:
     """Header of a `.npy` file.
@@ -66,11 +71,8 @@ def check_written(folder: Path) -> None:
 
 def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(stream)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read is None:
+    if version not in ((1, 0), (2, 0)):
         raise ValueError(f"format version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+    read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
     shape, _, dtype = read(stream)
     return shape, dtype

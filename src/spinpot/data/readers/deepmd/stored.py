@@ -14,24 +14,8 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.data.cell import CLUSTER, PERIODIC, Periodic
-from spinpot.data.readers.deepmd.contents import ARRAYS, REAL_TYPES
+from spinpot.data.readers.deepmd.contents import ARRAYS, REAL_TYPES, StoredSet
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
-
-
-@dataclass(frozen=True)
-class StoredSet:
-    """One `set.*` of a system (the raw layout counts as one set): its place, its arrays' headers, and lines
-    on arrays of other names.
-    """
-
-    where: str
-    arrays: dict[str, ArrayHeader]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def frames(self) -> int:
-        """Frames of the set, by its coordinates."""
-        return self.arrays["coord"].shape[0]
 
 
 @dataclass(frozen=True, eq=False)
