@@ -9,15 +9,14 @@ of all paths (spinpot.audit.interpolation). Energies take no part in it, and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.progress import track
 
 from spinpot.audit.interpolation import Basis
 from spinpot.audit.path import Path
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
@@ -185,7 +184,7 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
     energy = np.array([system.energy[path.end] - system.energy[path.start] for path in paths])
     ends: dict[str, list[np.ndarray]] = {}
     functions: dict[str, list[np.ndarray]] = {}
-    for path in _shown(paths, system.name):
+    for path in counted(paths, f"Work, {system.name}"):
         spin_rates = _spin_rates(basis, path)
         known = label_rates(path, spin_rates)
         rates = basis.rates(path, NODES, spin_rates)
@@ -218,12 +217,6 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         energy=energy,
         done=-np.sum([plain[name] + added[name] for name in plain], axis=0),
     )
-
-
-def _shown(paths: Sequence[Path], name: str) -> Iterable[Path]:
-    """The paths, with a progress bar where somebody sees it."""
-    silent = not progress_console.is_terminal
-    return track(paths, f"Work, {name}", console=progress_console, transient=True, disable=silent)
 
 
 def _weights(distance: np.ndarray) -> np.ndarray:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from rich.progress import track
+
+T = TypeVar("T")
 
 _others = getattr(rank_zero_only, "rank", 0) != 0
 
 console = Console(highlight=False, quiet=_others)
 progress_console = Console(stderr=True, quiet=_others)
+
+
+def counted(items: Iterable[T], title: str) -> Iterable[T]:
+    """The items, with a progress bar while they last, where somebody sees it."""
+    silent = not progress_console.is_terminal
+    return track(items, title, console=progress_console, transient=True, disable=silent)

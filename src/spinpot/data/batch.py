@@ -120,7 +120,7 @@ def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
     """
     n_atoms = np.array([len(frame.types) for frame in frames], dtype=np.int64)
     first_atoms = np.concatenate(([0], np.cumsum(n_atoms)))
-    parts = frames or [_no_atoms(n_types or 0)]
+    parts = frames or [without_pairs(np.zeros(0, dtype=np.int64), n_types or 0)]
     types = _joined(parts, "types")
     atom_order = np.argsort(types, kind="stable")
     atom_place = np.empty_like(atom_order)
@@ -167,20 +167,20 @@ def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
         yield collate(chunk)
 
 
-def _no_atoms(n_types: int) -> Frame:
-    """A frame of nothing, for its shapes."""
-    indices, vectors = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
+def without_pairs(types: np.ndarray, n_types: int) -> Frame:
+    """A frame of atoms (N,) without neighbours, moments and labels."""
+    none, unknown = np.zeros(0, dtype=np.int64), np.full((len(types), 3), np.nan)
     return Frame(
-        types=indices,
-        spin=vectors,
-        pair_neighbour=indices,
-        pair_type=indices,
-        pair_vector=vectors,
-        neighbour_counts=np.zeros((0, 2 * n_types), dtype=np.int64),
+        types=types,
+        spin=np.zeros((len(types), 3)),
+        pair_neighbour=none,
+        pair_type=none,
+        pair_vector=np.zeros((0, 3)),
+        neighbour_counts=np.zeros((len(types), 2 * n_types), dtype=np.int64),
         closest=np.full(n_types, np.inf),
-        energy=np.zeros(()),
-        force=vectors,
-        force_mag=vectors,
-        virial=np.zeros((3, 3)),
+        energy=np.array(np.nan),
+        force=unknown,
+        force_mag=unknown,
+        virial=np.full((3, 3), np.nan),
         origin=("", 0),
     )

@@ -54,10 +54,9 @@ class SpinDataModule(pl.LightningDataModule):
         prepare: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
+        folders = {"train": train, "validation": validation, "test": test or []}
         self.folders = {
-            "train": _as_list(train),
-            "validation": _as_list(validation),
-            "test": _as_list(test),
+            name: [own] if isinstance(own, str) else list(map(str, own)) for name, own in folders.items()
         }
         self.wanted_type_map = type_map
         self.batch_size = batch_size
@@ -75,19 +74,12 @@ class SpinDataModule(pl.LightningDataModule):
         self.by_number = False
 
     def _check(self) -> None:
-        for name, value in (
-            ("batch_size", self.batch_size),
-            ("validation_batch_size", self.validation_batch_size),
-        ):
-            if value < 1:
-                raise InputError(f"data.{name}={value}: expected at least 1 frame.")
-        for name, number in (
-            ("num_workers", self.num_workers),
-            ("cache_gb", self.cache_gb),
-            ("cache_disk_gb", self.cache_disk_gb),
-        ):
-            if not number >= 0:
-                raise InputError(f"data.{name}={number} must not be negative.")
+        for name in ("batch_size", "validation_batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"data.{name}={getattr(self, name)}: expected at least 1 frame.")
+        for name in ("num_workers", "cache_gb", "cache_disk_gb"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"data.{name}={getattr(self, name)} must not be negative.")
         for name in ("train", "validation"):
             if not self.folders[name]:
                 raise InputError(
@@ -187,9 +179,3 @@ class SpinDataModule(pl.LightningDataModule):
             # Forked workers share what is kept of the pairs.
             multiprocessing_context="fork" if self.num_workers > 0 and hasattr(os, "fork") else None,
         )
-
-
-def _as_list(folders: str | Sequence[str] | None) -> list[str]:
-    if folders is None:
-        return []
-    return [folders] if isinstance(folders, str) else [str(folder) for folder in folders]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from spinpot.core.notes import Notes
 from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import nearest_image
-from spinpot.data.systems import System
+from spinpot.data.systems import System, select
 
 SAME = 1e-4
 """Å and μ_B: frames of which no coordinate differs by more are the same."""
@@ -88,6 +88,18 @@ def copies(systems: Sequence[System]) -> list[Copy]:
         groups.setdefault((system.pbc, *elements), []).append(place)
     found = [copy for places in groups.values() for copy in _among(systems, places)]
     return sorted(found, key=lambda copy: (copy.system, copy.frame))
+
+
+def without(systems: Sequence[System], found: Iterable[Copy]) -> list[System]:
+    """The systems without some copies; one without a frame left is not there."""
+    stays = [np.ones(len(system), dtype=bool) for system in systems]
+    for copy in found:
+        stays[copy.system][copy.frame] = False
+    return [
+        system if own.all() else select(system, np.flatnonzero(own))
+        for system, own in zip(systems, stays, strict=True)
+        if own.any()
+    ]
 
 
 def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
@@ -196,8 +208,7 @@ def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[
 
 
 def _widest(systems: Sequence[System]) -> np.ndarray:
-    """The few coordinates that vary most."""
-    # A tree of all coordinates would be slow; these leave hardly more than the true pairs.
+    """The few coordinates that vary most: a tree of all would be slow."""
     step = max(1, sum(len(system) for system in systems) // SAMPLE)
     sample = np.concatenate([_points(system, np.arange(0, len(system), step)) for system in systems])
     return np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]

@@ -27,32 +27,9 @@ NIO_DELTASPIN_URL = (
     f"https://raw.githubusercontent.com/deepmodeling/deepmd-kit/{COMMIT}/examples/spin/data_reformat/"
 )
 
-NIO_DELTASPIN_SHA256 = {
-    "data_0/set.000/box.npy": "b981fdaff5fa481789a0be1dbe414f8e5a3461146a2e6da7141c16a46ae9f9c7",
-    "data_0/set.000/coord.npy": "8d7406ea7db9011f5ad66bad4e72c8ae70a61a01369629bc0d3fe713da8ef728",
-    "data_0/set.000/energy.npy": "e95a9ab88a0831ceb6e12154410646eaa9039ac18f4407e0b3928b8d58b9a0d6",
-    "data_0/set.000/force.npy": "5a80d9f9965f8324a2eb36b6d065f08d3e42b8cc440391e87e7503e6aacf128c",
-    "data_0/set.000/force_mag.npy": "433a74ed45534f25fabd201e0502676b6163cdbbd4455e8f43dba93ec06980a1",
-    "data_0/set.000/spin.npy": "e0733496d04c2699694739bf52c2ceb4fe592d3a66c44cfe5e6289ab27ce866f",
-    "data_0/type.raw": "a9dfe99bb6435e7ad420d4bac1fa8cda8231c4f494d30e04978bd5bdf8b0522d",
-    "data_0/type_map.raw": "cb7f220bb764927508259072ed0921f2810311c5a27f95d72f2e3cff0f6e0c87",
-    "data_1/set.000/box.npy": "b981fdaff5fa481789a0be1dbe414f8e5a3461146a2e6da7141c16a46ae9f9c7",
-    "data_1/set.000/coord.npy": "61f6957f4c9bd13eb991420a6abe49e32af78581aae6ad1b574958923b113334",
-    "data_1/set.000/energy.npy": "f400f07a8ae0d1368887e665f605586321b48779e194c8fabb20a8e64a394395",
-    "data_1/set.000/force.npy": "159a4fd99e589be7422e136b799e6252327b8af3ad40703afe4b4f548828acc3",
-    "data_1/set.000/force_mag.npy": "eb104bad0af91830a5ac3cd11edd5c3d2df4363b7ebe0c251d99f05f40021775",
-    "data_1/set.000/spin.npy": "6dc38461aaca800eaf681a259e84258b77e54a52112ec97bafb2e8b263d3c200",
-    "data_1/type.raw": "a9dfe99bb6435e7ad420d4bac1fa8cda8231c4f494d30e04978bd5bdf8b0522d",
-    "data_1/type_map.raw": "cb7f220bb764927508259072ed0921f2810311c5a27f95d72f2e3cff0f6e0c87",
-    "data_2/set.000/box.npy": "1bf67417951392676a604e200e67c23608e2c2b610ba010aa771a6e00666d3e9",
-    "data_2/set.000/coord.npy": "d45a7ee986365fbef58912d50df10b0b2dd04dd65f6e333e93b8199f8a1db8b4",
-    "data_2/set.000/energy.npy": "aaaf67eb3142a4a6f0943c1a94c23d31bb9373ed75a4704f4da2f942b5be836b",
-    "data_2/set.000/force.npy": "77e0504d32be0090078dd41a61940144fadd520ba69e316de687a016fc2e4762",
-    "data_2/set.000/force_mag.npy": "620d19a8275f342c559949b123740a1966d6a8b67f43e3464e6a983b0fa7c57d",
-    "data_2/set.000/spin.npy": "9cc951f8a06a328498856e4b9036e1f91d1883351d071a329b7386ce3a0f8105",
-    "data_2/type.raw": "a9dfe99bb6435e7ad420d4bac1fa8cda8231c4f494d30e04978bd5bdf8b0522d",
-    "data_2/type_map.raw": "cb7f220bb764927508259072ed0921f2810311c5a27f95d72f2e3cff0f6e0c87",
-}
+NIO_DELTASPIN_SHA256 = dict(
+    line.split() for line in Path(__file__).with_name("NiO_deltaspin.sha256").read_text().splitlines()
+)
 """Every file of the folder and its checksum."""
 
 _TIMEOUT = 30.0  # seconds without an answer
@@ -96,7 +73,7 @@ def _missing(folder: Path) -> list[str]:
 
 def _download(names: Sequence[str], target: Path, base_url: str) -> None:
     """Fetch `names` into `target`, each compared with its checksum before it gets its name."""
-    registry = {name: f"sha256:{NIO_DELTASPIN_SHA256[name]}" for name in names}
+    registry = {name: NIO_DELTASPIN_SHA256[name] for name in names}
     url = base_url.rstrip("/") + "/"
     source = pooch.create(path=target, base_url=url, registry=registry, retry_if_failed=1)
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT)

@@ -176,17 +176,13 @@ def _write(folder: Path, seed: int, progress: bool) -> None:
             rng = np.random.default_rng([seed, number])
             frames = []
             for _ in range(FRAMES[split][shape]):
-                frames.append(_labelled(shape, rng))
+                frame = sample(shape, rng)
+                frames.append((frame, nio.labels(frame)))
                 bar.advance(task)
             write_system(frames, folder / name)
     check_written(folder)
     text = json.dumps(manifest(seed), indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _labelled(shape: str, rng: np.random.Generator) -> tuple[nio.Structure, dict[str, nio.Array]]:
-    frame = sample(shape, rng)
-    return frame, nio.labels(frame)
 
 
 def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:

@@ -19,7 +19,7 @@ from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
 from spinpot.data.cell import VACUUM, directions, with_vacuum
 from spinpot.data.description import describe_system
-from spinpot.data.duplicates import copies, left_out
+from spinpot.data.duplicates import copies, left_out, without
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
 from spinpot.data.overlaps import refuse_overlaps
@@ -138,15 +138,7 @@ def unique_names(systems: Sequence[System]) -> list[System]:
 def without_duplicates(systems: Sequence[System]) -> tuple[list[System], Notes]:
     """The systems without frames that were there before, and what is said of these."""
     found = copies(systems)
-    stays = [np.ones(len(system), dtype=bool) for system in systems]
-    for copy in found:
-        stays[copy.system][copy.frame] = False
-    kept = [
-        system if own.all() else select(system, np.flatnonzero(own))
-        for system, own in zip(systems, stays, strict=True)
-        if own.any()
-    ]
-    return kept, left_out(systems, found)
+    return without(systems, found), left_out(systems, found)
 
 
 def divided(systems: Sequence[System], split: Sequence[float], block: int, seed: int) -> Splits:
@@ -191,18 +183,16 @@ def write_npy(folder: Path, system: System, _: Wanted) -> None:
     frames.mkdir(parents=True)
     (place / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
     (place / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
+    arrays = {name: getattr(system, name) for name in PER_FRAME}
     if not any(system.pbc):
         (place / "nopbc").touch()
     elif not all(system.pbc):
         (place / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
-    arrays = {"box": _box(system)} | {name: getattr(system, name) for name in PER_FRAME if name != "box"}
+    if not all(system.pbc):
+        arrays["box"] = with_vacuum(system.box, system.coord, system.pbc)
     for name, values in arrays.items():
         if values is not None:
             np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
-
-
-def _box(system: System) -> np.ndarray:
-    return system.box if all(system.pbc) else with_vacuum(system.box, system.coord, system.pbc)
 
 
 def write_old(folder: Path, system: System, wanted: Wanted) -> None:

@@ -9,13 +9,13 @@ sees them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spinpot.data.batch import Batch, Frame, collate
+from spinpot.data.batch import Batch, Frame, collate, without_pairs
 from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
@@ -148,18 +148,6 @@ def rounded_up(size: int) -> int:
 
 def _padding(n_types: int) -> Frame:
     """An atom of each element, none with a neighbour, and a pair that none of them counts."""
-    vectors = np.zeros((n_types, 3))
-    return Frame(
-        types=np.arange(n_types),
-        spin=vectors,
-        pair_neighbour=np.zeros(1, dtype=np.int64),
-        pair_type=np.zeros(1, dtype=np.int64),
-        pair_vector=np.array([[FAR, 0.0, 0.0]]),
-        neighbour_counts=np.zeros((n_types, 2 * n_types), dtype=np.int64),
-        closest=np.full(n_types, np.inf),
-        energy=np.array(np.nan),
-        force=np.full_like(vectors, np.nan),
-        force_mag=np.full_like(vectors, np.nan),
-        virial=np.full((3, 3), np.nan),
-        origin=("", 0),
-    )
+    first, far = np.zeros(1, dtype=np.int64), np.array([[FAR, 0.0, 0.0]])
+    bare = without_pairs(np.arange(n_types), n_types)
+    return replace(bare, pair_neighbour=first, pair_type=first, pair_vector=far)

@@ -13,7 +13,7 @@ from torch import Tensor
 from spinpot.core.quantities import MAIN
 from spinpot.data.batch import Batch
 from spinpot.data.description import frame_digests
-from spinpot.data.duplicates import copies
+from spinpot.data.duplicates import copies, without
 from spinpot.data.systems import System, select
 from spinpot.loss.label_scale import scaled
 from spinpot.models.exchange.fit import chosen_frames, fit_systems
@@ -135,16 +135,9 @@ def _term(spec: Spec) -> ExchangeTerm:
 
 def _without(judged: Sequence[System], training: Sequence[System]) -> list[System]:
     """The training frames that are not, or not nearly, frames that are judged."""
-    first = len(judged)
-    kept = [np.ones(len(system), dtype=bool) for system in training]
-    for copy in copies([*judged, *training]):
-        if copy.system >= first > copy.kept_system:
-            kept[copy.system - first][copy.frame] = False
-    return [
-        system if keep.all() else select(system, np.flatnonzero(keep))
-        for system, keep in zip(training, kept, strict=True)
-        if keep.any()
-    ]
+    first, every = len(judged), [*judged, *training]
+    shared = [copy for copy in copies(every) if copy.system >= first > copy.kept_system]
+    return without(every, shared)[first:]
 
 
 def _labels_of_a_frame(system: System, use_spin: Sequence[bool]) -> int:

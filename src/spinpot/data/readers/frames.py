@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.progress import track
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, directions, flat_cells
@@ -69,7 +68,7 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
     """
     groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
     said: dict[str, dict[str, int]] = {}
-    for number, frame in enumerate(_counted(frames, place)):
+    for number, frame in enumerate(counted(frames, f"Reading {place.name}")):
         chosen = _chosen(frame, f"{place}, frame {number}", wanted)
         _account(frame, chosen, str(place), wanted, notes)
         for array, source in chosen.sources.items():
@@ -90,16 +89,6 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
         made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
         for number, (kind, group) in enumerate(groups.items())
     ]
-
-
-def _counted(frames: Iterable[RawFrame], place: Path) -> Iterable[RawFrame]:
-    return track(
-        frames,
-        f"Reading {place.name}",
-        transient=True,
-        console=progress_console,
-        disable=not progress_console.is_terminal,
-    )
 
 
 def folder_name(folder: Path) -> str:
