@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+import spinpot
 from spinpot.core import provenance
 from spinpot.core.provenance import git_commit, versions
 
@@ -85,4 +86,4 @@ def test_sources_without_an_installation() -> None:
         return "1.0"
 
     with mock.patch.object(provenance, "version", version):
-        assert versions()["spinpot"] == "not installed"
+        assert versions()["spinpot"] == spinpot.__version__

@@ -1,10 +1,11 @@
 """`spinpot.load`: a checkpoint called with frames of every kind gives what the potential gives."""
 
+import copy
 import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,43 @@ def test_one_source_gives_a_dict_and_several_a_list(predictor: Predictor, tmp_pa
             assert_same(one, other)
     assert isinstance(predictor([a]), list)
     assert predictor([]) == []
+
+
+def test_the_names_are_attributes_too(predictor: Predictor) -> None:
+    a, b = random_system(1), random_system(2, n_frames=2, n_ni=2, n_o=1)
+    one, several = predictor(a), predictor([a, b])
+    assert isinstance(one, Mapping)
+    for name, array in one.items():
+        assert getattr(one, name) is array
+        for found in (several[name], getattr(several, name), dict(several)[name]):
+            assert [len(values) for values in found] == [1, 2]
+            np.testing.assert_array_equal(found[0], several[0][name])
+    assert {*SHAPES} <= {*dir(one)} & {*dir(several)}
+    assert repr(one).startswith("Prediction(energy (1,), virial (1, 3, 3), ")
+    for changed in (copy.deepcopy(several), pickle.loads(pickle.dumps(several))):
+        assert changed[1].force.shape == (2, 3, 3)
+    for prediction in (one, several, predictor([])):
+        with pytest.raises(AttributeError, match="no forces; it has energy, force, "):
+            prediction.forces  # noqa: B018
+
+
+def test_a_predictor_says_what_its_model_is(predictor: Predictor) -> None:
+    parameters = predictor.potential.describe()["parameters"]
+    assert repr(predictor) == (
+        f"Predictor(deepspin of Ni O, magnetic: Ni; {parameters} parameters, torch.float64 on cpu)"
+    )
+
+
+def test_networks_in_another_precision(predictor: Predictor, tmp_path: Path) -> None:
+    file = write_checkpoint(tmp_path / "best.ckpt", small_potential())
+    rounded = spinpot.load(file, device="cpu", dtype=torch.float32)
+    assert "torch.float32 on cpu" in repr(rounded)
+    system = random_system()
+    exact, found = predictor(system), rounded(system)
+    assert found.force.dtype == np.float64
+    assert 0.0 < np.abs(found.force - exact.force).max() < 1e-4
+    with pytest.raises(InputError, match=r"dtype=torch.float16: expected torch.float64 or torch.float32\."):
+        spinpot.load(file, dtype=torch.float16)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])

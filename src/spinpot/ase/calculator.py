@@ -16,6 +16,7 @@ from spinpot.core.errors import InputError
 from spinpot.data.from_ase import moments_of
 from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.deviation import deviation
+from spinpot.evaluation.prediction import Prediction
 from spinpot.evaluation.predictor import Predictor, load
 
 Source = str | Path | Predictor
@@ -82,7 +83,7 @@ class SpinCalculator(Calculator):
     ) -> None:
         """Fill `results`; all properties cost as much as one."""
         super().calculate(atoms, properties, system_changes)
-        predictions = []
+        predictions: list[Prediction] = []
         for predictor in self.predictors:
             (system,) = predictor.systems([with_live_moments(self.atoms)])
             for line in predictor.watch.new([system]):

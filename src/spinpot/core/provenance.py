@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
+from spinpot import __version__
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "numpy")
 
@@ -17,17 +19,9 @@ def versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide about a run's numbers."""
     return {
         "python": platform.python_version(),
-        "spinpot": spinpot_version(),
+        "spinpot": __version__,
         **{package: version(package) for package in PACKAGES},
     }
-
-
-def spinpot_version() -> str:
-    """The installed version; `not installed` where the sources are used without an installation."""
-    try:
-        return version("spinpot")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def git_commit(package: Path = Path(__file__).parents[1]) -> str | None:

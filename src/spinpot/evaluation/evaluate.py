@@ -119,7 +119,7 @@ class Scores:
     def _metric(self) -> ErrorMetric:
         return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
 
-    def predict(self, batch_size: int) -> list[Arrays]:
+    def predict(self, batch_size: int) -> Sequence[Arrays]:
         """The predictions for each system, with a progress bar; their errors are counted on the way."""
         bar = Progress(console=progress_console, transient=True)
         frames = sum(len(system) for system in self.systems)

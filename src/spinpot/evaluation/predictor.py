@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from ase import Atoms
 from rich.progress import Progress
 from torch import Tensor
@@ -20,6 +21,7 @@ from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.overlaps import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
+from spinpot.evaluation.prediction import Prediction, Predictions
 from spinpot.looks.model import Watch
 from spinpot.models.files import read_model
 from spinpot.models.potential import Potential
@@ -31,13 +33,14 @@ Arrays = dict[str, np.ndarray]
 Predicted = tuple[Batch, dict[str, Tensor]]
 
 
-def load(path: str | Path) -> Predictor:
-    """The potential of a checkpoint or of a model of deepmd-kit, in float64.
-
-    Raises InputError for a file that cannot be used.
-    """
+def load(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Predictor:
+    """The potential of a checkpoint or of a model of deepmd-kit; see `spinpot.load`."""
+    dtype = dtype or torch.float64
+    if dtype not in (torch.float32, torch.float64):
+        raise InputError(f"dtype={dtype}: expected torch.float64 or torch.float32.")
     path = Path(path).expanduser()
-    return Predictor(read_model(path).potential)
+    potential = read_model(path).potential
+    return Predictor(potential.set_precision(dtype).to(device))
 
 
 class Predictor:
@@ -53,6 +56,14 @@ class Predictor:
         self.watch = Watch(self.spec, potential.facts)
         self.geometry = self.spec.geometry
 
+    def __repr__(self) -> str:
+        weights, spec = next(self.potential.parameters()), self.spec
+        return (
+            f"Predictor({spec.kind} of {' '.join(spec.type_map)}, "
+            f"magnetic: {' '.join(spec.magnetic_elements)}; {self.potential.n_parameters()} parameters, "
+            f"{weights.dtype} on {weights.device})"
+        )
+
     def __call__(
         self,
         frames: Source | Sequence[Source],
@@ -60,7 +71,7 @@ class Predictor:
         progress: bool = False,
         moments: str | None = None,
         moment_unit: str | None = None,
-    ) -> Arrays | list[Arrays]:
+    ) -> Prediction | Predictions:
         """Energies and their derivatives, float64, under the names of spinpot.core.conventions.
 
         frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vectors
@@ -70,9 +81,10 @@ class Predictor:
         moments: the array of ase.Atoms that holds the moments, where several disagree. moment_unit: `mu_B` or
             `direction`, of unit vectors beside an array of lengths.
 
-        For one system a dict of energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
-        (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; a list of them for a list, and for a folder that holds
-        several systems. Raises InputError for frames the model cannot be used on.
+        For one system a mapping with energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
+        (F, N, 3) eV/μ_B and virial (F, 3, 3) eV, which are attributes too; a list of them for a list, and
+        for a folder that holds several systems, of which a name gives the list of each system's.
+        Raises InputError for frames the model cannot be used on.
         """
         single = isinstance(frames, Source)
         systems = self.systems([frames] if isinstance(frames, Source) else frames, moments, moment_unit)
@@ -93,7 +105,7 @@ class Predictor:
             systems += self._open(source, f"atoms {index}", moments, moment_unit)
         return systems
 
-    def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> list[Arrays]:
+    def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> Predictions:
         """As a call, for systems under the model's type map."""
         stream = self.batches(systems, batch_size)
         if progress:
@@ -191,7 +203,7 @@ def counted(stream: Iterable[Predicted], bar: Progress, total: int) -> Iterator[
             bar.advance(task, batch.n_frames)
 
 
-def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]) -> list[Arrays]:
+def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]) -> Predictions:
     """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each."""
     n_frames = sum(len(system) for system in systems)
     n_atoms = sum(len(system) * system.n_atoms for system in systems)
@@ -204,12 +216,12 @@ def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]
             values[filled[name] : stop] = prediction[name].numpy()
             filled[name] = stop
 
-    results: list[Arrays] = []
+    results = Predictions()
     frame, atom = 0, 0
     for system in systems:
         f, n = len(system), system.n_atoms
         own = {name: flat[name][frame : frame + f] for name in PER_FRAME}
         own |= {name: flat[name][atom : atom + f * n].reshape(f, n, *PER_ATOM[name]) for name in PER_ATOM}
-        results.append(own)
+        results.append(Prediction(own))
         frame, atom = frame + f, atom + f * n
     return results

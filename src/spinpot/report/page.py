@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from spinpot import __version__
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
-from spinpot.core.provenance import spinpot_version
 from spinpot.core.quantities import ERRORS, OF_LABEL, QUANTITIES, WHOLE
 from spinpot.report.plots import rounded
 from spinpot.report.systems_table import rows_of
@@ -47,7 +47,7 @@ def render(template: str, **context: Any) -> str:
         "duration": duration,
         "date": date,
     }
-    return environment.get_template(template).render(**context, version=spinpot_version())
+    return environment.get_template(template).render(**context, version=__version__)
 
 
 # ---- parts that several pages have ----

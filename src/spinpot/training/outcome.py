@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Outcome:
     labels_spread: dict[str, float]
     training_mean: dict[str, float]
     heisenberg: dict[str, float] | None
-    predictions: list[Arrays]
+    predictions: Sequence[Arrays]
 
 
 def outcomes(

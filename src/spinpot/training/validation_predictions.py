@@ -27,7 +27,7 @@ class ValidationPredictions:
         kept = {name: prediction[name].detach().cpu() for name in SHAPES}
         self._frames += _split(kept, batch.n_atoms.tolist())
 
-    def of_all_processes(self, systems: Sequence[System]) -> list[Arrays] | None:
+    def of_all_processes(self, systems: Sequence[System]) -> Sequence[Arrays] | None:
         """The predictions for all frames of the systems, to be asked for by all processes together.
 
         None on all processes but the first, and where the validation left out frames.

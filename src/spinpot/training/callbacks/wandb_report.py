@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -71,7 +72,7 @@ class WandbReport(pl.Callback):
             self.run.log_made(lambda: _report(module, data, predictions), trainer.global_step)
 
 
-def _report(module: SpinModule, data: SpinDataModule, predictions: list[Arrays] | None) -> dict[str, Any]:
+def _report(module: SpinModule, data: SpinDataModule, predictions: Sequence[Arrays] | None) -> dict[str, Any]:
     rows = [
         [row.label, row.element or "all", row.values[0], row.mae, row.values[1], row.unit]
         for row in error_rows({"rmse": module.errors, "spread": module.score.spread})

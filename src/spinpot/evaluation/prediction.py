@@ -1,0 +1,39 @@
+"""What a potential gives for frames, by names that are items and attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+NAMES = ("energy", "force", "force_mag", "virial", "atom_energy")
+"""Of arrays, as in spinpot.core.conventions."""
+
+
+class Prediction(dict[str, np.ndarray]):
+    """The arrays of one system, as `prediction["force"]` or `prediction.force`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NAMES:
+            return self[name]
+        raise AttributeError(f"A prediction has no {name}; it has {', '.join(NAMES)}.")
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *NAMES]
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in self.items())
+        return f"Prediction({shapes})"
+
+
+class Predictions(list[Prediction]):
+    """The predictions of several systems; a name gives the list of their arrays."""
+
+    __getattr__, __dir__ = Prediction.__getattr__, Prediction.__dir__
+
+    def __getitem__(self, key: Any) -> Any:
+        return [one[key] for one in self] if isinstance(key, str) else super().__getitem__(key)
+
+    def keys(self) -> tuple[str, ...]:
+        """The names, so that dict(predictions) has each system's array under each."""
+        return NAMES
