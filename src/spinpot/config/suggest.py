@@ -19,7 +19,8 @@ from spinpot.config.targets import find_target, parameters
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import dotted_keys, nearest
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = (Path(__file__).parents[1] / "configs").resolve()
+"""A link to the configs at the top of the checkout; in an installed package a copy of them."""
 
 UNWRAPPED = ("experiment", "sweep", "debug")
 """Groups whose options are meant for the whole config, over all others, not for a section of their name."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from lightning_fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
+from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
 from pytorch_lightning.strategies import ParallelStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.distributed.constants import default_pg_timeout
 
-from spinpot.config.app import STARTED_HERE
+from spinpot.config.app import STARTED_HERE, TRAIN
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.training.checks import check_devices
@@ -73,8 +75,10 @@ class Place:
         return [self._start(first, local) for local in range(1, self.per_node)]
 
     def _start(self, first: int, local_rank: int) -> subprocess.Popen[bytes]:
-        command, folder = _hydra_subprocess_cmd(local_rank)
-        return subprocess.Popen(command, env=os.environ | _ranks(first, local_rank), cwd=folder)
+        # The command line again, with the run folder of this process, whose name may hold the time.
+        folder = f'hydra.run.dir="{HydraConfig.get().run.dir}"'
+        environment = os.environ | _ranks(first, local_rank)
+        return subprocess.Popen([*TRAIN, *sys.argv[1:], folder], env=environment, cwd=get_original_cwd())
 
 
 def _ranks(first: int, local_rank: int) -> dict[str, str]:

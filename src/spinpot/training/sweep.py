@@ -6,23 +6,22 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
-from lightning_fabric.plugins.environments import (
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.plugins.environments import (
     LightningEnvironment,
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.config.app import FAILURE, describe, stop
+from spinpot.config.app import FAILURE, TRAIN, describe, stop
 from spinpot.config.rerun import read_settings, runnable
 from spinpot.config.sweep_job import sweep_job
 from spinpot.config.validate import validate
@@ -36,7 +35,6 @@ from spinpot.training.ranks import all_ranks
 from spinpot.training.resume import IRRELEVANT, belongs_to, differences
 from spinpot.training.run import train
 
-TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
 """In what a job that is resumed may differ from what it was."""
 
@@ -153,7 +151,7 @@ def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "job.yaml").write_text(runnable(_named(config)), encoding="utf-8")
         quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-        command = [sys.executable, str(TRAIN), "--config-dir", place, "--config-name", "job"]
+        command = [*TRAIN, "--config-dir", place, "--config-name", "job"]
         code = _wait(subprocess.Popen([*command, f"hydra.run.dir='{quoted}'"]))
     if code in [128 + number for number in SIGNALS]:
         raise SystemExit(code)

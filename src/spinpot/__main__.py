@@ -1,0 +1,6 @@
+"""`python -m spinpot`."""
+
+from spinpot.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The command `spinpot`: `spinpot COMMAND …`; scripts/*.py are doors to the same commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from importlib import import_module
+
+from spinpot import __version__
+from spinpot.config.app import run_app, stop
+from spinpot.core.spelling import nearest
+
+CONFIGURED = {
+    "train": "train a potential",
+    "evaluate": "errors and predictions of a checkpoint",
+    "audit": "check labelled frames",
+    "analyze": "physics of a checkpoint: exchange, magnons, dynamics, …",
+}
+"""Commands with a config of their name, and what each does; they take KEY=VALUE."""
+PARSED = {
+    "convert": "checkpoints and inputs from and to deepmd-kit",
+    "prepare": "frames of other programs, and splits, as folders to train on",
+    "report": "make the page of a finished run again",
+    "sweep-table": "compare the runs of a sweep",
+    "time-to-error": "when runs first reach given errors",
+    "wandb-dashboard": "save a workspace for a wandb project",
+    "benchmark": "measure training",
+}
+"""Commands with options."""
+COMMANDS = CONFIGURED | PARSED
+
+
+def main(name: str | None = None) -> None:
+    """Run a command with the arguments of the command line, whose first is its name where none is given."""
+    name = name or _taken()
+    function = name.replace("-", "_")
+    if name in CONFIGURED:
+        run_app(getattr(import_module("spinpot.cli.configured"), function), config_name=name)
+        return
+    module = import_module(f"spinpot.cli.{function if name in ('prepare', 'benchmark') else 'tools'}")
+    command = getattr(module, function)
+    parser = ArgumentParser(
+        f"spinpot {name}", description=command.__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
+    run_app(lambda: command(parser))
+
+
+def _taken() -> str:
+    """The command's name, taken off the command line; exits where there is none."""
+    first = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if first in ("-sc", "--shell-completion"):
+        return _completed()
+    if first in ("-h", "--help", "--version"):
+        print(f"spinpot {__version__}" if first == "--version" else _usage())
+        sys.exit()
+    if first not in COMMANDS:
+        stop(f"There is no command {first}; choose from {', '.join(COMMANDS)}.{nearest(first, COMMANDS)}")
+    return sys.argv.pop(1)
+
+
+def _usage() -> str:
+    listed = "\n".join(f"  {name:17}{about}" for name, about in COMMANDS.items())
+    return (
+        "Usage: spinpot COMMAND …\n\n"
+        f"{listed}\n\n"
+        "`spinpot COMMAND --help` shows the settings or options of one.\n"
+        'Completion in bash and zsh: eval "$(spinpot -sc install=bash)"; in fish: '
+        "spinpot -sc install=fish | source"
+    )
+
+
+def _completed() -> str:
+    """The command whose Hydra completes the rest of the line; prints the names of commands themselves."""
+    line = os.environ.get("COMP_LINE", "")
+    program, _, rest = line.lstrip().partition(" ")
+    name, blank, rest = rest.lstrip().partition(" ")
+    if not line or (blank and name in CONFIGURED):
+        os.environ["COMP_LINE"] = f"{program} {rest}"
+        return name or "train"
+    if not blank:
+        print("\n".join(other for other in COMMANDS if other.startswith(name)))
+    sys.exit()

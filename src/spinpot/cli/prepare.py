@@ -1,0 +1,79 @@
+"""`spinpot prepare`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+FORMATS = ("npy", "old", "extxyz", "traj", "db", "json", "abacus", "vasp", "lammps", "lammps_data")
+LABELS = {"energy": "energy", "forces": "force", "magnetic_forces": "force_mag", "virial": "virial"}
+
+
+def prepare(parser: ArgumentParser) -> None:
+    """Frames for training: `spinpot prepare INPUT … OUTPUT [--split 0.8 0.1 0.1]`."""
+    _add_options(parser)
+    given = parser.parse_args()
+    if (given.virtual_len is None) != (given.spin_norm is None):
+        parser.error("--virtual-len and --spin-norm belong together")
+    if given.spin_norm is not None and not (given.spin_norm > 0 and given.virtual_len > 0):
+        parser.error("--virtual-len and --spin-norm must be above 0")
+    from spinpot.core.console import console  # after the arguments are parsed, so that --help comes at once
+    from spinpot.data.prepare import Wanted, prepare
+    from spinpot.looks.sets import look_at_frames
+
+    options = {"moments": "spin", **LABELS}
+    wanted = Wanted(
+        elements=tuple(given.elements),
+        rename=dict(given.rename),
+        columns={array: name for key, array in options.items() if (name := getattr(given, key))},
+        moment_unit=given.moment_unit,
+        non_magnetic=given.non_magnetic,
+        magnetic=tuple(given.magnetic),
+        virtual_scale=given.virtual_len / given.spin_norm if given.spin_norm else None,
+    )
+    for line in _idle(parser, given):
+        console.print(line, markup=False, soft_wrap=True)
+    sets = prepare(
+        given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed
+    )
+    look_at_frames([system for systems in sets.values() for system in systems]).print()
+
+
+def _idle(parser: ArgumentParser, given: Namespace) -> Iterator[str]:
+    """Options that have no effect beside the others."""
+    if given.split is None:
+        for name in ("block", "seed"):
+            if getattr(given, name) != parser.get_default(name):
+                yield f"--{name} has no effect without --split."
+    if "old" not in (given.format, given.to) and (given.magnetic or given.virtual_len):
+        yield "--magnetic, --virtual-len and --spin-norm have no effect without --format old or --to old."
+
+
+def _add_options(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="folders or files of frames")
+    add("output", type=Path, metavar="OUTPUT", help="a folder, new")
+    add("--format", default="auto", choices=("auto", *FORMATS), help="of the inputs")
+    add("--to", default="npy", choices=("npy", "old", "extxyz", "lammps"), help="format of the output (npy)")
+    add("--split", nargs="+", type=float, metavar="SHARE", help="of train, validation and test: 0.8 0.1 0.1")
+    add("--block", type=int, default=1, metavar="N", help="consecutive frames that stay in one set (1)")
+    add("--seed", type=int, default=0, help="of the split (0)")
+    add("--elements", nargs="+", default=(), metavar="NAME", help="type map; needed for types without names")
+    add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help="of labels: Fe1=Fe")
+    add("--moments", metavar="NAME", help="the column of the magnetic moments")
+    add("--moment-unit", choices=("mu_B", "direction"), help="of moments that all have the length 1")
+    add("--non-magnetic", action="store_true", help="frames without moments have none: write zeros")
+    for name in LABELS:
+        what = name.replace("_", " ")
+        add(f"--{name.replace('_', '-')}", metavar="NAME", help=f"the column or key of the {what}")
+    add("--magnetic", nargs="+", default=(), metavar="NAME", help="elements with virtual atoms (old layout)")
+    add("--virtual-len", type=float, help="Å (old layout)")
+    add("--spin-norm", type=float, help="μ_B (old layout)")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    label, mark, element = text.partition("=")
+    if not (label and mark and element):
+        raise ArgumentTypeError(f"{text}: expected LABEL=NAME, such as Fe1=Fe")
+    return label, element

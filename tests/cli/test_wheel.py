@@ -1,0 +1,130 @@
+"""The installed package, in an empty folder and without the checkout.
+
+`make test-wheel` installs the wheel and what it declares to need from nothing, and names that Python in
+WHEEL_PYTHON; otherwise the wheel is built here and put beside the packages that are installed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from support.cli import PROJECT
+from support.folders import write_small_set
+
+pytestmark = pytest.mark.slow
+
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "configs", "src")
+EXPERIMENT = "# @package _global_\nloss:\n  start_pref_fm: 123.0\n"
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return write_small_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def spinpot(tmp_path_factory):
+    """The command, and the environment it needs."""
+    outside = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPINPOT_DATA")
+    }
+    outside["OMP_NUM_THREADS"] = "1"
+    if python := os.environ.get("WHEEL_PYTHON"):
+        return [python, "-P", "-m", "spinpot"], outside
+    place = tmp_path_factory.mktemp("wheel")
+    build_from_an_sdist(place)
+    (wheel,) = (place / "dist").glob("*.whl")
+    run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", place / "installed", wheel])
+    return [place / "installed" / "bin" / "spinpot"], {**outside, "PYTHONPATH": str(place / "installed")}
+
+
+def build_from_an_sdist(place):
+    """sources → sdist → wheel, in place/dist, by what is installed."""
+    for name in SOURCES:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, place / "sources" / name, symlinks=True)
+        else:
+            (place / "sources").mkdir(exist_ok=True)
+            shutil.copy(source, place / "sources" / name)
+    make = "from setuptools.build_meta import build_sdist; build_sdist('../dist')"
+    run([sys.executable, "-c", make], cwd=place / "sources")
+    (sdist,) = (place / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert not any(member.issym() for member in archive)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-build-isolation",
+        "--no-deps",
+        "-w",
+        place / "dist",
+    ]
+    run([*pip, sdist])
+
+
+def run(command, cwd=None, env=None, code=0):
+    streams = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+    result = subprocess.run(command, cwd=cwd, env=env, **streams)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture
+def here(spinpot, tmp_path):
+    """`spinpot ARGUMENTS` in an empty folder."""
+    command, environment = spinpot
+
+    def run_here(*arguments, **options):
+        return run([*command, *arguments], cwd=tmp_path, env=environment, **options)
+
+    return run_here
+
+
+def test_train_and_evaluate(here, small_set, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text(EXPERIMENT)
+    here("train", "--config-dir", "mine", "experiment=own", *small_set, "hydra.run.dir=run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["git_commit"] is None, "this is the checkout"
+    assert "start_pref_fm: 123.0" in (tmp_path / "run" / "config.yaml").read_text()
+    (validation,) = (one.partition("=")[2] for one in small_set if one.startswith("data.validation="))
+    here("evaluate", "checkpoint=run", f"systems={validation}", "output=out")
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert found["rmse_e"] == pytest.approx(summary["val"]["rmse_e"])
+    assert {file.name for file in tmp_path.iterdir()} == {"mine", "run", "out"}
+
+
+def test_a_sweep_of_jobs_of_two_processes(here, small_set, tmp_path):
+    said = here("train", "-m", "seed=1,2", "trainer=ddp_cpu", *small_set, "hydra.sweep.dir=sweep").stdout
+    assert said.count("Errors on the validation set") == 2
+    for job in "01":
+        summary = json.loads((tmp_path / "sweep" / job / "summary.json").read_text())
+        assert summary["device"].endswith("2 processes")
+    assert (tmp_path / "sweep" / "report.html").exists()
+
+
+def test_two_processes(here, small_set, tmp_path):
+    here("train", "trainer=ddp_cpu", *small_set, "hydra.run.dir=run")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["device"].endswith("2 processes")
+
+
+def test_completion_and_unknown_names(here, spinpot):
+    command, environment = spinpot
+    for line, choices in (
+        ("spinpot sw", "sweep-table\n"),
+        ("spinpot train model/exchange=h", "model/exchange=heisenberg\n"),
+        ("spinpot convert ", ""),
+    ):
+        assert run([*command, "-sc", "query=bash"], env={**environment, "COMP_LINE": line}).stdout == choices
+    assert "There is no command trian" in here("trian", code=1).stderr
+    message = here("train", "experiment=nio_deltasipn", code=1).stderr
+    assert message.endswith("Did you mean nio_deltaspin?\n")
