@@ -177,11 +177,11 @@ def _flags(capability: str) -> list[str]:
 
 @cache
 def _folder() -> Path:
-    """A place for each copy of sources and flags, version of torch and kind of processor."""
+    """A place for each contents of the sources, flags, version of torch and kind of processor."""
     from torch.utils.cpp_extension import get_default_build_root
 
     sources = [source.read_text(encoding="utf-8") for source in (*SOURCES, *HEADERS)]
     machine = torch.backends.cpu.get_cpu_capability()
-    key = "-".join((*sources, str(SOURCES[0]), torch.__version__, machine, *_flags(machine)))
+    key = "-".join((*sources, torch.__version__, machine, *_flags(machine)))
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
     return Path(root) / f"spinpot-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
