@@ -219,7 +219,7 @@ def test_own_options_are_offered(refused, tmp_path):
 
 
 def real(*arguments, cwd):
-    return run_script(*arguments, cwd=cwd, check=False)
+    return run_script(*arguments, cwd=cwd, check=False, fresh=True)
 
 
 def test_from_the_shell_unknown_key(refused):
@@ -230,22 +230,10 @@ def test_from_the_shell_unknown_option(refused):
     assert "Did you mean ener_spin?" in refused("loss=ener_spinn", run=real)
 
 
-def test_from_the_shell_own_file(refused, tmp_path):
-    folder = own_experiment(tmp_path / "own", "typo")
-    message = refused("experiment=typo", flags=(f"--config-dir={folder}",), run=real)
-    assert "experiment/typo.yaml" in message
-
-
 def test_from_the_shell_bad_frames(refused, tmp_path):
     folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
     (folder / "set.000" / "spin.npy").unlink()
     assert "spin.npy is missing" in refused(f"data.train=[{folder}]", run=real)
-
-
-def test_from_the_shell_truncated_checkpoint(refused, finished, tmp_path):
-    file = tmp_path / "cut.ckpt"
-    file.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:20_000])
-    assert "not a readable checkpoint" in refused(f"resume={file}", "trainer.max_steps=6", run=real)
 
 
 @pytest.mark.usefixtures("without_pictures")

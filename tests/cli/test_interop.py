@@ -2,15 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from spinpot.models.deepspin.deepmd.dp_file import read_dp
 from spinpot.models.deepspin.deepmd.potentials import read_deepmd
-from support.cli import PROJECT, run_script
+from support.cli import PROJECT, run_python, run_script
 from support.deepmd_files import REFERENCE, differences
 from support.folders import labelled_by_a_potential, write_npy, write_small_set
 
@@ -56,8 +54,7 @@ def test_from_frames_to_a_plot(tmp_path):
     data = write_small_set(tmp_path / "set")
     run_script("train.py", *data, "hydra.run.dir=run", cwd=tmp_path)
     example = PROJECT / "examples" / "frames_to_plot.py"
-    command = [sys.executable, example, "run/checkpoints/best.ckpt", "frames", "plot.png"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_python([example, "run/checkpoints/best.ckpt", "frames", "plot.png"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 frames, rmse" in done.stdout
     assert (tmp_path / "plot.png").stat().st_size > 1000

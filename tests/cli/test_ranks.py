@@ -5,12 +5,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-from support.cli import PROJECT
+from support.cli import TRAIN, python
 from support.folders import write_small_set
 from support.ranks import QUICK, free_port, outcomes, start_rank
 
@@ -27,14 +26,14 @@ def small_set(tmp_path_factory):
 def by_hand(small_set, tmp_path):
     """What two ranks come to; more: arguments of both, then of each."""
 
-    def run(*more, each=((), ()), python=()):
+    def run(*more, each=((), ()), before=()):
         port, common = (
             free_port(),
             ["trainer=ddp_cpu", *small_set, f"hydra.run.dir={tmp_path / 'run'}", *more],
         )
         return outcomes(
             [
-                start_rank(rank, *common, *own, cwd=tmp_path, port=port, python=python)
+                start_rank(rank, *common, *own, cwd=tmp_path, port=port, before=before)
                 for rank, own in enumerate(each)
             ]
         )
@@ -91,7 +90,7 @@ def test_an_unreadable_data_file_on_one_rank(by_hand, tmp_path, rank):
 @pytest.mark.slow
 def test_ranks_that_are_started_apart_train(small_set, tmp_path):
     port, command = free_port(), ["trainer=ddp_cpu", *small_set, f"hydra.run.dir={tmp_path / 'run'}"]
-    first = start_rank(0, *command, cwd=tmp_path, port=port, python=["-c", QUICK])
+    first = start_rank(0, *command, cwd=tmp_path, port=port, before=["-c", QUICK])
     for _ in range(2):
         assert re.fullmatch(WAITS, first.stderr.readline())
     ended = outcomes([first, start_rank(1, *command, cwd=tmp_path, port=port)])
@@ -105,7 +104,7 @@ def test_ranks_that_are_started_apart_train(small_set, tmp_path):
 
 @pytest.mark.slow
 def test_a_rank_that_never_comes(by_hand, tmp_path):
-    ended = by_hand(*TIMEOUT, each=[()], python=["-c", QUICK])
+    ended = by_hand(*TIMEOUT, each=[()], before=["-c", QUICK])
     assert ended[0][0] == 1
     assert errors(ended) == [
         [
@@ -121,7 +120,7 @@ def test_a_signal_to_one_of_them_before_the_training(by_hand, small_set, tmp_pat
     """Here while it waits for the other."""
     port = free_port()
     command = ["trainer=ddp_cpu", *small_set, f"hydra.run.dir={tmp_path / 'run'}"]
-    first = start_rank(0, *command, cwd=tmp_path, port=port, python=["-c", QUICK])
+    first = start_rank(0, *command, cwd=tmp_path, port=port, before=["-c", QUICK])
     assert re.fullmatch(WAITS, first.stderr.readline())
     first.send_signal(signal.SIGTERM)
     assert "Error: Stopped by SIGTERM.\n" in first.communicate(timeout=60)[1]
@@ -129,14 +128,7 @@ def test_a_signal_to_one_of_them_before_the_training(by_hand, small_set, tmp_pat
 
 
 def own_start(*arguments, cwd):
-    return subprocess.Popen(
-        [sys.executable, str(PROJECT / "scripts" / "train.py"), "trainer=ddp_cpu", *arguments],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return python([TRAIN, "trainer=ddp_cpu", *arguments], cwd=cwd, stderr=subprocess.STDOUT)
 
 
 @pytest.mark.slow

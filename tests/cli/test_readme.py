@@ -31,7 +31,7 @@ def place(tmp_path_factory):
     for name, seed in (("train", 1), ("validation", 2)):
         write_npy(folder / "my_data" / name, labelled_by_a_potential(seed, 4))
     own = ["data=npy", "data.train=[my_data/train]", "data.validation=[my_data/validation]"]
-    run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder)
+    run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder, fresh=True)
     shutil.copytree(folder / "runs" / "mine", folder / "finished")
     return folder
 

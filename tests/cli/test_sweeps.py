@@ -5,13 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from importlib.metadata import version
 
 import pytest
 
-from support.cli import PROJECT, run_script
+from support.cli import PROJECT, TRAIN, python, run_script
 from support.folders import write_small_set
 from support.html import Page
 from support.in_process import run_here
@@ -37,15 +36,7 @@ def scores(folder):
 
 def start(*arguments, cwd):
     """A script in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, str(PROJECT / "scripts" / "train.py"), *arguments],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
+    return python([TRAIN, *arguments], cwd=cwd, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def wait_for(path, process):

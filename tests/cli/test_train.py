@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import warnings
 from unittest import mock
 
@@ -15,7 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from spinpot.models.checkpoint import FORMAT
-from support.cli import PROJECT, run_script
+from support.cli import TRAIN, python, run_python, run_script
 from support.folders import labelled_by_a_potential, write_small_set
 from support.html import Page, assert_self_contained
 from support.in_process import run_here
@@ -33,7 +31,7 @@ def small_set(tmp_path_factory):
 def finished(small_set, tmp_path_factory):
     """One uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    result = run_script("train.py", *small_set, *LONG, f"hydra.run.dir={folder}")
+    result = run_script("train.py", *small_set, *LONG, f"hydra.run.dir={folder}", fresh=True)
     return folder, result.stdout
 
 
@@ -261,9 +259,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.parametrize("number", [0, 1, 4])
 def test_killed_while_it_writes_a_checkpoint(small_set, finished, tmp_path, number):
     arguments = [*small_set, *LONG, f"hydra.run.dir={tmp_path / 'run'}"]
-    script = str(PROJECT / "scripts" / "train.py")
-    command = [sys.executable, "-c", KILLED_WRITING, str(number), script, *arguments]
-    assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == -signal.SIGKILL
+    killed = run_python(["-c", KILLED_WRITING, number, TRAIN, *arguments], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
     (left,) = (tmp_path / "run" / "checkpoints").glob(".*")
     result = run_script("train.py", *arguments, "resume=auto")
     assert f"Removed {left.name} from {tmp_path / 'run'}, left by an interrupted write." in result.stdout
@@ -306,12 +303,8 @@ def test_the_last_checkpoint_is_of_the_last_validation(small_set, tmp_path):
 
 def kill_at_step(step, arguments, folder, number=signal.SIGKILL, code=-signal.SIGKILL):
     """Send a signal right after the validation of a step, whose checkpoint is then the last."""
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / "scripts" / "train.py"), *arguments, f"hydra.run.dir={folder}"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
+    unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = python([TRAIN, *arguments, f"hydra.run.dir={folder}"], env=unbuffered)
     for line in process.stdout:
         if line.startswith(f"step {step:6d}"):
             process.send_signal(number)

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from spinpot.config.rerun import settings_of
 from spinpot.core.provenance import git_commit, versions
-from support.cli import PROJECT, run_script
+from support.cli import PROJECT, TRAIN, python, run_script
 from support.configs import CONFIGS, composed
 from support.in_process import run_here
 
@@ -232,14 +232,11 @@ def test_a_failing_wandb_is_one_warning(small_set, tmp_path, monkeypatch, broken
 @pytest.mark.slow
 def test_a_killed_service_is_one_warning(small_set, tmp_path):
     folder = tmp_path / "run"
-    script = [sys.executable, str(PROJECT / "scripts" / "train.py")]
     long = ["trainer.max_steps=40", "trainer.val_check_interval=20"]
-    process = subprocess.Popen(
-        [*script, *small_set, "logger=wandb", *long, f"hydra.run.dir={folder}"],
-        stdout=subprocess.PIPE,
+    process = python(
+        [TRAIN, *small_set, "logger=wandb", *long, f"hydra.run.dir={folder}"],
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     for line in process.stdout:
         if line.startswith("step     20"):

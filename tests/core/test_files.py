@@ -12,6 +12,7 @@ from spinpot.config.app import describe
 from spinpot.core.errors import InputError
 from spinpot.core.files import remove_leftovers, write_atomically
 from spinpot.core.output_folder import all_or_nothing
+from support.cli import run_python
 
 LIMITED = """
 import resource, sys
@@ -29,9 +30,7 @@ run_app(main)
 
 def limited(task: str, folder: Path, bytes_of_a_file: int) -> subprocess.CompletedProcess:
     program = LIMITED.replace("TASK", task).replace("BYTES", str(bytes_of_a_file))
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    return run_python(["-c", program], cwd=folder)
 
 
 def ended_process() -> int:

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import subprocess
-import sys
 from pathlib import Path
 
 import dpdata
@@ -18,7 +17,7 @@ from spinpot.data import nio, nio_frames
 from spinpot.data.nio import Structure, labels, structure
 from spinpot.data.nio_frames import prepare_nio, sample
 from spinpot.data.systems import read_systems
-from support.cli import PROJECT
+from support.cli import PROJECT, python, run_python
 
 FEW = {split: dict.fromkeys(nio_frames.SHAPES, 2) for split in nio_frames.FRAMES}
 
@@ -185,8 +184,7 @@ write = nio_frames._write
 nio_frames._write = lambda *arguments: (print("made"), write(*arguments))
 nio_frames.prepare_nio({str(tmp_path / "NiO")!r})
 """
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    callers = [subprocess.Popen([sys.executable, "-c", command], **pipes) for _ in range(3)]
+    callers = [python(["-c", command], stderr=subprocess.PIPE) for _ in range(3)]
     said = ""
     for caller in callers:
         output, errors = caller.communicate(timeout=120)
@@ -200,7 +198,7 @@ nio_frames.prepare_nio({str(tmp_path / "NiO")!r})
 
 def test_the_example_of_frames_beyond_the_tilts_of_the_set(tmp_path: Path) -> None:
     example = PROJECT / "examples" / "tilted_nio.py"
-    done = subprocess.run([sys.executable, example, tmp_path / "tilted"], capture_output=True, text=True)
+    done = run_python([example, tmp_path / "tilted"])
     assert done.returncode == 0, done.stderr
     (made,) = read_systems([tmp_path / "tilted"])
     nickel = made.spin[:, made.types == made.type_map.index("Ni")]

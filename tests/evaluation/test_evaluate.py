@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ from spinpot.data.systems import System, read_systems
 from spinpot.evaluation import evaluate as module
 from spinpot.evaluation.evaluate import evaluate
 from support.checkpoints import write_checkpoint
+from support.cli import run_script
 from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
 from support.html import Page, assert_self_contained
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 SHAPES = {"energy": (), "force": (5, 3), "force_mag": (5, 3), "virial": (3, 3), "atom_energy": (5,)}
 
 
 def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / name), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return run_script(name, *arguments, cwd=cwd, check=False)
 
 
 def labelled(seed: int, n_frames: int, **kind: Any) -> System:

@@ -3,10 +3,9 @@
 import os
 import socket
 import subprocess
-import sys
 import time
 
-from support.cli import PROJECT
+from support.cli import TRAIN, python
 
 QUICK = (
     "import runpy, sys; from spinpot.training import ranks; ranks.LINE_EVERY = 1.0; sys.argv = sys.argv[1:]; "
@@ -21,17 +20,14 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def start_rank(rank, *arguments, cwd, port, size=2, python=()):
-    """`python scripts/train.py arguments`, told of its rank by torch's variables alone."""
+def start_rank(rank, *arguments, cwd, port, size=2, before=()):
+    """`python scripts/train.py arguments`, told of its rank by torch's variables alone.
+
+    before: -c and code that runs the script.
+    """
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return subprocess.Popen(
-        [sys.executable, *python, str(PROJECT / "scripts" / "train.py"), *arguments],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **meeting, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": str(size)},
-    )
+    environment = {**os.environ, **meeting, "RANK": str(rank), "WORLD_SIZE": str(size)}
+    return python([*before, TRAIN, *arguments], cwd=cwd, stderr=subprocess.PIPE, env=environment)
 
 
 def outcomes(ranks):
