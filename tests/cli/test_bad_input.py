@@ -236,7 +236,6 @@ def test_from_the_shell_bad_frames(refused, tmp_path):
     assert "spin.npy is missing" in refused(f"data.train=[{folder}]", run=real)
 
 
-@pytest.mark.usefixtures("without_pictures")
 def test_a_sweep_says_which_jobs_were_wrong_and_does_the_others(small_set, place):
     jobs = ["model.spin.virtual_len=9,0.3", "hydra.sweep.dir=sweep"]
     result = run_here("train.py", "-m", *small_set, *jobs, cwd=place)

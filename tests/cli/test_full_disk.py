@@ -10,8 +10,6 @@ from support.folders import write_npy
 from support.frames import random_system
 from support.in_process import run_here, the_message
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 TOO_LARGE = "the file would be larger than allowed (by `ulimit -f`, or by a quota)"
 CUT = "not all of it could be written: the disk or a quota is full, or the file too large"
 

@@ -67,7 +67,7 @@ def test_prepared_frames_train(tmp_path):
         "prepare_data.py", "all", "prepared", "--split", "0.6", "0.2", "0.2", "--block", "2", cwd=tmp_path
     )
     sets = [f"data.{name}=[prepared/{name}]" for name in ("train", "validation", "test")]
-    run_script("train.py", "data=npy", *sets, "debug=fast", "hydra.run.dir=run", cwd=tmp_path)
+    run_script("train.py", "data=npy", *sets, "debug=fast", "report=false", "hydra.run.dir=run", cwd=tmp_path)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["data"]["train"]["frames"] == 6
     assert np.isfinite(summary["test"]["rmse_e"])

@@ -26,9 +26,15 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said(folders, without_pictures):
+def said(folders):
     """Of a run of four steps."""
-    arguments = ["data=npy", "debug=fast", "model.descriptor.rcut=4.0", "model.spin.use_spin=[Ni]"]
+    arguments = [
+        "data=npy",
+        "debug=fast",
+        "report=false",
+        "model.descriptor.rcut=4.0",
+        "model.spin.use_spin=[Ni]",
+    ]
     sets = [f"data.{name}=[{folders / name}]" for name in ("train", "validation")]
     result = run_here("train.py", *arguments, *sets, f"hydra.run.dir={folders}/run", cwd=folders)
     assert result.returncode == 0, result.stderr
@@ -80,7 +86,13 @@ def test_an_analysis(said, folders):
 
 
 def test_use_spin_that_contradicts_the_moments(folders, tmp_path):
-    arguments = ["data=npy", "debug=fast", "model.descriptor.rcut=4.0", "model.spin.use_spin=[false,true]"]
+    arguments = [
+        "data=npy",
+        "debug=fast",
+        "report=false",
+        "model.descriptor.rcut=4.0",
+        "model.spin.use_spin=[false,true]",
+    ]
     sets = [f"data.{name}=[{folders / 'validation'}]" for name in ("train", "validation")]
     spin = folders / "validation" / "set.000" / "spin.npy"
     moments = np.load(spin)

@@ -37,6 +37,7 @@ def test_training_and_evaluation(folders, tmp_path):
         *("data=npy", f"data.train=[{folders / 'train'}]", f"data.validation=[{folders / 'validation'}]"),
         *(
             "debug=fast",
+            "report=false",
             "model.descriptor.rcut=4.0",
             "data.batch_size=4",
             f"hydra.run.dir={tmp_path / 'run'}",

@@ -16,6 +16,7 @@ def pages(tmp_path_factory):
     data = write_small_set(folder / "data")
     sweep = folder / "sweep"
     run_script("train.py", "-m", *data, "loss.start_pref_fm=10,1000,20", f"hydra.sweep.dir={sweep}")
+    run_script("report.py", str(sweep / "0"))
     (sweep / "2" / "summary.json").unlink()
     run_script("sweep_table.py", str(sweep))
     run_script(

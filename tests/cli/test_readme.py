@@ -12,7 +12,7 @@ import pytest
 from support.cli import PROJECT, run_script
 from support.folders import labelled_by_a_potential, write_npy
 
-SHORT = ["debug=fast", "trainer.max_steps=4", "trainer.enable_progress_bar=false"]
+SHORT = ["debug=fast", "report=false", "trainer.max_steps=4", "trainer.enable_progress_bar=false"]
 SETUP = ("python3 -m venv", "source ", "pip install", "make test")
 """What make itself does before any test can run."""
 

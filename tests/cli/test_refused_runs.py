@@ -9,8 +9,6 @@ import torch
 from support.folders import write_small_set
 from support.in_process import run_here, the_message
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 
 def contents(folder):
     return {file: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}

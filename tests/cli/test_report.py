@@ -15,7 +15,7 @@ MADE = ("report.html", "parity.png", "learning_curve.png")
 def place(tmp_path_factory):
     """Frames and a finished run with its page."""
     place = tmp_path_factory.mktemp("place")
-    arguments = [*write_small_set(place / "data"), f"hydra.run.dir={place / 'run'}"]
+    arguments = [*write_small_set(place / "data"), "report=true", f"hydra.run.dir={place / 'run'}"]
     assert run_here("train.py", *arguments, cwd=place).returncode == 0
     (place / "arguments").write_text("\n".join(arguments))
     return place
@@ -142,3 +142,13 @@ def test_a_summary_of_something_else(run, change, message):
 def test_damaged_files(run):
     (run / "summary.json").write_text("{")
     assert f"{run}: the page cannot be made again: summary.json is damaged" in the_message(report(run))
+
+
+def test_a_run_without_a_page(small_set, tmp_path):
+    """Nor does resuming it make one."""
+    command = ["train.py", *small_set, "report=false", "resume=auto", f"hydra.run.dir={tmp_path / 'run'}"]
+    for said in (f"Written: {tmp_path / 'run' / 'summary.json'}\n", "Nothing to do"):
+        result = run_here(*command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert said in result.stdout
+        assert not {path.name for path in (tmp_path / "run").iterdir()} & set(MADE)

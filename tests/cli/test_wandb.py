@@ -26,8 +26,6 @@ NOWHERE = {"HOME": "/dev/null/nowhere", "WANDB_MODE": "online", "WANDB_API_KEY":
 ERRORS = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 SWEEP = CONFIGS / "wandb_sweep.yaml"
 
-pytestmark = pytest.mark.usefixtures("without_pictures")
-
 
 def train(small_set, folder, *arguments):
     result = run_here(

@@ -27,6 +27,7 @@ SHORT = [
     "trainer.val_check_interval=1",
     "trainer.log_every_n_steps=1",
     "trainer.enable_progress_bar=false",
+    "report=false",
 ]
 
 
@@ -37,12 +38,6 @@ def small_set(tmp_path_factory):
     folders = [argument for argument in arguments if argument.startswith(("data.train", "data.validation"))]
     small = ["model.descriptor.rcut=4.0", "model.descriptor.sel=auto"]
     return [*folders, *small, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
-
-
-@pytest.fixture
-def without_pictures(monkeypatch):
-    """Drawing takes ten times as long as two steps of training, and depends on no config."""
-    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
 
 
 def test_the_folder_is_found():
@@ -110,7 +105,6 @@ TRAINED = [choice for choice in OPTIONS if choice[0] not in ("data", "trainer", 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize(("group", "option"), TRAINED)
 def test_trains(group, option, small_set, tmp_path):
     if group == "logger" and option in ("wandb", "tensorboard"):
@@ -140,7 +134,6 @@ def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])
 def test_data_train(option, small_set, tmp_path):
     config = composed(*choosing("data", option), *SHORT, f"paths.data_dir={tmp_path}")

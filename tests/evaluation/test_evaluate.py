@@ -44,6 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data.train=[data/train]",
         "data.validation=[data/b,data/c]",
         "debug=fast",
+        "report=false",
         "hydra.run.dir=run",
         cwd=place,
     )

@@ -32,7 +32,7 @@ def labelled_by_a_potential(seed: int, n_frames: int, n_ni: int = 3, n_o: int = 
 
 
 def write_small_set(folder: Path) -> list[str]:
-    """Training and validation systems of two sizes; returns the overrides that train on them."""
+    """Training and validation systems of two sizes; returns overrides to train on them, without a page."""
     train = [
         write_npy(folder / "small", labelled_by_a_potential(1, 7)),
         write_npy(folder / "other", labelled_by_a_potential(2, 4, n_ni=2, n_o=4)),
@@ -43,6 +43,7 @@ def write_small_set(folder: Path) -> list[str]:
         f"data.train=[{','.join(map(str, train))}]",
         f"data.validation=[{validation}]",
         "debug=fast",
+        "report=false",
         "model.descriptor.rcut=4.0",
     ]
 

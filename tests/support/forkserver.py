@@ -2,26 +2,86 @@
 
 Starting Python and importing torch, Lightning and spinpot takes longer than most commands of the tests work.
 A fork begins where a real start is before its first line: nothing has been computed and no thread runs.
-`python -m support.forkserver N` serves the socket of that number; support.cli asks it.
+`python -m support.forkserver N` serves the socket of that number (serve); Forked starts processes by it.
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
+import inspect
 import json
 import os
 import pkgutil
 import runpy
 import socket
+import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 LATE = ("matplotlib.pyplot", "matplotlib.backends.backend_agg", "torch.utils.cpp_extension", "torch._dynamo")
 """What a run imports in the middle of its work, besides spinpot's own modules."""
+PR_SET_CHILD_SUBREAPER = 36
+"""Of Linux' prctl: descendants whose parent has ended become children of this process."""
+CONTROL: list[socket.socket] = []
+"""The socket to this process' forkserver, once there is one."""
+
+# ---- in the process that starts others ----
+
+
+class Forked(subprocess.Popen):
+    """Popen whose Python commands, a file or `-c CODE`, are forks: children of this process like any others."""
+
+    def _execute_child(self, *given: Any) -> None:
+        asked = inspect.signature(super()._execute_child).bind(*given).arguments
+        command = list(map(str, asked["args"])) if not isinstance(asked["args"], str) else [""]
+        if command[0] != sys.executable or not command[1].endswith((".py", "-c")):
+            super()._execute_child(*given)
+            return
+        request = {
+            "arguments": command[1:],
+            "cwd": str(asked["cwd"] or Path.cwd()),
+            "environment": dict(os.environ if asked["env"] is None else asked["env"]),
+            "own_group": asked["start_new_session"],
+        }
+        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        files = [asked[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        self.pid = fork(request, [standard if file == -1 else file for standard, file in enumerate(files)])
+        self._child_created = True
+        self._close_pipe_fds(*(asked[end] for end in ends))
+
+
+def fork(request: dict[str, Any], files: Sequence[int]) -> int:
+    """The process number of a new child of this process."""
+    if not CONTROL:
+        start()
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        socket.send_fds(CONTROL[0], [json.dumps(request).encode()], files)
+        pid = int(CONTROL[0].recv(100))
+        CONTROL[0].recv(100)  # by now it is ours
+    finally:
+        prctl(PR_SET_CHILD_SUBREAPER, 0)
+    return pid
+
+
+def start() -> None:
+    """Start the forkserver, which ends with this process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "support.forkserver", str(theirs.fileno())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environment, pass_fds=[theirs.fileno()])
+    theirs.close()
+    CONTROL.append(ours)
+
+
+# ---- in the forkserver ----
 
 
 def import_everything() -> None:
@@ -43,7 +103,7 @@ def serve(control: socket.socket) -> dict[str, Any]:
     while True:
         message, files, _, _ = socket.recv_fds(control, 1 << 20, 3)
         if not message:
-            sys.exit()
+            os._exit(0)
         # The middle one ends at once, so that the fork becomes a child of the process that asked.
         middle = os.fork()
         if middle == 0:
@@ -62,14 +122,18 @@ def serve(control: socket.socket) -> dict[str, Any]:
             os.close(file)
 
 
+# ---- in a fork ----
+
+
 def become(request: dict[str, Any]) -> None:
     """What `python ARGUMENTS` does after its start: a file, or `-c CODE`, is run as __main__."""
     if request["own_group"]:
         os.setsid()
+    serve_own_children()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    _read_the_environment_again()
+    read_the_environment_again()
     arguments = request["arguments"]
     sys.modules["__main__"] = main = ModuleType("__main__")
     if arguments[0] == "-c":
@@ -80,7 +144,21 @@ def become(request: dict[str, Any]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def _read_the_environment_again() -> None:
+def serve_own_children() -> None:
+    """Leave a fork as it is now to serve the processes that this one will start: ranks, and jobs of a sweep."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        ours.close()
+        with open(os.devnull, "r+b") as nothing:
+            for standard in range(3):
+                os.dup2(nothing.fileno(), standard)
+        run(serve(theirs))
+    theirs.close()
+    CONTROL[:] = [ours]
+    subprocess.Popen = Forked
+
+
+def read_the_environment_again() -> None:
     """What modules that are imported already have taken from it."""
     from lightning_utilities.core.rank_zero import rank_zero_only
 
@@ -95,27 +173,29 @@ def _read_the_environment_again() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def end(code: str | int | None) -> NoReturn:
-    """End as Python does, but leave the memory to the system: to free all that is imported takes a second."""
+def run(request: dict[str, Any]) -> NoReturn:
+    """Do what is asked, and end as Python does."""
+    code: Any = 0
+    try:
+        become(request)
+    except SystemExit as stop:
+        code = stop.code
+    except Exception:
+        traceback.print_exc()
+        code = 1
     if isinstance(code, str):
         print(code, file=sys.stderr)
+        code = 1
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(1 if isinstance(code, str) else code or 0)
+    os._exit(code or 0)  # to free all that is imported would take a second
 
 
 if __name__ == "__main__":
     import_everything()
     gc.collect()
     gc.freeze()  # what is never looked at again is never copied
-    request = serve(socket.socket(fileno=int(sys.argv[1])))
-    try:
-        become(request)
-    except SystemExit as stop:
-        end(stop.code)
-    except Exception:
-        traceback.print_exc()
-        end(1)
-    end(0)
+    # As the module of this name: what a fork starts is found there too.
+    importlib.import_module("support.forkserver").run(serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -18,11 +18,6 @@ from support.folders import labelled_by_a_potential, write_npy
 from support.frames import evaluate, random_system, small_potential, system
 
 
-@pytest.fixture(autouse=True)
-def without_pictures(monkeypatch):
-    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
-
-
 @pytest.fixture
 def data(tmp_path):
     """Overrides for frames labelled by small_potential(seed=99), their energies shifted per element."""
@@ -42,7 +37,7 @@ def data(tmp_path):
         system(more.type_map, more.types, more.box, more.coord, more.spin, energy=more.energy + shift),
     )
     folders = f"data.train=[{tmp_path}/train,{tmp_path}/more]", f"data.validation=[{tmp_path}/validation]"
-    return ["data=npy", *folders, "debug=fast"]
+    return ["data=npy", *folders, "debug=fast", "report=false"]
 
 
 def run(tmp_path, *arguments, name="run"):
@@ -126,7 +121,7 @@ def test_the_same_zero_of_the_energy_needs_no_line(tmp_path, capsys):
         write_npy(tmp_path / name, labelled_by_a_potential(seed, 4))
     folders = [f"data.train=[{tmp_path}/train]", f"data.validation=[{tmp_path}/validation]"]
     save_potential(tmp_path / "x.ckpt", small_potential(seed=99))
-    run(tmp_path, "data=npy", *folders, "debug=fast", f"init_from={tmp_path / 'x.ckpt'}")
+    run(tmp_path, "data=npy", *folders, "debug=fast", "report=false", f"init_from={tmp_path / 'x.ckpt'}")
     assert "look: init_from" not in capsys.readouterr().out
 
 

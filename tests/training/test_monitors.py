@@ -28,7 +28,7 @@ def data(tmp_path):
     without = replace(labelled_by_a_potential(2, 3), virial=None, spin=np.zeros((3, 5, 3)))
     folders = {"train": labelled_by_a_potential(1, 4), "validation": without}
     given = [f"data.{name}=[{write_npy(tmp_path / name, made)}]" for name, made in folders.items()]
-    return ["data=npy", *given, "debug=fast", "trainer.enable_progress_bar=false"]
+    return ["data=npy", *given, "debug=fast", "report=false", "trainer.enable_progress_bar=false"]
 
 
 EARLY = "callbacks=[default,early_stopping]"
@@ -53,7 +53,9 @@ def test_a_quantity_without_labels_is_refused_before_the_first_step(data, tmp_pa
 def test_a_score_of_labels_that_never_vary_is_refused(tmp_path):
     one = replace(labelled_by_a_potential(1, 1), force=None, force_mag=None, virial=None)
     folder = write_npy(tmp_path / "one", one)
-    config = composed("data=npy", f"data.train=[{folder}]", f"data.validation=[{folder}]", "debug=fast")
+    config = composed(
+        "data=npy", f"data.train=[{folder}]", f"data.validation=[{folder}]", "debug=fast", "report=false"
+    )
     with pytest.raises(InputError) as refused:
         train(config, tmp_path / "run")
     assert str(refused.value) == (

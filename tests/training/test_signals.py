@@ -115,7 +115,14 @@ def stopped_in(small_set, tmp_path):
 
     def stop(where):
         folder = tmp_path / "run"
-        command = ["train.py", *small_set, "model/exchange=full", "resume=auto", f"hydra.run.dir={folder}"]
+        command = [
+            "train.py",
+            *small_set,
+            "model/exchange=full",
+            "report=true",
+            "resume=auto",
+            f"hydra.run.dir={folder}",
+        ]
         module, name = where.rsplit(".", 1)
         target = pkgutil.resolve_name(module)
         with mock.patch(where, warned(signal.SIGTERM, getattr(target, name))):

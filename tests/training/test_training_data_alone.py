@@ -17,11 +17,6 @@ from support.frames import random_system, with_random_labels
 SETTLE = "spinpot.models.deepspin.potential.settle_nodes"
 
 
-@pytest.fixture(autouse=True)
-def without_pictures(monkeypatch):
-    monkeypatch.setattr("spinpot.training.finish.write_run_report", lambda *args, **kwargs: None)
-
-
 def labelled(seed, frames, **kind):
     return with_random_labels(random_system(seed, frames, **kind), seed)
 
@@ -31,7 +26,7 @@ def data(tmp_path):
     """Overrides for validation frames that are denser than the training frames."""
     made = {"train": labelled(1, 4), "validation": labelled(2, 3, edge=3.4), "test": labelled(3, 2)}
     folders = [f"data.{name}=[{write_npy(tmp_path / name, system)}]" for name, system in made.items()]
-    return ["data=npy", *folders, "debug=fast", "trainer.enable_progress_bar=false"]
+    return ["data=npy", *folders, "debug=fast", "report=false", "trainer.enable_progress_bar=false"]
 
 
 def sel_of(folder):

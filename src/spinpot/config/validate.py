@@ -29,6 +29,7 @@ SCALARS: dict[str, Any] = {
     "resume": Literal["auto"] | Path | None,
     "init_from": Path | None,
     "init_from_bias": Literal["keep", "refit"],
+    "report": bool | None,  # older configs do not have it
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
 }

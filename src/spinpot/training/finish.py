@@ -59,14 +59,17 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         "versions": versions(),
     }
     validation = data.systems["validation"], found["validation"].predictions
+    drawn = checked.plain.get("report", True)
     try:
-        write_run_report(folder.path, *validation, summary, checked.plain)
+        if drawn:
+            write_run_report(folder.path, *validation, summary, checked.plain)
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
         folder.write_summary(summary)
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
         console.print(useless, markup=False, soft_wrap=True)
-    console.print(f"Written: {folder.path / REPORT}", markup=False, soft_wrap=True)
+    written = folder.path / (REPORT if drawn else "summary.json")
+    console.print(f"Written: {written}", markup=False, soft_wrap=True)
     return summary
 
 

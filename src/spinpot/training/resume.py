@@ -22,6 +22,7 @@ IRRELEVANT = (
     "init_from_bias",
     "paths",
     "logger",
+    "report",
     "optimized_metric",
     "trainer.cuda_graph",
     "trainer.enable_progress_bar",

@@ -56,7 +56,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
     quiet_lightning()
     start = opened(config, folder)
     if start.resumed and (summary := summary_of_finished(start.resumed, folder, start.plain)):
-        complete(folder)
+        complete(folder, start.plain.get("report", True))
         return summary
     checked = check_config(start)
     return _fit_and_report(checked, build_run(checked, read_frames(checked)))
@@ -85,7 +85,8 @@ def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
 
 
 @rank_zero_only
-def complete(folder: Path) -> None:
-    """Give a finished run what of its page and pictures is missing, and remove what a kill has left."""
+def complete(folder: Path, report: bool) -> None:
+    """Remove what a kill has left; with `report`, give a finished run what of its page is missing."""
     RunFolder(folder, None).remove_leftovers()
-    make_missing_report(folder)
+    if report:
+        make_missing_report(folder)

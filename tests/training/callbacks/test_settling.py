@@ -47,7 +47,7 @@ def run_recorded(small_set, folder, *more, at=None, happens=None):
             happens()
         return errors
 
-    with mock.patch(SETTLE, side_effect=settle), mock.patch("spinpot.training.finish.write_run_report"):
+    with mock.patch(SETTLE, side_effect=settle):
         how = [*small_set, *SETTINGS, *more, f"hydra.run.dir={folder}"]
         return numbers, run_here("train.py", *how, cwd=folder.parent)
 
