@@ -61,6 +61,7 @@ def test_two_processes(small_set, alone, tmp_path):
         *small_set,
         "data.batch_size=2",
         f"hydra.run.dir={folder}",
+        fresh=True,
     )
     assert_same_result(alone, folder)
     assert result.stdout.count("Errors on the validation set") == 1, "only the first process speaks"

@@ -127,8 +127,9 @@ def test_a_signal_to_one_of_them_before_the_training(by_hand, small_set, tmp_pat
     assert first.returncode == 128 + signal.SIGTERM
 
 
-def own_start(*arguments, cwd):
-    return python([TRAIN, "trainer=ddp_cpu", *arguments], cwd=cwd, stderr=subprocess.STDOUT)
+def own_start(*arguments, cwd, fresh=False):
+    command = [TRAIN, "trainer=ddp_cpu", *arguments]
+    return python(command, fresh=fresh, cwd=cwd, stderr=subprocess.STDOUT)
 
 
 @pytest.mark.slow
@@ -146,7 +147,7 @@ def test_ranks_that_share_a_terminal_say_it_once(small_set, tmp_path, wrong):
 @pytest.mark.slow
 def test_a_rank_that_is_killed(small_set, tmp_path):
     steps = ["trainer.max_steps=100000", "trainer.val_check_interval=10"]
-    run = own_start(*small_set, *steps, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
+    run = own_start(*small_set, *steps, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path, fresh=True)
     while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
         assert run.poll() is None
         time.sleep(0.1)

@@ -68,10 +68,18 @@ def test_killed_in_the_third_job_and_continued(small_set, tmp_path):
     assert (folder / "2" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
 
 
+@pytest.fixture(scope="module")
+def swept(small_set, tmp_path_factory):
+    """The arguments of a finished sweep of two jobs, and its folder."""
+    folder = tmp_path_factory.mktemp("swept") / "sweep"
+    command = ["-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}"]
+    run_script("train.py", *command)
+    return command, folder
+
+
 @pytest.mark.slow
-def test_another_sweep_in_the_same_folder_is_refused_and_changes_nothing(small_set, tmp_path):
-    folder = tmp_path / "sweep"
-    run_script("train.py", "-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}")
+def test_another_sweep_in_the_same_folder_is_refused_and_changes_nothing(small_set, swept):
+    _, folder = swept
     kept = files(folder / "0") | files(folder / "1")
     result = run_script(
         "train.py", "-m", *small_set, "loss.start_pref_fm=1,3", f"hydra.sweep.dir={folder}", check=False
@@ -83,10 +91,8 @@ def test_another_sweep_in_the_same_folder_is_refused_and_changes_nothing(small_s
 
 
 @pytest.mark.slow
-def test_what_a_finished_job_may_differ_in(small_set, tmp_path):
-    folder = tmp_path / "sweep"
-    command = ["-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}"]
-    run_script("train.py", *command)
+def test_what_a_finished_job_may_differ_in(swept):
+    command, _ = swept
     other = ["optimized_metric=rmse_fm", "logger=none", "trainer.enable_progress_bar=false"]
     assert run_script("train.py", *command, *other).stdout.count("Nothing to do") == 2
     result = run_script("train.py", *command, "trainer.gradient_clip_val=0.1", check=False)
@@ -188,15 +194,15 @@ def test_a_warning_reaches_the_processes_of_a_job(small_set, tmp_path):
 def test_launchers(launcher, small_set, tmp_path):
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     folder = tmp_path / "sweep"
-    settings = [f"hydra/launcher={launcher}", "loss.start_pref_fm=1,2", "model.spin.virtual_len=0.4,9"]
+    settings = [f"hydra/launcher={launcher}", "model.spin.virtual_len=0.3,9,0.4"]
     result = run_script(
         "train.py", "-m", *settings, *small_set, f"hydra.sweep.dir={folder}", check=False, cwd=tmp_path
     )
-    assert result.returncode != 0, "two jobs are wrong"
+    assert result.returncode != 0, "one job is wrong"
     assert [run for run, score in sorted(scores(folder).items()) if score] == ["0", "2"]
-    for number, value in (("0", 1), ("2", 2)):
+    for number, value in (("0", 0.3), ("2", 0.4)):
         text = (folder / number / "config.yaml").read_text()
-        assert f"start_pref_fm: {value}\n" in text
+        assert f"virtual_len: {value}\n" in text
         assert json.loads((folder / number / "summary.json").read_text())["steps"] == 4
 
 

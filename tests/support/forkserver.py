@@ -35,7 +35,7 @@ CONTROL: list[socket.socket] = []
 
 
 class Forked(subprocess.Popen):
-    """Popen whose Python commands, a file or `-c CODE`, are forks: children of this process like any others."""
+    """Popen whose Python commands, a file or `-c CODE`, are forks, and children of this process as usual."""
 
     def _execute_child(self, *given: Any) -> None:
         asked = inspect.signature(super()._execute_child).bind(*given).arguments
@@ -145,7 +145,7 @@ def become(request: dict[str, Any]) -> None:
 
 
 def serve_own_children() -> None:
-    """Leave a fork as it is now to serve the processes that this one will start: ranks, and jobs of a sweep."""
+    """Leave a fork as it is now to serve the processes that this one will start: ranks, jobs of a sweep."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()

@@ -4,7 +4,13 @@ import pytest
 
 from spinpot.training import run
 from spinpot.training.no_profiler import NoProfiler
+from support.folders import write_small_set
 from support.in_process import run_here
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory):
+    return write_small_set(tmp_path_factory.mktemp("data"))
 
 
 @pytest.mark.parametrize(
@@ -16,10 +22,10 @@ from support.in_process import run_here
     ],
     ids=["default", "null", "simple"],
 )
-def test_the_profiler_of_a_run(setting, expected, monkeypatch, tmp_path):
+def test_the_profiler_of_a_run(setting, expected, small_set, monkeypatch, tmp_path):
     trainers, build = [], run.build_trainer
     monkeypatch.setattr(run, "build_trainer", lambda *args: trainers.append(build(*args)) or trainers[0])
-    result = run_here("train.py", "debug=fast", *setting, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
+    result = run_here("train.py", *small_set, *setting, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert type(trainers[0].profiler).__name__ == expected
 

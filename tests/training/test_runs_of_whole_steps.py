@@ -10,7 +10,10 @@ from spinpot.training.callbacks import cuda_graphs
 from spinpot.training.cuda_graph import AHEAD
 from support.in_process import run_here
 
-COMMON = ("trainer.accelerator=cpu", "trainer.val_check_interval=10", "trainer.log_every_n_steps=5")
+COMMON = (
+    *("debug=fast", "report=false", "trainer.accelerator=cpu"),
+    *("trainer.val_check_interval=10", "trainer.log_every_n_steps=5"),
+)
 
 
 class Launched:
