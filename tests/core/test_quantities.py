@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,9 @@ def test_parts_and_their_scaled_errors_know_the_whole():
     for part in PARTS:
         assert (part.whole, ERRORS[part.name + SCALED].whole) == ("fm", "fm")
         assert ERRORS[part.name + SCALED].part == part.part
+
+
+def test_a_config_is_checked_without_torch():
+    """It needs the names of the errors, not what computes them."""
+    loaded = "import spinpot.config.validate, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

@@ -285,12 +285,12 @@ def test_of_many_systems_those_with_the_largest_errors():
 def test_error_rows_without_labels():
     errors = {"rmse_e": 0.001, "rmse_fr": float("nan"), "rmse_fm": None}
     (row,) = error_rows({"model": errors, "other": {}})
-    assert (row.quantity, row.values, row.trained) == ("e", [1.0, None], True)
+    assert (row.quantity.name, row.values, row.trained) == ("e", [1.0, None], True)
 
 
 def test_an_error_that_is_no_number_keeps_its_row():
     (row,) = error_rows({"model": {"rmse_e": None}, "spread": {"rmse_e": 0.001}})
-    assert (row.quantity, row.values) == ("e", [None, 1.0])
+    assert (row.quantity.name, row.values) == ("e", [None, 1.0])
 
 
 def test_an_only_element_has_one_row():

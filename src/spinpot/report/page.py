@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from spinpot import __version__
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
-from spinpot.core.quantities import ERRORS, OF_LABEL, QUANTITIES, WHOLE
+from spinpot.core.quantities import OF_LABEL, QUANTITIES, WHOLE
 from spinpot.report.plots import rounded
 from spinpot.report.systems_table import rows_of
 from spinpot.report.tables import Errors, error_rows, without_repetition
@@ -68,7 +68,7 @@ def headline(errors: Errors, spread: Errors, trained: Collection[str] | None) ->
     return [
         {"row": row, "share": _share(*row.values)}
         for row in rows
-        if ERRORS[row.quantity] in WHOLE and row.element is None
+        if row.quantity in WHOLE and row.element is None
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from spinpot.core.console import console
-from spinpot.core.quantities import ERRORS, QUANTITIES, SCALED
+from spinpot.core.quantities import ERRORS, QUANTITIES, SCALED, Quantity
 
 Errors = Mapping[str, float | None]
 """As ErrorMetric gives them, in eV; NaN or None where nothing was labelled."""
@@ -26,10 +26,8 @@ class ErrorRow:
     loss had its term.
     """
 
-    quantity: str
+    quantity: Quantity
     element: str | None
-    label: str
-    unit: str
     trained: bool
     values: list[float | None]
     mae: float | None
@@ -47,11 +45,11 @@ def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = 
         if all(_number(errors.get(quantity.rmse)) is None for errors in columns.values()):
             continue
         ends = ["", *(name[len(quantity.rmse) :] for name in first if name.startswith(f"{quantity.rmse}/"))]
-        head = (quantity.words, quantity.meV, in_loss(quantity.name, trained))
+        on = in_loss(quantity.name, trained)
         for end in ends:
             values = [_meV(errors.get(quantity.rmse + end)) for errors in columns.values()]
             mae = _meV(first.get(quantity.mae + end))
-            rows.append(ErrorRow(quantity.name, end[1:] or None, *head, values, mae))
+            rows.append(ErrorRow(quantity, end[1:] or None, on, values, mae))
     return rows
 
 
@@ -108,15 +106,15 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
         table.add_column("\n".join(name.split()) if len(columns) > 2 else name, justify="right")
     table.add_column("unit")
     for row in error_rows(columns, trained):
-        indent = "  " * bool(ERRORS[row.quantity].whole)
-        label = indent + row.label
+        indent = "  " * bool(row.quantity.whole)
+        label = indent + row.quantity.words
         if row.element:
             # In the same column: a terminal of 80 characters has no room for another.
             label = f"{indent}  {row.element}"
         elif not row.trained:
             label += " (not in the loss)"
         values = ("–" if value is None else f"{value:.3f}" for value in row.values)
-        table.add_row(label, *values, row.unit)
+        table.add_row(label, *values, row.quantity.meV)
     console.print(table)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spinpot.core.console import counted
+from spinpot.core.conventions import LABELS, PER_ATOM, SHAPES
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, directions, flat_cells
@@ -23,9 +24,6 @@ ENERGY_AGREES = 1e-10
 VECTORS_AGREE = 1e-4
 """Two arrays of one label agree within 1e-6 and this part of the largest number."""
 FREE_ENERGY = " Forces are the derivatives of free_energy, in ase's convention."
-
-SHAPES = {"energy": (), "virial": (3, 3)}
-PER_ATOM = ("force", "force_mag")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:
     moments = find_moments(frame.columns, len(frame.symbols), where, wanted)
     arrays = {"box": frame.box, "coord": frame.coord, "spin": moments.values}
     used, said = set(moments.names), {"spin": moments.source}
-    for array in ("energy", "force", "force_mag", "virial"):
+    for array in LABELS:
         if sources := _sources(array, frame, where, wanted):
             _check_agreement(array, sources, where, wanted)
             arrays[array] = next(iter(sources.values())).astype(np.float64)
@@ -112,7 +110,7 @@ def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:
 def _sources(array: str, frame: RawFrame, where: str, wanted: Wanted) -> dict[str, np.ndarray]:
     """Each column or key that holds the array, by its name."""
     place = frame.columns if array in PER_ATOM else frame.entries
-    shape = (len(frame.symbols), 3) if array in PER_ATOM else SHAPES[array]
+    shape = (len(frame.symbols),) * (array in PER_ATOM) + SHAPES[array]
     if given := wanted.columns.get(array):
         if given in frame.entries and known(given, "stress") and array == "virial":
             return {given: _virial(frame, given, where)}

@@ -74,7 +74,7 @@ class WandbReport(pl.Callback):
 
 def _report(module: SpinModule, data: SpinDataModule, predictions: Sequence[Arrays] | None) -> dict[str, Any]:
     rows = [
-        [row.label, row.element or "all", row.values[0], row.mae, row.values[1], row.unit]
+        [row.quantity.words, row.element or "all", row.values[0], row.mae, row.values[1], row.quantity.meV]
         for row in error_rows({"rmse": module.errors, "spread": module.score.spread})
     ]
     made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, rows)}
