@@ -54,6 +54,17 @@ def test_packages_import_downwards_only():
     assert not upwards
 
 
+def test_models_alone_import_deepspin():
+    found = [
+        f"{file} imports {name}"
+        for file, tree in sources()
+        if not file.startswith("models/")
+        for name in imported(tree)
+        if name.startswith("spinpot.models.deepspin")
+    ]
+    assert not found
+
+
 def test_the_root_is_no_attic():
     assert {file.name for file in SOURCE.iterdir() if file.is_file()} <= ROOT
 

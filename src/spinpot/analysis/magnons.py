@@ -66,7 +66,7 @@ def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
     warning = limits.in_short(found)
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
-    paragraphs = [*_said(path, found, spins, energies, settings), *limits.said(found, shells_of(found))]
+    paragraphs = [*_said(found, spins, energies, settings), *limits.said(found, shells_of(found))]
     measured = measured_nio(found)
     compared = None
     if measured is not None:
@@ -201,9 +201,7 @@ def _special_points(path: BandPath, found: Exchange, spins: np.ndarray, warning:
     return Table("Energies at the special points", ["point", "k", "ħω (meV)"], rows, note.rstrip())
 
 
-def _said(
-    path: BandPath, found: Exchange, spins: np.ndarray, energies: np.ndarray, settings: Settings
-) -> list[str]:
+def _said(found: Exchange, spins: np.ndarray, energies: np.ndarray, settings: Settings) -> list[str]:
     magnetic = np.flatnonzero(spins)
     cell = found.cell
     numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))

@@ -8,9 +8,8 @@ from pathlib import Path
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import checkpoint_file, save_potential
-from spinpot.models.deepspin.deepmd.input import is_input, write_experiment
 from spinpot.models.exchange.wrapper import WithExchange
-from spinpot.models.files import CHECKPOINT, read_model
+from spinpot.models.files import CHECKPOINT, experiment_writer, read_model
 
 
 def convert(source: Path, target: Path, deepmd: str | None = None, network_only: bool = False) -> None:
@@ -25,9 +24,9 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     source = checkpoint_file(source)
     if not source.is_file():
         raise InputError(f"{source}: no such file. Correct the path.")
-    if is_input(source):
+    if write := experiment_writer(source):
         _check_target(target, (".yaml",))
-        write_experiment(source, target)
+        write(source, target)
         return
     model = read_model(source)
     potential = model.potential

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import ENTRY, checkpoint_file, potential_from, read_checkpoint
+from spinpot.models.deepspin.deepmd.input import is_input, write_experiment
 from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
 from spinpot.models.potential import ModelFile
 
@@ -24,3 +26,8 @@ def read_model(path: Path) -> ModelFile:
         )
     contents = read_checkpoint(path)
     return ModelFile(potential_from(contents, path), contents[ENTRY].get("deepmd") or {})
+
+
+def experiment_writer(path: Path) -> Callable[[Path, Path], None] | None:
+    """What writes another program's input as an experiment; None for a file that is no input."""
+    return write_experiment if is_input(path) else None
