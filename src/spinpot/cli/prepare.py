@@ -14,9 +14,9 @@ def prepare(parser: ArgumentParser) -> None:
     """Frames for training: `spinpot prepare INPUT … OUTPUT [--split 0.8 0.1 0.1]`."""
     _add_options(parser)
     given = parser.parse_args()
-    if (given.virtual_len is None) != (given.spin_norm is None):
+    if (given.length is None) != (given.spin_norm is None):
         parser.error("--virtual-len and --spin-norm belong together")
-    if given.spin_norm is not None and not (given.spin_norm > 0 and given.virtual_len > 0):
+    if given.spin_norm is not None and not (given.spin_norm > 0 and given.length > 0):
         parser.error("--virtual-len and --spin-norm must be above 0")
     from spinpot.core.console import console  # after the arguments are parsed, so that --help comes at once
     from spinpot.data.prepare import Wanted, prepare
@@ -30,7 +30,7 @@ def prepare(parser: ArgumentParser) -> None:
         moment_unit=given.moment_unit,
         non_magnetic=given.non_magnetic,
         magnetic=tuple(given.magnetic),
-        virtual_scale=given.virtual_len / given.spin_norm if given.spin_norm else None,
+        virtual_scale=given.length / given.spin_norm if given.spin_norm else None,
     )
     for line in _idle(parser, given):
         console.print(line, markup=False, soft_wrap=True)
@@ -46,7 +46,7 @@ def _idle(parser: ArgumentParser, given: Namespace) -> Iterator[str]:
         for name in ("block", "seed"):
             if getattr(given, name) != parser.get_default(name):
                 yield f"--{name} has no effect without --split."
-    if "old" not in (given.format, given.to) and (given.magnetic or given.virtual_len):
+    if "old" not in (given.format, given.to) and (given.magnetic or given.length):
         yield "--magnetic, --virtual-len and --spin-norm have no effect without --format old or --to old."
 
 
@@ -68,7 +68,7 @@ def _add_options(parser: ArgumentParser) -> None:
         what = name.replace("_", " ")
         add(f"--{name.replace('_', '-')}", metavar="NAME", help=f"the column or key of the {what}")
     add("--magnetic", nargs="+", default=(), metavar="NAME", help="elements with virtual atoms (old layout)")
-    add("--virtual-len", type=float, help="Å (old layout)")
+    add("--virtual-len", dest="length", type=float, help="Å (old layout)")
     add("--spin-norm", type=float, help="μ_B (old layout)")
 
 
