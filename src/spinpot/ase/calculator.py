@@ -45,13 +45,8 @@ class SpinCalculator(Calculator):
     """
 
     implemented_properties = [  # noqa: RUF012
-        "energy",
-        "free_energy",
-        "forces",
-        "stress",
-        "magnetic_forces",
-        "forces_deviation",
-        "magnetic_forces_deviation",
+        *("energy", "free_energy", "forces", "stress", "magnetic_forces"),
+        *("forces_deviation", "magnetic_forces_deviation"),
     ]
 
     def __init__(

@@ -164,17 +164,13 @@ def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.n
     change, strain = path.fractional[1], path.cells[1]
     rates = {}
     if system.force is not None:
-        rates["force"] = [float((system.force[k] * (change @ system.cell[k])).sum()) for k in ends]
+        rates["force"] = [(system.force[k] * (change @ system.cell[k])).sum() for k in ends]
     if system.virial is not None:
         # Rows of the cell change by the transposed strain.
-        rates["virial"] = [
-            float((system.virial[k] * np.linalg.solve(system.cell[k], strain).T).sum()) for k in ends
-        ]
+        rates["virial"] = [(system.virial[k] * np.linalg.solve(system.cell[k], strain).T).sum() for k in ends]
     if system.force_mag is not None:
         for name, rate in spin_rates.items():
-            rates[name] = [
-                float((system.force_mag[k] * rate[n]).sum()) for k, n in zip(ends, (0, -1), strict=True)
-            ]
+            rates[name] = (system.force_mag[list(ends)] * rate[[0, -1]]).sum(axis=(1, 2))
     return {name: np.array(values) for name, values in rates.items()}
 
 
@@ -194,7 +190,8 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
     plain = {name: np.array(values).mean(axis=1) for name, values in ends.items()}
     added = {name: missed(np.array(values), np.array(functions[name])) for name, values in ends.items()}
 
-    weight = _weights(distance)
+    # The trapezoid rule's error grows with the third power of the distance.
+    weight = 1 / (1 + (distance / (np.median(distance) or 1.0)) ** 3)
     frames = np.array([(path.start, path.end) for path in paths])
     size = _rms(energy)
     factors = {
@@ -217,12 +214,6 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         energy=energy,
         done=-np.sum([plain[name] + added[name] for name in plain], axis=0),
     )
-
-
-def _weights(distance: np.ndarray) -> np.ndarray:
-    """Of pairs by their distance²: the trapezoid rule's error grows with the third power of the distance."""
-    middle = np.median(distance)
-    return np.asarray(1 / (1 + (distance / (middle if middle > 0 else 1.0)) ** 3))
 
 
 def _undetermined(work: np.ndarray, size: float, weight: np.ndarray, frames: np.ndarray) -> str:

@@ -148,13 +148,6 @@ def labels(frame: Structure) -> dict[str, NDArray[np.float64]]:
     return {name: value.numpy() for name, value in found.items()}
 
 
-def energy(coord: Tensor, box: Tensor, types: Tensor, spin: Tensor) -> Tensor:
-    """E in eV, differentiable in `coord` (N, 3), `box` (3, 3) and `spin` (N, 3)."""
-    i, j, shift = _pairs(coord.detach().numpy(), box.detach().numpy())
-    terms = energy_terms(coord[j] - coord[i] + shift @ box, i, j, types, spin)
-    return torch.stack(list(terms.values())).sum()
-
-
 def energy_terms(vectors: Tensor, i: Tensor, j: Tensor, types: Tensor, spin: Tensor) -> dict[str, Tensor]:
     """The four terms of E in eV, by name.
 
@@ -177,11 +170,8 @@ def _pairs(coord: Array, box: Array) -> tuple[Tensor, Tensor, Tensor]:
     """Atoms i (P,) and j (P,) and the cell shift of j (P, 3), for each pair within the cutoff once."""
     search = vesin.NeighborList(cutoff=CUTOFF, full_list=False, sorted=True, n_threads=1)
     i, j, shift = search.compute(points=coord, box=box, periodic=True, quantities="ijS")
-    return (
-        torch.from_numpy(i.astype(np.int64)),
-        torch.from_numpy(j.astype(np.int64)),
-        torch.from_numpy(shift.astype(np.float64)),
-    )
+    first, second = (torch.from_numpy(atoms.astype(np.int64)) for atoms in (i, j))
+    return first, second, torch.from_numpy(shift.astype(np.float64))
 
 
 def _ion_energy(r: Tensor, oxygens: Tensor) -> Tensor:

@@ -88,13 +88,11 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
     try:
         if _is_complete(folder, seed):
             return
-        with one_at_a_time(folder):
-            if _is_complete(folder, seed):
-                return
-            draft.mkdir()
-            with _one_thread():
+        with one_at_a_time(folder), _one_thread():
+            if not _is_complete(folder, seed):  # another process may have made it meanwhile
+                draft.mkdir()
                 _write(draft, seed, progress)
-            draft.replace(folder)
+                draft.replace(folder)
     except OSError as error:
         raise InputError(
             f"cannot make the NiO data set in {folder}: {reason(error)}. Make room there, or give another "

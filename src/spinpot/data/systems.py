@@ -207,9 +207,7 @@ def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[Syst
     """One system; of the mixed layout one per row of atom types."""
     arrays = read_arrays(stored)
     stored = stored.bare()
-    frames, n_atoms = arrays["coord"].shape[:2]
-    rows = np.broadcast_to(stored.types, (1, n_atoms))
-    group_of_frame = np.zeros(frames, dtype=np.int64)
+    rows, group_of_frame = stored.types[None], np.zeros(len(arrays["coord"]), dtype=np.int64)
     if stored.mixed:
         rows, group_of_frame = _compositions(stored, arrays.pop(REAL_TYPES))
     for k, row in enumerate(rows):

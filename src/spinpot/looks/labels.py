@@ -17,11 +17,8 @@ BOND = 0.5
 
 def zero_labels(system: System) -> dict[str, int]:
     """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
-    counts = {}
-    for name in system.labels:
-        values = getattr(system, name).reshape(len(system), -1)
-        counts[name] = int((~values.any(axis=1)).sum())
-    return {name: count for name, count in counts.items() if count}
+    frames = {name: getattr(system, name).reshape(len(system), -1).any(axis=1) for name in system.labels}
+    return {name: int((~known).sum()) for name, known in frames.items() if not known.all()}
 
 
 def label_looks(system: System) -> list[Look]:

@@ -7,6 +7,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from spinpot.core.quantities import FORCE, FORCE_MAG
 from spinpot.data.pairs import neighbours
+from spinpot.data.readers.moments import all_unit
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
@@ -62,7 +63,7 @@ def _moments(system: System) -> list[Look]:
     own = length[length > 0]
     if not own.size:
         return []
-    if np.ptp(own) < 1e-6 and abs(own[0] - 1) < 1e-6:
+    if all_unit([system.spin]):
         return [Look("directions in place of moments in μ_B?", "every moment is 1")]
     if own.max() > LARGE_MOMENT:
         return [Look("moments not in μ_B?", f"they reach {own.max():.3g}")]

@@ -126,8 +126,8 @@ def _dumped(lines: list[str], labels: Sequence[str]) -> Dumped:
     constant = words[heads["LATTICE_CONSTANT"]]
     angstrom = "Angstrom" in constant
     scale = float(constant[1]) * (1.0 if angstrom else Bohr)
-    box = scale * _rows(words, heads["LATTICE_VECTORS"] + 1, 3)
-    stress = _rows(words, heads["VIRIAL"] + 1, 3) if "VIRIAL" in heads else None
+    box = scale * _matrix(words, heads["LATTICE_VECTORS"])
+    stress = _matrix(words, heads["VIRIAL"]) if "VIRIAL" in heads else None
     start = heads["INDEX"] + 1
     atoms = words[start : start + len(labels)]
     if [atom[1] for atom in atoms] != list(labels):
@@ -139,6 +139,6 @@ def _dumped(lines: list[str], labels: Sequence[str]) -> Dumped:
     return Dumped(box, columns[:, :3] * (1.0 if angstrom else scale), force, stress)
 
 
-def _rows(words: list[list[str]], start: int, count: int) -> np.ndarray:
-    """Rows of three numbers."""
-    return np.array([words[start + k][:3] for k in range(count)], dtype=float).reshape(count, 3)
+def _matrix(words: list[list[str]], head: int) -> np.ndarray:
+    """Three rows of three numbers below a line."""
+    return np.array([row[:3] for row in words[head + 1 : head + 4]], dtype=float).reshape(3, 3)

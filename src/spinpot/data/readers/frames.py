@@ -79,14 +79,13 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
     _check_sources(said, str(place))
     check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
     _say_sources(said, str(place), notes)
-    for kind in groups:
+    name, systems = folder_name(place) if place.is_dir() else place.stem, []
+    for number, (kind, group) in enumerate(groups.items()):
         if not all(kind.pbc):
             notes.add(f"Periodic {directions(kind.pbc)} of the cell", str(place))
-    name = folder_name(place) if place.is_dir() else place.stem
-    return [
-        made(f"{name}_{number}" if len(groups) > 1 else name, place, kind.symbols, kind.pbc, group, wanted)
-        for number, (kind, group) in enumerate(groups.items())
-    ]
+        own_name = f"{name}_{number}" if len(groups) > 1 else name
+        systems.append(_made(own_name, place, kind, group, wanted))
+    return systems
 
 
 def folder_name(folder: Path) -> str:
@@ -199,38 +198,29 @@ def _say_sources(said: dict[str, dict[str, int]], where: str, notes: Notes) -> N
             notes.add(f"{array}: read from {next(iter(sources))}", where)
 
 
-def made(
-    name: str,
-    path: Path,
-    symbols: Sequence[str],
-    pbc: Periodic,
-    frames: Sequence[dict[str, np.ndarray]],
-    wanted: Wanted,
+def _made(
+    name: str, path: Path, kind: _Kind, frames: Sequence[dict[str, np.ndarray]], wanted: Wanted
 ) -> System:
-    """Frames of one composition with the same labels."""
-    type_map = wanted.elements or tuple(dict.fromkeys(symbols))
-    check_known(symbols, type_map, f"{path}: its elements")
+    type_map = wanted.elements or tuple(dict.fromkeys(kind.symbols))
+    check_known(kind.symbols, type_map, f"{path}: its elements")
     arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in frames[0]}
-    _check_cells(arrays["box"], pbc, path)
+    flat = np.flatnonzero(flat_cells(arrays["box"], kind.pbc))
+    if flat.size:
+        raise InputError(
+            f"{path}: a cell is {arrays['box'][flat[0]].tolist()}, and the frame periodic "
+            f"{directions(kind.pbc)} of it. Expected independent lattice vectors there, in Å. Correct the "
+            "cell, or what is periodic."
+        )
     return System(
         name=name,
         path=path,
         type_map=tuple(type_map),
-        types=np.array([type_map.index(symbol) for symbol in symbols]),
-        pbc=pbc,
+        types=np.array([type_map.index(symbol) for symbol in kind.symbols]),
+        pbc=kind.pbc,
         frame_ids=None,
         stored=None,
         **arrays,
     )
-
-
-def _check_cells(box: np.ndarray, pbc: Periodic, path: Path) -> None:
-    flat = np.flatnonzero(flat_cells(box, pbc))
-    if flat.size:
-        raise InputError(
-            f"{path}: a cell is {box[flat[0]].tolist()}, and the frame periodic {directions(pbc)} of it. "
-            "Expected independent lattice vectors there, in Å. Correct the cell, or what is periodic."
-        )
 
 
 def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:

@@ -178,25 +178,20 @@ def _symbols(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
     if words and not default and symbols != words:
         k = next(k for k, (one, other) in enumerate(zip(symbols, words, strict=True)) if one != other)
         raise InputError(
-            f"{frame.where}: type {_types(frame)[k]} is {symbols[k]} by --elements "
+            f"{frame.where}: type {frame.columns['type'][k]:g} is {symbols[k]} by --elements "
             f"{' '.join(wanted.elements)}, and {words[k]} by the column {name}. Name the elements in "
             "the order of the types."
         )
     return symbols
 
 
-def _types(frame: Snapshot) -> np.ndarray:
-    """(N,) whole numbers. Raises InputError for others."""
+def _of_types(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
     given = frame.columns["type"]
     if (wrong := given != np.rint(given)).any():
         raise InputError(
             f"{frame.where}: type {given[wrong][0]:g}: expected whole numbers from 1 on. Correct the dump."
         )
-    return given.astype(int)
-
-
-def _of_types(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
-    types = _types(frame)
+    types = given.astype(int)
     if types.max() > len(wanted.elements) or types.min() < 1:
         raise InputError(
             f"{frame.where}: it has types from {types.min()} to {types.max()}, and --elements names "

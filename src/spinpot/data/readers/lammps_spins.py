@@ -120,20 +120,15 @@ def _candidates(columns: Columns, groups: Mapping[str, Sequence[str]]) -> Iterat
 
 def _blocks(columns: Columns, members: Sequence[str]) -> list[SpinColumns]:
     """Of one compute, those whose other columns come in vectors of three, if any do."""
-    found = {
-        block: first
-        for first, four in enumerate(_windows(members, 4))
-        for block in (SpinColumns(tuple(four[1:]), four[0]), SpinColumns(tuple(four[:3]), four[3]))
-        if _can_be(block, columns)
-    }
+    found = {}
+    for first, four in enumerate(_windows(members, 4)):
+        for length, direction in ((four[0], tuple(four[1:])), (four[3], tuple(four[:3]))):
+            lengths = columns[length]
+            positive = (lengths >= 0.0).all() and lengths.any()
+            if positive and _are_directions(stacked(columns, direction), lengths):
+                found[SpinColumns(direction, length)] = first
     whole = [b for b, first in found.items() if first % 3 == 0 and (len(members) - first - 4) % 3 == 0]
     return whole or list(found)
-
-
-def _can_be(block: SpinColumns, columns: Columns) -> bool:
-    lengths = columns[block.length or ""]
-    positive = bool((lengths >= 0.0).all() and lengths.any())
-    return positive and _are_directions(stacked(columns, block.direction), lengths)
 
 
 def _are_directions(vectors: np.ndarray, lengths: np.ndarray) -> bool:

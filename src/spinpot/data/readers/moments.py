@@ -46,10 +46,9 @@ def find_moments(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wa
     may), and for unit vectors beside a column of lengths.
     """
     vectors = {name: values for name, values in columns.items() if np.shape(values) == (n_atoms, 3)}
-    given = wanted.columns.get("spin")
     candidates = [name for name in vectors if known(name, "spin")]
     candidates += [name for name in (FINAL_MOMENTS, INITIAL_MOMENTS) if name in vectors]
-    if given:
+    if given := wanted.columns.get("spin"):
         if given not in vectors:
             raise InputError(
                 f"{wanted.option('moments', given)}: {where} has no such vectors. It has: "
@@ -62,8 +61,12 @@ def find_moments(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wa
     if candidates[0] == FINAL_MOMENTS:
         candidates = [FINAL_MOMENTS]
     found = _in_bohr_magnetons(tuple(candidates), columns, where, wanted)
-    moments = [name for name in vectors if known(name, "spin") or name in (FINAL_MOMENTS, INITIAL_MOMENTS)]
-    return replace(found, others=tuple(name for name in moments if name not in found.names))
+    others = (name for name in vectors if _are_moments(name) and name not in found.names)
+    return replace(found, others=tuple(others))
+
+
+def _are_moments(name: str) -> bool:
+    return known(name, "spin") or name in (FINAL_MOMENTS, INITIAL_MOMENTS)
 
 
 def _check_agreement(
@@ -84,9 +87,8 @@ def _check_agreement(
 def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted: Wanted) -> Moments:
     if wanted.non_magnetic:
         return Moments(np.zeros((n_atoms, 3)), ())
-    names = [name for name in columns if known(name, "spin") or name in (FINAL_MOMENTS, INITIAL_MOMENTS)]
     found = "no magnetic moments"
-    for name in reversed(names):
+    if name := next(filter(_are_moments, columns), None):
         found = f"{name} has the shape {columns[name].shape}"
         if columns[name].shape == (n_atoms,):
             found = f"{name} has one number per atom (collinear moments)"
@@ -110,14 +112,12 @@ def _in_bohr_magnetons(
     """The vectors of a column, times the lengths of another where the user says that they are directions."""
     name = names[0]
     values = np.asarray(columns[name], dtype=np.float64)
-    if wanted.moment_unit == "mu_B" or not _all_unit([values]):
-        return Moments(values, names)
     lengths = [
         other
         for other, numbers in columns.items()
         if np.shape(numbers) == (len(values),) and any(part in other.lower() for part in LENGTHS)
     ]
-    if not lengths:
+    if wanted.moment_unit == "mu_B" or not lengths or not all_unit([values]):
         return Moments(values, names)
     if wanted.moment_unit is None or len(lengths) > 1:
         raise InputError(
@@ -133,7 +133,7 @@ def _in_bohr_magnetons(
 
 def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> None:
     """Refuse moments that all have the length 1, unless the user says what they are. frames: (N, 3) each."""
-    if wanted.moment_unit is None and _all_unit(frames):
+    if wanted.moment_unit is None and all_unit(frames):
         raise InputError(
             f"{where}: all moments have the length 1. If they are moments in μ_B, give "
             f"{wanted.option('moment_unit', 'mu_B')}; if they are directions whose lengths are not known, "
@@ -141,7 +141,8 @@ def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> N
         )
 
 
-def _all_unit(frames: Sequence[np.ndarray]) -> bool:
-    lengths = np.concatenate([np.linalg.norm(values, axis=-1) for values in frames])
+def all_unit(frames: Sequence[np.ndarray]) -> bool:
+    """Whether all moments (…, 3) that are not zero have the length 1, as directions have."""
+    lengths = np.concatenate([np.linalg.norm(values, axis=-1).ravel() for values in frames])
     lengths = lengths[lengths > 0.0]
     return bool(lengths.size) and bool(np.abs(lengths - 1.0).max() <= UNIT)
