@@ -23,7 +23,7 @@ from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from spinpot.training.cuda_graph import NumberedStep
 from spinpot.training.optimizers import Muon
 from spinpot.training.step import Objective, WholeStep
-from support.frames import geometry, random_system, small_potential, with_random_labels
+from support.frames import geometry, network, random_system, small_potential, with_random_labels
 
 NAME = "pretended"
 PARTS = {
@@ -76,7 +76,8 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
     with native.without():
         batch = frames.batch(torch.tensor(numbers), shape)
         potential(batch, differentiable=True)
-    grid = potential.descriptor.grid(batch)
+    descriptor = network(potential).descriptor
+    grid = descriptor.grid(batch)
     made = {name: value for name, value in vars(grid).items() if name not in grid.__dataclass_fields__}
     with FakeTensorMode():
         parts = [part for part in (potential, scale) if part is not None]
@@ -87,7 +88,7 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
                 setattr(frames, name, moved(value))
         on_device = moved(grid)
         vars(on_device).update({name: moved(value) for name, value in made.items()})
-        potential.descriptor.grid = lambda batch: on_device
+        descriptor.grid = lambda batch: on_device
         optimizer = torch.optim.SGD([p for part in parts for p in part.parameters()], lr=1.0, foreach=False)
         weights = list(potential.parameters())
         step = NumberedStep(

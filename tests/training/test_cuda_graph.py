@@ -18,7 +18,7 @@ from spinpot.training.cuda_graph import NumberedStep, RecordedSteps, learning_ra
 from spinpot.training.optimizers import Adam, Muon
 from spinpot.training.step import Objective, WholeStep
 from support.cli import run_script
-from support.frames import geometry, random_system, small_potential, with_random_labels
+from support.frames import geometry, network, random_system, small_potential, with_random_labels
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 MAGNETIC = torch.tensor([True, False])
@@ -178,7 +178,7 @@ def test_other_nodes_are_recorded_anew(frames):
     for _ in range(3):
         recorded(ORDER[0], 1.0)
     before = recorded.recorded[made.frames.shape(ORDER[0])]
-    made.whole.objective.potential.descriptor.nodes.numbers = [[136] * 4] * 2
+    network(made.whole.objective.potential).descriptor.nodes.numbers = [[136] * 4] * 2
     for _ in range(3):
         recorded(ORDER[0], 1.0)
     assert recorded.recorded[made.frames.shape(ORDER[0])] is not before

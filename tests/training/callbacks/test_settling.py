@@ -73,7 +73,7 @@ def test_nodes_grow_and_shrink(whole):
     assert len(numbers) == len(CHECKED)
     totals = list(map(total, numbers))
     assert totals[0] < max(totals) > totals[-1]
-    assert last(folder)["spinpot"]["nodes"]["numbers"] == numbers[-1]
+    assert last(folder)["spinpot"]["state"]["nodes"]["numbers"] == numbers[-1]
     found = json.loads((folder / "summary.json").read_text())["collocation"]
     assert found["energy"] <= 1e-8
     assert found["force"] <= 1e-7
