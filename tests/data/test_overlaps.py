@@ -5,7 +5,7 @@ import pytest
 
 from spinpot.core.errors import InputError
 from spinpot.data.cell import PERIODIC
-from spinpot.data.overlaps import close_pairs, refuse_overlaps
+from spinpot.data.pairs import close_pairs, refuse_overlaps
 
 
 def sites(n: int, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

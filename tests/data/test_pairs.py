@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
 
-from spinpot.data.pairs import find_pairs
+from spinpot.data.dataset import Geometry
+from spinpot.data.from_ase import system_from_atoms
 from support.frames import random_system
 
 SCALE = np.array([0.3, 0.0])
@@ -34,8 +36,7 @@ def by_brute_force(made, rcut):
 def test_all_pairs_are_found(rcut, pbc):
     made = replace(random_system(seed=2), pbc=pbc)
     made.coord[0, :2] += 3 * made.box[0, 1] - 2 * made.box[0, 2]  # beyond the cell, along all directions
-    arrays = (made.box[0], made.coord[0], made.spin[0], made.types)
-    pairs = find_pairs(*arrays, SCALE, USE_SPIN, rcut, pbc=pbc)
+    pairs = Geometry(rcut, USE_SPIN, SCALE).pairs(made, 0)
     columns = (pairs.centre, pairs.neighbour, pairs.neighbour_type, *pairs.vector.T)
     ours = np.array(sorted(zip(*columns, strict=True)))
     expected = by_brute_force(made, rcut)
@@ -45,7 +46,7 @@ def test_all_pairs_are_found(rcut, pbc):
 
 def test_counts():
     made = random_system(seed=3)
-    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, 4.0)
+    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(made, 0)
     counts = pairs.counts(made.n_atoms, 2)
     assert counts.sum() == len(pairs.centre)
     assert not counts[:, 3].any(), "oxygen has no virtual atoms"
@@ -55,12 +56,12 @@ def test_counts():
 def test_a_virtual_atom_far_from_its_real_atom_is_found():
     made = random_system(seed=4)
     made.spin[0, 0] = [40.0, 0.0, 0.0]  # 12 Å away, beyond rcut
-    pairs = find_pairs(made.box[0], made.coord[0], made.spin[0], made.types, SCALE, USE_SPIN, 4.0)
+    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(made, 0)
     assert ((pairs.neighbour == 0) & (pairs.neighbour_type == 2)).any()
 
 
 def test_a_lone_atom_sees_only_its_virtual_atom():
-    box, zero = 50.0 * np.eye(3), np.zeros((1, 3))
-    pairs = find_pairs(box, zero, zero + np.array([0, 0, 1.0]), np.array([0]), SCALE, USE_SPIN, 4.0)
+    alone = system_from_atoms(Atoms("Ni", cell=50.0 * np.eye(3), pbc=True), spin=np.array([[0, 0, 1.0]]))
+    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(alone, 0)
     assert pairs.neighbour_type.tolist() == [2]
     np.testing.assert_allclose(pairs.vector, [[0, 0, 0.3]])

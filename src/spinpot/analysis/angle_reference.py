@@ -69,11 +69,10 @@ def _of_table(path: Path) -> Reference:
 
 
 def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:
-    symbols = [system.type_map[kind] for kind in system.types]
-    if symbols != atoms.get_chemical_symbols():
+    if system.elements != atoms.get_chemical_symbols():
         raise InputError(
-            f"{KEY}: {system.name} holds {len(symbols)} atoms, and not those of the structure in its order. "
-            "Expected frames of the same atoms."
+            f"{KEY}: {system.name} holds {system.n_atoms} atoms, and not those of the structure in its "
+            "order. Expected frames of the same atoms."
         )
     if system.energy is None:
         raise InputError(f"{KEY}: {system.name} has no energies. Expected energy.npy.")

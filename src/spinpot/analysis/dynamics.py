@@ -9,13 +9,12 @@ from functools import partial
 import numpy as np
 from ase import Atoms, units
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
 from spinpot.analysis.result import Picture, Result, Table, require, shown
 from spinpot.ase import SpinLatticeDynamics
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.data.cell import directions
 from spinpot.report.plots import rounded
@@ -239,7 +238,7 @@ def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
 
 def _moved(dynamics: SpinLatticeDynamics, steps: int, title: str) -> Iterator[int]:
     """Take some steps, with a progress bar; yields after each SAMPLE_EVERY of them."""
-    for number in track(range(1, steps + 1), title, console=progress_console, transient=True):
+    for number in counted(range(1, steps + 1), title):
         dynamics.step()
         if number % SAMPLE_EVERY == 0:
             yield number

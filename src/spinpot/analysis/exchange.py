@@ -11,10 +11,10 @@ from ase import Atoms, units
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
-from spinpot.analysis.exchange_plot import exchange_figure
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.model import Model
+from spinpot.analysis.plots import exchange_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
 from spinpot.core.errors import InputError

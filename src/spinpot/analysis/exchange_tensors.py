@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
-from rich.progress import track
 
 from spinpot.analysis.cells import shortest, supercell
 from spinpot.analysis.model import Model
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.vectors import unit
 
 SLACK = 1e-3
@@ -113,7 +112,7 @@ def exchange_tensors(
     centres = np.flatnonzero(cell.get_initial_magnetic_moments().any(axis=1))
     turns = _turns(moments[centres[0]]) if full else [np.eye(3)]
     states = [(centre, turn) for centre in centres.tolist() for turn in turns]
-    shown = track(states, "Exchange", console=progress_console, transient=True)
+    shown = counted(states, "Exchange")
     seen = [_response(big, centre, moments @ turn.T, step) for centre, turn in shown]
     across = [_across(unit(moments) @ turn.T) for turn in turns]
     pairs, tensors, own = [], [], np.full(len(cell), np.nan)

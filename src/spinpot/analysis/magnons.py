@@ -10,19 +10,18 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import BandPath, parse_path_string
-from rich.progress import track
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange import Settings as ExchangeSettings
 from spinpot.analysis.exchange import exchange_of
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
-from spinpot.analysis.magnon_plot import magnon_figure
 from spinpot.analysis.measured import measured_nio
 from spinpot.analysis.model import Model
+from spinpot.analysis.plots import magnon_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import shells_of
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 
 SAME = 1e-2
@@ -161,7 +160,7 @@ def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarr
     ):
         hamiltonian.add(nus=[tuple(shift)], alphas=[i, j], parameter=1000.0 * J * np.eye(3))
     waves = magnopy.LSWT(hamiltonian, exchange.directions[np.array(hamiltonian.map_to_all)])
-    points = track(k, "Magnons", console=progress_console, transient=True)
+    points = counted(k, "Magnons")
     return np.sort([_energies(waves, one) for one in points], axis=-1)
 
 

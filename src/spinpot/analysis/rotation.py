@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.analysis.result import Picture, Result, Table, require
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import ink
@@ -73,7 +72,7 @@ class Turn:
 
     def curve(self, angles: np.ndarray, title: str = "Turning") -> Curve:
         """Angles in degrees. title: of the progress bar."""
-        shown = track(np.radians(angles), title, console=progress_console, transient=True)
+        shown = counted(np.radians(angles), title)
         energy, torque = np.array([self.at(angle) for angle in shown]).T
         return Curve(angles, energy, torque)
 

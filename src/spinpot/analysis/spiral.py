@@ -13,13 +13,12 @@ import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import parse_path_string
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, turned
 from spinpot.analysis.result import Picture, Result, Table, require, shown
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse
 from spinpot.report.style import faint
@@ -71,7 +70,7 @@ def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
     axis, route = check(atoms, settings)
     start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
     points = []
-    waves = track(placed(route, atoms), "Spirals", console=progress_console, transient=True)
+    waves = counted(placed(route, atoms), "Spirals")
     for label, wave, place in waves:
         energy, torque = energy_of(model, atoms, wave, axis)
         points.append(Point(label, wave, place, energy - start, torque))

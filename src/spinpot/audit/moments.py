@@ -47,10 +47,8 @@ def _of_element(system: System, kind: int) -> ElementMoments:
     if system.force_mag is not None:
         force = system.force_mag[:, own]
         if has.any():
-            across, along = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
-            longitudinal, transverse = (
-                float(part.square().sum(-1).mean().sqrt()) for part in (along, across)
-            )
+            parts = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
+            transverse, longitudinal = (float(part.square().sum(-1).mean().sqrt()) for part in parts)
         unowned = float(np.linalg.norm(force[~has], axis=-1).max(initial=0.0))
     return ElementMoments(
         element=system.type_map[kind],

@@ -59,8 +59,12 @@ def work_figure(work: Work) -> Figure:
 def lengths_figure(audited: Sequence[Audited]) -> Figure:
     """How often which |S| occurs, per magnetic element over all systems."""
     elements = audited[0].system.type_map
-    lengths = {element: _lengths(audited, kind) for kind, element in enumerate(elements)}
-    lengths = {element: values for element, values in lengths.items() if values.size}
+    lengths = {}
+    for kind, element in enumerate(elements):
+        moments = [one.system.spin[:, one.system.types == kind].reshape(-1, 3) for one in audited]
+        values = np.linalg.norm(np.concatenate(moments), axis=1)
+        if values.any():
+            lengths[element] = values[values > 0]
     figure, axes = _one()
     if lengths:
         every = np.concatenate(list(lengths.values()))
@@ -92,9 +96,3 @@ def _stairs(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, labe
     counts, _ = np.histogram(values, edges)
     axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
     axes.stairs(counts, edges, color=colour, label=label)
-
-
-def _lengths(audited: Sequence[Audited], kind: int) -> np.ndarray:
-    every = [np.linalg.norm(one.system.spin[:, one.system.types == kind], axis=-1).ravel() for one in audited]
-    lengths = np.concatenate(every)
-    return lengths[lengths > 0]

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import track
 from rich.table import Table
 
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
 from spinpot.benchmark.peer import peer_seconds_per_step
 from spinpot.config.app import TRAIN
-from spinpot.core.console import console, progress_console
+from spinpot.core.console import console, counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 
@@ -38,7 +37,7 @@ def run_benchmark(
     """
     results = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
-        for name in track(cases, "Measuring", console=progress_console, transient=True):
+        for name in counted(cases, "Measuring"):
             measured = measure(name, steps, Path(place), profile)
             results[name] = {
                 "seconds_per_step": measured.seconds_per_step,
@@ -69,7 +68,7 @@ def compare(
     seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *backends)}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         turns = [(turn, name) for turn in range(TURNS) for name in seconds]
-        for turn, name in track(turns, "Taking turns", console=progress_console, transient=True):
+        for turn, name in counted(turns, "Taking turns"):
             folder = Path(place) / f"{name}{turn}"
             if name == "spinpot":
                 seconds[name].append(_ours(steps, folder))

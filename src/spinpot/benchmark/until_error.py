@@ -9,11 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rich.progress import track
-
 from spinpot.benchmark.peer import peer_course
 from spinpot.benchmark.run import machine, title, train, write_json
-from spinpot.core.console import console, progress_console
+from spinpot.core.console import console, counted
 from spinpot.runs.time_to_error import BOUNDS, Course, read_course, table
 
 RATE = 1e-3
@@ -39,7 +37,7 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
     courses = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         # The peer first: it is the one that may not be there.
-        for name in track([peer, *OURS], "Training", console=progress_console, transient=True):
+        for name in counted([peer, *OURS], "Training"):
             folder = Path(place) / name.replace(", ", "-")
             if name == peer:
                 courses[name] = peer_course(python, data, folder, PEER_STEPS, RATE, STEPS_BETWEEN)

@@ -17,7 +17,7 @@ console = Console(highlight=False, quiet=_others)
 progress_console = Console(stderr=True, quiet=_others)
 
 
-def counted(items: Iterable[T], title: str) -> Iterable[T]:
-    """The items, with a progress bar while they last, where somebody sees it."""
+def counted(items: Iterable[T], title: str, total: float | None = None) -> Iterable[T]:
+    """The items, with a progress bar while they last, where somebody sees it. total: how many they are."""
     silent = not progress_console.is_terminal
-    return track(items, title, console=progress_console, transient=True, disable=silent)
+    return track(items, title, total, console=progress_console, transient=True, disable=silent)

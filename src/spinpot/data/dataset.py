@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from rich.progress import track
 from torch.utils.data import Dataset
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.data.batch import Frame
 from spinpot.data.pair_cache import KeptPairs, PairCache
-from spinpot.data.pairs import Pairs, find_pairs
+from spinpot.data.pairs import MARGIN, Pairs, neighbours, pairs_within
 from spinpot.data.systems import System
 
 
@@ -39,18 +38,19 @@ class Geometry:
 
     def pairs(self, system: System, frame: int) -> Pairs:
         """The neighbour pairs of one frame."""
-        pairs = find_pairs(
-            system.box[frame],
-            system.coord[frame],
-            system.spin[frame],
-            system.types,
-            np.array(self.virtual_scale),
-            np.array(self.use_spin),
-            self.cutoff,
-            self.any_direction,
-            system.pbc,
-        )
-        return pairs.without(self.excluded, system.types)
+        displacement = self.displacement(system, frame)
+        # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
+        reach = self.cutoff + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
+        found = neighbours(reach, system.coord[frame], system.box[frame], system.pbc, "ijD")
+        return self.within(system.types, displacement, *found)
+
+    def within(
+        self, types: np.ndarray, displacement: np.ndarray, i: np.ndarray, j: np.ndarray, vector: np.ndarray
+    ) -> Pairs:
+        """The neighbour pairs among candidates, which are as in pairs_within."""
+        use_spin = np.array(self.use_spin)
+        pairs = pairs_within(i, j, vector, displacement, types, use_spin, self.cutoff, self.any_direction)
+        return pairs.without(self.excluded, types)
 
     def displacement(self, system: System, frame: int) -> np.ndarray:
         """From the atoms of a frame to their virtual atoms, η S, (N, 3), Å."""
@@ -84,7 +84,7 @@ class FrameDataset(Dataset[Frame]):
         self.systems = list(systems)
         self.places = [(system, index) for system in self.systems for index in range(len(system))]
         self.cache = cache or PairCache(math.inf, 0.0)
-        self._frames = [self._find(*place, geometry) for place in self._counted()]
+        self._frames = [self._find(*place, geometry) for place in counted(self.places, "Neighbours")]
         self.most = np.array([frame.most for frame in self._frames])
         self.closest = np.min([frame.found.closest for frame in self._frames], axis=0)
 
@@ -108,15 +108,6 @@ class FrameDataset(Dataset[Frame]):
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
-
-    def _counted(self) -> Iterable[tuple[System, int]]:
-        return track(
-            self.places,
-            "Neighbours",
-            transient=True,
-            console=progress_console,
-            disable=not progress_console.is_terminal,
-        )
 
     def _find(self, system: System, index: int, geometry: Geometry) -> _Kept:
         pairs = geometry.pairs(system, index)

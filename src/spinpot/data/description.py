@@ -45,7 +45,7 @@ def fingerprint(systems: Sequence[System]) -> str:
     """
     digest = hashlib.sha256()
     for system in systems:
-        digest.update(" ".join(system.type_map[kind] for kind in system.types).encode())
+        digest.update(" ".join(system.elements).encode())
         if not all(system.pbc):
             digest.update(str(system.pbc).encode())
         arrays = {"box": system.cell} | {name: getattr(system, name) for name in ("coord", "spin", *LABELS)}
@@ -58,7 +58,7 @@ def fingerprint(systems: Sequence[System]) -> str:
 
 def frame_digests(system: System) -> list[str]:
     """16 hexadecimal digits for each frame, the same for the same elements, cell, positions and spins."""
-    common = f"{' '.join(system.type_map[kind] for kind in system.types)} {tuple(system.pbc)}".encode()
+    common = f"{' '.join(system.elements)} {tuple(system.pbc)}".encode()
     digests = []
     for parts in zip(system.cell, system.coord, system.spin, strict=True):
         digest = hashlib.blake2b(common, digest_size=8)

@@ -84,8 +84,7 @@ def copies(systems: Sequence[System]) -> list[Copy]:
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, system in enumerate(systems):
-        elements = (system.type_map[kind] for kind in system.types)
-        groups.setdefault((system.pbc, *elements), []).append(place)
+        groups.setdefault((system.pbc, *system.elements), []).append(place)
     found = [copy for places in groups.values() for copy in _among(systems, places)]
     return sorted(found, key=lambda copy: (copy.system, copy.frame))
 
@@ -120,28 +119,16 @@ def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
         for name, values in differences.items():
             if values.max() > SAME_LABEL[name]:
                 largest[name] = max(largest.get(name, 0.0), float(values.max()))
-        places += _contradictions(first, second, frames, differences)
+        wrong = np.any([values > SAME_LABEL[name] for name, values in differences.items()], axis=0)
+        places += [
+            f"{second.where(frames[k][1])}, kept: {first.where(frames[k][0])}" for k in np.flatnonzero(wrong)
+        ]
     for where in places:
         line = (
             f"look: {len(places)} frames left out contradict those that are kept, with {differing(largest)}"
         )
         notes.add(f"{line}; keep the frames of one calculation", where)
     return notes
-
-
-def _contradictions(
-    first: System,
-    second: System,
-    frames: Sequence[tuple[int, int]],
-    differences: Mapping[str, np.ndarray],
-) -> Iterator[str]:
-    """The places of frames whose labels differ by more than SAME_LABEL, and of those that are kept."""
-    wrong = np.zeros(len(frames), dtype=bool)
-    for name, values in differences.items():
-        wrong |= values > SAME_LABEL[name]
-    for k in np.flatnonzero(wrong).tolist():
-        a, b = frames[k]
-        yield f"{second.where(b)}, kept: {first.where(a)}"
 
 
 def _by_systems(

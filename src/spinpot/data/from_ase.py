@@ -68,8 +68,7 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
 
 def atoms_of(system: System, frame: int) -> Atoms:
     """One frame of a system with its moments, without its labels."""
-    symbols = [system.type_map[kind] for kind in system.types]
-    made = Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
+    made = Atoms(system.elements, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
     made.set_initial_magnetic_moments(system.spin[frame])
     return made
 

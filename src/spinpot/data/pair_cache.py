@@ -99,12 +99,21 @@ class PairCache:
         return kept()
 
     def _write(self, pairs: KeptPairs, offset: int, size: int) -> bool:
-        """Append the pairs to the file; False, with a warning, where there is no room for them.
+        """Append the pairs to the file, at a multiple of 8; False, with a warning, where there is no room.
 
         Then the file takes no more, and what was written of them is taken away.
         """
         try:
-            self._append(pairs, offset, size)
+            if self._file is None:
+                # It has no name, so that it is gone with the process, however that ends; and no buffer, so
+                # that a full disk is found here.
+                self._file = tempfile.TemporaryFile(prefix="spinpot-pairs-", buffering=0)  # noqa: SIM115
+            if shutil.disk_usage(tempfile.gettempdir()).free < size + LEFT_FREE:
+                raise OSError(errno.ENOSPC, f"less than {LEFT_FREE / GIGABYTE} GB would be left free")
+            pairs.write(self._file)
+            self._file.write(bytes(size - pairs.nbytes))
+            if self._file.tell() < offset + size:  # the last write on a full disk may be cut short in silence
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.room["disk"] = offset
             if self._file is not None:
@@ -118,21 +127,8 @@ class PairCache:
                 stacklevel=3,
             )
             return False
-        return True
-
-    def _append(self, pairs: KeptPairs, offset: int, size: int) -> None:
-        """Write pairs at the end of the file, `offset`, a multiple of 8. Raises OSError."""
-        if self._file is None:
-            # It has no name, so that it is gone with the process, however that ends; and no buffer, so that
-            # a full disk is found here.
-            self._file = tempfile.TemporaryFile(prefix="spinpot-pairs-", buffering=0)  # noqa: SIM115
-        if shutil.disk_usage(tempfile.gettempdir()).free < size + LEFT_FREE:
-            raise OSError(errno.ENOSPC, f"less than {LEFT_FREE / GIGABYTE} GB would be left free")
-        pairs.write(self._file)
-        self._file.write(bytes(size - pairs.nbytes))
-        if self._file.tell() < offset + size:  # the last write on a full disk may be cut short in silence
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._mapped = None
+        return True
 
     def _bytes_on_disk(self) -> np.ndarray:
         if self._mapped is None:

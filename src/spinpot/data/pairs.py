@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from vesin import NeighborList
 
-from spinpot.data.cell import PERIODIC, completed
+from spinpot.core.errors import InputError
+from spinpot.data.cell import completed, room
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
+OVERLAP = 0.1
+"""Å; two atoms closer than this are one atom written twice, or a wrong unit."""
+SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
+"""Å; vesin divides a frame into boxes as wide as the reach, and many more boxes than atoms are slow."""
 
 
 @dataclass(frozen=True)
@@ -71,32 +76,6 @@ class Pairs:
         )
 
 
-def find_pairs(
-    box: np.ndarray,
-    coord: np.ndarray,
-    spin: np.ndarray,
-    types: np.ndarray,
-    virtual_scale: np.ndarray,
-    use_spin: np.ndarray,
-    cutoff: float,
-    any_direction: bool = False,
-    pbc: Sequence[bool] = PERIODIC,
-) -> Pairs:
-    """All pairs within the cutoff (Å) of the real atoms, sorted by these; each neighbour by its own distance.
-
-    A neighbour is a real atom j ≠ i or its periodic image, or a virtual atom R_j + η_j S_j of an element
-    with spin, the centre's own included. any_direction: as in pairs_within.
-
-    box: (3, 3); coord, spin: (N, 3); types: (N,); virtual_scale, use_spin: (T,), η in Å/μ_B.
-    pbc: along which vectors of the box atoms have images; the other vectors are not looked at.
-    """
-    displacement = virtual_scale[types][:, None] * spin
-    # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
-    reach = cutoff + float(np.linalg.norm(displacement, axis=1).max(initial=0.0)) + MARGIN
-    i, j, vector = neighbours(reach, coord, box, pbc, "ijD")
-    return pairs_within(i, j, vector, displacement, types, use_spin, cutoff, any_direction)
-
-
 def neighbours(
     cutoff: float,
     coord: np.ndarray,
@@ -148,7 +127,10 @@ def pairs_within(
 ) -> Pairs:
     """Those of candidate pairs of real atoms (P,), and of their virtual atoms, within the cutoff (Å).
 
-    vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å.
+    A virtual atom is R_j + η_j S_j of an element with spin, the centre's own included. The pairs are
+    sorted by their centres.
+
+    vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å. use_spin: (T,).
     any_direction: also the virtual atoms that would lie within the cutoff if their spins pointed elsewhere;
         pairs beyond it count for nothing.
     """
@@ -176,3 +158,43 @@ def pairs_within(
 
 def _within(vector: np.ndarray, cutoff: float | np.ndarray) -> np.ndarray:
     return np.einsum("pc,pc->p", vector, vector) < cutoff * cutoff
+
+
+def refuse_overlaps(
+    box: np.ndarray,
+    coord: np.ndarray,
+    pbc: Sequence[bool],
+    elements: Sequence[str],
+    where: Callable[[int], str],
+) -> None:
+    """Refuse atoms on top of each other. box: (F, 3, 3), coord: (F, N, 3), Å; where: the place of a frame.
+
+    Raises InputError naming file, frame and atoms.
+    """
+    for frame in range(len(coord)):
+        i, j, distance = close_pairs(box[frame], coord[frame], pbc, OVERLAP)
+        if len(distance) and distance.min() < OVERLAP:
+            pair = int(distance.argmin())
+            raise overlapping(where(frame), int(i[pair]), int(j[pair]), elements, float(distance[pair]))
+
+
+def close_pairs(
+    box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool], least: float
+) -> tuple[np.ndarray, ...]:
+    """Each pair of atoms i, j (P,) of a frame at most `least` Å apart, some beyond, and their distances (P,).
+
+    box: (3, 3); coord: (N, 3). An atom and its own image are a pair too.
+    """
+    spacing = np.cbrt(room(box, coord, pbc) / len(coord))
+    reach = max(least, float(np.clip(spacing, SMALLEST_REACH, LARGEST_REACH)))
+    return neighbours(reach, coord, box, pbc, "ijd", full_list=False, n_threads=1)
+
+
+def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:
+    """What is said of atoms i and j at a distance, Å."""
+    i, j = sorted((i, j))
+    return InputError(
+        f"{place}: atoms {i} ({elements[i]}) and {j} ({elements[j]}) are {distance:.3g} Å apart. Expected "
+        f"at least {OVERLAP} Å between atoms. Look for an atom written twice, fractional coordinates, or a "
+        "wrong cell."
+    )

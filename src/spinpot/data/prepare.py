@@ -11,9 +11,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from rich.progress import track
 
-from spinpot.core.console import console, progress_console
+from spinpot.core.console import console, counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
@@ -22,7 +21,7 @@ from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out, without
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
-from spinpot.data.overlaps import refuse_overlaps
+from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
@@ -57,7 +56,7 @@ def prepare(
     _refuse_existing(output)
     if repeated := [name for name, count in Counter(wanted.elements).items() if count > 1]:
         raise InputError(f"--elements: {' '.join(repeated)} is there twice. Expected each element once.")
-    steps = track(inputs, "Reading", console=progress_console, transient=True)
+    steps = counted(inputs, "Reading")
     notes = Notes()
     try:
         systems = [system for path in steps for system in read_frames(path, read_as, wanted, notes)]
@@ -83,10 +82,8 @@ def prepare(
             f"{output}: cannot be written: {reason(error)}. Make room there, or give another folder."
         ) from error
     print_systems("Prepared", {name: list(map(describe_system, found)) for name, found in sets.items()})
-    if write_as in ("npy", "old"):
-        _note_open(systems, notes)
     for system in systems:
-        for line in not_written(system, write_as, wanted):
+        for line in (*_open(system, write_as), *not_written(system, write_as, wanted)):
             notes.add(line, system.name)
     notes.print()
     console.print(f"Written: {output}", markup=False, soft_wrap=True)
@@ -105,10 +102,11 @@ def check_frames(system: System) -> None:
                 f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
                 "compute it again."
             )
-    elements = [system.type_map[kind] for kind in system.types]
-    refuse_overlaps(
-        system.box, system.coord, system.pbc, elements, lambda frame: f"{system.path}: {system.where(frame)}"
-    )
+
+    def where(frame: int) -> str:
+        return f"{system.path}: {system.where(frame)}"
+
+    refuse_overlaps(system.box, system.coord, system.pbc, system.elements, where)
 
 
 def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
@@ -260,7 +258,7 @@ def _refuse_existing(output: Path) -> None:
 def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
     shutil.rmtree(place, ignore_errors=True)  # what a killed process left
     for name, own in sets.items():
-        for system in track(own, f"Writing {name}", console=progress_console, transient=True):
+        for system in counted(own, f"Writing {name}"):
             WRITERS[write_as](place / name, system, wanted)
     check_written(place)
 
@@ -273,14 +271,13 @@ def _check(place: Path, output: Path) -> None:
         raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
 
 
-def _note_open(systems: Sequence[System], notes: Notes) -> None:
+def _open(system: System, write_as: str) -> Iterator[str]:
     """How it is written that frames are not periodic along all lattice vectors."""
-    for system in systems:
-        if not all(system.pbc):
-            said = "nopbc says so, as deepmd-kit wants it"
-            if any(system.pbc):
-                said = (
-                    f"{PBC} says so, which deepmd-kit does not know; for it box.npy has {VACUUM:g} Å of "
-                    "vacuum along the other directions"
-                )
-            notes.add(f"Periodic {directions(system.pbc)} of the cell: {said}", system.name)
+    if write_as in ("npy", "old") and not all(system.pbc):
+        said = "nopbc says so, as deepmd-kit wants it"
+        if any(system.pbc):
+            said = (
+                f"{PBC} says so, which deepmd-kit does not know; for it box.npy has {VACUUM:g} Å of vacuum "
+                "along the other directions"
+            )
+        yield f"Periodic {directions(system.pbc)} of the cell: {said}"

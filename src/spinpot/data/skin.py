@@ -8,7 +8,7 @@ import numpy as np
 
 from spinpot.data.cell import Periodic
 from spinpot.data.dataset import Geometry
-from spinpot.data.pairs import MARGIN, Pairs, neighbours, pairs_within
+from spinpot.data.pairs import MARGIN, Pairs, neighbours
 from spinpot.data.systems import System
 
 
@@ -47,17 +47,7 @@ class SkinGeometry(Geometry):
         if found is None or not self._still_hold(found, system, frame, longest):
             found = self._candidates = self._search(system, frame, longest)
         vector = coord[found.j] - coord[found.i] + found.shift @ box
-        pairs = pairs_within(
-            found.i,
-            found.j,
-            vector,
-            displacement,
-            system.types,
-            np.array(self.use_spin),
-            self.cutoff,
-            self.any_direction,
-        )
-        return pairs.without(self.excluded, system.types)
+        return self.within(system.types, displacement, found.i, found.j, vector)
 
     def _still_hold(self, found: Candidates, system: System, frame: int, longest: float) -> bool:
         """Whether no pair outside the candidates can have come within reach.

@@ -20,7 +20,7 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
 from spinpot.data.cell import PERIODIC, Periodic, completed, directions
-from spinpot.data.overlaps import refuse_overlaps
+from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.checks import check_cells, check_finite, check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
@@ -56,6 +56,11 @@ class System:
     def cell(self) -> np.ndarray:
         """(F, 3, 3), Å, never singular: box with unit normals in place of the rows that have no meaning."""
         return completed(self.box, self.pbc)
+
+    @property
+    def elements(self) -> list[str]:
+        """Of each atom."""
+        return [self.type_map[kind] for kind in self.types]
 
     @property
     def n_atoms(self) -> int:

@@ -96,10 +96,7 @@ def written(systems: Sequence[System], rows: Sequence[np.ndarray]) -> str:
 
 def _check_same_spins(checkpoints: Sequence[str | Path], predictors: Sequence[Predictor]) -> None:
     """Raise InputError if the models do not have the same magnetic elements."""
-    magnetic = [
-        sorted(name for name, uses in zip(one.spec.type_map, one.spec.use_spin, strict=True) if uses)
-        for one in predictors
-    ]
+    magnetic = [sorted(one.spec.magnetic_elements) for one in predictors]
     for path, names in zip(checkpoints, magnetic, strict=True):
         if names != magnetic[0]:
             raise InputError(

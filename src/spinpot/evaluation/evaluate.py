@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
 
-from spinpot.core.console import console, progress_console
+from spinpot.core.console import console
 from spinpot.core.conventions import LABELS
 from spinpot.core.files import null_for_nan
 from spinpot.core.notes import shortened
@@ -121,9 +120,8 @@ class Scores:
 
     def predict(self, batch_size: int) -> Sequence[Arrays]:
         """The predictions for each system, with a progress bar; their errors are counted on the way."""
-        bar = Progress(console=progress_console, transient=True)
-        frames = sum(len(system) for system in self.systems)
-        stream = counted(self._scored(batch_size), bar, frames)
+        batches = sum(-(-len(system) // max(batch_size, 1)) for system in self.systems)
+        stream = counted(self._scored(batch_size), "Predicting", batches)
         return assemble(self.systems, (prediction for _, prediction in stream))
 
     def _scored(self, batch_size: int) -> Iterator[Predicted]:
@@ -151,11 +149,8 @@ class Scores:
         for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
-                console.print(
-                    f"No {label} in {shortened(lacking)}: predicted, not compared.",
-                    markup=False,
-                    soft_wrap=True,
-                )
+                line = f"No {label} in {shortened(lacking)}: predicted, not compared."
+                console.print(line, markup=False, soft_wrap=True)
 
     def errors(self) -> dict[str, float | None]:
         """The errors over all frames, those per element among them."""

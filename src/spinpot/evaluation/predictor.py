@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from rich.progress import Progress
 from torch import Tensor
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.conventions import PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
-from spinpot.data.overlaps import OVERLAP, overlapping
+from spinpot.data.pairs import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.prediction import Prediction, Predictions
 from spinpot.looks.model import Watch
@@ -107,10 +106,10 @@ class Predictor:
 
     def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> Predictions:
         """As a call, for systems under the model's type map."""
-        stream = self.batches(systems, batch_size)
+        stream: Iterable[Predicted] = self.batches(systems, batch_size)
         if progress:
-            total = sum(len(system) for system in systems)
-            stream = counted(stream, Progress(console=progress_console, transient=True), total)
+            frames = sum(len(system) for system in systems)
+            stream = counted(stream, "Predicting", -(-frames // max(batch_size, 1)))
         return assemble(systems, (prediction for _, prediction in stream))
 
     def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:
@@ -192,15 +191,6 @@ def _check_finite(energy: Tensor, batch: Batch) -> None:
             f"{name}, frame {index}: the model gives no finite energy. Either the frame is far from any it "
             "can stand for (atoms on top of each other?), or its training diverged: use another checkpoint."
         )
-
-
-def counted(stream: Iterable[Predicted], bar: Progress, total: int) -> Iterator[Predicted]:
-    """The same stream, with a bar that counts its frames."""
-    with bar:
-        task = bar.add_task("Predicting", total=total)
-        for batch, prediction in stream:
-            yield batch, prediction
-            bar.advance(task, batch.n_frames)
 
 
 def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]) -> Predictions:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from spinpot.data.overlaps import close_pairs
+from spinpot.data.pairs import close_pairs
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
@@ -34,7 +34,7 @@ def label_looks(system: System) -> list[Look]:
 
 def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
     """Atoms closer than any bond in the given frames, the closest named."""
-    elements = [system.type_map[kind] for kind in system.types]
+    elements = system.elements
     radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
     found: list[tuple[float, int, int, int, float]] = []
     for frame in frames:

@@ -27,7 +27,7 @@ def precision_looks(systems: Sequence[System]) -> Iterator[tuple[System, Look]]:
     alike: dict[str, list[System]] = defaultdict(list)
     for system in systems:
         if system.energy is not None:
-            alike[" ".join(sorted(system.type_map[kind] for kind in system.types))].append(system)
+            alike[" ".join(sorted(system.elements))].append(system)
     for same in alike.values():
         spread = float(np.concatenate([system.energy for system in same if system.energy is not None]).std())
         for system in same:

@@ -35,7 +35,7 @@ def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
 
     None for names that are no elements.
     """
-    names = [system.type_map[kind] for kind in system.types]
+    names = system.elements
     if not set(names) <= set(atomic_numbers):
         return None
     radii = covalent_radii[[atomic_numbers[name] for name in names]]

@@ -30,7 +30,9 @@ def write_sweep_table(folder: Path) -> Path:
     """
     runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
     swept = swept_keys(runs)
-    elements = _errors_per_element(runs)
+    names = (name for run in runs for name in (run.summary or {"val": {}})["val"])
+    # The rmse of single elements, such as rmse_fm_transverse/Ni.
+    elements = [name for name in dict.fromkeys(names) if name.startswith("rmse_") and "/" in name]
     rows = [_row(run, swept, elements) for run in runs]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -49,12 +51,6 @@ def write_sweep_table(folder: Path) -> Path:
 def _by_score(run: Run) -> float:
     score = run.error("score")
     return float("inf") if score is None else score
-
-
-def _errors_per_element(runs: Sequence[Run]) -> list[str]:
-    """The names of the rmse of single elements, such as rmse_fm_transverse/Ni, that some run has."""
-    names = (name for run in runs for name in (run.summary or {"val": {}})["val"])
-    return [name for name in dict.fromkeys(names) if name.startswith("rmse_") and "/" in name]
 
 
 def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str, Any]:

@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
+
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.readers.abacus import Abacus
 from spinpot.data.readers.ase_formats import ASE_READERS
-from spinpot.data.readers.deepmd.layouts import DeepmdLayouts
+from spinpot.data.readers.deepmd.lmdb_files import DATA
 from spinpot.data.readers.lammps_data import LammpsData
 from spinpot.data.readers.lammps_dump import LammpsDump
 from spinpot.data.readers.old_layout import OldLayout
 from spinpot.data.readers.reader import Reader, Wanted
 from spinpot.data.readers.vasp import Vasp
-from spinpot.data.systems import System
+from spinpot.data.systems import System, read_systems
+
+
+class DeepmdLayouts:
+    """All layouts of deepmd-kit and dpdata but the old one."""
+
+    name = "npy"
+    what = "deepmd-kit's npy, raw, mixed, HDF5 and LMDB"
+    runs = False
+
+    def knows(self, path: Path) -> bool:
+        """A folder with types, sets or a database, or a file of one or of HDF5."""
+        if path.is_dir():
+            files = ("type.raw", "coord.raw", DATA)
+            return any((path / name).exists() for name in files) or any(path.glob("set.*"))
+        return path.is_file() and (path.name == DATA or h5py.is_hdf5(path))
+
+    def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
+        """Every system at a place, as training reads them."""
+        return read_systems([place], wanted.elements or None, wanted.non_magnetic, notes)
+
 
 READERS: dict[str, Reader] = {
     reader.name: reader

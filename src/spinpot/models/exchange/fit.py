@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.quantities import PARTS
 from spinpot.core.split import split_along
@@ -104,13 +103,7 @@ def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[S
 
 
 def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
-    for system, index in track(
-        chosen_frames(systems, term),
-        "Exchange",
-        transient=True,
-        console=progress_console,
-        disable=not progress_console.is_terminal,
-    ):
+    for system, index in counted(chosen_frames(systems, term), "Exchange"):
         yield frame_of(system, index, term.geometry)
 
 
