@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 from ase import Atoms, units
-from matplotlib.figure import Figure
 
 from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
@@ -18,7 +17,7 @@ from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.data.cell import directions
 from spinpot.report.plots import rounded
-from spinpot.report.style import faint, ink
+from spinpot.report.style import Figure, faint, ink, new_figure
 
 TOLERANCE = {"free": 1e-6, "bath": 1e-3}
 """μ_B, of the midpoint of a step; the energy is kept to it, the noise of a bath is far larger."""
@@ -224,7 +223,7 @@ def order_by_chance(groups: Sequence[np.ndarray]) -> float:
 
 def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
     """Left the energy in time, right the order against temperature."""
-    picture = Figure(figsize=(6.8, 3.2), layout="constrained")
+    picture = new_figure(6.8, 3.2, layout="constrained")
     left, right = picture.subplots(1, 2)
     left.plot(drift.time, 1000 * drift.change, linewidth=0.8)
     left.set(xlabel="time without bath (ps)", ylabel="E(t) − E(0) (meV/atom)")

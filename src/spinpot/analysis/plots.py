@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 from ase.dft.kpoints import BandPath
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.measured import Measured
 from spinpot.analysis.shells import alignment, is_collinear, pair_labels
-from spinpot.report.style import faint, ink
+from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
 SMALLEST = 1e-3
 """meV; the logarithmic axis ends here, or higher."""
@@ -24,7 +21,9 @@ def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figu
 
     told_apart: Å; the distances beyond, of which the training data say nothing, are grey.
     """
-    figure = Figure(figsize=(6.8, 3.1), layout="constrained")
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(6.8, 3.1, layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
     J = 1000.0 * exchange.isotropic
     _scatter(linear, exchange, J)
@@ -77,7 +76,7 @@ def magnon_figure(
     warning: str = "",
 ) -> Figure:
     """The model's branches (K, M) in meV, and those of measured constants, dashed; a warning above."""
-    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    figure = new_figure(6.0, 3.6, layout="constrained")
     axes = figure.add_subplot()
     x, places, names = path.get_linear_kpoint_axis()
     ticks = _joined(places, names)

@@ -12,9 +12,6 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS, FIRE, LBFGS
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from rich.progress import Progress
 
 from spinpot.analysis.model import Model
@@ -25,7 +22,7 @@ from spinpot.core.console import progress_console
 from spinpot.core.vectors import angles, transverse
 from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
-from spinpot.report.style import faint
+from spinpot.report.style import Axes, Figure, faint, new_figure
 
 OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
 ALT = "Energy above its last value, and largest forces, against the step, on logarithmic axes."
@@ -125,7 +122,9 @@ def as_extxyz(atoms: Atoms) -> str:
 
 def figure(steps: list[Step], atoms: int, settings: Settings) -> Figure:
     """The energy above its last value, and the largest forces with their limits."""
-    picture = Figure(figsize=(6.8, 3.2), layout="constrained")
+    from matplotlib.ticker import MaxNLocator
+
+    picture = new_figure(6.8, 3.2, layout="constrained")
     left, right = picture.subplots(1, 2)
     energy = np.array([step.energy for step in steps])
     _draw(left, (energy - energy[-1]) / atoms)

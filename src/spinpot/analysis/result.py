@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
+from spinpot.report.style import Figure
 
 ZERO = 1e-6
 """Numbers below are shown as 0."""

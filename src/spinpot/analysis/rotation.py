@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from matplotlib.figure import Figure
 
 from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.model import Model
@@ -18,7 +17,7 @@ from spinpot.analysis.result import Picture, Result, Table, require
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
-from spinpot.report.style import ink
+from spinpot.report.style import Figure, ink, new_figure
 
 STEP = 1e-3
 """rad, of the central differences that the torque is checked with."""
@@ -171,7 +170,7 @@ def compared(reference: Reference, model: Curve) -> tuple[dict[str, Any], str]:
 
 def figure(curve: Curve, reference: Reference | None) -> Figure:
     """Energy above, torque below."""
-    picture = Figure(figsize=(6.8, 4.6), layout="constrained")
+    picture = new_figure(6.8, 4.6, layout="constrained")
     above, below = picture.subplots(2, 1, sharex=True)
     start = curve.energy[0]
     above.plot(curve.angle, 1000 * (curve.energy - start), marker="o", markersize=3, label="model")

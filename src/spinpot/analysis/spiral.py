@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import parse_path_string
-from matplotlib.figure import Figure
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.model import Model
@@ -21,7 +20,7 @@ from spinpot.analysis.result import Picture, Result, Table, require, shown
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse
-from spinpot.report.style import faint
+from spinpot.report.style import Figure, faint, new_figure
 
 Stretch = list[tuple[str, Wave]]
 """Connected wave vectors of a path with their labels, most of which are empty."""
@@ -185,7 +184,7 @@ def energy_of(model: Model, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple
 
 def figure(points: Sequence[Point]) -> Figure:
     """E(q), with a line at each corner of the path."""
-    picture = Figure(figsize=(6.8, 3.4), layout="constrained")
+    picture = new_figure(6.8, 3.4, layout="constrained")
     axes = picture.add_subplot()
     places = [point.place for point in points]
     axes.plot(places, [1000 * point.energy for point in points], marker="o", markersize=3)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
-from spinpot.report.style import faint, ink, literal
+from spinpot.report.style import Axes, Figure, faint, ink, literal, new_figure
 
 MOST_ERROR = 0.3
 """Factors known worse than that are not drawn."""
@@ -20,7 +18,7 @@ BINS = 40
 def factors_figure(works: Mapping[str, Work]) -> Figure:
     """Label over derivative of the energy with its standard error, a row per system, a colour per label."""
     labels = labels_of(works)
-    figure = Figure(figsize=(6.0, 1.1 + 0.36 * len(works)), layout="constrained")
+    figure = new_figure(6.0, 1.1 + 0.36 * len(works), layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(1, color=faint(), linewidth=1.5, zorder=0)
     for number, label in enumerate(labels):
@@ -88,7 +86,7 @@ def tilts_figure(audited: Sequence[Audited]) -> Figure:
 
 
 def _one() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(3.4, 3.3))
+    figure = new_figure(3.4, 3.3)
     return figure, figure.add_axes((0.2, 0.15, 0.78, 0.83))
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from spinpot.data.nio_frames import prepare_nio
-
 EXAMPLE = "experiment=nio_deltaspin"
 """deepmd-kit's example: embedding 25-50-100, fitting 240-240-240, float64, 3 frames of 32 atoms a step."""
 FRAMES = 4
@@ -31,6 +29,8 @@ def _fixed(settings: Sequence[str], folder: Path) -> list[str]:
 
 def _supercell(repeats: int, folder: Path) -> list[str]:
     """deepmd-kit's example network on supercells of the built-in NiO, one frame a step."""
+    from spinpot.data.nio_frames import prepare_nio  # not above: it imports torch
+
     name = f"NiO_{32 * repeats**3}"
     prepare_nio(folder / "NiO")
     write_supercell(folder / "NiO" / "train" / "tetragonal_32", folder / name, repeats)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TypeVar
 
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import track
 
 T = TypeVar("T")
 
-_others = getattr(rank_zero_only, "rank", 0) != 0
+RANK = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Environment variables that tell the rank, in the order in which Lightning asks them."""
+
+_others = next((os.environ[name] for name in RANK if name in os.environ), "0") != "0"
 
 console = Console(highlight=False, quiet=_others)
 progress_console = Console(stderr=True, quiet=_others)

@@ -16,10 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import dpdata
 import numpy as np
 import torch
-from dpdata.plugins.deepmd import register_spin
 from rich.progress import Progress
 
 from spinpot.core.console import progress_console
@@ -185,6 +183,9 @@ def _write(folder: Path, seed: int, progress: bool) -> None:
 
 def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:
     """Write frames of one shape and their labels (spinpot.data.nio.labels) as one system, in npy layout."""
+    import dpdata  # here, and not where the frames are there already: it is slow to import
+    from dpdata.plugins.deepmd import register_spin
+
     register_spin()  # dpdata knows `spins` and `force_mags` only once a deepmd reader has run, or after this
     types = frames[0][0].types
     data = {

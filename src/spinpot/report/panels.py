@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from spinpot.core.quantities import QUANTITIES
 from spinpot.report.plots import (
@@ -19,7 +18,7 @@ from spinpot.report.plots import (
     rmse_of,
     rounded,
 )
-from spinpot.report.style import DARK, LIGHT, saved, themed
+from spinpot.report.style import DARK, LIGHT, Figure, saved, themed
 from spinpot.report.tables import in_loss
 
 

@@ -10,14 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from spinpot.core.quantities import ERRORS, FORCE_MAG, PARTS, QUANTITIES, WHOLE
-from spinpot.report.style import faint, ink
+from spinpot.report.style import Axes, Axis, Figure, faint, ink, new_figure
 from spinpot.report.tables import in_loss
 
 Points = list[tuple[str, np.ndarray, np.ndarray]]
@@ -73,7 +68,7 @@ def _panels(
     """A figure with one panel for every quantity that has labels."""
     columns = (len(panels) + 1) // 2
     rows = min(len(panels), 2)
-    figure = Figure(figsize=(3.4 * max(columns, 1), 3.5 * max(rows, 1)), layout="constrained")
+    figure = new_figure(3.4 * max(columns, 1), 3.5 * max(rows, 1), layout="constrained")
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         draw(axes, quantity, points, elements)
@@ -84,7 +79,7 @@ def _panels(
 
 def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
     """One quantity of parity_figure, without a title."""
-    figure = Figure(figsize=(3.4, 3.3))
+    figure = new_figure(3.4, 3.3)
     axes = figure.add_axes((0.2, 0.15, 0.78, 0.83))
     _draw_parity(axes, quantity, points, elements)
     return figure
@@ -167,7 +162,7 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
     columns: of a run's metrics.csv. Quantities that were never compared to labels are left out.
     """
     quantities = logged_quantities(columns)
-    figure = Figure(figsize=(3.4 * max(len(quantities), 1), 4.2), layout="constrained")
+    figure = new_figure(3.4 * max(len(quantities), 1), 4.2, layout="constrained")
     if not quantities:
         return figure
     grid = figure.subplots(2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1))
@@ -178,6 +173,8 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
     grid[1, 0].set_ylabel("prefactor")
     whole = FORCE_MAG.name in quantities
     styles = {name: style for name, style in LINES.items() if name in LINES_OF_ALL or whole}
+    from matplotlib.lines import Line2D
+
     handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     return figure
@@ -185,7 +182,7 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
 
 def learning_curve_panel(columns: Mapping[str, np.ndarray], quantity: str) -> Figure:
     """One quantity's errors with a legend above and its prefactor beneath."""
-    figure = Figure(figsize=(3.4, 3.9))
+    figure = new_figure(3.4, 3.9)
     axes, beneath = figure.subplots(
         2,
         sharex=True,
@@ -276,6 +273,8 @@ def log_steps(axes: Axes) -> None:
 
 def plain_numbers(axis: Axis, most: float = MOST_DECADES) -> None:
     """Numbers without exponents along a logarithmic axis; 2 and 5 too where it spans under `most` decades."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
     low, high = axis.get_view_interval()

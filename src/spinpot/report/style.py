@@ -6,13 +6,17 @@ import io
 import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.rcsetup import cycler
+from typing import TYPE_CHECKING, Any
 
 from spinpot.core.files import write_atomically
+
+# Importing matplotlib takes half a second: only what draws does so.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.axis import Axis as Axis
+    from matplotlib.figure import Figure as Figure
+else:
+    Axes = Axis = Figure = Any
 
 ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour per element, told apart by colour-blind eyes too (Okabe and Ito)."""
@@ -30,7 +34,7 @@ def _theme(ink: str, line: str, faint: str, colours: tuple[str, ...]) -> dict[st
         "xtick.color": line,
         "ytick.color": line,
         "grid.color": faint,
-        "axes.prop_cycle": cycler(color=colours),
+        "axes.prop_cycle": f"cycler(color={[*colours]})",
         "axes.spines.top": False,
         "axes.spines.right": False,
         # Files of the same figure are the same.
@@ -44,7 +48,22 @@ DARK = _theme("#d6dbe1", "#8b949e", "#3d444d", ON_DARK)
 
 def themed(theme: dict[str, Any]) -> AbstractContextManager[None]:
     """A context in which figures are drawn and saved in LIGHT or DARK."""
+    import matplotlib
+
     return matplotlib.rc_context(theme)  # type: ignore[arg-type]
+
+
+def new_figure(width: float, height: float, **options: Any) -> Figure:
+    """An empty figure, in inches. options: of matplotlib's Figure."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), **options)
+
+
+def _of_theme(name: str) -> str:
+    import matplotlib
+
+    return str(matplotlib.rcParams[name])  # type: ignore[index]
 
 
 def literal(name: str) -> str:
@@ -69,9 +88,9 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def ink() -> str:
     """The colour of what belongs to no element, in the present theme."""
-    return str(matplotlib.rcParams["text.color"])
+    return _of_theme("text.color")
 
 
 def faint() -> str:
     """The colour of what stands behind the data, in the present theme."""
-    return str(matplotlib.rcParams["grid.color"])
+    return _of_theme("grid.color")

@@ -6,30 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_hex
-from matplotlib.figure import Figure
 
 from spinpot.core.quantities import ENERGY, ERRORS, FORCE, FORCE_MAG
 from spinpot.report.plots import Curve, draw_curves, log_steps, name_and_unit
-from spinpot.report.style import ink, literal
+from spinpot.report.style import Figure, ink, literal, new_figure
 from spinpot.runs.runs import Run
 
-RANKS = LinearSegmentedColormap.from_list("ranks", ("#1488a6", "#8a63c9", "#d4567d", "#e08a2e"))
+RANKS = ("#1488a6", "#8a63c9", "#d4567d", "#e08a2e")
 """From the best run to the worst; to be seen on white and on black."""
 UNRANKED = "#8b949e"
 
 
 def rank_colours(runs: Sequence[Run]) -> dict[str, str]:
     """A colour for each run by its name: along RANKS for those with a score, in the order given."""
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+    ranks = LinearSegmentedColormap.from_list("ranks", RANKS)
     ranked = [run.name for run in runs if run.error("score") is not None]
     places = np.linspace(0, 1, len(ranked))
-    colours = {name: to_hex(RANKS(place)) for name, place in zip(ranked, places, strict=True)}
+    colours = {name: to_hex(ranks(place)) for name, place in zip(ranked, places, strict=True)}
     return {run.name: colours.get(run.name, UNRANKED) for run in runs}
 
 
 def trade_off_figure(runs: Sequence[Run]) -> Figure:
     """rmse_fm against rmse_fr, coloured by rmse_e, each run by its name."""
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    figure = new_figure(5.2, 4.2, layout="constrained")
     axes = figure.add_subplot()
     points = [
         (1000 * x, 1000 * y, 1000 * (run.error(ENERGY.rmse) or 0.0), run.name)
@@ -71,7 +72,7 @@ def validation_curves(
     metrics: the columns of the runs' metrics.csv by name. quantity: "score" or a quantity of
     spinpot.core.quantities. colours: see rank_colours.
     """
-    figure = Figure(figsize=(3.4, 2.9))
+    figure = new_figure(3.4, 2.9)
     axes = figure.add_axes((0.21, 0.16, 0.77, 0.81))
     column, factor = ("val/score", 1) if quantity == "score" else (f"val/{ERRORS[quantity].rmse}", 1000)
     best = next(iter(colours))

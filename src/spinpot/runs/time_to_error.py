@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from spinpot.core.errors import InputError
 from spinpot.core.quantities import FORCE, FORCE_MAG, QUANTITIES
 from spinpot.report.plots import Curve, draw_curves, name_and_unit
-from spinpot.report.style import LIGHT, faint, literal, save_figure, themed
+from spinpot.report.style import LIGHT, faint, literal, new_figure, save_figure, themed
 from spinpot.runs.metrics_file import read_metrics_file
 
 BOUNDS = {FORCE.name: 6.2e-3, FORCE_MAG.name: 8.3e-3}
@@ -68,7 +67,7 @@ def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
 def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], path: Path) -> None:
     """A PNG of the errors against the time, steps times seconds of a step, with the bounds."""
     with themed(LIGHT):
-        figure = Figure(figsize=(3.6 * len(bounds), 3.1), layout="constrained")
+        figure = new_figure(3.6 * len(bounds), 3.1, layout="constrained")
         for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):
             curves = [
                 Curve(

@@ -6,10 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import dpdata
 import numpy as np
 from ase.data import atomic_numbers
-from dpdata.plugins.deepmd import register_spin
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -43,6 +41,9 @@ class LammpsData:
         sections = {name: comment or "" for name, comment in _SECTION.findall(text)}
         _check_style(place, text, sections.get("Atoms"))
         elements = wanted.elements or _elements_of_masses(text)
+        import dpdata  # here: it is slow to import
+        from dpdata.plugins.deepmd import register_spin
+
         register_spin()
         data = dpdata.System(str(place), fmt="lammps/lmp", atom_style="spin").data
         _check_elements(place, elements, int(data["atom_types"].max()) + 1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import lmdb
 import numpy as np
-from dpdata.formats.deepmd.lmdb.format import LMDBError, LMDBFormat
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
@@ -44,6 +43,8 @@ def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
     The frames are in memory until they are read. Raises InputError for a database that dpdata cannot read.
     """
     _check(folder)
+    from dpdata.formats.deepmd.lmdb.format import LMDBError, LMDBFormat  # here: dpdata is slow to import
+
     try:
         data = list(LMDBFormat().from_multi_systems(str(folder), max_frames=None))
     except (LMDBError, lmdb.Error, OSError, TypeError, ValueError, LookupError) as error:
