@@ -35,25 +35,35 @@ CONTROL: list[socket.socket] = []
 
 
 class Forked(subprocess.Popen):
-    """Popen whose Python commands, a file or `-c CODE`, are forks, and children of this process as usual."""
+    """Popen whose Python commands are forks, and children of this process as usual."""
 
     def _execute_child(self, *given: Any) -> None:
         asked = inspect.signature(super()._execute_child).bind(*given).arguments
-        command = list(map(str, asked["args"])) if not isinstance(asked["args"], str) else [""]
-        if command[0] != sys.executable or not command[1].endswith((".py", "-c")):
+        arguments = after_python(asked["args"])
+        if not arguments:
             super()._execute_child(*given)
             return
         request = {
-            "arguments": command[1:],
+            "arguments": arguments,
             "cwd": str(asked["cwd"] or Path.cwd()),
             "environment": dict(os.environ if asked["env"] is None else asked["env"]),
             "own_group": asked["start_new_session"],
         }
-        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         files = [asked[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         self.pid = fork(request, [standard if file == -1 else file for standard, file in enumerate(files)])
         self._child_created = True
+        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(asked[end] for end in ends))
+
+
+def after_python(command: Any) -> list[str]:
+    """What follows Python and -P: a file, `-c CODE` or `-m spinpot`, and its arguments; [] for others."""
+    words = [] if isinstance(command, str | bytes | Path) else list(map(str, command))
+    if words[:1] != [sys.executable]:
+        return []
+    arguments = words[2:] if words[1] == "-P" else words[1:]
+    ours = arguments[0].endswith(".py") or arguments[0] == "-c" or arguments[:2] == ["-m", "spinpot"]
+    return arguments if ours else []
 
 
 def fork(request: dict[str, Any], files: Sequence[int]) -> int:
@@ -126,7 +136,7 @@ def serve(control: socket.socket) -> dict[str, Any]:
 
 
 def become(request: dict[str, Any]) -> None:
-    """What `python ARGUMENTS` does after its start: a file, or `-c CODE`, is run as __main__."""
+    """What `python ARGUMENTS` does after its start."""
     if request["own_group"]:
         os.setsid()
     serve_own_children()
@@ -139,6 +149,10 @@ def become(request: dict[str, Any]) -> None:
     if arguments[0] == "-c":
         sys.argv, sys.path[0] = ["-c", *arguments[2:]], ""
         exec(compile(arguments[1], "<string>", "exec"), vars(main))
+    elif arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        del sys.path[0]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv, sys.path[0] = arguments, str(Path(arguments[0]).parent)
         runpy.run_path(arguments[0], run_name="__main__")
