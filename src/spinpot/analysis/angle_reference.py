@@ -97,4 +97,4 @@ def turn_of(spin: np.ndarray, start: np.ndarray, group: np.ndarray, axis: np.nda
     flat = start[group] - (start[group] @ axis)[:, None] * axis
     sine = np.cross(flat, spin[:, group]).sum(axis=1) @ axis
     cosine = (flat * spin[:, group]).sum(axis=(1, 2))
-    return np.arctan2(sine, cosine)
+    return np.asarray(np.arctan2(sine, cosine))

@@ -72,7 +72,7 @@ class Settings:
 
     def steps(self, name: str, every: int = 1) -> int:
         """How many steps one of the times has, a multiple of `every`."""
-        return round(1000.0 * getattr(self, name) / self.timestep) // every * every
+        return round(1000.0 * float(getattr(self, name)) / self.timestep) // every * every
 
 
 @dataclass(frozen=True)

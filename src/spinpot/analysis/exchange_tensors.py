@@ -53,7 +53,7 @@ class Exchange:
     @property
     def distance(self) -> np.ndarray:
         """|vector| (P,), Å."""
-        return np.linalg.norm(self.vector, axis=1)
+        return np.asarray(np.linalg.norm(self.vector, axis=1))
 
     @property
     def directions(self) -> np.ndarray:
@@ -65,9 +65,9 @@ class Exchange:
         """J (P,), eV: the multiple of the identity that is nearest to the tensor where that is known."""
         trace = np.trace(self.tensor, axis1=1, axis2=2)
         if self.full:
-            return trace / 3.0
+            return np.asarray(trace / 3.0)
         across = _across(self.directions)
-        return trace / np.einsum("pab,pba->p", across[self.i], across[self.j])
+        return np.asarray(trace / np.einsum("pab,pba->p", across[self.i], across[self.j]))
 
     @property
     def antisymmetric(self) -> np.ndarray:
@@ -177,7 +177,7 @@ def _joined(
     shown = [np.einsum("pac,bd->pabcd", p[atoms], p[centre]).reshape(-1, 9, 9) for p in across]
     seen = [response[atoms].reshape(-1, 9, 1) for response in responses]
     whole = np.linalg.pinv(np.sum(shown, axis=0), rcond=1e-6, hermitian=True) @ np.sum(seen, axis=0)
-    return whole.reshape(-1, 3, 3)
+    return np.asarray(whole.reshape(-1, 3, 3))
 
 
 def _assembled(
@@ -220,4 +220,4 @@ def _triad(direction: np.ndarray) -> np.ndarray:
 
 def _across(directions: np.ndarray) -> np.ndarray:
     """The projections on the planes across some directions, (N, 3) → (N, 3, 3)."""
-    return np.eye(3) - directions[:, :, None] * directions[:, None, :]
+    return np.asarray(np.eye(3) - directions[:, :, None] * directions[:, None, :])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from ase import Atoms
@@ -111,7 +111,9 @@ def band_path(atoms: Atoms, settings: Settings) -> BandPath:
     cell = magnetic_cell(bare, settings.tolerance).cell
     points = {name: np.array(place, dtype=float) for name, place in (settings.points or {}).items()}
     try:
-        return cell.bandpath(settings.path, npoints=settings.samples, special_points=points or None)
+        return cast(
+            BandPath, cell.bandpath(settings.path, npoints=settings.samples, special_points=points or None)
+        )
     except (KeyError, ValueError) as error:
         known = " ".join(settings.points or cell.get_bravais_lattice().get_special_points())
         raise InputError(
@@ -123,13 +125,13 @@ def band_path(atoms: Atoms, settings: Settings) -> BandPath:
 def wave_vectors(path: BandPath, cell: Atoms, places: np.ndarray | None = None) -> np.ndarray:
     """The path's wave vectors, or some places (K, 3) in its cell's, in another cell's reciprocal vectors."""
     k = path.kpts if places is None else places
-    return k @ path.cell.reciprocal().array @ cell.cell.array.T
+    return np.asarray(k @ path.cell.reciprocal().array @ cell.cell.array.T)
 
 
 def spin_numbers(cell: Atoms, settings: Settings) -> np.ndarray:
     """S of each atom (n,), zero where there is no moment. Raises InputError for elements without one."""
     lengths = np.linalg.norm(cell.get_initial_magnetic_moments(), axis=1)
-    spins = lengths / settings.g
+    spins: np.ndarray = lengths / settings.g
     symbols = np.array(cell.get_chemical_symbols())
     for name, value in (settings.spin or {}).items():
         own = (symbols == name) & (lengths > 0.0)

@@ -34,7 +34,7 @@ def sublattices(atoms: Atoms) -> list[np.ndarray]:
 def turned(spin: np.ndarray, axis: np.ndarray, angle: float | np.ndarray) -> np.ndarray:
     """Spins (N, 3) turned about a unit vector (3,) by one angle or by one each (N,), in rad."""
     angles = np.broadcast_to(angle, len(spin))
-    return Rotation.from_rotvec(angles[:, None] * axis).apply(spin)
+    return np.asarray(Rotation.from_rotvec(angles[:, None] * axis).apply(spin))
 
 
 def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
     if given is None:
         first = spin[np.argmax(spin.any(axis=1))]
         across = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
-        return across / np.linalg.norm(across)
+        return np.asarray(across / np.linalg.norm(across))
     if len(given) != 3:
         raise InputError(f"{key}={list(given)}: expected three numbers, such as [0,0,1].")
     axis = np.array(given, dtype=np.float64)

@@ -199,7 +199,9 @@ def _in_words(step: Step) -> str:
 
 def turns(start: Atoms, end: Atoms) -> np.ndarray:
     """By which each moment has turned, in degrees (N,); zero where there is none."""
-    return np.degrees(angles(start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()))
+    return np.asarray(
+        np.degrees(angles(start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()))
+    )
 
 
 def _convergence(steps: list[Step], atoms: int) -> Table:

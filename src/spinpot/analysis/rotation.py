@@ -79,7 +79,7 @@ class Turn:
         """−dE/dθ (eV/rad) by central differences of E."""
         beside = angles[:, None] + np.degrees([-STEP, STEP])
         energy = self.curve(beside.ravel(), "Checking the torque").energy.reshape(-1, 2)
-        return (energy[:, 0] - energy[:, 1]) / (2.0 * STEP)
+        return np.asarray((energy[:, 0] - energy[:, 1]) / (2.0 * STEP))
 
 
 def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:

@@ -47,7 +47,7 @@ def pair_labels(exchange: Exchange) -> np.ndarray:
 def alignment(exchange: Exchange) -> np.ndarray:
     """e_i·e_j of each pair (P,)."""
     e = exchange.directions
-    return (e[exchange.i] * e[exchange.j]).sum(axis=1)
+    return np.asarray((e[exchange.i] * e[exchange.j]).sum(axis=1))
 
 
 def is_collinear(exchange: Exchange) -> bool:

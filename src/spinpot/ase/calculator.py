@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from ase import Atoms
@@ -55,7 +55,7 @@ class SpinCalculator(Calculator):
         skin: float = 0.5,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         sources: list[Source] = [models] if isinstance(models, Source) else list(models)
         if not sources:
             raise InputError("SpinCalculator: no model given. Expected at least one file.")
@@ -65,8 +65,8 @@ class SpinCalculator(Calculator):
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What changed since the last calculation; ase itself does not look at a column `spin`."""
-        changes: list[str] = super().check_state(atoms, tol)
-        if not changes and not np.array_equal(live_moments(self.atoms), live_moments(atoms)):
+        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
+        if not changes and not np.array_equal(live_moments(cast(Atoms, self.atoms)), live_moments(atoms)):
             changes.append("initial_magmoms")
         return changes
 
@@ -77,10 +77,11 @@ class SpinCalculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Fill `results`; all properties cost as much as one."""
-        super().calculate(atoms, properties, system_changes)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        current = cast(Atoms, self.atoms)
         predictions: list[Prediction] = []
         for predictor in self.predictors:
-            (system,) = predictor.systems([with_live_moments(self.atoms)])
+            (system,) = predictor.systems([with_live_moments(current)])
             for line in predictor.watch.new([system]):
                 warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
             predictions += predictor.predict([system])
@@ -94,8 +95,8 @@ class SpinCalculator(Calculator):
             "forces_deviation": deviation(arrays["force"]),
             "magnetic_forces_deviation": deviation(arrays["force_mag"]),
         }
-        if self.atoms.cell.rank == 3:
-            stress = -arrays["virial"].mean(axis=0) / self.atoms.get_volume()
+        if current.cell.rank == 3:
+            stress = -arrays["virial"].mean(axis=0) / current.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)
 
     def reach(self, atoms: Atoms) -> float:

@@ -151,7 +151,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         self.atoms.set_initial_magnetic_moments(spin)
         field = self.atoms.calc.get_property("magnetic_forces", self.atoms) + self.noise
         towards = self.damping * np.cross(unit(spin), field)
-        return -self.rate / (1.0 + self.damping**2) * (field + towards)
+        return np.asarray(-self.rate / (1.0 + self.damping**2) * (field + towards))
 
 
 def _check(condition: str, **numbers: float) -> None:
@@ -163,7 +163,7 @@ def _check(condition: str, **numbers: float) -> None:
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The vectors half way between those of equal lengths, on their sphere; (N, 3)."""
-    return unit(one + other) * np.linalg.norm(one, axis=1, keepdims=True)
+    return np.asarray(unit(one + other) * np.linalg.norm(one, axis=1, keepdims=True))
 
 
 def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -171,4 +171,4 @@ def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:
     a = 0.5 * angle
     square = (a * a).sum(axis=1, keepdims=True)
     along = (a * spin).sum(axis=1, keepdims=True) * a
-    return (spin * (1.0 - square) + 2.0 * (np.cross(spin, a) + along)) / (1.0 + square)
+    return np.asarray((spin * (1.0 - square) + 2.0 * (np.cross(spin, a) + along)) / (1.0 + square))

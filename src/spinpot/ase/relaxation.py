@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from ase import Atoms
@@ -75,20 +75,20 @@ class SpinFilter:
 
     def iterimages(self) -> Iterator[Atoms]:
         """The atoms, for trajectories."""
-        return self.atoms.iterimages()
+        return cast(Iterator[Atoms], self.atoms.iterimages())
 
     def _spin(self) -> np.ndarray:
         if self.spins == "directions":
-            return self.length * unit(self.x)
+            return np.asarray(self.length * unit(self.x))
         if self.spins == "lengths":
-            return (self.x * self.direction).sum(axis=1, keepdims=True) * self.direction
+            return np.asarray((self.x * self.direction).sum(axis=1, keepdims=True) * self.direction)
         return self.x.copy()
 
     def _pull_back(self, magnetic: np.ndarray) -> np.ndarray:
         """−∂E/∂S as −∂E/∂x."""
         if self.spins == "directions":
             norm = np.linalg.norm(self.x, axis=1, keepdims=True)
-            return self.length / np.where(norm > 0.0, norm, 1.0) * transverse(magnetic, self.x)
+            return np.asarray(self.length / np.where(norm > 0.0, norm, 1.0) * transverse(magnetic, self.x))
         if self.spins == "lengths":
-            return (magnetic * self.direction).sum(axis=1, keepdims=True) * self.direction
+            return np.asarray((magnetic * self.direction).sum(axis=1, keepdims=True) * self.direction)
         return magnetic

@@ -100,4 +100,4 @@ class Basis:
 
 def _sum(function: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Σ over pairs: (T, P, K), (T, P) → (T, K)."""
-    return np.einsum("tpk,tp->tk", function, weight)
+    return np.asarray(np.einsum("tpk,tp->tk", function, weight))

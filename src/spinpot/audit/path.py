@@ -83,4 +83,4 @@ def _turns(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def _norm(a: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(a, axis=-1, keepdims=True)
+    return np.asarray(np.linalg.norm(a, axis=-1, keepdims=True))

@@ -260,7 +260,7 @@ def missed(ends: np.ndarray, functions: np.ndarray) -> np.ndarray:
     known = known / scale
     normal = known.T @ known + RIDGE * np.eye(len(scale))
     fitted = np.linalg.solve(normal, known.T @ ends.ravel()) / scale
-    return np.einsum("n,pnk,k->p", WEIGHTS - TRAPEZOID, functions, fitted)
+    return np.asarray(np.einsum("n,pnk,k->p", WEIGHTS - TRAPEZOID, functions, fitted))
 
 
 def _slopes(

@@ -40,4 +40,4 @@ def matrix_operations(step: Callable[[], Any]) -> int:
     }
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         step()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

@@ -117,7 +117,7 @@ def _with_virtual_atoms(system: Path, folder: Path) -> Path:
     magnetic = types == 0
 
     def atoms(name: str) -> np.ndarray:
-        return np.load(system / "set.000" / f"{name}.npy").reshape(-1, len(types), 3)
+        return np.asarray(np.load(system / "set.000" / f"{name}.npy").reshape(-1, len(types), 3))
 
     (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
     virtual = atoms("coord") + scale * atoms("spin")

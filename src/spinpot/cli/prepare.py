@@ -19,7 +19,8 @@ def prepare(parser: ArgumentParser) -> None:
     if given.spin_norm is not None and not (given.spin_norm > 0 and given.length > 0):
         parser.error("--virtual-len and --spin-norm must be above 0")
     from spinpot.core.console import console  # after the arguments are parsed, so that --help comes at once
-    from spinpot.data.prepare import Wanted, prepare
+    from spinpot.data.prepare import prepare
+    from spinpot.data.readers.reader import Wanted
     from spinpot.looks.sets import look_at_frames
 
     options = {"moments": "spin", **LABELS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import nearest
@@ -28,7 +28,7 @@ def find_target(key: str, path: object) -> Callable[..., Any]:
         found = getattr(found, name)
     if not callable(found):
         raise InputError(f"{setting}: expected a class or function, but this is a {type(found).__name__}.")
-    return found
+    return cast(Callable[..., Any], found)
 
 
 def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:

@@ -21,4 +21,4 @@ def transverse(vectors: np.ndarray, spin: np.ndarray) -> np.ndarray:
 def angles(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Between vectors (…, 3), in rad; zero where there is none."""
     sine = np.linalg.norm(np.cross(vectors, others), axis=-1)
-    return np.arctan2(sine, (vectors * others).sum(axis=-1))
+    return np.asarray(np.arctan2(sine, (vectors * others).sum(axis=-1)))

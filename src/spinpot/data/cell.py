@@ -49,7 +49,7 @@ def flat_cells(box: np.ndarray, pbc: Sequence[bool]) -> np.ndarray:
     """Which cells (F, 3, 3) have periodic vectors that are zero or depend on each other: (F,) bool."""
     cell = completed(box, pbc)
     edges = np.linalg.norm(cell, axis=2).prod(axis=1)
-    return ~(np.abs(np.linalg.det(cell)) > FLAT * edges)
+    return np.asarray(~(np.abs(np.linalg.det(cell)) > FLAT * edges))
 
 
 FLAT = 1e-6

@@ -54,7 +54,7 @@ class Geometry:
 
     def displacement(self, system: System, frame: int) -> np.ndarray:
         """From the atoms of a frame to their virtual atoms, η S, (N, 3), Å."""
-        return np.array(self.virtual_scale)[system.types][:, None] * system.spin[frame]
+        return np.asarray(np.array(self.virtual_scale)[system.types][:, None] * system.spin[frame])
 
     def found(self, system: System, frame: int, pairs: Pairs) -> Found:
         """What is kept with the pairs of one frame."""

@@ -36,6 +36,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -238,7 +239,7 @@ def _exchange_energy(legs: Tensor, oxygen: Tensor, spin: Tensor, atoms: int) -> 
     Q = s.new_zeros(atoms, 3, 3, 3).index_add(0, oxygen, torch.einsum("la,lb,lc->labc", u, u, s))
     own = (s**2).sum()
     J_180, J_90 = J2, J1 / 2  # two 90° bridges join each pair of nearest neighbours
-    return (J_90 * ((M**2).sum() - own) + (J_180 - J_90) * ((Q**2).sum() - own)) / 2
+    return cast(Tensor, (J_90 * ((M**2).sum() - own) + (J_180 - J_90) * ((Q**2).sum() - own)) / 2)
 
 
 def _dipole_energy(vectors: Tensor, spin_i: Tensor, spin_j: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ def _dipole_energy(vectors: Tensor, spin_i: Tensor, spin_j: Tensor) -> Tensor:
     r = vectors.norm(dim=1)
     u = vectors / r[:, None]
     angular = (spin_i * spin_j).sum(1) - 3 * (spin_i * u).sum(1) * (spin_j * u).sum(1)
-    return (DIPOLE * angular / r**3 * _switch(r, *DIPOLE_SWITCH)).sum()
+    return cast(Tensor, (DIPOLE * angular / r**3 * _switch(r, *DIPOLE_SWITCH)).sum())
 
 
 def _landau_energy(spin: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def _disorder(spin: nio.Array, rng: np.random.Generator) -> nio.Array:
     sideways = np.cross(spin, rng.normal(size=spin.shape))
     length = np.linalg.norm(sideways, axis=1, keepdims=True)
     sideways *= nio.MOMENT / np.where(length > 0, length, 1)
-    return stretch * (np.cos(tilt) * spin + np.sin(tilt) * sideways)
+    return np.asarray(stretch * (np.cos(tilt) * spin + np.sin(tilt) * sideways))
 
 
 def manifest(seed: int) -> dict[str, Any]:

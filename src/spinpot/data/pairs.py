@@ -157,7 +157,7 @@ def pairs_within(
 
 
 def _within(vector: np.ndarray, cutoff: float | np.ndarray) -> np.ndarray:
-    return np.einsum("pc,pc->p", vector, vector) < cutoff * cutoff
+    return np.asarray(np.einsum("pc,pc->p", vector, vector) < cutoff * cutoff)
 
 
 def refuse_overlaps(

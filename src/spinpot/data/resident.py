@@ -142,7 +142,7 @@ class _Laid:
 
 def rounded_up(size: int) -> int:
     """The next of SIZES_PER_DOUBLING sizes between each power of two and the next."""
-    step = max(1, 2 ** (size.bit_length() - 1) // SIZES_PER_DOUBLING)
+    step = max(1, int(2 ** (size.bit_length() - 1)) // SIZES_PER_DOUBLING)
     return -(-size // step) * step
 
 

@@ -202,7 +202,7 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
             "fixed: train one with the element), or leave the system out."
         )
     table = np.array([type_map.index(n) if n in type_map else -1 for n in names] + [-1])
-    return table[types]
+    return np.asarray(table[types])
 
 
 # ---- arrays ----

@@ -79,7 +79,7 @@ def deviations(predictions: Sequence[Arrays], magnetic: np.ndarray) -> np.ndarra
 
 def deviation(vectors: np.ndarray) -> np.ndarray:
     """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
-    return np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0))
+    return np.asarray(np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0)))
 
 
 def written(systems: Sequence[System], rows: Sequence[np.ndarray]) -> str:

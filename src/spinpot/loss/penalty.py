@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -50,7 +50,8 @@ class Penalty:
         """
         compiled = native.penalties(terms[0].prediction)
         if compiled is not None:
-            return _Compiled.apply(compiled, self, terms, *(term.prediction for term in terms))
+            inputs = (term.prediction for term in terms)
+            return cast(tuple[Tensor, Tensor], _Compiled.apply(compiled, self, terms, *inputs))  # type: ignore[no-untyped-call]
         pairs = [self._sum(term) for term in terms]
         return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
 

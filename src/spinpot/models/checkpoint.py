@@ -6,7 +6,7 @@ import io
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -107,7 +107,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
     upgrade(contents, path)
-    return contents
+    return cast(dict[str, Any], contents)
 
 
 def _check_whole(path: Path) -> None:

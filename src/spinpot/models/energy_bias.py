@@ -28,4 +28,4 @@ def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray
 
 def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:
     """Least squares of energies (F,) on the atoms of each element (F, T), of minimum norm: (T,)."""
-    return np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0])

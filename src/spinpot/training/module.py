@@ -139,7 +139,7 @@ class SpinModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Add one batch to the sums over the validation set; its prediction goes to the callbacks."""
-        prediction = self.potential(batch)
+        prediction: dict[str, Tensor] = self.potential(batch)
         self._val_errors.update(prediction, batch, self._scale())
         sums = self.loss.sums(prediction, batch, self.magnetic, self._scale())
         self._val_terms += torch.stack([part.detach().double() for part in sums])

@@ -38,7 +38,7 @@ class Adam(torch.optim.Adam):
             params = [p for p in group["params"] if p.grad is not None]
             states = [self.state[p] for p in params]
             if not all(states):
-                self._init_group(group, *([] for _ in range(6)))
+                self._init_group(group, *([] for _ in range(6)))  # type: ignore[no-untyped-call]
             means, squares, steps = (
                 [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
             )
@@ -263,7 +263,7 @@ def orthogonal(matrices: Tensor, iterations: int) -> Tensor:
             gram = polynomial @ gram @ polynomial
     assert product is not None
     result = product / norm.sqrt() @ x
-    return (result.mT if tall else result).to(matrices.dtype)
+    return cast(Tensor, result.mT if tall else result).to(matrices.dtype)
 
 
 def _is_matrix(p: nn.Parameter) -> bool:

@@ -105,7 +105,7 @@ class Exponential(Schedule):
         """lr/start_lr, `step` steps after the warm-up."""
         span, stair = total_steps - self.warmup_steps, self._stair(total_steps)
         exponent = step / stair if self.smooth else step // stair
-        return max(self.stop_factor ** (exponent * stair / span), self.stop_factor)
+        return float(max(self.stop_factor ** (exponent * stair / span), self.stop_factor))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from pytorch_lightning.strategies import ParallelStrategy
@@ -140,5 +140,5 @@ def gradients_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
     gradients = [p.grad for p in parameters if p.grad is not None]
     compiled = native.all_finite(gradients[0])
     if compiled is not None:
-        return compiled(gradients)
+        return cast(Tensor, compiled(gradients))
     return torch.cat([gradient.flatten() for gradient in gradients]).isfinite().all()

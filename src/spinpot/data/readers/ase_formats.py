@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ase.db
 import ase.io
@@ -112,7 +112,7 @@ def _results(atoms: Atoms) -> dict[str, Any]:
     calculator = atoms.calc
     if calculator is None or (hasattr(calculator, "check_state") and calculator.check_state(atoms)):
         return {}
-    return calculator.results
+    return cast(dict[str, Any], calculator.results)
 
 
 def _of_row(row: AtomsRow) -> RawFrame:

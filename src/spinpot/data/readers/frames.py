@@ -137,7 +137,7 @@ def _virial(frame: RawFrame, name: str, where: str) -> np.ndarray:
             f"{where}: {name} is a stress, and the cell {np.asarray(frame.box).tolist()} has no volume, so "
             "that no virial follows from it. Leave it out."
         )
-    return -volume * _shaped(stress, (3, 3), name, where)
+    return np.asarray(-volume * _shaped(stress, (3, 3), name, where))
 
 
 def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str, where: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.io import ParseError
@@ -115,7 +116,7 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
     return [frame for frame in found if frame is not None]
 
 
-def _frame(part: list[str], header: dict, axes: np.ndarray) -> RawFrame | None:
+def _frame(part: list[str], header: dict[str, Any], axes: np.ndarray) -> RawFrame | None:
     """None where something of a step is cut off. Tables of moments stand before the energy, or after it."""
     end = next((number for number, line in enumerate(part) if line.strip().startswith(ENERGY)), len(part))
     below = "".join(part[end : end + ENERGY_LINES])
@@ -152,7 +153,7 @@ def _moments(tables: dict[str, np.ndarray], axes: np.ndarray) -> np.ndarray | No
     """(N, 3) in Cartesian components, or (N,) of a collinear run; None without tables."""
     parts = [tables[name] for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
     if len(parts) == 3:
-        return np.stack(parts, axis=-1) @ axes
+        return np.asarray(np.stack(parts, axis=-1) @ axes)
     return parts[0] if len(parts) == 1 else None
 
 

@@ -51,7 +51,7 @@ def compiled_network(
         embedding_activation,
         fitting_activation,
     )
-    energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(network, *embedding, *fitting))
+    energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(network, *embedding, *fitting))  # type: ignore[no-untyped-call]
     return Derivatives(energy.double(), *derivatives)
 
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 def contract(T: Tensor, axis: int) -> Tensor:
     """T (A, 4, M) → D (A, M·axis), D_mk = Σ_c T_cm T_ck, k < axis."""
-    return cast(Tensor, _Contract.apply(T, axis))
+    return cast(Tensor, _Contract.apply(T, axis))  # type: ignore[no-untyped-call]
 
 
 def pull_back(T: Tensor, by_D: Tensor, axis: int) -> Tensor:
     """∂E/∂T (A, 4, M) from ∂E/∂D (A, M·axis)."""
-    return cast(Tensor, _PullBack.apply(T, by_D, axis))
+    return cast(Tensor, _PullBack.apply(T, by_D, axis))  # type: ignore[no-untyped-call]
 
 
 def _product(T: Tensor, u: Tensor | None, axis: int) -> Tensor:

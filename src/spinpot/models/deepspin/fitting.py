@@ -81,7 +81,7 @@ def energy_and_gradient(nets: FittingNet, descriptor: Tensor, sizes: Sequence[in
 
     nets: side by side. Differentiable once, in the descriptor and the weights.
     """
-    result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *nets.weights())
+    result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *nets.weights())  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], result)
 
 

@@ -60,7 +60,7 @@ class Pairs:
 
 def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
     """PairMap.derivatives, differentiable in ∂E/∂B."""
-    return cast(Derivatives, _Map.apply(by_sums, pairs))
+    return cast(Derivatives, _Map.apply(by_sums, pairs))  # type: ignore[no-untyped-call]
 
 
 class _Map(torch.autograd.Function):

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from rich.table import Table
@@ -84,7 +84,7 @@ def read_input(path: Path) -> dict[str, Any]:
     for section in ("model", "training"):
         if not isinstance(contents, dict) or not isinstance(contents.get(section), dict):
             raise InputError(f"{path}: not an input of deepmd-kit: it has no section {section!r}.")
-    return contents
+    return cast(dict[str, Any], contents)
 
 
 def experiment_of(keys: InputKeys, source: Path) -> Experiment:

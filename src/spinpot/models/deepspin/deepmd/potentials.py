@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -261,7 +261,7 @@ def _without_weights(tree: Tree, potential: DeepSpin) -> Tree:
         put(rest, place, None)
     for key in ("software", "version", "time"):
         rest.pop(key, None)
-    return _map_arrays(rest, lambda array: torch.from_numpy(np.array(array)))
+    return cast(Tree, _map_arrays(rest, lambda array: torch.from_numpy(np.array(array))))
 
 
 def _map_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
