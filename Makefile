@@ -6,13 +6,16 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-wheel test-interop lint clean
+.PHONY: train test test-lowest test-wheel test-interop lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(ARGS)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal
 
 test-wheel: .venv-wheel/installed
 	WHEEL_PYTHON=$(abspath .venv-wheel/bin/python) .venv-wheel/bin/python -m pytest tests/cli/test_wheel.py
@@ -26,7 +29,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-interop .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .venv-lowest .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spinpot needs Python 3.11 or newer; set PYTHON=…")'
@@ -50,6 +53,17 @@ clean:
 	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt torch
 	.venv-wheel/bin/python -m pip wheel --quiet --no-deps -w .venv-wheel/dist .
 	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt .venv-wheel/dist/*.whl pytest
+	touch $@
+
+# The lowest torch, Lightning and dpdata that pyproject.toml allows; the others as in constraints.txt.
+LOWEST := torch|pytorch-lightning|dpdata
+.venv-lowest/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lowest
+	sed -nE 's/^ *"($(LOWEST))>=([0-9.]+).*/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
+	grep -vE '^($(LOWEST))==' constraints.txt > .venv-lowest/constraints.txt
+	@echo "Installing spinpot into .venv-lowest (a few minutes the first time) …"
+	.venv-lowest/bin/python -m pip install --quiet -r .venv-lowest/lowest.txt -c .venv-lowest/constraints.txt \
+		-e '.[dev,wandb,tensorboard,sweeps,analysis]'
 	touch $@
 
 # deepmd-kit pins its own torch. LAMMPS with its plugin wants the runtime of CUDA 12, on machines without a GPU too.
