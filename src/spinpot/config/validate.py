@@ -42,7 +42,8 @@ PATHS_OF_ANALYSIS = ("checkpoint", "structure", "output")
 CHOICES_OF_ANALYSIS = ("moments", "moment_unit")
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
-PRECISIONS = ("64-true", "32-true")
+PRECISIONS = {"64-true": "float64", "32-true": "float32"}
+"""And torch's name for the networks' numbers."""
 MANY = 20
 """No error lists more valid keys than these."""
 

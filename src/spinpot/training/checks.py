@@ -22,8 +22,6 @@ from spinpot.loss.score import Score
 from spinpot.models.potential import Potential
 from spinpot.training.metrics_csv import COLUMNS
 
-PRECISIONS = {"64-true": torch.float64, "32-true": torch.float32}
-
 
 def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
     """Raise InputError if no term of the loss has any label in the training or the validation data."""
@@ -116,23 +114,3 @@ def check_optimizer(make: Callable[..., Any], potential: Potential) -> Optimizer
         raise InputError(
             f"The optimizer refuses its settings: {error}. Correct the section optimizer."
         ) from error
-
-
-def total_steps_of(config: DictConfig) -> int:
-    """The run's length in steps, which the learning rate needs. Raises InputError if there is none."""
-    steps = config.trainer.max_steps
-    if not isinstance(steps, int) or steps < 1:
-        raise InputError(
-            f"trainer.max_steps={steps}: expected a number of steps >= 1; the learning rate follows it."
-        )
-    return steps
-
-
-def precision_of(config: DictConfig) -> torch.dtype:
-    """The type of the networks' numbers. Raises InputError for one that is not supported."""
-    try:
-        return PRECISIONS[config.trainer.precision]
-    except KeyError:
-        raise InputError(
-            f"trainer.precision={config.trainer.precision}: expected {' or '.join(PRECISIONS)}."
-        ) from None

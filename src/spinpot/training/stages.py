@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot import native
+from spinpot.config.validate import PRECISIONS
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.looks.model import Watch
@@ -29,13 +30,7 @@ from spinpot.models.training_facts import training_facts
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
-from spinpot.training.checks import (
-    check_labels,
-    check_measured,
-    check_optimizer,
-    precision_of,
-    total_steps_of,
-)
+from spinpot.training.checks import check_labels, check_measured, check_optimizer
 from spinpot.training.data_summary import print_data_summary
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
@@ -65,7 +60,6 @@ class Checked(Opened):
 
     folder: RunFolder
     total_steps: int
-    precision: torch.dtype
     settings: ModelSettings
     loss: EnerSpinLoss
     schedule: Schedule
@@ -107,7 +101,7 @@ def opened(config: DictConfig, path: Path) -> Opened:
 def check_config(start: Opened) -> Checked:
     """What can be known to be wrong without the data comes first: making or reading them takes time."""
     config = start.config
-    total_steps, precision = total_steps_of(config), precision_of(config)
+    total_steps = config.trainer.max_steps
     settings: ModelSettings = build(config.model)
     settings.check()
     loss: EnerSpinLoss = build(config.loss)
@@ -123,7 +117,6 @@ def check_config(start: Opened) -> Checked:
         **vars(start),
         folder=folder,
         total_steps=total_steps,
-        precision=precision,
         settings=settings,
         loss=loss,
         schedule=schedule,
@@ -206,7 +199,7 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
         potential = build_potential(spec, checked.config.seed)
         potential.set_statistics(data.datasets["train"], data.systems["train"])
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
-    return potential.set_precision(checked.precision)
+    return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
 
 def print_data(frames: Frames, potential: Potential, loss: EnerSpinLoss, looks: bool) -> None:
