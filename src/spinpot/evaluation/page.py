@@ -10,14 +10,7 @@ from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES
 from spinpot.evaluation.residuals import SYMMETRIES
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.models.registry import facts_of
-from spinpot.report.page import (
-    data_sets,
-    error_table,
-    headline,
-    in_words,
-    render,
-    worst_systems,
-)
+from spinpot.report.page import data_sets, error_table, headline, in_words, render, worst_systems
 from spinpot.report.panels import Panel
 from spinpot.report.tables import Errors, label_scale_in_words
 

@@ -16,15 +16,7 @@ from spinpot.evaluation.parity import parity_points
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import verdict
 from spinpot.models.registry import facts_of
-from spinpot.report.page import (
-    REPORT,
-    compositions,
-    data_sets,
-    error_table,
-    headline,
-    in_words,
-    render,
-)
+from spinpot.report.page import REPORT, compositions, data_sets, error_table, headline, in_words, render
 from spinpot.report.panels import Panel, learning_panels, parity_panels
 from spinpot.report.plots import learning_curve_figure, parity_figure
 from spinpot.report.style import LIGHT, save_figure, themed

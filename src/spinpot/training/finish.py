@@ -14,14 +14,9 @@ from spinpot.loss.label_scale import label_scale_of
 from spinpot.loss.score import verdict
 from spinpot.models.checkpoint import potential_from, read_checkpoint
 from spinpot.report.page import REPORT
-from spinpot.report.tables import (
-    print_errors,
-    print_label_scale,
-)
+from spinpot.report.tables import print_errors, print_label_scale
 from spinpot.runs.run_page import write_run_report
-from spinpot.training.checks import (
-    no_labels,
-)
+from spinpot.training.checks import no_labels
 from spinpot.training.outcome import columns_of, errors_of, outcomes
 from spinpot.training.stages import Checked, Ready
 

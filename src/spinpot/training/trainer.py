@@ -23,16 +23,11 @@ from spinpot.training.callbacks.settling import Settling
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
 from spinpot.training.checkpoint_io import WholeCheckpoints
-from spinpot.training.checks import (
-    check_devices,
-    check_monitors,
-)
+from spinpot.training.checks import check_devices, check_monitors
 from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
 from spinpot.training.no_profiler import NoProfiler
-from spinpot.training.resume import (
-    Resumed,
-)
+from spinpot.training.resume import Resumed
 from spinpot.training.run_folder import RunFolder
 from spinpot.training.wandb_run import WandbRun
 

@@ -11,12 +11,7 @@ from spinpot.data.batch import Batch
 from spinpot.data.dataset import Geometry
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.landau import in_field, on_site
-from spinpot.models.exchange.pairs import (
-    RadialBasis,
-    anisotropic,
-    isotropic,
-    single_ion,
-)
+from spinpot.models.exchange.pairs import RadialBasis, anisotropic, isotropic, single_ion
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.structure import Structure
 from spinpot.models.spec import Spec
