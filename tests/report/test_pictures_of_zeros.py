@@ -135,6 +135,6 @@ def test_an_audit(tmp_path: Path, capsys: pytest.CaptureFixture, caplog: pytest.
 
 
 def test_names_that_are_no_formula_and_have_letters_of_other_scripts(drawn) -> None:
-    audited = [audit_system(replace(labelled_by_a_potential(1, 12), name="$a_{b$ 镍"))]
-    assert isinstance(audited[0].work, Work)
-    drawn(lambda: factors_figure(audited))
+    work = audit_system(labelled_by_a_potential(1, 12)).work
+    assert isinstance(work, Work)
+    drawn(lambda: factors_figure({"$a_{b$ 镍": work}))

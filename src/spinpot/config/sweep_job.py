@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from spinpot.config.app import in_sweep
@@ -27,8 +28,10 @@ def sweep_job() -> SweepJob | None:
     record = folder / "multirun.yaml"
     overrides = HydraConfig.get().overrides.task
     if record.exists():
-        # What the job says in the sweep's own words is the same for all jobs.
-        common = OmegaConf.load(record).hydra.overrides.task
+        # What all jobs are given they have as Hydra writes it: report=False for report=false.
+        given = OverridesParser.create().parse_overrides(list(OmegaConf.load(record).hydra.overrides.task))
+        fixed = [one for one in given if not one.is_sweep_override()]
+        common = [f"{one.get_key_element()}={one.get_value_element_as_str()}" for one in fixed]
         return SweepJob(folder, tuple(one for one in overrides if one not in common))
     chosen = HydraConfig.get().sweeper.get("params") or {}  # by Optuna, which leaves no record
     return SweepJob(folder, tuple(one for one in overrides if one.split("=")[0] in chosen))
