@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spinpot.core.console import console
+from spinpot.core.console import console, counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.files import null_for_nan
 from spinpot.core.notes import shortened
@@ -21,7 +21,7 @@ from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.page import evaluation_page, trained_terms
 from spinpot.evaluation.parity import parity_points
-from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble, counted
+from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble
 from spinpot.evaluation.residuals import print_symmetry, symmetry_residuals
 from spinpot.looks.sets import look_at
 from spinpot.loss.baselines import spread_of
