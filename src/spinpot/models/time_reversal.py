@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.potential import Exporter, Potential
+from spinpot.models.potential import Potential
 from spinpot.models.wrapper import Wrapper
 
 
@@ -20,6 +17,11 @@ class TimeReversed(Wrapper):
     """The mean over S and −S; the inner model sees every frame and its reversed twin."""
 
     scale: Tensor
+    not_exported = (
+        "this model was trained with model.spin.time_reversal=exact: its energy is a mean over S and −S, "
+        "which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase; a model trained "
+        "with model.spin.time_reversal=augment can be exported."
+    )
 
     def __init__(self, inner: Potential) -> None:
         super().__init__(inner)
@@ -30,22 +32,6 @@ class TimeReversed(Wrapper):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """The mean; the energy bias is the same for both."""
         return mean_of_both(self.inner.derivatives(with_reversed(batch, self.scale), differentiable))
-
-    def rewrapped(self, inner: Potential) -> TimeReversed:
-        """The same around another model."""
-        return TimeReversed(inner)
-
-    def exporters(self) -> dict[str, Exporter]:
-        """None of the inner model's can hold a mean."""
-        return dict.fromkeys(self.inner.exporters(), _refuse)
-
-
-def _refuse(path: Path, *_: Any) -> None:
-    raise InputError(
-        f"{path}: this model was trained with model.spin.time_reversal=exact: its energy is a mean over "
-        "S and −S, which deepmd-kit's formats cannot hold. Use it through spinpot.load or spinpot.ase; a "
-        "model trained with model.spin.time_reversal=augment can be exported."
-    )
 
 
 def with_reversed(batch: Batch, scale: Tensor) -> Batch:

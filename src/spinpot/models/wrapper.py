@@ -1,22 +1,31 @@
 """A potential around another one: what it does not change it asks of that."""
-# ruff: noqa: D102 (each method is what Potential says of it)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spinpot.data.batch import Batch, Frame
-from spinpot.data.systems import System
-from spinpot.models.potential import Part, Potential
+from spinpot.core.errors import InputError
+from spinpot.models.potential import Exporter, Potential
+
+ASKED_OF_INNER = (
+    *("set_statistics", "cover", "begin_at_zero", "state", "load_state", "watched_parameters", "parts"),
+    *("evaluation", "settle", "settled_in", "not_recorded", "record_key", "record_reads", "approximation"),
+)
+"""Methods of Potential that a wrapper does not have itself."""
 
 
 class Wrapper(Potential):
-    """Adds to the model `inner`, whose spec it shares and whose energy bias is its own."""
+    """Adds to the model `inner`, whose spec it shares and whose energy bias is its own.
+
+    not_exported: why no other program's file can hold it.
+    """
+
+    not_exported: ClassVar[str]
 
     def __init__(self, inner: Potential) -> None:
         nn.Module.__init__(self)
@@ -28,57 +37,35 @@ class Wrapper(Potential):
         """(T,), eV."""
         return self.inner.energy_bias
 
-    def rewrapped(self, inner: Potential) -> Wrapper:
+    def rewrapped(self, inner: Potential) -> Self:
         """The same around another inner model, in float64."""
-        raise NotImplementedError(f"{type(self).__name__}.rewrapped")
+        return type(self)(inner)
 
     def set_precision(self, dtype: torch.dtype) -> Self:
+        """That of the inner model."""
         self.inner.set_precision(dtype)
         return self
 
-    def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
-        self.inner.set_statistics(frames, systems)
-
-    def cover(self, closest: np.ndarray) -> None:
-        self.inner.cover(closest)
-
-    def begin_at_zero(self) -> None:
-        self.inner.begin_at_zero()
-
-    def state(self) -> dict[str, Any]:
-        return self.inner.state()
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self.inner.load_state(state)
-
     def reordered(self, type_map: Sequence[str]) -> Potential:
+        """The same around the inner model reordered."""
         made = self.rewrapped(self.inner.reordered(type_map))
         made.facts = self.facts
         return made
 
-    def watched_parameters(self) -> list[nn.Parameter]:
-        return self.inner.watched_parameters()
+    def exporters(self) -> dict[str, Exporter]:
+        """None of the inner model's can hold what is around it."""
+        return dict.fromkeys(self.inner.exporters(), self._refuse)
 
-    def parts(self) -> dict[str, Part]:
-        return self.inner.parts()
+    def _refuse(self, path: Path, *_: Any) -> None:
+        raise InputError(f"{path}: {self.not_exported}")
 
-    def evaluation(self) -> str:
-        return self.inner.evaluation()
 
-    def settle(self, batch: Batch, averaged: bool = False) -> str | None:
-        return self.inner.settle(batch, averaged)
+def _asked_of_inner(name: str) -> Callable[..., Any]:
+    def method(self: Wrapper, *given: Any, **named: Any) -> Any:
+        return getattr(self.inner, name)(*given, **named)
 
-    def settled_in(self, model: Mapping[str, Any]) -> bool:
-        return self.inner.settled_in(model)
+    return method
 
-    def not_recorded(self) -> str | None:
-        return self.inner.not_recorded()
 
-    def record_key(self) -> str:
-        return self.inner.record_key()
-
-    def record_reads(self, elements: Sequence[int], closest: list[float]) -> object:
-        return self.inner.record_reads(elements, closest)
-
-    def approximation(self, batch: Batch) -> dict[str, Any]:
-        return self.inner.approximation(batch)
+for _name in ASKED_OF_INNER:
+    setattr(Wrapper, _name, _asked_of_inner(_name))

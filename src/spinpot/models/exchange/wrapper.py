@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Self
 
 from torch import Tensor, nn
 
 from spinpot.core.conventions import LABELS
-from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.fit import fit_systems
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
-from spinpot.models.potential import Exporter, Part, Potential
+from spinpot.models.potential import Part, Potential
 from spinpot.models.wrapper import Wrapper
 
 
 class WithExchange(Wrapper):
     """E(R, S) = E_inner + E_spin, the terms of spec.exchange."""
+
+    not_exported = (
+        "this model has an exchange term (model.exchange), for which deepmd-kit's format has no place. ASE "
+        "carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, another "
+        "potential; a model trained with model/exchange=none can be written whole."
+    )
 
     def __init__(self, inner: Potential) -> None:
         super().__init__(inner)
@@ -53,9 +57,9 @@ class WithExchange(Wrapper):
         self.inner.facts = self.facts
         return self.inner
 
-    def rewrapped(self, inner: Potential) -> WithExchange:
+    def rewrapped(self, inner: Potential) -> Self:
         """The same term; its coefficients are in the alphabetical order of the elements, whatever theirs."""
-        made = WithExchange(inner)
+        made = super().rewrapped(inner)
         made.exchange.load_state_dict(self.exchange.state_dict())
         return made
 
@@ -66,15 +70,3 @@ class WithExchange(Wrapper):
     def parts(self) -> dict[str, Part]:
         """Also the exchange term."""
         return {**super().parts(), "exchange": (self.exchange, ...)}
-
-    def exporters(self) -> dict[str, Exporter]:
-        """None of the inner model's can hold the term."""
-        return dict.fromkeys(self.inner.exporters(), _refuse)
-
-
-def _refuse(path: Path, *_: Any) -> None:
-    raise InputError(
-        f"{path}: this model has an exchange term (model.exchange), for which deepmd-kit's format has no "
-        "place. ASE carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, "
-        "another potential; a model trained with model/exchange=none can be written whole."
-    )
