@@ -14,8 +14,7 @@ from spinpot.models.deepspin.collocation import Grid, Nodes, make_grid
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.environment import environment_rows, switch
 from spinpot.models.deepspin.networks import ResidualNet
-from spinpot.models.deepspin.pair_map import PairMap, Pairs
-from spinpot.models.deepspin.pair_map import derivatives as pair_map_derivatives
+from spinpot.models.deepspin.pair_map import PairMap
 from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
 from spinpot.models.deepspin.spec import DeepSpinSpec
 
@@ -114,20 +113,10 @@ class Descriptor(nn.Module):
         self, batch: Batch, scale: Tensor, differentiable: bool
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
         """The embedding nets evaluated at nodes (spinpot.models.deepspin.collocation)."""
-        grid, dtype = self.grid(batch), self.davg.dtype
-        pairs = Pairs(
-            batch,
-            batch.pair_vector.to(dtype),
-            batch.spin.to(dtype),
-            self.davg,
-            self.dstd,
-            scale.to(dtype),
-            grid,
-            self.settings,
-        )
-        mapped = PairMap(pairs)
+        grid = self.grid(batch)
+        pairs = PairMap(batch, self.davg, self.dstd, scale, grid, self.settings)
         at_nodes, at_empty = self._at_nodes(grid)
-        sums = mapped.sums.split(batch.type_sizes)
+        sums = pairs.sums.split(batch.type_sizes)
         # A centre element with fewer nodes than another has empty columns at the end.
         by_type = [B[..., : len(G)].flatten(0, 1) @ G for B, G in zip(sums, at_nodes, strict=True)]
         T = self._complete(
@@ -140,7 +129,7 @@ class Descriptor(nn.Module):
                 F.pad(by.flatten(0, 1) @ G.T, (0, pairs.room - len(G)))
                 for by, G in zip(parts, at_nodes, strict=True)
             ]
-            return pair_map_derivatives(torch.cat(by_sums).view_as(mapped.sums), mapped)
+            return pairs.derivatives(torch.cat(by_sums).view_as(pairs.sums))
 
         return T, derivatives
 

@@ -7,129 +7,86 @@ backward pass.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-from spinpot.models.deepspin.collocation import STENCIL, Grid, Stencil
-from spinpot.models.deepspin.environment import Rows, rows_with_derivatives
+from spinpot.models.deepspin.collocation import STENCIL, Grid
+from spinpot.models.deepspin.environment import rows_with_derivatives
 from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
 from spinpot.models.deepspin.settings import DescriptorSettings
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The pairs of a batch and what of the model decides B, all of one dtype.
+class PairMap:
+    """B (A, 4, room), the atoms sorted by element, as `sums`, and its linear map; all in davg's dtype.
 
-    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type. vector, spin: as in the batch.
+    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), of each
+    neighbour; between: (P, 3), vectors between the real atoms; rows: R~ of the pairs and their derivatives;
+    index: (P, 4, STENCIL), places in B laid flat.
     """
 
-    batch: Batch
-    vector: Tensor
-    spin: Tensor
-    davg: Tensor
-    dstd: Tensor
-    scale: Tensor
-    grid: Grid
-    settings: DescriptorSettings
+    def __init__(
+        self,
+        batch: Batch,
+        davg: Tensor,
+        dstd: Tensor,
+        scale: Tensor,
+        grid: Grid,
+        settings: DescriptorSettings,
+    ) -> None:
+        self.batch, self.room = batch, max(grid.widths)
+        centre_type, vector = batch.types[batch.pair_centre], batch.pair_vector.to(davg.dtype)
+        self.eta = scale.to(davg.dtype)[batch.pair_type].unsqueeze(-1)
+        self.between = between_atoms(batch, vector, self.eta, batch.spin.to(davg.dtype))
+        widths = settings.rcut_smth, settings.rcut, settings.env_protection
+        self.rows = rows_with_derivatives(vector, *widths, davg[centre_type], dstd[centre_type])
+        values = self.rows.values
+        self.stencil = grid.locate(values[:, 0], centre_type, batch.pair_type)
+        column = grid.column[centre_type, batch.pair_type] + self.stencil.first
+        start = batch.atom_place[batch.pair_centre] * 4 * self.room + column
+        within = torch.arange(4, device=start.device).unsqueeze(1) * self.room
+        self.index = start[:, None, None] + within + torch.arange(STENCIL, device=start.device)
+        self.sums = self._add_up(values.unsqueeze(-1) * self.stencil.value.unsqueeze(1))
 
-    @property
-    def room(self) -> int:
-        """Columns of B."""
-        return max(self.grid.widths)
+    def _add_up(self, terms: Tensor) -> Tensor:
+        """Numbers (P, 4, STENCIL) of the pairs added to their places, (A, 4, room)."""
+        total = terms.new_zeros(len(self.batch.types), 4, self.room)
+        total.view(-1).index_add_(0, self.index.flatten(), terms.flatten())
+        return total
 
-    @cached_property
-    def centre_type(self) -> Tensor:
-        """(P,), the element of each pair's centre."""
-        return self.batch.types[self.batch.pair_centre]
+    def derivatives(self, by_sums: Tensor) -> Derivatives:
+        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, differentiable in that."""
+        return cast(Derivatives, _Map.apply(by_sums, self))
 
-    @cached_property
-    def eta(self) -> Tensor:
-        """Of each neighbour, (P, 1)."""
-        return self.scale[self.batch.pair_type].unsqueeze(-1)
+    def mapped(self, by_sums: Tensor) -> Derivatives:
+        """The same, not differentiable."""
+        stencil, rows = self.stencil, self.rows
+        at_nodes = by_sums.flatten()[self.index]
+        by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
+        by_s = ((at_nodes * stencil.derivative.unsqueeze(1)).sum(-1) * rows.values).sum(-1)
+        by_row[:, 0] += by_s
+        return scatter(rows.pull_back(by_row), self.batch, self.eta, self.between)
 
-    @cached_property
-    def between(self) -> Tensor:
-        """Vectors between the real atoms, (P, 3)."""
-        return between_atoms(self.batch, self.vector, self.eta, self.spin)
-
-
-def derivatives(by_sums: Tensor, pairs: PairMap) -> Derivatives:
-    """PairMap.derivatives, differentiable in ∂E/∂B."""
-    return cast(Derivatives, _Map.apply(by_sums, pairs))  # type: ignore[no-untyped-call]
+    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
+        """The transpose, (A, 4, room)."""
+        batch, stencil, rows = self.batch, self.stencil, self.rows
+        of_strain = (virial[batch.pair_frame] @ self.between.unsqueeze(-1)).squeeze(-1)
+        by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]
+        by_vector = by_vector - self.eta * force_mag[batch.pair_neighbour] - of_strain
+        by_row = rows.push_forward(by_vector)
+        by_s = by_row[:, :1] * rows.values
+        terms = by_row.unsqueeze(-1) * stencil.value.unsqueeze(1)
+        return self._add_up(terms.addcmul_(by_s.unsqueeze(-1), stencil.derivative.unsqueeze(1)))
 
 
 class _Map(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, by_sums: Tensor, pairs: PairMap) -> Derivatives:
         ctx.pairs = pairs
-        return pairs.derivatives(by_sums.contiguous())
+        return pairs.mapped(by_sums.contiguous())
 
     @staticmethod
     def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor, None]:
         return ctx.pairs.transposed(*(weight.contiguous() for weight in weights)), None
-
-
-class PairMap:
-    """B (A, 4, room), the atoms sorted by element, as `sums`, and its linear map."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs = pairs
-        self.stencil: Stencil = pairs.grid.locate(
-            self.rows.values[:, 0], pairs.centre_type, pairs.batch.pair_type
-        )
-        terms = self.rows.values.unsqueeze(-1) * self.stencil.value.unsqueeze(1)
-        self.sums = self._add_up(terms)
-
-    @cached_property
-    def rows(self) -> Rows:
-        """R~ of the pairs and their derivatives."""
-        pairs, settings, centre_type = self.pairs, self.pairs.settings, self.pairs.centre_type
-        return rows_with_derivatives(
-            pairs.vector,
-            settings.rcut_smth,
-            settings.rcut,
-            settings.env_protection,
-            pairs.davg[centre_type],
-            pairs.dstd[centre_type],
-        )
-
-    @cached_property
-    def index(self) -> Tensor:
-        """Places in B laid flat, (P, 4, STENCIL)."""
-        pairs, batch, room = self.pairs, self.pairs.batch, self.pairs.room
-        column = pairs.grid.column[pairs.centre_type, batch.pair_type] + self.stencil.first
-        start = batch.atom_place[batch.pair_centre] * 4 * room + column
-        within = torch.arange(4, device=start.device).unsqueeze(1) * room
-        return start[:, None, None] + within + torch.arange(STENCIL, device=start.device)
-
-    def _add_up(self, terms: Tensor) -> Tensor:
-        """Numbers (P, 4, STENCIL) of the pairs added to their places, (A, 4, room)."""
-        shape = (len(self.pairs.batch.types), 4, self.pairs.room)
-        total = terms.new_zeros(shape)
-        total.view(-1).index_add_(0, self.index.flatten(), terms.flatten())
-        return total
-
-    def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B."""
-        pairs, stencil, rows = self.pairs, self.stencil, self.rows
-        at_nodes = by_sums.flatten()[self.index]
-        by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
-        by_s = ((at_nodes * stencil.derivative.unsqueeze(1)).sum(-1) * rows.values).sum(-1)
-        by_row[:, 0] += by_s
-        return scatter(rows.pull_back(by_row), pairs.batch, pairs.eta, pairs.between)
-
-    def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
-        """The transpose, (A, 4, room)."""
-        pairs, batch, stencil, rows = self.pairs, self.pairs.batch, self.stencil, self.rows
-        of_strain = (virial[batch.pair_frame] @ pairs.between.unsqueeze(-1)).squeeze(-1)
-        by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]
-        by_vector = by_vector - pairs.eta * force_mag[batch.pair_neighbour] - of_strain
-        by_row = rows.push_forward(by_vector)
-        by_s = by_row[:, :1] * rows.values
-        terms = by_row.unsqueeze(-1) * stencil.value.unsqueeze(1)
-        return self._add_up(terms.addcmul_(by_s.unsqueeze(-1), stencil.derivative.unsqueeze(1)))
