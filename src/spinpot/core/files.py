@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ NO_ROOM = {
     errno.EROFS: "the file system is read-only",
 }
 """What keeps a file from being written through no fault of the program, by the error's number."""
+DAMAGED = (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError)
+"""What reading a damaged or truncated file of torch.save raises."""
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """Errors of fsync on file systems that have none, mostly for folders."""
 
@@ -170,6 +173,16 @@ def refuse_placeholder(path: Path) -> None:
         raise InputError(f"{path}: empty file. Copy or write the file again.")
     if start == LFS_POINTER:
         raise InputError(f"{path}: a Git LFS pointer, not the data. Run `git lfs pull` in that repository.")
+
+
+def check_whole(path: Path) -> None:
+    """Raise BadZipFile unless torch.save or torch.jit.save wrote the file and its checksums hold.
+
+    Torch does not ask for them.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile("a checksum is wrong")
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
-import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from spinpot.core.errors import InputError
-from spinpot.core.files import refuse_placeholder, write_atomically
+from spinpot.core.files import DAMAGED, check_whole, refuse_placeholder, write_atomically
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential, spec_of
 from spinpot.models.training_facts import TrainingFacts
@@ -46,7 +46,7 @@ def checkpoint_entry(
             "config": config,
             "fingerprints": fingerprints,
             "score": SCORE,
-            **({"training_facts": potential.facts.as_dict()} if potential.facts else {}),
+            **({"training_facts": asdict(potential.facts)} if potential.facts else {}),
         }
     }
 
@@ -85,14 +85,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
     refuse_placeholder(path)
     try:
-        _check_whole(path)
+        check_whole(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: this file holds more than tensors and plain data, so it is not a spinpot checkpoint; "
             "reading it could run code, which spinpot never does."
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{path}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
         ) from error
@@ -108,13 +108,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
     upgrade(contents, path)
     return cast(dict[str, Any], contents)
-
-
-def _check_whole(path: Path) -> None:
-    """Raise BadZipFile unless torch.save wrote the file and its checksums hold, which torch does not ask."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.testzip() is not None:
-            raise zipfile.BadZipFile("a checksum is wrong")
 
 
 def load_potential(path: str | Path) -> Potential:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -24,10 +23,6 @@ class TrainingFacts:
 
     moments: dict[str, list[float]]
     largest_shortest_vector: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for checkpoints."""
-        return asdict(self)
 
 
 def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> TrainingFacts:

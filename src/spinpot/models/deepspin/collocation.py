@@ -63,10 +63,6 @@ class Nodes:
         """Those of a potential that has seen no data."""
         return cls.equally_many([USUAL_CLOSEST] * n_types)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, for checkpoints."""
-        return {"closest": list(self.closest), "numbers": [list(row) for row in self.numbers]}
-
 
 def make_grid(
     nodes: Nodes,

@@ -89,7 +89,7 @@ class DeepSpin(Potential):
 
     def state(self) -> dict[str, Any]:
         """The nodes."""
-        return {"nodes": self.descriptor.nodes.as_dict()}
+        return {"nodes": asdict(self.descriptor.nodes)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""

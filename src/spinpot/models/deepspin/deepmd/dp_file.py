@@ -71,12 +71,9 @@ def write_dp(path: Path, tree: Tree) -> None:
     """Write a tree, whole or not at all, with deepmd-kit 3.2.0's head."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        count = 0
 
         def store(array: np.ndarray) -> str:
-            nonlocal count
-            name = f"/variable_{count:04d}"
-            count += 1
+            name = f"/variable_{len(file):04d}"
             file.create_dataset(name, data=array)
             return name
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from rich.table import Table
+from rich.table import Column, Table
 
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
@@ -23,14 +23,11 @@ from spinpot.models.deepspin.deepmd.input_training import (
     training,
 )
 from spinpot.models.deepspin.deepmd.keys import check_keys
-from spinpot.models.deepspin.deepmd.sections import (
-    DESCRIPTOR_DEFAULTS,
-    FITTING_DEFAULTS,
-    Sections,
-    read_sections,
-)
+from spinpot.models.deepspin.deepmd.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, read_sections
 from spinpot.models.deepspin.sizes import one_per_type
+from spinpot.models.deepspin.spec import DeepSpinSettings
 from spinpot.models.elements import magnetic_types
+from spinpot.models.spec import plain
 
 Experiment = dict[str, Any]
 
@@ -115,8 +112,8 @@ def experiment_of(keys: InputKeys, source: Path) -> Experiment:
 def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     """The section model; types are not doubled in either program's settings."""
     section: Mapping[str, Any] = keys.contents["model"]
-    sections = read_sections(section, str(source))
-    _check(sections, source)
+    type_map, settings = read_sections(section, str(source))
+    _check(type_map, settings, source)
     keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
     keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
     keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
@@ -134,42 +131,27 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     if isinstance(sel, str) and sel not in ("auto", "auto:1.1"):
         keys.leave("model.descriptor.sel", f"{sel}: `auto` here is 1.1 times the most neighbours, rounded up")
     return {
-        "descriptor": _plain(vars(sections.descriptor)),
-        "fitting_net": _plain(vars(sections.fitting_net)),
-        "spin": _plain(vars(sections.spin)),
+        "descriptor": plain(vars(settings.descriptor)),
+        "fitting_net": plain(vars(settings.fitting_net)),
+        "spin": plain(vars(settings.spin)),
     }
 
 
-def _check(sections: Sections, source: Path) -> None:
+def _check(names: tuple[str, ...], settings: DeepSpinSettings, source: Path) -> None:
     """Raise InputError for a model that could not be built, whatever the data."""
-    names = sections.type_map
     if any(not isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise InputError(
             f"{source}: model.type_map={list(names)}: expected a list of elements, each once, e.g. [Ni, O]."
         )
-    settings = sections.settings()
     settings.check()
-    use_spin = magnetic_types(sections.spin.use_spin, names, [])
-    settings.spec(names, use_spin)
-    if not isinstance(sections.descriptor.sel, str):
-        one_per_type(sections.descriptor.sel, len(names))
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists for tuples, as YAML has them."""
-    return {
-        key: [list(item) if isinstance(item, tuple) else item for item in value]
-        if isinstance(value, (list, tuple))
-        else value
-        for key, value in values.items()
-    }
+    settings.spec(names, magnetic_types(settings.spin.use_spin, names, []))
+    if not isinstance(settings.descriptor.sel, str):
+        one_per_type(settings.descriptor.sel, len(names))
 
 
 def _tell(left: Mapping[str, str], target: Path) -> None:
     if left:
-        table = Table(title="Not carried over", title_justify="left")
-        table.add_column("key", no_wrap=True)
-        table.add_column("why")
+        table = Table(Column("key", no_wrap=True), "why", title="Not carried over", title_justify="left")
         for key, reason in left.items():
             table.add_row(key, reason)
         console.print(table)

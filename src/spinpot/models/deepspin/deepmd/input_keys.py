@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from spinpot.models.deepspin.deepmd.keys import COMMENT
+from spinpot.models.deepspin.deepmd.keys import COMMENT, value_at
 
 REASONS = {
     "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",
@@ -84,12 +84,8 @@ class InputKeys:
         """The value of a dotted key; it counts as carried over, and is the `last` that was asked for."""
         self.carry(key)
         self.last = key
-        node: Any = self.contents
-        for name in key.split("."):
-            if not isinstance(node, dict) or name not in node:
-                return default
-            node = node[name]
-        return default if node is None else node
+        value = value_at(self.contents, key)
+        return default if value is None else value
 
     def carry(self, *keys: str) -> None:
         """Count keys as carried over, with all below them."""

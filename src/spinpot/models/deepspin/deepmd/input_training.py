@@ -136,7 +136,7 @@ def training(keys: InputKeys) -> dict[str, Any]:
         "max_steps": int(steps),
         "val_check_interval": save,
         "log_every_n_steps": int(keys.get("training.disp_freq", 1000)),
-        "gradient_clip_val": _or_none(keys.get("training.gradient_max_norm", 0.0)),
+        "gradient_clip_val": float(keys.get("training.gradient_max_norm", 0.0)) or None,
         "accumulate_grad_batches": int(keys.get("training.acc_freq", 1)),
         "precision": _precision(keys),
     }
@@ -235,7 +235,3 @@ def _atoms(folders: Sequence[str]) -> int | None:
         for file in sorted(Path(folder).rglob("type.raw")):
             return int(np.loadtxt(file, ndmin=1).size)
     return None
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) or None

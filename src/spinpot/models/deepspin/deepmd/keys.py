@@ -65,25 +65,22 @@ KEYS = {section: frozenset(names.split()) for section, names in _SECTIONS.items(
 def check_keys(contents: Mapping[str, Any], where: str) -> None:
     """Raise InputError for a key that deepmd-kit does not have, whose default would be taken silently."""
     for section, known in KEYS.items():
-        for name in _section(contents, section):
+        given = value_at(contents, section)
+        for name in given if isinstance(given, dict) else ():
             if name not in known and not name.startswith(COMMENT):
                 key = _dotted(section, name)
-                every = [_dotted(*place) for place in _places()]
+                every = [_dotted(place, one) for place, names in KEYS.items() for one in sorted(names)]
                 raise InputError(
                     f"{where}: deepmd-kit has no key {key}.{nearest(key, every)} Correct it, or take it out; "
                     f"a comment begins with {COMMENT}."
                 )
 
 
-def _section(contents: Mapping[str, Any], section: str) -> Mapping[str, Any]:
-    node: Any = contents
-    for name in section.split(".") if section else ():
-        node = node.get(name) if isinstance(node, dict) else None
-    return node if isinstance(node, dict) else {}
-
-
-def _places() -> list[tuple[str, str]]:
-    return [(section, name) for section, names in KEYS.items() for name in sorted(names)]
+def value_at(contents: Any, key: str) -> Any:
+    """What stands under a dotted key, all of it under none; None where there is nothing."""
+    for name in key.split(".") if key else ():
+        contents = contents.get(name) if isinstance(contents, dict) else None
+    return contents
 
 
 def _dotted(section: str, name: str) -> str:

@@ -7,7 +7,7 @@ are zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise, product
 from typing import Any
 
@@ -18,6 +18,7 @@ from spinpot.models.deepspin.deepmd.dp_file import Tree
 from spinpot.models.deepspin.deepmd.sections import doubled, placeholder_pairs
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet
 from spinpot.models.deepspin.potential import DeepSpin
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
 from spinpot.models.deepspin.spec import DeepSpinSpec
 
 Place = tuple[str | int, ...]
@@ -93,8 +94,7 @@ def empty_tree(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "flo
         "rcond": None,
         "preset_out_bias": None,
         "@variables": {"out_bias": np.zeros((1, 2 * n_types, 1)), "out_std": np.ones((1, 2 * n_types, 1))},
-        "@class": "Model",
-        "@version": VERSIONS["Model"],
+        **_class("Model"),
         "type": "standard",
         "descriptor": _descriptor(spec, excluded, precision[0]),
         "fitting": _fitting(spec, virtual, precision[1]),
@@ -129,9 +129,8 @@ def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -
     shared = ("rcut", "rcut_smth", "axis_neuron", "resnet_dt", "set_davg_zero", "activation_function")
     shape = (2 * n_types, n_sel, 4)
     return {
-        "@class": "Descriptor",
+        **_class("Descriptor"),
         "type": "se_e2_a",
-        "@version": VERSIONS["Descriptor"],
         **{name: getattr(settings, name) for name in shared},
         "sel": list(spec.sel_doubled),
         "neuron": list(settings.neuron),
@@ -140,19 +139,7 @@ def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -
             "embedding_network",
             2 * n_types,
             1 if settings.type_one_side else 2,
-            lambda: {
-                "@class": "EmbeddingNetwork",
-                "@version": VERSIONS["EmbeddingNetwork"],
-                "in_dim": 1,
-                "neuron": list(settings.neuron),
-                "activation_function": settings.activation_function,
-                "resnet_dt": settings.resnet_dt,
-                "bias": True,
-                "precision": precision,
-                "layers": _stack(
-                    (1, *settings.neuron), settings.activation_function, settings.resnet_dt, precision
-                ),
-            },
+            lambda: {**_net("EmbeddingNetwork", 1, settings, precision), "bias": True},
         ),
         "env_mat": {
             "rcut": settings.rcut,
@@ -173,27 +160,16 @@ def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -
 def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
     settings, n_types = spec.fitting_net, len(spec.type_map)
     width = spec.descriptor.neuron[-1] * spec.descriptor.axis_neuron
-    name, neuron = settings.activation_function, list(settings.neuron)
+    neuron = list(settings.neuron)
     inputs = ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std")
 
     def net() -> Tree:
-        hidden = _stack((width, *neuron), name, settings.resnet_dt, precision)
-        return {
-            "@class": "FittingNetwork",
-            "@version": VERSIONS["FittingNetwork"],
-            "in_dim": width,
-            "out_dim": 1,
-            "neuron": neuron,
-            "activation_function": name,
-            "resnet_dt": settings.resnet_dt,
-            "precision": precision,
-            "bias_out": True,
-            "layers": [*hidden, _layer(neuron[-1], 1, "none", False, False, precision)],
-        }
+        made = _net("FittingNetwork", width, settings, precision)
+        made["layers"].append(_layer(neuron[-1], 1, "none", False, False, precision))
+        return {**made, "out_dim": 1, "bias_out": True}
 
     return {
-        "@class": "Fitting",
-        "@version": VERSIONS["Fitting"],
+        **_class("Fitting"),
         "var_name": "energy",
         "ntypes": 2 * n_types,
         "dim_descrpt": width,
@@ -203,7 +179,7 @@ def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
         "numb_aparam": 0,
         "dim_case_embd": 0,
         "default_fparam": None,
-        "activation_function": name,
+        "activation_function": settings.activation_function,
         "precision": precision,
         "mixed_types": False,
         "nets": _collection("fitting_network", 2 * n_types, 1, net),
@@ -224,8 +200,7 @@ def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
 
 def _collection(kind: str, n_types: int, ndim: int, net: Any) -> Tree:
     return {
-        "@class": "NetworkCollection",
-        "@version": VERSIONS["NetworkCollection"],
+        **_class("NetworkCollection"),
         "ndim": ndim,
         "ntypes": n_types,
         "network_type": kind,
@@ -233,16 +208,30 @@ def _collection(kind: str, n_types: int, ndim: int, net: Any) -> Tree:
     }
 
 
-def _stack(widths: Sequence[int], name: str, resnet_dt: bool, precision: str) -> list[Tree]:
-    return [_layer(before, after, name, resnet_dt, True, precision) for before, after in pairwise(widths)]
+def _net(kind: str, n_in: int, settings: DescriptorSettings | FittingSettings, precision: str) -> Tree:
+    """A net of hidden layers."""
+    name, resnet_dt = settings.activation_function, settings.resnet_dt
+    widths = pairwise((n_in, *settings.neuron))
+    return {
+        **_class(kind),
+        "in_dim": n_in,
+        "neuron": list(settings.neuron),
+        "activation_function": name,
+        "resnet_dt": resnet_dt,
+        "precision": precision,
+        "layers": [_layer(*width, name, resnet_dt, True, precision) for width in widths],
+    }
+
+
+def _class(name: str) -> Tree:
+    return {"@class": name, "@version": VERSIONS[name]}
 
 
 def _layer(n_in: int, n_out: int, name: str, resnet_dt: bool, resnet: bool, precision: str) -> Tree:
     """One layer; it has a time step where it has a skip."""
     timestep = resnet_dt and n_out in (n_in, 2 * n_in)
     return {
-        "@class": "Layer",
-        "@version": VERSIONS["Layer"],
+        **_class("Layer"),
         "bias": True,
         "use_timestep": timestep,
         "activation_function": name,

@@ -14,8 +14,8 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
 from spinpot.models.deepspin.deepmd.dp_file import Tree, read_dp, read_yaml, write_dp
 from spinpot.models.deepspin.deepmd.model_tree import (
-    BACKBONE,
     BIAS_ATOM_E,
+    DESCRIPTOR,
     OUT_BIAS,
     STATISTICS,
     VERSIONS,
@@ -25,9 +25,11 @@ from spinpot.models.deepspin.deepmd.model_tree import (
     weights,
 )
 from spinpot.models.deepspin.deepmd.sections import (
+    DESCRIPTOR_DEFAULTS,
     activation_name,
     doubled,
     fitting_settings,
+    other_descriptor,
     placeholder_pairs,
 )
 from spinpot.models.deepspin.deepmd.state import tree_of_pt, tree_of_pth
@@ -91,11 +93,9 @@ def tree_of(potential: DeepSpin, rest: Tree | None = None) -> Tree:
     """A potential as deepmd-kit's serialised model."""
     tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
     n_types = len(potential.spec.type_map)
-    precision = at(tree, (*BACKBONE, "descriptor", "precision"))
-    fitting_precision = at(tree, (*BACKBONE, "fitting", "precision"))
     for place, tensor in weights(potential):
-        dtype = fitting_precision if "fitting" in place else precision
-        put(tree, place, None if tensor is None else _array(tensor, dtype))
+        of_part = at(tree, (*place[: len(DESCRIPTOR)], "precision"))
+        put(tree, place, None if tensor is None else _array(tensor, of_part))
     for name, place in STATISTICS.items():
         values = at(tree, place).copy()
         values[:n_types] = _array(getattr(potential.descriptor, name), "float64")[:, None]
@@ -199,12 +199,10 @@ def _spec(model: Tree, path: Path) -> DeepSpinSpec:
 def _check_backbone(backbone: Tree, path: Path) -> None:
     descriptor, fitting = backbone["descriptor"], backbone["fitting"]
     if descriptor.get("type") != "se_e2_a":
-        raise InputError(
-            f"{path}: its descriptor is {descriptor.get('type')!r}; spinpot has se_e2_a only. Train a model "
-            "with se_e2_a, or keep this one in deepmd-kit."
-        )
+        raise other_descriptor(descriptor.get("type"), path)
     n_types = len(backbone["type_map"]) // 2
     excluded = set(backbone["atom_exclude_types"])
+    precisions = [str(part.get("precision", "default")) for part in (descriptor, fitting)]
     absent = {
         "backbone_model.type": backbone.get("type", "standard") != "standard",
         "fitting.type": fitting.get("type") != "ener",
@@ -217,7 +215,7 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
             list(descriptor["sel"][:n_types]) != list(descriptor["sel"][n_types:])
         ),
         "atom_exclude_types, which names real types": excluded != set(range(n_types, 2 * n_types)),
-        **{f"precision {name}": name not in PRECISIONS for name in _precisions(backbone)},
+        **{f"precision {name}": name not in PRECISIONS for name in precisions},
     }
     for what, found in absent.items():
         if found:
@@ -226,25 +224,12 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
             )
 
 
-def _precisions(backbone: Tree) -> list[str]:
-    return [str(backbone[part].get("precision", "default")) for part in ("descriptor", "fitting")]
-
-
 def _descriptor_settings(
     data: Tree, use_spin: tuple[bool, ...], excluded: list[list[int]]
 ) -> DescriptorSettings:
     n_types = len(use_spin)
     own = {tuple(pair) for pair in placeholder_pairs(use_spin)}
-    names = (
-        "rcut",
-        "rcut_smth",
-        "neuron",
-        "axis_neuron",
-        "resnet_dt",
-        "type_one_side",
-        "set_davg_zero",
-        "env_protection",
-    )
+    names = DESCRIPTOR_DEFAULTS.keys() - {"sel", "activation_function"}
     return DescriptorSettings(
         sel=tuple(data["sel"][:n_types]),
         activation_function=activation_name(data["activation_function"]),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from spinpot.core.errors import InputError
 from spinpot.models.deepspin.settings import (
@@ -34,27 +33,15 @@ FITTING_DEFAULTS: dict[str, Any] = {
     "activation_function": "tanh",
     "resnet_dt": True,
 }
-SE_E2_A = ("se_e2_a", "se_a")
 PROTECTION = 0.01
 """What deepmd-kit puts in the place of env_protection 0 in spin models, Å."""
 
 
-@dataclass(frozen=True)
-class Sections:
-    """The model of an input file: what it says, its defaults filled in."""
+def read_sections(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], DeepSpinSettings]:
+    """The type map and the settings of a model section, deepmd-kit's defaults filled in.
 
-    type_map: tuple[str, ...]
-    descriptor: DescriptorSettings
-    fitting_net: FittingSettings
-    spin: VirtualAtomSettings
-
-    def settings(self) -> DeepSpinSettings:
-        """As the section `model` of a config has them."""
-        return DeepSpinSettings(descriptor=self.descriptor, fitting_net=self.fitting_net, spin=self.spin)
-
-
-def read_sections(model: Mapping[str, Any], where: str) -> Sections:
-    """The settings of a model section. Raises InputError for what is not a spin model with se_e2_a."""
+    Raises InputError for what is not a spin model with se_e2_a.
+    """
     for key in ("model_dict", "models"):
         if key in model:
             raise InputError(
@@ -72,8 +59,7 @@ def read_sections(model: Mapping[str, Any], where: str) -> Sections:
     fitting = model.get("fitting_net") or {}
     if fitting.get("type", "ener") != "ener":
         raise InputError(f"{where}: fitting_net.type={fitting['type']!r}; expected ener, the energy.")
-    return Sections(
-        type_map=tuple(type_map),
+    return tuple(type_map), DeepSpinSettings(
         descriptor=_descriptor(model.get("descriptor") or {}, model, where),
         fitting_net=fitting_settings(fitting),
         spin=spin_settings(spin, where),
@@ -123,14 +109,11 @@ def spin_settings(spin: Mapping[str, Any], where: str) -> VirtualAtomSettings:
         )
     if "use_spin" not in spin:
         raise InputError(f"{where}: spin.use_spin is missing. Expected one bool per element.")
-    keys = ("virtual_len", "spin_norm", "virtual_scale")
-    if spin.get("virtual_scale") is None and (
-        spin.get("virtual_len") is None or spin.get("spin_norm") is None
-    ):
+    numbers: dict[str, Any] = {key: spin.get(key) for key in ("virtual_len", "spin_norm", "virtual_scale")}
+    if numbers["virtual_scale"] is None and None in (numbers["virtual_len"], numbers["spin_norm"]):
         raise InputError(
             f"{where}: spin has neither virtual_scale nor both virtual_len and spin_norm. Add them."
         )
-    numbers: dict[str, Any] = {key: spin.get(key) for key in keys}
     return VirtualAtomSettings(spin["use_spin"], **numbers)
 
 
@@ -142,26 +125,28 @@ def fitting_settings(fitting: Mapping[str, Any]) -> FittingSettings:
     return FittingSettings(**values | {"activation_function": activation_name(values["activation_function"])})
 
 
+def other_descriptor(kind: object, where: object) -> InputError:
+    """What to say of a model with another descriptor."""
+    return InputError(
+        f"{where}: its descriptor is {kind!r}; spinpot has se_e2_a only. Train a model with se_e2_a, or keep "
+        "this one in deepmd-kit."
+    )
+
+
 def _descriptor(descriptor: Mapping[str, Any], model: Mapping[str, Any], where: str) -> DescriptorSettings:
     kind = descriptor.get("type", "se_e2_a")
-    if kind not in SE_E2_A:
-        raise InputError(
-            f"{where}: its descriptor is {kind!r}; spinpot has se_e2_a only. Train a model with se_e2_a, or "
-            "keep this one in deepmd-kit."
-        )
-    descriptor = {
-        ("axis_neuron" if key == "n_axis_neuron" else key): item for key, item in descriptor.items()
-    }
+    if kind not in ("se_e2_a", "se_a"):
+        raise other_descriptor(kind, where)
     values = {key: descriptor.get(key, default) for key, default in DESCRIPTOR_DEFAULTS.items()}
+    if "n_axis_neuron" in descriptor:
+        values["axis_neuron"] = descriptor["n_axis_neuron"]
     if isinstance(values["sel"], str):
         values["sel"] = "auto"
     values["env_protection"] = values["env_protection"] or PROTECTION
     excluded = [tuple(pair) for pair in model.get("pair_exclude_types") or []]
     values["activation_function"] = activation_name(values["activation_function"])
-    radial: Literal["collocated", "direct"] = (
-        "collocated" if is_smooth(values["activation_function"]) else "direct"
-    )
-    return DescriptorSettings(**values, exclude_types=excluded, radial=radial)
+    values["radial"] = "collocated" if is_smooth(values["activation_function"]) else "direct"
+    return DescriptorSettings(**values, exclude_types=excluded)
 
 
 def activation_name(name: str | None) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spinpot.core.errors import InputError
+from spinpot.core.files import DAMAGED, check_whole
 from spinpot.models.deepspin.deepmd.dp_file import Tree
 from spinpot.models.deepspin.deepmd.model_tree import (
     BIAS_ATOM_E,
@@ -55,16 +55,14 @@ LAYER = re.compile(r"(.+)\.networks\.(\d+)\.layers\.(\d+)\.(matrix|bias|idt)")
 def tree_of_pt(path: Path) -> Tree:
     """A training checkpoint. Raises InputError for what is not one, or pickles more than tensors."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum is wrong")
+        check_whole(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: this file holds more than tensors and plain data; reading it could run code, which "
             "spinpot never does. Expected a training checkpoint of deepmd-kit."
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{path}: not a readable checkpoint, maybe truncated. Copy the file again."
         ) from error
@@ -119,19 +117,16 @@ def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Pa
 
 
 def _spec(section: Mapping[str, Any], path: Path) -> DeepSpinSpec:
-    sections = read_sections(section, str(path))
-    if section.get("atom_exclude_types"):
-        raise InputError(f"{path}: the model uses atom_exclude_types: spinpot does not have that.")
-    fitting = section.get("fitting_net") or {}
-    for key in ("numb_fparam", "numb_aparam", "dim_case_embd"):
-        if fitting.get(key):
+    type_map, settings = read_sections(section, str(path))
+    values = {**(section.get("fitting_net") or {}), "atom_exclude_types": section.get("atom_exclude_types")}
+    for key in ("atom_exclude_types", "numb_fparam", "numb_aparam", "dim_case_embd"):
+        if values.get(key):
             raise InputError(f"{path}: the model uses {key}: spinpot does not have that.")
-    if sections.descriptor.sel == "auto":
+    if settings.descriptor.sel == "auto":
         raise InputError(
             f"{path}: its sel is still `auto`; expected numbers. Freeze a checkpoint of the training."
         )
-    use_spin = magnetic_types(sections.spin.use_spin, sections.type_map, [])
-    return sections.settings().spec(sections.type_map, use_spin)
+    return settings.spec(type_map, magnetic_types(settings.spin.use_spin, type_map, []))
 
 
 def _precision(section: Mapping[str, Any]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from spinpot.core.errors import InputError
+from spinpot.core.files import DAMAGED, check_whole
 
 STORAGES = {
     "DoubleStorage": torch.float64,
@@ -45,9 +46,8 @@ def read_script(path: Path) -> Record:
     Raises InputError for a damaged file and for a pickle that is more than data.
     """
     try:
+        check_whole(path)
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum is wrong")
             (name,) = (
                 name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")
             )
@@ -60,17 +60,7 @@ def read_script(path: Path) -> Record:
             f"{path}: this file pickles more than tensors and plain data ({error}); reading it could run "
             "code, which spinpot never does. Use the .dp or .pt file of the model."
         ) from error
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        EOFError,
-        OSError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
+    except (*DAMAGED, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a readable TorchScript file, maybe truncated ({error}). Copy or freeze it again."
         ) from error
