@@ -8,14 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from spinpot.audit.audited import Audited, audit_system, labels_of, works_of, worst_of
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
 from spinpot.audit.page import audit_page
 from spinpot.audit.work import Factor, Work, short_label
-from spinpot.core.console import console
+from spinpot.core.console import console, print_table
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.data.description import describe
@@ -70,7 +69,7 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
     """The factors of all systems, then what is wrong or to be looked at."""
     works = works_of(audited)
     if works:
-        console.print(_factors(works))
+        _print_factors(works)
         console.print("In parentheses the standard error, in units of the last digit.")
     for group in groups:
         if group.severity == "ok":
@@ -86,17 +85,15 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
         console.print(Text("ok: ", "green") + Text(", ".join(fine) + "."), soft_wrap=True)
 
 
-def _factors(works: Mapping[str, Work]) -> Table:
+def _print_factors(works: Mapping[str, Work]) -> None:
     labels = labels_of(works)
     left = f" (the {MOST} of {len(works)} explained worst)" if len(works) > MOST else ""
     title = f"Labels over the derivatives of the energies: 1 is right{left}"
-    table = Table(title=title, title_justify="left")
-    for column in ("system", *map(short_label, labels), "R²"):
-        table.add_column(column, justify="left" if column == "system" else "right", overflow="fold")
-    for name, work in worst_of(works, MOST).items():
-        shown = [_shown(work.factors.get(label)) for label in labels]
-        table.add_row(Text(name), *shown, f"{work.r2:.5f}")
-    return table
+    rows = [
+        (name, *(_shown(work.factors.get(label)) for label in labels), f"{work.r2:.5f}")
+        for name, work in worst_of(works, MOST).items()
+    ]
+    print_table(title, ("system", *map(short_label, labels), "R²"), rows, ("system",))
 
 
 def _shown(factor: Factor | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
+from rich.text import Text
 
 T = TypeVar("T")
 
@@ -18,6 +20,18 @@ _others = next((os.environ[name] for name in RANK if name in os.environ), "0") !
 
 console = Console(highlight=False, quiet=_others)
 progress_console = Console(stderr=True, quiet=_others)
+
+
+def print_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: Collection[str]
+) -> None:
+    """A table of texts. words: the columns that are flush left; numbers are flush right."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in words else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def counted(items: Iterable[T], title: str, total: float | None = None) -> Iterable[T]:

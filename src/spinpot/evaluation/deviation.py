@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_table
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
@@ -107,12 +106,10 @@ def _check_same_spins(checkpoints: Sequence[str | Path], predictors: Sequence[Pr
 
 
 def _print(table: np.ndarray, models: int) -> None:
-    title = f"Deviation of {models} models on {len(table)} frames"
-    shown = Table(title=title, title_justify="left")
-    for column in ("quantity", "largest", "median of the frames' largest", "mean", "unit"):
-        shown.add_column(column, justify="left" if column in ("quantity", "unit") else "right")
+    columns, rows = ("quantity", "largest", "median of the frames' largest", "mean", "unit"), []
     for k, quantity in enumerate(DEVIATES.values()):
         most, average = 1000.0 * table[:, 3 * k], 1000.0 * table[:, 3 * k + 2]
         values = (f"{value:.3f}" for value in (most.max(), np.median(most), average.mean()))
-        shown.add_row(quantity.title, *values, quantity.meV)
-    console.print(shown)
+        rows.append((quantity.title, *values, quantity.meV))
+    title = f"Deviation of {models} models on {len(table)} frames"
+    print_table(title, columns, rows, ("quantity", "unit"))

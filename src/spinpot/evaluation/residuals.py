@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from rich.table import Table
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_table
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
@@ -107,15 +106,11 @@ def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[st
 
 def print_symmetry(residuals: Mapping[str, Errors]) -> None:
     """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
-    table = Table(title="Symmetry residuals, rms change", title_justify="left")
-    table.add_column("of")
-    for quantity in MAIN:
-        table.add_column(f"{quantity.words} ({quantity.meV})", justify="right")
+    columns = ("of", *(f"{quantity.words} ({quantity.meV})" for quantity in MAIN))
+    rows = []
     for name, changes in residuals.items():
-        table.add_row(
-            SYMMETRIES[name].label,
-            *("–" if v is None else f"{1000 * v:.2g}" for v in (changes[q.name] for q in MAIN)),
-        )
-    console.print(table)
+        values = (changes[quantity.name] for quantity in MAIN)
+        rows.append((SYMMETRIES[name].label, *("–" if v is None else f"{1000 * v:.2g}" for v in values)))
+    print_table("Symmetry residuals, rms change", columns, rows, ("of",))
     for symmetry in SYMMETRIES.values():
         console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)

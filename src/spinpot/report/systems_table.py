@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_table
 from spinpot.core.quantities import OF_LABEL
 
 MOST = 20
@@ -111,10 +111,9 @@ def _in_words(moments: Mapping[str, Sequence[float]]) -> str:
 
 def _print_moments(ranges: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """|S| by element, a column per set."""
-    table = Table(title="|S| (μ_B)", title_justify="left")
-    for column in ("element", *ranges):
-        table.add_column(column)
+    rows = []
     for element in dict.fromkeys(element for own in ranges.values() for element in own):
         found = (own.get(element) for own in ranges.values())
-        table.add_row(element, *(f"{one[0]:.3f}–{one[1]:.3f}" if one else "–" for one in found))
-    console.print(table)
+        rows.append((element, *(f"{one[0]:.3f}–{one[1]:.3f}" if one else "–" for one in found)))
+    columns = ("element", *ranges)
+    print_table("|S| (μ_B)", columns, rows, columns)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
-from spinpot.core.console import console
+from spinpot.core.console import console, print_table
 from spinpot.core.quantities import ERRORS, QUANTITIES, SCALED, Quantity
 
 Errors = Mapping[str, float | None]
@@ -99,12 +97,9 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
 
     trained: the loss terms that were on, by their short names; the others' rows say so.
     """
-    table = Table(title=f"{title}, rmse", title_justify="left")
-    table.add_column("quantity")
-    for name in columns:
-        # Of many, one word a line, so that the quantities keep their room.
-        table.add_column("\n".join(name.split()) if len(columns) > 2 else name, justify="right")
-    table.add_column("unit")
+    # Of many, one word a line, so that the quantities keep their room.
+    heads = ["\n".join(name.split()) if len(columns) > 2 else name for name in columns]
+    lines = []
     for row in error_rows(columns, trained):
         indent = "  " * bool(row.quantity.whole)
         label = indent + row.quantity.words
@@ -114,25 +109,17 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
         elif not row.trained:
             label += " (not in the loss)"
         values = ("–" if value is None else f"{value:.3f}" for value in row.values)
-        table.add_row(label, *values, row.quantity.meV)
-    console.print(table)
+        lines.append((label, *values, row.quantity.meV))
+    print_table(f"{title}, rmse", ("quantity", *heads, "unit"), lines, ("quantity", "unit"))
 
 
 def print_model_of_file(path: Path, changes: list[tuple[str, Any, Any]]) -> None:
     """What the config said of a model that is taken from a file."""
     console.print(f"The model is that of {path}.", markup=False, soft_wrap=True)
-    if not changes:
-        return
-    table = Table(title="Settings of the config's model that do not count", title_justify="left")
-    for column in ("key", "config", "file"):
-        table.add_column(column)
-    for key, was, now in changes:
-        table.add_row(f"model.{key}", _escaped(was), _escaped(now))
-    console.print(table)
-
-
-def _escaped(value: Any) -> str:
-    return str(value).replace("[", r"\[")
+    if changes:
+        title, columns = "Settings of the config's model that do not count", ("key", "config", "file")
+        rows = [(f"model.{key}", str(was), str(now)) for key, was, now in changes]
+        print_table(title, columns, rows, columns)
 
 
 def print_changes(settings: list[tuple[str, Any, Any]], data: list[tuple[str, str, str]]) -> None:
@@ -141,12 +128,8 @@ def print_changes(settings: list[tuple[str, Any, Any]], data: list[tuple[str, st
     if not changes:
         return
     changed = " and ".join(["a changed config"] * bool(settings) + ["changed data"] * bool(data))
-    table = Table(title=f"Resuming with {changed}", title_justify="left")
-    for column in ("key", "then", "now"):
-        table.add_column(column)
-    for key, then, now in changes:
-        table.add_row(key, str(then), str(now))
-    console.print(table)
+    columns = ("key", "then", "now")
+    print_table(f"Resuming with {changed}", columns, (map(str, row) for row in changes), columns)
     if data:
         console.print(
             f"The frames or labels of {' and '.join(f'data.{name}' for name, _, _ in data)} are not those of "

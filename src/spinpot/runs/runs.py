@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from spinpot.config.app import FAILURE
 from spinpot.config.rerun import read_settings
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
+from spinpot.core.files import read_object
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
 
@@ -64,7 +64,7 @@ def read_runs(folder: Path) -> list[Run]:
     runs = []
     found = {file.parent for name in ("config.yaml", FAILURE) for file in folder.glob(f"*/{name}")}
     for place in sorted(found):
-        failure = _failure(place)
+        failure = read_object(place / FAILURE)
         try:
             settings = failure.get("config") or read_settings(place / "config.yaml")
         except InputError as error:
@@ -76,22 +76,11 @@ def read_runs(folder: Path) -> list[Run]:
     return runs
 
 
-def _failure(folder: Path) -> dict[str, Any]:
-    """A failed job's message and config; empty of other jobs."""
-    try:
-        failure = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return failure if isinstance(failure, dict) else {}
-
-
 def _summary(folder: Path) -> dict[str, Any] | None:
     """A run's summary; None where there is none or it is damaged."""
-    try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        return summary if "score" in summary["val"] else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    summary = read_object(folder / "summary.json")
+    errors = summary.get("val")
+    return summary if isinstance(errors, dict) and "score" in errors else None
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

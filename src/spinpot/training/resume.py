@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
+from spinpot.core.files import read_object
 from spinpot.models.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
 from spinpot.models.spec import Spec
 from spinpot.report.tables import print_changes
@@ -78,7 +78,7 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
 
 def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     """The summary of a run that has ended with this very config, said in words; None if something is left."""
-    written = _summary(run_dir)
+    written = read_object(run_dir / "summary.json")
     if written.get("steps") != resumed.step or config_differences(resumed, config):
         return None
     console.print(
@@ -92,7 +92,8 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any])
 def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
     """Raise InputError if nothing is left to train, unless the last evaluation of this run is missing."""
     same_run = run_dir.resolve() in resumed.path.parents
-    if resumed.step >= total_steps and not (same_run and _summary(run_dir).get("steps") != resumed.step):
+    steps = read_object(run_dir / "summary.json").get("steps")
+    if resumed.step >= total_steps and not (same_run and steps != resumed.step):
         raise InputError(
             f"{resumed.path} has made {resumed.step} steps already, and trainer.max_steps={total_steps}: no "
             "step is left to train. Raise trainer.max_steps."
@@ -236,12 +237,3 @@ def _read(path: Path) -> Resumed:
         entry.get("fingerprints", {}),
         entry.get("score", 1),
     )
-
-
-def _summary(run_dir: Path) -> dict[str, Any]:
-    """summary.json, empty where there is none or a damaged one."""
-    try:
-        written = json.loads((run_dir / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return written if isinstance(written, dict) else {}

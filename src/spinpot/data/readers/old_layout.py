@@ -9,7 +9,7 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.data.cell import Periodic, completed, nearest_image
+from spinpot.data.cell import completed, nearest_image
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.folders import from_folder
@@ -64,23 +64,16 @@ def _read(path: Path, stored: Stored, wanted: Wanted) -> System:
             f"expected {len(owner)}, one for each {' and '.join(wanted.magnetic)}. Correct --elements or "
             "--magnetic."
         )
-    arrays = read_arrays(stored)
-    return _without_virtual(path, names, types[real], owner, arrays, wanted.virtual_scale, stored.pbc)
+    return _without_virtual(stored, names, owner, wanted.virtual_scale)
 
 
-def _without_virtual(
-    path: Path,
-    names: tuple[str, ...],
-    types: np.ndarray,
-    owner: np.ndarray,
-    arrays: dict[str, np.ndarray],
-    scale: float,
-    pbc: Periodic,
-) -> System:
-    coord, force, n = arrays["coord"], arrays.get("force"), len(types)
-    cell = completed(arrays["box"], pbc)
+def _without_virtual(stored: Stored, names: tuple[str, ...], owner: np.ndarray, scale: float) -> System:
+    """Owner (M,): the real atoms of the virtual ones, which are the last."""
+    arrays, path, n = read_arrays(stored), stored.path, len(stored.types) - len(owner)
+    coord, force = arrays["coord"], arrays.get("force")
+    cell = completed(arrays["box"], stored.pbc)
     arm = coord[:, n:] - coord[:, owner]
-    arm = nearest_image(arm @ np.linalg.inv(cell), pbc) @ cell  # virtual atoms may have been wrapped
+    arm = nearest_image(arm @ np.linalg.inv(cell), stored.pbc) @ cell  # virtual atoms may have been wrapped
     longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
     if longest > LONGEST_ARM:
         raise InputError(
@@ -95,7 +88,7 @@ def _without_virtual(
         name=path.name,
         path=path,
         type_map=names,
-        types=types,
+        types=stored.types[:n],
         box=arrays["box"],
         coord=coord[:, :n],
         spin=spin,
@@ -103,5 +96,5 @@ def _without_virtual(
         force=force[:, :n] if force is not None else None,
         force_mag=force_mag if force is not None else None,
         virial=arrays.get("virial"),
-        pbc=pbc,
+        pbc=stored.pbc,
     )
