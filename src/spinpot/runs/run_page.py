@@ -20,7 +20,7 @@ from spinpot.report.page import REPORT, compositions, data_sets, error_table, he
 from spinpot.report.panels import Panel, learning_panels, parity_panels
 from spinpot.report.plots import learning_curve_figure, parity_figure
 from spinpot.report.style import LIGHT, save_figure, themed
-from spinpot.report.tables import label_scale_in_words
+from spinpot.report.tables import Errors, label_scale_in_words
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
 SETS = {"val": "validation", "test": "test"}
@@ -67,6 +67,11 @@ def write_run_report(
     write_atomically(folder / REPORT, run_page(folder, summary, config, parity_panels(*parity), curves))
 
 
+def beside_baselines(errors: Errors, baselines: Mapping[str, Errors]) -> dict[str, Errors]:
+    """The columns of a table of errors."""
+    return {"best checkpoint": errors, **{BASELINES[name]: own for name, own in baselines.items()}}
+
+
 def run_page(
     folder: Path,
     summary: Mapping[str, Any],
@@ -83,10 +88,7 @@ def run_page(
     tables = [
         error_table(
             f"{name.capitalize()} set, {data[name]['frames']} frames",
-            {
-                "best checkpoint": summary[short],
-                **{BASELINES[name]: errors for name, errors in summary["baselines"][short].items()},
-            },
+            beside_baselines(summary[short], summary["baselines"][short]),
             trained,
         )
         for short, name in SETS.items()

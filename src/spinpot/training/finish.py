@@ -15,9 +15,9 @@ from spinpot.loss.score import verdict
 from spinpot.models.checkpoint import potential_from, read_checkpoint
 from spinpot.report.page import REPORT
 from spinpot.report.tables import print_errors, print_label_scale
-from spinpot.runs.run_page import write_run_report
+from spinpot.runs.run_page import SETS, beside_baselines, write_run_report
 from spinpot.training.checks import no_labels
-from spinpot.training.outcome import columns_of, errors_of, outcomes
+from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.stages import Checked, Ready
 
 
@@ -30,8 +30,9 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
     found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
-    for name, outcome in found.items():
-        print_errors(f"Errors on the {name} set ({outcome.frames} frames)", columns_of(outcome), trained)
+    for short, outcome in found.items():
+        columns = beside_baselines(outcome.errors, outcome.baselines)
+        print_errors(f"Errors on the {SETS[short]} set ({outcome.frames} frames)", columns, trained)
     console.print(baseline.words, markup=False, soft_wrap=True)
     print_label_scale(by_element)
     summary = {
@@ -53,7 +54,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         "git_commit": git_commit(),
         "versions": versions(),
     }
-    validation = data.systems["validation"], found["validation"].predictions
+    validation = data.systems["validation"], found["val"].predictions
     drawn = checked.plain.get("report", True)
     try:
         if drawn:

@@ -14,32 +14,36 @@ from spinpot.data.batch import Batch
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.evaluation.predictor import Arrays, assemble
 from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
-from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.score import Score
 from spinpot.models.potential import Potential
+from spinpot.runs.run_page import SETS
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Errors on one set of frames, as ErrorMetric gives them, and the predictions for each of its systems."""
+    """Errors on one set of frames, as ErrorMetric gives them, and the predictions for each of its systems.
+
+    baselines: the errors of each of run_page.BASELINES.
+    """
 
     frames: int
     errors: dict[str, float]
-    labels_spread: dict[str, float]
-    training_mean: dict[str, float]
-    heisenberg: dict[str, float] | None
+    baselines: dict[str, dict[str, float]]
     predictions: Sequence[Arrays]
 
 
 def outcomes(
     potential: Potential, data: SpinDataModule, heisenberg: Predict | None, scale: Tensor | None = None
 ) -> dict[str, Outcome]:
-    """The outcome on the validation and, where there is one, the test set, by their names.
+    """The outcome on the validation and, where there is one, the test set, by their names in summary.json.
 
     scale: (T,), the c of loss.label_scale_fm.
     """
-    names = [name for name in ("validation", "test") if name in data.datasets]
-    return {name: _outcome(potential, data, name, heisenberg, scale) for name in names}
+    return {
+        short: _outcome(potential, data, name, heisenberg, scale)
+        for short, name in SETS.items()
+        if name in data.datasets
+    }
 
 
 def _outcome(
@@ -50,6 +54,11 @@ def _outcome(
     scale: Tensor | None,
 ) -> Outcome:
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
+    baselines: dict[str, Predict] = {
+        "labels_spread": spread_of(dataset.systems),
+        "training_mean": mean_of(data.systems["train"]),
+        **({"heisenberg": heisenberg} if heisenberg else {}),
+    }
     predicted: list[dict[str, Tensor]] = []
     # The baselines predict the labels themselves.
     own = None if scale is None else torch.ones_like(scale)
@@ -61,21 +70,12 @@ def _outcome(
     return Outcome(
         frames=len(dataset),
         errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size, scale),
-        labels_spread=dataset_errors(spread_of(dataset.systems), dataset, use_spin, scale=own),
-        training_mean=dataset_errors(mean_of(data.systems["train"]), dataset, use_spin, scale=own),
-        heisenberg=heisenberg and dataset_errors(heisenberg, dataset, use_spin, scale=own),
+        baselines={
+            name: dataset_errors(baseline, dataset, use_spin, scale=own)
+            for name, baseline in baselines.items()
+        },
         predictions=assemble(dataset.systems, predicted),
     )
-
-
-def columns_of(outcome: Outcome) -> dict[str, dict[str, float]]:
-    """The columns of a table of errors."""
-    return {
-        "best checkpoint": outcome.errors,
-        "labels' own spread": outcome.labels_spread,
-        "training mean": outcome.training_mean,
-        **({HEISENBERG_FIT: outcome.heisenberg} if outcome.heisenberg else {}),
-    }
 
 
 def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
@@ -83,16 +83,11 @@ def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
 
     "score_terms" are the errors of which the score is the mean.
     """
-    short = {"validation": "val", "test": "test"}
-    errors = {short[name]: null_for_nan(outcome.errors) for name, outcome in found.items()}
-    validation = found["validation"].errors
+    errors = {short: null_for_nan(outcome.errors) for short, outcome in found.items()}
+    validation = found["val"].errors
     errors["val"] |= null_for_nan({"score": score(validation)})
     baselines = {
-        short[name]: {
-            "labels_spread": null_for_nan(outcome.labels_spread),
-            "training_mean": null_for_nan(outcome.training_mean),
-            **({"heisenberg": null_for_nan(outcome.heisenberg)} if outcome.heisenberg else {}),
-        }
-        for name, outcome in found.items()
+        short: {name: null_for_nan(own) for name, own in outcome.baselines.items()}
+        for short, outcome in found.items()
     }
     return {**errors, "score_terms": null_for_nan(score.ratios(validation)), "baselines": baselines}
