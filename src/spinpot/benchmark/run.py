@@ -20,7 +20,7 @@ from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import Measured
 from spinpot.benchmark.peer import peer_seconds_per_step
 from spinpot.config.app import TRAIN
-from spinpot.core.console import console, counted
+from spinpot.core.console import console, counted, print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 
@@ -170,12 +170,11 @@ def _print(found: dict[str, Any]) -> None:
             *([f"{100 * case['device_busy']:.0f} %"] if on_gpu else []),
         )
     console.print(table)
-    console.print(
+    print_line(
         "ms per step: median of whole steps of scripts/train.py. Around the model: the share of it that a "
         "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
         "step's matrix products at the rate of large ones on this machine."
-        + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else ""),
-        soft_wrap=True,
+        + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from spinpot.benchmark.peer import peer_course
 from spinpot.benchmark.run import machine, title, train, write_json
-from spinpot.core.console import console, counted
+from spinpot.core.console import console, counted, print_line
 from spinpot.runs.time_to_error import BOUNDS, Course, read_course, table
 
 RATE = 1e-3
@@ -47,8 +47,8 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
     runs = [replace(courses[name], name=name) for name in (*OURS, peer)]
     found = {"date": date.today().isoformat(), "machine": machine(), "runs": [_plain(run) for run in runs]}
     console.print(title("Time to given errors", found))
-    console.print(table(runs, BOUNDS), soft_wrap=True)
-    console.print("\n".join(ratios(runs)), soft_wrap=True)
+    print_line(table(runs, BOUNDS))
+    print_line("\n".join(ratios(runs)))
     write_json(found, output)
     return found
 

@@ -34,6 +34,11 @@ def print_table(
     console.print(table)
 
 
+def print_line(text: str) -> None:
+    """Print a text as it is: no markup in it, and no line of it folded."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
 def counted(items: Iterable[T], title: str, total: float | None = None) -> Iterable[T]:
     """The items, with a progress bar while they last, where somebody sees it. total: how many they are."""
     silent = not progress_console.is_terminal

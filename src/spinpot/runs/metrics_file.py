@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 
 
 class Row(NamedTuple):
@@ -57,7 +57,7 @@ def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
         one = found.damaged == 1
         lines = "1 damaged line" if one else f"{found.damaged} damaged lines"
         said = f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}."
-        console.print(said, markup=False, soft_wrap=True)
+        print_line(said)
 
 
 def _row(line: str, columns: tuple[str, ...]) -> Row | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spinpot.config.app import FAILURE
 from spinpot.config.rerun import read_settings
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
@@ -68,7 +68,7 @@ def read_runs(folder: Path) -> list[Run]:
         try:
             settings = failure.get("config") or read_settings(place / "config.yaml")
         except InputError as error:
-            console.print(f"Left out: {error}", markup=False, soft_wrap=True)
+            print_line(f"Left out: {error}")
         else:
             runs.append(Run(place, flat(settings), _summary(place), failure.get("message")))
     if not runs:

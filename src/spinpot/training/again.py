@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from spinpot.config.rerun import read_settings
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import alone_in
 from spinpot.data.description import fingerprint
@@ -51,7 +51,7 @@ def make_missing_report(folder: Path) -> None:
         said = f"Missing, and made again: {', '.join(missing)}."
     except InputError as error:
         said = f"Missing: {', '.join(missing)}. {error}"
-    console.print(said, markup=False, soft_wrap=True)
+    print_line(said)
 
 
 def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.data.datamodule import SpinDataModule
@@ -40,10 +40,9 @@ def _print_cache(data: SpinDataModule) -> None:
     """Where the neighbour pairs are, unless all are in memory."""
     memory, disk, again = (data.cache.bytes[place] / 1e9 for place in ("memory", "disk", "rebuilt"))
     if disk or again:
-        console.print(
+        print_line(
             f"Neighbour pairs: {memory:.3g} GB in memory (data.cache_gb), {disk:.3g} GB in a temporary file "
-            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch.",
-            soft_wrap=True,
+            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch."
         )
     if again and not data.num_workers:
-        console.print("With data.num_workers=1 or more, training does not wait for these.", soft_wrap=True)
+        print_line("With data.num_workers=1 or more, training does not wait for these.")

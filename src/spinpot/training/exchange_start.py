@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.quantities import MAIN, QUANTITIES, SCALED
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.baselines import dataset_errors
@@ -27,6 +27,4 @@ def begin_with_exchange(potential: WithExchange, data: SpinDataModule, loss: Ene
     errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, scale)
     of_labels = {quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in MAIN}
     parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
-    console.print(
-        f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.", soft_wrap=True
-    )
+    print_line(f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.")

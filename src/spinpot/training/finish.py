@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.provenance import device_name, git_commit, versions
 from spinpot.data.batch import collate
@@ -33,7 +33,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     for short, outcome in found.items():
         columns = beside_baselines(outcome.errors, outcome.baselines)
         print_errors(f"Errors on the {SETS[short]} set ({outcome.frames} frames)", columns, trained)
-    console.print(baseline.words, markup=False, soft_wrap=True)
+    print_line(baseline.words)
     print_label_scale(by_element)
     summary = {
         "steps": trainer.global_step,
@@ -63,9 +63,9 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
         folder.write_summary(summary)
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
-        console.print(useless, markup=False, soft_wrap=True)
+        print_line(useless)
     written = folder.path / (REPORT if drawn else "summary.json")
-    console.print(f"Written: {written}", markup=False, soft_wrap=True)
+    print_line(f"Written: {written}")
     return summary
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.data.batch import batches
 from spinpot.data.datamodule import SpinDataModule
@@ -57,9 +57,9 @@ def begin_with(pretrained: Potential, spec: Spec, data: SpinDataModule, refit_bi
         potential.energy_bias.add_(torch.from_numpy(shift))
         elements = zip(spec.type_map, shift, strict=True)
         said = ", ".join(f"{name} {value:+.4f}" for name, value in elements)
-        console.print(f"Energy bias refitted to the training data (eV/atom): {said}.", soft_wrap=True)
+        print_line(f"Energy bias refitted to the training data (eV/atom): {said}.")
     elif said := other_zero(pretrained, data):
-        console.print(f"look: {said}", markup=False, soft_wrap=True)
+        print_line(f"look: {said}")
     return potential
 
 
@@ -97,10 +97,9 @@ def bias_shift(potential: Potential, data: SpinDataModule) -> np.ndarray:
             "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
         )
     if np.linalg.matrix_rank(composition) < np.count_nonzero(composition.any(axis=0)):
-        console.print(
+        print_line(
             "The training compositions are linearly dependent, so the energy bias per element is not unique; "
-            "the minimum-norm solution was used (total energies are unaffected).",
-            soft_wrap=True,
+            "the minimum-norm solution was used (total energies are unaffected)."
         )
     return composition_fit(composition, residual)
 

@@ -21,7 +21,7 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.distributed.constants import default_pg_timeout
 
 from spinpot.config.app import STARTED_HERE, TRAIN
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
@@ -194,7 +194,7 @@ def _choose_meeting() -> None:
     chosen = {name: value for name, value in MEETING.items() if name not in os.environ}
     if chosen:
         said = ", ".join(f"{name}={value}" for name, value in chosen.items())
-        console.print(f"The ranks meet at the default {said}, which is not set.", soft_wrap=True)
+        print_line(f"The ranks meet at the default {said}, which is not set.")
     os.environ |= chosen
 
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 
 from spinpot.config.conflicts import remarks
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.training.resume import Resumed
 from spinpot.training.schedulers import Schedule
 
@@ -18,7 +18,7 @@ def print_remarks(config: DictConfig, schedule: Schedule, total_steps: int, resu
     if resumed and config.init_from is not None:
         lines.append(f"init_from={config.init_from} does not count: the weights are those of {resumed.path}.")
     for line in filter(None, lines):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(line)
 
 
 def print_early_end(trainer: pl.Trainer) -> None:
@@ -35,6 +35,4 @@ def print_early_end(trainer: pl.Trainer) -> None:
             break
     else:
         reason = "a callback asked for it"
-    console.print(
-        f"Ended at step {trainer.global_step} of {trainer.max_steps}: {reason}.", markup=False, soft_wrap=True
-    )
+    print_line(f"Ended at step {trainer.global_step} of {trainer.max_steps}: {reason}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
 from spinpot.models.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
@@ -81,10 +81,9 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any])
     written = read_object(run_dir / "summary.json")
     if written.get("steps") != resumed.step or config_differences(resumed, config):
         return None
-    console.print(
+    print_line(
         f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise "
-        "trainer.max_steps, or trainer.max_time if that ended it.",
-        soft_wrap=True,
+        "trainer.max_steps, or trainer.max_time if that ended it."
     )
     return written
 
@@ -107,11 +106,10 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
     check_same_parameters(resumed, config)
     print_changes(config_differences(resumed, config), changed_data(resumed, fingerprints))
     if resumed.score != SCORE:
-        console.print(
+        print_line(
             f"look: {resumed.path.name} is of a version whose val/score meant something else "
             "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with "
-            "init_from.",
-            soft_wrap=True,
+            "init_from."
         )
 
 

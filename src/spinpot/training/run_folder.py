@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import runnable
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.files import remove_leftovers, write_atomically
 from spinpot.models.checkpoint import checkpoint_file
 from spinpot.training.resume import Resumed
@@ -58,11 +58,7 @@ class RunFolder:
         """Remove the temporary files of a process that was killed while it wrote, and say which."""
         left = [*remove_leftovers(self.path, *WRITTEN), *remove_leftovers(self.checkpoints, "*.ckpt")]
         if left:
-            console.print(
-                f"Removed {', '.join(left)} from {self.path}, left by an interrupted write.",
-                markup=False,
-                soft_wrap=True,
-            )
+            print_line(f"Removed {', '.join(left)} from {self.path}, left by an interrupted write.")
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """summary.json, which says that the run is finished."""

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.checkpoint import LAST
@@ -98,7 +98,7 @@ def leave_checkpoint(trainer: pl.Trainer, folder: RunFolder) -> None:
     """Save the last weights where no callback has saved any, so that no training is lost."""
     if not trainer.strategy.broadcast(folder.best_checkpoint.is_file()):
         trainer.save_checkpoint(folder.path / LAST)
-        console.print(f"No validation was saved: {LAST} holds the last weights.", soft_wrap=True)
+        print_line(f"No validation was saved: {LAST} holds the last weights.")
 
 
 def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from spinpot.core.console import console, progress_console
+from spinpot.core.console import print_line, progress_console
 from spinpot.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -229,9 +229,9 @@ def _medium(value: Any, step: int) -> Any:
 def _announce(run: wandb.Run, folder: Path) -> None:
     if run.offline:
         place = folder / "wandb" / Path(run.settings.sync_dir).name
-        console.print(f"wandb: logging offline. Send it by: wandb sync {place}", soft_wrap=True, markup=False)
+        print_line(f"wandb: logging offline. Send it by: wandb sync {place}")
     else:
-        console.print(f"wandb: {run.url}", soft_wrap=True, markup=False)
+        print_line(f"wandb: {run.url}")
 
 
 def _say(message: str) -> None:

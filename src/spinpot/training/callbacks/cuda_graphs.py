@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
@@ -52,7 +52,7 @@ class CudaGraphs(pl.Callback):
         if reason and self.setting is True:
             raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
         if reason and self.setting == "auto":
-            console.print(f"No CUDA graph, so the steps are slower: {reason}.", markup=False, soft_wrap=True)
+            print_line(f"No CUDA graph, so the steps are slower: {reason}.")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before the first batch is asked for."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
@@ -55,7 +55,7 @@ class StopOnSignal(pl.Callback):
         """End the program with code 128 + the signal's number, as a shell counts it."""
         assert self.received is not None
         name = signal.Signals(self.received).name
-        console.print(f"{name}: saved at step {step}. Resume with resume=auto.", soft_wrap=True)
+        print_line(f"{name}: saved at step {step}. Resume with resume=auto.")
         raise SystemExit(128 + self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
