@@ -3,7 +3,7 @@
 import pytest
 
 from spinpot.training import run
-from spinpot.training.no_profiler import NoProfiler
+from spinpot.training.trainer import NoProfiler
 from support.folders import write_small_set
 from support.in_process import run_here
 

@@ -97,7 +97,7 @@ BEFORE_TRAINING = [
     "spinpot.training.module.SpinModule.configure_optimizers",
 ]
 TRAINING = {
-    "spinpot.training.callbacks.final_validation.FinalValidation.on_train_batch_end": 2,
+    "spinpot.training.trainer.FinalValidation.on_train_batch_end": 2,
     "spinpot.training.callbacks.validation_lines.ValidationLines.on_validation_end": 3,
     "spinpot.training.module.SpinModule.validation_step": 2,
     "spinpot.training.checkpoint_io.WholeCheckpoints.save_checkpoint": 3,

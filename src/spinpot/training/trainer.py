@@ -6,6 +6,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -13,12 +14,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 
 from spinpot.core.console import console, print_line
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.checkpoint import LAST
-from spinpot.training.callbacks.final_validation import FinalValidation
 from spinpot.training.callbacks.settling import Settling
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
@@ -26,10 +27,26 @@ from spinpot.training.checkpoint_io import WholeCheckpoints
 from spinpot.training.checks import check_devices, check_monitors
 from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
-from spinpot.training.no_profiler import NoProfiler
 from spinpot.training.resume import Resumed
 from spinpot.training.run_folder import RunFolder
 from spinpot.training.wandb_run import WandbRun
+
+
+class FinalValidation(pl.Callback):
+    """Makes the run end with a validation, so that best and last checkpoint always exist."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Lightning validates before it stops for should_stop, but not before it stops for max_steps."""
+        if trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True
+
+
+class NoProfiler(PassThroughProfiler):
+    """As Lightning's, without the generator that it makes for each call of a hook."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
+        """Do nothing."""
+        return nullcontext(action_name)
 
 
 def build_trainer(

@@ -1,1 +1,1 @@
-"""What happens around the steps: timing, lines for those without a progress bar, a last validation."""
+"""What happens around the steps: timing, lines for those without a progress bar, a stop on a signal."""
