@@ -7,8 +7,8 @@ from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.sampling import EveryFrameOnce
 from spinpot.evaluation.predictor import Predictor
-from spinpot.training import validation_predictions
-from spinpot.training.validation_predictions import ValidationPredictions
+from spinpot.training.callbacks import wandb_report
+from spinpot.training.callbacks.wandb_report import ValidationPredictions
 from support.frames import random_system, small_potential
 
 SYSTEMS = [random_system(1, 3), random_system(2, 4, n_ni=2, n_o=4)]
@@ -31,7 +31,7 @@ def test_all_frames_in_their_order(monkeypatch, world_size):
     shares = [share(potential, dataset, rank, world_size) for rank in range(world_size)]
     if world_size > 1:
         sent = [one._frames for one in shares]
-        monkeypatch.setattr(validation_predictions, "_gather", lambda own: sent)
+        monkeypatch.setattr(wandb_report, "_gather", lambda own: sent)
     gathered = shares[0].of_all_processes(SYSTEMS)
     for found, expected in zip(gathered, Predictor(potential).predict(SYSTEMS), strict=True):
         for name, values in expected.items():
