@@ -104,7 +104,8 @@ def test_summary(finished):
     assert summary["train_seconds"] > 0
     assert summary["evaluation"] == "compiled"
     assert "Evaluation: compiled." in printed
-    assert summary["versions"]["torch"] == torch.__version__
+    # Of a wheel for CUDA it lacks the +cu130.
+    assert torch.__version__.startswith(summary["versions"]["torch"])
     best = min((row for row in rows(folder) if row["val/score"]), key=lambda row: float(row["val/score"]))
     for name in ("rmse_e", "rmse_fr", "rmse_fm", "rmse_v"):
         assert summary["val"][name] == pytest.approx(float(best[f"val/{name}"]), rel=1e-10)
