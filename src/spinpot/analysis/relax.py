@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS, FIRE, LBFGS
@@ -115,6 +114,8 @@ def as_extxyz(atoms: Atoms) -> str:
     """The structure with the columns spin, forces and mforce, as training and this script read it."""
     force_mag = atoms.calc.get_property("magnetic_forces", atoms)
     made = with_columns(atoms, atoms.get_forces(), force_mag, energy=atoms.get_potential_energy())
+    import ase.io  # here: with it comes half of scipy
+
     text = io.StringIO()
     ase.io.write(text, made, format="extxyz")
     return text.getvalue()

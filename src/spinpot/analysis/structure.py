@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError
 
 from spinpot.core.console import console
 from spinpot.core.errors import InputError
@@ -18,7 +16,6 @@ from spinpot.data.readers.ase_formats import ASE_READERS, raw_frame
 from spinpot.data.readers.frames import RawFrame
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import read_systems
 
 
@@ -74,6 +71,8 @@ def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
 
 
 def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
+    from ase.io.formats import UnknownFileTypeError  # here: with it comes half of scipy
+
     try:
         frames = _frames(path)
     except InputError:
@@ -99,6 +98,10 @@ def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
 
 def _frames(path: Path) -> list[RawFrame]:
     """The frames of a file, by the reader that prepare_data.py has for it, else by ase's."""
+    import ase.io
+
+    from spinpot.data.readers.vasp import Vasp
+
     for reader in ASE_READERS:
         if reader.knows(path):
             return list(reader.frames(path))

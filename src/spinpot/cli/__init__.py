@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -33,6 +35,7 @@ COMMANDS = CONFIGURED | PARSED
 
 def main(name: str | None = None) -> None:
     """Run a command with the arguments of the command line, whose first is its name where none is given."""
+    atexit.register(gc.freeze)  # else Python looks for garbage at its end, for half a second and more
     name = name or _taken()
     function = name.replace("-", "_")
     if name in CONFIGURED:

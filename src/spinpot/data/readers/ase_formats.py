@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import ase.db
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.db.row import AtomsRow
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -56,6 +53,8 @@ class AseFile:
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
         """One at a time."""
+        import ase.io  # here: with it comes half of scipy
+
         read = ase.io.iread(str(place), index=":", format=self.name)
         for number in itertools.count():
             try:
@@ -76,6 +75,8 @@ class AseDatabase(AseFile):
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
         """The rows in the order of their ids."""
+        import ase.db
+
         return map(_of_row, ase.db.connect(str(place)).select(sort="id"))
 
 
@@ -115,8 +116,8 @@ def _results(atoms: Atoms) -> dict[str, Any]:
     return cast(dict[str, Any], calculator.results)
 
 
-def _of_row(row: AtomsRow) -> RawFrame:
-    """A row of a database. SQLite keeps vectors of moments flat, which toatoms() does not take."""
+def _of_row(row: Any) -> RawFrame:
+    """An AtomsRow of a database. SQLite keeps vectors of moments flat, which toatoms() does not take."""
     skipped = (*STRUCTURE, *OF_THE_ROW, *row.key_value_pairs)
     results = {name: row[name] for name in row if name not in skipped}
     for name in (FINAL_MOMENTS, INITIAL_MOMENTS):
