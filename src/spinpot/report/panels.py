@@ -18,7 +18,7 @@ from spinpot.report.plots import (
     rmse_of,
     rounded,
 )
-from spinpot.report.style import DARK, LIGHT, Figure, saved, themed
+from spinpot.report.style import DARK, LIGHT, Figure, darkened, saved, themed
 from spinpot.report.tables import in_loss
 
 
@@ -72,13 +72,19 @@ def panel(title: str, remark: str, alt: str, draw: Callable[[], Figure]) -> Pane
     """Draw a figure in both themes."""
     with themed(LIGHT):
         figure = draw()
-        light = _data_uri(figure)
-    with themed(DARK):
-        dark = _data_uri(draw())
+        light = _svg(figure)
+    if b"<image" in light:  # its pixels have colours too
+        with themed(DARK):
+            dark = _svg(draw())
+    else:
+        dark = darkened(light)
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Panel(title, remark, alt, light, dark, width, height)
+    return Panel(title, remark, alt, _data_uri(light), _data_uri(dark), width, height)
 
 
-def _data_uri(figure: Figure) -> str:
-    image = saved(figure, format="svg", dpi=200, transparent=True, metadata={"Date": None})
+def _svg(figure: Figure) -> bytes:
+    return saved(figure, format="svg", dpi=200, transparent=True, metadata={"Date": None})
+
+
+def _data_uri(image: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(image).decode()

@@ -68,13 +68,27 @@ def _panels(
     """A figure with one panel for every quantity that has labels."""
     columns = (len(panels) + 1) // 2
     rows = min(len(panels), 2)
-    figure = new_figure(3.4 * max(columns, 1), 3.5 * max(rows, 1), layout="constrained")
+    figure = new_figure(3.4 * max(columns, 1), 3.5 * max(rows, 1))
+    figure.subplots_adjust(**_margins(figure, columns, 0.5, 0.45), hspace=0.95 / 2.55)
     for place, (quantity, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         draw(axes, quantity, points, elements)
         if not in_loss(quantity, trained):
             axes.set_title("not in the loss", loc="right", fontsize=10)
     return figure
+
+
+def _margins(figure: Figure, columns: int, bottom: float, top: float) -> dict[str, float]:
+    """Room for what is written around panels, in inches; matplotlib's search for it takes as long as drawing."""
+    width, height = figure.get_size_inches()
+    left, right, panel = 0.68, 0.12, width / max(columns, 1)
+    return {
+        "left": left / width,
+        "right": 1 - right / width,
+        "bottom": bottom / height,
+        "top": 1 - top / height,
+        "wspace": (left + right) / (panel - left - right),
+    }
 
 
 def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
@@ -162,10 +176,13 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
     columns: of a run's metrics.csv. Quantities that were never compared to labels are left out.
     """
     quantities = logged_quantities(columns)
-    figure = new_figure(3.4 * max(len(quantities), 1), 4.2, layout="constrained")
+    figure = new_figure(3.4 * max(len(quantities), 1), 4.2)
     if not quantities:
         return figure
-    grid = figure.subplots(2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1))
+    margins = {**_margins(figure, len(quantities), 0.45, 0.6), "hspace": 0.12}
+    grid = figure.subplots(
+        2, len(quantities), sharex=True, squeeze=False, height_ratios=(3, 1), gridspec_kw=margins
+    )
     for quantity, (axes, beneath) in zip(quantities, grid.T, strict=True):
         _draw_errors(axes, columns, quantity)
         _draw_prefactors(beneath, columns, quantity)
@@ -176,7 +193,7 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=ink(), label=name, **style) for name, style in styles.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="upper center", ncols=len(handles), frameon=False)
     return figure
 
 

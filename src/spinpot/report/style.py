@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,7 +24,12 @@ ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 ON_DARK = ("#5CA8E8", "#FF9455", "#35C69A", "#E79AC8", "#F0C04A", "#9AD4F8")
 
 
-def _theme(ink: str, line: str, faint: str, colours: tuple[str, ...]) -> dict[str, Any]:
+INKS_ON_WHITE, INKS_ON_DARK = ("#24292f", "#6e7781", "#d0d7de"), ("#d6dbe1", "#8b949e", "#3d444d")
+"""Of what belongs to no element, of axes, and of what stands behind the data."""
+
+
+def _theme(inks: tuple[str, str, str], colours: tuple[str, ...]) -> dict[str, Any]:
+    ink, line, faint = inks
     return {
         "font.size": 9,
         "text.color": ink,
@@ -42,8 +48,7 @@ def _theme(ink: str, line: str, faint: str, colours: tuple[str, ...]) -> dict[st
     }
 
 
-LIGHT = _theme("#24292f", "#6e7781", "#d0d7de", ON_WHITE)
-DARK = _theme("#d6dbe1", "#8b949e", "#3d444d", ON_DARK)
+LIGHT, DARK = _theme(INKS_ON_WHITE, ON_WHITE), _theme(INKS_ON_DARK, ON_DARK)
 
 
 def themed(theme: dict[str, Any]) -> AbstractContextManager[None]:
@@ -64,6 +69,14 @@ def _of_theme(name: str) -> str:
     import matplotlib
 
     return str(matplotlib.rcParams[name])  # type: ignore[index]
+
+
+def darkened(image: bytes) -> bytes:
+    """An SVG drawn in LIGHT as DARK would draw it, without drawing it again."""
+    colours = dict(zip(INKS_ON_WHITE + ON_WHITE, INKS_ON_DARK + ON_DARK, strict=True))
+    dark = {light.lower(): dark.lower() for light, dark in colours.items()}
+    text = re.sub("#[0-9a-f]{6}", lambda found: dark.get(found[0], found[0]), image.decode())
+    return text.encode()
 
 
 def literal(name: str) -> str:
