@@ -58,7 +58,7 @@ class PairMap:
 
     def derivatives(self, by_sums: Tensor) -> Derivatives:
         """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, differentiable in that."""
-        return cast(Derivatives, _Map.apply(by_sums, self))
+        return cast(Derivatives, _Map.apply(by_sums, self))  # type: ignore[no-untyped-call]
 
     def mapped(self, by_sums: Tensor) -> Derivatives:
         """The same, not differentiable."""
