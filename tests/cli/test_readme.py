@@ -13,6 +13,8 @@ from support.cli import PROJECT, run_script
 from support.folders import labelled_by_a_potential, write_npy
 
 SHORT = ["debug=fast", "report=false", "trainer.max_steps=4", "trainer.enable_progress_bar=false"]
+SCRIPTS = {"prepare": "prepare_data", "sweep-table": "sweep_table"}
+"""Of the commands whose script has another name."""
 SETUP = ("python3 -m venv", "source ", "pip install", "make test")
 """What make itself does before any test can run."""
 
@@ -37,10 +39,10 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("python scripts/")])
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("spinpot ")])
 def test_script_command(command, place):
-    _, script, *arguments = shlex.split(command)
-    name = script.removeprefix("scripts/")
+    _, name, *arguments = shlex.split(command)
+    name = f"{SCRIPTS.get(name, name)}.py"
     if name == "train.py" and "--cfg" not in arguments:
         arguments += [*SHORT, "scheduler.warmup_steps=0"] if "warmup" in command else SHORT
         if any(name in command for name in ("NiO_deltaspin", "nio_deltaspin", "experiment=fast")):
@@ -119,5 +121,5 @@ def test_python_example(place):
 
 
 def test_no_command_is_left_out():
-    left = [line for line in commands() if not line.startswith(("python scripts/", "make train", *SETUP))]
+    left = [line for line in commands() if not line.startswith(("spinpot ", "make train", *SETUP))]
     assert not left

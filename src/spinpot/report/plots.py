@@ -79,7 +79,7 @@ def _panels(
 
 
 def _margins(figure: Figure, columns: int, bottom: float, top: float) -> dict[str, float]:
-    """Room for what is written around panels, in inches; matplotlib's search for it takes as long as drawing."""
+    """Room for what is written around panels, in inches; searching for it takes as long as drawing."""
     width, height = figure.get_size_inches()
     left, right, panel = 0.68, 0.12, width / max(columns, 1)
     return {
