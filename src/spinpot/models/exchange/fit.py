@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,7 +72,10 @@ def fit_systems(
     labels: those to fit, of the magnetic force also one part alone (FORCE_MAG_PARTS). scale: (T,), the
     multiples of −∂E/∂S that the magnetic forces are.
     """
-    frames = list(_some_frames(systems, term))
+    frames = [
+        frame_of(system, index, term.geometry)
+        for system, index in counted(chosen_frames(systems, term), "Exchange")
+    ]
     for place, kind in enumerate(term.types):
         spin = np.concatenate([frame.spin[frame.types == kind] for frame in frames])
         term.moment_squared[place] = np.square(spin).sum(axis=-1).mean() if len(spin) else 0.0
@@ -100,11 +103,6 @@ def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[S
     step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
     firsts = len(systems) * step <= len(places)
     return [place for number, place in enumerate(places) if number % step == 0 or (firsts and place[1] == 0)]
-
-
-def _some_frames(systems: Sequence[System], term: ExchangeTerm) -> Iterator[Frame]:
-    for system, index in counted(chosen_frames(systems, term), "Exchange"):
-        yield frame_of(system, index, term.geometry)
 
 
 def fit_exchange(term: ExchangeTerm, given: Iterable[Batch], parts: Collection[str] = FORCE_MAG_PARTS) -> Fit:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
-from spinpot.models.exchange.landau import Moments
-from spinpot.models.exchange.pairs import RadialBasis, SpinPairs
+from spinpot.models.exchange.pairs import SpinPairs
+
+if TYPE_CHECKING:
+    from spinpot.models.exchange.term import ExchangeTerm
 
 
 class Structure:
@@ -18,26 +21,15 @@ class Structure:
     Each term is a sum over some of the pairs. On a CPU those are picked out; elsewhere, where the host would
     have to wait to hear how many they are, all pairs are taken and the others count nothing (`pick`).
 
-    magnetic: (T,) the place of each element among the magnetic ones, -1 for the others; elements: (T,) its
-    place among all; types: the magnetic elements in their order; moment_squared: S_0² of each, μ_B².
+    term: of exchange, whose elements, moment_squared and radial functions these are.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        basis: RadialBasis,
-        field_basis: RadialBasis,
-        magnetic: Tensor,
-        elements: Tensor,
-        types: list[int],
-        moment_squared: Tensor,
-    ) -> None:
-        self.batch, self.basis, self.field_basis = batch, basis, field_basis
+    def __init__(self, batch: Batch, term: ExchangeTerm) -> None:
+        self.batch, self.term = batch, term
         self.pick = batch.types.device.type == "cpu"
-        self.elements, self.types, self.moment_squared = elements, types, moment_squared
-        virtual = torch.full_like(magnetic, -1)
-        self._neighbour = torch.cat((magnetic, virtual))[batch.pair_type]
-        self._centre = magnetic[batch.types][batch.pair_centre]
+        virtual = torch.full_like(term.magnetic, -1)
+        self._neighbour = torch.cat((term.magnetic, virtual))[batch.pair_type]
+        self._centre = term.magnetic[batch.types][batch.pair_centre]
 
     @cached_property
     def spins(self) -> SpinPairs:
@@ -46,35 +38,60 @@ class Structure:
 
     def _pairs(self, wanted: Tensor) -> SpinPairs:
         if self.pick:
-            return SpinPairs(self.batch, wanted.nonzero().squeeze(-1), self.basis)
-        return SpinPairs(self.batch, slice(None), self.basis, wanted)
+            return SpinPairs(self.batch, wanted.nonzero().squeeze(-1), self.term.basis)
+        return SpinPairs(self.batch, slice(None), self.term.basis, wanted)
 
     @cached_property
     def spins_kind(self) -> Tensor:
         """The unordered pair of magnetic elements of each of `spins`."""
         centre, neighbour = (of[self.spins.chosen].clamp(min=0) for of in (self._centre, self._neighbour))
         low, high = torch.minimum(centre, neighbour), torch.maximum(centre, neighbour)
-        return low * len(self.moment_squared) - low * (low - 1) // 2 + high - low
+        return low * len(self.term.types) - low * (low - 1) // 2 + high - low
 
     @cached_property
     def surroundings(self) -> SpinPairs:
         """The pairs of atoms with moments and their neighbours of any element."""
-        return self._pairs((self._centre >= 0) & (self.batch.pair_type < len(self.elements)))
+        return self._pairs((self._centre >= 0) & (self.batch.pair_type < len(self.term.elements)))
 
     @cached_property
     def surroundings_kind(self) -> Tensor:
         """The magnetic element and the neighbour's element of each of `surroundings`."""
-        chosen = self.surroundings.chosen
+        chosen, elements = self.surroundings.chosen, self.term.elements
         # Of virtual neighbours, which count nothing, that of the real one.
-        neighbour = self.elements[self.batch.pair_type[chosen] % len(self.elements)]
-        return self._centre[chosen].clamp(min=0) * len(self.elements) + neighbour
+        neighbour = elements[self.batch.pair_type[chosen] % len(elements)]
+        return self._centre[chosen].clamp(min=0) * len(elements) + neighbour
 
     @cached_property
-    def moments(self) -> Moments:
-        """The magnetic atoms, by element."""
-        batch, spin = self.batch, self.batch.spin.double()
-        by_type = batch.atom_order.split(batch.type_sizes)
-        atoms = [by_type[t] for t in self.types]
-        excess = [spin[n].square().sum(-1) - S_0 for n, S_0 in zip(atoms, self.moment_squared, strict=True)]
-        place = self._neighbour[self.spins.chosen].clamp(min=0)
-        return Moments(batch, self.spins, self.field_basis, place, atoms, excess)
+    def atoms(self) -> list[Tensor]:
+        """For each magnetic element its atoms."""
+        by_type = self.batch.atom_order.split(self.batch.type_sizes)
+        return [by_type[t] for t in self.term.types]
+
+    @cached_property
+    def excess(self) -> list[Tensor]:
+        """S² − S_0² of the atoms of each magnetic element, (n,), μ_B²."""
+        squared = zip(range(len(self.atoms)), self.term.moment_squared, strict=True)
+        return [self.spin(element).square().sum(-1) - S_0 for element, S_0 in squared]
+
+    def spin(self, element: int) -> Tensor:
+        """Moments of the atoms of a magnetic element, (n, 3)."""
+        return self.batch.spin[self.atoms[element]].double()
+
+    @cached_property
+    def field_radial(self) -> tuple[Tensor, Tensor]:
+        """φ_k(r) of the fields for each of `spins` and its slope, (P', K) each."""
+        return self.term.field_basis(self.spins.r)
+
+    @cached_property
+    def field_place(self) -> Tensor:
+        """(P',) to which element's field at which atom each of `spins` adds."""
+        neighbour = self._neighbour[self.spins.chosen].clamp(min=0)
+        return self.spins.centre * len(self.atoms) + neighbour
+
+    @cached_property
+    def fields(self) -> Tensor:
+        """h_k = Σ_j φ_k(r_ij) S_j of the neighbours of each magnetic element, (A, elements · K, 3)."""
+        n_atoms, number = len(self.batch.types), len(self.atoms)
+        terms = self.field_radial[0].unsqueeze(-1) * self.spins.spin_neighbour.unsqueeze(-2)
+        total = terms.new_zeros(n_atoms * number, *terms.shape[1:]).index_add(0, self.field_place, terms)
+        return total.flatten(0, 1).view(n_atoms, number * total.shape[1], 3)

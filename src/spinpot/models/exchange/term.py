@@ -72,15 +72,7 @@ class ExchangeTerm(nn.Module):
 
     def structure(self, batch: Batch) -> Structure:
         """What of a batch the term depends on."""
-        return Structure(
-            batch,
-            self.basis,
-            self.field_basis,
-            self.magnetic,
-            self.elements,
-            self.types,
-            self.moment_squared,
-        )
+        return Structure(batch, self)
 
     def evaluate(self, structure: Structure, coefficients: Tensor) -> Derivatives:
         """The term with any coefficients (M,), in which it is linear."""
@@ -91,9 +83,9 @@ class ExchangeTerm(nn.Module):
         if "single_ion" in c:
             parts.append(single_ion(structure.surroundings, structure.surroundings_kind, c["single_ion"]))
         if "landau" in c:
-            parts.append(on_site(structure.moments, c["landau"]))
+            parts.append(on_site(structure, c["landau"]))
         if "linear" in c:
-            parts.append(in_field(structure.moments, c["linear"], c["along"], c["across"]))
+            parts.append(in_field(structure, c["linear"], c["along"], c["across"]))
         return total(parts)
 
 
