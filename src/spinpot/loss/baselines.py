@@ -61,12 +61,11 @@ class MeanBaseline:
 
 def mean_of(systems: Sequence[System]) -> MeanBaseline:
     """The means of some systems' labels; the energy by least squares on the composition."""
-    n_types = len(systems[0].type_map)
     return MeanBaseline(
         energy_per_element=torch.from_numpy(energy_bias(systems)),
-        force=_mean_per_element([(s.types, s.force) for s in systems], n_types),
-        force_mag=_mean_per_element([(s.types, s.force_mag) for s in systems], n_types),
-        virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
+        force=_mean_per_element(systems, "force"),
+        force_mag=_mean_per_element(systems, "force_mag"),
+        virial=_mean_virial(systems),
     )
 
 
@@ -83,21 +82,23 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
         energy_per_element=torch.from_numpy(energy_bias(systems, per_atom=True)),
         force=torch.zeros(n_types, 3, dtype=torch.float64),
         force_mag=torch.zeros(n_types, 3, dtype=torch.float64),
-        virial=_mean_per_atom([(s.n_atoms, s.virial) for s in systems], (3, 3)),
+        virial=_mean_virial(systems),
     )
 
 
-def _mean_per_element(labels: list[tuple[np.ndarray, np.ndarray | None]], n_types: int) -> Tensor:
+def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:
+    n_types = len(systems[0].type_map)
     sums, counts = np.zeros((n_types, 3)), np.zeros(n_types)
-    for types, values in labels:
+    for system in systems:
+        values = getattr(system, label)
         if values is not None:
-            np.add.at(sums, types, values.sum(axis=0))
-            np.add.at(counts, types, len(values))
+            np.add.at(sums, system.types, values.sum(axis=0))
+            np.add.at(counts, system.types, len(values))
     return torch.from_numpy(sums / np.maximum(counts, 1)[:, None])
 
 
-def _mean_per_atom(labels: list[tuple[int, np.ndarray | None]], shape: tuple[int, ...]) -> Tensor:
-    values = [value / n_atoms for n_atoms, value in labels if value is not None]
-    if not values:
-        return torch.zeros(shape, dtype=torch.float64)
-    return torch.as_tensor(np.concatenate(values).mean(axis=0), dtype=torch.float64)
+def _mean_virial(systems: Sequence[System]) -> Tensor:
+    """Of an atom."""
+    values = [system.virial / system.n_atoms for system in systems if system.virial is not None]
+    mean = np.concatenate(values).mean(axis=0) if values else np.zeros((3, 3))
+    return torch.as_tensor(mean, dtype=torch.float64)

@@ -94,12 +94,8 @@ def fitted_to(
     if known <= unknowns:
         return Baseline(None, _left_out(f"its {unknowns} coefficients would be fitted to {known} labels"))
     fit = fit_systems(term, left, LABELS, scale)
-    chosen: dict[int, tuple[System, list[int]]] = {}
-    for system, index in places:
-        chosen.setdefault(id(system), (system, []))[1].append(index)
-    digests = [frame_digests(select(system, np.array(indices))) for system, indices in chosen.values()]
-    frames = frozenset(digest for own in digests for digest in own)
-    predictor = HeisenbergFit(term, fit.coefficients, fit.energy_bias, scale, frames)
+    digests = (frame_digests(select(system, np.array([index]))) for system, index in places)
+    predictor = HeisenbergFit(term, fit.coefficients, fit.energy_bias, scale, frozenset().union(*digests))
     return Baseline(predictor, in_words(predictor))
 
 

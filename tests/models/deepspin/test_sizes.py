@@ -51,7 +51,7 @@ def test_frames_that_did_not_size_the_model_may_have_more(dataset):
     assert excess_of_frames(spec_with(tuple(found.tolist())), dataset) is None
     tight = spec_with((int(found[0]) - 1, int(found[1])))
     first = next(k for k, most in enumerate(dataset.most) if max(most[0], most[2]) == found[0])
-    said = excess_of_frames(tight, dataset)
+    said = tight.unlike_training(dataset)
     assert f"[{found[0] - 1}, {found[1]}] is too small for random1, frame {first}" in said
     assert f"an atom has {found[0]} neighbours Ni within 4.0 Å (rcut), and sel is {found[0] - 1}." in said
     assert said.endswith(BEYOND_SEL)

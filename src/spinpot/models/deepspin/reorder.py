@@ -8,9 +8,9 @@ from itertools import product
 from typing import cast
 
 import torch
+from torch import nn
 
 from spinpot.models.deepspin.collocation import Nodes
-from spinpot.models.deepspin.networks import ResidualNet
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.spec import DeepSpinSpec
 
@@ -21,14 +21,11 @@ def reordered(potential: DeepSpin, type_map: Sequence[str]) -> DeepSpin:
     order = [spec.type_map.index(name) for name in type_map]
     types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones after the real ones
     made = DeepSpin(_spec(spec, type_map, order, types))
-    centres = range(1) if spec.descriptor.type_one_side else range(len(order))
-    for centre, neighbour in product(centres, range(len(types))):
-        there = potential.descriptor.embedding_net(order[centre], types[neighbour])
-        _copy(there, made.descriptor.embedding_net(centre, neighbour))
-    nets = zip(made.fitting_nets.parameters(), potential.fitting_nets.parameters(), strict=True)
+    centres = order[:1] if spec.descriptor.type_one_side else order
+    embedding = [potential.descriptor.net_number(*pair) for pair in product(centres, types)]
     with torch.no_grad():
-        for of_nets, given in nets:
-            of_nets.copy_(given[order])
+        _copy(potential.descriptor.embedding_nets, made.descriptor.embedding_nets, embedding)
+        _copy(potential.fitting_nets, made.fitting_nets, order)
         made.energy_bias.copy_(potential.energy_bias[order])
         made.descriptor.davg.copy_(potential.descriptor.davg[order])
         made.descriptor.dstd.copy_(potential.descriptor.dstd[order])
@@ -40,11 +37,10 @@ def reordered(potential: DeepSpin, type_map: Sequence[str]) -> DeepSpin:
     return made
 
 
-@torch.no_grad()
-def _copy(net: ResidualNet, to: ResidualNet) -> None:
-    for layer, other in zip(net.layers, to.layers, strict=True):
-        for weight, copied in zip(layer.parameters_in_order(), other.parameters_in_order(), strict=True):
-            copied.copy_(weight)
+def _copy(nets: nn.Module, to: nn.Module, order: list[int]) -> None:
+    """Parameters of nets side by side, in another order."""
+    for given, copied in zip(nets.parameters(), to.parameters(), strict=True):
+        copied.copy_(given[order])
 
 
 def _spec(spec: DeepSpinSpec, type_map: Sequence[str], order: list[int], types: list[int]) -> DeepSpinSpec:

@@ -21,7 +21,7 @@ BEYOND_SEL = (
     "spinpot counts them all; but no training frame had as many, and deepmd-kit and LAMMPS leave out the "
     "farthest of them."
 )
-"""Here sel is the number that the sums over neighbours are divided by; no neighbour is ever left out."""
+"""Of frames that did not size the model. Here sel is what the sums over neighbours are divided by."""
 
 
 def settled_sel(spec: DeepSpinSpec, training: FrameDataset) -> list[int]:
@@ -41,7 +41,7 @@ def settled_sel(spec: DeepSpinSpec, training: FrameDataset) -> list[int]:
         found = training.most_neighbours
         return [max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found]
     settled = one_per_type(sel, n_types)
-    if excess := _excess_of_frames(spec.with_sel(settled), training):
+    if excess := excess_of_frames(spec.with_sel(settled), training):
         least = training.most_neighbours.tolist()
         raise InputError(f"{excess} Train with model.descriptor.sel=auto, or at least {least}.")
     return settled
@@ -75,12 +75,7 @@ def _expected_neighbours(rcut: float, system: System) -> float:
 
 
 def excess_of_frames(spec: DeepSpinSpec, dataset: FrameDataset) -> str | None:
-    """What to say of frames that did not size the model, where atoms have more neighbours than its sel."""
-    excess = _excess_of_frames(spec, dataset)
-    return excess and f"{excess} {BEYOND_SEL}"
-
-
-def _excess_of_frames(spec: DeepSpinSpec, dataset: FrameDataset) -> str | None:
+    """What to say of frames where atoms have more neighbours than sel."""
     beyond = np.flatnonzero(
         (np.maximum(*np.split(dataset.most, 2, axis=1)) > spec.descriptor.sel).any(axis=1)
     )
@@ -99,8 +94,7 @@ def excess_of(spec: DeepSpinSpec, frame: Frame) -> str | None:
         places = (frame.pair_centre * counts.shape[1] + frame.pair_type)[within]
         counts = np.bincount(places, minlength=counts.size).reshape(counts.shape)
     name, index = frame.origin
-    excess = _more_than_sel(spec, counts.max(axis=0), f"{name}, frame {index}")
-    return excess and f"{excess} {BEYOND_SEL}"
+    return _more_than_sel(spec, counts.max(axis=0), f"{name}, frame {index}")
 
 
 def _more_than_sel(spec: DeepSpinSpec, most: np.ndarray, where: str) -> str | None:

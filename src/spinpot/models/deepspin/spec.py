@@ -16,7 +16,7 @@ from spinpot.models.deepspin.settings import (
     VirtualAtomSettings,
     is_smooth,
 )
-from spinpot.models.deepspin.sizes import check_rcut, excess_of, excess_of_frames, settled_sel
+from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, excess_of_frames, settled_sel
 from spinpot.models.deepspin.virtual_atoms import check_largest, check_moments, near_zero, virtual_scales
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec, plain
@@ -78,7 +78,8 @@ class DeepSpinSpec(Spec):
 
     def unlike_training(self, frames: Frame | FrameDataset) -> str | None:
         """Atoms with more neighbours than sel."""
-        return excess_of(self, frames) if isinstance(frames, Frame) else excess_of_frames(self, frames)
+        excess = excess_of(self, frames) if isinstance(frames, Frame) else excess_of_frames(self, frames)
+        return excess and f"{excess} {BEYOND_SEL}"
 
     def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
         """Elements with spin of which some moments are near zero: there the energy has a cusp."""
@@ -125,10 +126,9 @@ class DeepSpinSpec(Spec):
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """As Spec.config; how the embedding is evaluated stays as wanted, where it can."""
         made = plain(asdict(self))
-        if is_smooth(self.descriptor.activation_function):
-            made["descriptor"]["radial"] = wanted.get("descriptor", {}).get("radial", "collocated")
-        else:
-            made["descriptor"]["radial"] = "direct"
+        wanted_radial = wanted.get("descriptor", {}).get("radial", "collocated")
+        smooth = is_smooth(self.descriptor.activation_function)
+        made["descriptor"]["radial"] = wanted_radial if smooth else "direct"
         spin = {"virtual_len": None, "spin_norm": None, "virtual_scale": made["virtual_scale"]}
         sections = super().config(wanted)
         return {
