@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spinpot.core.console import console
+from spinpot.core.console import say
 
 NAMED = 3
 """Places that are named; the rest are counted."""
@@ -26,7 +26,8 @@ class Notes:
             places.append(where)
 
     def __iter__(self) -> Iterator[str]:
-        return (_joined(line, places) for line, places in self._places.items())
+        for line, places in self._places.items():
+            yield f"{line} ({shortened(places)})" if places else line
 
     def __len__(self) -> int:
         return len(self._places)
@@ -34,12 +35,8 @@ class Notes:
     def print(self) -> None:
         """Print what was collected, and forget it."""
         for line in self:
-            console.print(line, markup=False, soft_wrap=True)
+            say(line)
         self._places.clear()
-
-
-def _joined(line: str, places: list[str]) -> str:
-    return f"{line} ({shortened(places)})" if places else line
 
 
 def shortened(names: list[str], most: int = NAMED) -> str:

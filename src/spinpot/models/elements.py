@@ -34,7 +34,9 @@ def magnetic_types(
             raise InputError(f"model.spin.use_spin={entries} has {len(entries)} bools; {hint}.")
         chosen = tuple(entries)
     elif all(isinstance(entry, str) for entry in entries):
-        chosen = _by_symbol(entries, type_map, hint)
+        if unknown := [symbol for symbol in entries if symbol not in type_map]:
+            raise InputError(f"model.spin.use_spin names {unknown}, which the data do not have; {hint}.")
+        chosen = tuple(name in entries for name in type_map)
     elif all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):
         if any(not 0 <= entry < len(type_map) for entry in entries):
             raise InputError(f"model.spin.use_spin={entries} has an index outside the type map; {hint}.")
@@ -59,13 +61,6 @@ def _refuse_contradiction(
             f"elements are {' '.join(type_map)}, in this order), e.g. "
             f"model.spin.use_spin='[{','.join(with_moments)}]'."
         )
-
-
-def _by_symbol(symbols: list[str], type_map: Sequence[str], hint: str) -> tuple[bool, ...]:
-    unknown = [symbol for symbol in symbols if symbol not in type_map]
-    if unknown:
-        raise InputError(f"model.spin.use_spin names {unknown}, which the data do not have; {hint}.")
-    return tuple(name in symbols for name in type_map)
 
 
 def per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float, ...]:

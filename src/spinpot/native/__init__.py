@@ -86,15 +86,11 @@ def built() -> bool:
 
 
 def _library(folder: Path) -> Path:
-    return folder / f"{_name(folder)}.so"
+    return folder / f"{folder.name.replace('-', '_')}.so"
 
 
 def _digest(folder: Path) -> Path:
     return folder / "sha256"
-
-
-def _name(folder: Path) -> str:
-    return folder.name.replace("-", "_")
 
 
 def network(like: Tensor) -> Any | None:
@@ -153,7 +149,7 @@ def _compile(folder: Path) -> None:
     # Where Python runs without its environment being activated, torch would not find ninja.
     os.environ["PATH"] = os.pathsep.join((ninja.BIN_DIR, os.environ.get("PATH", "")))
     cpp_extension.load(
-        name=_name(folder),
+        name=_library(folder).stem,
         sources=[str(source) for source in SOURCES],
         # It takes torch's threads: its OpenMP library is found at run time, so none is linked.
         extra_cflags=_flags(torch.backends.cpu.get_cpu_capability()),

@@ -63,8 +63,8 @@ class FittingNet(nn.Module):
 
     def weights(self) -> list[Tensor]:
         """All parameters, in the order of the gradients below."""
-        of_layers = (layer.parameters_in_order() for layer in self.layers)
-        return [self.weight, self.bias, *(weight for weights in of_layers for weight in weights)]
+        of_layers = (own for layer in self.layers for own in (layer.weight, layer.bias, layer.idt))
+        return [self.weight, self.bias, *(weight for weight in of_layers if weight is not None)]
 
     def in_threes(self) -> list[Tensor]:
         """The last layer's parameters, and three for each hidden one, as ResidualNet.in_threes."""

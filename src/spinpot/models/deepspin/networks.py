@@ -49,10 +49,6 @@ class ResidualLayer(nn.Module):
         product = torch.addmm if self.weight.ndim == 2 else torch.baddbmm
         return product(self.bias, x, self.weight)
 
-    def parameters_in_order(self) -> list[Tensor]:
-        """W, b and, where there is one, idt."""
-        return [self.weight, self.bias] if self.idt is None else [self.weight, self.bias, self.idt]
-
     def one_of(self, k: int) -> ResidualLayer:
         """Layer k of those side by side; it shares their numbers."""
         idt = None if self.idt is None else self.idt[k, 0]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spinpot.models.deepspin.deepmd.dp_file import Tree
 from spinpot.models.deepspin.deepmd.sections import doubled, placeholder_pairs
-from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet
+from spinpot.models.deepspin.networks import ResidualNet
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
 from spinpot.models.deepspin.spec import DeepSpinSpec
@@ -71,8 +71,7 @@ def weights(potential: DeepSpin) -> Iterator[tuple[Place, Tensor | None]]:
 
 
 def _layers(net: ResidualNet, place: Place) -> Iterator[tuple[Place, Tensor | None]]:
-    for k, layer in enumerate(net):
-        assert isinstance(layer, ResidualLayer)
+    for k, layer in enumerate(net.layers):
         variables: Place = (*place, "layers", k, "@variables")
         yield (*variables, "w"), layer.weight
         yield (*variables, "b"), layer.bias

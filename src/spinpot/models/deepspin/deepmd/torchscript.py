@@ -105,7 +105,7 @@ class _DataUnpickler(pickle.Unpickler):
         known: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): OrderedDict,
             ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-            ("torch.jit._pickle", "restore_type_tag"): _untagged,
+            ("torch.jit._pickle", "restore_type_tag"): lambda value, _: value,
             **{
                 ("torch.jit._pickle", f"build_{kind}list"): list
                 for kind in ("int", "double", "bool", "tensor")
@@ -127,7 +127,3 @@ def _rebuild_tensor(
 ) -> Tensor:
     """A tensor of a storage, as a copy of its own; as_strided checks that it lies within."""
     return storage.as_strided(tuple(size), tuple(stride), offset).clone()
-
-
-def _untagged(value: Any, _: str) -> Any:
-    return value
