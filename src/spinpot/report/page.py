@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,17 +36,8 @@ def render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "number": number,
-        "meV": meV,
-        "residual": residual,
-        "percent": percent,
-        "unit": unit,
-        "symbols": symbols,
-        "formula": formula,
-        "duration": duration,
-        "date": date,
-    }
+    filters = (number, meV, residual, percent, unit, symbols, formula, duration, date)
+    environment.filters |= {one.__name__: one for one in filters}
     return environment.get_template(template).render(**context, version=__version__)
 
 
@@ -139,23 +130,21 @@ def _share(value: float | None, spread: float | None) -> float | None:
 # ---- filters ----
 
 
-def number(value: float | None) -> Markup:
+def number(value: float | None, shown: Callable[[float], str] = rounded) -> Markup:
     """Three digits to read, and all of them for a program."""
     if value is None:
         return Markup('<span class="none" title="none">–</span>')
-    return Markup('<data value="{}">{}</data>').format(repr(value), rounded(value))
+    return Markup('<data value="{}">{}</data>').format(repr(value), shown(value))
 
 
-def meV(value: float | None) -> Markup:  # noqa: N802
+def meV(value: float | None, shown: Callable[[float], str] = rounded) -> Markup:  # noqa: N802
     """A number of eV in meV."""
-    return number(None if value is None else 1000 * value)
+    return number(None if value is None else 1000 * value, shown)
 
 
 def residual(value: float | None) -> Markup:
     """A number of eV in meV that may be no more than rounding."""
-    if value is None:
-        return number(None)
-    return Markup('<data value="{}">{}</data>').format(repr(1000 * value), f"{1000 * value:.2g}")
+    return meV(value, "{:.2g}".format)
 
 
 def percent(share: float) -> str:
