@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spinpot.core.console import say
+from spinpot.core.console import print_line
 
 NAMED = 3
 """Places that are named; the rest are counted."""
@@ -35,7 +35,7 @@ class Notes:
     def print(self) -> None:
         """Print what was collected, and forget it."""
         for line in self:
-            say(line)
+            print_line(line)
         self._places.clear()
 
 
