@@ -2,7 +2,7 @@
 
 import pytest
 
-from spinpot.training import run
+from spinpot.training import stages
 from spinpot.training.trainer import NoProfiler
 from support.folders import write_small_set
 from support.in_process import run_here
@@ -23,8 +23,8 @@ def small_set(tmp_path_factory):
     ids=["default", "null", "simple"],
 )
 def test_the_profiler_of_a_run(setting, expected, small_set, monkeypatch, tmp_path):
-    trainers, build = [], run.build_trainer
-    monkeypatch.setattr(run, "build_trainer", lambda *args: trainers.append(build(*args)) or trainers[0])
+    trainers, build = [], stages.build_trainer
+    monkeypatch.setattr(stages, "build_trainer", lambda *args: trainers.append(build(*args)) or trainers[0])
     result = run_here("train.py", *small_set, *setting, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert type(trainers[0].profiler).__name__ == expected

@@ -92,7 +92,7 @@ BEFORE_TRAINING = [
     "spinpot.data.datamodule.SpinDataModule.read",
     "spinpot.data.datamodule.SpinDataModule.find_pairs",
     "spinpot.training.stages.build_potential",
-    "spinpot.training.run.begin_with_exchange",
+    "spinpot.training.stages.begin_with_exchange",
     "pytorch_lightning.Trainer.fit",
     "spinpot.training.module.SpinModule.configure_optimizers",
 ]
