@@ -17,7 +17,7 @@ from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.evaluation.predictor import load
@@ -54,7 +54,7 @@ def analyze(
     if any(TASKS[name].of_pairs for name in tasks) and calculator.tells_apart() is None:
         remarks.append(UNKNOWN)
     for line in remarks:
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(line)
     # The folder is made first, so that nobody waits for results that cannot be written.
     with all_or_nothing(folder, last=ANALYSIS) as place:
         results, failure = _results(calculator, atoms, tasks, folder)

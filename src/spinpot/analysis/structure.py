@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
 from spinpot.data.from_ase import atoms_of, system_from_atoms, wanted_moments
@@ -90,7 +90,7 @@ def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
     raw, where = frames[frame], f"structure={path}"
     found = find_moments(raw.columns, len(raw.symbols), where, wanted)
     check_lengths([found.values], where, wanted)
-    console.print(f"Moments: {found.source}.", markup=False, soft_wrap=True)
+    print_line(f"Moments: {found.source}.")
     made = Atoms(raw.symbols, positions=raw.coord, cell=raw.box, pbc=raw.pbc)
     made.set_initial_magnetic_moments(found.values)
     return made

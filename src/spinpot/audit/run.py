@@ -14,7 +14,7 @@ from spinpot.audit.audited import Audited, audit_system, labels_of, works_of, wo
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
 from spinpot.audit.page import audit_page
 from spinpot.audit.work import Factor, Work, short_label
-from spinpot.core.console import console, print_table
+from spinpot.core.console import console, print_line, print_table
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.data.description import describe
@@ -42,7 +42,7 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
         result, audited = _audit(systems)
         (place / REPORT).write_text(audit_page(result, audited), encoding="utf-8")
         (place / AUDIT).write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    console.print(f"Written to {folder}: report.html and audit.json.", markup=False, soft_wrap=True)
+    print_line(f"Written to {folder}: report.html and audit.json.")
     return result
 
 
@@ -76,10 +76,10 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
             continue
         console.print(Text(f"{group.severity}: {group.topic}", COLOURS[group.severity]))
         for system, text in group.statements[:MOST]:
-            console.print(f"  {system}: {text}", markup=False, soft_wrap=True)
+            print_line(f"  {system}: {text}")
         if len(group.statements) > MOST:
             console.print(f"  and {len(group.statements) - MOST:,} more (audit.json with output=DIR).")
-        console.print(f"  → {group.advice}", markup=False, soft_wrap=True)
+        print_line(f"  → {group.advice}")
     fine = dict.fromkeys(group.topic for group in groups if group.severity == "ok")
     if fine:
         console.print(Text("ok: ", "green") + Text(", ".join(fine) + "."), soft_wrap=True)

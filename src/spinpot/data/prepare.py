@@ -12,7 +12,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from spinpot.core.console import console, counted
+from spinpot.core.console import counted, print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
@@ -86,7 +86,7 @@ def prepare(
         for line in (*_open(system, write_as), *not_written(system, write_as, wanted)):
             notes.add(line, system.name)
     notes.print()
-    console.print(f"Written: {output}", markup=False, soft_wrap=True)
+    print_line(f"Written: {output}")
     return sets
 
 

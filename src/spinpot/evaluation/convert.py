@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import checkpoint_file, save_potential
 from spinpot.models.exchange.wrapper import WithExchange
@@ -39,11 +39,9 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     else:
         exporters[target.suffix](target, model.rest, deepmd)
     spec = potential.spec
-    console.print(
+    print_line(
         f"Written: {target}: {' '.join(spec.type_map)} (with spin: {' '.join(spec.magnetic_elements)}), "
-        f"cutoff {spec.geometry.cutoff} Å, {potential.n_parameters()} parameters.",
-        markup=False,
-        soft_wrap=True,
+        f"cutoff {spec.geometry.cutoff} Å, {potential.n_parameters()} parameters."
     )
 
 

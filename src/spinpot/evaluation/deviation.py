@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spinpot.core.console import console, print_table
+from spinpot.core.console import print_line, print_table
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
@@ -57,7 +57,7 @@ def model_deviation(
         (place / MODEL_DEVI).write_text(written(found, rows), encoding="utf-8")
     table = np.concatenate(rows)
     _print(table, len(checkpoints))
-    console.print(f"Written: {folder / MODEL_DEVI}", markup=False, soft_wrap=True)
+    print_line(f"Written: {folder / MODEL_DEVI}")
     return table
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spinpot.core.console import console, counted
+from spinpot.core.console import console, counted, print_line
 from spinpot.core.conventions import LABELS
 from spinpot.core.files import null_for_nan
 from spinpot.core.notes import shortened
@@ -144,13 +144,13 @@ class Scores:
         if self.baseline.fit:
             columns[HEISENBERG_FIT] = self.heisenberg.compute()
         print_errors(f"Errors on {frames} frames", columns)
-        console.print(self.baseline.words, markup=False, soft_wrap=True)
+        print_line(self.baseline.words)
         print_label_scale(self.label_scale)
         for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
                 line = f"No {label} in {shortened(lacking)}: predicted, not compared."
-                console.print(line, markup=False, soft_wrap=True)
+                print_line(line)
 
     def errors(self) -> dict[str, float | None]:
         """The errors over all frames, those per element among them."""

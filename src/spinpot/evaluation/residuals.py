@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from spinpot.core.console import console, print_table
+from spinpot.core.console import print_line, print_table
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import Geometry, make_frames
@@ -113,4 +113,4 @@ def print_symmetry(residuals: Mapping[str, Errors]) -> None:
         rows.append((SYMMETRIES[name].label, *("–" if v is None else f"{1000 * v:.2g}" for v in values)))
     print_table("Symmetry residuals, rms change", columns, rows, ("of",))
     for symmetry in SYMMETRIES.values():
-        console.print(f"{symmetry.label}: {symmetry.meaning}.", markup=False, soft_wrap=True)
+        print_line(f"{symmetry.label}: {symmetry.meaning}.")

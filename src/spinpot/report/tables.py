@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spinpot.core.console import console, print_table
+from spinpot.core.console import print_line, print_table
 from spinpot.core.quantities import ERRORS, QUANTITIES, SCALED, Quantity
 
 Errors = Mapping[str, float | None]
@@ -81,7 +81,7 @@ def label_scale_in_words(scale: Mapping[str, float] | None) -> str:
 def print_label_scale(scale: Mapping[str, float] | None) -> None:
     """The same in the terminal. scale: by element; None without loss.label_scale_fm."""
     if scale:
-        console.print(label_scale_in_words(scale), markup=False, soft_wrap=True)
+        print_line(label_scale_in_words(scale))
 
 
 def _number(value: float | None) -> float | None:
@@ -115,7 +115,7 @@ def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[
 
 def print_model_of_file(path: Path, changes: list[tuple[str, Any, Any]]) -> None:
     """What the config said of a model that is taken from a file."""
-    console.print(f"The model is that of {path}.", markup=False, soft_wrap=True)
+    print_line(f"The model is that of {path}.")
     if changes:
         title, columns = "Settings of the config's model that do not count", ("key", "config", "file")
         rows = [(f"model.{key}", str(was), str(now)) for key, was, now in changes]
@@ -131,8 +131,7 @@ def print_changes(settings: list[tuple[str, Any, Any]], data: list[tuple[str, st
     columns = ("key", "then", "now")
     print_table(f"Resuming with {changed}", columns, (map(str, row) for row in changes), columns)
     if data:
-        console.print(
+        print_line(
             f"The frames or labels of {' and '.join(f'data.{name}' for name, _, _ in data)} are not those of "
-            "before, as their fingerprints show: this is no exact continuation.",
-            soft_wrap=True,
+            "before, as their fingerprints show: this is no exact continuation."
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot import native
-from spinpot.core.console import console
+from spinpot.core.console import print_line
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.systems import System
 from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
@@ -143,7 +143,7 @@ class DeepSpin(Potential):
         if self.descriptor.radial == "direct":
             return {"collocation": None}
         errors = collocation_errors(self, batch)
-        console.print(errors.words, soft_wrap=True)
+        print_line(errors.words)
         return {"collocation": asdict(errors)}
 
     def exporters(self) -> dict[str, Exporter]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError
 from spinpot.models.deepspin.deepmd.potentials import write_deepmd
 from spinpot.models.deepspin.potential import DeepSpin
@@ -33,10 +33,9 @@ def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str
     names = " ".join(potential.spec.type_map)
     console.print(f"LAMMPS: pair_style deepspin {path.with_suffix('.pth').name}; pair_coeff * * {names}")
     if potential.descriptor.radial == "collocated":
-        console.print(
+        print_line(
             "deepmd-kit evaluates the embedding for each pair, not between nodes: the same to about 1e-8 "
-            "eV/atom and 1e-7 eV/Å.",
-            soft_wrap=True,
+            "eV/atom and 1e-7 eV/Å."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 from rich.table import Column, Table
 
-from spinpot.core.console import console
+from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 from spinpot.models.deepspin.deepmd.input_keys import InputKeys
@@ -155,10 +155,10 @@ def _tell(left: Mapping[str, str], target: Path) -> None:
         for key, reason in left.items():
             table.add_row(key, reason)
         console.print(table)
-    console.print(f"Written: {target}", markup=False, soft_wrap=True)
+    print_line(f"Written: {target}")
     folder = target.absolute().parent
     if folder.name == "experiment":
         command = f"python scripts/train.py --config-dir {folder.parent} experiment={target.stem}"
     else:
         command = f"put it into configs/experiment/, then: python scripts/train.py experiment={target.stem}"
-    console.print(f"To train: {command}", markup=False, soft_wrap=True)
+    print_line(f"To train: {command}")
