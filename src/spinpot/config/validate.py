@@ -84,8 +84,9 @@ def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
     Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
     """
     _check_keys("", config, EVALUATION, config)
+    batch_size = config.batch_size
     checkpoints, systems = _paths("checkpoint", config), _paths("systems", config)
-    output, batch_size = _path("output", config), config.batch_size
+    output = _path("output", config)
     if type(batch_size) is not int or batch_size < 1:
         raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
     return {
