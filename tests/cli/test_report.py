@@ -57,6 +57,18 @@ def test_the_same_page_and_pictures(run):
     assert not list(run.glob(".*"))
 
 
+def test_a_run_without_a_page_until_one_is_asked_for(run):
+    alone = run.parent / "alone"
+    arguments = [*(run.parent / "arguments").read_text().split("\n")[:-1], f"hydra.run.dir={alone}"]
+    for settings in ([], ["resume=auto"]):
+        result = run_here("train.py", *arguments, *settings, "report=false", cwd=run.parent)
+        assert result.returncode == 0, result.stderr
+        assert not {file.name for file in alone.iterdir()} & {*MADE}
+    assert report(alone).returncode == 0
+    assert {file.name for file in alone.iterdir()} >= {*MADE}
+    shutil.rmtree(alone)
+
+
 def test_resuming_a_finished_run_makes_what_is_missing(run):
     before = taken(run, "report.html", "parity.png")
     (run / "checkpoints" / ".last.ckpt.999999999").write_bytes(b"cut")

@@ -57,12 +57,15 @@ def test_killed_in_the_third_job_and_continued(small_set, tmp_path):
     assert not (folder / "3").exists()
     finished = files(folder / "0") | files(folder / "1")
     assert sorted(scores(folder)) == ["0", "1"]
+    assert not (folder / "report.html").exists(), "the page is drawn once, at the end"
 
     result = run_script("train.py", *command, cwd=tmp_path)
     assert result.stdout.count("Nothing to do") == 2
     assert files(folder / "0") | files(folder / "1") == finished
     assert all(scores(folder).values())
     assert sorted(scores(folder)) == ["0", "1", "2", "3"]
+    assert (folder / "report.html").exists()
+    assert result.stdout.count("Validation rmse") == 1
     whole = ["loss.start_pref_fm=10000", "loss.limit_pref_fm=1", f"hydra.run.dir={tmp_path / 'whole'}"]
     run_script("train.py", *small_set, *LONG, *whole)
     assert (folder / "2" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()

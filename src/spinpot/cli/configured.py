@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import hydra
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from spinpot.config.app import in_sweep, job, output_folder
@@ -25,10 +27,38 @@ def no_garbage() -> Iterator[None]:
     gc.freeze()
 
 
+class SweepPage(Callback):
+    """A callback of Hydra's, in the process that starts a sweep: its page is drawn when all is over."""
+
+    begun: ClassVar[list[Path]] = []
+
+    def on_multirun_start(self, config: DictConfig, **others: Any) -> None:
+        """Keep the folder in mind."""
+        self.begun.append(Path(config.hydra.sweep.dir))
+
+    @classmethod
+    def draw(cls) -> None:
+        """Print and draw what the sweep's jobs have left, in the first process only."""
+        while cls.begun:
+            from spinpot.core.console import console
+            from spinpot.runs.sweep import write_sweep_table
+
+            folder = cls.begun.pop()
+            if not console.quiet and (folder / "sweep.csv").exists():
+                write_sweep_table(folder)
+
+
 def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
     """The command of a task, with the config of its name."""
     main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=task.__name__)
-    command: Callable[[], None] = main(job(task))
+    composed = main(job(task))
+
+    def command() -> None:
+        try:
+            composed()
+        finally:
+            SweepPage.draw()
+
     return command
 
 

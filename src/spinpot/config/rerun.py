@@ -12,7 +12,7 @@ from spinpot.core.errors import InputError
 
 HEADER = """\
 # All settings of a run. The same again, in a new folder:
-#   python scripts/train.py --config-dir FOLDER_OF_THIS_FILE --config-name config
+#   spinpot train --config-dir FOLDER_OF_THIS_FILE --config-name config
 defaults:
 - _self_
 - override hydra/job_logging: stdout
@@ -23,6 +23,9 @@ hydra:
   output_subdir: null
   job:
     chdir: false
+  callbacks:
+    sweep_page:
+      _target_: spinpot.cli.configured.SweepPage
 """
 """What configs/train.yaml says to Hydra; the rest of a run's settings follow it."""
 

@@ -23,10 +23,10 @@ from spinpot.runs.sweep_plots import trade_off_figure
 SYMBOLS = {quantity.rmse: quantity.symbol for quantity in QUANTITIES.values()}
 
 
-def write_sweep_table(folder: Path) -> Path:
-    """Write sweep.csv, sweep.png and report.html of the runs below a folder, and print them by val/score.
+def write_sweep_table(folder: Path, whole: bool = True) -> Path:
+    """Write sweep.csv of the runs below a folder; if whole, sweep.png and report.html too, and print it.
 
-    Raises InputError for a folder without runs.
+    The runs are in the order of val/score. Raises InputError for a folder without runs.
     """
     runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
     swept = swept_keys(runs)
@@ -39,6 +39,8 @@ def write_sweep_table(folder: Path) -> Path:
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(folder / "sweep.csv", text.getvalue())
+    if not whole:
+        return folder / "sweep.csv"
     _print(rows)
     finished = [run for run in runs if run.summary is not None]
     if finished:

@@ -44,7 +44,7 @@ SHOWN = 4
 
 
 def train_job(config: DictConfig, folder: Path) -> float | None:
-    """Train, or resume, in a job's folder; the sweep's table, picture and page are brought up to date.
+    """Train, or resume, in a job's folder; the sweep's table is brought up to date.
 
     A job that has ended is not trained again; one that fails leaves its message and settings. Returns the
     optimized metric. Raises InputError if the folder holds a job with other settings.
@@ -194,4 +194,4 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 @rank_zero_only
 def _compare_runs(sweep: Path) -> None:
     if any(file for name in ("summary.json", FAILURE) for file in sweep.glob(f"*/{name}")):
-        write_sweep_table(sweep)
+        write_sweep_table(sweep, whole=False)
