@@ -38,6 +38,10 @@ def main(name: str | None = None) -> None:
     atexit.register(gc.freeze)  # else Python looks for garbage at its end, for half a second and more
     name = name or _taken()
     function = name.replace("-", "_")
+    if name in CONFIGURED and not {"-h", "--help"}.isdisjoint(sys.argv):
+        describe = import_module("spinpot.cli.describe").describe
+        run_app(lambda: describe(name), config_name=name)
+        return
     if name in CONFIGURED:
         run_app(getattr(import_module("spinpot.cli.configured"), function), config_name=name)
         return

@@ -1,0 +1,93 @@
+"""`spinpot train --help`: every setting with its value and what the comment in its config says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from spinpot.config.suggest import CONFIGS, options_of
+from spinpot.core.errors import InputError
+from spinpot.core.spelling import nearest
+from spinpot.runs.runs import flat
+
+KEY = re.compile(r"( *)(\w+):(?: .*?)??(?: +# (.*))?$")
+FLAGS = """\
+Without --help the settings are used:
+  --cfg job --resolve   print the config and end
+  -m KEY=A,B …          a run for each combination of values
+  --config-dir DIR      configs of your own, by group as in those shipped: DIR/experiment/mine.yaml"""
+
+
+def describe(command: str) -> None:
+    """Print the settings of a command; of the command line, KEY=VALUE is composed and SECTION selects."""
+    given = get_args_parser().parse_args()
+    sections = [word for word in given.overrides if "=" not in word]
+    overrides = [word for word in given.overrides if "=" in word]
+    if given.config_dir:
+        overrides.append(f"hydra.searchpath=[{Path(given.config_dir).absolute()}]")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        if command == "analyze" and not any(word.startswith("task=") for word in overrides):
+            overrides.append(f"task=[{','.join(options_of('task'))}]")
+        config = cast(
+            dict[str, Any], OmegaConf.to_container(compose(command, overrides, return_hydra_config=True))
+        )
+        choices = config.pop("hydra")["runtime"]["choices"]
+        lines = _lines(config, sections, meanings(choices))
+        if sections:
+            print(*lines, sep="\n")
+        else:
+            hint = f"`spinpot {command} --help SECTION …` shows some of them."
+            print(_head(command), *_choices(choices), "", *lines, "", hint, FLAGS, sep="\n")
+
+
+def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) -> Iterator[str]:
+    """A line for each setting of some sections, or of all. Raises InputError for a section there is not."""
+    settings = {f"{key}.": value for key, value in flat(config).items() if "._" not in key}
+    known = dict.fromkeys(key[:end] for key in settings for end in range(len(key)) if key[end] == ".")
+    for section in sections:
+        if section not in known:
+            raise InputError(f"There is no setting {section}.{nearest(section, known)}")
+    for key, value in settings.items():
+        if not sections or key.startswith(tuple(f"{section}." for section in sections)):
+            shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n")[0]
+            yield f"{f'{key[:-1]}={shown}':44}  {said.get(key[:-1], '')}".rstrip()
+
+
+def meanings(choices: dict[str, Any]) -> dict[str, str]:
+    """The comment of each setting by its dotted key; that of an option chosen before those of others."""
+    chosen = [CONFIGS / group / f"{option}.yaml" for group, option in choices.items()]
+    files = [*(file for file in CONFIGS.rglob("*.yaml") if file not in chosen), *chosen]
+    return {key: said for file in files if file.is_file() for key, said in comments(file) if said}
+
+
+def comments(file: Path) -> Iterator[tuple[str, str]]:
+    """Each setting of a shipped config, by its dotted key in the whole, and what is said behind it."""
+    text = file.read_text(encoding="utf-8")
+    group = file.parent.relative_to(CONFIGS)
+    path = [] if "@package _global_" in text else [(-1, part) for part in group.parts]
+    for line in text.splitlines():
+        if found := KEY.match(line):
+            indent = len(found[1])
+            path = [part for part in path if part[0] < indent]
+            path.append((indent, found[2]))
+            yield ".".join(name for _, name in path), found[3] or ""
+
+
+def _head(command: str) -> str:
+    text = (CONFIGS / f"{command}.yaml").read_text(encoding="utf-8")
+    return re.sub("^# ?", "", text.partition("\ndefaults:")[0], flags=re.MULTILINE) + "\n"
+
+
+def _choices(choices: dict[str, Any]) -> Iterator[str]:
+    """The options of each group of ours, the chosen one first."""
+    for group, chosen in choices.items():
+        options = [option for option in options_of(group) if option != chosen]
+        if not group.startswith("hydra/") and options and not isinstance(chosen, list):
+            yield f"{f'{group}={chosen}':24}or {', '.join(options)}".replace("=None", "=null")
