@@ -1,4 +1,4 @@
-"""scripts/analyze.py: all files or none, the right page, and one message for what is wrong."""
+"""spinpot analyze: all files or none, the right page, and one message for what is wrong."""
 
 import json
 import sys

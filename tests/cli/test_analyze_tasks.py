@@ -1,4 +1,4 @@
-"""scripts/analyze.py with the tasks that turn, relax and move spins; what is refused and how."""
+"""spinpot analyze with the tasks that turn, relax and move spins; what is refused and how."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""scripts/audit.py in a process of its own."""
+"""spinpot audit in a process of its own."""
 
 import json
 

@@ -56,7 +56,7 @@ def test_training(said, folders):
     ) in found
     assert (
         "look: 1 of 4 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; scripts/prepare_data.py splits without repeats "
+        "so that its errors say too little; spinpot prepare splits without repeats "
         "(validation: 1 of 4)"
     ) in found
     (beyond,) = [line for line in found if "leaves the range" in line]

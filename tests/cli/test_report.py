@@ -1,4 +1,4 @@
-"""scripts/report.py, and what resume=auto of a finished run makes: the page and the pictures once more."""
+"""spinpot report, and what resume=auto of a finished run makes: the page and the pictures once more."""
 
 import json
 import shutil
@@ -105,7 +105,7 @@ def test_changed_data(run):
     assert message == (
         f"{run}: the page cannot be made again: the validation data ({folder}) have changed since the run: "
         f"fingerprint {then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new "
-        "ones (scripts/evaluate.py)."
+        "ones (spinpot evaluate)."
     )
 
 
@@ -127,7 +127,7 @@ def test_no_finished_run(run, tmp_path):
 def test_a_sweep(run):
     sweep = run.parent
     assert the_message(report(sweep)) == (
-        f"{sweep} is the folder of a sweep: scripts/sweep_table.py {sweep} makes its page. Give one of its "
+        f"{sweep} is the folder of a sweep: spinpot sweep-table {sweep} makes its page. Give one of its "
         "runs for that run's own."
     )
 

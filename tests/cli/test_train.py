@@ -1,4 +1,4 @@
-"""scripts/train.py as a user runs it: the run folder, resume, a kill, and loggers."""
+"""spinpot train as a user runs it: the run folder, resume, a kill, and loggers."""
 
 import csv
 import json

@@ -28,7 +28,7 @@ REFUSED = {
     "+trainer.fast_dev_run=true": "trainer.fast_dev_run=true: it keeps no checkpoint, so nothing could be "
     "evaluated. Use debug=fast.",
     "+trainer.barebones=true": "trainer.barebones=true: it keeps no checkpoint and logs nothing. Use "
-    "scripts/benchmark.py for times.",
+    "spinpot benchmark for times.",
     "+trainer.enable_checkpointing=false": "trainer.enable_checkpointing=false: nothing would be left of the "
     "run. Leave it out.",
     "+trainer.default_root_dir=a": "trainer.default_root_dir=a: the run folder is hydra.run.dir. Set that.",

@@ -1,4 +1,4 @@
-"""scripts/evaluate.py: the right numbers in the right files, or one message and nothing."""
+"""spinpot evaluate: the right numbers in the right files, or one message and nothing."""
 
 import json
 import subprocess

@@ -74,9 +74,9 @@ def test_frames_that_are_in_an_earlier_set_too(sets):
     both = {**sets, "validation": [validation, shifted], "test": [replace(validation, name="c")]}
     assert said(both) == [
         "look: 2 of 12 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; scripts/prepare_data.py splits without repeats (b: 2 of 2)",
+        "so that its errors say too little; spinpot prepare splits without repeats (b: 2 of 2)",
         "look: 10 of 10 frames of the test set are in the validation set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; scripts/prepare_data.py splits without repeats (c: 10 of 10)",
+        "so that its errors say too little; spinpot prepare splits without repeats (c: 10 of 10)",
     ]
 
 

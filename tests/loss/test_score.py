@@ -118,7 +118,7 @@ def test_the_verdict():
     assert verdict(1.25, {"e": 1.5, "fr": 1.0}) == (
         "The best checkpoint is of little use: its score is 1.25 (1 is no better than predicting the mean "
         "energy and zero forces), and its errors in units of the labels' spread are energy 1.5, force 1; "
-        "train longer, lower scheduler.start_lr if the errors grew, or check the data by scripts/audit.py."
+        "train longer, lower scheduler.start_lr if the errors grew, or check the data by spinpot audit."
     )
     assert "its score is not finite" in verdict(None, {"e": None, "fr": 0.5})
     assert "are energy not finite, force 0.5;" in verdict(None, {"e": None, "fr": 0.5})

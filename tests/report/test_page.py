@@ -205,7 +205,7 @@ def test_what_users_named_is_escaped(run):
 
 def test_the_command_and_the_facts(run):
     page, summary = run
-    assert "python scripts/train.py --config-path /" in page.text
+    assert "spinpot train --config-path /" in page.text
     assert "/mine --config-name config" in page.text
     assert f"Parameters {summary['model']['parameters']:,}" in page.text
     assert "rcut 4 Å" in page.text

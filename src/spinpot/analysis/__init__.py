@@ -1,1 +1,1 @@
-"""What a potential says about a magnet: exchange, magnons and more, each a task of scripts/analyze.py."""
+"""What a potential says about a magnet: exchange, magnons and more, each a task of spinpot analyze."""

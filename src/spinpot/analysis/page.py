@@ -1,4 +1,4 @@
-"""report.html of scripts/analyze.py: a section for each task."""
+"""report.html of spinpot analyze: a section for each task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task of scripts/analyze.py hands back, to be printed, drawn and written."""
+"""What a task of spinpot analyze hands back, to be printed, drawn and written."""
 
 from __future__ import annotations
 

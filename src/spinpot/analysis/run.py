@@ -1,4 +1,4 @@
-"""scripts/analyze.py: a checkpoint and a structure → tables, pictures, analysis.json and a page."""
+"""spinpot analyze: a checkpoint and a structure → tables, pictures, analysis.json and a page."""
 
 from __future__ import annotations
 

@@ -47,10 +47,10 @@ UNITS = "A suspicion, no proof. Expected are Å, eV, μ_B; forces in eV/Å, magn
 CONTRADICT = (
     "Structures that are the same have one energy and the same forces. Keep the frames of one calculation."
 )
-REPEATED = "Frames that repeat count twice in the loss; scripts/prepare_data.py leaves them out."
+REPEATED = "Frames that repeat count twice in the loss; spinpot prepare leaves them out."
 LEAKED = (
     "If one of them validates or tests the other's training, its errors say nothing. Split again by "
-    "scripts/prepare_data.py, which leaves out frames that repeat."
+    "spinpot prepare, which leaves out frames that repeat."
 )
 ZEROS = (
     "A label that is missing must not be written as zeros: remove the file, or the frames. Forces of a "

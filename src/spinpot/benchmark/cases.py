@@ -1,4 +1,4 @@
-"""What is measured: settings of scripts/train.py, and the frames they need."""
+"""What is measured: settings of spinpot train, and the frames they need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAMES = 4
 
 @dataclass(frozen=True)
 class Case:
-    """Settings of scripts/train.py; with `repeats`, those of the built-in NiO, so often in each direction."""
+    """Settings of spinpot train; with `repeats`, those of the built-in NiO, so often in each direction."""
 
     about: str
     own: tuple[str, ...] = ()

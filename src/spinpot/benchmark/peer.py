@@ -89,7 +89,7 @@ def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, 
     systems = [data / name for name in TRAINED]
     if missing := [system for system in systems if not system.is_dir()]:
         raise InputError(
-            f"There is no {missing[0]}. Fetch it by `python scripts/train.py data=NiO_deltaspin "
+            f"There is no {missing[0]}. Fetch it by `spinpot train data=NiO_deltaspin "
             "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that NiO_deltaspin is in."
         )
     if backend == "pytorch":

@@ -105,7 +105,7 @@ def _steps(number: int) -> list[str]:
 
 
 def train(settings: Sequence[str], folder: Path) -> None:
-    """Run scripts/train.py with a run folder. Raises InputError with its last words if it fails."""
+    """Run spinpot train with a run folder. Raises InputError with its last words if it fails."""
     command = [*TRAIN, *settings, f"hydra.run.dir={folder}"]
     ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if ended.returncode != 0:
@@ -171,7 +171,7 @@ def _print(found: dict[str, Any]) -> None:
         )
     console.print(table)
     print_line(
-        "ms per step: median of whole steps of scripts/train.py. Around the model: the share of it that a "
+        "ms per step: median of whole steps of spinpot train. Around the model: the share of it that a "
         "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
         "step's matrix products at the rate of large ones on this machine."
         + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")

@@ -61,9 +61,7 @@ TRAINER = {
         (False,), "the data module shares out the frames among the processes itself. Use false."
     ),
     "fast_dev_run": Fixed((False,), "it keeps no checkpoint, so nothing could be evaluated. Use debug=fast."),
-    "barebones": Fixed(
-        (False,), "it keeps no checkpoint and logs nothing. Use scripts/benchmark.py for times."
-    ),
+    "barebones": Fixed((False,), "it keeps no checkpoint and logs nothing. Use spinpot benchmark for times."),
     "enable_checkpointing": Fixed((None, True), "nothing would be left of the run. Leave it out."),
     "callbacks": Fixed((None,), "callbacks are the section callbacks of the config. Put them there."),
     "logger": Fixed((None,), "loggers are the section logger of the config. Put them there."),

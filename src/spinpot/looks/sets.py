@@ -83,6 +83,6 @@ def _repeats(sets: Mapping[str, Sequence[System]], notes: Notes) -> None:
             system = places[place][1]
             notes.add(
                 f"look: {frames} of the {name} set are in the {kept} set too (the same to {SAME:g} Å and "
-                "μ_B), so that its errors say too little; scripts/prepare_data.py splits without repeats",
+                "μ_B), so that its errors say too little; spinpot prepare splits without repeats",
                 f"{system.name}: {count} of {len(system)}",
             )

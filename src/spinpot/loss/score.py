@@ -109,5 +109,5 @@ def verdict(score: float | None, ratios: Mapping[str, float | None]) -> str:
     return (
         f"The best checkpoint is of little use: its score is {said} (1 is no better than predicting the mean "
         f"energy and zero forces), and its errors in units of the labels' spread are {named}; train longer, "
-        "lower scheduler.start_lr if the errors grew, or check the data by scripts/audit.py."
+        "lower scheduler.start_lr if the errors grew, or check the data by spinpot audit."
     )

@@ -111,6 +111,6 @@ def run_page(
         curves=curves,
         data=data_sets(data, trained),
         model=facts_of(model, config["model"]),
-        command=shlex.join(["python", "scripts/train.py", "--config-path", str(folder.resolve()), *NAMED]),
+        command=shlex.join(["spinpot", "train", "--config-path", str(folder.resolve()), *NAMED]),
         config=OmegaConf.to_yaml(OmegaConf.create(dict(config))),
     )

@@ -60,7 +60,7 @@ def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InputError(f"{folder}: no such folder. Expected the folder of a finished run.")
     if not (folder / "config.yaml").is_file() and any(folder.glob("*/config.yaml")):
         raise InputError(
-            f"{folder} is the folder of a sweep: scripts/sweep_table.py {folder} makes its page. Give one of "
+            f"{folder} is the folder of a sweep: spinpot sweep-table {folder} makes its page. Give one of "
             "its runs for that run's own."
         )
     for name in ("config.yaml", "summary.json"):
@@ -108,7 +108,7 @@ def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any
             folder,
             f"the validation data ({', '.join(folders)}) have changed since the run: fingerprint "
             f"{then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new ones "
-            "(scripts/evaluate.py).",
+            "(spinpot evaluate).",
         )
     return systems
 

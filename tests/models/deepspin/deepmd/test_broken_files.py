@@ -28,7 +28,7 @@ class Malicious:
 
 @pytest.fixture
 def refused(tmp_path):
-    """The message of scripts/convert.py for a file, after which there is nothing new."""
+    """The message of spinpot convert for a file, after which there is nothing new."""
 
     def refuse(source, target="out.ckpt", *more):
         here = tmp_path / "here"

@@ -304,7 +304,7 @@ def test_an_input_in_the_place_of_a_model(tmp_path):
     with pytest.raises(InputError) as error:
         read_model(tmp_path / "input.yaml")
     assert str(error.value) == (
-        f"{tmp_path}/input.yaml: an input of deepmd-kit, not a model. Convert it, python scripts/convert.py "
+        f"{tmp_path}/input.yaml: an input of deepmd-kit, not a model. Convert it, spinpot convert "
         "input.yaml mine.yaml, and train; or give a model."
     )
 

@@ -52,7 +52,7 @@ def _no_spin(stored: Stored, type_map: Sequence[str] | None) -> str:
     message = (
         f"{stored.where}: {_file(stored, 'spin')} is missing. Expected the magnetic moments, 3 numbers per "
         "atom in μ_B (zeros on atoms that carry none), beside coord. If the frames are not magnetic, say so: "
-        "scripts/prepare_data.py with --non-magnetic writes them with moments of zero, to train on or to "
+        "spinpot prepare with --non-magnetic writes them with moments of zero, to train on or to "
         "evaluate."
     )
     others = [line.partition(":")[0] for line in stored.notes]

@@ -100,7 +100,7 @@ def _with_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
 def _checked(tree: Any, path: Path) -> Tree:
     if isinstance(tree, dict) and "training" in tree:
         raise InputError(
-            f"{path}: an input of deepmd-kit, not a model. Convert it, python scripts/convert.py {path.name} "
+            f"{path}: an input of deepmd-kit, not a model. Convert it, spinpot convert {path.name} "
             "mine.yaml, and train; or give a model."
         )
     if not isinstance(tree, dict) or not isinstance(tree.get("model"), dict):

@@ -158,7 +158,9 @@ def _tell(left: Mapping[str, str], target: Path) -> None:
     print_line(f"Written: {target}")
     folder = target.absolute().parent
     if folder.name == "experiment":
-        command = f"python scripts/train.py --config-dir {folder.parent} experiment={target.stem}"
+        command = f"spinpot train --config-dir {folder.parent} experiment={target.stem}"
     else:
-        command = f"put it into configs/experiment/, then: python scripts/train.py experiment={target.stem}"
+        command = (
+            f"put it into DIR/experiment/, then: spinpot train --config-dir DIR experiment={target.stem}"
+        )
     print_line(f"To train: {command}")
