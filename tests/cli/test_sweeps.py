@@ -10,13 +10,29 @@ from importlib.metadata import version
 
 import pytest
 
-from support.cli import PROJECT, TRAIN, python, run_script
+from support.cli import PROJECT, TRAIN, python, run_python, run_script
 from support.folders import write_small_set
 from support.html import Page
 from support.in_process import run_here
 
 PREFACTORS = ["-m", "loss.start_pref_fm=1000,10000", "loss.limit_pref_fm=1,10"]
-LONG = ["trainer.max_steps=300", "trainer.val_check_interval=10"]
+LONG = ["trainer.max_steps=30", "trainer.val_check_interval=10"]
+KILLED_IN_THE_THIRD_JOB = """
+import os, runpy, signal, sys
+from pathlib import Path
+
+replace = Path.replace
+
+def killed_after(self, target):
+    replace(self, target)
+    if target.parts[-3:] == ("2", "checkpoints", "last.ckpt"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return target
+
+Path.replace = killed_after
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +65,8 @@ def wait_for(path, process):
 def test_killed_in_the_third_job_and_continued(small_set, tmp_path):
     folder = tmp_path / "sweep"
     command = [*PREFACTORS, *small_set, *LONG, f"hydra.sweep.dir={folder}"]
-    process = start(*command, cwd=tmp_path)
-    wait_for(folder / "2" / "checkpoints" / "last.ckpt", process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    killed = run_python(["-c", KILLED_IN_THE_THIRD_JOB, TRAIN, *command], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
     assert not (folder / "2" / "summary.json").exists()
     assert not (folder / "3").exists()
     finished = files(folder / "0") | files(folder / "1")
