@@ -93,7 +93,7 @@ def test_the_names_are_attributes_too(predictor: Predictor) -> None:
     for changed in (copy.deepcopy(several), pickle.loads(pickle.dumps(several))):
         assert changed[1].force.shape == (2, 3, 3)
     for prediction in (one, several, predictor([])):
-        with pytest.raises(AttributeError, match="no forces; it has energy, force, "):
+        with pytest.raises(AttributeError, match="no forces; it has energy, virial, force, force_mag, atom_energy"):
             prediction.forces  # noqa: B018
 
 

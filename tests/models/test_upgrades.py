@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import spinpot
 from spinpot.core.errors import InputError
@@ -88,3 +89,14 @@ def test_only_known_models_are_built(tmp_path):
         torch.save(changed, tmp_path / "x.ckpt")
         with pytest.raises(InputError, match=message):
             load_potential(tmp_path / "x.ckpt")
+
+
+def test_a_config_from_before_runs_again(tmp_path):
+    config = torch.load(STORED / "format5_plain.ckpt", weights_only=True)["spinpot"]["config"]
+    model = OmegaConf.to_yaml({"model": config["model"]})
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/old.yaml").write_text(f"# @package _global_\n{model}")
+    small = ["report=false", "data.batch_size=1", "trainer.max_steps=1", "trainer.val_check_interval=1"]
+    options = [f"hydra.searchpath=[file://{tmp_path}]", "+old=old", *small, "hydra.run.dir=run"]
+    result = run_here("train.py", *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr

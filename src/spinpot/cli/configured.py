@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import hydra
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from spinpot.config.app import in_sweep, job, output_folder
 from spinpot.config.suggest import CONFIGS
+from spinpot.models.moved import renamed_targets
 
 # The work is imported in the functions, so that --help and --cfg answer at once.
 
@@ -22,8 +23,10 @@ from spinpot.config.suggest import CONFIGS
 def no_garbage() -> Iterator[None]:
     """Import without looking for garbage, which takes a fifth of the time; what is imported stays anyway."""
     gc.disable()
-    yield
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.enable()
     gc.freeze()
 
 
@@ -72,6 +75,7 @@ def train(config: DictConfig) -> float | None:
         from spinpot.training.run import train
         from spinpot.training.sweep import train_job
 
+    config.model = renamed_targets(OmegaConf.to_container(config.model))
     if in_sweep():
         return train_job(config, output_folder())
     validate(config)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-NAMES = ("energy", "force", "force_mag", "virial", "atom_energy")
-"""Of arrays, as in spinpot.core.conventions."""
+from spinpot.core.conventions import SHAPES
+
+NAMES = tuple(SHAPES)
 
 
 class Prediction(dict[str, np.ndarray]):

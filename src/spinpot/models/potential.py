@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives
@@ -106,7 +107,10 @@ class Potential(nn.Module, ABC):
 
     def begin_at_zero(self) -> None:
         """Let the energies of `derivatives` be zero, so that training starts as a wrapper alone."""
-        raise NotImplementedError(f"{self.spec.kind} cannot begin at zero, as model.exchange needs.")
+        raise InputError(
+            f"model.exchange begins with a model that gives zero, and {self.spec.kind} cannot. Use "
+            "model/exchange=none."
+        )
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it beside spec and weights, plain data."""
@@ -117,7 +121,12 @@ class Potential(nn.Module, ABC):
 
     def reordered(self, type_map: Sequence[str]) -> Potential:
         """The same potential for a type map that lists the same elements in another order, in float64."""
-        raise NotImplementedError(f"{self.spec.kind} cannot take another order of elements.")
+        if tuple(type_map) == self.spec.type_map:
+            return self
+        raise InputError(
+            f"A {self.spec.kind} model keeps the order of its elements. Give "
+            f"data.type_map=[{','.join(self.spec.type_map)}]."
+        )
 
     def watched_parameters(self) -> list[nn.Parameter]:
         """Parameters whose gradients are finite only if all are."""

@@ -21,7 +21,9 @@ BUILT_IN = {"deepspin": "spinpot.models.deepspin.potential:DeepSpin"}
 
 def model_class(kind: str, where: object = "model") -> type[Potential]:
     """The class of a kind of model. Raises InputError for one that is not known here; where: it is named."""
-    known = {**{entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}, **BUILT_IN}
+    known = dict(BUILT_IN)
+    if kind not in known:
+        known |= {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
     if kind not in known:
         raise InputError(
             f"{where}: a model of the kind {kind!r}, which is not known here; known are {', '.join(known)}. "

@@ -6,19 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from spinpot.core.errors import InputError
+from spinpot.models.moved import renamed_targets
 from spinpot.models.registry import model_class
 
 ENTRY = "spinpot"
 FORMAT = 6
 """Raised whenever checkpoints change in a way that needs a function here."""
-MOVED = {
-    "spinpot.model.settings.ModelSettings": "spinpot.models.deepspin.spec.DeepSpinSettings",
-    "spinpot.model.settings.DescriptorSettings": "spinpot.models.deepspin.settings.DescriptorSettings",
-    "spinpot.model.settings.FittingSettings": "spinpot.models.deepspin.settings.FittingSettings",
-    "spinpot.model.settings.SpinSettings": "spinpot.models.deepspin.settings.VirtualAtomSettings",
-    "spinpot.model.settings.ExchangeSettings": "spinpot.models.exchange.settings.ExchangeSettings",
-}
-"""What configs of earlier versions name, and its name today."""
 
 
 def upgrade(contents: dict[str, Any], where: object) -> None:
@@ -40,16 +33,6 @@ def upgrade(contents: dict[str, Any], where: object) -> None:
     while entry["version"] < found.version:
         found.upgrades[entry["version"]](contents)
         entry["version"] += 1
-
-
-def renamed_targets(config: Any) -> Any:
-    """A config as plain data, its `_target_`s under today's names."""
-    if isinstance(config, dict):
-        return {
-            key: MOVED.get(value, value) if key == "_target_" else renamed_targets(value)
-            for key, value in config.items()
-        }
-    return [renamed_targets(value) for value in config] if isinstance(config, list) else config
 
 
 def _from_5(contents: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
         "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
-        **errors_of(found, run.score),
+        **errors_of(found, run.module.score),
         "heisenberg_fit": baseline.words,
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),

@@ -12,9 +12,9 @@ from spinpot.training.resume import Resumed
 from spinpot.training.schedulers import Schedule
 
 
-def print_remarks(config: DictConfig, schedule: Schedule, total_steps: int, resumed: Resumed | None) -> None:
+def print_remarks(config: DictConfig, schedule: Schedule, resumed: Resumed | None) -> None:
     """Print the settings that have no effect, or another than they say."""
-    lines = [*remarks(config), schedule.remark(total_steps)]
+    lines = [*remarks(config), schedule.remark(config.trainer.max_steps)]
     if resumed and config.init_from is not None:
         lines.append(f"init_from={config.init_from} does not count: the weights are those of {resumed.path}.")
     for line in filter(None, lines):

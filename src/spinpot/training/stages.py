@@ -59,7 +59,6 @@ class Checked(Opened):
     """Everything that the config says without the data, found right."""
 
     folder: RunFolder
-    total_steps: int
     settings: ModelSettings
     loss: EnerSpinLoss
     schedule: Schedule
@@ -85,7 +84,6 @@ class Ready:
     """What is trained."""
 
     data: SpinDataModule
-    score: Score
     module: SpinModule
     baseline: Baseline
 
@@ -101,22 +99,20 @@ def opened(config: DictConfig, path: Path) -> Opened:
 def check_config(start: Opened) -> Checked:
     """What can be known to be wrong without the data comes first: making or reading them takes time."""
     config = start.config
-    total_steps = config.trainer.max_steps
     settings: ModelSettings = build(config.model)
     settings.check()
     loss: EnerSpinLoss = build(config.loss)
     schedule: Schedule = build(config.scheduler)
-    schedule.check(total_steps)
+    schedule.check(config.trainer.max_steps)
     make_optimizer = build(config.optimizer)
     folder = RunFolder(start.path, start.resumed)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, folder, start.resumed, loss, [timer, stop, graphs])
     stop.attach(trainer)
-    print_remarks(config, schedule, total_steps, start.resumed)
+    print_remarks(config, schedule, start.resumed)
     return Checked(
         **vars(start),
         folder=folder,
-        total_steps=total_steps,
         settings=settings,
         loss=loss,
         schedule=schedule,
@@ -144,7 +140,7 @@ def read_frames(checked: Checked) -> Frames:
     fingerprints = data.fingerprints()
     if resumed:
         check_resumed(resumed, spec, checked.plain, fingerprints)
-        check_steps_left(resumed, checked.path, checked.total_steps)
+        check_steps_left(resumed, checked.path, config.trainer.max_steps)
     return Frames(data, spec, score, fingerprints)
 
 
@@ -186,7 +182,7 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
         baseline.fit,
     )
     checked.graphs.decide(trainer, module, data, optimizer)
-    return Ready(data, frames.score, module, baseline)
+    return Ready(data, module, baseline)
 
 
 def initial_potential(checked: Checked, frames: Frames) -> Potential:
