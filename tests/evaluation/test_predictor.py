@@ -25,6 +25,8 @@ from support.frames import evaluate, random_system, small_potential, with_random
 
 SHAPES = {"energy": (), "force": (5, 3), "force_mag": (5, 3), "virial": (3, 3), "atom_energy": (5,)}
 
+NO_FORCES = "no forces; it has energy, virial, force, force_mag, atom_energy"
+
 
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
@@ -93,7 +95,7 @@ def test_the_names_are_attributes_too(predictor: Predictor) -> None:
     for changed in (copy.deepcopy(several), pickle.loads(pickle.dumps(several))):
         assert changed[1].force.shape == (2, 3, 3)
     for prediction in (one, several, predictor([])):
-        with pytest.raises(AttributeError, match="no forces; it has energy, virial, force, force_mag, atom_energy"):
+        with pytest.raises(AttributeError, match=NO_FORCES):
             prediction.forces  # noqa: B018
 
 
