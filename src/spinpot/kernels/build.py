@@ -1,0 +1,72 @@
+"""Compile the kernels, one library for each vector width. Standard library alone: setup.py runs this file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SOURCES = sorted(HERE.glob("*.cpp"))
+HEADERS = sorted(HERE.glob("*.h"))
+FLAGS = (
+    *("-std=c++17", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),
+)
+WIDTHS = {
+    "avx512": ("-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"),
+    "avx2": ("-mavx2", "-mfma"),
+    "plain": (),
+}
+"""What the compiler may use, by the name of a library's width."""
+
+
+class NotCompiledError(Exception):
+    """There is no compiler, or it failed; says why."""
+
+
+def widths() -> tuple[str, ...]:
+    """Those that processors of this kind may have."""
+    return tuple(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ("plain",)
+
+
+def file_name(width: str) -> str:
+    """Of a library: another one for each contents of the sources."""
+    contents = hashlib.sha256("\0".join(FLAGS + WIDTHS[width]).encode())
+    for file in (*SOURCES, *HEADERS):
+        contents.update(file.read_bytes())
+    return f"spinpot-kernels-{width}-{contents.hexdigest()[:16]}.so"
+
+
+def compile_library(folder: Path, width: str) -> Path:
+    """Compile the library of one width into a folder. Raises NotCompiledError, OSError."""
+    compiler = os.environ.get("CXX", "c++")
+    if shutil.which(compiler) is None:
+        raise NotCompiledError(f"A C++ compiler is needed, such as g++; {compiler} was not found.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".compiling-") as name:
+        place = Path(name)
+        flags = [*FLAGS, *WIDTHS[width]]
+        commands = [
+            [compiler, *flags, "-c", str(source), "-o", str(place / f"{source.stem}.o")] for source in SOURCES
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands))
+        made = place / "library.so"
+        _run([compiler, "-shared", "-pthread", *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
+        # In one move, so that no process ever loads a part of it.
+        os.replace(made, folder / file_name(width))
+    return folder / file_name(width)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        reason = next((line for line in lines if "error" in line), (*lines, f"code {done.returncode}")[0])
+        raise NotCompiledError(f"{command[0]} failed: {reason.strip()[:200]}")

@@ -1,0 +1,20 @@
+#include "guard.h"
+
+#include <cstdio>
+
+#include "interface.h"
+
+namespace spinpot {
+
+namespace {
+thread_local char last_error[512] = "";
+}
+
+int failed(const char* text) noexcept {
+  std::snprintf(last_error, sizeof last_error, "%s", text);
+  return 1;
+}
+
+}  // namespace spinpot
+
+const char* spinpot_error(void) { return spinpot::last_error; }

@@ -1,0 +1,34 @@
+// Errors at the C interface: a C++ exception becomes a code and a text.
+
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include "parallel.h"
+
+namespace spinpot {
+
+// Keeps the text for spinpot_error; returns the code.
+int failed(const char* text) noexcept;
+
+// Calls body() with so many threads to share; returns 0, or the code of the exception it threw.
+template <typename Body>
+int guarded(int64_t threads, const Body& body) noexcept {
+  try {
+    const ThreadsOfCall own(threads);
+    body();
+    return 0;
+  } catch (const std::exception& error) {
+    return failed(error.what());
+  } catch (...) {
+    return failed("unknown error");
+  }
+}
+
+inline void require(bool fits, const char* expected) {
+  if (!fits) throw std::invalid_argument(std::string("expected ") + expected);
+}
+
+}  // namespace spinpot

@@ -1,0 +1,59 @@
+// Loops on several threads. A pool of our own needs no OpenMP library, of which torch brings a copy under another name.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace spinpot {
+
+// How many threads the calls of this thread may use while it lives.
+class ThreadsOfCall {
+ public:
+  explicit ThreadsOfCall(int64_t threads);
+  ~ThreadsOfCall();
+  ThreadsOfCall(const ThreadsOfCall&) = delete;
+  ThreadsOfCall& operator=(const ThreadsOfCall&) = delete;
+
+ private:
+  int64_t before_;
+};
+
+// The threads that a loop begun here would share: 1 within a part of another loop.
+int64_t threads_here();
+
+// Calls body(context, part) for each part, on as many threads; rethrows the first exception.
+void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context);
+
+// How many parts `parallel` makes.
+inline int64_t parts_of(int64_t count, int64_t grain) {
+  return std::max<int64_t>(1, std::min(threads_here(), (count + grain - 1) / grain));
+}
+
+// body(begin, end, part) for parts of [0, count) that are at least `grain` long, the same for the same number of
+// threads.
+template <typename Body>
+void parallel_parts(int64_t count, int64_t grain, const Body& body) {
+  if (count <= 0) return;
+  const int64_t parts = parts_of(count, grain);
+  if (parts == 1) return body(int64_t(0), count, int64_t(0));
+  struct Context {
+    const Body& body;
+    int64_t count, parts;
+  } context{body, count, parts};
+  run_parts(
+      parts,
+      [](void* pointer, int64_t part) {
+        const auto& own = *static_cast<Context*>(pointer);
+        own.body(part * own.count / own.parts, (part + 1) * own.count / own.parts, part);
+      },
+      &context);
+}
+
+// body(begin, end) for such parts.
+template <typename Body>
+void parallel(int64_t count, int64_t grain, const Body& body) {
+  parallel_parts(count, grain, [&](int64_t begin, int64_t end, int64_t) { body(begin, end); });
+}
+
+}  // namespace spinpot
