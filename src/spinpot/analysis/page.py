@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from spinpot.analysis.result import Result, shown
@@ -20,7 +19,6 @@ def analysis_page(contents: Mapping[str, Any], results: Mapping[str, Result]) ->
     return render(
         "analysis.html",
         contents=contents,
-        moment=datetime.now().isoformat(),
         sections=[
             {
                 "name": name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES
@@ -31,7 +30,6 @@ def evaluation_page(
     return render(
         "evaluation.html",
         result=result,
-        moment=datetime.now().isoformat(),
         elements=in_words(result["model"]["type_map"]),
         tiles=headline(errors, spread, trained),
         table=error_table(

@@ -28,7 +28,7 @@ MOST_FORMULAS = 6
 
 
 def render(template: str, **context: Any) -> str:
-    """A page; whatever the context holds is escaped."""
+    """A page, which may say that it was made now; whatever the context holds is escaped."""
     environment = Environment(
         loader=PackageLoader("spinpot.report"),
         autoescape=True,
@@ -38,7 +38,8 @@ def render(template: str, **context: Any) -> str:
     )
     filters = (number, meV, residual, percent, unit, symbols, formula, duration, date)
     environment.filters |= {one.__name__: one for one in filters}
-    return environment.get_template(template).render(**context, version=__version__)
+    now = datetime.now().isoformat()
+    return environment.get_template(template).render(**context, version=__version__, moment=now)
 
 
 # ---- parts that several pages have ----
