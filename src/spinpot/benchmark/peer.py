@@ -26,8 +26,7 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
     python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
     Raises InputError with its last words if it fails.
     """
-    said = _train(python, backend, folder, peer_input(backend, data, folder, steps))
-    return _average_seconds(said)
+    return _train(python, backend, folder, peer_input(backend, data, folder, steps))
 
 
 def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float, validated: int) -> Course:
@@ -45,7 +44,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         },
         "disp_freq": validated,
     }
-    said = _train(python, "tensorflow", folder, made)
+    seconds = _train(python, "tensorflow", folder, made)
     try:
         columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
         errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
@@ -53,35 +52,23 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         raise InputError(f"--peer: the lcurve.out of {python} has no validation errors: {error}.") from error
     if not all(np.isfinite(values).all() for values in errors.values()):
         raise InputError(f"--peer: the validation errors of {python} are not finite.")
-    return Course("tensorflow", columns["step"].astype(int), errors, _average_seconds(said))
+    return Course("tensorflow", columns["step"].astype(int), errors, seconds)
 
 
-def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> str:
-    """What deepmd-kit says of a training with this input."""
+def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> float:
+    """Seconds of a step, as deepmd-kit reports them at the end of a training with this input."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.json").write_text(json.dumps(made, indent=2))
     command = [str(python), "-m", "deepmd", BACKENDS[backend], "train", "input.json"]
     try:
-        ended = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise InputError(f"--peer {python}: {error.strerror}. Give a Python that has deepmd-kit.") from error
     said = ended.stdout + ended.stderr
-    if ended.returncode != 0 or not AVERAGE.search(said):
+    average = AVERAGE.search(said)
+    if ended.returncode != 0 or not average:
         raise InputError(f"--peer: {' '.join(command)} failed: {said.strip()[-1500:]}")
-    return said
-
-
-def _average_seconds(said: str) -> float:
-    """Of a step, as deepmd-kit reports them at the end."""
-    found = AVERAGE.search(said)
-    assert found
-    return float(found[1])
+    return float(average[1])
 
 
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
