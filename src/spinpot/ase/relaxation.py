@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
-from ase.filters import OptimizableFilter
+from ase.filters import Filter
 
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse, unit
@@ -15,7 +14,7 @@ from spinpot.core.vectors import transverse, unit
 Relaxed = Literal["directions", "lengths", "both"]
 
 
-class SpinFilter:
+class SpinFilter(Filter):
     """What an optimizer moves: the spins of some atoms, and their positions if `positions`.
 
     `BFGS(SpinFilter(atoms, "directions")).run(fmax=0.001)`; fmax is in eV/Å for positions, eV/μ_B for spins.
@@ -28,9 +27,9 @@ class SpinFilter:
     def __init__(self, atoms: Atoms, spins: Relaxed = "both", positions: bool = False) -> None:
         if spins not in ("directions", "lengths", "both"):
             raise InputError(f"SpinFilter: spins={spins!r}. Expected directions, lengths or both.")
-        self.atoms = atoms
+        super().__init__(atoms, indices=range(len(atoms)))  # type: ignore[no-untyped-call]
         self.spins = spins
-        self.positions = positions
+        self.moves_atoms = positions
         self.x = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
         if self.x.shape != (len(atoms), 3):
             raise InputError(
@@ -41,41 +40,24 @@ class SpinFilter:
         self.direction = unit(self.x)
 
     def __len__(self) -> int:
-        return len(self.atoms) * (2 if self.positions else 1)
-
-    def __ase_optimizable__(self) -> Any:
-        """What ASE's optimizers ask for."""
-        return OptimizableFilter(self)
-
-    @property
-    def calc(self) -> Any:
-        """The atoms' calculator."""
-        return self.atoms.calc
+        return len(self.atoms) * (2 if self.moves_atoms else 1)
 
     def get_positions(self) -> np.ndarray:
         """The variables: positions if they are relaxed (Å), then those of the spins (μ_B)."""
-        return np.vstack((self.atoms.get_positions(), self.x)) if self.positions else self.x.copy()
+        return np.vstack((self.atoms.get_positions(), self.x)) if self.moves_atoms else self.x.copy()
 
-    def set_positions(self, variables: np.ndarray) -> None:
-        """Move atoms and spins."""
-        if self.positions:
-            self.atoms.set_positions(variables[: len(self.atoms)])
-        self.x = np.array(variables[-len(self.atoms) :])
+    def set_positions(self, positions: np.ndarray, **options: Any) -> None:
+        """Move atoms and spins: the variables of get_positions. options: of Atoms.set_positions."""
+        if self.moves_atoms:
+            self.atoms.set_positions(positions[: len(self.atoms)], **options)
+        self.x = np.array(positions[-len(self.atoms) :])
         self.atoms.set_initial_magnetic_moments(self._spin())
 
     def get_forces(self) -> np.ndarray:
         """−dE/d(variables): eV/Å, then eV/μ_B."""
         magnetic = self.atoms.calc.get_property("magnetic_forces", self.atoms)
         spin_forces = self._pull_back(magnetic)
-        return np.vstack((self.atoms.get_forces(), spin_forces)) if self.positions else spin_forces
-
-    def get_potential_energy(self, force_consistent: bool = True) -> float:
-        """EV."""
-        return float(self.atoms.get_potential_energy(force_consistent=force_consistent))
-
-    def iterimages(self) -> Iterator[Atoms]:
-        """The atoms, for trajectories."""
-        return cast(Iterator[Atoms], self.atoms.iterimages())
+        return np.vstack((self.atoms.get_forces(), spin_forces)) if self.moves_atoms else spin_forces
 
     def _spin(self) -> np.ndarray:
         if self.spins == "directions":
