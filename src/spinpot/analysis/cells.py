@@ -29,11 +29,7 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
     Its atoms are those of the structure; the cell is Minkowski-reduced and right-handed.
     """
     lattice = atoms.cell.array
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of how spglib reports errors
-        found = spglib.get_symmetry_dataset(
-            (lattice, atoms.get_scaled_positions(), _kinds(atoms, tolerance).tolist()), symprec=tolerance
-        )
+    found = symmetry(atoms, _kinds(atoms, tolerance), tolerance)
     if found is None:
         raise InputError(
             "The structure repeats itself only roughly: translations that leave it as it is within the "
@@ -45,6 +41,14 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
     made = atoms[np.sort(np.unique(found.mapping_to_primitive, return_index=True)[1])]
     made.set_cell(vectors * np.sign(np.linalg.det(vectors)))
     return made
+
+
+def symmetry(atoms: Atoms, kinds: np.ndarray, tolerance: float) -> spglib.SpglibDataset | None:
+    """What spglib finds where atoms of one kind (N,) are equal; None for a cell it does not understand."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of how spglib reports errors
+        cell = (atoms.cell.array, atoms.get_scaled_positions(), kinds.tolist())
+        return spglib.get_symmetry_dataset(cell, symprec=tolerance)
 
 
 def _kinds(atoms: Atoms, tolerance: float) -> np.ndarray:

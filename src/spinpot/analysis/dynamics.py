@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from functools import partial
 
 import numpy as np
 from ase import Atoms, units
 
-from spinpot.analysis.model import Model
 from spinpot.analysis.moments import sublattices
 from spinpot.analysis.result import Picture, Result, Table, require, shown
-from spinpot.ase import SpinLatticeDynamics
+from spinpot.ase import SpinCalculator, SpinLatticeDynamics
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.data.cell import directions
@@ -26,15 +25,6 @@ SAMPLE_EVERY = 5
 FEWEST_STEPS = 10
 TITLE = "Energy without bath, and order in it"
 ALT = "Left the total energy against time, right the order of the sublattices against temperature."
-NUMBERS = {
-    "temperature": "temperature",
-    "order": "order",
-    "order_spread": "spread",
-    "net_moment": "net",
-    "energy_per_atom": "energy",
-    "lattice_temperature": "lattice",
-}
-"""Names in analysis.json of what is averaged at each temperature."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +67,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Average:
-    """Of the time at one temperature (K).
+    """Of the time at one temperature (K), by the names in analysis.json.
 
-    order: |Σ S|/Σ|S| of a sublattice, the mean over sublattices and time; spread: its standard deviation in
-    time; net: |Σ S| per magnetic atom, μ_B; energy: potential, eV/atom above the given structure;
-    lattice: the atoms' kinetic temperature, K.
+    order: |Σ S|/Σ|S| of a sublattice, the mean over sublattices and time, and its standard deviation in time;
+    net_moment: |Σ S| per magnetic atom, μ_B; energy_per_atom: potential, eV above the given structure;
+    lattice_temperature: the atoms' kinetic temperature, K.
     """
 
     temperature: float
     order: float
-    spread: float
-    net: float
-    energy: float
-    lattice: float | None
+    order_spread: float
+    net_moment: float
+    energy_per_atom: float
+    lattice_temperature: float | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +91,7 @@ class Drift:
     rate: float
 
 
-def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """From one temperature to the next, lowest first: equilibrate in a bath, then average.
 
     At the first of them the bath is then taken away, to see whether the energy is kept. Raises InputError
@@ -135,7 +125,7 @@ def dynamics(model: Model, atoms: Atoms, settings: Settings) -> Result:
             "drift": drift.rate,
             "drift_range": float(np.ptp(drift.change)),
             "order_of_random_moments": chance,
-            **{key: [getattr(one, name) for one in averages] for key, name in NUMBERS.items()},
+            **{one.name: [getattr(average, one.name) for average in averages] for one in fields(Average)},
         },
     )
 
@@ -228,7 +218,7 @@ def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
     left.plot(drift.time, 1000 * drift.change, linewidth=0.8)
     left.set(xlabel="time without bath (ps)", ylabel="E(t) − E(0) (meV/atom)")
     right.axhline(chance, color=ink(), linewidth=0.8, linestyle="--", label="random moments")
-    points = np.array([(one.temperature, one.order, one.spread) for one in averages]).T
+    points = np.array([(one.temperature, one.order, one.order_spread) for one in averages]).T
     right.errorbar(*points, marker="o", markersize=4, capsize=2, ecolor=faint())
     right.set(xlabel="temperature (K)", ylabel="order of a sublattice, |Σ S|/Σ|S|", ylim=(0, 1.05))
     right.legend(frameon=False)
@@ -278,8 +268,8 @@ def _fading(averages: Sequence[Average]) -> str:
 
 def _table(averages: Sequence[Average]) -> Table:
     rows = [
-        (f"{one.temperature:g}", one.order, one.spread, one.net, 1000 * one.energy, one.lattice)
-        for one in averages
+        (f"{temperature:g}", order, spread, net, 1000 * energy, lattice)
+        for temperature, order, spread, net, energy, lattice in map(astuple, averages)
     ]
     energy = "E − E(given) (meV/atom)"
     columns = ("T (K)", "order", "its spread", "net moment (μ_B)", energy, "T of atoms (K)")

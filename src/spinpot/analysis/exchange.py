@@ -13,12 +13,13 @@ from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
-from spinpot.analysis.model import Model
+from spinpot.analysis.moments import fields_across
 from spinpot.analysis.plots import exchange_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
+from spinpot.ase import SpinCalculator
 from spinpot.core.errors import InputError
-from spinpot.core.vectors import transverse
+from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All that the task may write beside the page."""
@@ -45,7 +46,7 @@ class Settings:
         require(self.tolerance > 0.0, "exchange.tolerance", self.tolerance, "a distance > 0 Å.")
 
 
-def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """J_ij of the pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
     found, reach = exchange_of(model, atoms, settings)
     shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
@@ -71,7 +72,7 @@ def exchange(model: Model, atoms: Atoms, settings: Settings) -> Result:
     )
 
 
-def exchange_of(model: Model, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
+def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
     """The tensors, and how far the model reaches (Å)."""
     cell = magnetic_cell(atoms, settings.tolerance)
     reach = model.reach(cell)
@@ -111,28 +112,23 @@ def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str
     return said
 
 
-def _checks(model: Model, found: Exchange, limits: Limits) -> list[str]:
+def _checks(model: SpinCalculator, found: Exchange, limits: Limits) -> list[str]:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
     worst = np.abs(own - expected)[magnetic].max()
     marks = limits.marks(found, np.arange(len(found.i)))
+    cell = found.cell.copy()
+    cell.calc = model
     return [
         f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
         f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
         f"pairs explain {expected[magnetic].mean():.4g} meV; an atom's two numbers differ by at most "
         f"{worst:.2g} meV (anisotropy, pairs left out, more than pairs). The torque of the state is at most "
-        f"{1000 * largest_torque(model, found.cell):.2g} meV/μ_B.",
+        f"{1000 * largest(fields_across(cell)):.2g} meV/μ_B.",
         f"Mean-field ordering temperature (classical spins, orders of this cell): "
         f"{mean_field_temperature(found):.0f} K{marks}; for quantum spins times (S+1)/S. The real one is "
         "lower.",
     ]
-
-
-def largest_torque(model: Model, cell: Atoms) -> float:
-    """The largest magnetic force across a moment, eV/μ_B; zero at a state of rest."""
-    forces = model.get_property("magnetic_forces", cell.copy())
-    across = transverse(forces, cell.get_initial_magnetic_moments())
-    return float(np.linalg.norm(across, axis=1).max())
 
 
 def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:

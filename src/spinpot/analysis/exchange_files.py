@@ -104,12 +104,8 @@ def tb2j_pickle(exchange: Exchange, warning: str = "") -> bytes:
 
 def _numbered(cell: Atoms) -> list[str]:
     """`Ni1`, `Ni2`, `O1` … as TB2J names atoms."""
-    counts: dict[str, int] = {}
-    names = []
-    for symbol in cell.get_chemical_symbols():
-        counts[symbol] = counts.get(symbol, 0) + 1
-        names.append(f"{symbol}{counts[symbol]}")
-    return names
+    symbols = cell.get_chemical_symbols()
+    return [f"{symbol}{symbols[: k + 1].count(symbol)}" for k, symbol in enumerate(symbols)]
 
 
 # ---- Vampire ----

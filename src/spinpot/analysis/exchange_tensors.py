@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.geometry import find_mic
 
 from spinpot.analysis.cells import shortest, supercell
-from spinpot.analysis.model import Model
+from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.vectors import unit
 
@@ -93,7 +93,7 @@ class Exchange:
 
 
 def exchange_tensors(
-    model: Model,
+    model: SpinCalculator,
     cell: Atoms,
     cutoff: float,
     reach: float,

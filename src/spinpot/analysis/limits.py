@@ -5,18 +5,16 @@ Pairs that coincide with images, and broken symmetry.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from scipy.spatial import cKDTree
 
-from spinpot.analysis.cells import connected
+from spinpot.analysis.cells import connected, symmetry
 from spinpot.analysis.exchange_tensors import SLACK, Exchange
-from spinpot.analysis.model import Model
 from spinpot.analysis.result import shown
 from spinpot.analysis.shells import Shell
+from spinpot.ase import SpinCalculator
 
 FAR, BROKEN = "†", "‡"
 """Marks of shells: beyond half of the training cells' shortest vectors; equal pairs that differ."""
@@ -97,7 +95,7 @@ class Limits:
         ]
 
 
-def limits_of(model: Model, found: Exchange, tolerance: float) -> Limits:
+def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limits:
     """tolerance: Å and μ_B, within which the structure is symmetric."""
     reach = model.tells_apart()
     far = np.zeros(len(found.i), dtype=bool) if reach is None else found.distance > reach + SLACK
@@ -127,14 +125,12 @@ def symmetries(found: Exchange, tolerance: float) -> list[tuple[np.ndarray, np.n
     moments = cell.get_initial_magnetic_moments()
     products = moments @ moments.T
     scaled, lattice = cell.get_scaled_positions(), cell.cell.array
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of how spglib reports errors
-        given = spglib.get_symmetry((lattice, scaled, cell.numbers), symprec=tolerance)
-    if given is None:  # for a cell that spglib does not understand
+    given = symmetry(cell, cell.numbers, tolerance)
+    if given is None:
         return []
     same = 10.0 * tolerance * max(1.0, float(products.max()))
     kept = []
-    for rotation, translation in zip(given["rotations"], given["translations"], strict=True):
+    for rotation, translation in zip(given.rotations, given.translations, strict=True):
         moved = scaled @ rotation.T + translation
         apart = moved[:, None] - scaled[None]
         atoms = np.linalg.norm((apart - np.rint(apart)) @ lattice, axis=2).argmin(axis=1)

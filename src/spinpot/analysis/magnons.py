@@ -17,10 +17,10 @@ from spinpot.analysis.exchange import exchange_of
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
 from spinpot.analysis.measured import measured_nio
-from spinpot.analysis.model import Model
 from spinpot.analysis.plots import magnon_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import shells_of
+from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 
@@ -55,7 +55,7 @@ class Settings:
             require(three, f"magnons.points.{name}", place, "three numbers.")
 
 
-def magnons(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """ħω along a path, at its special points, and beside what was measured where that is known."""
     check(atoms, settings)
     path = band_path(atoms, settings)

@@ -9,6 +9,7 @@ from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import transverse
 
 PARALLEL = 30.0
 """Degrees; moments of one element within it are of one sublattice."""
@@ -35,6 +36,12 @@ def turned(spin: np.ndarray, axis: np.ndarray, angle: float | np.ndarray) -> np.
     """Spins (N, 3) turned about a unit vector (3,) by one angle or by one each (N,), in rad."""
     angles = np.broadcast_to(angle, len(spin))
     return np.asarray(Rotation.from_rotvec(angles[:, None] * axis).apply(spin))
+
+
+def fields_across(atoms: Atoms) -> np.ndarray:
+    """The parts of −∂E/∂S across the moments (N, 3), eV/μ_B, by the atoms' calculator; zero at rest."""
+    fields = atoms.calc.get_property("magnetic_forces", atoms)
+    return transverse(fields, atoms.get_initial_magnetic_moments())
 
 
 def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@ from ase import Atoms
 from ase.optimize import BFGS, FIRE, LBFGS
 from rich.progress import Progress
 
-from spinpot.analysis.model import Model
+from spinpot.analysis.moments import fields_across
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
-from spinpot.ase import SpinFilter
+from spinpot.ase import SpinCalculator, SpinFilter
 from spinpot.ase.relaxation import Relaxed
 from spinpot.core.console import progress_console
-from spinpot.core.vectors import angles, transverse
+from spinpot.core.vectors import angles, largest
 from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
 from spinpot.report.style import Axes, Figure, faint, new_figure
@@ -67,7 +67,7 @@ class Step:
     magnetic: float | None
 
 
-def relax(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def relax(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """Move atoms, spins or both downhill in a fixed cell; the end is written to relaxed.extxyz."""
     start = atoms.copy()
     atoms.calc = model
@@ -101,12 +101,11 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
         magnetic = moved.get_forces()[-len(atoms) :]
         if spins == "directions":
             # The variables are vectors of growing length, along which the derivative falls.
-            fields = atoms.calc.get_property("magnetic_forces", atoms)
-            magnetic = transverse(fields, atoms.get_initial_magnetic_moments())
+            magnetic = fields_across(atoms)
         yield Step(
             float(atoms.get_potential_energy()),
-            None if settings.move == "spins" else _largest(atoms.get_forces()),
-            None if settings.move == "atoms" else _largest(magnetic),
+            None if settings.move == "spins" else largest(atoms.get_forces()),
+            None if settings.move == "atoms" else largest(magnetic),
         )
 
 
@@ -157,10 +156,6 @@ def _small(step: Step, settings: Settings) -> bool:
     return all(value is None or value <= limit for value, limit in limits)
 
 
-def _largest(vectors: np.ndarray) -> float:
-    return float(np.linalg.norm(vectors, axis=1).max())
-
-
 def _outcome(
     start: Atoms, end: Atoms, steps: list[Step], settings: Settings
 ) -> tuple[dict[str, Any], list[str]]:
@@ -168,7 +163,7 @@ def _outcome(
     last, taken = steps[-1], len(steps) - 1
     converged = _small(last, settings)
     change = last.energy - steps[0].energy
-    displacement = _largest(end.positions - start.positions)
+    displacement = largest(end.positions - start.positions)
     turn = float(turns(start, end).max())
     numbers = {
         "converged": converged,
@@ -220,8 +215,7 @@ def _convergence(steps: list[Step], atoms: int) -> Table:
 def _moments(start: Atoms, end: Atoms) -> Table:
     """What became of the moments, per element."""
     before, after = (np.linalg.norm(a.get_initial_magnetic_moments(), axis=1) for a in (start, end))
-    fields = end.calc.get_property("magnetic_forces", end)
-    across = 1000 * np.linalg.norm(transverse(fields, end.get_initial_magnetic_moments()), axis=1)
+    across = 1000 * np.linalg.norm(fields_across(end), axis=1)
     turned = turns(start, end)
     rows = []
     for element in dict.fromkeys(end.symbols):

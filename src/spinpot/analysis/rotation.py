@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 
 from spinpot.analysis.angle_reference import Reference, read_reference
-from spinpot.analysis.model import Model
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.analysis.result import Picture, Result, Table, require
+from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
@@ -54,7 +54,7 @@ class Curve:
 class Turn:
     """Some moments of a structure, turned together about an axis."""
 
-    def __init__(self, model: Model, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
+    def __init__(self, model: SpinCalculator, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
         self.atoms = atoms.copy()
         self.atoms.calc = model
         self.group, self.axis = group, axis
@@ -82,7 +82,7 @@ class Turn:
         return np.asarray((energy[:, 0] - energy[:, 1]) / (2.0 * STEP))
 
 
-def rotation(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def rotation(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """Turn some moments once around and look at the energy, and at reference points beside it.
 
     Raises InputError for atoms that are not there or have no moment, for an axis that is none, and for a

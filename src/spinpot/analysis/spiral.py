@@ -14,12 +14,12 @@ from ase import Atoms
 from ase.dft.kpoints import parse_path_string
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
-from spinpot.analysis.model import Model
-from spinpot.analysis.moments import axis_of_turn, in_numbers, turned
+from spinpot.analysis.moments import axis_of_turn, fields_across, in_numbers, turned
 from spinpot.analysis.result import Picture, Result, Table, require, shown
+from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
-from spinpot.core.vectors import transverse
+from spinpot.core.vectors import largest
 from spinpot.report.style import Figure, faint, new_figure
 
 Stretch = list[tuple[str, Wave]]
@@ -60,7 +60,7 @@ class Point:
     torque: float
 
 
-def spiral(model: Model, atoms: Atoms, settings: Settings) -> Result:
+def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """E(q) of the structure with each moment at R turned by q·R about an axis: q = 0 is the structure itself.
 
     Raises InputError for wave vectors that fit no supercell of at most `most_atoms` atoms, and for an axis
@@ -170,7 +170,7 @@ def cartesian(wave: Wave, atoms: Atoms) -> np.ndarray:
     return np.linalg.solve(atoms.cell.array, 2.0 * np.pi * np.array(wave, dtype=np.float64))
 
 
-def energy_of(model: Model, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
+def energy_of(model: SpinCalculator, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
     """E per magnetic atom (eV), and the largest part of −∂E/∂S across a moment (eV/μ_B)."""
     cells = repeated(atoms, wave)
     phase = cells.positions @ cartesian(wave, atoms)
@@ -178,8 +178,7 @@ def energy_of(model: Model, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple
     cells.set_initial_magnetic_moments(spin)
     cells.calc = model
     energy = float(cells.get_potential_energy() / np.count_nonzero(spin.any(axis=1)))
-    across = transverse(model.get_property("magnetic_forces", cells), spin)
-    return energy, float(np.linalg.norm(across, axis=1).max())
+    return energy, largest(fields_across(cells))
 
 
 def figure(points: Sequence[Point]) -> Figure:

@@ -13,6 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinpot.core.errors import InputError
+from spinpot.core.vectors import largest
 from spinpot.data.from_ase import moments_of
 from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.deviation import deviation
@@ -101,8 +102,8 @@ class SpinCalculator(Calculator):
 
     def reach(self, atoms: Atoms) -> float:
         """Å: how far apart two atoms can act on each other. An atom between them may see both."""
-        longest = np.linalg.norm(atoms.get_initial_magnetic_moments(), axis=1).max(initial=0.0)
-        return max(predictor.spec.reach(float(longest)) for predictor in self.predictors)
+        longest = largest(atoms.get_initial_magnetic_moments())
+        return max(predictor.spec.reach(longest) for predictor in self.predictors)
 
     def tells_apart(self) -> float | None:
         """Å: half of the largest of the training cells' shortest lattice vectors; None if a file lacks it.

@@ -9,6 +9,7 @@ import torch
 
 from spinpot.audit.outliers import SMALLEST
 from spinpot.core.split import split_along
+from spinpot.core.vectors import largest
 from spinpot.data.systems import System
 
 
@@ -49,7 +50,7 @@ def _of_element(system: System, kind: int) -> ElementMoments:
         if has.any():
             parts = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
             transverse, longitudinal = (float(part.square().sum(-1).mean().sqrt()) for part in parts)
-        unowned = float(np.linalg.norm(force[~has], axis=-1).max(initial=0.0))
+        unowned = largest(force[~has])
     return ElementMoments(
         element=system.type_map[kind],
         atoms=int(own.sum()),

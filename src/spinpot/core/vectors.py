@@ -11,6 +11,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(norm > 0.0, norm, 1.0)
 
 
+def largest(vectors: np.ndarray) -> float:
+    """The length of the longest of some vectors (…, 3); zero if there is none."""
+    return float(np.linalg.norm(vectors, axis=-1).max(initial=0.0))
+
+
 def transverse(vectors: np.ndarray, spin: np.ndarray) -> np.ndarray:
     """The parts of vectors (…, 3) across the spins (…, 3); zero where there is no spin."""
     direction = unit(spin)

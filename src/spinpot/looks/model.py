@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from spinpot.core.vectors import largest
 from spinpot.data.systems import System
 from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
@@ -43,7 +44,18 @@ class Watch:
 
     def beyond(self, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
         """Elements whose |S| leaves the range of training, and what to say of each."""
-        return beyond(self.facts, systems) if self.facts else iter(())
+        for element, (least, greatest) in (self.facts.moments if self.facts else {}).items():
+            margin = max(BEYOND * greatest, SMALLEST)
+            lengths = [_frame_ranges(system, element) for system in systems if element in system.type_map]
+            ranges = np.concatenate([np.zeros((0, 2)), *lengths])
+            outside = (ranges[:, 0] < least - margin) | (ranges[:, 1] > greatest + margin)
+            if outside.any():
+                yield (
+                    element,
+                    f"|S| of {element} leaves the range of training, {least:.3f} to {greatest:.3f} μ_B: "
+                    f"{ranges[:, 0].min():.3f} to {ranges[:, 1].max():.3f} μ_B, in {outside.sum()} of "
+                    f"{len(outside)} frames. The model extrapolates there.",
+                )
 
     def first(self, topic: str, element: str = "") -> bool:
         """Whether this was not said before."""
@@ -63,8 +75,8 @@ def ignored(spec: Spec, systems: Sequence[System]) -> dict[str, tuple[float, flo
             if spec.use_spin[kind]:
                 continue
             own = system.types == kind
-            moment = _largest(system.spin[:, own])
-            force = 0.0 if system.force_mag is None else _largest(system.force_mag[:, own])
+            moment = largest(system.spin[:, own])
+            force = 0.0 if system.force_mag is None else largest(system.force_mag[:, own])
             force = force if force > SMALLEST_LABEL else 0.0
             if moment or force:
                 element = spec.type_map[kind]
@@ -95,22 +107,6 @@ def ignored_in_words(spec: Spec, found: Mapping[str, tuple[float, float]]) -> li
     return lines
 
 
-def beyond(facts: TrainingFacts, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
-    """Elements whose |S| leaves the range of training, and what to say of each."""
-    for element, (least, greatest) in facts.moments.items():
-        margin = max(BEYOND * greatest, SMALLEST)
-        lengths = [_frame_ranges(system, element) for system in systems if element in system.type_map]
-        ranges = np.concatenate([np.zeros((0, 2)), *lengths])
-        outside = (ranges[:, 0] < least - margin) | (ranges[:, 1] > greatest + margin)
-        if outside.any():
-            yield (
-                element,
-                f"|S| of {element} leaves the range of training, {least:.3f} to {greatest:.3f} μ_B: "
-                f"{ranges[:, 0].min():.3f} to {ranges[:, 1].max():.3f} μ_B, in {outside.sum()} of "
-                f"{len(outside)} frames. The model extrapolates there.",
-            )
-
-
 def _frame_ranges(system: System, element: str) -> np.ndarray:
     """The least and the greatest |S| of an element in each frame, (F, 2); no rows where it does not occur."""
     own = system.types == system.type_map.index(element)
@@ -118,7 +114,3 @@ def _frame_ranges(system: System, element: str) -> np.ndarray:
         return np.zeros((0, 2))
     length = np.linalg.norm(system.spin[:, own], axis=-1)
     return np.stack((length.min(axis=1), length.max(axis=1)), axis=1)
-
-
-def _largest(vectors: np.ndarray) -> float:
-    return float(np.linalg.norm(vectors, axis=-1).max(initial=0.0))
