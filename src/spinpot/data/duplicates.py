@@ -26,8 +26,6 @@ CHUNK = 1000
 """Frames at once, so that memory does not grow with the set."""
 CROWD = 64
 """Frames alike in the coordinates of the sieve beyond which the other coordinates are looked at too."""
-COLUMNS = 96
-"""Coordinates at once."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
 """What labels of the same structure may differ by: eV/atom, eV/Å, eV/μ_B, eV/atom."""
 
@@ -179,8 +177,10 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
 
 def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Frames in order, but for those that are taken by then, and which frames may be the same as each."""
-    widest = _widest(systems)
-    points = np.concatenate(list(_chunks(systems, widest)))
+    every = np.arange(len(taken))
+    sample = np.concatenate(list(_chunks(systems, every[:: max(1, len(every) // SAMPLE)])))
+    widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]  # a tree of all coordinates is slow
+    points = np.concatenate([chunk[:, widest] for chunk in _chunks(systems, every)])
     tree = cKDTree(points)
     counts = tree.query_ball_point(points, SIEVE_REACH, p=np.inf, return_length=True)
     crowded = np.flatnonzero(counts > CROWD)
@@ -194,18 +194,14 @@ def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[
             yield k, np.sort(tree.query_ball_point(points[k], SIEVE_REACH, p=np.inf))
 
 
-def _widest(systems: Sequence[System]) -> np.ndarray:
-    """The few coordinates that vary most: a tree of all would be slow."""
-    step = max(1, sum(len(system) for system in systems) // SAMPLE)
-    sample = np.concatenate([_points(system, np.arange(0, len(system), step)) for system in systems])
-    return np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]
-
-
-def _chunks(systems: Sequence[System], columns: np.ndarray) -> Iterator[np.ndarray]:
-    """Some coordinates of all frames."""
+def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarray]:
+    """The points of frames by their numbers over all systems (n,), CHUNK at once."""
+    first = 0
     for system in systems:
-        for start in range(0, len(system), CHUNK):
-            yield _points(system, np.arange(start, min(start + CHUNK, len(system))))[:, columns]
+        own = numbers[(numbers >= first) & (numbers < first + len(system))] - first
+        first += len(system)
+        for start in range(0, len(own), CHUNK):
+            yield _points(system, own[start : start + CHUNK])
 
 
 def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndarray]:
@@ -214,16 +210,10 @@ def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndar
     This tells frames apart that are alike in nearly all coordinates, as where each has one atom moved.
     """
     groups = np.zeros(len(members), dtype=np.int64)
-    n_columns = _points(systems[0], np.arange(1)).shape[1]
-    for start in range(0, n_columns, COLUMNS):
-        columns = np.arange(start, min(start + COLUMNS, n_columns))
-        block = np.concatenate(list(_chunks(systems, columns)))[members]
-        for values in block.T:
-            order = np.lexsort((values, groups))
-            apart = (np.diff(values[order]) > SIEVE_REACH) | (np.diff(groups[order]) > 0)
-            groups[order] = np.concatenate(([0], np.cumsum(apart)))
-        if np.bincount(groups).max() <= CROWD:
-            break
+    for values in np.concatenate(list(_chunks(systems, members))).T:
+        order = np.lexsort((values, groups))
+        apart = (np.diff(values[order]) > SIEVE_REACH) | (np.diff(groups[order]) > 0)
+        groups[order] = np.concatenate(([0], np.cumsum(apart)))
     order = np.argsort(groups, kind="stable")
     parts = np.split(members[order], np.flatnonzero(np.diff(groups[order])) + 1)
     return {int(member): part for part in parts for member in part}
