@@ -60,7 +60,6 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
         type_map=type_map,
         types=np.array([type_map.index(symbol) for symbol in symbols], dtype=np.int64),
         pbc=(a, b, c),
-        frame_ids=None,
         stored=None,
         **frame,
     )
@@ -68,9 +67,8 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
 
 def atoms_of(system: System, frame: int) -> Atoms:
     """One frame of a system with its moments, without its labels."""
-    made = Atoms(system.elements, positions=system.coord[frame], cell=system.box[frame], pbc=system.pbc)
-    made.set_initial_magnetic_moments(system.spin[frame])
-    return made
+    structure = {"positions": system.coord[frame], "cell": system.box[frame], "magmoms": system.spin[frame]}
+    return Atoms(system.elements, pbc=system.pbc, **structure)
 
 
 def with_columns(

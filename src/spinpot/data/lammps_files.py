@@ -27,13 +27,10 @@ def turned(atoms: Atoms) -> Atoms:
     are not periodic along become unit vectors along LAMMPS' axes.
     """
     cell = completed(atoms.cell.array, atoms.pbc)
-    prism = Prism(cell)
-    made = Atoms(atoms.symbols, positions=prism.vector_to_lammps(atoms.positions, wrap=False), pbc=atoms.pbc)
-    made.set_cell(prism.vector_to_lammps(cell, wrap=False))
-    made.set_initial_magnetic_moments(
-        prism.vector_to_lammps(atoms.get_initial_magnetic_moments(), wrap=False)
-    )
-    return made
+    vectors = {"positions": atoms.positions, "cell": cell, "magmoms": atoms.get_initial_magnetic_moments()}
+    to_lammps = Prism(cell).vector_to_lammps
+    own = {name: to_lammps(values, wrap=False) for name, values in vectors.items()}
+    return Atoms(atoms.symbols, pbc=atoms.pbc, **own)
 
 
 def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
@@ -92,13 +89,11 @@ def _atom_lines(atoms: Atoms, elements: Sequence[str]) -> list[str]:
     moments = atoms.get_initial_magnetic_moments()
     lengths = np.linalg.norm(moments, axis=1)
     directions = unit(np.where(lengths[:, None] > 0.0, moments, [0.0, 0.0, 1.0]))
+    kinds = [elements.index(symbol) + 1 for symbol in atoms.get_chemical_symbols()]
+    rows = np.column_stack((atoms.positions, directions, lengths))
     return [
-        " ".join(
-            [str(n), str(elements.index(symbol) + 1), *(f"{x:.16g}" for x in (*position, *axis, length))]
-        )
-        for n, (symbol, position, axis, length) in enumerate(
-            zip(atoms.get_chemical_symbols(), atoms.positions, directions, lengths, strict=True), start=1
-        )
+        " ".join([str(n), str(kind), *(f"{x:.16g}" for x in row)])
+        for n, (kind, row) in enumerate(zip(kinds, rows, strict=True), start=1)
     ]
 
 

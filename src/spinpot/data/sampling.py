@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
 
 
+@dataclass(eq=False)
 class ShuffledBatches(Sampler[list[int]]):
     """Batches `first` to `total` of the endless stream of shuffled passes over a data set.
 
@@ -16,23 +18,16 @@ class ShuffledBatches(Sampler[list[int]]):
     twice; each process takes every world_size-th of them, which may be none.
     """
 
-    def __init__(
-        self,
-        n_frames: int,
-        batch_size: int,
-        seed: int,
-        first: int,
-        total: int,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self.n_frames = n_frames
-        self.batch_size = min(batch_size * world_size, n_frames)
-        self.seed = seed
-        self.first = first
-        self.total = total
-        self.rank = rank
-        self.world_size = world_size
+    n_frames: int
+    batch_size: int
+    seed: int
+    first: int
+    total: int
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.batch_size * self.world_size, self.n_frames)
 
     def __len__(self) -> int:
         # Lightning counts batches from the run's beginning, resumed or not.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -31,16 +31,15 @@ OF_THE_ROW = ("id", "ctime", "mtime")
 """Numbers that a database keeps about its rows."""
 
 
+@dataclass
 class AseFile:
     """One of ase's formats of files."""
 
-    runs = True
-
-    def __init__(self, name: str, what: str, suffixes: tuple[str, ...], magic: bytes = b"") -> None:
-        self.name = name
-        self.what = what
-        self.suffixes = suffixes
-        self.magic = magic
+    name: str
+    what: str
+    suffixes: tuple[str, ...]
+    magic: bytes = b""
+    runs: bool = True
 
     def knows(self, path: Path) -> bool:
         """By the suffix, or by the first bytes."""
@@ -99,13 +98,7 @@ ASE_READERS = (
 def raw_frame(atoms: Atoms) -> RawFrame:
     """Everything numeric that ase.Atoms hold: arrays, info and a calculator's results."""
     columns = {name: values for name, values in atoms.arrays.items() if name not in STRUCTURE}
-    return _frame(
-        atoms.get_chemical_symbols(),
-        {"cell": atoms.cell.array, "pbc": atoms.pbc, "positions": atoms.positions},
-        columns,
-        atoms.info,
-        _results(atoms),
-    )
+    return _frame(atoms, columns, atoms.info, _results(atoms))
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -123,22 +116,17 @@ def _of_row(row: Any) -> RawFrame:
     for name in (FINAL_MOMENTS, INITIAL_MOMENTS):
         if name in results and np.size(results[name]) == 3 * row.natoms:
             results[name] = np.reshape(results[name], (row.natoms, 3))
-    symbols = [chemical_symbols[number] for number in row["numbers"]]
-    structure = {name: row[name] for name in STRUCTURE}
-    return _frame(symbols, structure, {}, {**row.key_value_pairs, **row.data}, results)
+    atoms = Atoms(**{name: row[name] for name in STRUCTURE})
+    return _frame(atoms, {}, {**row.key_value_pairs, **row.data}, results)
 
 
 def _frame(
-    symbols: Iterable[str],
-    structure: Mapping[str, Any],
-    columns: Mapping[str, Any],
-    entries: Mapping[str, Any],
-    results: Mapping[str, Any],
+    atoms: Atoms, columns: Mapping[str, Any], entries: Mapping[str, Any], results: Mapping[str, Any]
 ) -> RawFrame:
     """results: a calculator's, per atom or of the frame; a name that the file has too is kept apart."""
-    names = tuple(symbols)
-    x, y, z = map(bool, structure["pbc"])
-    found = RawFrame(names, structure["cell"], (x, y, z), structure["positions"])
+    x, y, z = atoms.pbc.tolist()
+    symbols = tuple(atoms.get_chemical_symbols())
+    found = RawFrame(symbols, atoms.cell.array, (x, y, z), atoms.positions)
     for given, kept_apart in ((columns, ""), (entries, ""), (results, " of the calculator")):
         for name, values in given.items():
             if isinstance(values, str) and any(known(name, label) for label in OF_FRAMES):
@@ -146,7 +134,7 @@ def _frame(
                     f"{name}={values}: no number. Expected one such as -1.5e2. Correct the file."
                 )
             if _numeric(values):
-                place = found.columns if _per_atom(name, values, len(names)) else found.entries
+                place = found.columns if _per_atom(name, values, len(atoms)) else found.entries
                 place[name + kept_apart if name in place else name] = np.asarray(values)
     return found
 

@@ -217,7 +217,6 @@ def _made(
         type_map=tuple(type_map),
         types=np.array([type_map.index(symbol) for symbol in kind.symbols]),
         pbc=kind.pbc,
-        frame_ids=None,
         stored=None,
         **arrays,
     )

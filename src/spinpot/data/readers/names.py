@@ -33,7 +33,10 @@ ALIASES = {
     ),
     "virial": ("virial", "virials"),
 }
-"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, and what others call them."""
+"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, dpdata's, and what others call
+them.
+"""
+OF_DPDATA = {aliases[1]: name for name, aliases in ALIASES.items()}
 
 NAMES = {
     **{name: ALIASES[name] for name in ("force", "force_mag", "virial")},

@@ -15,18 +15,9 @@ from spinpot.data.cell import CLUSTER, PERIODIC
 from spinpot.data.readers.deepmd.contents import contents
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import Stored, checked_names, checked_types, place
+from spinpot.data.readers.names import OF_DPDATA
 
 DATA = "data.mdb"
-NAMES = {
-    "coords": "coord",
-    "cells": "box",
-    "spins": "spin",
-    "energies": "energy",
-    "forces": "force",
-    "force_mags": "force_mag",
-    "virials": "virial",
-}
-"""dpdata's names of the arrays that are read."""
 ABOUT = {"atom_names", "atom_numbs", "atom_types", "orig", "nopbc"}
 """What else dpdata gives of a system."""
 ORDER = "LMDB: frames are in dpdata's order, by composition, and atoms by type"
@@ -83,7 +74,7 @@ def _stored(folder: Path, data: dict[str, Any]) -> Stored:
     names, counts = list(data["atom_names"]), data["atom_numbs"]
     group = "".join(f"{name}{count}" for name, count in zip(names, counts, strict=True) if count)
     where = place(folder, group)
-    arrays = {NAMES.get(key, key): np.asarray(value) for key, value in data.items() if key not in ABOUT}
+    arrays = {OF_DPDATA.get(key, key): np.asarray(value) for key, value in data.items() if key not in ABOUT}
     periodic = not data.get("nopbc", False)
     if not periodic:
         del arrays["box"]  # zeros that dpdata put there
