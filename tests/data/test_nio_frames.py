@@ -25,7 +25,7 @@ FEW = {split: dict.fromkeys(nio_frames.SHAPES, 2) for split in nio_frames.FRAMES
 @pytest.fixture(scope="module")
 def whole_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "NiO"
-    prepare_nio(folder, progress=False)
+    prepare_nio(folder)
     return folder
 
 
@@ -107,7 +107,7 @@ def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_frames")
 def test_same_seed_same_bits(tmp_path: Path) -> None:
     for name, seed in [("a", 3), ("b", 3), ("c", 4)]:
-        prepare_nio(tmp_path / name / "NiO", seed, progress=False)
+        prepare_nio(tmp_path / name / "NiO", seed)
     a, b, c = (contents(tmp_path / name / "NiO") for name in "abc")
     assert a == b
     system = "train/primitive_16/set.000/coord.npy"
@@ -119,7 +119,7 @@ def test_same_seed_same_bits(tmp_path: Path) -> None:
 def test_complete_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "NiO"
     folder.mkdir()  # an empty folder is none
-    prepare_nio(folder, progress=False)
+    prepare_nio(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["NiO"]
     monkeypatch.setattr(nio_frames, "_write", lambda *_: pytest.fail("wrote again"))
     prepare_nio(folder)
@@ -128,7 +128,7 @@ def test_complete_set_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("few_frames")
 def test_another_set_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "NiO"
-    prepare_nio(folder, seed=1, progress=False)
+    prepare_nio(folder, seed=1)
     with pytest.raises(InputError, match=r"another seed \(1, not 2\).*Remove"):
         prepare_nio(folder, seed=2)
     monkeypatch.setattr(nio_frames, "VERSION", 0)
@@ -144,7 +144,7 @@ def test_another_set_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("few_frames")
 def test_damaged_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "NiO"
-    prepare_nio(folder, progress=False)
+    prepare_nio(folder)
     (folder / "test" / "primitive_16" / "type.raw").unlink()
     with pytest.raises(InputError, match="lacks test/primitive_16"):
         prepare_nio(folder)
@@ -157,7 +157,7 @@ def test_damaged_or_foreign_folder_is_refused(tmp_path: Path) -> None:
 def test_unwritable_folder_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="data_dir"):
-        prepare_nio(tmp_path / "file" / "NiO", progress=False)
+        prepare_nio(tmp_path / "file" / "NiO")
 
 
 @pytest.mark.usefixtures("few_frames")
@@ -171,7 +171,7 @@ def test_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(nio_frames, "write_system", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare_nio(tmp_path / "NiO", progress=False)
+        prepare_nio(tmp_path / "NiO")
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,8 @@ import pytest
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.description import fingerprint
-from spinpot.data.prepare import _atoms, divided, prepare, without_duplicates, write_lammps
+from spinpot.data.duplicates import copies, left_out, without
+from spinpot.data.prepare import _atoms, divided, prepare, write_lammps
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import read_systems
@@ -199,9 +200,9 @@ def test_duplicates(frames, tmp_path, capsys):
     sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Wanted())
     assert [len(system) for system in sets[""]] == [10]
     assert "10 frames left out" in capsys.readouterr().out
-    kept, notes = without_duplicates([made, random_system(8, n_frames=2)])
-    assert [len(system) for system in kept] == [10, 2]
-    assert list(notes) == []
+    others = [made, random_system(8, n_frames=2)]
+    assert [len(system) for system in without(others, copies(others))] == [10, 2]
+    assert list(left_out(others, copies(others))) == []
 
 
 def test_copies_with_noise_and_in_another_place_are_left_out(frames, tmp_path, capsys):

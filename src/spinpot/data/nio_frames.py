@@ -1,4 +1,4 @@
-"""The built-in data set: frames of NiO drawn at random, labelled by `spinpot.data.nio`, written by dpdata.
+"""The built-in data set: frames of NiO drawn at random, labelled by `spinpot.data.nio`.
 
 Every frame is AFM-II NiO, its moments along a random direction of the easy plane, with displaced atoms, a
 strained cell, and moments tilted and changed in length. How strongly differs from frame to frame, so that the
@@ -13,18 +13,21 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from rich.progress import Progress
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
+from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.data import nio
-from spinpot.data.readers.deepmd.npy_header import check_written
+from spinpot.data.cell import PERIODIC
+from spinpot.data.systems import System, write_npy
 
 VERSION = 1
 """To be raised with every change that changes the frames or their labels."""
@@ -74,7 +77,7 @@ PARAMETERS = (
 """The constants of `spinpot.data.nio` on which the labels depend."""
 
 
-def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
+def prepare_nio(folder: Path, seed: int = 0) -> None:
     """Write the NiO set into `folder` as `<split>/<shape>` in deepmd npy layout, unless it is there already.
 
     The same seed gives the same files, bit for bit. The set is written beside `folder` and moved there when
@@ -89,7 +92,7 @@ def prepare_nio(folder: Path, seed: int = 0, progress: bool = True) -> None:
         with one_at_a_time(folder), _one_thread():
             if not _is_complete(folder, seed):  # another process may have made it meanwhile
                 draft.mkdir()
-                _write(draft, seed, progress)
+                _write(draft, seed)
                 draft.replace(folder)
     except OSError as error:
         raise InputError(
@@ -163,43 +166,31 @@ def _systems() -> list[str]:
     return [f"{split}/{shape}" for split, shapes in FRAMES.items() for shape in shapes]
 
 
-def _write(folder: Path, seed: int, progress: bool) -> None:
+def _write(folder: Path, seed: int) -> None:
     total = sum(sum(shapes.values()) for shapes in FRAMES.values())
-    with Progress(console=progress_console, disable=not progress) as bar:
-        task = bar.add_task("Making the NiO data set", total=total)
-        for number, name in enumerate(_systems()):
-            split, shape = name.split("/")
-            rng = np.random.default_rng([seed, number])
-            frames = []
-            for _ in range(FRAMES[split][shape]):
-                frame = sample(shape, rng)
-                frames.append((frame, nio.labels(frame)))
-                bar.advance(task)
-            write_system(frames, folder / name)
-    check_written(folder)
+    drawn = counted(_drawn(seed), "Making the NiO data set", total)
+    for name, frames in groupby(drawn, key=itemgetter(0)):
+        write_system([(frame, nio.labels(frame)) for _, frame in frames], folder / name)
     text = json.dumps(manifest(seed), indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
+def _drawn(seed: int) -> Iterator[tuple[str, nio.Structure]]:
+    """Each frame of the set, not yet labelled, with its system's name."""
+    for number, name in enumerate(_systems()):
+        split, shape = name.split("/")
+        rng = np.random.default_rng([seed, number])
+        for _ in range(FRAMES[split][shape]):
+            yield name, sample(shape, rng)
+
+
 def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folder: Path) -> None:
     """Write frames of one shape and their labels (spinpot.data.nio.labels) as one system, in npy layout."""
-    import dpdata  # here, and not where the frames are there already: it is slow to import
-    from dpdata.plugins.deepmd import register_spin
-
-    register_spin()  # dpdata knows `spins` and `force_mags` only once a deepmd reader has run, or after this
+    structure = ("box", "coord", "spin")
+    arrays = {name: np.stack([getattr(frame, name) for frame, _ in frames]) for name in structure}
+    arrays |= {name: np.stack([found[name] for _, found in frames]) for name in LABELS}
     types = frames[0][0].types
-    data = {
-        "atom_names": list(nio.TYPE_NAMES),
-        "atom_numbs": np.bincount(types).tolist(),
-        "atom_types": types,
-        "orig": np.zeros(3),
-        "cells": np.stack([frame.box for frame, _ in frames]),
-        "coords": np.stack([frame.coord for frame, _ in frames]),
-        "spins": np.stack([frame.spin for frame, _ in frames]),
-    }
-    names = {"energies": "energy", "forces": "force", "force_mags": "force_mag", "virials": "virial"}
-    data |= {key: np.stack([found[name] for _, found in frames]) for key, name in names.items()}
-    dpdata.LabeledSystem(data=data).to("deepmd/npy", str(folder), prec=np.float64)
+    write_npy(System(folder.name, folder, nio.TYPE_NAMES, types, pbc=PERIODIC, stored=None, **arrays), folder)
 
 
 @contextmanager

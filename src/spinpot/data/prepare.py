@@ -16,18 +16,17 @@ from spinpot.core.console import counted, print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
-from spinpot.data.cell import VACUUM, directions, with_vacuum
+from spinpot.data.cell import VACUUM, directions
 from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out, without
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
 from spinpot.data.pairs import refuse_overlaps
-from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import PER_FRAME, System, read_systems, select
+from spinpot.data.systems import PER_FRAME, System, read_systems, select, write_npy
 from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")
@@ -64,7 +63,9 @@ def prepare(
         notes.print()
     for system in systems:
         check_frames(system)
-    systems, notes = without_duplicates(unique_names(systems))
+    systems = unique_names(systems)
+    again = copies(systems)
+    systems, notes = without(systems, again), left_out(systems, again)
     sets = divided(systems, split, block, seed) if split else {"": systems}
     place = output.absolute().parent / f".{output.name}.new"
     try:
@@ -102,11 +103,8 @@ def check_frames(system: System) -> None:
                 f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
                 "compute it again."
             )
-
-    def where(frame: int) -> str:
-        return f"{system.path}: {system.where(frame)}"
-
-    refuse_overlaps(system.box, system.coord, system.pbc, system.elements, where)
+    structure = (system.box, system.coord, system.pbc, system.elements)
+    refuse_overlaps(*structure, lambda frame: f"{system.path}: {system.where(frame)}")
 
 
 def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
@@ -131,12 +129,6 @@ def unique_names(systems: Sequence[System]) -> list[System]:
         count = seen[system.name] = seen.get(system.name, -1) + 1
         named.append(replace(system, name=f"{system.name}_{count}") if count else system)
     return named
-
-
-def without_duplicates(systems: Sequence[System]) -> tuple[list[System], Notes]:
-    """The systems without frames that were there before, and what is said of these."""
-    found = copies(systems)
-    return without(systems, found), left_out(systems, found)
 
 
 def divided(systems: Sequence[System], split: Sequence[float], block: int, seed: int) -> Splits:
@@ -170,29 +162,6 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
     return sets
 
 
-def write_npy(folder: Path, system: System, _: Wanted) -> None:
-    """deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
-
-    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
-    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
-    """
-    place = folder / system.name
-    frames = place / "set.000"
-    frames.mkdir(parents=True)
-    (place / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
-    (place / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
-    arrays = {name: getattr(system, name) for name in PER_FRAME}
-    if not any(system.pbc):
-        (place / "nopbc").touch()
-    elif not all(system.pbc):
-        (place / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
-    if not all(system.pbc):
-        arrays["box"] = with_vacuum(system.box, system.coord, system.pbc)
-    for name, values in arrays.items():
-        if values is not None:
-            np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
-
-
 def write_old(folder: Path, system: System, wanted: Wanted) -> None:
     """deepmd-kit's old layout: virtual atoms at the end, their magnetic forces among the forces."""
     if not wanted.magnetic or not wanted.virtual_scale:
@@ -218,7 +187,7 @@ def write_old(folder: Path, system: System, wanted: Wanted) -> None:
         force=force,
         force_mag=None,
     )
-    write_npy(folder, bare, wanted)
+    write_npy(bare, folder / system.name)
     (folder / system.name / "set.000" / "spin.npy").unlink()
 
 
@@ -238,7 +207,7 @@ def write_lammps(folder: Path, system: System, wanted: Wanted) -> None:
 
 
 WRITERS: dict[str, Callable[[Path, System, Wanted], None]] = {
-    "npy": write_npy,
+    "npy": lambda folder, system, _: write_npy(system, folder / system.name),
     "old": write_old,
     "extxyz": write_extxyz,
     "lammps": write_lammps,
@@ -260,7 +229,6 @@ def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
     for name, own in sets.items():
         for system in counted(own, f"Writing {name}"):
             WRITERS[write_as](place / name, system, wanted)
-    check_written(place)
 
 
 def _check(place: Path, output: Path) -> None:

@@ -19,12 +19,13 @@ import numpy as np
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
-from spinpot.data.cell import PERIODIC, Periodic, completed, directions
+from spinpot.data.cell import PERIODIC, Periodic, completed, directions, flat_cells, with_vacuum
 from spinpot.data.pairs import refuse_overlaps
-from spinpot.data.readers.deepmd.checks import check_cells, check_finite, check_stored
+from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
-from spinpot.data.readers.deepmd.stored import Stored, read_arrays
+from spinpot.data.readers.deepmd.npy_header import check_written
+from spinpot.data.readers.deepmd.stored import PBC, Stored, read_arrays
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)
 """Arrays of a System with a row for each frame."""
@@ -129,6 +130,29 @@ def _note(notes: Notes, stored: Stored, name: str) -> None:
         notes.add(line, name)
 
 
+def write_npy(system: System, folder: Path) -> None:
+    """Write deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
+
+    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
+    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
+    """
+    frames = folder / "set.000"
+    frames.mkdir(parents=True)
+    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
+    (folder / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
+    arrays = {name: getattr(system, name) for name in PER_FRAME}
+    if not any(system.pbc):
+        (folder / "nopbc").touch()
+    elif not all(system.pbc):
+        (folder / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
+    if not all(system.pbc):
+        arrays["box"] = with_vacuum(system.box, system.coord, system.pbc)
+    for name, values in arrays.items():
+        if values is not None:
+            np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
+    check_written(frames)
+
+
 # ---- names ----
 
 
@@ -218,8 +242,22 @@ def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[Syst
     for k, row in enumerate(rows):
         frame_ids = np.flatnonzero(group_of_frame == k)
         types = _mapped(stored, row, type_map)
-        own_name = f"{name}#{k}" if len(rows) > 1 else name
-        yield _system(stored, own_name, type_map, types, _select(arrays, frame_ids, types >= 0), frame_ids)
+        own = _select(arrays, frame_ids, types >= 0)
+        system = System(
+            name=f"{name}#{k}" if len(rows) > 1 else name,
+            path=stored.path,
+            type_map=type_map,
+            types=types[types >= 0],
+            pbc=stored.pbc,
+            frame_ids=frame_ids,
+            stored=stored,
+            **{"spin": np.zeros_like(own["coord"]), **own},
+        )
+        for array in own:
+            _check_finite(system, array)
+        _check_cells(system)
+        refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)
+        yield system
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -245,33 +283,38 @@ def _select(arrays: dict[str, np.ndarray], frames: np.ndarray, atoms: np.ndarray
     return {n: a[frames] if n in per_frame else a[frames][:, atoms] for n, a in arrays.items()}
 
 
-def _system(
-    stored: Stored,
-    name: str,
-    type_map: tuple[str, ...],
-    types: np.ndarray,
-    arrays: dict[str, np.ndarray],
-    frame_ids: np.ndarray,
-) -> System:
-    types = types[types >= 0]
-    elements = [type_map[t] for t in types]
-    for array, values in arrays.items():
-        check_finite(stored, array, values, frame_ids, elements)
-    check_cells(stored, arrays["box"], frame_ids)
-    refuse_overlaps(
-        arrays["box"],
-        arrays["coord"],
-        stored.pbc,
-        elements,
-        lambda k: stored.locate("coord", int(frame_ids[k])),
+def _check_finite(system: System, array: str) -> None:
+    """Refuse NaN and inf, naming file, frame, atom and component of the first one, counted from 0."""
+    values = getattr(system, array)
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
+    place = system.where(frame, array)
+    if array in ("box", "virial"):
+        place += f", row {rest[0]}, column {rest[1]}"
+    elif rest:
+        place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
+    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
+    raise InputError(
+        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN or inf). Expected "
+        "finite numbers. Remove these frames from every file, or compute them again."
     )
-    return System(
-        name=name,
-        path=stored.path,
-        type_map=type_map,
-        types=types,
-        pbc=stored.pbc,
-        frame_ids=frame_ids,
-        stored=stored,
-        **{"spin": np.zeros_like(arrays["coord"]), **arrays},
+
+
+def _check_cells(system: System) -> None:
+    """Refuse cells whose periodic vectors span nothing."""
+    flat = np.flatnonzero(flat_cells(system.box, system.pbc))
+    if not flat.size:
+        return
+    place, cell = system.where(flat[0], "box"), system.box[flat[0]].tolist()
+    if all(system.pbc):
+        raise InputError(
+            f"{place}: the cell {cell} has no volume. Expected three independent lattice vectors in Å. For a "
+            "molecule or cluster that is not periodic, put an empty file `nopbc` beside type.raw; for a slab "
+            "or wire a file `pbc.raw` with 1 for each lattice vector that it repeats along and 0 for others."
+        )
+    raise InputError(
+        f"{place}: the cell {cell}, periodic {directions(system.pbc)}. Expected independent vectors in Å "
+        "there. Correct box or pbc.raw."
     )

@@ -1,7 +1,4 @@
-"""Refuses bad frames, naming file, frame and atom: first what the headers show, then the arrays themselves.
-
-Frames, atoms and components are counted from 0 in every message.
-"""
+"""Refuses bad systems by what their headers show, naming files, before any array is read."""
 
 from __future__ import annotations
 
@@ -11,12 +8,9 @@ import numpy as np
 
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
-from spinpot.data.cell import directions, flat_cells
 from spinpot.data.readers.deepmd.contents import REAL_TYPES, StoredSet
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.stored import Stored
-
-# ---- what the headers show ----
 
 
 def check_stored(stored: Stored, type_map: Sequence[str] | None, non_magnetic: bool) -> None:
@@ -185,48 +179,4 @@ def _check_names(stored: Stored) -> None:
         f"{stored.where}: type_map.raw has {len(stored.names)} names ({' '.join(stored.names)}), but "
         f"type.raw has type {stored.types.max()} (atom {stored.types.argmax()}). Expected a name for every "
         f"index from 0 on. Add the missing names. {_old_layout_hint(stored, None)}"
-    )
-
-
-# ---- what the arrays show ----
-
-
-def check_finite(
-    stored: Stored, array: str, values: np.ndarray, frame_ids: np.ndarray, elements: Sequence[str]
-) -> None:
-    """Refuse NaN and inf. values: (F, …) with frames `frame_ids` of `stored`; elements: one per atom.
-
-    Raises InputError naming file, frame, atom and component of the first one.
-    """
-    bad = ~np.isfinite(values)
-    if not bad.any():
-        return
-    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
-    place = stored.locate(array, int(frame_ids[frame]))
-    if array in ("box", "virial"):
-        place += f", row {rest[0]}, column {rest[1]}"
-    elif rest:
-        place += f", atom {rest[0]} ({elements[rest[0]]}), component {'xyz'[rest[1]]}"
-    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
-    raise InputError(
-        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN or inf). Expected "
-        "finite numbers. Remove these frames from every file, or compute them again."
-    )
-
-
-def check_cells(stored: Stored, box: np.ndarray, frame_ids: np.ndarray) -> None:
-    """Refuse cells whose periodic vectors span nothing. box: (F, 3, 3) in Å. Raises InputError."""
-    flat = np.flatnonzero(flat_cells(box, stored.pbc))
-    if not flat.size:
-        return
-    place, cell = stored.locate("box", int(frame_ids[flat[0]])), box[flat[0]].tolist()
-    if all(stored.pbc):
-        raise InputError(
-            f"{place}: the cell {cell} has no volume. Expected three independent lattice vectors in Å. For a "
-            "molecule or cluster that is not periodic, put an empty file `nopbc` beside type.raw; for a slab "
-            "or wire a file `pbc.raw` with 1 for each lattice vector that it repeats along and 0 for others."
-        )
-    raise InputError(
-        f"{place}: the cell {cell}, periodic {directions(stored.pbc)}. Expected independent vectors in Å "
-        "there. Correct box or pbc.raw."
     )
