@@ -25,7 +25,7 @@ def test_print_says_all_and_forgets(capsys):
     notes.add("second")
     notes.print()
     assert capsys.readouterr().out == "first ([a])\nsecond\n"
-    assert len(notes) == 0
+    assert list(notes) == []
 
 
 def test_short_lists_are_named_in_full():

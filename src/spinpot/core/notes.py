@@ -29,9 +29,6 @@ class Notes:
         for line, places in self._places.items():
             yield f"{line} ({shortened(places)})" if places else line
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def print(self) -> None:
         """Print what was collected, and forget it."""
         for line in self:

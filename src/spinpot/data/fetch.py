@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pooch
 from requests.exceptions import RequestException
-from rich.progress import track
 
-from spinpot.core.console import progress_console
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 
@@ -73,12 +72,11 @@ def _missing(folder: Path) -> list[str]:
 
 def _download(names: Sequence[str], target: Path, base_url: str) -> None:
     """Fetch `names` into `target`, each compared with its checksum before it gets its name."""
-    registry = {name: NIO_DELTASPIN_SHA256[name] for name in names}
     url = base_url.rstrip("/") + "/"
-    source = pooch.create(path=target, base_url=url, registry=registry, retry_if_failed=1)
+    source = pooch.create(path=target, base_url=url, registry=NIO_DELTASPIN_SHA256, retry_if_failed=1)
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT)
     pooch.get_logger().setLevel(logging.WARNING)  # a progress bar instead of a line per file
-    for name in track(names, "Fetching NiO_deltaspin", console=progress_console):
+    for name in counted(names, "Fetching NiO_deltaspin"):
         source.fetch(name, downloader=downloader)
 
 

@@ -6,20 +6,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from spinpot.data.cell import Periodic
 from spinpot.data.dataset import Geometry
 from spinpot.data.pairs import MARGIN, Pairs, neighbours
-from spinpot.data.systems import System
+from spinpot.data.systems import System, select
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs (i, j, translation) that may come within reach, and the structure they were found for."""
+    """Pairs (i, j, translation) that may come within reach, and the one frame they were found for."""
 
-    box: np.ndarray
-    pbc: Periodic
-    coord: np.ndarray
-    types: np.ndarray
+    system: System
     displacement: float
     i: np.ndarray
     j: np.ndarray
@@ -55,18 +51,16 @@ class SkinGeometry(Geometry):
         Two atoms come closer by at most twice the largest move; a virtual atom by its own lengthening
         besides.
         """
-        if system.pbc != found.pbc or not np.array_equal(system.box[frame], found.box):
+        before = found.system
+        if system.pbc != before.pbc or not np.array_equal(system.box[frame], before.box[0]):
             return False
-        if not np.array_equal(system.types, found.types):
+        if not np.array_equal(system.types, before.types):
             return False
-        moved = float(np.linalg.norm(system.coord[frame] - found.coord, axis=1).max(initial=0.0))
+        moved = float(np.linalg.norm(system.coord[frame] - before.coord[0], axis=1).max(initial=0.0))
         return 2.0 * moved + max(longest - found.displacement, 0.0) <= self.skin
 
     def _search(self, system: System, frame: int, longest: float) -> Candidates:
         self.searches += 1
         reach = self.cutoff + longest + self.skin + MARGIN
-        box, coord = system.box[frame].copy(), system.coord[frame].copy()
-        i, j, shift = neighbours(reach, coord, box, system.pbc, "ijS")
-        return Candidates(
-            box, system.pbc, coord, system.types.copy(), longest, i, j, shift.astype(np.float64)
-        )
+        i, j, shift = neighbours(reach, system.coord[frame], system.box[frame], system.pbc, "ijS")
+        return Candidates(select(system, np.array([frame])), longest, i, j, shift.astype(np.float64))

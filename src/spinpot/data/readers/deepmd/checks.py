@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.contents import REAL_TYPES, StoredSet
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
-from spinpot.data.readers.deepmd.stored import Stored
+from spinpot.data.readers.deepmd.stored import Stored, shape_of
 
 
 def check_stored(stored: Stored, type_map: Sequence[str] | None, non_magnetic: bool) -> None:
@@ -119,15 +120,10 @@ def _check_numeric(header: ArrayHeader, fractions: bool) -> None:
 
 def _check_shape(stored: Stored, name: str, header: ArrayHeader) -> None:
     n_atoms, frames, rest = len(stored.types), header.shape[0], header.shape[1:]
-    allowed: tuple[tuple[int, ...], ...] = ((3 * n_atoms,), (n_atoms, 3))
-    if name in ("box", "virial"):
-        allowed = ((9,), (3, 3))
-    elif name == "energy":
-        allowed = ((), (1,))
-    elif name == REAL_TYPES:
-        allowed = ((n_atoms,),)
+    shape = shape_of(name, n_atoms)
+    allowed = sorted({shape, (math.prod(shape),)}, key=len)
     if rest not in allowed:
-        expected = " or ".join(str((frames, *shape)) for shape in allowed)
+        expected = " or ".join(str((frames, *one)) for one in allowed)
         advice = _spin_shape_guess(stored, rest) if name == "spin" else _shape_guess(stored, name, rest)
         raise InputError(
             f"{header.where}: shape {header.shape}. Expected {expected}: {frames} frames of {n_atoms} atoms "

@@ -127,6 +127,12 @@ def about(file: Path) -> bool:
     return file.name in ("type.raw", "type_map.raw", PBC)
 
 
+def shape_of(array: str, n_atoms: int) -> tuple[int, ...]:
+    """Of an array of one frame."""
+    shapes = {"box": (3, 3), "virial": (3, 3), "energy": (), REAL_TYPES: (n_atoms,)}
+    return shapes.get(array, (n_atoms, 3))
+
+
 def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
     """All arrays of a checked system under deepmd-kit's names, frames of all sets in order.
 
@@ -135,12 +141,11 @@ def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
     nothing is periodic, and are zero then.
     Raises InputError for an array that cannot be read.
     """
-    n = len(stored.types)
-    shapes: dict[str, tuple[int, ...]] = {"box": (3, 3), "virial": (3, 3), "energy": (), REAL_TYPES: (n,)}
     arrays = {}
     for name in (*ARRAYS, REAL_TYPES):
         if stored.has(name):
-            parts = [_numbers(s.arrays[name], (s.frames, *shapes.get(name, (n, 3)))) for s in stored.sets]
+            shape = shape_of(name, len(stored.types))
+            parts = [_numbers(s.arrays[name], (s.frames, *shape)) for s in stored.sets]
             arrays[name] = np.concatenate(parts)
     if "box" not in arrays:
         arrays["box"] = np.zeros((len(arrays["coord"]), 3, 3))
