@@ -21,6 +21,7 @@ from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.training.step import gradients_finite
 from support.frames import batch_of, random_system, small_potential, with_random_labels
+from support.losses import loss_and_terms
 
 OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")
 
@@ -268,7 +269,7 @@ def test_a_second_derivative_of_the_loss_is_refused(compiled):
     batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
     force = batch.force.clone().requires_grad_()
     prediction = {"energy": batch.energy, "force": force, "force_mag": batch.force_mag}
-    loss, _ = EnerSpinLoss()(prediction, batch, torch.tensor([True, False]), 1.0)
+    loss, _ = loss_and_terms(EnerSpinLoss(), prediction, batch, torch.tensor([True, False]), 1.0)
     with pytest.raises(RuntimeError, match="differentiated once"):
         torch.autograd.grad(loss, force, create_graph=True)
 
@@ -284,7 +285,9 @@ def test_the_compiled_loss_and_look_are_called(compiled, monkeypatch):
     monkeypatch.setattr(native, "all_finite", counted("all_finite", all_finite))
     potential = small_potential()
     batch = batch_of(potential, with_random_labels(random_system(1), seed=1))
-    loss, _ = EnerSpinLoss()(potential(batch, differentiable=True), batch, torch.tensor([True, False]), 1.0)
+    loss, _ = loss_and_terms(
+        EnerSpinLoss(), potential(batch, differentiable=True), batch, torch.tensor([True, False]), 1.0
+    )
     loss.backward()
     assert gradients_finite(potential.parameters())
     assert calls == ["penalties", "all_finite"]

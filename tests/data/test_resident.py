@@ -10,6 +10,7 @@ from spinpot.data.resident import ResidentFrames, rounded_up
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
 from support.frames import geometry, random_system, small_potential, with_random_labels
+from support.losses import loss_and_terms
 
 PER_ATOM = ("frame", "types", "spin", "neighbour_counts", "force", "force_mag")
 PER_PAIR = ("pair_centre", "pair_neighbour", "pair_type", "pair_vector")
@@ -80,7 +81,7 @@ def test_loss_gradients_and_errors_do_not_see_it(frames, numbers, time_reversal)
         errors = ErrorMetric(("Ni", "O"), (True, False))
         with native.without():
             prediction = potential(batch, differentiable=True)
-        value, _ = loss(prediction, batch, torch.tensor([True, False]), 0.5)
+        value, _ = loss_and_terms(loss, prediction, batch, torch.tensor([True, False]), 0.5)
         value.backward()
         errors.update(prediction, batch)
         gradients = torch.cat([p.grad.flatten() for p in potential.parameters()])

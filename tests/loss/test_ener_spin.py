@@ -10,6 +10,7 @@ from spinpot.data.batch import collate
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.prefactor import Prefactor
 from support.frames import batch_of, random_system, small_potential, with_random_labels
+from support.losses import loss_and_terms
 
 MAGNETIC = torch.tensor([True, False])
 ALL_ON = {"start_pref_v": 0.3, "limit_pref_v": 0.1}
@@ -22,7 +23,7 @@ def potential():
 
 def loss_of(potential, *systems, **options):
     batch = batch_of(potential, *systems)
-    return EnerSpinLoss(**(ALL_ON | options))(potential(batch), batch, MAGNETIC, 0.5)
+    return loss_and_terms(EnerSpinLoss(**(ALL_ON | options)), potential(batch), batch, MAGNETIC, 0.5)
 
 
 def without(made, *labels):
@@ -61,9 +62,10 @@ def test_of_float32_is_that_of_float64(loss_func):
     for dtype in (torch.float64, torch.float32):
         potential = small_potential().set_precision(dtype)
         batch = batch_of(potential, whole, lacking)
-        loss = EnerSpinLoss(**ALL_ON, loss_func=loss_func)(
-            potential(batch, differentiable=True), batch, MAGNETIC, 1.0
-        )[0]
+        prediction = potential(batch, differentiable=True)
+        loss, _ = loss_and_terms(
+            EnerSpinLoss(**ALL_ON, loss_func=loss_func), prediction, batch, MAGNETIC, 1.0
+        )
         gradients = torch.autograd.grad(loss, list(potential.parameters()), allow_unused=True)
         found[dtype] = loss, torch.cat([g.flatten().double() for g in gradients if g is not None])
     (loss, gradient), (rough_loss, rough_gradient) = found.values()
@@ -75,15 +77,17 @@ def test_of_float32_is_that_of_float64(loss_func):
 def test_a_missing_label_does_not_hide_a_prediction_that_is_no_number(potential, name):
     batch = batch_of(potential, without(with_random_labels(random_system(6), seed=6), name))
     prediction = potential(batch)
-    assert EnerSpinLoss(**ALL_ON)(prediction, batch, MAGNETIC, 1.0)[0].isfinite()
+    assert loss_and_terms(EnerSpinLoss(**ALL_ON), prediction, batch, MAGNETIC, 1.0)[0].isfinite()
     prediction[name].view(-1)[0] = torch.nan
-    assert EnerSpinLoss(**ALL_ON)(prediction, batch, MAGNETIC, 1.0)[0].isnan()
+    assert loss_and_terms(EnerSpinLoss(**ALL_ON), prediction, batch, MAGNETIC, 1.0)[0].isnan()
 
 
 def test_gradient_is_finite_where_labels_are_missing(potential):
     made = without(with_random_labels(random_system(3), seed=3), "energy", "virial", "force_mag")
     batch = batch_of(potential, made)
-    loss, terms = EnerSpinLoss(**ALL_ON)(potential(batch, differentiable=True), batch, MAGNETIC, 1.0)
+    loss, terms = loss_and_terms(
+        EnerSpinLoss(**ALL_ON), potential(batch, differentiable=True), batch, MAGNETIC, 1.0
+    )
     assert terms["e"] == 0
     gradients = torch.autograd.grad(loss, list(potential.parameters()), allow_unused=True)
     assert all(torch.isfinite(g).all() for g in gradients if g is not None)
@@ -98,7 +102,7 @@ def test_terms_by_hand(potential):
     out = potential(batch)
     n = torch.tensor([3.0, 7.0], dtype=torch.float64)
     delta = {name: out[name] - getattr(batch, name) for name in ("energy", "force", "force_mag", "virial")}
-    _, terms = EnerSpinLoss(**ALL_ON)(out, batch, MAGNETIC, 1.0)
+    _, terms = loss_and_terms(EnerSpinLoss(**ALL_ON), out, batch, MAGNETIC, 1.0)
     assert terms["e"].item() == pytest.approx((delta["energy"] ** 2 / n).mean().item())
     assert terms["fr"].item() == pytest.approx((delta["force"] ** 2).sum().item() / 30)
     magnetic = MAGNETIC[batch.types]
@@ -130,8 +134,8 @@ def test_the_parts_of_the_magnetic_force_make_the_whole(potential):
     made.spin[0, 0] = 0.0  # all of its force is across
     batch = batch_of(potential, made)
     out = potential(batch)
-    _, whole = EnerSpinLoss(**ALL_ON)(out, batch, MAGNETIC, 0.5)
-    loss, parts = in_parts(3.0, 3.0)(out, batch, MAGNETIC, 0.5)
+    _, whole = loss_and_terms(EnerSpinLoss(**ALL_ON), out, batch, MAGNETIC, 0.5)
+    loss, parts = loss_and_terms(in_parts(3.0, 3.0), out, batch, MAGNETIC, 0.5)
     assert set(parts) == {"fm_transverse", "fm_longitudinal"}
     assert sum(parts.values()).item() == pytest.approx(whole["fm"].item(), rel=1e-12)
     assert loss.item() == pytest.approx(3.0 * whole["fm"].item(), rel=1e-12)
@@ -145,8 +149,8 @@ def test_each_part_sees_its_direction_alone(potential):
     for part, blind, other in (("transverse", along, across), ("longitudinal", across, along)):
         loss = in_parts(float(part == "transverse"), float(part == "longitudinal"))
         before, same, changed = (
-            loss({**out, "force_mag": out["force_mag"] + move}, batch, MAGNETIC, 0.5)[0].item()
-            for move in (0.0, blind, other)
+            loss_and_terms(loss, prediction, batch, MAGNETIC, 0.5)[0].item()
+            for prediction in ({**out, "force_mag": out["force_mag"] + move} for move in (0.0, blind, other))
         )
         assert same == pytest.approx(before, rel=1e-12)
         assert abs(changed - before) > 1e-3

@@ -8,8 +8,9 @@ import torch
 import spinpot
 from spinpot.core.errors import InputError
 from spinpot.evaluation.convert import convert, read_model
-from spinpot.models.checkpoint import checkpoint_entry, load_potential, read_checkpoint
+from spinpot.models.checkpoint import checkpoint_entry, read_checkpoint
 from spinpot.training.resume import check_same_model, find_checkpoint
+from support.checkpoints import load_potential
 from support.frames import evaluate, random_system, small_potential
 
 

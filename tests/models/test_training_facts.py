@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.models.checkpoint import load_potential, save_potential
+from spinpot.models.checkpoint import save_potential
 from spinpot.models.training_facts import TrainingFacts, largest_shortest_vector, training_facts
+from support.checkpoints import load_potential
 from support.frames import random_system, small_potential, system
 
 

@@ -10,10 +10,11 @@ from omegaconf import OmegaConf
 
 import spinpot
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import FORMAT, load_potential, read_checkpoint
+from spinpot.models.checkpoint import FORMAT, read_checkpoint
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.exchange.wrapper import WithExchange
 from spinpot.models.time_reversal import TimeReversed
+from support.checkpoints import load_potential
 from support.frames import random_system
 from support.in_process import run_here
 

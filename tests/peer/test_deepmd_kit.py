@@ -17,6 +17,7 @@ from support.configs import composed
 from support.deepmd_input import small_input
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import random_system, small_potential
+from support.losses import loss_and_terms
 
 
 def agree(theirs, ours, names=("energy", "force", "force_mag", "virial", "atom_energy")):
@@ -68,7 +69,10 @@ def test_its_loss_at_its_parameters(trained_there, peer_numbers, tmp_path):
     theirs = peer_numbers(trained_there / "frozen.pth", frames, tmp_path, trained_there / "input.json")
     batch = collate(list(make_frames([frames], predictor.geometry)))
     loss, magnetic = build(config.loss), batch.types.new_tensor([1, 0]).bool()
-    ours = [float(loss(predictor.potential(batch), batch, magnetic, ratio)[0]) for ratio in (1.0, 0.01)]
+    ours = [
+        float(loss_and_terms(loss, predictor.potential(batch), batch, magnetic, ratio)[0])
+        for ratio in (1.0, 0.01)
+    ]
     print("\nloss: deepmd-kit", theirs["loss"], "spinpot", ours)
     np.testing.assert_allclose(ours, theirs["loss"], rtol=1e-9)
 

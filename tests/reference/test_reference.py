@@ -20,6 +20,7 @@ from spinpot.models.elements import magnetic_types
 from spinpot.models.energy_bias import energy_bias
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
 from support.frames import batch_of, evaluate, geometry, small_potential, system
+from support.losses import loss_and_terms
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.stem for path in FOLDER.glob("*.dp"))
@@ -101,7 +102,7 @@ def test_loss_and_its_parts(case):
     lr_ratio = case["learning_rate"] / options.pop("starter_learning_rate")
     magnetic = torch.tensor([t in case["magnetic_types"] for t in range(2)])
     prediction, batch = _flat(case["prediction"], case), _labelled_batch(case)
-    loss, _ = EnerSpinLoss(**options)(prediction, batch, magnetic, lr_ratio)
+    loss, _ = loss_and_terms(EnerSpinLoss(**options), prediction, batch, magnetic, lr_ratio)
     assert float(loss) == pytest.approx(case["loss"], rel=1e-12)
 
     metric = ErrorMetric(("A", "B"), magnetic.tolist())

@@ -19,6 +19,7 @@ from spinpot.training.optimizers import Adam, Muon
 from spinpot.training.step import Objective, WholeStep
 from support.cli import run_script
 from support.frames import geometry, network, random_system, small_potential, with_random_labels
+from support.losses import loss_and_terms
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 MAGNETIC = torch.tensor([True, False])
@@ -69,7 +70,7 @@ def by_hand(frames, optimizer, scale=None):
             group["lr"] = rate
         batch = collate([frames[n] for n in numbers])
         found = potential(batch, differentiable=True)
-        value, _ = loss(found, batch, MAGNETIC, rate, None if scale is None else scale())
+        value, _ = loss_and_terms(loss, found, batch, MAGNETIC, rate, None if scale is None else scale())
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

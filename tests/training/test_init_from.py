@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import load_potential, save_potential
+from spinpot.models.checkpoint import save_potential
 from spinpot.models.deepspin.deepmd.potentials import write_deepmd
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
 from spinpot.models.deepspin.spec import DeepSpinSpec
 from spinpot.training.run import train
+from support.checkpoints import load_potential
 from support.configs import composed
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import evaluate, random_system, small_potential, system

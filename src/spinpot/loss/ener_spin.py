@@ -111,29 +111,12 @@ class EnerSpinLoss:
         shown = {name: p for name, p in self.prefactors.items() if p.active or not QUANTITIES[name].whole}
         return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 
-    def __call__(
-        self,
-        prediction: dict[str, Tensor],
-        batch: Batch,
-        magnetic: Tensor,
-        lr_ratio: float,
-        scale: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its terms L_x (without their prefactors), eV-based units.
-
-        magnetic: (T,) bools, the elements with spin. scale: (T,), the c of label_scale_fm.
-        """
-        totals, counts = self.sums(prediction, batch, magnetic, scale)
-        terms = dict(zip(self.active, totals / counts.clamp(min=1), strict=True))
-        prefactors = totals.new_tensor(self.active_prefactors(lr_ratio))
-        return self.combine(totals, counts, prefactors), terms
-
     def sums(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The sums and the counts whose quotients are the L_x of the active terms, (terms,) each.
 
-        scale: (T,), the c of label_scale_fm.
+        magnetic: (T,) bools, the elements with spin. scale: (T,), the c of label_scale_fm.
         """
         if scale is not None:
             prediction = scaled(prediction, batch.types, scale)

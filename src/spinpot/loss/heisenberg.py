@@ -41,12 +41,11 @@ class HeisenbergFit:
     frames: frozenset[str]
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Energy, force, magnetic force and virial, under the names of spinpot.core.conventions."""
+        """Energies and their derivatives, under the names of spinpot.core.conventions."""
         made = self.term.evaluate(self.term.structure(batch), self.coefficients)
         per_atom = made.atom_energy + self.energy_bias[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
-        names = ("force", "force_mag", "virial")
-        found = {"energy": energy, **{name: getattr(made, name) for name in names}}
+        found = {"energy": energy, **vars(made), "atom_energy": per_atom}
         return found if self.scale is None else scaled(found, batch.types, self.scale)
 
     def as_dict(self) -> dict[str, Any]:

@@ -110,13 +110,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return cast(dict[str, Any], contents)
 
 
-def load_potential(path: str | Path) -> Potential:
-    """The potential of a checkpoint, in float64 and in evaluation mode. Raises InputError."""
-    return potential_from(read_checkpoint(path), path)
-
-
 def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:
-    """The potential of a checkpoint's contents, in float64."""
+    """The potential of a checkpoint's contents, in float64 and in evaluation mode. Raises InputError."""
     prefix = "potential."
     weights = {
         name.removeprefix(prefix): value

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, ClassVar, Self
@@ -27,32 +27,6 @@ Part = tuple[nn.Module, int | EllipsisType]
 """Of each parameter of a module one row, or all."""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model to a path; with what a foreign file held besides, and the Python of that program."""
-
-
-@dataclass(frozen=True)
-class Prediction(Mapping[str, Tensor]):
-    """Energy and derivatives under the names of core.conventions, frames laid one behind the other.
-
-    energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
-    """
-
-    energy: Tensor
-    atom_energy: Tensor
-    force: Tensor
-    force_mag: Tensor
-    virial: Tensor
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self.__dataclass_fields__:
-            raise KeyError(name)
-        values: Tensor = getattr(self, name)
-        return values
-
-    def __iter__(self) -> Iterator[str]:
-        return (item.name for item in fields(self))
-
-    def __len__(self) -> int:
-        return len(fields(self))
 
 
 class Potential(nn.Module, ABC):
@@ -81,16 +55,17 @@ class Potential(nn.Module, ABC):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Energies of atoms, without the bias, and their derivatives; as in `forward`."""
 
-    def forward(self, batch: Batch, differentiable: bool = False) -> Prediction:
-        """The prediction for a batch.
+    def forward(self, batch: Batch, differentiable: bool = False) -> dict[str, Tensor]:
+        """The prediction for a batch, under the names of core.conventions; atoms one frame behind the other.
 
-        With `differentiable` it can be differentiated with respect to the weights, as training needs.
+        energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With `differentiable`
+        it can be differentiated with respect to the weights, as training needs.
         """
         with torch.set_grad_enabled(differentiable):
             found = self.derivatives(batch, differentiable)
             atom_energy = found.atom_energy + self.energy_bias[batch.types]
             energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return Prediction(energy, atom_energy, found.force, found.force_mag, found.virial)
+        return {"energy": energy, **vars(found), "atom_energy": atom_energy}
 
     def set_precision(self, dtype: torch.dtype) -> Self:
         """Cast the networks; the energy bias and all sums over atoms stay in float64."""

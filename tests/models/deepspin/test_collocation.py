@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import load_potential
 from spinpot.models.deepspin import collocation_check
 from spinpot.models.deepspin.activations import NOT_SMOOTH
 from spinpot.models.deepspin.collocation import CHUNK, NUMBERS, STENCIL, Grid, Nodes, lagrange_polynomials
@@ -23,7 +22,7 @@ from spinpot.models.deepspin.collocation_check import (
 from spinpot.models.deepspin.environment import environment_rows, rows_with_derivatives
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings
-from support.checkpoints import write_checkpoint
+from support.checkpoints import load_potential, write_checkpoint
 from support.frames import batch_of, geometry, make_frames, random_system, small_potential, system
 
 OPTIONS = [

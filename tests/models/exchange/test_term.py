@@ -6,8 +6,9 @@ import torch
 
 from spinpot.core.errors import InputError
 from spinpot.evaluation.convert import convert
-from spinpot.models.checkpoint import load_potential, save_potential
+from spinpot.models.checkpoint import save_potential
 from spinpot.models.exchange.settings import EXCHANGE_TERMS, ExchangeSettings
+from support.checkpoints import load_potential
 from support.frames import batch_of, evaluate, random_system, small_potential, system
 
 BOTH = (True, True)

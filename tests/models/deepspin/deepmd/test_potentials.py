@@ -10,10 +10,11 @@ import torch
 
 import spinpot
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import load_potential, read_checkpoint, save_potential
+from spinpot.models.checkpoint import read_checkpoint, save_potential
 from spinpot.models.deepspin.deepmd.dp_file import read_dp, write_dp
 from spinpot.models.deepspin.deepmd.model_tree import model_section
 from spinpot.models.deepspin.deepmd.potentials import read_deepmd, tree_of, write_deepmd
+from support.checkpoints import load_potential
 from support.deepmd_files import REFERENCE, differences, write_yaml
 from support.frames import evaluate, random_system, small_potential, system
 
