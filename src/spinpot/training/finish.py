@@ -12,12 +12,13 @@ from spinpot.core.provenance import device_name, git_commit, versions
 from spinpot.data.batch import collate
 from spinpot.loss.label_scale import label_scale_of
 from spinpot.loss.score import verdict
-from spinpot.models.checkpoint import potential_from, read_checkpoint
+from spinpot.models.checkpoint import checkpoint_file, potential_from, read_checkpoint
 from spinpot.report.page import REPORT
 from spinpot.report.tables import print_errors, print_label_scale
 from spinpot.runs.run_page import SETS, beside_baselines, write_run_report
 from spinpot.training.checks import no_labels
 from spinpot.training.outcome import errors_of, outcomes
+from spinpot.training.run_folder import write_summary
 from spinpot.training.stages import Checked, Ready
 
 
@@ -25,8 +26,9 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
     folder, trainer, timer, graphs = checked.folder, checked.trainer, checked.timer, checked.graphs
     data, baseline, trained = run.data, run.baseline, checked.loss.active
-    checkpoint = read_checkpoint(folder.best_checkpoint)
-    potential = potential_from(checkpoint, folder.best_checkpoint)
+    best = checkpoint_file(folder)
+    checkpoint = read_checkpoint(best)
+    potential = potential_from(checkpoint, best)
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
     found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
@@ -43,7 +45,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         "device": device_name(trainer.strategy.root_device, trainer.world_size),
         **({"evaluation": graphs.evaluation} if graphs.evaluation else {}),
         **({"cuda_graph": graphs.outcome} if graphs.outcome else {}),
-        "checkpoint": {"file": folder.best_checkpoint.name, "step": checkpoint["global_step"]},
+        "checkpoint": {"file": best.name, "step": checkpoint["global_step"]},
         "loss_terms": trained,
         **errors_of(found, run.module.score),
         "heisenberg_fit": baseline.words,
@@ -58,13 +60,13 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     drawn = checked.plain.get("report", True)
     try:
         if drawn:
-            write_run_report(folder.path, *validation, summary, checked.plain)
+            write_run_report(folder, *validation, summary, checked.plain)
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
-        folder.write_summary(summary)
+        write_summary(folder, summary)
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
         print_line(useless)
-    written = folder.path / (REPORT if drawn else "summary.json")
+    written = folder / (REPORT if drawn else "summary.json")
     print_line(f"Written: {written}")
     return summary
 

@@ -13,13 +13,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.core.errors import TrainingError
 from spinpot.core.files import alone_in, cannot_write, no_room
-from spinpot.models.checkpoint import LAST
+from spinpot.models.checkpoint import LAST, checkpoint_file
 from spinpot.training.again import make_missing_report
 from spinpot.training.finish import finish
 from spinpot.training.ranks import all_ready
 from spinpot.training.remarks import print_early_end
 from spinpot.training.resume import summary_of_finished
-from spinpot.training.run_folder import RunFolder
+from spinpot.training.run_folder import clean, write_config
 from spinpot.training.stages import Checked, Ready, build_run, check_config, opened, read_frames
 from spinpot.training.trainer import fit, leave_checkpoint, quiet_lightning, stop_run, wandb_runs
 
@@ -65,7 +65,7 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
 def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
     trainer, folder = checked.trainer, checked.folder
     all_ready()
-    folder.write_config(checked.config)
+    write_config(folder, checked.config, checked.resumed)
     try:
         fit(trainer, run.module, run.data, checked.resumed)
         if checked.stop.received:
@@ -80,13 +80,13 @@ def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
             logger.finalize("failed")
         raise
     for logged in wandb_runs(trainer.loggers):
-        logged.end(summary, folder.best_checkpoint)
+        logged.end(summary, checkpoint_file(folder))
     return summary
 
 
 @rank_zero_only
 def complete(folder: Path, report: bool) -> None:
     """Remove what a kill has left; with `report`, give a finished run what of its page is missing."""
-    RunFolder(folder, None).remove_leftovers()
+    clean(folder)
     if report:
         make_missing_report(folder)

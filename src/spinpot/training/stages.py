@@ -38,7 +38,6 @@ from spinpot.training.measures import heisenberg_baseline, notes_on_measures, sc
 from spinpot.training.module import SpinModule
 from spinpot.training.remarks import print_remarks
 from spinpot.training.resume import Resumed, check_resumed, check_steps_left, find_checkpoint
-from spinpot.training.run_folder import RunFolder
 from spinpot.training.schedulers import Schedule
 from spinpot.training.trainer import build, build_trainer
 
@@ -49,7 +48,7 @@ class Opened:
 
     config: DictConfig
     plain: dict[str, Any]
-    path: Path
+    folder: Path
     resumed: Resumed | None
     pretrained: Potential | None
 
@@ -58,7 +57,6 @@ class Opened:
 class Checked(Opened):
     """Everything that the config says without the data, found right."""
 
-    folder: RunFolder
     settings: ModelSettings
     loss: EnerSpinLoss
     schedule: Schedule
@@ -88,12 +86,12 @@ class Ready:
     baseline: Baseline
 
 
-def opened(config: DictConfig, path: Path) -> Opened:
+def opened(config: DictConfig, folder: Path) -> Opened:
     """The files that the config begins with. Raises InputError where they cannot be used."""
-    resumed = find_checkpoint(config.resume, path)
+    resumed = find_checkpoint(config.resume, folder)
     pretrained = model_to_begin_with(config, resumed)
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    return Opened(config, plain, path, resumed, pretrained)
+    return Opened(config, plain, folder, resumed, pretrained)
 
 
 def check_config(start: Opened) -> Checked:
@@ -105,14 +103,12 @@ def check_config(start: Opened) -> Checked:
     schedule: Schedule = build(config.scheduler)
     schedule.check(config.trainer.max_steps)
     make_optimizer = build(config.optimizer)
-    folder = RunFolder(start.path, start.resumed)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
-    trainer = build_trainer(config, folder, start.resumed, loss, [timer, stop, graphs])
+    trainer = build_trainer(config, start.folder, start.resumed, loss, [timer, stop, graphs])
     stop.attach(trainer)
     print_remarks(config, schedule, start.resumed)
     return Checked(
         **vars(start),
-        folder=folder,
         settings=settings,
         loss=loss,
         schedule=schedule,
@@ -140,7 +136,7 @@ def read_frames(checked: Checked) -> Frames:
     fingerprints = data.fingerprints()
     if resumed:
         check_resumed(resumed, spec, checked.plain, fingerprints)
-        check_steps_left(resumed, checked.path, config.trainer.max_steps)
+        check_steps_left(resumed, checked.folder, config.trainer.max_steps)
     return Frames(data, spec, score, fingerprints)
 
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -19,7 +20,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from spinpot.core.console import console, print_line
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.models.checkpoint import LAST
+from spinpot.models.checkpoint import LAST, checkpoint_file
 from spinpot.training.callbacks.settling import Settling
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
@@ -28,7 +29,6 @@ from spinpot.training.checks import check_devices, check_monitors
 from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
 from spinpot.training.resume import Resumed
-from spinpot.training.run_folder import RunFolder
 from spinpot.training.wandb_run import WandbRun
 
 
@@ -51,14 +51,14 @@ class NoProfiler(PassThroughProfiler):
 
 def build_trainer(
     config: DictConfig,
-    folder: RunFolder,
+    folder: Path,
     resumed: Resumed | None,
     loss: EnerSpinLoss,
     callbacks: list[pl.Callback],
 ) -> pl.Trainer:
     """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
     check_devices(config.trainer)
-    loggers = [make(folder=folder.path, resumed=resumed) for make in build(config.logger).values()]
+    loggers = [make(folder=folder, resumed=resumed) for make in build(config.logger).values()]
     chosen = build(config.callbacks)
     check_monitors(chosen, loss)
     with_bar = config.trainer.enable_progress_bar and console.is_terminal
@@ -76,7 +76,7 @@ def build_trainer(
             *chosen.values(),
         ],
         logger=loggers or False,
-        default_root_dir=str(folder.path),
+        default_root_dir=str(folder),
         enable_progress_bar=with_bar,
         # The potential has its precision already; Lightning's own cast would copy every batch.
         precision="32-true",
@@ -111,10 +111,10 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
         gc.unfreeze()
 
 
-def leave_checkpoint(trainer: pl.Trainer, folder: RunFolder) -> None:
+def leave_checkpoint(trainer: pl.Trainer, folder: Path) -> None:
     """Save the last weights where no callback has saved any, so that no training is lost."""
-    if not trainer.strategy.broadcast(folder.best_checkpoint.is_file()):
-        trainer.save_checkpoint(folder.path / LAST)
+    if not trainer.strategy.broadcast(checkpoint_file(folder).is_file()):
+        trainer.save_checkpoint(folder / LAST)
         print_line(f"No validation was saved: {LAST} holds the last weights.")
 
 
