@@ -19,6 +19,7 @@ from spinpot.data.batch import collate
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
+from spinpot.models.deepspin.settings import FittingSettings
 from spinpot.training.step import gradients_finite
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 from support.losses import loss_and_terms
@@ -397,7 +398,7 @@ def test_on_threads_of_their_own(compiled, options):
 @pytest.mark.parametrize("resnet_dt", [False, True])
 def test_fitting_is_what_automatic_differentiation_gives(activation, neuron, resnet_dt):
     generator = torch.Generator().manual_seed(3)
-    settings = (5, neuron, activation, resnet_dt, generator)
+    settings = (5, FittingSettings(neuron, activation, resnet_dt), generator)
     nets = FittingNet.side_by_side([FittingNet.random(*settings) for _ in range(2)])
     descriptor = torch.randn(7, 5, dtype=torch.float64, generator=generator).requires_grad_()
     weights = torch.randn(7, 6, dtype=torch.float64, generator=generator)

@@ -84,18 +84,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
     refuse_placeholder(path)
-    try:
-        check_whole(path)
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: this file holds more than tensors and plain data, so it is not a spinpot checkpoint; "
-            "reading it could run code, which spinpot never does."
-        ) from error
-    except DAMAGED as error:
-        raise InputError(
-            f"{path}: not a readable checkpoint, maybe truncated. Use another, e.g. best.ckpt."
-        ) from error
+    contents = read_archive(path, "checkpoint of spinpot", "Use another, e.g. best.ckpt.")
     entry = contents.get(ENTRY) if isinstance(contents, dict) else None
     if not isinstance(entry, dict):
         raise InputError(f"{path}: not a spinpot checkpoint (it has no {ENTRY!r} entry).")
@@ -108,6 +97,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
     upgrade(contents, path)
     return cast(dict[str, Any], contents)
+
+
+def read_archive(path: Path, expected: str, otherwise: str) -> Any:
+    """What torch.save wrote, tensors and plain data; nothing in it is run.
+
+    expected: the kind of file. otherwise: what to do with a damaged one. Raises InputError for a file that is
+    damaged or holds more.
+    """
+    try:
+        check_whole(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: this file holds more than tensors and plain data; reading it could run code, which "
+            f"spinpot never does. Expected a {expected}."
+        ) from error
+    except DAMAGED as error:
+        raise InputError(f"{path}: not a readable checkpoint, maybe truncated. {otherwise}") from error
 
 
 def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:

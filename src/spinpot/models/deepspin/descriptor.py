@@ -44,8 +44,8 @@ class Descriptor(nn.Module):
         self.n_types = n_types
         self.n_sel = sum(spec.sel_doubled)
         n_nets = 2 * n_types * (1 if settings.type_one_side else n_types)
-        net = (1, settings.neuron, settings.activation_function, settings.resnet_dt, generator)
-        self.embedding_nets = ResidualNet.side_by_side([ResidualNet.random(*net) for _ in range(n_nets)])
+        nets = [ResidualNet.random(1, settings, generator) for _ in range(n_nets)]
+        self.embedding_nets = ResidualNet.side_by_side(nets)
         self.register_buffer("davg", torch.zeros(n_types, 4, dtype=torch.float64))
         self.register_buffer("dstd", torch.ones(n_types, 4, dtype=torch.float64))
         self.register_buffer("sel", torch.tensor(spec.sel_doubled, dtype=torch.float64))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from spinpot.core.differentiable_once import differentiable_once
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter, stacked
+from spinpot.models.deepspin.settings import FittingSettings
 
 
 class FittingNet(nn.Module):
@@ -33,17 +34,10 @@ class FittingNet(nn.Module):
         self.weight, self.bias = weight, bias
 
     @classmethod
-    def random(
-        cls,
-        n_in: int,
-        neuron: Sequence[int],
-        activation_function: str,
-        resnet_dt: bool,
-        generator: torch.Generator,
-    ) -> FittingNet:
+    def random(cls, n_in: int, settings: FittingSettings, generator: torch.Generator) -> FittingNet:
         """A net as training begins."""
-        hidden = ResidualNet.random(n_in, neuron, activation_function, resnet_dt, generator)
-        weight = normal_parameter((neuron[-1], 1), 0.0, 1.0 / math.sqrt(neuron[-1] + 1), generator)
+        hidden, width = ResidualNet.random(n_in, settings, generator), settings.neuron[-1]
+        weight = normal_parameter((width, 1), 0.0, 1.0 / math.sqrt(width + 1), generator)
         return cls(hidden, weight, normal_parameter((1,), 0.0, 1.0, generator))
 
     @classmethod

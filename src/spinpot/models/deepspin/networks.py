@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.models.deepspin.activations import activation
+from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
 
 
 class ResidualLayer(nn.Module):
@@ -84,18 +85,12 @@ class ResidualNet(nn.Sequential):
 
     @classmethod
     def random(
-        cls,
-        n_in: int,
-        neuron: Sequence[int],
-        activation_function: str,
-        resnet_dt: bool,
-        generator: torch.Generator,
+        cls, n_in: int, settings: DescriptorSettings | FittingSettings, generator: torch.Generator
     ) -> ResidualNet:
         """A net as training begins."""
-        widths = pairwise((n_in, *neuron))
-        return cls(
-            *(ResidualLayer.random(*width, activation_function, resnet_dt, generator) for width in widths)
-        )
+        name, resnet_dt = settings.activation_function, settings.resnet_dt
+        widths = pairwise((n_in, *settings.neuron))
+        return cls(*(ResidualLayer.random(*width, name, resnet_dt, generator) for width in widths))
 
     @classmethod
     def side_by_side(cls, nets: Sequence[ResidualNet]) -> ResidualNet:

@@ -36,15 +36,8 @@ class DeepSpin(Potential):
         super().__init__(spec, seed)
         generator = torch.Generator().manual_seed(seed)
         self.descriptor = Descriptor(spec, generator)
-        fitting = spec.fitting_net
-        settings = (
-            self.descriptor.width,
-            fitting.neuron,
-            fitting.activation_function,
-            fitting.resnet_dt,
-            generator,
-        )
-        self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*settings) for _ in spec.type_map])
+        fitting = self.descriptor.width, spec.fitting_net, generator
+        self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*fitting) for _ in spec.type_map])
         # η of every neighbour type: none for real atoms, then that of the virtual atoms.
         scale = torch.tensor([*(0.0 for _ in spec.type_map), *spec.virtual_scale], dtype=torch.float64)
         self.register_buffer("virtual_scale", scale)

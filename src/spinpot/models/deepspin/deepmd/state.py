@@ -7,18 +7,16 @@ run.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from spinpot.core.errors import InputError
-from spinpot.core.files import DAMAGED, check_whole
+from spinpot.models.checkpoint import read_archive
 from spinpot.models.deepspin.deepmd.dp_file import Tree
 from spinpot.models.deepspin.deepmd.model_tree import (
     BIAS_ATOM_E,
@@ -54,18 +52,7 @@ LAYER = re.compile(r"(.+)\.networks\.(\d+)\.layers\.(\d+)\.(matrix|bias|idt)")
 
 def tree_of_pt(path: Path) -> Tree:
     """A training checkpoint. Raises InputError for what is not one, or pickles more than tensors."""
-    try:
-        check_whole(path)
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: this file holds more than tensors and plain data; reading it could run code, which "
-            "spinpot never does. Expected a training checkpoint of deepmd-kit."
-        ) from error
-    except DAMAGED as error:
-        raise InputError(
-            f"{path}: not a readable checkpoint, maybe truncated. Copy the file again."
-        ) from error
+    contents = read_archive(path, "training checkpoint of deepmd-kit", "Copy the file again.")
     contents = contents.get("model", contents) if isinstance(contents, Mapping) else {}
     extra = contents.get("_extra_state")
     section = extra.get("model_params") if isinstance(extra, Mapping) else None
