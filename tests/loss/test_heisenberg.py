@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from spinpot.data.dataset import FrameDataset
+from spinpot.data.duplicates import copies
 from spinpot.data.systems import select
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.heisenberg import fitted_to, stored_for
@@ -36,7 +37,7 @@ def rmse_fm(predict, frames, potential):
 
 def test_it_knows_more_than_the_mean(truth):
     train, other = labelled(truth, 1, 20), labelled(truth, 2, 5)
-    found = fitted_to([train], [other], truth.spec)
+    found = fitted_to([train], truth.spec)
     assert rmse_fm(found.fit, other, truth) < 0.1 * rmse_fm(spread_of([other]), other, truth)
     assert found.words == (
         "Heisenberg fit: no network, but exchange J(r) between the moments within the cutoff and an energy "
@@ -47,7 +48,7 @@ def test_it_knows_more_than_the_mean(truth):
 def test_it_predicts_labels_with_their_factor(truth):
     train, other = labelled(truth, 1, 20, factor=0.5), labelled(truth, 2, 5, factor=0.5)
     scale = torch.tensor([0.5, 1.0], dtype=torch.float64)
-    knows, does_not = (fitted_to([train], [other], truth.spec, given).fit for given in (scale, None))
+    knows, does_not = (fitted_to([train], truth.spec, given).fit for given in (scale, None))
     assert rmse_fm(knows, other, truth) < 0.1 * rmse_fm(does_not, other, truth)
 
 
@@ -55,15 +56,24 @@ def test_frames_that_it_is_judged_on_are_left_out_of_the_fit(truth):
     train = labelled(truth, 1, 20)
     shared = select(train, np.arange(5))
     shared.coord[:] += 1e-6  # of noise
-    fit = fitted_to([train], [shared], truth.spec).fit
+    fit = fitted_to([train], truth.spec, found=copies([train, shared])).fit
     assert len(fit.frames) == 15
-    wanted = fitted_to([select(train, np.arange(5, 20))], [], truth.spec).fit
+    wanted = fitted_to([select(train, np.arange(5, 20))], truth.spec).fit
+    torch.testing.assert_close(fit.coefficients, wanted.coefficients)
+
+
+def test_a_judged_frame_that_is_twice_among_the_training_frames_is_left_out_both_times(truth):
+    train = labelled(truth, 1, 20)
+    twice = select(train, np.array([*range(20), 3]))
+    fit = fitted_to([twice], truth.spec, found=copies([twice, select(train, np.array([3]))])).fit
+    assert len(fit.frames) == 19
+    wanted = fitted_to([select(train, np.delete(np.arange(20), 3))], truth.spec).fit
     torch.testing.assert_close(fit.coefficients, wanted.coefficients)
 
 
 def test_training_frames_that_are_all_judged_leave_no_fit(truth):
     train = labelled(truth, 1, 3)
-    found = fitted_to([train], [labelled(truth, 1, 3)], truth.spec)
+    found = fitted_to([train], truth.spec, found=copies([train, labelled(truth, 1, 3)]))
     assert found.fit is None
     assert found.words == (
         "Heisenberg fit: left out, since every training frame is a frame of the validation or test set, too."
@@ -73,7 +83,7 @@ def test_training_frames_that_are_all_judged_leave_no_fit(truth):
 def test_fewer_labels_than_coefficients_are_no_fit(truth):
     made = labelled(truth, 1, 3)
     energies = system(made.type_map, made.types, made.box, made.coord, made.spin, energy=made.energy)
-    found = fitted_to([energies], [], truth.spec)
+    found = fitted_to([energies], truth.spec)
     assert found.fit is None
     assert found.words.endswith("coefficients would be fitted to 3 labels.")
 
@@ -81,7 +91,7 @@ def test_fewer_labels_than_coefficients_are_no_fit(truth):
 def test_a_checkpoint_keeps_it(truth):
     train, other = labelled(truth, 1, 20, factor=0.5), labelled(truth, 2, 5)
     scale = torch.tensor([0.5, 1.0], dtype=torch.float64)
-    fit = fitted_to([train], [], truth.spec, scale).fit
+    fit = fitted_to([train], truth.spec, scale).fit
     again = stored_for(fit.as_dict(), [other], truth.spec).fit
     assert rmse_fm(again, other, truth) == rmse_fm(fit, other, truth)
     seen = stored_for(fit.as_dict(), [other, select(train, np.arange(2))], truth.spec)

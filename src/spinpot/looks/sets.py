@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spinpot.core.notes import Notes
-from spinpot.data.duplicates import SAME, copies
+from spinpot.data.duplicates import SAME, Copy
 from spinpot.data.systems import System
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
@@ -19,8 +19,11 @@ CLOSE_SAMPLE = 10_000
 """Frames over all systems in which atoms closer than any bond are looked for."""
 
 
-def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
-    """What is odd about the sets of a run; `train` is the one that the others are compared with."""
+def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iterable[Copy]) -> Notes:
+    """What is odd about the sets of a run; `train` is the one that the others are compared with.
+
+    found: the copies among all their systems.
+    """
     notes = Notes()
     every = [system for systems in sets.values() for system in systems]
     _frames(every, notes)
@@ -31,7 +34,7 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch) -> Notes:
         if name != "train":
             for _, line in watch.beyond(systems):
                 notes.add(f"look: {name}: {line}")
-    _repeats(sets, notes)
+    _repeats(sets, found, notes)
     return notes
 
 
@@ -69,11 +72,11 @@ def _precision(systems: Sequence[System], notes: Notes) -> None:
         look.tell(notes)
 
 
-def _repeats(sets: Mapping[str, Sequence[System]], notes: Notes) -> None:
+def _repeats(sets: Mapping[str, Sequence[System]], found: Iterable[Copy], notes: Notes) -> None:
     """Frames of one set that are in an earlier one too."""
     places = [(name, system) for name, systems in sets.items() for system in systems]
     shared: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    for copy in copies([system for _, system in places]):
+    for copy in found:
         name, kept = places[copy.system][0], places[copy.kept_system][0]
         if name != kept:
             shared[name, kept][copy.system] += 1

@@ -13,7 +13,7 @@ from torch import Tensor
 from spinpot.core.quantities import MAIN
 from spinpot.data.batch import Batch
 from spinpot.data.description import frame_digests
-from spinpot.data.duplicates import copies, without
+from spinpot.data.duplicates import Copy, without
 from spinpot.data.systems import System, select
 from spinpot.loss.label_scale import scaled
 from spinpot.models.exchange.fit import chosen_frames, fit_systems
@@ -76,14 +76,14 @@ class Baseline:
 
 
 def fitted_to(
-    training: Sequence[System], judged: Sequence[System], spec: Spec, scale: Tensor | None = None
+    training: Sequence[System], spec: Spec, scale: Tensor | None = None, found: Sequence[Copy] = ()
 ) -> Baseline:
     """A fit to the energies, forces and magnetic forces of the training frames that are not judged.
 
-    judged: the frames that it will be compared with. spec: of the model it is set beside, whose cutoff is
-    that of the exchange. scale: as in HeisenbergFit.
+    spec: of the model it is set beside, whose cutoff is that of the exchange. scale: as in HeisenbergFit.
+    found: the copies among the training systems and, behind these, those that it will be compared with.
     """
-    left = _without(judged, training)
+    left = _not_judged(training, found)
     if not left:
         return Baseline(None, _left_out("every training frame is a frame of the validation or test set, too"))
     term = _term(spec)
@@ -128,11 +128,12 @@ def _term(spec: Spec) -> ExchangeTerm:
     return ExchangeTerm(spec, ExchangeSettings(TERMS))
 
 
-def _without(judged: Sequence[System], training: Sequence[System]) -> list[System]:
-    """The training frames that are not, or not nearly, frames that are judged."""
-    first, every = len(judged), [*judged, *training]
-    shared = [copy for copy in copies(every) if copy.system >= first > copy.kept_system]
-    return without(every, shared)[first:]
+def _not_judged(training: Sequence[System], found: Sequence[Copy]) -> list[System]:
+    """The training frames that are not, or not nearly, frames that are judged; found: as for fitted_to."""
+    own = len(training)
+    judged = {(one.kept_system, one.kept_frame) for one in found if one.kept_system < own <= one.system}
+    again = [one for one in found if one.system < own and (one.kept_system, one.kept_frame) in judged]
+    return without(training, [*again, *(Copy(*place, *place) for place in judged)])
 
 
 def _labels_of_a_frame(system: System, use_spin: Sequence[bool]) -> int:

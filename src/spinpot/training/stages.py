@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from spinpot import native
 from spinpot.config.validate import PRECISIONS
 from spinpot.core.errors import InputError
+from spinpot.core.notes import Notes
 from spinpot.data.datamodule import SpinDataModule
+from spinpot.data.duplicates import Copy, copies
 from spinpot.looks.model import Watch
 from spinpot.looks.sets import look_at_sets
+from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.heisenberg import Baseline
+from spinpot.loss.heisenberg import Baseline, fitted_to
+from spinpot.loss.label_scale import fixed_scale
 from spinpot.loss.score import Score
 from spinpot.models.elements import magnetic_types
 from spinpot.models.exchange.wrapper import WithExchange
@@ -34,7 +39,6 @@ from spinpot.training.checks import check_labels, check_measured, check_optimize
 from spinpot.training.data_summary import print_data_summary
 from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
-from spinpot.training.measures import heisenberg_baseline, notes_on_measures, score_of
 from spinpot.training.module import SpinModule
 from spinpot.training.remarks import print_remarks
 from spinpot.training.resume import Resumed, check_resumed, check_steps_left, find_checkpoint
@@ -140,6 +144,16 @@ def read_frames(checked: Checked) -> Frames:
     return Frames(data, spec, score, fingerprints)
 
 
+def score_of(data: SpinDataModule, spec: Spec, loss: EnerSpinLoss) -> Score:
+    """The score of a loss by the validation set."""
+
+    @cache
+    def spread(name: str) -> dict[str, float]:
+        return dataset_errors(spread_of(data.systems[name]), data.datasets[name], spec.use_spin)
+
+    return Score(loss.active, spread("validation"), lambda: spread("train"))
+
+
 def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> Spec:
     """Settle what the model takes from the data, or from the run that is resumed, and find the pairs."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
@@ -162,11 +176,15 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
         native.build()
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
-    print_data(frames, potential, loss, looks=trainer.is_global_zero)
+    first = trainer.is_global_zero
+    found = copies([system for systems in data.systems.values() for system in systems]) if first else []
+    print_data(frames, potential, loss, found if first else None)
     if isinstance(potential, WithExchange) and not checked.resumed and not checked.pretrained:
         begin_with_exchange(potential, data, loss)
-    first = trainer.is_global_zero
-    baseline = heisenberg_baseline(data, frames.spec, loss) if first else Baseline(None, "")
+    baseline = Baseline(None, "")
+    if first:
+        scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
+        baseline = fitted_to(data.systems["train"], frames.spec, scale, found)
     module = SpinModule(
         potential,
         loss,
@@ -194,13 +212,24 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
 
-def print_data(frames: Frames, potential: Potential, loss: EnerSpinLoss, looks: bool) -> None:
-    """The frames in a table, what is odd about them, and how errors are measured."""
-    data = frames.data
-    print_data_summary(data, potential.spec, loss.labels)
-    if looks:
-        look_at_sets(data.systems, Watch(potential.spec, potential.facts)).print()
-    notes_on_measures(data, potential.spec, frames.score).print()
+def print_data(
+    frames: Frames, potential: Potential, loss: EnerSpinLoss, found: Sequence[Copy] | None
+) -> None:
+    """The frames in a table, what is odd about them, and how errors are measured.
+
+    found: the copies among them; None where nobody looks at the frames.
+    """
+    data, spec = frames.data, potential.spec
+    print_data_summary(data, spec, loss.labels)
+    notes = Notes()
+    if found is not None:
+        look_at_sets(data.systems, Watch(spec, potential.facts), found).print()
+    for line in frames.score.notes:
+        notes.add(f"look: {line}")
+    for name, dataset in data.datasets.items():
+        if name != "train" and (unlike := spec.unlike_training(dataset)):
+            notes.add(f"look: {unlike}")
+    notes.print()
 
 
 def _of_file(error: InputError, init_from: str | None) -> InputError:
