@@ -29,6 +29,13 @@ Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model to a path; with what a foreign file held besides, and the Python of that program."""
 
 
+class Prediction(dict[str, Tensor]):
+    """Energy and derivatives under the names of core.conventions, frames laid one behind the other.
+
+    energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
+    """
+
+
 class Potential(nn.Module, ABC):
     """E(R, S) = Σ_i [E_i + bias_{t_i}] over the real atoms, and all first derivatives.
 
@@ -55,17 +62,16 @@ class Potential(nn.Module, ABC):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Energies of atoms, without the bias, and their derivatives; as in `forward`."""
 
-    def forward(self, batch: Batch, differentiable: bool = False) -> dict[str, Tensor]:
-        """The prediction for a batch, under the names of core.conventions; atoms one frame behind the other.
+    def forward(self, batch: Batch, differentiable: bool = False) -> Prediction:
+        """The prediction for a batch.
 
-        energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3). With `differentiable`
-        it can be differentiated with respect to the weights, as training needs.
+        With `differentiable` it can be differentiated with respect to the weights, as training needs.
         """
         with torch.set_grad_enabled(differentiable):
             found = self.derivatives(batch, differentiable)
             atom_energy = found.atom_energy + self.energy_bias[batch.types]
             energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return {"energy": energy, **vars(found), "atom_energy": atom_energy}
+        return Prediction({"energy": energy, **vars(found), "atom_energy": atom_energy})
 
     def set_precision(self, dtype: torch.dtype) -> Self:
         """Cast the networks; the energy bias and all sums over atoms stay in float64."""
