@@ -16,7 +16,6 @@ from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
 from spinpot.data.systems import System, select
 from spinpot.looks.labels import close_looks, zero_labels
-from spinpot.looks.look import Look
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +28,16 @@ class Audited:
     tilts: np.ndarray
     outliers: list[Outlier]
     zeros: dict[str, int]
-    suspicions: list[str]
-    close: list[Look]
     net_force: float | None
     net_torque: float | None
 
     def findings(self) -> list[Finding]:
         """All statements about this system."""
+        work = self.work if isinstance(self.work, Work) else None
         return [
             *findings.of_work(self.system, self.work),
-            *findings.of_units(self.system, self.suspicions),
-            *findings.of_close(self.system, self.close),
+            *findings.of_units(self.system, suspicions(self.system, work)),
+            *findings.of_close(self.system, close_looks(self.system, range(len(self.system)))),
             *findings.of_zeros(self.system, self.zeros),
             *findings.of_outliers(self.system, self.outliers),
             *findings.of_moments(self.system, self.elements, self.tilts),
@@ -88,8 +86,6 @@ def audit_system(system: System) -> Audited:
         tilts=tilts(system),
         outliers=apart,
         zeros=zero_labels(system),
-        suspicions=suspicions(system, work if isinstance(work, Work) else None),
-        close=close_looks(system, range(len(system))),
         net_force=net_force(system),
         net_torque=net_torque(system),
     )

@@ -41,8 +41,8 @@ class Basis:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.moment = np.linalg.norm(system.spin, axis=-1).any(axis=0)  # (N,)
-        self.magnetic = [kind for kind in np.unique(system.types) if self.moment[system.types == kind].any()]
+        types = system.types
+        self.magnetic = [kind for kind in np.unique(types) if system.spin[:, types == kind].any()]
 
     def rates(self, path: Path, t: np.ndarray, spin_rates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """−dB/dt of every function B at t (T,), by what moves: (T, functions).

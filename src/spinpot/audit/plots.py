@@ -8,7 +8,8 @@ import numpy as np
 
 from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
-from spinpot.report.style import Axes, Figure, faint, ink, literal, new_figure
+from spinpot.report.plots import histogram, one_panel
+from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
 MOST_ERROR = 0.3
 """Factors known worse than that are not drawn."""
@@ -43,7 +44,7 @@ def factors_figure(works: Mapping[str, Work]) -> Figure:
 
 def work_figure(work: Work) -> Figure:
     """The work of the labels between pairs of frames against the differences of the energies."""
-    figure, axes = _one()
+    figure, axes = one_panel()
     x, y = 1000 * work.energy, 1000 * work.done
     half = 1.08 * max(np.abs(x).max(), np.abs(y).max(), 1e-9)
     axes.plot((-half, half), (-half, half), color=faint(), linewidth=0.8, zorder=0)
@@ -63,13 +64,13 @@ def lengths_figure(audited: Sequence[Audited]) -> Figure:
         values = np.linalg.norm(np.concatenate(moments), axis=1)
         if values.any():
             lengths[element] = values[values > 0]
-    figure, axes = _one()
+    figure, axes = one_panel()
     if lengths:
         every = np.concatenate(list(lengths.values()))
         margin = max(1e-3, 1e-6 * every.max())
         edges = np.linspace(every.min() - margin, every.max() + margin, BINS + 1)
         for element, values in lengths.items():
-            _stairs(axes, values, edges, f"C{elements.index(element)}", element)
+            histogram(axes, values, edges, f"C{elements.index(element)}", element)
         axes.legend(frameon=False, handlelength=1.2)
     axes.set(xlabel="|S| (μ$_\\mathrm{B}$)", ylabel="atoms in frames")
     return figure
@@ -77,20 +78,9 @@ def lengths_figure(audited: Sequence[Audited]) -> Figure:
 
 def tilts_figure(audited: Sequence[Audited]) -> Figure:
     """How often which tilt occurs, over all systems."""
-    figure, axes = _one()
+    figure, axes = one_panel()
     angles = np.concatenate([one.tilts for one in audited])
     edges = np.linspace(0, max(angles.max(initial=0.0), 1e-6), BINS + 1)
-    _stairs(axes, angles, edges, ink(), None)
+    histogram(axes, angles, edges, ink(), None)
     axes.set(xlabel="tilt from the nearest axis (°)", ylabel="atoms in frames")
     return figure
-
-
-def _one() -> tuple[Figure, Axes]:
-    figure = new_figure(3.4, 3.3)
-    return figure, figure.add_axes((0.2, 0.15, 0.78, 0.83))
-
-
-def _stairs(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
-    counts, _ = np.histogram(values, edges)
-    axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
-    axes.stairs(counts, edges, color=colour, label=label)

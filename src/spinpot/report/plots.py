@@ -93,10 +93,22 @@ def _margins(figure: Figure, columns: int, bottom: float, top: float) -> dict[st
 
 def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figure:
     """One quantity of parity_figure, without a title."""
-    figure = new_figure(3.4, 3.3)
-    axes = figure.add_axes((0.2, 0.15, 0.78, 0.83))
+    figure, axes = one_panel()
     _draw_parity(axes, quantity, points, elements)
     return figure
+
+
+def one_panel() -> tuple[Figure, Axes]:
+    """A figure for a page, and the axes that fill it."""
+    figure = new_figure(3.4, 3.3)
+    return figure, figure.add_axes((0.2, 0.15, 0.78, 0.83))
+
+
+def histogram(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
+    """How many of some values (n,) lie between the edges, as filled steps."""
+    counts, _ = np.histogram(values, edges)
+    axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
+    axes.stairs(counts, edges, color=colour, label=label)
 
 
 def rmse_of(points: Points) -> float:
@@ -151,9 +163,7 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, elements: Sequenc
     axes.axvline(0, color=faint(), linewidth=0.8, zorder=0)
     for element, values in errors.items():
         colour = f"C{elements.index(element)}" if element else ink()
-        counts, _ = np.histogram(values, edges)
-        axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
-        axes.stairs(counts, edges, color=colour, label=element)
+        histogram(axes, values, edges, colour, element)
     axes.set_title(f"{title}\nmae {rounded(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
     axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
     axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")
