@@ -19,20 +19,20 @@ from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sweep: its folder, settings by dotted key, and summary, None if unfinished.
+    """A run of a sweep: its folder, settings by dotted key, and summary, empty if unfinished.
 
     failure: what a job that has no summary stopped by.
     """
 
     folder: Path
     settings: dict[str, Any]
-    summary: dict[str, Any] | None
+    summary: dict[str, Any]
     failure: str | None = None
 
     @property
     def state(self) -> str:
         """`finished`, `failed` or `unfinished`."""
-        if self.summary is not None:
+        if self.summary:
             return "finished"
         return "unfinished" if self.failure is None else "failed"
 
@@ -41,9 +41,10 @@ class Run:
         """The folder's name."""
         return self.folder.name
 
-    def error(self, name: str) -> float | None:
-        """A validation error, None where there is none."""
-        return None if self.summary is None else self.summary["val"].get(name)
+    @property
+    def errors(self) -> dict[str, float | None]:
+        """The validation errors by name; none if unfinished."""
+        return dict(self.summary.get("val", {}))
 
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.csv; empty where the run wrote none."""
@@ -51,7 +52,7 @@ class Run:
         if not file.exists():
             return {}
         found = read_metrics_file(file)
-        if self.summary is not None:  # the last line of an unfinished run may be just being written
+        if self.summary:  # the last line of an unfinished run may be just being written
             say_damaged(file, found, "left out of the pictures")
         return found.arrays()
 
@@ -76,11 +77,11 @@ def read_runs(folder: Path) -> list[Run]:
     return runs
 
 
-def _summary(folder: Path) -> dict[str, Any] | None:
-    """A run's summary; None where there is none or it is damaged."""
+def _summary(folder: Path) -> dict[str, Any]:
+    """A run's summary; empty where there is none or it is damaged."""
     summary = read_object(folder / "summary.json")
     errors = summary.get("val")
-    return summary if isinstance(errors, dict) and "score" in errors else None
+    return summary if isinstance(errors, dict) and "score" in errors else {}
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

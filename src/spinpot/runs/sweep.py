@@ -30,7 +30,7 @@ def write_sweep_table(folder: Path, whole: bool = True) -> Path:
     """
     runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
     swept = swept_keys(runs)
-    names = (name for run in runs for name in (run.summary or {"val": {}})["val"])
+    names = (name for run in runs for name in run.errors)
     # The rmse of single elements, such as rmse_fm_transverse/Ni.
     elements = [name for name in dict.fromkeys(names) if name.startswith("rmse_") and "/" in name]
     rows = [_row(run, swept, elements) for run in runs]
@@ -42,7 +42,7 @@ def write_sweep_table(folder: Path, whole: bool = True) -> Path:
     if not whole:
         return folder / "sweep.csv"
     _print(rows)
-    finished = [run for run in runs if run.summary is not None]
+    finished = [run for run in runs if run.summary]
     if finished:
         with themed(LIGHT):
             save_figure(trade_off_figure(finished), folder / "sweep.png")
@@ -51,18 +51,17 @@ def write_sweep_table(folder: Path, whole: bool = True) -> Path:
 
 
 def _by_score(run: Run) -> float:
-    score = run.error("score")
+    score = run.errors.get("score")
     return float("inf") if score is None else score
 
 
 def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str, Any]:
-    summary = run.summary or {}
     return {
         "run": run.name,
         **{key: run.settings.get(key) for key in swept},
-        "score": run.error("score"),
-        **{name: run.error(name) for name in (*SYMBOLS, *per_element)},
-        "train_seconds": summary.get("train_seconds"),
+        "score": run.errors.get("score"),
+        **{name: run.errors.get(name) for name in (*SYMBOLS, *per_element)},
+        "train_seconds": run.summary.get("train_seconds"),
         "state": run.state,
         "message": run.failure if run.state == "failed" else None,
     }

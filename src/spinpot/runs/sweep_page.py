@@ -20,12 +20,12 @@ from spinpot.runs.sweep_plots import rank_colours, trade_off_figure, validation_
 def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
     """The page of a sweep. runs: best first, the unfinished last. swept: the keys that differ."""
     colours = rank_colours(runs)
-    finished = [run for run in runs if run.summary is not None]
-    quantities = [q for q in ERRORS.values() if any(run.error(q.rmse) is not None for run in finished)]
+    finished = [run for run in runs if run.summary]
+    quantities = [q for q in ERRORS.values() if any(run.errors.get(q.rmse) is not None for run in finished)]
     shown = [column for q in quantities for column in (q.name, *_of_several_elements(q, finished))]
     metrics = {run.name: columns for run in runs if (columns := run.metrics())}
     known = [quantity.name for quantity in MAIN]
-    trained = {term for run in finished for term in (run.summary or {}).get("loss_terms", known)}
+    trained = {term for run in finished for term in run.summary.get("loss_terms", known)}
     common = {key: value for key, value in runs[0].settings.items() if key not in swept}
     return render(
         "sweep.html",
@@ -47,7 +47,7 @@ def sweep_page(name: str, runs: Sequence[Run], swept: Sequence[str]) -> str:
 def _of_several_elements(quantity: Quantity, finished: Sequence[Run]) -> list[str]:
     """`fm_transverse/Ni`, … for the parts of the magnetic force, unless one element says it all."""
     head = f"{quantity.rmse}/"
-    names = (name for run in finished for name in (run.summary or {})["val"] if name.startswith(head))
+    names = (name for run in finished for name in run.errors if name.startswith(head))
     found = [name.removeprefix("rmse_") for name in dict.fromkeys(names)]
     return found if quantity in PARTS and len(found) > 1 else []
 
@@ -83,9 +83,9 @@ def _row(
         "last_step": int(steps[-1]) if len(steps) else 0,
         "max_steps": run.settings.get("trainer.max_steps"),
         "settings": [short(run.settings.get(key)) for key in swept],
-        "score": run.error("score"),
-        "errors": [run.error(f"rmse_{quantity}") for quantity in quantities],
-        "seconds": (run.summary or {}).get("train_seconds"),
+        "score": run.errors.get("score"),
+        "errors": [run.errors.get(f"rmse_{quantity}") for quantity in quantities],
+        "seconds": run.summary.get("train_seconds"),
     }
 
 
@@ -94,7 +94,7 @@ def _lowest(finished: Sequence[Run], quantities: Sequence[Quantity]) -> list[dic
     found = []
     heads = {"score": ("score", "")} | {q.rmse: (q.title, q.meV) for q in MAIN if q in quantities}
     for name, (label, unit) in heads.items():
-        errors = {run.name: error for run in finished if (error := run.error(name)) is not None}
+        errors = {run.name: error for run in finished if (error := run.errors.get(name)) is not None}
         if errors:
             best = min(errors, key=errors.__getitem__)
             found.append({"label": label, "unit": unit, "value": errors[best], "run": best})
@@ -103,12 +103,12 @@ def _lowest(finished: Sequence[Run], quantities: Sequence[Quantity]) -> list[dic
 
 def _validation_sets(finished: Sequence[Run]) -> list[str]:
     """The fingerprints of the frames the errors are of; one, if the runs can be compared."""
-    sets = [(run.summary or {}).get("data", {}).get("validation", {}) for run in finished]
+    sets = [run.summary.get("data", {}).get("validation", {}) for run in finished]
     return sorted({found["fingerprint"] for found in sets if found})
 
 
 def _trade_off(finished: Sequence[Run]) -> Panel | None:
-    errors = [(run.error(FORCE.rmse), run.error(FORCE_MAG.rmse)) for run in finished]
+    errors = [(run.errors.get(FORCE.rmse), run.errors.get(FORCE_MAG.rmse)) for run in finished]
     if not any(fr is not None and fm is not None for fr, fm in errors):
         return None
     alt = "Each run’s error of the magnetic force against that of the force, coloured by that of the energy."

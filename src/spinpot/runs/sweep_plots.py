@@ -22,7 +22,7 @@ def rank_colours(runs: Sequence[Run]) -> dict[str, str]:
     from matplotlib.colors import LinearSegmentedColormap, to_hex
 
     ranks = LinearSegmentedColormap.from_list("ranks", RANKS)
-    ranked = [run.name for run in runs if run.error("score") is not None]
+    ranked = [run.name for run in runs if run.errors.get("score") is not None]
     places = np.linspace(0, 1, len(ranked))
     colours = {name: to_hex(ranks(place)) for name, place in zip(ranked, places, strict=True)}
     return {run.name: colours.get(run.name, UNRANKED) for run in runs}
@@ -33,9 +33,9 @@ def trade_off_figure(runs: Sequence[Run]) -> Figure:
     figure = new_figure(5.2, 4.2, layout="constrained")
     axes = figure.add_subplot()
     points = [
-        (1000 * x, 1000 * y, 1000 * (run.error(ENERGY.rmse) or 0.0), run.name)
+        (1000 * x, 1000 * y, 1000 * (run.errors.get(ENERGY.rmse) or 0.0), run.name)
         for run in runs
-        if (x := run.error(FORCE.rmse)) is not None and (y := run.error(FORCE_MAG.rmse)) is not None
+        if (x := run.errors.get(FORCE.rmse)) is not None and (y := run.errors.get(FORCE_MAG.rmse)) is not None
     ]
     if points:
         forces, magnetic_forces, energies, names = zip(*points, strict=True)
