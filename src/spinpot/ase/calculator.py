@@ -14,7 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import largest
-from spinpot.data.from_ase import moments_of
+from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.deviation import deviation
 from spinpot.evaluation.prediction import Prediction
@@ -81,11 +81,12 @@ class SpinCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
         predictions: list[Prediction] = []
+        system = system_from_atoms(current, "atoms 0", live_moments(current))
         for predictor in self.predictors:
-            (system,) = predictor.systems([with_live_moments(current)])
-            for line in predictor.watch.new([system]):
+            systems = predictor.systems([system])
+            for line in predictor.watch.new(systems):
                 warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
-            predictions += predictor.predict([system])
+            predictions += predictor.predict(systems)
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
         energy = float(arrays["energy"].mean())
         self.results = {
@@ -123,13 +124,6 @@ def live_moments(atoms: Atoms) -> np.ndarray:
     if initial is not None and initial.shape == (len(atoms), 3):
         return initial
     return moments_of(atoms.copy(), "SpinCalculator").values  # a copy has no calculator to ask
-
-
-def with_live_moments(atoms: Atoms) -> Atoms:
-    """The same structure with live_moments alone."""
-    bare = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    bare.set_initial_magnetic_moments(live_moments(atoms))
-    return bare
 
 
 def _with_skin(source: Source, skin: float) -> Predictor:
