@@ -115,14 +115,15 @@ def exchange_tensors(
     shown = counted(states, "Exchange")
     seen = [_response(big, centre, moments @ turn.T, step) for centre, turn in shown]
     across = [_across(unit(moments) @ turn.T) for turn in turns]
-    pairs, tensors, own = [], [], np.full(len(cell), np.nan)
+    found, own = [], np.full(len(cell), np.nan)
     for number, centre in enumerate(centres.tolist()):
         responses, _, curvatures = zip(*seen[number * len(turns) : (number + 1) * len(turns)], strict=True)
         own[centre] = np.mean(curvatures)
-        found = _pairs_of(big, cell, centre, cutoff)
-        pairs.append(found)
-        tensors.append(_joined(responses, across, found[0], centre))
-    return _assembled(cell, pairs, tensors, own, max(error for _, error, _ in seen), full, len(big))
+        atoms, *pairs = _pairs_of(big, cell, centre, cutoff)
+        found.append((*pairs, _joined(responses, across, atoms, centre)))
+    i, j, shift, vector, tensor = _both_ways(*map(np.concatenate, zip(*found, strict=True)))
+    error = max(error for _, error, _ in seen)
+    return Exchange(cell, i, j, shift, vector, tensor, own, error, full, len(big))
 
 
 def _response(big: Atoms, centre: int, moments: np.ndarray, step: float) -> tuple[np.ndarray, float, float]:
@@ -155,7 +156,7 @@ def _field(big: Atoms, moments: np.ndarray) -> np.ndarray:
 
 
 def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.ndarray, ...]:
-    """The magnetic atoms near an atom: indices in `big`, vectors to them (Å), atoms of `cell`, shifts."""
+    """The magnetic atoms near an atom: indices in `big`; then i, j, shift and vector of an Exchange."""
     magnetic = np.flatnonzero(big.get_initial_magnetic_moments().any(axis=1))
     vectors, distances = find_mic(big.positions[magnetic] - big.positions[centre], big.cell)
     near = (distances <= cutoff + SLACK) & (magnetic != centre)
@@ -163,7 +164,7 @@ def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.n
     home = atoms % len(cell)
     moved = vectors + cell.positions[centre] - cell.positions[home]
     shift = np.rint(moved @ np.linalg.inv(cell.cell.array)).astype(int)
-    return atoms, vectors, home, shift
+    return atoms, np.full_like(home, centre), home, shift, vectors
 
 
 def _joined(
@@ -180,28 +181,16 @@ def _joined(
     return np.asarray(whole.reshape(-1, 3, 3))
 
 
-def _assembled(
-    cell: Atoms,
-    pairs: list[tuple[np.ndarray, ...]],
-    tensors: list[np.ndarray],
-    own: np.ndarray,
-    error: float,
-    full: bool,
-    supercell_atoms: int,
-) -> Exchange:
-    """Pairs with i in the home cell, by distance; J_ij is averaged with the transposed J_ji."""
-    centres = np.flatnonzero(np.isfinite(own))
-    i = np.repeat(centres, [len(found[0]) for found in pairs])
-    j = np.concatenate([found[2] for found in pairs])
-    shift = np.concatenate([found[3] for found in pairs])
-    vector = np.concatenate([found[1] for found in pairs])
-    tensor = np.concatenate(tensors).swapaxes(1, 2)  # of the centre and the other, not of the other and it
+def _both_ways(
+    i: np.ndarray, j: np.ndarray, shift: np.ndarray, vector: np.ndarray, tensor: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """The pairs by distance; J_ij is averaged with the transposed J_ji. tensor: J_ji of each pair."""
+    tensor = tensor.swapaxes(1, 2)
     place = {(a, b, *s): p for p, (a, b, s) in enumerate(zip(i, j, shift.tolist(), strict=True))}
     reverse = [place[(b, a, *(-k for k in s))] for a, b, s in zip(i, j, shift.tolist(), strict=True)]
     tensor = 0.5 * (tensor + tensor[reverse].swapaxes(1, 2))
     order = np.lexsort((j, i, np.round(np.linalg.norm(vector, axis=1), 4)))
-    i, j, shift, vector, tensor = (values[order] for values in (i, j, shift, vector, tensor))
-    return Exchange(cell, i, j, shift, vector, tensor, own, error, full, supercell_atoms)
+    return tuple(values[order] for values in (i, j, shift, vector, tensor))
 
 
 def _turns(moment: np.ndarray) -> list[np.ndarray]:

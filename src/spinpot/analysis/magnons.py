@@ -16,7 +16,7 @@ from spinpot.analysis.exchange import Settings as ExchangeSettings
 from spinpot.analysis.exchange import exchange_of
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
-from spinpot.analysis.measured import measured_nio
+from spinpot.analysis.measured import SAID, measured_nio
 from spinpot.analysis.plots import magnon_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
 from spinpot.analysis.shells import shells_of
@@ -66,14 +66,13 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
     paragraphs = [*_said(found, spins, energies, settings), *limits.said(found, shells_of(found))]
-    measured = measured_nio(found)
     compared = None
-    if measured is not None:
-        compared = spin_waves(measured.exchange, measured.spins, wave_vectors(path, found.cell))
-        paragraphs.append(measured.said)
+    if measured := measured_nio(found):
+        compared = spin_waves(*measured, wave_vectors(path, found.cell))
+        paragraphs.append(SAID)
     highest = float(energies.max())
     alt = f"Spin-wave energies along a path through the Brillouin zone, the highest {highest:.4g} meV."
-    draw = partial(magnon_figure, path, energies, compared, measured, warning)
+    draw = partial(magnon_figure, path, energies, compared, warning)
     return Result(
         title="Magnons",
         paragraphs=paragraphs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,23 +11,23 @@ from spinpot.analysis.result import shown
 from spinpot.analysis.shells import shells_of
 from spinpot.data import nio
 
-HIGHEST_NIO = 117.0
+HIGHEST = 117.0
 """meV, the highest spin-wave energy: M. T. Hutchings and E. J. Samuelsen, Phys. Rev. B 6, 3447 (1972)."""
+LABEL = "J₁ and J₂ of neutron scattering"
+SAID = (
+    "Beside it, spin waves of constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) found by "
+    f"neutron scattering, each pair once with {shown(1000 * nio.J1)} meV between nearest and "
+    f"{shown(1000 * nio.J2)} meV between next-nearest neighbours and S = 1, and the highest energy they "
+    f"measured, about {HIGHEST:g} meV. For the same J_ij of unit vectors energies go as 1/S; "
+    "task.magnons.spin={Ni:1.0} compares like with like."
+)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """exchange: the same pairs with the measured constants. spins (n,): S with which those were found."""
+def measured_nio(exchange: Exchange) -> tuple[Exchange, np.ndarray] | None:
+    """The same pairs with the measured constants, and S (n,) with which those were found.
 
-    exchange: Exchange
-    spins: np.ndarray
-    highest: float
-    label: str
-    said: str
-
-
-def measured_nio(exchange: Exchange) -> Measured | None:
-    """For rock-salt NiO whose first two shells are among the pairs; None for anything else."""
+    For rock-salt NiO whose first two shells are among the pairs; None for anything else.
+    """
     symbols = exchange.cell.get_chemical_symbols()
     if set(symbols) != {"Ni", "O"} or symbols.count("Ni") != symbols.count("O"):
         return None
@@ -40,16 +40,4 @@ def measured_nio(exchange: Exchange) -> Measured | None:
     tensor = np.zeros_like(exchange.tensor)
     tensor[first.pairs], tensor[second.pairs] = -nio.J1 * np.eye(3), -nio.J2 * np.eye(3)
     magnetic = exchange.cell.get_initial_magnetic_moments().any(axis=1)
-    return Measured(
-        exchange=replace(exchange, tensor=tensor, full=True),
-        spins=np.where(magnetic, 1.0, 0.0),
-        highest=HIGHEST_NIO,
-        label="J₁ and J₂ of neutron scattering",
-        said=(
-            "Beside it, spin waves of constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) "
-            f"found by neutron scattering, each pair once with {shown(1000 * nio.J1)} meV between nearest "
-            f"and {shown(1000 * nio.J2)} meV between next-nearest neighbours and S = 1, and the highest "
-            f"energy they measured, about {HIGHEST_NIO:g} meV. For the same J_ij of unit vectors energies go "
-            "as 1/S; task.magnons.spin={Ni:1.0} compares like with like."
-        ),
-    )
+    return replace(exchange, tensor=tensor, full=True), np.where(magnetic, 1.0, 0.0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from ase.dft.kpoints import BandPath
 
 from spinpot.analysis.exchange_tensors import Exchange
-from spinpot.analysis.measured import Measured
+from spinpot.analysis.measured import HIGHEST, LABEL
 from spinpot.analysis.shells import alignment, is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
@@ -48,49 +48,39 @@ def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figu
 
 def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
     labels = pair_labels(exchange)
-    antiparallel = alignment(exchange) < 0.0
-    collinear = is_collinear(exchange)
+    antiparallel = (alignment(exchange) < 0.0) & is_collinear(exchange)
     for number, label in enumerate(sorted(set(labels))):
-        for opposite in (False, True) if collinear else (None,):
-            own = labels == label
-            text = label
-            if opposite is not None:
-                own = own & (antiparallel == opposite)
-                text = f"{label}, {'antiparallel' if opposite else 'parallel'}"
-            if not own.any():
-                continue
-            style: dict[str, Any] = {
-                "color": f"C{number}",
-                "markersize": 8 if opposite else 4.5,
-                "linestyle": "",
-            }
-            style |= {"markerfacecolor": "none"} if opposite else {}
-            axes.plot(exchange.distance[own], values[own], "o", label=text, **style)
+        for is_open, word in ((False, "parallel"), (True, "antiparallel")):
+            own = (labels == label) & (antiparallel == is_open)
+            if own.any():
+                axes.plot(
+                    exchange.distance[own],
+                    values[own],
+                    "o",
+                    color=f"C{number}",
+                    label=f"{label}, {word}" if is_collinear(exchange) else label,
+                    markersize=8 if is_open else 4.5,
+                    markerfacecolor="none" if is_open else f"C{number}",
+                )
 
 
 def magnon_figure(
-    path: BandPath,
-    energies: np.ndarray,
-    compared: np.ndarray | None,
-    measured: Measured | None,
-    warning: str = "",
+    path: BandPath, energies: np.ndarray, compared: np.ndarray | None, warning: str = ""
 ) -> Figure:
     """The model's branches (K, M) in meV, and those of measured constants, dashed; a warning above."""
     figure = new_figure(6.0, 3.6, layout="constrained")
     axes = figure.add_subplot()
     x, places, names = path.get_linear_kpoint_axis()
-    ticks = _joined(places, names)
     jumps = np.flatnonzero(np.diff(x) == 0.0) + 1
     x, energies = np.insert(x, jumps, np.nan), np.insert(energies, jumps, np.nan, axis=0)
-    for place in ticks:
-        axes.axvline(place, color=faint(), linewidth=0.8, zorder=0)
+    mark_corners(axes, zip(places, (name.replace("G", "Γ") for name in names), strict=True))
     axes.plot(x, energies, color="C0", linewidth=1.6, label=["model", *[None] * (energies.shape[1] - 1)])
-    if compared is not None and measured is not None:
+    if compared is not None:
         compared = np.insert(compared, jumps, np.nan, axis=0)
-        labels = [measured.label, *[None] * (compared.shape[1] - 1)]
+        labels = [LABEL, *[None] * (compared.shape[1] - 1)]
         axes.plot(x, compared, color="C1", linewidth=1.0, linestyle="--", label=labels)
-        axes.axhline(measured.highest, color=ink(), linewidth=0.8, linestyle=":", label="highest measured")
-    axes.set(xlim=(x[0], x[-1]), ylabel="ħω (meV)", xticks=list(ticks), xticklabels=list(ticks.values()))
+        axes.axhline(HIGHEST, color=ink(), linewidth=0.8, linestyle=":", label="highest measured")
+    axes.set(xlim=(x[0], x[-1]), ylabel="ħω (meV)")
     axes.set_title(warning, fontsize=8)
     axes.set_ylim(bottom=min(0.0, 1.05 * float(np.nanmin(energies))))
     if compared is not None:
@@ -98,10 +88,11 @@ def magnon_figure(
     return figure
 
 
-def _joined(places: np.ndarray, names: list[str]) -> dict[float, str]:
-    """The names by their place along the axis; two where the path jumps."""
-    joined: dict[float, str] = {}
-    for place, name in zip(places.tolist(), names, strict=True):
-        shown = name.replace("G", "Γ")
-        joined[place] = f"{joined[place]}|{shown}" if place in joined else shown
-    return joined
+def mark_corners(axes: Axes, corners: Iterable[tuple[float, str]]) -> None:
+    """A line and a name at each corner of a path, by its place along the axis; two names where it jumps."""
+    names: dict[float, str] = {}
+    for place, name in corners:
+        names[place] = f"{names[place]}|{name}" if place in names else name
+    for place in names:
+        axes.axvline(place, color=faint(), linewidth=0.8, zorder=0)
+    axes.set_xticks(list(names), list(names.values()))

@@ -63,7 +63,9 @@ def analyze(
         contents = {
             "checkpoint": str(checkpoint),
             "structure": structure,
-            **described(atoms),
+            "formula": atoms.get_chemical_formula(mode="hill", empirical=True),
+            "atoms": len(atoms),
+            "magnetic_atoms": int(atoms.get_initial_magnetic_moments().any(axis=1).sum()),
             "remarks": [*remarks, *_not_done(tasks, results, failure)],
             "settings": {name: asdict(tasks[name]) for name in results},
             "results": {name: result.numbers for name, result in results.items()},
@@ -108,15 +110,6 @@ def _not_done(
 def files_of(result: Result) -> list[str]:
     """Names of what is written of a result beside the page."""
     return [*result.files, *(f"{picture.name}.png" for picture in result.pictures)]
-
-
-def described(atoms: Atoms) -> dict[str, Any]:
-    """What the structure is, as analysis.json has it."""
-    return {
-        "formula": atoms.get_chemical_formula(mode="hill", empirical=True),
-        "atoms": len(atoms),
-        "magnetic_atoms": int(atoms.get_initial_magnetic_moments().any(axis=1).sum()),
-    }
 
 
 def show(result: Result) -> None:

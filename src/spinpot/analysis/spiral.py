@@ -15,12 +15,13 @@ from ase.dft.kpoints import parse_path_string
 
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.moments import axis_of_turn, fields_across, in_numbers, turned
+from spinpot.analysis.plots import mark_corners
 from spinpot.analysis.result import Picture, Result, Table, require, shown
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import largest
-from spinpot.report.style import Figure, faint, new_figure
+from spinpot.report.style import Figure, new_figure
 
 Stretch = list[tuple[str, Wave]]
 """Connected wave vectors of a path with their labels, most of which are empty."""
@@ -187,12 +188,7 @@ def figure(points: Sequence[Point]) -> Figure:
     axes = picture.add_subplot()
     places = [point.place for point in points]
     axes.plot(places, [1000 * point.energy for point in points], marker="o", markersize=3)
-    labels: dict[float, str] = {}
-    for point in points:
-        if point.label:
-            labels[point.place] = "|".join(filter(None, (labels.get(point.place), point.label)))
-            axes.axvline(point.place, color=faint(), linewidth=0.8, zorder=0)
-    axes.set_xticks(list(labels), list(labels.values()))
+    mark_corners(axes, ((point.place, point.label) for point in points if point.label))
     axes.set(xlabel="q", ylabel="E(q) − E(0) (meV per magnetic atom)")
     return picture
 
