@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,23 +71,17 @@ def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> fl
 
 
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
-    """input.json, and for TensorFlow the frames in its own layout."""
+    """The input.json of the spin example, in float64; for TensorFlow also the frames in its own layout."""
     systems = [data / name for name in TRAINED]
     if missing := [system for system in systems if not system.is_dir()]:
         raise InputError(
             f"There is no {missing[0]}. Fetch it by `spinpot train data=NiO_deltaspin "
             "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that NiO_deltaspin is in."
         )
-    if backend == "pytorch":
-        return example_input(systems, steps)
-    made = example_input([_with_virtual_atoms(system, folder / system.name) for system in systems], steps)
-    made["model"]["spin"] = _example()["spin_for_tensorflow"]
-    return made
-
-
-def example_input(systems: Sequence[Path], steps: int) -> dict[str, Any]:
-    """The input.json of deepmd-kit's spin example for PyTorch, in float64."""
     made: dict[str, Any] = _example()["input"]
+    if backend == "tensorflow":
+        systems = [_with_virtual_atoms(system, folder / system.name) for system in systems]
+        made["model"]["spin"] = _example()["spin_for_tensorflow"]
     made["training"]["training_data"]["systems"] = [str(system) for system in systems]
     made["training"] |= {"numb_steps": steps, "save_freq": 10 * steps}
     return made
