@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms, units
@@ -120,12 +121,16 @@ def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str]
     matrix = orthogonal_matrix(exchange.cell.cell.array)
     if matrix is None:
         return {}, NO_ORTHOGONAL_CELL
+    magnetic = np.flatnonzero(exchange.directions.any(axis=1))
+    names = np.array(_numbered(exchange.cell))[magnetic].tolist()
+    i, j = (np.searchsorted(magnetic, atoms) for atoms in (exchange.i, exchange.j))
+    exchange = replace(exchange, cell=exchange.cell[magnetic], own=exchange.own[magnetic], i=i, j=j)
     box = make_supercell(exchange.cell, matrix, wrap=False)
     turn = unit(box.cell.array)  # onto the axes
     comment = f"# {warning}\n" if warning else ""
     return {
         "vampire.ucf": comment + _unit_cell_file(exchange, box, turn),
-        "vampire.mat": comment + _material_file(exchange, turn),
+        "vampire.mat": comment + _material_file(exchange.cell, names, turn),
     }, ""
 
 
@@ -151,33 +156,28 @@ def orthogonal_matrix(cell: np.ndarray) -> np.ndarray | None:
 
 def _unit_cell_file(exchange: Exchange, box: Atoms, turn: np.ndarray) -> str:
     n = len(exchange.cell)
-    magnetic = [k for k in range(len(box)) if exchange.cell.get_initial_magnetic_moments()[k % n].any()]
-    number = {k: order for order, k in enumerate(magnetic)}
-    materials = _materials(exchange)
     edges = " ".join(f"{edge:.8f}" for edge in box.cell.lengths())
     scaled = box.get_scaled_positions(wrap=True)
     lines = ["# Unit cell size (Angstrom)", edges, "# Unit cell vectors", "1 0 0", "0 1 0", "0 0 1"]
-    lines += ["# Atoms", f"{len(magnetic)} {len(set(materials.values()))}"]
-    for k in magnetic:
-        x, y, z = scaled[k]
-        lines.append(f"{number[k]} {x:.8f} {y:.8f} {z:.8f} {materials[k % n]}")
-    links = list(_links(exchange, box, magnetic))
+    lines += ["# Atoms", f"{len(box)} {n}"]
+    lines += [f"{k} {x:.8f} {y:.8f} {z:.8f} {k % n}" for k, (x, y, z) in enumerate(scaled)]
+    links = list(_links(exchange, box))
     lines += ["# Interactions", f"{len(links)} {'tensorial' if exchange.full else 'isotropic'}"]
     turned = (turn @ exchange.tensor @ turn.T).reshape(-1, 9)
     joules = (turned if exchange.full else exchange.isotropic[:, None]) / units.J
     for count, (source, target, moved, pair) in enumerate(links):
         text = " ".join(f"{value:.6e}" for value in joules[pair])
-        lines.append(f"{count} {number[source]} {number[target]} {' '.join(map(str, moved))} {text}")
+        lines.append(f"{count} {source} {target} {' '.join(map(str, moved))} {text}")
     return "\n".join(lines) + "\n"
 
 
-def _links(exchange: Exchange, box: Atoms, magnetic: list[int]) -> Iterator[tuple[int, int, np.ndarray, int]]:
+def _links(exchange: Exchange, box: Atoms) -> Iterator[tuple[int, int, np.ndarray, int]]:
     """Atom, neighbour and the box it is in, and the pair of the magnetic cell that this is an image of."""
     n = len(exchange.cell)
     inverse = np.linalg.inv(box.cell.array)
     scaled = box.positions @ inverse
     wrapped = np.floor(box.get_scaled_positions(wrap=True) - scaled + 0.5)  # boxes by which each is moved
-    for source in magnetic:
+    for source in range(len(box)):
         for pair in np.flatnonzero(exchange.i == source % n):
             images = np.arange(exchange.j[pair], len(box), n)
             there = scaled[source] + exchange.vector[pair] @ inverse
@@ -187,27 +187,19 @@ def _links(exchange: Exchange, box: Atoms, magnetic: list[int]) -> Iterator[tupl
             yield source, int(images[best]), moved.astype(int), int(pair)
 
 
-def _materials(exchange: Exchange) -> dict[int, int]:
-    """A material, numbered from 0, for each magnetic atom of the cell."""
-    magnetic = np.flatnonzero(exchange.cell.get_initial_magnetic_moments().any(axis=1))
-    return {int(atom): number for number, atom in enumerate(magnetic)}
-
-
-def _material_file(exchange: Exchange, turn: np.ndarray) -> str:
-    moments = exchange.cell.get_initial_magnetic_moments()
-    materials = _materials(exchange)
+def _material_file(cell: Atoms, names: list[str], turn: np.ndarray) -> str:
     lines = ["# To be completed: damping, and anisotropy, which the exchange constants do not hold."]
-    lines.append(f"material:num-materials={len(materials)}")
-    for atom, number in materials.items():
-        name = f"material[{number + 1}]"
-        length = np.linalg.norm(moments[atom])
-        direction = ",".join(f"{x:.6f}" for x in turn @ moments[atom] / length)
+    lines.append(f"material:num-materials={len(cell)}")
+    moments = cell.get_initial_magnetic_moments()
+    for number, (name, element, moment) in enumerate(zip(names, cell.symbols, moments, strict=True), start=1):
+        material, length = f"material[{number}]", np.linalg.norm(moment)
+        direction = ",".join(f"{x:.6f}" for x in turn @ moment / length)
         lines += [
-            f"{name}:material-name={_numbered(exchange.cell)[atom]}",
-            f"{name}:material-element={exchange.cell.symbols[atom]}",
-            f"{name}:atomic-spin-moment={length:.6f} !muB",
-            f"{name}:initial-spin-direction={direction}",
-            f"{name}:damping-constant=1.0",
-            f"{name}:unit-cell-category={number + 1}",
+            f"{material}:material-name={name}",
+            f"{material}:material-element={element}",
+            f"{material}:atomic-spin-moment={length:.6f} !muB",
+            f"{material}:initial-spin-direction={direction}",
+            f"{material}:damping-constant=1.0",
+            f"{material}:unit-cell-category={number}",
         ]
     return "\n".join(lines) + "\n"
