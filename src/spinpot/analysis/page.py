@@ -19,15 +19,11 @@ def analysis_page(contents: Mapping[str, Any], results: Mapping[str, Result]) ->
     return render(
         "analysis.html",
         contents=contents,
-        sections=[
-            {
-                "name": name,
-                "result": result,
-                "panels": [panel(one.title, "", one.alt, one.draw) for one in result.pictures],
-                "settings": contents["settings"][name],
-            }
+        results=results,
+        panels={
+            name: [panel(one.title, "", one.alt, one.draw) for one in result.pictures]
             for name, result in results.items()
-        ],
+        },
         shown=shown,
         model=facts_of(contents["model"]),
     )

@@ -48,7 +48,8 @@ def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figu
 
 def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
     labels = pair_labels(exchange)
-    antiparallel = (alignment(exchange) < 0.0) & is_collinear(exchange)
+    collinear = is_collinear(exchange)
+    antiparallel = collinear & (alignment(exchange) < 0.0)
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
             own = (labels == label) & (antiparallel == is_open)
@@ -58,7 +59,7 @@ def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
                     values[own],
                     "o",
                     color=f"C{number}",
-                    label=f"{label}, {word}" if is_collinear(exchange) else label,
+                    label=f"{label}, {word}" if collinear else label,
                     markersize=8 if is_open else 4.5,
                     markerfacecolor="none" if is_open else f"C{number}",
                 )

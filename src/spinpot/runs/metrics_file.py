@@ -56,8 +56,7 @@ def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
     if found.damaged:
         one = found.damaged == 1
         lines = "1 damaged line" if one else f"{found.damaged} damaged lines"
-        said = f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}."
-        print_line(said)
+        print_line(f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}.")
 
 
 def _row(line: str, columns: tuple[str, ...]) -> Row | None:
