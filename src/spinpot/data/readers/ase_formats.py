@@ -39,12 +39,14 @@ class AseFile:
     what: str
     suffixes: tuple[str, ...]
     magic: bytes = b""
+    holds: bytes = b""
     runs: bool = True
 
     def knows(self, path: Path) -> bool:
-        """By the suffix, or by the first bytes."""
+        """By the suffix, or by the first bytes; and by what is near the beginning, where that must be."""
         named = path.name.removesuffix(".gz").endswith(self.suffixes) and path.is_file()
-        return named or (self.magic != b"" and beginning(path, len(self.magic)) == self.magic)
+        known = named or (self.magic != b"" and beginning(path, len(self.magic)) == self.magic)
+        return known and (not self.holds or self.holds in beginning(path, HEAD))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """Systems of the frames with the same atoms and labels."""
@@ -79,19 +81,12 @@ class AseDatabase(AseFile):
         return map(_of_row, ase.db.connect(str(place)).select(sort="id"))
 
 
-class AseJson(AseDatabase):
-    """A database in a text file; other programs keep other things in json."""
-
-    def knows(self, path: Path) -> bool:
-        """By the suffix and a cell, which ase writes first of each structure."""
-        return super().knows(path) and b'"cell"' in beginning(path, HEAD)
-
-
 ASE_READERS = (
     AseFile("extxyz", "extxyz (.xyz, .extxyz)", (".xyz", ".extxyz")),
     AseFile("traj", "ase's trajectories (.traj)", (".traj",), b"- of Ulm"),
     AseDatabase("db", "ase's databases (.db)", (".db",), b"SQLite format 3"),
-    AseJson("json", "ase's json (.json)", (".json",)),
+    # A database in a text file: ase writes the cell first; other programs keep other things in json.
+    AseDatabase("json", "ase's json (.json)", (".json",), holds=b'"cell"'),
 )
 
 

@@ -129,11 +129,8 @@ def _frame(part: list[str], header: dict[str, Any], axes: np.ndarray) -> RawFram
     except (ParseError, ValueError, IndexError, KeyError):
         return None
     energies = {"free_energy": np.array(float(free[1])), "energy_sigma_0": np.array(float(extrapolated[1]))}
-    tables = _tables(part, len(frame.symbols))
-    others = {name: table for name, table in tables.items() if not name.startswith(MAGNETIZATION)}
-    moments = _moments(tables, axes)
-    more = {"magmoms": moments} if moments is not None else {}
-    return replace(frame, columns=frame.columns | others | more, entries=frame.entries | energies)
+    columns = _columns(_tables(part, len(frame.symbols)), axes)
+    return replace(frame, columns=frame.columns | columns, entries=frame.entries | energies)
 
 
 def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
@@ -149,12 +146,14 @@ def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
     return tables
 
 
-def _moments(tables: dict[str, np.ndarray], axes: np.ndarray) -> np.ndarray | None:
-    """(N, 3) in Cartesian components, or (N,) of a collinear run; None without tables."""
-    parts = [tables[name] for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
+def _columns(tables: dict[str, np.ndarray], axes: np.ndarray) -> dict[str, np.ndarray]:
+    """The tables, those of moments as magmoms: (N, 3) in Cartesian components, or (N,) of a collinear run."""
+    parts = [tables.pop(name) for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
     if len(parts) == 3:
-        return np.asarray(np.stack(parts, axis=-1) @ axes)
-    return parts[0] if len(parts) == 1 else None
+        tables["magmoms"] = np.stack(parts, axis=-1) @ axes
+    elif len(parts) == 1:
+        tables["magmoms"] = parts[0]
+    return tables
 
 
 def _saxis(head: str, place: Path) -> np.ndarray:
