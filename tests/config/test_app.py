@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, InterpolationKeyError, MissingMandatoryValue
 
-from spinpot.config.app import FAILURE, describe, escape, remove_empty_sweep, run_app
+from spinpot.config.app import FAILURE, describe, remove_empty_sweep, run_app, say
 from spinpot.config.validate import evaluation_arguments
 from spinpot.core.errors import InputError, TrainingError
 
@@ -68,8 +68,9 @@ def test_defects_keep_their_traceback():
     assert describe(error) is None
 
 
-def test_lists_are_no_markup():
-    assert escape("[Ni, O]") == r"\[Ni, O]"
+def test_lists_are_no_markup(capsys):
+    say("[Ni, O] and [red]")
+    assert capsys.readouterr().err == "Error: [Ni, O] and [red]\n"
 
 
 def test_only_an_empty_sweep_is_removed(tmp_path):

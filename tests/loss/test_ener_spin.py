@@ -7,8 +7,7 @@ import torch
 
 from spinpot.core.errors import InputError
 from spinpot.data.batch import collate
-from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.loss.prefactor import Prefactor
+from spinpot.loss.ener_spin import EnerSpinLoss, Prefactor
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 from support.losses import loss_and_terms
 

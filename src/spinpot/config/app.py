@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 from rich.console import Console
+from rich.text import Text
 
 from spinpot.config.memory import keep_freed_memory
 from spinpot.config.suggest import explain_composition
@@ -174,7 +175,8 @@ def stop(message: str) -> NoReturn:
 
 def say(message: str) -> None:
     """Print an error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]Error:[/red] {escape(message)}")
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("Error:", "red"), f" {message}"))
 
 
 def describe(error: BaseException, config_name: str = "train") -> str | None:
@@ -202,11 +204,6 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
     if isinstance(error, (OmegaConfBaseException, yaml.YAMLError, ValueError)):
         return explain_composition(error, sys.argv[1:], config_name)
     return None
-
-
-def escape(text: str) -> str:
-    """Keep rich from reading [Ni, O] as markup."""
-    return text.replace("[", r"\[")
 
 
 def in_sweep() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,23 @@ from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.loss.label_scale import LabelScaleSetting, check_label_scale, scaled
 from spinpot.loss.penalty import Compared, LossFunction, Penalty
-from spinpot.loss.prefactor import Prefactor
+
+
+@dataclass(frozen=True)
+class Prefactor:
+    """p(t) = start · lr(t)/start_lr + limit · (1 − lr(t)/start_lr)."""
+
+    start: float
+    limit: float
+
+    @property
+    def active(self) -> bool:
+        """Whether the term is on at any time: either end is non-zero."""
+        return self.start != 0.0 or self.limit != 0.0
+
+    def at(self, lr_ratio: float) -> float:
+        """The prefactor where the learning rate is lr_ratio times its start value."""
+        return self.start * lr_ratio + self.limit * (1.0 - lr_ratio)
 
 
 class EnerSpinLoss:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from spinpot.core.errors import InputError
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.spec import Spec
-
-TimeReversal = Literal["none", "augment", "exact"]
-SpinRotation = Literal["none", "augment"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +25,8 @@ class SpinSettings:
     """
 
     use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
-    time_reversal: TimeReversal = field(default="none", kw_only=True)
-    spin_rotation: SpinRotation = field(default="none", kw_only=True)
-
-    def check(self) -> None:
-        """Raise InputError for what is wrong whatever the elements."""
-        for key, options in (("time_reversal", TimeReversal), ("spin_rotation", SpinRotation)):
-            if getattr(self, key) not in get_args(options):
-                raise InputError(
-                    f"model.spin.{key}={getattr(self, key)!r}: expected {' or '.join(get_args(options))}."
-                )
+    time_reversal: Literal["none", "augment", "exact"] = field(default="none", kw_only=True)
+    spin_rotation: Literal["none", "augment"] = field(default="none", kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +45,6 @@ class ModelSettings(ABC):
                 "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "
                 f"turned; {', '.join(fixed)} of model.exchange.terms do not. Use model/exchange=heisenberg."
             )
-        self.spin.check()
 
     @abstractmethod
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> Spec:

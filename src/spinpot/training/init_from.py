@@ -51,7 +51,6 @@ def begin_with(pretrained: Potential, spec: Spec, data: SpinDataModule, refit_bi
     """A potential with the weights and statistics of another; the energy bias refitted if asked for."""
     potential = build_potential(spec)
     potential.load_state_dict(pretrained.state_dict())
-    potential.cover(data.datasets["train"].closest)
     if refit_bias:
         shift = bias_shift(pretrained, data)
         potential.energy_bias.add_(torch.from_numpy(shift))

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from omegaconf import DictConfig
 from rich.console import Console
 
-from spinpot.config.app import StoppedError, describe, escape
+from spinpot.config.app import StoppedError, describe, say
 from spinpot.core.console import console, progress_console
 from spinpot.core.errors import InputError, TrainingError
 from spinpot.training.places import Place, own_environment, place_of
@@ -183,13 +183,12 @@ class Ranks:
 
     def _host(self) -> dist.Store:
         try:
-            store = self._connect(hosts=True)
+            return self._connect(hosts=True)
         except RuntimeError as error:
             raise InputError(
                 f"The ranks cannot meet at {self.place.at}: {str(error).splitlines()[0]} Set MASTER_PORT to "
                 "a free port of this machine, the same for all ranks."
             ) from error
-        return store
 
     def _join(self) -> dist.Store:
         self._wait(self._answers, lambda: f"for rank 0 at {self.place.at}")
@@ -317,7 +316,7 @@ class Ranks:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if not self._ending.wait(GRACE):
             if not (end.printed and self.place.shares_a_terminal):
-                _print(f"[red]Error:[/red] Rank {end.rank}: {escape(end.message)}")
+                say(f"Rank {end.rank}: {end.message}")
             sys.stdout.flush()
             with suppress(RuntimeError):
                 self._go()
@@ -363,4 +362,4 @@ def _listed(ranks: Sequence[int]) -> str:
 
 def _print(text: str) -> None:
     """On stderr of this rank, whichever it is."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(text)

@@ -130,10 +130,6 @@ class WarmupStableDecay(Schedule):
         super().check(total_steps)
         if not 0.0 < self.decay_phase_ratio <= 1.0:
             raise InputError(f"scheduler.decay_phase_ratio={self.decay_phase_ratio} must lie in (0, 1].")
-        if self.decay_type not in ("inverse_linear", "cosine", "linear"):
-            raise InputError(
-                f"scheduler.decay_type={self.decay_type!r}: expected inverse_linear, cosine or linear."
-            )
 
     def decay(self, step: int, total_steps: int) -> float:
         """lr/start_lr, `step` steps after the warm-up."""

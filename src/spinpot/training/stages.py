@@ -208,6 +208,7 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
     else:
         potential = build_potential(spec, checked.config.seed)
         potential.set_statistics(data.datasets["train"], data.systems["train"])
+    potential.cover(data.datasets["train"].closest)
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 

@@ -28,7 +28,7 @@ from spinpot.config.validate import validate
 from spinpot.core.errors import InputError, TrainingError
 from spinpot.core.files import write_atomically
 from spinpot.runs.sweep import write_sweep_table
-from spinpot.training.callbacks.stop_on_signal import SIGNALS
+from spinpot.training.callbacks.stop_on_signal import SIGNALS, signals_kept
 from spinpot.training.finish import optimized_metric
 from spinpot.training.places import wants_several
 from spinpot.training.ranks import all_ranks
@@ -183,12 +183,10 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         if number != signal.SIGINT:  # Ctrl-C reaches all processes of a terminal anyway
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-    try:
+    with signals_kept():
+        for number in SIGNALS:
+            signal.signal(number, pass_on)
         return process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @rank_zero_only

@@ -37,7 +37,9 @@ def fitted(**descriptor):
     """A potential with statistics of its own frames, and a batch of them."""
     made = random_system(3, n_frames=4)
     potential = small_potential(**descriptor)
-    potential.set_statistics(list(make_frames([made], geometry(potential.spec))), [made])
+    frames = list(make_frames([made], geometry(potential.spec)))
+    potential.set_statistics(frames, [made])
+    potential.cover(np.min([frame.closest for frame in frames], axis=0))
     return potential, batch_of(potential, made)
 
 

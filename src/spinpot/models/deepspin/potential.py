@@ -20,7 +20,7 @@ from spinpot.models.deepspin.compiled import compiled_network
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.spec import DeepSpinSpec
-from spinpot.models.deepspin.statistics import closest_of, environment_statistics
+from spinpot.models.deepspin.statistics import environment_statistics
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.potential import Exporter, Part, Potential
 
@@ -61,14 +61,12 @@ class DeepSpin(Potential):
         return "torch" if native.network(self.descriptor.davg) is None else "compiled"
 
     def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
-        """Also davg, dstd, and how close to an atom the nodes reach."""
+        """Also davg and dstd."""
         super().set_statistics(frames, systems)
-        closest: list[np.ndarray] = []
-        davg, dstd = environment_statistics(self, closest_of(frames, closest))
+        davg, dstd = environment_statistics(self, frames)
         if not self.spec.descriptor.set_davg_zero:
             self.descriptor.davg.copy_(davg)
         self.descriptor.dstd.copy_(dstd)
-        self.cover(np.min(closest, axis=0))
 
     def cover(self, closest: np.ndarray) -> None:
         """Let the nodes reach so far, inf where there is no neighbour."""

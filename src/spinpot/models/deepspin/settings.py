@@ -58,10 +58,6 @@ class DescriptorSettings:
                 f"{self.activation_function} has kinks, of its slope at least. Use "
                 "model.descriptor.radial=direct, or another activation, e.g. tanh."
             )
-        if isinstance(self.sel, str) and self.sel != "auto":
-            raise InputError(
-                f"model.descriptor.sel={self.sel!r}: expected `auto` or one number per element type."
-            )
         if any(len(pair) != 2 or min(pair) < 0 for pair in self.exclude_types):
             raise InputError(
                 f"model.descriptor.exclude_types={self.exclude_types}: expected pairs of type indices, e.g. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 SMALLEST_DEVIATION = 0.01
 UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
-
-
-def closest_of(frames: Iterable[Frame], seen: list[np.ndarray]) -> Iterator[Frame]:
-    """The same frames, gone over once; `seen` is filled with their closest neighbours."""
-    for frame in frames:
-        seen.append(frame.closest)
-        yield frame
 
 
 def environment_statistics(potential: DeepSpin, frames: Iterable[Frame]) -> tuple[Tensor, Tensor]:

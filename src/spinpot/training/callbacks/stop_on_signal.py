@@ -29,7 +29,7 @@ class StopOnSignal(pl.Callback):
 
     def attach(self, trainer: pl.Trainer) -> None:
         """Keep Lightning's own handlers away: they stop without saving, or do not stop at all."""
-        trainer._signal_connector.register_signal_handlers = _none  # type: ignore[method-assign]
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over. `signals_kept` gives them back."""
@@ -77,10 +77,6 @@ def signals_kept() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-
-
-def _none() -> None:
-    """Register no handlers."""
 
 
 def _in_main_thread() -> bool:
