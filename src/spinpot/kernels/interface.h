@@ -25,6 +25,44 @@ SPINPOT_API const char* spinpot_error(void);
 /* 0 if the numbers of `count` (float64, or float32 where `single` is not 0) are all finite, else 1. */
 SPINPOT_API int spinpot_all_finite(const void* numbers, int64_t count, int single);
 
+/* F frames of A atoms altogether, one behind the other, of T elements; and which of their pairs are looked for.
+
+   A virtual atom stands at coord + displacement. Atoms are taken where they are, not moved into the cell. */
+typedef struct {
+  double cutoff; /* Å */
+  int64_t n_frames, n_types, total_atoms; /* F, T, A */
+  const int64_t* n_atoms;  /* (F,) */
+  const int64_t* types;    /* (A,) */
+  const double* coord;     /* (A, 3) */
+  const double* box;       /* (F, 3, 3); rows of directions without images may hold anything */
+  const uint8_t* periodic; /* (F, 3) */
+  const double* displacement; /* (A, 3), Å */
+  const uint8_t* seen;     /* (T, 2 T) whether centres of an element see neighbours of a type; T…2T−1 are virtual */
+  int64_t any_direction;   /* not 0: virtual atoms, too, that would be within the cutoff if displaced elsewhere */
+} spinpot_frames;
+
+/* P pairs, sorted by their centres; a centre's own virtual atom is a neighbour, the centre is none. */
+typedef struct {
+  int64_t* start;     /* (A + 1,) where the pairs of each centre begin, and where the last ones end */
+  int64_t* neighbour; /* (P,) of all A atoms, the neighbour or the one whose virtual atom it is */
+  int64_t* type;      /* (P,) of 2 T */
+  double* vector;     /* (P, 3), Å, from the centre to the neighbour */
+  int64_t* counts;    /* (A, 2 T) neighbours of each type */
+  double* closest;    /* (T,), Å, of the centres of each element, inf without any; any_direction: in any */
+} spinpot_pairs;
+
+/* A list of pairs. With a skin (Å) above 0 it searches only where atoms may have come within the cutoff since. */
+typedef struct spinpot_pair_list spinpot_pair_list;
+SPINPOT_API int spinpot_pair_list_new(double skin, spinpot_pair_list** list);
+SPINPOT_API void spinpot_pair_list_free(spinpot_pair_list* list);
+
+/* Finds the pairs; n_pairs, searches: how many there are, and how often the list has searched. */
+SPINPOT_API int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames* frames, int64_t threads,
+                                   int64_t* n_pairs, int64_t* searches);
+
+/* Writes the pairs that were found last. */
+SPINPOT_API int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_pairs* out, int64_t threads);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,157 @@
+"""Neighbour pairs by the compiled library: of many frames in one call, and of structures that move."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spinpot.kernels.library import checked, library
+
+
+@dataclass(frozen=True)
+class PairArrays:
+    """P pairs of frames with A atoms altogether, sorted by their centres; types T…2T−1 are virtual atoms.
+
+    start: (A + 1,) where the pairs of each centre begin; neighbour: (P,) of the A atoms; type: (P,);
+    vector: (P, 3), Å, from the centre; counts: (A, 2T) neighbours of each type; closest: (T,), Å, of the
+    centres of each element, inf without any, with any_direction wherever spins point.
+    """
+
+    start: np.ndarray
+    neighbour: np.ndarray
+    type: np.ndarray
+    vector: np.ndarray
+    counts: np.ndarray
+    closest: np.ndarray
+
+
+def find_pairs(
+    cutoff: float,
+    n_atoms: np.ndarray,
+    types: np.ndarray,
+    coord: np.ndarray,
+    box: np.ndarray,
+    pbc: np.ndarray,
+    displacement: np.ndarray,
+    seen: np.ndarray,
+    any_direction: bool = False,
+    threads: int = 1,
+) -> PairArrays:
+    """The pairs within a cutoff (Å) of F frames, laid one behind the other with A atoms altogether.
+
+    A virtual atom stands at coord + displacement; a centre's own one is a neighbour. Atoms are taken where
+    they are, not moved into the cell.
+
+    n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
+    seen: (T, 2T) whether centres of an element see neighbours of a type.
+    any_direction: also virtual atoms that would be within the cutoff if they were displaced elsewhere.
+
+    Raises RuntimeError for numbers that are not finite, types out of range and boxes without volume.
+    """
+    kept = PairList()
+    return kept.find(cutoff, n_atoms, types, coord, box, pbc, displacement, seen, any_direction, threads)
+
+
+class PairList:
+    """Pairs of structures that move, searched for only when atoms have moved far enough.
+
+    skin: Å; with 0 each call searches. searches: how many searches there were.
+    """
+
+    def __init__(self, skin: float = 0.0) -> None:
+        self.searches = 0
+        self._list = ctypes.c_void_p()
+        own = library()
+        if own is None:
+            raise RuntimeError("The kernels are not compiled.")
+        self._library = own
+        checked(own.spinpot_pair_list_new(ctypes.c_double(skin), ctypes.byref(self._list)))
+
+    def __del__(self) -> None:
+        if self._list:
+            self._library.spinpot_pair_list_free(self._list)
+
+    def find(
+        self,
+        cutoff: float,
+        n_atoms: np.ndarray,
+        types: np.ndarray,
+        coord: np.ndarray,
+        box: np.ndarray,
+        pbc: np.ndarray,
+        displacement: np.ndarray,
+        seen: np.ndarray,
+        any_direction: bool = False,
+        threads: int = 1,
+    ) -> PairArrays:
+        """As find_pairs."""
+        n_frames, total, n_types = len(n_atoms), len(types), len(seen)
+        arrays = {
+            "n_atoms": _array(n_atoms, np.int64, (n_frames,)),
+            "types": _array(types, np.int64, (total,)),
+            "coord": _array(coord, np.float64, (total, 3)),
+            "box": _array(box, np.float64, (n_frames, 3, 3)),
+            "periodic": _array(pbc, np.bool_, (n_frames, 3)),
+            "displacement": _array(displacement, np.float64, (total, 3)),
+            "seen": _array(seen, np.bool_, (n_types, 2 * n_types)),
+        }
+        frames = _Frames(cutoff, n_frames, n_types, total, *map(_address, arrays.values()), any_direction)
+        n_pairs, searches = ctypes.c_int64(), ctypes.c_int64()
+        own = self._library
+        checked(
+            own.spinpot_find_pairs(
+                self._list,
+                ctypes.byref(frames),
+                ctypes.c_int64(threads),
+                ctypes.byref(n_pairs),
+                ctypes.byref(searches),
+            )
+        )
+        self.searches = searches.value
+        found = PairArrays(
+            start=np.empty(total + 1, dtype=np.int64),
+            neighbour=np.empty(n_pairs.value, dtype=np.int64),
+            type=np.empty(n_pairs.value, dtype=np.int64),
+            vector=np.empty((n_pairs.value, 3)),
+            counts=np.empty((total, 2 * n_types), dtype=np.int64),
+            closest=np.empty(n_types),
+        )
+        pairs = _Pairs(*map(_address, vars(found).values()))
+        checked(own.spinpot_take_pairs(self._list, ctypes.byref(pairs), ctypes.c_int64(threads)))
+        return found
+
+
+class _Frames(ctypes.Structure):
+    """spinpot_frames of interface.h."""
+
+    _fields_ = (
+        ("cutoff", ctypes.c_double),
+        *((name, ctypes.c_int64) for name in ("n_frames", "n_types", "total_atoms")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("n_atoms", "types", "coord", "box", "periodic", "displacement", "seen")
+        ),
+        ("any_direction", ctypes.c_int64),
+    )
+
+
+class _Pairs(ctypes.Structure):
+    """spinpot_pairs of interface.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_void_p) for name in ("start", "neighbour", "type", "vector", "counts", "closest")
+    )
+
+
+def _array(values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+    made = np.ascontiguousarray(values, dtype=dtype)
+    if made.shape != shape:
+        raise RuntimeError(f"expected an array of shape {shape}, found {made.shape}")
+    return made
+
+
+def _address(values: np.ndarray) -> int:
+    return values.ctypes.data

@@ -1,0 +1,270 @@
+#include "points.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+namespace spinpot {
+
+namespace {
+
+// So many points are looked at one by one as fast as they are sorted.
+constexpr int64_t FEW = 1024;
+// Of one frame; a cutoff that is a hundred times as long as the cell would fill any memory.
+constexpr double MOST = 1e8;
+// Å; more than what rounding does to where the points are within the boxes.
+constexpr double SLACK = 1e-6;
+constexpr int64_t BLOCK = 256;
+
+double square(double value) { return value * value; }
+
+// Boxes along one axis.
+struct Axis {
+  std::vector<double> values;
+  double width, low, extent;
+
+  Axis(const std::vector<double>& place, const std::vector<double>& shift, double wide) : values(place), width(wide) {
+    for (size_t k = 0; k < values.size(); ++k) values[k] += shift[k];
+    measure();
+  }
+
+  void measure() {
+    const auto ends = std::minmax_element(values.begin(), values.end());
+    low = *ends.first;
+    extent = *ends.second - low;
+  }
+  double count() const { return std::floor(extent / width) + 1.0; }
+  // Of the place that is so far away from a point.
+  int64_t box(int64_t k, double away) const {
+    const double place = std::floor((values[k] + away - low) / width);
+    return static_cast<int64_t>(std::min(std::max(place, 0.0), count() - 1.0));
+  }
+
+  // Makes gaps that are wider than `gap` so wide, so that no boxes lie between points far from each other.
+  void close_gaps(double gap) {
+    std::vector<int32_t> order(values.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return values[a] < values[b]; });
+    double before = values[order[0]], made = 0.0;
+    for (const int32_t k : order) {
+      made += std::min(values[k] - before, gap);
+      before = values[k];
+      values[k] = made;
+    }
+    measure();
+  }
+};
+
+}  // namespace
+
+Search::Search(const spinpot_frames& own, double extra, bool at_atoms)
+    : frames(own), skin(extra), apart(at_atoms), with_virtual(own.n_types, 0), excludes(own.n_types, 0) {
+  const int64_t n = own.n_types;
+  for (int64_t a = 0; a < n; ++a)
+    for (int64_t b = 0; b < n; ++b) with_virtual[b] |= sees(a, n + b);
+  for (int64_t a = 0; a < n; ++a)
+    for (int64_t b = 0; b < n; ++b) excludes[a] |= !sees(a, b) || (with_virtual[b] && !sees(a, n + b));
+}
+
+Vec Search::place(int64_t atom, bool is_virtual) const {
+  return plus(vec_at(frames.coord + 3 * atom), is_virtual && !apart ? 1.0 : 0.0, displacement(atom));
+}
+
+double Search::reach(int64_t atom, bool is_virtual) const {
+  const double far = frames.cutoff + skin;
+  if (!is_virtual || !apart) return far;
+  const Vec own = displacement(atom);
+  return far + std::sqrt(dot(own, own)) + MARGIN;
+}
+
+// An atom or a virtual atom, and which images of it come near the atoms.
+struct Points::Site {
+  int64_t atom;
+  bool is_virtual;
+  double reach;
+  // In units of the lattice vectors: the place, the image within the cell, the first image and how many follow.
+  Vec fractional, home, first;
+  int64_t counts[3];
+
+  Site(const Search& search, const Lattice& lattice, int64_t own, bool own_virtual)
+      : atom(own),
+        is_virtual(own_virtual),
+        reach(search.reach(own, own_virtual)),
+        fractional(lattice.fractional(search.place(own, own_virtual))) {
+    for (int k = 0; k < 3; ++k) home[k] = -std::floor(fractional[k]);
+  }
+
+  // Returns how many images come near places between two fractional coordinates.
+  double find_images(const Lattice& lattice, const Vec& low, const Vec& high) {
+    double number = 1.0;
+    for (int k = 0; k < 3; ++k) {
+      const double far = lattice.reach(k, reach + MARGIN) + (lattice.repeats(k) ? 1e-9 : 0.0);
+      first[k] = std::ceil(low[k] - far - fractional[k]);
+      const double count = std::max(0.0, std::floor(high[k] + far - fractional[k]) - first[k] + 1.0);
+      number *= count;
+      counts[k] = static_cast<int64_t>(std::min(count, MOST));
+    }
+    return number;
+  }
+
+  // Which of the images lies within the cell.
+  int64_t place_of_home() const {
+    const auto place = [this](int k) { return static_cast<int64_t>(home[k] - first[k]); };
+    return (place(0) * counts[1] + place(1)) * counts[2] + place(2);
+  }
+
+  template <typename Visit>
+  void each_image(const Visit& visit) const {
+    for (int64_t a = 0; a < counts[0]; ++a)
+      for (int64_t b = 0; b < counts[1]; ++b)
+        for (int64_t c = 0; c < counts[2]; ++c) visit(plus(first, 1.0, {double(a), double(b), double(c)}));
+  }
+};
+
+Points::Points(const Search& search, int64_t frame, int64_t begin, int64_t atoms) : home_(atoms) {
+  const spinpot_frames& frames = search.frames;
+  const Lattice lattice(frames.box + 9 * frame, frames.periodic + 3 * frame);
+  if (!lattice.valid())
+    throw std::invalid_argument("expected independent lattice vectors in frame " + std::to_string(frame));
+  std::vector<Site> sites;
+  sites.reserve(2 * atoms);
+  for (int64_t k = begin; k < begin + atoms; ++k) sites.emplace_back(search, lattice, k, false);
+  for (int64_t k = begin; k < begin + atoms; ++k)
+    if (search.with_virtual[frames.types[k]]) sites.emplace_back(search, lattice, k, true);
+
+  Vec low{1.0, 1.0, 1.0}, high{};
+  for (int64_t own = 0; own < atoms; ++own) {
+    const Vec within = plus(sites[own].fractional, 1.0, sites[own].home);
+    for (int k = 0; k < 3; ++k) low[k] = std::min(low[k], within[k]), high[k] = std::max(high[k], within[k]);
+  }
+  double number = 0.0, farthest = 0.0;
+  for (Site& site : sites) {
+    number += site.find_images(lattice, low, high);
+    farthest = std::max(farthest, site.reach);
+  }
+  if (!(number < MOST))
+    throw std::invalid_argument("expected a cutoff that fewer images come within in frame " + std::to_string(frame));
+
+  add(search, lattice, sites, static_cast<int64_t>(number));
+  move(search);
+  sort(farthest);
+}
+
+void Points::add(const Search& search, const Lattice& lattice, const std::vector<Site>& sites, int64_t number) {
+  for (auto* each : {&atom_, &type_}) each->resize(number);
+  for (auto* each : {&limit_, &place_[0], &place_[1], &place_[2], &shift_[0], &shift_[1], &shift_[2]})
+    each->resize(number);
+  int64_t k = 0;
+  for (size_t own = 0; own < sites.size(); ++own) {
+    const Site& site = sites[own];
+    if (!site.is_virtual) home_[own] = static_cast<int32_t>(k + site.place_of_home());
+    const int64_t type = search.frames.types[site.atom] + (site.is_virtual ? search.frames.n_types : 0);
+    site.each_image([&](const Vec& counts) {
+      const Vec shift = lattice.moved({}, counts);
+      for (int c = 0; c < 3; ++c) shift_[c][k] = shift[c];
+      atom_[k] = static_cast<int32_t>(site.atom);
+      type_[k++] = static_cast<int32_t>(type);
+    });
+  }
+}
+
+void Points::move(const Search& search) {
+  for (int64_t k = 0; k < size(); ++k) {
+    const bool is_virtual = type_[k] >= search.frames.n_types;
+    const Vec place = search.place(atom_[k], is_virtual);
+    for (int c = 0; c < 3; ++c) place_[c][k] = place[c];
+    limit_[k] = square(search.reach(atom_[k], is_virtual));
+  }
+}
+
+void Points::sort(double reach) {
+  windows_.resize(home_.size());
+  if (size() <= FEW) {
+    begin_ = {0, static_cast<int32_t>(size())};
+    return;
+  }
+  reach += SLACK;
+  Axis axes[3] = {
+      {place_[0], shift_[0], 0.5 * reach}, {place_[1], shift_[1], 0.5 * reach}, {place_[2], shift_[2], 0.25 * reach}};
+  const auto number = [&] { return axes[0].count() * axes[1].count() * axes[2].count(); };
+  const double most = 4.0 * static_cast<double>(size());
+  if (number() > most)
+    for (Axis& axis : axes) axis.close_gaps(reach);
+  while (number() > most)
+    for (Axis& axis : axes) axis.width *= 1.25;
+  for (int k = 0; k < 3; ++k) boxes_[k] = axes[k].count();
+
+  std::vector<int32_t> box(size());
+  begin_.assign(boxes_[0] * boxes_[1] * boxes_[2] + 1, 0);
+  for (int64_t k = 0; k < size(); ++k) {
+    box[k] = static_cast<int32_t>(box_at(axes[0].box(k, 0.0), axes[1].box(k, 0.0), axes[2].box(k, 0.0)));
+    ++begin_[box[k] + 1];
+  }
+  std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+  for (size_t own = 0; own < home_.size(); ++own)
+    for (int k = 0; k < 3; ++k) {
+      windows_[own].low[k] = static_cast<int32_t>(axes[k].box(home_[own], -reach));
+      windows_[own].high[k] = static_cast<int32_t>(axes[k].box(home_[own], reach));
+    }
+  std::vector<int32_t> place(size()), next(begin_.begin(), begin_.end() - 1);
+  for (int64_t k = 0; k < size(); ++k) place[k] = next[box[k]]++;
+  arrange(place);
+}
+
+// Moves each point to its place in another order.
+void Points::arrange(const std::vector<int32_t>& place) {
+  const auto arranged = [&](auto& values) {
+    auto made = values;
+    for (size_t k = 0; k < place.size(); ++k) made[place[k]] = values[k];
+    values.swap(made);
+  };
+  for (int c = 0; c < 3; ++c) arranged(place_[c]), arranged(shift_[c]);
+  arranged(limit_), arranged(atom_), arranged(type_);
+  for (int32_t& home : home_) home = place[home];
+}
+
+int64_t Points::seen_from(int64_t own, int32_t* found) const {
+  const Window& window = windows_[own];
+  int64_t count = 0;
+  for (int64_t a = window.low[0]; a <= window.high[0]; ++a)
+    for (int64_t b = window.low[1]; b <= window.high[1]; ++b) {
+      const int64_t end = begin_[box_at(a, b, window.high[2]) + 1];
+      for (int64_t k = begin_[box_at(a, b, window.low[2])]; k < end; k += BLOCK)
+        count += seen_of(own, [k](int64_t n) { return k + n; }, std::min(BLOCK, end - k), found + count);
+    }
+  return count;
+}
+
+int64_t Points::seen_from(int64_t own, const int32_t* candidates, int64_t number, int32_t* found) const {
+  int64_t count = 0;
+  for (int64_t k = 0; k < number; k += BLOCK)
+    count += seen_of(own, [&](int64_t n) { return candidates[k + n]; }, std::min(BLOCK, number - k), found + count);
+  return count;
+}
+
+// Writes those of the points at(0), at(1), … that an atom sees; its own point is none of them.
+template <typename At>
+int64_t Points::seen_of(int64_t own, const At& at, int64_t number, int32_t* found) const {
+  const int64_t home = home_[own];
+  const double x = place_[0][home], y = place_[1][home], z = place_[2][home];
+  const double sx = shift_[0][home], sy = shift_[1][home], sz = shift_[2][home];
+  const double *px = place_[0].data(), *py = place_[1].data(), *pz = place_[2].data(), *limit = limit_.data();
+  const double *qx = shift_[0].data(), *qy = shift_[1].data(), *qz = shift_[2].data();
+  double beyond[BLOCK];
+#pragma omp simd
+  for (int64_t n = 0; n < number; ++n) {
+    const int64_t k = at(n);
+    const double dx = (px[k] - x) + (qx[k] - sx), dy = (py[k] - y) + (qy[k] - sy), dz = (pz[k] - z) + (qz[k] - sz);
+    beyond[n] = dx * dx + dy * dy + dz * dz - limit[k];
+  }
+  int64_t count = 0;
+  // Without a branch, which the processor could not foresee.
+  for (int64_t n = 0; n < number; ++n) {
+    found[count] = static_cast<int32_t>(at(n));
+    count += beyond[n] < 0.0 && at(n) != home;
+  }
+  return count;
+}
+
+}  // namespace spinpot
