@@ -1,4 +1,4 @@
-"""The compiled network and loss give what torch's operations give, and are not needed."""
+"""The compiled network gives what torch's operations give, and is not needed."""
 
 import hashlib
 import os
@@ -13,16 +13,11 @@ import pytest
 import torch
 
 from spinpot import native
-from spinpot.core.quantities import FORCE_MAG
-from spinpot.core.quantities import PARTS as PARTS_OF_FM
 from spinpot.data.batch import collate
-from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.settings import FittingSettings
-from spinpot.training.step import gradients_finite
-from support.frames import batch_of, random_system, small_potential, with_random_labels
-from support.losses import loss_and_terms
+from support.frames import batch_of, random_system, small_potential
 
 OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")
 
@@ -81,88 +76,6 @@ def test_equal_to_torch(compiled, without, options):
     without()
     for one, other in zip(ours, everything(potential, batch), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12 * float(other.abs().max()))
-
-
-PREFACTORS = {f"{end}_pref_{name}": 0.3 for end in ("start", "limit") for name in ("e", "fr", "v")}
-WHOLE, PARTS = (
-    {
-        f"{end}_{term.pref}": float(term in on)
-        for end in ("start", "limit")
-        for term in (FORCE_MAG, *PARTS_OF_FM)
-    }
-    for on in ((FORCE_MAG,), PARTS_OF_FM)
-)
-
-
-@pytest.mark.parametrize("parts", [WHOLE, PARTS], ids=["whole", "parts"])
-@pytest.mark.parametrize("function", ["mse", "mae", "huber"])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("intensive", [False, True])
-def test_the_loss_is_that_of_torch(compiled, monkeypatch, parts, function, dtype, intensive):
-    """Sums, counts and all derivatives, with labels missing and a spin that is zero."""
-    loss = EnerSpinLoss(
-        **PREFACTORS, **parts, loss_func=function, huber_delta=0.7, intensive_ener_virial=intensive
-    )
-    systems = [
-        with_random_labels(random_system(1, n_frames=2), seed=1),
-        replace(with_random_labels(random_system(2, n_o=3), seed=2), energy=None, force_mag=None),
-        replace(with_random_labels(random_system(3), seed=3), force=None, virial=None),
-    ]
-    systems[0].spin[0, 0] = 0.0
-    batch = batch_of(small_potential(), *systems)
-    found = []
-    for there in (True, False):
-        if not there:
-            monkeypatch.setattr(native, "penalties", lambda like: None)
-        generator = torch.Generator().manual_seed(7)
-        prediction = {
-            name: torch.randn(getattr(batch, name).shape, generator=generator).to(dtype).requires_grad_()
-            for name in ("energy", "force", "force_mag", "virial")
-        }
-        totals, counts = loss.sums(prediction, batch, torch.tensor([True, False]))
-        (totals * torch.arange(1.0, len(totals) + 1.0, dtype=torch.float64)).sum().backward()
-        found.append([totals.detach(), counts, *(value.grad for value in prediction.values())])
-    for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(
-            ours, theirs, rtol=1e-12 if ours.dtype == torch.float64 else 1e-6, atol=1e-13
-        )
-
-
-@pytest.mark.parametrize("function", ["mse", "mae", "huber"])
-@pytest.mark.parametrize("known", [True, False])
-def test_a_loss_of_nan_has_gradients_of_nan(compiled, function, known):
-    """Compiled with mae too, for which torch gives 0."""
-    batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
-    if not known:
-        batch.force[:] = torch.nan
-    prediction = {name: torch.zeros_like(getattr(batch, name)) for name in ("energy", "force_mag")}
-    force = torch.full_like(batch.force, torch.nan, requires_grad=True)
-    loss = EnerSpinLoss(loss_func=function)
-    totals, _ = loss.sums({**prediction, "force": force}, batch, torch.tensor([True, False]))
-    totals.sum().backward()
-    assert totals[1].isnan()
-    assert force.grad.isnan().all()
-
-
-def test_labels_of_another_shape_are_refused(compiled):
-    batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
-    with pytest.raises(RuntimeError, match="a label for each number"):
-        EnerSpinLoss(start_pref_fm=0.0, limit_pref_fm=0.0).sums(
-            {"energy": batch.energy, "force": batch.force[:-1]}, batch, torch.tensor([True, False])
-        )
-
-
-@pytest.mark.parametrize("bad", [None, torch.nan, torch.inf, -torch.inf])
-@pytest.mark.parametrize("without_it", [False, True])
-def test_gradients_that_are_no_numbers(compiled, monkeypatch, bad, without_it):
-    if without_it:
-        monkeypatch.setattr(native, "all_finite", lambda like: None)
-    parameters = [torch.nn.Parameter(torch.zeros(3, 4, dtype=torch.float64)) for _ in range(3)]
-    for p in parameters[:2]:
-        p.grad = torch.full((4, 3), 1e308, dtype=torch.float64).mT
-    if bad is not None:
-        parameters[1].grad[2, 1] = bad
-    assert bool(gradients_finite(parameters)) == (bad is None)
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "silut", "silut:", "silut:1_0"])
@@ -264,38 +177,6 @@ def test_a_second_derivative_is_refused(compiled, without, radial, with_it):
     for value in (output["energy"], output["force"].square()):
         with pytest.raises(RuntimeError, match="differentiated once"):
             torch.autograd.grad(value.sum(), [potential.fitting_nets.layers[0].weight], create_graph=True)
-
-
-def test_a_second_derivative_of_the_loss_is_refused(compiled):
-    batch = batch_of(small_potential(), with_random_labels(random_system(1), seed=1))
-    force = batch.force.clone().requires_grad_()
-    prediction = {"energy": batch.energy, "force": force, "force_mag": batch.force_mag}
-    loss, _ = loss_and_terms(EnerSpinLoss(), prediction, batch, torch.tensor([True, False]), 1.0)
-    with pytest.raises(RuntimeError, match="differentiated once"):
-        torch.autograd.grad(loss, force, create_graph=True)
-
-
-def test_the_compiled_loss_and_look_are_called(compiled, monkeypatch):
-    """Else the tests that compare would show nothing."""
-    calls, penalties, all_finite = [], native.penalties, native.all_finite
-
-    def counted(name, get):
-        return lambda like: lambda *args: (calls.append(name), get(like)(*args))[1]
-
-    monkeypatch.setattr(native, "penalties", counted("penalties", penalties))
-    monkeypatch.setattr(native, "all_finite", counted("all_finite", all_finite))
-    potential = small_potential()
-    batch = batch_of(potential, with_random_labels(random_system(1), seed=1))
-    loss, _ = loss_and_terms(
-        EnerSpinLoss(), potential(batch, differentiable=True), batch, torch.tensor([True, False]), 1.0
-    )
-    loss.backward()
-    assert gradients_finite(potential.parameters())
-    assert calls == ["penalties", "all_finite"]
-    like = torch.zeros(1)
-    assert penalties(like) is not None
-    assert all_finite(like) is not None
-    assert penalties(like.bfloat16()) is all_finite(like.bfloat16()) is None
 
 
 def test_weights_that_changed_meanwhile_are_told(compiled):

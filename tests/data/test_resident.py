@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spinpot import native
+from spinpot import kernels
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames, rounded_up
@@ -79,7 +79,7 @@ def test_loss_gradients_and_errors_do_not_see_it(frames, numbers, time_reversal)
     for batch in (padded(frames, numbers), collate([frames[n] for n in numbers])):
         potential.zero_grad()
         errors = ErrorMetric(("Ni", "O"), (True, False))
-        with native.without():
+        with kernels.without():
             prediction = potential(batch, differentiable=True)
         value, _ = loss_and_terms(loss, prediction, batch, torch.tensor([True, False]), 0.5)
         value.backward()

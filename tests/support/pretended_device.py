@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from spinpot import native
+from spinpot import kernels
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -73,7 +73,7 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
     scale = LabelScale("learned", potential.spec.use_spin) if loss.label_scale_fm else None
     shape = frames.shape(numbers)
     # What is made once, with the first step of a shape.
-    with native.without():
+    with kernels.without():
         batch = frames.batch(torch.tensor(numbers), shape)
         potential(batch, differentiable=True)
     descriptor = network(potential).descriptor

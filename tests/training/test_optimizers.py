@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from spinpot import native
+from spinpot import kernels
 from spinpot.training.optimizers import QUINTIC, Adam, Muon, Soap, orthogonal
 
 OPTIMIZERS = [Muon, partial(Soap, every=2)]
@@ -132,7 +132,7 @@ def test_the_rest_is_adams(make):
 
 @pytest.fixture
 def compiled():
-    if not native.build():
+    if not kernels.build():
         pytest.skip("needs a C++ compiler")
 
 
@@ -202,8 +202,9 @@ def test_adam_and_torchs_go_on_with_each_others_state(compiled):
 
 def test_adams_step_is_the_compiled_one(compiled, monkeypatch):
     """Else the tests above would show nothing."""
-    compiled_step, calls = native.adam_step(), []
-    monkeypatch.setattr(native, "adam_step", lambda: lambda *a: (calls.append(1), compiled_step(*a)))
+    own, calls = kernels.library(), []
+    compiled_step = own.spinpot_adam_step
+    monkeypatch.setattr(own, "spinpot_adam_step", lambda *a: (calls.append(1), compiled_step(*a))[1])
     optimizer = Adam(some_parameters(), fused=True)
     assert optimizer.step(lambda: 3.0) == 3.0
     assert calls == [1]
@@ -235,15 +236,42 @@ def test_a_differentiable_adam_stays_differentiable(compiled):
     torch.testing.assert_close(*found)
 
 
-def test_lists_of_unequal_lengths_are_refused(compiled):
-    one, none = [random(3)], []
-    with pytest.raises(RuntimeError, match="as many"):
-        native.adam_step()(one, one, one, one, none, 0.1, 0.9, 0.99, 1e-8)
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("exp_avg", torch.zeros(2, dtype=torch.float64)),
+        ("exp_avg_sq", torch.zeros(3)),
+        ("step", torch.zeros(0)),
+    ],
+    ids=["size", "type", "steps"],
+)
+def test_state_that_does_not_fit_is_refused(compiled, name, other):
+    """Nothing is read that is not there."""
+    p = parameter(3)
+    optimizer = Adam([p], fused=True)
+    optimizer.step()
+    optimizer.state[p][name] = other
+    with pytest.raises(RuntimeError, match="like their parameters"):
+        optimizer.step()
+
+
+def test_adam_follows_tensors_that_are_replaced(compiled):
+    both = []
+    for make in (Adam, torch.optim.Adam):
+        p = parameter(6, 4)
+        optimizer = make([p], lr=0.01, fused=True)
+        optimizer.step()
+        p.data, p.grad = random(6, 4, seed=5), random(6, 4, seed=6)
+        optimizer.step()
+        optimizer.state[p]["exp_avg"] = random(6, 4, seed=7)
+        optimizer.step()
+        both.append(optimizer)
+    alike(*both)
 
 
 def test_adam_without_a_compiler():
     ours, theirs = (make(some_parameters(), lr=0.01, fused=True) for make in (Adam, torch.optim.Adam))
-    with native.without():
+    with kernels.without():
         steps(ours, 3)
     steps(theirs, 3)
     alike(ours, theirs)

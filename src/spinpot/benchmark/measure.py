@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 
-from spinpot import native
+from spinpot import kernels
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
 from spinpot.training.cuda_graph import RecordedSteps
@@ -179,7 +179,7 @@ class BareLoop:
     def operations(self) -> int:
         """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
         batch = self.step(next(self.given)).batch
-        with native.without():
+        with kernels.without():
             return matrix_operations(lambda: self.whole(batch, self.prefactors))
 
     def profiled(self, on_gpu: bool, steps: int = 20) -> list[tuple[str, float]]:

@@ -3,6 +3,6 @@
 It is optional. Without it torch's operations, and vesin for pairs, give the same; tests hold the two equal.
 """
 
-from spinpot.kernels.library import build, checked, library, without
+from spinpot.kernels.library import build, checked, library, library_for, without
 
-__all__ = ["build", "checked", "library", "without"]
+__all__ = ["build", "checked", "library", "library_for", "without"]

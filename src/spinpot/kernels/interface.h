@@ -62,6 +62,41 @@ SPINPOT_API int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames
 
 /* Writes the pairs that were found last. */
 SPINPOT_API int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_pairs* out, int64_t threads);
+/* A parameter of `size` numbers (float64, or float32 where `single` is not 0), its gradient, the running means of the
+   gradient and of its square, and how many steps there were. */
+typedef struct {
+  void* parameter;
+  const void* gradient;
+  void* mean;
+  void* mean_square;
+  float* steps;
+  int64_t size;
+  int64_t single;
+} spinpot_moments;
+
+/* A step of Adam: changes all but the gradients. */
+SPINPOT_API int spinpot_adam_step(const spinpot_moments* parameters, int64_t count, double rate, double beta1,
+                                  double beta2, double eps, int64_t threads);
+
+/* A term of a loss: predictions (rows, width), float64, or float32 where `single` is not 0, and their labels, NaN where
+   there is none. counted (rows): whether a row counts, or NULL; n_atoms (rows): of a quantity that grows with the
+   frame, or NULL. slope (rows, width): becomes the derivative of the term's sum. */
+typedef struct {
+  const void* prediction;
+  const double* label;
+  const unsigned char* counted;
+  const int64_t* n_atoms;
+  void* slope;
+  int64_t rows;
+  int64_t width;
+  int64_t single;
+  double components;
+} spinpot_term;
+
+/* Of each term Σ f((prediction − label)/n_atoms^power)/components, and how many rows have labels and count. function:
+   0 Δ², 1 |Δ|, 2 quadratic below delta and linear above it. */
+SPINPOT_API int spinpot_penalties(const spinpot_term* terms, int64_t count, int function, double delta, double power,
+                                  double* totals, int64_t* counts);
 
 #ifdef __cplusplus
 }

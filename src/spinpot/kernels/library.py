@@ -8,17 +8,25 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ctypes import c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 from spinpot.core.console import print_line
 from spinpot.kernels.build import HERE, NotCompiledError, compile_library, file_name, widths
 
 INSTALLED = HERE / "built"
 """Where an installation puts the libraries."""
+_ARGUMENTS = {
+    "all_finite": (c_void_p, c_int64, c_int),
+    "adam_step": (c_void_p, c_int64, *(c_double,) * 4, c_int64),
+    "penalties": (c_void_p, c_int64, c_int, c_double, c_double, c_void_p, c_void_p),
+}
+"""Of the functions of interface.h."""
 
 
 def build() -> bool:
@@ -41,6 +49,11 @@ def build() -> bool:
 def library() -> ctypes.CDLL | None:
     """The library; None where it was not compiled, or is left out."""
     return None if _left_out.get() else _loaded()
+
+
+def library_for(like: Tensor) -> ctypes.CDLL | None:
+    """The library, where tensors like this one are such as it takes; else None."""
+    return library() if like.is_cpu and like.dtype in (torch.float64, torch.float32) else None
 
 
 def checked(code: int) -> None:
@@ -72,6 +85,8 @@ def _loaded() -> ctypes.CDLL | None:
         return None
     loaded = ctypes.CDLL(str(found))
     loaded.spinpot_error.restype = ctypes.c_char_p
+    for function, types in _ARGUMENTS.items():
+        getattr(loaded, f"spinpot_{function}").argtypes = types
     return loaded
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spinpot import native
+from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
 
 LossFunction = Literal["mse", "mae", "huber"]
@@ -48,10 +49,10 @@ class Penalty:
 
         They have the labels' precision. A row without a label costs nothing, unless its prediction is NaN.
         """
-        compiled = native.penalties(terms[0].prediction)
-        if compiled is not None:
+        own = kernels.library()
+        if own is not None and all(map(_is_compiled, terms)):
             inputs = (term.prediction for term in terms)
-            return cast(tuple[Tensor, Tensor], _Compiled.apply(compiled, self, terms, *inputs))  # type: ignore[no-untyped-call]
+            return cast(tuple[Tensor, Tensor], _Compiled.apply(own, self, terms, *inputs))  # type: ignore[no-untyped-call]
         pairs = [self._sum(term) for term in terms]
         return torch.stack([total for total, _ in pairs]), torch.stack([count for _, count in pairs])
 
@@ -79,22 +80,58 @@ def _by_rows(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *(1 for _ in like.shape[1:]))
 
 
+class _Term(ctypes.Structure):
+    """spinpot_term of kernels/interface.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("prediction", "label", "counted", "n_atoms", "slope")),
+        *((name, ctypes.c_int64) for name in ("rows", "width", "single")),
+        ("components", ctypes.c_double),
+    )
+
+
+_TYPES = {"label": torch.float64, "counted": torch.bool, "n_atoms": torch.int64}
+
+
+def _is_compiled(term: Compared) -> bool:
+    """Whether the kernel takes such tensors."""
+    others = ((getattr(term, name), dtype) for name, dtype in _TYPES.items())
+    return kernels.library_for(term.prediction) is not None and all(
+        other is None or (other.is_cpu and other.dtype == dtype) for other, dtype in others
+    )
+
+
+def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) -> _Term:
+    """Of a prediction, its label, and what counts rows and atoms. Raises RuntimeError if they disagree."""
+    label, *by_row = tensors[1:]
+    assert label is not None
+    if label.shape != slope.shape:
+        raise RuntimeError("expected a label for each number")
+    rows = len(label)
+    if any(each is not None and each.shape != (rows,) for each in by_row):
+        raise RuntimeError("expected a number for each row")
+    places = (None if each is None else each.data_ptr() for each in (*tensors, slope))
+    return _Term(*places, rows, slope.numel() // max(rows, 1), slope.dtype == torch.float32, components)
+
+
 class _Compiled(torch.autograd.Function):
     """`Penalty._sum` of all terms in one call, which finds the derivatives by the predictions as well."""
 
     @staticmethod
     def forward(
-        ctx: Any, compiled: Any, penalty: Penalty, terms: Sequence[Compared], *predictions: Tensor
+        ctx: Any, own: ctypes.CDLL, penalty: Penalty, terms: Sequence[Compared], *predictions: Tensor
     ) -> tuple[Tensor, Tensor]:
-        totals, counts, ctx.slopes = compiled(
-            predictions,
-            [term.label for term in terms],
-            [term.counted for term in terms],
-            [term.n_atoms for term in terms],
-            [term.components for term in terms],
-            penalty.function,
-            penalty.delta,
-            penalty.power,
+        given = [(term.prediction, term.label, term.counted, term.n_atoms) for term in terms]
+        dense = [[None if each is None else each.contiguous() for each in tensors] for tensors in given]
+        ctx.slopes = [
+            torch.empty_like(prediction, memory_format=torch.contiguous_format) for prediction in predictions
+        ]
+        table = map(_term, dense, ctx.slopes, (term.components for term in terms))
+        n = len(terms)
+        totals, counts = torch.empty(n, dtype=torch.float64), torch.empty(n, dtype=torch.int64)
+        function = get_args(LossFunction).index(penalty.function), penalty.delta, penalty.power
+        kernels.checked(
+            own.spinpot_penalties((_Term * n)(*table), n, *function, totals.data_ptr(), counts.data_ptr())
         )
         ctx.mark_non_differentiable(counts)
         return totals, counts
@@ -102,5 +139,5 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, by_totals: Tensor, _: Tensor) -> tuple[Any, ...]:
-        by_predictions = zip(ctx.slopes, by_totals.unbind(), strict=True)
-        return None, None, None, *(slope * by_total.to(slope.dtype) for slope, by_total in by_predictions)
+        by_predictions = zip(ctx.slopes, by_totals.tolist(), strict=True)
+        return None, None, None, *(slope * by_total for slope, by_total in by_predictions)

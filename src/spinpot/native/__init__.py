@@ -1,7 +1,7 @@
-"""The dearest parts of a step, compiled for the CPU: built by torch's own means, and never needed.
+"""The network, compiled for the CPU: built by torch's own means, and never needed.
 
-Where they have not been built, torch's operations do the same (models.deepspin's descriptor and fitting,
-spinpot.loss.penalty, spinpot.training.step, torch.optim.Adam); tests hold the two equal.
+Where it has not been built, torch's operations do the same (models.deepspin's descriptor and fitting); tests
+hold the two equal.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import os
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from torch import Tensor
 
 from spinpot.core.console import console
 from spinpot.core.files import write_atomically
+from spinpot.kernels.library import _left_out
 
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
@@ -98,40 +96,9 @@ def network(like: Tensor) -> Any | None:
     return torch.classes.spinpot.Network if _takes(like) else None
 
 
-def penalties(like: Tensor) -> Any | None:
-    """A loss's sums of penalties, for predictions like this one; None as of `network`."""
-    return torch.ops.spinpot.penalties.default if _takes(like) else None
-
-
-def all_finite(like: Tensor) -> Any | None:
-    """Whether tensors like this one hold finite numbers only; None as of `network`."""
-    return torch.ops.spinpot.all_finite.default if _takes(like) else None
-
-
-def adam_step() -> Any | None:
-    """Adam's step for parameters on the CPU; None where it has not been built."""
-    return torch.ops.spinpot.adam_step.default if _serves() else None
-
-
-_left_out: ContextVar[bool] = ContextVar("left_out", default=False)
-
-
-@contextmanager
-def without() -> Iterator[None]:
-    """Leave out what is compiled, to compare with."""
-    token = _left_out.set(True)
-    try:
-        yield
-    finally:
-        _left_out.reset(token)
-
-
 def _takes(like: Tensor) -> bool:
-    return like.is_cpu and like.dtype in (torch.float64, torch.float32) and _serves()
-
-
-def _serves() -> bool:
-    return not _left_out.get() and _available()
+    serves = not _left_out.get() and _available()
+    return like.is_cpu and like.dtype in (torch.float64, torch.float32) and serves
 
 
 @cache

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+from array import array
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.adam import adam
 
-from spinpot import native
+from spinpot import kernels
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """a, b, c of x ← ax + bx³ + cx⁵, which brings singular values from 1e-3…1 to 0.7…1.2 in five rounds."""
@@ -28,23 +31,47 @@ class Adam(torch.optim.Adam):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step by the gradients as they are; returns what the closure returns."""
         loss = _called(closure)
-        compiled = native.adam_step()
+        own = kernels.library()
         # What torch's GradScaler gives the optimizers that it leaves some of its work to.
         scaled = any(getattr(self, name, None) is not None for name in ("grad_scale", "found_inf"))
-        if compiled is None or scaled or not all(map(_is_plain, self.param_groups)):
+        if own is None or scaled or not all(map(_is_plain, self.param_groups)):
             _without_hooks(torch.optim.Adam.step)(self)
             return loss
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
-            states = [self.state[p] for p in params]
-            if not all(states):
+            if not all(self.state[p] for p in params):
                 self._init_group(group, *([] for _ in range(6)))  # type: ignore[no-untyped-call]
-            means, squares, steps = (
-                [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
-            )
-            gradients = [p.grad for p in params]
-            compiled(params, gradients, means, squares, steps, group["lr"], *group["betas"], group["eps"])
+            _step(own, group, [[p, *map(self.state[p].__getitem__, STATE)] for p in params])
         return loss
+
+
+STATE = ("exp_avg", "exp_avg_sq", "step")
+
+
+def _step(own: ctypes.CDLL, group: dict[str, Any], changing: list[list[Tensor]]) -> None:
+    """Change parameters with their state, in copies where they are not contiguous."""
+    dense = [[tensor.contiguous() for tensor in tensors] for tensors in changing]
+    gradients = [cast(Tensor, p.grad).contiguous() for p, *_ in changing]
+    table = array("q")
+    for (p, mean, square, steps), gradient in zip(dense, gradients, strict=True):
+        _check_alike(p, gradient, mean, square, steps)
+        table.extend([each.data_ptr() for each in (p, gradient, mean, square, steps)])
+        table.extend((p.numel(), p.dtype == torch.float32))
+    place, settings = table.buffer_info()[0], (group["lr"], *group["betas"], group["eps"])
+    kernels.checked(own.spinpot_adam_step(place, len(dense), *settings, torch.get_num_threads()))
+    for tensor, changed in zip(chain(*changing), chain(*dense), strict=True):
+        if changed is not tensor:
+            tensor.copy_(changed)
+    torch.autograd.graph.increment_version(list(chain(*changing)))
+
+
+def _check_alike(p: Tensor, *others: Tensor) -> None:
+    """Raise RuntimeError unless what goes with a parameter is as large, of its kind, and on the CPU."""
+    *like, steps = others
+    size, dtype = p.numel(), p.dtype
+    alike = all(other.numel() == size and other.dtype == dtype and other.is_cpu for other in like)
+    if not (alike and steps.numel() == 1 and steps.dtype == torch.float32 and steps.is_cpu):
+        raise RuntimeError("expected gradients and means like their parameters, and steps in float32")
 
 
 def _without_hooks(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from spinpot import native
+from spinpot import kernels, native
 from spinpot.config.validate import PRECISIONS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -173,6 +173,7 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     """The model as training begins with it, in its module."""
     trainer, data, loss = checked.trainer, frames.data, checked.loss
     if trainer.strategy.root_device.type == "cpu":
+        kernels.build()
         native.build()
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
