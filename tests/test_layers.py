@@ -9,7 +9,7 @@ import spinpot
 
 SOURCE = Path(spinpot.__file__).parent
 LAYERS = (
-    *("core", "report", "kernels", "data", "native", "models", "loss", "looks", "config", "evaluation"),
+    *("core", "report", "kernels", "data", "models", "loss", "looks", "config", "evaluation"),
     *("ase", "analysis", "audit", "runs", "training", "benchmark", "cli"),
 )
 """From the bottom up; each may import itself and what stands before it."""

@@ -97,6 +97,54 @@ typedef struct {
    0 Δ², 1 |Δ|, 2 quadratic below delta and linear above it. */
 SPINPOT_API int spinpot_penalties(const spinpot_term* terms, int64_t count, int function, double delta, double power,
                                   double* totals, int64_t* counts);
+/* DeepSPIN and a batch for it, as spinpot.models.deepspin has them. T elements, of which neighbour type T + t is the
+   virtual atom of t; A atoms, F structures, P pairs sorted by their centres, C chunks of nodes. Real numbers are
+   float64, or float32 where `single` is not 0. Arrays are read while a call, or what is kept of it, needs them. */
+typedef struct {
+  int64_t single, threads, types, atoms, frames, pairs;
+  const int64_t *type_sizes;                             /* (T,) atoms of each element */
+  const int64_t *atom_order;                             /* (A,) the atoms sorted by element */
+  const int64_t *frame;                                  /* (A,) */
+  const int64_t *pair_start;                             /* (A + 1,) */
+  const int64_t *pair_neighbour, *pair_type;             /* (P,) */
+  const int64_t *neighbour_counts;                       /* (A, 2T) */
+  const void *vector;                                    /* (P, 3) from the centre to the neighbour */
+  const void *spin;                                      /* (A, 3) */
+  const void *davg, *dstd;                               /* (T, 4) */
+  const void *sel, *eta;                                 /* (2T,) */
+  double rcut, rcut_smth, protection, n_sel;
+  /* Nodes low + scale (exp(m step) - 1), m < n_nodes, for each centre and neighbour type. */
+  const void *low, *step;                                /* (T,), (T, 2T) */
+  double scale;
+  const void *polynomials;                               /* (8, 8) [power, node] */
+  const int64_t *n_nodes, *column, *first;               /* (T, 2T) nodes; their first column and chunk */
+  const int64_t *columns;                                /* (T,) columns of each centre element */
+  int64_t chunks, chunk;                                 /* C, and nodes of each */
+  const void *points;                                    /* (C, chunk) */
+  const int64_t *nets;                                   /* (C,) embedding net of each chunk */
+  /* Nets side by side, W, b and idt (or null) of each layer; widths of the input and of each layer. */
+  int64_t embedding_nets, embedding_layers, fitting_layers, axis;
+  const int64_t *embedding_widths, *fitting_widths;
+  const void *const *embedding, *const *fitting;
+  const void *last_weight, *last_bias;                   /* (T, width), (T,) */
+  const char *embedding_activation, *fitting_activation;
+  double embedding_threshold, fitting_threshold;
+} spinpot_deepspin;
+
+/* Energies of atoms (A,), force (A, 3), magnetic force (A, 3) and virial (F, 3, 3), or gradients by them. */
+typedef struct {
+  void *energy, *force, *force_mag, *virial;
+} spinpot_derivatives;
+
+/* Fills `out`. With `kept` not null, what spinpot_deepspin_backward needs is left there, to be freed by
+   spinpot_deepspin_free. */
+SPINPOT_API int spinpot_deepspin_forward(const spinpot_deepspin* in, const spinpot_derivatives* out, void** kept);
+
+/* Fills gradients by the parameters (arrays as those of spinpot_deepspin) from those by what forward gave. */
+SPINPOT_API int spinpot_deepspin_backward(void* kept, const spinpot_derivatives* by, void* const* embedding,
+                                          void* const* fitting, void* last_weight, void* last_bias);
+
+SPINPOT_API void spinpot_deepspin_free(void* kept);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from spinpot import kernels, native
+from spinpot import kernels
 from spinpot.config.validate import PRECISIONS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
@@ -174,7 +174,6 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     trainer, data, loss = checked.trainer, frames.data, checked.loss
     if trainer.strategy.root_device.type == "cpu":
         kernels.build()
-        native.build()
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
     first = trainer.is_global_zero

@@ -1,89 +1,213 @@
-"""The network as one compiled operator (spinpot.native), with its backward pass written out there.
+"""The network as two calls of the kernels (spinpot.kernels), with its backward pass written out there.
 
 It gives what spinpot.models.deepspin.descriptor and fitting give by torch's operations.
 """
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
+from ctypes import byref, c_char_p, c_double, c_int64, c_void_p
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
 from spinpot.data.batch import Batch
 from spinpot.models.deepspin.activations import kind_and_threshold
-from spinpot.models.deepspin.collocation import SCALE, Grid
+from spinpot.models.deepspin.collocation import SCALE
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
 
 
-def compiled_network(
-    make: Any, descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor
-) -> Derivatives:
-    """Energies and their derivatives, differentiable once with respect to the weights.
+def takes(like: Tensor) -> bool:
+    """Whether the kernels serve tensors of this kind, and are there."""
+    return like.is_cpu and like.dtype in (torch.float64, torch.float32) and kernels.library() is not None
 
-    make: the operator. scale: (2T,), η of every neighbour type.
+
+def compiled_network(
+    descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, differentiable: bool
+) -> Derivatives:
+    """Energies and their derivatives; with `differentiable` by the weights too, once.
+
+    scale: (2T,), η of every neighbour type.
     """
-    grid, settings = descriptor.grid(batch), descriptor.settings
-    embedding = descriptor.embedding_nets.in_threes()
-    fitting = nets.in_threes()
-    embedding_activation, embedding_threshold = kind_and_threshold(settings.activation_function)
-    fitting_activation, fitting_threshold = kind_and_threshold(nets.layers[0].activation_function)
-    network = make(
-        _tensors(descriptor, batch, scale, grid),
-        embedding,
-        fitting,
-        batch.type_sizes,
-        grid.widths,
-        {
-            "rcut": float(settings.rcut),
-            "rcut_smth": float(settings.rcut_smth),
-            "env_protection": float(settings.env_protection),
-            "n_sel": float(descriptor.n_sel),
-            "scale": SCALE,
-            "embedding_threshold": embedding_threshold or 0.0,
-            "fitting_threshold": fitting_threshold or 0.0,
-        },
-        settings.axis_neuron,
-        batch.n_frames,
-        embedding_activation,
-        fitting_activation,
-    )
-    energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(network, *embedding, *fitting))  # type: ignore[no-untyped-call]
+    weights = [*descriptor.embedding_nets.in_threes(), *nets.in_threes()]
+    call = _Call(descriptor, nets, batch, scale, [weight.detach().contiguous() for weight in weights])
+    if differentiable:
+        energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(call, *weights))  # type: ignore[no-untyped-call]
+    else:
+        energy, *derivatives = call.forward(keep=False)
     return Derivatives(energy.double(), *derivatives)
 
 
-def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor, grid: Grid) -> dict[str, Tensor]:
-    """By the names they have where they come from."""
-    dtype, chunks = descriptor.davg.dtype, grid.chunks
-    of_batch = (
-        *("frame", "types", "atom_order", "atom_place"),
-        *("pair_neighbour", "pair_type", "pair_start", "neighbour_counts"),
+class _In(ctypes.Structure):
+    """spinpot_deepspin of interface.h."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("single", "threads", "types", "atoms", "frames", "pairs")),
+        *((name, c_void_p) for name in ("type_sizes", "atom_order", "frame", "pair_start", "pair_neighbour")),
+        *((name, c_void_p) for name in ("pair_type", "neighbour_counts", "vector", "spin", "davg", "dstd")),
+        *((name, c_void_p) for name in ("sel", "eta")),
+        *((name, c_double) for name in ("rcut", "rcut_smth", "protection", "n_sel")),
+        *((name, c_void_p) for name in ("low", "step")),
+        ("scale", c_double),
+        *((name, c_void_p) for name in ("polynomials", "n_nodes", "column", "first", "columns")),
+        *((name, c_int64) for name in ("chunks", "chunk")),
+        *((name, c_void_p) for name in ("points", "nets")),
+        *((name, c_int64) for name in ("embedding_nets", "embedding_layers", "fitting_layers", "axis")),
+        *((name, c_void_p) for name in ("embedding_widths", "fitting_widths", "embedding", "fitting")),
+        *((name, c_void_p) for name in ("last_weight", "last_bias")),
+        *((name, c_char_p) for name in ("embedding_activation", "fitting_activation")),
+        *((name, c_double) for name in ("embedding_threshold", "fitting_threshold")),
     )
-    return {
+
+
+class _Outputs(ctypes.Structure):
+    """spinpot_derivatives of interface.h."""
+
+    _fields_ = tuple((name, c_void_p) for name in ("energy", "force", "force_mag", "virial"))
+
+
+class _Call:
+    """A batch and the weights as the kernels take them; holds what their pointers point to."""
+
+    def __init__(
+        self, descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, weights: list[Tensor]
+    ) -> None:
+        self.library: Any = kernels.library()
+        self.kept = c_void_p()
+        self.weights, self.embedding_weights = weights, 3 * len(descriptor.embedding_nets.layers)
+        embedding, fitting, last_weight, last_bias = self._by_use(weights)
+        self.tensors = {
+            **_tensors(descriptor, batch, scale),
+            "last_weight": last_weight,
+            "last_bias": last_bias,
+        }
+        self.arrays = {
+            "type_sizes": (c_int64 * len(batch.type_sizes))(*batch.type_sizes),
+            "columns": (c_int64 * len(batch.type_sizes))(*descriptor.grid(batch).widths),
+            "embedding": _pointers(embedding),
+            "fitting": _pointers(fitting),
+            "embedding_widths": _widths(embedding),
+            "fitting_widths": _widths(fitting),
+        }
+        self.given = _In(
+            types=len(batch.type_sizes),
+            atoms=len(batch.types),
+            frames=batch.n_frames,
+            pairs=len(batch.pair_type),
+            embedding_nets=len(embedding[0]),
+            embedding_layers=len(embedding) // 3,
+            fitting_layers=len(fitting) // 3,
+            chunks=self.tensors["points"].shape[0],
+            chunk=self.tensors["points"].shape[1],
+            **_settings(descriptor, nets),
+            **{name: tensor.data_ptr() for name, tensor in self.tensors.items()},
+            **{name: ctypes.addressof(array) for name, array in self.arrays.items()},
+        )
+
+    def _by_use(self, weights: list[Tensor]) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
+        """Of the embedding, of the fitting nets' hidden layers, and of their last one."""
+        n = self.embedding_weights
+        return weights[:n], weights[n + 2 :], weights[n], weights[n + 1]
+
+    def forward(self, keep: bool) -> tuple[Tensor, ...]:
+        """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3); keep: for `backward`."""
+        given, new = self.given, self.tensors["davg"].new_empty
+        found = new(given.atoms), new(given.atoms, 3), new(given.atoms, 3), new(given.frames, 3, 3)
+        kept = byref(self.kept) if keep else None
+        kernels.checked(self.library.spinpot_deepspin_forward(byref(given), byref(_outputs(found)), kept))
+        return found
+
+    def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
+        """Gradients by the weights, in their order."""
+        by = [gradient.contiguous() for gradient in by_outputs]
+        found = [torch.empty_like(weight) for weight in self.weights]
+        embedding, fitting, *last = self._by_use(found)
+        into = (
+            _pointers(embedding),
+            _pointers(fitting),
+            *(c_void_p(gradient.data_ptr()) for gradient in last),
+        )
+        kernels.checked(self.library.spinpot_deepspin_backward(self.kept, byref(_outputs(by)), *into))
+        return found
+
+    def __del__(self) -> None:
+        if self.kept:
+            self.library.spinpot_deepspin_free(self.kept)
+
+
+def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
+    """By the names in _In, contiguous."""
+    grid, dtype = descriptor.grid(batch), descriptor.davg.dtype
+    chunks = grid.chunks
+    of_batch = (
+        *("atom_order", "frame", "pair_start", "pair_neighbour"),
+        *("pair_type", "neighbour_counts"),
+    )
+    found = {
         **{name: getattr(batch, name) for name in of_batch},
-        **{name: getattr(grid, name) for name in ("low", "step", "n_nodes", "column", "polynomials")},
+        **{name: getattr(grid, name) for name in ("low", "step", "polynomials", "n_nodes", "column")},
         **{name: getattr(descriptor, name) for name in ("davg", "dstd", "sel")},
         "vector": batch.pair_vector.to(dtype),
         "spin": batch.spin.to(dtype),
         "eta": scale.to(dtype),
         "points": chunks.points,
         "first": chunks.first,
-        "numbers": descriptor.net_number(chunks.centre, chunks.neighbour),
+        "nets": descriptor.net_number(chunks.centre, chunks.neighbour),
     }
+    return {name: tensor.contiguous() for name, tensor in found.items()}
+
+
+def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
+    """By the names in _In."""
+    settings = descriptor.settings
+    of_embedding, embedding_threshold = kind_and_threshold(settings.activation_function)
+    of_fitting, fitting_threshold = kind_and_threshold(nets.layers[0].activation_function)
+    return {
+        "single": descriptor.davg.dtype == torch.float32,
+        "threads": torch.get_num_threads(),
+        "rcut": settings.rcut,
+        "rcut_smth": settings.rcut_smth,
+        "protection": settings.env_protection,
+        "n_sel": descriptor.n_sel,
+        "scale": SCALE,
+        "axis": settings.axis_neuron,
+        "embedding_activation": of_embedding.encode(),
+        "fitting_activation": of_fitting.encode(),
+        "embedding_threshold": embedding_threshold or 0.0,
+        "fitting_threshold": fitting_threshold or 0.0,
+    }
+
+
+def _outputs(tensors: Sequence[Tensor]) -> _Outputs:
+    return _Outputs(*(tensor.data_ptr() for tensor in tensors))
+
+
+def _pointers(tensors: Sequence[Tensor]) -> Any:
+    """Null for those without numbers."""
+    return (c_void_p * len(tensors))(*(tensor.data_ptr() or None for tensor in tensors))
+
+
+def _widths(weights: Sequence[Tensor]) -> Any:
+    """Of the input and of each layer, three weights each."""
+    own = weights[::3]
+    return (c_int64 * (len(own) + 1))(own[0].shape[-2], *(weight.shape[-1] for weight in own))
 
 
 class _Compiled(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, network: Any, *weights: Tensor) -> tuple[Tensor, ...]:
-        ctx.network = network
+    def forward(ctx: Any, call: _Call, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.call = call
         ctx.save_for_backward(*weights)  # so that torch sees when they were changed meanwhile
-        return cast(tuple[Tensor, ...], network.forward())
+        return call.forward(keep=True)
 
     @staticmethod
     @differentiable_once
     def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
         assert ctx.saved_tensors
-        return None, *ctx.network.backward(*(by.contiguous() for by in by_outputs))
+        return None, *ctx.call.backward(by_outputs)

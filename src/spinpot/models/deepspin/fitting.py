@@ -25,7 +25,7 @@ class FittingNet(nn.Module):
 
     weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets side by side, with (K, n_out, 1) and
     (K, 1, 1). An optimizer gives each of its threads a part of every tensor, here some of the nets: those
-    whose gradients the same thread has computed, where threads share the elements out (spinpot.native).
+    whose gradients the same thread has computed, where threads share the elements out (spinpot.kernels).
     """
 
     def __init__(self, hidden: ResidualNet, weight: Tensor, bias: Tensor) -> None:

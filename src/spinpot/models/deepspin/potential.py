@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spinpot import native
 from spinpot.core.console import print_line
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.systems import System
 from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
 from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
-from spinpot.models.deepspin.compiled import compiled_network
+from spinpot.models.deepspin.compiled import compiled_network, takes
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.spec import DeepSpinSpec
@@ -45,8 +44,9 @@ class DeepSpin(Potential):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Descriptor, fitting nets, and back to the pair vectors, by the means that `evaluation` names."""
         if self.evaluation() == "compiled":
-            make = native.network(self.descriptor.davg)
-            return compiled_network(make, self.descriptor, self.fitting_nets, batch, self.virtual_scale)
+            return compiled_network(
+                self.descriptor, self.fitting_nets, batch, self.virtual_scale, differentiable
+            )
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
         atom_energy, by_descriptor = energy_and_gradient(
             self.fitting_nets, self.descriptor(environment), batch.type_sizes
@@ -58,7 +58,7 @@ class DeepSpin(Potential):
         """`direct`: the embedding for each pair; else between nodes, `compiled` or by `torch`."""
         if self.descriptor.radial == "direct":
             return "direct"
-        return "torch" if native.network(self.descriptor.davg) is None else "compiled"
+        return "compiled" if takes(self.descriptor.davg) else "torch"
 
     def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
         """Also davg and dstd."""

@@ -2,7 +2,8 @@
 
 #pragma once
 
-#include <vector>
+#include <algorithm>
+#include <type_traits>
 
 #include "activations.h"
 #include "products.h"
@@ -26,29 +27,34 @@ struct Layer {
   T scale(int64_t column) const { return idt ? idt[column] : T(1); }
 };
 
-// Nets of one shape have their parameters side by side; those of net k, null where there are none.
+// The parameters of nets of one shape, or gradients by them. widths: of the input and of each layer. arrays: W
+// (K, n_in, n_out), b (K, n_out) and idt (K, n_out) of each layer, the last null where there is none.
 template <typename T>
-T* of_net(const Tensor& all, int64_t k) {
-  return all.numel() ? all.data_ptr<T>() + k * all.stride(0) : nullptr;
-}
+struct Nets {
+  using Void = std::conditional_t<std::is_const_v<T>, const void, void>;
+  const int64_t* widths;
+  int64_t layers;
+  Void* const* arrays;
 
-// Net k of those whose parameters are given, three for each layer.
-template <typename T>
-std::vector<Layer<T>> layers_of(at::TensorList parameters, int64_t k) {
-  const auto own = [&](const Tensor& all) { return of_net<T>(all, k); };
-  std::vector<Layer<T>> layers;
-  for (size_t n = 0; n + 2 < parameters.size(); n += 3) {
-    const Tensor& weight = parameters[n];
-    layers.push_back({matrix<const T>(own(weight), weight.size(-2), weight.size(-1)), own(parameters[n + 1]),
-                      own(parameters[n + 2])});
+  T* weight(int64_t layer, int64_t net) const { return of(layer, 0, net, widths[layer] * widths[layer + 1]); }
+  T* bias(int64_t layer, int64_t net) const { return of(layer, 1, net, widths[layer + 1]); }
+  T* idt(int64_t layer, int64_t net) const { return of(layer, 2, net, widths[layer + 1]); }
+
+  Layer<std::remove_const_t<T>> layer(int64_t l, int64_t net) const {
+    return {matrix<const T>(weight(l, net), widths[l], widths[l + 1]), bias(l, net), idt(l, net)};
   }
-  return layers;
-}
+
+ private:
+  T* of(int64_t layer, int64_t which, int64_t net, int64_t size) const {
+    T* all = static_cast<T*>(arrays[3 * layer + which]);
+    return all ? all + net * size : nullptr;
+  }
+};
 
 // body(begin, end) for parts of a layer's columns, each on a thread of its own.
 template <typename T, typename Body>
 void each_part(const Layer<T>& layer, const Body& body) {
-  at::parallel_for(0, layer.width(), 64, body);
+  parallel(layer.width(), 64, body);
 }
 
 // The part of x that meets `first`, and the part that meets the other rows of W.
@@ -72,7 +78,7 @@ void times_weight(const Layer<T>& layer, const In<T>& x, const Matrix<T>& out, b
 // z = xW + b.
 template <typename T>
 void affine(const Layer<T>& layer, const In<T>& x, const Matrix<T>& z) {
-  for (int64_t i = 0; i < z.rows; ++i) std::copy_n(layer.bias, layer.width(), z.at(i, 0));
+  for (int64_t i = 0; i < z.rows; ++i) std::copy_n(layer.bias, layer.width(), z.row(i));
   times_weight(layer, x, z, true);
 }
 
@@ -89,22 +95,21 @@ template <typename T>
 void output(const Layer<T>& layer, const In<T>& value, const In<T>& x, const Matrix<T>& y) {
   each_part(layer, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < y.rows; ++i) {
-      const T* f = value.at(i, 0);
-      T* row = y.at(i, 0);
+      const T* f = value.row(i);
+      T* row = y.row(i);
       for (int64_t c = begin; c < end; ++c) row[c] = layer.scale(c) * f[c];
-      add_skip(layer, x.at(i, 0), begin, end, row);
+      add_skip(layer, x.row(i), begin, end, row);
     }
   });
 }
 
 // ∂E/∂z = idt ⊙ ∂E/∂y ⊙ f'.
 template <typename T>
-void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope,
-          const Matrix<T>& by_z) {
+void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope, const Matrix<T>& by_z) {
   each_part(layer, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < by_z.rows; ++i) {
-      const T *g = by_output.at(i, 0), *df = slope.at(i, 0);
-      T* row = by_z.at(i, 0);
+      const T *g = by_output.row(i), *df = slope.row(i);
+      T* row = by_z.row(i);
       for (int64_t c = begin; c < end; ++c) row[c] = layer.scale(c) * g[c] * df[c];
     }
   });
@@ -112,27 +117,25 @@ void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope,
 
 // The derivative by a layer's input from those by y and z.
 template <typename T>
-void by_input(const Layer<T>& layer, const In<T>& by_output, const In<T>& by_z,
-              const Matrix<T>& by_x) {
+void by_input(const Layer<T>& layer, const In<T>& by_output, const In<T>& by_z, const Matrix<T>& by_x) {
   multiply<T>(by_z, layer.weight.transposed(), of_others(layer, by_x));
   if (layer.first.rows) multiply<T>(by_z, layer.first.transposed(), of_first(layer, by_x));
   for (int64_t i = 0; i < by_x.rows; ++i)
     for (int64_t n = 0; n < layer.repeats(); ++n)
-      for (int64_t c = 0; c < layer.width_in(); ++c)
-        *by_x.at(i, c) += *by_output.at(i, n * layer.width_in() + c);
+      for (int64_t c = 0; c < layer.width_in(); ++c) by_x.row(i)[c] += by_output.row(i)[n * layer.width_in() + c];
 }
 
 // sums += Σ_i a_i, or Σ_i a_i ⊙ b_i, over rows.
 template <typename T>
 void add_rows(const In<T>& a, T* sums) {
   for (int64_t i = 0; i < a.rows; ++i)
-    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.at(i, 0)[c];
+    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.row(i)[c];
 }
 
 template <typename T>
 void add_rows(const In<T>& a, const In<T>& b, T* sums) {
   for (int64_t i = 0; i < a.rows; ++i)
-    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.at(i, 0)[c] * b.at(i, 0)[c];
+    for (int64_t c = 0; c < a.columns; ++c) sums[c] += a.row(i)[c] * b.row(i)[c];
 }
 
 }  // namespace spinpot

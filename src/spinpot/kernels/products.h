@@ -1,16 +1,13 @@
-// Matrix products with a short side. A library first copies both operands into an order of its own, which pays
-// where each of their numbers is used many times; here most are read where they lie.
+// Matrix products. A library first copies both operands into an order of its own, which pays where each of their
+// numbers is used many times; here most products have a short side, and are read where they lie.
 
 #pragma once
-
-#include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/mm.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "tensors.h"
+#include "matrix.h"
+#include "parallel.h"
 #include "vectors.h"
 
 namespace spinpot {
@@ -19,8 +16,6 @@ namespace spinpot {
 constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48;
 template <typename T>
 constexpr int64_t WIDTH = 2 * Lanes<T>::count;
-
-constexpr int64_t SHORT = 256;  // the longest side that counts as short
 
 // Numbers that are needed soon. Memory is slower than the sums, and brings them meanwhile if it is asked early and
 // evenly: for LINES of the cache every STEPS terms, as fast as HEIGHT rows use them up.
@@ -159,31 +154,25 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
   }
 }
 
-// out = left · right, or out += left · right with `add`, of matrices that have rows or columns side by side. A
-// product of long sides is the library's.
+// out = left · right, or out += left · right with `add`, of matrices that have rows or columns side by side.
 template <typename T>
 void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add = false) {
-  for (const auto& side : {left, right})
-    TORCH_CHECK(side.along == 1 || side.down == 1, "expected rows or columns side by side");
-  if (std::min({left.rows, left.columns, right.columns}) > SHORT) {
-    Tensor whole = tensor(out);
-    add ? whole.addmm_(tensor(left), tensor(right)) : at::mm_out(whole, tensor(left), tensor(right));
-    return;
-  }
   if (right.along != 1 && right.columns > 1) {  // outᵀ = rightᵀ leftᵀ, with leftᵀ's columns side by side
-    std::vector<T> copy(left.rows * left.columns);
+    thread_local std::vector<T> kept;
+    if (int64_t(kept.size()) < left.rows * left.columns) kept.resize(left.rows * left.columns);
+    T* copy = kept.data();
     for (int64_t k = 0; k < left.columns; ++k)
       for (int64_t i = 0; i < left.rows; ++i) copy[k * left.rows + i] = *left.at(i, k);
-    const Matrix<const T> turned{copy.data(), left.columns, left.rows, left.rows, 1};
+    const Matrix<const T> turned{copy, left.columns, left.rows, left.rows, 1};
     return multiply(right.transposed(), turned, out.transposed(), add);
   }
   if (out.rows > out.columns)
-    at::parallel_for(0, out.rows, HEIGHT, [&](int64_t begin, int64_t end) {
+    parallel(out.rows, HEIGHT, [&](int64_t begin, int64_t end) {
       multiply_part(left.part(begin, end - begin, 0, left.columns), right,
                     out.part(begin, end - begin, 0, out.columns), add);
     });
   else
-    at::parallel_for(0, out.columns, 3 * WIDTH<T>, [&](int64_t begin, int64_t end) {
+    parallel(out.columns, 3 * WIDTH<T>, [&](int64_t begin, int64_t end) {
       multiply_part(left, right.part(0, right.rows, begin, end - begin), out.part(0, out.rows, begin, end - begin),
                     add);
     });

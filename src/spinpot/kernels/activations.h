@@ -2,15 +2,14 @@
 
 #pragma once
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty_like.h>
-
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 
+#include "matrix.h"
+#include "parallel.h"
 #include "tanh.h"
-#include "tensors.h"
 
 namespace spinpot {
 
@@ -74,19 +73,22 @@ struct Activation {
   double threshold;
 };
 
-// f, f' and f'' of numbers z (n, width): `value` is z until `apply` puts f there.
+// f, f' and f'' of numbers z (n, width): `value` is z until `apply` puts f there. A curvature of null is left out.
 template <typename T>
 struct Activated {
-  Tensor value, slope, curvature;
+  Matrix<T> value, slope, curvature;
 
-  explicit Activated(const Tensor& z) : value(z), slope(at::empty_like(z)), curvature(at::empty_like(z)) {}
+  Activated(Workspace& memory, int64_t rows, int64_t columns, bool curved)
+      : value(matrix<T>(memory, rows, columns)),
+        slope(matrix<T>(memory, rows, columns)),
+        curvature(curved ? matrix<T>(memory, rows, columns) : Matrix<T>{}) {}
 
-  void apply(const Activation& activation) { apply(activation, 0, value.size(0)); }
-
-  // To some rows.
-  void apply(const Activation& activation, int64_t first, int64_t rows) {
+  // To `rows` of them from `first` on.
+  void apply(const Activation& activation, int64_t first, int64_t rows) const {
     const auto& kind = activation.kind;
-    const auto each = [&](const auto& function) { fill(function, first * value.size(1), rows * value.size(1)); };
+    const auto each = [&](const auto& function) {
+      fill(function, first * value.columns, rows * value.columns);
+    };
     if (kind == "tanh") {
       each([](T x) { return tanh_of(x); });
     } else if (kind == "gelu") {
@@ -103,23 +105,25 @@ struct Activated {
       each([](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
     } else if (kind == "linear") {
       each([](T x) { return Jet<T>{x, 1, 0}; });
-    } else {
-      TORCH_CHECK(kind == "silut", "unknown activation function ", kind);
+    } else if (kind == "silut") {
       const T threshold = activation.threshold;
       each([threshold](T x) { return silut_of(x, threshold); });
+    } else {
+      throw std::invalid_argument("unknown activation function " + kind);
     }
   }
 
  private:
   template <typename Function>
-  void fill(const Function& function, int64_t first, int64_t count) {
-    T *f = value.data_ptr<T>() + first, *df = slope.data_ptr<T>() + first, *ddf = curvature.data_ptr<T>() + first;
-    at::parallel_for(0, count, 4096, [&](int64_t begin, int64_t end) {
+  void fill(const Function& function, int64_t first, int64_t count) const {
+    T *f = value.numbers + first, *df = slope.numbers + first;
+    T* ddf = curvature.numbers ? curvature.numbers + first : nullptr;
+    parallel(count, 4096, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Jet<T> jet = function(f[i]);
         f[i] = jet.value;
         df[i] = jet.slope;
-        ddf[i] = jet.curvature;
+        if (ddf) ddf[i] = jet.curvature;
       }
     });
   }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace spinpot {
 
@@ -17,14 +17,14 @@ struct Format;
 
 template <>
 struct Format<double> {
-  using Bits = int64_t;
+  using Bits = uint64_t;
   static constexpr int fraction = 52, exponent = 1023, terms = 13;
   static constexpr double above = 0x1.62e42fefap-1, below = 0x1.cf79abc9e3b3ap-40, most = 40.0;
 };
 
 template <>
 struct Format<float> {
-  using Bits = int32_t;
+  using Bits = uint32_t;
   static constexpr int fraction = 23, exponent = 127, terms = 7;
   static constexpr float above = 0x1.62e4p-1f, below = 0x1.7f7d1cp-20f, most = 20.0f;
 };
@@ -48,7 +48,11 @@ T hyperbolic_tangent(T x) {
   T series = T(0);  // (exp(r) − 1)/r
 #pragma GCC unroll 16
   for (int k = F::terms; k > 0; --k) series = series * r + INVERSE_FACTORIAL<T>[k];
-  const T power = std::bit_cast<T>((std::bit_cast<typename F::Bits>(shifted) + F::exponent) << F::fraction);
+  typename F::Bits bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + F::exponent) << F::fraction;
+  T power;
+  std::memcpy(&power, &bits, sizeof power);
   const T e = power * (r * series) + (power - T(1));
   return std::copysign(e / (e + T(2)), x);
 }

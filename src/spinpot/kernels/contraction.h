@@ -2,22 +2,22 @@
 
 #pragma once
 
-#include <ATen/Parallel.h>
-
 #include <vector>
 
 #include "products.h"
-#include "tensors.h"
 
 namespace spinpot {
 
-// Environments (n, 4, M) and what has their shape, as numbers of an atom.
+// Environments (n, 4, M) and what has their shape.
 template <typename T>
 struct Environments {
   T* numbers;
   int64_t atoms, width;
 
   T* at(int64_t i) const { return numbers + i * 4 * width; }
+  Matrix<T> rows() const { return matrix(numbers, 4 * atoms, width); }
+  // The first component of each atom, (n, M).
+  Matrix<T> scalars() const { return {numbers, atoms, width, 4 * width, 1}; }
 };
 
 // D = T Tᵀ[:, :axis] of an atom, (M, axis), row by row. Its first `symmetric` rows, axis of them or none, are a
@@ -66,7 +66,7 @@ void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
 // body(begin, end) for parts of the atoms.
 template <typename Body>
 void each_atoms(int64_t atoms, const Body& body) {
-  at::parallel_for(0, atoms, 8, body);
+  parallel(atoms, 8, body);
 }
 
 // D of each atom, into out.
@@ -76,7 +76,7 @@ void contract(const Environments<T>& environment, const DescriptorShape& shape, 
     for (int64_t n = begin; n < end; ++n) {
       const T* own = environment.at(n);
       const int64_t m = shape.width;
-      fill(shape, out.at(n, 0), [own, m](int64_t i, int64_t k) { return dot(own, i, own, k, m); });
+      fill(shape, out.row(n), [own, m](int64_t i, int64_t k) { return dot(own, i, own, k, m); });
     }
   });
 }
@@ -89,7 +89,7 @@ void contract_change(const Environments<T>& environment, const Environments<T>& 
     for (int64_t n = begin; n < end; ++n) {
       const T *own = environment.at(n), *change = u.at(n);
       const int64_t m = shape.width;
-      fill(shape, out.at(n, 0), [own, change, m](int64_t i, int64_t k) {
+      fill(shape, out.row(n), [own, change, m](int64_t i, int64_t k) {
         return dot(own, i, change, k, m) + dot(change, i, own, k, m);
       });
     }
@@ -114,7 +114,7 @@ void pull_back(const Environments<T>& environment, const Matrix<T>& by_descripto
   each_atoms(environment.atoms, [&, m = m, axis = axis, symmetric = symmetric](int64_t begin, int64_t end) {
     std::vector<T> square(symmetric * symmetric);
     for (int64_t n = begin; n < end; ++n) {
-      const T *own = environment.at(n), *by_D = by_descriptor.at(n, 0), *rest = by_D + shape.triangle();
+      const T *own = environment.at(n), *by_D = by_descriptor.row(n), *rest = by_D + shape.triangle();
       T* by_T = by_environment.at(n);
       unfold(by_D, symmetric, square.data());
       for (int64_t i = 0; i < symmetric; ++i) add_dots(&square[i * symmetric], own, m, axis, by_T + i);

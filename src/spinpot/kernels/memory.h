@@ -1,0 +1,84 @@
+// Memory for the numbers of a call. Later calls use it again, since new pages cost more than the arithmetic on them.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "vectors.h"
+
+namespace spinpot {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t LEAST_PIECE = 0;  // each array for itself, so that what reaches past its end is seen
+#else
+constexpr std::size_t LEAST_PIECE = 1 << 18;
+#endif
+
+class Workspace {
+ public:
+  // `count` numbers, not initialised, in lines of the cache of their own.
+  template <typename T>
+  T* numbers(int64_t count) {
+    return reinterpret_cast<T*>(bytes(static_cast<std::size_t>(count) * sizeof(T)));
+  }
+
+  template <typename T>
+  T* zeros(int64_t count) {
+    T* first = numbers<T>(count);
+    std::fill_n(first, count, T(0));
+    return first;
+  }
+
+  // Gives up all numbers; their memory stays, in one piece.
+  void rewind() {
+    std::size_t all = 0;
+    for (const auto& piece : pieces_) all += piece.size;
+    if (pieces_.size() > 1 || LEAST_PIECE == 0) pieces_.clear();
+    if (pieces_.empty() && all > 0 && LEAST_PIECE > 0) pieces_.emplace_back(all);
+    used_ = 0;
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t(LINE_BYTES)); }
+  };
+
+  struct Piece {
+    explicit Piece(std::size_t bytes)
+        : memory(static_cast<std::byte*>(::operator new(bytes, std::align_val_t(LINE_BYTES)))), size(bytes) {}
+    std::unique_ptr<std::byte, Free> memory;
+    std::size_t size;
+  };
+
+  std::byte* bytes(std::size_t count) {
+    const std::size_t whole = (count + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    if (pieces_.empty() || used_ + whole > pieces_.back().size) {
+      const std::size_t before = pieces_.empty() ? 0 : pieces_.back().size;
+      pieces_.emplace_back(LEAST_PIECE > 0 ? std::max({whole, LEAST_PIECE, before}) : count);
+      used_ = 0;
+    }
+    std::byte* first = pieces_.back().memory.get() + used_;
+    used_ += whole;
+    return first;
+  }
+
+  std::vector<Piece> pieces_;
+  std::size_t used_ = 0;  // of the last piece
+};
+
+// Gives a workspace back to the pool.
+struct GiveBack {
+  void operator()(Workspace* workspace) const;
+};
+
+using Borrowed = std::unique_ptr<Workspace, GiveBack>;
+
+// A workspace without numbers, of those given back if there is one.
+Borrowed borrow();
+
+}  // namespace spinpot
