@@ -12,7 +12,9 @@ import torch
 
 import spinpot
 from spinpot.ase import SpinCalculator
+from spinpot.models.checkpoint import save_potential
 from support.cli import run_script
+from support.frames import small_potential
 
 TOY = Path(__file__).parents[1] / "toy"
 SMALL = (
@@ -22,9 +24,9 @@ SMALL = (
 )
 
 
-def with_toy(script, *arguments, cwd):
+def with_toy(script, *arguments, **options):
     path = os.pathsep.join(filter(None, (str(TOY), os.environ.get("PYTHONPATH", ""))))
-    return run_script(script, *arguments, cwd=cwd, PYTHONPATH=path)
+    return run_script(script, *arguments, PYTHONPATH=path, **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,38 @@ def test_it_resumes_as_if_uninterrupted(place):
     ]
     for name, values in weights[0].items():
         torch.testing.assert_close(values, weights[1][name], rtol=0, atol=0)
+
+
+def weights_of(run):
+    return torch.load(run / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+
+
+def test_another_run_begins_with_it(place):
+    """Its own settings hold, not the config's."""
+    still = ["trainer.max_steps=20", "scheduler.start_lr=1e-30", "scheduler.stop_lr=1e-30"]
+    begin = ["init_from=run", "model.n_radial=4", "report=false", "hydra.run.dir=begun"]
+    said = " ".join(with_toy("train.py", *SMALL, *still, *begin, cwd=place).stdout.split())
+    assert "model.n_radial │ 4 │ 6" in said
+    for name, values in weights_of(place / "run").items():
+        torch.testing.assert_close(weights_of(place / "begun")[name], values, rtol=0, atol=0)
+
+
+def refused(*arguments, cwd):
+    result = with_toy("train.py", *arguments, "report=false", "hydra.run.dir=refused", cwd=cwd, check=False)
+    assert result.returncode == 1
+    assert not (cwd / "refused").exists()
+    return result.stderr
+
+
+def test_a_run_does_not_begin_with_another_kind_of_model(place):
+    save_potential(place / "deepspin.ckpt", small_potential())
+    message = refused(*SMALL, "init_from=deepspin.ckpt", cwd=place)
+    assert message == (
+        "Error: init_from=deepspin.ckpt: the model in the file is of the kind deepspin, that of the config "
+        "of the kind toy. Expected the same kind: choose the file's by model=NAME, or give another file.\n"
+    )
+    message = refused("debug=fast", "init_from=run/checkpoints/best.ckpt", cwd=place)
+    assert "is of the kind toy, that of the config of the kind deepspin. Expected the same kind:" in message
 
 
 def test_it_evaluates(place):

@@ -29,6 +29,7 @@ class ToySpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ToySettings(ModelSettings):
+    spec_type = ToySpec
     cutoff: float = 4.5
     n_radial: int = 6
 

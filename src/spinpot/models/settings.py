@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from spinpot.core.errors import InputError
 from spinpot.models.exchange.settings import ExchangeSettings
@@ -31,8 +31,12 @@ class SpinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(ABC):
-    """The section `model` of a config; each kind of model has its own, and these two parts in common."""
+    """The section `model` of a config; each kind of model has its own, and these two parts in common.
 
+    spec_type: the class of what `spec` gives.
+    """
+
+    spec_type: ClassVar[type[Spec]]
     spin: SpinSettings = field(default_factory=SpinSettings)
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 

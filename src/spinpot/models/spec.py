@@ -98,10 +98,12 @@ class Spec(ABC):
         return cls(**{**values, "exchange": ExchangeSettings(**stored.get("exchange", {}))})
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The sections of a config's `model` that make this model again; wanted: those that are there."""
-        reversal = "exact" if self.time_reversal else wanted["spin"]["time_reversal"]
-        spin = {"use_spin": list(self.use_spin), "time_reversal": reversal}
-        return {"exchange": plain(asdict(self.exchange)), "spin": spin}
+        """The settings of a config's `model` that make this model again; wanted: those that are there."""
+        made: dict[str, Any] = plain(asdict(self))
+        del made["type_map"]
+        reversal = "exact" if made.pop("time_reversal") else wanted["spin"]["time_reversal"]
+        made["spin"] = {"use_spin": made.pop("use_spin"), "time_reversal": reversal}
+        return made
 
 
 def plain(value: Any) -> Any:

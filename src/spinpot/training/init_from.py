@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from spinpot.config.targets import find_target
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.data.batch import batches
@@ -18,6 +19,7 @@ from spinpot.models.energy_bias import composition_fit
 from spinpot.models.files import read_model
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential
+from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 from spinpot.report.tables import print_model_of_file
 from spinpot.training.resume import Resumed, differences
@@ -42,6 +44,7 @@ def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> Potentia
         return None
     path = Path(config.init_from).expanduser()
     potential = read_model(path).potential
+    _check_kind(config, potential.spec, path)
     potential = potential.reordered(_type_map(config.data.get("type_map"), potential.spec, path))
     _take_over(config, potential.spec, path)
     return potential
@@ -124,6 +127,17 @@ def energy_residuals(
     return torch.cat(compositions).numpy(), torch.cat(residuals).numpy()
 
 
+def _check_kind(config: DictConfig, spec: Spec, path: Path) -> None:
+    """Raise InputError if the config's section `model` describes another kind of model."""
+    settings = cast(type[ModelSettings], find_target("model", config.model._target_))
+    if spec.kind != settings.spec_type.kind:
+        raise InputError(
+            f"init_from={path}: the model in the file is of the kind {spec.kind}, that of the config of the "
+            f"kind {settings.spec_type.kind}. Expected the same kind: choose the file's by model=NAME, or "
+            "give another file."
+        )
+
+
 def _type_map(wanted: Sequence[str] | None, spec: Spec, path: Path) -> list[str]:
     """The model's elements, those of the data first."""
     if wanted is None:
@@ -139,7 +153,7 @@ def _type_map(wanted: Sequence[str] | None, spec: Spec, path: Path) -> list[str]
 
 
 def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
-    """Put a model into the config; print what was there."""
+    """Put a model into the config; print what was there. Raises InputError where that cannot be."""
     before = OmegaConf.to_container(config.model, resolve=True)
     if config.model.exchange.terms and not spec.exchange.terms:
         raise InputError(

@@ -95,7 +95,6 @@ def test_wrong_lengths_and_values(spin, message):
         (DescriptorSettings(neuron=(4, 8), axis_neuron=9), "axis_neuron"),
         (DescriptorSettings(activation_function="tan"), "tanh, gelu"),
         (DescriptorSettings(env_protection=-0.1), "negative"),
-        (DescriptorSettings(sel="many"), "auto"),
         (FittingSettings(neuron=()), "layer width"),
         (FittingSettings(activation_function="x"), "choose from"),
     ],

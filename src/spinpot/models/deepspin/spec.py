@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
 from spinpot.core.errors import InputError
@@ -19,7 +19,7 @@ from spinpot.models.deepspin.settings import (
 from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, excess_of_frames, settled_sel
 from spinpot.models.deepspin.virtual_atoms import check_largest, check_moments, near_zero, virtual_scales
 from spinpot.models.settings import ModelSettings
-from spinpot.models.spec import Spec, plain
+from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
 
 
@@ -125,24 +125,19 @@ class DeepSpinSpec(Spec):
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """As Spec.config; how the embedding is evaluated stays as wanted, where it can."""
-        made = plain(asdict(self))
+        made = super().config(wanted)
         wanted_radial = wanted.get("descriptor", {}).get("radial", "collocated")
         smooth = is_smooth(self.descriptor.activation_function)
         made["descriptor"]["radial"] = wanted_radial if smooth else "direct"
-        spin = {"virtual_len": None, "spin_norm": None, "virtual_scale": made["virtual_scale"]}
-        sections = super().config(wanted)
-        return {
-            "descriptor": made["descriptor"],
-            "fitting_net": made["fitting_net"],
-            **sections,
-            "spin": {**sections["spin"], **spin},
-        }
+        made["spin"] |= {"virtual_len": None, "spin_norm": None, "virtual_scale": made.pop("virtual_scale")}
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeepSpinSettings(ModelSettings):
     """The section `model` of DeepSPIN."""
 
+    spec_type: ClassVar[type[Spec]] = DeepSpinSpec
     descriptor: DescriptorSettings = field(default_factory=DescriptorSettings)
     fitting_net: FittingSettings = field(default_factory=FittingSettings)
     spin: VirtualAtomSettings = field(default_factory=VirtualAtomSettings)
