@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from spinpot.data.dataset import Geometry
+from spinpot.data.batch import collate
+from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import system_from_atoms
+from spinpot.data.geometry import Geometry
 from support.frames import random_system
 
 SCALE = np.array([0.3, 0.0])
 USE_SPIN = np.array([True, False])
+
+
+def batch(rcut, made):
+    return collate(list(make_frames([made])), Geometry(rcut, USE_SPIN, SCALE))
 
 
 def by_brute_force(made, rcut):
@@ -36,8 +42,8 @@ def by_brute_force(made, rcut):
 def test_all_pairs_are_found(rcut, pbc):
     made = replace(random_system(seed=2), pbc=pbc)
     made.coord[0, :2] += 3 * made.box[0, 1] - 2 * made.box[0, 2]  # beyond the cell, along all directions
-    pairs = Geometry(rcut, USE_SPIN, SCALE).pairs(made, 0)
-    columns = (pairs.centre, pairs.neighbour, pairs.neighbour_type, *pairs.vector.T)
+    found = batch(rcut, made)
+    columns = (found.pair_centre, found.pair_neighbour, found.pair_type, *found.pair_vector.T)
     ours = np.array(sorted(zip(*columns, strict=True)))
     expected = by_brute_force(made, rcut)
     assert ours.shape == expected.shape
@@ -46,22 +52,22 @@ def test_all_pairs_are_found(rcut, pbc):
 
 def test_counts():
     made = random_system(seed=3)
-    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(made, 0)
-    counts = pairs.counts(made.n_atoms, 2)
-    assert counts.sum() == len(pairs.centre)
+    found = batch(4.0, made)
+    counts = found.neighbour_counts
+    assert counts.sum() == len(found.pair_type)
     assert not counts[:, 3].any(), "oxygen has no virtual atoms"
-    assert (counts[0, 2]) == ((pairs.centre == 0) & (pairs.neighbour_type == 2)).sum()
+    assert (counts[0, 2]) == ((found.pair_centre == 0) & (found.pair_type == 2)).sum()
 
 
 def test_a_virtual_atom_far_from_its_real_atom_is_found():
     made = random_system(seed=4)
     made.spin[0, 0] = [40.0, 0.0, 0.0]  # 12 Å away, beyond rcut
-    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(made, 0)
-    assert ((pairs.neighbour == 0) & (pairs.neighbour_type == 2)).any()
+    found = batch(4.0, made)
+    assert ((found.pair_neighbour == 0) & (found.pair_type == 2)).any()
 
 
 def test_a_lone_atom_sees_only_its_virtual_atom():
     alone = system_from_atoms(Atoms("Ni", cell=50.0 * np.eye(3), pbc=True), spin=np.array([[0, 0, 1.0]]))
-    pairs = Geometry(4.0, USE_SPIN, SCALE).pairs(alone, 0)
-    assert pairs.neighbour_type.tolist() == [2]
-    np.testing.assert_allclose(pairs.vector, [[0, 0, 0.3]])
+    found = batch(4.0, alone)
+    assert found.pair_type.tolist() == [2]
+    np.testing.assert_allclose(found.pair_vector, [[0, 0, 0.3]])

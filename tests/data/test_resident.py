@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from spinpot import kernels
-from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames, rounded_up
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -36,7 +35,7 @@ def padded(frames, numbers):
 
 @pytest.mark.parametrize("numbers", [[0], [4, 1, 3], [6, 5], [5, 5, 0, 6], [5]])
 def test_the_batch_begins_with_the_frames(frames, numbers):
-    batch, expected = padded(frames, numbers), collate([frames[n] for n in numbers])
+    batch, expected = padded(frames, numbers), frames.batch(numbers)
     for names, size in (
         (PER_ATOM, len(expected.types)),
         (PER_PAIR, len(expected.pair_type)),
@@ -51,7 +50,7 @@ def test_the_batch_begins_with_the_frames(frames, numbers):
 
 @pytest.mark.parametrize("numbers", [[0], [4, 1, 3], [6, 5], [5]])
 def test_what_pads_is_a_batch_too(frames, numbers):
-    batch, expected = padded(frames, numbers), collate([frames[n] for n in numbers])
+    batch, expected = padded(frames, numbers), frames.batch(numbers)
     real_atoms, real_pairs = len(expected.types), len(expected.pair_type)
     assert batch.n_frames == expected.n_frames + 1
     assert int(batch.n_atoms.sum()) == len(batch.types) > real_atoms
@@ -76,7 +75,7 @@ def test_loss_gradients_and_errors_do_not_see_it(frames, numbers, time_reversal)
         frames = FrameDataset(frames.systems, geometry(potential.spec))
     loss = EnerSpinLoss(start_pref_v=1.0, limit_pref_v=1.0)
     found = []
-    for batch in (padded(frames, numbers), collate([frames[n] for n in numbers])):
+    for batch in (padded(frames, numbers), frames.batch(numbers)):
         potential.zero_grad()
         errors = ErrorMetric(("Ni", "O"), (True, False))
         with kernels.without():

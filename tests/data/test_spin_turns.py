@@ -22,11 +22,11 @@ def test_turned_frames_are_those_of_turned_spins(reversal, rotation, radial):
     potential = small_potential(rcut=5.0, radial=radial)
     made = with_random_labels(random_system(seed=3, n_frames=4), seed=3)
     turns = SpinTurns(reversal, rotation, seed=5)
-    frames = TurnedFrames(dataset(potential, made), turns, potential.spec.virtual_scale)
+    frames = TurnedFrames(dataset(potential, made), turns)
     matrices = np.stack([turns.draw(number) for number in range(4)])
     spin, force_mag = (np.einsum("fkc,fnc->fnk", matrices, values) for values in (made.spin, made.force_mag))
     anew = evaluate(potential, system(made.type_map, made.types, made.box, made.coord, spin))
-    batch = collate([frames[index, index] for index in range(4)])
+    batch = collate([frames[index, index] for index in range(4)], geometry(potential.spec))
     for name, values in potential(batch).items():
         np.testing.assert_allclose(values, anew[name], atol=1e-13, rtol=1e-13, err_msg=name)
     np.testing.assert_allclose(batch.force_mag, force_mag.reshape(-1, 3), atol=1e-14)
@@ -37,12 +37,12 @@ def test_turned_frames_are_those_of_turned_spins(reversal, rotation, radial):
 def test_pairs_beyond_the_cutoff_change_nothing():
     potential, made = small_potential(rcut=4.0), random_system(seed=4, n_frames=3)
     frames = dataset(potential, made)
-    more, fewer = collate(list(frames)), FrameDataset([made], geometry(potential.spec))
-    assert len(more.pair_type) > sum(len(frame.pair_type) for frame in fewer)
+    more, fewer = frames.batch(range(3)), FrameDataset([made], geometry(potential.spec)).neighbours
+    assert len(more.pair_type) == frames.neighbours.n_pairs > fewer.n_pairs
     for name, values in potential(more).items():
         np.testing.assert_allclose(values, evaluate(potential, made)[name], atol=1e-14, err_msg=name)
-    np.testing.assert_array_equal(frames.most, fewer.most, "sel is about the pairs within rcut")
-    assert (frames.closest <= fewer.closest).all()
+    np.testing.assert_array_equal(frames.neighbours.most, fewer.most, "sel is about the pairs within rcut")
+    assert (frames.neighbours.closest <= fewer.closest).all()
 
 
 def test_what_is_drawn_depends_on_seed_and_number_alone():

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from spinpot import kernels
-from spinpot.data.batch import collate
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.deepspin.deepmd.potentials import read_deepmd
 from spinpot.models.deepspin.settings import is_smooth
@@ -150,7 +149,7 @@ def test_weights_in_any_layout_and_no_atoms_at_all(compiled, without):
     potential = small_potential()
     weight = potential.fitting_nets.layers[0].weight
     weight.data = weight.data.mT.contiguous().mT
-    batches = batch_of(potential, random_system(1)), collate([], n_types=2)
+    batches = batch_of(potential, random_system(1)), batch_of(potential)
     ours = [everything(potential, batch) for batch in batches]
     without()
     for batch, mine in zip(batches, ours, strict=True):

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from spinpot.core.errors import InputError
-from spinpot.data.batch import collate
 from spinpot.loss.ener_spin import EnerSpinLoss, Prefactor
 from support.frames import batch_of, random_system, small_potential, with_random_labels
 from support.losses import loss_and_terms
@@ -195,7 +194,7 @@ def test_loss_does_not_depend_on_the_order_of_frames(potential):
 
 
 def test_a_process_without_frames_has_zero_gradients(potential):
-    batch = collate([], n_types=2)
+    batch = batch_of(potential)
     assert batch.n_frames == 0
     totals, counts = EnerSpinLoss(**ALL_ON).sums(potential(batch, differentiable=True), batch, MAGNETIC)
     assert not totals.any()

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from spinpot.core.errors import InputError
-from spinpot.data.batch import collate
-from spinpot.data.dataset import make_frames
+from spinpot.data.dataset import Neighbours
 from spinpot.models.deepspin.sizes import excess_of
 from spinpot.models.settings import SpinSettings
 from spinpot.models.time_reversal import with_reversed
@@ -28,7 +27,8 @@ def test_twins_follow_their_frames():
 
 
 def test_no_frame_at_all():
-    prediction = small_potential(time_reversal=True)(collate([], n_types=2), differentiable=True)
+    potential = small_potential(time_reversal=True)
+    prediction = potential(batch_of(potential), differentiable=True)
     assert {name: len(values) for name, values in prediction.items()} == dict.fromkeys(prediction, 0)
 
 
@@ -39,9 +39,9 @@ def test_sel_counts_what_is_within_the_cutoff():
     most = [batch.neighbour_counts.reshape(-1, 2, 2).amax((0, 1)).tolist() for batch in batches]
     assert most[0] != most[1]
     tight = exact.spec.with_sel(most[0])
-    (frame,) = make_frames([made], geometry(exact.spec))
-    assert excess_of(tight, frame) is None
-    assert "too small" in excess_of(exact.spec.with_sel([number - 1 for number in most[0]]), frame)
+    found = Neighbours.of(batches[1:], geometry(exact.spec))
+    assert excess_of(tight, found) is None
+    assert "too small" in excess_of(exact.spec.with_sel([number - 1 for number in most[0]]), found)
 
 
 def test_deepmd_kit_has_no_such_model(tmp_path):

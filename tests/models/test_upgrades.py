@@ -68,6 +68,7 @@ def test_format_5_resumes(name, tmp_path):
         "train.py", *options, f"resume={stored}", f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
+    assert "cache" not in result.stdout, "no change that a user must know of"
     last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert last["spinpot"]["format"] == FORMAT
     assert last["global_step"] == 3
@@ -94,10 +95,13 @@ def test_only_known_models_are_built(tmp_path):
 
 def test_a_config_from_before_runs_again(tmp_path):
     config = torch.load(STORED / "format5_plain.ckpt", weights_only=True)["spinpot"]["config"]
-    model = OmegaConf.to_yaml({"model": config["model"]})
+    cache = {name: config["data"][name] for name in ("cache_gb", "cache_disk_gb")}
+    old = OmegaConf.to_yaml({"model": config["model"], "data": cache})
     (tmp_path / "old").mkdir()
-    (tmp_path / "old/old.yaml").write_text(f"# @package _global_\n{model}")
+    (tmp_path / "old/old.yaml").write_text(f"# @package _global_\n{old}")
     small = ["report=false", "data.batch_size=1", "trainer.max_steps=1", "trainer.val_check_interval=1"]
     options = [f"hydra.searchpath=[file://{tmp_path}]", "+old=old", *small, "hydra.run.dir=run"]
     result = run_here("train.py", *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+    assert "No longer needed, so ignored: data.cache_gb, data.cache_disk_gb.\n" in result.stdout
+    assert "cache" not in (tmp_path / "run/config.yaml").read_text()

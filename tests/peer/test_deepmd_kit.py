@@ -67,7 +67,7 @@ def test_its_loss_at_its_parameters(trained_there, peer_numbers, tmp_path):
     predictor = spinpot.load(trained_there / "model.ckpt.pt")
     (frames,) = read_systems([config.data.train[0]], list(config.data.type_map))
     theirs = peer_numbers(trained_there / "frozen.pth", frames, tmp_path, trained_there / "input.json")
-    batch = collate(list(make_frames([frames], predictor.geometry)))
+    batch = collate(list(make_frames([frames])), predictor.geometry)
     loss, magnetic = build(config.loss), batch.types.new_tensor([1, 0]).bool()
     ours = [
         float(loss_and_terms(loss, predictor.potential(batch), batch, magnetic, ratio)[0])

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinpot.data.dataset import Geometry
+from spinpot.data.batch import collate
+from spinpot.data.dataset import make_frames
+from spinpot.data.geometry import Geometry
 from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.residuals import symmetry_residuals
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
@@ -155,8 +157,8 @@ def test_a_skin_gives_the_same_pairs(kind):
 
 def same_pairs(one: Geometry, other: Geometry, made) -> None:
     ours, theirs = (
-        np.array(sorted(zip(p.centre, p.neighbour, p.neighbour_type, *p.vector.T, strict=True)))
-        for p in (one.pairs(made, 0), other.pairs(made, 0))
+        np.array(sorted(zip(b.pair_centre, b.pair_neighbour, b.pair_type, *b.pair_vector.T, strict=True)))
+        for b in (collate(list(make_frames([made])), geometry) for geometry in (one, other))
     )
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, atol=1e-12)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from spinpot.data.dataset import make_frames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.deepspin.collocation_check import settle_nodes
@@ -19,7 +18,7 @@ from spinpot.models.deepspin.virtual_atoms import virtual_scales
 from spinpot.models.elements import magnetic_types
 from spinpot.models.energy_bias import energy_bias
 from spinpot.training.schedulers import Cosine, Exponential, WarmupStableDecay
-from support.frames import batch_of, evaluate, geometry, small_potential, system
+from support.frames import batch_of, evaluate, small_potential, system
 from support.losses import loss_and_terms
 
 FOLDER = Path(__file__).parent
@@ -79,7 +78,7 @@ def test_statistics(case):
     for k in range(count):
         types, box, coord, spin, energy = (data[f"sample{k}_{key}"] for key in keys)
         samples.append(system(spec.type_map, types, box, coord, spin, energy=energy.reshape(-1)))
-    davg, dstd = environment_statistics(potential, list(make_frames(samples, geometry(spec))))
+    davg, dstd = environment_statistics(potential, [batch_of(potential, *samples)])
     if not spec.descriptor.set_davg_zero:
         np.testing.assert_allclose(davg, potential.descriptor.davg, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(dstd, potential.descriptor.dstd, rtol=1e-12)

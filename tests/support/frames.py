@@ -5,7 +5,8 @@ import torch
 from ase import Atoms
 
 from spinpot.data.batch import Batch, collate
-from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.dataset import make_frames
+from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
@@ -125,7 +126,7 @@ def network(potential: Potential) -> DeepSpin:
 
 def batch_of(potential: DeepSpin, *systems: System) -> Batch:
     """All frames of some systems as one batch for a potential."""
-    return collate(list(make_frames(systems, geometry(potential.spec))))
+    return collate(list(make_frames(systems)), geometry(potential.spec))
 
 
 def evaluate(potential: DeepSpin, *systems: System) -> dict[str, np.ndarray]:

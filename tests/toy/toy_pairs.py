@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from spinpot.data.dataset import Geometry
+from spinpot.data.geometry import Geometry
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.exchange.pairs import RadialBasis
 from spinpot.models.potential import Potential

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from spinpot.core.errors import TrainingError
-from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.resident import ResidentFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -68,7 +67,7 @@ def by_hand(frames, optimizer, scale=None):
     for numbers, rate in zip(ORDER, RATES, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        batch = collate([frames[n] for n in numbers])
+        batch = frames.batch(numbers)
         found = potential(batch, differentiable=True)
         value, _ = loss_and_terms(loss, found, batch, MAGNETIC, rate, None if scale is None else scale())
         optimizer.zero_grad()
@@ -272,7 +271,6 @@ def test_a_run_goes_on(tmp_path):
         (["optimizer=soap"], "Soap"),
         (["callbacks=[default,gradient_norms]"], "GradientNorms"),
         (["model.spin.time_reversal=augment"], "turned"),
-        (["data.cache_gb=0"], "data.cache_gb"),
         (["trainer.accumulate_grad_batches=2"], "accumulate"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from hydra.core.utils import run_job as run_job_of_hydra
 
 from spinpot.core.errors import TrainingError
-from spinpot.data.pair_cache import PairCache
+from spinpot.data.datamodule import SpinDataModule
 from spinpot.training.run import train
 from support.configs import composed
 from support.folders import write_small_set
@@ -46,36 +46,35 @@ def found():
 
 
 @pytest.fixture
-def caches(monkeypatch):
-    """Weak references to the pair caches that were made."""
+def modules(monkeypatch):
+    """Weak references to the data modules that were made."""
     made = []
-    original = PairCache.__init__
+    original = SpinDataModule.__init__
 
-    def remembered(self, *arguments):
+    def remembered(self, *arguments, **settings):
         made.append(weakref.ref(self))
-        original(self, *arguments)
+        original(self, *arguments, **settings)
 
-    monkeypatch.setattr(PairCache, "__init__", remembered)
+    monkeypatch.setattr(SpinDataModule, "__init__", remembered)
     return made
 
 
-def assert_as_before(found, caches):
+def assert_as_before(found, modules):
     assert [signal.getsignal(number) for number in NUMBERS] == [found] * len(NUMBERS)
     assert gc.get_freeze_count() == 0
-    assert [cache() for cache in caches] == [None]
+    assert [module() for module in modules] == [None]
 
 
-def test_a_run_gives_everything_back(small_set, tmp_path, found, caches):
-    """With pairs in a file, too."""
-    train(composed(*small_set, "data.cache_gb=0"), tmp_path / "run")
-    assert_as_before(found, caches)
+def test_a_run_gives_everything_back(small_set, tmp_path, found, modules):
+    train(composed(*small_set), tmp_path / "run")
+    assert_as_before(found, modules)
 
 
-def test_a_run_that_fails_gives_everything_back(small_set, tmp_path, found, caches):
+def test_a_run_that_fails_gives_everything_back(small_set, tmp_path, found, modules):
     with pytest.raises(TrainingError):
         train(composed(*small_set, "scheduler.start_lr=1e300"), tmp_path / "run")
     gc.collect()  # the error held its frames
-    assert_as_before(found, caches)
+    assert_as_before(found, modules)
 
 
 def warned(number, do):
@@ -90,7 +89,7 @@ def warned(number, do):
 
 BEFORE_TRAINING = [
     "spinpot.data.datamodule.SpinDataModule.read",
-    "spinpot.data.datamodule.SpinDataModule.find_pairs",
+    "spinpot.data.datamodule.SpinDataModule.make_datasets",
     "spinpot.training.stages.build_potential",
     "spinpot.training.stages.begin_with_exchange",
     "pytorch_lightning.Trainer.fit",

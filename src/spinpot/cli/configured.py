@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot.config.app import in_sweep, job, output_folder
+from spinpot.config.rerun import without_old
 from spinpot.config.suggest import CONFIGS
 from spinpot.models.moved import renamed_targets
 
@@ -75,6 +76,7 @@ def train(config: DictConfig) -> float | None:
         from spinpot.training.run import train
         from spinpot.training.sweep import train_job
 
+    config = without_old(config)
     config.model = renamed_targets(OmegaConf.to_container(config.model))
     if in_sweep():
         return train_job(config, output_folder())

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 
 HEADER = """\
@@ -28,6 +29,20 @@ hydra:
       _target_: spinpot.cli.configured.SweepPage
 """
 """What configs/train.yaml says to Hydra; the rest of a run's settings follow it."""
+
+NO_LONGER_NEEDED = ("data.cache_gb", "data.cache_disk_gb")
+"""Settings in configs of earlier versions."""
+
+
+def without_old(config: DictConfig) -> DictConfig:
+    """The config without these settings; a line says which there were."""
+    found = [key for key in NO_LONGER_NEEDED if OmegaConf.select(config, key) is not None]
+    with open_dict(config):
+        for section, name in (key.split(".") for key in found):
+            config[section].pop(name)
+    if found:
+        print_line(f"No longer needed, so ignored: {', '.join(found)}.")
+    return config
 
 
 def runnable(config: DictConfig) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from spinpot.data.cell import Periodic
+from spinpot.data.geometry import Geometry, Structures
 
 
 @dataclass(frozen=True)
@@ -88,99 +90,77 @@ class Batch:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame with its pairs, as arrays of the shapes in Batch, for N atoms; closest (T,).
-
-    pair_neighbour and pair_type are small integers.
-    """
+    """One frame of N atoms: its structure, as in data.systems, and its labels, of the shapes in Batch."""
 
     types: np.ndarray
+    box: np.ndarray
+    pbc: Periodic
+    coord: np.ndarray
     spin: np.ndarray
-    pair_neighbour: np.ndarray
-    pair_type: np.ndarray
-    pair_vector: np.ndarray
-    neighbour_counts: np.ndarray
-    closest: np.ndarray
     energy: np.ndarray
     force: np.ndarray
     force_mag: np.ndarray
     virial: np.ndarray
     origin: tuple[str, int]
 
-    @property
-    def pair_centre(self) -> np.ndarray:
-        """(P,) the atom that each pair is seen from."""
-        return np.repeat(np.arange(len(self.types)), self.neighbour_counts.sum(axis=1))
+
+NUMBERS, VECTORS = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
+"""Of no atom."""
 
 
-def collate(frames: list[Frame], n_types: int | None = None) -> Batch:
-    """Lay frames one behind the other.
-
-    n_types: the number of elements, needed where there is no frame at all, as one process of several may
-    find.
-    """
+def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
+    """Lay frames one behind the other, and find the pairs of all; there may be no frame at all."""
     n_atoms = np.array([len(frame.types) for frame in frames], dtype=np.int64)
-    first_atoms = np.concatenate(([0], np.cumsum(n_atoms)))
-    parts = frames or [without_pairs(np.zeros(0, dtype=np.int64), n_types or 0)]
-    types = _joined(parts, "types")
+    types = _joined(frames, "types", NUMBERS)
+    structures = Structures(
+        n_atoms,
+        _stacked(frames, "box", (3, 3)),
+        np.array([frame.pbc for frame in frames], dtype=bool).reshape(-1, 3),
+        types,
+        _joined(frames, "coord", VECTORS),
+        _joined(frames, "spin", VECTORS),
+    )
+    pairs = geometry.pairs(structures)
     atom_order = np.argsort(types, kind="stable")
     atom_place = np.empty_like(atom_order)
     atom_place[atom_order] = np.arange(len(types))
-    counts = _joined(parts, "neighbour_counts")
     arrays = {
         "frame": np.repeat(np.arange(len(frames)), n_atoms),
         "types": types,
-        "spin": _joined(parts, "spin"),
+        "spin": structures.spin,
         "n_atoms": n_atoms,
         "atom_order": atom_order,
         "atom_place": atom_place,
-        "pair_neighbour": np.concatenate(
-            [
-                np.add(part.pair_neighbour, first, dtype=np.int64)
-                for part, first in zip(parts, first_atoms[: len(parts)], strict=True)
-            ]
-        ),
-        "pair_type": _joined(parts, "pair_type", dtype=np.int64),
-        "pair_vector": _joined(parts, "pair_vector"),
-        "pair_start": np.concatenate(([0], np.cumsum(counts.sum(axis=1)))),
-        "neighbour_counts": counts,
-        "energy": np.array([part.energy for part in frames], dtype=np.float64),
-        "force": _joined(parts, "force"),
-        "force_mag": _joined(parts, "force_mag"),
-        "virial": np.array([part.virial for part in frames], dtype=np.float64).reshape(-1, 3, 3),
+        "pair_neighbour": pairs.neighbour,
+        "pair_type": pairs.type,
+        "pair_vector": pairs.vector,
+        "pair_start": pairs.start,
+        "neighbour_counts": pairs.counts,
+        "energy": _stacked(frames, "energy", ()),
+        "force": _joined(frames, "force", VECTORS),
+        "force_mag": _joined(frames, "force_mag", VECTORS),
+        "virial": _stacked(frames, "virial", (3, 3)),
     }
     return Batch(
         **{name: torch.from_numpy(values) for name, values in arrays.items()},
-        type_sizes=np.bincount(types, minlength=counts.shape[1] // 2).tolist(),
-        closest=np.min([part.closest for part in parts], axis=0).tolist(),
+        type_sizes=np.bincount(types, minlength=len(geometry.use_spin)).tolist(),
+        closest=pairs.closest.tolist(),
         origin=[frame.origin for frame in frames],
     )
 
 
-def _joined(parts: list[Frame], name: str, dtype: Any = None) -> np.ndarray:
-    return np.concatenate([getattr(part, name) for part in parts], dtype=dtype)
+def _joined(frames: Sequence[Frame], name: str, nothing: np.ndarray) -> np.ndarray:
+    """An array of the atoms of all frames."""
+    return np.concatenate([nothing, *(getattr(frame, name) for frame in frames)])
 
 
-def batches(frames: Iterable[Frame], batch_size: int) -> Iterator[Batch]:
+def _stacked(frames: Sequence[Frame], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of the frames."""
+    return np.array([getattr(frame, name) for frame in frames], dtype=np.float64).reshape(-1, *shape)
+
+
+def batches(frames: Iterable[Frame], geometry: Geometry, batch_size: int) -> Iterator[Batch]:
     """The frames in their order, batch_size at a time; they are taken from `frames` only as needed."""
     remaining = iter(frames)
     while chunk := list(islice(remaining, batch_size)):
-        yield collate(chunk)
-
-
-def without_pairs(types: np.ndarray, n_types: int) -> Frame:
-    """A frame of atoms (N,) without neighbours, moments and labels."""
-    none, unknown = np.zeros(0, dtype=np.int64), np.full((len(types), 3), np.nan)
-    return Frame(
-        types=types,
-        spin=np.zeros((len(types), 3)),
-        pair_neighbour=none,
-        pair_type=none,
-        pair_vector=np.zeros((0, 3)),
-        neighbour_counts=np.zeros((len(types), 2 * n_types), dtype=np.int64),
-        closest=np.full(n_types, np.inf),
-        energy=np.array(np.nan),
-        force=unknown,
-        force_mag=unknown,
-        virial=np.full((3, 3), np.nan),
-        origin=("", 0),
-    )
+        yield collate(chunk, geometry)

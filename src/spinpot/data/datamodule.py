@@ -15,24 +15,22 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.batch import Batch, Frame, collate
-from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
-from spinpot.data.pair_cache import PairCache
+from spinpot.data.geometry import Geometry
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import System, read_systems
 
 
 class SpinDataModule(pl.LightningDataModule):
-    """Training, validation and test systems with their neighbour pairs.
+    """Training, validation and test systems, and their batches with the pairs that a model needs.
 
     train, validation, test: folders of systems, in any layout `read_systems` knows.
     type_map: the elements in the model's order; None takes them from the data.
     batch_size: frames per step and process, of any systems.
     validation_batch_size: frames per validation step; None means batch_size.
     num_workers: processes that put batches together.
-    cache_gb, cache_disk_gb: how much of the neighbour pairs is kept in memory and, beyond that, in a
-        temporary file; those that fit in neither are found anew for every batch, by the num_workers.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
 
@@ -48,8 +46,6 @@ class SpinDataModule(pl.LightningDataModule):
         batch_size: int = 4,
         validation_batch_size: int | None = None,
         num_workers: int = 0,
-        cache_gb: float = 4.0,
-        cache_disk_gb: float = 100.0,
         seed: int = 0,
         prepare: Callable[[], None] | None = None,
     ) -> None:
@@ -62,14 +58,12 @@ class SpinDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.validation_batch_size = validation_batch_size or batch_size
         self.num_workers = num_workers
-        self.cache_gb = cache_gb
-        self.cache_disk_gb = cache_disk_gb
         self.seed = seed
         self.prepare = prepare
         self.systems: dict[str, list[System]] = {}
+        self.geometry: Geometry
         self.datasets: dict[str, FrameDataset] = {}
         self._check()
-        self.cache = PairCache(cache_gb, cache_disk_gb)
         self.turned: TurnedFrames | None = None
         self.by_number = False
 
@@ -77,9 +71,8 @@ class SpinDataModule(pl.LightningDataModule):
         for name in ("batch_size", "validation_batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"data.{name}={getattr(self, name)}: expected at least 1 frame.")
-        for name in ("num_workers", "cache_gb", "cache_disk_gb"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"data.{name}={getattr(self, name)} must not be negative.")
+        if not self.num_workers >= 0:
+            raise InputError(f"data.num_workers={self.num_workers} must not be negative.")
         for name in ("train", "validation"):
             if not self.folders[name]:
                 raise InputError(
@@ -115,19 +108,18 @@ class SpinDataModule(pl.LightningDataModule):
         """Those of what a run depends on, the training and the validation data."""
         return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
 
-    def find_pairs(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
-        """Find the neighbour pairs of every frame, once for the whole run.
+    def make_datasets(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
+        """The data sets for a model with these pairs.
 
-        reversal, rotation: whether the spins of training samples are reversed or turned at random.
+        reversal, rotation: whether the spins of training samples are reversed or turned at random. Then the
+        neighbours of the training frames are counted for spins of any direction.
         """
-        turning = reversal or rotation
-        for name, systems in self.systems.items():
-            any_direction = geometry.any_direction or (turning and name == "train")
-            own = replace(geometry, any_direction=any_direction)
-            self.datasets[name] = FrameDataset(systems, own, self.cache)
-        if turning:
-            turns = SpinTurns(reversal, rotation, self.seed)
-            self.turned = TurnedFrames(self.datasets["train"], turns, geometry.virtual_scale)
+        self.geometry = geometry
+        self.datasets = {name: FrameDataset(systems, geometry) for name, systems in self.systems.items()}
+        if reversal or rotation:
+            training = FrameDataset(self.systems["train"], replace(geometry, any_direction=True))
+            self.datasets["train"] = training
+            self.turned = TurnedFrames(training, SpinTurns(reversal, rotation, self.seed))
 
     def elements_with_moments(self) -> list[str]:
         """The elements that have a non-zero spin somewhere in the training data."""
@@ -173,9 +165,9 @@ class SpinDataModule(pl.LightningDataModule):
         return DataLoader[Any](
             frames,
             batch_sampler=batch_sampler,
-            collate_fn=partial(collate, n_types=len(self.type_map)),
+            collate_fn=partial(collate, geometry=self.geometry),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            # Forked workers share what is kept of the pairs.
+            # Forked workers share the frames.
             multiprocessing_context="fork" if self.num_workers > 0 and hasattr(os, "fork") else None,
         )

@@ -21,59 +21,21 @@ SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """P pairs of one frame of N atoms; neighbour types T…2T−1 are virtual atoms.
+class PairArrays:
+    """P pairs of A atoms, sorted by their centres; neighbour types T…2T−1 are virtual atoms.
 
-    centre, neighbour: (P,) int64; neighbour_type: (P,) int64; vector: (P, 3) float64, Å.
+    start: (A + 1,) where the pairs of each centre begin; neighbour, type: (P,) int64; vector: (P, 3), Å, from
+    the centre to the neighbour; counts: (A, 2T) neighbours of each type. closest: (T,), Å, the closest
+    neighbour of the centres of each element, inf where it has none; with any_direction the closest that
+    virtual atoms come when spins turn.
     """
 
-    centre: np.ndarray
+    start: np.ndarray
     neighbour: np.ndarray
-    neighbour_type: np.ndarray
+    type: np.ndarray
     vector: np.ndarray
-
-    def without(self, excluded: Sequence[Sequence[int]], types: np.ndarray) -> Pairs:
-        """The pairs but those of excluded (type, type) combinations, in either order; types: (N,)."""
-        if not excluded:
-            return self
-        centre_type = types[self.centre]
-        kept = np.ones(len(self.centre), dtype=bool)
-        for a, b in excluded:
-            kept &= ~((centre_type == a) & (self.neighbour_type == b))
-            kept &= ~((centre_type == b) & (self.neighbour_type == a))
-        return self._those(kept)
-
-    def within(self, cutoff: float) -> Pairs:
-        """The pairs closer than cutoff, Å."""
-        return self._those(_within(self.vector, cutoff))
-
-    def counts(self, n_atoms: int, n_types: int) -> np.ndarray:
-        """Neighbours of each centre by type, (N, 2T)."""
-        flat = np.bincount(self.centre * 2 * n_types + self.neighbour_type, minlength=n_atoms * 2 * n_types)
-        return flat.reshape(n_atoms, 2 * n_types)
-
-    def closest(self, types: np.ndarray, n_types: int, displacement: np.ndarray | None = None) -> np.ndarray:
-        """Distance of the closest neighbour of the centres of each element, (T,), Å; inf without any.
-
-        displacement: (N, 3), η S, Å, for the closest that virtual atoms come when spins turn.
-        """
-        distance = np.linalg.norm(self.vector, axis=1)
-        if displacement is not None:
-            own = displacement[self.neighbour] * (self.neighbour_type >= n_types)[:, None]
-            to_real = np.linalg.norm(self.vector - own, axis=1)
-            distance = np.abs(to_real - np.linalg.norm(own, axis=1))
-        closest = np.full(n_types, np.inf)
-        np.minimum.at(closest, types[self.centre], distance)
-        return closest
-
-    def sorted(self) -> Pairs:
-        """The same in the order of the centres."""
-        return self._those(np.argsort(self.centre, kind="stable"))
-
-    def _those(self, which: np.ndarray) -> Pairs:
-        return Pairs(
-            self.centre[which], self.neighbour[which], self.neighbour_type[which], self.vector[which]
-        )
+    counts: np.ndarray
+    closest: np.ndarray
 
 
 def neighbours(
@@ -115,49 +77,81 @@ def _closed_up(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: flo
     return coord - moved @ cell if moved.any() else coord
 
 
+def find_pairs(
+    cutoff: float,
+    n_atoms: np.ndarray,
+    types: np.ndarray,
+    coord: np.ndarray,
+    box: np.ndarray,
+    pbc: np.ndarray,
+    displacement: np.ndarray,
+    seen: np.ndarray,
+    any_direction: bool,
+    threads: int,
+) -> PairArrays:
+    """The pairs of structures laid one behind the other, as Structures has them.
+
+    displacement: (A, 3), Å, to the virtual atoms. seen: (T, 2T), whether centres of a type have neighbours of
+    a type. any_direction: as in pairs_within.
+    """
+    candidates = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))]
+    first = 0
+    for number, cell, periodic in zip(n_atoms, box, pbc, strict=True):
+        atoms = slice(first, first + number)
+        # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
+        reach = cutoff + float(np.linalg.norm(displacement[atoms], axis=1).max(initial=0.0)) + MARGIN
+        i, j, vector = neighbours(reach, coord[atoms], cell, periodic, "ijD", n_threads=threads)
+        candidates.append((i + first, j + first, vector))
+        first += number
+    i, j, vector = (np.concatenate(part) for part in zip(*candidates, strict=True))
+    return pairs_within(cutoff, i, j, vector, types, displacement, seen, any_direction)
+
+
 def pairs_within(
+    cutoff: float,
     i: np.ndarray,
     j: np.ndarray,
     vector: np.ndarray,
-    displacement: np.ndarray,
     types: np.ndarray,
-    use_spin: np.ndarray,
-    cutoff: float,
-    any_direction: bool = False,
-) -> Pairs:
+    displacement: np.ndarray,
+    seen: np.ndarray,
+    any_direction: bool,
+) -> PairArrays:
     """Those of candidate pairs of real atoms (P,), and of their virtual atoms, within the cutoff (Å).
 
-    A virtual atom is R_j + η_j S_j of an element with spin, the centre's own included. The pairs are
-    sorted by their centres.
-
-    vector: (P, 3), Å, from atom i to the image of j; displacement: (N, 3), η S, Å. use_spin: (T,).
+    A virtual atom is R_j + η_j S_j, the centre's own included. vector: (P, 3), Å, from atom i to the image of
+    j; displacement: (A, 3), η S, Å; seen: (T, 2T), as in find_pairs.
     any_direction: also the virtual atoms that would lie within the cutoff if their spins pointed elsewhere;
         pairs beyond it count for nothing.
     """
-    own = np.arange(len(types))
-    real = _within(vector, cutoff)
-    virtual_i = np.concatenate((i, own))
-    virtual_j = np.concatenate((j, own))
-    virtual_vector = np.concatenate((vector, np.zeros((len(own), 3)))) + displacement[virtual_j]
+    own, n_types = np.arange(len(types)), len(seen)
+    centre, neighbour = np.concatenate((i, i, own)), np.concatenate((j, j, own))
+    virtual = np.arange(len(centre)) >= len(i)
+    kind = types[neighbour] + n_types * virtual
+    to_real = np.concatenate((vector, vector, np.zeros((len(own), 3))))
+    shift = displacement[neighbour] * virtual[:, None]
     if any_direction:
-        reach = cutoff + np.linalg.norm(displacement, axis=1)[virtual_j] + MARGIN
-        virtual = _within(virtual_vector - displacement[virtual_j], reach)
+        within = _square(to_real) < (cutoff + (_length(shift) + MARGIN) * virtual) ** 2
     else:
-        virtual = _within(virtual_vector, cutoff)
-    virtual &= use_spin[types[virtual_j]]
+        within = _square(to_real + shift) < cutoff * cutoff
+    kept = np.flatnonzero(within & seen[types[centre], kind])
+    kept = kept[np.argsort(centre[kept], kind="stable")]
+    centre, kind, to_real, shift = centre[kept], kind[kept], to_real[kept], shift[kept]
+    counts = np.bincount(centre * 2 * n_types + kind, minlength=len(types) * 2 * n_types)
+    counts = counts.reshape(len(types), 2 * n_types)
+    distance = np.abs(_length(to_real) - _length(shift)) if any_direction else _length(to_real + shift)
+    closest = np.full(n_types, np.inf)
+    np.minimum.at(closest, types[centre], distance)
+    start = np.concatenate(([0], np.cumsum(counts.sum(axis=1))))
+    return PairArrays(start, neighbour[kept], kind, to_real + shift, counts, closest)
 
-    return Pairs(
-        centre=np.concatenate((i[real], virtual_i[virtual])),
-        neighbour=np.concatenate((j[real], virtual_j[virtual])),
-        neighbour_type=np.concatenate((types[j[real]], types[virtual_j[virtual]] + len(use_spin))).astype(
-            np.int64
-        ),
-        vector=np.concatenate((vector[real], virtual_vector[virtual])),
-    ).sorted()
+
+def _square(vector: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum("pc,pc->p", vector, vector))
 
 
-def _within(vector: np.ndarray, cutoff: float | np.ndarray) -> np.ndarray:
-    return np.asarray(np.einsum("pc,pc->p", vector, vector) < cutoff * cutoff)
+def _length(vector: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(_square(vector)))
 
 
 def refuse_overlaps(

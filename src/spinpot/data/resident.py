@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from spinpot.data.batch import Batch, Frame, collate, without_pairs
+from spinpot.data.batch import Batch
 from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
@@ -41,8 +41,8 @@ class ResidentFrames:
     """The frames of a data set, one behind the other on a device, and last the frame that pads batches."""
 
     def __init__(self, frames: FrameDataset, device: torch.device | str) -> None:
-        n_types = len(frames.closest)
-        everything = collate([*frames, _padding(n_types)])
+        everything = _padded(frames.batch(range(len(frames))))
+        n_types = len(everything.type_sizes)
         self.origin, self.closest = everything.origin, everything.closest
         ends = everything.n_atoms.cumsum(0)
         first_atom = ends - everything.n_atoms
@@ -146,8 +146,27 @@ def rounded_up(size: int) -> int:
     return -(-size // step) * step
 
 
-def _padding(n_types: int) -> Frame:
-    """An atom of each element, none with a neighbour, and a pair that none of them counts."""
-    first, far = np.zeros(1, dtype=np.int64), np.array([[FAR, 0.0, 0.0]])
-    bare = without_pairs(np.arange(n_types), n_types)
-    return replace(bare, pair_neighbour=first, pair_type=first, pair_vector=far)
+def _padded(batch: Batch) -> Batch:
+    """With a last frame of an atom of each element, without neighbours, and a pair that none of them counts.
+
+    What is in the order of the elements is left as it was.
+    """
+    n_types = len(batch.type_sizes)
+    unknown = torch.full((n_types, 3), torch.nan).double()
+    behind = {
+        "frame": torch.full((n_types,), batch.n_frames),
+        "types": torch.arange(n_types),
+        "spin": torch.zeros(n_types, 3).double(),
+        "n_atoms": torch.tensor([n_types]),
+        "pair_neighbour": torch.tensor([len(batch.types)]),
+        "pair_type": torch.tensor([0]),
+        "pair_vector": torch.tensor([[FAR, 0.0, 0.0]]).double(),
+        "pair_start": batch.pair_start[-1:].expand(n_types),
+        "neighbour_counts": torch.zeros(n_types, 2 * n_types, dtype=torch.int64),
+        "energy": unknown[0, :1],
+        "force": unknown,
+        "force_mag": unknown,
+        "virial": torch.full((1, 3, 3), torch.nan).double(),
+    }
+    joined: dict[str, Any] = {name: torch.cat((getattr(batch, name), end)) for name, end in behind.items()}
+    return replace(batch, **joined)

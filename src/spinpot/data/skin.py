@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 
-from spinpot.data.dataset import Geometry
-from spinpot.data.pairs import MARGIN, Pairs, neighbours
-from spinpot.data.systems import System, select
+from spinpot.data.geometry import Geometry, Structures
+from spinpot.data.pairs import MARGIN, PairArrays, neighbours, pairs_within
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs (i, j, translation) that may come within reach, and the one frame they were found for."""
+    """Pairs (i, j, translation) that may come within reach; the structure `of` which they were found."""
 
-    system: System
+    of: Structures
     displacement: float
     i: np.ndarray
     j: np.ndarray
@@ -34,33 +34,42 @@ class SkinGeometry(Geometry):
         self.searches = 0
         self._candidates: Candidates | None = None
 
-    def pairs(self, system: System, frame: int) -> Pairs:
-        """The neighbour pairs of one frame."""
-        box, coord = system.box[frame], system.coord[frame]
-        displacement = self.displacement(system, frame)
+    def pairs(self, structures: Structures) -> PairArrays:
+        """The pairs of one structure."""
+        if len(structures.n_atoms) != 1:
+            return super().pairs(structures)
+        displacement = self.displacement(structures)
         longest = float(np.linalg.norm(displacement, axis=1).max(initial=0.0))
         found = self._candidates
-        if found is None or not self._still_hold(found, system, frame, longest):
-            found = self._candidates = self._search(system, frame, longest)
-        vector = coord[found.j] - coord[found.i] + found.shift @ box
-        return self.within(system.types, displacement, found.i, found.j, vector)
+        if found is None or not self._still_hold(found, structures, longest):
+            found = self._candidates = self._search(structures, longest)
+        vector = structures.coord[found.j] - structures.coord[found.i] + found.shift @ structures.box[0]
+        return pairs_within(
+            self.cutoff,
+            found.i,
+            found.j,
+            vector,
+            structures.types,
+            displacement,
+            self.seen,
+            self.any_direction,
+        )
 
-    def _still_hold(self, found: Candidates, system: System, frame: int, longest: float) -> bool:
+    def _still_hold(self, found: Candidates, structures: Structures, longest: float) -> bool:
         """Whether no pair outside the candidates can have come within reach.
 
         Two atoms come closer by at most twice the largest move; a virtual atom by its own lengthening
         besides.
         """
-        before = found.system
-        if system.pbc != before.pbc or not np.array_equal(system.box[frame], before.box[0]):
+        same = ("box", "pbc", "types")
+        if not all(np.array_equal(getattr(structures, name), getattr(found.of, name)) for name in same):
             return False
-        if not np.array_equal(system.types, before.types):
-            return False
-        moved = float(np.linalg.norm(system.coord[frame] - before.coord[0], axis=1).max(initial=0.0))
+        moved = float(np.linalg.norm(structures.coord - found.of.coord, axis=1).max(initial=0.0))
         return 2.0 * moved + max(longest - found.displacement, 0.0) <= self.skin
 
-    def _search(self, system: System, frame: int, longest: float) -> Candidates:
+    def _search(self, structures: Structures, longest: float) -> Candidates:
         self.searches += 1
         reach = self.cutoff + longest + self.skin + MARGIN
-        i, j, shift = neighbours(reach, system.coord[frame], system.box[frame], system.pbc, "ijS")
-        return Candidates(select(system, np.array([frame])), longest, i, j, shift.astype(np.float64))
+        place = structures.coord, structures.box[0], structures.pbc[0]
+        i, j, shift = neighbours(reach, *place, "ijS", n_threads=torch.get_num_threads())
+        return Candidates(structures, longest, i, j, shift.astype(np.float64))

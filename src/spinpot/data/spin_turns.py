@@ -1,8 +1,4 @@
-"""Training frames whose spins are reversed or turned at random, positions staying: symmetries of the data.
-
-Only pairs with virtual atoms change. A frame's pairs are those of every direction of its spins
-(Geometry.any_direction), so no neighbour is looked for again.
-"""
+"""Training frames whose spins are reversed or turned at random, positions staying: symmetries of the data."""
 
 from __future__ import annotations
 
@@ -36,27 +32,17 @@ class SpinTurns:
 
 
 class TurnedFrames(Dataset[Frame]):
-    """The frames of a data set by (index, number of the sample), their spins turned.
+    """The frames of a data set by (index, number of the sample), their spins turned."""
 
-    virtual_scale: η of every element, Å/μ_B. The data set's pairs must be those of any direction.
-    """
-
-    def __init__(self, frames: FrameDataset, turns: SpinTurns, virtual_scale: tuple[float, ...]) -> None:
+    def __init__(self, frames: FrameDataset, turns: SpinTurns) -> None:
         self.frames = frames
         self.turns = turns
-        self.virtual_scale = np.array(virtual_scale)
 
     def __getitem__(self, sample: tuple[int, int]) -> Frame:
         index, number = sample
-        return turned(self.frames[index], self.turns.draw(number), self.virtual_scale)
+        return turned(self.frames[index], self.turns.draw(number))
 
 
-def turned(frame: Frame, turn: np.ndarray, virtual_scale: np.ndarray) -> Frame:
-    """A frame with spins and magnetic forces multiplied by an orthogonal matrix (3, 3).
-
-    virtual_scale: (T,), η of every element, Å/μ_B. The energy, of which nothing is asked here, is kept.
-    """
-    spin = frame.spin @ turn.T
-    scale = np.concatenate((np.zeros_like(virtual_scale), virtual_scale))
-    move = (spin - frame.spin)[frame.pair_neighbour] * scale[frame.pair_type][:, None]
-    return replace(frame, spin=spin, force_mag=frame.force_mag @ turn.T, pair_vector=frame.pair_vector + move)
+def turned(frame: Frame, turn: np.ndarray) -> Frame:
+    """A frame with spins and magnetic forces multiplied by an orthogonal matrix (3, 3)."""
+    return replace(frame, spin=frame.spin @ turn.T, force_mag=frame.force_mag @ turn.T)

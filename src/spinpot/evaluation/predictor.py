@@ -16,7 +16,7 @@ from spinpot.core.console import counted
 from spinpot.core.conventions import PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.dataset import make_frames
+from spinpot.data.dataset import Neighbours, make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.pairs import OVERLAP, overlapping
 from spinpot.data.systems import System, read_systems
@@ -121,7 +121,8 @@ class Predictor:
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
         device = self.potential.energy_bias.device
-        for batch in batches(self._frames(systems), batch_size):
+        for batch in batches(self._frames(systems), self.geometry, batch_size):
+            self._check(batch)
             result = self.potential(batch.to(device))
             prediction = {name: values.detach().double().cpu() for name, values in result.items()}
             _check_finite(prediction["energy"], batch)
@@ -157,30 +158,35 @@ class Predictor:
         return replace(system, type_map=known, types=table[system.types])
 
     def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
-        """The frames with their pairs, each made when it is needed."""
+        """The frames, each made when it is needed."""
         for system in systems:
             self.spec.check(system)
-            for frame in make_frames([system], self.geometry):
-                self._check(frame)
-                yield frame
+            yield from make_frames([system])
 
-    def _check(self, frame: Frame) -> None:
-        _check_overlaps(frame, self.spec.type_map)
-        if (unlike := self.spec.unlike_training(frame)) and self.watch.first("unlike training"):
-            warnings.warn(unlike, stacklevel=2)
+    def _check(self, batch: Batch) -> None:
+        _check_overlaps(batch, self.spec.type_map)
+        found = Neighbours.of([batch], self.geometry)
+        for most, origin in zip(found.most, found.origin, strict=True):
+            alone = replace(found, most=most[None], origin=[origin])
+            if (unlike := self.spec.unlike_training(alone)) and self.watch.first("unlike training"):
+                warnings.warn(unlike, stacklevel=2)
 
 
-def _check_overlaps(frame: Frame, type_map: Sequence[str]) -> None:
+def _check_overlaps(batch: Batch, type_map: Sequence[str]) -> None:
     """Refuse atoms on top of each other, as training does, by the pairs that are known already."""
-    real = frame.pair_type < len(type_map)
-    distance = np.linalg.norm(frame.pair_vector[real], axis=1)
-    if not len(distance) or float(distance.min()) >= OVERLAP:
+    if min(batch.closest, default=OVERLAP) >= OVERLAP:
         return
+    distance = batch.pair_vector.norm(dim=1).where(batch.pair_type < len(type_map), torch.inf)
     pair = int(distance.argmin())
-    i, j = int(frame.pair_centre[real][pair]), int(frame.pair_neighbour[real][pair])
-    name, index = frame.origin
-    elements = [type_map[kind] for kind in frame.types]
-    raise overlapping(f"{name}, frame {index}", i, j, elements, float(distance[pair]))
+    if float(distance[pair]) >= OVERLAP:
+        return
+    i, j = int(batch.pair_centre[pair]), int(batch.pair_neighbour[pair])
+    frame = int(batch.frame[i])
+    first = int(batch.n_atoms[:frame].sum())
+    name, index = batch.origin[frame]
+    elements = [type_map[kind] for kind in batch.types[first:]]
+    place = f"{name}, frame {index}"
+    raise overlapping(place, i - first, j - first, elements, float(distance[pair]))
 
 
 def _check_finite(energy: Tensor, batch: Batch) -> None:

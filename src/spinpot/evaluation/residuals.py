@@ -13,7 +13,8 @@ from torch import Tensor
 from spinpot.core.console import print_line, print_table
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
-from spinpot.data.dataset import Geometry, make_frames
+from spinpot.data.dataset import make_frames
+from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System, select
 from spinpot.models.potential import Potential
 from spinpot.report.tables import Errors
@@ -99,7 +100,7 @@ def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:
 
 def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[str, Tensor]:
     """In float64, on the CPU."""
-    batch = collate(list(make_frames([frame], geometry)))
+    batch = collate(list(make_frames([frame])), geometry)
     prediction = potential(batch.to(potential.energy_bias.device))
     return {name: values.double().cpu() for name, values in prediction.items()}
 

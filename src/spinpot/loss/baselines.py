@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spinpot.data.batch import Batch, batches
+from spinpot.data.batch import Batch
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
@@ -30,7 +30,7 @@ def dataset_errors(
     scale: (T,), the c of loss.label_scale_fm.
     """
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
-    for batch in batches(dataset, batch_size):
+    for batch in dataset.batches(batch_size):
         metric.update(predict(batch), batch, scale)
     return metric.compute()
 

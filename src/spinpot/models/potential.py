@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.core.errors import InputError
-from spinpot.data.batch import Batch, Frame
+from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.energy_bias import energy_bias
@@ -79,8 +79,11 @@ class Potential(nn.Module, ABC):
             part.to(dtype)
         return self
 
-    def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
-        """Take from the training frames what is not trained, first of all the energy bias."""
+    def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
+        """Take from the training frames what is not trained, first of all the energy bias.
+
+        batches: of all of them, made as they are asked for.
+        """
         self.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
 
     def cover(self, closest: np.ndarray) -> None:

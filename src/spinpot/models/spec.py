@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
-from spinpot.data.batch import Frame
-from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.dataset import Neighbours
+from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.training_facts import TrainingFacts
@@ -71,15 +71,15 @@ class Spec(ABC):
         for system in systems:
             self.check(system)
 
-    def settled(self, training: FrameDataset, resumed: Spec | None) -> Self:
+    def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
         """The spec with what the neighbours of the training frames settle.
 
         resumed: that of the run that is resumed, whose values hold where the config leaves them open.
         """
         return self
 
-    def unlike_training(self, frames: Frame | FrameDataset) -> str | None:
-        """What to say of a frame, or of the first of a set, that differs from all training frames."""
+    def unlike_training(self, found: Neighbours) -> str | None:
+        """What to say of the first frame that differs from all training frames."""
         return None
 
     def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:

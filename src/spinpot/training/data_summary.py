@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from spinpot.core.console import console, print_line
+from spinpot.core.console import console
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.data.datamodule import SpinDataModule
@@ -25,7 +25,7 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
-    most, cutoff = data.datasets["train"].most_neighbours, spec.geometry.cutoff
+    most, cutoff = data.datasets["train"].neighbours.most_of_elements, spec.geometry.cutoff
     for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
         role = "magnetic" if spin else "without spin"
         if spin != (element in with_moments):
@@ -33,16 +33,3 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
         own = [f"{title} {fact}" for title, fact in spec.facts_of(kind).items()]
         found = ", ".join([f"at most {most[kind]} neighbours within {cutoff} Å", *own])
         console.print(f"{element}: {role}; {found}.")
-    _print_cache(data)
-
-
-def _print_cache(data: SpinDataModule) -> None:
-    """Where the neighbour pairs are, unless all are in memory."""
-    memory, disk, again = (data.cache.bytes[place] / 1e9 for place in ("memory", "disk", "rebuilt"))
-    if disk or again:
-        print_line(
-            f"Neighbour pairs: {memory:.3g} GB in memory (data.cache_gb), {disk:.3g} GB in a temporary file "
-            f"(data.cache_disk_gb), {again:.3g} GB found anew for each batch."
-        )
-    if again and not data.num_workers:
-        print_line("With data.num_workers=1 or more, training does not wait for these.")

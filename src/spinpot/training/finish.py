@@ -9,7 +9,6 @@ from typing import Any
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.provenance import device_name, git_commit, versions
-from spinpot.data.batch import collate
 from spinpot.loss.label_scale import label_scale_of
 from spinpot.loss.score import verdict
 from spinpot.models.checkpoint import checkpoint_file, potential_from, read_checkpoint
@@ -51,7 +50,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         "heisenberg_fit": baseline.words,
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
-        **potential.approximation(collate([data.datasets["validation"][0]])),
+        **potential.approximation(data.datasets["validation"].batch([0])),
         "data": data.describe(),
         "git_commit": git_commit(),
         "versions": versions(),

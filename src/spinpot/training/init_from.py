@@ -118,7 +118,7 @@ def energy_residuals(
     frames = (dataset[index] for index in range(0, len(dataset), step))
     n_types = len(potential.spec.type_map)
     residuals, compositions = [], []
-    for batch in batches(frames, data.validation_batch_size):
+    for batch in batches(frames, dataset.geometry, data.validation_batch_size):
         known = ~batch.energy.isnan()
         counts = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
         counts.index_put_((batch.frame, batch.types), torch.ones(len(batch.types), dtype=torch.float64), True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_only
 
+from spinpot.config.rerun import NO_LONGER_NEEDED
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
@@ -24,6 +25,7 @@ IRRELEVANT = (
     "logger",
     "report",
     "optimized_metric",
+    *NO_LONGER_NEEDED,
     "trainer.cuda_graph",
     "trainer.enable_progress_bar",
 )

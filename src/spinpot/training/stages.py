@@ -73,7 +73,7 @@ class Checked(Opened):
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames with their pairs, the model they settle, and how errors are measured."""
+    """The frames, the model they settle, and how errors are measured."""
 
     data: SpinDataModule
     spec: Spec
@@ -125,7 +125,7 @@ def check_config(start: Opened) -> Checked:
 
 
 def read_frames(checked: Checked) -> Frames:
-    """Make, read and check the frames, and find their pairs."""
+    """Make, read and check the frames, and count their neighbours."""
     config, resumed = checked.config, checked.resumed
     data: SpinDataModule = build(config.data)
     data.prepare_data()
@@ -155,18 +155,18 @@ def score_of(data: SpinDataModule, spec: Spec, loss: EnerSpinLoss) -> Score:
 
 
 def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> Spec:
-    """Settle what the model takes from the data, or from the run that is resumed, and find the pairs."""
+    """Settle what the model takes from the data, or from the run that is resumed."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     spec = settings.spec(data.type_map, use_spin)
     for systems in data.systems.values():
         spec.check_training(systems)
     spin = settings.spin
-    data.find_pairs(
+    data.make_datasets(
         spec.geometry,
         reversal=spin.time_reversal == "augment",
         rotation=spin.spin_rotation == "augment",
     )
-    return spec.settled(data.datasets["train"], resumed.spec if resumed else None)
+    return spec.settled(data.datasets["train"].neighbours, resumed.spec if resumed else None)
 
 
 def build_run(checked: Checked, frames: Frames) -> Ready:
@@ -207,8 +207,8 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
         potential = begin_with(checked.pretrained, spec, data, refit)
     else:
         potential = build_potential(spec, checked.config.seed)
-        potential.set_statistics(data.datasets["train"], data.systems["train"])
-    potential.cover(data.datasets["train"].closest)
+        potential.set_statistics(data.datasets["train"].batches(), data.systems["train"])
+    potential.cover(data.datasets["train"].neighbours.closest)
     potential.facts = training_facts(data.systems["train"], spec.use_spin)
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
@@ -228,7 +228,7 @@ def print_data(
     for line in frames.score.notes:
         notes.add(f"look: {line}")
     for name, dataset in data.datasets.items():
-        if name != "train" and (unlike := spec.unlike_training(dataset)):
+        if name != "train" and (unlike := spec.unlike_training(dataset.neighbours)):
             notes.add(f"look: {unlike}")
     notes.print()
 

@@ -23,7 +23,7 @@ from spinpot.models.deepspin.environment import environment_rows, rows_with_deri
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings
 from support.checkpoints import load_potential, write_checkpoint
-from support.frames import batch_of, geometry, make_frames, random_system, small_potential, system
+from support.frames import batch_of, random_system, small_potential, system
 
 OPTIONS = [
     {},
@@ -37,10 +37,10 @@ def fitted(**descriptor):
     """A potential with statistics of its own frames, and a batch of them."""
     made = random_system(3, n_frames=4)
     potential = small_potential(**descriptor)
-    frames = list(make_frames([made], geometry(potential.spec)))
-    potential.set_statistics(frames, [made])
-    potential.cover(np.min([frame.closest for frame in frames], axis=0))
-    return potential, batch_of(potential, made)
+    batch = batch_of(potential, made)
+    potential.set_statistics([batch], [made])
+    potential.cover(np.array(batch.closest))
+    return potential, batch
 
 
 def direct(potential):

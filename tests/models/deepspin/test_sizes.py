@@ -11,7 +11,7 @@ from spinpot.models.deepspin.settings import DescriptorSettings
 from spinpot.models.deepspin.sizes import (
     BEYOND_SEL,
     check_rcut,
-    excess_of_frames,
+    excess_of,
     settled_sel,
 )
 from support.frames import geometry, random_system, small_potential, system
@@ -20,7 +20,7 @@ from support.frames import geometry, random_system, small_potential, system
 @pytest.fixture(scope="module")
 def dataset():
     spec = small_potential().spec
-    return FrameDataset([random_system(1, n_frames=3)], geometry(spec))
+    return FrameDataset([random_system(1, n_frames=3)], geometry(spec)).neighbours
 
 
 def spec_with(sel):
@@ -29,7 +29,7 @@ def spec_with(sel):
 
 
 def test_auto_has_room_for_every_frame(dataset):
-    found = dataset.most_neighbours
+    found = dataset.most_of_elements
     sel = tuple(settled_sel(spec_with("auto"), dataset))
     for room, needed in zip(sel, found, strict=True):
         assert room % 4 == 0
@@ -41,14 +41,14 @@ def test_one_number_is_for_every_element(dataset):
 
 
 def test_too_small_names_system_element_and_need(dataset):
-    found = dataset.most_neighbours
+    found = dataset.most_of_elements
     with pytest.raises(InputError, match=rf"random1, frame \d.*: an atom has {found[0]} neighbours Ni"):
         settled_sel(spec_with((int(found[0]) - 1, int(found[1]))), dataset)
 
 
 def test_frames_that_did_not_size_the_model_may_have_more(dataset):
-    found = dataset.most_neighbours
-    assert excess_of_frames(spec_with(tuple(found.tolist())), dataset) is None
+    found = dataset.most_of_elements
+    assert excess_of(spec_with(tuple(found.tolist())), dataset) is None
     tight = spec_with((int(found[0]) - 1, int(found[1])))
     first = next(k for k, most in enumerate(dataset.most) if max(most[0], most[2]) == found[0])
     said = tight.unlike_training(dataset)

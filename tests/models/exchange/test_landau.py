@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from spinpot.data.batch import collate
 from spinpot.models.exchange.landau import symmetric
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
-from support.frames import evaluate, network, random_system, small_potential, system
+from support.frames import batch_of, evaluate, network, random_system, small_potential, system
 
 
 def test_the_matrix_of_a_quadratic_form():
@@ -52,6 +51,6 @@ def test_reversed_spins_have_the_same_energy():
 def test_a_batch_without_frames():
     """One process of several may have nothing to do."""
     potential = small_potential(exchange=EXCHANGE_TERMS)
-    output = potential(collate([], n_types=2))
+    output = potential(batch_of(potential))
     assert output["energy"].shape == (0,)
     assert output["force_mag"].shape == (0, 3)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.sampling import EveryFrameOnce
 from spinpot.evaluation.predictor import Predictor
@@ -19,7 +18,7 @@ def share(potential, dataset, rank, world_size):
     """What one of several processes collects."""
     predictions = ValidationPredictions()
     for indices in EveryFrameOnce(len(dataset), 2, rank, world_size):
-        batch = collate([dataset[index] for index in indices], n_types=2)
+        batch = dataset.batch(indices)
         predictions.add(batch, potential(batch))
     return predictions
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.core.console import print_line
-from spinpot.data.batch import Batch, Frame
+from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
 from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
@@ -60,10 +60,10 @@ class DeepSpin(Potential):
             return "direct"
         return "compiled" if takes(self.descriptor.davg) else "torch"
 
-    def set_statistics(self, frames: Iterable[Frame], systems: Sequence[System]) -> None:
+    def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
         """Also davg and dstd."""
-        super().set_statistics(frames, systems)
-        davg, dstd = environment_statistics(self, frames)
+        super().set_statistics(batches, systems)
+        davg, dstd = environment_statistics(self, batches)
         if not self.spec.descriptor.set_davg_zero:
             self.descriptor.davg.copy_(davg)
         self.descriptor.dstd.copy_(dstd)

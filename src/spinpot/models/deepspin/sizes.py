@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spinpot.core.errors import InputError
-from spinpot.data.batch import Frame
-from spinpot.data.dataset import FrameDataset
+from spinpot.data.dataset import Neighbours
 from spinpot.data.systems import System
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ BEYOND_SEL = (
 """Of frames that did not size the model. Here sel is what the sums over neighbours are divided by."""
 
 
-def settled_sel(spec: DeepSpinSpec, training: FrameDataset) -> list[int]:
+def settled_sel(spec: DeepSpinSpec, training: Neighbours) -> list[int]:
     """One number of neighbours per element, enough for every training frame.
 
     `auto` gives 10 % more than the most neighbours found, rounded up to a multiple of 4, which is
@@ -38,11 +37,11 @@ def settled_sel(spec: DeepSpinSpec, training: FrameDataset) -> list[int]:
         )
     sel = spec.descriptor.sel
     if isinstance(sel, str):
-        found = training.most_neighbours
+        found = training.most_of_elements
         return [max(4, int(np.ceil(1.1 * n / 4)) * 4) for n in found]
     settled = one_per_type(sel, n_types)
-    if excess := excess_of_frames(spec.with_sel(settled), training):
-        least = training.most_neighbours.tolist()
+    if excess := excess_of(spec.with_sel(settled), training):
+        least = training.most_of_elements.tolist()
         raise InputError(f"{excess} Train with model.descriptor.sel=auto, or at least {least}.")
     return settled
 
@@ -74,41 +73,20 @@ def _expected_neighbours(rcut: float, system: System) -> float:
     return float(thin if extent == 0.0 else min(thin, per_volume / extent * balls[3]))
 
 
-def excess_of_frames(spec: DeepSpinSpec, dataset: FrameDataset) -> str | None:
+def excess_of(spec: DeepSpinSpec, found: Neighbours) -> str | None:
     """What to say of frames where atoms have more neighbours than sel."""
-    beyond = np.flatnonzero(
-        (np.maximum(*np.split(dataset.most, 2, axis=1)) > spec.descriptor.sel).any(axis=1)
-    )
+    sel, most = np.array(spec.descriptor.sel), np.maximum(*np.split(found.most, 2, axis=1))
+    beyond = np.flatnonzero((most > sel).any(axis=1))
     if not len(beyond):
         return None
-    system, index = dataset.places[beyond[0]]
+    first = beyond[0]
+    short = int(np.argmax(most[first] > sel))
+    name, index = found.origin[first]
     more = f" (and {len(beyond) - 1} more frames)" if len(beyond) > 1 else ""
-    return _more_than_sel(spec, dataset.most[beyond[0]], f"{system.name}, frame {index}{more}")
-
-
-def excess_of(spec: DeepSpinSpec, frame: Frame) -> str | None:
-    """What to say of a frame where an atom has more neighbours than sel."""
-    counts = frame.neighbour_counts
-    if spec.time_reversal:  # it also has pairs beyond rcut
-        within = np.square(frame.pair_vector).sum(axis=-1) < spec.descriptor.rcut**2
-        places = (frame.pair_centre * counts.shape[1] + frame.pair_type)[within]
-        counts = np.bincount(places, minlength=counts.size).reshape(counts.shape)
-    name, index = frame.origin
-    return _more_than_sel(spec, counts.max(axis=0), f"{name}, frame {index}")
-
-
-def _more_than_sel(spec: DeepSpinSpec, most: np.ndarray, where: str) -> str | None:
-    """Whether an atom has more neighbours of an element than sel, in words.
-
-    most: (2T,) the most neighbours of each type, real or virtual.
-    """
-    sel, found = np.array(spec.descriptor.sel), most.reshape(2, -1).max(axis=0)
-    if not np.any(found > sel):
-        return None
-    short = int(np.argmax(found > sel))
     return (
-        f"model.descriptor.sel={sel.tolist()} is too small for {where}: an atom has {found[short]} "
-        f"neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), and sel is {sel[short]}."
+        f"model.descriptor.sel={sel.tolist()} is too small for {name}, frame {index}{more}: an atom has "
+        f"{most[first, short]} neighbours {spec.type_map[short]} within {spec.descriptor.rcut} Å (rcut), and "
+        f"sel is {sel[short]}."
     )
 
 

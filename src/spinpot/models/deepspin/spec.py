@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
 from spinpot.core.errors import InputError
-from spinpot.data.batch import Frame
-from spinpot.data.dataset import FrameDataset, Geometry
+from spinpot.data.dataset import Neighbours
+from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
 from spinpot.models.deepspin.settings import (
     DescriptorSettings,
@@ -16,7 +16,7 @@ from spinpot.models.deepspin.settings import (
     VirtualAtomSettings,
     is_smooth,
 )
-from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, excess_of_frames, settled_sel
+from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, settled_sel
 from spinpot.models.deepspin.virtual_atoms import check_largest, check_moments, near_zero, virtual_scales
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
@@ -69,16 +69,16 @@ class DeepSpinSpec(Spec):
         check_rcut(self.descriptor.rcut, systems)
         check_moments(self, systems)
 
-    def settled(self, training: FrameDataset, resumed: Spec | None) -> Self:
+    def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
         """With one sel per element; raises InputError where it is too small."""
         spec = self
         if isinstance(resumed, DeepSpinSpec) and self.descriptor.sel == "auto":
             spec = self.with_sel(cast(Sequence[int], resumed.descriptor.sel))
         return spec.with_sel(settled_sel(spec, training))
 
-    def unlike_training(self, frames: Frame | FrameDataset) -> str | None:
+    def unlike_training(self, found: Neighbours) -> str | None:
         """Atoms with more neighbours than sel."""
-        excess = excess_of(self, frames) if isinstance(frames, Frame) else excess_of_frames(self, frames)
+        excess = excess_of(self, found)
         return excess and f"{excess} {BEYOND_SEL}"
 
     def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:

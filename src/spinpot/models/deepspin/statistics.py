@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from spinpot.data.batch import Frame
+from spinpot.data.batch import Batch
 from spinpot.models.deepspin.environment import environment_rows
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ SMALLEST_DEVIATION = 0.01
 UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
-def environment_statistics(potential: DeepSpin, frames: Iterable[Frame]) -> tuple[Tensor, Tensor]:
+def environment_statistics(potential: DeepSpin, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the environment rows per centre element, (T, 4) each, float64.
 
     All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but davg
@@ -29,13 +28,13 @@ def environment_statistics(potential: DeepSpin, frames: Iterable[Frame]) -> tupl
     sums = torch.zeros(n_types, 4, dtype=torch.float64)
     squares = torch.zeros(n_types, 4, dtype=torch.float64)
     atoms = torch.zeros(n_types, dtype=torch.float64)
-    for frame in frames:
-        vector = torch.from_numpy(frame.pair_vector)
+    for batch in batches:
+        vector = batch.pair_vector
         rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
-        centre_type = torch.from_numpy(frame.types[frame.pair_centre])
+        centre_type = batch.types[batch.pair_centre]
         sums.index_add_(0, centre_type, rows)
         squares.index_add_(0, centre_type, rows * rows)
-        atoms += torch.from_numpy(np.bincount(frame.types, minlength=n_types))
+        atoms += torch.tensor(batch.type_sizes)
 
     slots = (atoms * potential.descriptor.n_sel).unsqueeze(-1)
     mean, square = sums / slots.clamp(min=1), squares / slots.clamp(min=1)

@@ -15,7 +15,7 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.quantities import PARTS
 from spinpot.core.split import split_along
 from spinpot.data.batch import Batch, Frame, batches
-from spinpot.data.dataset import frame_of
+from spinpot.data.dataset import make_frame
 from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.energy_bias import energy_bias
@@ -72,10 +72,7 @@ def fit_systems(
     labels: those to fit, of the magnetic force also one part alone (FORCE_MAG_PARTS). scale: (T,), the
     multiples of −∂E/∂S that the magnetic forces are.
     """
-    frames = [
-        frame_of(system, index, term.geometry)
-        for system, index in counted(chosen_frames(systems, term), "Exchange")
-    ]
+    frames = [make_frame(*place) for place in chosen_frames(systems, term)]
     for place, kind in enumerate(term.types):
         spin = np.concatenate([frame.spin[frame.types == kind] for frame in frames])
         term.moment_squared[place] = np.square(spin).sum(axis=-1).mean() if len(spin) else 0.0
@@ -84,7 +81,8 @@ def fit_systems(
     parts = [part for part in FORCE_MAG_PARTS if "force_mag" in labels or part in labels]
     known = {*labels, *(["force_mag"] if parts else [])}
     frames = [_with(known, scale, frame, frame.energy - bias[frame.types].sum()) for frame in frames]
-    fit = fit_exchange(term, batches(frames, FRAMES_AT_ONCE), parts)
+    stream = batches(frames, term.geometry, FRAMES_AT_ONCE)
+    fit = fit_exchange(term, counted(stream, "Exchange", -(-len(frames) // FRAMES_AT_ONCE)), parts)
     return replace(fit, energy_bias=fit.energy_bias + torch.from_numpy(bias))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
-from spinpot.data.dataset import Geometry
+from spinpot.data.geometry import Geometry
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.landau import in_field, on_site
 from spinpot.models.exchange.pairs import RadialBasis, anisotropic, isotropic, single_ion

@@ -107,8 +107,6 @@ def why_not(
         "the spins of the training samples are turned on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
         f"{', '.join(hooked)} looks into each step": bool(hooked),
-        "data.cache_gb does not hold all neighbour pairs": data.cache.bytes["memory"]
-        < sum(data.cache.bytes.values()),
         "the data take too much of the GPU's memory": not _fits(data, trainer.strategy.root_device),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
@@ -123,7 +121,7 @@ def _can_be_recorded(optimizer: Optimizer) -> bool:
 
 def _fits(data: SpinDataModule, device: torch.device) -> bool:
     free, _ = torch.cuda.mem_get_info(device)
-    return BYTES_PER_PAIR * data.datasets["train"].n_pairs < SHARE_OF_DEVICE * free
+    return BYTES_PER_PAIR * data.datasets["train"].neighbours.n_pairs < SHARE_OF_DEVICE * free
 
 
 def _numbered_step(trainer: pl.Trainer, module: SpinModule) -> NumberedStep:

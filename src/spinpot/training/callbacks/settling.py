@@ -10,7 +10,6 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 
-from spinpot.data.batch import collate
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import FrameDataset
 from spinpot.models.checkpoint import ENTRY
@@ -60,8 +59,8 @@ class Settling(pl.Callback):
         assert isinstance(data, SpinDataModule)
         module.stop_if_diverged(wait=True)
         training = data.datasets["train"]
-        frames = [training[index] for index in _with_all_elements(training)]
-        wrong = module.potential.settle(collate(frames), averaged=_averaged(trainer))
+        batch = training.batch(_with_all_elements(training))
+        wrong = module.potential.settle(batch, averaged=_averaged(trainer))
         if wrong and _of_use(trainer):
             warnings.warn(wrong, stacklevel=1)
 

@@ -1,0 +1,77 @@
+"""Which neighbour pairs a model needs, and the pairs of structures laid one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from spinpot.data.pairs import PairArrays, find_pairs
+
+
+@dataclass(frozen=True)
+class Structures:
+    """F structures with A atoms altogether.
+
+    n_atoms: (F,); box: (F, 3, 3), Å; pbc: (F, 3); types: (A,); coord: (A, 3), Å; spin: (A, 3), μ_B.
+    """
+
+    n_atoms: np.ndarray
+    box: np.ndarray
+    pbc: np.ndarray
+    types: np.ndarray
+    coord: np.ndarray
+    spin: np.ndarray
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The model parameters that determine the pairs: cutoff (Å), and use_spin and η (Å/μ_B) per element.
+
+    excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
+    within the cutoff if their spins pointed elsewhere are neighbours too.
+    """
+
+    cutoff: float
+    use_spin: tuple[bool, ...]
+    virtual_scale: tuple[float, ...]
+    excluded: Sequence[Sequence[int]] = ()
+    any_direction: bool = False
+
+    @classmethod
+    def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
+        """Pairs of real atoms alone."""
+        return cls(cutoff, (False,) * n_types, (0.0,) * n_types, excluded)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Whether centres of each type have neighbours of each type, (T, 2T)."""
+        n_types = len(self.use_spin)
+        seen = np.tile([*(True for _ in range(n_types)), *self.use_spin], (n_types, 1))
+        for a, b in self.excluded:
+            for centre, neighbour in ((a, b), (b, a)):
+                seen[centre : min(centre + 1, n_types), neighbour] = False
+        return seen
+
+    def displacement(self, structures: Structures) -> np.ndarray:
+        """From the atoms to their virtual atoms, η S, (A, 3), Å."""
+        scale = np.array(self.virtual_scale)[structures.types]
+        return np.asarray(scale[:, None] * structures.spin)
+
+    def pairs(self, structures: Structures) -> PairArrays:
+        """The pairs of all structures, on as many threads as torch's operations have: one in a worker."""
+        return find_pairs(
+            self.cutoff,
+            structures.n_atoms,
+            structures.types,
+            structures.coord,
+            structures.box,
+            structures.pbc,
+            self.displacement(structures),
+            self.seen,
+            self.any_direction,
+            torch.get_num_threads(),
+        )
