@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spinpot import kernels
-from spinpot.data.pairs import MARGIN, neighbours, pairs_within
+from spinpot.data.pairs import pairs_by_vesin
 from spinpot.kernels.pairs import PairArrays, PairList, find_pairs
 
 
@@ -58,10 +58,10 @@ def random_structure(
     return Structure(places @ box, types, box, displacement, use_spin, pbc, **options)
 
 
-def together(structures, threads=1, pairs=None) -> PairArrays:
+def together(structures, threads=1, find=find_pairs) -> PairArrays:
     """Of frames that are all looked at in the same way."""
     one = structures[0]
-    return (pairs.find if pairs else find_pairs)(
+    return find(
         one.cutoff,
         np.array([len(s.types) for s in structures]),
         np.concatenate([s.types for s in structures]),
@@ -73,16 +73,6 @@ def together(structures, threads=1, pairs=None) -> PairArrays:
         one.any_direction,
         threads,
     )
-
-
-def expected(one: Structure):
-    """vesin's."""
-    reach = one.cutoff + np.linalg.norm(one.displacement, axis=1).max(initial=0.0) + MARGIN
-    found = neighbours(reach, one.coord, one.box, one.pbc, "ijD")
-    pairs = pairs_within(
-        *found, one.displacement, one.types, np.array(one.use_spin), one.cutoff, one.any_direction
-    )
-    return pairs.without(one.excluded, one.types)
 
 
 def in_order(centre, neighbour, kind, vector):
@@ -97,26 +87,19 @@ def centres(found: PairArrays) -> np.ndarray:
 
 def check(*structures, threads=1, pairs=None):
     """Pairs, their counts and the closest of frames that are found in one call; returns how many pairs."""
-    found = together(structures, threads, pairs)
-    first = np.cumsum([0, *(len(s.types) for s in structures)])
-    theirs = [expected(one) for one in structures]
-    columns = [
-        (p.centre + a, p.neighbour + a, p.neighbour_type, p.vector)
-        for p, a in zip(theirs, first[:-1], strict=True)
-    ]
-    wanted = in_order(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
-    ours = in_order(centres(found), found.neighbour, found.type, found.vector)
-    assert ours.shape == wanted.shape
-    np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-12)
-    n_types = len(structures[0].use_spin)
-    counts = [p.counts(len(s.types), n_types) for p, s in zip(theirs, structures, strict=True)]
-    np.testing.assert_array_equal(found.counts, np.concatenate(counts))
-    closest = [
-        p.closest(s.types, n_types, s.displacement if s.any_direction else None)
-        for p, s in zip(theirs, structures, strict=True)
-    ]
-    np.testing.assert_allclose(found.closest, np.min(closest, axis=0), rtol=0, atol=1e-12)
-    return len(ours)
+    found = together(structures, threads, pairs.find if pairs else find_pairs)
+    expected = together(structures, find=pairs_by_vesin)
+    assert same(found, expected, atol=1e-12)
+    np.testing.assert_array_equal(found.start, expected.start)
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_allclose(found.closest, expected.closest, rtol=0, atol=1e-12)
+    return len(found.type)
+
+
+def same(one: PairArrays, other: PairArrays, atol: float) -> bool:
+    """Whether the pairs are the same."""
+    ours, theirs = (in_order(centres(p), p.neighbour, p.type, p.vector) for p in (one, other))
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=atol)
 
 
 BOXES = {
@@ -145,12 +128,6 @@ def test_cells(box, pbc):
 def test_two_atoms_in_a_small_cell(cutoff):
     for seed in range(5):
         check(random_structure(seed, 3.0 * np.eye(3), n_atoms=2, cutoff=cutoff))
-
-
-def same(one: PairArrays, other: PairArrays, atol: float) -> bool:
-    """Whether the pairs are the same."""
-    ours, theirs = (in_order(centres(p), p.neighbour, p.type, p.vector) for p in (one, other))
-    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=atol)
 
 
 def test_far_outside_the_cell():

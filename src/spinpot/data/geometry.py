@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from spinpot.data.pairs import PairArrays, find_pairs
+from spinpot import kernels
+from spinpot.data.pairs import pairs_by_vesin
+from spinpot.kernels.pairs import PairArrays, find_pairs
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,11 @@ class Geometry:
         return np.asarray(scale[:, None] * structures.spin)
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs of all structures, on as many threads as torch's operations have: one in a worker."""
-        return find_pairs(
+        """The pairs of all structures, on as many threads as torch has: one in a worker."""
+        return self._pairs(find_pairs if kernels.library() else pairs_by_vesin, structures)
+
+    def _pairs(self, find: Callable[..., PairArrays], structures: Structures) -> PairArrays:
+        return find(
             self.cutoff,
             structures.n_atoms,
             structures.types,

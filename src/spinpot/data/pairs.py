@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from vesin import NeighborList
 
 from spinpot.core.errors import InputError
 from spinpot.data.cell import completed, room
+from spinpot.kernels.pairs import PairArrays
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
@@ -18,24 +18,6 @@ OVERLAP = 0.1
 """Å; two atoms closer than this are one atom written twice, or a wrong unit."""
 SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 """Å; vesin divides a frame into boxes as wide as the reach, and many more boxes than atoms are slow."""
-
-
-@dataclass(frozen=True)
-class PairArrays:
-    """P pairs of A atoms, sorted by their centres; neighbour types T…2T−1 are virtual atoms.
-
-    start: (A + 1,) where the pairs of each centre begin; neighbour, type: (P,) int64; vector: (P, 3), Å, from
-    the centre to the neighbour; counts: (A, 2T) neighbours of each type. closest: (T,), Å, the closest
-    neighbour of the centres of each element, inf where it has none; with any_direction the closest that
-    virtual atoms come when spins turn.
-    """
-
-    start: np.ndarray
-    neighbour: np.ndarray
-    type: np.ndarray
-    vector: np.ndarray
-    counts: np.ndarray
-    closest: np.ndarray
 
 
 def neighbours(
@@ -77,7 +59,7 @@ def _closed_up(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: flo
     return coord - moved @ cell if moved.any() else coord
 
 
-def find_pairs(
+def pairs_by_vesin(
     cutoff: float,
     n_atoms: np.ndarray,
     types: np.ndarray,
@@ -86,14 +68,10 @@ def find_pairs(
     pbc: np.ndarray,
     displacement: np.ndarray,
     seen: np.ndarray,
-    any_direction: bool,
-    threads: int,
+    any_direction: bool = False,
+    threads: int = 1,
 ) -> PairArrays:
-    """The pairs of structures laid one behind the other, as Structures has them.
-
-    displacement: (A, 3), Å, to the virtual atoms. seen: (T, 2T), whether centres of a type have neighbours of
-    a type. any_direction: as in pairs_within.
-    """
+    """What kernels.pairs.find_pairs gives, where it is not compiled."""
     candidates = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))]
     first = 0
     for number, cell, periodic in zip(n_atoms, box, pbc, strict=True):
@@ -104,26 +82,7 @@ def find_pairs(
         candidates.append((i + first, j + first, vector))
         first += number
     i, j, vector = (np.concatenate(part) for part in zip(*candidates, strict=True))
-    return pairs_within(cutoff, i, j, vector, types, displacement, seen, any_direction)
 
-
-def pairs_within(
-    cutoff: float,
-    i: np.ndarray,
-    j: np.ndarray,
-    vector: np.ndarray,
-    types: np.ndarray,
-    displacement: np.ndarray,
-    seen: np.ndarray,
-    any_direction: bool,
-) -> PairArrays:
-    """Those of candidate pairs of real atoms (P,), and of their virtual atoms, within the cutoff (Å).
-
-    A virtual atom is R_j + η_j S_j, the centre's own included. vector: (P, 3), Å, from atom i to the image of
-    j; displacement: (A, 3), η S, Å; seen: (T, 2T), as in find_pairs.
-    any_direction: also the virtual atoms that would lie within the cutoff if their spins pointed elsewhere;
-        pairs beyond it count for nothing.
-    """
     own, n_types = np.arange(len(types)), len(seen)
     centre, neighbour = np.concatenate((i, i, own)), np.concatenate((j, j, own))
     virtual = np.arange(len(centre)) >= len(i)

@@ -1,75 +1,38 @@
-"""Neighbour pairs of a structure that moves: the search is repeated only when atoms have moved far enough."""
+"""Neighbour pairs of structures that move: the search is repeated only when atoms have moved far enough."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from typing import Any
 
-import numpy as np
-import torch
-
+from spinpot import kernels
 from spinpot.data.geometry import Geometry, Structures
-from spinpot.data.pairs import MARGIN, PairArrays, neighbours, pairs_within
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Pairs (i, j, translation) that may come within reach; the structure `of` which they were found."""
-
-    of: Structures
-    displacement: float
-    i: np.ndarray
-    j: np.ndarray
-    shift: np.ndarray
+from spinpot.kernels.pairs import PairArrays, PairList
 
 
 class SkinGeometry(Geometry):
-    """A Geometry that keeps the pairs within its reach and a skin (Å), and looks for new ones when it must.
+    """A Geometry that keeps what is within its reach and a skin (Å), and searches only when it must.
 
-    The pairs it gives are the Geometry's own; only their order may differ.
+    The pairs it gives are the Geometry's own. Where the library is not compiled it searches every time.
     """
 
     def __init__(self, geometry: Geometry, skin: float) -> None:
         super().__init__(**{item.name: getattr(geometry, item.name) for item in fields(Geometry)})
+        self.geometry = geometry
         self.skin = skin
-        self.searches = 0
-        self._candidates: Candidates | None = None
+        self._kept: PairList | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SkinGeometry, (self.geometry, self.skin)
+
+    @property
+    def searches(self) -> int:
+        """How many there were."""
+        return 0 if self._kept is None else self._kept.searches
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs of one structure."""
-        if len(structures.n_atoms) != 1:
+        """The pairs of all structures."""
+        if not kernels.library():
             return super().pairs(structures)
-        displacement = self.displacement(structures)
-        longest = float(np.linalg.norm(displacement, axis=1).max(initial=0.0))
-        found = self._candidates
-        if found is None or not self._still_hold(found, structures, longest):
-            found = self._candidates = self._search(structures, longest)
-        vector = structures.coord[found.j] - structures.coord[found.i] + found.shift @ structures.box[0]
-        return pairs_within(
-            self.cutoff,
-            found.i,
-            found.j,
-            vector,
-            structures.types,
-            displacement,
-            self.seen,
-            self.any_direction,
-        )
-
-    def _still_hold(self, found: Candidates, structures: Structures, longest: float) -> bool:
-        """Whether no pair outside the candidates can have come within reach.
-
-        Two atoms come closer by at most twice the largest move; a virtual atom by its own lengthening
-        besides.
-        """
-        same = ("box", "pbc", "types")
-        if not all(np.array_equal(getattr(structures, name), getattr(found.of, name)) for name in same):
-            return False
-        moved = float(np.linalg.norm(structures.coord - found.of.coord, axis=1).max(initial=0.0))
-        return 2.0 * moved + max(longest - found.displacement, 0.0) <= self.skin
-
-    def _search(self, structures: Structures, longest: float) -> Candidates:
-        self.searches += 1
-        reach = self.cutoff + longest + self.skin + MARGIN
-        place = structures.coord, structures.box[0], structures.pbc[0]
-        i, j, shift = neighbours(reach, *place, "ijS", n_threads=torch.get_num_threads())
-        return Candidates(structures, longest, i, j, shift.astype(np.float64))
+        self._kept = self._kept or PairList(self.skin)
+        return self._pairs(self._kept.find, structures)

@@ -127,6 +127,7 @@ def check_config(start: Opened) -> Checked:
 def read_frames(checked: Checked) -> Frames:
     """Make, read and check the frames, and count their neighbours."""
     config, resumed = checked.config, checked.resumed
+    kernels.build()
     data: SpinDataModule = build(config.data)
     data.prepare_data()
     data.read()
@@ -172,8 +173,6 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
 def build_run(checked: Checked, frames: Frames) -> Ready:
     """The model as training begins with it, in its module."""
     trainer, data, loss = checked.trainer, frames.data, checked.loss
-    if trainer.strategy.root_device.type == "cpu":
-        kernels.build()
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
     first = trainer.is_global_zero
