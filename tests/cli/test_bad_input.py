@@ -85,6 +85,7 @@ VALUES = {
     "model.spin.spin_norm=[1,2,3]": "spin_norm has 3 numbers",
     "model.spin.virtual_scale=0.3": "give one way",
     "model.spin.time_reversal=exat": "expected none, augment or exact. Did you mean exact?",
+    "model.spin.spin_rotation=exact": "model.spin.spin_rotation=exact: expected none or augment.",
     "model.descriptor.sel=all": "sel=all: expected a whole number, a list of whole numbers or auto.",
     "loss.loss_func=msee": "loss.loss_func=msee: expected mse, mae or huber. Did you mean mse?",
     "loss.start_pref_e=-1": "prefactors must be finite and not negative",

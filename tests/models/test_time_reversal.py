@@ -7,7 +7,6 @@ import torch
 from spinpot.core.errors import InputError
 from spinpot.data.dataset import Neighbours
 from spinpot.models.deepspin.sizes import excess_of
-from spinpot.models.settings import SpinSettings
 from spinpot.models.time_reversal import with_reversed
 from support.frames import batch_of, geometry, random_system, small_potential
 
@@ -48,12 +47,3 @@ def test_deepmd_kit_has_no_such_model(tmp_path):
     with pytest.raises(InputError, match="time_reversal=exact"):
         small_potential(time_reversal=True).exporters()[".dp"](tmp_path / "model.dp", {}, None)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("setting", "expected"),
-    [({"time_reversal": "yes"}, "none or augment or exact"), ({"spin_rotation": "exact"}, "none or augment")],
-)
-def test_other_values_are_refused(setting, expected):
-    with pytest.raises(InputError, match=expected):
-        SpinSettings(**setting).check()

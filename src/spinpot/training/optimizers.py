@@ -115,15 +115,11 @@ class MatrixOptimizer(Optimizer):
     ) -> None:
         _check(lr, betas)
         params = list(params)
-        adam_settings = {"betas": tuple(betas), "eps": eps}
-        groups = [
-            {"params": [p for p in params if _is_matrix(p)], "matrices": True, **adam_settings, **settings},
-            {
-                "params": [p for p in params if not _is_matrix(p)],
-                "matrices": False,
-                **adam_settings,
-                "fused": True,
-            },
+        matrices, others = ([p for p in params if _is_matrix(p) == wanted] for wanted in (True, False))
+        both = {"betas": tuple(betas), "eps": eps}
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "matrices": True, **both, **settings},
+            {"params": others, "matrices": False, **both, "fused": True},
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": lr})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import NO_LONGER_NEEDED
+from spinpot.config.values import shown
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
@@ -81,7 +82,7 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
 def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     """The summary of a run that has ended with this very config, said in words; None if something is left."""
     written = read_object(run_dir / "summary.json")
-    if written.get("steps") != resumed.step or config_differences(resumed, config):
+    if written.get("steps") != resumed.step or differences(resumed.config, config, IRRELEVANT):
         return None
     print_line(
         f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise "
@@ -106,7 +107,9 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
     check_same_model(resumed, spec)
     check_same_optimizer(resumed, config)
     check_same_parameters(resumed, config)
-    print_changes(config_differences(resumed, config), changed_data(resumed, fingerprints))
+    settings = differences(resumed.config, config, IRRELEVANT)
+    data = differences(resumed.fingerprints, fingerprints) if resumed.fingerprints else []
+    print_changes(settings, data)
     if resumed.score != SCORE:
         print_line(
             f"look: {resumed.path.name} is of a version whose val/score meant something else "
@@ -117,11 +120,7 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
 
 def check_same_model(resumed: Resumed, spec: Spec) -> None:
     """Raise InputError if the model of the config is not the checkpoint's."""
-    changes = [
-        change
-        for change in differences(resumed.spec.as_dict(), spec.as_dict())
-        if change[0] not in spec.changeable
-    ]
+    changes = differences(resumed.spec.as_dict(), spec.as_dict(), spec.changeable)
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
         raise InputError(
@@ -145,32 +144,9 @@ def check_same_parameters(resumed: Resumed, config: dict[str, Any]) -> None:
     then, now = (settings["loss"].get("label_scale_fm") for settings in (resumed.config, config))
     if (then == "learned") != (now == "learned"):
         raise InputError(
-            f"{resumed.path} was trained with loss.label_scale_fm={_null(then)}, and now it is {_null(now)}. "
+            f"{resumed.path} was trained with loss.label_scale_fm={shown(then)}, and now it is {shown(now)}. "
             "Resuming needs the same parameters: undo the change, or start a new run."
         )
-
-
-def _null(value: Any) -> Any:
-    return "null" if value is None else value
-
-
-def config_differences(resumed: Resumed, config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(key, then, now) of every setting that changed since the checkpoint."""
-    return [change for change in differences(resumed.config, config) if not belongs_to(change[0], IRRELEVANT)]
-
-
-def changed_data(resumed: Resumed, fingerprints: dict[str, str]) -> list[tuple[str, str, str]]:
-    """(name, fingerprint then, now) of every data set whose frames changed; none of a checkpoint without."""
-    return [
-        (name, then, fingerprints[name])
-        for name, then in resumed.fingerprints.items()
-        if then != fingerprints[name]
-    ]
-
-
-def belongs_to(key: str, sections: Iterable[str]) -> bool:
-    """Whether a dotted key is one of some sections or settings, or lies in one."""
-    return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
 def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> None:
@@ -192,14 +168,18 @@ def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> N
         state["dirpath"] = str(folder)
 
 
-def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted key, then, now) wherever two nested dicts differ."""
+def differences(
+    then: Any, now: Any, ignored: Collection[str] = (), key: str = ""
+) -> list[tuple[str, Any, Any]]:
+    """(dotted key, then, now) wherever two nested dicts differ, but for some keys and what is below them."""
+    if key in ignored:
+        return []
     if isinstance(then, dict) and isinstance(now, dict):
-        keys = sorted(then.keys() | now.keys())
+        places = {name: f"{key}.{name}" if key else name for name in sorted(then.keys() | now.keys())}
         return [
             change
-            for name in keys
-            for change in differences(then.get(name), now.get(name), f"{key}.{name}" if key else name)
+            for name, place in places.items()
+            for change in differences(then.get(name), now.get(name), ignored, place)
         ]
     same = then == now or (isinstance(then, str) and isinstance(now, str) and {then, now} == ADAM)
     return [] if same else [(key, then, now)]

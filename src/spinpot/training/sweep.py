@@ -32,7 +32,7 @@ from spinpot.training.callbacks.stop_on_signal import SIGNALS, signals_kept
 from spinpot.training.finish import optimized_metric
 from spinpot.training.places import wants_several
 from spinpot.training.ranks import all_ranks
-from spinpot.training.resume import IRRELEVANT, belongs_to, differences
+from spinpot.training.resume import IRRELEVANT, differences
 from spinpot.training.run import train
 
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
@@ -113,12 +113,8 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     if not found.exists():
         return
     now = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    changes = differences(read_settings(found), now)
-    listed = [
-        f"{key}: {was!r} there, {wanted!r} now"
-        for key, was, wanted in changes
-        if not belongs_to(key, MAY_CHANGE)
-    ]
+    changes = differences(read_settings(found), now, MAY_CHANGE)
+    listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in changes]
     if listed:
         more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise InputError(

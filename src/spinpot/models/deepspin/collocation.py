@@ -58,11 +58,6 @@ class Nodes:
         """The same number for all."""
         return cls(closest, [[number] * (2 * len(closest)) for _ in closest])
 
-    @classmethod
-    def unseen(cls, n_types: int) -> Nodes:
-        """Those of a potential that has seen no data."""
-        return cls.equally_many([USUAL_CLOSEST] * n_types)
-
 
 def make_grid(
     nodes: Nodes,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
-from spinpot.models.deepspin.collocation import Grid, Nodes, make_grid
+from spinpot.models.deepspin.collocation import USUAL_CLOSEST, Grid, Nodes, make_grid
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.environment import environment_rows, switch
 from spinpot.models.deepspin.networks import ResidualNet
@@ -49,7 +49,7 @@ class Descriptor(nn.Module):
         self.register_buffer("davg", torch.zeros(n_types, 4, dtype=torch.float64))
         self.register_buffer("dstd", torch.ones(n_types, 4, dtype=torch.float64))
         self.register_buffer("sel", torch.tensor(spec.sel_doubled, dtype=torch.float64))
-        self.nodes = Nodes.unseen(n_types)
+        self.nodes = Nodes.equally_many([USUAL_CLOSEST] * n_types)
         self._grids: tuple[Any, dict[Any, Grid]] = (None, {})
         self.use_spin = spec.use_spin
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -141,4 +142,4 @@ class DeepSpin(Potential):
         """deepmd-kit's .dp, and with its Python .pth."""
         from spinpot.models.deepspin.deepmd.export import export
 
-        return {suffix: cast(Exporter, lambda *given: export(self, *given)) for suffix in (".dp", ".pth")}
+        return dict.fromkeys((".dp", ".pth"), partial(export, self))
