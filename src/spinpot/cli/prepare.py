@@ -18,7 +18,7 @@ def prepare(parser: ArgumentParser) -> None:
         parser.error("--virtual-len and --spin-norm belong together")
     if given.spin_norm is not None and not (given.spin_norm > 0 and given.length > 0):
         parser.error("--virtual-len and --spin-norm must be above 0")
-    from spinpot.core.console import console  # after the arguments are parsed, so that --help comes at once
+    from spinpot.core.console import print_line  # after the arguments are parsed: --help comes at once
     from spinpot.data.prepare import prepare
     from spinpot.data.readers.reader import Wanted
     from spinpot.looks.sets import look_at_frames
@@ -34,7 +34,7 @@ def prepare(parser: ArgumentParser) -> None:
         virtual_scale=given.length / given.spin_norm if given.spin_norm else None,
     )
     for line in _idle(parser, given):
-        console.print(line, markup=False, soft_wrap=True)
+        print_line(line)
     sets = prepare(
         given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed
     )

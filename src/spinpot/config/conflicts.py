@@ -20,7 +20,6 @@ EPOCH = "Lightning's epoch is the whole run"
 CHECKPOINTS = ("best", "last")
 """File names of the checkpoints that the rest of the program looks for in RUN/checkpoints."""
 
-
 TOLD_APART_BY = ("monitor", "mode", "every_n_train_steps", "train_time_interval")
 """What Lightning tells the states of several ModelCheckpoints apart by."""
 

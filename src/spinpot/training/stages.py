@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,11 +12,14 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from spinpot import kernels
 from spinpot.config.validate import PRECISIONS
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.core.quantities import MAIN, QUANTITIES, SCALED
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.duplicates import Copy, copies
 from spinpot.looks.model import Watch
@@ -37,7 +41,6 @@ from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
 from spinpot.training.checks import check_labels, check_measured, check_optimizer
 from spinpot.training.data_summary import print_data_summary
-from spinpot.training.exchange_start import begin_with_exchange
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.remarks import print_remarks
@@ -135,7 +138,11 @@ def read_frames(checked: Checked) -> Frames:
     try:
         spec = settle(checked.settings, data, resumed)
     except InputError as error:
-        raise _of_file(error, config.init_from) from error
+        if config.init_from is None:
+            raise
+        raise InputError(
+            f"init_from={config.init_from}: these data do not suit its model, which is fixed: {error}"
+        ) from error
     score = score_of(data, spec, checked.loss)
     check_measured(config, data, score)
     fingerprints = data.fingerprints()
@@ -178,12 +185,10 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     first = trainer.is_global_zero
     found = copies([system for systems in data.systems.values() for system in systems]) if first else []
     print_data(frames, potential, loss, found if first else None)
+    scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
     if isinstance(potential, WithExchange) and not checked.resumed and not checked.pretrained:
-        begin_with_exchange(potential, data, loss)
-    baseline = Baseline(None, "")
-    if first:
-        scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
-        baseline = fitted_to(data.systems["train"], frames.spec, scale, found)
+        begin_with_exchange(potential, data, loss, scale)
+    baseline = fitted_to(data.systems["train"], frames.spec, scale, found) if first else Baseline(None, "")
     module = SpinModule(
         potential,
         loss,
@@ -212,6 +217,23 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
 
+def begin_with_exchange(
+    potential: WithExchange, data: SpinDataModule, loss: EnerSpinLoss, scale: Tensor | None
+) -> None:
+    """Fit the exchange term of a fresh potential to the labels that the loss trains, and say how it does.
+
+    The networks give zero. scale: (T,), of a fixed loss.label_scale_fm; a learned one begins at 1.
+    """
+    trained = [QUANTITIES[name] for name in loss.active]
+    labels = {quantity.name if quantity.whole else quantity.label for quantity in trained}
+    potential.start(data.systems["train"], labels, scale)
+    validation, use_spin = data.datasets["validation"], potential.spec.use_spin
+    errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, scale)
+    of_labels = {quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in MAIN}
+    parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
+    print_line(f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.")
+
+
 def print_data(
     frames: Frames, potential: Potential, loss: EnerSpinLoss, found: Sequence[Copy] | None
 ) -> None:
@@ -221,19 +243,11 @@ def print_data(
     """
     data, spec = frames.data, potential.spec
     print_data_summary(data, spec, loss.labels)
-    notes = Notes()
-    if found is not None:
-        look_at_sets(data.systems, Watch(spec, potential.facts), found).print()
+    watch = Watch(spec, potential.facts)
+    notes = Notes() if found is None else look_at_sets(data.systems, watch, found)
     for line in frames.score.notes:
         notes.add(f"look: {line}")
     for name, dataset in data.datasets.items():
         if name != "train" and (unlike := spec.unlike_training(dataset.neighbours)):
             notes.add(f"look: {unlike}")
     notes.print()
-
-
-def _of_file(error: InputError, init_from: str | None) -> InputError:
-    """An error about data that do not suit the model, where that is a file's."""
-    if init_from is None:
-        return error
-    return InputError(f"init_from={init_from}: these data do not suit its model, which is fixed: {error}")
