@@ -47,7 +47,7 @@ clean:
 	touch $@
 
 # The wheel with what it declares to need, and pytest.
-.venv-wheel/installed: pyproject.toml constraints.txt $(shell find src configs -type f -not -path '*/__pycache__/*')
+.venv-wheel/installed: pyproject.toml setup.py constraints.txt $(shell find src configs -type f -not -path '*/__pycache__/*')
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install --quiet -c constraints.txt torch

@@ -6,19 +6,23 @@ WHEEL_PYTHON; otherwise the wheel is built here and put beside the packages that
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+from pathlib import Path
 
 import pytest
 
+from spinpot.kernels.compiler import widths
 from support.cli import PROJECT
 from support.folders import write_small_set
 
 pytestmark = pytest.mark.slow
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "configs", "src")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "configs", "src")
 EXPERIMENT = "# @package _global_\nloss:\n  start_pref_fm: 123.0\n"
 
 
@@ -29,22 +33,24 @@ def small_set(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spinpot(tmp_path_factory):
-    """The command, and the environment it needs."""
+    """The command, and the environment it needs: no compiler, and nothing that was compiled before."""
     outside = {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPINPOT_DATA")
     }
     outside["OMP_NUM_THREADS"] = "1"
+    outside |= {"CXX": "/nonexistent", "PATH": "/nonexistent"}
+    outside["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     if python := os.environ.get("WHEEL_PYTHON"):
         return [python, "-P", "-m", "spinpot"], outside
     place = tmp_path_factory.mktemp("wheel")
     build_from_an_sdist(place)
     (wheel,) = (place / "dist").glob("*.whl")
+    assert re.fullmatch(r"spinpot-[\d.]+-py3-none-(linux|macosx)_\w+\.whl", wheel.name)
     run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", place / "installed", wheel])
     return [place / "installed" / "bin" / "spinpot"], {**outside, "PYTHONPATH": str(place / "installed")}
 
 
-def build_from_an_sdist(place):
-    """sources → sdist → wheel, in place/dist, by what is installed."""
+def copy_sources(place):
     for name in SOURCES:
         source = PROJECT / name
         if source.is_dir():
@@ -52,6 +58,11 @@ def build_from_an_sdist(place):
         else:
             (place / "sources").mkdir(exist_ok=True)
             shutil.copy(source, place / "sources" / name)
+
+
+def build_from_an_sdist(place):
+    """sources → sdist → wheel, in place/dist, by what is installed."""
+    copy_sources(place)
     make = "from setuptools.build_meta import build_sdist; build_sdist('../dist')"
     run([sys.executable, "-c", make], cwd=place / "sources")
     (sdist,) = (place / "dist").glob("*.tar.gz")
@@ -87,6 +98,24 @@ def here(spinpot, tmp_path):
         return run([*command, *arguments], cwd=tmp_path, env=environment, **options)
 
     return run_here
+
+
+def test_the_kernels_are_in_it(spinpot, tmp_path):
+    """A wheel that was built where there is a compiler has them."""
+    ask = "from spinpot import kernels as k; print(k.library()._name)"
+    command = [os.environ.get("WHEEL_PYTHON", sys.executable), "-P", "-c", ask]
+    library = Path(run(command, cwd=tmp_path, env=spinpot[1]).stdout.strip())
+    assert library.parent.parts[-3:] == ("spinpot", "kernels", "built")
+    assert len(list(library.parent.iterdir())) == len(widths())
+
+
+def test_a_wheel_that_is_built_without_a_compiler_says_so_and_has_none(tmp_path):
+    copy_sources(tmp_path)
+    make = "from setuptools.build_meta import build_wheel; build_wheel('../dist')"
+    done = run([sys.executable, "-c", make], tmp_path / "sources", {**os.environ, "CXX": "/nonexistent"})
+    assert "kernels will be compiled on their first use" in done.stdout
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
 
 
 def test_train_and_evaluate(here, small_set, tmp_path):

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
+import shutil
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from ctypes import c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from spinpot.core.console import print_line
-from spinpot.kernels.build import HERE, NotCompiledError, compile_library, file_name, widths
+from spinpot.kernels.compiler import HERE, NotCompiledError, compile_library, file_name, is_whole, widths
 
 INSTALLED = HERE / "built"
-"""Where an installation puts the libraries."""
+"""Where an installation puts the libraries of all widths."""
+KEPT = 90 * 24 * 3600.0
+"""Seconds for which a library that is not used is kept."""
 _ARGUMENTS = {
     "all_finite": (c_void_p, c_int64, c_int),
     "adam_step": (c_void_p, c_int64, *(c_double,) * 4, c_int64),
@@ -34,16 +39,22 @@ def build() -> bool:
     if library() is not None:
         return True
     try:
-        _compile_once(_cache_folder())
-    except (NotCompiledError, OSError) as error:
-        warnings.warn(
-            "The kernels could not be compiled; torch's own operations take their place and give the same, "
-            f"more slowly. {error}",
-            stacklevel=2,
-        )
-        return False
+        _load(_compiled_once(_cache_folder()))
+    except NotCompiledError as error:
+        return _not_built(str(error))
+    except OSError as error:
+        return _not_built(f"{error}. XDG_CACHE_HOME names another folder for them.")
     _loaded.cache_clear()
     return library() is not None
+
+
+def _not_built(why: str) -> bool:
+    warnings.warn(
+        "The kernels could not be compiled; torch's own operations take their place and give the same, "
+        f"more slowly. {why}",
+        stacklevel=3,
+    )
+    return False
 
 
 def library() -> ctypes.CDLL | None:
@@ -80,13 +91,23 @@ def without() -> Iterator[None]:
 @cache
 def _loaded() -> ctypes.CDLL | None:
     name = file_name(_width())
-    found = next((f / name for f in (INSTALLED, _cache_folder()) if (f / name).is_file()), None)
-    if found is None:
-        return None
-    loaded = ctypes.CDLL(str(found))
+    with suppress(OSError):
+        return _load(INSTALLED / name)
+    with suppress(OSError):
+        return _load(_cache_folder() / name)
+    return None
+
+
+def _load(file: Path) -> ctypes.CDLL:
+    """Raises OSError for a file that is missing or damaged, or that the system does not take."""
+    if not is_whole(file):
+        raise OSError(f"{file} is no whole library")
+    loaded = ctypes.CDLL(str(file))
     loaded.spinpot_error.restype = ctypes.c_char_p
     for function, types in _ARGUMENTS.items():
         getattr(loaded, f"spinpot_{function}").argtypes = types
+    with suppress(OSError):
+        os.utime(file)  # for _remove_unused
     return loaded
 
 
@@ -97,15 +118,35 @@ def _width() -> str:
 
 
 def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "spinpot" / "kernels"
+    """Where libraries are compiled to: one for each kind of system. Raises OSError without a home."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise OSError(error) from error
+    return base / "spinpot" / "kernels" / "-".join(filter(None, (platform.machine(), *platform.libc_ver())))
 
 
-def _compile_once(folder: Path) -> None:
-    """One process at a time: others that need the library wait for it."""
+def _compiled_once(folder: Path) -> Path:
+    """The library's file, compiled unless it is there. One process compiles; others that need it wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = file_name(_width())
-    with FileLock(folder / f"{name}.lock"):
-        if not (folder / name).is_file():
+    file = folder / file_name(_width())
+    lock = FileLock(f"{file}.lock")
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        print_line("Another process compiles the kernels; waiting for it.")
+        held = lock.acquire()
+    with held:
+        if not is_whole(file):
             print_line("Compiling the kernels for this processor, once; that takes some seconds.")
             compile_library(folder, _width())
+            _remove_unused(folder)
+    return file
+
+
+def _remove_unused(folder: Path) -> None:
+    """Libraries of earlier versions, and what killed compilations left."""
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

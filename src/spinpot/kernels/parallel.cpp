@@ -6,49 +6,76 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 namespace spinpot {
 
 namespace {
+
+constexpr int64_t MOST_THREADS = 256;
+
+// Loops follow each other within microseconds, so a thread looks for work before it sleeps. It soon gives way while
+// it looks: torch's threads and other processes want the same cores.
+constexpr int LOOKS = 100;
+constexpr int YIELDS = 1000;
 
 thread_local int64_t threads_of_call = 1;
 
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
 #endif
 }
 
-// Loops follow each other within microseconds: a thread that waits looks for work so often before it sleeps.
-constexpr int LOOKS = 20000;
+// Whether ready() was seen to become true.
+template <typename Ready>
+bool looked(int yields, const Ready& ready) {
+  for (int look = 0; look < LOOKS; ++look, pause())
+    if (ready()) return true;
+  for (int look = 0; look < yields; ++look, std::this_thread::yield())
+    if (ready()) return true;
+  return false;
+}
 
-// Threads that share the parts of one loop at a time.
+// A loop's number, growing, and how many parts it has, in one word.
+constexpr uint64_t PARTS = 0xffff, NEXT = PARTS + 1;
+
+// Of each thread; the first is the caller's.
+struct alignas(64) Seat {
+  std::atomic<uint64_t> taken{0};  // the last loop whose part of this number some thread took
+  std::atomic<bool> asleep{false};
+  std::mutex sleep;
+  std::condition_variable wake;
+};
+
+// Threads that share the parts of one loop at a time, each the part of its number. The caller takes those that nobody
+// has begun: it never waits for a thread that the system lets wait.
 class Pool {
  public:
   void run(int64_t parts, void (*body)(void*, int64_t), void* context) {
-    const std::unique_lock<std::mutex> only(one_loop_, std::try_to_lock);
-    if (!only.owns_lock()) {  // another thread's loop is at work
+    // At work with a loop of another thread, or with the one that calls this.
+    if (parts > MOST_THREADS || busy_.exchange(true, std::memory_order_acquire)) {
       for (int64_t part = 0; part < parts; ++part) alone(body, context, part);
       return;
     }
-    while (workers_ + 1 < parts) start();
+    start(parts);
     body_ = body;
     context_ = context;
-    parts_ = parts;
-    error_ = nullptr;
-    unfinished_.store(workers_, std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_seq_cst);
-    if (sleeping_.load(std::memory_order_seq_cst) > 0) {
-      { const std::lock_guard<std::mutex> seen(sleep_); }
-      wake_.notify_all();
+    unfinished_.store(parts, std::memory_order_relaxed);
+    const uint64_t loop = (loop_.load(std::memory_order_relaxed) / NEXT + 1) * NEXT + uint64_t(parts);
+    loop_.store(loop, std::memory_order_seq_cst);
+    for (int64_t part = 1; part < parts; ++part) wake(seats_[part]);
+    work(loop, 0);
+    const auto finished = [&] { return unfinished_.load(std::memory_order_acquire) == 0; };
+    if (!looked(0, finished))
+      for (int64_t part = 1; part < parts; ++part) work(loop, part);
+    while (!looked(YIELDS, finished)) {
     }
-    work(0);
-    for (int looks = 0; unfinished_.load(std::memory_order_acquire) > 0; ++looks)
-      looks < LOOKS ? pause() : std::this_thread::yield();
-    if (error_) std::rethrow_exception(error_);
+    const std::exception_ptr error = std::exchange(error_, nullptr);
+    busy_.store(false, std::memory_order_release);
+    if (error) std::rethrow_exception(error);
   }
 
  private:
@@ -57,44 +84,64 @@ class Pool {
     body(context, part);
   }
 
-  void work(int64_t part) {
+  // A part of a loop, unless it has been taken.
+  void work(uint64_t loop, int64_t part) {
+    auto& taken = seats_[part].taken;
+    uint64_t last = taken.load(std::memory_order_relaxed);
+    if (last >= loop || !taken.compare_exchange_strong(last, loop, std::memory_order_acq_rel)) return;
     try {
-      if (part < parts_) alone(body_, context_, part);
+      alone(body_, context_, part);
     } catch (...) {
-      const std::lock_guard<std::mutex> one(sleep_);
+      const std::lock_guard<std::mutex> one(failing_);
       if (!error_) error_ = std::current_exception();
     }
+    unfinished_.fetch_sub(1, std::memory_order_release);
   }
 
-  void start() {
-    const int64_t part = ++workers_;
-    const uint64_t seen = round_.load();
-    std::thread([this, part, seen] { serve(part, seen); }).detach();
-  }
-
-  void serve(int64_t part, uint64_t seen) {
-    for (;;) {
-      for (int looks = 0; round_.load(std::memory_order_acquire) == seen && looks < LOOKS; ++looks) pause();
-      if (round_.load(std::memory_order_acquire) == seen) {
-        std::unique_lock<std::mutex> lock(sleep_);
-        sleeping_.fetch_add(1, std::memory_order_seq_cst);
-        wake_.wait(lock, [&] { return round_.load(std::memory_order_seq_cst) != seen; });
-        sleeping_.fetch_sub(1, std::memory_order_relaxed);
-      }
-      ++seen;
-      work(part);
-      unfinished_.fetch_sub(1, std::memory_order_release);
+  // Threads for so many parts. Where the system gives no more of them, those that are there do.
+  void start(int64_t parts) {
+    try {
+      for (; threads_ < parts; ++threads_)
+        std::thread([this, part = threads_] { serve(part); }).detach();
+    } catch (const std::system_error&) {
     }
   }
 
-  std::mutex one_loop_, sleep_;
-  std::condition_variable wake_;
-  std::atomic<uint64_t> round_{0};
-  std::atomic<int64_t> unfinished_{0};
-  std::atomic<int> sleeping_{0};
-  int64_t workers_ = 0, parts_ = 0;
+  static void wake(Seat& seat) {
+    if (!seat.asleep.load(std::memory_order_seq_cst)) return;
+    {
+      const std::lock_guard<std::mutex> until_it_waits(seat.sleep);
+      seat.asleep.store(false, std::memory_order_relaxed);
+    }
+    seat.wake.notify_one();
+  }
+
+  void serve(int64_t part) {
+    Seat& seat = seats_[part];
+    uint64_t loop = 0;
+    const auto called = [&] {
+      const uint64_t last = loop_.load(std::memory_order_seq_cst);
+      if (last == loop || int64_t(last & PARTS) <= part) return false;
+      loop = last;
+      return true;
+    };
+    for (;; work(loop, part)) {
+      if (looked(YIELDS, called)) continue;
+      std::unique_lock<std::mutex> lock(seat.sleep);
+      do seat.asleep.store(true, std::memory_order_seq_cst);
+      while (!called() && (seat.wake.wait(lock), !called()));
+      seat.asleep.store(false, std::memory_order_relaxed);
+    }
+  }
+
+  std::atomic<bool> busy_{false};
+  Seat seats_[MOST_THREADS];
+  int64_t threads_ = 1;
+  alignas(64) std::atomic<uint64_t> loop_{0};
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
+  alignas(64) std::atomic<int64_t> unfinished_{0};
+  std::mutex failing_;
   std::exception_ptr error_;
 };
 
@@ -110,7 +157,7 @@ Pool*& pool() {
 }  // namespace
 
 ThreadsOfCall::ThreadsOfCall(int64_t threads) : before_(threads_of_call) {
-  threads_of_call = std::max<int64_t>(1, threads);
+  threads_of_call = std::clamp<int64_t>(threads, 1, MOST_THREADS);
 }
 
 ThreadsOfCall::~ThreadsOfCall() { threads_of_call = before_; }

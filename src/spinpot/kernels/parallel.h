@@ -22,7 +22,7 @@ class ThreadsOfCall {
 // The threads that a loop begun here would share: 1 within a part of another loop.
 int64_t threads_here();
 
-// Calls body(context, part) for each part, on as many threads; rethrows the first exception.
+// Calls body(context, part) for each part, on as many threads where they are free; rethrows the first exception.
 void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context);
 
 // How many parts `parallel` makes.
@@ -30,8 +30,8 @@ inline int64_t parts_of(int64_t count, int64_t grain) {
   return std::max<int64_t>(1, std::min(threads_here(), (count + grain - 1) / grain));
 }
 
-// body(begin, end, part) for parts of [0, count) that are at least `grain` long, the same for the same number of
-// threads.
+// body(begin, end, part) for parts of [0, count), the same ones for the same number of threads. More parts than one are
+// at least half of `grain` long.
 template <typename Body>
 void parallel_parts(int64_t count, int64_t grain, const Body& body) {
   if (count <= 0) return;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ WIDTHS = {
     "plain": (),
 }
 """What the compiler may use, by the name of a library's width."""
+DIGEST = hashlib.sha256
 
 
 class NotCompiledError(Exception):
@@ -37,35 +39,43 @@ def widths() -> tuple[str, ...]:
 
 def file_name(width: str) -> str:
     """Of a library: another one for each contents of the sources."""
-    contents = hashlib.sha256("\0".join(FLAGS + WIDTHS[width]).encode())
+    contents = DIGEST("\0".join(FLAGS + WIDTHS[width]).encode())
     for file in (*SOURCES, *HEADERS):
         contents.update(file.read_bytes())
     return f"spinpot-kernels-{width}-{contents.hexdigest()[:16]}.so"
 
 
+def is_whole(file: Path) -> bool:
+    """Whether a library is there as it was compiled. Loading a truncated one would end the process."""
+    contents = file.read_bytes() if file.is_file() else b""
+    size = DIGEST().digest_size
+    return len(contents) > size and DIGEST(contents[:-size]).digest() == contents[-size:]
+
+
 def compile_library(folder: Path, width: str) -> Path:
     """Compile the library of one width into a folder. Raises NotCompiledError, OSError."""
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler) is None:
-        raise NotCompiledError(f"A C++ compiler is needed, such as g++; {compiler} was not found.")
+    compiler = shlex.split(os.environ.get("CXX") or "c++")
+    if shutil.which(compiler[0]) is None:
+        raise NotCompiledError(f"A C++ compiler is needed, such as g++; {compiler[0]} was not found.")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compiling-") as name:
         place = Path(name)
-        flags = [*FLAGS, *WIDTHS[width]]
-        commands = [
-            [compiler, *flags, "-c", str(source), "-o", str(place / f"{source.stem}.o")] for source in SOURCES
-        ]
+        command = [*compiler, *FLAGS, *WIDTHS[width], "-c"]
+        commands = [[*command, str(file), "-o", str(place / f"{file.stem}.o")] for file in SOURCES]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         made = place / "library.so"
-        _run([compiler, "-shared", "-pthread", *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
-        # In one move, so that no process ever loads a part of it.
+        _run([*compiler, "-shared", "-pthread", *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
+        # For is_whole. Loaders ignore what stands behind a library's end.
+        made.write_bytes((contents := made.read_bytes()) + DIGEST(contents).digest())
+        # In one move, so that no process ever sees a part of it.
         os.replace(made, folder / file_name(width))
     return folder / file_name(width)
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         lines = done.stderr.splitlines()
         reason = next((line for line in lines if "error" in line), (*lines, f"code {done.returncode}")[0])
