@@ -175,30 +175,37 @@ void spinpot_pair_list::take(const spinpot_pairs& out) const {
 void spinpot_pair_list::fill(size_t block, const spinpot_pairs& out, double* closest) const {
   const Block& own = blocks_[block];
   const Points& points = points_[own.frame];
-  int64_t pair = found_.start[own.begin];
-  const int32_t* point = found_.points[block].data();
+  const int32_t* found = found_.points[block].data();
   for (int64_t atom = own.begin; atom < own.end; ++atom) {
-    const int64_t home = points.home(atom - own.first_atom);
+    const int64_t home = points.home(atom - own.first_atom), first = found_.start[atom];
+    const int64_t size = found_.start[atom + 1] - first;
+    double least = points.write(home, found, size, out.neighbour + first, out.type + first, out.vector + 3 * first);
+    if (!away_.empty()) least = displace(first, first + size, out);
     int64_t* counts = out.counts + 2 * n_types_ * atom;
     std::fill(counts, counts + 2 * n_types_, 0);
-    double least = std::numeric_limits<double>::infinity();
-    for (; pair < found_.start[atom + 1]; ++pair, ++point) {
-      const int64_t type = points.type(*point), neighbour = points.atom(*point);
-      Vec vector = points.vector(home, *point);
-      double square = dot(vector, vector);
-      if (!away_.empty() && type >= n_types_) {
-        square = std::pow(std::sqrt(square) - length(away_[neighbour]), 2);
-        vector = plus(vector, 1.0, away_[neighbour]);
-      }
-      least = std::min(least, square);
-      out.neighbour[pair] = neighbour;
-      out.type[pair] = type;
-      std::copy(vector.begin(), vector.end(), out.vector + 3 * pair);
-      ++counts[type];
-    }
+    for (int64_t pair = first; pair < first + size; ++pair) ++counts[out.type[pair]];
     double& of_element = closest[points.type(home)];
     of_element = std::min(of_element, std::sqrt(least));
+    found += size;
   }
+}
+
+// Moves neighbours that are virtual atoms from their atoms to where they stand. Returns the square of how close any
+// may come in another direction.
+double spinpot_pair_list::displace(int64_t begin, int64_t end, const spinpot_pairs& out) const {
+  double least = std::numeric_limits<double>::infinity();
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const Vec vector = vec_at(out.vector + 3 * pair);
+    double distance = length(vector);
+    if (out.type[pair] >= n_types_) {
+      const Vec& away = away_[out.neighbour[pair]];
+      const Vec made = plus(vector, 1.0, away);
+      std::copy(made.begin(), made.end(), out.vector + 3 * pair);
+      distance -= length(away);
+    }
+    least = std::min(least, distance * distance);
+  }
+  return least;
 }
 
 int spinpot_pair_list_new(double skin, spinpot_pair_list** list) {

@@ -37,6 +37,7 @@ struct spinpot_pair_list {
   Seen look(const spinpot::Search& search, const Seen* candidates) const;
   bool hold(const spinpot_frames& frames) const;
   void fill(size_t block, const spinpot_pairs& out, double* closest) const;
+  double displace(int64_t begin, int64_t end, const spinpot_pairs& out) const;
 
   double skin_;
   int64_t searches_ = 0, n_types_ = 0;

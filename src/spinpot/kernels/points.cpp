@@ -1,6 +1,11 @@
 #include "points.h"
 
+#if defined(__AVX512VL__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -15,19 +20,64 @@ constexpr int64_t FEW = 1024;
 constexpr double MOST = 1e8;
 // Å; more than what rounding does to where the points are within the boxes.
 constexpr double SLACK = 1e-6;
+// Å²; more than what rounding of images does to a distance.
+constexpr double ROUNDING = 1e-7;
 constexpr int64_t BLOCK = 256;
 
 double square(double value) { return value * value; }
+
+// Points one after the other.
+struct Range {
+  int64_t first;
+  int64_t operator()(int64_t n) const { return first + n; }
+  // The numbers of points, and where among them that of point n is.
+  const double* of(const std::vector<double>& numbers) const { return numbers.data() + first; }
+  int64_t index(int64_t n) const { return n; }
+  int64_t where(int64_t point) const { return point - first; }
+#if defined(__AVX512VL__)
+  __m256i eight(int64_t n, __mmask8) const {
+    return _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first + n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+#endif
+};
+
+// Points of a list, which a search has made: an atom's own point is not in it.
+struct Listed {
+  const int32_t* points;
+  int64_t operator()(int64_t n) const { return points[n]; }
+  const double* of(const std::vector<double>& numbers) const { return numbers.data(); }
+  int64_t index(int64_t n) const { return points[n]; }
+  int64_t where(int64_t) const { return -1; }
+#if defined(__AVX512VL__)
+  __m256i eight(int64_t n, __mmask8 which) const { return _mm256_maskz_loadu_epi32(which, points + n); }
+#endif
+};
+
+// Writes the points with negative numbers; returns how many. Without branches, which no processor could foresee.
+template <typename At>
+int64_t keep(const double* numbers, const At& at, int64_t size, int32_t* found) {
+  int64_t count = 0, n = 0;
+#if defined(__AVX512VL__)
+  for (; n + 8 <= size; n += 8) {
+    const __mmask8 which = _mm512_cmp_pd_mask(_mm512_loadu_pd(numbers + n), _mm512_setzero_pd(), _CMP_LT_OQ);
+    const __m256i kept = _mm256_maskz_compress_epi32(which, at.eight(n, which));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(found + count), kept);
+    count += __builtin_popcount(which);
+  }
+#endif
+  for (; n < size; ++n) {
+    found[count] = static_cast<int32_t>(at(n));
+    count += numbers[n] < 0.0;
+  }
+  return count;
+}
 
 // Boxes along one axis.
 struct Axis {
   std::vector<double> values;
   double width, low, extent;
 
-  Axis(const std::vector<double>& place, const std::vector<double>& shift, double wide) : values(place), width(wide) {
-    for (size_t k = 0; k < values.size(); ++k) values[k] += shift[k];
-    measure();
-  }
+  Axis(const std::vector<double>& places, double wide) : values(places), width(wide) { measure(); }
 
   void measure() {
     const auto ends = std::minmax_element(values.begin(), values.end());
@@ -153,8 +203,9 @@ Points::Points(const Search& search, int64_t frame, int64_t begin, int64_t atoms
 
 void Points::add(const Search& search, const Lattice& lattice, const std::vector<Site>& sites, int64_t number) {
   for (auto* each : {&atom_, &type_}) each->resize(number);
-  for (auto* each : {&limit_, &place_[0], &place_[1], &place_[2], &shift_[0], &shift_[1], &shift_[2]})
-    each->resize(number);
+  limit_.resize(number);
+  for (int c = 0; c < 3; ++c)
+    for (auto* each : {&at_[c], &place_[c], &shift_[c]}) each->resize(number);
   int64_t k = 0;
   for (size_t own = 0; own < sites.size(); ++own) {
     const Site& site = sites[own];
@@ -173,7 +224,10 @@ void Points::move(const Search& search) {
   for (int64_t k = 0; k < size(); ++k) {
     const bool is_virtual = type_[k] >= search.frames.n_types;
     const Vec place = search.place(atom_[k], is_virtual);
-    for (int c = 0; c < 3; ++c) place_[c][k] = place[c];
+    for (int c = 0; c < 3; ++c) {
+      place_[c][k] = place[c];
+      at_[c][k] = place[c] + shift_[c][k];
+    }
     limit_[k] = square(search.reach(atom_[k], is_virtual));
   }
 }
@@ -185,8 +239,7 @@ void Points::sort(double reach) {
     return;
   }
   reach += SLACK;
-  Axis axes[3] = {
-      {place_[0], shift_[0], 0.5 * reach}, {place_[1], shift_[1], 0.5 * reach}, {place_[2], shift_[2], 0.25 * reach}};
+  Axis axes[3] = {{at_[0], 0.5 * reach}, {at_[1], 0.5 * reach}, {at_[2], 0.25 * reach}};
   const auto number = [&] { return axes[0].count() * axes[1].count() * axes[2].count(); };
   const double most = 4.0 * static_cast<double>(size());
   if (number() > most)
@@ -219,7 +272,7 @@ void Points::arrange(const std::vector<int32_t>& place) {
     for (size_t k = 0; k < place.size(); ++k) made[place[k]] = values[k];
     values.swap(made);
   };
-  for (int c = 0; c < 3; ++c) arranged(place_[c]), arranged(shift_[c]);
+  for (int c = 0; c < 3; ++c) arranged(at_[c]), arranged(place_[c]), arranged(shift_[c]);
   arranged(limit_), arranged(atom_), arranged(type_);
   for (int32_t& home : home_) home = place[home];
 }
@@ -231,7 +284,7 @@ int64_t Points::seen_from(int64_t own, int32_t* found) const {
     for (int64_t b = window.low[1]; b <= window.high[1]; ++b) {
       const int64_t end = begin_[box_at(a, b, window.high[2]) + 1];
       for (int64_t k = begin_[box_at(a, b, window.low[2])]; k < end; k += BLOCK)
-        count += seen_of(own, [k](int64_t n) { return k + n; }, std::min(BLOCK, end - k), found + count);
+        count += seen_of(own, Range{k}, std::min(BLOCK, end - k), found + count);
     }
   return count;
 }
@@ -239,32 +292,55 @@ int64_t Points::seen_from(int64_t own, int32_t* found) const {
 int64_t Points::seen_from(int64_t own, const int32_t* candidates, int64_t number, int32_t* found) const {
   int64_t count = 0;
   for (int64_t k = 0; k < number; k += BLOCK)
-    count += seen_of(own, [&](int64_t n) { return candidates[k + n]; }, std::min(BLOCK, number - k), found + count);
+    count += seen_of(own, Listed{candidates + k}, std::min(BLOCK, number - k), found + count);
   return count;
+}
+
+double Points::write(int64_t from, const int32_t* found, int64_t count, int64_t* atoms, int64_t* types,
+                     double* vectors) const {
+  double least = std::numeric_limits<double>::infinity();
+  const double *place[3], *shift[3];
+  for (int c = 0; c < 3; ++c) place[c] = place_[c].data(), shift[c] = shift_[c].data();
+  const int32_t *atom = atom_.data(), *type = type_.data();
+  double here[3], moved[3];
+  for (int c = 0; c < 3; ++c) here[c] = place[c][from], moved[c] = shift[c][from];
+  for (int64_t n = 0; n < count; ++n) {
+    const int64_t k = found[n];
+    atoms[n] = atom[k];
+    types[n] = type[k];
+    double distance = 0.0;
+    for (int c = 0; c < 3; ++c) {
+      const double own = (place[c][k] - here[c]) + (shift[c][k] - moved[c]);
+      vectors[3 * n + c] = own;
+      distance += own * own;
+    }
+    least = std::min(least, distance);
+  }
+  return least;
 }
 
 // Writes those of the points at(0), at(1), … that an atom sees; its own point is none of them.
 template <typename At>
 int64_t Points::seen_of(int64_t own, const At& at, int64_t number, int32_t* found) const {
   const int64_t home = home_[own];
-  const double x = place_[0][home], y = place_[1][home], z = place_[2][home];
-  const double sx = shift_[0][home], sy = shift_[1][home], sz = shift_[2][home];
-  const double *px = place_[0].data(), *py = place_[1].data(), *pz = place_[2].data(), *limit = limit_.data();
-  const double *qx = shift_[0].data(), *qy = shift_[1].data(), *qz = shift_[2].data();
-  double beyond[BLOCK];
-#pragma omp simd
+  const double x = at_[0][home], y = at_[1][home], z = at_[2][home];
+  const double *px = at.of(at_[0]), *py = at.of(at_[1]), *pz = at.of(at_[2]), *limit = at.of(limit_);
+  double beyond[BLOCK], nearest = ROUNDING;
+#pragma omp simd reduction(min : nearest)
   for (int64_t n = 0; n < number; ++n) {
-    const int64_t k = at(n);
-    const double dx = (px[k] - x) + (qx[k] - sx), dy = (py[k] - y) + (qy[k] - sy), dz = (pz[k] - z) + (qz[k] - sz);
-    beyond[n] = dx * dx + dy * dy + dz * dz - limit[k];
+    const int64_t k = at.index(n);
+    beyond[n] = square(px[k] - x) + square(py[k] - y) + square(pz[k] - z) - limit[k];
+    nearest = std::min(nearest, std::abs(beyond[n]));
   }
-  int64_t count = 0;
-  // Without a branch, which the processor could not foresee.
-  for (int64_t n = 0; n < number; ++n) {
-    found[count] = static_cast<int32_t>(at(n));
-    count += beyond[n] < 0.0 && at(n) != home;
+  // Points at the very edge, as those of a crystal may be, are looked at as exactly as they are written.
+  for (int64_t n = 0; nearest < ROUNDING && n < number; ++n) {
+    if (!(std::abs(beyond[n]) < ROUNDING)) continue;
+    const Vec exact = vector(home, at(n));
+    beyond[n] = dot(exact, exact) - limit_[at(n)];
   }
-  return count;
+  const int64_t itself = at.where(home);
+  if (itself >= 0 && itself < number) beyond[itself] = 1.0;
+  return keep(beyond, at, number, found);
 }
 
 }  // namespace spinpot

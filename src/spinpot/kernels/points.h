@@ -40,7 +40,6 @@ class Points {
   void move(const Search& search);
 
   int64_t size() const { return static_cast<int64_t>(atom_.size()); }
-  int64_t atom(int64_t k) const { return atom_[k]; }
   // T…2T−1 for virtual atoms.
   int64_t type(int64_t k) const { return type_[k]; }
   // From one point to another; as exact as differences of coordinates are, however far the atoms are outside a cell.
@@ -57,6 +56,9 @@ class Points {
   int64_t seen_from(int64_t own, int32_t* found) const;
   // The same among so many candidates.
   int64_t seen_from(int64_t own, const int32_t* candidates, int64_t count, int32_t* found) const;
+  // Writes atoms, types and vectors, from one point, of so many others; returns the square of the least distance.
+  double write(int64_t from, const int32_t* found, int64_t count, int64_t* atoms, int64_t* types,
+               double* vectors) const;
 
  private:
   struct Site;
@@ -71,9 +73,9 @@ class Points {
   template <typename At>
   int64_t seen_of(int64_t own, const At& at, int64_t number, int32_t* found) const;
 
-  // limit: the square of the distance that a point is seen from; place, by axis: of the atom, or the virtual atom,
-  // that the point is an image of; shift: from there to the point.
-  std::vector<double> limit_, place_[3], shift_[3];
+  // limit: the square of the distance that a point is seen from; at: where the point is, by axis; place: where the
+  // atom or the virtual atom is that it is an image of; shift: from there to the point.
+  std::vector<double> limit_, at_[3], place_[3], shift_[3];
   std::vector<int32_t> atom_, type_, home_;
   // How many boxes along each axis, where each begins among the points, and what each atom sees of them.
   int64_t boxes_[3] = {1, 1, 1};
