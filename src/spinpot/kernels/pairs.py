@@ -153,8 +153,8 @@ def _array(values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
     return made
 
 
-def _address(values: np.ndarray) -> int:
+def _address(values: Any) -> int:
     try:
         return ctypes.addressof(ctypes.c_byte.from_buffer(values))  # in a quarter of the time
     except (TypeError, ValueError):  # arrays that must not be written, or are empty
-        return values.ctypes.data
+        return int(values.ctypes.data)
