@@ -3,9 +3,22 @@
 import numpy as np
 import pytest
 
+from spinpot import kernels
 from spinpot.core.errors import InputError
 from spinpot.data.cell import PERIODIC
 from spinpot.data.pairs import close_pairs, refuse_overlaps
+
+
+@pytest.fixture(autouse=True, params=["compiled", "by vesin"])
+def kind(request):
+    """Each test with the library and without it."""
+    if request.param == "compiled":
+        if not kernels.build():
+            pytest.skip("needs a C++ compiler")
+        yield
+    else:
+        with kernels.without():
+            yield
 
 
 def sites(n: int, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,16 +48,25 @@ def test_a_large_system_whose_last_frame_has_two_atoms_in_one_place():
     )
 
 
-def test_a_search_meets_few_more_pairs_than_there_are_neighbours():
-    """Twice the atoms are twice the pairs, however small the distance that is looked for."""
-    counts = [len(close_pairs(*sites(n), PERIODIC, 0.1)[0]) / n**3 for n in (8, 16)]
-    assert max(counts) <= 13
-
-
-def test_the_reach_is_at_least_what_is_asked_for():
+def test_pairs_closer_than_what_is_asked_for():
+    """Each once, of all frames, with their distances."""
     box, coord = sites(4)
-    _, _, distance = close_pairs(box, coord, PERIODIC, 2.9)
-    assert distance.max() == pytest.approx(2 * np.sqrt(2))
+    frame, i, j, distance = close_pairs(np.stack((box, 2 * box)), np.stack((coord, coord)), PERIODIC, 2.9)
+    assert np.all(i <= j)
+    assert len(set(zip(frame, i, j, strict=True))) == len(frame)
+    assert np.bincount(frame).tolist() == [64 * (3 + 6), 144 + 216]
+    assert sorted(set(distance.round(9))) == pytest.approx([2.0, 2 * np.sqrt(2)])
+
+
+def test_many_frames_are_looked_at_in_parts(monkeypatch):
+    monkeypatch.setattr("spinpot.data.pairs.AT_ONCE", 5)
+    coord = np.zeros((7, 2, 3))
+    coord[:, 1, 0] = [1.0, 0.5, 2.0, 3.0, 2.0, 0.3, 1.0]
+    box = np.tile(9.0 * np.eye(3), (7, 1, 1))
+    frame, i, j, distance = close_pairs(box, coord, PERIODIC, 0.6)
+    assert (frame.tolist(), i.tolist(), j.tolist()) == ([1, 5], [0, 0], [1, 1])
+    assert distance.tolist() == [0.5, 0.3]
+    assert len(close_pairs(box[:0], coord[:0], PERIODIC, 0.6)[0]) == 0
 
 
 @pytest.mark.parametrize("edge", [0.46, 4.6, 300.0])

@@ -10,7 +10,8 @@ from vesin import NeighborList
 
 from spinpot.core.errors import InputError
 from spinpot.data.cell import completed, room
-from spinpot.kernels.pairs import PairArrays
+from spinpot.kernels import library
+from spinpot.kernels.pairs import PairArrays, find_pairs
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
@@ -18,6 +19,8 @@ OVERLAP = 0.1
 """Å; two atoms closer than this are one atom written twice, or a wrong unit."""
 SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 """Å; vesin divides a frame into boxes as wide as the reach, and many more boxes than atoms are slow."""
+AT_ONCE = 50_000
+"""Atoms of frames that are searched together."""
 
 
 def neighbours(
@@ -78,6 +81,7 @@ def pairs_by_vesin(
         atoms = slice(first, first + number)
         # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
         reach = cutoff + float(np.linalg.norm(displacement[atoms], axis=1).max(initial=0.0)) + MARGIN
+        reach = max(reach, _least_reach(cell, coord[atoms], periodic.tolist()))
         i, j, vector = neighbours(reach, coord[atoms], cell, periodic, "ijD", n_threads=threads)
         candidates.append((i + first, j + first, vector))
         first += number
@@ -105,6 +109,13 @@ def pairs_by_vesin(
     return PairArrays(start, neighbour[kept], kind, to_real + shift, counts, closest)
 
 
+def _least_reach(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> float:
+    """Å, such that boxes as wide hold an atom each."""
+    if not len(coord):
+        return SMALLEST_REACH
+    return float(np.clip(np.cbrt(room(box, coord, pbc) / len(coord)), SMALLEST_REACH, LARGEST_REACH))
+
+
 def _square(vector: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("pc,pc->p", vector, vector))
 
@@ -124,23 +135,40 @@ def refuse_overlaps(
 
     Raises InputError naming file, frame and atoms.
     """
-    for frame in range(len(coord)):
-        i, j, distance = close_pairs(box[frame], coord[frame], pbc, OVERLAP)
-        if len(distance) and distance.min() < OVERLAP:
-            pair = int(distance.argmin())
-            raise overlapping(where(frame), int(i[pair]), int(j[pair]), elements, float(distance[pair]))
+    frame, i, j, distance = close_pairs(box, coord, pbc, OVERLAP)
+    if len(frame):
+        first = np.flatnonzero(frame == frame[0])
+        pair = first[distance[first].argmin()]
+        raise overlapping(where(int(frame[0])), int(i[pair]), int(j[pair]), elements, float(distance[pair]))
 
 
 def close_pairs(
     box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool], least: float
 ) -> tuple[np.ndarray, ...]:
-    """Each pair of atoms i, j (P,) of a frame at most `least` Å apart, some beyond, and their distances (P,).
+    """Each pair of atoms less than `least` Å apart: its frame, atoms i ≤ j and distance, (P,), by frames.
 
-    box: (3, 3); coord: (N, 3). An atom and its own image are a pair too.
+    box: (F, 3, 3); coord: (F, N, 3). An atom and its own image are a pair too.
     """
-    spacing = np.cbrt(room(box, coord, pbc) / len(coord))
-    reach = max(least, float(np.clip(spacing, SMALLEST_REACH, LARGEST_REACH)))
-    return neighbours(reach, coord, box, pbc, "ijd", full_list=False, n_threads=1)
+    find, n_atoms = find_pairs if library() else pairs_by_vesin, coord.shape[1]
+    step = max(1, AT_ONCE // max(1, n_atoms))
+    parts = []
+    for begin in range(0, max(1, len(coord)), step):
+        cells, points = box[begin : begin + step], coord[begin : begin + step]
+        own = np.arange(len(points) * n_atoms)
+        found = find(
+            least,
+            np.full(len(points), n_atoms),
+            np.zeros_like(own),
+            points.reshape(-1, 3),
+            cells,
+            np.tile(pbc, (len(points), 1)),
+            np.zeros((len(own), 3)),
+            np.array([[True, False]]),
+        )
+        i, j = np.repeat(own, np.diff(found.start)), found.neighbour
+        pairs = (begin + i // n_atoms, i % n_atoms, j % n_atoms, _length(found.vector))
+        parts.append(tuple(values[i <= j] for values in pairs))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from spinpot.data.pairs import close_pairs
+from spinpot.data.pairs import OVERLAP, close_pairs
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
@@ -36,22 +36,17 @@ def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
     """Atoms closer than any bond in the given frames, the closest named."""
     elements = system.elements
     radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
-    found: list[tuple[float, int, int, int, float]] = []
-    for frame in frames:
-        i, j, distance = close_pairs(
-            system.box[frame], system.coord[frame], system.pbc, 2 * BOND * float(radii.max())
-        )
-        bond = BOND * (radii[i] + radii[j])
-        close = np.flatnonzero(distance < bond)
-        if len(close):
-            k = close[(distance / np.maximum(bond, 1e-9))[close].argmin()]
-            found.append((float(distance[k] / bond[k]), frame, int(i[k]), int(j[k]), float(distance[k])))
-    if not found:
+    least = max(2 * BOND * float(radii.max()), OVERLAP)
+    frame, i, j, distance = close_pairs(system.box[frames], system.coord[frames], system.pbc, least)
+    ratio = distance / np.maximum(BOND * (radii[i] + radii[j]), 1e-9)
+    close = np.unique(frame[ratio < 1.0])
+    if not len(close):
         return []
-    _, worst, a, b, apart = min(found)
+    k = int(ratio.argmin())
+    a, b, worst = int(i[k]), int(j[k]), frames[int(frame[k])]
     looked_at = "frames" if len(frames) == len(system) else "frames looked at"
     seen = (
-        f"{len(found)} of {len(frames)} {looked_at}, {system.where(worst)}: atoms {a} ({elements[a]}) and "
-        f"{b} ({elements[b]}) are {apart:.3g} Å apart"
+        f"{len(close)} of {len(frames)} {looked_at}, {system.where(worst)}: atoms {a} ({elements[a]}) and "
+        f"{b} ({elements[b]}) are {distance[k]:.3g} Å apart"
     )
     return [Look("atoms closer than any bond", seen)]
