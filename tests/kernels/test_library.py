@@ -4,10 +4,12 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import time
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spinpot import kernels
@@ -17,12 +19,15 @@ from support.cli import python, run_python
 loading = import_module("spinpot.kernels.library")  # `kernels.library` is its function
 
 FEW = [compiler.HERE / "guard.cpp", compiler.HERE / "finite.cpp"]
-"""Sources that compile in no time."""
+"""Sources that compile in no time. They lack the functions whose arguments are declared."""
 BUILD = f"""
+import sys
 from pathlib import Path
 from spinpot import kernels
-from spinpot.kernels import compiler
+import spinpot.kernels.library
+compiler = sys.modules["spinpot.kernels.compiler"]
 compiler.SOURCES[:] = map(Path, {list(map(str, FEW))})
+sys.modules["spinpot.kernels.library"]._ARGUMENTS.clear()
 raise SystemExit(not kernels.build())
 """
 LINE = "Compiling the kernels"
@@ -35,6 +40,7 @@ def cache(tmp_path, monkeypatch):
     """An empty cache folder, for a library of few sources; returns where it will be."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(compiler, "SOURCES", FEW)
+    monkeypatch.setattr(loading, "_ARGUMENTS", {})
     monkeypatch.setattr(loading, "INSTALLED", tmp_path / "nowhere")
     loading._loaded.cache_clear()
     yield loading._cache_folder() / compiler.file_name(loading._width())
@@ -70,19 +76,20 @@ def test_it_is_compiled_once_and_found_again(cache, capsys):
     assert kernels.build()
     assert kernels.library()._name == str(cache)
     assert kernels.build()
-    assert capsys.readouterr().out.count(LINE) == 1
+    assert capsys.readouterr().err.count(LINE) == 1
     with kernels.without():
         assert kernels.library() is None
 
 
 def test_of_two_processes_one_compiles(cache, tmp_path):
     slow = program(tmp_path, 'sleep 1; exec c++ "$@"')
-    both = [python(["-c", BUILD], env={**os.environ, "CXX": slow}) for _ in range(2)]
-    said = [one.communicate()[0] for one in both]
+    options = {"env": {**os.environ, "CXX": slow}, "stderr": subprocess.PIPE}
+    both = [python(["-c", BUILD], **options) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
     assert [one.returncode for one in both] == [0, 0]
     assert "".join(said).count(LINE) == 1
     third = run_python(["-c", BUILD], env={**os.environ, "CXX": "/nonexistent"})
-    assert (third.returncode, third.stdout) == (0, "")
+    assert (third.returncode, third.stderr) == (0, "")
 
 
 def test_a_killed_compilation_harms_nobody(cache, tmp_path):
@@ -119,7 +126,7 @@ def test_a_killed_compilation_harms_nobody(cache, tmp_path):
 def test_a_damaged_library_is_compiled_anew(built, damage, capsys):
     built.write_bytes(damage(built.read_bytes()))
     assert kernels.build()
-    assert LINE in capsys.readouterr().out
+    assert LINE in capsys.readouterr().err
     assert compiler.is_whole(built)
 
 
@@ -171,19 +178,34 @@ def test_it_needs_the_standard_libraries_alone(built):
 
 
 NUMBERS = """
+import torch
 from spinpot import kernels
+from support.frames import batch_of, random_system, small_potential
+
 assert kernels.build()
 print(kernels.library()._name)
+potential = small_potential()
+assert potential.evaluation() == "compiled"
+found = potential(batch_of(potential, random_system(1, n_frames=3)), differentiable=True)
+sum(found[name].square().sum() for name in ("energy", "force", "force_mag", "virial")).backward()
+numbers = [found["force"], found["force_mag"], *(weights.grad for weights in potential.parameters())]
+print(*torch.cat([values.detach().flatten() for values in numbers]).tolist())
 """
 
 
 @pytest.mark.slow
-def test_a_processor_without_wide_vectors_has_its_own_library_and_the_same_numbers():
+def test_processors_without_wide_vectors_have_libraries_of_their_own_that_give_the_same_numbers():
     """Compiles the whole library for each width, unless that has been done."""
     found = {}
-    for capability in ("default", "avx2"):
-        said = run_python(["-c", NUMBERS], fresh=True, env={**os.environ, "ATEN_CPU_CAPABILITY": capability})
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for capability, width in (("default", "plain"), ("avx2", "avx2"), ("", "")):
+        environment = {**os.environ, **paths, "ATEN_CPU_CAPABILITY": capability}
+        said = run_python(["-c", NUMBERS], fresh=True, env=environment)
         assert said.returncode == 0, said.stderr
-        found[capability] = said.stdout.splitlines()[-1]
-    assert "-plain-" in found["default"]
-    assert "-avx2-" in found["avx2"]
+        name, numbers = said.stdout.splitlines()[-2:]
+        assert f"spinpot-kernels-{width}" in name
+        found[capability] = np.array(numbers.split(), dtype=float)
+    widest = found.pop("")
+    assert len(widest) > 100
+    for others in found.values():
+        np.testing.assert_allclose(others, widest, rtol=1e-11, atol=1e-12 * abs(widest).max())

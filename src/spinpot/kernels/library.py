@@ -19,7 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from spinpot.core.console import print_line
+from spinpot.core.console import progress_console
 from spinpot.kernels.compiler import HERE, NotCompiledError, compile_library, file_name, is_whole, widths
 
 INSTALLED = HERE / "built"
@@ -134,14 +134,18 @@ def _compiled_once(folder: Path) -> Path:
     try:
         held = lock.acquire(blocking=False)
     except Timeout:
-        print_line("Another process compiles the kernels; waiting for it.")
+        _say("Another process compiles the kernels; waiting for it.")
         held = lock.acquire()
     with held:
         if not is_whole(file):
-            print_line("Compiling the kernels for this processor, once; that takes some seconds.")
+            _say("Compiling the kernels for this processor, once; that takes some seconds.")
             compile_library(folder, _width())
             _remove_unused(folder)
     return file
+
+
+def _say(line: str) -> None:
+    progress_console.print(line, markup=False, soft_wrap=True)
 
 
 def _remove_unused(folder: Path) -> None:
