@@ -1,6 +1,7 @@
 """Paths and data that many tests share."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,15 @@ def shared_data():
     if not folder:
         pytest.skip("needs real frames: set SPINPOT_DATA to a folder with NiO_deltaspin, Fe16, …")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """The library, compiled if need be."""
+    from spinpot import kernels  # it imports torch
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if not kernels.build():
+            pytest.skip(f"needs a C++ compiler: {said[-1].message}")
+    return kernels.library()

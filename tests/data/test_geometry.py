@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from spinpot import kernels
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import system_from_atoms
@@ -15,6 +16,17 @@ from support.frames import random_system
 
 SCALE = np.array([0.3, 0.0])
 USE_SPIN = np.array([True, False])
+
+
+@pytest.fixture(params=["vesin", "library"], autouse=True)
+def finder(request):
+    """What finds the pairs."""
+    if request.param == "library":
+        request.getfixturevalue("compiled")
+        yield
+    else:
+        with kernels.without():
+            yield
 
 
 def batch(rcut, made):

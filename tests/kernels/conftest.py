@@ -1,20 +1,6 @@
-"""The compiled library, and which of its functions were called."""
-
-import warnings
+"""Which functions of the library were called."""
 
 import pytest
-
-from spinpot import kernels
-
-
-@pytest.fixture(scope="session")
-def compiled():
-    """The library, compiled if need be."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        if not kernels.build():
-            pytest.skip(f"needs a C++ compiler: {said[-1].message}")
-    return kernels.library()
 
 
 @pytest.fixture

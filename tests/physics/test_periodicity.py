@@ -143,7 +143,7 @@ def test_frames_of_all_kinds_in_one_batch():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_skin_gives_the_same_pairs(kind):
+def test_a_skin_gives_the_same_pairs(kind, compiled):
     plain = geometry(small_potential().spec)
     kept = SkinGeometry(plain, 0.5)
     made = open_along(random_system(seed=6), KINDS[kind])

@@ -1,5 +1,6 @@
 """The ASE calculator: evaluate.py's numbers, finite differences, skins, ensembles."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -136,7 +137,7 @@ def strain(atoms, a, b, d):
     atoms.set_cell(atoms.cell.array @ matrix.T, scale_atoms=True)
 
 
-def test_the_skin_changes_nothing_and_saves_searches(checkpoint):
+def test_the_skin_changes_nothing_and_saves_searches(checkpoint, compiled):
     rng = np.random.default_rng(2)
     with_skin, without = SpinCalculator(checkpoint, skin=0.8), SpinCalculator(checkpoint, skin=0.0)
     atoms = atoms_of(random_system(6))
@@ -152,6 +153,7 @@ def test_the_skin_changes_nothing_and_saves_searches(checkpoint):
     assert searches[0] < 10
     assert searches[1] == 20
     assert isinstance(with_skin.predictors[0].geometry, SkinGeometry)
+    assert copy.deepcopy(with_skin).get_potential_energy(atoms) == pytest.approx(ours.get_potential_energy())
 
 
 def test_new_moments_are_new_results(checkpoint):
