@@ -16,8 +16,8 @@ namespace {
 
 // So many points are looked at one by one as fast as they are sorted.
 constexpr int64_t FEW = 1024;
-// Of one frame; a cutoff that is a hundred times as long as the cell would fill any memory.
-constexpr double MOST = 1e8;
+// Of one frame, 2 GB; a cutoff that is a hundred times as long as the cell would fill any memory.
+constexpr double MOST = 2e7;
 // Å; more than what rounding does to where the points are within the boxes.
 constexpr double SLACK = 1e-6;
 // Å²; more than what rounding of images does to a distance.
