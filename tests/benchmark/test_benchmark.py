@@ -9,7 +9,7 @@ import torch
 
 from spinpot.benchmark.cases import write_supercell
 from spinpot.benchmark.limit import matrix_operations
-from spinpot.benchmark.measure import Measured
+from spinpot.benchmark.measure import shares
 from spinpot.benchmark.peer import TRAINED, peer_course, peer_input, peer_seconds_per_step
 from spinpot.benchmark.until_error import ratios
 from spinpot.core.errors import InputError
@@ -21,22 +21,10 @@ from support.frames import batch_of, random_system, small_potential, with_random
 
 
 def test_shares():
-    measured = Measured(
-        steps=[1.0, 1.0, 9.0],
-        logged_steps=[3.0],
-        bare_steps=[0.8, 0.8, 0.1],
-        log_interval=50,
-        peak_memory=1,
-        operations=300,
-        matrix_rate=1000.0,
-        dearest=[],
-        kernels=0.7,
-    )
-    assert measured.busy == pytest.approx(0.7)
-    assert measured.limit == pytest.approx(0.3)
-    assert measured.seconds_per_step == 1.0
-    assert measured.overhead == pytest.approx(0.2)
-    assert measured.logging == pytest.approx(2.0 / 50)
+    found = shares([1.0, 1.0, 9.0], logged_steps=[3.0], bare_steps=[0.8, 0.8, 0.1], log_interval=50)
+    assert found["seconds_per_step"] == 1.0
+    assert found["overhead"] == pytest.approx(0.2)
+    assert found["logging"] == pytest.approx(2.0 / 50)
 
 
 @pytest.mark.slow
@@ -53,6 +41,8 @@ def test_the_command(tmp_path):
     assert case["peak_memory"] > 1e8
     assert found["machine"]["cores"] >= 1
     assert 1e6 < case["operations"] < 1e10
+    assert 0 < case["arithmetic_limit"] < case["seconds_per_step"]
+    assert case["device_busy"] is None or 0 < case["device_busy"] <= 1
     assert len(case["dearest"]) == 10
     assert "where a step spends its time" in result.stdout
 

@@ -1,4 +1,4 @@
-"""A callback that measures a run from inside, and what its numbers mean."""
+"""A callback that measures a run from inside."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import copy
 import json
 import resource
 import statistics
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ import torch
 from spinpot import kernels
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
+from spinpot.core.files import write_atomically
 from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
 from spinpot.training.step import Done, WholeStep
@@ -30,63 +31,29 @@ BETWEEN, BARE, SKIPPED = 20, 6, 2
 """After so many steps the copy makes some that count, and before them some that do not."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Seconds of every step of a run, of those that logged, of the same steps without Lightning; bytes.
+def shares(
+    steps: Sequence[float], logged_steps: Sequence[float], bare_steps: Sequence[float], log_interval: int
+) -> dict[str, float]:
+    """From seconds: the median of the steps that do not log, and two shares of time.
 
-    bare_steps: means of a few. peak_memory: of the process, or of the GPU where that does the work.
-    operations: of the matrix products of a step; matrix_rate: of large ones, per second; dearest: where a
-    step spends its time, operations and their seconds, if that was asked for; kernels: on a GPU, seconds of
-    all kernels of a step.
+    bare_steps: the same without Lightning. overhead: the share of a step that is not the model, its
+    derivatives and the optimizer; logging: what logging adds to the time of all steps, as a share of it.
     """
-
-    steps: list[float]
-    logged_steps: list[float]
-    bare_steps: list[float]
-    log_interval: int
-    peak_memory: int
-    operations: int
-    matrix_rate: float
-    dearest: list[tuple[str, float]]
-    kernels: float | None
-
-    @property
-    def limit(self) -> float:
-        """Seconds that the matrix products of a step take at the machine's rate."""
-        return self.operations / self.matrix_rate
-
-    @property
-    def seconds_per_step(self) -> float:
-        """The median of the steps that do not log."""
-        return statistics.median(self.steps)
-
-    @property
-    def busy(self) -> float | None:
-        """The share of the time in which a GPU computes; None without one."""
-        return None if self.kernels is None else self.kernels / self.seconds_per_step
-
-    @property
-    def overhead(self) -> float:
-        """The share of a step that is not the model, its derivatives and the optimizer."""
-        return 1.0 - statistics.median(self.bare_steps) / self.seconds_per_step
-
-    @property
-    def logging(self) -> float:
-        """What logging adds to the time of all steps, as a share of it."""
-        more = statistics.median(self.logged_steps) - self.seconds_per_step
-        return more / self.log_interval / self.seconds_per_step
-
-    @classmethod
-    def read(cls, folder: Path) -> Measured:
-        """What Measure left in a run folder."""
-        return cls(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+    median = statistics.median(steps)
+    return {
+        "seconds_per_step": median,
+        "overhead": 1.0 - statistics.median(bare_steps) / median,
+        "logging": (statistics.median(logged_steps) / median - 1.0) / log_interval,
+    }
 
 
 class Measure(pl.Callback):
     """Times every step of a run from end to end; now and then, some steps of a copy without Lightning.
 
     profile: look at the copy's operations at the end. The two alternate because machines are not equally
-    fast at all times.
+    fast at all times. Into FILE of the run folder go `shares`; peak_memory in bytes, of the process or of the
+    GPU; operations of a step's matrix products, and arithmetic_limit, their seconds at the rate of large ones;
+    dearest, operations and their seconds; device_busy, the share of the time in which a GPU computes.
     """
 
     def __init__(self, profile: bool = False) -> None:
@@ -121,25 +88,23 @@ class Measure(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was measured into the run folder."""
-        interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
         assert self._copy is not None
         device = trainer.strategy.root_device
         on_gpu = device.type == "cuda"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         profiled = self._copy.profiled(on_gpu) if self._profile or on_gpu else []
-        measured = Measured(
-            steps=[seconds(*marks) for marks in self._steps],
-            logged_steps=[seconds(*marks) for marks in self._logged],
-            bare_steps=self._bare,
-            log_interval=interval,
-            peak_memory=torch.cuda.max_memory_reserved(device) if on_gpu else peak,
-            operations=self._copy.operations(),
-            matrix_rate=matrix_rate(self._copy.dtype, device),
-            dearest=profiled[:DEAREST] if self._profile else [],
-            kernels=sum(own for _, own in profiled) if on_gpu else None,
-        )
-        folder = Path(trainer.default_root_dir)
-        (folder / FILE).write_text(json.dumps(asdict(measured)), encoding="utf-8")
+        steps, logged = ([seconds(*marks) for marks in own] for own in (self._steps, self._logged))
+        found = shares(steps, logged, self._bare, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        operations = self._copy.operations()
+        measured = {
+            **found,
+            "peak_memory": torch.cuda.max_memory_reserved(device) if on_gpu else peak,
+            "operations": operations,
+            "arithmetic_limit": operations / matrix_rate(self._copy.dtype, device),
+            "dearest": profiled[:DEAREST] if self._profile else [],
+            "device_busy": sum(own for _, own in profiled) / found["seconds_per_step"] if on_gpu else None,
+        }
+        write_atomically(Path(trainer.default_root_dir) / FILE, json.dumps(measured))
 
 
 class BareLoop:

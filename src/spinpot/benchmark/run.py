@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich.table import Table
 
 from spinpot.benchmark.cases import CASES
-from spinpot.benchmark.measure import Measured
+from spinpot.benchmark.measure import FILE
 from spinpot.benchmark.peer import peer_seconds_per_step
 from spinpot.config.app import TRAIN
 from spinpot.core.console import console, counted, print_line
@@ -38,18 +38,7 @@ def run_benchmark(
     results = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         for name in counted(cases, "Measuring"):
-            measured = measure(name, steps, Path(place), profile)
-            results[name] = {
-                "seconds_per_step": measured.seconds_per_step,
-                "overhead": measured.overhead,
-                "logging": measured.logging,
-                "peak_memory": measured.peak_memory,
-                "steps": steps,
-                "operations": measured.operations,
-                "arithmetic_limit": measured.limit,
-                "dearest": measured.dearest,
-                "device_busy": measured.busy,
-            }
+            results[name] = {"steps": steps, **measure(name, steps, Path(place), profile)}
     found = {"date": date.today().isoformat(), "machine": machine(), "cases": results}
     _print(found)
     _print_dearest(results)
@@ -82,8 +71,8 @@ def compare(
     return found
 
 
-def measure(case: str, steps: int, place: Path, profile: bool = False) -> Measured:
-    """Train some steps by the real command. Raises InputError if that fails."""
+def measure(case: str, steps: int, place: Path, profile: bool = False) -> dict[str, Any]:
+    """Train some steps by the real command; returns what Measure found. Raises InputError if that fails."""
     folder = place / f"run_{case}"
     settings = [
         *CASES[case].settings(place),
@@ -92,7 +81,7 @@ def measure(case: str, steps: int, place: Path, profile: bool = False) -> Measur
         f"+callbacks.measure.profile={profile}",
     ]
     train(settings, folder)
-    return Measured.read(folder)
+    return cast(dict[str, Any], json.loads((folder / FILE).read_text(encoding="utf-8")))
 
 
 def _ours(steps: int, folder: Path) -> float:
