@@ -9,7 +9,7 @@
 
 #include "matrix.h"
 #include "parallel.h"
-#include "tanh.h"
+#include "elementary.h"
 
 namespace spinpot {
 

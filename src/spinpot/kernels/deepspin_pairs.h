@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "elementary.h"
 #include "guard.h"
 #include "interface.h"
 #include "memory.h"
@@ -73,57 +74,32 @@ void add(T* numbers, const Stencil<T>& change) {
   }
 }
 
-// What is kept of a pair between the three loops.
+// What is kept of the pairs of some centres, and of which φ and dφ/ds~ are polynomials in x.
 template <typename T>
-struct Pair {
-  Stencil<T> value, slope;           // φ and dφ/ds~
-  T row[4];                          // R~
-  T direction[3];                    // d/r
-  T t, ds, dt;                       // as in spinpot.models.deepspin.environment.Rows
-  int64_t column;                    // of B, the first one
+struct Rows {
+  T *s;            // the first component of R~
+  T *t, *ds, *dt;  // as in spinpot.models.deepspin.environment.Rows
+  T *per_r, *x, *per_s;
+  int64_t* column;  // of B, the first one
+
+  Rows(Workspace& memory, int64_t pairs) {
+    for (T** array : {&s, &t, &ds, &dt, &per_r, &x, &per_s}) *array = memory.numbers<T>(pairs);
+    column = memory.numbers<int64_t>(pairs);
+  }
 };
 
-// R~ = (s, t d) with s = w(r)/(r + p), t = s/(r + p), and their derivatives by r.
+// φ of a stencil, and dφ/dx. polynomials (STENCIL, STENCIL): coefficients of φ, those of one power in a row.
 template <typename T>
-void make_row(Pair<T>& pair, const T* d, const T* davg, const T* dstd, T smooth, T cutoff, T protection) {
-  const T r = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-  const T inverse = T(1) / (r + protection);
-  const T u = std::min(std::max((r - smooth) / (cutoff - smooth), T(0)), T(1));
-  const T w = u * u * u * ((T(-6) * u + T(15)) * u - T(10)) + T(1);
-  const T s = w * inverse;
-  const T bend = u * (T(1) - u);
-  pair.t = s * inverse;
-  pair.ds = (T(-30) * bend * bend / (cutoff - smooth) - s) * inverse;
-  pair.dt = (pair.ds - pair.t) * inverse;
-  pair.row[0] = (s - davg[0]) / dstd[0];
-  const T per_r = r > T(0) ? T(1) / r : T(0);
-  for (int k = 0; k < 3; ++k) {
-    pair.row[k + 1] = (d[k] * pair.t - davg[k + 1]) / dstd[k + 1];
-    pair.direction[k] = d[k] * per_r;
-  }
-}
+struct Polynomials {
+  Stencil<T> value, slope = {};
 
-// The stencil of s~ on the nodes low + scale·(exp(m·step) − 1); returns its first node.
-// polynomials (STENCIL, STENCIL): coefficients of φ, those of one power in a row.
-template <typename T>
-int64_t make_stencil(Pair<T>& pair, T low, T step, T scale, int64_t n_nodes, const T* polynomials) {
-  const T shifted = pair.row[0] - low;
-  const T place = std::log1p(shifted / scale) / step;
-  // In this order NaN gives the first node, and no number is too large for an integer.
-  const T low_end = std::max(T(0), std::floor(place) - T(STENCIL / 2 - 1));
-  const int64_t first = static_cast<int64_t>(std::min(T(n_nodes - STENCIL), low_end));
-  const T x = place - T(first) - T(STENCIL - 1) / 2;
-  const T per_s = T(1) / ((shifted + scale) * step);
-  auto value = load(polynomials + (STENCIL - 1) * STENCIL);
-  Stencil<T> slope = {};
-  for (int64_t n = STENCIL - 1; n-- > 0;) {  // Horner's rule
-    slope = slope * x + value;
-    value = value * x + load(polynomials + n * STENCIL);
+  Polynomials(const T* polynomials, T x) : value(load(polynomials + (STENCIL - 1) * STENCIL)) {
+    for (int64_t n = STENCIL - 1; n-- > 0;) {  // Horner's rule
+      slope = slope * x + value;
+      value = value * x + load(polynomials + n * STENCIL);
+    }
   }
-  pair.value = value;
-  pair.slope = slope * per_s;
-  return first;
-}
+};
 
 // Some atoms of one element, whose B has `columns`.
 struct Centres {
@@ -148,31 +124,23 @@ class PairMap {
         vector_(static_cast<const T*>(in.vector)),
         spin_(static_cast<const T*>(in.spin)),
         eta_(static_cast<const T*>(in.eta)),
-        dstd_(static_cast<const T*>(in.dstd) + 4 * centres.type),
-        offset_(memory.numbers<int64_t>(centres.count)) {
-    int64_t pairs = 0;
-    for (int64_t n = 0; n < centres.count; ++n) {
-      const int64_t i = centres.atoms[n];
-      offset_[n] = pairs - in.pair_start[i];
-      pairs += in.pair_start[i + 1] - in.pair_start[i];
+        polynomials_(static_cast<const T*>(in.polynomials)),
+        offset_(offsets(memory)),
+        rows_(memory, offset_[centres.count]),
+        sums_(memory.zeros<T>(size())) {
+    for (int c = 0; c < 4; ++c) {
+      mean_[c] = static_cast<const T*>(in.davg)[4 * centres.type + c];
+      per_deviation_[c] = 1 / static_cast<const T*>(in.dstd)[4 * centres.type + c];
     }
-    pairs_ = memory.numbers<Pair<T>>(pairs);
-    sums_ = memory.zeros<T>(size());
-    const int64_t row = centres.type * 2 * in.types;
-    const T *davg = static_cast<const T*>(in.davg) + 4 * centres.type, *step = static_cast<const T*>(in.step) + row;
-    const T *polynomials = static_cast<const T*>(in.polynomials), low = static_cast<const T*>(in.low)[centres.type];
     each_atom([&](int64_t n, int64_t i, int64_t) {
+      make_rows(n, i);
       T* own = sums_ + n * 4 * room();
-      for (int64_t p = in_.pair_start[i]; p < in_.pair_start[i + 1]; ++p) {
-        Pair<T>& pair = pairs_[offset_[n] + p];
-        const int64_t type = in_.pair_type[p];
-        require(0 <= type && type < 2 * in_.types, "neighbour types from 0 to twice the elements");
-        make_row<T>(pair, vector_ + 3 * p, davg, dstd_, in_.rcut_smth, in_.rcut, in_.protection);
-        pair.column = in_.column[row + type] +
-                      make_stencil<T>(pair, low, step[type], in_.scale, in_.n_nodes[row + type], polynomials);
-        require(0 <= pair.column && pair.column + STENCIL <= room(), "nodes for each neighbour type that occurs");
-        for (int c = 0; c < 4; ++c) add<T>(own + c * room() + pair.column, pair.value * pair.row[c]);
-      }
+      each_pair(n, i, [&](int64_t p, int64_t k) {
+        const auto value = Polynomials<T>(polynomials_, rows_.x[k]).value;
+        T row[4];
+        this->row(p, k, row);
+        for (int c = 0; c < 4; ++c) add<T>(own + c * room() + rows_.column[k], value * row[c]);
+      });
     });
   }
 
@@ -186,20 +154,19 @@ class PairMap {
     each_atom([&](int64_t n, int64_t i, int64_t thread) {
       const auto [force, force_mag, virials] = of_threads[thread];
       T* virial = virials + 9 * in_.frame[i];
-      for (int64_t p = in_.pair_start[i]; p < in_.pair_start[i + 1]; ++p) {
+      each_pair(n, i, [&, force = force, force_mag = force_mag](int64_t p, int64_t k) {
         const int64_t j = in_.pair_neighbour[p];
-        require(0 <= j && j < in_.atoms, "neighbours that are atoms of the batch");
         const T scale = eta_[in_.pair_type[p]];
         T g[3], x[3];
-        pull_back(pairs_[offset_[n] + p], vector_ + 3 * p, by_sums + n * 4 * room(), g);
+        pull_back(p, k, by_sums + n * 4 * room(), g);
         between(p, x);
-        for (int k = 0; k < 3; ++k) {
-          force[3 * i + k] += g[k];
-          force[3 * j + k] -= g[k];
-          force_mag[3 * j + k] -= scale * g[k];
-          for (int l = 0; l < 3; ++l) virial[3 * k + l] -= g[k] * x[l];
+        for (int l = 0; l < 3; ++l) {
+          force[3 * i + l] += g[l];
+          force[3 * j + l] -= g[l];
+          force_mag[3 * j + l] -= scale * g[l];
+          for (int m = 0; m < 3; ++m) virial[3 * l + m] -= g[l] * x[m];
         }
-      }
+      });
     });
   }
 
@@ -208,21 +175,32 @@ class PairMap {
     std::fill_n(out, size(), T(0));
     each_atom([&](int64_t n, int64_t i, int64_t) {
       const T* strain = virial + 9 * in_.frame[i];
-      for (int64_t p = in_.pair_start[i]; p < in_.pair_start[i + 1]; ++p) {
+      each_pair(n, i, [&](int64_t p, int64_t k) {
         const int64_t j = in_.pair_neighbour[p];
         const T scale = eta_[in_.pair_type[p]];
         T g[3], x[3];
         between(p, x);
-        for (int k = 0; k < 3; ++k)
-          g[k] = force[3 * i + k] - force[3 * j + k] - scale * force_mag[3 * j + k] - strain[3 * k] * x[0] -
-                 strain[3 * k + 1] * x[1] - strain[3 * k + 2] * x[2];
-        push_forward(pairs_[offset_[n] + p], vector_ + 3 * p, g, out + n * 4 * room());
-      }
+        for (int l = 0; l < 3; ++l)
+          g[l] = force[3 * i + l] - force[3 * j + l] - scale * force_mag[3 * j + l] - strain[3 * l] * x[0] -
+                 strain[3 * l + 1] * x[1] - strain[3 * l + 2] * x[2];
+        push_forward(p, k, g, out + n * 4 * room());
+      });
     });
   }
 
  private:
   int64_t room() const { return centres_.columns; }
+
+  // Of each centre's first pair among those here, and how many there are.
+  int64_t* offsets(Workspace& memory) const {
+    int64_t* found = memory.numbers<int64_t>(centres_.count + 1);
+    found[0] = 0;
+    for (int64_t n = 0; n < centres_.count; ++n) {
+      const int64_t* start = in_.pair_start + centres_.atoms[n];
+      found[n + 1] = found[n] + start[1] - start[0];
+    }
+    return found;
+  }
 
   // body(n, atom, thread) for every centre.
   template <typename Body>
@@ -232,42 +210,109 @@ class PairMap {
     });
   }
 
+  // body(number among all pairs, number among those here) for those of one centre.
+  template <typename Body>
+  void each_pair(int64_t n, int64_t atom, const Body& body) const {
+    for (int64_t p = in_.pair_start[atom], k = offset_[n]; k < offset_[n + 1]; ++p, ++k) body(p, k);
+  }
+
+  // R~ = (s, t d) with s = w(r)/(r + p), t = s/(r + p), their derivatives by r, and the place of s~ between the nodes
+  // low + scale·(exp(m·step) − 1), of one centre's pairs.
+  void make_rows(int64_t n, int64_t atom) const {
+    const int64_t first = in_.pair_start[atom], count = in_.pair_start[atom + 1] - first, types = 2 * in_.types;
+    const int64_t *type = in_.pair_type + first, *n_nodes = in_.n_nodes + types * centres_.type,
+                  *begin = in_.column + types * centres_.type, here = offset_[n];
+    require(std::all_of(type, type + count, [&](int64_t one) { return 0 <= one && one < types; }) &&
+                std::all_of(in_.pair_neighbour + first, in_.pair_neighbour + first + count,
+                            [&](int64_t one) { return 0 <= one && one < in_.atoms; }),
+            "neighbours that are atoms of the batch, and neighbour types from 0 to twice the elements");
+    const T *d = vector_ + 3 * first, *step = static_cast<const T*>(in_.step) + types * centres_.type;
+    const T smooth = in_.rcut_smth, per_width = 1 / (in_.rcut - in_.rcut_smth), protection = in_.protection;
+    const T low = static_cast<const T*>(in_.low)[centres_.type], scale = in_.scale, per_scale = 1 / in_.scale;
+    const T mean = mean_[0], per_deviation = per_deviation_[0];
+    T *s_ = rows_.s + here, *t_ = rows_.t + here, *ds_ = rows_.ds + here, *dt_ = rows_.dt + here;
+    T *per_r_ = rows_.per_r + here, *x_ = rows_.x + here, *per_s_ = rows_.per_s + here;
+#pragma omp simd
+    for (int64_t k = 0; k < count; ++k) {
+      const T r = std::sqrt(d[3 * k] * d[3 * k] + d[3 * k + 1] * d[3 * k + 1] + d[3 * k + 2] * d[3 * k + 2]);
+      const T inverse = T(1) / (r + protection);
+      const T u = std::min(std::max((r - smooth) * per_width, T(0)), T(1));
+      const T w = u * u * u * ((T(-6) * u + T(15)) * u - T(10)) + T(1);
+      const T s = w * inverse, bend = u * (T(1) - u);
+      t_[k] = s * inverse;
+      ds_[k] = (T(-30) * bend * bend * per_width - s) * inverse;
+      dt_[k] = (ds_[k] - t_[k]) * inverse;
+      per_r_[k] = r > T(0) ? T(1) / r : T(0);
+      s_[k] = (s - mean) * per_deviation;
+      const T shifted = s_[k] - low;
+      x_[k] = logarithm(T(1) + shifted * per_scale);
+      per_s_[k] = T(1) / (shifted + scale);
+    }
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t last = n_nodes[type[k]] - STENCIL;
+      const T per_step = 1 / step[type[k]], place = x_[k] * per_step;
+      // In this order NaN gives the first node, and no number is too large for an integer.
+      const T node = std::max(T(0), std::floor(place) - T(STENCIL / 2 - 1));
+      const int64_t stencil = static_cast<int64_t>(std::min(T(last), node));
+      x_[k] = place - T(stencil) - T(STENCIL - 1) / 2;
+      per_s_[k] *= per_step;
+      rows_.column[here + k] = begin[type[k]] + stencil;
+      require(0 <= begin[type[k]] && begin[type[k]] + last + STENCIL <= room(), "nodes of each neighbour type");
+    }
+  }
+
+  // R~ of a pair.
+  void row(int64_t p, int64_t k, T* row) const {
+    row[0] = rows_.s[k];
+    for (int c = 1; c < 4; ++c) row[c] = (vector_[3 * p + c - 1] * rows_.t[k] - mean_[c]) * per_deviation_[c];
+  }
+
   // The vector between the real atoms of a pair, d − η_j S_j.
   void between(int64_t p, T* x) const {
-    for (int k = 0; k < 3; ++k)
-      x[k] = vector_[3 * p + k] - eta_[in_.pair_type[p]] * spin_[3 * in_.pair_neighbour[p] + k];
+    for (int l = 0; l < 3; ++l)
+      x[l] = vector_[3 * p + l] - eta_[in_.pair_type[p]] * spin_[3 * in_.pair_neighbour[p] + l];
   }
 
   // g = Σ ∂E/∂B ∂B/∂d of a pair, from its atom's part of ∂E/∂B.
-  void pull_back(const Pair<T>& pair, const T* d, const T* by_sums, T* g) const {
-    T by_row[4];
+  void pull_back(int64_t p, int64_t k, const T* by_sums, T* g) const {
+    const Polynomials<T> stencil(polynomials_, rows_.x[k]);
+    const T* d = vector_ + 3 * p;
+    T row[4], by_row[4];
+    this->row(p, k, row);
     Stencil<T> by_value = {};
     for (int c = 0; c < 4; ++c) {
-      const auto at_nodes = load(by_sums + c * room() + pair.column);
-      by_row[c] = (at_nodes * pair.value).sum();
-      by_value = by_value + at_nodes * pair.row[c];
+      const auto at_nodes = load(by_sums + c * room() + rows_.column[k]);
+      by_row[c] = (at_nodes * stencil.value).sum();
+      by_value = by_value + at_nodes * row[c];
     }
-    by_row[0] += (by_value * pair.slope).sum();
-    for (int c = 0; c < 4; ++c) by_row[c] /= dstd_[c];
-    const T along = by_row[0] * pair.ds + (by_row[1] * d[0] + by_row[2] * d[1] + by_row[3] * d[2]) * pair.dt;
-    for (int k = 0; k < 3; ++k) g[k] = along * pair.direction[k] + pair.t * by_row[k + 1];
+    by_row[0] += (by_value * stencil.slope).sum() * rows_.per_s[k];
+    for (int c = 0; c < 4; ++c) by_row[c] *= per_deviation_[c];
+    const T along = by_row[0] * rows_.ds[k] +
+                    (by_row[1] * d[0] + by_row[2] * d[1] + by_row[3] * d[2]) * rows_.dt[k];
+    for (int l = 0; l < 3; ++l) g[l] = along * rows_.per_r[k] * d[l] + rows_.t[k] * by_row[l + 1];
   }
 
   // The transpose: adds what a change g of the pair's vector makes of its atom's part of B.
-  void push_forward(const Pair<T>& pair, const T* d, const T* g, T* sums) const {
-    const T along = g[0] * pair.direction[0] + g[1] * pair.direction[1] + g[2] * pair.direction[2];
-    T row[4];
-    row[0] = along * pair.ds / dstd_[0];
-    for (int k = 0; k < 3; ++k) row[k + 1] = (pair.t * g[k] + along * pair.dt * d[k]) / dstd_[k + 1];
+  void push_forward(int64_t p, int64_t k, const T* g, T* sums) const {
+    const Polynomials<T> stencil(polynomials_, rows_.x[k]);
+    const T* d = vector_ + 3 * p;
+    const T along = (g[0] * d[0] + g[1] * d[1] + g[2] * d[2]) * rows_.per_r[k];
+    T row[4], change[4];
+    this->row(p, k, row);
+    change[0] = along * rows_.ds[k] * per_deviation_[0];
+    for (int l = 0; l < 3; ++l)
+      change[l + 1] = (rows_.t[k] * g[l] + along * rows_.dt[k] * d[l]) * per_deviation_[l + 1];
+    const T by_s = change[0] * rows_.per_s[k];
     for (int c = 0; c < 4; ++c)
-      add<T>(sums + c * room() + pair.column, pair.value * row[c] + pair.slope * (row[0] * pair.row[c]));
+      add<T>(sums + c * room() + rows_.column[k], stencil.value * change[c] + stencil.slope * (by_s * row[c]));
   }
 
   const spinpot_deepspin& in_;
   Centres centres_;
-  const T *vector_, *spin_, *eta_, *dstd_;
-  int64_t* offset_;  // of the first pair of each centre here, from its place among all
-  Pair<T>* pairs_;
+  const T *vector_, *spin_, *eta_, *polynomials_;
+  T mean_[4], per_deviation_[4];
+  int64_t* offset_;
+  Rows<T> rows_;
   T* sums_;
 };
 

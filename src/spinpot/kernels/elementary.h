@@ -1,4 +1,4 @@
-// The hyperbolic tangent without a branch, so that the compiler makes it of several numbers at once.
+// Functions without a branch, so that the compiler makes them of several numbers at once.
 
 #pragma once
 
@@ -10,22 +10,22 @@
 namespace spinpot {
 
 // Floating-point numbers: their bits as an integer, those of the fraction, the exponent of 1, and how many terms of
-// the series of exp(x) − 1 up to x = ln(2)/2 reach their precision. ln(2) = above + below, of which `above` has so few
-// bits that its multiples are exact. From 2|x| = most on, tanh|x| is 1.
+// the series of exp(x) − 1 up to x = ln(2)/2, and of the logarithm, reach their precision. ln(2) = above + below, of
+// which `above` has so few bits that its multiples are exact. From 2|x| = most on, tanh|x| is 1.
 template <typename T>
 struct Format;
 
 template <>
 struct Format<double> {
   using Bits = uint64_t;
-  static constexpr int fraction = 52, exponent = 1023, terms = 13;
+  static constexpr int fraction = 52, exponent = 1023, terms = 13, log_terms = 10;
   static constexpr double above = 0x1.62e42fefap-1, below = 0x1.cf79abc9e3b3ap-40, most = 40.0;
 };
 
 template <>
 struct Format<float> {
   using Bits = uint32_t;
-  static constexpr int fraction = 23, exponent = 127, terms = 7;
+  static constexpr int fraction = 23, exponent = 127, terms = 7, log_terms = 5;
   static constexpr float above = 0x1.62e4p-1f, below = 0x1.7f7d1cp-20f, most = 20.0f;
 };
 
@@ -35,6 +35,14 @@ constexpr auto INVERSE_FACTORIAL = [] {
   for (size_t k = 1; k < found.size(); ++k) found[k] = found[k - 1] / T(k);
   return found;
 }();
+
+template <typename To, typename From>
+To same_bits(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
 
 // tanh|x| = e/(e + 2) with e = exp(2|x|) − 1 = 2ⁿ (exp(r) − 1) + 2ⁿ − 1, 2|x| = n ln 2 + r. Within 4 units of the
 // last place.
@@ -48,13 +56,25 @@ T hyperbolic_tangent(T x) {
   T series = T(0);  // (exp(r) − 1)/r
 #pragma GCC unroll 16
   for (int k = F::terms; k > 0; --k) series = series * r + INVERSE_FACTORIAL<T>[k];
-  typename F::Bits bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + F::exponent) << F::fraction;
-  T power;
-  std::memcpy(&power, &bits, sizeof power);
+  const T power = same_bits<T>((same_bits<typename F::Bits>(shifted) + F::exponent) << F::fraction);
   const T e = power * (r * series) + (power - T(1));
   return std::copysign(e / (e + T(2)), x);
+}
+
+// ln x of a normal x ≥ √½: x = 2ⁿ m with m from √½ to √2, and ln m = 2 artanh(q) with q = (m − 1)/(m + 1).
+template <typename T>
+T logarithm(T x) {
+  using F = Format<T>;
+  using Bits = typename F::Bits;
+  const Bits bits = same_bits<Bits>(x), root_half = same_bits<Bits>(T(M_SQRT1_2)), offset = bits - root_half;
+  const Bits n = offset >> F::fraction;
+  const T whole = T(Bits(1) << F::fraction);  // its last bit counts 1
+  const T m = same_bits<T>(bits - (n << F::fraction));
+  const T q = (m - T(1)) / (m + T(1)), square = q * q;
+  T series = T(0);
+#pragma GCC unroll 16
+  for (int k = F::log_terms; k >= 0; --k) series = series * square + T(1) / T(2 * k + 1);
+  return T(2) * q * series + (same_bits<T>(n | same_bits<Bits>(whole)) - whole) * T(M_LN2);
 }
 
 }  // namespace spinpot
