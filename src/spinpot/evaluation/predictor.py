@@ -12,6 +12,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from spinpot import kernels
 from spinpot.core.console import counted
 from spinpot.core.conventions import PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
@@ -50,6 +51,7 @@ class Predictor:
     """
 
     def __init__(self, potential: Potential) -> None:
+        kernels.build()
         self.potential = potential.eval()
         self.spec = potential.spec
         self.watch = Watch(self.spec, potential.facts)
