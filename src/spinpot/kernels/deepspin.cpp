@@ -15,8 +15,8 @@ namespace spinpot {
 
 namespace {
 
-// Atoms that are evaluated together where nothing is kept of them.
-constexpr int64_t BLOCK = 64;
+// Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
+constexpr int64_t BLOCK = 32;
 
 struct AnyNetwork {
   virtual ~AnyNetwork() = default;
