@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, InterpolationKeyError, MissingMandatoryValue
 
 from spinpot.config.app import FAILURE, describe, remove_empty_sweep, run_app, say
-from spinpot.config.validate import evaluation_arguments
+from spinpot.config.conflicts import remarks
 from spinpot.core.errors import InputError, TrainingError
 
 
@@ -63,7 +63,7 @@ def test_defects_keep_their_traceback():
     assert describe(error) is None
     # A setting that our own code asks for although no config has it.
     strict = OmegaConf.create({"systems": ["a"]}, flags={"struct": True})
-    error = raised(lambda: evaluation_arguments(strict))
+    error = raised(lambda: list(remarks(strict)))
     assert isinstance(error, ConfigAttributeError)
     assert describe(error) is None
 

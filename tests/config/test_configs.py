@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from spinpot.analysis.tasks import TASKS
-from spinpot.config.validate import analysis_arguments, audit_arguments, evaluation_arguments, validate
+from spinpot.config.validate import AUDIT, EVALUATION, analysis_arguments, arguments, validate
 from spinpot.core.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
@@ -65,12 +65,14 @@ def test_the_default_is_valid():
 
 def test_evaluation_is_valid():
     config = composed("checkpoint=a.ckpt", "systems=[b,c]", "output=d", name="evaluate")
-    assert evaluation_arguments(config)["systems"] == ["b", "c"]
+    assert arguments(EVALUATION, config)["systems"] == ["b", "c"]
 
 
 def test_audit_is_valid():
-    assert audit_arguments(composed("systems=[b,7]", name="audit")) == {"systems": ["b", "7"], "output": None}
-    assert audit_arguments(composed("systems=b", "output=d", name="audit"))["output"] == "d"
+    given = arguments(AUDIT, composed("systems=[b,7]", name="audit"))
+    assert given == {"systems": ["b", "7"], "output": None}
+    given = arguments(AUDIT, composed("systems=b", "output=7", name="audit"))
+    assert given == {"systems": ["b"], "output": "7"}
 
 
 @pytest.mark.parametrize("task", tasks())

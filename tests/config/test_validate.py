@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from spinpot.config.targets import find_target, parameters
-from spinpot.config.validate import audit_arguments, evaluation_arguments, validate
+from spinpot.config.validate import AUDIT, EVALUATION, arguments, validate
 from spinpot.config.values import argument_types, expected, fits
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import missing_keys
@@ -194,25 +194,26 @@ def test_missing_keys():
     ("settings", "message"),
     [
         (["+batch=3"], "Unknown setting batch. Did you mean batch_size?"),
-        (["batch_size=0"], "batch_size=0: expected a number of frames >= 1"),
-        (["systems=[]"], "Write systems="),
-        (["checkpoint=null"], "Write checkpoint=PATH"),
+        (["batch_size=all"], "batch_size=all: expected a whole number"),
+        (["systems=[]"], r"systems=\[\]: expected at least one path"),
+        (["checkpoint=null"], "expected a list of paths"),
+        (["checkpoint=???", "output=???"], "checkpoint, output have no value"),
     ],
 )
 def test_evaluation_arguments(settings, message):
     given = ["checkpoint=a.ckpt", "systems=[b]", "output=c"]
     with pytest.raises(InputError, match=message):
-        evaluation_arguments(composed(*given, *settings, name="evaluate"))
+        arguments(EVALUATION, composed(*given, *settings, name="evaluate"))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (["+checkpoint=a.ckpt"], "Unknown setting checkpoint"),
-        (["systems=[]"], "Write systems="),
-        (["output=[a]"], "Write output=PATH"),
+        (["systems=[]"], r"systems=\[\]: expected at least one path"),
+        (["output=[a]"], "expected a path or null"),
     ],
 )
 def test_audit_arguments(settings, message):
     with pytest.raises(InputError, match=message):
-        audit_arguments(composed("systems=[b]", *settings, name="audit"))
+        arguments(AUDIT, composed("systems=[b]", *settings, name="audit"))

@@ -89,15 +89,16 @@ def train(config: DictConfig) -> float | None:
 def evaluate(config: DictConfig) -> None:
     """Several checkpoints are compared with each other."""
     with no_garbage():
-        from spinpot.config.validate import evaluation_arguments
+        from spinpot.config.validate import EVALUATION, arguments
         from spinpot.evaluation.deviation import model_deviation
         from spinpot.evaluation.evaluate import evaluate
 
-    arguments = evaluation_arguments(config)
-    if isinstance(arguments["checkpoint"], list):
-        model_deviation(arguments.pop("checkpoint"), **arguments)
+    given = arguments(EVALUATION, config)
+    first, *others = given.pop("checkpoint")
+    if others:
+        model_deviation([first, *others], **given)
     else:
-        evaluate(**arguments)
+        evaluate(first, **given)
 
 
 @configured
@@ -105,9 +106,9 @@ def audit(config: DictConfig) -> None:
     """Print findings; with an output folder a page as well."""
     with no_garbage():
         from spinpot.audit.run import audit
-        from spinpot.config.validate import audit_arguments
+        from spinpot.config.validate import AUDIT, arguments
 
-    audit(**audit_arguments(config))
+    audit(**arguments(AUDIT, config))
 
 
 @configured

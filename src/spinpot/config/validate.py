@@ -36,10 +36,15 @@ SCALARS: dict[str, Any] = {
 """Settings that no section's target takes, and their types."""
 OWN: dict[str, dict[str, Any]] = {"trainer": {"cuda_graph": Literal["auto"] | bool}}
 """Settings of a section that are not its target's, and their types."""
-EVALUATION = {"checkpoint", "systems", "output", "batch_size"}
-AUDIT = {"systems", "output"}
-PATHS_OF_ANALYSIS = ("checkpoint", "structure", "output")
-CHOICES_OF_ANALYSIS = ("moments", "moment_unit")
+EVALUATION = {"checkpoint": list[Path], "systems": list[Path], "output": Path, "batch_size": int}
+AUDIT = {"systems": list[Path], "output": Path | None}
+ANALYSIS = {
+    **dict.fromkeys(("checkpoint", "structure", "output"), Path),
+    "task": dict,
+    "moments": str | None,
+    "moment_unit": Literal["mu_B", "direction"] | None,
+}
+"""The settings of other commands than train, and their types."""
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
 PRECISIONS = {"64-true": "float64", "32-true": "float32"}
@@ -55,8 +60,7 @@ def validate(config: DictConfig) -> None:
     for section in (*SECTIONS, "paths"):
         _check_section(section, config)
     _check_keys("paths.", config.paths, {"data_dir"}, config)
-    missing = missing_keys(config)
-    if missing:
+    if missing := missing_keys(config):
         raise InputError(needed(missing))
     for key, hint in SCALARS.items():
         _check_value(key, _value(key, config), hint)
@@ -78,47 +82,30 @@ def needed(keys: Iterable[str]) -> str:
     return f"{', '.join(keys)} {verb} needed. Give {given} on the command line, or in a config file."
 
 
-def evaluation_arguments(config: DictConfig) -> dict[str, Any]:
-    """What evaluation.evaluate takes, from a composed evaluate.yaml; of several checkpoints a list.
+def arguments(types: Mapping[str, Any], config: DictConfig, prefix: str = "") -> dict[str, Any]:
+    """The settings of a command, or of its section `prefix`, as plain data.
 
-    Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
+    A path may be a number, and a single one stands for a list. Raises InputError for an unknown key and for a
+    value that is missing or does not have its type.
     """
-    _check_keys("", config, EVALUATION, config)
-    batch_size = config.batch_size
-    checkpoints, systems = _paths("checkpoint", config), _paths("systems", config)
-    output = _path("output", config)
-    if type(batch_size) is not int or batch_size < 1:
-        raise InputError(f"batch_size={batch_size}: expected a number of frames >= 1.")
-    return {
-        "checkpoint": checkpoints[0] if len(checkpoints) == 1 else checkpoints,
-        "systems": systems,
-        "output": output,
-        "batch_size": batch_size,
-    }
+    if missing := missing_keys(config):
+        raise InputError(needed(missing))
+    node = OmegaConf.select(config, prefix.rstrip(".")) if prefix else config
+    _check_keys(prefix, node, types, config)
+    given = {}
+    for name in map(str, node):
+        key, hint = prefix + name, types[name]
+        given[name] = _as_paths(_value(key, config), hint)
+        _check_value(key, given[name], hint)
+        if given[name] == [] and hint == list[Path]:
+            raise InputError(f"{key}=[]: expected at least one path.")
+    return given
 
 
-def audit_arguments(config: DictConfig) -> dict[str, Any]:
-    """What `spinpot.audit.run.audit` takes, from a composed audit.yaml.
-
-    Raises InputError for an unknown key or a value of the wrong kind; a folder's name may be a number.
-    """
-    _check_keys("", config, AUDIT, config)
-    output = None if config.output is None else _path("output", config)
-    return {"systems": _paths("systems", config), "output": output}
-
-
-def _path(name: str, config: DictConfig) -> str:
-    if not isinstance(config[name], str | int):
-        raise InputError(f"{name}={config[name]}: expected a path. Write {name}=PATH.")
-    return str(config[name])
-
-
-def _paths(name: str, config: DictConfig) -> list[str]:
-    paths = list(config[name]) if OmegaConf.is_list(config[name]) else [config[name]]
-    if not paths or not all(isinstance(path, str | int) for path in paths):
-        example = "systems='[DIR,DIR]'" if name == "systems" else f"{name}=PATH"
-        raise InputError(f"{name}={config[name]}: expected a path. Write {example}.")
-    return list(map(str, paths))
+def _as_paths(value: Any, hint: Any) -> Any:
+    if hint == list[Path]:
+        return [_as_paths(path, Path) for path in (value if isinstance(value, list) else [value])]
+    return str(value) if type(value) is int and fits("", hint) else value
 
 
 def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> dict[str, Any]:
@@ -126,20 +113,13 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
 
     tasks: the dataclass of each task's settings. Raises InputError for an unknown key or a wrong value.
     """
-    _check_keys("", config, {*PATHS_OF_ANALYSIS, *CHOICES_OF_ANALYSIS, "task"}, config)
-    paths = {name: _path(name, config) for name in PATHS_OF_ANALYSIS}
+    found = arguments(ANALYSIS, config)
     _check_keys("task.", config.task, tasks, config)
-    settings = {}
-    for name, node in config.task.items():
-        hints = typing.get_type_hints(tasks[str(name)])
-        _check_keys(f"task.{name}.", node, hints, config)
-        values = {str(key): _value(f"task.{name}.{key}", config) for key in node}
-        for key, value in values.items():
-            _check_value(f"task.{name}.{key}", value, hints[key])
-        settings[str(name)] = tasks[str(name)](**values)
-    if config.moment_unit not in (None, "mu_B", "direction"):
-        raise InputError(f"moment_unit={config.moment_unit}: expected mu_B or direction.")
-    return {**paths, "tasks": settings, **{name: config[name] for name in CHOICES_OF_ANALYSIS}}
+    made = {
+        name: arguments(typing.get_type_hints(tasks[name]), config, f"task.{name}.")
+        for name in found.pop("task")
+    }
+    return {**found, "tasks": {name: tasks[name](**settings) for name, settings in made.items()}}
 
 
 def _check_section(name: str, config: DictConfig) -> None:
