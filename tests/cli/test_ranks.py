@@ -52,8 +52,9 @@ def test_a_used_folder(by_hand, tmp_path):
     (tmp_path / "run" / "config.yaml").write_text("x")
     ended = by_hand()
     message = (
-        f"{tmp_path / 'run'} holds config.yaml of a run without a checkpoint. Choose another folder by "
-        "hydra.run.dir=DIR, remove these files, or write over them by resume=auto; nothing was changed."
+        f"{tmp_path / 'run'} holds a run already (config.yaml). Go on with it by resume=auto, which begins "
+        "anew where there is no checkpoint, or choose another folder by hydra.run.dir=DIR; nothing was "
+        "changed."
     )
     assert [code for code, _, _ in ended] == [1, 1]
     assert errors(ended) == [[f"Error: {message}"], [f"Error: Rank 0: {message}"]]

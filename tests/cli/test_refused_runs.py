@@ -40,7 +40,7 @@ def test_a_folder_with_the_beginning_of_a_run(small_set, finished, tmp_path, pla
     shutil.copy(finished / "config.yaml", folder)
     before = contents(folder)
     message = the_message(run_here("train.py", *small_set, f"hydra.run.dir={folder}", cwd=place))
-    assert f"{folder} holds config.yaml of a run without a checkpoint" in message
+    assert f"{folder} holds a run already (config.yaml)" in message
     assert contents(folder) == before
     result = run_here("train.py", *small_set, f"hydra.run.dir={folder}", "resume=auto", cwd=place)
     assert result.returncode == 0
@@ -152,7 +152,7 @@ def test_another_optimizer(refused, finished):
 
 def test_another_parameter(refused, finished):
     message = refused(f"resume={finished}", "trainer.max_steps=6", "loss.label_scale_fm=learned")
-    assert "loss.label_scale_fm=null, and now it is learned" in message
+    assert "loss.label_scale_fm: 'not learned' in the checkpoint, 'learned' now" in message
     assert "undo the change" in message
 
 

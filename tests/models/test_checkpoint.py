@@ -9,7 +9,7 @@ import spinpot
 from spinpot.core.errors import InputError
 from spinpot.evaluation.convert import convert, read_model
 from spinpot.models.checkpoint import checkpoint_entry, read_checkpoint
-from spinpot.training.resume import check_same_model, find_checkpoint
+from spinpot.training.resume import find_checkpoint
 from support.checkpoints import load_potential
 from support.frames import evaluate, random_system, small_potential
 
@@ -105,11 +105,3 @@ def test_what_resume_means(tmp_path):
         find_checkpoint(None, tmp_path)
     with pytest.raises(InputError, match="no such checkpoint"):
         find_checkpoint(str(tmp_path / "elsewhere"), tmp_path)
-
-
-def test_another_model_is_refused(tmp_path):
-    save(tmp_path / "checkpoints" / "last.ckpt", small_potential())
-    resumed = find_checkpoint("auto", tmp_path)
-    check_same_model(resumed, small_potential().spec)
-    with pytest.raises(InputError, match=r"descriptor\.rcut: 4\.0 in the checkpoint, 4\.5 now"):
-        check_same_model(resumed, small_potential(rcut=4.5).spec)

@@ -51,9 +51,9 @@ class Measure(pl.Callback):
     """Times every step of a run from end to end; now and then, some steps of a copy without Lightning.
 
     profile: look at the copy's operations at the end. The two alternate because machines are not equally
-    fast at all times. Into FILE of the run folder go `shares`; peak_memory in bytes, of the process or of
-    the GPU; operations of a step's matrix products, and arithmetic_limit, their seconds at the rate of large
-    ones; dearest, operations and their seconds; device_busy, the share of the time in which a GPU computes.
+    fast at all times. Into FILE of the run folder go `shares`; peak_memory in bytes, of the process or of the
+    GPU; operations of a step's matrix products, and arithmetic_limit, their seconds at the rate of large
+    ones; dearest, operations and their seconds; device_busy, the share of time in which a GPU computes.
     """
 
     def __init__(self, profile: bool = False) -> None:

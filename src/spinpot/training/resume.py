@@ -10,7 +10,6 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import NO_LONGER_NEEDED
-from spinpot.config.values import shown
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
@@ -34,17 +33,10 @@ IRRELEVANT = (
 
 ADAM = {"torch.optim.Adam", "spinpot.training.optimizers.Adam"}
 """The same optimizer, as runs from before there was one of ours and as those since then call it."""
-ALIKE = dict.fromkeys((*ADAM, "torch.optim.AdamW"), "Adam")
+ALIKE = dict.fromkeys((*ADAM, "torch.optim.AdamW"), "spinpot.training.optimizers.Adam")
 """Optimizers that keep another's state."""
 
-RUN_FILES = (
-    "config.yaml",
-    "metrics.csv",
-    "summary.json",
-    "report.html",
-    "checkpoints",
-    "wandb_run.json",
-)
+RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "report.html", "checkpoints", "wandb_run.json")
 
 
 @dataclass(frozen=True)
@@ -104,9 +96,16 @@ def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
 
 def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:
     """Refuse a checkpoint of another model or optimizer; print which settings and data changed."""
-    check_same_model(resumed, spec)
-    check_same_optimizer(resumed, config)
-    check_same_parameters(resumed, config)
+    changes = [
+        *differences(resumed.spec.as_dict(), spec.as_dict(), spec.changeable),
+        *differences(_state_of(resumed.config), _state_of(config)),
+    ]
+    if changes:
+        listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
+        raise InputError(
+            f"{resumed.path} holds another model or optimizer ({listed}). Resuming needs the same: undo the "
+            "change, or start a new run."
+        )
     settings = differences(resumed.config, config, IRRELEVANT)
     data = differences(resumed.fingerprints, fingerprints) if resumed.fingerprints else []
     print_changes(settings, data)
@@ -118,35 +117,14 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
         )
 
 
-def check_same_model(resumed: Resumed, spec: Spec) -> None:
-    """Raise InputError if the model of the config is not the checkpoint's."""
-    changes = differences(resumed.spec.as_dict(), spec.as_dict(), spec.changeable)
-    if changes:
-        listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
-        raise InputError(
-            f"{resumed.path} holds another model ({listed}). Resuming needs the same model: undo the change, "
-            "or start a new run."
-        )
-
-
-def check_same_optimizer(resumed: Resumed, config: dict[str, Any]) -> None:
-    """Raise InputError if the checkpoint holds another optimizer's state."""
-    then, now = (settings["optimizer"]["_target_"] for settings in (resumed.config, config))
-    if ALIKE.get(then, then) != ALIKE.get(now, now):
-        raise InputError(
-            f"{resumed.path} holds the state of {then}, which optimizer._target_={now} cannot go on with. "
-            "Resuming needs the same optimizer: undo the change, or start a new run."
-        )
-
-
-def check_same_parameters(resumed: Resumed, config: dict[str, Any]) -> None:
-    """Raise InputError if the label scale is learned now and was not, or the other way round."""
-    then, now = (settings["loss"].get("label_scale_fm") for settings in (resumed.config, config))
-    if (then == "learned") != (now == "learned"):
-        raise InputError(
-            f"{resumed.path} was trained with loss.label_scale_fm={shown(then)}, and now it is {shown(now)}. "
-            "Resuming needs the same parameters: undo the change, or start a new run."
-        )
+def _state_of(config: dict[str, Any]) -> dict[str, str]:
+    """The settings that decide what an optimizer's state is of."""
+    optimizer = config["optimizer"]["_target_"]
+    learned = config["loss"].get("label_scale_fm") == "learned"
+    return {
+        "optimizer._target_": ALIKE.get(optimizer, optimizer),
+        "loss.label_scale_fm": "learned" if learned else "not learned",
+    }
 
 
 def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> None:
@@ -190,16 +168,11 @@ def _refuse_used(run_dir: Path) -> None:
     # The other processes of a run start when the first has written its config.
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
-    if (run_dir / LAST).exists():
+    if there := [name for name in RUN_FILES if (run_dir / name).exists()]:
         raise InputError(
-            f"{run_dir} holds a run already. Go on with it by resume=auto, or choose another folder by "
-            "hydra.run.dir=DIR; nothing was overwritten."
-        )
-    there = [name for name in RUN_FILES if (run_dir / name).exists()]
-    if there:
-        raise InputError(
-            f"{run_dir} holds {', '.join(there)} of a run without a checkpoint. Choose another folder by "
-            "hydra.run.dir=DIR, remove these files, or write over them by resume=auto; nothing was changed."
+            f"{run_dir} holds a run already ({', '.join(there)}). Go on with it by resume=auto, which begins "
+            "anew where there is no checkpoint, or choose another folder by hydra.run.dir=DIR; nothing was "
+            "changed."
         )
 
 
