@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,24 +54,15 @@ CASES = {
 
 
 def write_supercell(system: Path, folder: Path, repeats: int) -> None:
-    """The first frames of a deepmd npy system, repeated along each lattice vector, labels included."""
-    data = {file.stem: np.load(file)[:FRAMES] for file in sorted((system / "set.000").glob("*.npy"))}
-    box = data["box"].reshape(-1, 3, 3)
+    """The first frames of a system, repeated along each lattice vector, with their labels but the virial."""
+    from spinpot.data.systems import read_systems, select, write_npy  # not above, as prepare_nio
+
+    (small,) = (select(found, np.arange(FRAMES)[: len(found)]) for found in read_systems([system]))
     cells = np.array(np.meshgrid(*[np.arange(repeats)] * 3, indexing="ij")).reshape(3, -1).T
-    coord = data["coord"].reshape(len(box), 1, -1, 3) + (cells @ box)[:, :, None]
-    per_atom = {
-        name: np.tile(data[name].reshape(len(box), -1), (1, len(cells)))
-        for name in ("spin", "force", "force_mag")
+    coord = small.coord[:, None] + (cells @ small.box)[:, :, None]
+    changed: dict[str, Any] = {
+        name: np.tile(getattr(small, name), (1, len(cells), 1)) for name in ("spin", "force", "force_mag")
     }
-    repeated = {
-        "box": (repeats * box).reshape(len(box), 9),
-        "coord": coord.reshape(len(box), -1),
-        "energy": data["energy"] * len(cells),
-        **per_atom,
-    }
-    (folder / "set.000").mkdir(parents=True)
-    for name, values in repeated.items():
-        np.save(folder / "set.000" / f"{name}.npy", values)
-    types = np.loadtxt(system / "type.raw", dtype=int, ndmin=1)
-    np.savetxt(folder / "type.raw", np.tile(types, len(cells)), fmt="%d")
-    (folder / "type_map.raw").write_text((system / "type_map.raw").read_text())
+    changed |= {"energy": cast(np.ndarray, small.energy) * len(cells), "virial": None}
+    changed |= {"box": repeats * small.box, "coord": coord.reshape(len(small), -1, 3)}
+    write_npy(replace(small, types=np.tile(small.types, len(cells)), **changed), folder)

@@ -38,7 +38,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
     made["learning_rate"] |= {"start_lr": rate, "stop_lr": rate}
     made["training"] |= {
         "validation_data": {
-            "systems": [str(_with_virtual_atoms(system, folder / VALIDATED))],
+            "systems": [str(_with_virtual_atoms(system, folder))],
             "batch_size": len(np.load(system / "set.000" / "energy.npy")),
         },
         "disp_freq": validated,
@@ -80,7 +80,7 @@ def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, 
         )
     made: dict[str, Any] = _example()["input"]
     if backend == "tensorflow":
-        systems = [_with_virtual_atoms(system, folder / system.name) for system in systems]
+        systems = [_with_virtual_atoms(system, folder) for system in systems]
         made["model"]["spin"] = _example()["spin_for_tensorflow"]
     made["training"]["training_data"]["systems"] = [str(system) for system in systems]
     made["training"] |= {"numb_steps": steps, "save_freq": 10 * steps}
@@ -92,23 +92,13 @@ def _example() -> dict[str, Any]:
 
 
 def _with_virtual_atoms(system: Path, folder: Path) -> Path:
-    """The layout of the TensorFlow backend: virtual atoms behind the real ones, their forces too."""
-    types = np.loadtxt(system / "type.raw", dtype=int, ndmin=1)
-    magnetic = types == 0
-
-    def atoms(name: str) -> np.ndarray:
-        return np.asarray(np.load(system / "set.000" / f"{name}.npy").reshape(-1, len(types), 3))
+    """The layout of the TensorFlow backend, in which Ni has virtual atoms."""
+    from spinpot.data.prepare import write_old  # not above: --help needs BACKENDS alone
+    from spinpot.data.readers.reader import Wanted
+    from spinpot.data.systems import read_systems
 
     (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
-    virtual = atoms("coord") + scale * atoms("spin")
-    arrays = {
-        "coord": np.concatenate((atoms("coord"), virtual[:, magnetic]), axis=1),
-        "force": np.concatenate((atoms("force"), atoms("force_mag")[:, magnetic]), axis=1),
-    }
-    (folder / "set.000").mkdir(parents=True, exist_ok=True)
-    for name, values in arrays.items():
-        np.save(folder / "set.000" / f"{name}.npy", values.reshape(len(values), -1))
-    for name in ("box", "energy"):
-        np.save(folder / "set.000" / f"{name}.npy", np.load(system / "set.000" / f"{name}.npy"))
-    np.savetxt(folder / "type.raw", np.append(types, np.full(magnetic.sum(), 2)), fmt="%d")
-    return folder
+    (frames,) = read_systems([system])
+    write_old(folder, frames, Wanted(magnetic=("Ni",), virtual_scale=scale))
+    (folder / frames.name / "type_map.raw").unlink()  # which would have to name the virtual atoms, too
+    return folder / frames.name
