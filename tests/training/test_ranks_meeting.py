@@ -20,9 +20,8 @@ def attempt(monkeypatch):
     def join(restarts):
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", restarts)
         monkeypatch.setattr(ranks, "_meetings", count())
-        place = Place(
-            0, 1, 0, 1, "127.0.0.1", port, 5.0, started_here=False, hosts_store=False, one_node=True
-        )
+        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+        place = Place(0, 1, 0, 1, "127.0.0.1", port, 5.0, started_here=False)
         one = ranks.Ranks(place)
         try:
             one.meet()

@@ -15,20 +15,28 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment
+from pytorch_lightning.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    TorchElasticEnvironment,
+)
 from pytorch_lightning.strategies import ParallelStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.distributed.constants import default_pg_timeout
 
-from spinpot.config.app import STARTED_HERE, TRAIN
+from spinpot.config.app import TRAIN
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
 
+STARTED_HERE = "SPINPOT_STARTED_HERE"
+"""An environment variable: the first process of the run started this one, which shares its terminal."""
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
-TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", STARTED_HERE)
+TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""The environment variable by which Lightning knows processes of torchrun."""
+TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", *MEETING, STARTED_HERE, TORCHRUN)
 """Environment variables that tell a process which rank it is; Lightning takes one away after a run."""
 PLACE = ("strategy", "accelerator", "devices", "num_nodes", "plugins")
 """Settings of a trainer from which Lightning knows the ranks."""
@@ -39,8 +47,6 @@ class Place:
     """Rank of `size`, `local_rank` of `per_node`; where all meet, and for how many seconds each waits.
 
     started_here: whether the first process of each node starts the others, in place of torchrun or the like.
-    hosts_store: whether this rank makes the store the others look for.
-    one_node: whether all ranks share a node.
     """
 
     rank: int
@@ -51,8 +57,6 @@ class Place:
     port: int
     timeout: float
     started_here: bool
-    hosts_store: bool
-    one_node: bool
 
     @property
     def at(self) -> str:
@@ -60,9 +64,14 @@ class Place:
         return f"{self.address}:{self.port}"
 
     @property
-    def shares_a_terminal(self) -> bool:
-        """Whether what one rank says is read once for all of them."""
-        return self.started_here and self.one_node
+    def hosts_store(self) -> bool:
+        """Whether this rank makes the store the others look for; torchrun has one already."""
+        return self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+
+    @property
+    def silent(self) -> bool:
+        """Whether the process that started this one, in the same terminal, says what ends it."""
+        return self.started_here and self.local_rank > 0
 
     def start_others(self) -> list[subprocess.Popen[bytes]]:
         """Start the other processes of this node, by this process's own command."""
@@ -101,8 +110,8 @@ def own_environment() -> Iterator[None]:
 def place_of(trainer: DictConfig) -> Place | None:
     """The place of this process in the run of a config's trainer; None in a run of one process.
 
-    Ranks started by hand are told by RANK and WORLD_SIZE, torch's own variables; what Lightning wants beside
-    them is set. Raises InputError if the environment speaks of other ranks than the trainer.
+    Ranks started by hand are told by RANK and WORLD_SIZE, torch's own variables; what else Lightning wants
+    is set. Raises InputError if the environment speaks of other ranks than the trainer.
     """
     strategy = _strategy(trainer) if wants_several(trainer) else None
     if strategy is not None:
@@ -126,15 +135,9 @@ def wants_several(trainer: DictConfig) -> bool:
 
 
 def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: int) -> Place:
-    rank = strategy.global_rank
-    if isinstance(environment, LightningEnvironment) and _number("RANK", rank) != rank:
-        raise InputError(
-            f"RANK={os.environ['RANK']}, but NODE_RANK, LOCAL_RANK and trainer.devices="
-            f"{_per_node(strategy)} make it rank {rank}. Set RANK and WORLD_SIZE alone."
-        )
-    by_hand = isinstance(environment, LightningEnvironment)
     started_here = not environment.creates_processes_externally or STARTED_HERE in os.environ
-    if by_hand and not (started_here and nodes == 1):
+    told = isinstance(environment, (LightningEnvironment, TorchElasticEnvironment))
+    if told and not (started_here and nodes == 1):
         _choose_meeting()
     try:
         environment.validate_settings(num_devices=_per_node(strategy), num_nodes=nodes)
@@ -142,7 +145,7 @@ def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: i
         raise InputError(str(error)) from error
     timeout = getattr(strategy, "_timeout", None) or default_pg_timeout
     return Place(
-        rank=rank,
+        rank=strategy.global_rank,
         size=strategy.world_size,
         local_rank=strategy.local_rank,
         per_node=_per_node(strategy),
@@ -150,9 +153,6 @@ def _place(strategy: ParallelStrategy, environment: ClusterEnvironment, nodes: i
         port=environment.main_port,
         timeout=timeout.total_seconds(),
         started_here=started_here,
-        # torchrun has a store already.
-        hosts_store=rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
-        one_node=nodes == 1,
     )
 
 
@@ -180,14 +180,10 @@ def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
 
 
 def _take_rank(per_node: int) -> None:
-    """Tell Lightning the rank of a process that was started by hand."""
-    managed = any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"))
-    if managed or not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
-        return
-    rank = _number("RANK", 0)
-    os.environ.setdefault("LOCAL_RANK", str(rank % per_node))
-    if "GROUP_RANK" not in os.environ:
-        os.environ.setdefault("NODE_RANK", str(rank // per_node))
+    """Let Lightning take a process that was told RANK and WORLD_SIZE for one of torchrun's."""
+    if {"RANK", "WORLD_SIZE"} <= os.environ.keys() and "SLURM_NTASKS" not in os.environ:
+        os.environ.setdefault("LOCAL_RANK", str(_number("RANK", 0) % per_node))
+        os.environ.setdefault(TORCHRUN, "none")
 
 
 def _choose_meeting() -> None:

@@ -84,12 +84,11 @@ def all_ready() -> None:
 
 @dataclass(frozen=True)
 class End:
-    """What ends all ranks: whose message, the exit code, and whether that rank has printed the message."""
+    """What ends all ranks: whose message, and the exit code."""
 
     rank: int
     message: str
     code: int = 1
-    printed: bool = True
 
 
 class Ranks:
@@ -158,12 +157,12 @@ class Ranks:
             self._look(patience)
         self._ending.set()
         with suppress(RuntimeError):  # rank 0 is gone, and nobody is left to be told
-            self._say(End(self.place.rank, _message(error), _code(error)))
+            _tell(self._store, End(self.place.rank, _message(error), _code(error)))
             for rank in set(self._missing()) & set(self._started()):
                 self._started()[rank].terminate()
             self._go()
-            if self.place.shares_a_terminal and self.place.rank > 0 and own and self._first_says():
-                raise SystemExit(1)
+            if self.place.silent and (own or not isinstance(error, Exception)):
+                raise SystemExit(_code(error))
 
     def close(self) -> None:
         """End the thread, and the processes that were started here if they do not end by themselves."""
@@ -244,12 +243,11 @@ class Ranks:
         with suppress(RuntimeError):
             self._go()
         message = f"Rank {end.rank}: {end.message}"
-        if end.printed and self.place.shares_a_terminal:
-            raise SystemExit(end.code)
-        if end.code != 1:
+        if end.code == 1 and not self.place.silent:
+            raise EndedElsewhereError(message)
+        if not self.place.silent:
             _print(message)
-            raise SystemExit(end.code)
-        raise EndedElsewhereError(message)
+        raise SystemExit(end.code)
 
     def _end(self) -> End | None:
         """What ends all ranks, if there is something."""
@@ -259,19 +257,6 @@ class Ranks:
             return _read(self._store)
         except RuntimeError:
             return _LOST
-
-    def _say(self, end: End) -> None:
-        assert self._store is not None
-        said = json.dumps(asdict(end))
-        self._store.set(f"end/{end.rank}", said)
-        self._store.compare_set("end", "", said)  # only the first counts
-
-    def _first_says(self) -> bool:
-        """Whether rank 0 has an error of its own: all have the same then, or each its view of the same."""
-        until = time.monotonic() + GRACE / 2
-        while not (says := self._has("end/0")) and time.monotonic() < until:
-            time.sleep(POLL)
-        return says
 
     def _set(self, key: str) -> None:
         assert self._store is not None
@@ -315,7 +300,7 @@ class Ranks:
         if callable(signal.getsignal(signal.SIGTERM)):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if not self._ending.wait(GRACE):
-            if not (end.printed and self.place.shares_a_terminal):
+            if not self.place.silent:
                 say(f"Rank {end.rank}: {end.message}")
             sys.stdout.flush()
             with suppress(RuntimeError):
@@ -326,13 +311,16 @@ class Ranks:
         """Say so for a process that was killed and cannot."""
         for rank, child in self._started().items():
             if child.poll():
-                end = End(rank, f"the process ended with exit code {child.returncode}.", printed=False)
-                store.compare_set("end", "", json.dumps(asdict(end)))
+                _tell(store, End(rank, f"the process ended with exit code {child.returncode}."))
         if self.place.started_here and self.place.local_rank > 0 and os.getppid() != self._parent:
             raise RuntimeError
 
 
-_LOST = End(0, "the process ended without a message.", printed=False)
+_LOST = End(0, "the process ended without a message.")
+
+
+def _tell(store: dist.Store, end: End) -> None:
+    store.compare_set("end", "", json.dumps(asdict(end)))  # only the first counts
 
 
 def _read(store: dist.Store) -> End | None:
