@@ -135,7 +135,10 @@ def test_a_sweep(run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("loss_terms"), "summary.json lacks loss_terms."),
+        (
+            lambda s: s.pop("loss_terms"),
+            "summary.json is damaged or of another version: it lacks loss_terms.",
+        ),
         (
             lambda s: s["checkpoint"].update(step=1),
             "best.ckpt is of step STEP, and summary.json speaks of 1.",

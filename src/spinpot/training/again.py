@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NoReturn
 
 from spinpot.config.rerun import read_settings
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
-from spinpot.core.files import alone_in
+from spinpot.core.files import alone_in, read_object
+from spinpot.core.notes import shortened
 from spinpot.data.description import fingerprint
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.predictor import Predictor
@@ -69,13 +69,13 @@ def _finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 f"{folder} holds no finished run: it has no {name}. Expected a run folder; resume=auto "
                 "finishes an interrupted run."
             )
-    try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        lacking = [name for name in NEEDED if name not in summary]
-    except (OSError, ValueError, TypeError) as error:
-        _refuse(folder, f"summary.json is damaged ({error}). Remove it and let resume=auto write it again.")
-    if lacking:
-        _refuse(folder, f"summary.json lacks {', '.join(lacking)}. Use the version of spinpot that wrote it.")
+    summary = read_object(folder / "summary.json")
+    if lacking := [name for name in NEEDED if name not in summary]:
+        _refuse(
+            folder,
+            f"summary.json is damaged or of another version: it lacks {shortened(lacking)}. Use the version "
+            "of spinpot that wrote it, or remove it and let resume=auto write it again.",
+        )
     return summary, read_settings(folder / "config.yaml")
 
 

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.core.console import print_line, progress_console
-from spinpot.core.files import write_atomically
+from spinpot.core.files import read_object, write_atomically
 
 if TYPE_CHECKING:
     import wandb
@@ -184,11 +184,9 @@ class WandbRun(Logger):
 
 def read_identity(folder: Path) -> dict[str, str | None] | None:
     """Id and name of a run folder's wandb run; None where there is none or the file is damaged."""
-    try:
-        written = json.loads((folder / IDENTITY).read_text())
-        return {"id": str(written["id"]), "name": str(written["name"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    written = read_object(folder / IDENTITY)
+    known = {name: written.get(name) for name in ("id", "name")}
+    return known if all(isinstance(word, str) for word in known.values()) else None
 
 
 def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
