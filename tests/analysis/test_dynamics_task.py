@@ -82,5 +82,5 @@ def test_refused(message):
 
 
 def test_a_cell_with_one_moment_per_sublattice():
-    with pytest.raises(InputError, match="Repeat the cell"):
+    with pytest.raises(InputError, match=r"repeat=.1, 1, 1.: expected more cells"):
         dynamics(NiOCalculator(), nio_atoms(), Settings())

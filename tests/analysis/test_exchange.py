@@ -51,7 +51,7 @@ def test_pictures_and_files(result):
 
 
 def test_no_pair_is_refused():
-    with pytest.raises(InputError, match=r"cutoff=2.0: no two magnetic atoms are that near"):
+    with pytest.raises(InputError, match=r"cutoff=2.0: expected more: no two magnetic atoms are that near"):
         exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=2.0))
 
 

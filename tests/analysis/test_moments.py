@@ -39,7 +39,7 @@ def test_an_axis_is_found_across_the_moments():
 
 
 @pytest.mark.parametrize(
-    ("given", "part"), [([0, 0, 0], "has no direction"), ([1, 1, -2], "changes nothing")]
+    ("given", "part"), [([0, 0, 0], "a vector with a direction"), ([1, 1, -2], "changes nothing")]
 )
 def test_an_axis_that_is_none(given, part):
     with pytest.raises(InputError, match=part):

@@ -113,13 +113,13 @@ def test_frames_with_others_off(tmp_path):
 
 
 REFUSED = {
-    "atom 2 .O. has no moment. Magnetic are atoms 0, 1": {"atom": 2},
-    "there is no atom 4; they are numbered 0 to 3": {"atoms": [0, 4]},
-    "there is no atom -1": {"atom": -1},
-    "one atom or several, each once": {"atoms": [0, 0]},
+    "atom=2: expected one or several, each once, of those with moments: atoms 0, 1": {"atom": 2},
+    r"atoms=.0, 4.: expected one or several": {"atoms": [0, 4]},
+    "atom=-1: expected": {"atom": -1},
+    "atoms=.0, 0.: expected one or several, each once": {"atoms": [0, 0]},
     "both given": {"atom": 0, "atoms": [1]},
     "at least 4 angles": {"points": 3},
-    "has no direction": {"axis": [0, 0, 0]},
+    "axis=.0, 0, 0.: expected a vector with a direction": {"axis": [0, 0, 0]},
     "no such file or folder": {"reference": "nowhere"},
 }
 

@@ -139,11 +139,14 @@ MAGNOPY = "task=magnons needs magnopy. Install it: pip install -c constraints.tx
     ("tasks", "said"),
     [
         (("task=[exchange,magnons]",), MAGNOPY),
-        (("task=[exchange,rotation]", "task.rotation.atom=99"), "task.rotation.atom=99: there is no atom 99"),
+        (
+            ("task=[exchange,rotation]", "task.rotation.atom=99"),
+            "task.rotation.atom=99: expected one or several",
+        ),
         (("task=[exchange,spiral]", "task.spiral.most_atoms=1"), "task.spiral.most_atoms=1"),
         (
             ("task=[exchange,dynamics]",),
-            "task.dynamics.repeat=[1, 1, 1]: each sublattice has a single moment",
+            "task.dynamics.repeat=[1, 1, 1]: expected more cells, such as [2,2,2]: each sublattice",
         ),
     ],
 )

@@ -78,7 +78,7 @@ REFUSED = {
         "most_atoms": 10,
     },
     "fits 16 cells, 32 atoms; task.spiral.most_atoms=30 allows 15": {"most_atoms": 30},
-    "the structure alone has 2": {"most_atoms": 1},
+    "most_atoms=1: expected at least the 2 of the structure": {"most_atoms": 1},
     "changes nothing": {"axis": [0, 0, 1]},
 }
 

@@ -81,8 +81,8 @@ def test_it_goes_on_from_the_relaxed_structure(place):
 
 
 REFUSED = {
-    "task=rotation task.rotation.atom=9": "there is no atom 9; they are numbered 0 to 4",
-    "task=rotation task.rotation.atom=4": "atom 4 (O) has no moment",
+    "task=rotation task.rotation.atom=9": "task.rotation.atom=9: expected one or several, each once",
+    "task=rotation task.rotation.atom=4": "atom=4: expected one or several, each once, of those with moments",
     "task=rotation task.rotation.atom=one": "task.rotation.atom=one: expected a whole number or null",
     "task=rotation task.rotation.axes=[0,0,1]": "Did you mean",
     "task=spiral task.spiral.path=[[0.123,0,0]] task.spiral.most_atoms=20": "The nearest that fits is",

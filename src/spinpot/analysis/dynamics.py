@@ -10,10 +10,10 @@ import numpy as np
 from ase import Atoms, units
 
 from spinpot.analysis.moments import sublattices
-from spinpot.analysis.result import Picture, Result, Table, require, shown
+from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinCalculator, SpinLatticeDynamics
 from spinpot.core.console import counted
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 from spinpot.data.cell import directions
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, faint, ink, new_figure
@@ -45,20 +45,21 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
         least = min(self.temperatures, default=-1.0)
-        require(least >= 0.0, "dynamics.temperatures", self.temperatures, "one or several, in K and >= 0.")
+        require(
+            least >= 0.0, "task.dynamics.temperatures", self.temperatures, "one or several, in K and >= 0."
+        )
         whole = len(self.repeat) == 3 and min(self.repeat) >= 1
-        require(whole, "dynamics.repeat", self.repeat, "three whole numbers >= 1, such as [2,2,2].")
+        require(whole, "task.dynamics.repeat", self.repeat, "three whole numbers >= 1, such as [2,2,2].")
         for name in ("timestep", "damping"):
             value = getattr(self, name)
-            require(value > 0.0, f"dynamics.{name}", value, "a number > 0.")
+            require(value > 0.0, f"task.dynamics.{name}", value, "a number > 0.")
+        for name in ("friction", "seed"):
+            value = getattr(self, name)
+            require(value >= 0, f"task.dynamics.{name}", value, "a number >= 0.")
         for name in ("equilibrate", "average", "conserve"):
             long, time = self.steps(name) >= FEWEST_STEPS, f"{getattr(self, name)} ps"
             expected = f"at least {FEWEST_STEPS} steps of {self.timestep} fs."
-            require(long, f"dynamics.{name}", time, expected)
-        if self.friction < 0.0 or self.seed < 0:
-            raise InputError(
-                f"task.dynamics: friction={self.friction}, seed={self.seed}. Expected numbers >= 0."
-            )
+            require(long, f"task.dynamics.{name}", time, expected)
 
     def steps(self, name: str, every: int = 1) -> int:
         """How many steps one of the times has, a multiple of `every`."""
@@ -132,18 +133,13 @@ def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
     """The repeated structure and its sublattices. Raises InputError if no order can be told of them."""
-    if any(times > 1 for times, periodic in zip(settings.repeat, atoms.pbc, strict=True) if not periodic):
-        raise InputError(
-            f"task.dynamics.repeat={settings.repeat}: the structure is periodic {directions(atoms.pbc)} of "
-            "the cell. Repeat it along those directions alone."
-        )
+    periodic = all(times == 1 or repeats for times, repeats in zip(settings.repeat, atoms.pbc, strict=True))
+    expected = f"1 along all others, for the structure is periodic {directions(atoms.pbc)} of the cell."
+    require(periodic, "task.dynamics.repeat", settings.repeat, expected)
     cells = atoms.repeat(settings.repeat)
     groups = sublattices(cells)
-    if max(map(len, groups)) == 1:
-        raise InputError(
-            f"task.dynamics.repeat={settings.repeat}: each sublattice has a single moment, whose order is "
-            "always 1. Repeat the cell, e.g. task.dynamics.repeat=[2,2,2]."
-        )
+    several = "more cells, such as [2,2,2]: each sublattice has a single moment, whose order is always 1."
+    require(max(map(len, groups)) > 1, "task.dynamics.repeat", settings.repeat, several)
     return cells, groups
 
 

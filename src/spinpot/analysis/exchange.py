@@ -15,10 +15,10 @@ from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.moments import fields_across
 from spinpot.analysis.plots import exchange_figure
-from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
 from spinpot.ase import SpinCalculator
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
@@ -41,9 +41,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         positive = self.cutoff is None or self.cutoff > 0.0
-        require(positive, "exchange.cutoff", self.cutoff, "a distance > 0 Å, or null.")
-        require(0.0 < self.step <= 0.2, "exchange.step", self.step, "an angle > 0 and ≤ 0.2 rad.")
-        require(self.tolerance > 0.0, "exchange.tolerance", self.tolerance, "a distance > 0 Å.")
+        require(positive, "task.exchange.cutoff", self.cutoff, "a distance > 0 Å, or null.")
+        require(0.0 < self.step <= 0.2, "task.exchange.step", self.step, "an angle > 0 and ≤ 0.2 rad.")
+        require(self.tolerance > 0.0, "task.exchange.tolerance", self.tolerance, "a distance > 0 Å.")
 
 
 def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
@@ -78,8 +78,7 @@ def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tupl
     reach = model.reach(cell)
     cutoff = settings.cutoff or reach
     found = exchange_tensors(model, cell, cutoff, reach, settings.step, settings.full_tensor)
-    if not len(found.i):
-        raise InputError(f"task.exchange.cutoff={cutoff}: no two magnetic atoms are that near. Raise it.")
+    require(len(found.i), "task.exchange.cutoff", cutoff, "more: no two magnetic atoms are that near.")
     return found, reach
 
 

@@ -18,11 +18,11 @@ from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
 from spinpot.analysis.measured import SAID, measured_nio
 from spinpot.analysis.plots import magnon_figure
-from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import shells_of
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 
 SAME = 1e-2
 """meV; energies that differ by less are of one degenerate mode."""
@@ -43,16 +43,16 @@ class Settings:
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
-        require(self.samples >= 2, "magnons.samples", self.samples, "at least 2 wave vectors.")
-        require(self.g > 0.0, "magnons.g", self.g, "a number > 0.")
+        require(self.samples >= 2, "task.magnons.samples", self.samples, "at least 2 wave vectors.")
+        require(self.g > 0.0, "task.magnons.g", self.g, "a number > 0.")
         if self.points is not None and self.path is None:
             raise InputError("task.magnons.points: no path through them. Give task.magnons.path too.")
         for name, values in (self.spin or {}).items():
             positive = isinstance(values, int | float) and values > 0.0
-            require(positive, f"magnons.spin.{name}", values, "a number > 0, such as 1.")
+            require(positive, f"task.magnons.spin.{name}", values, "a number > 0, such as 1.")
         for name, place in (self.points or {}).items():
             three = isinstance(place, list) and len(place) == 3
-            require(three, f"magnons.points.{name}", place, "three numbers.")
+            require(three, f"task.magnons.points.{name}", place, "three numbers.")
 
 
 def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:

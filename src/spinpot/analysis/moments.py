@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.transform import Rotation
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 from spinpot.core.vectors import transverse
 
 PARALLEL = 30.0
@@ -54,17 +54,14 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
         first = spin[np.argmax(spin.any(axis=1))]
         across = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
         return np.asarray(across / np.linalg.norm(across))
-    if len(given) != 3:
-        raise InputError(f"{key}={list(given)}: expected three numbers, such as [0,0,1].")
+    require(len(given) == 3 and any(given), key, list(given), "a vector with a direction, such as [0,0,1].")
     axis = np.array(given, dtype=np.float64)
-    if not axis.any():
-        raise InputError(f"{key}={list(given)}: has no direction. Expected a vector such as [0,0,1].")
     axis /= np.linalg.norm(axis)
-    if np.linalg.norm(np.cross(spin, axis), axis=1).max() < 1e-3 * np.linalg.norm(spin, axis=1).max():
-        raise InputError(
-            f"{key}={list(given)}: lies along the moments, so that a turn about it changes nothing. Expected "
-            "an axis across them; null chooses one."
-        )
+    across = np.linalg.norm(np.cross(spin, axis), axis=1).max() >= 1e-3 * np.linalg.norm(spin, axis=1).max()
+    expected = (
+        "an axis across the moments, for a turn about one along them changes nothing; null chooses one."
+    )
+    require(across, key, list(given), expected)
     return axis
 
 

@@ -14,10 +14,11 @@ from ase.optimize import BFGS, FIRE, LBFGS
 from rich.progress import Progress
 
 from spinpot.analysis.moments import fields_across
-from spinpot.analysis.result import Cell, Picture, Result, Table, require, shown
+from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.ase import SpinCalculator, SpinFilter
 from spinpot.ase.relaxation import Relaxed
 from spinpot.core.console import progress_console
+from spinpot.core.errors import require
 from spinpot.core.vectors import angles, largest
 from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
@@ -54,8 +55,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
         for name, limit in (("fmax", self.fmax), ("fmax_mag", self.fmax_mag)):
-            require(limit > 0.0, f"relax.{name}", limit, "a number > 0.")
-        require(self.steps >= 1, "relax.steps", self.steps, "at least 1 step.")
+            require(limit > 0.0, f"task.relax.{name}", limit, "a number > 0.")
+        require(self.steps >= 1, "task.relax.steps", self.steps, "at least 1 step.")
 
 
 @dataclass(frozen=True)

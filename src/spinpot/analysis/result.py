@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spinpot.core.errors import InputError
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure
 
@@ -54,12 +53,6 @@ class Result:
     pictures: Sequence[Picture] = ()
     numbers: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str | bytes] = field(default_factory=dict)
-
-
-def require(holds: bool, setting: str, value: Any, expected: str) -> None:
-    """Raise InputError unless a task's setting, such as `relax.steps`, holds what is expected."""
-    if not holds:
-        raise InputError(f"task.{setting}={value}: expected {expected}")
 
 
 def shown(cell: Cell) -> str:

@@ -12,10 +12,10 @@ from ase import Atoms
 
 from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
-from spinpot.analysis.result import Picture, Result, Table, require
+from spinpot.analysis.result import Picture, Result, Table
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, ink, new_figure
 
@@ -39,7 +39,7 @@ class Settings:
         """Raise InputError for what cannot be meant."""
         if self.atom is not None and self.atoms is not None:
             raise InputError("task.rotation: atom and atoms are both given. Give one of them.")
-        require(self.points >= 4, "rotation.points", self.points, "at least 4 angles in a turn.")
+        require(self.points >= 4, "task.rotation.points", self.points, "at least 4 angles in a turn.")
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,12 @@ def chosen(atoms: Atoms, settings: Settings) -> np.ndarray:
     """Indices of the atoms to turn; by default the sublattice of the first magnetic atom."""
     if settings.atom is None and settings.atoms is None:
         return sublattices(atoms)[0]
-    key = "atoms" if settings.atom is None else "atom"
     indices = [settings.atom] if settings.atom is not None else list(settings.atoms or [])
-    given = f"task.rotation.{key}={indices if key == 'atoms' else indices[0]}"
+    key, given = ("atom", settings.atom) if settings.atoms is None else ("atoms", indices)
     magnetic = np.flatnonzero(atoms.get_initial_magnetic_moments().any(axis=1))
-    if not indices or len(set(indices)) < len(indices):
-        raise InputError(f"{given}: expected one atom or several, each once.")
-    for index in indices:
-        if not 0 <= index < len(atoms):
-            raise InputError(f"{given}: there is no atom {index}; they are numbered 0 to {len(atoms) - 1}.")
-        if index not in magnetic:
-            raise InputError(
-                f"{given}: atom {index} ({atoms.symbols[index]}) has no moment. Magnetic are "
-                f"{_few(magnetic)}."
-            )
+    right = indices and len(set(indices)) == len(indices) and set(indices) <= set(magnetic)
+    expected = f"one or several, each once, of those with moments: {_few(magnetic)}."
+    require(right, f"task.rotation.{key}", given, expected)
     return np.array(indices)
 
 

@@ -16,10 +16,10 @@ from ase.dft.kpoints import parse_path_string
 from spinpot.analysis.commensurate import Wave, as_fractions, cells_of, in_words, repeated
 from spinpot.analysis.moments import axis_of_turn, fields_across, in_numbers, turned
 from spinpot.analysis.plots import mark_corners
-from spinpot.analysis.result import Picture, Result, Table, require, shown
+from spinpot.analysis.result import Picture, Result, Table, shown
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.core.vectors import largest
 from spinpot.report.style import Figure, new_figure
 
@@ -41,13 +41,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise InputError for what cannot be meant."""
-        require(self.steps >= 1, "spiral.steps", self.steps, "at least 1 step between corners.")
+        require(self.steps >= 1, "task.spiral.steps", self.steps, "at least 1 step between corners.")
         vectors = isinstance(self.path, str) or all(len(q) == 3 for q in self.path)
         expected = (
             "wave vectors of three numbers each, such as [[0,0,0],[0.5,0.5,0.5]], or names of special "
             "points, such as GL."
         )
-        require(bool(self.path) and vectors, "spiral.path", self.path, expected)
+        require(bool(self.path) and vectors, "task.spiral.path", self.path, expected)
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,8 @@ def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
     Raises InputError where one needs more atoms than are allowed.
     """
     most_cells = settings.most_atoms // len(atoms)
-    if most_cells < 1:
-        raise InputError(
-            f"task.spiral.most_atoms={settings.most_atoms}: the structure alone has {len(atoms)}. Allow more."
-        )
+    least = f"at least the {len(atoms)} of the structure itself."
+    require(most_cells >= 1, "task.spiral.most_atoms", settings.most_atoms, least)
     route = []
     for stretch in corners_of(atoms, settings):
         corners = [(name, as_fractions(q.tolist(), most_cells)) for name, q in stretch]

@@ -11,5 +11,11 @@ class InputError(Exception):
     """
 
 
+def require(holds: object, key: str, value: object, expected: str) -> None:
+    """Raise InputError unless a setting, such as `model.descriptor.rcut`, holds what is expected."""
+    if not holds:
+        raise InputError(f"{key}={value}: expected {expected}")
+
+
 class TrainingError(RuntimeError):
     """A run had to stop; the message says at which step, on which frames, and what to do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 
 PerType = float | Sequence[float] | None
 """One number, one per magnetic element, or one per element."""
@@ -28,23 +28,14 @@ def magnetic_types(
             )
         return chosen
     entries: list[Any] = [use_spin] if isinstance(use_spin, (str, bool, int)) else list(use_spin)  # type: ignore[call-overload]
-    hint = f"expected `auto`, {len(type_map)} bools, indices, or symbols, for the elements {list(type_map)}"
-    if all(isinstance(entry, bool) for entry in entries):
-        if len(entries) != len(type_map):
-            raise InputError(f"model.spin.use_spin={entries} has {len(entries)} bools; {hint}.")
-        chosen = tuple(entries)
-    elif all(isinstance(entry, str) for entry in entries):
-        if unknown := [symbol for symbol in entries if symbol not in type_map]:
-            raise InputError(f"model.spin.use_spin names {unknown}, which the data do not have; {hint}.")
-        chosen = tuple(name in entries for name in type_map)
-    elif all(isinstance(entry, int) and not isinstance(entry, bool) for entry in entries):
-        if any(not 0 <= entry < len(type_map) for entry in entries):
-            raise InputError(f"model.spin.use_spin={entries} has an index outside the type map; {hint}.")
-        chosen = tuple(index in entries for index in range(len(type_map)))
+    kinds = {type(entry) for entry in entries}
+    if kinds == {bool}:
+        chosen, known = tuple(entries), len(entries) == len(type_map)
     else:
-        raise InputError(f"model.spin.use_spin={entries} mixes kinds of entries; {hint}.")
-    if not any(chosen):
-        raise InputError(f"model.spin.use_spin={entries} makes no element magnetic; {hint}.")
+        places: Sequence[Any] = range(len(type_map)) if kinds == {int} else type_map
+        chosen, known = tuple(place in entries for place in places), set(entries) <= set(places)
+    expected = f"`auto`, {len(type_map)} bools, or indices or symbols, of at least one of {list(type_map)}."
+    require(known and any(chosen), "model.spin.use_spin", entries, expected)
     _refuse_contradiction(entries, chosen, type_map, with_moments)
     return chosen
 

@@ -92,7 +92,7 @@ def test_export_is_refused_unless_the_network_alone_is_asked_for(tmp_path):
     [
         ({"terms": ["bilinear", "dzyaloshinskii"]}, "expected some of bilinear, biquadratic"),
         ({"terms": ["bilinear", "bilinear"]}, "each once"),
-        ({"terms": ["landau"]}, "lacks bilinear"),
+        ({"terms": ["landau"]}, "expected bilinear among them"),
         ({"n_radial": 0}, "model.exchange.n_radial=0: expected at least 1"),
     ],
 )

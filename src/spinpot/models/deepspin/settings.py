@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.models.deepspin.activations import ACTIVATIONS, NOT_SMOOTH, SILUT, activation
 from spinpot.models.elements import PerType
 from spinpot.models.settings import SpinSettings
@@ -38,31 +38,22 @@ class DescriptorSettings:
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
-        if not 0.0 <= self.rcut_smth < self.rcut:
-            raise InputError(
-                f"model.descriptor: rcut_smth={self.rcut_smth} and rcut={self.rcut} Å; "
-                "the switch needs 0 <= rcut_smth < rcut."
-            )
-        if self.env_protection < 0.0:
-            raise InputError(f"model.descriptor.env_protection={self.env_protection} is negative; give >= 0.")
-        _check_widths("model.descriptor.neuron", self.neuron)
-        if not 0 < self.axis_neuron <= self.neuron[-1]:
-            raise InputError(
-                f"model.descriptor.axis_neuron={self.axis_neuron} must lie between 1 and the last number of "
-                f"model.descriptor.neuron, {self.neuron[-1]}."
-            )
-        _check_activation("model.descriptor", self.activation_function)
+        key = "model.descriptor"
+        switched = f"0 <= rcut_smth < rcut, which is {self.rcut} Å."
+        require(0.0 <= self.rcut_smth < self.rcut, f"{key}.rcut_smth", self.rcut_smth, switched)
+        require(self.env_protection >= 0.0, f"{key}.env_protection", self.env_protection, "a length >= 0 Å.")
+        _check_widths(f"{key}.neuron", self.neuron)
+        last = f"1 to {self.neuron[-1]}, the last number of {key}.neuron."
+        require(0 < self.axis_neuron <= self.neuron[-1], f"{key}.axis_neuron", self.axis_neuron, last)
+        _check_activation(key, self.activation_function)
         if self.radial == "collocated" and not is_smooth(self.activation_function):
             raise InputError(
                 f"model.descriptor.radial=collocated interpolates the embedding, but activation_function="
                 f"{self.activation_function} has kinks, of its slope at least. Use "
                 "model.descriptor.radial=direct, or another activation, e.g. tanh."
             )
-        if any(len(pair) != 2 or min(pair) < 0 for pair in self.exclude_types):
-            raise InputError(
-                f"model.descriptor.exclude_types={self.exclude_types}: expected pairs of type indices, e.g. "
-                "[[0,1]]."
-            )
+        pairs = all(len(pair) == 2 and min(pair) >= 0 for pair in self.exclude_types)
+        require(pairs, f"{key}.exclude_types", self.exclude_types, "pairs of type indices, e.g. [[0,1]].")
 
 
 @dataclass(frozen=True)
@@ -97,21 +88,16 @@ class VirtualAtomSettings(SpinSettings):
 
     def check_within(self, rcut: float) -> None:
         """Raise InputError for virtual atoms that cannot be, whatever the elements; rcut in Å."""
-        if self.virtual_scale is not None:
-            if self.virtual_len is not None or self.spin_norm is not None:
-                raise InputError(
-                    "model.spin has virtual_scale as well as virtual_len or spin_norm. virtual_scale stands "
-                    "for virtual_len/spin_norm: give one way, e.g. model.spin.virtual_scale=0.314 "
-                    "model.spin.virtual_len=null model.spin.spin_norm=null."
-                )
-        elif self.virtual_len is None or self.spin_norm is None:
+        given = [value is not None for value in (self.virtual_len, self.spin_norm, self.virtual_scale)]
+        if given not in ([True, True, False], [False, False, True]):
             raise InputError(
-                "model.spin needs virtual_len (Å) and spin_norm (μ_B), or virtual_scale (Å/μ_B) in their "
-                "place."
+                "model.spin needs virtual_len (Å) and spin_norm (μ_B), or their quotient virtual_scale "
+                "(Å/μ_B): give one way, e.g. model.spin.virtual_scale=0.314 "
+                "model.spin.virtual_len=null model.spin.spin_norm=null."
             )
         for key in ("virtual_len", "spin_norm", "virtual_scale"):
-            if min(_numbers(getattr(self, key)), default=0.0) < 0.0:
-                raise InputError(f"model.spin.{key}={getattr(self, key)} must be positive.")
+            value = getattr(self, key)
+            require(min(_numbers(value), default=0.0) >= 0.0, f"model.spin.{key}", value, "numbers > 0.")
         if max(_numbers(self.virtual_len), default=0.0) >= rcut:
             raise InputError(
                 f"model.spin.virtual_len={self.virtual_len} Å is not smaller than model.descriptor.rcut="
@@ -126,8 +112,8 @@ def _numbers(value: PerType) -> list[float]:
 
 
 def _check_widths(key: str, widths: Sequence[int]) -> None:
-    if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
-        raise InputError(f"{key}={list(widths)}: expected at least one layer width, each a number >= 1.")
+    right = widths and all(isinstance(width, int) and width >= 1 for width in widths)
+    require(right, key, list(widths), "at least one layer width, each a number >= 1.")
 
 
 def is_smooth(activation_function: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.data.dataset import Neighbours
 from spinpot.data.systems import System
 
@@ -93,11 +93,7 @@ def excess_of(spec: DeepSpinSpec, found: Neighbours) -> str | None:
 def one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:
     """The numbers of neighbours of every element. Raises InputError for a wrong length or wrong numbers."""
     numbers = [sel] * n_types if isinstance(sel, int) else list(sel)
-    if len(numbers) != n_types:
-        raise InputError(
-            f"model.descriptor.sel={numbers} has {len(numbers)} numbers; expected one per element, {n_types} "
-            "(the virtual atoms' are added inside), or `auto`."
-        )
-    if any(not isinstance(number, int) or number < 1 for number in numbers):
-        raise InputError(f"model.descriptor.sel={numbers}: expected numbers of neighbours >= 1.")
+    right = len(numbers) == n_types and all(isinstance(n, int) and n >= 1 for n in numbers)
+    expected = f"{n_types} numbers >= 1, one per element (the virtual atoms' are added inside), or `auto`."
+    require(right, "model.descriptor.sel", numbers, expected)
     return numbers

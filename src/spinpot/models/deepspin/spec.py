@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 from spinpot.data.dataset import Neighbours
 from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
@@ -41,13 +41,9 @@ class DeepSpinSpec(Spec):
     virtual_scale: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for pair in self.descriptor.exclude_types:
-            if max(pair) >= 2 * len(self.type_map):
-                raise InputError(
-                    f"model.descriptor.exclude_types={self.descriptor.exclude_types}: the elements "
-                    f"{list(self.type_map)} and their virtual atoms have the indices 0 to "
-                    f"{2 * len(self.type_map) - 1}. Correct the pairs."
-                )
+        pairs, last = self.descriptor.exclude_types, 2 * len(self.type_map) - 1
+        expected = f"indices 0 to {last}, of the elements {list(self.type_map)} and their virtual atoms."
+        require(all(max(pair) <= last for pair in pairs), "model.descriptor.exclude_types", pairs, expected)
 
     @property
     def geometry(self) -> Geometry:

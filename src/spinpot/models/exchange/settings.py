@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 
 EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
 
@@ -27,16 +27,11 @@ class ExchangeSettings:
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
-        unknown = [name for name in self.terms if name not in EXCHANGE_TERMS]
-        if unknown or len(set(self.terms)) < len(self.terms):
-            raise InputError(
-                f"model.exchange.terms={list(self.terms)}: expected some of {', '.join(EXCHANGE_TERMS)}, "
-                "each once. model/exchange=heisenberg and model/exchange=full choose them."
-            )
-        if self.terms and "bilinear" not in self.terms:
-            raise InputError(
-                f"model.exchange.terms={list(self.terms)} lacks bilinear, on which the others build. Add it."
-            )
-        for key in ("n_radial", "n_field"):
-            if getattr(self, key) < 1:
-                raise InputError(f"model.exchange.{key}={getattr(self, key)}: expected at least 1.")
+        key, terms = "model.exchange", list(self.terms)
+        once = set(terms) <= set(EXCHANGE_TERMS) and len(set(terms)) == len(terms)
+        known = f"some of {', '.join(EXCHANGE_TERMS)}, each once, as model/exchange=full chooses them."
+        require(once, f"{key}.terms", terms, known)
+        based = "bilinear among them, on which the others build."
+        require(not terms or "bilinear" in terms, f"{key}.terms", terms, based)
+        for name in ("n_radial", "n_field"):
+            require(getattr(self, name) >= 1, f"{key}.{name}", getattr(self, name), "at least 1.")

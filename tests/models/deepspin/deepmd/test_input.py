@@ -251,18 +251,20 @@ def test_patterns_are_expanded_as_deepmd_kit_expands_them(systems, convert, tmp_
             ["nothing_*"],
             "all",
             "input.json: training.training_data.rglob_patterns: no system below {folder} matches "
-            "['nothing_*']. Expected folders with type.raw; correct the patterns.",
+            "['nothing_*']. Expected folders with type.raw; correct the patterns, or convert "
+            "the input where its data are.",
         ),
         (
             ["data_*"],
             "absent",
-            "input.json: training.training_data.rglob_patterns: there is no folder {folder} to search for "
-            "['data_*']. Convert the input where its data are, or list the systems.",
+            "input.json: training.training_data.rglob_patterns: no system below {folder} matches "
+            "['data_*']. Expected folders with type.raw; correct the patterns, or convert the input where "
+            "its data are.",
         ),
         (
             "data_*",
             "all",
-            "input.json: training.training_data.rglob_patterns='data_*': expected a list of patterns, e.g. "
+            "input.json: training.training_data.rglob_patterns=data_*: expected a list of patterns, e.g. "
             "['data_*'].",
         ),
         (["/data_*"], "all", "a value of the wrong kind near training.training_data.rglob_patterns"),
@@ -335,7 +337,7 @@ def test_its_loss_is_the_one_the_input_asks_for(convert, tmp_path):
         (changed(model__descriptor={"type": "dpa1"}), "se_e2_a only"),
         (changed(model={"spin": None}), "without spin"),
         (changed(training={"numb_steps": None}), "numb_steps"),
-        (changed(model__spin={"virtual_scale": None}), "neither virtual_scale nor"),
+        (changed(model__spin={"virtual_scale": None}), "needs virtual_len"),
         (changed(model__fitting_net={"type": "dipole"}), "expected ener"),
         (changed(model__descriptor={"activation_function": "swish"}), "is unknown"),
     ],
@@ -363,13 +365,13 @@ def test_not_json(tmp_path):
         ("learning_rate.start_lr", "x", "near learning_rate"),
         ("training.training_data.batch_size", [], "near training.training_data.batch_size"),
         ("training.numb_steps", -5, "expected a number of steps >= 1"),
-        ("model.descriptor.sel", [60], "expected one per element, 2"),
-        ("model.descriptor.sel", [60, -1], "expected numbers of neighbours >= 1"),
+        ("model.descriptor.sel", [60], "expected 2 numbers >= 1, one per element"),
+        ("model.descriptor.sel", [60, -1], "expected 2 numbers >= 1"),
         ("model.type_map", "Ni", "no type_map"),
         ("model.type_map", ["Ni", "Ni"], "each once"),
-        ("model.spin.use_spin", [True], "has 1 bools"),
+        ("model.spin.use_spin", [True], "expected `auto`, 2 bools"),
         ("model.spin.virtual_scale", [0.3, 0.3, 0.3], "has 3 numbers"),
-        ("model.pair_exclude_types", [[0, 9]], "have the indices 0 to 3"),
+        ("model.pair_exclude_types", [[0, 9]], "expected indices 0 to 3"),
     ],
 )
 def test_what_cannot_be_right_is_refused(key, value, message, tmp_path):

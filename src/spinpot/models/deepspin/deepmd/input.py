@@ -12,7 +12,7 @@ import yaml
 from rich.table import Column, Table
 
 from spinpot.core.console import console, print_line
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.core.files import write_atomically
 from spinpot.models.deepspin.deepmd.input_keys import InputKeys
 from spinpot.models.deepspin.deepmd.input_training import (
@@ -118,8 +118,7 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
     keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
     kind = section.get("type", "standard")
-    if kind not in ("standard", "spin_ener"):
-        raise InputError(f"{source}: model.type={kind!r}; spinpot has spin models of the standard type only.")
+    require(kind in ("standard", "spin_ener"), f"{source}: model.type", kind, "standard, as spinpot has it.")
     keys.carry("model.type")
     for name in ("numb_fparam", "numb_aparam"):
         if number := keys.get(f"model.fitting_net.{name}", 0):
@@ -139,10 +138,8 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
 
 def _check(names: tuple[str, ...], settings: DeepSpinSettings, source: Path) -> None:
     """Raise InputError for a model that could not be built, whatever the data."""
-    if any(not isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise InputError(
-            f"{source}: model.type_map={list(names)}: expected a list of elements, each once, e.g. [Ni, O]."
-        )
+    once = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    require(once, f"{source}: model.type_map", list(names), "a list of elements, each once, e.g. [Ni, O].")
     settings.check()
     settings.spec(names, magnetic_types(settings.spin.use_spin, names, []))
     if not isinstance(settings.descriptor.sel, str):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.models.deepspin.deepmd.input_keys import InputKeys
 
 STEPS = ("numb_steps", "stop_batch", "num_steps", "num_step", "numb_step")
@@ -45,8 +45,7 @@ def data_section(keys: InputKeys, source: Path) -> dict[str, Any]:
 def loss_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     """The prefactors and the kind of loss."""
     kind = keys.get("loss.type", "ener_spin")
-    if kind != "ener_spin":
-        raise InputError(f"{source}: loss.type={kind!r}; a spin model's loss is ener_spin. Correct it.")
+    require(kind == "ener_spin", f"{source}: loss.type", kind, "ener_spin, a spin model's loss.")
     section: dict[str, Any] = {}
     for name, defaults in PREFACTORS.items():
         ends = [f"start_pref_{name}", f"limit_pref_{name}"]
@@ -61,8 +60,8 @@ def loss_section(keys: InputKeys, source: Path) -> dict[str, Any]:
             start = limit = 0.0
         section |= {ends[0]: start, ends[1]: limit}
     section["loss_func"] = keys.get("loss.loss_func", "mse")
-    if section["loss_func"] not in ("mse", "mae"):
-        raise InputError(f"{source}: loss.loss_func={section['loss_func']!r}: expected mse or mae.")
+    function = section["loss_func"]
+    require(function in ("mse", "mae"), f"{source}: loss.loss_func", function, "mse or mae.")
     section["intensive_ener_virial"] = keys.get("loss.intensive_ener_virial", False)
     return section
 
@@ -70,8 +69,7 @@ def loss_section(keys: InputKeys, source: Path) -> dict[str, Any]:
 def learning_rate(keys: InputKeys, steps: int) -> tuple[str, dict[str, Any]]:
     """The option of the group scheduler, and its settings."""
     kind = keys.get("learning_rate.type", "exp")
-    if kind not in ("exp", "cosine", "wsd"):
-        raise InputError(f"learning_rate.type={kind!r}: expected exp, cosine or wsd.")
+    require(kind in ("exp", "cosine", "wsd"), "learning_rate.type", kind, "exp, cosine or wsd.")
     start = float(keys.get("learning_rate.start_lr", 1e-3))
     ratio = keys.get("learning_rate.stop_lr_ratio")
     stop = float(keys.get("learning_rate.stop_lr", STOP_LR if ratio is None else start * float(ratio)))
@@ -123,17 +121,12 @@ def _muon(keys: InputKeys) -> dict[str, Any]:
 
 def training(keys: InputKeys) -> dict[str, Any]:
     """Seed and trainer, and under `defaults` what more of the config groups the input asks for."""
-    steps = next((value for name in STEPS if (value := keys.get(f"training.{name}"))), None)
-    if steps is None:
-        raise InputError(
-            "training.numb_steps is not given. Expected the number of steps; numb_epoch alone does not tell "
-            "it."
-        )
-    if int(steps) < 1:
-        raise InputError(f"training.numb_steps={steps}: expected a number of steps >= 1.")
-    save = min(int(keys.get("training.save_freq", 1000)), int(steps))
+    steps = int(next((value for name in STEPS if (value := keys.get(f"training.{name}"))), 0))
+    expected = "a number of steps >= 1; numb_epoch alone does not tell it."
+    require(steps >= 1, "training.numb_steps", steps, expected)
+    save = min(int(keys.get("training.save_freq", 1000)), steps)
     trainer = {
-        "max_steps": int(steps),
+        "max_steps": steps,
         "val_check_interval": save,
         "log_every_n_steps": int(keys.get("training.disp_freq", 1000)),
         "gradient_clip_val": float(keys.get("training.gradient_max_norm", 0.0)) or None,
@@ -189,20 +182,15 @@ def _matches(folder: Path, patterns: Any, key: str, source: Path) -> list[Path]:
 
     Raises InputError where there are none.
     """
-    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
-        raise InputError(f"{source}: {key}={patterns!r}: expected a list of patterns, e.g. ['data_*'].")
-    if not folder.is_dir():
-        raise InputError(
-            f"{source}: {key}: there is no folder {folder} to search for {patterns}. Convert the input where "
-            "its data are, or list the systems."
-        )
+    listed = isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)
+    require(listed, f"{source}: {key}", patterns, "a list of patterns, e.g. ['data_*'].")
     found = {
         match for pattern in patterns for match in folder.rglob(pattern) if (match / "type.raw").is_file()
     }
     if not found:
         raise InputError(
             f"{source}: {key}: no system below {folder} matches {patterns}. Expected folders with type.raw; "
-            "correct the patterns."
+            "correct the patterns, or convert the input where its data are."
         )
     return sorted(found)
 

@@ -110,10 +110,6 @@ def spin_settings(spin: Mapping[str, Any], where: str) -> VirtualAtomSettings:
     if "use_spin" not in spin:
         raise InputError(f"{where}: spin.use_spin is missing. Expected one bool per element.")
     numbers: dict[str, Any] = {key: spin.get(key) for key in ("virtual_len", "spin_norm", "virtual_scale")}
-    if numbers["virtual_scale"] is None and None in (numbers["virtual_len"], numbers["spin_norm"]):
-        raise InputError(
-            f"{where}: spin has neither virtual_scale nor both virtual_len and spin_norm. Add them."
-        )
     return VirtualAtomSettings(spin["use_spin"], **numbers)
 
 
