@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -36,28 +35,14 @@ def npy_header(file: Path) -> ArrayHeader:
     """
     refuse_placeholder(file)
     try:
-        with file.open("rb") as stream:
-            if stream.read(6) != b"\x93NUMPY":
-                raise InputError(
-                    f"{file}: not a NumPy .npy file (it may be a pickle, which is never loaded). Expected an "
-                    "array written by numpy.save: write the file again."
-                )
-            stream.seek(0)
-            shape, dtype = _parse_header(stream)
-            expected = stream.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
+        array = np.lib.format.open_memmap(file, mode="r")
     except (ValueError, OSError, SyntaxError) as error:
-        raise InputError(f"{file}: damaged NumPy header ({error}). Copy or write the file again.") from error
-    if dtype.hasobject:
         raise InputError(
-            f"{file}: holds pickled Python objects, which are never loaded. Expected numbers: save the "
-            "array again with a numeric dtype (all frames of one length)."
-        )
-    size = file.stat().st_size
-    if size < expected:
-        raise InputError(
-            f"{file}: truncated: {size} bytes, where its header promises {expected}. Copy the file again."
-        )
-    return ArrayHeader(str(file), shape, dtype, partial(np.load, file, allow_pickle=False))
+            f"{file}: cut short, or no array of numbers ({error}). Expected what numpy.save writes; pickled "
+            "Python objects are never loaded. Copy the file again, or write it with a numeric dtype (all "
+            "frames of one length)."
+        ) from error
+    return ArrayHeader(str(file), array.shape, array.dtype, partial(np.load, file, allow_pickle=False))
 
 
 def check_written(folder: Path) -> None:
@@ -67,12 +52,3 @@ def check_written(folder: Path) -> None:
             npy_header(file)
         except InputError as error:
             raise OSError(f"{file}: only a part was written") from error
-
-
-def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"format version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-    read = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-    shape, _, dtype = read(stream)
-    return shape, dtype
