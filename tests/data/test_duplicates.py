@@ -1,6 +1,7 @@
 """Frames that are there twice are found in spite of images, those that only look alike are not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,7 +144,9 @@ def test_what_is_said_of_frames_left_out(made):
     force = made.force.copy()
     energy[2] += 0.5
     force[2, 0, 0] -= 0.2
-    other = replace(select(replace(made, energy=energy, force=force), np.array([0, 2])), name="other")
+    other = replace(
+        select(replace(made, energy=energy, force=force), np.array([0, 2])), name="other", path=Path("other")
+    )
     bare = replace(select(made, np.array([1])), name="bare", virial=None)
     systems = [bare, made, other]
     assert list(left_out(systems, copies(systems))) == [

@@ -214,15 +214,15 @@ def a_nan(atoms: Atoms) -> None:
     [
         (without_moments, r"no magnetic moments\. Expected a vector"),
         (collinear, r"initial_magmoms has one number per atom"),
-        (flat_slab, r"pbc=\[True, True, False\], but the cell is .*Expected independent"),
-        (flat_cell, r"pbc=\[True, True, True\], but the cell is .*Expected independent"),
-        (a_nan, "coord holds a number that is not finite"),
+        (flat_slab, r"the cell .*, periodic along a and b. Expected independent"),
+        (flat_cell, r"the cell .*, periodic along a, b and c. Expected independent"),
+        (a_nan, r"coord, frame 0, atom 1 .*, component z: nan"),
     ],
 )
 def test_spoilt_atoms(predictor: Predictor, spoil: Callable[[Atoms], None], message: str) -> None:
     atoms = to_atoms(random_system())
     spoil(atoms)
-    with pytest.raises(InputError, match=f"atoms 0: .*{message}"):
+    with pytest.raises(InputError, match=f"atoms 0[:,] .*{message}"):
         predictor(atoms)
 
 

@@ -1,5 +1,7 @@
 """Small systems and batches made in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from ase import Atoms
@@ -30,7 +32,7 @@ def system(type_map, types, box, coord, spin, name="made", **labels) -> System:
     every = {key: labels.get(key) for key in ("energy", "force", "force_mag", "virial")}
     return System(
         name=name,
-        path=None,
+        path=Path(name),
         type_map=tuple(type_map),
         types=np.asarray(types, dtype=np.int64),
         box=box,

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from spinpot.core.errors import InputError
-from spinpot.data.cell import flat_cells
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.moments import Moments, find_moments
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System
+from spinpot.data.systems import System, check_cells, check_finite
 
 
 def moments_of(
@@ -44,17 +42,8 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
     spin = moments_of(atoms, name).values if spin is None else spin
     given = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
     frame = {name: np.array(values, dtype=np.float64)[None] for name, values in given.items()}
-    for array, values in frame.items():
-        if not np.isfinite(values).all():
-            raise InputError(f"{name}: {array} holds a number that is not finite. Correct it.")
     a, b, c = atoms.pbc.tolist()
-    if flat_cells(frame["box"], (a, b, c)).any():
-        raise InputError(
-            f"{name}: pbc={atoms.pbc.tolist()}, but the cell is {atoms.cell.array.tolist()}. Expected "
-            "independent lattice vectors where pbc is True. Set the cell; for a molecule or cluster, set "
-            "pbc=False."
-        )
-    return System(
+    system = System(
         name=name,
         path=Path(name),
         type_map=type_map,
@@ -63,6 +52,9 @@ def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None
         stored=None,
         **frame,
     )
+    check_finite(system)
+    check_cells(system)
+    return system
 
 
 def atoms_of(system: System, frame: int) -> Atoms:

@@ -21,12 +21,11 @@ from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out, without
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
-from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import PER_FRAME, System, read_systems, select, write_npy
+from spinpot.data.systems import System, check_frames, read_systems, select, write_npy
 from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")
@@ -62,7 +61,8 @@ def prepare(
     finally:
         notes.print()
     for system in systems:
-        check_frames(system)
+        if system.stored is None:  # read_systems has looked at its own
+            check_frames(system)
     systems = unique_names(systems)
     again = copies(systems)
     systems, notes = without(systems, again), left_out(systems, again)
@@ -89,22 +89,6 @@ def prepare(
     notes.print()
     print_line(f"Written: {output}")
     return sets
-
-
-def check_frames(system: System) -> None:
-    """Refuse numbers that are not finite and overlapping atoms, which read_systems has refused in its own."""
-    if system.stored is not None:
-        return
-    for name in PER_FRAME:
-        values = getattr(system, name)
-        if values is not None and not np.isfinite(values).all():
-            frame = int(np.argwhere(~np.isfinite(values))[0, 0])
-            raise InputError(
-                f"{system.path}: {system.where(frame, name)}: a number is not finite. Remove the frame, or "
-                "compute it again."
-            )
-    structure = (system.box, system.coord, system.pbc, system.elements)
-    refuse_overlaps(*structure, lambda frame: f"{system.path}: {system.where(frame)}")
 
 
 def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:

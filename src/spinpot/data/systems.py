@@ -76,7 +76,8 @@ class System:
     def where(self, frame: int, array: str = "coord") -> str:
         """File and frame on disk of this system's `frame`, for messages."""
         if self.stored is None or self.frame_ids is None:
-            return f"{self.name}, {array}, frame {frame}"
+            file = "" if self.path in (Path(), Path(self.name)) else f"{self.path}: "
+            return f"{file}{self.name}, {array}, frame {frame}"
         return self.stored.locate(array, int(self.frame_ids[frame]))
 
 
@@ -253,10 +254,7 @@ def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[Syst
             stored=stored,
             **{"spin": np.zeros_like(own["coord"]), **own},
         )
-        for array in own:
-            _check_finite(system, array)
-        _check_cells(system)
-        refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)
+        check_frames(system)
         yield system
 
 
@@ -283,8 +281,21 @@ def _select(arrays: dict[str, np.ndarray], frames: np.ndarray, atoms: np.ndarray
     return {n: a[frames] if n in per_frame else a[frames][:, atoms] for n, a in arrays.items()}
 
 
-def _check_finite(system: System, array: str) -> None:
+def check_frames(system: System) -> None:
+    """Refuse numbers that are not finite, flat cells and overlapping atoms, naming file, frame and atoms."""
+    check_finite(system)
+    check_cells(system)
+    refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)
+
+
+def check_finite(system: System) -> None:
     """Refuse NaN and inf, naming file, frame, atom and component of the first one, counted from 0."""
+    for array in PER_FRAME:
+        if getattr(system, array) is not None:
+            _check_finite(system, array)
+
+
+def _check_finite(system: System, array: str) -> None:
     values = getattr(system, array)
     bad = ~np.isfinite(values)
     if not bad.any():
@@ -302,19 +313,14 @@ def _check_finite(system: System, array: str) -> None:
     )
 
 
-def _check_cells(system: System) -> None:
+def check_cells(system: System) -> None:
     """Refuse cells whose periodic vectors span nothing."""
     flat = np.flatnonzero(flat_cells(system.box, system.pbc))
-    if not flat.size:
-        return
-    place, cell = system.where(flat[0], "box"), system.box[flat[0]].tolist()
-    if all(system.pbc):
+    if flat.size:
         raise InputError(
-            f"{place}: the cell {cell} has no volume. Expected three independent lattice vectors in Å. For a "
-            "molecule or cluster that is not periodic, put an empty file `nopbc` beside type.raw; for a slab "
-            "or wire a file `pbc.raw` with 1 for each lattice vector that it repeats along and 0 for others."
+            f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "
+            f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell, or "
+            "pbc; in a deepmd-kit folder by an empty file `nopbc` beside type.raw for a molecule or cluster, "
+            "for a slab or wire by a file `pbc.raw` with 1 for each lattice vector that it repeats along and "
+            "0 for others."
         )
-    raise InputError(
-        f"{place}: the cell {cell}, periodic {directions(system.pbc)}. Expected independent vectors in Å "
-        "there. Correct box or pbc.raw."
-    )

@@ -140,7 +140,7 @@ def test_frames_of_any_periodicity(tmp_path):
     ]
     with pytest.raises(InputError, match=r"stress is a stress, and the cell .* has no volume"):
         said_of(tmp_path, slab, columns={"virial": "stress"})
-    with pytest.raises(InputError, match=r"frame periodic along a, b and c of it\. Expected independent"):
+    with pytest.raises(InputError, match=r"periodic along a, b and c\. Expected independent"):
         said_of(tmp_path, replace(frame(), box=flat))
 
 

@@ -13,11 +13,11 @@ from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS, PER_ATOM, SHAPES
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.data.cell import Periodic, directions, flat_cells
+from spinpot.data.cell import Periodic, directions
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System
+from spinpot.data.systems import System, check_cells
 
 ENERGY_AGREES = 1e-10
 """Two energies of one frame agree within 1e-5 eV and this part of their size, or what float32 cuts off."""
@@ -204,14 +204,7 @@ def _made(
     type_map = wanted.elements or tuple(dict.fromkeys(kind.symbols))
     check_known(kind.symbols, type_map, f"{path}: its elements")
     arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in frames[0]}
-    flat = np.flatnonzero(flat_cells(arrays["box"], kind.pbc))
-    if flat.size:
-        raise InputError(
-            f"{path}: a cell is {arrays['box'][flat[0]].tolist()}, and the frame periodic "
-            f"{directions(kind.pbc)} of it. Expected independent lattice vectors there, in Å. Correct the "
-            "cell, or what is periodic."
-        )
-    return System(
+    system = System(
         name=name,
         path=path,
         type_map=tuple(type_map),
@@ -220,6 +213,8 @@ def _made(
         stored=None,
         **arrays,
     )
+    check_cells(system)
+    return system
 
 
 def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:
