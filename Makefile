@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-lowest test-wheel test-interop lint clean
+.PHONY: train test test-lowest test-wheel test-interop sanitize lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(ARGS)
@@ -22,6 +22,9 @@ test-wheel: .venv-wheel/installed
 
 test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
+
+sanitize: .venv/installed-dev
+	$(BIN)/python -m pytest tests/kernels/sanitize.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ struct Check {
   void (*run)();
 };
 
+#define NAMED(check) {#check, check}
+
 inline int run_checks(int argc, char** argv, std::initializer_list<Check> checks) {
   int found = 0;
   for (const Check& check : checks)

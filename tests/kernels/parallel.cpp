@@ -159,8 +159,6 @@ void many_tiny_loops() {
 
 }  // namespace
 
-#define NAMED(check) {#check, check}
-
 int main(int argc, char** argv) {
   return run_checks(argc, argv,
                     {NAMED(the_parts_cover_the_range_once), NAMED(the_parts_run_at_the_same_time),
