@@ -21,7 +21,7 @@ def shared_data():
     return Path(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def compiled():
     """The library, compiled if need be."""
     from spinpot import kernels  # it imports torch
