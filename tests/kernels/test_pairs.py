@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def centres(found: PairArrays) -> np.ndarray:
 
 def check(*structures, threads=1, pairs=None):
     """Pairs, their counts and the closest of frames that are found in one call; returns how many pairs."""
-    found = together(structures, threads, pairs.find if pairs else find_pairs)
+    found = together(structures, threads, partial(find_pairs, kept=pairs))
     expected = together(structures, find=pairs_by_vesin)
     assert same(found, expected, atol=1e-12)
     np.testing.assert_array_equal(found.start, expected.start)

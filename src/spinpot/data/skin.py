@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from spinpot import kernels
 from spinpot.data.geometry import Geometry, Structures
-from spinpot.kernels.pairs import PairArrays, PairList
+from spinpot.kernels.pairs import PairArrays, PairList, find_pairs
 
 
 class SkinGeometry(Geometry):
@@ -35,4 +36,4 @@ class SkinGeometry(Geometry):
         if not kernels.library():
             return super().pairs(structures)
         self._kept = self._kept or PairList(self.skin)
-        return self._pairs(self._kept.find, structures)
+        return self._pairs(partial(find_pairs, kept=self._kept), structures)

@@ -28,6 +28,26 @@ class PairArrays:
     closest: np.ndarray
 
 
+class PairList:
+    """Pairs of structures that move, searched for only when atoms have moved far enough.
+
+    skin: Å; with 0 each call searches. searches: how many searches there were.
+    """
+
+    def __init__(self, skin: float = 0.0) -> None:
+        found = library()
+        if found is None:
+            raise RuntimeError("The kernels are not compiled.")
+        self.searches = 0
+        self.library = found
+        self.handle = ctypes.c_void_p()
+        checked(found.spinpot_pair_list_new(ctypes.c_double(skin), ctypes.byref(self.handle)))
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self.library.spinpot_pair_list_free(self.handle)
+
+
 def find_pairs(
     cutoff: float,
     n_atoms: np.ndarray,
@@ -39,6 +59,7 @@ def find_pairs(
     seen: np.ndarray,
     any_direction: bool = False,
     threads: int = 1,
+    kept: PairList | None = None,
 ) -> PairArrays:
     """The pairs within a cutoff (Å) of F frames, laid one behind the other with A atoms altogether.
 
@@ -48,80 +69,44 @@ def find_pairs(
     n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
     seen: (T, 2T) whether centres of an element see neighbours of a type.
     any_direction: also virtual atoms that would be within the cutoff if they were displaced elsewhere.
+    kept: what an earlier call left, of a structure that has moved since.
 
     Raises RuntimeError for numbers that are not finite, types out of range and boxes without volume.
     """
-    kept = PairList()
-    return kept.find(cutoff, n_atoms, types, coord, box, pbc, displacement, seen, any_direction, threads)
-
-
-class PairList:
-    """Pairs of structures that move, searched for only when atoms have moved far enough.
-
-    skin: Å; with 0 each call searches. searches: how many searches there were.
-    """
-
-    def __init__(self, skin: float = 0.0) -> None:
-        self.searches = 0
-        self._list = ctypes.c_void_p()
-        own = library()
-        if own is None:
-            raise RuntimeError("The kernels are not compiled.")
-        self._library = own
-        checked(own.spinpot_pair_list_new(ctypes.c_double(skin), ctypes.byref(self._list)))
-
-    def __del__(self) -> None:
-        if self._list:
-            self._library.spinpot_pair_list_free(self._list)
-
-    def find(
-        self,
-        cutoff: float,
-        n_atoms: np.ndarray,
-        types: np.ndarray,
-        coord: np.ndarray,
-        box: np.ndarray,
-        pbc: np.ndarray,
-        displacement: np.ndarray,
-        seen: np.ndarray,
-        any_direction: bool = False,
-        threads: int = 1,
-    ) -> PairArrays:
-        """As find_pairs."""
-        n_frames, total, n_types = len(n_atoms), len(types), len(seen)
-        arrays = {
-            "n_atoms": _array(n_atoms, np.int64, (n_frames,)),
-            "types": _array(types, np.int64, (total,)),
-            "coord": _array(coord, np.float64, (total, 3)),
-            "box": _array(box, np.float64, (n_frames, 3, 3)),
-            "periodic": _array(pbc, np.bool_, (n_frames, 3)),
-            "displacement": _array(displacement, np.float64, (total, 3)),
-            "seen": _array(seen, np.bool_, (n_types, 2 * n_types)),
-        }
-        frames = _Frames(cutoff, n_frames, n_types, total, *map(_address, arrays.values()), any_direction)
-        n_pairs, searches = ctypes.c_int64(), ctypes.c_int64()
-        own = self._library
-        checked(
-            own.spinpot_find_pairs(
-                self._list,
-                ctypes.byref(frames),
-                ctypes.c_int64(threads),
-                ctypes.byref(n_pairs),
-                ctypes.byref(searches),
-            )
+    kept = kept or PairList()
+    n_frames, total, n_types = len(n_atoms), len(types), len(seen)
+    arrays = {
+        "n_atoms": _array(n_atoms, np.int64, (n_frames,)),
+        "types": _array(types, np.int64, (total,)),
+        "coord": _array(coord, np.float64, (total, 3)),
+        "box": _array(box, np.float64, (n_frames, 3, 3)),
+        "periodic": _array(pbc, np.bool_, (n_frames, 3)),
+        "displacement": _array(displacement, np.float64, (total, 3)),
+        "seen": _array(seen, np.bool_, (n_types, 2 * n_types)),
+    }
+    frames = _Frames(cutoff, n_frames, n_types, total, *map(_address, arrays.values()), any_direction)
+    n_pairs, searches = ctypes.c_int64(), ctypes.c_int64()
+    checked(
+        kept.library.spinpot_find_pairs(
+            kept.handle,
+            ctypes.byref(frames),
+            ctypes.c_int64(threads),
+            ctypes.byref(n_pairs),
+            ctypes.byref(searches),
         )
-        self.searches = searches.value
-        found = PairArrays(
-            start=np.empty(total + 1, dtype=np.int64),
-            neighbour=np.empty(n_pairs.value, dtype=np.int64),
-            type=np.empty(n_pairs.value, dtype=np.int64),
-            vector=np.empty((n_pairs.value, 3)),
-            counts=np.empty((total, 2 * n_types), dtype=np.int64),
-            closest=np.empty(n_types),
-        )
-        pairs = _Pairs(*map(_address, vars(found).values()))
-        checked(own.spinpot_take_pairs(self._list, ctypes.byref(pairs), ctypes.c_int64(threads)))
-        return found
+    )
+    kept.searches = searches.value
+    found = PairArrays(
+        start=np.empty(total + 1, dtype=np.int64),
+        neighbour=np.empty(n_pairs.value, dtype=np.int64),
+        type=np.empty(n_pairs.value, dtype=np.int64),
+        vector=np.empty((n_pairs.value, 3)),
+        counts=np.empty((total, 2 * n_types), dtype=np.int64),
+        closest=np.empty(n_types),
+    )
+    pairs = _Pairs(*map(_address, vars(found).values()))
+    checked(kept.library.spinpot_take_pairs(kept.handle, ctypes.byref(pairs), ctypes.c_int64(threads)))
+    return found
 
 
 class _Frames(ctypes.Structure):
