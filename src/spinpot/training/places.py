@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.environments import (
@@ -117,14 +116,14 @@ def place_of(trainer: DictConfig) -> Place | None:
     if strategy is not None:
         _take_rank(_per_node(strategy))
         strategy = _strategy(trainer)
-    size = strategy.world_size if strategy else 1
-    if _number("WORLD_SIZE", size) != size:
+    asked = _per_node(strategy) * trainer.num_nodes if strategy else 1
+    if _number("WORLD_SIZE", asked) != asked:
         raise InputError(
-            f"WORLD_SIZE={os.environ['WORLD_SIZE']}, but trainer.devices × trainer.num_nodes is {size}. "
+            f"WORLD_SIZE={os.environ['WORLD_SIZE']}, but trainer.devices × trainer.num_nodes is {asked}. "
             "Give, e.g., trainer=ddp or trainer=ddp_cpu with trainer.devices (ranks on each node) and "
             "trainer.num_nodes, or unset RANK and WORLD_SIZE for a run of one process."
         )
-    if strategy is None or size == 1:
+    if strategy is None or strategy.world_size == 1:
         return None
     return _place(strategy, cast(ClusterEnvironment, strategy.cluster_environment), trainer.num_nodes)
 
@@ -167,12 +166,7 @@ def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
     settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
     asked = {name: settings[name] for name in ("_target_", *PLACE) if name in settings}
     silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    try:
-        found: pl.Trainer = build(DictConfig(asked), **silent)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, (ValueError, RuntimeError)):  # of SLURM's variables
-            raise InputError(str(error.__cause__)) from error
-        raise
+    found: pl.Trainer = build(DictConfig(asked), **silent)
     strategy = found.strategy
     if not isinstance(strategy, ParallelStrategy) or strategy.cluster_environment is None:
         return None
