@@ -155,18 +155,16 @@ def _type_map(wanted: Sequence[str] | None, spec: Spec, path: Path) -> list[str]
 def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
     """Put a model into the config; print what was there. Raises InputError where that cannot be."""
     before = OmegaConf.to_container(config.model, resolve=True)
-    if config.model.exchange.terms and not spec.exchange.terms:
-        raise InputError(
-            f"init_from={path}: model.exchange has terms, which asks for another than the file's, which "
-            "has none. Use model/exchange=none, or train anew."
-        )
-    wanted = config.model.spin.time_reversal
-    if wanted == "exact" and not spec.time_reversal:
-        raise InputError(
-            f"init_from={path}: model.spin.time_reversal=exact asks for another model than the file's, whose "
-            "energy is not symmetric under time reversal. Use model.spin.time_reversal=augment, or train "
-            "anew."
-        )
+    exact = config.model.spin.time_reversal == "exact"
+    for asked, has, setting, other in (
+        (config.model.exchange.terms, spec.exchange.terms, "model.exchange.terms", "model/exchange=none"),
+        (exact, spec.time_reversal, "model.spin.time_reversal=exact", "model.spin.time_reversal=augment"),
+    ):
+        if asked and not has:
+            raise InputError(
+                f"init_from={path}: {setting} asks for another model than the file's. Use {other}, or train "
+                "anew."
+            )
     for name, value in spec.config(cast(dict[str, Any], before)).items():
         OmegaConf.update(config, f"model.{name}", value, merge=True, force_add=True)
     OmegaConf.update(config, "data.type_map", list(spec.type_map), merge=False, force_add=True)
