@@ -46,6 +46,9 @@ def test_a_reference_to_nothing():
 def test_what_other_peoples_classes_refuse():
     error = built("pytorch_lightning.callbacks.ModelCheckpoint", mode="most")
     assert describe(error).endswith("can be min, max but got most. (While building the configured object.)")
+    savers = [{"_target_": "pytorch_lightning.callbacks.ModelCheckpoint"}] * 2
+    said = describe(built("pytorch_lightning.Trainer", callbacks=savers))
+    assert "more than one stateful callback of type `ModelCheckpoint`" in said
     assert "Invalid isoformat" in describe(built("datetime.date.fromisoformat", _args_=["x"]))
 
 

@@ -49,8 +49,6 @@ REFUSED = {
     "own, not at scheduler.start_lr. Add lr: ${scheduler.start_lr} to the section optimizer.",
     "callbacks.checkpoint.mode=max": "callbacks.checkpoint.mode=max: the worst val/score would count as the "
     "best. Use mode=min.",
-    "callbacks.checkpoint.monitor=null": "callbacks.checkpoint and callbacks.last_checkpoint save at the "
-    "same times by the same monitor (null), and Lightning cannot tell them apart on resume. Leave one out.",
     "+callbacks.checkpoint.save_top_k=3": "callbacks.checkpoint.save_top_k=3: all would be written to "
     "best.ckpt. Use 1; to keep more, add a callback with another filename, e.g. '{step}'.",
     "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: best.ckpt is looked for in "

@@ -236,7 +236,7 @@ def _describe_building(error: InstantiationException) -> str | None:
     if cause is None:
         return str(error)
     users = isinstance(cause, (InputError, TrainingError)) or _is_misconfiguration(cause)
-    if users or (isinstance(cause, (TypeError, ValueError)) and not _is_ours(cause)):
+    if users or (isinstance(cause, (TypeError, ValueError, RuntimeError)) and not _is_ours(cause)):
         return f"{str(cause).rstrip('.')}. (While building {_full_key(error)}.)"
     return None
 

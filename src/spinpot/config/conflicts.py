@@ -20,9 +20,6 @@ EPOCH = "Lightning's epoch is the whole run"
 CHECKPOINTS = ("best", "last")
 """File names of the checkpoints that the rest of the program looks for in RUN/checkpoints."""
 
-TOLD_APART_BY = ("monitor", "mode", "every_n_train_steps", "train_time_interval")
-"""What Lightning tells the states of several ModelCheckpoints apart by."""
-
 
 @dataclass(frozen=True)
 class Fixed:
@@ -243,16 +240,6 @@ def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
     for filename in CHECKPOINTS:
         if filename in kept:
             _check_saver(kept[filename], savers[kept[filename]])
-    alike: dict[tuple[str, ...], str] = {}
-    for name, saver in savers.items():
-        given = {"mode": "min", **saver}
-        other = alike.setdefault(tuple(str(given.get(key)) for key in TOLD_APART_BY), name)
-        if other != name:
-            raise InputError(
-                f"callbacks.{other} and callbacks.{name} save at the same times by the same monitor "
-                f"({shown(saver.get('monitor'))}), and Lightning cannot tell them apart on resume. "
-                "Leave one out."
-            )
 
 
 def _check_saver(name: str, saver: Mapping[str, Any]) -> None:

@@ -25,11 +25,7 @@ CONFIGS = (Path(__file__).parents[1] / "configs").resolve()
 UNWRAPPED = ("experiment", "sweep", "debug")
 """Groups whose options are meant for the whole config, over all others, not for a section of their name."""
 
-PLUGINS = {
-    "hydra/launcher": ("joblib", "submitit_local", "submitit_slurm", "ray"),
-    "hydra/sweeper": ("optuna",),
-}
-"""What the extra `sweeps` brings."""
+PLUGINS = ("hydra/launcher", "hydra/sweeper")
 PLUGINS_HINT = " More of them come with: pip install -c constraints.txt -e '.[sweeps]'."
 
 UNKNOWN_KEY = re.compile(
@@ -64,9 +60,8 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
         if not any(option in argument for argument in arguments):
             where = " (which the defaults of a config file ask for)"
         if choices:
-            listing = ", ".join(choices)
-            hint = PLUGINS_HINT if option in PLUGINS.get(group, ()) else nearest(option, choices)
-            return f"There is no {group}={option}{where}; choose from {listing}.{hint}"
+            hint = nearest(option, choices) + PLUGINS_HINT * (group in PLUGINS)
+            return f"There is no {group}={option}{where}; choose from {', '.join(choices)}.{hint}"
     if isinstance(error, OverrideParseException):
         return (
             f"Cannot read the argument {error.override}. Expected key=value, group=option or +key=value; "
