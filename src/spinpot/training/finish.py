@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime
 from typing import Any
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
+from spinpot.core.files import write_atomically
 from spinpot.core.provenance import device_name, git_commit, versions
 from spinpot.loss.label_scale import label_scale_of
 from spinpot.loss.score import verdict
@@ -17,7 +19,6 @@ from spinpot.report.tables import print_errors, print_label_scale
 from spinpot.runs.run_page import SETS, beside_baselines, write_run_report
 from spinpot.training.checks import no_labels
 from spinpot.training.outcome import errors_of, outcomes
-from spinpot.training.run_folder import write_summary
 from spinpot.training.stages import Checked, Ready
 
 
@@ -62,7 +63,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
             write_run_report(folder, *validation, summary, checked.plain)
     finally:
         # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
-        write_summary(folder, summary)
+        write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
         print_line(useless)
     written = folder / (REPORT if drawn else "summary.json")

@@ -21,7 +21,7 @@ from spinpot.training.remarks import print_early_end
 from spinpot.training.resume import summary_of_finished
 from spinpot.training.run_folder import clean, write_config
 from spinpot.training.stages import Checked, Ready, build_run, check_config, opened, read_frames
-from spinpot.training.trainer import fit, leave_checkpoint, quiet_lightning, stop_run, wandb_runs
+from spinpot.training.trainer import fit, leave_checkpoint, quiet_lightning, wandb_runs
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
     try:
         fit(trainer, run.module, run.data, checked.resumed)
         if checked.stop.received:
-            stop_run(trainer, checked.stop)
+            checked.stop.end(trainer)
         leave_checkpoint(trainer, folder)
         print_early_end(trainer)
         if not trainer.is_global_zero:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
@@ -43,8 +41,3 @@ def clean(folder: Path) -> None:
     left = [*remove_leftovers(folder, *WRITTEN), *remove_leftovers(folder / LAST.parent, "*.ckpt")]
     if left:
         print_line(f"Removed {', '.join(left)} from {folder}, left by an interrupted write.")
-
-
-def write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """summary.json, which says that the run is finished."""
-    write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")

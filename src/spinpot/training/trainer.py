@@ -22,7 +22,7 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.checkpoint import LAST, checkpoint_file
 from spinpot.training.callbacks.settling import Settling
-from spinpot.training.callbacks.stop_on_signal import StopOnSignal, signals_kept
+from spinpot.training.callbacks.stop_on_signal import signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
 from spinpot.training.checkpoint_io import WholeCheckpoints
 from spinpot.training.checks import check_devices, check_monitors
@@ -30,6 +30,19 @@ from spinpot.training.metrics_csv import MetricsCsv
 from spinpot.training.module import SpinModule
 from spinpot.training.resume import Resumed
 from spinpot.training.wandb_run import WandbRun
+
+IRRELEVANT_WARNINGS = (
+    "`training_step` returned `None`",
+    # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
+    "You're resuming from a checkpoint that ended before the epoch ended",
+    ".*does not have many workers",
+    # What is logged is the same number on all processes already.
+    "It is recommended to use `self.log",
+    # The errors of a run shorter than the interval are those of its validations.
+    "The number of training batches .* is smaller than the logging interval",
+    "Checkpoint directory .* exists and is not empty",
+    ".*isinstance\\(treespec, LeafSpec\\)",
+)
 
 
 class FinalValidation(pl.Callback):
@@ -118,31 +131,12 @@ def leave_checkpoint(trainer: pl.Trainer, folder: Path) -> None:
         print_line(f"No validation was saved: {LAST} holds the last weights.")
 
 
-def stop_run(trainer: pl.Trainer, stop: StopOnSignal) -> None:
-    """End the program after a signal, all processes together."""
-    for logger in trainer.loggers:
-        logger.finalize("failed")
-    if stop.together:  # Lightning kills the first process when another ends before it
-        trainer.strategy.barrier()
-    stop.exit(trainer.global_step)
-
-
 def quiet_lightning() -> None:
     """Silence what Lightning says at every start and what does not hold for these runs."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
-    warnings.filterwarnings("ignore", "`training_step` returned `None`")
-    warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before the epoch ended")
-    warnings.filterwarnings("ignore", ".*does not have many workers")
-    # What is logged is the same number on all processes already.
-    warnings.filterwarnings("ignore", "It is recommended to use `self.log")
-    # The errors of a run shorter than the interval are those of its validations.
-    warnings.filterwarnings(
-        "ignore", "The number of training batches .* is smaller than the logging interval"
-    )
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\)")
+    for message in IRRELEVANT_WARNINGS:
+        warnings.filterwarnings("ignore", message)
 
 
 def build(config: DictConfig, **more: Any) -> Any:

@@ -51,11 +51,15 @@ class StopOnSignal(pl.Callback):
             self.received = trainer.strategy.broadcast(self.received or signal.SIGTERM)
             trainer.should_stop = self.together = True
 
-    def exit(self, step: int) -> None:
-        """End the program with code 128 + the signal's number, as a shell counts it."""
+    def end(self, trainer: pl.Trainer) -> None:
+        """End the program, all processes together, with code 128 + the signal's number, as a shell counts."""
         assert self.received is not None
+        for logger in trainer.loggers:
+            logger.finalize("failed")
+        if self.together:  # Lightning kills the first process when another ends before it
+            trainer.strategy.barrier()
         name = signal.Signals(self.received).name
-        print_line(f"{name}: saved at step {step}. Resume with resume=auto.")
+        print_line(f"{name}: saved at step {trainer.global_step}. Resume with resume=auto.")
         raise SystemExit(128 + self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
