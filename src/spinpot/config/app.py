@@ -35,6 +35,9 @@ PACKAGE = Path(__file__).parents[1]
 TRAIN = (sys.executable, "-P", "-m", "spinpot", "train")
 """The command of a training. -P: modules are not looked for in the user's folder."""
 
+STARTED_HERE = "SPINPOT_STARTED_HERE"
+"""An environment variable: the first process of the run started this one, which shares its terminal."""
+
 FAILURE = "failure.json"
 """What a job of a sweep stopped by, and its settings; its folder may hold nothing else."""
 
@@ -123,7 +126,8 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
         remove_empty_output()
         sys.exit(128 + signal.SIGINT)
     except StoppedError as error:
-        say(f"Stopped by {error}.")
+        if STARTED_HERE not in os.environ:  # else the process that started this one says what ends it
+            say(f"Stopped by {error}.")
         remove_empty_output()
         sys.exit(error.code)
     except JobFailedError as error:

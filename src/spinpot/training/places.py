@@ -23,14 +23,12 @@ from pytorch_lightning.strategies import ParallelStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch.distributed.constants import default_pg_timeout
 
-from spinpot.config.app import TRAIN
+from spinpot.config.app import STARTED_HERE, TRAIN
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
 
-STARTED_HERE = "SPINPOT_STARTED_HERE"
-"""An environment variable: the first process of the run started this one, which shares its terminal."""
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
 TORCHRUN = "TORCHELASTIC_RUN_ID"
