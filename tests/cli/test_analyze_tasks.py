@@ -89,7 +89,7 @@ REFUSED = {
     "task=spiral task.spiral.unit=nm": "expected fractional or 1/Å",
     "task=relax task.relax.move=cell": "expected atoms, spins or both",
     "task=dynamics task.dynamics.temperatures=[-10]": "expected one or several, in K and >= 0",
-    "task=dynamics": "always 1. Repeat the cell",
+    "task=dynamics": "expected more cells, such as [2,2,2]",
     "task=relax task.relax.steps=1 output=/proc/nowhere": "cannot write there",
 }
 
