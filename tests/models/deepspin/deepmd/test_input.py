@@ -10,8 +10,7 @@ from spinpot.config.validate import validate
 from spinpot.core.errors import InputError
 from spinpot.evaluation.convert import read_model
 from spinpot.loss.ener_spin import EnerSpinLoss
-from spinpot.models.deepspin.deepmd.input_keys import REASONS
-from spinpot.models.deepspin.deepmd.keys import KEYS
+from spinpot.models.deepspin.deepmd.keys import KEYS, REASONS
 from spinpot.training.trainer import build
 from support.cli import run_script
 from support.configs import composed

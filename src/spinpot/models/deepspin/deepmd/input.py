@@ -14,7 +14,6 @@ from rich.table import Column, Table
 from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError, require
 from spinpot.core.files import write_atomically
-from spinpot.models.deepspin.deepmd.input_keys import InputKeys
 from spinpot.models.deepspin.deepmd.input_training import (
     data_section,
     learning_rate,
@@ -22,7 +21,7 @@ from spinpot.models.deepspin.deepmd.input_training import (
     optimizer,
     training,
 )
-from spinpot.models.deepspin.deepmd.keys import check_keys
+from spinpot.models.deepspin.deepmd.keys import InputKeys, check_keys
 from spinpot.models.deepspin.deepmd.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, read_sections
 from spinpot.models.deepspin.sizes import one_per_type
 from spinpot.models.deepspin.spec import DeepSpinSettings

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spinpot.core.errors import InputError, require
-from spinpot.models.deepspin.deepmd.input_keys import InputKeys
+from spinpot.models.deepspin.deepmd.keys import InputKeys
 
 STEPS = ("numb_steps", "stop_batch", "num_steps", "num_step", "numb_step")
 SAMPLES = 32

@@ -1,8 +1,8 @@
-"""The keys that deepmd-kit itself has in an input.json, so that a misspelt one is found."""
+"""The keys of an input.json: those deepmd-kit has, which were carried over, and why the others were not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spinpot.core.errors import InputError
@@ -11,55 +11,160 @@ from spinpot.core.spelling import nearest
 COMMENT = "_"
 """deepmd-kit passes over the keys that begin so."""
 
+REASONS = {
+    "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",
+    "model.fitting_net.seed": "one seed, training.seed, draws all weights and the order of the frames",
+    "model.descriptor.exclude_types": "deepmd-kit ignores it in spin models; see model.pair_exclude_types",
+    "model.descriptor.trainable": "all weights are trained",
+    "model.fitting_net.trainable": "all weights are trained",
+    "model.fitting_net.rcond": "the energy bias is the least-squares solution of minimum norm",
+    "model.fitting_net.atom_ener": "the energy bias is fitted to the data",
+    "model.fitting_net.layer_name": "no layers are shared",
+    "model.data_stat_nbatch": "statistics are taken over all training frames",
+    "model.data_stat_protect": "the smallest deviation is deepmd-kit's 0.01",
+    "model.data_bias_nsample": "the energy bias is fitted to all training frames",
+    "model.preset_out_bias": "the energy bias is fitted to the data",
+    "model.atom_exclude_types": "every atom has an energy",
+    "model.compress": "the embedding is interpolated between nodes anyway",
+    "loss.start_pref_ae": "there is no loss of atomic energies",
+    "loss.limit_pref_ae": "there is no loss of atomic energies",
+    "loss.start_pref_pf": "there is no loss with weights per atom",
+    "loss.limit_pref_pf": "there is no loss with weights per atom",
+    "loss.relative_f": "forces count by their absolute errors",
+    "loss.enable_atom_ener_coeff": "every atom's energy counts once",
+    "learning_rate.scale_by_worker": "data.batch_size counts frames per process; the rate is not scaled",
+    "optimizer.weight_decay": "only Adam and AdamW have a weight decay here",
+    "optimizer.lr_adjust": "steps of matrices are 0.2·√max(n, m) times the rate, as with lr_adjust 0",
+    "optimizer.lr_adjust_coeff": "steps of matrices are 0.2·√max(n, m) times the rate",
+    "optimizer.muon_mode": "each net's matrix is stepped by itself",
+    "optimizer.enable_gram": "matrices are made orthogonal by their Gram matrices in float32",
+    "optimizer.flash_muon": "matrices are made orthogonal by their Gram matrices in float32",
+    "optimizer.magma_muon": "Muon's steps are not damped",
+    "training.training_data.auto_prob": "every frame is drawn once in turn, so systems count by their frames",
+    "training.training_data.sys_probs": "every frame is drawn once in turn, so systems count by their frames",
+    "training.training_data.min_pair_dist": "frames with overlapping atoms are refused",
+    "training.training_data.set_prefix": "sets are folders set.*",
+    "training.validation_data.numb_btch": "validation is over all frames, exactly",
+    "training.validation_data.auto_prob": "validation is over all frames, exactly",
+    "training.validation_data.sys_probs": "validation is over all frames, exactly",
+    "training.validation_data.set_prefix": "sets are folders set.*",
+    "training.disp_file": "the log is metrics.csv in the run folder",
+    "training.disp_training": "the log has training and validation errors",
+    "training.disp_avg": "validation errors are exact averages anyway",
+    "training.time_training": "summary.json has the time per step",
+    "training.save_ckpt": "checkpoints are best.ckpt and last.ckpt in the run folder",
+    "training.save_dir": "the run folder is set by hydra.run.dir",
+    "training.max_ckpt_keep": "checkpoints are best.ckpt and last.ckpt",
+    "training.ckpt_keep_ratio": "checkpoints are best.ckpt and last.ckpt",
+    "training.ema_ckpt_keep": "checkpoints are best.ckpt and last.ckpt",
+    "training.change_bias_after_training": "the bias stays as trained",
+    "training.stat_file": "statistics are made anew, which takes seconds",
+    "training.stat_file_mode": "statistics are made anew, which takes seconds",
+    "training.profiling": "use debug=profile",
+    "training.profiling_file": "use debug=profile",
+    "training.enable_profiler": "use debug=profile",
+    "training.tensorboard_log_dir": "the log is in the run folder",
+    "training.tensorboard_freq": "see training.disp_freq",
+    "training.enable_compile": "there is nothing to compile",
+    "training.neighbor_graph_method": "neighbours are found once per frame",
+    "training.zero_stage": "every process holds the whole optimizer",
+}
+"""Keys that are not carried over, and why."""
+NOTHING = "spinpot has nothing that corresponds"
+
 _PREFACTORS = " ".join(
-    f"start_pref_{name} limit_pref_{name}" for name in ("e", "f", "fr", "fm", "v", "ae", "pf", "gf", "h")
+    f"start_pref_{name} limit_pref_{name}" for name in ("e", "f", "fr", "fm", "v", "gf", "h")
 )
-_DATA = """
-systems batch_size set_prefix auto_prob auto_prob_style sys_probs sys_weights rglob_patterns min_pair_dist
-"""
-_SECTIONS = {
+_OTHERS = {
     "": "model learning_rate loss optimizer training nvnmd validating",
     "model": """
-        type type_map descriptor fitting_net spin type_embedding modifier compress info data_stat_nbatch
-        data_stat_protect data_bias_nsample preset_out_bias pair_exclude_types atom_exclude_types
-        finetune_head model_branch_alias use_srtab smin_alpha sw_rmin sw_rmax srtab_add_bias
-        bridging_method bridging_r_inner bridging_r_outer
+        type type_map descriptor fitting_net spin type_embedding modifier info pair_exclude_types
+        finetune_head model_branch_alias use_srtab smin_alpha sw_rmin sw_rmax srtab_add_bias bridging_method
+        bridging_r_inner bridging_r_outer
         """,
     "model.descriptor": """
         type sel rcut rcut_smth neuron axis_neuron n_axis_neuron activation_function precision resnet_dt
-        type_one_side set_davg_zero env_protection exclude_types trainable seed
+        type_one_side set_davg_zero env_protection
         """,
     "model.fitting_net": """
         type neuron n_neuron activation_function precision resnet_dt numb_fparam numb_aparam default_fparam
-        dim_case_embd use_aparam_as_mask rcond atom_ener layer_name trainable seed
+        dim_case_embd use_aparam_as_mask
         """,
     "model.spin": "use_spin virtual_scale virtual_len spin_norm scheme allow_missing_label",
     "learning_rate": """
         type start_lr stop_lr stop_lr_ratio decay_steps decay_rate decay_type decay_phase_ratio smooth
-        warmup_steps warmup_ratio warmup_start_factor scale_by_worker
+        warmup_steps warmup_ratio warmup_start_factor
         """,
     "loss": f"""
-        type {_PREFACTORS} loss_func intensive_ener_virial relative_f enable_atom_ener_coeff use_huber
-        huber_delta f_use_norm numb_generalized_coord use_default_pf
+        type {_PREFACTORS} loss_func intensive_ener_virial use_huber huber_delta f_use_norm
+        numb_generalized_coord use_default_pf
         """,
     "optimizer": """
-        type adam_beta1 adam_beta2 weight_decay momentum muon_mode muon_momentum lr_adjust lr_adjust_coeff
-        enable_gram flash_muon magma_muon kf_blocksize kf_start_pref_e kf_limit_pref_e kf_start_pref_f
-        kf_limit_pref_f
+        type adam_beta1 adam_beta2 momentum muon_momentum kf_blocksize kf_start_pref_e kf_limit_pref_e
+        kf_start_pref_f kf_limit_pref_f
         """,
     "training": """
         training_data validation_data numb_steps num_steps numb_step num_step stop_batch numb_epoch num_epoch
-        numb_epochs num_epochs seed opt_type save_freq save_ckpt save_dir max_ckpt_keep ckpt_keep_ratio
-        ema_ckpt_keep disp_freq disp_file disp_training disp_avg time_training gradient_max_norm acc_freq
-        enable_ema ema_decay stat_file stat_file_mode change_bias_after_training profiling profiling_file
-        enable_profiler tensorboard tensorboard_freq tensorboard_log_dir enable_compile enable_tf32
-        mixed_precision neighbor_graph_method zero_stage
+        numb_epochs num_epochs seed opt_type save_freq disp_freq gradient_max_norm acc_freq enable_ema
+        ema_decay tensorboard enable_tf32 mixed_precision
         """,
-    "training.training_data": _DATA,
-    "training.validation_data": f"{_DATA} numb_btch numb_batch",
+    "training.training_data": "systems batch_size auto_prob_style sys_weights rglob_patterns",
+    "training.validation_data": """
+        systems batch_size auto_prob_style sys_weights rglob_patterns min_pair_dist numb_batch
+        """,
 }
-KEYS = {section: frozenset(names.split()) for section, names in _SECTIONS.items()}
+_LEFT = [key.rpartition(".") for key in REASONS]
+KEYS = {
+    section: {*names.split(), *(name for place, _, name in _LEFT if place == section)}
+    for section, names in _OTHERS.items()
+}
 """Of versions 2 and 3, for a spin model with se_e2_a; sections that are not here are not looked into."""
+
+
+class InputKeys:
+    """The contents of an input, and what has become of each of its keys.
+
+    contents: the input as it was read.
+    """
+
+    def __init__(self, contents: dict[str, Any]) -> None:
+        self.contents = contents
+        self._carried: set[str] = set()
+        self._left: dict[str, str] = {}
+        self.last = ""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a dotted key; it counts as carried over, and is the `last` that was asked for."""
+        self.carry(key)
+        self.last = key
+        value = value_at(self.contents, key)
+        return default if value is None else value
+
+    def carry(self, *keys: str) -> None:
+        """Count keys as carried over, with all below them."""
+        self._carried.update(keys)
+
+    def leave(self, key: str, reason: str) -> None:
+        """Name a key as not carried over, or not as it is."""
+        self._left[key] = reason
+
+    def left(self) -> dict[str, str]:
+        """The keys that were not carried over, each with the reason."""
+        for key in _leaves(self.contents):
+            parts = key.split(".")
+            parents = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+            if not parents & self._carried and not parts[-1].startswith(COMMENT):
+                reason = next((REASONS[name] for name in parents if name in REASONS), NOTHING)
+                self._left.setdefault(key, reason)
+        return self._left
+
+
+def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
 
 
 def check_keys(contents: Mapping[str, Any], where: str) -> None:
