@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from spinpot.audit.audited import audit_system
+from spinpot.audit.audited import Audited
 from spinpot.audit.plots import factors_figure, lengths_figure, tilts_figure
 from spinpot.audit.run import audit
 from spinpot.audit.work import Work
@@ -120,7 +120,7 @@ def test_sweeps(drawn, tmp_path: Path, errors: list[float]) -> None:
 @pytest.mark.parametrize("moment", [1.0, 1e-20, 1e12])
 def test_moments(drawn, moment: float) -> None:
     made = one_atom_cells(8)
-    audited = [audit_system(replace(made, spin=moment * made.spin))]
+    audited = [Audited(replace(made, spin=moment * made.spin))]
     drawn(lambda: lengths_figure(audited))
     drawn(lambda: tilts_figure(audited))
 
@@ -135,6 +135,6 @@ def test_an_audit(tmp_path: Path, capsys: pytest.CaptureFixture, caplog: pytest.
 
 
 def test_names_that_are_no_formula_and_have_letters_of_other_scripts(drawn) -> None:
-    work = audit_system(labelled_by_a_potential(1, 12)).work
+    work = Audited(labelled_by_a_potential(1, 12)).work
     assert isinstance(work, Work)
     drawn(lambda: factors_figure({"$a_{b$ 镍": work}))

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from spinpot.audit import findings
 from spinpot.audit.findings import Finding
-from spinpot.audit.moments import ElementMoments, moments_by_element, net_force, net_torque, tilts
-from spinpot.audit.outliers import ENERGY, Outlier, outliers
+from spinpot.audit.moments import moments_by_element, net_force, net_torque, tilts
+from spinpot.audit.outliers import ENERGY, outliers
 from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
 from spinpot.data.systems import System, select
 from spinpot.looks.labels import close_looks, zero_labels
 
 
-@dataclass(frozen=True, eq=False)
 class Audited:
-    """A system with all that was found out about it; tilts in degrees, one per non-zero moment."""
+    """A system with all that is found out about it alone; tilts in degrees, one per non-zero moment."""
 
-    system: System
-    work: Work | Untestable
-    elements: list[ElementMoments]
-    tilts: np.ndarray
-    outliers: list[Outlier]
-    zeros: dict[str, int]
-    net_force: float | None
-    net_torque: float | None
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.outliers = outliers(system)
+        # Frames whose energy stands apart do no work.
+        strange = [outlier.frame for outlier in self.outliers if outlier.quantity == ENERGY]
+        self.work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
+        self.elements = moments_by_element(system)
+        self.tilts = tilts(system)
+        self.zeros = zero_labels(system)
+        self.net_force, self.net_torque = net_force(system), net_torque(system)
 
     def findings(self) -> list[Finding]:
         """All statements about this system."""
@@ -72,23 +73,6 @@ def worst_of(works: Mapping[str, Work], most: int) -> dict[str, Work]:
     """Of more than `most` works those that explain the energies worst, in their order."""
     worst = sorted(works, key=lambda name: works[name].r2)[:most]
     return {name: work for name, work in works.items() if name in worst}
-
-
-def audit_system(system: System) -> Audited:
-    """All that looks at one system alone. Frames whose energy stands apart do no work."""
-    apart = outliers(system)
-    strange = [outlier.frame for outlier in apart if outlier.quantity == ENERGY]
-    work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
-    return Audited(
-        system=system,
-        work=work,
-        elements=moments_by_element(system),
-        tilts=tilts(system),
-        outliers=apart,
-        zeros=zero_labels(system),
-        net_force=net_force(system),
-        net_torque=net_torque(system),
-    )
 
 
 def _numbers_of(work: Work | Untestable) -> dict[str, Any]:

@@ -143,15 +143,13 @@ def of_sums(system: System, force: float | None, torque: float | None) -> list[F
 
 def of_outliers(system: System, outliers: Sequence[Outlier]) -> list[Finding]:
     """The frames that stand apart, the strangest named with its place on disk."""
-    if not outliers:
-        return [Finding("ok", "outliers", system.name, "no frame stands apart.")]
     frames = len({outlier.frame for outlier in outliers})
-    worst = outliers[0]
-    text = (
+    texts = [
         f"{frames} of {len(system)} frames; the strangest is {system.where(worst.frame)}: {worst.quantity} "
         f"{worst.value:.3g} {worst.unit}, {abs(worst.deviations):.3g} robust standard deviations away."
-    )
-    return [Finding("look", "outliers", system.name, text, advice.OUTLIERS)]
+        for worst in outliers[:1]
+    ]
+    return _each("outliers", system, texts, advice.OUTLIERS, "no frame stands apart.")
 
 
 def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
@@ -170,16 +168,19 @@ def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
 
 def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
     """Each suspicion."""
-    if not suspicions:
-        return [Finding("ok", "units", system.name, "nothing looks like another unit.")]
-    return [Finding("look", "units", system.name, text, advice.UNITS) for text in suspicions]
+    return _each("units", system, suspicions, advice.UNITS, "nothing looks like another unit.")
 
 
 def of_close(system: System, close: Sequence[Look]) -> list[Finding]:
     """Atoms closer than any bond."""
-    if not close:
-        return [Finding("ok", "close atoms", system.name, "no two atoms are closer than bonds are.")]
-    return [Finding("look", "close atoms", system.name, f"{one.seen}.", advice.CLOSE) for one in close]
+    texts = [f"{one.seen}." for one in close]
+    return _each("close atoms", system, texts, advice.CLOSE, "no two atoms are closer than bonds are.")
+
+
+def _each(topic: str, system: System, texts: Sequence[str], what: str, fine: str) -> list[Finding]:
+    """Each text is to be looked at; where there is none all is fine."""
+    found = [Finding("look", topic, system.name, text, what) for text in texts]
+    return found or [Finding("ok", topic, system.name, fine)]
 
 
 def of_precision(systems: Sequence[System]) -> list[Finding]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from spinpot.audit.audited import Audited, audit_system, labels_of, works_of, worst_of
+from spinpot.audit.audited import Audited, labels_of, works_of, worst_of
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
 from spinpot.audit.page import audit_page
 from spinpot.audit.work import Factor, Work, short_label
@@ -49,7 +49,7 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
 def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
     """What audit.json holds, printed, and what the page is made of."""
     found = read_systems(list(systems))
-    audited = [audit_system(system) for system in found]
+    audited = [Audited(system) for system in found]
     twice = duplicates(found)
     every = [finding for one in audited for finding in one.findings()]
     groups = grouped([*every, *of_precision(found), *of_duplicates(twice, found)])
