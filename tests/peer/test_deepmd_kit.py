@@ -10,7 +10,8 @@ from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.systems import read_systems
 from spinpot.evaluation.predictor import Predictor
-from spinpot.models.deepspin.deepmd.potentials import read_deepmd, write_deepmd
+from spinpot.models.deepspin.deepmd.dp_file import write_dp
+from spinpot.models.deepspin.deepmd.potentials import read_deepmd, tree_of
 from spinpot.training.trainer import build
 from support.cli import run_script
 from support.configs import composed
@@ -31,7 +32,7 @@ def agree(theirs, ours, names=("energy", "force", "force_mag", "virial", "atom_e
 )
 def test_what_spinpot_writes(settings, deepmd, peer_numbers, tmp_path):
     potential = small_potential(radial="direct", **settings)
-    write_deepmd(tmp_path / "x.dp", potential)
+    write_dp(tmp_path / "x.dp", tree_of(potential))
     run_script("convert.py", "x.dp", "x.pth", "--deepmd", deepmd, cwd=tmp_path)
     frames = random_system(3, n_frames=2)
     agree(
@@ -98,7 +99,7 @@ def test_the_converted_input_trains_from_its_model(trained_there, tmp_path):
 def test_round_trip_by_its_own_converter(trained_there, run_peer, tmp_path):
     """A portable file that spinpot wrote is the one deepmd-kit makes of the same model again."""
     model = read_deepmd(trained_there / "frozen.pth")
-    write_deepmd(tmp_path / "ours.dp", model.potential, model.rest)
+    write_dp(tmp_path / "ours.dp", tree_of(model.potential, model.rest))
     run_peer("dp", "convert-backend", tmp_path / "ours.dp", tmp_path / "back.pth", cwd=tmp_path)
     again = read_deepmd(tmp_path / "back.pth").potential
     for name, values in model.potential.state_dict().items():

@@ -9,7 +9,8 @@ import pytest
 
 from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import save_potential
-from spinpot.models.deepspin.deepmd.potentials import write_deepmd
+from spinpot.models.deepspin.deepmd.dp_file import write_dp
+from spinpot.models.deepspin.deepmd.potentials import tree_of
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
 from spinpot.models.deepspin.spec import DeepSpinSpec
@@ -52,7 +53,7 @@ def run(tmp_path, *arguments, name="run"):
 def test_weights_and_model_are_the_files(suffix, data, tmp_path, capsys):
     source, frames = small_potential(seed=99), random_system(7)
     path = tmp_path / f"x{suffix}"
-    save_potential(path, source) if suffix == ".ckpt" else write_deepmd(path, source)
+    save_potential(path, source) if suffix == ".ckpt" else write_dp(path, tree_of(source))
     made = run(tmp_path, *data, f"init_from={path}", "scheduler.start_lr=1e-30", "scheduler.stop_lr=1e-30")
     made.descriptor.radial = source.descriptor.radial = "direct"
     for key, values in evaluate(source, frames).items():

@@ -13,7 +13,7 @@ from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import read_checkpoint, save_potential
 from spinpot.models.deepspin.deepmd.dp_file import read_dp, write_dp
 from spinpot.models.deepspin.deepmd.model_tree import model_section
-from spinpot.models.deepspin.deepmd.potentials import read_deepmd, tree_of, write_deepmd
+from spinpot.models.deepspin.deepmd.potentials import read_deepmd, tree_of
 from support.checkpoints import load_potential
 from support.deepmd_files import REFERENCE, differences, write_yaml
 from support.frames import evaluate, random_system, small_potential, system
@@ -27,14 +27,14 @@ def test_round_trip(case, tmp_path):
     model = read_deepmd(REFERENCE / f"{case}.dp")
     save_potential(tmp_path / "x.ckpt", model.potential, deepmd=model.rest)
     kept = read_checkpoint(tmp_path / "x.ckpt")["spinpot"]["deepmd"]
-    write_deepmd(tmp_path / "x.dp", load_potential(tmp_path / "x.ckpt"), kept)
+    write_dp(tmp_path / "x.dp", tree_of(load_potential(tmp_path / "x.ckpt"), kept))
     assert differences(read_dp(REFERENCE / f"{case}.dp"), read_dp(tmp_path / "x.dp")) == ["time"]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_datasets_are_laid_out_as_deepmd_kit_does(case, tmp_path):
     model = read_deepmd(REFERENCE / f"{case}.dp")
-    write_deepmd(tmp_path / "x.dp", model.potential, model.rest)
+    write_dp(tmp_path / "x.dp", tree_of(model.potential, model.rest))
     with h5py.File(REFERENCE / f"{case}.dp") as theirs, h5py.File(tmp_path / "x.dp") as ours:
         assert list(theirs) == list(ours)
         for name in theirs:
@@ -80,7 +80,7 @@ def test_loaded_by_name():
 
 def test_a_potential_of_ours_survives(tmp_path):
     potential, frames = small_potential(radial="direct", exclude_types=((0, 3),)), random_system(4)
-    write_deepmd(tmp_path / "x.dp", potential)
+    write_dp(tmp_path / "x.dp", tree_of(potential))
     loaded = read_deepmd(tmp_path / "x.dp").potential
     assert loaded.spec.as_dict() == potential.spec.as_dict()
     for name, values in evaluate(potential, frames).items():
@@ -99,7 +99,7 @@ def test_single_precision_stays_single(tmp_path):
             }
     write_dp(tmp_path / "single.dp", tree)
     model = read_deepmd(tmp_path / "single.dp")
-    write_deepmd(tmp_path / "again.dp", model.potential, model.rest)
+    write_dp(tmp_path / "again.dp", tree_of(model.potential, model.rest))
     assert differences(read_dp(tmp_path / "single.dp"), read_dp(tmp_path / "again.dp")) == ["time"]
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError
-from spinpot.models.deepspin.deepmd.potentials import write_deepmd
+from spinpot.models.deepspin.deepmd.dp_file import Tree, write_dp
+from spinpot.models.deepspin.deepmd.potentials import tree_of
 from spinpot.models.deepspin.potential import DeepSpin
 
 
@@ -20,8 +21,9 @@ def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str
     rest: what read_deepmd gave beside the potential. python: an interpreter that has deepmd-kit 3.2, which
     alone can write `.pth`. Raises InputError where that is missing or fails.
     """
+    tree = tree_of(potential, dict(rest) or None)
     if path.suffix == ".dp":
-        write_deepmd(path, potential, dict(rest) or None)
+        write_dp(path, tree)
     elif python is None:
         raise InputError(
             f"{path}: a .pth holds code that only deepmd-kit can write. Name a Python interpreter that has "
@@ -29,7 +31,7 @@ def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str
             "convert-backend`."
         )
     else:
-        write_frozen(path, potential, dict(rest) or None, python)
+        write_frozen(path, tree, python)
     names = " ".join(potential.spec.type_map)
     console.print(f"LAMMPS: pair_style deepspin {path.with_suffix('.pth').name}; pair_coeff * * {names}")
     if potential.descriptor.radial == "collocated":
@@ -39,11 +41,11 @@ def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str
         )
 
 
-def write_frozen(target: Path, potential: DeepSpin, rest: dict[str, Any] | None, python: str) -> None:
+def write_frozen(target: Path, tree: Tree, python: str) -> None:
     """Write a `.pth` by deepmd-kit's own convert-backend. Raises InputError where that fails."""
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".convert.") as folder:
         portable, frozen = Path(folder) / "model.dp", Path(folder) / "model.pth"
-        write_deepmd(portable, potential, rest)
+        write_dp(portable, tree)
         command = [python, "-m", "deepmd", "convert-backend", str(portable), str(frozen)]
         try:
             result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import torch
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
-from spinpot.models.deepspin.deepmd.dp_file import Tree, read_dp, read_yaml, write_dp
+from spinpot.models.deepspin.deepmd.dp_file import Tree, read_dp, read_yaml
 from spinpot.models.deepspin.deepmd.model_tree import (
     BIAS_ATOM_E,
     DESCRIPTOR,
@@ -26,16 +27,16 @@ from spinpot.models.deepspin.deepmd.model_tree import (
 )
 from spinpot.models.deepspin.deepmd.sections import (
     DESCRIPTOR_DEFAULTS,
-    activation_name,
+    FITTING_DEFAULTS,
     doubled,
-    fitting_settings,
     other_descriptor,
-    placeholder_pairs,
+    read_sections,
+    undoubled,
 )
 from spinpot.models.deepspin.deepmd.state import tree_of_pt, tree_of_pth
 from spinpot.models.deepspin.potential import DeepSpin
-from spinpot.models.deepspin.settings import DescriptorSettings
 from spinpot.models.deepspin.spec import DeepSpinSpec
+from spinpot.models.elements import magnetic_types
 from spinpot.models.potential import ModelFile
 
 READERS: dict[str, Callable[[Path], Tree]] = {
@@ -81,16 +82,11 @@ def read_deepmd(path: Path) -> ModelFile:
     return ModelFile(potential.eval(), rest)
 
 
-def write_deepmd(path: Path, potential: DeepSpin, rest: Tree | None = None) -> None:
-    """Write a potential as a `.dp` file, float64 or in the precision the model came with.
+def tree_of(potential: DeepSpin, rest: Tree | None = None) -> Tree:
+    """A potential as deepmd-kit's serialised model, float64 or in the precision the model came with.
 
     rest: what read_deepmd gave beside the potential.
     """
-    write_dp(path, tree_of(potential, rest))
-
-
-def tree_of(potential: DeepSpin, rest: Tree | None = None) -> Tree:
-    """A potential as deepmd-kit's serialised model."""
     tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
     n_types = len(potential.spec.type_map)
     for place, tensor in weights(potential):
@@ -169,31 +165,28 @@ def _spec(model: Tree, path: Path) -> DeepSpinSpec:
             "use deepmd-kit for this one."
         )
     backbone = model["backbone_model"]
-    descriptor, fitting = backbone["descriptor"], backbone["fitting"]
     _check_backbone(backbone, path)
-    n_types = len(backbone["type_map"]) // 2
-    use_spin = tuple(bool(uses) for uses in model["spin"]["use_spin"])
-    scales = np.broadcast_to(np.asarray(model["spin"]["virtual_scale"], dtype=np.float64), n_types)
+    use_spin, n_types = model["spin"]["use_spin"], len(backbone["type_map"]) // 2
     elements = list(dict.fromkeys(backbone["type_map"][:n_types]))
     if len(use_spin) != n_types or list(backbone["type_map"]) != doubled(elements):
         raise InputError(
-            f"{path}: type_map={backbone['type_map']} with use_spin={list(use_spin)}: expected each element "
-            "once, then the same with _spin, and one bool per element."
+            f"{path}: type_map={backbone['type_map']} with use_spin={use_spin}: expected each element once, "
+            "then the same with _spin, and one bool per element."
         )
-    if any(uses and not scale > 0.0 for uses, scale in zip(use_spin, scales, strict=True)):
-        raise InputError(f"{path}: virtual_scale={scales.tolist()}: expected > 0 for magnetic elements.")
-    spec = DeepSpinSpec(
-        type_map=tuple(backbone["type_map"][:n_types]),
-        descriptor=_descriptor_settings(descriptor, use_spin, backbone["pair_exclude_types"]),
-        fitting_net=fitting_settings(fitting),
-        use_spin=use_spin,
-        virtual_scale=tuple(
-            float(scale) if uses else 0.0 for scale, uses in zip(scales, use_spin, strict=True)
-        ),
-    )
-    spec.descriptor.check()
-    spec.fitting_net.check()
-    return spec
+    section = {
+        "type_map": backbone["type_map"],
+        "descriptor": {name: backbone["descriptor"][name] for name in DESCRIPTOR_DEFAULTS},
+        "fitting_net": {name: backbone["fitting"][name] for name in FITTING_DEFAULTS},
+        "pair_exclude_types": backbone["pair_exclude_types"],
+        "spin": model["spin"],
+    }
+    type_map, settings = read_sections(undoubled(section), str(path))
+    try:
+        settings = replace(settings, descriptor=replace(settings.descriptor, radial="direct"))
+        settings.check()
+        return settings.spec(type_map, magnetic_types(use_spin, type_map, []))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _check_backbone(backbone: Tree, path: Path) -> None:
@@ -222,21 +215,6 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
             raise InputError(
                 f"{path}: the model uses {what}: spinpot does not have that. Keep it in deepmd-kit."
             )
-
-
-def _descriptor_settings(
-    data: Tree, use_spin: tuple[bool, ...], excluded: list[list[int]]
-) -> DescriptorSettings:
-    n_types = len(use_spin)
-    own = {tuple(pair) for pair in placeholder_pairs(use_spin)}
-    names = DESCRIPTOR_DEFAULTS.keys() - {"sel", "activation_function"}
-    return DescriptorSettings(
-        sel=tuple(data["sel"][:n_types]),
-        activation_function=activation_name(data["activation_function"]),
-        radial="direct",
-        exclude_types=tuple(tuple(pair) for pair in excluded if tuple(pair) not in own),
-        **{name: data[name] for name in names},
-    )
 
 
 def _without_weights(tree: Tree, potential: DeepSpin) -> Tree:
