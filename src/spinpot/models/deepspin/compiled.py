@@ -17,7 +17,7 @@ from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
 from spinpot.data.batch import Batch
 from spinpot.models.deepspin.activations import kind_and_threshold
-from spinpot.models.deepspin.collocation import SCALE
+from spinpot.models.deepspin.collocation import SCALE, Grid
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
@@ -78,18 +78,19 @@ class _Call:
     def __init__(
         self, descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, weights: list[Tensor]
     ) -> None:
+        grid = descriptor.grid(batch)
         self.library: Any = kernels.library()
         self.kept = c_void_p()
         self.weights, self.embedding_weights = weights, 3 * len(descriptor.embedding_nets.layers)
         embedding, fitting, last_weight, last_bias = self._by_use(weights)
         self.tensors = {
-            **_tensors(descriptor, batch, scale),
+            **_tensors(descriptor, grid, batch, scale),
             "last_weight": last_weight,
             "last_bias": last_bias,
         }
         self.arrays = {
             "type_sizes": (c_int64 * len(batch.type_sizes))(*batch.type_sizes),
-            "columns": (c_int64 * len(batch.type_sizes))(*descriptor.grid(batch).widths),
+            "columns": (c_int64 * len(batch.type_sizes))(*grid.widths),
             "embedding": _pointers(embedding),
             "fitting": _pointers(fitting),
             "embedding_widths": _widths(embedding),
@@ -141,10 +142,9 @@ class _Call:
             self.library.spinpot_deepspin_free(self.kept)
 
 
-def _tensors(descriptor: Descriptor, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
+def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
     """By the names in _In, contiguous."""
-    grid, dtype = descriptor.grid(batch), descriptor.davg.dtype
-    chunks = grid.chunks
+    dtype, chunks = descriptor.davg.dtype, grid.chunks
     of_batch = (
         *("atom_order", "frame", "pair_start", "pair_neighbour"),
         *("pair_type", "neighbour_counts"),
