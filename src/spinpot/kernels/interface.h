@@ -98,37 +98,29 @@ typedef struct {
 SPINPOT_API int spinpot_penalties(const spinpot_term* terms, int64_t count, int function, double delta, double power,
                                   double* totals, int64_t* counts);
 /* DeepSPIN and a batch for it, as spinpot.models.deepspin has them. T elements, of which neighbour type T + t is the
-   virtual atom of t; A atoms, F structures, P pairs sorted by their centres, C chunks of nodes. Real numbers are
-   float64, or float32 where `single` is not 0. Arrays are read while a call, or what is kept of it, needs them. */
+   virtual atom of t; A atoms, F structures, P pairs sorted by their centres; nodes low + scale (exp(m step) - 1),
+   m < n_nodes, for each centre and neighbour type, in C chunks. Nets lie side by side: W, b and idt (or null) of each
+   layer. Real numbers in arrays are float64, or float32 where `single` is not 0. Arrays are read while a call, or what
+   is kept of it, needs them. */
 typedef struct {
-  int64_t single, threads, types, atoms, frames, pairs;
-  const int64_t *type_sizes;                             /* (T,) atoms of each element */
-  const int64_t *atom_order;                             /* (A,) the atoms sorted by element */
-  const int64_t *frame;                                  /* (A,) */
-  const int64_t *pair_start;                             /* (A + 1,) */
-  const int64_t *pair_neighbour, *pair_type;             /* (P,) */
-  const int64_t *neighbour_counts;                       /* (A, 2T) */
-  const void *vector;                                    /* (P, 3) from the centre to the neighbour */
-  const void *spin;                                      /* (A, 3) */
-  const void *davg, *dstd;                               /* (T, 4) */
-  const void *sel, *eta;                                 /* (2T,) */
-  double rcut, rcut_smth, protection, n_sel;
-  /* Nodes low + scale (exp(m step) - 1), m < n_nodes, for each centre and neighbour type. */
-  const void *low, *step;                                /* (T,), (T, 2T) */
-  double scale;
-  const void *polynomials;                               /* (8, 8) [power, node] */
-  const int64_t *n_nodes, *column, *first;               /* (T, 2T) nodes; their first column and chunk */
-  const int64_t *columns;                                /* (T,) columns of each centre element */
-  int64_t chunks, chunk;                                 /* C, and nodes of each */
-  const void *points;                                    /* (C, chunk) */
-  const int64_t *nets;                                   /* (C,) embedding net of each chunk */
-  /* Nets side by side, W, b and idt (or null) of each layer; widths of the input and of each layer. */
+  int64_t single, threads, types, atoms, frames, pairs, chunks, chunk; /* chunk: nodes of each */
   int64_t embedding_nets, embedding_layers, fitting_layers, axis;
-  const int64_t *embedding_widths, *fitting_widths;
+  double rcut, rcut_smth, protection, n_sel, scale, embedding_threshold, fitting_threshold;
+  const int64_t *atom_order;                 /* (A,) the atoms sorted by element */
+  const int64_t *frame, *pair_start;         /* (A,), (A + 1,) */
+  const int64_t *pair_neighbour, *pair_type; /* (P,) */
+  const int64_t *neighbour_counts;           /* (A, 2T) */
+  const void *davg, *dstd, *sel;             /* (T, 4), (T, 4), (2T,) */
+  const void *low, *step, *polynomials;      /* (T,), (T, 2T), (8, 8) [power, node] */
+  const int64_t *n_nodes, *column;           /* (T, 2T) nodes and their first column */
+  const void *vector, *spin, *eta;           /* (P, 3) from the centre to the neighbour, (A, 3), (2T,) */
+  const void *points;                        /* (C, chunk) */
+  const int64_t *first, *nets;               /* (T, 2T) the first chunk; (C,) the embedding net of each */
+  const int64_t *type_sizes, *columns;       /* (T,) atoms and columns of each element */
+  const int64_t *embedding_widths, *fitting_widths; /* of the input and of each layer */
   const void *const *embedding, *const *fitting;
-  const void *last_weight, *last_bias;                   /* (T, width), (T,) */
+  const void *last_weight, *last_bias;       /* (T, width), (T,) */
   const char *embedding_activation, *fitting_activation;
-  double embedding_threshold, fitting_threshold;
 } spinpot_deepspin;
 
 /* Energies of atoms (A,), force (A, 3), magnetic force (A, 3) and virial (F, 3, 3), or gradients by them. */

@@ -44,25 +44,28 @@ def compiled_network(
     return Derivatives(energy.double(), *derivatives)
 
 
+INTEGERS = (
+    *("single", "threads", "types", "atoms", "frames", "pairs", "chunks", "chunk"),
+    *("embedding_nets", "embedding_layers", "fitting_layers", "axis"),
+)
+REALS = ("rcut", "rcut_smth", "protection", "n_sel", "scale", "embedding_threshold", "fitting_threshold")
+OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
+OF_DESCRIPTOR = ("davg", "dstd", "sel")
+OF_GRID = ("low", "step", "polynomials", "n_nodes", "column")
+ARRAYS = (
+    *("vector", "spin", "eta", "points", "first", "nets", "type_sizes", "columns"),
+    *("embedding_widths", "fitting_widths", "embedding", "fitting", "last_weight", "last_bias"),
+)
+
+
 class _In(ctypes.Structure):
     """spinpot_deepspin of interface.h."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("single", "threads", "types", "atoms", "frames", "pairs")),
-        *((name, c_void_p) for name in ("type_sizes", "atom_order", "frame", "pair_start", "pair_neighbour")),
-        *((name, c_void_p) for name in ("pair_type", "neighbour_counts", "vector", "spin", "davg", "dstd")),
-        *((name, c_void_p) for name in ("sel", "eta")),
-        *((name, c_double) for name in ("rcut", "rcut_smth", "protection", "n_sel")),
-        *((name, c_void_p) for name in ("low", "step")),
-        ("scale", c_double),
-        *((name, c_void_p) for name in ("polynomials", "n_nodes", "column", "first", "columns")),
-        *((name, c_int64) for name in ("chunks", "chunk")),
-        *((name, c_void_p) for name in ("points", "nets")),
-        *((name, c_int64) for name in ("embedding_nets", "embedding_layers", "fitting_layers", "axis")),
-        *((name, c_void_p) for name in ("embedding_widths", "fitting_widths", "embedding", "fitting")),
-        *((name, c_void_p) for name in ("last_weight", "last_bias")),
+        *((name, c_int64) for name in INTEGERS),
+        *((name, c_double) for name in REALS),
+        *((name, c_void_p) for name in (*OF_BATCH, *OF_DESCRIPTOR, *OF_GRID, *ARRAYS)),
         *((name, c_char_p) for name in ("embedding_activation", "fitting_activation")),
-        *((name, c_double) for name in ("embedding_threshold", "fitting_threshold")),
     )
 
 
@@ -145,14 +148,10 @@ class _Call:
 def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
     """By the names in _In, contiguous."""
     dtype, chunks = descriptor.davg.dtype, grid.chunks
-    of_batch = (
-        *("atom_order", "frame", "pair_start", "pair_neighbour"),
-        *("pair_type", "neighbour_counts"),
-    )
     found = {
-        **{name: getattr(batch, name) for name in of_batch},
-        **{name: getattr(grid, name) for name in ("low", "step", "polynomials", "n_nodes", "column")},
-        **{name: getattr(descriptor, name) for name in ("davg", "dstd", "sel")},
+        **{name: getattr(batch, name) for name in OF_BATCH},
+        **{name: getattr(descriptor, name) for name in OF_DESCRIPTOR},
+        **{name: getattr(grid, name) for name in OF_GRID},
         "vector": batch.pair_vector.to(dtype),
         "spin": batch.spin.to(dtype),
         "eta": scale.to(dtype),
