@@ -121,7 +121,9 @@ def test_a_wheel_that_is_built_without_a_compiler_says_so_and_has_none(tmp_path)
 def test_train_and_evaluate(here, small_set, tmp_path):
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "own.yaml").write_text(EXPERIMENT)
-    here("train", "--config-dir", "mine", "experiment=own", *small_set, "hydra.run.dir=run")
+    said = here("train", "--config-dir", "mine", "experiment=own", *small_set, "hydra.run.dir=run")
+    assert "Evaluation: compiled." in said.stdout
+    assert "Compiling" not in said.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["git_commit"] is None, "this is the checkout"
     assert "start_pref_fm: 123.0" in (tmp_path / "run" / "config.yaml").read_text()
