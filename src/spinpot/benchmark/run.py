@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rich.table import Table
 
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import FILE
 from spinpot.benchmark.peer import peer_seconds_per_step
 from spinpot.config.app import TRAIN
-from spinpot.core.console import console, counted, print_line
+from spinpot.core.console import counted, print_line, print_table
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 
@@ -39,10 +38,8 @@ def run_benchmark(
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         for name in counted(cases, "Measuring"):
             results[name] = {"steps": steps, **measure(name, steps, Path(place), profile)}
-    found = {"date": date.today().isoformat(), "machine": machine(), "cases": results}
+    found = written({"cases": results}, output)
     _print(found)
-    _print_dearest(results)
-    write_json(found, output)
     return found
 
 
@@ -65,9 +62,8 @@ def compare(
                 seconds[name].append(peer_seconds_per_step(python, name, data, folder, PEER_STEPS))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     ratios = {name: medians[name] / medians["spinpot"] for name in backends}
-    found = {"date": date.today().isoformat(), "machine": machine(), "seconds": seconds, "ratios": ratios}
+    found = written({"seconds": seconds, "ratios": ratios}, output)
     _print_ratios(found, medians)
-    write_json(found, output)
     return found
 
 
@@ -101,10 +97,12 @@ def train(settings: Sequence[str], folder: Path) -> None:
         raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")
 
 
-def write_json(found: dict[str, Any], output: Path | None) -> None:
-    """Write the results, where a file is asked for."""
+def written(results: dict[str, Any], output: Path | None) -> dict[str, Any]:
+    """The results with the day and the machine; written as JSON where a file is asked for."""
+    found = {"date": date.today().isoformat(), "machine": machine(), **results}
     if output is not None:
         write_atomically(output, json.dumps(found, indent=2) + "\n")
+    return found
 
 
 def machine() -> dict[str, Any]:
@@ -136,20 +134,11 @@ def title(about: str, found: dict[str, Any]) -> str:
     return f"{about}, {found['date']}: {device}"
 
 
-def _table(heading: str, *columns: str) -> Table:
-    table = Table(title=heading, title_justify="left")
-    for number, column in enumerate(columns):
-        # Names stay whole: heads make room for them.
-        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
-    return table
-
-
 def _print(found: dict[str, Any]) -> None:
     on_gpu = found["machine"]["gpu"] is not None
     columns = ["case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"]
-    table = _table(title("Training steps", found), *columns, *(["GPU busy"] if on_gpu else []))
-    for name, case in found["cases"].items():
-        table.add_row(
+    rows = [
+        [
             name,
             f"{1000 * case['seconds_per_step']:.2f}",
             f"{100 * case['overhead']:.1f} %",
@@ -157,31 +146,30 @@ def _print(found: dict[str, Any]) -> None:
             f"{case['peak_memory'] / 1e9:.2f} GB",
             f"{1000 * case['arithmetic_limit']:.2f}",
             *([f"{100 * case['device_busy']:.0f} %"] if on_gpu else []),
-        )
-    console.print(table)
+        ]
+        for name, case in found["cases"].items()
+    ]
+    columns += ["GPU busy"] * on_gpu
+    print_table(title("Training steps", found), columns, rows, ("case",))
     print_line(
         "ms per step: median of whole steps of spinpot train. Around the model: the share of it that a "
         "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
         "step's matrix products at the rate of large ones on this machine."
         + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")
     )
-
-
-def _print_dearest(results: dict[str, Any]) -> None:
-    for name, case in results.items():
-        if not case["dearest"]:
-            continue
-        table = _table(f"{name}: where a step spends its time", "operation", "ms per step")
-        for operation, seconds in case["dearest"]:
-            table.add_row(operation, f"{1000 * seconds:.2f}")
-        console.print(table)
+    for name, case in found["cases"].items():
+        if case["dearest"]:
+            dearest = [(operation, f"{1000 * seconds:.2f}") for operation, seconds in case["dearest"]]
+            columns = ["operation", "ms per step"]
+            print_table(f"{name}: where a step spends its time", columns, dearest, ("operation",))
 
 
 def _print_ratios(found: dict[str, Any], medians: dict[str, float]) -> None:
-    table = _table(title("Training steps", found), "program", "ms per step", "turns", "times spinpot's")
+    rows = []
     for name, seconds in found["seconds"].items():
         turns = " ".join(f"{1000 * value:.0f}" for value in seconds)
         ratio = f"{found['ratios'][name]:.1f}" if name in found["ratios"] else ""
         label = name if name == "spinpot" else f"deepmd-kit, {name}"
-        table.add_row(label, f"{1000 * medians[name]:.1f}", turns, ratio)
-    console.print(table)
+        rows.append((label, f"{1000 * medians[name]:.1f}", turns, ratio))
+    columns = ("program", "ms per step", "turns", "times spinpot's")
+    print_table(title("Training steps", found), columns, rows, ("program",))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from spinpot.benchmark.peer import peer_course
-from spinpot.benchmark.run import machine, title, train, write_json
+from spinpot.benchmark.run import title, train, written
 from spinpot.core.console import console, counted, print_line
 from spinpot.runs.time_to_error import BOUNDS, Course, read_course, table
 
@@ -45,11 +44,10 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
                 train(OURS[name], folder)
                 courses[name] = read_course(folder, list(BOUNDS))
     runs = [replace(courses[name], name=name) for name in (*OURS, peer)]
-    found = {"date": date.today().isoformat(), "machine": machine(), "runs": [_plain(run) for run in runs]}
+    found = written({"runs": [_plain(run) for run in runs]}, output)
     console.print(title("Time to given errors", found))
     print_line(table(runs, BOUNDS))
     print_line("\n".join(ratios(runs)))
-    write_json(found, output)
     return found
 
 
