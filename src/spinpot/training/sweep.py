@@ -14,11 +14,7 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.plugins.environments import (
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.app import FAILURE, TRAIN, describe, stop
@@ -129,13 +125,8 @@ def wants_own_process(config: DictConfig) -> bool:
 
     That is done by repeating the command line, which here would start the whole sweep anew.
     """
-    started_from_outside = (
-        TorchElasticEnvironment.detect()
-        or SLURMEnvironment.detect()
-        or LightningEnvironment().creates_processes_externally
-        or {"RANK", "WORLD_SIZE"} <= os.environ.keys()
-    )
-    return wants_several(config.trainer) and not started_from_outside
+    told = "LOCAL_RANK" in os.environ or {"RANK", "WORLD_SIZE"} <= os.environ.keys()
+    return wants_several(config.trainer) and not told and not SLURMEnvironment.detect()
 
 
 def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
