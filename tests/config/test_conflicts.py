@@ -50,8 +50,8 @@ REFUSED = {
     "callbacks.checkpoint.mode=max": "callbacks.checkpoint.mode=max: the worst val/score would count as the "
     "best. Use mode=min.",
     "+callbacks.checkpoint.save_top_k=3": "callbacks.checkpoint.save_top_k=3: all would be written to "
-    "best.ckpt. Use 1; to keep more, add a callback with another filename, e.g. '{step}'.",
-    "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: best.ckpt is looked for in "
+    "one file. Use 1; to keep more, add a callback with another filename, e.g. '{step}'.",
+    "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: the file is looked for in "
     "RUN/checkpoints. Leave it out; the run folder is hydra.run.dir.",
     "+callbacks.checkpoint.every_n_epochs=2": f"callbacks.checkpoint.every_n_epochs=2: {EPOCH}, so that "
     "nothing would be saved. Leave it out.",

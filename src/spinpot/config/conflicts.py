@@ -83,6 +83,18 @@ CALLBACKS = {
 }
 """By class, subclasses included."""
 
+NEEDED = {
+    "save_top_k": Fixed(
+        (1,),
+        "all would be written to one file. Use 1; to keep more, add a callback with another filename, e.g. "
+        "'{step}'.",
+    ),
+    "dirpath": Fixed(
+        (None,), "the file is looked for in RUN/checkpoints. Leave it out; the run folder is hydra.run.dir."
+    ),
+}
+"""Of the callbacks that write CHECKPOINTS."""
+
 IDLE = (
     Idle("init_from_bias", "keep", "init_from", (None,)),
     Idle("scheduler.warmup_start_factor", 0.0, "scheduler.warmup_steps", (0,)),
@@ -230,28 +242,12 @@ def _check_averaging(name: str, section: Mapping[str, Any], trainer: Mapping[str
 
 def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
     """The checkpoints that the end of a run needs are written, each by what its name says."""
-    kept = {saver.get("filename"): name for name, saver in savers.items()}
-    if not any(filename in kept for filename in CHECKPOINTS):
+    needed = {name: saver for name, saver in savers.items() if saver.get("filename") in CHECKPOINTS}
+    if not needed:
         raise InputError(
             "callbacks: none writes checkpoints/best.ckpt or last.ckpt, so nothing could be evaluated at the "
             "end. Keep callbacks.checkpoint and callbacks.last_checkpoint as in "
             "configs/callbacks/default.yaml, and give further ones names of their own."
         )
-    for filename in CHECKPOINTS:
-        if filename in kept:
-            _check_saver(kept[filename], savers[kept[filename]])
-
-
-def _check_saver(name: str, saver: Mapping[str, Any]) -> None:
-    """What would make best.ckpt another than the best, or put it elsewhere."""
-    key, filename = f"callbacks.{name}", saver["filename"]
-    if saver.get("save_top_k", 1) != 1:
-        raise InputError(
-            f"{key}.save_top_k={saver['save_top_k']}: all would be written to {filename}.ckpt. Use 1; to "
-            "keep more, add a callback with another filename, e.g. '{step}'."
-        )
-    if saver.get("dirpath") is not None:
-        raise InputError(
-            f"{key}.dirpath={saver['dirpath']}: {filename}.ckpt is looked for in RUN/checkpoints. Leave it "
-            "out; the run folder is hydra.run.dir."
-        )
+    for name, saver in needed.items():
+        _check_fixed(f"callbacks.{name}", saver, NEEDED)
