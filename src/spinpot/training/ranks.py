@@ -92,7 +92,10 @@ class End:
 
 
 class Ranks:
-    """The rank that this process is, and what it tells the others and hears from them."""
+    """The rank that this process is, and what it tells the others and hears from them.
+
+    A thread listens to them, and sets `_end` to what ends all of them, once another rank has said so.
+    """
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -102,7 +105,8 @@ class Ranks:
         self._store: dist.Store | None = None
         self._children: list[subprocess.Popen[bytes]] = []
         self._parent = os.getppid()
-        self._ending = threading.Event()
+        self._end: End | None = None
+        self._told, self._ending = threading.Event(), threading.Event()
         self._gone = False
         console.quiet = progress_console.quiet = place.rank != 0
 
@@ -234,10 +238,8 @@ class Ranks:
 
     def _look(self, patience: float = 0) -> None:
         """Raise what ends this rank if another has ended."""
-        until = time.monotonic() + patience
-        while (end := self._end()) is None and time.monotonic() < until:
-            time.sleep(POLL)
-        if end is None or end.rank == self.place.rank:
+        self._told.wait(patience)
+        if (end := self._end) is None:
             return
         self._ending.set()
         with suppress(RuntimeError):
@@ -248,15 +250,6 @@ class Ranks:
         if not self.place.silent:
             _print(message)
         raise SystemExit(end.code)
-
-    def _end(self) -> End | None:
-        """What ends all ranks, if there is something."""
-        if self._store is None:
-            return None
-        try:
-            return _read(self._store)
-        except RuntimeError:
-            return _LOST
 
     def _set(self, key: str) -> None:
         assert self._store is not None
@@ -294,6 +287,8 @@ class Ranks:
             end = _LOST
         if end is None or end.rank == self.place.rank:
             return
+        self._end = end
+        self._told.set()
         # It may end by itself: by the same error, a closed connection or, after a signal, in good order.
         if self._ending.wait(GRACE / 4 if end.code == 1 else GRACE):
             return
