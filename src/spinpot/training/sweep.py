@@ -23,6 +23,7 @@ from spinpot.config.sweep_job import sweep_job
 from spinpot.config.validate import validate
 from spinpot.core.errors import InputError, TrainingError
 from spinpot.core.files import write_atomically
+from spinpot.core.notes import shortened
 from spinpot.runs.sweep import write_sweep_table
 from spinpot.training.callbacks.stop_on_signal import SIGNALS, signals_kept
 from spinpot.training.finish import optimized_metric
@@ -35,8 +36,6 @@ MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
 """In what a job that is resumed may differ from what it was."""
 
 JOB_FILES = ("config.yaml", FAILURE)
-
-SHOWN = 4
 
 
 def train_job(config: DictConfig, folder: Path) -> float | None:
@@ -112,9 +111,8 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     changes = differences(read_settings(found), now, MAY_CHANGE)
     listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in changes]
     if listed:
-        more = f"; and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise InputError(
-            f"{folder} holds a run with other settings ({'; '.join(listed[:SHOWN])}{more}). A sweep is "
+            f"{folder} holds a run with other settings ({shortened(listed, most=4)}). A sweep is "
             "resumed with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; "
             "the run was not changed."
         )
