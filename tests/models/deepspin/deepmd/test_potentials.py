@@ -121,6 +121,6 @@ def test_yaml_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.yaml"
     path.write_text("model: !!python/object/apply:os.system ['touch ran']\n")
-    with pytest.raises(InputError, match="not readable as YAML"):
+    with pytest.raises(InputError, match="not readable as YAML and arrays"):
         read_deepmd(path)
     assert not (tmp_path / "ran").exists()

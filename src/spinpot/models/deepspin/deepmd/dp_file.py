@@ -31,11 +31,6 @@ SOFTWARE = "deepmd-kit"
 
 def read_dp(path: Path) -> Tree:
     """The tree of a `.dp` file. Raises InputError for a file that is damaged, or newer than is known here."""
-    if not h5py.is_hdf5(path):
-        raise InputError(
-            f"{path}: not an HDF5 file, which every .dp file is. It may be truncated, or another kind of "
-            "file under this name. Write it again by `dp convert-backend MODEL model.dp`."
-        )
     try:
         with h5py.File(path) as file:
             if "json" not in file.attrs:
@@ -43,7 +38,8 @@ def read_dp(path: Path) -> Tree:
             tree = _with_arrays(json.loads(file.attrs["json"]), lambda name: file[name][()])
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"{path}: damaged, maybe truncated ({error}). Copy or write the file again."
+            f"{path}: damaged, maybe truncated, or no HDF5 file, which every .dp file is ({error}). Copy it "
+            "again, or write it again by `dp convert-backend MODEL model.dp`."
         ) from error
     return _checked(tree, path)
 
@@ -53,17 +49,12 @@ def read_yaml(path: Path) -> Tree:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # a safe loader both
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        tree = _with_arrays(tree, lambda item: np.asarray(item["value"], dtype=item["dtype"]))
+    except (yaml.YAMLError, OSError, KeyError, ValueError, TypeError) as error:
         said = " ".join(str(error).split())
         raise InputError(
-            f"{path}: not readable as YAML, maybe truncated ({said}). Write it again."
+            f"{path}: not readable as YAML and arrays in it, maybe truncated ({said}). Write it again."
         ) from error
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: not a model of deepmd-kit. Expected what `dp convert-backend` writes.")
-    try:
-        tree = _with_arrays(tree, lambda item: np.asarray(item["value"], dtype=item["dtype"]))
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: an array is damaged ({error}). Write the file again.") from error
     return _checked(tree, path)
 
 

@@ -22,7 +22,12 @@ from spinpot.models.deepspin.deepmd.input_training import (
     training,
 )
 from spinpot.models.deepspin.deepmd.keys import InputKeys, check_keys
-from spinpot.models.deepspin.deepmd.sections import DESCRIPTOR_DEFAULTS, FITTING_DEFAULTS, read_sections
+from spinpot.models.deepspin.deepmd.sections import (
+    ABSENT,
+    DESCRIPTOR_DEFAULTS,
+    FITTING_DEFAULTS,
+    read_sections,
+)
 from spinpot.models.deepspin.sizes import one_per_type
 from spinpot.models.deepspin.spec import DeepSpinSettings
 from spinpot.models.elements import magnetic_types
@@ -115,16 +120,10 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     _check(type_map, settings, source)
     keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
     keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
-    keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, "type", "n_neuron")))
+    keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, *ABSENT, "type", "n_neuron")))
     kind = section.get("type", "standard")
     require(kind in ("standard", "spin_ener"), f"{source}: model.type", kind, "standard, as spinpot has it.")
     keys.carry("model.type")
-    for name in ("numb_fparam", "numb_aparam"):
-        if number := keys.get(f"model.fitting_net.{name}", 0):
-            raise InputError(
-                f"{source}: model.fitting_net.{name}={number}: spinpot has no parameters of frames or atoms "
-                "beside positions and spins. Take it out, or keep this model in deepmd-kit."
-            )
     sel = (section.get("descriptor") or {}).get("sel", "auto")
     if isinstance(sel, str) and sel not in ("auto", "auto:1.1"):
         keys.leave("model.descriptor.sel", f"{sel}: `auto` here is 1.1 times the most neighbours, rounded up")

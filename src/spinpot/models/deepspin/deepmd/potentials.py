@@ -26,6 +26,7 @@ from spinpot.models.deepspin.deepmd.model_tree import (
     weights,
 )
 from spinpot.models.deepspin.deepmd.sections import (
+    ABSENT,
     DESCRIPTOR_DEFAULTS,
     FITTING_DEFAULTS,
     doubled,
@@ -176,7 +177,7 @@ def _spec(model: Tree, path: Path) -> DeepSpinSpec:
     section = {
         "type_map": backbone["type_map"],
         "descriptor": {name: backbone["descriptor"][name] for name in DESCRIPTOR_DEFAULTS},
-        "fitting_net": {name: backbone["fitting"][name] for name in FITTING_DEFAULTS},
+        "fitting_net": {name: backbone["fitting"][name] for name in (*FITTING_DEFAULTS, *ABSENT)},
         "pair_exclude_types": backbone["pair_exclude_types"],
         "spin": model["spin"],
     }
@@ -199,9 +200,6 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
     absent = {
         "backbone_model.type": backbone.get("type", "standard") != "standard",
         "fitting.type": fitting.get("type") != "ener",
-        "numb_fparam": bool(fitting["numb_fparam"]),
-        "numb_aparam": bool(fitting["numb_aparam"]),
-        "dim_case_embd": bool(fitting["dim_case_embd"]),
         "mixed_types": bool(fitting["mixed_types"]),
         "use_exp_switch": bool(descriptor["env_mat"].get("use_exp_switch")),
         "sel, which differs between real and virtual types": (

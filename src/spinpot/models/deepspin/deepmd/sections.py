@@ -33,6 +33,8 @@ FITTING_DEFAULTS: dict[str, Any] = {
     "activation_function": "tanh",
     "resnet_dt": True,
 }
+ABSENT = ("numb_fparam", "numb_aparam", "dim_case_embd")
+"""Of the fitting net, what spinpot does not have."""
 PROTECTION = 0.01
 """What deepmd-kit puts in the place of env_protection 0 in spin models, Å."""
 
@@ -59,6 +61,12 @@ def read_sections(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...]
     fitting = model.get("fitting_net") or {}
     if fitting.get("type", "ener") != "ener":
         raise InputError(f"{where}: fitting_net.type={fitting['type']!r}; expected ener, the energy.")
+    for key in ABSENT:
+        if fitting.get(key):
+            raise InputError(
+                f"{where}: model.fitting_net.{key}={fitting[key]}: spinpot has no parameters of frames or "
+                "atoms beside positions and spins. Take it out, or keep this model in deepmd-kit."
+            )
     return tuple(type_map), DeepSpinSettings(
         descriptor=_descriptor(model.get("descriptor") or {}, model, where),
         fitting_net=fitting_settings(fitting),

@@ -105,10 +105,8 @@ def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Pa
 
 def _spec(section: Mapping[str, Any], path: Path) -> DeepSpinSpec:
     type_map, settings = read_sections(section, str(path))
-    values = {**(section.get("fitting_net") or {}), "atom_exclude_types": section.get("atom_exclude_types")}
-    for key in ("atom_exclude_types", "numb_fparam", "numb_aparam", "dim_case_embd"):
-        if values.get(key):
-            raise InputError(f"{path}: the model uses {key}: spinpot does not have that.")
+    if section.get("atom_exclude_types"):
+        raise InputError(f"{path}: the model uses atom_exclude_types: spinpot does not have that.")
     if settings.descriptor.sel == "auto":
         raise InputError(
             f"{path}: its sel is still `auto`; expected numbers. Freeze a checkpoint of the training."
