@@ -61,7 +61,10 @@ SPOILT = {
     "nan-coord": (change("coord", put((0, 0), np.nan)), ["coord.npy, frame 0, atom 0"]),
     "type-map": (text("type_map.raw", "Fe\nO\n"), ["holds Fe", "type map lacks: Ni O"]),
     "no-type-map": (without("type_map.raw"), ["bad: type_map.raw is missing", "one element per line"]),
-    "short-type-map": (text("type_map.raw", "Ni\n"), ["type_map.raw has 1 names", "type 1 (atom 3)"]),
+    "short-type-map": (
+        text("type_map.raw", "Ni\n"),
+        ["bad: type 1, but type_map.raw has 1 names: Ni", "the old layout"],
+    ),
     "flat-cell": (
         change("box", lambda a: np.tile([4.0, 0, 0, 8.0, 0, 0, 0, 0, 4.0], (3, 1))),
         ["bad/set.000/box.npy, frame 0: the cell", "along a, b and c", "Expected independent vectors"],

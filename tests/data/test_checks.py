@@ -121,7 +121,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "types per frame": (text("type.raw", "0 0 1 1\n0 0 1 1"), r"type.raw: 2 lines of 4 numbers"),
     "short type map": (
         text("type_map.raw", "Ni"),
-        r"1 names \(Ni\), but type.raw has type 1 \(atom 2\).*old layout",
+        r"s: type 1, but type_map.raw has 1 names: Ni\. Expected a name .*old layout",
     ),
     "empty type map": (text("type_map.raw", "\n"), r"type_map.raw: empty"),
     "double name": (text("type_map.raw", "Ni Ni"), r"type_map.raw: the same name twice"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +36,7 @@ class OldLayout:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """One system. Raises InputError where the virtual atoms are not where they should be."""
-        # Names are for real atoms alone, types are not.
-        stored = replace(from_folder(place), names=None)
+        stored = from_folder(place)
         check_stored(stored, wanted.elements, non_magnetic=True)
         for line in (*stored.notes, *(f"{name}: not used" for name in UNUSED if stored.has(name))):
             notes.add(line, str(place))

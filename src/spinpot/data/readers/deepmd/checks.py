@@ -36,7 +36,6 @@ def check_stored(stored: Stored, type_map: Sequence[str] | None, non_magnetic: b
         for name, header in part.arrays.items():
             _check_numeric(header, fractions=name in ("coord", *LABELS))
             _check_shape(stored, name, header)
-    _check_names(stored)
 
 
 def _file(stored: Stored, array: str) -> str:
@@ -166,13 +165,3 @@ def _spin_shape_guess(stored: Stored, rest: tuple[int, ...]) -> str:
     if size in (1, 3) and n_atoms > 1:
         guesses.append("It may also be the total moment of each frame: the moment of every atom is needed.")
     return " Or: ".join(guesses) if guesses else "Write one vector per atom, in the order of type.raw."
-
-
-def _check_names(stored: Stored) -> None:
-    if stored.names is None or stored.mixed or stored.types.max() < len(stored.names):
-        return
-    raise InputError(
-        f"{stored.where}: type_map.raw has {len(stored.names)} names ({' '.join(stored.names)}), but "
-        f"type.raw has type {stored.types.max()} (atom {stored.types.argmax()}). Expected a name for every "
-        f"index from 0 on. Add the missing names. {_old_layout_hint(stored, None)}"
-    )
