@@ -77,7 +77,7 @@ VALUES = {
     "model.spin.use_spin=[false,false]": "of at least one of ['Ni', 'O']",
     "model.spin.use_spin=null": "expected auto, a list of true/false",
     "model.spin.virtual_len=-0.1": "model.spin.virtual_len=-0.1: expected numbers > 0.",
-    "model.spin.virtual_len=0": "must be positive for every magnetic element",
+    "model.spin.virtual_len=0": "virtual_len=0: expected numbers > 0 for all magnetic elements",
     "model.spin.virtual_len=4.0": "not smaller than model.descriptor.rcut=4.0",
     "model.spin.virtual_len=[0.1,0.2,0.3]": "virtual_len has 3 numbers; expected one, or 1 (one per magnetic",
     "model.spin.virtual_len=.nan": "expected a number",

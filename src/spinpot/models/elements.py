@@ -63,15 +63,12 @@ def per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float,
     n_types, n_magnetic = len(use_spin), sum(use_spin)
     numbers = [float(value)] * n_magnetic if isinstance(value, (int, float)) else [float(v) for v in value]  # type: ignore[union-attr]
     if len(numbers) == n_types:
-        spread = [number if magnetic else 0.0 for number, magnetic in zip(numbers, use_spin, strict=True)]
-    elif len(numbers) == n_magnetic:
-        remaining = iter(numbers)
-        spread = [next(remaining) if magnetic else 0.0 for magnetic in use_spin]
-    else:
+        numbers = [number for number, magnetic in zip(numbers, use_spin, strict=True) if magnetic]
+    if len(numbers) != n_magnetic:
         raise InputError(
             f"{key} has {len(numbers)} numbers; expected one, or {n_magnetic} (one per magnetic "
             f"element), or {n_types} (one per element)."
         )
-    if any(magnetic and not number > 0.0 for number, magnetic in zip(spread, use_spin, strict=True)):
-        raise InputError(f"{key}={value} must be positive for every magnetic element.")
-    return tuple(spread)
+    require(all(number > 0.0 for number in numbers), key, value, "numbers > 0 for all magnetic elements.")
+    remaining = iter(numbers)
+    return tuple(next(remaining) if magnetic else 0.0 for magnetic in use_spin)

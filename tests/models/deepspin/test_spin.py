@@ -74,9 +74,9 @@ def test_the_shipped_default_is_that_of_deepmd_kits_example():
         ({"virtual_len": [0.1, 0.2, 0.3, 0.4]}, "has 4 numbers; expected one, or 2 .* or 3"),
         ({"spin_norm": [1.0]}, "has 1 numbers"),
         ({"virtual_len": -0.4}, "virtual_len=-0.4: expected numbers > 0"),
-        ({"virtual_len": 0.0}, "must be positive"),
-        ({"virtual_len": [0.4, float("nan")]}, "must be positive"),
-        ({"spin_norm": 0.0}, "must be positive"),
+        ({"virtual_len": 0.0}, "expected numbers > 0 for all"),
+        ({"virtual_len": [0.4, float("nan")]}, "expected numbers > 0 for all"),
+        ({"spin_norm": 0.0}, "expected numbers > 0 for all"),
         ({"virtual_len": 6.0}, "not smaller than model.descriptor.rcut"),
     ],
 )
