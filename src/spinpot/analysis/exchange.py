@@ -16,7 +16,7 @@ from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.moments import fields_across
 from spinpot.analysis.plots import exchange_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
-from spinpot.analysis.shells import Shell, alignment, is_collinear, shells_of
+from spinpot.analysis.shells import Shell, is_collinear, shells_of
 from spinpot.ase import SpinCalculator
 from spinpot.core.errors import require
 from spinpot.core.vectors import largest
@@ -161,7 +161,7 @@ def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cel
     row: list[Cell] = [shell.elements, f"{shell.distance:.3f}{marks}", f"{shell.neighbours:g}"]
     row += [float(J.mean()), limits]
     if collinear:
-        along = alignment(found)[shell.pairs]
+        along = found.alignment[shell.pairs]
         row += [float(J[own].mean()) if own.any() else None for own in (along > 0.0, along < 0.0)]
     D, anisotropic = found.antisymmetric[shell.pairs], found.anisotropic[shell.pairs]
     return [*row, 1000.0 * float(np.abs(D).max()), 1000.0 * float(np.abs(anisotropic).max())]

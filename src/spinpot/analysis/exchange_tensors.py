@@ -61,6 +61,12 @@ class Exchange:
         return unit(self.cell.get_initial_magnetic_moments())
 
     @property
+    def alignment(self) -> np.ndarray:
+        """E_i·e_j of each pair (P,)."""
+        e = self.directions
+        return np.asarray((e[self.i] * e[self.j]).sum(axis=1))
+
+    @property
     def isotropic(self) -> np.ndarray:
         """J (P,), eV: the multiple of the identity that is nearest to the tensor where that is known."""
         trace = np.trace(self.tensor, axis1=1, axis2=2)
@@ -86,9 +92,8 @@ class Exchange:
 
     def expected_own(self) -> np.ndarray:
         """Σ_j J_ij e_i·e_j (n,), eV: what `own` is where the energy is that of isotropic pairs alone."""
-        e = self.directions
         sums = np.zeros(len(self.cell))
-        np.add.at(sums, self.i, self.isotropic * (e[self.i] * e[self.j]).sum(axis=1))
+        np.add.at(sums, self.i, self.isotropic * self.alignment)
         return sums
 
 

@@ -9,7 +9,7 @@ from ase.dft.kpoints import BandPath
 
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.measured import HIGHEST, LABEL
-from spinpot.analysis.shells import alignment, is_collinear, pair_labels
+from spinpot.analysis.shells import is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
 SMALLEST = 1e-3
@@ -49,7 +49,7 @@ def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figu
 def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
     labels = pair_labels(exchange)
     collinear = is_collinear(exchange)
-    antiparallel = collinear & (alignment(exchange) < 0.0)
+    antiparallel = collinear & (exchange.alignment < 0.0)
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
             own = (labels == label) & (antiparallel == is_open)

@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from ase import Atoms
-from ase.optimize import BFGS, FIRE, LBFGS
+from ase import Atoms, optimize
 from rich.progress import Progress
 
 from spinpot.analysis.moments import fields_across
@@ -24,7 +23,6 @@ from spinpot.data.from_ase import with_columns
 from spinpot.report.plots import rounded
 from spinpot.report.style import Axes, Figure, faint, new_figure
 
-OPTIMIZERS: dict[str, Any] = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE}
 ALT = "Energy above its last value, and largest forces, against the step, on logarithmic axes."
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
@@ -96,7 +94,8 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
     """The state before the first step and after each one."""
     spins = "both" if settings.move == "atoms" else settings.spins
     moved = SpinFilter(atoms, spins, positions=settings.move == "both")
-    optimizer = OPTIMIZERS[settings.optimizer](atoms if settings.move == "atoms" else moved, logfile=None)
+    kind = getattr(optimize, settings.optimizer)
+    optimizer = kind(atoms if settings.move == "atoms" else moved, logfile=None)
     # Two limits of two units: whoever takes the steps ends them, not the optimizer with its one.
     for _ in optimizer.irun(fmax=0.0, steps=settings.steps):
         magnetic = moved.get_forces()[-len(atoms) :]

@@ -44,12 +44,6 @@ def pair_labels(exchange: Exchange) -> np.ndarray:
     return np.array(["–".join(sorted((symbols[i], symbols[j]))) for i, j in pairs])
 
 
-def alignment(exchange: Exchange) -> np.ndarray:
-    """e_i·e_j of each pair (P,)."""
-    e = exchange.directions
-    return np.asarray((e[exchange.i] * e[exchange.j]).sum(axis=1))
-
-
 def is_collinear(exchange: Exchange) -> bool:
     """Whether all moments are along one line."""
-    return bool(np.all(np.abs(alignment(exchange)) > 0.999))
+    return bool(np.all(np.abs(exchange.alignment) > 0.999))

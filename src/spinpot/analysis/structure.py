@@ -71,20 +71,14 @@ def _of_a_system(path: Path, frame: int, type_map: Sequence[str]) -> Atoms:
 
 
 def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
-    from ase.io.formats import UnknownFileTypeError  # here: with it comes half of scipy
-
     try:
         frames = _frames(path)
     except InputError:
         raise
-    except UnknownFileTypeError as error:
-        raise InputError(
-            f"structure={path}: of a format that ase does not know ({error}). Expected extxyz with a column "
-            "spin:R:3, or a folder of frames."
-        ) from error
     except Exception as error:  # whatever a reader of ase stumbles over
         raise InputError(
-            f"structure={path}: could not be read ({type(error).__name__}: {error}). Check the file."
+            f"structure={path}: could not be read ({type(error).__name__}: {error}). Check the file. "
+            "Expected extxyz with a column spin:R:3, another of ase's formats, or a folder of frames."
         ) from error
     _check_frame(path, frame, len(frames))
     raw, where = frames[frame], f"structure={path}"
