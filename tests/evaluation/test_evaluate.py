@@ -299,12 +299,12 @@ def test_a_failure_while_writing_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "checkpoint has no value, but is needed. Give checkpoint=VALUE."),
+        ([], "checkpoint, systems, output have no value, but are needed. Give checkpoint=VALUE"),
         (["checkpoint=a", "output=b"], "systems has no value"),
         (["chekpoint=a"], "Unknown setting chekpoint. Did you mean checkpoint?"),
         (["checkpoint=a", "systems=[b]", "output=c", "+batch_sise=2"], "Did you mean batch_size?"),
-        (["checkpoint=null", "systems=[b]", "output=c"], "checkpoint=None: expected a path"),
-        (["checkpoint=a", "systems=[[b]]", "output=c"], "expected a path. Write systems='[DIR,DIR]'"),
+        (["checkpoint=null", "systems=[b]", "output=c"], "checkpoint=null: expected a list of paths"),
+        (["checkpoint=a", "systems=[[b]]", "output=c"], "systems=[['b']]: expected a list of paths"),
         (["checkpoint=a", "systems=[b]", "output=c", "batch_size=1.5"], "batch_size=1.5"),
     ],
 )

@@ -103,9 +103,10 @@ def arguments(types: Mapping[str, Any], config: DictConfig, prefix: str = "") ->
 
 
 def _as_paths(value: Any, hint: Any) -> Any:
-    if hint == list[Path]:
+    if hint == list[Path] and value is not None:
         return [_as_paths(path, Path) for path in (value if isinstance(value, list) else [value])]
-    return str(value) if type(value) is int and fits("", hint) else value
+    is_name = type(value) is int and fits("", hint) and not fits(value, hint)
+    return str(value) if is_name else value
 
 
 def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> dict[str, Any]:
