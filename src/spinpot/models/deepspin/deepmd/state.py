@@ -7,8 +7,7 @@ run.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,10 @@ NAMES: dict[str, Place] = {
     "fitting_net.bias_atom_e": BIAS_ATOM_E,
 }
 NETWORKS: dict[str, Place] = {
-    "descriptor.sea.filter_layers": (*DESCRIPTOR, "embeddings", "networks"),
-    "fitting_net.filter_layers": (*FITTING, "nets", "networks"),
+    "descriptor.sea.filter_layers.networks.": (*DESCRIPTOR, "embeddings", "networks"),
+    "fitting_net.filter_layers.networks.": (*FITTING, "nets", "networks"),
 }
 VARIABLES = {"matrix": "w", "bias": "b", "idt": "idt"}
-LAYER = re.compile(r"(.+)\.networks\.(\d+)\.layers\.(\d+)\.(matrix|bias|idt)")
 
 
 def tree_of_pt(path: Path) -> Tree:
@@ -82,20 +80,19 @@ def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Pa
     """The serialised model of an input section and named tensors. Raises InputError where they do not fit."""
     section = undoubled(section)
     tree = empty_tree(_spec(section, path), _precision(section))
-    missing = dict(_all_arrays(tree))
-    for name, tensor in state.items():
-        place = _place(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
-        if place is None:
-            continue
-        if place not in missing or missing[place].shape != tuple(tensor.shape):
+    places = dict(_places(tree))
+    layers = tuple(PREFIX + prefix for prefix in NETWORKS)
+    for name in state:
+        if name.startswith(layers) and name not in places:
+            raise InputError(f"{path}: {name} is not in the model it describes.")
+    if lacking := [name for name in places if name not in state]:
+        raise InputError(f"{path}: incomplete: it lacks {lacking[0]} and {len(lacking) - 1} more arrays.")
+    for name, place in places.items():
+        if at(tree, place).shape != tuple(state[name].shape):
             raise InputError(
-                f"{path}: {name} of shape {tuple(tensor.shape)} does not fit the model it describes."
+                f"{path}: {name} of shape {tuple(state[name].shape)} does not fit the model it describes."
             )
-        put(tree, place, tensor.contiguous().numpy())
-        del missing[place]
-    if missing:
-        lacking = ".".join(map(str, next(iter(missing))[2:]))
-        raise InputError(f"{path}: incomplete: it lacks {lacking} and {len(missing) - 1} more arrays.")
+        put(tree, place, state[name].contiguous().numpy())
     distance = state.get("backbone_model.min_nbor_dist")
     if distance is not None and float(distance) >= 0.0:
         tree["@variables"]["min_nbor_dist"] = np.asarray(distance)
@@ -120,22 +117,14 @@ def _precision(section: Mapping[str, Any]) -> tuple[str, str]:
     return first, second
 
 
-def _place(name: str) -> Place | None:
-    """Where the array of a module's name belongs; None for what deepmd-kit can make again by itself."""
-    if name in NAMES:
-        return NAMES[name]
-    layer = LAYER.fullmatch(name)
-    if layer is None or layer[1] not in NETWORKS:
-        return None
-    return (*NETWORKS[layer[1]], int(layer[2]), "layers", int(layer[3]), "@variables", VARIABLES[layer[4]])
-
-
-def _all_arrays(tree: Tree) -> list[tuple[Place, np.ndarray]]:
-    """Every array of a serialised model that a module has."""
-    found = [(place, at(tree, place)) for place in NAMES.values()]
-    for networks in NETWORKS.values():
+def _places(tree: Tree) -> Iterator[tuple[str, Place]]:
+    """Every array of a serialised model that a module has, by its name there."""
+    for name, place in NAMES.items():
+        yield PREFIX + name, place
+    for prefix, networks in NETWORKS.items():
         for n, net in enumerate(at(tree, networks)):
-            for k in range(len(net["layers"])):
+            for k, layer in enumerate(net["layers"]):
                 place = (*networks, n, "layers", k, "@variables")
-                found += [((*place, name), at(tree, (*place, name))) for name in VARIABLES.values()]
-    return [(place, array) for place, array in found if array is not None]
+                for name, variable in VARIABLES.items():
+                    if layer["@variables"][variable] is not None:
+                        yield f"{PREFIX}{prefix}{n}.layers.{k}.{name}", (*place, variable)
