@@ -22,17 +22,22 @@ INSIDE = {"parallel": [HERE / "parallel.cpp", HERE / "guard.cpp"]}
 
 
 @pytest.fixture(scope="module")
-def program(compiled, tmp_path_factory):
+def made():
+    """The programs that have been compiled, by their sources."""
+    return {}
+
+
+@pytest.fixture
+def program(compiled, made, tmp_path_factory):
     """A function that compiles a program once, with the library."""
-    made: dict[Path, Path] = {}
-    library = Path(compiled._name)
 
     def compile_once(source):
         if source not in made:
             folder = tmp_path_factory.mktemp(source.stem)
             inside = INSIDE.get(source.stem, [])
             objects = objects_of([source, *inside], folder, ["-O1"])
-            made[source] = linked([*objects, *([] if inside else [library])], folder / source.stem, [])
+            others = [] if inside else [Path(compiled._name)]
+            made[source] = linked([*objects, *others], folder / source.stem, [])
         return made[source]
 
     return compile_once
