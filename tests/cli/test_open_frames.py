@@ -115,8 +115,8 @@ def test_a_structure_relaxes_and_keeps_its_periodicity(kind, structures, tmp_pat
         (
             "slab",
             ("task=dynamics", "task.dynamics.repeat=[2,2,2]"),
-            "task.dynamics.repeat=[2, 2, 2]: the structure is periodic along a and b of the cell. Repeat it "
-            "along those directions alone.",
+            "task.dynamics.repeat=[2, 2, 2]: expected repeats along a and b of the cell alone: the structure "
+            "is periodic there only.",
         ),
     ],
 )

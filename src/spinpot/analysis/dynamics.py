@@ -134,7 +134,7 @@ def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
     """The repeated structure and its sublattices. Raises InputError if no order can be told of them."""
     periodic = all(times == 1 or repeats for times, repeats in zip(settings.repeat, atoms.pbc, strict=True))
-    expected = f"1 along all others, for the structure is periodic {directions(atoms.pbc)} of the cell."
+    expected = f"repeats {directions(atoms.pbc)} of the cell alone: the structure is periodic there only."
     require(periodic, "task.dynamics.repeat", settings.repeat, expected)
     cells = atoms.repeat(settings.repeat)
     groups = sublattices(cells)
