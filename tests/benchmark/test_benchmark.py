@@ -38,6 +38,8 @@ def test_the_command(tmp_path):
     assert case["steps"] == 100
     assert case["seconds_per_step"] > 0
     assert case["overhead"] < 1
+    assert 0 < case["empty_loop"] < 1
+    assert "empty loop" in result.stdout
     assert case["peak_memory"] > 1e8
     assert found["machine"]["cores"] >= 1
     assert 1e6 < case["operations"] < 1e10

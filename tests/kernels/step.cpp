@@ -33,9 +33,10 @@ void steps(int64_t threads) {
   for (int64_t size : {0, 1, 3, 16, 17, 100001}) {
     std::vector<T> parameter(size, T(1)), gradient(size, T(2)), mean(size), square(size);
     float taken = 0;
-    const spinpot_moments own[] = {{parameter.data(), gradient.data(), mean.data(), square.data(), &taken, size,
-                                    sizeof(T) == sizeof(float)}};
-    for (int step = 0; step < 3; ++step) CHECK(spinpot_adam_step(own, 1, 0.1, 0.9, 0.999, 1e-8, threads) == 0);
+    void* const places[] = {parameter.data(), gradient.data(), mean.data(), square.data(), &taken};
+    const signed char single = sizeof(T) == sizeof(float);
+    for (int step = 0; step < 3; ++step)
+      CHECK(spinpot_adam_step(places, &size, &single, 1, 0.1, 0.9, 0.999, 1e-8, threads) == 0);
     CHECK(taken == 3.0f);
     for (T value : parameter) CHECK(std::abs(value - T(0.7)) < T(1e-5));
   }
@@ -46,10 +47,12 @@ void steps_of_adam() {
     steps<float>(threads);
     steps<double>(threads);
   }
-  CHECK(spinpot_adam_step(nullptr, 0, 0.1, 0.9, 0.999, 1e-8, 2) == 0);
-  spinpot_moments bad{};
-  bad.size = -1;
-  CHECK(spinpot_adam_step(&bad, 1, 0.1, 0.9, 0.999, 1e-8, 2) != 0 && *spinpot_error());
+  CHECK(spinpot_adam_step(nullptr, nullptr, nullptr, 0, 0.1, 0.9, 0.999, 1e-8, 2) == 0);
+  float taken = 0;
+  void* const places[] = {nullptr, nullptr, nullptr, nullptr, &taken};
+  const int64_t size = -1;
+  const signed char single = 0;
+  CHECK(spinpot_adam_step(places, &size, &single, 1, 0.1, 0.9, 0.999, 1e-8, 2) != 0 && *spinpot_error());
 }
 
 template <typename T>

@@ -8,6 +8,7 @@ import resource
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 
 from spinpot import kernels
+from spinpot.benchmark.empty_loop import EmptyLoop
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
 from spinpot.core.files import write_atomically
@@ -48,25 +50,27 @@ def shares(
 
 
 class Measure(pl.Callback):
-    """Times every step of a run from end to end; now and then, some steps of a copy without Lightning.
+    """Times every step of a run; now and then, some of a copy without Lightning, and of Lightning alone.
 
-    profile: look at the copy's operations at the end. The two alternate because machines are not equally
-    fast at all times. Into FILE of the run folder go `shares`; peak_memory in bytes, of the process or of the
-    GPU; operations of a step's matrix products, and arithmetic_limit, their seconds at the rate of large
-    ones; dearest, operations and their seconds; device_busy, the share of time in which a GPU computes.
+    profile: look at the copy's operations at the end. The three alternate because machines are not equally
+    fast at all times. Into FILE of the run folder go `shares`; empty_loop, seconds of a step of Lightning
+    around nothing; peak_memory in bytes, of the process or of the GPU; operations of a step's matrix
+    products, and arithmetic_limit, their seconds at the rate of large ones; dearest, operations and their
+    seconds; device_busy, the share of the time in which a GPU computes.
     """
 
     def __init__(self, profile: bool = False) -> None:
         self._profile = profile
         self._steps: list[tuple[Mark, Mark]] = []
         self._logged: list[tuple[Mark, Mark]] = []
-        self._bare: list[float] = []
+        self._bare, self._empty = list[float](), list[float]()
         self._last_end: Mark | None = None
         self._copy: BareLoop | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make the copy."""
         self._copy = BareLoop(trainer, cast(SpinModule, pl_module))
+        self._loop = EmptyLoop(partial(self._copy.make, 1))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
@@ -78,6 +82,7 @@ class Measure(pl.Callback):
             (self._logged if logged else self._steps).append((self._last_end, end))
         if step > WARM_UP and step % BETWEEN == 0:
             self._bare.append(self._copy.seconds_per_step())
+            self._empty += self._loop.seconds_per_step(SKIPPED + BARE, trainer.strategy.root_device)[SKIPPED:]
             self._last_end = None
         else:
             self._last_end = mark(trainer.strategy.root_device)
@@ -98,6 +103,7 @@ class Measure(pl.Callback):
         operations = self._copy.operations()
         measured = {
             **found,
+            "empty_loop": statistics.median(self._empty),
             "peak_memory": torch.cuda.max_memory_reserved(device) if on_gpu else peak,
             "operations": operations,
             "arithmetic_limit": operations / matrix_rate(self._copy.dtype, device),

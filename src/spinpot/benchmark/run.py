@@ -136,12 +136,13 @@ def title(about: str, found: dict[str, Any]) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     on_gpu = found["machine"]["gpu"] is not None
-    columns = ["case", "ms per step", "around the model", "logging", "peak memory", "limit, ms"]
+    columns = ["case", "ms per step", "around the model", "empty loop", "logging", "peak memory", "limit, ms"]
     rows = [
         [
             name,
             f"{1000 * case['seconds_per_step']:.2f}",
-            f"{100 * case['overhead']:.1f} %",
+            f"{1000 * case['overhead'] * case['seconds_per_step']:.2f}",
+            f"{1000 * case['empty_loop']:.2f}",
             f"{100 * case['logging']:.2f} %",
             f"{case['peak_memory'] / 1e9:.2f} GB",
             f"{1000 * case['arithmetic_limit']:.2f}",
@@ -152,9 +153,10 @@ def _print(found: dict[str, Any]) -> None:
     columns += ["GPU busy"] * on_gpu
     print_table(title("Training steps", found), columns, rows, ("case",))
     print_line(
-        "ms per step: median of whole steps of spinpot train. Around the model: the share of it that a "
-        "plain loop does not need (data, Lightning, callbacks). Logging: its share of all steps. Limit: a "
-        "step's matrix products at the rate of large ones on this machine."
+        "ms per step: median of whole steps of spinpot train. Around the model: ms of it that a "
+        "plain loop does not need (data, Lightning, callbacks). Empty loop: ms that Lightning's loop takes "
+        "around a module of one parameter, without callbacks, measured in turn with them. Logging: its share "
+        "of all steps. Limit: a step's matrix products at the rate of large ones on this machine."
         + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")
     )
     for name, case in found["cases"].items():

@@ -62,21 +62,11 @@ SPINPOT_API int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames
 
 /* Writes the pairs that were found last. */
 SPINPOT_API int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_pairs* out, int64_t threads);
-/* A parameter of `size` numbers (float64, or float32 where `single` is not 0), its gradient, the running means of the
-   gradient and of its square, and how many steps there were. */
-typedef struct {
-  void* parameter;
-  const void* gradient;
-  void* mean;
-  void* mean_square;
-  float* steps;
-  int64_t size;
-  int64_t single;
-} spinpot_moments;
-
-/* A step of Adam: changes all but the gradients. */
-SPINPOT_API int spinpot_adam_step(const spinpot_moments* parameters, int64_t count, double rate, double beta1,
-                                  double beta2, double eps, int64_t threads);
+/* A step of Adam. places: of `count` parameters, then of their gradients, which stay as they are, of the running means
+   of the gradients and of their squares (float64, or float32 where `single` is not 0), and of the numbers of their
+   steps (one float32 each). */
+SPINPOT_API int spinpot_adam_step(void* const* places, const int64_t* sizes, const signed char* single, int64_t count,
+                                  double rate, double beta1, double beta2, double eps, int64_t threads);
 
 /* A term of a loss: predictions (rows, width), float64, or float32 where `single` is not 0, and their labels, NaN where
    there is none. counted (rows): whether a row counts, or NULL; n_atoms (rows): of a quantity that grows with the

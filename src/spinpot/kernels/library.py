@@ -28,7 +28,7 @@ KEPT = 90 * 24 * 3600.0
 """Seconds for which a library that is not used is kept."""
 _ARGUMENTS = {
     "all_finite": (c_void_p, c_int64, c_int),
-    "adam_step": (c_void_p, c_int64, *(c_double,) * 4, c_int64),
+    "adam_step": (*(c_void_p,) * 3, c_int64, *(c_double,) * 4, c_int64),
     "penalties": (c_void_p, c_int64, c_int, c_double, c_double, c_void_p, c_void_p),
 }
 """Of the functions of interface.h."""

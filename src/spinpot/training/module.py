@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ from spinpot.models.upgrades import upgrade
 from spinpot.training.resume import follow_moved_folder
 from spinpot.training.schedulers import Schedule
 from spinpot.training.step import Done, EagerStep, Objective, Step
+
+IN_BAR = {f"{part}/{quantity.rmse}" for part in ("train", "val") for quantity in MAIN}
+"""What the progress bar shows."""
 
 
 class SpinModule(pl.LightningModule):
@@ -74,16 +78,24 @@ class SpinModule(pl.LightningModule):
         self.watched = potential.watched_parameters()
         self.step: Step | None = None
         self._last_lr_ratio: float | None = None
+        self._row: dict[str, float] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As nn.Module, but quickly for what is no part: Lightning notes names of hooks all the time."""
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer with one LambdaLR, stepped after every optimizer step."""
         optimizer = self.make_optimizer(self.parameters())
-        scheduler = LambdaLR(optimizer, self.schedule.factor(self.trainer.max_steps))
+        self.scheduler = LambdaLR(optimizer, self.schedule.factor(self.trainer.max_steps))
         self._settings = [
             {name: value for name, value in group.items() if name != "params"}
             for group in optimizer.param_groups
         ]
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Steps are eager, unless a callback has others."""
@@ -94,7 +106,7 @@ class SpinModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Let the config's optimizer settings hold, not those a resumed checkpoint brought along."""
-        scheduler = self._scheduler()
+        scheduler = self.scheduler
         factor = scheduler.lr_lambdas[0](scheduler.last_epoch)
         scheduler.base_lrs = [settings["initial_lr"] for settings in self._settings]
         scheduler._last_lr = [base * factor for base in scheduler.base_lrs]
@@ -110,21 +122,27 @@ class SpinModule(pl.LightningModule):
 
     def lr_ratio(self) -> float:
         """lr(t)/lr(0) as the optimizer's scheduler has it now."""
-        scheduler = self._scheduler()
-        return float(scheduler.get_last_lr()[0]) / float(scheduler.base_lrs[0])
+        return float(self.scheduler.get_last_lr()[0]) / float(self.scheduler.base_lrs[0])
 
     def training_step(self, given: Any, batch_idx: int) -> Tensor | None:
         """The loss of what the step takes; None where the step has made all that follows from it."""
         assert self.step is not None
         ratio = self._last_lr_ratio = self.lr_ratio()
-        done = self.step(given, ratio, self.global_step + 1)
-        if (self.global_step + 1) % self.log_interval == 0:
-            self._log_training(done, ratio)
+        number = self.global_step + 1
+        done = self.step(given, ratio, number)
+        if number % self.log_interval == 0:
+            self._row = self._training_row(done, ratio)
         return done.loss if done.loss.requires_grad else None
 
+    # Lightning asks for it in every step.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop before a NaN reaches the weights."""
+        """Stop before a NaN reaches the weights; else log the step."""
         self.stop_if_diverged()
+        if self._row:
+            self._log_now(self._row)
+            self._row = {}
 
     def stop_if_diverged(self, wait: bool = False) -> None:
         """Raise TrainingError for a step that failed. wait: what follows must not see its weights."""
@@ -154,11 +172,10 @@ class SpinModule(pl.LightningModule):
         ratio = self.lr_ratio() if self._last_lr_ratio is None else self._last_lr_ratio
         prefactors = self.loss.prefactors_at(ratio)
         known = [prefactors[name] * (total / count) for name, total, count in terms if count > 0]
-        self._log("step", self.global_step)
-        self._log_prefactors(prefactors)
-        self._log("val/loss", sum(known))
-        self._log("val/score", self.score(self.errors))
-        self._log_errors("val", self.errors)
+        row = {"step": self.global_step, **_prefactors(prefactors), "val/loss": sum(known)}
+        row |= {"val/score": self.score(self.errors), **self._errors("val", self.errors)}
+        for name, value in row.items():
+            self.log(name, _number(value), prog_bar=name in IN_BAR)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what is beside the weights; find the best checkpoint, wherever the run folder was before."""
@@ -182,39 +199,36 @@ class SpinModule(pl.LightningModule):
     def _scale(self) -> Tensor | None:
         return None if self.label_scale is None else self.label_scale()
 
-    def _scheduler(self) -> LambdaLR:
-        scheduler = self.lr_schedulers()
-        assert isinstance(scheduler, LambdaLR)
-        return scheduler
-
-    def _log_training(self, done: Done, ratio: float) -> None:
+    def _training_row(self, done: Done, ratio: float) -> dict[str, float]:
         errors = ErrorMetric(self.potential.spec.type_map, self.magnetic)
         errors.update(done.prediction, done.batch, done.scale)
-        self._log("step", self.global_step + 1)
-        self._log("lr", float(self._scheduler().get_last_lr()[0]))
-        self._log_prefactors(self.loss.prefactors_at(ratio))
+        row = {"lr": float(self.scheduler.get_last_lr()[0]), **_prefactors(self.loss.prefactors_at(ratio))}
         if self.label_scale is not None:
             numbers = self.label_scale.by_element(self.potential.spec.type_map, done.scale)
-            for element, number in numbers.items():
-                self._log(f"label_scale_fm/{element}", number)
+            row |= {f"label_scale_fm/{element}": number for element, number in numbers.items()}
         loss = done.loss.detach().clone()
-        self._log("train/loss", float(self.trainer.strategy.reduce(loss, reduce_op="mean")))
-        self._log_errors("train", errors.compute(self._over_processes))
+        row["train/loss"] = float(self.trainer.strategy.reduce(loss, reduce_op="mean"))
+        return row | self._errors("train", errors.compute(self._over_processes))
 
-    def _log_errors(self, prefix: str, errors: dict[str, float]) -> None:
-        for name, quantity in ((own.rmse, own) for own in ERRORS.values() if own.rmse in errors):
-            # A batch may lack labels that others have; left out, Lightning would log the last value again.
-            # The same holds for a validation error that is not a number although there are labels.
-            if prefix == "train" or not math.isnan(self.score.spread[name.removesuffix(SCALED)]):
-                self._log(f"{prefix}/{name}", errors[name], prog_bar=quantity in MAIN)
+    def _log_now(self, row: dict[str, float]) -> None:
+        """As Lightning does, but it goes over what a step has logged in every later one too."""
+        step = self.global_step + 1
+        self.log("step", _number(step))  # for what callbacks log
+        self.trainer.callback_metrics.update({name: _number(value) for name, value in row.items()})
+        self.trainer.progress_bar_metrics.update({name: row[name] for name in IN_BAR if name in row})
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=step)
+            logger.save()
 
-    def _log_prefactors(self, prefactors: dict[str, float]) -> None:
-        for name, value in prefactors.items():
-            self._log(QUANTITIES[name].pref, value)
-
-    def _log(self, name: str, value: float, prog_bar: bool = False) -> None:
-        """Log in float64, to which Lightning does not come by itself."""
-        self.log(name, torch.tensor(value, dtype=torch.float64), prog_bar=prog_bar)
+    def _errors(self, prefix: str, errors: dict[str, float]) -> dict[str, float]:
+        # A batch may lack labels that others have; left out, the bar would show the last value again. The
+        # same holds for a validation error that is not a number although there are labels.
+        spread = self.score.spread if prefix == "val" else {}
+        unknown = {name for name, value in spread.items() if math.isnan(value)}
+        names = (quantity.rmse for quantity in ERRORS.values() if quantity.rmse in errors)
+        return {
+            f"{prefix}/{name}": errors[name] for name in names if name.removesuffix(SCALED) not in unknown
+        }
 
     def _diverged(self, step: int, places: Sequence[tuple[str, int]]) -> TrainingError:
         frames = ", ".join(f"{name} frame {index}" for name, index in places[:8])
@@ -232,3 +246,12 @@ class SpinModule(pl.LightningModule):
         if not path.is_file():
             return "There was no checkpoint yet."
         return f"The last good checkpoint is kept: {path}."
+
+
+def _prefactors(prefactors: dict[str, float]) -> dict[str, float]:
+    return {QUANTITIES[name].pref: value for name, value in prefactors.items()}
+
+
+def _number(value: float) -> Tensor:
+    """In float64, to which Lightning does not come by itself."""
+    return torch.tensor(value, dtype=torch.float64)

@@ -41,37 +41,45 @@ class Adam(torch.optim.Adam):
             params = [p for p in group["params"] if p.grad is not None]
             if not all(self.state[p] for p in params):
                 self._init_group(group, *([] for _ in range(6)))  # type: ignore[no-untyped-call]
-            _step(own, group, [[p, *map(self.state[p].__getitem__, STATE)] for p in params])
+            state = [[self.state[p][name] for p in params] for name in STATE]
+            _step(own, group, [params, [p.grad.contiguous() for p in params], *state])
         return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As torch's, without what that has around it."""
+        if not set_to_none:
+            super().zero_grad(set_to_none)
+        for group in self.param_groups if set_to_none else ():
+            for p in group["params"]:
+                p.grad = None
 
 
 STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
-def _step(own: ctypes.CDLL, group: dict[str, Any], changing: list[list[Tensor]]) -> None:
-    """Change parameters with their state, in copies where they are not contiguous."""
-    dense = [[tensor.contiguous() for tensor in tensors] for tensors in changing]
-    gradients = [cast(Tensor, p.grad).contiguous() for p, *_ in changing]
-    table = array("q")
-    for (p, mean, square, steps), gradient in zip(dense, gradients, strict=True):
-        _check_alike(p, gradient, mean, square, steps)
-        table.extend([each.data_ptr() for each in (p, gradient, mean, square, steps)])
-        table.extend((p.numel(), p.dtype == torch.float32))
-    place, settings = table.buffer_info()[0], (group["lr"], *group["betas"], group["eps"])
-    kernels.checked(own.spinpot_adam_step(place, len(dense), *settings, torch.get_num_threads()))
-    for tensor, changed in zip(chain(*changing), chain(*dense), strict=True):
-        if changed is not tensor:
-            tensor.copy_(changed)
-    torch.autograd.graph.increment_version(list(chain(*changing)))
+def _step(own: ctypes.CDLL, group: dict[str, Any], of_all: list[list[Tensor]]) -> None:
+    """Change parameters by Adam's formula. of_all: these, their gradients, and lists of each part of STATE.
 
-
-def _check_alike(p: Tensor, *others: Tensor) -> None:
-    """Raise RuntimeError unless what goes with a parameter is as large, of its kind, and on the CPU."""
-    *like, steps = others
-    size, dtype = p.numel(), p.dtype
-    alike = all(other.numel() == size and other.dtype == dtype and other.is_cpu for other in like)
-    if not (alike and steps.numel() == 1 and steps.dtype == torch.float32 and steps.is_cpu):
+    Raises RuntimeError unless all of a parameter are as large as it is, of its kind, and on the CPU.
+    """
+    given = list(chain(*of_all))
+    dense = given if all(map(Tensor.is_contiguous, given)) else [tensor.contiguous() for tensor in given]
+    n, looks = len(of_all[0]), [(tensor.numel(), tensor.dtype, tensor.is_cpu) for tensor in dense]
+    if looks != [*looks[:n] * 4, *[(1, torch.float32, True)] * n]:
         raise RuntimeError("expected gradients and means like their parameters, and steps in float32")
+    tables = (
+        array("q", map(Tensor.data_ptr, dense)),
+        array("q", [size for size, _, _ in looks[:n]]),
+        array("b", [dtype == torch.float32 for _, dtype, _ in looks[:n]]),
+    )
+    places = [table.buffer_info()[0] for table in tables]
+    settings = (group["lr"], *group["betas"], group["eps"])
+    kernels.checked(own.spinpot_adam_step(*places, n, *settings, torch.get_num_threads()))
+    if dense is not given:
+        for tensor, changed in zip(given, dense, strict=True):
+            if changed is not tensor:
+                tensor.copy_(changed)
+    torch.autograd.graph.increment_version(given[:n] + given[2 * n :])
 
 
 def _without_hooks(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -120,12 +120,15 @@ class EagerStep:
         self.objective = objective
         self._watched = watched
         self._number, self._frames = 0, list[tuple[str, int]]()
+        self._prefactors: dict[float, Tensor] = {}
 
     def __call__(self, given: Batch, lr_ratio: float, number: int) -> Done:
         """Begin a step, or go on with one whose gradients are accumulated."""
         self._number = number
         self._frames += given.origin
-        return self.objective(given, self.objective.prefactors(lr_ratio))
+        if lr_ratio not in self._prefactors:  # rates fall in stairs
+            self._prefactors = {lr_ratio: self.objective.prefactors(lr_ratio)}
+        return self.objective(given, self._prefactors[lr_ratio])
 
     def failure(self, wait: bool = False) -> Failure | None:
         """Of the step that has its gradients now; none is at work where someone waits."""
