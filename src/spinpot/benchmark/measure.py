@@ -6,7 +6,7 @@ import copy
 import json
 import resource
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
@@ -15,15 +15,17 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from spinpot import kernels
-from spinpot.benchmark.empty_loop import EmptyLoop
 from spinpot.benchmark.limit import matrix_operations, matrix_rate, now
 from spinpot.core.clock import Mark, mark, seconds
 from spinpot.core.files import write_atomically
 from spinpot.training.cuda_graph import RecordedSteps
 from spinpot.training.module import SpinModule
 from spinpot.training.step import Done, WholeStep
+from spinpot.training.trainer import NoProfiler
 
 FILE = "measured.json"
 DEAREST = 10
@@ -166,3 +168,38 @@ class BareLoop:
             if (event.device_type == torch.autograd.DeviceType.CUDA) == on_gpu
         ]
         return sorted(found, key=lambda item: -item[1])
+
+
+class EmptyLoop(pl.LightningModule):
+    """Lightning's loop around one parameter, without callbacks and loggers.
+
+    between: called in each step, its time left out. A step of a model leaves the processor's caches as a
+    training does; with full caches Lightning takes half the time.
+    """
+
+    def __init__(self, between: Callable[[], object]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self._between = between
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The least there is."""
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """The loss."""
+        self._starts.append(now())
+        self._between()
+        self._ends.append(now())
+        return self.weight * 1.0
+
+    def seconds_per_step(self, steps: int, device: torch.device) -> list[float]:
+        """What Lightning needs from one step's end to the next one's."""
+        self._starts, self._ends = list[float](), list[float]()
+        own: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "profiler": NoProfiler()}
+        enabled = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+        own |= dict.fromkeys(enabled, False)
+        devices = 1 if device.index is None else [device.index]
+        trainer = pl.Trainer(accelerator=device.type, devices=devices, **own)
+        trainer.fit(self, DataLoader(range(steps)))  # type: ignore[arg-type]
+        return [start - end for start, end in zip(self._starts[1:], self._ends, strict=False)]

@@ -22,6 +22,7 @@ from spinpot.core.console import console, print_line
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.checkpoint import LAST, checkpoint_file
+from spinpot.training.callbacks.cuda_graphs import INSIDE
 from spinpot.training.callbacks.settling import Settling
 from spinpot.training.callbacks.stop_on_signal import signals_kept
 from spinpot.training.callbacks.wandb_report import WandbReport
@@ -53,12 +54,6 @@ class FinalValidation(pl.Callback):
         """Lightning validates before it stops for should_stop, but not before it stops for max_steps."""
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True
-
-
-HOOKS_OF_STEPS = (
-    *("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward"),
-    *("on_before_optimizer_step", "on_train_batch_end"),
-)
 
 
 class NoProfiler(PassThroughProfiler):
@@ -134,14 +129,11 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
 
 def leave_out_empty_hooks(trainer: pl.Trainer, module: pl.LightningModule) -> None:
     """Lightning passes over a hook of steps that is None much faster than it calls one that does nothing."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        _leave_out(HOOKS_OF_STEPS, callback, pl.Callback)
+    hooks = ("on_train_batch_start", *INSIDE, "on_train_batch_end")
     clipping = ("configure_gradient_clipping",) if trainer.gradient_clip_val is None else ()
-    _leave_out((*HOOKS_OF_STEPS, *clipping), module, pl.LightningModule)
-
-
-def _leave_out(hooks: Iterable[str], owner: object, parent: type) -> None:
-    for hook in hooks:
+    own = [(hook, module, pl.LightningModule) for hook in (*hooks, *clipping)]
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for hook, owner, parent in (*own, *((hook, c, pl.Callback) for c in callbacks for hook in hooks)):
         if not is_overridden(hook, owner, parent):
             setattr(owner, hook, None)
 
