@@ -1,4 +1,4 @@
-// The cell of a frame: which images of a point come near the atoms.
+// Vectors of space, and the lattice of a frame.
 
 #pragma once
 
@@ -11,6 +11,7 @@ namespace spinpot {
 using Vec = std::array<double, 3>;
 
 inline double dot(const Vec& a, const Vec& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+inline double length(const Vec& a) { return std::sqrt(dot(a, a)); }
 
 inline Vec cross(const Vec& a, const Vec& b) {
   return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
@@ -27,30 +28,71 @@ inline Vec vec_at(const double* first) { return {first[0], first[1], first[2]}; 
 class Lattice {
  public:
   // box: three rows, of which those of periodic directions count.
-  Lattice(const double* box, const uint8_t* periodic);
+  Lattice(const double* box, const uint8_t* periodic) {
+    for (int k = 0; k < 3; ++k)
+      if (periodic[k]) vectors_[k] = vec_at(box + 3 * k);
+    const Matrix before = products(periodic);
+    const double edges = before[0][0] * before[1][1] * before[2][2];
+    valid_ = determinant(before) > FLAT * FLAT * edges;
+    if (!valid_) return;
+    reduce();
+    const Matrix own = products(periodic);
+    for (int k = 0; k < 3; ++k) {
+      const Vec row = cross(own[(k + 1) % 3], own[(k + 2) % 3]);  // of the inverse
+      for (int j = 0; j < 3; ++j) duals_[k] = plus(duals_[k], row[j] / determinant(own), vectors_[j]);
+    }
+  }
 
   // Whether the periodic vectors are finite and independent.
   bool valid() const { return valid_; }
 
   // In units of the vectors.
   Vec fractional(const Vec& place) const { return {dot(duals_[0], place), dot(duals_[1], place), dot(duals_[2], place)}; }
-
-  // place + Σ counts · vectors
-  Vec moved(const Vec& place, const Vec& counts) const {
-    return plus(plus(plus(place, counts[0], vectors_[0]), counts[1], vectors_[1]), counts[2], vectors_[2]);
+  // Σ counts · vectors
+  Vec shift(const Vec& counts) const {
+    return plus(plus(plus({}, counts[0], vectors_[0]), counts[1], vectors_[1]), counts[2], vectors_[2]);
   }
-
-  bool repeats(int k) const { return periodic_[k]; }
-
   // How far, in units of vector k, points may be apart that are `distance` (Å) from each other.
-  double reach(int k, double distance) const { return distance * lengths_[k]; }
+  double reach(int k, double distance) const { return distance * length(duals_[k]); }
 
  private:
-  void reduce();
-  bool shorten(Vec& own, const Vec& other);
+  using Matrix = std::array<Vec, 3>;
+  // A cell whose volume is below this share of |a||b||c| has no inverse worth the name; spinpot.data.cell.
+  static constexpr double FLAT = 1e-6;
 
-  Vec vectors_[3], duals_[3], lengths_;
-  bool periodic_[3], valid_;
+  static double determinant(const Matrix& rows) { return dot(rows[0], cross(rows[1], rows[2])); }
+
+  // Of the vectors with each other, as if unit vectors stood at right angles where nothing repeats.
+  Matrix products(const uint8_t* periodic) const {
+    Matrix made;
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 3; ++j) made[i][j] = i == j && !periodic[i] ? 1.0 : dot(vectors_[i], vectors_[j]);
+    return made;
+  }
+
+  // Skewed cells need many images: short vectors of the same lattice need few.
+  void reduce() {
+    for (bool again = true; again;) {
+      again = false;
+      for (int k = 0; k < 3; ++k) {
+        const Vec &a = vectors_[(k + 1) % 3], &b = vectors_[(k + 2) % 3];
+        for (const Vec& other : {a, b, plus(a, 1.0, b), plus(a, -1.0, b)}) again |= shorten(vectors_[k], other);
+      }
+    }
+  }
+
+  // Takes whole multiples of another vector off one, if that shortens it; never so little that it might not end.
+  static bool shorten(Vec& own, const Vec& other) {
+    const double square = dot(other, other);
+    if (square == 0.0) return false;
+    const Vec made = plus(own, -std::round(dot(own, other) / square), other);
+    if (!(dot(made, made) < (1.0 - 1e-9) * dot(own, own))) return false;
+    own = made;
+    return true;
+  }
+
+  Vec vectors_[3]{}, duals_[3]{};
+  bool valid_;
 };
 
 }  // namespace spinpot

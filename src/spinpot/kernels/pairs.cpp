@@ -1,16 +1,19 @@
-#include "pairs.h"
+// Neighbour pairs of frames, and the list of structures that move.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
-#include <memory>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "guard.h"
+#include "points.h"
 
 using spinpot::dot;
+using spinpot::length;
 using spinpot::plus;
 using spinpot::Points;
-using spinpot::Search;
 using spinpot::Vec;
 using spinpot::vec_at;
 
@@ -20,6 +23,7 @@ namespace {
 constexpr int64_t ATOMS = 256;
 // Å; farther away no number has the digits of a distance.
 constexpr double FARTHEST = 1e15;
+constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
 bool near(const double* numbers) {
   return std::all_of(numbers, numbers + 3, [](double number) { return std::abs(number) < FARTHEST; });
@@ -47,8 +51,6 @@ void check(const spinpot_frames& frames) {
   }
 }
 
-double length(const Vec& own) { return std::sqrt(dot(own, own)); }
-
 // All that pairs depend on but where atoms and virtual atoms are.
 std::vector<double> fixed_of(const spinpot_frames& frames) {
   const int64_t n_frames = frames.n_frames, n_types = frames.n_types;
@@ -63,150 +65,188 @@ std::vector<double> fixed_of(const spinpot_frames& frames) {
 
 }  // namespace
 
-void spinpot_pair_list::find(const spinpot_frames& frames) {
-  found_ = {};
-  check(frames);
-  const bool any = frames.any_direction != 0;
-  if (skin_ == 0.0) {
-    search(Search(frames, 0.0, any));
-    found_ = std::move(candidates_);
-  } else {
-    if (!hold(frames)) search(Search(frames, skin_ + spinpot::MARGIN, true));
-    const Search now(frames, 0.0, any);
-    spinpot::parallel(points_.size(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t frame = begin; frame < end; ++frame) points_[frame].move(now);
+// Pairs within a cutoff; kept, with a skin, while atoms move little.
+struct spinpot_pair_list {
+ public:
+  explicit spinpot_pair_list(double skin) : skin_(skin) {}
+
+  void find(const spinpot_frames& frames) {
+    found_ = {};
+    check(frames);
+    if (!holds(frames)) search(frames);
+    found_ = skin_ == 0.0 ? std::move(candidates_) : still_seen(frames);
+    n_types_ = frames.n_types;
+    types_.assign(frames.types, frames.types + frames.total_atoms);
+    away_.assign(frames.displacement, frames.displacement + (frames.any_direction ? 3 * frames.total_atoms : 0));
+  }
+
+  int64_t size() const { return found_.start.empty() ? 0 : found_.start.back(); }
+  int64_t searches() const { return searches_; }
+
+  void take(const spinpot_pairs& out) const {
+    spinpot::require(!found_.start.empty(), "pairs that were found");
+    std::copy(found_.start.begin(), found_.start.end(), out.start);
+    std::vector<double> least(types_.size());
+    spinpot::parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t block = begin; block < end; ++block) fill(block, out, least.data());
     });
-    found_ = look(now, &candidates_);
+    std::fill(out.closest, out.closest + n_types_, INFINITE);
+    for (size_t atom = 0; atom < types_.size(); ++atom) {
+      double& closest = out.closest[types_[atom]];
+      closest = std::min(closest, std::sqrt(least[atom]));
+    }
   }
-  away_.clear();
-  if (any)
-    for (int64_t atom = 0; atom < frames.total_atoms; ++atom) away_.push_back(vec_at(frames.displacement + 3 * atom));
-}
 
-// Whether no pair but the candidates can have come within reach: two atoms come closer by at most twice the largest
-// move, a virtual atom by its own lengthening besides.
-bool spinpot_pair_list::hold(const spinpot_frames& frames) const {
-  if (searches_ == 0 || before_.fixed != fixed_of(frames)) return false;
-  double moved = 0.0, lengthened = 0.0;
-  for (size_t atom = 0; atom < before_.coord.size(); ++atom) {
-    moved = std::max(moved, length(plus(before_.coord[atom], -1.0, vec_at(frames.coord + 3 * atom))));
-    const double now = length(vec_at(frames.displacement + 3 * atom));
-    lengthened = std::max(lengthened, now - before_.lengths[atom]);
-  }
-  return 2.0 * moved + lengthened <= skin_;
-}
+ private:
+  // Some atoms of one frame, one after the other.
+  struct Block {
+    int64_t frame, begin, end;
+  };
+  // Of each atom, the points that it sees: where they begin, and for each block which they are.
+  struct Seen {
+    std::vector<int64_t> start;
+    std::vector<std::vector<int32_t>> points;
+  };
+  // What a search was for: all but where atoms and virtual atoms are, and that.
+  struct Before {
+    std::vector<double> fixed;
+    std::vector<Vec> coord;
+    std::vector<double> lengths;
+  };
 
-void spinpot_pair_list::search(const Search& search) {
-  const spinpot_frames& frames = search.frames;
-  before_ = {};
-  n_types_ = frames.n_types;
-  blocks_.clear();
-  std::vector<int64_t> first{0};
-  for (int64_t frame = 0; frame < frames.n_frames; ++frame) {
-    const int64_t begin = first.back(), end = begin + frames.n_atoms[frame];
-    for (int64_t atom = begin; atom < end; atom += ATOMS)
-      blocks_.push_back({frame, begin, atom, std::min(atom + ATOMS, end)});
-    first.push_back(end);
+  // Whether no pair but the candidates can have come within reach: two atoms come closer by at most twice the largest
+  // move, a virtual atom by its own lengthening besides.
+  bool holds(const spinpot_frames& frames) const {
+    if (skin_ == 0.0 || before_.fixed != fixed_of(frames)) return false;
+    double moved = 0.0, lengthened = 0.0;
+    for (size_t atom = 0; atom < before_.coord.size(); ++atom) {
+      moved = std::max(moved, length(plus(before_.coord[atom], -1.0, vec_at(frames.coord + 3 * atom))));
+      const double now = length(vec_at(frames.displacement + 3 * atom));
+      lengthened = std::max(lengthened, now - before_.lengths[atom]);
+    }
+    return 2.0 * moved + lengthened <= skin_;
   }
-  points_.assign(frames.n_frames, Points());
-  spinpot::parallel(frames.n_frames, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t frame = begin; frame < end; ++frame)
-      points_[frame] = Points(search, frame, first[frame], frames.n_atoms[frame]);
-  });
-  candidates_ = look(search, nullptr);
-  ++searches_;
-  if (skin_ == 0.0) return;
-  before_.fixed = fixed_of(frames);
-  for (int64_t atom = 0; atom < first.back(); ++atom) {
-    before_.coord.push_back(vec_at(frames.coord + 3 * atom));
-    before_.lengths.push_back(length(search.displacement(atom)));
-  }
-}
 
-// The points that atoms see, among candidates where those are given.
-spinpot_pair_list::Seen spinpot_pair_list::look(const Search& search, const Seen* candidates) const {
-  Seen made;
-  made.start.resize(blocks_.empty() ? 1 : blocks_.back().end + 1);
-  made.points.resize(blocks_.size());
-  spinpot::parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> room;
-    for (int64_t block = begin; block < end; ++block) {
-      const Block& own = blocks_[block];
-      const Points& points = points_[own.frame];
-      int64_t count = 0;
-      for (int64_t atom = own.begin; atom < own.end; ++atom) {
-        if (static_cast<int64_t>(room.size()) < count + points.size()) room.resize(2 * (count + points.size()));
-        int32_t* found = room.data() + count;
-        int64_t number;
-        if (candidates) {
-          const int64_t* start = candidates->start.data() + atom;
-          const int32_t* first = candidates->points[block].data() + start[0] - candidates->start[own.begin];
-          number = points.seen_from(atom - own.first_atom, first, start[1] - start[0], found);
-        } else {
-          number = points.seen_from(atom - own.first_atom, found);
+  // Finds the candidates: what is within the skin, too, however virtual atoms are displaced.
+  void search(spinpot_frames frames) {
+    before_ = {};
+    const auto fixed = fixed_of(frames);
+    frames.cutoff += skin_;
+    frames.any_direction |= skin_ > 0.0;
+    const auto sees = [&frames](int64_t element, int64_t type) {
+      return frames.seen[2 * element * frames.n_types + type] != 0;
+    };
+    // Of each element, whether any centre sees its virtual atoms, and whether its centres miss what others see.
+    std::vector<char> with_virtual(frames.n_types, 0), excludes(frames.n_types, 0);
+    for (int64_t a = 0; a < frames.n_types; ++a)
+      for (int64_t b = 0; b < frames.n_types; ++b) with_virtual[b] |= sees(a, frames.n_types + b);
+    for (int64_t a = 0; a < frames.n_types; ++a)
+      for (int64_t b = 0; b < frames.n_types; ++b)
+        excludes[a] |= !sees(a, b) || (with_virtual[b] && !sees(a, frames.n_types + b));
+
+    blocks_.clear();
+    std::vector<int64_t> first{0};
+    for (int64_t frame = 0; frame < frames.n_frames; ++frame) {
+      const int64_t begin = first.back(), end = begin + frames.n_atoms[frame];
+      for (int64_t atom = begin; atom < end; atom += ATOMS)
+        blocks_.push_back({frame, atom, std::min(atom + ATOMS, end)});
+      first.push_back(end);
+    }
+    points_.assign(frames.n_frames, Points());
+    spinpot::parallel(frames.n_frames, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t frame = begin; frame < end; ++frame)
+        points_[frame] = Points(frames, with_virtual, frame, first[frame], first[frame + 1]);
+    });
+    candidates_ = seen([&](const Points& points, int64_t, int64_t atom, int32_t* found) {
+      const int64_t count = points.seen_from(atom, found), element = frames.types[atom];
+      if (!excludes[element]) return count;
+      const auto missed = [&](int32_t k) { return !sees(element, points[k].type); };
+      return std::remove_if(found, found + count, missed) - found;
+    });
+    ++searches_;
+    if (skin_ == 0.0) return;
+    for (int64_t atom = 0; atom < frames.total_atoms; ++atom) {
+      before_.coord.push_back(vec_at(frames.coord + 3 * atom));
+      before_.lengths.push_back(length(vec_at(frames.displacement + 3 * atom)));
+    }
+    before_.fixed = fixed;
+  }
+
+  // Those of the candidates within the cutoff now.
+  Seen still_seen(const spinpot_frames& frames) {
+    spinpot::parallel(points_.size(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t frame = begin; frame < end; ++frame) points_[frame].move(frames);
+    });
+    return seen([&](const Points& points, int64_t block, int64_t atom, int32_t* found) {
+      const int64_t* start = candidates_.start.data();
+      const int32_t* first = candidates_.points[block].data() + start[atom] - start[blocks_[block].begin];
+      return points.seen_among(first, start[atom + 1] - start[atom], atom, found);
+    });
+  }
+
+  // Of all atoms, what look(points, block, atom, found) writes and counts.
+  template <typename Look>
+  Seen seen(const Look& look) const {
+    Seen made;
+    made.start.resize(blocks_.empty() ? 1 : blocks_.back().end + 1);
+    made.points.resize(blocks_.size());
+    spinpot::parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
+      std::vector<int32_t> room;
+      for (int64_t block = begin; block < end; ++block) {
+        const Block& own = blocks_[block];
+        const Points& points = points_[own.frame];
+        int64_t count = 0;
+        for (int64_t atom = own.begin; atom < own.end; ++atom) {
+          if (static_cast<int64_t>(room.size()) < count + points.size()) room.resize(2 * (count + points.size()));
+          made.start[atom + 1] = look(points, block, atom, room.data() + count);
+          count += made.start[atom + 1];
         }
-        const int64_t element = search.frames.types[atom];
-        if (!candidates && search.excludes[element])
-          number = std::remove_if(found, found + number,
-                                  [&](int32_t k) { return !search.sees(element, points.type(k)); }) - found;
-        count += number;
-        made.start[atom + 1] = number;
+        made.points[block].assign(room.begin(), room.begin() + count);
       }
-      made.points[block].assign(room.begin(), room.begin() + count);
-    }
-  });
-  for (size_t atom = 1; atom < made.start.size(); ++atom) made.start[atom] += made.start[atom - 1];
-  return made;
-}
-
-void spinpot_pair_list::take(const spinpot_pairs& out) const {
-  spinpot::require(!found_.start.empty(), "pairs that were found");
-  std::copy(found_.start.begin(), found_.start.end(), out.start);
-  const int64_t blocks = blocks_.size();
-  std::vector<double> closest(n_types_ * spinpot::parts_of(blocks, 1), std::numeric_limits<double>::infinity());
-  spinpot::parallel_parts(blocks, 1, [&](int64_t begin, int64_t end, int64_t part) {
-    for (int64_t block = begin; block < end; ++block) fill(block, out, closest.data() + part * n_types_);
-  });
-  std::copy(closest.begin(), closest.begin() + n_types_, out.closest);
-  for (size_t k = n_types_; k < closest.size(); ++k)
-    out.closest[k % n_types_] = std::min(out.closest[k % n_types_], closest[k]);
-}
-
-void spinpot_pair_list::fill(size_t block, const spinpot_pairs& out, double* closest) const {
-  const Block& own = blocks_[block];
-  const Points& points = points_[own.frame];
-  const int32_t* found = found_.points[block].data();
-  for (int64_t atom = own.begin; atom < own.end; ++atom) {
-    const int64_t home = points.home(atom - own.first_atom), first = found_.start[atom];
-    const int64_t size = found_.start[atom + 1] - first;
-    double least = points.write(home, found, size, out.neighbour + first, out.type + first, out.vector + 3 * first);
-    if (!away_.empty()) least = displace(first, first + size, out);
-    int64_t* counts = out.counts + 2 * n_types_ * atom;
-    std::fill(counts, counts + 2 * n_types_, 0);
-    for (int64_t pair = first; pair < first + size; ++pair) ++counts[out.type[pair]];
-    double& of_element = closest[points.type(home)];
-    of_element = std::min(of_element, std::sqrt(least));
-    found += size;
+    });
+    std::partial_sum(made.start.begin(), made.start.end(), made.start.begin());
+    return made;
   }
-}
 
-// Moves neighbours that are virtual atoms from their atoms to where they stand. Returns the square of how close any
-// may come in another direction.
-double spinpot_pair_list::displace(int64_t begin, int64_t end, const spinpot_pairs& out) const {
-  double least = std::numeric_limits<double>::infinity();
-  for (int64_t pair = begin; pair < end; ++pair) {
-    const Vec vector = vec_at(out.vector + 3 * pair);
-    double distance = length(vector);
-    if (out.type[pair] >= n_types_) {
-      const Vec& away = away_[out.neighbour[pair]];
-      const Vec made = plus(vector, 1.0, away);
-      std::copy(made.begin(), made.end(), out.vector + 3 * pair);
-      distance -= length(away);
+  // Writes the pairs of a block's atoms, and for each atom the square of how close a neighbour may come.
+  void fill(size_t block, const spinpot_pairs& out, double* least) const {
+    const Block& own = blocks_[block];
+    const Points& points = points_[own.frame];
+    const int32_t* found = found_.points[block].data();
+    std::fill(out.counts + 2 * n_types_ * own.begin, out.counts + 2 * n_types_ * own.end, 0);
+    for (int64_t atom = own.begin; atom < own.end; ++atom) {
+      const spinpot::Point here = points[points.home(atom)];
+      int64_t* counts = out.counts + 2 * n_types_ * atom;
+      double closest = INFINITE;
+      for (int64_t pair = found_.start[atom]; pair < found_.start[atom + 1]; ++pair, ++found) {
+        const spinpot::Point& point = points[*found];
+        Vec vector = here.to(point);
+        double square = dot(vector, vector);
+        if (!away_.empty() && point.type >= n_types_) {
+          const Vec away = vec_at(away_.data() + 3 * point.atom);
+          square = std::pow(std::sqrt(square) - length(away), 2);
+          vector = plus(vector, 1.0, away);
+        }
+        closest = std::min(closest, square);
+        out.neighbour[pair] = point.atom;
+        out.type[pair] = point.type;
+        std::copy(vector.begin(), vector.end(), out.vector + 3 * pair);
+        ++counts[point.type];
+      }
+      least[atom] = closest;
     }
-    least = std::min(least, distance * distance);
   }
-  return least;
-}
+
+  double skin_;
+  int64_t searches_ = 0, n_types_ = 0;
+  std::vector<int64_t> types_;
+  std::vector<Block> blocks_;
+  std::vector<Points> points_;
+  Seen candidates_, found_;
+  // Of virtual atoms that are looked for at their atoms, else none.
+  std::vector<double> away_;
+  Before before_;
+};
 
 int spinpot_pair_list_new(double skin, spinpot_pair_list** list) {
   return spinpot::guarded(1, [&] {
