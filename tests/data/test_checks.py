@@ -154,6 +154,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
         edit("spin", put((2, 10), np.nan)),
         r"set.001/spin.npy, frame 2, atom 3 \(O\), component y: nan \(1 of 6 frames",
     ),
+    "coordinates of another world": (
+        edit("coord", put((2, 10), 1e16)),
+        r"set.001/coord.npy, frame 2, atom 3 \(O\), component y: 1e\+16 .*beyond 1e\+15",
+    ),
     "inf energy": (edit("energy", put((1,), np.inf)), r"set.001/energy.npy, frame 1: inf"),
     "nan virial": (edit("virial", put((0, 5), np.nan)), r"set.001/virial.npy, frame 0, row 1, column 2: nan"),
     "nan box": (edit("box", put((0, 0), np.nan)), r"set.001/box.npy, frame 0, row 0, column 0: nan"),

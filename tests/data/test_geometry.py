@@ -62,6 +62,22 @@ def test_all_pairs_are_found(rcut, pbc):
     np.testing.assert_allclose(ours, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, False, False), (True, False, True)], ids=str)
+def test_atoms_far_away_from_the_others(pbc):
+    """Along a tilted vector that repeats, and where nothing does."""
+    near = replace(random_system(seed=2), pbc=pbc)
+    near.box[0, 0] = [3.0, 2.0, 0.5]
+    far = replace(near, coord=near.coord.copy())
+    repeats = np.array(pbc, dtype=float)
+    far.coord[0, 1] += 1e5 * repeats @ near.box[0]
+    distances = [np.sort(batch(4.0, made).pair_vector.norm(dim=1)) for made in (near, far)]
+    np.testing.assert_allclose(*distances, atol=1e-9)
+    alone = replace(near, coord=near.coord.copy())
+    alone.coord[0, 1, 1] += 1e6
+    centre = batch(4.0, alone).pair_centre
+    assert (batch(4.0, near).pair_centre == 1).sum() > (centre == 1).sum()
+
+
 def test_counts():
     made = random_system(seed=3)
     found = batch(4.0, made)

@@ -205,6 +205,10 @@ def flat_cell(atoms: Atoms) -> None:
     atoms.cell[2] = 0
 
 
+def nothing(atoms: Atoms) -> None:
+    del atoms[:]
+
+
 def a_nan(atoms: Atoms) -> None:
     atoms.positions[1, 2] = np.nan
 
@@ -212,6 +216,7 @@ def a_nan(atoms: Atoms) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (nothing, "holds no atoms"),
         (without_moments, r"no magnetic moments\. Expected a vector"),
         (collinear, r"initial_magmoms has one number per atom"),
         (flat_slab, r"the cell .*, periodic along a and b. Expected independent"),

@@ -137,14 +137,33 @@ def test_what_is_installed_comes_first(built, monkeypatch):
     assert kernels.library()._name == str(built)
 
 
-def test_a_library_that_the_system_does_not_take(cache, monkeypatch):
-    """Such as one of another processor, in a home that unlike machines share."""
+def test_a_library_that_the_system_does_not_take_is_compiled_anew(cache, capsys):
+    """Such as one that was linked with C++ libraries that are gone."""
     contents = b"\x7fELF of another machine"
     cache.parent.mkdir(parents=True)
     cache.write_bytes(contents + compiler.DIGEST(contents).digest())
     assert kernels.library() is None
-    with pytest.warns(UserWarning, match="torch's own operations take their place.*XDG_CACHE_HOME"):
+    assert kernels.build()
+    assert LINE in capsys.readouterr().err
+    assert kernels.library() is not None
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("'", "No closing quotation"),
+        ("true", "true ended well but compiled nothing"),
+        ("gcc", "undefined"),  # it knows C++, but does not link with its library
+    ],
+)
+def test_a_compiler_that_is_none(cache, named, said, monkeypatch):
+    if shutil.which(named) is None and named != "'":
+        pytest.skip(f"needs {named}")
+    monkeypatch.setenv("CXX", named)
+    monkeypatch.setattr(compiler, "SOURCES", [*FEW, compiler.HERE / "memory.cpp"])
+    with pytest.warns(UserWarning, match=f"torch's own operations take their place.*{said}"):
         assert not kernels.build()
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("kind", ["a file", "no home"])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from spinpot.core.errors import InputError
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.moments import Moments, find_moments
 from spinpot.data.readers.reader import Wanted
@@ -22,8 +23,15 @@ def moments_of(
     moment_unit: `mu_B`, or `direction` for unit vectors beside a column of their lengths. Raises InputError
     as find_moments does.
     """
+    check_some(atoms, name)
     wanted = wanted_moments(moments, moment_unit)
     return find_moments(raw_frame(atoms).columns, len(atoms), name, wanted)
+
+
+def check_some(atoms: Atoms, name: str) -> None:
+    """Refuse a structure of nothing."""
+    if not len(atoms):
+        raise InputError(f"{name}: holds no atoms. Expected at least one.")
 
 
 def wanted_moments(moments: str | None, moment_unit: str | None) -> Wanted:
@@ -34,9 +42,11 @@ def wanted_moments(moments: str | None, moment_unit: str | None) -> Wanted:
 def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None = None) -> System:
     """One unlabelled frame; its type map lists the elements in alphabetical order, the atoms keep theirs.
 
-    spin: (N, 3), μ_B; None for those of moments_of. Raises InputError without such vectors, if the lattice
-    vectors that the atoms are periodic along do not span as many dimensions, or if a number is not finite.
+    spin: (N, 3), μ_B; None for those of moments_of. Raises InputError without atoms or such vectors, if the
+    lattice vectors that the atoms are periodic along do not span as many dimensions, or if a number is not
+    finite.
     """
+    check_some(atoms, name)
     symbols = atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
     spin = moments_of(atoms, name).values if spin is None else spin

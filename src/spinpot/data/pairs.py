@@ -39,27 +39,33 @@ def neighbours(
     periodic = np.array(pbc, dtype=bool)
     # Whatever is stored for the other vectors has no meaning.
     bare = np.where(periodic[:, None], box, 0.0)
-    points = coord if periodic.all() or not periodic.any() else _closed_up(coord, bare, pbc, 2.0 * cutoff)
+    turns = np.zeros_like(coord) if periodic.all() else _far_away(coord, bare, pbc, 2.0 * cutoff)
+    points = coord - turns @ completed(bare, pbc)
     found = search.compute(points=points, box=bare, periodic=periodic, quantities=quantities)
-    return tuple(
-        values.astype(np.int64) if name in "ij" else values
+    named = {
+        name: values.astype(np.int64) if name in "ij" else values
         for name, values in zip(quantities, found, strict=True)
-    )
+    }
+    if "S" in named:
+        turns = np.where(periodic, turns, 0.0)
+        named["S"] = named["S"] + turns[named["i"]] - turns[named["j"]]
+    return tuple(named.values())
 
 
-def _closed_up(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
-    """The atoms, with wider gaps than `gap` (Å) along directions without images made that wide.
+def _far_away(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
+    """How far atoms are moved, in units of the completed cell, so that they are close to each other (N, 3).
 
-    No pair that is closer changes. vesin's boxes fill the room between the atoms of slabs and wires: one atom
-    far away from the others makes it slow, and ends the process if it is very far.
+    Along periodic directions into the cell; along the others gaps wider than `gap` (Å) become that wide, and
+    no pair that is closer changes. vesin's boxes fill the room between atoms that do not repeat everywhere:
+    far away from each other they make it slow, and end the process if they are very far.
     """
-    cell = completed(box, pbc)
-    place = coord @ np.linalg.inv(cell)
-    moved = np.zeros_like(place)
+    place = coord @ np.linalg.inv(completed(box, pbc))
+    moved: np.ndarray = np.floor(place)
     for k in np.flatnonzero(~np.array(pbc, dtype=bool)):
         order = np.argsort(place[:, k])
+        moved[order[:1], k] = 0.0
         moved[order[1:], k] = np.cumsum(np.maximum(np.diff(place[order, k]) - gap, 0.0))
-    return coord - moved @ cell if moved.any() else coord
+    return moved
 
 
 def pairs_by_vesin(

@@ -29,6 +29,8 @@ from spinpot.data.readers.deepmd.stored import PBC, Stored, read_arrays
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)
 """Arrays of a System with a row for each frame."""
+LARGEST = 1e15
+"""In any unit: beyond it differences of float64 numbers are no distances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +291,7 @@ def check_frames(system: System) -> None:
 
 
 def check_finite(system: System) -> None:
-    """Refuse NaN and inf, naming file, frame, atom and component of the first one, counted from 0."""
+    """Refuse NaN, inf and beyond, naming file, frame, atom and component of the first one, counted from 0."""
     for array in PER_FRAME:
         if getattr(system, array) is not None:
             _check_finite(system, array)
@@ -297,7 +299,7 @@ def check_finite(system: System) -> None:
 
 def _check_finite(system: System, array: str) -> None:
     values = getattr(system, array)
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) < LARGEST)
     if not bad.any():
         return
     frame, *rest = (int(i) for i in np.argwhere(bad)[0])
@@ -308,8 +310,9 @@ def _check_finite(system: System, array: str) -> None:
         place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
     frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
     raise InputError(
-        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN or inf). Expected "
-        "finite numbers. Remove these frames from every file, or compute them again."
+        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN, inf or "
+        f"numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
+        "compute them again."
     )
 
 

@@ -25,6 +25,8 @@ WIDTHS = {
     "plain": (),
 }
 """What the compiler may use, by the name of a library's width."""
+LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
+"""A library that lacks something, such as C++'s own, is refused here rather than where it is loaded."""
 DIGEST = hashlib.sha256
 
 
@@ -39,7 +41,7 @@ def widths() -> tuple[str, ...]:
 
 def file_name(width: str) -> str:
     """Of a library: another one for each contents of the sources."""
-    contents = DIGEST("\0".join(FLAGS + WIDTHS[width]).encode())
+    contents = DIGEST("\0".join(FLAGS + LINK + WIDTHS[width]).encode())
     for file in (*SOURCES, *HEADERS):
         contents.update(file.read_bytes())
     return f"spinpot-kernels-{width}-{contents.hexdigest()[:16]}.so"
@@ -54,7 +56,11 @@ def is_whole(file: Path) -> bool:
 
 def compile_library(folder: Path, width: str) -> Path:
     """Compile the library of one width into a folder. Raises NotCompiledError, OSError."""
-    compiler = shlex.split(os.environ.get("CXX") or "c++")
+    named = os.environ.get("CXX") or "c++"
+    try:
+        compiler = shlex.split(named) or ["c++"]
+    except ValueError as error:
+        raise NotCompiledError(f"CXX={named}: {error}.") from error
     if shutil.which(compiler[0]) is None:
         raise NotCompiledError(f"A C++ compiler is needed, such as g++; {compiler[0]} was not found.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +71,9 @@ def compile_library(folder: Path, width: str) -> Path:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         made = place / "library.so"
-        _run([*compiler, "-shared", "-pthread", *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
+        _run([*compiler, *LINK, *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
+        if not made.is_file():
+            raise NotCompiledError(f"{named} ended well but compiled nothing.")
         # For is_whole. Loaders ignore what stands behind a library's end.
         made.write_bytes((contents := made.read_bytes()) + DIGEST(contents).digest())
         # In one move, so that no process ever sees a part of it.
@@ -75,8 +83,11 @@ def compile_library(folder: Path, width: str) -> Path:
 
 def _run(command: list[str]) -> None:
     environment = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env=environment
+    )
     if done.returncode:
         lines = done.stderr.splitlines()
-        reason = next((line for line in lines if "error" in line), (*lines, f"code {done.returncode}")[0])
+        telling = (line for line in lines if "error:" in line or "undefined" in line)
+        reason = next(telling, (*lines, f"code {done.returncode}")[0])
         raise NotCompiledError(f"{command[0]} failed: {reason.strip()[:200]}")

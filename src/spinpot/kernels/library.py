@@ -39,7 +39,7 @@ def build() -> bool:
     if library() is not None:
         return True
     try:
-        _load(_compiled_once(_cache_folder()))
+        _compiled_once(_cache_folder())
     except NotCompiledError as error:
         return _not_built(str(error))
     except OSError as error:
@@ -70,7 +70,7 @@ def library_for(like: Tensor) -> ctypes.CDLL | None:
 def checked(code: int) -> None:
     """Raise RuntimeError, with the library's text, for a code other than 0."""
     if code:
-        own = library()
+        own = _loaded()
         assert own is not None
         raise RuntimeError(own.spinpot_error().decode())
 
@@ -126,8 +126,8 @@ def _cache_folder() -> Path:
     return base / "spinpot" / "kernels" / "-".join(filter(None, (platform.machine(), *platform.libc_ver())))
 
 
-def _compiled_once(folder: Path) -> Path:
-    """The library's file, compiled unless it is there. One process compiles; others that need it wait."""
+def _compiled_once(folder: Path) -> ctypes.CDLL:
+    """The library, compiled unless it loads. One process compiles; others that need it wait."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / file_name(_width())
     lock = FileLock(f"{file}.lock")
@@ -137,11 +137,12 @@ def _compiled_once(folder: Path) -> Path:
         _say("Another process compiles the kernels; waiting for it.")
         held = lock.acquire()
     with held:
-        if not is_whole(file):
-            _say("Compiling the kernels for this processor, once; that takes some seconds.")
-            compile_library(folder, _width())
-            _remove_unused(folder)
-    return file
+        with suppress(OSError):
+            return _load(file)
+        _say("Compiling the kernels for this processor, once; that takes some seconds.")
+        compile_library(folder, _width())
+        _remove_unused(folder)
+        return _load(file)
 
 
 def _say(line: str) -> None:

@@ -22,14 +22,15 @@ Pool& pool() {
 void GiveBack::operator()(Workspace* workspace) const {
   std::unique_ptr<Workspace> own(workspace);
   own->rewind();
-  const std::lock_guard<std::mutex> one(pool().one);
-  pool().free.push_back(std::move(own));
+  const std::unique_lock<std::mutex> one(pool().one, std::try_to_lock);
+  if (one) pool().free.push_back(std::move(own));
 }
 
 Borrowed borrow() {
-  const std::lock_guard<std::mutex> one(pool().one);
+  // Never waits: in a process forked by another thread nobody may be there to unlock it.
+  const std::unique_lock<std::mutex> one(pool().one, std::try_to_lock);
   auto& free = pool().free;
-  if (free.empty()) return Borrowed(new Workspace);
+  if (!one || free.empty()) return Borrowed(new Workspace);
   Borrowed taken(free.back().release());
   free.pop_back();
   return taken;

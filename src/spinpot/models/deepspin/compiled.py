@@ -81,9 +81,9 @@ class _Call:
     def __init__(
         self, descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, weights: list[Tensor]
     ) -> None:
-        grid = descriptor.grid(batch)
         self.library: Any = kernels.library()
         self.kept = c_void_p()
+        grid = descriptor.grid(batch)
         self.weights, self.embedding_weights = weights, 3 * len(descriptor.embedding_nets.layers)
         embedding, fitting, last_weight, last_bias = self._by_use(weights)
         self.tensors = {
