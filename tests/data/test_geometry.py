@@ -12,6 +12,7 @@ from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.geometry import Geometry
+from spinpot.data.pairs import neighbours
 from support.frames import random_system
 
 SCALE = np.array([0.3, 0.0])
@@ -76,6 +77,16 @@ def test_atoms_far_away_from_the_others(pbc):
     alone.coord[0, 1, 1] += 1e6
     centre = batch(4.0, alone).pair_centre
     assert (batch(4.0, near).pair_centre == 1).sum() > (centre == 1).sum()
+
+
+@pytest.mark.parametrize("pbc", [(True, False, False), (True, True, True)], ids=str)
+def test_shifts_of_atoms_outside_the_cell_are_those_of_their_coordinates(pbc):
+    made = random_system(seed=2)
+    box, coord = made.box[0], made.coord[0].copy()
+    coord[1] += 7 * box[0]
+    i, j, shift, vector = neighbours(4.0, coord, box, pbc, "ijSD")
+    assert len(i)
+    np.testing.assert_allclose(coord[j] - coord[i] + shift @ box, vector, atol=1e-10)
 
 
 def test_counts():

@@ -39,20 +39,20 @@ def neighbours(
     periodic = np.array(pbc, dtype=bool)
     # Whatever is stored for the other vectors has no meaning.
     bare = np.where(periodic[:, None], box, 0.0)
-    turns = np.zeros_like(coord) if periodic.all() else _far_away(coord, bare, pbc, 2.0 * cutoff)
-    points = coord - turns @ completed(bare, pbc)
+    moves = np.zeros_like(coord) if periodic.all() else _moves_together(coord, bare, pbc, 2.0 * cutoff)
+    points = coord - moves @ completed(bare, pbc)
     found = search.compute(points=points, box=bare, periodic=periodic, quantities=quantities)
     named = {
         name: values.astype(np.int64) if name in "ij" else values
         for name, values in zip(quantities, found, strict=True)
     }
     if "S" in named:
-        turns = np.where(periodic, turns, 0.0)
-        named["S"] = named["S"] + turns[named["i"]] - turns[named["j"]]
+        moves = np.where(periodic, moves, 0.0)
+        named["S"] = named["S"] + moves[named["i"]] - moves[named["j"]]
     return tuple(named.values())
 
 
-def _far_away(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
+def _moves_together(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
     """How far atoms are moved, in units of the completed cell, so that they are close to each other (N, 3).
 
     Along periodic directions into the cell; along the others gaps wider than `gap` (Å) become that wide, and
@@ -60,12 +60,12 @@ def _far_away(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: floa
     far away from each other they make it slow, and end the process if they are very far.
     """
     place = coord @ np.linalg.inv(completed(box, pbc))
-    moved: np.ndarray = np.floor(place)
+    moves: np.ndarray = np.floor(place)
     for k in np.flatnonzero(~np.array(pbc, dtype=bool)):
         order = np.argsort(place[:, k])
-        moved[order[:1], k] = 0.0
-        moved[order[1:], k] = np.cumsum(np.maximum(np.diff(place[order, k]) - gap, 0.0))
-    return moved
+        moves[order[:1], k] = 0.0
+        moves[order[1:], k] = np.cumsum(np.maximum(np.diff(place[order, k]) - gap, 0.0))
+    return moves
 
 
 def pairs_by_vesin(

@@ -62,6 +62,7 @@ SPINPOT_API int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames
 
 /* Writes the pairs that were found last. */
 SPINPOT_API int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_pairs* out, int64_t threads);
+
 /* A step of Adam. places: of `count` parameters, then of their gradients, which stay as they are, of the running means
    of the gradients and of their squares (float64, or float32 where `single` is not 0), and of the numbers of their
    steps (one float32 each). */
@@ -87,6 +88,7 @@ typedef struct {
    0 Δ², 1 |Δ|, 2 quadratic below delta and linear above it. */
 SPINPOT_API int spinpot_penalties(const spinpot_term* terms, int64_t count, int function, double delta, double power,
                                   double* totals, int64_t* counts);
+
 /* DeepSPIN and a batch for it, as spinpot.models.deepspin has them. T elements, of which neighbour type T + t is the
    virtual atom of t; A atoms, F structures, P pairs sorted by their centres; nodes low + scale (exp(m step) - 1),
    m < n_nodes, for each centre and neighbour type, in C chunks. Nets lie side by side: W, b and idt (or null) of each
