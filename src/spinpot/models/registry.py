@@ -15,7 +15,10 @@ from spinpot.models.time_reversal import TimeReversed
 
 ENTRY_POINTS = "spinpot.models"
 """The group in which an installed package names its own models, each as `kind = "module:Class"`."""
-BUILT_IN = {"deepspin": "spinpot.models.deepspin.potential:DeepSpin"}
+BUILT_IN = {
+    "deepspin": "spinpot.models.deepspin.potential:DeepSpin",
+    "native_spin": "spinpot.models.native_spin.potential:NativeSpin",
+}
 """By their names in checkpoints. A file chooses from these and the installed ones; it names no module."""
 
 

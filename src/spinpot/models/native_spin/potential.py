@@ -1,0 +1,139 @@
+"""Native spins: E_i = ε [w·z_i + net(z_i)] of invariants z of the neighbours' directions and moments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spinpot.data.batch import Batch
+from spinpot.data.systems import System
+from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
+from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
+from spinpot.models.derivatives import Derivatives
+from spinpot.models.native_spin.invariants import Invariants
+from spinpot.models.native_spin.spec import NativeSpinSpec
+from spinpot.models.native_spin.statistics import settle_invariants
+from spinpot.models.potential import Part, Potential
+
+USUAL_SCALE = 0.01
+"""eV, ε where energies do not tell."""
+
+
+class NativeSpin(Potential):
+    """A linear potential of invariants, and a net for each element on top of it."""
+
+    spec_type = NativeSpinSpec
+    spec: NativeSpinSpec
+    energy_scale: Tensor
+    centre: Tensor
+    nearness: Tensor
+
+    def __init__(self, spec: NativeSpinSpec, seed: int = 0) -> None:
+        super().__init__(spec, seed)
+        self.seed = seed
+        self.invariants = Invariants(spec)
+        elements, size = len(spec.type_map), self.invariants.size
+        self.linear = nn.Parameter(
+            torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
+        )
+        # The nets fade with the distance ρ = Σ_p nearness_p (z_p − centre_p)² from the training frames: 1/(1 + ρ²).
+        for name in ("centre", "nearness"):
+            self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
+        self.register_buffer("energy_scale", torch.tensor(USUAL_SCALE, dtype=torch.float64))
+        self.nets = (
+            fresh_nets(spec, size, torch.Generator().manual_seed(seed)) if spec.fitting_net.neuron else None
+        )
+
+    def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
+        """By the invariants, and back from them to pair vectors and moments."""
+        with torch.enable_grad():
+            vector = batch.pair_vector.double().detach().requires_grad_()
+            spin = self.invariants.moments(batch).detach().requires_grad_()
+            z = self.invariants(batch, vector, spin)
+            energy, by_z = self.of_invariants(z.detach(), batch.type_sizes)
+            by_vector, by_spin = torch.autograd.grad(
+                z, (vector, spin), by_z, create_graph=differentiable, materialize_grads=True
+            )
+        force = torch.zeros_like(spin).index_add(0, batch.pair_centre, by_vector)
+        force = force.index_add(0, batch.pair_neighbour, -by_vector)
+        strain = by_vector.unsqueeze(-1) * vector.detach().unsqueeze(-2)
+        virial = strain.new_zeros(batch.n_frames, 3, 3).index_add(0, batch.pair_frame, -strain)
+        force_mag = -by_spin * self.invariants.magnetic[batch.types].unsqueeze(-1)
+        return Derivatives(energy[batch.atom_place], force, force_mag, virial)
+
+    def of_invariants(self, z: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Energies (A,), eV, and ∂E/∂z (A, P) of atoms sorted by element, `sizes` of each."""
+        counts = torch.tensor(sizes, device=z.device)
+
+        def of_atoms(values: Tensor) -> Tensor:
+            return values.repeat_interleave(counts, dim=0, output_size=len(z))
+
+        weights = of_atoms(self.linear)
+        energy, by_z = (weights * z).sum(-1), weights
+        if self.nets is not None:
+            net, slope = energy_and_gradient(self.nets, z.to(self.nets.weight.dtype), sizes)
+            away, nearness = z - of_atoms(self.centre), of_atoms(self.nearness)
+            distance = (nearness * away.square()).sum(-1)
+            fade = 1.0 / (1.0 + distance.square())
+            by_distance = (-2.0 * distance * fade.square() * net).unsqueeze(-1)
+            energy = energy + fade * net
+            by_z = by_z + fade.unsqueeze(-1) * slope + 2.0 * by_distance * nearness * away
+        return self.energy_scale * energy, self.energy_scale * by_z
+
+    def set_precision(self, dtype: torch.dtype) -> NativeSpin:
+        """Cast the nets; the invariants stay in float64."""
+        if self.nets is not None:
+            self.nets.to(dtype)
+        return self
+
+    def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
+        """Also the channels, means and deviations of the invariants, and ε."""
+        super().set_statistics(batches, systems)
+        settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
+        self.energy_scale.fill_(energy_scale(systems, self.energy_bias.numpy()))
+
+    def begin_at_zero(self) -> None:
+        """No linear part, and nets that give zero."""
+        nn.init.zeros_(self.linear)
+        if self.nets is not None:
+            nn.init.zeros_(self.nets.weight)
+            nn.init.zeros_(self.nets.bias)
+
+    def parts(self) -> dict[str, Part]:
+        """The net of each element, and the linear part where it is trained."""
+        nets = enumerate(self.spec.type_map) if self.nets is not None else ()
+        return {f"net_{element}": (self.nets, t) for t, element in nets}  # type: ignore[misc]
+
+
+def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> FittingNet:
+    """Nets side by side that give zero: W ~ N(0, 1/n_in), b ~ N(0, ¼), skips in steps of ½."""
+    name, widths = spec.fitting_net.activation_function, (size, *spec.fitting_net.neuron)
+
+    def layer(n_in: int, n_out: int) -> ResidualLayer:
+        weight = normal_parameter((n_in, n_out), 0.0, 1.0 / math.sqrt(n_in), generator)
+        bias = normal_parameter((n_out,), 0.0, 0.5, generator)
+        idt = normal_parameter((n_out,), 0.5, 0.0, generator) if n_out in (n_in, 2 * n_in) else None
+        return ResidualLayer(weight, bias, idt, name)
+
+    def net() -> FittingNet:
+        hidden = ResidualNet(*(layer(*pair) for pair in pairwise(widths)))
+        zeros = (nn.Parameter(torch.zeros(shape, dtype=torch.float64)) for shape in ((widths[-1], 1), (1,)))
+        return FittingNet(hidden, *zeros)
+
+    return FittingNet.side_by_side([net() for _ in spec.type_map])
+
+
+def energy_scale(systems: Sequence[System], bias: np.ndarray) -> float:
+    """ε, eV: the deviation of what the bias leaves of the energies, over √N of N atoms."""
+    left = [
+        (system.energy - bias[system.types].sum()) / math.sqrt(system.n_atoms)
+        for system in systems
+        if system.energy is not None
+    ]
+    scale = float(np.concatenate(left).std()) if left else 0.0
+    return scale if scale > 1e-6 else USUAL_SCALE

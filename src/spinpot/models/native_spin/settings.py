@@ -1,0 +1,71 @@
+"""What a user sets about the parts of the native-spin model: descriptor, linear part and nets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spinpot.core.errors import require
+from spinpot.models.native_spin.groups import GROUPS, KINDS
+
+CHANNELS = {
+    "density": 20,
+    "direction": 10,
+    "shape": 5,
+    "moment": 8,
+    "moment_square": 10,
+    "direction_moment": 5,
+    "shape_moment": 5,
+    "pseudo_dipole": 8,
+}
+"""Channels of each kind of sum, unless the config says otherwise."""
+
+
+@dataclass(frozen=True)
+class SumsSettings:
+    """The sums over neighbours, and the groups of invariants that are made of them.
+
+    cutoff: Å. n_radial: radial functions φ_k. closest: Å, the centre of the first of them; `auto`: 0.8 of the
+    closest neighbours' distance in the training frames. groups: names of spinpot.models.native_spin.groups.
+    channels: of each kind of sum, where there are to be others than CHANNELS.
+    """
+
+    cutoff: float = 5.6
+    n_radial: int = 10
+    closest: float | Literal["auto"] = "auto"
+    groups: Sequence[str] = ("density", "angle", "length", "exchange", "biquadratic", "length_exchange")
+    channels: Mapping[str, int] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        key, groups = "model.descriptor", list(self.groups)
+        require(self.cutoff > 1.0, f"{key}.cutoff", self.cutoff, "a length above 1 Å.")
+        require(self.n_radial >= 2, f"{key}.n_radial", self.n_radial, "at least 2.")
+        if self.closest != "auto":
+            fits = 0.0 < self.closest < self.cutoff - 0.5
+            require(
+                fits, f"{key}.closest", self.closest, "a length, at least 0.5 Å below the cutoff; or auto."
+            )
+        once = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
+        require(once, f"{key}.groups", groups, f"some of {', '.join(GROUPS)}, each once.")
+        known = set(self.channels) <= set(KINDS) and all(n >= 1 for n in self.channels.values())
+        require(known, f"{key}.channels", dict(self.channels), f"at least 1 for some of {', '.join(KINDS)}.")
+
+    def numbers(self) -> dict[str, int]:
+        """The channels of each kind of sum that the groups need, in the order of KINDS."""
+        needed = {kind for group in self.groups for kind in GROUPS[group].kinds}
+        return {kind: {**CHANNELS, **self.channels}[kind] for kind in KINDS if kind in needed}
+
+
+@dataclass(frozen=True)
+class NetSettings:
+    """The net of each element: hidden widths; none: the model is linear in the invariants."""
+
+    neuron: Sequence[int] = (64, 64)
+    activation_function: str = "tanh"
+
+    def check(self) -> None:
+        """Raise InputError if a value makes no sense."""
+        widths = all(width >= 1 for width in self.neuron)
+        require(widths, "model.fitting_net.neuron", list(self.neuron), "widths of at least 1.")

@@ -1,0 +1,146 @@
+"""What the training frames settle of the invariants: channels, means and deviations.
+
+The frames are jittered: in a crystal that hardly moves the invariants hardly change, and to scale them by
+those changes alone gives forces without bound as soon as something moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinpot.core.console import counted
+from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.dataset import make_frame
+from spinpot.data.geometry import Geometry
+from spinpot.data.systems import System
+from spinpot.models.native_spin.groups import KINDS, Products
+from spinpot.models.native_spin.invariants import Invariants
+from spinpot.models.native_spin.sums import columns
+
+JITTER = 0.01
+"""Å, the deviation of each coordinate."""
+SPIN_JITTER = 0.03
+"""The deviation of each component of a moment, in parts of its length."""
+SMALLEST_STRENGTH = 1e-6
+"""Channels with smaller parts of the largest eigenvalue are as strong as that."""
+NO_CHANGE = 1e-10
+"""Invariants with a smaller deviation, for channels of length 1, are constant."""
+MOST_FRAMES, MOST_ATOMS = 200, 20_000
+"""That are looked at."""
+AT_ONCE = 4
+
+
+def settle_invariants(
+    invariants: Invariants, geometry: Geometry, systems: Sequence[System], seed: int
+) -> None:
+    """Fill its buffers by jittered training frames, of many by some. seed: of these and of the noise."""
+    given = list(batches(jittered(chosen(systems, seed), seed), geometry, AT_ONCE))
+    _settle_moments(invariants, given)
+    strengths = _settle_channels(invariants, given)
+    found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
+    for batch in counted(given, "Invariants"):
+        spin = invariants.moments(batch)
+        sums = invariants.sums(batch, batch.pair_vector, spin)
+        for element, atoms in _elements(batch):
+            found[element].append(invariants.invariants(sums[atoms], spin[atoms], element))
+    for element, parts in enumerate(found):
+        values = torch.cat(parts)
+        if len(values) < 2:
+            continue
+        deviation = values.std(dim=0)
+        strength = of_invariants(invariants.products, strengths[element])
+        invariants.mean[element] = values.mean(dim=0)
+        invariants.scale[element] = torch.where(deviation > NO_CHANGE, strength / deviation, 0.0)
+
+
+def chosen(systems: Sequence[System], seed: int) -> list[tuple[System, int]]:
+    """Training frames, drawn where there are too many."""
+    places = [(system, index) for system in systems for index in range(len(system))]
+    atoms = sum(system.n_atoms for system, _ in places)
+    few = min(len(places), MOST_FRAMES, max(1, len(places) * MOST_ATOMS // max(atoms, 1)))
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(places))[:few])
+    return [places[number] for number in drawn]
+
+
+def jittered(places: Sequence[tuple[System, int]], seed: int) -> Iterator[Frame]:
+    """The frames with noise on coordinates and moments."""
+    random = np.random.default_rng(seed)
+    for place in places:
+        frame = make_frame(*place)
+        length = np.linalg.norm(frame.spin, axis=1, keepdims=True)
+        coord = frame.coord + JITTER * random.normal(size=frame.coord.shape)
+        yield replace(
+            frame, coord=coord, spin=frame.spin + SPIN_JITTER * length * random.normal(size=coord.shape)
+        )
+
+
+def _elements(batch: Batch) -> Iterator[tuple[int, Tensor]]:
+    return enumerate(batch.atom_order.split(batch.type_sizes))
+
+
+def _settle_moments(invariants: Invariants, given: Sequence[Batch]) -> None:
+    types = torch.cat([batch.types for batch in given])
+    square = torch.cat([invariants.moments(batch).square().sum(-1) for batch in given])
+    for element in range(invariants.elements):
+        of_element = square[types == element]
+        invariants.moment_square[element] = of_element.mean() if len(of_element) else 0.0
+
+
+def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dict[str, Tensor]]:
+    """Let channels be leading eigenvectors of ⟨Σ_c A_k A_l⟩; their strengths by element and kind."""
+    places = columns(list(invariants.channels))
+    squares = [{kind: torch.zeros(()) for kind in places} for _ in range(invariants.elements)]
+    means, atoms_of = [torch.zeros(()) for _ in squares], torch.zeros(len(squares))
+    for batch in given:
+        sums = invariants.sums(batch, batch.pair_vector, invariants.moments(batch))
+        for element, atoms in _elements(batch):
+            own = sums[atoms]
+            atoms_of[element] += len(atoms)
+            if "density" in places:
+                means[element] = means[element] + own[..., places["density"]].sum(0)
+            for kind, place in places.items():
+                part = own[..., place]
+                weighted = part * part.new_tensor(KINDS[kind].weights)
+                squares[element][kind] = squares[element][kind] + torch.einsum("akc,alc->kl", weighted, part)
+    strengths = []
+    for element, number in enumerate(atoms_of.tolist()):
+        of_kinds, first = {}, 0
+        for kind, count in invariants.channels.items():
+            square = squares[element][kind] / max(number, 1)
+            if kind == "density":
+                mean = means[element][:, 0] / max(number, 1)
+                square = square - mean[:, None] * mean
+            mixing, of_kinds[kind] = channels(square, count)
+            invariants.mixing[element][:, first : first + count] = mixing
+            first += count
+        strengths.append(of_kinds)
+    return strengths
+
+
+def channels(square: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Leading eigenvectors over the roots of their eigenvalues, (N, count); these roots in parts of the first.
+
+    Where there are fewer, or all is zero, the others are zero.
+    """
+    values, vectors = torch.linalg.eigh(square)
+    values, vectors = values.flip(0)[:count], vectors.flip(1)[:, :count]
+    mixing, strength = square.new_zeros(len(square), count), square.new_zeros(count)
+    if len(values) and values[0] > 0.0:
+        root = values.clamp(min=SMALLEST_STRENGTH * values[0].item()).sqrt()
+        mixing[:, : len(root)] = vectors / root
+        strength[: len(root)] = root / root[0]
+    return mixing, strength
+
+
+def of_invariants(products: Products, strengths: dict[str, Tensor]) -> Tensor:
+    """Of each invariant the product of the strengths of the channels that it is made of, (P,)."""
+    made = torch.ones(len(products.features), dtype=torch.float64)
+    for number, place in enumerate(products.features):
+        for kind, channel in products.factors[place]:
+            made[number] *= strengths[kind][channel]
+    return made

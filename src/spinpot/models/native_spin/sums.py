@@ -1,0 +1,87 @@
+"""Sums over the neighbours of each centre, by torch's operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spinpot.models.native_spin.groups import KINDS, SYMMETRIC
+
+FIRST_FROM_CUTOFF = 0.3
+"""Å, from the centre of the last radial function to the cutoff."""
+
+
+@dataclass(frozen=True)
+class Radial:
+    """φ_k(r) = (1 − r²/rc²)³ exp(−(r − c_k)²/2w²), c_k equidistant from `closest`, w their spacing.
+
+    Two derivatives vanish with φ at the cutoff rc, Å.
+    """
+
+    cutoff: float
+    number: int
+    closest: float
+
+    @property
+    def width(self) -> float:
+        """Å, w."""
+        return (self.cutoff - FIRST_FROM_CUTOFF - self.closest) / (self.number - 1)
+
+    def __call__(self, r: Tensor) -> Tensor:
+        """(P,) → (P, K)."""
+        r = r.unsqueeze(-1)
+        centres = self.closest + self.width * torch.arange(self.number, dtype=r.dtype, device=r.device)
+        inside = (1.0 - (r / self.cutoff).square()).clamp(min=0.0)
+        return inside**3 * torch.exp(-0.5 * ((r - centres) / self.width).square())
+
+
+def rows(kinds: Sequence[str], direction: Tensor, spin: Tensor) -> Tensor:
+    """ρ of every kind side by side, for directions û and moments (P, 3) of the neighbours: (P, C)."""
+    u, S = direction.unbind(-1), spin.unbind(-1)
+    shape = [u[a] * u[b] - (1.0 / 3.0 if a == b else 0.0) for a, b in SYMMETRIC]
+    along = (direction * spin).sum(-1)
+    made = {
+        "density": [torch.ones_like(along)],
+        "direction": list(u),
+        "shape": shape,
+        "moment": list(S),
+        "moment_square": [S[a] * S[b] for a, b in SYMMETRIC],
+        "direction_moment": [a * b for a in u for b in S],
+        "shape_moment": [a * b for a in shape for b in S],
+        "pseudo_dipole": [along * a - b / 3.0 for a, b in zip(u, S, strict=True)],
+    }
+    return torch.stack([column for kind in kinds for column in made[kind]], dim=-1)
+
+
+def neighbour_sums(
+    radial: Radial,
+    kinds: Sequence[str],
+    pairs: tuple[Tensor, Tensor],
+    shape: tuple[int, int],
+    vector: Tensor,
+    spin: Tensor,
+) -> Tensor:
+    """Σ_j φ_k(r_ij) ρ_c over the neighbours j of each element, (A, T K, C).
+
+    pairs: (P,) their centres and the elements of the neighbours; shape: A and T; vector: (P, 3), Å, to the
+    neighbour; spin: (P, 3), μ_B, its moment.
+    """
+    centre, kind = pairs
+    atoms, elements = shape
+    distance = vector.norm(dim=-1)
+    rho = rows(kinds, vector / distance.unsqueeze(-1), spin)
+    outer = radial(distance).unsqueeze(-1) * rho.unsqueeze(-2)
+    sums = outer.new_zeros(atoms * elements, *outer.shape[1:]).index_add(0, centre * elements + kind, outer)
+    return sums.view(atoms, elements * radial.number, -1)
+
+
+def columns(kinds: Sequence[str]) -> dict[str, slice]:
+    """Where each kind's components are among those of `rows`."""
+    found, begin = {}, 0
+    for kind in kinds:
+        found[kind] = slice(begin, begin + KINDS[kind].size)
+        begin += KINDS[kind].size
+    return found
