@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from ctypes import c_double, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -21,17 +20,13 @@ from torch import Tensor
 
 from spinpot.core.console import progress_console
 from spinpot.kernels.compiler import HERE, NotCompiledError, compile_library, file_name, is_whole, widths
+from spinpot.kernels.interface import arguments
 
 INSTALLED = HERE / "built"
 """Where an installation puts the libraries of all widths."""
 KEPT = 90 * 24 * 3600.0
 """Seconds for which a library that is not used is kept."""
-_ARGUMENTS = {
-    "all_finite": (c_void_p, c_int64, c_int),
-    "adam_step": (*(c_void_p,) * 3, c_int64, *(c_double,) * 4, c_int64),
-    "penalties": (c_void_p, c_int64, c_int, c_double, c_double, c_void_p, c_void_p),
-}
-"""Of the functions of interface.h."""
+_ARGUMENTS = arguments()
 
 
 def build() -> bool:
@@ -105,7 +100,7 @@ def _load(file: Path) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(file))
     loaded.spinpot_error.restype = ctypes.c_char_p
     for function, types in _ARGUMENTS.items():
-        getattr(loaded, f"spinpot_{function}").argtypes = types
+        getattr(loaded, function).argtypes = types
     with suppress(OSError):
         os.utime(file)  # for _remove_unused
     return loaded

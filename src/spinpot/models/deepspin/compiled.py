@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import byref, c_char_p, c_double, c_int64, c_void_p
+from ctypes import byref, c_int64, c_void_p
 from typing import Any, cast
 
 import torch
@@ -16,16 +16,12 @@ from torch import Tensor
 from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
 from spinpot.data.batch import Batch
+from spinpot.kernels.interface import structure
 from spinpot.models.deepspin.activations import kind_and_threshold
 from spinpot.models.deepspin.collocation import SCALE, Grid
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
-
-
-def takes(like: Tensor) -> bool:
-    """Whether the kernels serve tensors of this kind, and are there."""
-    return like.is_cpu and like.dtype in (torch.float64, torch.float32) and kernels.library() is not None
 
 
 def compiled_network(
@@ -44,35 +40,11 @@ def compiled_network(
     return Derivatives(energy.double(), *derivatives)
 
 
-INTEGERS = (
-    *("single", "threads", "types", "atoms", "frames", "pairs", "chunks", "chunk"),
-    *("embedding_nets", "embedding_layers", "fitting_layers", "axis"),
-)
-REALS = ("rcut", "rcut_smth", "protection", "n_sel", "scale", "embedding_threshold", "fitting_threshold")
+_IN, _DERIVATIVES = structure("spinpot_deepspin"), structure("spinpot_derivatives")
 OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
 OF_DESCRIPTOR = ("davg", "dstd", "sel")
 OF_GRID = ("low", "step", "polynomials", "n_nodes", "column")
-ARRAYS = (
-    *("vector", "spin", "eta", "points", "first", "nets", "type_sizes", "columns"),
-    *("embedding_widths", "fitting_widths", "embedding", "fitting", "last_weight", "last_bias"),
-)
-
-
-class _In(ctypes.Structure):
-    """spinpot_deepspin of interface.h."""
-
-    _fields_ = (
-        *((name, c_int64) for name in INTEGERS),
-        *((name, c_double) for name in REALS),
-        *((name, c_void_p) for name in (*OF_BATCH, *OF_DESCRIPTOR, *OF_GRID, *ARRAYS)),
-        *((name, c_char_p) for name in ("embedding_activation", "fitting_activation")),
-    )
-
-
-class _Outputs(ctypes.Structure):
-    """spinpot_derivatives of interface.h."""
-
-    _fields_ = tuple((name, c_void_p) for name in ("energy", "force", "force_mag", "virial"))
+"""Arrays of _IN that are attributes of these."""
 
 
 class _Call:
@@ -99,7 +71,7 @@ class _Call:
             "embedding_widths": _widths(embedding),
             "fitting_widths": _widths(fitting),
         }
-        self.given = _In(
+        self.given = _IN(
             types=len(batch.type_sizes),
             atoms=len(batch.types),
             frames=batch.n_frames,
@@ -124,7 +96,7 @@ class _Call:
         given, new = self.given, self.tensors["davg"].new_empty
         found = new(given.atoms), new(given.atoms, 3), new(given.atoms, 3), new(given.frames, 3, 3)
         kept = byref(self.kept) if keep else None
-        kernels.checked(self.library.spinpot_deepspin_forward(byref(given), byref(_outputs(found)), kept))
+        kernels.checked(self.library.spinpot_deepspin_forward(byref(given), _outputs(found), kept))
         return found
 
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -132,12 +104,8 @@ class _Call:
         by = [gradient.contiguous() for gradient in by_outputs]
         found = [torch.empty_like(weight) for weight in self.weights]
         embedding, fitting, *last = self._by_use(found)
-        into = (
-            _pointers(embedding),
-            _pointers(fitting),
-            *(c_void_p(gradient.data_ptr()) for gradient in last),
-        )
-        kernels.checked(self.library.spinpot_deepspin_backward(self.kept, byref(_outputs(by)), *into))
+        into = _pointers(embedding), _pointers(fitting), *map(Tensor.data_ptr, last)
+        kernels.checked(self.library.spinpot_deepspin_backward(self.kept, _outputs(by), *into))
         return found
 
     def __del__(self) -> None:
@@ -146,7 +114,7 @@ class _Call:
 
 
 def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
-    """By the names in _In, contiguous."""
+    """By the names in _IN, contiguous."""
     dtype, chunks = descriptor.davg.dtype, grid.chunks
     found = {
         **{name: getattr(batch, name) for name in OF_BATCH},
@@ -163,7 +131,7 @@ def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) ->
 
 
 def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
-    """By the names in _In."""
+    """By the names in _IN."""
     settings = descriptor.settings
     of_embedding, embedding_threshold = kind_and_threshold(settings.activation_function)
     of_fitting, fitting_threshold = kind_and_threshold(nets.layers[0].activation_function)
@@ -183,8 +151,8 @@ def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
     }
 
 
-def _outputs(tensors: Sequence[Tensor]) -> _Outputs:
-    return _Outputs(*(tensor.data_ptr() for tensor in tensors))
+def _outputs(tensors: Sequence[Tensor]) -> Any:
+    return byref(_DERIVATIVES(*map(Tensor.data_ptr, tensors)))
 
 
 def _pointers(tensors: Sequence[Tensor]) -> Any:

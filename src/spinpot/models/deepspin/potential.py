@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spinpot import kernels
 from spinpot.core.console import print_line
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
 from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
-from spinpot.models.deepspin.compiled import compiled_network, takes
+from spinpot.models.deepspin.compiled import compiled_network
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.spec import DeepSpinSpec
@@ -59,7 +60,7 @@ class DeepSpin(Potential):
         """`direct`: the embedding for each pair; else between nodes, `compiled` or by `torch`."""
         if self.descriptor.radial == "direct":
             return "direct"
-        return "compiled" if takes(self.descriptor.davg) else "torch"
+        return "torch" if kernels.library_for(self.descriptor.davg) is None else "compiled"
 
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
         """Also davg and dstd."""
