@@ -10,7 +10,7 @@ import pytest
 
 from spinpot import kernels
 from spinpot.data.pairs import pairs_by_vesin
-from spinpot.kernels.pairs import PairArrays, PairList, find_pairs
+from spinpot.kernels.pairs import Frames, PairArrays, PairList, find_pairs
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +62,7 @@ def random_structure(
 def together(structures, threads=1, find=find_pairs) -> PairArrays:
     """Of frames that are all looked at in the same way."""
     one = structures[0]
-    return find(
+    frames = Frames(
         one.cutoff,
         np.array([len(s.types) for s in structures]),
         np.concatenate([s.types for s in structures]),
@@ -72,8 +72,8 @@ def together(structures, threads=1, find=find_pairs) -> PairArrays:
         np.concatenate([s.displacement for s in structures]),
         one.seen,
         one.any_direction,
-        threads,
     )
+    return find(frames, threads)
 
 
 def in_order(centre, neighbour, kind, vector):
@@ -180,14 +180,9 @@ def test_nothing_to_see():
     alone = random_structure(5, 50.0 * np.eye(3), n_atoms=1, scale=0.0)
     assert check(alone) == 1, "its own virtual atom"
     assert check(replace(alone, use_spin=(False, True))) == 0
-    found = find_pairs(
-        4.0,
-        *(np.zeros(0),) * 2,
-        *(np.zeros((0, 3)),) * 1,
-        np.zeros((0, 3, 3)),
-        *(np.zeros((0, 3)),) * 2,
-        np.ones((2, 4)),
-    )
+    nothing, vectors = np.zeros(0), np.zeros((0, 3))
+    frames = Frames(4.0, nothing, nothing, vectors, np.zeros((0, 3, 3)), vectors, vectors, np.ones((2, 4)))
+    found = find_pairs(frames)
     assert found.start.tolist() == [0]
     assert found.counts.shape == (0, 4)
     assert found.closest.tolist() == [np.inf, np.inf]
@@ -295,4 +290,4 @@ def test_shapes_and_numbers_that_do_not_fit_are_refused():
     for n_atoms in ([5], [7], [7, -1], [3, 4, -1], [2**62, 2**62]):
         box, pbc = np.tile(made.box, (len(n_atoms), 1, 1)), [made.pbc] * len(n_atoms)
         with pytest.raises(RuntimeError, match="as many atoms as the frames have"):
-            find_pairs(4.0, n_atoms, made.types, made.coord, box, pbc, made.displacement, made.seen)
+            find_pairs(Frames(4.0, n_atoms, made.types, made.coord, box, pbc, made.displacement, made.seen))

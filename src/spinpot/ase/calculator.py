@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import largest
 from spinpot.data.from_ase import moments_of, system_from_atoms
-from spinpot.data.skin import SkinGeometry
 from spinpot.evaluation.deviation import deviation
 from spinpot.evaluation.prediction import Prediction
 from spinpot.evaluation.predictor import Predictor, load
@@ -131,5 +131,5 @@ def _with_skin(source: Source, skin: float) -> Predictor:
     loaded = source if isinstance(source, Predictor) else load(source)
     predictor = Predictor(loaded.potential)
     predictor.watch = loaded.watch
-    predictor.geometry = SkinGeometry(predictor.geometry, skin)
+    predictor.geometry = replace(predictor.geometry, skin=skin)
     return predictor

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
 from spinpot import kernels
 from spinpot.data.pairs import pairs_by_vesin
-from spinpot.kernels.pairs import PairArrays, find_pairs
+from spinpot.kernels.pairs import Frames, PairArrays, PairList, find_pairs
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Geometry:
     """The model parameters that determine the pairs: cutoff (Å), and use_spin and η (Å/μ_B) per element.
 
     excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
-    within the cutoff if their spins pointed elsewhere are neighbours too.
+    within the cutoff if their spins pointed elsewhere are neighbours too. skin: Å, for structures that move:
+    what is within the cutoff and the skin is kept, and searched for again only when atoms have moved far
+    enough; None keeps nothing.
     """
 
     cutoff: float
@@ -42,6 +45,10 @@ class Geometry:
     virtual_scale: tuple[float, ...]
     excluded: Sequence[Sequence[int]] = ()
     any_direction: bool = False
+    skin: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "kept"}  # of this process alone
 
     @classmethod
     def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
@@ -58,25 +65,28 @@ class Geometry:
                 seen[centre : min(centre + 1, n_types), neighbour] = False
         return seen
 
-    def displacement(self, structures: Structures) -> np.ndarray:
-        """From the atoms to their virtual atoms, η S, (A, 3), Å."""
-        scale = np.array(self.virtual_scale)[structures.types]
-        return np.asarray(scale[:, None] * structures.spin)
+    @cached_property
+    def kept(self) -> PairList | None:
+        """What is kept of structures that move."""
+        return None if self.skin is None else PairList(self.skin)
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs of all structures, on as many threads as torch has: one in a worker."""
-        return self._pairs(find_pairs if kernels.library() else pairs_by_vesin, structures)
+        """The pairs of all structures, on as many threads as torch has: one in a worker.
 
-    def _pairs(self, find: Callable[..., PairArrays], structures: Structures) -> PairArrays:
-        return find(
+        Where the library is not compiled nothing is kept.
+        """
+        frames = Frames(
             self.cutoff,
             structures.n_atoms,
             structures.types,
             structures.coord,
             structures.box,
             structures.pbc,
-            self.displacement(structures),
+            np.array(self.virtual_scale)[structures.types][:, None] * structures.spin,
             self.seen,
             self.any_direction,
-            torch.get_num_threads(),
         )
+        threads = torch.get_num_threads()
+        if not kernels.library():
+            return pairs_by_vesin(frames, threads)
+        return find_pairs(frames, threads, self.kept)

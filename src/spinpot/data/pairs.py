@@ -11,7 +11,7 @@ from vesin import NeighborList
 from spinpot.core.errors import InputError
 from spinpot.data.cell import completed, room
 from spinpot.kernels import library
-from spinpot.kernels.pairs import PairArrays, find_pairs
+from spinpot.kernels.pairs import Frames, PairArrays, find_pairs
 
 MARGIN = 1e-9
 """Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
@@ -68,22 +68,12 @@ def _moves_together(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap
     return moves
 
 
-def pairs_by_vesin(
-    cutoff: float,
-    n_atoms: np.ndarray,
-    types: np.ndarray,
-    coord: np.ndarray,
-    box: np.ndarray,
-    pbc: np.ndarray,
-    displacement: np.ndarray,
-    seen: np.ndarray,
-    any_direction: bool = False,
-    threads: int = 1,
-) -> PairArrays:
+def pairs_by_vesin(frames: Frames, threads: int = 1) -> PairArrays:
     """What kernels.pairs.find_pairs gives, where it is not compiled."""
+    cutoff, types, coord, displacement = frames.cutoff, frames.types, frames.coord, frames.displacement
     candidates = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))]
     first = 0
-    for number, cell, periodic in zip(n_atoms, box, pbc, strict=True):
+    for number, cell, periodic in zip(frames.n_atoms, frames.box, frames.pbc, strict=True):
         atoms = slice(first, first + number)
         # A virtual atom within the cutoff belongs to a real atom within the cutoff plus its displacement.
         reach = cutoff + float(np.linalg.norm(displacement[atoms], axis=1).max(initial=0.0)) + MARGIN
@@ -93,22 +83,24 @@ def pairs_by_vesin(
         first += number
     i, j, vector = (np.concatenate(part) for part in zip(*candidates, strict=True))
 
-    own, n_types = np.arange(len(types)), len(seen)
+    own, n_types = np.arange(len(types)), len(frames.seen)
     centre, neighbour = np.concatenate((i, i, own)), np.concatenate((j, j, own))
     virtual = np.arange(len(centre)) >= len(i)
     kind = types[neighbour] + n_types * virtual
     to_real = np.concatenate((vector, vector, np.zeros((len(own), 3))))
     shift = displacement[neighbour] * virtual[:, None]
-    if any_direction:
+    if frames.any_direction:
         within = _square(to_real) < (cutoff + (_length(shift) + MARGIN) * virtual) ** 2
     else:
         within = _square(to_real + shift) < cutoff * cutoff
-    kept = np.flatnonzero(within & seen[types[centre], kind])
+    kept = np.flatnonzero(within & frames.seen[types[centre], kind])
     kept = kept[np.argsort(centre[kept], kind="stable")]
     centre, kind, to_real, shift = centre[kept], kind[kept], to_real[kept], shift[kept]
     counts = np.bincount(centre * 2 * n_types + kind, minlength=len(types) * 2 * n_types)
     counts = counts.reshape(len(types), 2 * n_types)
-    distance = np.abs(_length(to_real) - _length(shift)) if any_direction else _length(to_real + shift)
+    distance = _length(to_real + shift)
+    if frames.any_direction:
+        distance = np.abs(_length(to_real) - _length(shift))
     closest = np.full(n_types, np.inf)
     np.minimum.at(closest, types[centre], distance)
     start = np.concatenate(([0], np.cumsum(counts.sum(axis=1))))
@@ -161,16 +153,17 @@ def close_pairs(
     for begin in range(0, max(1, len(coord)), step):
         cells, points = box[begin : begin + step], coord[begin : begin + step]
         own = np.arange(len(points) * n_atoms)
-        found = find(
+        frames = Frames(
             least,
-            np.full(len(points), n_atoms),
-            np.zeros_like(own),
-            points.reshape(-1, 3),
-            cells,
-            np.tile(pbc, (len(points), 1)),
-            np.zeros((len(own), 3)),
-            np.array([[True, False]]),
+            n_atoms=np.full(len(points), n_atoms),
+            types=np.zeros_like(own),
+            coord=points.reshape(-1, 3),
+            box=cells,
+            pbc=np.tile(pbc, (len(points), 1)),
+            displacement=np.zeros((len(own), 3)),
+            seen=np.array([[True, False]]),
         )
+        found = find(frames)
         i, j = np.repeat(own, np.diff(found.start)), found.neighbour
         pairs = (begin + i // n_atoms, i % n_atoms, j % n_atoms, _length(found.vector))
         parts.append(tuple(values[i <= j] for values in pairs))

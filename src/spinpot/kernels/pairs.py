@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-import ctypes
+from ctypes import addressof, byref, c_byte, c_int64, c_void_p
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from spinpot.kernels.interface import structure
 from spinpot.kernels.library import checked, library
+
+_FRAMES, _PAIRS = structure("spinpot_frames"), structure("spinpot_pairs")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """F frames, laid one behind the other with A atoms altogether, and which of their pairs are looked for.
+
+    A virtual atom stands at coord + displacement; a centre's own one is a neighbour. Atoms are taken where
+    they are, not moved into the cell.
+
+    cutoff: Å; n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
+    seen: (T, 2T) whether centres of an element see neighbours of a type.
+    any_direction: also virtual atoms that would be within the cutoff if they were displaced elsewhere.
+    """
+
+    cutoff: float
+    n_atoms: np.ndarray
+    types: np.ndarray
+    coord: np.ndarray
+    box: np.ndarray
+    pbc: np.ndarray
+    displacement: np.ndarray
+    seen: np.ndarray
+    any_direction: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,61 +66,35 @@ class PairList:
             raise RuntimeError("The kernels are not compiled.")
         self.searches = 0
         self.library = found
-        self.handle = ctypes.c_void_p()
-        checked(found.spinpot_pair_list_new(ctypes.c_double(skin), ctypes.byref(self.handle)))
+        self.handle = c_void_p()
+        checked(found.spinpot_pair_list_new(skin, byref(self.handle)))
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
             self.library.spinpot_pair_list_free(self.handle)
 
 
-def find_pairs(
-    cutoff: float,
-    n_atoms: np.ndarray,
-    types: np.ndarray,
-    coord: np.ndarray,
-    box: np.ndarray,
-    pbc: np.ndarray,
-    displacement: np.ndarray,
-    seen: np.ndarray,
-    any_direction: bool = False,
-    threads: int = 1,
-    kept: PairList | None = None,
-) -> PairArrays:
-    """The pairs within a cutoff (Å) of F frames, laid one behind the other with A atoms altogether.
-
-    A virtual atom stands at coord + displacement; a centre's own one is a neighbour. Atoms are taken where
-    they are, not moved into the cell.
-
-    n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
-    seen: (T, 2T) whether centres of an element see neighbours of a type.
-    any_direction: also virtual atoms that would be within the cutoff if they were displaced elsewhere.
-    kept: what an earlier call left, of a structure that has moved since.
+def find_pairs(frames: Frames, threads: int = 1, kept: PairList | None = None) -> PairArrays:
+    """The pairs of some frames. kept: what an earlier call left, of a structure that has moved since.
 
     Raises RuntimeError for numbers that are not finite, types out of range and boxes without volume.
     """
     kept = kept or PairList()
-    n_frames, total, n_types = len(n_atoms), len(types), len(seen)
-    arrays = {
-        "n_atoms": _array(n_atoms, np.int64, (n_frames,)),
-        "types": _array(types, np.int64, (total,)),
-        "coord": _array(coord, np.float64, (total, 3)),
-        "box": _array(box, np.float64, (n_frames, 3, 3)),
-        "periodic": _array(pbc, np.bool_, (n_frames, 3)),
-        "displacement": _array(displacement, np.float64, (total, 3)),
-        "seen": _array(seen, np.bool_, (n_types, 2 * n_types)),
-    }
-    frames = _Frames(cutoff, n_frames, n_types, total, *map(_address, arrays.values()), any_direction)
-    n_pairs, searches = ctypes.c_int64(), ctypes.c_int64()
-    checked(
-        kept.library.spinpot_find_pairs(
-            kept.handle,
-            ctypes.byref(frames),
-            ctypes.c_int64(threads),
-            ctypes.byref(n_pairs),
-            ctypes.byref(searches),
-        )
+    n_frames, total, n_types = len(frames.n_atoms), len(frames.types), len(frames.seen)
+    arrays = (
+        _array(frames.n_atoms, np.int64, (n_frames,)),
+        _array(frames.types, np.int64, (total,)),
+        _array(frames.coord, np.float64, (total, 3)),
+        _array(frames.box, np.float64, (n_frames, 3, 3)),
+        _array(frames.pbc, np.bool_, (n_frames, 3)),
+        _array(frames.displacement, np.float64, (total, 3)),
+        _array(frames.seen, np.bool_, (n_types, 2 * n_types)),
     )
+    places = map(_address, arrays)
+    given = _FRAMES(frames.cutoff, n_frames, n_types, total, *places, frames.any_direction)
+    n_pairs, searches = c_int64(), c_int64()
+    counts = byref(n_pairs), byref(searches)
+    checked(kept.library.spinpot_find_pairs(kept.handle, byref(given), threads, *counts))
     kept.searches = searches.value
     found = PairArrays(
         start=np.empty(total + 1, dtype=np.int64),
@@ -104,31 +104,9 @@ def find_pairs(
         counts=np.empty((total, 2 * n_types), dtype=np.int64),
         closest=np.empty(n_types),
     )
-    pairs = _Pairs(*map(_address, vars(found).values()))
-    checked(kept.library.spinpot_take_pairs(kept.handle, ctypes.byref(pairs), ctypes.c_int64(threads)))
+    pairs = _PAIRS(*map(_address, vars(found).values()))
+    checked(kept.library.spinpot_take_pairs(kept.handle, byref(pairs), threads))
     return found
-
-
-class _Frames(ctypes.Structure):
-    """spinpot_frames of interface.h."""
-
-    _fields_ = (
-        ("cutoff", ctypes.c_double),
-        *((name, ctypes.c_int64) for name in ("n_frames", "n_types", "total_atoms")),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("n_atoms", "types", "coord", "box", "periodic", "displacement", "seen")
-        ),
-        ("any_direction", ctypes.c_int64),
-    )
-
-
-class _Pairs(ctypes.Structure):
-    """spinpot_pairs of interface.h."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_void_p) for name in ("start", "neighbour", "type", "vector", "counts", "closest")
-    )
 
 
 def _array(values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -140,6 +118,6 @@ def _array(values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def _address(values: Any) -> int:
     try:
-        return ctypes.addressof(ctypes.c_byte.from_buffer(values))  # in a quarter of the time
+        return addressof(c_byte.from_buffer(values))  # in a quarter of the time
     except (TypeError, ValueError):  # arrays that must not be written, or are empty
         return int(values.ctypes.data)
