@@ -89,28 +89,18 @@ struct Activated {
     const auto each = [&](const auto& function) {
       fill(function, first * value.columns, rows * value.columns);
     };
-    if (kind == "tanh") {
-      each([](T x) { return tanh_of(x); });
-    } else if (kind == "gelu") {
-      each([](T x) { return gelu_of(x); });
-    } else if (kind == "silu") {
-      each([](T x) { return silu_of(x); });
-    } else if (kind == "softplus") {
-      each([](T x) { return softplus_of(x); });
-    } else if (kind == "sigmoid") {
-      each([](T x) { return sigmoid_of(x); });
-    } else if (kind == "relu") {
-      each([](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
-    } else if (kind == "relu6") {
-      each([](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
-    } else if (kind == "linear") {
-      each([](T x) { return Jet<T>{x, 1, 0}; });
-    } else if (kind == "silut") {
-      const T threshold = activation.threshold;
-      each([threshold](T x) { return silut_of(x, threshold); });
-    } else {
-      throw std::invalid_argument("unknown activation function " + kind);
-    }
+    const T threshold = activation.threshold;
+    if (kind == "tanh") return each([](T x) { return tanh_of(x); });
+    if (kind == "gelu") return each([](T x) { return gelu_of(x); });
+    if (kind == "silu") return each([](T x) { return silu_of(x); });
+    if (kind == "softplus") return each([](T x) { return softplus_of(x); });
+    if (kind == "sigmoid") return each([](T x) { return sigmoid_of(x); });
+    if (kind == "relu") return each([](T x) { return x > T(0) ? Jet<T>{x, 1, 0} : Jet<T>{0, 0, 0}; });
+    if (kind == "relu6")
+      return each([](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
+    if (kind == "linear") return each([](T x) { return Jet<T>{x, 1, 0}; });
+    if (kind == "silut") return each([threshold](T x) { return silut_of(x, threshold); });
+    throw std::invalid_argument("unknown activation function " + kind);
   }
 
  private:

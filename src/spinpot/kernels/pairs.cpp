@@ -10,12 +10,7 @@
 #include "guard.h"
 #include "points.h"
 
-using spinpot::dot;
-using spinpot::length;
-using spinpot::plus;
-using spinpot::Points;
-using spinpot::Vec;
-using spinpot::vec_at;
+using namespace spinpot;
 
 namespace {
 
@@ -30,19 +25,19 @@ bool near(const double* numbers) {
 }
 
 void check(const spinpot_frames& frames) {
-  spinpot::require(frames.cutoff > 0.0 && frames.cutoff < FARTHEST, "a cutoff above 0 Å");
-  spinpot::require(frames.n_frames >= 0 && frames.n_types > 0, "frames and elements");
+  require(frames.cutoff > 0.0 && frames.cutoff < FARTHEST, "a cutoff above 0 Å");
+  require(frames.n_frames >= 0 && frames.n_types > 0, "frames and elements");
   int64_t rest = frames.total_atoms, atom = 0;
-  spinpot::require(rest >= 0 && rest < std::numeric_limits<int32_t>::max() / 2, "fewer atoms in one call");
+  require(rest >= 0 && rest < std::numeric_limits<int32_t>::max() / 2, "fewer atoms in one call");
   for (int64_t frame = 0; frame < frames.n_frames; rest -= frames.n_atoms[frame++])
-    spinpot::require(frames.n_atoms[frame] >= 0 && frames.n_atoms[frame] <= rest, "as many atoms as the frames have");
-  spinpot::require(rest == 0, "as many atoms as the frames have");
+    require(frames.n_atoms[frame] >= 0 && frames.n_atoms[frame] <= rest, "as many atoms as the frames have");
+  require(rest == 0, "as many atoms as the frames have");
   for (int64_t frame = 0; frame < frames.n_frames; ++frame) {
     const int64_t begin = atom;
     for (; atom < begin + frames.n_atoms[frame]; ++atom) {
       const auto refuse = [&](const char* expected) {
         const auto own = ", atom " + std::to_string(atom - begin) + " of frame " + std::to_string(frame);
-        spinpot::require(false, (expected + own).c_str());
+        require(false, (expected + own).c_str());
       };
       if (frames.types[atom] < 0 || frames.types[atom] >= frames.n_types) refuse("types from 0 to T − 1");
       if (!near(frames.coord + 3 * atom)) refuse("finite coordinates");
@@ -84,10 +79,10 @@ struct spinpot_pair_list {
   int64_t searches() const { return searches_; }
 
   void take(const spinpot_pairs& out) const {
-    spinpot::require(!found_.start.empty(), "pairs that were found");
+    require(!found_.start.empty(), "pairs that were found");
     std::copy(found_.start.begin(), found_.start.end(), out.start);
     std::vector<double> least(types_.size());
-    spinpot::parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
+    parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t block = begin; block < end; ++block) fill(block, out, least.data());
     });
     std::fill(out.closest, out.closest + n_types_, INFINITE);
@@ -153,7 +148,7 @@ struct spinpot_pair_list {
       first.push_back(end);
     }
     points_.assign(frames.n_frames, Points());
-    spinpot::parallel(frames.n_frames, 1, [&](int64_t begin, int64_t end) {
+    parallel(frames.n_frames, 1, [&](int64_t begin, int64_t end) {
       for (int64_t frame = begin; frame < end; ++frame)
         points_[frame] = Points(frames, with_virtual, frame, first[frame], first[frame + 1]);
     });
@@ -174,7 +169,7 @@ struct spinpot_pair_list {
 
   // Those of the candidates within the cutoff now.
   Seen still_seen(const spinpot_frames& frames) {
-    spinpot::parallel(points_.size(), 1, [&](int64_t begin, int64_t end) {
+    parallel(points_.size(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t frame = begin; frame < end; ++frame) points_[frame].move(frames);
     });
     return seen([&](const Points& points, int64_t block, int64_t atom, int32_t* found) {
@@ -190,7 +185,7 @@ struct spinpot_pair_list {
     Seen made;
     made.start.resize(blocks_.empty() ? 1 : blocks_.back().end + 1);
     made.points.resize(blocks_.size());
-    spinpot::parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
+    parallel(blocks_.size(), 1, [&](int64_t begin, int64_t end) {
       std::vector<int32_t> room;
       for (int64_t block = begin; block < end; ++block) {
         const Block& own = blocks_[block];
@@ -215,11 +210,11 @@ struct spinpot_pair_list {
     const int32_t* found = found_.points[block].data();
     std::fill(out.counts + 2 * n_types_ * own.begin, out.counts + 2 * n_types_ * own.end, 0);
     for (int64_t atom = own.begin; atom < own.end; ++atom) {
-      const spinpot::Point here = points[points.home(atom)];
+      const Point here = points[points.home(atom)];
       int64_t* counts = out.counts + 2 * n_types_ * atom;
       double closest = INFINITE;
       for (int64_t pair = found_.start[atom]; pair < found_.start[atom + 1]; ++pair, ++found) {
-        const spinpot::Point& point = points[*found];
+        const Point& point = points[*found];
         Vec vector = here.to(point);
         double square = dot(vector, vector);
         if (!away_.empty() && point.type >= n_types_) {
@@ -249,8 +244,8 @@ struct spinpot_pair_list {
 };
 
 int spinpot_pair_list_new(double skin, spinpot_pair_list** list) {
-  return spinpot::guarded(1, [&] {
-    spinpot::require(skin >= 0.0 && skin < FARTHEST, "a skin from 0 Å on");
+  return guarded(1, [&] {
+    require(skin >= 0.0 && skin < FARTHEST, "a skin from 0 Å on");
     *list = new spinpot_pair_list(skin);
   });
 }
@@ -259,7 +254,7 @@ void spinpot_pair_list_free(spinpot_pair_list* list) { delete list; }
 
 int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames* frames, int64_t threads, int64_t* n_pairs,
                        int64_t* searches) {
-  return spinpot::guarded(threads, [&] {
+  return guarded(threads, [&] {
     list->find(*frames);
     *n_pairs = list->size();
     *searches = list->searches();
@@ -267,5 +262,5 @@ int spinpot_find_pairs(spinpot_pair_list* list, const spinpot_frames* frames, in
 }
 
 int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_pairs* out, int64_t threads) {
-  return spinpot::guarded(threads, [&] { list->take(*out); });
+  return guarded(threads, [&] { list->take(*out); });
 }
