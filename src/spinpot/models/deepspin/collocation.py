@@ -10,11 +10,9 @@ evaluate a net for each pair; the forces are the exact gradient of the interpola
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -58,30 +56,9 @@ class Nodes:
         """The same number for all."""
         return cls(closest, [[number] * (2 * len(closest)) for _ in closest])
 
-
-def make_grid(
-    nodes: Nodes,
-    closest: Sequence[float],
-    s_of: Any,
-    davg: Tensor,
-    dstd: Tensor,
-    centres: Sequence[int],
-    used: Sequence[int],
-) -> Grid:
-    """The grid for centre elements with means and deviations davg, dstd (T,) of s.
-
-    closest: of the structures at hand, Å. Where neighbours are closer than in the training more nodes follow,
-    and those before stay where they are: a pair's share does not depend on the other pairs.
-    s_of: distances (T,), Å → s, 1/Å. centres, used: the centre elements and neighbour types that occur.
-    """
-    low = -davg / dstd
-    reach = torch.log1p(s_of(davg.new_tensor(nodes.closest)) / dstd / SCALE)
-    last = torch.tensor(nodes.numbers, device=low.device) - 1
-    step = reach.unsqueeze(1) / last
-    if any(here < known for here, known in zip(closest, nodes.closest, strict=True)):
-        here = torch.log1p(s_of(davg.new_tensor(closest)) / dstd / SCALE)
-        last = last.maximum((here.unsqueeze(1) / step - ROUNDING).ceil().long())
-    return Grid(low, step, -(-(last + 1 + BEYOND) // CHUNK), list(centres), list(used))
+    def end_before(self, closest: list[float]) -> bool:
+        """Whether some neighbours are closer, Å, than those they cover."""
+        return any(here < known for here, known in zip(closest, self.closest, strict=True))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
-from spinpot.models.deepspin.collocation import USUAL_CLOSEST, Grid, Nodes, make_grid
+from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, SCALE, USUAL_CLOSEST, Grid, Nodes
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.environment import environment_rows, switch
 from spinpot.models.deepspin.networks import ResidualNet
@@ -84,7 +84,7 @@ class Descriptor(nn.Module):
         """
         if self.radial == "direct":
             return self.direct_environment(batch, scale, differentiable)
-        return self.collocated_environment(batch, scale, differentiable)
+        return self.collocated_environment(batch, scale)
 
     def direct_environment(
         self, batch: Batch, scale: Tensor, differentiable: bool
@@ -110,11 +110,11 @@ class Descriptor(nn.Module):
         return (T if differentiable else T.detach()), derivatives
 
     def collocated_environment(
-        self, batch: Batch, scale: Tensor, differentiable: bool
+        self, batch: Batch, scale: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
         """The embedding nets evaluated at nodes (spinpot.models.deepspin.collocation)."""
         grid = self.grid(batch)
-        pairs = PairMap(batch, self.davg, self.dstd, scale, grid, self.settings)
+        pairs = PairMap(batch, self, scale, grid)
         at_nodes, at_empty = self._at_nodes(grid)
         sums = pairs.sums.split(batch.type_sizes)
         # A centre element with fewer nodes than another has empty columns at the end.
@@ -143,7 +143,7 @@ class Descriptor(nn.Module):
 
     def grid_for(self, elements: Sequence[int], closest: list[float]) -> Grid:
         """The nodes for structures of some elements; closest: as in a Batch."""
-        beyond = any(here < known for here, known in zip(closest, self.nodes.closest, strict=True))
+        beyond = self.nodes.end_before(closest)
         davg, dstd = self.davg, self.dstd
         made_of = (
             *(str(self.nodes), davg.dtype, davg.device, _identity(davg), _identity(dstd)),
@@ -159,14 +159,24 @@ class Descriptor(nn.Module):
         return grids[key]
 
     def make_grid(self, nodes: Nodes, closest: list[float], elements: Sequence[int]) -> Grid:
-        """That of any nodes, for structures as in `grid`."""
-        davg, dstd = self.davg[:, 0], self.dstd[:, 0]
-        used = self.neighbour_types(elements)
-        return make_grid(nodes, closest, self._s_of, davg, dstd, elements, used)
+        """That of any nodes, for structures as in `grid_for`.
 
-    def _s_of(self, r: Tensor) -> Tensor:
-        settings = self.settings
-        return switch(r, settings.rcut_smth, settings.rcut) / (r + settings.env_protection)
+        Where neighbours are closer than in the training more nodes follow, and those before stay where they
+        are: a pair's share does not depend on the other pairs.
+        """
+        settings, davg, dstd = self.settings, self.davg[:, 0], self.dstd[:, 0]
+
+        def reach(distances: list[float]) -> Tensor:
+            r = davg.new_tensor(distances)
+            s = switch(r, settings.rcut_smth, settings.rcut) / (r + settings.env_protection)
+            return torch.log1p(s / dstd / SCALE).unsqueeze(1)
+
+        last = torch.tensor(nodes.numbers, device=davg.device) - 1
+        step = reach(nodes.closest) / last
+        if nodes.end_before(closest):
+            last = last.maximum((reach(closest) / step - ROUNDING).ceil().long())
+        n_chunks = -(-(last + 1 + BEYOND) // CHUNK)
+        return Grid(-davg / dstd, step, n_chunks, list(elements), self.neighbour_types(elements))
 
     def _complete(self, sums: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
         """The sums over neighbours with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a).

@@ -7,7 +7,7 @@ backward pass.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -16,26 +16,21 @@ from spinpot.data.batch import Batch
 from spinpot.models.deepspin.collocation import STENCIL, Grid
 from spinpot.models.deepspin.environment import rows_with_derivatives
 from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
-from spinpot.models.deepspin.settings import DescriptorSettings
+
+if TYPE_CHECKING:
+    from spinpot.models.deepspin.descriptor import Descriptor
 
 
 class PairMap:
     """B (A, 4, room), the atoms sorted by element, as `sums`, and its linear map; all in davg's dtype.
 
-    davg, dstd: (T, 4); scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), of each
-    neighbour; between: (P, 3), vectors between the real atoms; rows: R~ of the pairs and their derivatives;
-    index: (P, 4, STENCIL), places in B laid flat.
+    scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), of each neighbour; between:
+    (P, 3), vectors between the real atoms; rows: R~ of the pairs and their derivatives; index:
+    (P, 4, STENCIL), places in B laid flat.
     """
 
-    def __init__(
-        self,
-        batch: Batch,
-        davg: Tensor,
-        dstd: Tensor,
-        scale: Tensor,
-        grid: Grid,
-        settings: DescriptorSettings,
-    ) -> None:
+    def __init__(self, batch: Batch, descriptor: Descriptor, scale: Tensor, grid: Grid) -> None:
+        settings, davg, dstd = descriptor.settings, descriptor.davg, descriptor.dstd
         self.batch, self.room = batch, max(grid.widths)
         centre_type, vector = batch.types[batch.pair_centre], batch.pair_vector.to(davg.dtype)
         self.eta = scale.to(davg.dtype)[batch.pair_type].unsqueeze(-1)
