@@ -140,7 +140,7 @@ def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationEr
     """The first that are within the tolerances; where none are, the fewest that are about as good as any."""
     known, tried = errors.nodes, [errors]
     for numbers in direct.candidates():
-        errors = direct.errors(_largest(known, numbers))
+        errors = direct.errors([list(map(max, *rows)) for rows in zip(known, numbers, strict=True)])
         if errors.within():
             return errors
         tried.append(errors)
@@ -155,10 +155,6 @@ def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationE
         if (found := direct.errors(numbers)).within(MARGIN):
             return found
     return errors
-
-
-def _largest(one: Numbers, other: Numbers) -> Numbers:
-    return [list(map(max, *rows)) for rows in zip(one, other, strict=True)]
 
 
 def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterator[Numbers]:

@@ -48,10 +48,7 @@ def check_moments(spec: DeepSpinSpec, systems: Sequence[System]) -> None:
         check_largest(spec, system)
     if spec.descriptor.env_protection > 0.0:
         return
-    excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
-    n_types = len(spec.type_map)
-    sees_own = [(kind, kind + n_types) not in excluded for kind in range(n_types)]
-    seen = np.array(spec.use_spin) & sees_own
+    seen = _see_their_own(spec)
     for system in systems:
         distance = np.linalg.norm(system.spin, axis=-1) * np.array(spec.virtual_scale)[system.types]
         found = np.argwhere((distance < COINCIDENT) & seen[system.types])
@@ -84,10 +81,9 @@ def near_zero(
     spec: DeepSpinSpec, facts: TrainingFacts | None, systems: Sequence[System]
 ) -> Iterator[tuple[str, str]]:
     """Elements with spin of which some moments are near zero, and what to say of each."""
-    n_types, protection = len(spec.type_map), spec.descriptor.env_protection
-    excluded = {tuple(sorted(pair)) for pair in spec.descriptor.exclude_types}
+    protection, seen = spec.descriptor.env_protection, _see_their_own(spec)
     for kind, element in enumerate(spec.type_map):
-        if not spec.use_spin[kind] or (kind, kind + n_types) in excluded or protection >= NEAR_ZERO:
+        if not seen[kind] or protection >= NEAR_ZERO:
             continue
         limit = (NEAR_ZERO - protection) / spec.virtual_scale[kind]
         lengths = [np.linalg.norm(s.spin[:, s.types == kind], axis=-1).ravel() for s in systems]
@@ -96,6 +92,11 @@ def near_zero(
             continue
         _, greatest = facts.moments.get(element, (limit, limit)) if facts else (limit, limit)
         yield element, _never(element, greatest) if greatest < limit else _cusp(element, length, limit)
+
+
+def _see_their_own(spec: DeepSpinSpec) -> np.ndarray:
+    """Whether atoms of each element have virtual atoms and see them, (T,)."""
+    return spec.geometry.seen[:, len(spec.type_map) :].diagonal()
 
 
 def _never(element: str, greatest: float) -> str:
