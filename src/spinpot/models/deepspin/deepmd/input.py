@@ -14,20 +14,8 @@ from rich.table import Column, Table
 from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError, require
 from spinpot.core.files import write_atomically
-from spinpot.models.deepspin.deepmd.input_training import (
-    data_section,
-    learning_rate,
-    loss_section,
-    optimizer,
-    training,
-)
+from spinpot.models.deepspin.deepmd import input_training, sections
 from spinpot.models.deepspin.deepmd.keys import InputKeys, check_keys
-from spinpot.models.deepspin.deepmd.sections import (
-    ABSENT,
-    DESCRIPTOR_DEFAULTS,
-    FITTING_DEFAULTS,
-    read_sections,
-)
 from spinpot.models.deepspin.sizes import one_per_type
 from spinpot.models.deepspin.spec import DeepSpinSettings
 from spinpot.models.elements import magnetic_types
@@ -91,11 +79,11 @@ def read_input(path: Path) -> dict[str, Any]:
 def experiment_of(keys: InputKeys, source: Path) -> Experiment:
     """The experiment, as the YAML file has it."""
     model = model_section(keys, source)
-    data = data_section(keys, source)
-    run = training(keys)
+    data = input_training.data_section(keys, source)
+    run = input_training.training(keys)
     steps = run["trainer"]["max_steps"]
-    scheduler, schedule = learning_rate(keys, steps)
-    optimizer_name, optimizer_settings = optimizer(keys)
+    scheduler, schedule = input_training.learning_rate(keys, steps)
+    optimizer_name, optimizer_settings = input_training.optimizer(keys)
     overrides: list[dict[str, Any]] = [
         {"override /data": "npy"},
         {"override /scheduler": scheduler},
@@ -107,7 +95,7 @@ def experiment_of(keys: InputKeys, source: Path) -> Experiment:
         **run,
         "data": data,
         "model": model,
-        "loss": loss_section(keys, source),
+        "loss": input_training.loss_section(keys, source),
         "scheduler": schedule,
         "optimizer": optimizer_settings,
     }
@@ -116,11 +104,12 @@ def experiment_of(keys: InputKeys, source: Path) -> Experiment:
 def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
     """The section model; types are not doubled in either program's settings."""
     section: Mapping[str, Any] = keys.contents["model"]
-    type_map, settings = read_sections(section, str(source))
+    type_map, settings = sections.read_sections(section, str(source))
     _check(type_map, settings, source)
     keys.carry("model.type_map", "model.pair_exclude_types", "model.spin", "model.descriptor.type")
-    keys.carry(*(f"model.descriptor.{name}" for name in (*DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
-    keys.carry(*(f"model.fitting_net.{name}" for name in (*FITTING_DEFAULTS, *ABSENT, "type", "n_neuron")))
+    keys.carry(*(f"model.descriptor.{name}" for name in (*sections.DESCRIPTOR_DEFAULTS, "n_axis_neuron")))
+    fitting_net = (*sections.FITTING_DEFAULTS, *sections.ABSENT, "type", "n_neuron")
+    keys.carry(*(f"model.fitting_net.{name}" for name in fitting_net))
     kind = section.get("type", "standard")
     require(kind in ("standard", "spin_ener"), f"{source}: model.type", kind, "standard, as spinpot has it.")
     keys.carry("model.type")

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
+from spinpot.models.deepspin.deepmd import sections
 from spinpot.models.deepspin.deepmd.dp_file import Tree, read_dp, read_yaml
 from spinpot.models.deepspin.deepmd.model_tree import (
     BIAS_ATOM_E,
@@ -24,15 +25,6 @@ from spinpot.models.deepspin.deepmd.model_tree import (
     empty_tree,
     put,
     weights,
-)
-from spinpot.models.deepspin.deepmd.sections import (
-    ABSENT,
-    DESCRIPTOR_DEFAULTS,
-    FITTING_DEFAULTS,
-    doubled,
-    other_descriptor,
-    read_sections,
-    undoubled,
 )
 from spinpot.models.deepspin.deepmd.state import tree_of_pt, tree_of_pth
 from spinpot.models.deepspin.potential import DeepSpin
@@ -169,19 +161,20 @@ def _spec(model: Tree, path: Path) -> DeepSpinSpec:
     _check_backbone(backbone, path)
     use_spin, n_types = model["spin"]["use_spin"], len(backbone["type_map"]) // 2
     elements = list(dict.fromkeys(backbone["type_map"][:n_types]))
-    if len(use_spin) != n_types or list(backbone["type_map"]) != doubled(elements):
+    if len(use_spin) != n_types or list(backbone["type_map"]) != sections.doubled(elements):
         raise InputError(
             f"{path}: type_map={backbone['type_map']} with use_spin={use_spin}: expected each element once, "
             "then the same with _spin, and one bool per element."
         )
+    fitting_net = (*sections.FITTING_DEFAULTS, *sections.ABSENT)
     section = {
         "type_map": backbone["type_map"],
-        "descriptor": {name: backbone["descriptor"][name] for name in DESCRIPTOR_DEFAULTS},
-        "fitting_net": {name: backbone["fitting"][name] for name in (*FITTING_DEFAULTS, *ABSENT)},
+        "descriptor": {name: backbone["descriptor"][name] for name in sections.DESCRIPTOR_DEFAULTS},
+        "fitting_net": {name: backbone["fitting"][name] for name in fitting_net},
         "pair_exclude_types": backbone["pair_exclude_types"],
         "spin": model["spin"],
     }
-    type_map, settings = read_sections(undoubled(section), str(path))
+    type_map, settings = sections.read_sections(sections.undoubled(section), str(path))
     try:
         settings = replace(settings, descriptor=replace(settings.descriptor, radial="direct"))
         settings.check()
@@ -193,7 +186,7 @@ def _spec(model: Tree, path: Path) -> DeepSpinSpec:
 def _check_backbone(backbone: Tree, path: Path) -> None:
     descriptor, fitting = backbone["descriptor"], backbone["fitting"]
     if descriptor.get("type") != "se_e2_a":
-        raise other_descriptor(descriptor.get("type"), path)
+        raise sections.other_descriptor(descriptor.get("type"), path)
     n_types = len(backbone["type_map"]) // 2
     excluded = set(backbone["atom_exclude_types"])
     precisions = [str(part.get("precision", "default")) for part in (descriptor, fitting)]
@@ -217,12 +210,12 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
 
 def _without_weights(tree: Tree, potential: DeepSpin) -> Tree:
     """The tree with tensors for arrays, and nothing where the potential's weights were."""
-    rest = _map_arrays(tree, lambda array: array)
+    rest: Tree = _map_arrays(tree, lambda array: torch.from_numpy(np.array(array)))
     for place, _ in weights(potential):
         put(rest, place, None)
     for key in ("software", "version", "time"):
         rest.pop(key, None)
-    return cast(Tree, _map_arrays(rest, lambda array: torch.from_numpy(np.array(array))))
+    return rest
 
 
 def _map_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
