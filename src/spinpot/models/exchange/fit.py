@@ -158,13 +158,9 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
     units = torch.eye(len(term.start), dtype=torch.float64)
     # The largest arrays have a vector of each radial function for every pair.
     at_once = max(1, MOST_NUMBERS // (3 * term.basis.number * (len(batch.pair_type) + 1)))
-
-    def evaluate(coefficients: Tensor) -> tuple[Tensor, ...]:
-        made = term.evaluate(structure, coefficients)
-        return made.atom_energy, made.force, made.force_mag, made.virial
-
+    every = torch.vmap(lambda unit: tuple(vars(term.evaluate(structure, unit)).values()), chunk_size=at_once)
     with torch.no_grad():
-        return Derivatives(*torch.vmap(evaluate, chunk_size=at_once)(units))
+        return Derivatives(*every(units))
 
 
 def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
