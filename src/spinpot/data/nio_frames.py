@@ -8,9 +8,7 @@ set reaches from near the ground state to strong disorder.
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -60,19 +58,8 @@ STRETCH = 0.05
 MANIFEST = "manifest.json"
 
 PARAMETERS = (
-    "LATTICE_CONSTANT",
-    "CUTOFF",
-    "DAMPING",
-    "CHARGE",
-    "NI_O_REPULSION",
-    "O_O_BUCKINGHAM",
-    "J1",
-    "J2",
-    "LEG_EXPONENT",
-    "LEG_SWITCH",
-    "DIPOLE_SWITCH",
-    "MOMENT",
-    "LANDAU_CURVATURE",
+    *("LATTICE_CONSTANT", "CUTOFF", "DAMPING", "CHARGE", "NI_O_REPULSION", "O_O_BUCKINGHAM", "J1", "J2"),
+    *("LEG_EXPONENT", "LEG_SWITCH", "DIPOLE_SWITCH", "MOMENT", "LANDAU_CURVATURE"),
 )
 """The constants of `spinpot.data.nio` on which the labels depend."""
 
@@ -85,22 +72,21 @@ def prepare_nio(folder: Path, seed: int = 0) -> None:
     where `folder` holds something else, such as a set of another seed, or cannot be written.
     """
     folder = Path(folder).resolve()
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         if _is_complete(folder, seed):
             return
         with one_at_a_time(folder), _one_thread():
             if not _is_complete(folder, seed):  # another process may have made it meanwhile
-                draft.mkdir()
-                _write(draft, seed)
-                draft.replace(folder)
+                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+                    draft = Path(temporary) / folder.name
+                    draft.mkdir()
+                    _write(draft, seed)
+                    draft.replace(folder)
     except OSError as error:
         raise InputError(
             f"cannot make the NiO data set in {folder}: {reason(error)}. Make room there, or give another "
             "folder as paths.data_dir or by setting SPINPOT_DATA."
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def sample(shape: str, rng: np.random.Generator) -> nio.Structure:

@@ -41,14 +41,12 @@ class ShuffledBatches(Sampler[list[int]]):
             while len(batch) < self.batch_size:
                 which, start = divmod(position, self.n_frames)
                 if which != current_pass:
-                    current_pass, order = which, self._permutation(which)
+                    random = np.random.default_rng([self.seed, which])
+                    current_pass, order = which, random.permutation(self.n_frames)
                 taken = order[start : start + self.batch_size - len(batch)]
                 batch.extend(taken.tolist())
                 position += len(taken)
             yield batch[self.rank :: self.world_size]
-
-    def _permutation(self, which: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, which]).permutation(self.n_frames)
 
 
 class NumberedBatches(Sampler[list[tuple[int, int]]]):

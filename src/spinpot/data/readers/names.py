@@ -22,14 +22,8 @@ ALIASES = {
     "energy": ("energy", "energies"),
     "force": ("force", "forces"),
     "force_mag": (
-        "force_mag",
-        "force_mags",
-        "mforce",
-        "mforces",
-        "magnetic_force",
-        "magnetic_forces",
-        "magforce",
-        "magforces",
+        *("force_mag", "force_mags", "mforce", "mforces"),
+        *("magnetic_force", "magnetic_forces", "magforce", "magforces"),
     ),
     "virial": ("virial", "virials"),
 }
@@ -43,13 +37,8 @@ NAMES = {
     "energy": (*ALIASES["energy"], "free_energy", "total_energy"),
     "stress": ("stress",),
     "spin": (
-        *ALIASES["spin"],
-        "magmom",
-        "magnetic_moment",
-        "magnetic_moments",
-        "constrained_moments",
-        "onsite_moments",
-        "mulliken_moments",
+        *(*ALIASES["spin"], "magmom", "magnetic_moment", "magnetic_moments"),
+        *("constrained_moments", "onsite_moments", "mulliken_moments"),
     ),
 }
 """Known names of each column and key, in lower case and without a prefix `REF_` or `DFT_`."""
