@@ -12,7 +12,6 @@ from ase import Atoms
 from rich.table import Table
 
 from spinpot.analysis.limits import UNKNOWN
-from spinpot.analysis.page import analysis_page
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
@@ -21,7 +20,9 @@ from spinpot.core.console import console, print_line
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.evaluation.predictor import load
-from spinpot.report.page import REPORT
+from spinpot.models.registry import facts_of
+from spinpot.report.page import REPORT, render
+from spinpot.report.panels import panel
 from spinpot.report.style import LIGHT, save_figure, themed
 
 ANALYSIS = "analysis.json"
@@ -135,5 +136,17 @@ def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result])
         with themed(LIGHT):
             for picture in result.pictures:
                 save_figure(picture.draw(), folder / f"{picture.name}.png")
-    (folder / REPORT).write_text(analysis_page(contents, results), encoding="utf-8")
+    (folder / REPORT).write_text(_page(contents, results), encoding="utf-8")
     (folder / ANALYSIS).write_text(json.dumps(contents, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _page(contents: dict[str, Any], results: Mapping[str, Result]) -> str:
+    """report.html, a section for each task, in the order in which they were done."""
+    panels = {
+        name: [panel(one.title, "", one.alt, one.draw) for one in result.pictures]
+        for name, result in results.items()
+    }
+    model = facts_of(contents["model"])
+    return render(
+        "analysis.html", contents=contents, results=results, panels=panels, shown=shown, model=model
+    )
