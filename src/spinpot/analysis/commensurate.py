@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import count, product
+from itertools import product
 
 import numpy as np
 from ase import Atoms
@@ -17,8 +17,8 @@ from spinpot.core.errors import InputError
 CLOSE = 1e-4
 """A coordinate of a wave vector this near to a fraction is meant to be it."""
 
-Wave = tuple[Fraction, Fraction, Fraction]
-"""In units of the reciprocal lattice vectors."""
+Wave = tuple[Fraction, ...]
+"""Three numbers, in units of the reciprocal lattice vectors."""
 
 
 def as_fractions(q: Sequence[float], most_cells: int) -> Wave:
@@ -27,7 +27,7 @@ def as_fractions(q: Sequence[float], most_cells: int) -> Wave:
     Raises InputError, naming the nearest one that fits, for one that is not commensurate.
     """
     nearest = min(
-        (_nearest(q, cells) for cells in range(1, most_cells + 1)),
+        (tuple(Fraction(round(x * cells), cells) for x in q) for cells in range(1, most_cells + 1)),
         key=lambda wave: (round(_distance(wave, q) / CLOSE), cells_of(wave)),
     )
     if _distance(nearest, q) >= CLOSE:
@@ -47,13 +47,11 @@ def cells_of(wave: Wave) -> int:
 def supercell_for(wave: Wave) -> np.ndarray:
     """Integer lattice vectors T (3, 3), as rows, of the smallest supercell with q·T whole for each row."""
     q0, q1, q2 = wave
-    a = next(t for t in count(1) if _whole(q0 * t))
-    b, x = next((t, x) for t, x in product(range(1, cells_of(wave) + 1), range(a)) if _whole(q0 * x + q1 * t))
-    c, y, z = next(
-        (t, y, z)
-        for t, y, z in product(range(1, cells_of(wave) + 1), range(a), range(b))
-        if _whole(q0 * y + q1 * z + q2 * t)
-    )
+    multiples = range(1, cells_of(wave) + 1)
+    a = next(t for t in multiples if q0 * t % 1 == 0)
+    b, x = next((t, x) for t, x in product(multiples, range(a)) if (q0 * x + q1 * t) % 1 == 0)
+    places = product(multiples, range(a), range(b))
+    c, y, z = next((t, y, z) for t, y, z in places if (q0 * y + q1 * z + q2 * t) % 1 == 0)
     return np.array([[a, 0, 0], [x, b, 0], [y, z, c]])
 
 
@@ -70,14 +68,5 @@ def in_words(wave: Wave) -> str:
     return ", ".join(str(x).replace("-", "−") for x in wave)
 
 
-def _nearest(q: Sequence[float], cells: int) -> Wave:
-    first, second, third = (Fraction(round(x * cells), cells) for x in q)
-    return first, second, third
-
-
 def _distance(wave: Wave, q: Sequence[float]) -> float:
     return max(abs(float(x) - y) for x, y in zip(wave, q, strict=True))
-
-
-def _whole(value: Fraction) -> bool:
-    return value.denominator == 1

@@ -31,7 +31,7 @@ ALT = "The energy against the wave vector along the path."
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/spiral.yaml."""
+    """Keys of configs/task/spiral.yaml. Raises InputError for what cannot be meant."""
 
     path: str | list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     unit: Literal["fractional", "1/Å"] = "fractional"
@@ -40,7 +40,6 @@ class Settings:
     most_atoms: int = 1000
 
     def __post_init__(self) -> None:
-        """Raise InputError for what cannot be meant."""
         require(self.steps >= 1, "task.spiral.steps", self.steps, "at least 1 step between corners.")
         vectors = isinstance(self.path, str) or all(len(q) == 3 for q in self.path)
         expected = (
@@ -68,10 +67,9 @@ def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     that is none.
     """
     axis, route = check(atoms, settings)
-    start, _ = energy_of(model, atoms, (Fraction(0), Fraction(0), Fraction(0)), axis)
+    start, _ = energy_of(model, atoms, (Fraction(0),) * 3, axis)
     points = []
-    waves = counted(placed(route, atoms), "Spirals")
-    for label, wave, place in waves:
+    for label, wave, place in counted(placed(route, atoms), "Spirals"):
         energy, torque = energy_of(model, atoms, wave, axis)
         points.append(Point(label, wave, place, energy - start, torque))
     lowest = min(points, key=lambda point: point.energy)
@@ -146,8 +144,8 @@ def divided(corners: Stretch, steps: int) -> Stretch:
     waves = stops[:1]
     for (_, a), (name, b) in pairwise(stops):
         for k in range(1, steps + 1):
-            x, y, z = (p + (q - p) * Fraction(k, steps) for p, q in zip(a, b, strict=True))
-            waves.append((name if k == steps else "", (x, y, z)))
+            between = tuple(p + (q - p) * Fraction(k, steps) for p, q in zip(a, b, strict=True))
+            waves.append((name if k == steps else "", between))
     return waves
 
 
