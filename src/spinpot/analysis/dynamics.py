@@ -29,7 +29,7 @@ ALT = "Left the total energy against time, right the order of the sublattices ag
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/dynamics.yaml."""
+    """Keys of configs/task/dynamics.yaml. Raises InputError for what cannot be meant."""
 
     temperatures: list[float] = field(default_factory=lambda: [100.0, 300.0, 600.0])
     repeat: list[int] = field(default_factory=lambda: [1, 1, 1])
@@ -43,18 +43,13 @@ class Settings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Raise InputError for what cannot be meant."""
-        least = min(self.temperatures, default=-1.0)
-        require(
-            least >= 0.0, "task.dynamics.temperatures", self.temperatures, "one or several, in K and >= 0."
-        )
+        warm = min(self.temperatures, default=-1.0) >= 0.0
+        require(warm, "task.dynamics.temperatures", self.temperatures, "one or several, in K and >= 0.")
         whole = len(self.repeat) == 3 and min(self.repeat) >= 1
         require(whole, "task.dynamics.repeat", self.repeat, "three whole numbers >= 1, such as [2,2,2].")
-        for name in ("timestep", "damping"):
-            value = getattr(self, name)
+        for name, value in (("timestep", self.timestep), ("damping", self.damping)):
             require(value > 0.0, f"task.dynamics.{name}", value, "a number > 0.")
-        for name in ("friction", "seed"):
-            value = getattr(self, name)
+        for name, value in (("friction", self.friction), ("seed", self.seed)):
             require(value >= 0, f"task.dynamics.{name}", value, "a number >= 0.")
         for name in ("equilibrate", "average", "conserve"):
             long, time = self.steps(name) >= FEWEST_STEPS, f"{getattr(self, name)} ps"

@@ -1,7 +1,4 @@
-"""What a model's training data cannot tell about exchange.
-
-Pairs that coincide with images, and broken symmetry.
-"""
+"""What training data cannot tell about exchange: pairs that coincide with images, and broken symmetry."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from spinpot.core.errors import require
-from spinpot.core.vectors import transverse
+from spinpot.core.vectors import transverse, unit
 
 PARALLEL = 30.0
 """Degrees; moments of one element within it are of one sublattice."""
@@ -52,11 +52,9 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
     """
     if given is None:
         first = spin[np.argmax(spin.any(axis=1))]
-        across = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
-        return np.asarray(across / np.linalg.norm(across))
+        return unit(np.cross(first, np.eye(3)[np.argmin(np.abs(first))]))
     require(len(given) == 3 and any(given), key, list(given), "a vector with a direction, such as [0,0,1].")
-    axis = np.array(given, dtype=np.float64)
-    axis /= np.linalg.norm(axis)
+    axis = unit(np.array(given, dtype=np.float64))
     across = np.linalg.norm(np.cross(spin, axis), axis=1).max() >= 1e-3 * np.linalg.norm(spin, axis=1).max()
     expected = (
         "an axis across the moments, for a turn about one along them changes nothing; null chooses one."

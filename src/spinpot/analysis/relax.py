@@ -41,7 +41,7 @@ HELD = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/relax.yaml."""
+    """Keys of configs/task/relax.yaml. Raises InputError for what cannot be meant."""
 
     move: Literal["atoms", "spins", "both"] = "both"
     spins: Relaxed = "directions"
@@ -51,7 +51,6 @@ class Settings:
     steps: int = 500
 
     def __post_init__(self) -> None:
-        """Raise InputError for what cannot be meant."""
         for name, limit in (("fmax", self.fmax), ("fmax_mag", self.fmax_mag)):
             require(limit > 0.0, f"task.relax.{name}", limit, "a number > 0.")
         require(self.steps >= 1, "task.relax.steps", self.steps, "at least 1 step.")
@@ -195,9 +194,8 @@ def _in_words(step: Step) -> str:
 
 def turns(start: Atoms, end: Atoms) -> np.ndarray:
     """By which each moment has turned, in degrees (N,); zero where there is none."""
-    return np.asarray(
-        np.degrees(angles(start.get_initial_magnetic_moments(), end.get_initial_magnetic_moments()))
-    )
+    before, after = (atoms.get_initial_magnetic_moments() for atoms in (start, end))
+    return np.asarray(np.degrees(angles(before, after)))
 
 
 def _convergence(steps: list[Step], atoms: int) -> Table:

@@ -27,7 +27,7 @@ ALT = "Above the energy, below the torque, against the angle of turn."
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/rotation.yaml."""
+    """Keys of configs/task/rotation.yaml. Raises InputError for what cannot be meant."""
 
     atom: int | None = None
     atoms: list[int] | None = None
@@ -36,7 +36,6 @@ class Settings:
     reference: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise InputError for what cannot be meant."""
         if self.atom is not None and self.atoms is not None:
             raise InputError("task.rotation: atom and atoms are both given. Give one of them.")
         require(self.points >= 4, "task.rotation.points", self.points, "at least 4 angles in a turn.")
