@@ -97,11 +97,9 @@ def _judged(severity: str, topic: str, system: System, text: str, what: str) -> 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
     """Lengths and tilts of the moments, and magnetic forces where there are none."""
     magnetic = [one for one in elements if one.greatest > 0]
-    found = []
+    found = [finding for one in magnetic for finding in _of_magnetic(system, one)]
     if not magnetic:
         found.append(Finding("wrong", "moments", system.name, "all moments are zero.", advice.NO_MOMENTS))
-    for one in magnetic:
-        found += _of_magnetic(system, one)
     for one in elements:
         if one.unowned is not None and one.unowned > SMALLEST:
             text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."

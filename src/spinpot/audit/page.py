@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -24,14 +23,12 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
     """The page of an audit, which says that it was made now. result: what audit.json holds."""
     works = works_of(audited)
     labels, worst = labels_of(works), worst_of(works, MOST)
-    counts: Counter[str] = Counter()
-    for group in result["findings"]:
-        counts[group["severity"]] += len(group["statements"])
+    found = [group["severity"] for group in result["findings"] for _ in group["statements"]]
     return render(
         "audit.html",
         result=result,
         elements=in_words(audited[0].system.type_map),
-        tiles=[(TILES[severity], severity, counts[severity]) for severity in SEVERITIES],
+        tiles=[(TILES[severity], severity, found.count(severity)) for severity in SEVERITIES],
         labels={label: short_label(label) for label in labels},
         explained=worst,
         untested=shortened([one.system.name for one in audited if one.system.name not in works]),
@@ -49,13 +46,9 @@ def _factors(works: Mapping[str, Work]) -> Panel:
 
 
 def _works(works: Mapping[str, Work]) -> list[Panel]:
+    alt = "The work of the labels between frames of {} against the differences of the energies.".format
     return [
-        panel(
-            "Work and energies",
-            f"{name}, R² {work.r2:.5f}",
-            f"The work of the labels between frames of {name} against the differences of the energies.",
-            partial(work_figure, work),
-        )
+        panel("Work and energies", f"{name}, R² {work.r2:.5f}", alt(name), partial(work_figure, work))
         for name, work in works.items()
     ]
 
@@ -63,17 +56,9 @@ def _works(works: Mapping[str, Work]) -> list[Panel]:
 def _pictures(audited: Sequence[Audited]) -> list[Panel]:
     if not any(one.tilts.size for one in audited):
         return []
+    tilts = "How often moments tilt by which angle from their frame's nearest collinear axis."
+    lengths = "How often which length of the moment occurs, by element."
     return [
-        panel(
-            "Tilts",
-            "all systems",
-            "How often moments tilt by which angle from their frame's nearest collinear axis.",
-            partial(tilts_figure, audited),
-        ),
-        panel(
-            "Lengths of the moments",
-            "all systems",
-            "How often which length of the moment occurs, by element.",
-            partial(lengths_figure, audited),
-        ),
+        panel("Tilts", "all systems", tilts, partial(tilts_figure, audited)),
+        panel("Lengths of the moments", "all systems", lengths, partial(lengths_figure, audited)),
     ]
