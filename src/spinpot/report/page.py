@@ -20,7 +20,6 @@ from spinpot.report.tables import Errors, error_rows, without_repetition
 
 REPORT = "report.html"
 
-SET_TITLES = {"train": "Training set", "validation": "Validation set", "test": "Test set"}
 MOST = 50
 """Rows of a table of systems."""
 MOST_FORMULAS = 6
@@ -93,7 +92,7 @@ def data_sets(
         rows = rows_of(described["systems"], MOST, MOST)
         systems = [{**row, "labels": _label_names(row)} for row in rows]
         missing = missing_labels(described["systems"], wanted)
-        title = SET_TITLES.get(name, f"{name.capitalize()} set")
+        title = "Training set" if name == "train" else f"{name.capitalize()} set"
         if len(rows) < len(described["systems"]):
             missing.append("Systems of the same elements and labels are one row here.")
         sets.append({**described, "title": title, "systems": systems, "missing": missing})

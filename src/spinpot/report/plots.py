@@ -124,7 +124,9 @@ def rounded(value: float) -> str:
 def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
     _, unit = name_and_unit(quantity)
     values = np.concatenate([np.concatenate((x.ravel(), y.ravel())) for _, x, y in points])
-    middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), _least_width(values))
+    # The ends of an axis must be two different numbers.
+    least = max(LEAST_WIDTH, 1e-9 * np.abs(values).max())
+    middle, half = (values.max() + values.min()) / 2, 0.55 * max(np.ptp(values), least)
     limits = (middle - half, middle + half)
     axes.plot(limits, limits, color=faint(), linewidth=0.8, zorder=0)
     for element, x, y in _per_element(points):
@@ -143,11 +145,6 @@ def _draw_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[s
         axes.legend(loc="lower right", markerscale=2, handletextpad=0.1, frameon=False)
 
 
-def _least_width(values: np.ndarray) -> float:
-    """What an axis must show at least, for its ends to be two different numbers."""
-    return max(LEAST_WIDTH, 1e-9 * float(np.abs(values).max()))
-
-
 def _draw_titled_parity(axes: Axes, quantity: str, points: Points, elements: Sequence[str]) -> None:
     _draw_parity(axes, quantity, points, elements)
     title, unit = name_and_unit(quantity)
@@ -162,8 +159,7 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, elements: Sequenc
     edges = np.linspace(-1, 1, bins + 1) * max(np.abs(every).max(), LEAST_WIDTH)
     axes.axvline(0, color=faint(), linewidth=0.8, zorder=0)
     for element, values in errors.items():
-        colour = f"C{elements.index(element)}" if element else ink()
-        histogram(axes, values, edges, colour, element)
+        histogram(axes, values, edges, f"C{elements.index(element)}" if element else ink(), element)
     axes.set_title(f"{title}\nmae {rounded(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
     axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
     axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")

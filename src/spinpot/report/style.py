@@ -23,7 +23,6 @@ ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour per element, told apart by colour-blind eyes too (Okabe and Ito)."""
 ON_DARK = ("#5CA8E8", "#FF9455", "#35C69A", "#E79AC8", "#F0C04A", "#9AD4F8")
 
-
 INKS_ON_WHITE, INKS_ON_DARK = ("#24292f", "#6e7781", "#d0d7de"), ("#d6dbe1", "#8b949e", "#3d444d")
 """Of what belongs to no element, of axes, and of what stands behind the data."""
 

@@ -40,7 +40,7 @@ def error_rows(columns: Mapping[str, Errors], trained: Collection[str] | None = 
     first, *_ = columns.values()
     rows = []
     for quantity in ERRORS.values():
-        if all(_number(errors.get(quantity.rmse)) is None for errors in columns.values()):
+        if all(_meV(errors.get(quantity.rmse)) is None for errors in columns.values()):
             continue
         ends = ["", *(name[len(quantity.rmse) :] for name in first if name.startswith(f"{quantity.rmse}/"))]
         on = in_loss(quantity.name, trained)
@@ -84,12 +84,8 @@ def print_label_scale(scale: Mapping[str, float] | None) -> None:
         print_line(label_scale_in_words(scale))
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
-
-
 def _meV(value: float | None) -> float | None:  # noqa: N802
-    return None if _number(value) is None else 1000 * value  # type: ignore[operator]
+    return None if value is None or math.isnan(value) else 1000 * value
 
 
 def print_errors(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None = None) -> None:
