@@ -71,19 +71,13 @@ def _sections() -> list[Section]:
     import wandb_workspaces.reports.v2 as wr
     from wandb_workspaces import workspaces as ws
 
-    pictures = [
-        wr.MediaBrowser(title=title, media_keys=[key], num_columns=1)
-        for title, key in (
-            ("predictions and references", "pictures/parity"),
-            ("errors", "pictures/error_histogram"),
-        )
-    ]
+    keys = {"predictions and references": "pictures/parity", "errors": "pictures/error_histogram"}
+    pictures = [wr.MediaBrowser(title=title, media_keys=[key], num_columns=1) for title, key in keys.items()]
     of_models = (f"model.{key}" for kind in BUILT_IN for key in model_class(kind).spec_type.compared)
     swept = dict.fromkeys((*SWEPT, *of_models))
-    axes = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(key), display_name=key) for key in swept]
-    axes += [
-        wr.ParallelCoordinatesPlotColumn(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED
-    ]
+    column = wr.ParallelCoordinatesPlotColumn
+    axes = [column(metric=wr.Config(key), display_name=key) for key in swept]
+    axes += [column(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED]
     panels = {
         "errors": [
             _lines("score (rmse over the labels' own spread)", ["val/score"], log_y=True),

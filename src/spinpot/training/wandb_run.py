@@ -86,8 +86,9 @@ class WandbRun(Logger):
 
     def end(self, summary: Mapping[str, Any], checkpoint: Path) -> None:
         """Finish with the summary's values and the best checkpoint as an artifact."""
-        self._attempt(lambda: self._summarize(summary))
-        self._attempt(lambda: self._log_checkpoint(checkpoint, summary))
+        if run := self._run:
+            self._attempt(lambda: run.summary.update(summary_values(summary)))
+            self._attempt(lambda: _log_checkpoint(run, checkpoint, summary))
         self._finish(exit_code=0)
 
     def finalize(self, status: str) -> None:
@@ -113,7 +114,8 @@ class WandbRun(Logger):
             self._run = self._init("offline", config)
         self._run.define_metric("step", hidden=True)
         self._run.define_metric("*", step_metric="step")
-        self._keep_identity(self._run)
+        identity = {"id": self._run.id, "name": self._run.name}
+        write_atomically(self.folder / IDENTITY, json.dumps(identity) + "\n")
         _announce(self._run, self.folder)
 
     def _init(self, mode: Any, config: Mapping[str, Any]) -> wandb.Run:
@@ -126,39 +128,14 @@ class WandbRun(Logger):
             allow_val_change=True,
             resume="allow",
             mode=mode,
-            settings=wandb.Settings(
-                silent=True,
-                # One of its own for each job of a sweep in one process.
-                reinit="create_new",
-                init_timeout=INIT_SECONDS,
-                finish_timeout=FINISH_SECONDS,
-            ),
+            # A run of its own for each job of a sweep in one process.
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS),
         )
-
-    def _keep_identity(self, run: wandb.Run) -> None:
-        text = json.dumps({"id": run.id, "name": run.name}) + "\n"
-        write_atomically(self.folder / IDENTITY, text)
 
     def _log(self, values: Mapping[str, Any], step: int | None) -> None:
         if self._run:
             self._run.log({**values, "step": step})
-
-    def _summarize(self, summary: Mapping[str, Any]) -> None:
-        if self._run:
-            self._run.summary.update(summary_values(summary))
-
-    def _log_checkpoint(self, checkpoint: Path, summary: Mapping[str, Any]) -> None:
-        if not self._run:
-            return
-        import wandb
-
-        # A copy beside the run's data, unchanged until an offline run is sent, whatever follows here.
-        copy = Path(self._run.settings.sync_dir) / checkpoint.name
-        shutil.copyfile(checkpoint, copy)
-        metadata = {"steps": summary["steps"], "val": summary["val"]}
-        artifact = wandb.Artifact(f"spinpot-{self._run.id}", type="model", metadata=metadata)
-        artifact.add_file(str(copy), policy="immutable", skip_cache=True)
-        self._run.log_artifact(artifact, aliases=["best"])
 
     def _finish(self, exit_code: int) -> None:
         run, self._run = self._run, None
@@ -222,6 +199,18 @@ def _medium(value: Any, step: int) -> Any:
         return wandb.Image(value, caption=f"step {step}")
     columns, rows = value
     return wandb.Table(columns=list(columns), data=rows)
+
+
+def _log_checkpoint(run: wandb.Run, checkpoint: Path, summary: Mapping[str, Any]) -> None:
+    import wandb
+
+    # A copy beside the run's data, unchanged until an offline run is sent, whatever follows here.
+    copy = Path(run.settings.sync_dir) / checkpoint.name
+    shutil.copyfile(checkpoint, copy)
+    metadata = {"steps": summary["steps"], "val": summary["val"]}
+    artifact = wandb.Artifact(f"spinpot-{run.id}", type="model", metadata=metadata)
+    artifact.add_file(str(copy), policy="immutable", skip_cache=True)
+    run.log_artifact(artifact, aliases=["best"])
 
 
 def _announce(run: wandb.Run, folder: Path) -> None:
