@@ -156,7 +156,7 @@ def remarks(config: DictConfig) -> Iterator[str]:
             )
     last = [saver for saver in savers if saver.get("filename") == "last"]
     if not last or any(saver.get("save_weights_only") for saver in last):
-        yield ("No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run.")
+        yield "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
 
 
 def _takes_all(value: Any, whole: Any) -> bool:

@@ -61,12 +61,8 @@ class MeanBaseline:
 
 def mean_of(systems: Sequence[System]) -> MeanBaseline:
     """The means of some systems' labels; the energy by least squares on the composition."""
-    return MeanBaseline(
-        energy_per_element=torch.from_numpy(energy_bias(systems)),
-        force=_mean_per_element(systems, "force"),
-        force_mag=_mean_per_element(systems, "force_mag"),
-        virial=_mean_virial(systems),
-    )
+    force, force_mag = (_mean_per_element(systems, label) for label in ("force", "force_mag"))
+    return MeanBaseline(torch.from_numpy(energy_bias(systems)), force, force_mag, _mean_virial(systems))
 
 
 def spread_of(systems: Sequence[System]) -> MeanBaseline:
@@ -77,13 +73,9 @@ def spread_of(systems: Sequence[System]) -> MeanBaseline:
     deviation from the mean. The energies of different compositions differ by thousands of eV, so that the
     deviation from one mean would be no measure of what there is to learn.
     """
-    n_types = len(systems[0].type_map)
-    return MeanBaseline(
-        energy_per_element=torch.from_numpy(energy_bias(systems, per_atom=True)),
-        force=torch.zeros(n_types, 3, dtype=torch.float64),
-        force_mag=torch.zeros(n_types, 3, dtype=torch.float64),
-        virial=_mean_virial(systems),
-    )
+    energies = torch.from_numpy(energy_bias(systems, per_atom=True))
+    zeros = torch.zeros(len(systems[0].type_map), 3, dtype=torch.float64)
+    return MeanBaseline(energies, zeros, zeros, _mean_virial(systems))
 
 
 def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:

@@ -114,9 +114,8 @@ def why_not(
 
 def _can_be_recorded(optimizer: Optimizer) -> bool:
     """Whether it takes its learning rates from the device."""
-    if getattr(optimizer, "capturable", False):
-        return True
-    return all("capturable" in group for group in optimizer.param_groups)
+    known = getattr(optimizer, "capturable", False)
+    return known or all("capturable" in group for group in optimizer.param_groups)
 
 
 def _fits(data: SpinDataModule, device: torch.device) -> bool:

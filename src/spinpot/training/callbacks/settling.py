@@ -60,7 +60,10 @@ class Settling(pl.Callback):
         module.stop_if_diverged(wait=True)
         training = data.datasets["train"]
         batch = training.batch(_with_all_elements(training))
-        wrong = module.potential.settle(batch, averaged=_averaged(trainer))
+        # Validations may see an average of the weights so far, which may be as rough as those.
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        averaged = any(isinstance(callback, WeightAveraging) for callback in callbacks)
+        wrong = module.potential.settle(batch, averaged=averaged)
         if wrong and _of_use(trainer):
             warnings.warn(wrong, stacklevel=1)
 
@@ -82,12 +85,6 @@ def _of_use(trainer: pl.Trainer) -> bool:
     Before, or where the weights have diverged, that is not what is wrong with the model.
     """
     return float(trainer.callback_metrics.get("val/score", math.inf)) < 1.0
-
-
-def _averaged(trainer: pl.Trainer) -> bool:
-    """Whether validations see an average of the weights so far, which may be as rough as those."""
-    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return any(isinstance(callback, WeightAveraging) for callback in callbacks)
 
 
 def _planned(trainer: pl.Trainer) -> bool:
