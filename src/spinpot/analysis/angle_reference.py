@@ -14,10 +14,8 @@ from spinpot.core.vectors import angles
 from spinpot.data.systems import System, read_systems
 
 KEY = "task.rotation.reference"
-STRAY = 1.0
-"""Degrees; other moments that stand farther off than this are mentioned."""
-ASTRAY = 30.0
-"""Degrees; with other moments farther off than this, frames say nothing about the turn."""
+STRAY = 1.0  # degrees; other moments that stand farther off than this are mentioned
+ASTRAY = 30.0  # degrees; with other moments farther off than this, frames say nothing about the turn
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,9 @@ from ase.geometry import minkowski_reduce
 
 from spinpot.core.errors import InputError
 
-CLOSE = 1e-4
-"""A coordinate of a wave vector this near to a fraction is meant to be it."""
+CLOSE = 1e-4  # a coordinate of a wave vector this near to a fraction is meant to be it
 
-Wave = tuple[Fraction, ...]
-"""Three numbers, in units of the reciprocal lattice vectors."""
+Wave = tuple[Fraction, ...]  # three numbers, in units of the reciprocal lattice vectors
 
 
 def as_fractions(q: Sequence[float], most_cells: int) -> Wave:

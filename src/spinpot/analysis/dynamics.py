@@ -20,8 +20,7 @@ from spinpot.report.style import Figure, faint, ink, new_figure
 
 TOLERANCE = {"free": 1e-6, "bath": 1e-3}
 """μ_B, of the midpoint of a step; the energy is kept to it, the noise of a bath is far larger."""
-SAMPLE_EVERY = 5
-"""Steps; energies between them would cost evaluations of the model and say little more."""
+SAMPLE_EVERY = 5  # steps; energies between them would cost evaluations of the model and say little more
 FEWEST_STEPS = 10
 TITLE = "Energy without bath, and order in it"
 ALT = "Left the total energy against time, right the order of the sublattices against temperature."

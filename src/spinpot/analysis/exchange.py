@@ -23,8 +23,7 @@ from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All that the task may write beside the page."""
-SMALL = 0.005
-"""Shells whose J stay below this share of the largest are not listed."""
+SMALL = 0.005  # shells whose J stay below this share of the largest are not listed
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j, e unit vectors, i j and j i both in the sum: J > 0 is ferromagnetic"
 )

@@ -14,8 +14,7 @@ from ase.build import make_supercell
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.core.vectors import unit
 
-MOST = 4
-"""An orthogonal cell's vectors are looked for among multiples of the cell's up to this."""
+MOST = 4  # an orthogonal cell's vectors are looked for among multiples of the cell's up to this
 TITLE = "Exchange constants of a spin potential, written by spinpot."
 NO_ORTHOGONAL_CELL = (
     "No files for Vampire: it fills space with rectangular boxes, and no small supercell of this magnetic "

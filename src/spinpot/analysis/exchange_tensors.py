@@ -21,11 +21,9 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.vectors import unit
 
-SLACK = 1e-3
-"""Å, by which pairs may be farther than the cutoff: shells are in or out as a whole."""
+SLACK = 1e-3  # Å, by which pairs may be farther than the cutoff: shells are in or out as a whole
 DISPLACEMENTS = (-2, -1, 1, 2)
-WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0
-"""Of the central difference of fourth order."""
+WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # of the central difference of fourth order
 
 
 @dataclass(frozen=True)

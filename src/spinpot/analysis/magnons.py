@@ -24,8 +24,7 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
 
-SAME = 1e-2
-"""meV; energies that differ by less are of one degenerate mode."""
+SAME = 1e-2  # meV; energies that differ by less are of one degenerate mode
 
 
 @dataclass(frozen=True)

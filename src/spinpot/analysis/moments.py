@@ -11,8 +11,7 @@ from scipy.spatial.transform import Rotation
 from spinpot.core.errors import require
 from spinpot.core.vectors import transverse, unit
 
-PARALLEL = 30.0
-"""Degrees; moments of one element within it are of one sublattice."""
+PARALLEL = 30.0  # degrees; moments of one element within it are of one sublattice
 
 
 def sublattices(atoms: Atoms) -> list[np.ndarray]:

@@ -12,8 +12,7 @@ from spinpot.analysis.measured import HIGHEST, LABEL
 from spinpot.analysis.shells import is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
-SMALLEST = 1e-3
-"""meV; the logarithmic axis ends here, or higher."""
+SMALLEST = 1e-3  # meV; the logarithmic axis ends here, or higher
 
 
 def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figure:

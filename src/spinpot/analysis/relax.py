@@ -26,8 +26,7 @@ from spinpot.report.style import Axes, Figure, faint, new_figure
 ALT = "Energy above its last value, and largest forces, against the step, on logarithmic axes."
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
-FAR = 0.5
-"""Å; few training sets hold atoms that far from their sites."""
+FAR = 0.5  # Å; few training sets hold atoms that far from their sites
 WARNING = (
     f"Atoms moved by more than {FAR} Å. See whether the training data hold such structures; the model knows "
     "no others."

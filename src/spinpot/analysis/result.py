@@ -9,11 +9,9 @@ from typing import Any
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure
 
-ZERO = 1e-6
-"""Numbers below are shown as 0."""
+ZERO = 1e-6  # numbers below are shown as 0
 
-Cell = str | int | float | None
-"""Text as it is to be read; a number of three digits; or nothing."""
+Cell = str | int | float | None  # text as it is to be read; a number of three digits; or nothing
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from spinpot.core.errors import InputError, require
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, ink, new_figure
 
-STEP = 1e-3
-"""rad, of the central differences that the torque is checked with."""
+STEP = 1e-3  # rad, of the central differences that the torque is checked with
 HARMONICS = 4
 ALT = "Above the energy, below the torque, against the angle of turn."
 

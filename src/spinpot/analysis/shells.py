@@ -8,8 +8,7 @@ import numpy as np
 
 from spinpot.analysis.exchange_tensors import Exchange
 
-GAP = 0.03
-"""Å; pairs whose distances differ by less from one to the next are of one shell."""
+GAP = 0.03  # Å; pairs whose distances differ by less from one to the next are of one shell
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,10 @@ SEVERITIES = ("wrong", "look", "ok")
 
 FINE, WRONG = 0.03, 0.05
 """Distance of a factor from 1 that is fine, and beyond which it is wrong if the error is small enough."""
-VAGUE = 0.1
-"""Standard error of a factor, relative if that is above 1, beyond which it says little."""
-EXPLAINED = 0.9
-"""R² of the works below which they do not explain the energies."""
+VAGUE = 0.1  # standard error of a factor, relative if that is above 1, beyond which it says little
+EXPLAINED = 0.9  # R² of the works below which they do not explain the energies
 NET_FORCE, NET_TORQUE = 0.05, 0.3
-SMALL_TILT = 5.0
-"""Degrees."""
+SMALL_TILT = 5.0  # degrees
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,9 @@ from spinpot.audit.path import Path
 from spinpot.data.pairs import neighbours
 from spinpot.data.systems import System
 
-CUTOFF = 5.0
-"""Å."""
-FUNCTIONS = 8
-"""Radial functions of each pair of elements."""
-SKIN = 0.5
-"""Å beyond the cutoff within which pairs are listed, for those that come nearer on the way."""
+CUTOFF = 5.0  # Å
+FUNCTIONS = 8  # radial functions of each pair of elements
+SKIN = 0.5  # Å beyond the cutoff within which pairs are listed, for those that come nearer on the way
 
 
 def radial(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,12 +9,10 @@ import numpy as np
 from spinpot.core.quantities import FORCE, FORCE_MAG
 from spinpot.data.systems import System
 
-FAR = 6.0
-"""Robust standard deviations."""
+FAR = 6.0  # robust standard deviations
 FEWEST_FRAMES = 10
 ENERGY = "energy per atom"
-SMALLEST = 1e-4
-"""eV/Å and eV/μ_B; smaller forces count as that."""
+SMALLEST = 1e-4  # eV/Å and eV/μ_B; smaller forces count as that
 
 
 @dataclass(frozen=True)

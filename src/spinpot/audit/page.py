@@ -14,8 +14,7 @@ from spinpot.core.notes import shortened
 from spinpot.report.page import MOST, data_sets, in_words, render
 from spinpot.report.panels import Panel, panel
 
-MOST_PANELS = 12
-"""Systems whose works are drawn; with more, those explained worst."""
+MOST_PANELS = 12  # systems whose works are drawn; with more, those explained worst
 TILES = {"wrong": "wrong", "look": "to look at", "ok": "ok"}
 
 

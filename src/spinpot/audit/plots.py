@@ -11,8 +11,7 @@ from spinpot.audit.work import Work, short_label
 from spinpot.report.plots import histogram, one_panel
 from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
-MOST_ERROR = 0.3
-"""Factors known worse than that are not drawn."""
+MOST_ERROR = 0.3  # factors known worse than that are not drawn
 BINS = 40
 
 

@@ -23,8 +23,7 @@ from spinpot.data.systems import read_systems
 from spinpot.report.page import REPORT
 
 AUDIT = "audit.json"
-MOST = 20
-"""Systems that are named under each finding and in the table; the files have all."""
+MOST = 20  # systems that are named under each finding and in the table; the files have all
 COLOURS = {"wrong": "bold red", "look": "yellow"}
 
 

@@ -6,8 +6,7 @@ from spinpot.audit.work import Work, label_name
 from spinpot.data.systems import System
 from spinpot.looks.units import unit_looks
 
-NEAR = 0.03
-"""How close to a ratio of units a factor must be, relative."""
+NEAR = 0.03  # how close to a ratio of units a factor must be, relative
 
 HARTREE, RYDBERG, BOHR = 27.211386, 13.605693, 0.529177
 FORCE_RATIOS = {

@@ -21,21 +21,16 @@ from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System
 
 FEWEST_FRAMES = 8
-MOST_FRAMES = 200
-"""Of longer systems, frames evenly spaced are taken."""
-NEIGHBOURS = 5
-"""Each frame is paired with its nearest ones."""
+MOST_FRAMES = 200  # of longer systems, frames evenly spaced are taken
+NEIGHBOURS = 5  # each frame is paired with its nearest ones
 LARGEST_TURN = np.radians(120)
 """Paths on which a moment turns by more are left out: the way round is not known any more."""
-UNMOVED = 1e-8
-"""Å, μ_B or strain; what moves less has not moved."""
-LITTLE_WORK = 1e-3
-"""Of the energy differences: labels with less work are not determined by them."""
+UNMOVED = 1e-8  # Å, μ_B or strain; what moves less has not moved
+LITTLE_WORK = 1e-3  # of the energy differences: labels with less work are not determined by them
 ONE_FRAME = 0.9
 """A label with more than this share of its work (squared) on paths of one frame is not determined either."""
 RIDGE = 1e-8
-MISSED = 0.1
-"""Share of the correction to the trapezoid rule that is counted as uncertain."""
+MISSED = 0.1  # share of the correction to the trapezoid rule that is counted as uncertain
 
 NODES = np.array([0.0, (1 - 5**-0.5) / 2, (1 + 5**-0.5) / 2, 1.0])
 WEIGHTS = np.array([1.0, 5.0, 5.0, 1.0]) / 12

@@ -10,8 +10,7 @@ import numpy as np
 
 EXAMPLE = "experiment=nio_deltaspin"
 """deepmd-kit's example: embedding 25-50-100, fitting 240-240-240, float64, 3 frames of 32 atoms a step."""
-FRAMES = 4
-"""Of a supercell; which they are makes no difference to the time."""
+FRAMES = 4  # of a supercell; which they are makes no difference to the time
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,7 @@ from spinpot.training.trainer import NoProfiler
 
 FILE = "measured.json"
 DEAREST = 10
-WARM_UP = 20
-"""Steps before the first that counts."""
+WARM_UP = 20  # steps before the first that counts
 BETWEEN, BARE, SKIPPED = 20, 6, 2
 """After so many steps the copy makes some that count, and before them some that do not."""
 

@@ -13,8 +13,7 @@ from spinpot.benchmark.run import title, train, written
 from spinpot.core.console import console, counted, print_line
 from spinpot.runs.time_to_error import BOUNDS, Course, read_course, table
 
-RATE = 1e-3
-"""The example's learning rate, constant as in its first 5000 steps."""
+RATE = 1e-3  # the example's learning rate, constant as in its first 5000 steps
 PEER_STEPS = 3500
 STEPS_BETWEEN = 50
 OURS = {

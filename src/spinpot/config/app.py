@@ -41,8 +41,7 @@ STARTED_HERE = "SPINPOT_STARTED_HERE"
 FAILURE = "failure.json"
 """What a job of a sweep stopped by, and its settings; its folder may hold nothing else."""
 
-DEFAULT_PARENT = "runs"
-"""Where configs/train.yaml puts run folders."""
+DEFAULT_PARENT = "runs"  # where configs/train.yaml puts run folders
 
 
 class JobFailedError(Exception):

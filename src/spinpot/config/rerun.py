@@ -30,8 +30,7 @@ hydra:
 """
 """What configs/train.yaml says to Hydra; the rest of a run's settings follow it."""
 
-NO_LONGER_NEEDED = ("data.cache_gb", "data.cache_disk_gb")
-"""Settings in configs of earlier versions."""
+NO_LONGER_NEEDED = ("data.cache_gb", "data.cache_disk_gb")  # settings in configs of earlier versions
 
 
 def without_old(config: DictConfig) -> DictConfig:

@@ -22,8 +22,7 @@ from spinpot.core.spelling import dotted_keys, missing_keys, nearest
 METRICS = ("score", *(f"{kind}_{name}" for kind in ("rmse", "mae") for name in QUANTITIES))
 SECTIONS = ("data", "model", "loss", "scheduler", "optimizer", "trainer", "callbacks", "logger")
 """Those that others refer to come before them, so that an error is told where it was made."""
-FREE = ("callbacks", "logger")
-"""Sections whose entries have names of the user's choice."""
+FREE = ("callbacks", "logger")  # sections whose entries have names of the user's choice
 SCALARS: dict[str, Any] = {
     "seed": int,
     "resume": Literal["auto"] | Path | None,
@@ -47,10 +46,8 @@ ANALYSIS = {
 """The settings of other commands than train, and their types."""
 AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
-PRECISIONS = {"64-true": "float64", "32-true": "float32"}
-"""And torch's name for the networks' numbers."""
-MANY = 20
-"""No error lists more valid keys than these."""
+PRECISIONS = {"64-true": "float64", "32-true": "float32"}  # and torch's name for the networks' numbers
+MANY = 20  # no error lists more valid keys than these
 
 
 def validate(config: DictConfig) -> None:

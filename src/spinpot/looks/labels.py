@@ -11,8 +11,7 @@ from spinpot.data.pairs import OVERLAP, close_pairs
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
-BOND = 0.5
-"""Over the sum of covalent radii; bonds, and atoms that meet in a hot liquid, are longer."""
+BOND = 0.5  # over the sum of covalent radii; bonds, and atoms that meet in a hot liquid, are longer
 
 
 def zero_labels(system: System) -> dict[str, int]:

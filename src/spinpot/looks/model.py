@@ -11,12 +11,9 @@ from spinpot.data.systems import System
 from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
 
-BEYOND = 0.01
-"""Of the greatest |S| of training, by which moments may leave its range."""
-SMALLEST = 1e-3
-"""μ_B; a range is not left by less."""
-SMALLEST_LABEL = 1e-4
-"""eV/μ_B; smaller magnetic forces count as none."""
+BEYOND = 0.01  # of the greatest |S| of training, by which moments may leave its range
+SMALLEST = 1e-3  # μ_B; a range is not left by less
+SMALLEST_LABEL = 1e-4  # eV/μ_B; smaller magnetic forces count as none
 
 
 class Watch:

@@ -12,10 +12,8 @@ from spinpot.looks.look import Look
 
 MATTERS = 0.01
 """The spacing of the numbers over the standard deviation of the energies, from which it is said."""
-FEWEST = 5
-"""Distinct numbers that tell their spacing."""
-EVEN = 0.01
-"""Of the spacing, how far numbers may be from its multiples."""
+FEWEST = 5  # distinct numbers that tell their spacing
+EVEN = 0.01  # of the spacing, how far numbers may be from its multiples
 SUSPICION = (
     "energies are stored too coarsely for their spread, and no model is better than that. Export them in "
     "float64 with all digits"

@@ -15,8 +15,7 @@ from spinpot.looks.units import FRAMES, unit_looks
 
 SAMPLE = 400
 """Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""
-CLOSE_SAMPLE = 10_000
-"""Frames over all systems in which atoms closer than any bond are looked for."""
+CLOSE_SAMPLE = 10_000  # frames over all systems in which atoms closer than any bond are looked for
 
 
 def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iterable[Copy]) -> Notes:

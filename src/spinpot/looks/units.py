@@ -13,16 +13,11 @@ from spinpot.looks.look import Look
 
 CLOSE, WIDE = 0.6, 1.6
 """Nearest neighbours' distance over the sum of covalent radii in solids and molecules lies well between."""
-FRAMES = 20
-"""Distances are looked at in so many frames, evenly spaced."""
-REACH = 6.0
-"""Å within which nearest neighbours are sought."""
-LARGE_MOMENT, SMALL_MOMENT = 12.0, 0.02
-"""μ_B; the largest moments, of 4f elements, are about 10."""
-LARGE_FORCE, LARGE_FORCE_MAG = 20.0, 5.0
-"""rms in eV/Å and eV/μ_B."""
-LARGE_SPREAD = 5.0
-"""eV/atom, standard deviation of energies within a system."""
+FRAMES = 20  # distances are looked at in so many frames, evenly spaced
+REACH = 6.0  # Å within which nearest neighbours are sought
+LARGE_MOMENT, SMALL_MOMENT = 12.0, 0.02  # μ_B; the largest moments, of 4f elements, are about 10
+LARGE_FORCE, LARGE_FORCE_MAG = 20.0, 5.0  # rms in eV/Å and eV/μ_B
+LARGE_SPREAD = 5.0  # eV/atom, standard deviation of energies within a system
 
 
 def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:

@@ -15,8 +15,7 @@ from spinpot.models.elements import per_type
 LabelScaleSetting = float | Sequence[float] | Literal["learned"] | None
 
 KEY = "loss.label_scale_fm"
-PARAMETER = "label_scale.excess"
-"""The name of what is learned, in a checkpoint's state_dict."""
+PARAMETER = "label_scale.excess"  # the name of what is learned, in a checkpoint's state_dict
 
 
 class LabelScale(nn.Module):

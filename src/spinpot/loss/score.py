@@ -10,8 +10,7 @@ from spinpot.core.quantities import ENERGY, QUANTITIES, SCALED, Quantity
 
 NEGLIGIBLE = 1e-7
 """eV/atom, eV/Å, eV/μ_B: labels that spread by less cannot set a scale, what they spread by is rounding."""
-FAR = 2.0
-"""An error of so many times the spread of its labels is named whatever the score is."""
+FAR = 2.0  # an error of so many times the spread of its labels is named whatever the score is
 
 
 class Score:

@@ -20,10 +20,8 @@ from spinpot.report.tables import Errors, error_rows, without_repetition
 
 REPORT = "report.html"
 
-MOST = 50
-"""Rows of a table of systems."""
-MOST_FORMULAS = 6
-"""Compositions named in a sentence."""
+MOST = 50  # rows of a table of systems
+MOST_FORMULAS = 6  # compositions named in a sentence
 
 
 def render(template: str, **context: Any) -> str:

@@ -20,12 +20,9 @@ Points = list[tuple[str, np.ndarray, np.ndarray]]
 
 MOST_POINTS = 20_000
 """Points drawn per element and panel; more are thinned out evenly, and the errors still count all."""
-MOST_BINS = 61
-"""Of a histogram; an odd number, so that the middle one is around zero."""
-LEAST_WIDTH = 1e-6
-"""meV; labels and predictions may all be zero."""
-MOST_DECADES = 1.7
-"""A logarithmic axis that spans fewer has numbers at 2 and 5 too."""
+MOST_BINS = 61  # of a histogram; an odd number, so that the middle one is around zero
+LEAST_WIDTH = 1e-6  # meV; labels and predictions may all be zero
+MOST_DECADES = 1.7  # a logarithmic axis that spans fewer has numbers at 2 and 5 too
 
 
 LINES: dict[str, dict[str, Any]] = {

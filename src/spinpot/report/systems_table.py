@@ -12,12 +12,9 @@ from rich.text import Text
 from spinpot.core.console import console, print_table
 from spinpot.core.quantities import OF_LABEL
 
-MOST = 20
-"""Systems of one set that have a row each."""
-GROUPS = 12
-"""Rows of a set of more systems."""
-MOST_MOMENTS = 2
-"""Elements whose |S| have room in a row; of more, they are a table of their own."""
+MOST = 20  # systems of one set that have a row each
+GROUPS = 12  # rows of a set of more systems
+MOST_MOMENTS = 2  # elements whose |S| have room in a row; of more, they are a table of their own
 
 Described = Mapping[str, Any]
 """A system as spinpot.data.description has it; of several systems, `atoms` is a range such as 4–12."""

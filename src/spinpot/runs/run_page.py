@@ -23,8 +23,7 @@ from spinpot.report.style import LIGHT, save_figure, themed
 from spinpot.report.tables import Errors, label_scale_in_words
 from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
-SETS = {"val": "validation", "test": "test"}
-"""Names in summary.json and of the sets of frames."""
+SETS = {"val": "validation", "test": "test"}  # names in summary.json and of the sets of frames
 
 BASELINES = {
     "labels_spread": "labels' own spread",

@@ -97,8 +97,7 @@ def short(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-DERIVED = ("data.seed", "optimizer.lr")
-"""Settings that the configs take from others."""
+DERIVED = ("data.seed", "optimizer.lr")  # settings that the configs take from others
 
 
 def swept_keys(runs: Sequence[Run]) -> list[str]:

@@ -21,10 +21,8 @@ from spinpot.core.errors import TrainingError
 from spinpot.data.resident import ResidentFrames, Shape
 from spinpot.training.step import Done, Failure, WholeStep
 
-MOST_GRAPHS = 64
-"""Kept at once; steps of further shapes are launched kernel by kernel."""
-AHEAD = 4
-"""Steps that the host may be ahead of the device before it asks whether they went well."""
+MOST_GRAPHS = 64  # kept at once; steps of further shapes are launched kernel by kernel
+AHEAD = 4  # steps that the host may be ahead of the device before it asks whether they went well
 
 Inputs = tuple[Tensor, Shape, Tensor]
 """The numbers of a step's frames (F,), the shape of their batch, and NumberedStep.settings."""

@@ -15,8 +15,7 @@ from spinpot.models.checkpoint import LAST
 from spinpot.training.resume import Resumed
 from spinpot.training.wandb_run import WandbRun, read_identity
 
-LONGEST_NAME, LONGEST_TAG = 128, 64
-"""In characters; wandb refuses longer ones."""
+LONGEST_NAME, LONGEST_TAG = 128, 64  # in characters; wandb refuses longer ones
 
 
 def wandb_logger(

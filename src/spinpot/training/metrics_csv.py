@@ -29,8 +29,7 @@ COLUMNS = (
     *(f"val/{name}" for name in _ERRORS),
     "val/score",
 )
-GRADIENT_NORM = "grad_norm/"
-"""How the columns of callbacks=gradient_norms begin."""
+GRADIENT_NORM = "grad_norm/"  # how the columns of callbacks=gradient_norms begin
 FURTHER = (GRADIENT_NORM, *(part.pref for part in PARTS), "label_scale_fm/")
 """How columns begin that a file has only where its run logs them."""
 

@@ -31,8 +31,7 @@ from spinpot.training.trainer import build, quiet_lightning
 
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
-TORCHRUN = "TORCHELASTIC_RUN_ID"
-"""The environment variable by which Lightning knows processes of torchrun."""
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # the environment variable by which Lightning knows processes of torchrun
 TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", *MEETING, STARTED_HERE, TORCHRUN)
 """Environment variables that tell a process which rank it is; Lightning takes one away after a run."""
 PLACE = ("strategy", "accelerator", "devices", "num_nodes", "plugins")

@@ -29,17 +29,12 @@ from spinpot.core.console import console, progress_console
 from spinpot.core.errors import InputError, TrainingError
 from spinpot.training.places import Place, own_environment, place_of
 
-LINE_EVERY = 30.0
-"""Seconds between the lines of a rank that waits."""
-POLL = 0.3
-"""Seconds between two looks at what the others say."""
-GRACE = 10.0
-"""Seconds that a rank has to end by itself, once another has ended."""
+LINE_EVERY = 30.0  # seconds between the lines of a rank that waits
+POLL = 0.3  # seconds between two looks at what the others say
+GRACE = 10.0  # seconds that a rank has to end by itself, once another has ended
 
-_meetings = count()
-"""A sweep that is started on all ranks meets once for each job."""
-_present: list[Ranks] = []
-"""This process among those of the present run; none in a run of one process."""
+_meetings = count()  # a sweep that is started on all ranks meets once for each job
+_present: list[Ranks] = []  # this process among those of the present run; none in a run of one process
 
 
 class EndedElsewhereError(TrainingError):

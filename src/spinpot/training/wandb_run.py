@@ -21,8 +21,7 @@ from spinpot.core.files import read_object, write_atomically
 if TYPE_CHECKING:
     import wandb
 
-IDENTITY = "wandb_run.json"
-"""In the run folder: id and name of its wandb run, for the parts to come."""
+IDENTITY = "wandb_run.json"  # in the run folder: id and name of its wandb run, for the parts to come
 
 INIT_SECONDS = 30.0
 FINISH_SECONDS = 300.0

@@ -22,8 +22,7 @@ from spinpot.training.step import WholeStep
 USED = "used"
 INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 """Hooks of callbacks that a step recorded as a whole does not call, or only after it."""
-SHARE_OF_DEVICE = 0.5
-"""Of its free memory, that a data set may take."""
+SHARE_OF_DEVICE = 0.5  # of its free memory, that a data set may take
 
 
 class CudaGraphs(pl.Callback):
