@@ -1,7 +1,5 @@
 """Energies of others against the angle of turn: a table, or frames in which the moments are turned."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

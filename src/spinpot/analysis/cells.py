@@ -1,7 +1,5 @@
 """The magnetic cell of a structure, and supercells of it."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Wave vectors that fit a supercell, and the smallest supercell that fits a wave vector."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Short spin-lattice dynamics: does it keep the energy, and how does the order fade with temperature?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from functools import partial

@@ -1,7 +1,5 @@
 """Task exchange: the constants J_ij of a potential, and what follows from them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Exchange constants as other programs read them: Vampire's unit cell and materials, TB2J's results."""
 
-from __future__ import annotations
-
 import itertools
 import pickle
 from collections.abc import Iterator

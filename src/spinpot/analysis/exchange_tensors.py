@@ -7,8 +7,6 @@ between the planes across e_i and e_j, and the same state turned onto other axes
 (as X. He et al., Comput. Phys. Commun. 264, 107938 (2021), section 2.4, do for collinear states).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What training data cannot tell about exchange: pairs that coincide with images, and broken symmetry."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Task magnons: linear spin waves of a potential's exchange constants, by magnopy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain

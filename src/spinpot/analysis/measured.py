@@ -1,7 +1,5 @@
 """What was measured on NiO, to be drawn beside a model's spin waves."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Moments as a whole: which belong together, turned about an axis, and the torques on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """J against the distance of the pair, and spin-wave energies along a path."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

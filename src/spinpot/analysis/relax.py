@@ -1,7 +1,5 @@
 """Relaxation of atoms, spins or both, until forces and torques are small."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a task of spinpot analyze hands back, to be printed, drawn and written."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any

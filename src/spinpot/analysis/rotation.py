@@ -1,7 +1,5 @@
 """Energy and torque against the angle by which some moments are turned, all else being held."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """spinpot analyze: a checkpoint and a structure → tables, pictures, analysis.json and a page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Pairs of the same elements and distance taken together."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

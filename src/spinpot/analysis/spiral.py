@@ -1,7 +1,5 @@
 """Energy of spin spirals along a path of wave vectors, each in the smallest supercell it fits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The structure to analyse: of a file that ase reads, with vectors as moments, or of a system of frames."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

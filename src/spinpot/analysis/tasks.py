@@ -1,7 +1,5 @@
 """The tasks by name: what each is given, and the function that does it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """One system with all that an audit finds out about it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

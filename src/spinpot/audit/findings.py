@@ -1,7 +1,5 @@
 """What the numbers of an audit mean, and what to do about it, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

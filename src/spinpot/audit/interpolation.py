@@ -5,8 +5,6 @@ each magnetic element the components of S (a field), their products (anisotropy)
 of the labels but that such terms follow their course between two nearby frames.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

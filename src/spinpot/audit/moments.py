@@ -1,7 +1,5 @@
 """Moments and magnetic forces of one system: their lengths, parts and sums, and how far moments tilt."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames that stand apart from the others of their system."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """report.html of an audit."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any

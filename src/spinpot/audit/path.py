@@ -1,7 +1,5 @@
 """The way from one frame to another: straight for atoms and cell, along the sphere for moments."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

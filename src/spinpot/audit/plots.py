@@ -1,7 +1,5 @@
 """Pictures of an audit: factors of the labels, works against energies, lengths and tilts of the moments."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The audit of labelled frames: read, looked at, told in the terminal, written as a page and as numbers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Numbers that look as if they were in another unit. A suspicion each: none of them is proof."""
 
-from __future__ import annotations
-
 from spinpot.audit.work import Work, label_name
 from spinpot.data.systems import System
 from spinpot.looks.units import unit_looks

@@ -7,8 +7,6 @@ gives the trapezoid rule; what that misses is taken from smooth functions fitted
 of all paths (spinpot.audit.interpolation). Energies take no part in it, and no label sees another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """What is measured: settings of spinpot train, and the frames they need."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """The arithmetic limit of a step: its matrix products at the rate of large ones on this machine."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

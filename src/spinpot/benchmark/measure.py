@@ -1,7 +1,5 @@
 """A callback that measures a run from inside."""
 
-from __future__ import annotations
-
 import copy
 import json
 import resource

@@ -1,7 +1,5 @@
 """deepmd-kit on its example, by its own command: the same network, loss, batch and frames as EXAMPLE."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The benchmark: real training runs, measured from inside, in turn with deepmd-kit; a table and JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

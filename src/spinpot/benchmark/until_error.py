@@ -1,7 +1,5 @@
 """Ours and deepmd-kit's TensorFlow backend until given errors on NiO_deltaspin, one after the other."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace

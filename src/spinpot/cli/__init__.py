@@ -1,7 +1,5 @@
 """The command `spinpot`: `spinpot COMMAND …`; scripts/*.py are doors to the same commands."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import os

@@ -1,7 +1,5 @@
 """`spinpot benchmark`."""
 
-from __future__ import annotations
-
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path

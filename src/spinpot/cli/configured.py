@@ -1,7 +1,5 @@
 """Commands that take KEY=VALUE: each composes the config of its name."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`spinpot train --help`: every setting with its value and what the comment in its config says of it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

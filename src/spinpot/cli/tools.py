@@ -1,7 +1,5 @@
 """Commands with a few options each."""
 
-from __future__ import annotations
-
 from argparse import ArgumentParser
 from pathlib import Path
 

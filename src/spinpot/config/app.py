@@ -1,7 +1,5 @@
 """What every script does around its work: one clear message for a wrong input, and an exit code."""
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

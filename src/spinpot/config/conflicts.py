@@ -3,8 +3,6 @@
 The tables below are the whole list: a setting that another one overrides belongs into one of them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

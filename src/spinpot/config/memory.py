@@ -1,7 +1,5 @@
 """Keep freed memory in the process, where a training step finds it again."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 

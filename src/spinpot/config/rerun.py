@@ -1,7 +1,5 @@
 """A run's config as a file that runs again by itself."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

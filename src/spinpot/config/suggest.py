@@ -1,7 +1,5 @@
 """Hydra's errors in our words, with the nearest valid key or option."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

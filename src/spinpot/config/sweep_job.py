@@ -1,7 +1,5 @@
 """What a job of a sweep is called, by Hydra's own records."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

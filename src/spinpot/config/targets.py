@@ -1,7 +1,5 @@
 """The class or function behind a dotted name of a config, and the arguments it takes."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from collections.abc import Callable

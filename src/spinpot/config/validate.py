@@ -1,7 +1,5 @@
 """No unknown key and no value of a wrong kind: a composed config against what it builds, before any work."""
 
-from __future__ import annotations
-
 import inspect
 import typing
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Whether a value of a config fits the annotation of the argument it is for, and the annotation in words."""
 
-from __future__ import annotations
-
 import collections.abc
 import dataclasses
 import inspect

@@ -1,7 +1,5 @@
 """Labels that are zeros, and atoms closer than any bond."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

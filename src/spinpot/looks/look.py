@@ -1,7 +1,5 @@
 """What a check has to say of one system."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from spinpot.core.notes import Notes

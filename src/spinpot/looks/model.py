@@ -1,7 +1,5 @@
 """Frames beside a model: moments it does not use, has not seen, or that are near zero."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Energies whose stored numbers are coarse beside their spread: float32, or few digits."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 

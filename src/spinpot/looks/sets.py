@@ -1,7 +1,5 @@
 """All cheap checks of the sets of a run or of an evaluation's frames, as lines that begin with `look:`."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 

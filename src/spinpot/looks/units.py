@@ -1,7 +1,5 @@
 """Numbers that look as if they were in another unit. A suspicion each: none of them is proof."""
 
-from __future__ import annotations
-
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 

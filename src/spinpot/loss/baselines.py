@@ -1,7 +1,5 @@
 """Predictors that know next to nothing, to set a model's errors beside."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The loss of spin models, `ener_spin`: energy, force, magnetic force and virial."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,10 +1,8 @@
 """The baseline "Heisenberg fit": exchange and moment lengths alone, fitted to training frames."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -59,7 +57,7 @@ class HeisenbergFit:
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any], spec: Spec) -> HeisenbergFit:
+    def from_dict(cls, stored: Mapping[str, Any], spec: Spec) -> Self:
         """That of as_dict; spec: of the checkpoint's model."""
         term = _term(spec)
         term.moment_squared.copy_(stored["moment_squared"])

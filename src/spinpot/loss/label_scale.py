@@ -1,7 +1,5 @@
 """`loss.label_scale_fm`: labels of the magnetic force that are a multiple of −∂E/∂S."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Errors over a set of frames, exact: sums and counts, never a mean of means."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

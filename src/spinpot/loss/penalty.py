@@ -1,7 +1,5 @@
 """Sums of penalties: what a loss term compares, and what it makes of the differences."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass

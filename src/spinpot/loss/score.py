@@ -1,7 +1,5 @@
 """val/score: the errors of the loss terms, each in units of the spread of its labels."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """HTML pages from plain data: one file each, complete without network or script."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Pictures of a page: one per quantity, drawn for light and dark ground, each a data URI with words to it."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Figures are made without pyplot, so that no display is needed, in the theme (spi
 A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of them, for a page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Sets of systems as tables that stay readable: of many systems, those of the same elements are one row."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables: the data at the start and the errors at the end, in the terminal; the errors as rows for a page."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Reading metrics.csv, whose last lines a crash of the machine may have cut short or filled with zeros."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """report.html of a training run."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The runs of a sweep side by side: what was swept against errors and seconds."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

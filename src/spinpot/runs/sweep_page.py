@@ -1,7 +1,5 @@
 """report.html of a sweep."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Pictures of a sweep: errors against each other, and against the step, of all runs at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """When runs first reach given errors, and how they came there."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

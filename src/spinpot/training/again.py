@@ -1,7 +1,5 @@
 """report.html and the pictures of a finished run, made again from what its folder holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, NoReturn
 

@@ -5,8 +5,6 @@ fast. Recorded once as a CUDA graph they are launched together (torch.cuda.CUDAG
 shape of batch, so batches are padded to few (spinpot.data.resident).
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

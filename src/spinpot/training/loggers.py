@@ -1,7 +1,5 @@
 """Loggers beside metrics.csv, made for a run folder."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Checkpoints are written once the rows of before are on the disk (checkpoint_io).
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

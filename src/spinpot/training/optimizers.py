@@ -1,7 +1,5 @@
 """Adam with a compiled step, and optimizers that know matrices, Muon and SOAP."""
 
-from __future__ import annotations
-
 import ctypes
 import math
 from array import array

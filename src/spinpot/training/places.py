@@ -1,7 +1,5 @@
 """Which rank of a run this process is, and who starts the others: torchrun, SLURM, a person, or we."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

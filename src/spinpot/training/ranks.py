@@ -4,8 +4,6 @@ They talk through a torch.distributed.TCPStore that rank 0 hosts at MASTER_ADDR:
 process group finds its store too. A thread of each rank looks there for what another has said.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -34,7 +32,7 @@ POLL = 0.3  # seconds between two looks at what the others say
 GRACE = 10.0  # seconds that a rank has to end by itself, once another has ended
 
 _meetings = count()  # a sweep that is started on all ranks meets once for each job
-_present: list[Ranks] = []  # this process among those of the present run; none in a run of one process
+_present: list["Ranks"] = []  # this process among those of the present run; none in a run of one process
 
 
 class EndedElsewhereError(TrainingError):

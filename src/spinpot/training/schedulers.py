@@ -3,8 +3,6 @@
 The formulas are deepmd-kit 3.2's, so that a run of either program follows the same rates.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

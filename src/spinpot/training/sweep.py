@@ -1,7 +1,5 @@
 """One job of a sweep: resumed where it was, in processes of its own if it wants several."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

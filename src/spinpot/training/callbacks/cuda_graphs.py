@@ -1,7 +1,5 @@
 """Whole steps recorded as CUDA graphs where a run allows it, or the reason why not."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal, cast
 

@@ -1,7 +1,5 @@
 """How large the gradients are: of everything, and of each part of the model."""
 
-from __future__ import annotations
-
 import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer

@@ -1,7 +1,5 @@
 """The progress bar, with the errors in it."""
 
-from __future__ import annotations
-
 import math
 
 import pytorch_lightning as pl

@@ -1,7 +1,5 @@
 """Lets the potential adapt what is not trained, such as nodes of an interpolation, to its weights."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Iterator

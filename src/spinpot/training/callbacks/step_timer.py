@@ -1,7 +1,5 @@
 """Seconds per step, as the user gets them: for the summary, and for the loggers as the run goes."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from typing import Any

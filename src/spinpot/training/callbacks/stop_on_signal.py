@@ -1,7 +1,5 @@
 """A cluster's warning: save and stop, so that resume=auto resumes the requeued job."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

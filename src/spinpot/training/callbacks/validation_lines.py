@@ -1,7 +1,5 @@
 """One line per validation: the learning curve in the terminal and in log files."""
 
-from __future__ import annotations
-
 import pytorch_lightning as pl
 
 from spinpot.core.console import console

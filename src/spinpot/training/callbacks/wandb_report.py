@@ -1,7 +1,5 @@
 """What a wandb run shows beside the curves: config, data and program, pictures and a table of errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
