@@ -26,7 +26,7 @@ SMALL_TILT = 5.0  # degrees
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement about one system (or two), with what to do about it; the advice may be empty."""
+    """One statement about one system (or two), with what to do about it unless it is ok."""
 
     severity: str
     topic: str
@@ -49,7 +49,7 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
     """The worst first, otherwise in the order given."""
     groups: dict[tuple[str, str, str], Group] = {}
     for finding in findings:
-        key = (finding.severity, finding.topic, finding.advice)
+        key = (finding.severity, finding.topic, "" if finding.severity == "ok" else finding.advice)
         group = groups.setdefault(key, Group(*key, []))
         group.statements.append((finding.system, finding.text))
     return sorted(groups.values(), key=lambda group: SEVERITIES.index(group.severity))
@@ -62,7 +62,7 @@ def of_work(system: System, work: Work | Untestable) -> list[Finding]:
     found = [_of_factor(system, label, factor) for label, factor in work.factors.items()]
     text = f"the works explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
     severity = "wrong" if work.r2 < EXPLAINED else "ok"
-    return [*found, _judged(severity, "energies", system, text, advice.UNEXPLAINED)]
+    return [*found, Finding(severity, "energies", system.name, text, advice.UNEXPLAINED)]
 
 
 def _of_factor(system: System, label: str, factor: Factor) -> Finding:
@@ -78,15 +78,10 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
     elif label.startswith("force_mag"):
         what = advice.SCALE
     if off > max(WRONG, 3 * factor.error):
-        return _judged("wrong", topic, system, text, what)
+        return Finding("wrong", topic, system.name, text, what)
     if factor.error > VAGUE * max(1.0, abs(factor.value)):
-        return _judged("look", topic, system, text, advice.FEW)
-    return _judged("look" if off > max(FINE, 2 * factor.error) else "ok", topic, system, text, what)
-
-
-def _judged(severity: str, topic: str, system: System, text: str, what: str) -> Finding:
-    """what: to do about it, unless it is ok."""
-    return Finding(severity, topic, system.name, text, "" if severity == "ok" else what)
+        return Finding("look", topic, system.name, text, advice.FEW)
+    return Finding("look" if off > max(FINE, 2 * factor.error) else "ok", topic, system.name, text, what)
 
 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
@@ -98,14 +93,16 @@ def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.nda
     for one in elements:
         if one.unowned is not None and one.unowned > SMALLEST:
             text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."
-            found.append(_judged("look", "magnetic forces without moments", system, text, advice.UNOWNED))
+            found.append(
+                Finding("look", "magnetic forces without moments", system.name, text, advice.UNOWNED)
+            )
     if magnetic:
         middle, most = np.median(tilts), tilts.max()
         text = (
             f"moments tilt by {middle:.3g}° (median), at most {most:.3g}°, from the nearest collinear axis."
         )
         severity = "look" if most < SMALL_TILT else "ok"
-        found.append(_judged(severity, "tilts", system, text, advice.SMALL_TILTS))
+        found.append(Finding(severity, "tilts", system.name, text, advice.SMALL_TILTS))
     return found
 
 
@@ -130,7 +127,7 @@ def of_sums(system: System, force: float | None, torque: float | None) -> list[F
     ):
         if value is not None:
             text = f"the {name} is {100 * value:.3g} % of what unrelated {terms} would add up to."
-            found.append(_judged("look" if value > most else "ok", topic, system, text, what))
+            found.append(Finding("look" if value > most else "ok", topic, system.name, text, what))
     return found
 
 

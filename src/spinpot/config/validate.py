@@ -13,7 +13,7 @@ from spinpot.config.conflicts import check_conflicts
 from spinpot.config.suggest import UNWRAPPED, file_with, options_of
 from spinpot.config.targets import find_target, parameters
 from spinpot.config.values import argument_types, expected, fits, shown
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.core.quantities import QUANTITIES
 from spinpot.core.spelling import dotted_keys, missing_keys, nearest
 
@@ -61,8 +61,7 @@ def validate(config: DictConfig) -> None:
         _check_value(key, _value(key, config), hint)
     if config.resume == "":
         raise InputError("resume= is empty: expected auto, a path or null.")
-    if config.seed < 0:
-        raise InputError(f"seed={config.seed}: expected a whole number >= 0.")
+    require(config.seed >= 0, "seed", config.seed, "a whole number >= 0.")
     _check_trainer(config.trainer)
     for section in SECTIONS:
         _check_node(section, config[section], config, free=section in FREE)
@@ -132,21 +131,20 @@ def _check_trainer(trainer: DictConfig) -> None:
         value = trainer.get(name)
         if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
             continue  # a duration
-        if type(value) is not int or value < 1:
-            raise InputError(f"trainer.{name}={shown(value)}: expected a whole number >= 1.{_whole(value)}")
-    if trainer.get("precision") not in PRECISIONS:
-        raise InputError(f"trainer.precision={trainer.get('precision')}: expected {' or '.join(PRECISIONS)}.")
-    clip = trainer.get("gradient_clip_val")
-    if clip is not None and (not fits(clip, float) or clip <= 0.0):
-        raise InputError(f"trainer.gradient_clip_val={clip}: expected a number > 0, or null for no clipping.")
+        whole = type(value) is int and value >= 1
+        require(whole, f"trainer.{name}", shown(value), f"a whole number >= 1.{_whole(value)}")
+    precision, clip = trainer.get("precision"), trainer.get("gradient_clip_val")
+    require(precision in PRECISIONS, "trainer.precision", precision, f"{' or '.join(PRECISIONS)}.")
+    positive = clip is None or (fits(clip, float) and clip > 0.0)
+    require(positive, "trainer.gradient_clip_val", clip, "a number > 0, or null for no clipping.")
 
 
 def _check_node(key: str, node: DictConfig, config: DictConfig, free: bool = False) -> None:
     """Check a section that builds something, and the sections in it."""
     if free:
         for name in map(str, node):
-            if not isinstance(node[name], DictConfig):
-                raise InputError(f"{key}.{name}={node[name]}: expected a section with a _target_.")
+            section = isinstance(node[name], DictConfig)
+            require(section, f"{key}.{name}", node[name], "a section with a _target_.")
             _check_node(f"{key}.{name}", node[name], config)
         return
     if "_target_" not in node:

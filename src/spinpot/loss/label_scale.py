@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require
 from spinpot.models.checkpoint import ENTRY
 from spinpot.models.elements import per_type
 
@@ -59,10 +59,8 @@ def check_label_scale(setting: LabelScaleSetting) -> None:
     if setting is None or setting == "learned":
         return
     numbers = [setting] if isinstance(setting, (int, float)) else setting
-    if isinstance(numbers, str) or not all(0.0 < number < float("inf") for number in numbers):
-        raise InputError(
-            f"{KEY}={setting!r}: expected null, a number > 0, one per magnetic element, or learned."
-        )
+    positive = not isinstance(numbers, str) and all(0.0 < number < float("inf") for number in numbers)
+    require(positive, KEY, repr(setting), "null, a number > 0, one per magnetic element, or learned.")
 
 
 def scaled(prediction: dict[str, Tensor], types: Tensor, scale: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from torch.distributed.constants import default_pg_timeout
 
 from spinpot.config.app import STARTED_HERE, TRAIN
 from spinpot.core.console import print_line
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
 
@@ -186,6 +186,5 @@ def _choose_meeting() -> None:
 def _number(name: str, otherwise: int) -> int:
     """An environment variable as a number. Raises InputError."""
     text = os.environ.get(name, str(otherwise))
-    if not text.isdecimal():
-        raise InputError(f"{name}={text}: expected a whole number, as torch.distributed's {name}.")
+    require(text.isdecimal(), name, text, f"a whole number, as torch.distributed's {name}.")
     return int(text)
