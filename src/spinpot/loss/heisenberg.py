@@ -22,6 +22,7 @@ from spinpot.models.spec import Spec
 TERMS = ("bilinear", "landau")
 LABELS = tuple(quantity.label for quantity in MAIN)
 NAME = "Heisenberg fit"
+STORED = ("coefficients", "energy_bias", "scale")  # as they are
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,15 @@ class HeisenbergFit:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data and tensors, for a checkpoint."""
-        return {
-            "moment_squared": self.term.moment_squared,
-            "coefficients": self.coefficients,
-            "energy_bias": self.energy_bias,
-            "scale": self.scale,
-            "frames": sorted(self.frames),
-        }
+        kept = {name: getattr(self, name) for name in STORED}
+        return {**kept, "moment_squared": self.term.moment_squared, "frames": sorted(self.frames)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], spec: Spec) -> Self:
         """That of as_dict; spec: of the checkpoint's model."""
         term = _term(spec)
         term.moment_squared.copy_(stored["moment_squared"])
-        kept = {name: stored[name] for name in ("coefficients", "energy_bias", "scale")}
+        kept = {name: stored[name] for name in STORED}
         return cls(term, frames=frozenset(stored["frames"]), **kept)
 
 

@@ -41,27 +41,15 @@ class MetricsCsv(Logger):
     resumed: what the run goes on from; later rows of the file are dropped, being made again.
     """
 
+    name, version, save_dir = "", "", ""  # the run folder is the log's folder
+
     def __init__(self, folder: Path, resumed: Resumed | None = None) -> None:
         super().__init__()
+        self.save_dir = str(folder)
         self.path = folder / "metrics.csv"
         self._row: dict[str, Any] = {}
         self._keep_until = resumed.step if resumed else 0
         self._columns: list[str] = []
-
-    @property
-    def name(self) -> str:
-        """Empty: the run folder is the log's folder."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """Empty, as the name."""
-        return ""
-
-    @property
-    def save_dir(self) -> str:
-        """The run folder."""
-        return str(self.path.parent)
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

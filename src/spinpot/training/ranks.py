@@ -96,7 +96,7 @@ class Ranks:
         restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._name = f"spinpot/{restarts}/{next(_meetings)}"
         self._store: dist.Store | None = None
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._parent = os.getppid()
         self._end: End | None = None
         self._told, self._ending = threading.Event(), threading.Event()
@@ -112,7 +112,7 @@ class Ranks:
                 f"A rank {place.rank} has joined at {place.at} already. Give each process a RANK of its own, "
                 "and each run a MASTER_PORT of its own."
             )
-        self._children = place.start_others()
+        self._children = dict(enumerate(place.start_others(), start=place.rank + 1))
         threading.Thread(target=self._watch, daemon=True, name="ranks").start()
         if not place.started_here:
             self._wait(lambda: not self._missing(), lambda: f"for {_listed(self._missing())}")
@@ -155,8 +155,8 @@ class Ranks:
         self._ending.set()
         with suppress(RuntimeError):  # rank 0 is gone, and nobody is left to be told
             _tell(self._store, End(self.place.rank, _message(error), _code(error)))
-            for rank in set(self._missing()) & set(self._started()):
-                self._started()[rank].terminate()
+            for rank in set(self._missing()) & set(self._children):
+                self._children[rank].terminate()
             self._go()
             if self.place.silent and (own or not isinstance(error, Exception)):
                 raise SystemExit(_code(error))
@@ -171,11 +171,8 @@ class Ranks:
             for child in self._running():
                 stop(child)
 
-    def _started(self) -> dict[int, subprocess.Popen[bytes]]:
-        return dict(enumerate(self._children, start=self.place.rank + 1))
-
     def _running(self) -> list[subprocess.Popen[bytes]]:
-        return [child for child in self._children if child.poll() is None]
+        return [child for child in self._children.values() if child.poll() is None]
 
     def _host(self) -> dist.Store:
         try:
@@ -297,7 +294,7 @@ class Ranks:
 
     def _look_after_processes(self, store: dist.Store) -> None:
         """Say so for a process that was killed and cannot."""
-        for rank, child in self._started().items():
+        for rank, child in self._children.items():
             if child.poll():
                 _tell(store, End(rank, f"the process ended with exit code {child.returncode}."))
         if self.place.started_here and self.place.local_rank > 0 and os.getppid() != self._parent:

@@ -37,8 +37,11 @@ class WandbRun(Logger):
     settings: project, entity, group, tags and job_type, as wandb.init takes them.
     """
 
+    name, save_dir = "", ""  # plain attributes, where Lightning has properties
+
     def __init__(self, folder: Path, identity: Mapping[str, str | None], settings: Mapping[str, Any]) -> None:
         super().__init__()
+        self.name, self.save_dir = str(settings["project"]), str(folder)
         self.folder = folder
         self.identity = identity
         self.settings = settings
@@ -46,19 +49,9 @@ class WandbRun(Logger):
         self._warned = False
 
     @property
-    def name(self) -> str:
-        """The project."""
-        return str(self.settings["project"])
-
-    @property
     def version(self) -> str | None:
         """The run's id, once it is known."""
         return self._run.id if self._run else self.identity["id"]
-
-    @property
-    def save_dir(self) -> str:
-        """The run folder."""
-        return str(self.folder)
 
     def start(self, config: Mapping[str, Any]) -> None:
         """Begin, or go on with, the run. config: nested plain data."""
