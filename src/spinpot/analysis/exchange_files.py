@@ -33,10 +33,7 @@ def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def tb2j_text(exchange: Exchange, warning: str = "") -> str:
-    """TB2J's exchange.out: E = −Σ_{i≠j}, so that its constants are half of ours; meV.
-
-    warning: for the first line.
-    """
+    """TB2J's exchange.out: E = −Σ_{i≠j}, its constants are half of ours; meV. warning: for the first line."""
     names = _numbered(exchange.cell)
     cell = "\n".join("  ".join(f"{x:12.8f}" for x in vector) for vector in exchange.cell.cell.array)
     moments = exchange.cell.get_initial_magnetic_moments()

@@ -97,10 +97,7 @@ def check(atoms: Atoms, settings: Settings) -> None:
 
 
 def band_path(atoms: Atoms, settings: Settings) -> BandPath:
-    """The path, in the reciprocal vectors of the chemical or the magnetic cell.
-
-    Raises InputError for special points that are not there.
-    """
+    """The path, in reciprocal vectors of the chosen cell. Raises InputError for unknown special points."""
     bare = atoms.copy()
     if settings.cell == "chemical":
         bare.set_initial_magnetic_moments(np.zeros((len(bare), 3)))

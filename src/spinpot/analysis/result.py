@@ -24,10 +24,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, drawn anew for each theme of spinpot.report.style.
-
-    name: of the png file, without suffix. alt: what it shows, in words.
-    """
+    """A figure, drawn anew for each theme. name: of the png file. alt: what it shows, in words."""
 
     name: str
     title: str

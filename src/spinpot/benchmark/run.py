@@ -28,10 +28,7 @@ PEER_CASE, PEER_STEPS = "NiO_deltaspin", 30
 def run_benchmark(
     cases: Sequence[str], steps: int, output: Path | None, profile: bool = False
 ) -> dict[str, Any]:
-    """Measure each case in a process of its own; print a table, and write it as JSON.
-
-    Returns what the file holds. Raises InputError for a run that failed.
-    """
+    """Measure each case in its own process; print, write and return it. Raises InputError if one fails."""
     results = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         for name in counted(cases, "Measuring"):

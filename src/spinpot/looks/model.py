@@ -60,10 +60,7 @@ class Watch:
 
 
 def ignored(spec: Spec, systems: Sequence[System]) -> dict[str, tuple[float, float]]:
-    """Elements without spin in the model that have moments or labels of magnetic forces: the largest of each.
-
-    In μ_B and eV/μ_B.
-    """
+    """Elements without spin in the model that have moments or their forces: the largest, μ_B and eV/μ_B."""
     found: dict[str, tuple[float, float]] = {}
     for system in systems:
         for kind in np.unique(system.types):

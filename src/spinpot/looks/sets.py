@@ -17,10 +17,7 @@ CLOSE_SAMPLE = 10_000  # frames over all systems in which atoms closer than any 
 
 
 def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iterable[Copy]) -> Notes:
-    """What is odd about the sets of a run; `train` is the one that the others are compared with.
-
-    found: the copies among all their systems.
-    """
+    """What is odd about the sets of a run, also beside `train`. found: the copies among all their systems."""
     notes = Notes()
     every = [system for systems in sets.values() for system in systems]
     _frames(every, notes)

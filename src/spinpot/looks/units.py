@@ -24,10 +24,7 @@ def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:
 
 
 def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
-    """Median over atoms and frames of the nearest neighbour's distance over the sum of covalent radii.
-
-    None for names that are no elements.
-    """
+    """Median distance of nearest neighbours over the sum of covalent radii; None for names of no elements."""
     names = system.elements
     if not set(names) <= set(atomic_numbers):
         return None

@@ -23,10 +23,7 @@ def dataset_errors(
     batch_size: int = 16,
     scale: Tensor | None = None,
 ) -> dict[str, float]:
-    """The errors of a predictor over a data set, as ErrorMetric gives them.
-
-    scale: (T,), the c of loss.label_scale_fm.
-    """
+    """A predictor's errors over a data set, as of ErrorMetric. scale: (T,), the c of loss.label_scale_fm."""
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
     for batch in dataset.batches(batch_size):
         metric.update(predict(batch), batch, scale)

@@ -48,10 +48,7 @@ class ErrorMetric:
         self.sums = torch.zeros(shape, dtype=torch.float64, device=self.magnetic.device)
 
     def update(self, prediction: dict[str, Tensor], batch: Batch, scale: Tensor | None = None) -> None:
-        """Add the frames of one batch.
-
-        scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES.
-        """
+        """Add a batch. scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES."""
         of_labels = None if scale is None else scaled(prediction, batch.types, scale)
         for row, quantity in enumerate(ERRORS.values()):
             compared = of_labels if quantity in SCALED_QUANTITIES else prediction

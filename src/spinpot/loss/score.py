@@ -65,10 +65,7 @@ class Score:
             self.notes.add(f"{what}, and so do those of the training set: they do not count in the score.")
 
     def __call__(self, errors: Mapping[str, float]) -> float:
-        """The score of some errors, as ErrorMetric gives them.
-
-        Infinite if one of them is not a finite number; NaN if no term has a unit.
-        """
+        """The mean of the ratios: infinite if it is not a finite number, NaN if no term has a unit."""
         ratios = self.ratios(errors).values()
         if not ratios:
             return math.nan

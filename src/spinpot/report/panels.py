@@ -22,10 +22,7 @@ from spinpot.report.tables import in_loss
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture with its heading, a remark beside that, and what it shows for those who do not see it.
-
-    light, dark: data URIs. width, height: in CSS pixels.
-    """
+    """A picture as two data URIs, its size in CSS pixels, a heading, a remark, and what it shows in words."""
 
     title: str
     remark: str

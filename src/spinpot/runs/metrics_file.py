@@ -33,10 +33,7 @@ class MetricsFile:
 
 
 def read_metrics_file(path: Path) -> MetricsFile:
-    """Read a metrics.csv; lines that are cut short or hold something else than numbers are only counted.
-
-    Raises OSError for a file that cannot be read.
-    """
+    """Read a metrics.csv; damaged lines are only counted. Raises OSError where it cannot be read."""
     text = path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
     header, *lines = text.split("\n")
     unfinished = bool(lines.pop()) if lines else bool(header)

@@ -17,10 +17,7 @@ from spinpot.runs.metrics_file import read_metrics_file, say_damaged
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sweep: its folder, settings by dotted key, and summary, empty if unfinished.
-
-    failure: what a job that has no summary stopped by.
-    """
+    """A run of a sweep: settings by dotted key; summary, empty if unfinished; failure, why it has none."""
 
     folder: Path
     settings: dict[str, Any]
@@ -56,10 +53,7 @@ class Run:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Every run and every failed job below a folder; one whose config cannot be read is left out, in words.
-
-    Raises InputError if there is none.
-    """
+    """All runs and failed jobs below a folder whose config can be read. Raises InputError without any."""
     runs = []
     found = {file.parent for name in ("config.yaml", FAILURE) for file in folder.glob(f"*/{name}")}
     for place in sorted(found):

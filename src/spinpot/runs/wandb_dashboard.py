@@ -23,10 +23,7 @@ COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN
 
 
 def save_dashboard(entity: str | None, project: str) -> str:
-    """Save the workspace and return its address.
-
-    Raises InputError without the package wandb-workspaces, without an account, and if the server refuses.
-    """
+    """Save the workspace; returns its address. Raises InputError without package, account or success."""
     _require()
     import wandb
 

@@ -35,10 +35,7 @@ def make_run_report_again(folder: Path) -> None:
 
 
 def make_missing_report(folder: Path) -> None:
-    """Make page and pictures of a finished run, which the caller holds, where one of them is missing.
-
-    A line says so, or why that is impossible.
-    """
+    """Make what a finished run lacks of page and pictures, or say why not; the caller holds its folder."""
     logged = (folder / "metrics.csv").exists()
     expected = (REPORT, *PICTURES) if logged else (REPORT, PICTURES[0])
     missing = [name for name in expected if not (folder / name).exists()]

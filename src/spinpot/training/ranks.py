@@ -67,10 +67,7 @@ def all_ranks(trainer: DictConfig) -> Iterator[None]:
 
 
 def all_ready() -> None:
-    """Wait until every rank has come as far as this: past all that it refuses, and before it writes anything.
-
-    Raises what ends this rank, if another is refused.
-    """
+    """Wait for all ranks, past all that they refuse and before any writes. Raises what ends this rank."""
     for ranks in _present:
         ranks.ready()
 

@@ -117,10 +117,7 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
 
 
 def wants_own_process(config: DictConfig) -> bool:
-    """Whether further processes have to be started for this job.
-
-    That is done by repeating the command line, which here would start the whole sweep anew.
-    """
+    """Whether the job needs more processes: to repeat this command line would start the whole sweep anew."""
     told = "LOCAL_RANK" in os.environ or {"RANK", "WORLD_SIZE"} <= os.environ.keys()
     return wants_several(config.trainer) and not told and not SLURMEnvironment.detect()
 

@@ -78,10 +78,7 @@ def _with_all_elements(dataset: FrameDataset) -> Iterator[int]:
 
 
 def _of_use(trainer: pl.Trainer) -> bool:
-    """Whether the last validation's score is below 1.
-
-    Before, or where the weights have diverged, that is not what is wrong with the model.
-    """
+    """Whether the last validation's score is below 1; until then, or with diverged weights, it is no use."""
     return float(trainer.callback_metrics.get("val/score", math.inf)) < 1.0
 
 
