@@ -12,6 +12,7 @@ from spinpot.models.checkpoint import checkpoint_entry, read_checkpoint
 from spinpot.training.resume import find_checkpoint
 from support.checkpoints import load_potential
 from support.frames import evaluate, random_system, small_potential
+from support.models import NATIVE, SPIN_ORBIT, any_potential
 
 
 def save(path, potential, **more):
@@ -26,8 +27,9 @@ def save(path, potential, **more):
     return path
 
 
-def test_round_trip(tmp_path):
-    potential = small_potential(seed=4)
+@pytest.mark.parametrize("model", [{}, NATIVE, SPIN_ORBIT | {"time_reversal": True}], ids=str)
+def test_round_trip(tmp_path, model):
+    potential = any_potential(**model, seed=4)
     loaded = load_potential(save(tmp_path / "x.ckpt", potential))
     made = random_system(1)
     assert loaded.spec.as_dict() == potential.spec.as_dict()

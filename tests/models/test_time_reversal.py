@@ -9,6 +9,7 @@ from spinpot.data.dataset import Neighbours
 from spinpot.models.deepspin.sizes import excess_of
 from spinpot.models.time_reversal import with_reversed
 from support.frames import batch_of, geometry, random_system, small_potential
+from support.models import NATIVE, SPIN_ORBIT, any_potential
 
 
 def test_twins_follow_their_frames():
@@ -25,8 +26,9 @@ def test_twins_follow_their_frames():
     np.testing.assert_array_equal(double.pair_centre[len(single.pair_type) :], single.pair_centre + half)
 
 
-def test_no_frame_at_all():
-    potential = small_potential(time_reversal=True)
+@pytest.mark.parametrize("model", [{}, {"time_reversal": True}, NATIVE, SPIN_ORBIT | {"time_reversal": True}])
+def test_no_frame_at_all(model):
+    potential = any_potential(**model)
     prediction = potential(batch_of(potential), differentiable=True)
     assert {name: len(values) for name, values in prediction.items()} == dict.fromkeys(prediction, 0)
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from spinpot.models.deepspin.environment import environment_rows, switch
+from spinpot.models.native_spin.sums import Radial
 from support.frames import evaluate, small_potential, system
+from support.models import NATIVE, SPIN_ORBIT, any_potential
 
 RCUT = 4.0
 OFFSETS = np.array([-2e-3, -1e-3, -1e-6, 1e-6, 1e-3, 2e-3])
@@ -17,11 +19,15 @@ def pair(distance, spin_of_second):
     return system(("Ni", "O"), [0, 0], 30.0 * np.eye(3), coord, [[0.0, 1.0, 0.0], spin_of_second])
 
 
-def test_real_neighbour():
-    potential = small_potential(rcut=RCUT)
+@pytest.mark.parametrize("model", [{}, NATIVE, SPIN_ORBIT], ids=str)
+def test_real_neighbour(model):
+    potential = any_potential(cutoff=RCUT, **model)
     # The virtual atom lies beyond, so that only the real atom crosses.
-    frames = [pair(RCUT + x, [3.0, 0.0, 0.0]) for x in OFFSETS]
-    check_smooth([evaluate(potential, frame) for frame in frames])
+    frames = [pair(RCUT + x, [3.0, 0.5, 0.0]) for x in OFFSETS]
+    outputs = [evaluate(potential, frame) for frame in frames]
+    check_smooth(outputs)
+    inside = evaluate(potential, pair(RCUT - 0.4, [3.0, 0.5, 0.0]))
+    assert abs(inside["energy"] - outputs[-1]["energy"]) > 1e-5
 
 
 def test_virtual_neighbour():
@@ -62,11 +68,18 @@ def check_smooth(outputs):
     assert np.ptp(energies[3:]) < 1e-12
 
 
-@pytest.mark.parametrize("r", [1.0, RCUT])
-def test_switch_is_twice_differentiable(r):
+SWITCHES = {
+    "begin": (lambda x: switch(x, 1.0, RCUT), 1.0),
+    "end": (lambda x: switch(x, 1.0, RCUT), RCUT),
+    "native": (lambda x: Radial(RCUT, 4, 1.5)(x)[-1], RCUT),
+}
+
+
+@pytest.mark.parametrize(("function", "r"), SWITCHES.values(), ids=SWITCHES)
+def test_switch_is_twice_differentiable(function, r):
     def derivatives(x):
         x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
-        w = switch(x, 1.0, RCUT)
+        w = function(x)
         (first,) = torch.autograd.grad(w, x, create_graph=True)
         if not first.requires_grad:
             return w.item(), first.item(), 0.0

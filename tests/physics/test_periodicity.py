@@ -10,15 +10,22 @@ from spinpot.data.dataset import make_frames
 from spinpot.data.geometry import Geometry
 from spinpot.evaluation.residuals import symmetry_residuals
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
+from support.differences import check_derivatives
 from support.frames import evaluate, geometry, random_system, small_potential
+from support.models import NATIVE, SPIN_ORBIT, any_potential
 
-STEP = 1e-4
 KINDS = {
     "cluster": (False, False, False),
     "wire": (False, True, False),
     "slab": (True, False, True),
 }
-MODELS = [{}, {"radial": "direct", "time_reversal": True}, {"exchange": EXCHANGE_TERMS}]
+MODELS = [
+    {},
+    {"radial": "direct", "time_reversal": True},
+    {"exchange": EXCHANGE_TERMS},
+    NATIVE,
+    SPIN_ORBIT,
+]
 
 
 def open_along(made, pbc, vectors="zero"):
@@ -45,7 +52,7 @@ def in_vacuum(made, pbc, width=150.0):
 @pytest.mark.parametrize("vectors", ["zero", "nonsense"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_same_atoms_in_vacuum(kind, vectors, model):
-    potential = small_potential(**model)
+    potential = any_potential(**model)
     made = random_system(seed=3)
     ours = evaluate(potential, open_along(made, KINDS[kind], vectors))
     expected = evaluate(potential, in_vacuum(made, KINDS[kind]))
@@ -95,44 +102,15 @@ def test_an_atom_that_went_far_away(kind):
     assert np.abs(near["force"][1:4]).max() > 1e-3
 
 
-def energy(potential, made, **changes):
-    return evaluate(potential, replace(made, **changes))["energy"][0]
-
-
-def slope(function):
-    """Fourth-order central difference at 0."""
-    near = function(STEP) - function(-STEP)
-    far = function(2 * STEP) - function(-2 * STEP)
-    return (8 * near - far) / (12 * STEP)
-
-
 @pytest.mark.parametrize("model", MODELS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives(kind, model):
-    potential = small_potential(**model)
-    made = open_along(random_system(seed=4), KINDS[kind])
-    output = evaluate(potential, made)
-    for atom in (0, 2, 4):
-        for axis in range(3):
-            unit = np.zeros_like(made.coord)
-            unit[0, atom, axis] = 1.0
-            force = -slope(lambda h, u=unit: energy(potential, made, coord=made.coord + h * u))
-            force_mag = -slope(lambda h, u=unit: energy(potential, made, spin=made.spin + h * u))
-            assert output["force"][atom, axis] == pytest.approx(force, abs=1e-8)
-            assert output["force_mag"][atom, axis] == pytest.approx(force_mag, abs=1e-8)
-    for row, column in ((0, 0), (0, 1), (2, 1)):
-        strain = np.zeros((3, 3))
-        strain[row, column] = 1.0
-
-        def strained(h, strain=strain):
-            deformation = (np.eye(3) + h * strain).T
-            return energy(potential, made, coord=made.coord @ deformation, box=made.box @ deformation)
-
-        assert output["virial"][0, row, column] == pytest.approx(-slope(strained), abs=1e-7)
+    check_derivatives(any_potential(**model), open_along(random_system(seed=4), KINDS[kind]))
 
 
-def test_frames_of_all_kinds_in_one_batch():
-    potential = small_potential()
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_frames_of_all_kinds_in_one_batch(model):
+    potential = any_potential(**model)
     made = random_system(seed=5, n_frames=2)
     kinds = [made, *(open_along(made, pbc) for pbc in KINDS.values())]
     together = evaluate(potential, *kinds)
@@ -163,9 +141,10 @@ def same_pairs(one: Geometry, other: Geometry, made) -> None:
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
+@pytest.mark.parametrize("model", [{"radial": "direct"}, NATIVE, SPIN_ORBIT], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_turning_everything_changes_nothing(kind):
-    potential = small_potential(radial="direct")
+def test_turning_everything_changes_nothing(kind, model):
+    potential = any_potential(**model)
     made = open_along(random_system(seed=7, n_frames=2), KINDS[kind])
     residuals = symmetry_residuals(potential, geometry(potential.spec), [made])["joint_rotation"]
     assert max(residuals.values()) < 1e-10

@@ -5,19 +5,26 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
+from spinpot.models.native_spin.groups import GROUPS
 from support.frames import batch_of, evaluate, random_system, small_potential, system
+from support.models import NATIVE, SPIN_ORBIT, any_potential, even_in_spins, spins_turn_alone
 
 VARIANTS = {
     "default": {},
     "one_side": {"type_one_side": True, "set_davg_zero": True},
     "exchange": {"exchange": EXCHANGE_TERMS},
     "time_reversal": {"time_reversal": True},
+    "native": NATIVE,
+    "native_linear": NATIVE | {"neuron": ()},
+    "native_exchange": NATIVE | {"exchange": EXCHANGE_TERMS},
+    "spin_orbit": SPIN_ORBIT,
 }
+TURN = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
 def potential(request):
-    return small_potential(rcut=5.0, **request.param)
+    return any_potential(cutoff=5.0, **request.param)
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def changed(made, coord, spin, box=None, types=None):
 
 
 def test_joint_rotation(potential, made):
-    R = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
+    R = TURN
     before = evaluate(potential, made)
     after = evaluate(potential, changed(made, made.coord[0] @ R.T, made.spin[0] @ R.T, made.box[0] @ R.T))
     assert after["energy"] == pytest.approx(before["energy"], abs=1e-11)
@@ -45,23 +52,61 @@ def test_joint_rotation(potential, made):
     np.testing.assert_allclose(after["virial"][0], R @ before["virial"][0] @ R.T, atol=1e-11)
 
 
-def test_joint_reflection(potential, made):
-    mirror = np.diag([1.0, 1.0, -1.0])
+@pytest.mark.parametrize("spins", ["polar", "axial"])
+@pytest.mark.parametrize("mirror", [np.diag([1.0, 1.0, -1.0]), -TURN], ids=["mirror", "inversion"])
+def test_joint_reflection(potential, made, mirror, spins):
+    """Moments are axial vectors; to an energy that is even in them, that is the same as polar ones."""
+    if spins == "axial" and not even_in_spins(potential):
+        pytest.skip("DeepSPIN's virtual atoms are polar")
+    of_spins = mirror if spins == "polar" else -mirror
     before = evaluate(potential, made)
     after = evaluate(
-        potential, changed(made, made.coord[0] @ mirror, made.spin[0] @ mirror, made.box[0] @ mirror)
+        potential, changed(made, made.coord[0] @ mirror.T, made.spin[0] @ of_spins.T, made.box[0] @ mirror.T)
     )
     assert after["energy"] == pytest.approx(before["energy"], abs=1e-11)
+    np.testing.assert_allclose(after["force"], before["force"] @ mirror.T, atol=1e-11)
+    np.testing.assert_allclose(after["force_mag"], before["force_mag"] @ of_spins.T, atol=1e-11)
+
+
+def test_rotation_of_the_spins_alone(potential, made):
+    before = evaluate(potential, made)
+    after = evaluate(potential, changed(made, made.coord[0], made.spin[0] @ TURN.T))
+    changes = turned_alone(before, after)
+    assert all((change < 1e-11) == spins_turn_alone(potential) for change in changes.values()), changes
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_groups_that_the_spins_alone_leave(group, made):
+    """Spin–orbit groups, each by itself, and no others."""
+    potential = any_potential("native_spin", groups=tuple({"density", group}))
+    before = evaluate(potential, made)
+    after = evaluate(potential, changed(made, made.coord[0], made.spin[0] @ TURN.T))
+    changes = turned_alone(before, after)
+    assert all((change > 1e-6) == GROUPS[group].spin_orbit for change in changes.values()), changes
+    assert np.ptp(before["atom_energy"]) > 1e-3
+
+
+def turned_alone(before, after):
+    """How much the spins' turn by TURN changes, of what it should not."""
+    turned = {**before, "force_mag": before["force_mag"] @ TURN.T}
+    return {name: np.abs(after[name] - values).max() for name, values in turned.items()}
 
 
 def test_spins_matter(potential, made):
     before = evaluate(potential, made)["energy"]
-    R = Rotation.from_rotvec([0.0, 1.0, 0.0]).as_matrix()
-    after = evaluate(potential, changed(made, made.coord[0], made.spin[0] @ R.T))["energy"]
+    turns = Rotation.random(made.n_atoms, random_state=0)
+    after = evaluate(potential, changed(made, made.coord[0], turns.apply(made.spin[0])))["energy"]
     assert abs(after - before) > 1e-4
 
 
-def test_time_reversal():
+def test_time_reversal(potential, made):
+    before, after = (evaluate(potential, changed(made, made.coord[0], s * made.spin[0])) for s in (1, -1))
+    change = max(np.abs(after[name] - before[name]).max() for name in ("energy", "force", "virial"))
+    change = max(change, np.abs(after["force_mag"] + before["force_mag"]).max())
+    assert (change < 1e-13) == even_in_spins(potential), change
+
+
+def test_time_reversal_by_the_mean_of_both():
     """Exact to rounding where it is part of the model, whose energy is the mean over S and −S."""
     plain, exact = small_potential(rcut=5.0), small_potential(rcut=5.0, time_reversal=True)
     made = random_system(seed=7, n_frames=3)

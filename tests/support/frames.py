@@ -98,19 +98,29 @@ def small_potential(
         fitting_net=FittingSettings(**{"neuron": (8, 8), **dict(fitting_net)}),
         use_spin=tuple(use_spin),
         virtual_scale=tuple(0.3 if magnetic else 0.0 for magnetic in use_spin),
-        exchange=ExchangeSettings(exchange, n_radial=4, n_field=3) if exchange else ExchangeSettings(),
+        exchange=exchange_settings(exchange),
         time_reversal=time_reversal,
     )
     potential = build_potential(spec, seed)
-    if isinstance(potential, WithExchange):
-        term, generator = potential.exchange, torch.Generator().manual_seed(seed)
-        term.start.normal_(0.0, 0.1, generator=generator)
-        term.moment_squared.uniform_(1.0, 2.0, generator=generator)
+    random_exchange(potential, seed)
     descriptor = network(potential).descriptor
     descriptor.davg[:, 0] = 0.02
     descriptor.dstd[:] = 0.08
     potential.energy_bias[:] = torch.arange(-2.0, -2.0 + 0.5 * len(use_spin), 0.5)
     return potential
+
+
+def exchange_settings(terms=()) -> ExchangeSettings:
+    """Some terms with few coefficients."""
+    return ExchangeSettings(terms, n_radial=4, n_field=3) if terms else ExchangeSettings()
+
+
+def random_exchange(potential: Potential, seed: int) -> None:
+    """Random coefficients of the exchange term, where there is one."""
+    if isinstance(potential, WithExchange):
+        term, generator = potential.exchange, torch.Generator().manual_seed(seed)
+        term.start.normal_(0.0, 0.1, generator=generator)
+        term.moment_squared.uniform_(1.0, 2.0, generator=generator)
 
 
 def geometry(spec: Spec) -> Geometry:

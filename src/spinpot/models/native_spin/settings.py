@@ -49,6 +49,8 @@ class SumsSettings:
             )
         once = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
         require(once, f"{key}.groups", groups, f"some of {', '.join(GROUPS)}, each once.")
+        sums = any(GROUPS[name].kinds for name in groups)
+        require(sums, f"{key}.groups", groups, "also one that has sums over neighbours, such as exchange.")
         known = set(self.channels) <= set(KINDS) and all(n >= 1 for n in self.channels.values())
         require(known, f"{key}.channels", dict(self.channels), f"at least 1 for some of {', '.join(KINDS)}.")
 

@@ -123,7 +123,7 @@ def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dic
 
 
 def channels(square: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Leading eigenvectors over the roots of their eigenvalues, (N, count); these roots in parts of the first.
+    """Leading eigenvectors over the roots of their eigenvalues, (N, count), and these roots over the first.
 
     Where there are fewer, or all is zero, the others are zero.
     """

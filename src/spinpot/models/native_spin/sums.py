@@ -75,7 +75,7 @@ def neighbour_sums(
     rho = rows(kinds, vector / distance.unsqueeze(-1), spin)
     outer = radial(distance).unsqueeze(-1) * rho.unsqueeze(-2)
     sums = outer.new_zeros(atoms * elements, *outer.shape[1:]).index_add(0, centre * elements + kind, outer)
-    return sums.view(atoms, elements * radial.number, -1)
+    return sums.view(atoms, elements * radial.number, rho.shape[-1])
 
 
 def columns(kinds: Sequence[str]) -> dict[str, slice]:
