@@ -37,7 +37,10 @@ NET_TORQUE = (
     "Torques add up to zero unless spin-orbit interaction, dipoles or an outer field hold the moments. "
     "Without these, look whether moments and magnetic forces are of one calculation and in the same order."
 )
-OUTLIERS = "Look at these frames: not converged, in another magnetic state, or with atoms too close?"
+OUTLIERS = (
+    "Look at these frames: not converged, in another magnetic state, or with atoms too close? A "
+    "training run leaves out those that data.exclude lists."
+)
 CLOSE = "Closer than half the sum of the covalent radii. Look at coordinates, cell and units of these frames."
 DIGITS = (
     "No model is better than the digits of its energies. Export them in float64 with all digits, or subtract "

@@ -36,7 +36,7 @@ class Batch:
     neighbour_counts: (A, 2T) neighbours of each type
     closest: Å, for each centre element the distance of its closest neighbour; inf where it has none
     energy: (F,) eV; force: (A, 3) eV/Å; force_mag: (A, 3) eV/μ_B; virial: (F, 3, 3) eV
-    origin: (system's name, frame in the system) of each frame, for messages
+    origin: (system's name, its number in the system) of each frame, for messages
     """
 
     frame: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from spinpot.core.notes import Notes
 from spinpot.data.batch import Batch, Frame, collate
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
+from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
@@ -33,6 +34,7 @@ class SpinDataModule(pl.LightningDataModule):
     num_workers: processes that put batches together.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
+    exclude: frames to leave out, as in `Exclude`.
 
     by_number: whether training gets the numbers of frames that are on its device already.
     """
@@ -48,6 +50,7 @@ class SpinDataModule(pl.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         prepare: Callable[[], None] | None = None,
+        exclude: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         folders = {"train": train, "validation": validation, "test": test or []}
@@ -60,6 +63,7 @@ class SpinDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.prepare = prepare
+        self.exclude = Exclude(exclude)
         self.systems: dict[str, list[System]] = {}
         self.geometry: Geometry
         self.datasets: dict[str, FrameDataset] = {}
@@ -92,17 +96,28 @@ class SpinDataModule(pl.LightningDataModule):
     def read(self) -> None:
         """Read and check every system. Raises InputError for what cannot be used."""
         notes = Notes()
-        training = read_systems(self.folders["train"], self.wanted_type_map, notes=notes)
-        type_map = training[0].type_map
-        self.systems = {"train": training}
+        self.systems = {"train": self._read("train", self.wanted_type_map, notes)}
         for name in ("validation", "test"):
             if self.folders[name]:
-                self.systems[name] = read_systems(self.folders[name], type_map, notes=notes)
+                self.systems[name] = self._read(name, self.type_map, notes)
+        for line in self.exclude.lines():
+            notes.add(line)
         notes.print()
+
+    def _read(self, name: str, type_map: Sequence[str] | None, notes: Notes) -> list[System]:
+        leave_out = partial(self.exclude.of, set_name=name)
+        systems = read_systems(self.folders[name], type_map, notes=notes, leave_out=leave_out)
+        if not systems:
+            raise InputError(
+                f"data.exclude leaves out every frame of data.{name}. Expected at least one that stays. "
+                "Exclude fewer, or give more folders."
+            )
+        return systems
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What each set is, as plain data."""
-        return {name: describe(systems) for name, systems in self.systems.items()}
+        excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
+        return {name: describe(systems) | excluded.get(name, {}) for name, systems in self.systems.items()}
 
     def fingerprints(self) -> dict[str, str]:
         """Those of what a run depends on, the training and the validation data."""

@@ -111,7 +111,7 @@ def make_frame(system: System, index: int) -> Frame:
         force=_label(system.force, index, (n, 3)),
         force_mag=_label(system.force_mag, index, (n, 3)),
         virial=_label(system.virial, index, (3, 3)),
-        origin=(system.name, index),
+        origin=(system.name, system.number(index)),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,7 @@ class System:
     pbc: Periodic = PERIODIC  # along which rows of box the atoms repeat; other rows have no meaning
     frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
     stored: Stored | None = None  # None for frames that were not read from disk
+    numbers: np.ndarray | None = None  # (F,) int64, by which messages name the frames; None: 0, 1, …
 
     def __len__(self) -> int:
         return len(self.coord)
@@ -75,11 +76,15 @@ class System:
         """Names of the labels that are there."""
         return tuple(name for name in LABELS if getattr(self, name) is not None)
 
+    def number(self, frame: int) -> int:
+        """The number by which messages name this system's `frame`: that before any was left out."""
+        return frame if self.numbers is None else int(self.numbers[frame])
+
     def where(self, frame: int, array: str = "coord") -> str:
         """File and frame on disk of this system's `frame`, for messages."""
         if self.stored is None or self.frame_ids is None:
             file = "" if self.path in (Path(), Path(self.name)) else f"{self.path}: "
-            return f"{file}{self.name}, {array}, frame {frame}"
+            return f"{file}{self.name}, {array}, frame {self.number(frame)}"
         return self.stored.locate(array, int(self.frame_ids[frame]))
 
 
@@ -87,7 +92,8 @@ def select(system: System, frames: np.ndarray) -> System:
     """Some frames of a system, by their numbers (n,)."""
     arrays = ((name, getattr(system, name)) for name in PER_FRAME)
     chosen = {name: array[frames] for name, array in arrays if array is not None}
-    return replace(system, **chosen, frame_ids=None, stored=None)
+    numbers = None if system.numbers is None else system.numbers[frames]
+    return replace(system, **chosen, numbers=numbers, frame_ids=None, stored=None)
 
 
 def read_systems(
@@ -95,6 +101,7 @@ def read_systems(
     type_map: Sequence[str] | None = None,
     non_magnetic: bool = False,
     notes: Notes | None = None,
+    leave_out: Callable[[System], System] | None = None,
 ) -> list[System]:
     """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
@@ -105,7 +112,8 @@ def read_systems(
     `non_magnetic` is the user's word that a system without spins has no moments: its spins are zero.
 
     Lines on arrays of other names, on those that are not used, and on what is not a crystal go to `notes`;
-    without it they are printed.
+    without it they are printed. `leave_out` gives a system without some of its frames, which are then not
+    checked; a system without frames is not there.
 
     Raises InputError for whatever cannot be used, naming file, frame or atom.
     """
@@ -120,7 +128,11 @@ def read_systems(
     for one, name in zip(stored, names := _unique_names(stored), strict=True):
         _note(notes if notes is not None else own, one, name)
     own.print()
-    return [system for one, name in zip(stored, names, strict=True) for system in _read(one, name, elements)]
+    return [
+        system
+        for one, name in zip(stored, names, strict=True)
+        for system in _read(one, name, elements, leave_out)
+    ]
 
 
 def _note(notes: Notes, stored: Stored, name: str) -> None:
@@ -235,7 +247,12 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
 # ---- arrays ----
 
 
-def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[System]:
+def _read(
+    stored: Stored,
+    name: str,
+    type_map: tuple[str, ...],
+    leave_out: Callable[[System], System] | None = None,
+) -> Iterator[System]:
     """One system; of the mixed layout one per row of atom types."""
     arrays = read_arrays(stored)
     stored = stored.bare()
@@ -256,8 +273,11 @@ def _read(stored: Stored, name: str, type_map: tuple[str, ...]) -> Iterator[Syst
             stored=stored,
             **{"spin": np.zeros_like(own["coord"]), **own},
         )
-        check_frames(system)
-        yield system
+        if leave_out is not None:
+            system = leave_out(system)
+        if len(system):
+            check_frames(system)
+            yield system
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -91,8 +91,16 @@ def data_sets(
         title = "Training set" if name == "train" else f"{name.capitalize()} set"
         if len(rows) < len(described["systems"]):
             missing.append("Systems of the same elements and labels are one row here.")
+        if excluded := described.get("excluded"):
+            missing.append(_left_out(excluded))
         sets.append({**described, "title": title, "systems": systems, "missing": missing})
     return sets
+
+
+def _left_out(excluded: Mapping[str, Sequence[int]]) -> str:
+    """A sentence about the frames, by system, that a set was read without."""
+    frames = [f"{name} ({shortened(list(map(str, numbers)), MOST)})" for name, numbers in excluded.items()]
+    return f"Frames left out by data.exclude: {shortened(frames, MOST)}."
 
 
 def _label_names(row: Mapping[str, Any]) -> list[str]:
