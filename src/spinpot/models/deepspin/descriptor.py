@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from spinpot.data.batch import Batch
 from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, SCALE, USUAL_CLOSEST, Grid, Nodes
-from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.environment import environment_rows, switch
 from spinpot.models.deepspin.networks import ResidualNet
 from spinpot.models.deepspin.pair_map import PairMap
@@ -65,14 +64,6 @@ class Descriptor(nn.Module):
     def net_number(self, centre_type: Number, neighbour_type: Number) -> Number:
         """The number of a net, or numbers of nets, among those side by side."""
         return neighbour_type + (0 if self.settings.type_one_side else 2 * self.n_types) * centre_type
-
-    def forward(self, environment: Tensor) -> Tensor:
-        """T (A, 4, M) → D = T Tᵀ[:, :axis], (A, width)."""
-        return contract(environment, self.settings.axis_neuron)
-
-    def pull_back(self, environment: Tensor, by_descriptor: Tensor) -> Tensor:
-        """∂E/∂T (A, 4, M) from ∂E/∂D (A, width)."""
-        return pull_back(environment, by_descriptor, self.settings.axis_neuron)
 
     def environment(
         self, batch: Batch, scale: Tensor, differentiable: bool

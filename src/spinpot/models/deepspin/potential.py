@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from spinpot.data.systems import System
 from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
 from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
 from spinpot.models.deepspin.compiled import compiled_network
+from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.spec import DeepSpinSpec
@@ -50,10 +52,11 @@ class DeepSpin(Potential):
                 self.descriptor, self.fitting_nets, batch, self.virtual_scale, differentiable
             )
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
+        axis = self.spec.descriptor.axis_neuron
         atom_energy, by_descriptor = energy_and_gradient(
-            self.fitting_nets, self.descriptor(environment), batch.type_sizes
+            self.fitting_nets, contract(environment, axis), batch.type_sizes
         )
-        by_environment = self.descriptor.pull_back(environment, by_descriptor)
+        by_environment = pull_back(environment, by_descriptor, axis)
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
 
     def evaluation(self) -> str:
@@ -90,9 +93,23 @@ class DeepSpin(Potential):
 
     def reordered(self, type_map: Sequence[str]) -> DeepSpin:
         """As Potential.reordered."""
-        from spinpot.models.deepspin.reorder import reordered  # it makes a DeepSpin
-
-        return reordered(self, type_map)
+        order = [self.spec.type_map.index(name) for name in type_map]
+        types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones behind
+        made = DeepSpin(_reordered(self.spec, type_map, order, types))
+        centres = order[:1] if self.spec.descriptor.type_one_side else order
+        embedding = [self.descriptor.net_number(*pair) for pair in product(centres, types)]
+        with torch.no_grad():
+            _copy(self.descriptor.embedding_nets, made.descriptor.embedding_nets, embedding)
+            _copy(self.fitting_nets, made.fitting_nets, order)
+            made.energy_bias.copy_(self.energy_bias[order])
+            made.descriptor.davg.copy_(self.descriptor.davg[order])
+            made.descriptor.dstd.copy_(self.descriptor.dstd[order])
+        nodes = self.descriptor.nodes
+        made.descriptor.nodes = Nodes(
+            [nodes.closest[t] for t in order], [[nodes.numbers[t][j] for j in types] for t in order]
+        )
+        made.facts = self.facts
+        return made
 
     def watched_parameters(self) -> list[nn.Parameter]:
         """The biases: every atom's part of every layer goes into their gradients."""
@@ -144,3 +161,23 @@ class DeepSpin(Potential):
         from spinpot.models.deepspin.deepmd.export import export
 
         return dict.fromkeys((".dp", ".pth"), partial(export, self))
+
+
+def _copy(nets: nn.Module, to: nn.Module, order: list[int]) -> None:
+    """Parameters of nets side by side, in another order."""
+    for given, copied in zip(nets.parameters(), to.parameters(), strict=True):
+        copied.copy_(given[order])
+
+
+def _reordered(
+    spec: DeepSpinSpec, type_map: Sequence[str], order: list[int], types: list[int]
+) -> DeepSpinSpec:
+    sel = cast(Sequence[int], spec.descriptor.sel)
+    excluded = tuple(tuple(types.index(t) for t in pair) for pair in spec.descriptor.exclude_types)
+    return replace(
+        spec,
+        type_map=tuple(type_map),
+        descriptor=replace(spec.descriptor, sel=tuple(sel[t] for t in order), exclude_types=excluded),
+        use_spin=tuple(spec.use_spin[t] for t in order),
+        virtual_scale=tuple(spec.virtual_scale[t] for t in order),
+    )
