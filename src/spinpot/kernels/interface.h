@@ -9,11 +9,7 @@
 
 #include <stdint.h>
 
-#if defined(__GNUC__)
 #define SPINPOT_API __attribute__((visibility("default")))
-#else
-#define SPINPOT_API
-#endif
 
 #ifdef __cplusplus
 extern "C" {

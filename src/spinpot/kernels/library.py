@@ -35,21 +35,16 @@ def build() -> bool:
         return True
     try:
         _compiled_once(_cache_folder())
-    except NotCompiledError as error:
-        return _not_built(str(error))
-    except OSError as error:
-        return _not_built(f"{error}. XDG_CACHE_HOME names another folder for them.")
+    except (NotCompiledError, OSError) as error:
+        advice = ". XDG_CACHE_HOME names another folder for them." if isinstance(error, OSError) else ""
+        warnings.warn(
+            "The kernels could not be compiled; torch's own operations take their place and give the same, "
+            f"more slowly. {error}{advice}",
+            stacklevel=2,
+        )
+        return False
     _loaded.cache_clear()
     return library() is not None
-
-
-def _not_built(why: str) -> bool:
-    warnings.warn(
-        "The kernels could not be compiled; torch's own operations take their place and give the same, "
-        f"more slowly. {why}",
-        stacklevel=3,
-    )
-    return False
 
 
 def library() -> ctypes.CDLL | None:
