@@ -53,10 +53,8 @@ def in_field(structure: Structure, linear: Tensor, along: Tensor, across: Tensor
 def symmetric(upper: Tensor, n: int) -> Tensor:
     """The matrix C (n, n) of Σ_{k<=l} upper_kl x_k x_l = xᵀCx."""
     rows, columns = torch.triu_indices(n, n, device=upper.device)
-    where = torch.zeros(n, n, dtype=torch.int64, device=upper.device)
-    where[rows, columns] = torch.arange(len(rows), device=upper.device)
-    half = 0.5 * upper[torch.maximum(where, where.T)]
-    return half * (1.0 + torch.eye(n, dtype=upper.dtype, device=upper.device))
+    half = upper.new_zeros(n, n).index_put((rows, columns), 0.5 * upper)
+    return half + half.T
 
 
 def _of_atoms(structure: Structure, energy: list[Tensor], by_spin: list[Tensor]) -> Derivatives:
