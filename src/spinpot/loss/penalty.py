@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
+from spinpot.kernels.interface import structure
 
 LossFunction = Literal["mse", "mae", "huber"]
 
@@ -78,16 +79,7 @@ def _by_rows(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *(1 for _ in like.shape[1:]))
 
 
-class _Term(ctypes.Structure):
-    """spinpot_term of kernels/interface.h."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("prediction", "label", "counted", "n_atoms", "slope")),
-        *((name, ctypes.c_int64) for name in ("rows", "width", "single")),
-        ("components", ctypes.c_double),
-    )
-
-
+_TERM = structure("spinpot_term")
 _TYPES = {"label": torch.float64, "counted": torch.bool, "n_atoms": torch.int64}
 
 
@@ -99,7 +91,7 @@ def _is_compiled(term: Compared) -> bool:
     )
 
 
-def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) -> _Term:
+def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) -> Any:
     """Of a prediction, its label, and what counts rows and atoms. Raises RuntimeError if they disagree."""
     label, *by_row = tensors[1:]
     assert label is not None
@@ -109,7 +101,7 @@ def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) ->
     if any(each is not None and each.shape != (rows,) for each in by_row):
         raise RuntimeError("expected a number for each row")
     places = (None if each is None else each.data_ptr() for each in (*tensors, slope))
-    return _Term(*places, rows, slope.numel() // max(rows, 1), slope.dtype == torch.float32, components)
+    return _TERM(*places, rows, slope.numel() // max(rows, 1), slope.dtype == torch.float32, components)
 
 
 class _Compiled(torch.autograd.Function):
@@ -129,7 +121,7 @@ class _Compiled(torch.autograd.Function):
         totals, counts = torch.empty(n, dtype=torch.float64), torch.empty(n, dtype=torch.int64)
         function = get_args(LossFunction).index(penalty.function), penalty.delta, penalty.power
         kernels.checked(
-            own.spinpot_penalties((_Term * n)(*table), n, *function, totals.data_ptr(), counts.data_ptr())
+            own.spinpot_penalties((_TERM * n)(*table), n, *function, totals.data_ptr(), counts.data_ptr())
         )
         ctx.mark_non_differentiable(counts)
         return totals, counts
