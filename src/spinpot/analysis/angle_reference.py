@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.core.vectors import angles
 from spinpot.data.systems import System, read_systems
 
@@ -58,8 +58,8 @@ def _of_table(path: Path) -> Reference:
             f"{KEY}={path}: cannot be read ({type(error).__name__}: {error}). Expected a table whose first "
             "line is `angle,energy`, in degrees and eV."
         ) from error
-    if not rows or not np.isfinite(rows).all():
-        raise InputError(f"{KEY}={path}: expected at least one line, and finite numbers only. Correct it.")
+    finite = rows and np.isfinite(rows).all()
+    require(finite, KEY, path, "at least one line, and finite numbers only. Correct it.")
     angle, energy = np.array(rows).T
     return Reference(path.name, angle % 360.0, energy)
 

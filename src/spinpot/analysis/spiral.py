@@ -98,10 +98,7 @@ def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, list[Stretch]]:
 
 
 def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
-    """The waves between the corners of the path, in its stretches.
-
-    Raises InputError where one needs more atoms than are allowed.
-    """
+    """The waves between the path's corners, by stretches. Raises InputError for those of too many cells."""
     most_cells = settings.most_atoms // len(atoms)
     least = f"at least the {len(atoms)} of the structure itself."
     require(most_cells >= 1, "task.spiral.most_atoms", settings.most_atoms, least)

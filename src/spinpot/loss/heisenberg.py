@@ -93,10 +93,7 @@ def fitted_to(
 
 
 def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec: Spec) -> Baseline:
-    """The fit of a checkpoint's training run, unless it was fitted to some of the judged frames.
-
-    stored: what as_dict gave; None where a checkpoint has none.
-    """
+    """A checkpoint's fit (from as_dict, or None), unless it was fitted to some of the judged frames."""
     if stored is None:
         return Baseline(None, _left_out("the checkpoint has none from its training"))
     fit = HeisenbergFit.from_dict(stored, spec)

@@ -24,10 +24,7 @@ class Schedule:
     warmup_start_factor: float = 0.0
 
     def factor(self, total_steps: int) -> Callable[[int], float]:
-        """lr(step)/start_lr as a function of the step, for a run of total_steps.
-
-        Raises InputError where the settings do not fit together.
-        """
+        """lr(step)/start_lr of a step in a run of total_steps. Raises InputError as `check`."""
         self.check(total_steps)
 
         # A plain function, because LambdaLR would store an object's attributes in the checkpoint.
