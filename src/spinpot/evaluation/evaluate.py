@@ -65,7 +65,7 @@ def evaluate(
     scores.print(Path(checkpoint).name, trained_terms(config))
     residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
     symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
-    print_symmetry(symmetry)
+    print_symmetry(symmetry, predictor.spec)
     result = {
         "checkpoint": str(checkpoint),
         "checkpoint_step": contents["global_step"],

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES
-from spinpot.evaluation.residuals import SYMMETRIES
+from spinpot.evaluation.residuals import symmetries_of
 from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
-from spinpot.models.registry import facts_of
+from spinpot.models.registry import facts_of, spec_of
 from spinpot.report.page import data_sets, error_table, headline, in_words, render, worst_systems
 from spinpot.report.panels import Panel
 from spinpot.report.tables import Errors, label_scale_in_words
@@ -26,6 +26,7 @@ def evaluation_page(
     them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
     """
     spread, trained = result["labels_spread"], trained_terms(config)
+    symmetries = symmetries_of(spec_of(result["model"]))
     quantities = [quantity for quantity in ERRORS.values() if result.get(quantity.rmse) is not None]
     return render(
         "evaluation.html",
@@ -44,7 +45,7 @@ def evaluation_page(
         label_scale=label_scale_in_words(result.get("label_scale_fm")),
         systems=worst_systems(result["systems"], quantities[0].rmse) if quantities else {},
         quantities=quantities,
-        residuals=[(SYMMETRIES[name], changes) for name, changes in result["symmetry"].items()],
+        residuals=[(symmetries[name], changes) for name, changes in result["symmetry"].items()],
         main=MAIN,
         parity=parity,
         data=data_sets({"evaluated": result["data"]}, trained),

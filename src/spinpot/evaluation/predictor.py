@@ -58,7 +58,8 @@ class Predictor:
         self.geometry = self.spec.geometry
 
     def __repr__(self) -> str:
-        weights, spec = next(self.potential.parameters()), self.spec
+        spec = self.spec
+        weights = min(self.potential.parameters(), key=lambda weight: weight.dtype.itemsize)
         return (
             f"Predictor({spec.kind} of {' '.join(spec.type_map)}, "
             f"magnetic: {' '.join(spec.magnetic_elements)}; {self.potential.n_parameters()} parameters, "

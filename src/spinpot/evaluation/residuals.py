@@ -17,6 +17,7 @@ from spinpot.data.dataset import make_frames
 from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System, select
 from spinpot.models.potential import Potential
+from spinpot.models.spec import Spec
 from spinpot.report.tables import Errors
 
 MOST_FRAMES = 8
@@ -37,10 +38,9 @@ class Symmetry:
     meaning: str
 
 
+BUILT_IN = "built into the model: no more than rounding"
 SYMMETRIES = {
-    "joint_rotation": Symmetry(
-        "rotation of everything", lambda Q: (Q, Q), "built into the model: no more than rounding"
-    ),
+    "joint_rotation": Symmetry("rotation of everything", lambda Q: (Q, Q), BUILT_IN),
     "time_reversal": Symmetry(
         "time reversal, S → −S",
         lambda _: (UNIT, -UNIT),
@@ -105,7 +105,15 @@ def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[st
     return {name: values.double().cpu() for name, values in prediction.items()}
 
 
-def print_symmetry(residuals: Mapping[str, Errors]) -> None:
+def symmetries_of(spec: Spec) -> dict[str, Symmetry]:
+    """SYMMETRIES, with what their residuals say of a model."""
+    return {
+        name: replace(symmetry, meaning=BUILT_IN) if name in spec.symmetries else symmetry
+        for name, symmetry in SYMMETRIES.items()
+    }
+
+
+def print_symmetry(residuals: Mapping[str, Errors], spec: Spec) -> None:
     """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
     columns = ("of", *(f"{quantity.words} ({quantity.meV})" for quantity in MAIN))
     rows = []
@@ -113,5 +121,5 @@ def print_symmetry(residuals: Mapping[str, Errors]) -> None:
         values = (changes[quantity.name] for quantity in MAIN)
         rows.append((SYMMETRIES[name].label, *("–" if v is None else f"{1000 * v:.2g}" for v in values)))
     print_table("Symmetry residuals, rms change", columns, rows, ("of",))
-    for symmetry in SYMMETRIES.values():
+    for symmetry in symmetries_of(spec).values():
         print_line(f"{symmetry.label}: {symmetry.meaning}.")

@@ -23,10 +23,19 @@ from spinpot.models.training_facts import TrainingFacts
 
 Upgrade = Callable[[dict[str, Any]], None]
 """Changes the contents of a checkpoint into those of the next version."""
-Part = tuple[nn.Module, int | EllipsisType]
-"""Of each parameter of a module one row, or all."""
+Part = tuple[Sequence[nn.Parameter], int | EllipsisType]
+"""Of each of some parameters one row, or all."""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model to a path; with what a foreign file held besides, and the Python of that program."""
+
+
+def refusal(reason: str | None) -> Exporter:
+    """An exporter that says why it writes nothing."""
+
+    def refuse(path: Path, *_: Any) -> None:
+        raise InputError(f"{path}: {reason}")
+
+    return refuse
 
 
 class Prediction(dict[str, Tensor]):
@@ -45,11 +54,13 @@ class Potential(nn.Module, ABC):
     seed: of the initial weights.
     spec_type: the class of its spec. version: of the stored form; upgrades: from each earlier one.
     facts: what its training frames covered; None where that is not known.
+    not_exported: why other programs' files cannot hold any such model; None where some can.
     """
 
     spec_type: ClassVar[type[Spec]]
     version: ClassVar[int] = 1
     upgrades: ClassVar[Mapping[int, Upgrade]] = {}
+    not_exported: ClassVar[str | None] = None
     energy_bias: Tensor
     facts: TrainingFacts | None = None
 
@@ -157,7 +168,7 @@ class Potential(nn.Module, ABC):
 
     def n_parameters(self) -> int:
         """How many numbers are trained."""
-        return sum(weight.numel() for weight in self.parameters())
+        return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
 
     def describe(self) -> dict[str, Any]:
         """What shapes it and how many parameters it has, as plain data."""

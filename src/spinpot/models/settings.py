@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from spinpot.core.errors import InputError
-from spinpot.models.exchange.settings import ExchangeSettings
+from spinpot.models.exchange.settings import SPIN_ORBIT, ExchangeSettings
 from spinpot.models.spec import Spec
 
 
@@ -43,7 +43,7 @@ class ModelSettings(ABC):
     def check(self) -> None:
         """Raise InputError for what is wrong whatever the data."""
         self.exchange.check()
-        fixed = [name for name in ("anisotropic", "single_ion") if name in self.exchange.terms]
+        fixed = [name for name in SPIN_ORBIT if name in self.exchange.terms]
         if fixed and self.spin.spin_rotation == "augment":
             raise InputError(
                 "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "

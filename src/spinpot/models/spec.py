@@ -43,6 +43,11 @@ class Spec(ABC):
         """The elements with spin."""
         return [name for name, uses in zip(self.type_map, self.use_spin, strict=True) if uses]
 
+    @property
+    def symmetries(self) -> set[str]:
+        """Those that hold whatever the weights, by their names in evaluation.json."""
+        return {"joint_rotation", *(["time_reversal"] if self.time_reversal else [])}
+
     def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """What the model is, for pages, by titles. settings: the config's `model`, or empty."""
         facts = {"Cutoff": f"{self.geometry.cutoff:g} Å"}

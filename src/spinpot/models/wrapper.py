@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from spinpot.core.errors import InputError
-from spinpot.models.potential import Exporter, Potential
+from spinpot.models.potential import Exporter, Potential, refusal
 
 ASKED_OF_INNER = (
     *("set_statistics", "cover", "begin_at_zero", "state", "load_state", "watched_parameters", "parts"),
@@ -22,7 +20,7 @@ ASKED_OF_INNER = (
 class Wrapper(Potential):
     """Adds to the model `inner`, whose spec it shares and whose energy bias is its own.
 
-    not_exported: why no other program's file can hold it.
+    not_exported: why no other program's file can hold what it adds.
     """
 
     not_exported: ClassVar[str]
@@ -54,10 +52,7 @@ class Wrapper(Potential):
 
     def exporters(self) -> dict[str, Exporter]:
         """None of the inner model's can hold what is around it."""
-        return dict.fromkeys(self.inner.exporters(), self._refuse)
-
-    def _refuse(self, path: Path, *_: Any) -> None:
-        raise InputError(f"{path}: {self.not_exported}")
+        return dict.fromkeys(self.inner.exporters(), refusal(self.inner.not_exported or self.not_exported))
 
 
 def _asked_of_inner(name: str) -> Callable[..., Any]:

@@ -117,9 +117,9 @@ class DeepSpin(Potential):
 
     def parts(self) -> dict[str, Part]:
         """The descriptor, and the fitting net of each element."""
-        elements = enumerate(self.spec.type_map)
-        nets: dict[str, Part] = {f"fitting_net_{element}": (self.fitting_nets, t) for t, element in elements}
-        return {"descriptor": (self.descriptor, ...), **nets}
+        elements, nets = enumerate(self.spec.type_map), list(self.fitting_nets.parameters())
+        descriptor = list(self.descriptor.parameters())
+        return {"descriptor": (descriptor, ...), **{f"fitting_net_{name}": (nets, t) for t, name in elements}}
 
     def settled_in(self, model: Mapping[str, Any]) -> bool:
         """Only without interpolation there was nothing to settle."""

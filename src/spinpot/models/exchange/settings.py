@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from spinpot.core.errors import require
 
+SPIN_ORBIT = ("anisotropic", "single_ion")
+"""Terms that change if the spins alone turn."""
 EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
 
 

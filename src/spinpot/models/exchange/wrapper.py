@@ -69,4 +69,4 @@ class WithExchange(Wrapper):
 
     def parts(self) -> dict[str, Part]:
         """Also the exchange term."""
-        return {**super().parts(), "exchange": (self.exchange, ...)}
+        return {**super().parts(), "exchange": (list(self.exchange.parameters()), ...)}

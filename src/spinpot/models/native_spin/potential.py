@@ -18,7 +18,7 @@ from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
-from spinpot.models.potential import Part, Potential
+from spinpot.models.potential import Exporter, Part, Potential, refusal
 
 USUAL_SCALE = 0.01
 """eV, ε where energies do not tell."""
@@ -28,6 +28,10 @@ class NativeSpin(Potential):
     """A linear potential of invariants, and a net for each element on top of it."""
 
     spec_type = NativeSpinSpec
+    not_exported = (
+        "deepmd-kit's formats hold networks of its own descriptors, and none of these is a native-spin model. "
+        "Use it through spinpot.load or spinpot.ase; models of the kind deepspin can be written."
+    )
     spec: NativeSpinSpec
     energy_scale: Tensor
     centre: Tensor
@@ -68,10 +72,9 @@ class NativeSpin(Potential):
 
     def of_invariants(self, z: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Energies (A,), eV, and ∂E/∂z (A, P) of atoms sorted by element, `sizes` of each."""
-        counts = torch.tensor(sizes, device=z.device)
 
         def of_atoms(values: Tensor) -> Tensor:
-            return values.repeat_interleave(counts, dim=0, output_size=len(z))
+            return torch.cat([row.expand(size, -1) for row, size in zip(values, sizes, strict=True)])
 
         weights = of_atoms(self.linear)
         energy, by_z = (weights * z).sum(-1), weights
@@ -106,8 +109,21 @@ class NativeSpin(Potential):
 
     def parts(self) -> dict[str, Part]:
         """The net of each element, and the linear part where it is trained."""
-        nets = enumerate(self.spec.type_map) if self.nets is not None else ()
-        return {f"net_{element}": (self.nets, t) for t, element in nets}  # type: ignore[misc]
+        weights = {"linear": [self.linear]} if self.linear.requires_grad else {}
+        if self.nets is not None:
+            weights["net"] = list(self.nets.parameters())
+        elements = list(enumerate(self.spec.type_map))
+        return {f"{name}_{element}": (own, t) for name, own in weights.items() for t, element in elements}
+
+    def exporters(self) -> dict[str, Exporter]:
+        """None, in words."""
+        return dict.fromkeys((".dp", ".pth"), refusal(self.not_exported))
+
+    def reordered(self, type_map: Sequence[str]) -> NativeSpin:
+        """As Potential.reordered."""
+        from spinpot.models.native_spin.reorder import reordered  # it makes a NativeSpin
+
+        return reordered(self, type_map)
 
 
 def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> FittingNet:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from spinpot.core.errors import require
+from spinpot.core.errors import InputError, require
 from spinpot.data.dataset import Neighbours
 from spinpot.data.geometry import Geometry
+from spinpot.models.exchange.settings import SPIN_ORBIT
 from spinpot.models.native_spin.groups import GROUPS, Products
 from spinpot.models.native_spin.settings import NetSettings, SumsSettings
 from spinpot.models.settings import ModelSettings
@@ -51,6 +52,18 @@ class NativeSpinSpec(Spec):
         known = distance if distance < self.descriptor.cutoff else USUAL_CLOSEST
         return self.with_closest(round(CLOSEST_CENTRE * known, 3))
 
+    def unlike_training(self, found: Neighbours) -> str | None:
+        """Neighbours closer than the first radial function's centre."""
+        distance, centre = float(min(found.closest, default=float("inf"))), float(self.descriptor.closest)
+        if distance >= centre:
+            return None
+        name, index = found.origin[0]
+        place = f"{name}, frame {index}" if len(found.origin) == 1 else "some frames"
+        return (
+            f"atoms {distance:.3g} Å apart in {place}, closer than the centre of the first radial function "
+            f"({centre:.3g} Å, model.descriptor.closest). The model extrapolates there."
+        )
+
     def with_closest(self, closest: float) -> Self:
         """The same with that centre, Å."""
         return replace(self, descriptor=replace(self.descriptor, closest=closest))
@@ -58,11 +71,23 @@ class NativeSpinSpec(Spec):
     def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """As Spec.facts."""
         widths = "–".join(map(str, self.fitting_net.neuron))
+        frozen = "as least squares find them" if self.linear == "frozen" else "trained with the nets"
         return {
             "Descriptor": f"{len(self.products.features)} invariants: {', '.join(self.descriptor.groups)}",
+            "Linear part": f"a weight of each invariant and element, {frozen}",
             "Net": f"neuron {widths}, one net per element" if widths else "none: linear in the invariants",
             **super().facts(settings),
         }
+
+    @property
+    def symmetries(self) -> set[str]:
+        """As Spec.symmetries; all invariants are even in the spins."""
+        bound = [*spin_orbit_groups(self.descriptor.groups), *(set(SPIN_ORBIT) & set(self.exchange.terms))]
+        return {"joint_rotation", "time_reversal", *([] if bound else ["spin_rotation"])}
+
+    def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """As Spec.config; whether the linear part is trained stays as wanted."""
+        return {**super().config(wanted), "linear": wanted.get("linear", self.linear)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -92,6 +117,7 @@ class NativeSpinSettings(ModelSettings):
         super().check()
         self.descriptor.check()
         self.fitting_net.check()
+        self._check_symmetries()
         require(self.linear in ("frozen", "free"), "model.linear", self.linear, "frozen or free.")
 
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> NativeSpinSpec:
@@ -99,11 +125,29 @@ class NativeSpinSettings(ModelSettings):
         return NativeSpinSpec(
             type_map=type_map,
             use_spin=use_spin,
-            descriptor=self.descriptor,
+            descriptor=replace(self.descriptor, channels=self.descriptor.numbers()),
             fitting_net=self.fitting_net,
             linear=self.linear,
             exchange=self.exchange,
         )
+
+    def _check_symmetries(self) -> None:
+        """Raise InputError for what the invariants have anyway, or cannot have."""
+        if self.spin.time_reversal != "none":
+            raise InputError(
+                f"model.spin.time_reversal={self.spin.time_reversal}: native spins have it in any case, as all "
+                "invariants are even in the spins. Use model.spin.time_reversal=none."
+            )
+        if self.spin.spin_rotation != "none":
+            bound = spin_orbit_groups(self.descriptor.groups)
+            why = (
+                f"{', '.join(bound)} of model.descriptor.groups change if the spins alone turn. Leave these "
+                "groups out: the others are the same however all spins are turned."
+                if bound
+                else "native spins have it in any case, without spin-orbit groups. Use "
+                "model.spin.spin_rotation=none."
+            )
+            raise InputError(f"model.spin.spin_rotation={self.spin.spin_rotation}: {why}")
 
 
 def spin_orbit_groups(groups: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ class GradientNorms(pl.Callback):
         assert isinstance(pl_module, SpinModule)
         if (trainer.global_step + 1) % pl_module.log_interval == 0:
             potential = pl_module.potential
-            for name, (part, which) in {"total": (potential, ...), **potential.parts()}.items():
-                gradients = [p.grad[which].double() for p in part.parameters() if p.grad is not None]
+            everything = list(potential.parameters())
+            for name, (part, which) in {"total": (everything, ...), **potential.parts()}.items():
+                gradients = [p.grad[which].double() for p in part if p.grad is not None]
                 pl_module.log(f"{GRADIENT_NORM}{name}", torch.nn.utils.get_total_norm(gradients))
