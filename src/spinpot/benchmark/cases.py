@@ -44,6 +44,7 @@ CASES = {
     "NiO_deltaspin_1": Case("the same, 1 frame", (EXAMPLE, "data.batch_size=1")),
     "NiO_deltaspin_16": Case("the same, 16 frames", (EXAMPLE, "data.batch_size=16")),
     "NiO_deltaspin_32-true": Case("the same, 3 frames, float32", (EXAMPLE, "trainer.precision=32-true")),
+    "native_spin": Case("native spins on the same frames, 3 a step", ("experiment=native_spin",)),
     "atoms_32": Case("the example's network, one frame of 32 atoms", repeats=1),
     "atoms_256": Case("one of 256 atoms", repeats=2),
     "atoms_2048": Case("one of 2048 atoms", repeats=4),
