@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "parallel.h"
 #include "products.h"
 
 namespace spinpot {
@@ -120,7 +121,7 @@ void pull_back(const Environments<T>& environment, const Matrix<T>& by_descripto
       for (int64_t i = 0; i < symmetric; ++i) add_dots(&square[i * symmetric], own, m, axis, by_T + i);
       // T stands in the rest twice: with its other columns on the left, and with `axis` of them on the right.
       for (int64_t i = symmetric; i < m; ++i) add_dots(rest + (i - symmetric) * axis, own, m, axis, by_T + i);
-      multiply_part<T>(matrix(own, 4, m).part(0, 4, symmetric, m - symmetric), matrix(rest, m - symmetric, axis),
+      multiply<T>(matrix(own, 4, m).part(0, 4, symmetric, m - symmetric), matrix(rest, m - symmetric, axis),
                        matrix(by_T, 4, m).part(0, 4, 0, axis), true);
     }
   });

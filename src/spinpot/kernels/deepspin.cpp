@@ -4,6 +4,7 @@
 #include <numeric>
 #include <optional>
 
+#include "blocks.h"
 #include "contraction.h"
 #include "deepspin_pairs.h"
 #include "embedding.h"
@@ -35,20 +36,16 @@ class Network : public AnyNetwork {
         shape_(descriptor_shape(in)),
         memory_(borrow()),
         embedding_({in.embedding_widths, in.embedding_layers, in.embedding}, in.embedding_nets,
-                   {in.embedding_activation, in.embedding_threshold}, in.nets, in.chunks, in.chunk) {
+                   {in.embedding_activation, in.embedding_threshold}, in.nets, in.chunks, in.chunk),
+        centres_(blocks_of(in.types, in.type_sizes, in.atom_order, keep ? 0 : BLOCK)),
+        blocks_(centres_.size()) {
     threads = in.threads;
     const FittingNets<const T> nets{in.last_weight, in.last_bias,
                                     {in.fitting_widths, in.fitting_layers, in.fitting}};
-    int64_t first = 0, column = 0;
+    int64_t column = 0;
     for (int64_t t = 0; t < in.types; ++t) {
-      const int64_t atoms = in.type_sizes[t], parts = keep ? 1 : (atoms + BLOCK - 1) / BLOCK;
-      for (int64_t part = 0; part < parts; ++part) {
-        const int64_t begin = first + part * atoms / parts, end = first + (part + 1) * atoms / parts;
-        blocks_.push_back({{t, in.columns[t], end - begin, in.atom_order + begin}});
-      }
       nets_.emplace_back(nets, t, Activation{in.fitting_activation, in.fitting_threshold}, shape_);
       first_node_.push_back(column);
-      first += atoms;
       column += in.columns[t];
     }
   }
@@ -58,18 +55,14 @@ class Network : public AnyNetwork {
     values_ = embedding_.evaluate(*memory_, points);
     std::for_each_n(values_.numbers, values_.rows * values_.columns, [&](T& value) { value *= T(1 / in_.n_sel); });
     for (auto& net : nets_) net.fold(*memory_);
-    const auto forces = forces_of_threads(out);
+    const auto forces = forces_of_threads<T>(out, in_.atoms, in_.frames, *memory_);
     for (size_t n = 0; n < (keep_ ? blocks_.size() : forces.size()); ++n) memories_.push_back(borrow());
-    each_block([&](int64_t b, int64_t thread) {
+    each_block(centres_, [&](int64_t b, int64_t thread) {
       Workspace& memory = *memories_[keep_ ? b : thread];
       if (!keep_) memory.rewind();
-      evaluate(blocks_[b], memory, static_cast<T*>(out.energy), &forces[thread]);
+      evaluate(centres_[b], blocks_[b], memory, static_cast<T*>(out.energy), &forces[thread]);
     });
-    for (size_t n = 1; n < forces.size(); ++n) {
-      add(forces[n].force, 3 * in_.atoms, forces[0].force);
-      add(forces[n].force_mag, 3 * in_.atoms, forces[0].force_mag);
-      add(forces[n].virial, 9 * in_.frames, forces[0].virial);
-    }
+    add_up(forces, in_.atoms, in_.frames);
   }
 
   void backward(const spinpot_derivatives& by, void* const* embedding, void* const* fitting, void* last_weight,
@@ -77,7 +70,7 @@ class Network : public AnyNetwork {
     const Borrowed memory = borrow();
     const FittingNets<T> by_fitting{last_weight, last_bias, {in_.fitting_widths, in_.fitting_layers, fitting}};
     const auto by_values = matrix(memory->zeros<T>(values_.rows * values_.columns), values_.rows, values_.columns);
-    each_block([&](int64_t b, int64_t) { differentiate(blocks_[b], by, by_fitting, by_values); });
+    each_block(centres_, [&](int64_t b, int64_t) { differentiate(centres_[b], blocks_[b], by, by_fitting, by_values); });
     std::for_each_n(by_values.numbers, by_values.rows * by_values.columns, [&](T& by) { by *= T(1 / in_.n_sel); });
     embedding_.backward(*memory, by_values, {in_.embedding_widths, in_.embedding_layers, embedding});
   }
@@ -86,7 +79,6 @@ class Network : public AnyNetwork {
   // Some atoms of one element, n: T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D; slots
   // without a neighbour, Σ_j (sel_j − n_j), (n, 2T).
   struct Block {
-    Centres centres;
     std::optional<PairMap<T>> pairs = {};
     Environments<T> environment = {}, by_environment = {};
     Matrix<T> descriptors = {}, by_descriptor = {}, empty = {};
@@ -101,43 +93,9 @@ class Network : public AnyNetwork {
 
   static const T* numbers(const void* array) { return static_cast<const T*>(array); }
 
-  static void add(const T* numbers, int64_t count, T* to) {
-    for (int64_t n = 0; n < count; ++n) to[n] += numbers[n];
-  }
-
-  // body(block, thread) for all: one after the other on all threads, or side by side where that keeps all threads
-  // about equally busy, since they need not wait for each other then.
-  template <typename Body>
-  void each_block(const Body& body) const {
-    const int64_t count = blocks_.size(), parts = parts_of(count, 1);
-    int64_t most = 0;
-    for (int64_t part = 0; part < parts; ++part) {
-      int64_t atoms = 0;
-      for (int64_t b = part * count / parts; b < (part + 1) * count / parts; ++b) atoms += blocks_[b].centres.count;
-      most = std::max(most, atoms);
-    }
-    const bool equal = most * threads_here() <= in_.atoms + in_.atoms / 8;
-    parallel_parts(count, equal ? 1 : count, [&](int64_t begin, int64_t end, int64_t thread) {
-      for (int64_t b = begin; b < end; ++b) body(b, thread);
-    });
-  }
-
-  // Zeros for each thread to add to; those of the first one are the results.
-  std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out) const {
-    const int64_t atoms = 3 * in_.atoms, frames = 9 * in_.frames;
-    std::vector<Forces<T>> all{
-        {static_cast<T*>(out.force), static_cast<T*>(out.force_mag), static_cast<T*>(out.virial)}};
-    std::fill_n(all[0].force, atoms, T(0));
-    std::fill_n(all[0].force_mag, atoms, T(0));
-    std::fill_n(all[0].virial, frames, T(0));
-    while (int64_t(all.size()) < threads_here())
-      all.push_back({memory_->zeros<T>(atoms), memory_->zeros<T>(atoms), memory_->zeros<T>(frames)});
-    return all;
-  }
-
   // Numbers (C·n, M) like those at the nodes, of a centre element.
   Matrix<T> at_nodes(const Matrix<T>& values, const Centres& centres) const {
-    return values.of_rows(first_node_[centres.type], centres.columns);
+    return values.of_rows(first_node_[centres.type], in_.columns[centres.type]);
   }
 
   // body(numbers at the first node, number of the empty slot's neighbour type, a): a slot adds a times G at that node.
@@ -154,13 +112,12 @@ class Network : public AnyNetwork {
   }
 
   // Energies, and what each thread adds to forces.
-  void evaluate(Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
-    const Centres& centres = here.centres;
-    const int64_t n = centres.count, neighbours = 2 * in_.types;
+  void evaluate(const Centres& centres, Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
+    const int64_t n = centres.count, neighbours = 2 * in_.types, columns = in_.columns[centres.type];
     const auto G = at_nodes(values_, centres), at_empty = matrix<T>(memory, neighbours, shape_.width);
     here.pairs.emplace(in_, centres, memory);
     here.environment = environments(memory, centres, false);
-    multiply<T>(matrix(here.pairs->sums(), 4 * n, centres.columns), G, here.environment.rows());
+    multiply<T>(matrix(here.pairs->sums(), 4 * n, columns), G, here.environment.rows());
     each_empty(values_, centres, [&](const T* value, int64_t j, T a) {
       for (int64_t k = 0; k < shape_.width; ++k) at_empty.row(j)[k] = a * value[k];
     });
@@ -177,18 +134,17 @@ class Network : public AnyNetwork {
     for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = own[i];
     here.by_environment = environments(memory, centres, true);
     pull_back<T>(here.environment, here.by_descriptor, shape_, here.by_environment);
-    const auto by_sums = matrix<T>(memory, 4 * n, centres.columns);
+    const auto by_sums = matrix<T>(memory, 4 * n, columns);
     multiply<T>(here.by_environment.rows(), G.transposed(), by_sums);
     here.pairs->add_derivatives(by_sums.numbers, forces);
   }
 
   // Fills gradients by the fitting net, and those by G at the nodes.
-  void differentiate(Block& here, const spinpot_derivatives& by, const FittingNets<T>& by_fitting,
-                     const Matrix<T>& by_values) const {
+  void differentiate(const Centres& centres, Block& here, const spinpot_derivatives& by,
+                     const FittingNets<T>& by_fitting, const Matrix<T>& by_values) const {
     const Borrowed memory = borrow();
-    const Centres& centres = here.centres;
-    const int64_t n = centres.count;
-    const auto change = matrix<T>(*memory, 4 * n, centres.columns);
+    const int64_t n = centres.count, columns = in_.columns[centres.type];
+    const auto change = matrix<T>(*memory, 4 * n, columns);
     here.pairs->transposed(numbers(by.force), numbers(by.force_mag), numbers(by.virial), change.numbers);
     const auto u = environments(*memory, centres, false);  // ∂L/∂(∂E/∂T)
     multiply<T>(change, at_nodes(values_, centres), u.rows());
@@ -202,7 +158,7 @@ class Network : public AnyNetwork {
     pull_back<T>(here.environment, by_descriptor, shape_, by_environment);
     const auto by_own = at_nodes(by_values, centres);
     multiply<T>(change.transposed(), here.by_environment.rows(), by_own);
-    multiply<T>(matrix(here.pairs->sums(), 4 * n, centres.columns).transposed(), by_environment.rows(), by_own, true);
+    multiply<T>(matrix(here.pairs->sums(), 4 * n, columns).transposed(), by_environment.rows(), by_own, true);
     const auto by_empty = matrix<T>(*memory, here.empty.columns, shape_.width);
     multiply<T>(here.empty.transposed(), by_environment.scalars(), by_empty);
     each_empty(by_values, centres, [&](T* by_value, int64_t j, T a) {
@@ -217,14 +173,11 @@ class Network : public AnyNetwork {
   EmbeddingNets<T> embedding_;
   std::vector<FittingNet<T>> nets_;
   std::vector<int64_t> first_node_;
+  std::vector<Centres> centres_;  // of the blocks
   std::vector<Block> blocks_;
   std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
   Matrix<T> values_ = {};           // G/N_sel at the nodes
 };
-
-bool within(const int64_t* numbers, int64_t count, int64_t limit) {
-  return std::all_of(numbers, numbers + count, [&](int64_t n) { return 0 <= n && n < limit; });
-}
 
 // That no array is read past its end; pairs are checked where they are read.
 void check(const spinpot_deepspin& in) {

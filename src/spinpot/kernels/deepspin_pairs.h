@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "blocks.h"
 #include "elementary.h"
 #include "guard.h"
 #include "interface.h"
-#include "memory.h"
-#include "parallel.h"
 #include "vectors.h"
 
 namespace spinpot {
@@ -101,18 +100,6 @@ struct Polynomials {
   }
 };
 
-// Some atoms of one element, whose B has `columns`.
-struct Centres {
-  int64_t type, columns, count;
-  const int64_t* atoms;
-};
-
-// Where forces of all atoms and virials of all structures are added up.
-template <typename T>
-struct Forces {
-  T *force, *force_mag, *virial;
-};
-
 // B of some atoms, and its derivatives by the pairs' vectors as a linear map.
 template <typename T>
 class PairMap {
@@ -189,7 +176,7 @@ class PairMap {
   }
 
  private:
-  int64_t room() const { return centres_.columns; }
+  int64_t room() const { return in_.columns[centres_.type]; }
 
   // Of each centre's first pair among those here, and how many there are.
   int64_t* offsets(Workspace& memory) const {

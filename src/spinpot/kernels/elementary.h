@@ -44,20 +44,36 @@ To same_bits(From from) {
   return to;
 }
 
-// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1 = 2ⁿ (exp(r) − 1) + 2ⁿ − 1, 2|x| = n ln 2 + r. Within 4 units of the
-// last place.
+// exp(x) = 2ⁿ (1 + (exp(r) − 1)), x = n ln 2 + r: 2ⁿ and exp(r) − 1.
+template <typename T>
+struct Exponential {
+  T power, rest;
+
+  explicit Exponential(T x) {
+    using F = Format<T>;
+    constexpr T round = T(1.5) * T(typename F::Bits(1) << F::fraction);  // adding it leaves n in the last bits
+    const T shifted = x * T(M_LOG2E) + round, n = shifted - round;
+    const T r = (x - n * F::above) - n * F::below;
+    T series = T(0);  // (exp(r) − 1)/r
+#pragma GCC unroll 16
+    for (int k = F::terms; k > 0; --k) series = series * r + INVERSE_FACTORIAL<T>[k];
+    power = same_bits<T>((same_bits<typename F::Bits>(shifted) + F::exponent) << F::fraction);
+    rest = r * series;
+  }
+};
+
+// exp(x) of an |x| below 700.
+inline double exponential(double x) {
+  const Exponential<double> e(x);
+  return e.power + e.power * e.rest;
+}
+
+// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1. Within 4 units of the last place.
 template <typename T>
 T hyperbolic_tangent(T x) {
-  using F = Format<T>;
-  constexpr T round = T(1.5) * T(typename F::Bits(1) << F::fraction);  // adding it leaves n in the last bits
-  const T twice = T(2) * std::abs(x), z = twice > F::most ? F::most : twice;
-  const T shifted = z * T(M_LOG2E) + round, n = shifted - round;
-  const T r = (z - n * F::above) - n * F::below;
-  T series = T(0);  // (exp(r) − 1)/r
-#pragma GCC unroll 16
-  for (int k = F::terms; k > 0; --k) series = series * r + INVERSE_FACTORIAL<T>[k];
-  const T power = same_bits<T>((same_bits<typename F::Bits>(shifted) + F::exponent) << F::fraction);
-  const T e = power * (r * series) + (power - T(1));
+  const T twice = T(2) * std::abs(x);
+  const Exponential<T> found(twice > Format<T>::most ? Format<T>::most : twice);
+  const T e = found.power * found.rest + (found.power - T(1));
   return std::copysign(e / (e + T(2)), x);
 }
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "activations.h"
+#include "parallel.h"
 #include "products.h"
 
 namespace spinpot {

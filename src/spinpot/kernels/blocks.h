@@ -1,0 +1,88 @@
+// The atoms of a batch in blocks, each of one element, and sums over their pairs on several threads.
+
+#pragma once
+
+#include <vector>
+
+#include "interface.h"
+#include "memory.h"
+#include "parallel.h"
+
+namespace spinpot {
+
+// Some atoms of one element.
+struct Centres {
+  int64_t type, count;
+  const int64_t* atoms;
+};
+
+// All atoms of each element together, or at most so many. atom_order: the atoms sorted by element.
+inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, const int64_t* atom_order,
+                                      int64_t most) {
+  std::vector<Centres> blocks;
+  for (int64_t t = 0; t < types; atom_order += type_sizes[t++]) {
+    const int64_t atoms = type_sizes[t], parts = most ? (atoms + most - 1) / most : 1;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t begin = part * atoms / parts, end = (part + 1) * atoms / parts;
+      blocks.push_back({t, end - begin, atom_order + begin});
+    }
+  }
+  return blocks;
+}
+
+// body(number of the block, thread) for all: one after the other on all threads, or side by side where that keeps all
+// threads about equally busy, since they need not wait for each other then.
+template <typename Body>
+void each_block(const std::vector<Centres>& blocks, const Body& body) {
+  const int64_t count = blocks.size(), parts = parts_of(count, 1);
+  int64_t most = 0, all = 0;
+  for (int64_t part = 0; part < parts; ++part) {
+    int64_t atoms = 0;
+    for (int64_t b = part * count / parts; b < (part + 1) * count / parts; ++b) atoms += blocks[b].count;
+    most = std::max(most, atoms);
+    all += atoms;
+  }
+  const bool equal = most * threads_here() <= all + all / 8;
+  parallel_parts(count, equal ? 1 : count, [&](int64_t begin, int64_t end, int64_t thread) {
+    for (int64_t b = begin; b < end; ++b) body(b, thread);
+  });
+}
+
+// Where forces of all atoms and virials of all structures are added up.
+template <typename T>
+struct Forces {
+  T *force, *force_mag, *virial;
+};
+
+// Zeros for each thread to add to; those of the first one are the results.
+template <typename T>
+std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
+                                         Workspace& memory) {
+  std::vector<Forces<T>> all{
+      {static_cast<T*>(out.force), static_cast<T*>(out.force_mag), static_cast<T*>(out.virial)}};
+  std::fill_n(all[0].force, 3 * atoms, T(0));
+  std::fill_n(all[0].force_mag, 3 * atoms, T(0));
+  std::fill_n(all[0].virial, 9 * frames, T(0));
+  while (int64_t(all.size()) < threads_here())
+    all.push_back({memory.zeros<T>(3 * atoms), memory.zeros<T>(3 * atoms), memory.zeros<T>(9 * frames)});
+  return all;
+}
+
+// Adds the sums of the other threads to those of the first one.
+template <typename T>
+void add_up(const std::vector<Forces<T>>& forces, int64_t atoms, int64_t frames) {
+  const auto add = [](const T* numbers, int64_t count, T* to) {
+    for (int64_t n = 0; n < count; ++n) to[n] += numbers[n];
+  };
+  for (size_t n = 1; n < forces.size(); ++n) {
+    add(forces[n].force, 3 * atoms, forces[0].force);
+    add(forces[n].force_mag, 3 * atoms, forces[0].force_mag);
+    add(forces[n].virial, 9 * frames, forces[0].virial);
+  }
+}
+
+inline bool within(const int64_t* numbers, int64_t count, int64_t limit) {
+  return std::all_of(numbers, numbers + count, [&](int64_t n) { return 0 <= n && n < limit; });
+}
+
+}  // namespace spinpot
