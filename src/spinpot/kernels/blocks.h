@@ -2,8 +2,10 @@
 
 #pragma once
 
+#include <numeric>
 #include <vector>
 
+#include "guard.h"
 #include "interface.h"
 #include "memory.h"
 #include "parallel.h"
@@ -83,6 +85,18 @@ void add_up(const std::vector<Forces<T>>& forces, int64_t atoms, int64_t frames)
 
 inline bool within(const int64_t* numbers, int64_t count, int64_t limit) {
   return std::all_of(numbers, numbers + count, [&](int64_t n) { return 0 <= n && n < limit; });
+}
+
+// That indices of a batch are within its arrays; pairs are checked where they are read.
+template <typename In>
+void check_batch(const In& in) {
+  require(within(in.type_sizes, in.types, in.atoms + 1), "atoms of each element");
+  require(std::accumulate(in.type_sizes, in.type_sizes + in.types, int64_t(0)) == in.atoms, "an element of each atom");
+  require(within(in.atom_order, in.atoms, in.atoms), "an order of the atoms");
+  require(within(in.frame, in.atoms, in.frames), "a structure of each atom");
+  require(std::is_sorted(in.pair_start, in.pair_start + in.atoms + 1) && in.pair_start[0] >= 0 &&
+              in.pair_start[in.atoms] <= in.pairs,
+          "pairs sorted by their centres");
 }
 
 }  // namespace spinpot

@@ -185,13 +185,7 @@ void check(const spinpot_deepspin& in) {
   const int64_t sizes[] = {in.types - 1, in.atoms, in.frames, in.pairs, in.chunks - 1, in.chunk - 1, in.embedding_nets - 1,
                            in.embedding_layers - 1, in.fitting_layers - 1, in.axis - 1};
   require(within(sizes, std::size(sizes), most), "sizes that are not negative");
-  require(within(in.type_sizes, in.types, in.atoms + 1), "atoms of each element");
-  require(std::accumulate(in.type_sizes, in.type_sizes + in.types, int64_t(0)) == in.atoms, "an element of each atom");
-  require(within(in.atom_order, in.atoms, in.atoms), "an order of the atoms");
-  require(within(in.frame, in.atoms, in.frames), "a structure of each atom");
-  require(std::is_sorted(in.pair_start, in.pair_start + in.atoms + 1) && in.pair_start[0] >= 0 &&
-              in.pair_start[in.atoms] <= in.pairs,
-          "pairs sorted by their centres");
+  check_batch(in);
   const int64_t nodes = in.chunks * in.chunk, of_types = 2 * in.types * in.types;
   require(within(in.columns, in.types, nodes + 1), "columns of each element");
   require(std::accumulate(in.columns, in.columns + in.types, int64_t(0)) <= nodes, "nodes for all columns");

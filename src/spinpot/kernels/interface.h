@@ -126,6 +126,38 @@ SPINPOT_API int spinpot_deepspin_backward(void* kept, const spinpot_derivatives*
 
 SPINPOT_API void spinpot_deepspin_free(void* kept);
 
+/* The native-spin model and a batch for it, as spinpot.models.native_spin has them. T elements, P invariants, K radial
+   functions, M channels of all kinds of sums, N terms of the table of products; A atoms, F structures, pairs sorted by
+   their centres, whose neighbours are real atoms. Places: of the numbers of a centre, the sums of products last. Nets
+   lie side by side, as those of spinpot_deepspin; without any, last_weight is null. Their numbers are float64, or float32
+   where `single` is not 0; all others are float64. Arrays are read while a call, or what is kept of it, needs them. */
+typedef struct {
+  int64_t single, threads, types, atoms, frames, pairs, radial, invariants, terms, places, layers;
+  double cutoff, closest, width, energy_scale, threshold; /* closest, width: of the radial functions, Å */
+  const int64_t *atom_order, *frame, *pair_start, *pair_neighbour, *pair_type, *neighbour_counts; /* of the batch */
+  const double *vector, *spin;               /* (pairs, 3) from the centre to the neighbour; (A, 3) */
+  const uint8_t* magnetic;                   /* (T,) */
+  const double *moment_square, *mixing;      /* (T,), (T, T K, M) */
+  const double *mean, *scale;                /* (T, P) */
+  const double* coefficient;                 /* (N,) */
+  const int64_t *factors, *sum, *features;   /* (N, 3) and (N,), places; (P,), places of the invariants */
+  const double *linear, *centre, *nearness;  /* (T, P) */
+  const int64_t *type_sizes, *channels;      /* (T,) atoms of each element; (8,) channels of each kind of sum, or 0 */
+  const int64_t* widths;                     /* of the input and of each hidden layer */
+  const void* const* hidden;
+  const void *last_weight, *last_bias;       /* (T, width), (T,) */
+  const char* activation;
+} spinpot_native_spin;
+
+/* As spinpot_deepspin_forward, with float64 in `out`. */
+SPINPOT_API int spinpot_native_spin_forward(const spinpot_native_spin* in, const spinpot_derivatives* out, void** kept);
+
+/* As spinpot_deepspin_backward. linear (T, P): gradients by the weights of the invariants, or null. */
+SPINPOT_API int spinpot_native_spin_backward(void* kept, const spinpot_derivatives* by, double* linear,
+                                             void* const* hidden, void* last_weight, void* last_bias);
+
+SPINPOT_API void spinpot_native_spin_free(void* kept);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
+from spinpot.models.native_spin.compiled import compiled_model
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
@@ -55,6 +57,10 @@ class NativeSpin(Potential):
 
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """By the invariants, and back from them to pair vectors and moments."""
+        if self.evaluation() == "compiled":
+            of_energy = {"linear": self.linear, "centre": self.centre, "nearness": self.nearness}
+            scale = float(self.energy_scale)
+            return compiled_model(self.invariants, batch, scale, of_energy, self.nets, differentiable)
         with torch.enable_grad():
             vector = batch.pair_vector.double().detach().requires_grad_()
             spin = self.invariants.moments(batch).detach().requires_grad_()
@@ -69,6 +75,10 @@ class NativeSpin(Potential):
         virial = strain.new_zeros(batch.n_frames, 3, 3).index_add(0, batch.pair_frame, -strain)
         force_mag = -by_spin * self.invariants.magnetic[batch.types].unsqueeze(-1)
         return Derivatives(energy[batch.atom_place], force, force_mag, virial)
+
+    def evaluation(self) -> str:
+        """`compiled`, or by `torch`."""
+        return "compiled" if kernels.library_for(self.linear) else "torch"
 
     def of_invariants(self, z: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Energies (A,), eV, and ∂E/∂z (A, P) of atoms sorted by element, `sizes` of each."""

@@ -1,0 +1,372 @@
+// The native-spin model: energies with all first derivatives, and the gradients of a loss of them. The same as
+// spinpot.models.native_spin, whose names the arrays here bear.
+
+#include <memory>
+#include <numeric>
+
+#include "fitting.h"
+#include "native_spin_invariants.h"
+
+namespace spinpot {
+
+namespace {
+
+// Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
+constexpr int64_t BLOCK = 2 * CENTRES > 32 ? 2 * CENTRES : 32;
+
+// The gradients of a loss by the parameters.
+struct Gradients {
+  double* linear;
+  void* const* hidden;
+  void *last_weight, *last_bias;
+};
+
+// The net of one element, for some atoms of it.
+struct AnyNet {
+  virtual ~AnyNet() = default;
+  // Fills the net's value (n,) and slope (n, P) for z (n, P); keep: for `backward`.
+  virtual void evaluate(Workspace& memory, const Matrix<double>& z, double* value, const Matrix<double>& slope,
+                        bool keep) = 0;
+  // From the derivatives of a loss by them.
+  virtual void backward(Workspace& memory, const double* by_value, const Matrix<double>& by_slope,
+                        const Gradients& by) = 0;
+};
+
+template <typename T>
+class Net final : public AnyNet {
+ public:
+  Net(const spinpot_native_spin& in, int64_t type)
+      : in_(in),
+        net_({in.last_weight, in.last_bias, {in.widths, in.layers, in.hidden}}, type,
+             {in.activation, in.threshold}, {in.invariants, 1, 0}) {}
+
+  void evaluate(Workspace& memory, const Matrix<double>& z, double* value, const Matrix<double>& slope,
+                bool keep) override {
+    const auto rows = matrix<T>(memory, 2 * z.rows, z.columns), by_z = matrix<T>(memory, z.rows, z.columns);
+    T* energy = memory.numbers<T>(z.rows);
+    std::copy_n(z.numbers, z.rows * z.columns, rows.numbers);
+    states_ = net_.evaluate(memory, rows, energy, by_z, keep);
+    std::copy_n(energy, z.rows, value);
+    std::copy_n(by_z.numbers, z.rows * z.columns, slope.numbers);
+  }
+
+  void backward(Workspace& memory, const double* by_value, const Matrix<double>& by_slope,
+                const Gradients& by) override {
+    T* by_energy = memory.numbers<T>(by_slope.rows);
+    std::copy_n(by_value, by_slope.rows, by_energy);
+    std::copy_n(by_slope.numbers, by_slope.rows * by_slope.columns, states_.layers[0].inputs.lower().numbers);
+    net_.backward(memory, states_, by_energy, {},
+                  {by.last_weight, by.last_bias, {in_.widths, in_.layers, by.hidden}});
+  }
+
+ private:
+  const spinpot_native_spin& in_;
+  FittingNet<T> net_;
+  FittingStates<T> states_;
+};
+
+class NativeSpin {
+ public:
+  // keep: for `backward`.
+  NativeSpin(const spinpot_native_spin& in, bool keep)
+      : in_(in),
+        keep_(keep),
+        memory_(borrow()),
+        invariants_(in_),
+        centres_(blocks_of(in.types, in.type_sizes, in.atom_order, keep ? 0 : BLOCK)),
+        blocks_(centres_.size()) {}
+
+  int64_t threads() const { return in_.threads; }
+
+  void forward(const spinpot_derivatives& out) {
+    const auto forces = forces_of_threads<double>(out, in_.atoms, in_.frames, *memory_);
+    for (size_t n = 0; n < (keep_ ? blocks_.size() : forces.size()); ++n) memories_.push_back(borrow());
+    each_block(centres_, [&](int64_t b, int64_t thread) {
+      Workspace& memory = *memories_[keep_ ? b : thread];
+      if (!keep_) memory.rewind();
+      evaluate(centres_[b], blocks_[b], memory, static_cast<double*>(out.energy), &forces[thread]);
+      if (!keep_) blocks_[b] = {};
+    });
+    add_up(forces, in_.atoms, in_.frames);
+  }
+
+  void backward(const spinpot_derivatives& by, const Gradients& gradients) {
+    each_block(centres_, [&](int64_t b, int64_t) { differentiate(centres_[b], blocks_[b], by, gradients); });
+  }
+
+ private:
+  // Some atoms of one element, n: numbers of each group of centres; z and ∂E/∂z (n, P); the net with its value and
+  // slope; the fade of the net with its distance, and its derivative by that.
+  struct Block {
+    std::unique_ptr<Neighbours> neighbours;
+    std::unique_ptr<AnyNet> net;
+    double *numbers, *value, *fade, *by_distance;
+    Matrix<double> z, by_z, slope;
+  };
+
+  // body(centres, the first one's number, numbers, scratch, thread) for each group of a block.
+  template <typename Body>
+  void each_group(const Centres& centres, const Block& here, const Body& body) const {
+    const int64_t groups = (centres.count + CENTRES - 1) / CENTRES;
+    parallel_parts(groups, 1, [&](int64_t begin, int64_t end, int64_t thread) {
+      Scratch scratch = invariants_.scratch(here.neighbours->most());
+      for (int64_t g = begin; g < end; ++g) {
+        const int64_t first = g * CENTRES, count = std::min(CENTRES, centres.count - first);
+        body(Centres{centres.type, count, centres.atoms + first}, first, here.numbers + first * in_.places, scratch,
+             thread);
+      }
+    });
+  }
+
+  const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
+
+  // Energies, and what each thread adds to forces.
+  void evaluate(const Centres& centres, Block& here, Workspace& memory, double* energy,
+                const Forces<double>* forces) const {
+    const int64_t n = centres.count, groups = (n + CENTRES - 1) / CENTRES;
+    here.neighbours = std::make_unique<Neighbours>(in_, centres, memory);
+    here.numbers = memory.numbers<double>(groups * in_.places * CENTRES);
+    here.z = matrix<double>(memory, n, in_.invariants);
+    here.by_z = matrix<double>(memory, n, in_.invariants);
+    each_group(centres, here, [&](const Centres& group, int64_t first, double* numbers, Scratch& scratch, int64_t) {
+      invariants_.evaluate(group, first, *here.neighbours, scratch, numbers, here.z.of_rows(first, group.count));
+    });
+    if (in_.last_weight) evaluate_net(centres, here, memory);
+    for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = energy_of(centres.type, here, i);
+    each_group(centres, here,
+               [&](const Centres& group, int64_t first, double* numbers, Scratch& scratch, int64_t thread) {
+                 invariants_.pull_back(group, first, *here.neighbours, scratch, numbers,
+                                       here.by_z.of_rows(first, group.count));
+                 add_derivatives(group, first, *here.neighbours, scratch, forces[thread]);
+               });
+  }
+
+  void evaluate_net(const Centres& centres, Block& here, Workspace& memory) const {
+    const int64_t n = centres.count;
+    if (in_.single)
+      here.net = std::make_unique<Net<float>>(in_, centres.type);
+    else
+      here.net = std::make_unique<Net<double>>(in_, centres.type);
+    for (double** numbers : {&here.value, &here.fade, &here.by_distance}) *numbers = memory.numbers<double>(n);
+    here.slope = matrix<double>(memory, n, in_.invariants);
+    here.net->evaluate(memory, here.z, here.value, here.slope, keep_);
+  }
+
+  // ε [w·z + fade net(z)] of one atom; fills its ∂E/∂z.
+  double energy_of(int64_t type, Block& here, int64_t i) const {
+    const int64_t size = in_.invariants;
+    const double *weight = of_element(in_.linear, type), *z = here.z.row(i);
+    double* by_z = here.by_z.row(i);
+    double energy = 0.0;
+    for (int64_t p = 0; p < size; ++p) energy += weight[p] * z[p];
+    if (!in_.last_weight) {
+      for (int64_t p = 0; p < size; ++p) by_z[p] = in_.energy_scale * weight[p];
+      return in_.energy_scale * energy;
+    }
+    const double *centre = of_element(in_.centre, type), *nearness = of_element(in_.nearness, type);
+    const double* slope = here.slope.row(i);
+    double distance = 0.0;
+    for (int64_t p = 0; p < size; ++p) distance += nearness[p] * (z[p] - centre[p]) * (z[p] - centre[p]);
+    const double fade = 1.0 / (1.0 + distance * distance), by_distance = -2.0 * distance * fade * fade;
+    here.fade[i] = fade;
+    here.by_distance[i] = by_distance;
+    for (int64_t p = 0; p < size; ++p) {
+      const double away = 2.0 * by_distance * here.value[i] * nearness[p] * (z[p] - centre[p]);
+      by_z[p] = in_.energy_scale * (weight[p] + fade * slope[p] + away);
+    }
+    return in_.energy_scale * (energy + fade * here.value[i]);
+  }
+
+  // Adds what the derivatives by the sums and moments of a group, in scratch, make of forces.
+  void add_derivatives(const Centres& group, int64_t first, const Neighbours& neighbours, Scratch& scratch,
+                       const Forces<double>& forces) const {
+    for (int64_t n = 0; n < group.count; ++n) {
+      const int64_t i = group.atoms[n];
+      if (in_.magnetic[group.type])
+        for (int64_t a = 0; a < 3; ++a) forces.force_mag[3 * i + a] -= scratch.numbers[(SPIN + a) * CENTRES + n];
+      neighbours.each(first + n, [&](const Run& run) {
+        pull_back(run, n, scratch);
+        add_pairs(run, i, scratch.of_run, forces);
+      });
+    }
+  }
+
+  // Fills ∂E/∂d and ∂E/∂S (6, room) of the pairs of a run, from centre n of the derivatives by the sums.
+  void pull_back(const Run& run, int64_t n, Scratch& scratch) const {
+    const Kinds kinds = invariants_.kinds(run);
+    const Matrix<double> by_sums = invariants_.of_centre(scratch, run, n).transposed();
+    const auto own = matrix(scratch.by_columns, by_sums.rows, by_sums.columns);
+    for (int64_t c = 0; c < own.rows; ++c)
+      for (int64_t k = 0; k < own.columns; ++k) own.row(c)[k] = *by_sums.at(c, k);
+    const auto z = matrix(scratch.columns, own.rows, 2 * run.room);  // Σ_k φ_k y_kc and Σ_k φ'_k y_kc
+    multiply<double>(own, run.functions(), z);
+    for (int64_t p = 0; p < run.room; p += LANES) {
+      const Some some(run, p);
+      Vector rho[MOST_COLUMNS], by_rho[MOST_COLUMNS], by_u[3], by_S[3], along = {};
+      make_rho(kinds, some.u, some.S, rho);
+      for (int64_t c = 0; c < z.rows; ++c) {
+        by_rho[c] = load(z.row(c) + p);
+        along += load(z.row(c) + run.room + p) * rho[c];
+      }
+      pull_back_rho(kinds, by_rho, some.u, some.S, by_u, by_S);
+      along -= dot(some.u, by_u) * some.per_r;
+      for (int64_t a = 0; a < 3; ++a) {
+        store(scratch.of_run + a * run.room + p, some.u[a] * along + by_u[a] * some.per_r);
+        store(scratch.of_run + (3 + a) * run.room + p, by_S[a]);
+      }
+    }
+  }
+
+  void add_pairs(const Run& run, int64_t i, const double* by, const Forces<double>& forces) const {
+    double* virial = forces.virial + 9 * in_.frame[i];
+    for (int64_t k = 0; k < run.count; ++k) {
+      const int64_t p = run.pairs[k], j = in_.pair_neighbour[p];
+      for (int64_t a = 0; a < 3; ++a) {
+        const double g = by[a * run.room + k];
+        forces.force[3 * i + a] += g;
+        forces.force[3 * j + a] -= g;
+        for (int64_t b = 0; b < 3; ++b) virial[3 * a + b] -= g * in_.vector[3 * p + b];
+        if (in_.magnetic[run.type]) forces.force_mag[3 * j + a] -= by[(3 + a) * run.room + k];
+      }
+    }
+  }
+
+  // Fills gradients: the loss's derivatives by forces are changes of pairs' vectors and of moments, which change z, and
+  // the gradients are those of Σ_i [∂L/∂E_i E_i + ∂E_i/∂z · δz_i].
+  void differentiate(const Centres& centres, Block& here, const spinpot_derivatives& by,
+                     const Gradients& gradients) const {
+    const Borrowed memory = borrow();
+    const auto change = matrix<double>(*memory, centres.count, in_.invariants);
+    const auto* by_force_mag = static_cast<const double*>(by.force_mag);
+    each_group(centres, here, [&](const Centres& group, int64_t first, double* numbers, Scratch& scratch, int64_t) {
+      std::fill(scratch.present.begin(), scratch.present.end(), false);
+      for (int64_t n = 0; n < group.count; ++n)
+        here.neighbours->each(first + n, [&](const Run& run) {
+          changes_of_pairs(run, group.atoms[n], by, scratch.of_run);
+          push_forward(run, n, scratch);
+        });
+      invariants_.push_forward(group, numbers, by_force_mag, -1.0, scratch, change.of_rows(first, group.count));
+    });
+    const auto* by_energy = static_cast<const double*>(by.energy);
+    if (gradients.linear) by_linear(centres, here, by_energy, change, gradients.linear);
+    if (here.net) by_net(*memory, centres, here, by_energy, change, gradients);
+  }
+
+  // Fills the changes (6, room) of vectors and of neighbours' moments of a run's pairs.
+  void changes_of_pairs(const Run& run, int64_t i, const spinpot_derivatives& by, double* out) const {
+    const auto *force = static_cast<const double*>(by.force), *force_mag = static_cast<const double*>(by.force_mag);
+    const double* strain = static_cast<const double*>(by.virial) + 9 * in_.frame[i];
+    std::fill_n(out, 6 * run.room, 0.0);
+    for (int64_t k = 0; k < run.count; ++k) {
+      const int64_t p = run.pairs[k], j = in_.pair_neighbour[p];
+      const double* d = in_.vector + 3 * p;
+      for (int64_t a = 0; a < 3; ++a) {
+        const double strained = strain[3 * a] * d[0] + strain[3 * a + 1] * d[1] + strain[3 * a + 2] * d[2];
+        out[a * run.room + k] = force[3 * i + a] - force[3 * j + a] - strained;
+        if (in_.magnetic[run.type]) out[(3 + a) * run.room + k] = -force_mag[3 * j + a];
+      }
+    }
+  }
+
+  // Fills the change of centre n of the sums, from those of the pairs of a run (6, room).
+  void push_forward(const Run& run, int64_t n, Scratch& scratch) const {
+    const Kinds kinds = invariants_.kinds(run);
+    const auto columns = matrix(scratch.columns, kinds.columns(), 2 * run.room);  // what meets φ, and φ'
+    for (int64_t p = 0; p < run.room; p += LANES) {
+      const Some some(run, p);
+      Vector d[3];
+      for (int64_t a = 0; a < 3; ++a) d[a] = load(scratch.of_run + a * run.room + p);
+      const Vector along = dot(some.u, d);
+      Change u[3], S[3], rho[MOST_COLUMNS];
+      for (int64_t a = 0; a < 3; ++a) {
+        u[a] = {some.u[a], (d[a] - some.u[a] * along) * some.per_r};
+        S[a] = {some.S[a], load(scratch.of_run + (3 + a) * run.room + p)};
+      }
+      make_rho(kinds, u, S, rho);
+      for (int64_t c = 0; c < columns.rows; ++c) {
+        store(columns.row(c) + p, rho[c].change);
+        store(columns.row(c) + run.room + p, rho[c].value * along);
+      }
+    }
+    multiply<double>(run.functions(), columns.transposed(), invariants_.of_centre(scratch, run, n));
+  }
+
+  void by_linear(const Centres& centres, const Block& here, const double* by_energy, const Matrix<double>& change,
+                 double* out) const {
+    double* by = out + centres.type * in_.invariants;
+    std::fill_n(by, in_.invariants, 0.0);
+    for (int64_t i = 0; i < centres.count; ++i) {
+      const double own = by_energy[centres.atoms[i]], *z = here.z.row(i), *dz = change.row(i);
+      for (int64_t p = 0; p < in_.invariants; ++p) by[p] += in_.energy_scale * (own * z[p] + dz[p]);
+    }
+  }
+
+  // change: of z; becomes the derivative by the net's slope.
+  void by_net(Workspace& memory, const Centres& centres, Block& here, const double* by_energy,
+              const Matrix<double>& change, const Gradients& gradients) const {
+    const double *centre = of_element(in_.centre, centres.type), *nearness = of_element(in_.nearness, centres.type);
+    double* by_value = memory.numbers<double>(centres.count);
+    for (int64_t i = 0; i < centres.count; ++i) {
+      const double *z = here.z.row(i), fade = here.fade[i];
+      double *dz = change.row(i), farther = 0.0;
+      for (int64_t p = 0; p < in_.invariants; ++p) {
+        farther += 2.0 * nearness[p] * (z[p] - centre[p]) * dz[p];
+        dz[p] *= in_.energy_scale * fade;
+      }
+      by_value[i] = in_.energy_scale * (by_energy[centres.atoms[i]] * fade + here.by_distance[i] * farther);
+    }
+    here.net->backward(memory, by_value, change, gradients);
+  }
+
+  const spinpot_native_spin in_;
+  bool keep_;
+  Borrowed memory_;
+  Invariants invariants_;
+  std::vector<Centres> centres_;  // of the blocks
+  std::vector<Block> blocks_;
+  std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
+};
+
+// That no array is read past its end; pairs are checked where they are read.
+void check(const spinpot_native_spin& in) {
+  constexpr int64_t most = int64_t(1) << 40;
+  const int64_t sizes[] = {in.types - 1, in.atoms,      in.frames, in.pairs, in.radial - 1,
+                           in.terms,     in.invariants, in.places, in.layers};
+  require(within(sizes, std::size(sizes), most), "sizes that are not negative");
+  require(within(in.channels, KINDS, most), "channels of each kind");
+  require(in.cutoff > 0.0 && in.width > 0.0, "radial functions of some width");
+  check_batch(in);
+  const int64_t given = Invariants::given(in);
+  require(given <= in.places && within(in.features, in.invariants, in.places), "places of the invariants");
+  require(std::is_sorted(in.sum, in.sum + in.terms), "sums in the order in which they are made");
+  for (int64_t n = 0; n < in.terms; ++n)
+    require(given <= in.sum[n] && in.sum[n] < in.places && within(in.factors + 3 * n, 3, in.sum[n]),
+            "products of numbers before them");
+  if (!in.last_weight) return;
+  require(in.layers > 0 && in.widths[0] == in.invariants &&
+              std::all_of(in.widths, in.widths + in.layers + 1, [](int64_t n) { return n > 0; }),
+          "layers of some width, the first one of the invariants");
+}
+
+}  // namespace
+
+}  // namespace spinpot
+
+using namespace spinpot;
+
+int spinpot_native_spin_forward(const spinpot_native_spin* in, const spinpot_derivatives* out, void** kept) {
+  return guarded(in->threads, [&] {
+    check(*in);
+    auto model = std::make_unique<NativeSpin>(*in, kept != nullptr);
+    model->forward(*out);
+    if (kept) *kept = model.release();
+  });
+}
+
+int spinpot_native_spin_backward(void* kept, const spinpot_derivatives* by, double* linear, void* const* hidden,
+                                 void* last_weight, void* last_bias) {
+  auto* model = static_cast<NativeSpin*>(kept);
+  return guarded(model->threads(), [&] { model->backward(*by, {linear, hidden, last_weight, last_bias}); });
+}
+
+void spinpot_native_spin_free(void* kept) { delete static_cast<NativeSpin*>(kept); }

@@ -1,0 +1,181 @@
+// Invariants of the centres of one element, with their derivatives: spinpot.models.native_spin.invariants. Groups of
+// CENTRES centres are evaluated side by side.
+
+#pragma once
+
+#include "native_spin_pairs.h"
+
+namespace spinpot {
+
+// What is made anew for each group: the sums of CENTRES centres over the neighbours of each element (T, K, C, CENTRES),
+// where there are such neighbours, and numbers of the pairs of a run.
+struct Scratch {
+  Borrowed memory = borrow();
+  std::vector<bool> present;
+  double *sums, *numbers, *columns, *by_columns, *of_run;
+};
+
+class Invariants {
+ public:
+  // in: checked, and kept by the caller.
+  explicit Invariants(const spinpot_native_spin& in) : in_(in), kinds_(all_kinds(in)), products_(in, given(in)) {
+    int64_t place = FIRST;
+    for (int64_t kind = 0; kind < KINDS; ++kind) {
+      place_[kind] = place;
+      first_[kind] = mixed_;
+      mixed_ += kinds_.channels[kind];
+      place += kinds_.channels[kind] * COMPONENTS[kind];
+    }
+  }
+
+  static Kinds all_kinds(const spinpot_native_spin& in) {
+    Kinds kinds;
+    std::copy_n(in.channels, KINDS, kinds.channels);
+    return kinds;
+  }
+  // Places that are no sums of products.
+  static int64_t given(const spinpot_native_spin& in) {
+    int64_t place = FIRST;
+    for (int64_t kind = 0; kind < KINDS; ++kind) place += in.channels[kind] * COMPONENTS[kind];
+    return place;
+  }
+  const Products& products() const { return products_; }
+  Kinds kinds(const Run& run) const { return kinds_.of_neighbours(in_.magnetic[run.type]); }
+
+  // most: the largest room of a run.
+  Scratch scratch(int64_t most) const {
+    Scratch made;
+    const int64_t columns = kinds_.columns();
+    made.present.resize(in_.types);
+    made.sums = made.memory->numbers<double>(in_.types * in_.radial * columns * CENTRES);
+    made.numbers = made.memory->numbers<double>(in_.places * CENTRES);
+    made.columns = made.memory->numbers<double>(columns * 2 * most);
+    made.by_columns = made.memory->numbers<double>(columns * in_.radial);
+    made.of_run = made.memory->numbers<double>(6 * most);
+    return made;
+  }
+
+  // Fills numbers (places, CENTRES) of centres [first, first + count) among those of `neighbours`, and z (count, P).
+  void evaluate(const Centres& group, int64_t first, Neighbours& neighbours, Scratch& scratch, double* numbers,
+                const Matrix<double>& z) const {
+    std::fill(scratch.present.begin(), scratch.present.end(), false);
+    for (int64_t n = 0; n < group.count; ++n) {
+      neighbours.fill(first + n, scratch.of_run);
+      neighbours.each(first + n, [&](const Run& run) {
+        const Matrix<double> rho = matrix(scratch.columns, kinds(run).columns(), run.room);
+        for (int64_t p = 0; p < run.room; p += LANES) {
+          const Some some(run, p);
+          Vector found[MOST_COLUMNS];
+          make_rho(kinds(run), some.u, some.S, found);
+          for (int64_t c = 0; c < rho.rows; ++c) store(rho.row(c) + p, found[c]);
+        }
+        multiply<double>(run.values(), rho.transposed(), of_centre(scratch, run, n));
+      });
+    }
+    std::fill_n(numbers, FIRST * CENTRES, 0.0);
+    std::fill_n(numbers + ONE * CENTRES, CENTRES, 1.0);
+    std::fill_n(numbers + MEAN_SQUARE * CENTRES, CENTRES, in_.moment_square[group.type]);
+    fill_spins(group, in_.spin, 1.0, numbers);
+    mix(group.type, scratch, numbers);
+    products_.evaluate(numbers);
+    each_invariant(group, z, numbers, [&](int64_t p, double& own, double value) {
+      own = (value - of_element(in_.mean, group.type)[p]) * of_element(in_.scale, group.type)[p];
+    });
+  }
+
+  // From by_z (count, P) the derivatives by the sums, in scratch, and by the moments, in its numbers. Otherwise as
+  // `evaluate`.
+  void pull_back(const Centres& group, int64_t first, const Neighbours& neighbours, Scratch& scratch,
+                 const double* numbers, const Matrix<double>& by_z) const {
+    std::fill(scratch.present.begin(), scratch.present.end(), false);
+    for (int64_t n = 0; n < group.count; ++n)
+      neighbours.each(first + n, [&](const Run& run) { scratch.present[run.type] = true; });
+    std::fill_n(scratch.numbers, in_.places * CENTRES, 0.0);
+    each_invariant(group, by_z, scratch.numbers, [&](int64_t p, double own, double& by) {
+      by += own * of_element(in_.scale, group.type)[p];
+    });
+    products_.pull_back(numbers, scratch.numbers);
+    each_mixed([&](int64_t t, int64_t kind) {
+      if (scratch.present[t])
+        multiply<double>(mixing(group.type, t, kind), channels(scratch.numbers, kind), sums(scratch, t, kind));
+    });
+  }
+
+  // Fills z's change (count, P) from that of the sums, in scratch, and of the moments of all atoms: `factor` times
+  // spin (A, 3).
+  void push_forward(const Centres& group, const double* numbers, const double* spin, double factor, Scratch& scratch,
+                    const Matrix<double>& change) const {
+    std::fill_n(scratch.numbers, FIRST * CENTRES, 0.0);
+    fill_spins(group, spin, factor, scratch.numbers);
+    mix(group.type, scratch, scratch.numbers);
+    products_.push_forward(numbers, scratch.numbers);
+    each_invariant(group, change, scratch.numbers, [&](int64_t p, double& own, double value) {
+      own = value * of_element(in_.scale, group.type)[p];
+    });
+  }
+
+  // Where the sums of centre n of a group over the neighbours of a run lie, (K, C); zeros for the group at first.
+  Matrix<double> of_centre(Scratch& scratch, const Run& run, int64_t n) const {
+    const int64_t columns = kinds_.columns(), size = in_.radial * columns * CENTRES;
+    double* first = scratch.sums + run.type * size;
+    if (!scratch.present[run.type]) std::fill_n(first, size, 0.0);
+    scratch.present[run.type] = true;
+    return {first + n, in_.radial, kinds(run).columns(), columns * CENTRES, CENTRES};
+  }
+
+ private:
+  const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
+
+  // body(p, z of a centre, number at the place of the invariant), for all.
+  template <typename T, typename Body>
+  void each_invariant(const Centres& group, const Matrix<T>& z, double* numbers, const Body& body) const {
+    for (int64_t n = 0; n < group.count; ++n)
+      for (int64_t p = 0; p < in_.invariants; ++p) body(p, z.row(n)[p], numbers[in_.features[p] * CENTRES + n]);
+  }
+
+  void fill_spins(const Centres& group, const double* spin, double factor, double* numbers) const {
+    if (!in_.magnetic[group.type]) return;
+    for (int64_t n = 0; n < group.count; ++n)
+      for (int64_t a = 0; a < 3; ++a) numbers[(SPIN + a) * CENTRES + n] = factor * spin[3 * group.atoms[n] + a];
+  }
+
+  // V of a kind (K, channels), of centres and neighbours of two elements.
+  Matrix<const double> mixing(int64_t centre, int64_t t, int64_t kind) const {
+    return {in_.mixing + (centre * in_.types + t) * in_.radial * mixed_ + first_[kind], in_.radial,
+            kinds_.channels[kind], mixed_, 1};
+  }
+
+  // The channels of a kind (channels, components of all centres), and the sums (K, components of all centres).
+  Matrix<double> channels(double* numbers, int64_t kind) const {
+    return matrix(numbers + place_[kind] * CENTRES, kinds_.channels[kind], COMPONENTS[kind] * CENTRES);
+  }
+  Matrix<double> sums(const Scratch& scratch, int64_t t, int64_t kind) const {
+    const int64_t columns = kinds_.columns();
+    return {scratch.sums + (t * in_.radial * columns + kinds_.columns(kind)) * CENTRES, in_.radial,
+            COMPONENTS[kind] * CENTRES, columns * CENTRES, 1};
+  }
+
+  // body(element, kind) for the sums that there may be.
+  template <typename Body>
+  void each_mixed(const Body& body) const {
+    for (int64_t kind = 0; kind < KINDS; ++kind)
+      for (int64_t t = 0; t < in_.types; ++t)
+        if (kinds_.of_neighbours(in_.magnetic[t]).has(kind)) body(t, kind);
+  }
+
+  // Channels from sums.
+  void mix(int64_t type, const Scratch& scratch, double* numbers) const {
+    std::fill_n(numbers + FIRST * CENTRES, (given(in_) - FIRST) * CENTRES, 0.0);
+    each_mixed([&](int64_t t, int64_t kind) {
+      if (scratch.present[t])
+        multiply<double>(mixing(type, t, kind).transposed(), sums(scratch, t, kind), channels(numbers, kind), true);
+    });
+  }
+
+  const spinpot_native_spin& in_;
+  Kinds kinds_;
+  Products products_;
+  int64_t place_[KINDS], first_[KINDS], mixed_ = 0;  // of each kind: of its numbers, and among all channels
+};
+
+}  // namespace spinpot

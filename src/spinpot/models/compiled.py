@@ -1,0 +1,108 @@
+"""A model as two calls of the kernels (spinpot.kernels), with its backward pass written out there."""
+
+from __future__ import annotations
+
+import ctypes
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from ctypes import byref, c_int64, c_void_p
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from spinpot import kernels
+from spinpot.core.differentiable_once import differentiable_once
+from spinpot.kernels.interface import structure
+from spinpot.models.derivatives import Derivatives
+
+DERIVATIVES = structure("spinpot_derivatives")
+
+
+class Call(ABC):
+    """A batch and the weights as the kernels take them; holds what their pointers point to.
+
+    name: of the functions, spinpot_NAME_forward and so on. given: their struct. like: what the outputs are
+    of the kind of. weights: in the order of the gradients. A sub-class keeps other arrays that it points to.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, given: Any, like: Tensor, weights: Sequence[Tensor]) -> None:
+        self.library: Any = kernels.library()
+        self.kept = c_void_p()
+        self.given, self.like, self.weights = given, like, weights
+
+    @abstractmethod
+    def into(self, gradients: Sequence[Tensor]) -> Sequence[Any]:
+        """Where the backward pass writes gradients by the weights: its last arguments."""
+
+    def forward(self, keep: bool) -> tuple[Tensor, ...]:
+        """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3); keep: for `backward`."""
+        given, new = self.given, self.like.new_empty
+        found = new(given.atoms), new(given.atoms, 3), new(given.atoms, 3), new(given.frames, 3, 3)
+        self._run("forward", byref(given), outputs(found), byref(self.kept) if keep else None)
+        return found
+
+    def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
+        """Gradients by the weights, in their order."""
+        by = [gradient.contiguous() for gradient in by_outputs]
+        found = [torch.empty_like(weight) for weight in self.weights]
+        self._run("backward", self.kept, outputs(by), *self.into(found))
+        return found
+
+    def derivatives(self, weights: Sequence[Tensor], differentiable: bool) -> Derivatives:
+        """Energies and their derivatives; with `differentiable` by the weights too, once."""
+        if not differentiable:
+            energy, *derivatives = self.forward(keep=False)
+        else:
+            energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(self, *weights))  # type: ignore[no-untyped-call]
+        return Derivatives(energy.double(), *derivatives)
+
+    def _run(self, function: str, *arguments: Any) -> None:
+        kernels.checked(getattr(self.library, f"spinpot_{self.name}_{function}")(*arguments))
+
+    def __del__(self) -> None:
+        if getattr(self, "kept", None):
+            getattr(self.library, f"spinpot_{self.name}_free")(self.kept)
+
+
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, call: Call, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.call = call
+        ctx.save_for_backward(*weights)  # so that torch sees when they were changed meanwhile
+        return call.forward(keep=True)
+
+    @staticmethod
+    @differentiable_once
+    def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
+        assert ctx.saved_tensors
+        return None, *ctx.call.backward(by_outputs)
+
+
+def outputs(tensors: Sequence[Tensor]) -> Any:
+    """Where the numbers of these are."""
+    return byref(DERIVATIVES(*map(Tensor.data_ptr, tensors)))
+
+
+def pointers(tensors: Sequence[Tensor]) -> Any:
+    """Null for those without numbers."""
+    return (c_void_p * len(tensors))(*(tensor.data_ptr() or None for tensor in tensors))
+
+
+def integers(numbers: Sequence[int]) -> Any:
+    """An array of them."""
+    return (c_int64 * len(numbers))(*numbers)
+
+
+def widths(weights: Sequence[Tensor]) -> Any:
+    """Of the input and of each layer of nets, three weights each."""
+    own = weights[::3]
+    return integers([own[0].shape[-2], *(weight.shape[-1] for weight in own)])
+
+
+def addresses(tensors: dict[str, Tensor], arrays: dict[str, Any]) -> dict[str, int]:
+    """Of what a struct points to, by its names."""
+    of_arrays = {name: ctypes.addressof(array) for name, array in arrays.items()}
+    return {name: tensor.data_ptr() for name, tensor in tensors.items()} | of_arrays
