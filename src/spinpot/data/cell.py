@@ -1,7 +1,5 @@
 """Cells that are periodic in some directions only: what takes the place of their other vectors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a set of frames is, in a few numbers: for tables and pages, and to tell whether it changed."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Frames that are there twice, within a system and between systems, and whether their labels agree."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

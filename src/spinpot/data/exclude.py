@@ -1,7 +1,5 @@
 """`data.exclude`: frames that the sets are read without, by system and number."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

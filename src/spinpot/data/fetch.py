@@ -4,8 +4,6 @@ They are deepmd-kit's (LGPL-3.0) and are not distributed with spinpot: 60 + 60 +
 `data_0`, `data_1`, `data_2`, about 0.5 MB.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """ase.Atoms with vector moments → a System of one frame, and back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,11 +1,9 @@
 """Which neighbour pairs a model needs, and the pairs of structures laid one behind the other."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -51,7 +49,7 @@ class Geometry:
         return {name: value for name, value in vars(self).items() if name != "kept"}  # of this process alone
 
     @classmethod
-    def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Geometry:
+    def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Self:
         """Pairs of real atoms alone."""
         return cls(cutoff, (False,) * n_types, (0.0,) * n_types, excluded)
 

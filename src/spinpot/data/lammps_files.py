@@ -1,7 +1,5 @@
 """Structures for LAMMPS' atom style `spin`, and its magnetic forces in our units."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

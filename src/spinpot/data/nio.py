@@ -30,8 +30,6 @@ Chosen here, not published: `DAMPING`, such that the crystal is free of pressure
 Coulomb sum and without magnetism the published potential gives 4.179 Å); `LANDAU_CURVATURE`; the cutoffs.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable

@@ -5,8 +5,6 @@ strained cell, and moments tilted and changed in length. How strongly differs fr
 set reaches from near the ground state to strong disorder.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator

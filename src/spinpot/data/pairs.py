@@ -1,7 +1,5 @@
 """Neighbour pairs of a frame: real centres, real and virtual neighbours within the cutoff."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

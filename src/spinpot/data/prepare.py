@@ -1,7 +1,5 @@
 """Frames of any format → folders to train on: split, without duplicates, checked, and listed in a table."""
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

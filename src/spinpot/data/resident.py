@@ -6,8 +6,6 @@ without neighbours and pairs beyond every cutoff, of which no label is known, so
 sees them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any

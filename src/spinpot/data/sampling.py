@@ -1,7 +1,5 @@
 """Which frames make which batch: a function of seed and step alone, so that any run can be resumed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Training frames whose spins are reversed or turned at random, positions staying: symmetries of the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -5,8 +5,6 @@ Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_ato
 `coord.raw` is read from its sets, as deepmd-kit does. A folder of systems stands for all systems below it.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Compile the kernels, one library for each vector width. Standard library alone: setup.py runs this file."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

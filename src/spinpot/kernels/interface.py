@@ -1,7 +1,5 @@
 """What interface.h declares, as ctypes has it: the fields of structs and the arguments of functions."""
 
-from __future__ import annotations
-
 import ctypes
 import re
 from collections.abc import Iterator

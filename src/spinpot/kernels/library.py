@@ -1,7 +1,5 @@
 """The compiled library: found or compiled, loaded, and left out on demand."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import platform

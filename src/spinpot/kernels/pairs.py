@@ -1,7 +1,5 @@
 """Neighbour pairs by the compiled library: of many frames in one call, and of structures that move."""
 
-from __future__ import annotations
-
 from ctypes import addressof, byref, c_byte, c_int64, c_void_p
 from dataclasses import dataclass
 from typing import Any

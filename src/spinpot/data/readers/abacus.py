@@ -3,8 +3,6 @@
 dpdata reads such a run as a whole or not at all; here each step that has everything is a frame.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path

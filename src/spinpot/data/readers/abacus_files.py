@@ -1,7 +1,5 @@
 """What ABACUS reads and what it writes beside its log: INPUT, STRU, MD_dump."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Known are the logs of 3.0 (2022) to the development version of 2026; what differ
 patterns below.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

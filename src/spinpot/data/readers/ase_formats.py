@@ -1,7 +1,5 @@
 """Frames that ase reads: extxyz, its trajectories, databases and json files."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """From a path to its frames: which reader knows what is there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Frames as other programs leave them → Systems: every column and key is used, or named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """LAMMPS data files of atom_style spin, as spinpot writes them too."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

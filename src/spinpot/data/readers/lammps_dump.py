@@ -1,7 +1,5 @@
 """LAMMPS dumps with spins."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

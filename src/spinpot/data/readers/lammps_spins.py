@@ -1,7 +1,5 @@
 """Which columns of a LAMMPS dump are spins: by their names, or by what they must be in every frame."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """LAMMPS' text dumps (atom, custom) → frames with all their columns, whatever these mean."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

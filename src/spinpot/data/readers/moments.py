@@ -1,7 +1,5 @@
 """Which numbers of a frame are its magnetic moments: one answer for files, ase.Atoms and the calculator."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The names under which programs write labels and moments, and how a user names another."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """deepmd-kit's old layout for TensorFlow: the last atoms are virtual, at R + η S, with −∂E/∂S as force."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a reader of frames is, and what a user may tell it."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field

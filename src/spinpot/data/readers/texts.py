@@ -1,7 +1,5 @@
 """What readers of other programs' files share: how files begin, numbers, and the steps of a calculation."""
 
-from __future__ import annotations
-
 import gzip
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """VASP: the steps of an OUTCAR with their moments, and what to do with a vasprun.xml, which has none."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

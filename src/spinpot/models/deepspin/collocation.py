@@ -8,11 +8,10 @@ B depends on the structure alone. So neither the energy, nor the forces, nor the
 evaluate a net for each pair; the forces are the exact gradient of the interpolated energy.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from typing import Self
 
 import numpy as np
 import torch
@@ -52,7 +51,7 @@ class Nodes:
     numbers: list[list[int]]
 
     @classmethod
-    def equally_many(cls, closest: list[float], number: int = USUAL_NODES) -> Nodes:
+    def equally_many(cls, closest: list[float], number: int = USUAL_NODES) -> Self:
         """The same number for all."""
         return cls(closest, [[number] * (2 * len(closest)) for _ in closest])
 

@@ -1,7 +1,5 @@
 """D = T Tᵀ[:, :axis] of every atom, and ∂E/∂T from ∂E/∂D, both differentiable once."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import torch

@@ -1,7 +1,5 @@
 """The se_e2_a descriptor on real and virtual neighbours (Zhang et al. 2018; DeepSPIN: Yang et al. 2024)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """The environment of an atom: the switch and the rows (s, s·d/r) of its neighbours."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """DeepSPIN: se_e2_a on real and virtual atoms, and a fitting net for each element."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -91,7 +89,7 @@ class DeepSpin(Potential):
         """The inverse of `state`."""
         self.descriptor.nodes = Nodes(**state["nodes"])
 
-    def reordered(self, type_map: Sequence[str]) -> DeepSpin:
+    def reordered(self, type_map: Sequence[str]) -> "DeepSpin":
         """As Potential.reordered."""
         order = [self.spec.type_map.index(name) for name in type_map]
         types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones behind

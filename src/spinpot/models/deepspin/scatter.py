@@ -1,7 +1,5 @@
 """From ∂E/∂(pair vectors) to force, magnetic force and virial."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from spinpot.data.batch import Batch

@@ -1,7 +1,5 @@
 """What a user sets about the parts of DeepSPIN: descriptor, fitting nets and virtual atoms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

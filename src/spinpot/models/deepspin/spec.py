@@ -1,7 +1,5 @@
 """DeepSPIN as the config says it, and with every `auto` settled."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast

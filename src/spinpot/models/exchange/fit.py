@@ -1,7 +1,5 @@
 """The exchange term fitted to labels by linear least squares: where its training starts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace

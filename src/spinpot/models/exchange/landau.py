@@ -1,7 +1,5 @@
 """The energy of a moment's length, in the field of its neighbours' structure."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ All are sums of coefficients times functions of the structure. Their derivatives
 written out here, and only those by the coefficients are left to automatic differentiation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

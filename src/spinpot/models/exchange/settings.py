@@ -1,7 +1,5 @@
 """`model.exchange`: which terms of the exchange energy a model has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

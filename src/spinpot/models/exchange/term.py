@@ -1,7 +1,5 @@
 """E_spin(R, S), linear in its coefficients: exchange between moments, their anisotropy and their length."""
 
-from __future__ import annotations
-
 import math
 
 import torch

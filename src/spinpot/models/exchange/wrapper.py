@@ -1,7 +1,5 @@
 """Any model with the exchange term under it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Self

@@ -1,7 +1,5 @@
 """Refuses bad systems by what their headers show, naming files, before any array is read."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The arrays of a set by their names: which are read, under which other names, and which are not used."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Finds the stored systems at a path, in any of the layouts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Folders in deepmd-kit's layouts npy, mixed and raw."""
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """HDF5 files in deepmd-kit's layout: groups with type.raw, type_map.raw and set.* groups of arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

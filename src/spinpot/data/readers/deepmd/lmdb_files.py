@@ -1,7 +1,5 @@
 """LMDB databases as dpdata and deepmd-kit write them: one msgpack record of arrays per frame, no pickles."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,11 +1,10 @@
 """Shape and type of an array on disk, without loading it and without unpickling anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -23,7 +22,7 @@ class ArrayHeader:
     read: Callable[[], np.ndarray] = field(repr=False)
 
     @classmethod
-    def of(cls, where: str, array: np.ndarray) -> ArrayHeader:
+    def of(cls, where: str, array: np.ndarray) -> Self:
         """That of an array in memory."""
         return cls(where, array.shape, array.dtype, lambda: array)
 

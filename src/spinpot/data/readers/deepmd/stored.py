@@ -4,11 +4,9 @@ The layouts are known to folders, hdf5_files and lmdb_files; `checks` judges wha
 array is read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import numpy as np
 
@@ -43,7 +41,7 @@ class Stored:
         """Lines on what is read under another name and what is not used, each once."""
         return list(dict.fromkeys((*self.beside, *(note for s in self.sets for note in s.notes))))
 
-    def bare(self) -> Stored:
+    def bare(self) -> Self:
         """The same without what reads the arrays, to say where frames are."""
         sets = [
             replace(s, arrays={name: replace(header, read=_gone) for name, header in s.arrays.items()})

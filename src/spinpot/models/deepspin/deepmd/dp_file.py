@@ -5,8 +5,6 @@ The tree is {software, version, time, backend, model, model_def_script, "@variab
 attribute `json`, names by their paths; in a `.yaml` file they are written out.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A DeepSPIN potential as a file of deepmd-kit: `.dp`, and by its own Python `.pth`."""
 
-from __future__ import annotations
-
 import subprocess
 import tempfile
 from collections.abc import Mapping

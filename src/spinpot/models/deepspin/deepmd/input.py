@@ -1,7 +1,5 @@
 """deepmd-kit's input (.json, .yaml) → a Hydra experiment; each key is carried over, or named with why not."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

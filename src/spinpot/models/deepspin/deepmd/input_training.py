@@ -1,7 +1,5 @@
 """The sections of an input.json beside the model: data, loss, learning rate, optimizer and the run itself."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

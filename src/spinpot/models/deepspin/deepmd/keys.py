@@ -1,7 +1,5 @@
 """The keys of an input.json: those deepmd-kit has, which were carried over, and why the others were not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

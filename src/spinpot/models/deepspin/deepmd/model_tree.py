@@ -5,8 +5,6 @@ the virtual atoms for nothing. Here they do not exist: they come from the file t
 are zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise, product
 from typing import Any

@@ -1,7 +1,5 @@
 """deepmd-kit's models ↔ potentials: `.dp`, `.yaml`, training checkpoints `.pt` and frozen models `.pth`."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The model section of deepmd-kit's input.json → settings, with deepmd-kit's own defaults."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Both hold the section `model` of the input and the arrays of the modules by thei
 run.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path

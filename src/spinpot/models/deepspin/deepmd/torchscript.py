@@ -6,8 +6,6 @@ knows tensors, a few containers of PyTorch's, and empty records in place of the 
 else a pickle names is refused before it is built.
 """
 
-from __future__ import annotations
-
 import io
 import pickle
 import zipfile
