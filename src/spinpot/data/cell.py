@@ -6,8 +6,7 @@ import numpy as np
 
 from spinpot.core.vectors import unit
 
-Periodic = tuple[bool, bool, bool]
-"""Of each lattice vector, whether the structure repeats along it."""
+Periodic = tuple[bool, bool, bool]  # of each lattice vector, whether the structure repeats along it
 
 PERIODIC: Periodic = (True, True, True)
 CLUSTER: Periodic = (False, False, False)
@@ -50,8 +49,7 @@ def flat_cells(box: np.ndarray, pbc: Sequence[bool]) -> np.ndarray:
     return np.asarray(~(np.abs(np.linalg.det(cell)) > FLAT * edges))
 
 
-FLAT = 1e-6
-"""A cell whose volume is below this share of |a||b||c| has no inverse worth the name."""
+FLAT = 1e-6  # a cell whose volume is below this share of |a||b||c| has no inverse worth the name
 
 
 def room(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> float:
@@ -61,8 +59,7 @@ def room(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> float:
     return float(abs(np.linalg.det(cell)) * np.where(np.array(pbc, dtype=bool), 1.0, extent).prod())
 
 
-VACUUM = 30.0
-"""Å between the images of atoms where a cell has to be given along directions that have none."""
+VACUUM = 30.0  # Å between the images of atoms where a cell has to be given along directions that have none
 
 
 def with_vacuum(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> np.ndarray:

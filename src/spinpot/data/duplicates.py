@@ -12,16 +12,12 @@ from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import nearest_image
 from spinpot.data.systems import System, select
 
-SAME = 1e-4
-"""Å and μ_B: frames of which no coordinate differs by more are the same."""
-SIEVE = 12
-"""Coordinates by which frames that may be the same are found."""
+SAME = 1e-4  # Å and μ_B: frames of which no coordinate differs by more are the same
+SIEVE = 12  # coordinates by which frames that may be the same are found
 SIEVE_REACH = 10 * SAME
 """What a coordinate of the sieve may differ by: it takes up the noise of two atoms and of the cell."""
-SAMPLE = 200
-"""Frames, evenly spaced, that tell which coordinates vary most."""
-CHUNK = 1000
-"""Frames at once, so that memory does not grow with the set."""
+SAMPLE = 200  # frames, evenly spaced, that tell which coordinates vary most
+CHUNK = 1000  # frames at once, so that memory does not grow with the set
 CROWD = 64
 """Frames alike in the coordinates of the sieve beyond which the other coordinates are looked at too."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}

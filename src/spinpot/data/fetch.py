@@ -17,8 +17,7 @@ from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 
-COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"
-"""deepmd-kit v3.0.0."""
+COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"  # deepmd-kit v3.0.0
 
 NIO_DELTASPIN_URL = (
     f"https://raw.githubusercontent.com/deepmodeling/deepmd-kit/{COMMIT}/examples/spin/data_reformat/"

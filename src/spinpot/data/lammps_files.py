@@ -14,8 +14,7 @@ from spinpot.core.vectors import unit
 from spinpot.data.cell import completed
 from spinpot.data.from_ase import system_from_atoms
 
-HBAR = 6.5821191e-4
-"""eV·ps, as in LAMMPS' deepspin."""
+HBAR = 6.5821191e-4  # eV·ps, as in LAMMPS' deepspin
 
 
 def turned(atoms: Atoms) -> Atoms:

@@ -46,32 +46,15 @@ from torch import Tensor
 TYPE_NAMES = ("Ni", "O")
 NICKEL, OXYGEN = 0, 1
 
-LATTICE_CONSTANT = 4.17
-"""Å, the measured one."""
-
-CUTOFF = 6.0
-"""Å, of every interaction."""
-
-DAMPING = 0.425
-"""1/Å, of the truncated Coulomb sum."""
-
-CHARGE = 2.0
-"""e, of Ni; oxygen has the opposite."""
-
-NI_O_REPULSION = (641.2, 0.3372)
-"""A in eV and ρ in Å of A exp(−r/ρ)."""
-
-O_O_BUCKINGHAM = (22764.0, 0.149, 27.879)
-"""A in eV, ρ in Å and C in eV·Å⁶ of A exp(−r/ρ) − C/r⁶."""
-
-J1 = -1.37e-3
-"""eV, between nearest Ni neighbours (a/√2), ferromagnetic."""
-
-J2 = 19.01e-3
-"""eV, between next-nearest Ni neighbours (a), antiferromagnetic."""
-
-LEG_EXPONENT = 5.0
-"""Exchange falls as (leg length)^-5 with each of its two Ni–O legs."""
+LATTICE_CONSTANT = 4.17  # Å, the measured one
+CUTOFF = 6.0  # Å, of every interaction
+DAMPING = 0.425  # 1/Å, of the truncated Coulomb sum
+CHARGE = 2.0  # e, of Ni; oxygen has the opposite
+NI_O_REPULSION = (641.2, 0.3372)  # A in eV and ρ in Å of A exp(−r/ρ)
+O_O_BUCKINGHAM = (22764.0, 0.149, 27.879)  # A in eV, ρ in Å and C in eV·Å⁶ of A exp(−r/ρ) − C/r⁶
+J1 = -1.37e-3  # eV, between nearest Ni neighbours (a/√2), ferromagnetic
+J2 = 19.01e-3  # eV, between next-nearest Ni neighbours (a), antiferromagnetic
+LEG_EXPONENT = 5.0  # exchange falls as (leg length)^-5 with each of its two Ni–O legs
 
 LEG_SWITCH = (2.6, 3.2)
 """Å. A leg is a nearest Ni–O contact (2.085 Å); the next ones, at 3.61 Å, are none."""
@@ -79,8 +62,7 @@ LEG_SWITCH = (2.6, 3.2)
 DIPOLE_SWITCH = (5.2, CUTOFF)
 """Å. Within the first number the dipole interaction is complete: it holds three Ni shells."""
 
-MOMENT = 1.90
-"""μ_B, the length of a Ni moment in the ground state."""
+MOMENT = 1.90  # μ_B, the length of a Ni moment in the ground state
 
 LANDAU_CURVATURE = 0.5
 """eV/μ_B², d²E/d|S|² of one moment in the ground state.
@@ -89,17 +71,13 @@ Of the order of the intra-atomic exchange of a 3d ion, which makes the moment. A
 feels about as strong a magnetic force as one tilted by 30°, so that neither hides the other in the labels.
 """
 
-COULOMB = 14.399645
-"""eV·Å, e²/4πε0."""
-
-DIPOLE = 5.36815e-5
-"""eV·Å³/μ_B², μ0/4π."""
+COULOMB = 14.399645  # eV·Å, e²/4πε0
+DIPOLE = 5.36815e-5  # eV·Å³/μ_B², μ0/4π
 
 AFM_II = (0.5, 0.5, 0.5)
 """The ordering vector of NiO in 2π/a: ferromagnetic (111) planes, neighbouring planes antiparallel."""
 
-EASY_AXIS = (1.0, 1.0, -2.0)
-"""The direction of the moments within the (111) plane."""
+EASY_AXIS = (1.0, 1.0, -2.0)  # the direction of the moments within the (111) plane
 
 Array = NDArray[np.float64]
 

@@ -25,8 +25,7 @@ from spinpot.data import nio
 from spinpot.data.cell import PERIODIC
 from spinpot.data.systems import System, write_npy
 
-VERSION = 1
-"""To be raised with every change that changes the frames or their labels."""
+VERSION = 1  # to be raised with every change that changes the frames or their labels
 
 SHAPES = {
     "primitive_16": ((1, 1, 0), (1, 0, 1), (0, 1, 1)),
@@ -41,17 +40,13 @@ FRAMES = {
     "test": {"primitive_16": 16, "rhombohedral_32": 12, "tetragonal_32": 12},
 }
 
-DISPLACEMENT = (0.02, 0.06)
-"""Å, the standard deviation of each coordinate, drawn per frame."""
-
-STRAIN = 0.01
-"""Bound of each component of the (symmetric) strain."""
+DISPLACEMENT = (0.02, 0.06)  # Å, the standard deviation of each coordinate, drawn per frame
+STRAIN = 0.01  # bound of each component of the (symmetric) strain
 
 TILT = (3.0, 60.0)
 """Degrees. A frame draws its largest tilt from here, each of its moments then one between none and that."""
 
-STRETCH = 0.05
-"""Bound of the relative change of a moment's length."""
+STRETCH = 0.05  # bound of the relative change of a moment's length
 
 MANIFEST = "manifest.json"
 

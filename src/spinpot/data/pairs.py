@@ -11,14 +11,11 @@ from spinpot.data.cell import completed, room
 from spinpot.kernels import library
 from spinpot.kernels.pairs import Frames, PairArrays, find_pairs
 
-MARGIN = 1e-9
-"""Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway."""
-OVERLAP = 0.1
-"""Å; two atoms closer than this are one atom written twice, or a wrong unit."""
+MARGIN = 1e-9  # Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway
+OVERLAP = 0.1  # Å; two atoms closer than this are one atom written twice, or a wrong unit
 SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 """Å; vesin divides a frame into boxes as wide as the reach, and many more boxes than atoms are slow."""
-AT_ONCE = 50_000
-"""Atoms of frames that are searched together."""
+AT_ONCE = 50_000  # atoms of frames that are searched together
 
 
 def neighbours(

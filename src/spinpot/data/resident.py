@@ -18,12 +18,9 @@ from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
 """That numbers are rounded up to: few, so that little is recorded, and at most an eighth more."""
-AS_MANY_EACH = 1.5
-"""Times the atoms of a batch, up to which it is padded to as many of each element."""
-BYTES_PER_PAIR = 40
-"""Of a batch: its vector, neighbour and type."""
-FAR = 1e3
-"""Å, the length of the pair that pads."""
+AS_MANY_EACH = 1.5  # times the atoms of a batch, up to which it is padded to as many of each element
+BYTES_PER_PAIR = 40  # of a batch: its vector, neighbour and type
+FAR = 1e3  # Å, the length of the pair that pads
 
 
 @dataclass(frozen=True)

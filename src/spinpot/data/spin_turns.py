@@ -9,8 +9,7 @@ from torch.utils.data import Dataset
 from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
 
-STREAM = 1
-"""Keeps these random numbers apart from those that order the frames."""
+STREAM = 1  # keeps these random numbers apart from those that order the frames
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,8 @@ from spinpot.data.readers.deepmd.find import find_stored
 from spinpot.data.readers.deepmd.npy_header import check_written
 from spinpot.data.readers.deepmd.stored import PBC, Stored, read_arrays
 
-PER_FRAME = ("box", "coord", "spin", *LABELS)
-"""Arrays of a System with a row for each frame."""
-LARGEST = 1e15
-"""In any unit: beyond it differences of float64 numbers are no distances."""
+PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
+LARGEST = 1e15  # in any unit: beyond it differences of float64 numbers are no distances
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,10 +20,8 @@ from spinpot.core.console import progress_console
 from spinpot.kernels.compiler import HERE, NotCompiledError, compile_library, file_name, is_whole, widths
 from spinpot.kernels.interface import arguments
 
-INSTALLED = HERE / "built"
-"""Where an installation puts the libraries of all widths."""
-KEPT = 90 * 24 * 3600.0
-"""Seconds for which a library that is not used is kept."""
+INSTALLED = HERE / "built"  # where an installation puts the libraries of all widths
+KEPT = 90 * 24 * 3600.0  # seconds for which a library that is not used is kept
 _ARGUMENTS = arguments()
 
 

@@ -22,11 +22,9 @@ from spinpot.data.systems import System
 
 KINDS = ("scf", "relax", "cell-relax", "md")
 KBAR = 0.1 * GPa
-FORCES_AGREE = 1e-4
-"""Forces of MD_dump and of the log agree within 1e-5 eV/Å and this part of the largest."""
+FORCES_AGREE = 1e-4  # forces of MD_dump and of the log agree within 1e-5 eV/Å and this part of the largest
 NO_MOMENTS = "without moments"
-SUFFIX = re.compile(r"^([A-Za-z]{1,2}?)_?\d+$")
-"""Labels like Fe1 and Fe_2."""
+SUFFIX = re.compile(r"^([A-Za-z]{1,2}?)_?\d+$")  # labels like Fe1 and Fe_2
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ STRESS = re.compile(r"TOTAL-STRESS\s*\(kbar\)", re.IGNORECASE)
 LATTICE_CONSTANT = re.compile(rf"lattice constant \(Bohr\)\s*=\s*({NUMBER})", re.IGNORECASE)
 LATTICE = re.compile(r"Lattice vectors:.*in unit of a_0")
 COORDINATES = re.compile(r"^[ \t]*#?[ \t]*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE | re.MULTILINE)
-RULE = re.compile(r"^[\s\-=><+*]*$")
-"""Lines that separate."""
+RULE = re.compile(r"^[\s\-=><+*]*$")  # lines that separate
 DIGITS = "0123456789"
 ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\s*$")
 """A row of a table: the atom's label, in some tables with its number, and numbers."""

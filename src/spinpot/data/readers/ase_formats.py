@@ -17,16 +17,12 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
-STRUCTURE = ("numbers", "positions", "cell", "pbc")
-"""Arrays of ase that are the structure itself."""
-HEAD = 4000
-"""Bytes of a file that are looked at."""
+STRUCTURE = ("numbers", "positions", "cell", "pbc")  # arrays of ase that are the structure itself
+HEAD = 4000  # bytes of a file that are looked at
 OF_THE_FRAME = ("dipole", "magmom")
 """Results of a calculator that are the frame's, whatever their length; so are stress and virial."""
-OF_FRAMES = ("energy", "virial", "stress")
-"""Labels that are entries of a frame."""
-OF_THE_ROW = ("id", "ctime", "mtime")
-"""Numbers that a database keeps about its rows."""
+OF_FRAMES = ("energy", "virial", "stress")  # labels that are entries of a frame
+OF_THE_ROW = ("id", "ctime", "mtime")  # numbers that a database keeps about its rows
 
 
 @dataclass

@@ -19,8 +19,7 @@ from spinpot.data.systems import System, check_cells
 
 ENERGY_AGREES = 1e-10
 """Two energies of one frame agree within 1e-5 eV and this part of their size, or what float32 cuts off."""
-VECTORS_AGREE = 1e-4
-"""Two arrays of one label agree within 1e-6 and this part of the largest number."""
+VECTORS_AGREE = 1e-4  # two arrays of one label agree within 1e-6 and this part of the largest number
 FREE_ENERGY = " Forces are the derivatives of free_energy, in ase's convention."
 
 

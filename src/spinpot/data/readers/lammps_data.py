@@ -15,8 +15,7 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
-WORDS = 9
-"""Of a line: id, type, x y z, direction and length of the moment; three image flags may follow."""
+WORDS = 9  # of a line: id, type, x y z, direction and length of the moment; three image flags may follow
 
 _COUNT = re.compile(r"^\s*\d+\s+atoms\s*$", re.MULTILINE)
 _SECTION = re.compile(r"^\s*([A-Z][A-Za-z ]*?)\s*(?:#\s*(.*))?$", re.MULTILINE)

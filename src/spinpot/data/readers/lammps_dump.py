@@ -20,10 +20,8 @@ from spinpot.data.systems import System
 POSITIONS = ("x y z", "xu yu zu", "xs ys zs", "xsu ysu zsu")
 SCALED = POSITIONS[2:]
 STRUCTURE = ("id", "type", "ix", "iy", "iz", *" ".join(POSITIONS).split())
-LABELS = {"force": "fx fy fz", "force_mag": "fmx fmy fmz"}
-"""The columns that are labels by their names."""
-DEFAULT_ELEMENT = "C"
-"""What LAMMPS writes as element unless `dump_modify element` names them."""
+LABELS = {"force": "fx fy fz", "force_mag": "fmx fmy fmz"}  # the columns that are labels by their names
+DEFAULT_ELEMENT = "C"  # what LAMMPS writes as element unless `dump_modify element` names them
 
 _TURNED = re.compile(r"(v|f|mu|omega|angmom|tq)[xyz]")
 """Vectors that LAMMPS turns with the positions of a general triclinic box; those of computes it does not."""

@@ -15,8 +15,7 @@ Columns = Mapping[str, np.ndarray]
 
 NAMED = ("spx", "spy", "spz")
 LENGTH = "sp"
-UNIT = 5e-3
-"""Directions have a length of 1 within this, for dumps are printed with few digits."""
+UNIT = 5e-3  # directions have a length of 1 within this, for dumps are printed with few digits
 EXPECTED = "a direction of length 1 beside a length ≥ 0, as `compute property/atom sp spx spy spz` gives them"
 
 _MEMBER = re.compile(r"(.+)\[(\d+)\]")

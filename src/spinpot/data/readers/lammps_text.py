@@ -12,8 +12,7 @@ from spinpot.core.notes import Notes
 from spinpot.data.readers.texts import opened
 
 BEGIN = "ITEM:"
-TEXTS = ("element", "typelabel")
-"""The columns that hold words; all others are numbers."""
+TEXTS = ("element", "typelabel")  # the columns that hold words; all others are numbers
 ITEMS = ("UNITS", "TIMESTEP", "TIME", "NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS")
 
 

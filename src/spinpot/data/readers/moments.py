@@ -9,12 +9,9 @@ from spinpot.core.errors import InputError
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
 
-UNIT = 1e-3
-"""Moments whose lengths are all this close to 1 are taken for directions."""
-AGREE = 1e-4
-"""μ_B: moments of two columns that differ by more disagree."""
-LENGTHS = ("mag", "mom", "spin", "length")
-"""Parts of the names of columns that hold lengths of moments."""
+UNIT = 1e-3  # moments whose lengths are all this close to 1 are taken for directions
+AGREE = 1e-4  # μ_B: moments of two columns that differ by more disagree
+LENGTHS = ("mag", "mom", "spin", "length")  # parts of the names of columns that hold lengths of moments
 
 SAID = {
     (FINAL_MOMENTS,): f"{FINAL_MOMENTS}, the moments with which the calculation ended",

@@ -41,12 +41,9 @@ NAMES = {
 }
 """Known names of each column and key, in lower case and without a prefix `REF_` or `DFT_`."""
 
-FINAL_MOMENTS = "magmoms"
-"""The moments that a calculation ended with, as ase has them."""
-INITIAL_MOMENTS = "initial_magmoms"
-"""The moments that a calculation began with."""
-NO_LABELS = ("momenta", "velocities", "vx vy vz", "dipole")
-"""Vectors that are known to be something else."""
+FINAL_MOMENTS = "magmoms"  # the moments that a calculation ended with, as ase has them
+INITIAL_MOMENTS = "initial_magmoms"  # the moments that a calculation began with
+NO_LABELS = ("momenta", "velocities", "vx vy vz", "dipole")  # vectors that are known to be something else
 
 _PREFIX = re.compile(r"^(ref|dft)[_-]", re.IGNORECASE)
 

@@ -15,8 +15,7 @@ from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 
-LONGEST_ARM = 1.5
-"""Å, of a virtual atom from its own; more is another atom's."""
+LONGEST_ARM = 1.5  # Å, of a virtual atom from its own; more is another atom's
 UNUSED = ("spin", "force_mag", REAL_TYPES)
 """Arrays of the other layouts: here virtual atoms and their forces say the same."""
 

@@ -28,8 +28,7 @@ from spinpot.data.systems import System
 
 ITERATION = re.compile(r"Iteration\s+(?P<step>\d+)\(\s*(?P<electronic>\d+)\)")
 ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
-ENERGY_LINES = 6
-"""From the head of the energies to the last of them."""
+ENERGY_LINES = 6  # from the head of the energies to the last of them
 TOTEN = re.compile(rf"free\s+energy\s+TOTEN\s*=\s*({NUMBER})")
 SIGMA_ZERO = re.compile(rf"energy\(sigma->0\)\s*=\s*({NUMBER})")
 NELM = re.compile(r"NELM\s*=\s*(\d+)")
@@ -37,8 +36,7 @@ SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NU
 """As OUTCAR, INCAR and vasprun.xml have it."""
 CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
 VERSION = re.compile(r"\s*vasp\.(\d+)\.")
-SAYS_NOT_REACHED = 6
-"""The first VASP that says so where the electrons have not converged."""
+SAYS_NOT_REACHED = 6  # the first VASP that says so where the electrons have not converged
 REACHED, NOT_REACHED = "EDIFF is reached", "EDIFF was not reached"
 MAGNETIZATION = "magnetization ("
 TABLE = "# of ion"

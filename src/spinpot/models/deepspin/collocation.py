@@ -17,25 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-STENCIL = 8
-"""Nodes that a value is interpolated from: polynomials of degree 7."""
+STENCIL = 8  # nodes that a value is interpolated from: polynomials of degree 7
 SCALE = 2.0
 """Width, in s~, within which nodes are about equally dense; beyond it their distance grows with s~.
 
 The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and less and less far from it.
 """
-CHUNK = 28
-"""Nodes of a net that are evaluated side by side with as many of every other net."""
-BEYOND = STENCIL // 2
-"""Nodes behind the last value, so that it has as many on either side as any other."""
+CHUNK = 28  # nodes of a net that are evaluated side by side with as many of every other net
+BEYOND = STENCIL // 2  # nodes behind the last value, so that it has as many on either side as any other
 NUMBERS = tuple(CHUNK * chunks - BEYOND for chunks in (1, 2, 3, 4, 6, 9, 14, 21, 32, 48))
 """Of nodes, as many as are tried; half as many again divide the error by about 20."""
-USUAL_NODES = NUMBERS[2]
-"""Where none have looked at the error yet."""
-ROUNDING = 1e-3
-"""Of a number of nodes, so that float32 gives the same."""
-USUAL_CLOSEST = 0.5
-"""Å, the closest neighbour of an element that no data have shown."""
+USUAL_NODES = NUMBERS[2]  # where none have looked at the error yet
+ROUNDING = 1e-3  # of a number of nodes, so that float32 gives the same
+USUAL_CLOSEST = 0.5  # Å, the closest neighbour of an element that no data have shown
 
 
 @dataclass

@@ -32,11 +32,9 @@ MARGIN = 10.0
 The weights change until the next check; and numbers would swing up and down at the tolerance itself.
 """
 MOST_CENTRES = 256
-NET_ERRORS = tuple(10.0**-n for n in range(4, 14))
-"""Of the values of a net, that are tried."""
+NET_ERRORS = tuple(10.0**-n for n in range(4, 14))  # of the values of a net, that are tried
 
-Numbers = list[list[int]]
-"""Of nodes, for each centre element and neighbour type."""
+Numbers = list[list[int]]  # of nodes, for each centre element and neighbour type
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 
-Derivatives = tuple[Tensor, Tensor, Tensor]
-"""Force (A, 3), magnetic force (A, 3), virial (F, 3, 3)."""
+Derivatives = tuple[Tensor, Tensor, Tensor]  # force (A, 3), magnetic force (A, 3), virial (F, 3, 3)
 
 
 def scatter(gradient: Tensor, batch: Batch, eta: Tensor, between: Tensor) -> Derivatives:

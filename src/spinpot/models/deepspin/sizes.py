@@ -14,8 +14,7 @@ from spinpot.data.systems import System
 if TYPE_CHECKING:
     from spinpot.models.deepspin.spec import DeepSpinSpec
 
-MOST_NEIGHBOURS = 10_000
-"""Around an atom: a hundred times the usual number."""
+MOST_NEIGHBOURS = 10_000  # around an atom: a hundred times the usual number
 BEYOND_SEL = (
     "spinpot counts them all; but no training frame had as many, and deepmd-kit and LAMMPS leave out the "
     "farthest of them."

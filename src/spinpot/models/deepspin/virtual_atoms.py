@@ -16,8 +16,7 @@ from spinpot.models.training_facts import TrainingFacts
 if TYPE_CHECKING:
     from spinpot.models.deepspin.spec import DeepSpinSpec
 
-COINCIDENT = 1e-6
-"""Å; a virtual atom closer to its own atom than this has a 1/r that means nothing."""
+COINCIDENT = 1e-6  # Å; a virtual atom closer to its own atom than this has a 1/r that means nothing
 NEAR_ZERO = 0.05
 """Å between an atom and its virtual atom, env_protection added; 1/r of nearer ones outweighs all others."""
 

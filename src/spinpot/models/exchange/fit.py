@@ -19,31 +19,20 @@ from spinpot.models.derivatives import Derivatives
 from spinpot.models.energy_bias import energy_bias
 from spinpot.models.exchange.term import ExchangeTerm
 
-RIDGE = 1e-4
-"""Added to the columns, each of length 1: what the labels do not tell stays small."""
-
-REACHED = 1e-3
-"""A function counts if its column is as long as this part of the longest of its kind."""
+RIDGE = 1e-4  # added to the columns, each of length 1: what the labels do not tell stays small
+REACHED = 1e-3  # a function counts if its column is as long as this part of the longest of its kind
 ROUNDING = 1e-6
 """And as this part of the longest of all: shorter ones are rounding, as those of lengths that never vary."""
-ROUNDS = 5
-"""Of the solution and the weights that it gives."""
-
-SMALLEST = 0.1
-"""No label counts more than by the inverse of this part of its spread."""
-
-NOTHING = 1e-7
-"""eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding."""
+ROUNDS = 5  # of the solution and the weights that it gives
+SMALLEST = 0.1  # no label counts more than by the inverse of this part of its spread
+NOTHING = 1e-7  # eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding
 
 FORCE_MAG_PARTS = tuple(part.name for part in PARTS)
 """Labels that are fitted apart: across the moments and along them."""
 
 MOST_FRAMES = 200
-MOST_EVALUATIONS = 1_500_000
-"""Of a coefficient for an atom: many coefficients are fitted to fewer frames."""
-
-MOST_NUMBERS = 30_000_000
-"""In one array of the fit, to bound its memory."""
+MOST_EVALUATIONS = 1_500_000  # of a coefficient for an atom: many coefficients are fitted to fewer frames
+MOST_NUMBERS = 30_000_000  # in one array of the fit, to bound its memory
 
 FRAMES_AT_ONCE = 2
 

@@ -16,8 +16,7 @@ from spinpot.data.readers.deepmd.stored import Stored, checked_names, checked_ty
 from spinpot.data.readers.names import OF_DPDATA
 
 DATA = "data.mdb"
-ABOUT = {"atom_names", "atom_numbs", "atom_types", "orig", "nopbc"}
-"""What else dpdata gives of a system."""
+ABOUT = {"atom_names", "atom_numbs", "atom_types", "orig", "nopbc"}  # what else dpdata gives of a system
 ORDER = "LMDB: frames are in dpdata's order, by composition, and atoms by type"
 
 

@@ -11,12 +11,10 @@ from spinpot.core.errors import InputError, require
 from spinpot.models.deepspin.deepmd.keys import InputKeys
 
 STEPS = ("numb_steps", "stop_batch", "num_steps", "num_step", "numb_step")
-SAMPLES = 32
-"""Atoms per batch that deepmd-kit's `auto` aims at."""
+SAMPLES = 32  # atoms per batch that deepmd-kit's `auto` aims at
 PREFACTORS = {"e": (0.02, 1.0), "fr": (1000.0, 1.0), "fm": (10000.0, 10.0), "v": (0.0, 0.0)}
 """deepmd-kit's defaults, at the start and in the limit."""
-STOP_LR = 5e-8
-"""deepmd-kit's default."""
+STOP_LR = 5e-8  # deepmd-kit's default
 
 
 def data_section(keys: InputKeys, source: Path) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Any
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import nearest
 
-COMMENT = "_"
-"""deepmd-kit passes over the keys that begin so."""
+COMMENT = "_"  # deepmd-kit passes over the keys that begin so
 
 REASONS = {
     "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",

@@ -38,8 +38,7 @@ READERS: dict[str, Callable[[Path], Tree]] = {
     ".pth": tree_of_pth,
 }
 """By the file's suffix."""
-PRECISIONS = ("default", "float64", "float32")
-"""deepmd-kit's names of those that spinpot has."""
+PRECISIONS = ("default", "float64", "float32")  # deepmd-kit's names of those that spinpot has
 
 
 def is_deepmd(path: Path) -> bool:

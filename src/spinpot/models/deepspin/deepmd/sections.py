@@ -31,10 +31,8 @@ FITTING_DEFAULTS: dict[str, Any] = {
     "activation_function": "tanh",
     "resnet_dt": True,
 }
-ABSENT = ("numb_fparam", "numb_aparam", "dim_case_embd")
-"""Of the fitting net, what spinpot does not have."""
-PROTECTION = 0.01
-"""What deepmd-kit puts in the place of env_protection 0 in spin models, Å."""
+ABSENT = ("numb_fparam", "numb_aparam", "dim_case_embd")  # of the fitting net, what spinpot does not have
+PROTECTION = 0.01  # what deepmd-kit puts in the place of env_protection 0 in spin models, Å
 
 
 def read_sections(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], DeepSpinSettings]:
