@@ -69,10 +69,7 @@ class Geometry:
         return None if self.skin is None else PairList(self.skin)
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs of all structures, on as many threads as torch has: one in a worker.
-
-        Where the library is not compiled nothing is kept.
-        """
+        """The pairs, on as many threads as torch has, one in a worker; without the library none is kept."""
         frames = Frames(
             self.cutoff,
             structures.n_atoms,

@@ -162,10 +162,7 @@ class Grid:
 
 
 def lagrange_polynomials(points: int) -> Tensor:
-    """Coefficients [power, m] of the polynomials that are 1 at point m and 0 at the others.
-
-    The points are 1 apart and centred on 0.
-    """
+    """Coefficients [power, m] of polynomials, 1 at point m and 0 at others; points 1 apart, centred on 0."""
     return torch.tensor(_coefficients(points))
 
 

@@ -176,10 +176,7 @@ def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterato
 
 @torch.no_grad()
 def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> float:
-    """The largest error of the values of a net with so many nodes, half way between them.
-
-    pair: of a centre element and a neighbour type.
-    """
+    """The largest error of a net (centre element, neighbour type) half way between so many nodes."""
     closest = descriptor.nodes.closest
     grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest, [])
     centre, neighbour = torch.tensor(pair).unsqueeze(1)

@@ -24,10 +24,7 @@ from spinpot.models.derivatives import Derivatives
 def compiled_network(
     descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, differentiable: bool
 ) -> Derivatives:
-    """Energies and their derivatives; with `differentiable` by the weights too, once.
-
-    scale: (2T,), η of every neighbour type.
-    """
+    """Energies and derivatives, if wanted by the weights too, once. scale: (2T,), η of neighbour types."""
     weights = [*descriptor.embedding_nets.in_threes(), *nets.in_threes()]
     call = _Call(descriptor, nets, batch, scale, [weight.detach().contiguous() for weight in weights])
     return call.derivatives(weights, differentiable)

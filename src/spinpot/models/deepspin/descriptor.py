@@ -168,10 +168,7 @@ class Descriptor(nn.Module):
         return Grid(-davg / dstd, step, n_chunks, list(elements), self.neighbour_types(elements))
 
     def _complete(self, sums: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
-        """The sums over neighbours with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a).
-
-        at_empty: a G_j(a), (T, 2T, M).
-        """
+        """The sums with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a). at_empty: a G_j(a), (T, 2T, M)."""
         empty = (self.sel - batch.neighbour_counts[batch.atom_order]).to(sums.dtype)
         parts = zip(empty.split(batch.type_sizes), at_empty, strict=True)
         added = torch.cat([counts @ values for counts, values in parts]).unsqueeze(1)
@@ -190,10 +187,7 @@ class Descriptor(nn.Module):
         return torch.cat(values)[torch.argsort(order)]
 
     def _at_empty_slots(self, elements: Sequence[int]) -> Tensor:
-        """What an unused slot adds to the s column, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M).
-
-        0 for other centres than of these elements.
-        """
+        """What an unused slot adds, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M); 0 for other centres."""
         a = -self.davg[:, 0] / self.dstd[:, 0]
         types = torch.arange(2 * self.n_types, device=a.device)
         added = [a.new_zeros(len(types), self.settings.neuron[-1])] * self.n_types

@@ -37,10 +37,7 @@ class WithExchange(Wrapper):
     def start(
         self, systems: Sequence[System], labels: Collection[str] = LABELS, scale: Tensor | None = None
     ) -> None:
-        """Begin as the term fitted to the systems, the inner model giving zero.
-
-        labels, scale: as for fit_systems.
-        """
+        """Begin as the term fitted to systems, the inner model giving zero; the others are fit_systems'."""
         fit = fit_systems(self.exchange, systems, labels, scale)
         self.exchange.start.copy_(fit.coefficients)
         self.exchange.whitening.copy_(fit.whitening)

@@ -28,10 +28,7 @@ class ArrayHeader:
 
 
 def npy_header(file: Path) -> ArrayHeader:
-    """Header of a `.npy` file.
-
-    Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects.
-    """
+    """Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects."""
     refuse_placeholder(file)
     try:
         array = np.lib.format.open_memmap(file, mode="r")

@@ -174,10 +174,7 @@ def _folders(keys: InputKeys, part: str, source: Path) -> list[str]:
 
 
 def _matches(folder: Path, patterns: Any, key: str, source: Path) -> list[Path]:
-    """The systems below a folder that match any of the patterns, as deepmd-kit finds them.
-
-    Raises InputError where there are none.
-    """
+    """The systems below a folder that match a pattern. Raises InputError where there are none."""
     listed = isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)
     require(listed, f"{source}: {key}", patterns, "a list of patterns, e.g. ['data_*'].")
     found = {

@@ -119,10 +119,7 @@ KEYS = {
 
 
 class InputKeys:
-    """The contents of an input, and what has become of each of its keys.
-
-    contents: the input as it was read.
-    """
+    """The contents of an input as it was read, and what has become of each of its keys."""
 
     def __init__(self, contents: dict[str, Any]) -> None:
         self.contents = contents

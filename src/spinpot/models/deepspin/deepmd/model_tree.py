@@ -77,10 +77,7 @@ def _layers(net: ResidualNet, place: Place) -> Iterator[tuple[Place, Tensor | No
 
 
 def empty_tree(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "float64")) -> Tree:
-    """The model of a spec as deepmd-kit 3.2.0 serialises it, all weights zero.
-
-    precision: of the descriptor and of the fitting net.
-    """
+    """A spec as deepmd-kit 3.2.0 serialises it, weights zero. precision: of descriptor and fitting net."""
     n_types = len(spec.type_map)
     excluded = [*placeholder_pairs(spec.use_spin), *map(list, spec.descriptor.exclude_types)]
     virtual = list(range(n_types, 2 * n_types))

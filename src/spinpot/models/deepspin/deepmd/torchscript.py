@@ -39,10 +39,7 @@ class Record:
 
 
 def read_script(path: Path) -> Record:
-    """The module of an archive.
-
-    Raises InputError for a damaged file and for a pickle that is more than data.
-    """
+    """The module of an archive. Raises InputError for a damaged file, and for a pickle of more than data."""
     try:
         check_whole(path)
         with zipfile.ZipFile(path) as archive:
