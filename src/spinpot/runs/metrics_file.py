@@ -3,33 +3,23 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from spinpot.core.console import print_line
 
 
-class Row(NamedTuple):
-    """One logged step, its cells as they are written, by column."""
-
-    step: int
-    cells: dict[str, str]
-
-
 @dataclass(frozen=True)
 class MetricsFile:
-    """The columns and whole rows of a metrics.csv, whose steps grow, and how many lines are damaged."""
+    """The columns of a metrics.csv, the cells of its whole rows, whose steps grow, and the damaged lines."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[dict[str, str], ...]
     damaged: int
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The columns, NaN where a cell is empty."""
-        return {
-            name: np.array([float(row.cells[name] or "nan") for row in self.rows]) for name in self.columns
-        }
+        return {name: np.array([float(row[name] or "nan") for row in self.rows]) for name in self.columns}
 
 
 def read_metrics_file(path: Path) -> MetricsFile:
@@ -38,10 +28,10 @@ def read_metrics_file(path: Path) -> MetricsFile:
     header, *lines = text.split("\n")
     unfinished = bool(lines.pop()) if lines else bool(header)
     columns = tuple(next(csv.reader([header]), ())) if "\n" in text else ()
-    rows: list[Row] = []
+    rows: list[dict[str, str]] = []
     for line in lines:
         row = _row(line, columns)
-        if row and (not rows or row.step > rows[-1].step):
+        if row and (not rows or int(row["step"]) > int(rows[-1]["step"])):
             rows.append(row)
     return MetricsFile(columns, tuple(rows), len(lines) - len(rows) + unfinished)
 
@@ -54,16 +44,16 @@ def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
         print_line(f"{path}: {lines}, perhaps from a crash, {'is' if one else 'are'} {what}.")
 
 
-def _row(line: str, columns: tuple[str, ...]) -> Row | None:
-    """The cells of a line; None if it is damaged."""
+def _row(line: str, columns: tuple[str, ...]) -> dict[str, str] | None:
+    """The cells of a line by column, as they are written; None if it is damaged."""
     values = line.split(",")
     if len(values) != len(columns):
         return None
     cells = dict(zip(columns, values, strict=True))
     try:
-        step = int(cells["step"])
+        int(cells["step"])
         for value in values:
             float(value or "nan")
     except (KeyError, ValueError):
         return None
-    return Row(step, cells)
+    return cells

@@ -3,8 +3,6 @@
 Checkpoints are written once the rows of before are on the disk (checkpoint_io).
 """
 
-import csv
-import io
 import math
 from argparse import Namespace
 from pathlib import Path
@@ -84,7 +82,7 @@ class MetricsCsv(Logger):
         if self.path.exists():
             found = read_metrics_file(self.path)
             say_damaged(self.path, found, "dropped")
-            rows = [row.cells for row in found.rows if row.step <= keep_until]
+            rows = [row for row in found.rows if int(row["step"]) <= keep_until]
             columns = [*columns, *filter(_is_further, found.columns)]
         self._columns = list(dict.fromkeys(columns))
         header = {name: name for name in self._columns}
@@ -97,6 +95,4 @@ def _is_further(name: str) -> bool:
 
 
 def _line(row: dict[str, Any], columns: list[str]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, columns, lineterminator="\n").writerow(row)
-    return text.getvalue()
+    return ",".join(str(row.get(name, "")) for name in columns) + "\n"
