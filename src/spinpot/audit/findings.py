@@ -144,16 +144,12 @@ def of_outliers(system: System, outliers: Sequence[Outlier]) -> list[Finding]:
 
 def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
     """Labels that are zero throughout a frame. zeros: as outliers.zero_labels gives them."""
-    return [
-        Finding(
-            "wrong" if count == len(system) else "look",
-            "labels of zeros",
-            system.name,
-            f"{label} is zero throughout {count} of {len(system)} frames.",
-            advice.ZEROS,
-        )
-        for label, count in zeros.items()
-    ]
+    found = []
+    for label, count in zeros.items():
+        severity = "wrong" if count == len(system) else "look"
+        text = f"{label} is zero throughout {count} of {len(system)} frames."
+        found.append(Finding(severity, "labels of zeros", system.name, text, advice.ZEROS))
+    return found
 
 
 def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:

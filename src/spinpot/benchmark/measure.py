@@ -64,7 +64,6 @@ class Measure(pl.Callback):
         self._logged: list[tuple[Mark, Mark]] = []
         self._bare, self._empty = list[float](), list[float]()
         self._last_end: Mark | None = None
-        self._copy: BareLoop | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make the copy."""
@@ -73,7 +72,6 @@ class Measure(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
-        assert self._copy is not None
         end = mark(trainer.strategy.root_device)
         step = trainer.global_step
         if self._last_end is not None and step > WARM_UP:
@@ -92,7 +90,6 @@ class Measure(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what was measured into the run folder."""
-        assert self._copy is not None
         device = trainer.strategy.root_device
         on_gpu = device.type == "cuda"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -72,11 +72,8 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
 
 def compose_without(unknown: str, arguments: Sequence[str], config_name: str) -> DictConfig:
     """The config that the command line composes without the unknown key, or without any argument."""
-    overrides = [
-        argument
-        for argument in arguments
-        if not argument.startswith("-") and argument.split("=")[0].lstrip("+~") != unknown
-    ]
+    settings = [argument for argument in arguments if not argument.startswith("-")]
+    overrides = [setting for setting in settings if setting.split("=")[0].lstrip("+~") != unknown]
     for attempt in (overrides, []):
         try:
             GlobalHydra.instance().clear()

@@ -37,11 +37,7 @@ def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | Non
         return None
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in found):
         return None
-    return {
-        parameter.name: parameter
-        for parameter in found
-        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    }
+    return {one.name: one for one in found if one.kind is not inspect.Parameter.VAR_POSITIONAL}
 
 
 def _import(setting: str, path: str) -> Any:

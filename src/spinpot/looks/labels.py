@@ -20,13 +20,9 @@ def zero_labels(system: System) -> dict[str, int]:
 
 def label_looks(system: System) -> list[Look]:
     """Labels that are zero throughout a frame."""
-    return [
-        Look(
-            f"{name} is zero throughout a frame; a label that is missing must not be written as zeros",
-            f"{count} of {len(system)} frames",
-        )
-        for name, count in zero_labels(system).items()
-    ]
+    problem = "is zero throughout a frame; a label that is missing must not be written as zeros"
+    zeros = zero_labels(system).items()
+    return [Look(f"{name} {problem}", f"{count} of {len(system)} frames") for name, count in zeros]
 
 
 def close_looks(system: System, frames: Sequence[int]) -> list[Look]:

@@ -67,14 +67,10 @@ def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], 
     with themed(LIGHT):
         figure = new_figure(3.6 * len(bounds), 3.1, layout="constrained")
         for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):
-            curves = [
-                Curve(
-                    course.step * course.seconds_per_step,
-                    1000 * course.errors[quantity],
-                    {"label": literal(course.name)},
-                )
-                for course in courses
-            ]
+            curves = []
+            for course in courses:
+                seconds, errors = course.step * course.seconds_per_step, 1000 * course.errors[quantity]
+                curves.append(Curve(seconds, errors, {"label": literal(course.name)}))
             draw_curves(axes, curves)
             axes.axhline(1000 * bounds[quantity], color=faint(), zorder=0)
             label, unit = name_and_unit(quantity)

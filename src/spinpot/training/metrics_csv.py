@@ -52,11 +52,8 @@ class MetricsCsv(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add to the row of a step, and write it."""
-        known = {
-            name: value
-            for name, value in metrics.items()
-            if (name in COLUMNS or _is_further(name)) and not math.isnan(value)
-        }
+        own = {name: metrics[name] for name in metrics if name in COLUMNS or _is_further(name)}
+        known = {name: value for name, value in own.items() if not math.isnan(value)}
         if not known:
             return
         if not self._columns:

@@ -12,11 +12,8 @@ class ValidationLines(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print step and errors."""
         metrics = trainer.callback_metrics
-        parts = [
-            quantity.shown(float(metrics[key]))
-            for quantity in WHOLE
-            if (key := f"val/{quantity.rmse}") in metrics
-        ]
+        errors = {quantity: metrics.get(f"val/{quantity.rmse}") for quantity in WHOLE}
+        parts = [quantity.shown(float(error)) for quantity, error in errors.items() if error is not None]
         line = f"step {trainer.global_step:6d}: validation rmse {', '.join(parts)}"
         # Through the progress bar's console where there is one, so that the line comes above the bar.
         progress = getattr(trainer.progress_bar_callback, "progress", None)
