@@ -1,6 +1,7 @@
 """J against the distance of the pair, and spin-wave energies along a path."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ase.dft.kpoints import BandPath
@@ -50,16 +51,12 @@ def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
             own = (labels == label) & (antiparallel == is_open)
+            style: dict[str, Any] = {"markersize": 4.5}
+            if is_open:
+                style = {"markersize": 8, "markerfacecolor": "none"}
             if own.any():
-                axes.plot(
-                    exchange.distance[own],
-                    values[own],
-                    "o",
-                    color=f"C{number}",
-                    label=f"{label}, {word}" if collinear else label,
-                    markersize=8 if is_open else 4.5,
-                    markerfacecolor="none" if is_open else f"C{number}",
-                )
+                name = f"{label}, {word}" if collinear else label
+                axes.plot(exchange.distance[own], values[own], "o", color=f"C{number}", label=name, **style)
 
 
 def magnon_figure(

@@ -95,13 +95,12 @@ def rotation(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
         numbers["reference"], said = compared(reference, beside)
         paragraphs.append(said)
         reference = replace(reference, energy=reference.energy + numbers["reference"]["offset"])
+    draw = partial(figure, curve, reference)
     return Result(
         "Rotation of moments",
         paragraphs=paragraphs,
         tables=[_energies(curve), _harmonics(curve)],
-        pictures=[
-            Picture("rotation", "Energy and torque against the angle", ALT, partial(figure, curve, reference))
-        ],
+        pictures=[Picture("rotation", "Energy and torque against the angle", ALT, draw)],
         numbers=numbers,
     )
 
@@ -196,9 +195,7 @@ def _numbers(curve: Curve, group: np.ndarray, axis: np.ndarray, error: float) ->
     return {
         "atoms": group.tolist(),
         "axis": axis.tolist(),
-        "angle": curve.angle.tolist(),
-        "energy": curve.energy.tolist(),
-        "torque": curve.torque.tolist(),
+        **{name: values.tolist() for name, values in vars(curve).items()},
         "torque_error": error,
         "cosines": found.real.tolist(),
         "sines": found.imag.tolist(),

@@ -201,12 +201,8 @@ def learning_curve_figure(columns: Mapping[str, np.ndarray]) -> Figure:
 def learning_curve_panel(columns: Mapping[str, np.ndarray], quantity: str) -> Figure:
     """One quantity's errors with a legend above and its prefactor beneath."""
     figure = new_figure(3.4, 3.9)
-    axes, beneath = figure.subplots(
-        2,
-        sharex=True,
-        height_ratios=(3, 1),
-        gridspec_kw={"left": 0.21, "right": 0.98, "bottom": 0.12, "top": 0.86, "hspace": 0.12},
-    )
+    margins = {"left": 0.21, "right": 0.98, "bottom": 0.12, "top": 0.86, "hspace": 0.12}
+    axes, beneath = figure.subplots(2, sharex=True, height_ratios=(3, 1), gridspec_kw=margins)
     _draw_errors(axes, columns, quantity)
     _draw_prefactors(beneath, columns, quantity)
     beneath.set_ylabel("prefactor")

@@ -46,11 +46,8 @@ def write_run_report(
     names and shapes of spinpot.core.conventions. The rest is as in run_page.
     """
     model, metrics = summary["model"], folder / "metrics.csv"
-    parity = (
-        parity_points(systems, predictions, model["use_spin"]),
-        model["type_map"],
-        summary["loss_terms"],
-    )
+    points = parity_points(systems, predictions, model["use_spin"])
+    parity = points, model["type_map"], summary["loss_terms"]
     columns = None
     if metrics.exists():
         found = read_metrics_file(metrics)
@@ -82,15 +79,11 @@ def run_page(
     checkpoint on the validation set. curves: empty where nothing was logged.
     """
     model, data, trained = summary["model"], summary["data"], summary["loss_terms"]
-    tables = [
-        error_table(
-            f"{name.capitalize()} set, {data[name]['frames']} frames",
-            beside_baselines(summary[short], summary["baselines"][short]),
-            trained,
-        )
-        for short, name in SETS.items()
-        if short in summary
-    ]
+    tables = []
+    for short in (short for short in SETS if short in summary):
+        title = f"{SETS[short].capitalize()} set, {data[SETS[short]]['frames']} frames"
+        columns = beside_baselines(summary[short], summary["baselines"][short])
+        tables.append(error_table(title, columns, trained))
     planned = config["trainer"]["max_steps"]
     return render(
         "run.html",

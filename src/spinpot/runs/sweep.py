@@ -68,12 +68,8 @@ def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     hidden = {"message"} if any(row["state"] == "failed" for row in rows) else {"message", "state"}
     columns = [name for name in rows[0] if name not in hidden and "/" not in name]
-    table = Table(
-        title="Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    title = "Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     headers = [{**SYMBOLS, "train_seconds": "s"}.get(name, name.rpartition(".")[2]) for name in columns]
     lines = [[_shown(row[name], 1000 if name in SYMBOLS else 1) for name in columns] for row in rows]
     for header, *cells in zip(headers, *lines, strict=True):

@@ -47,13 +47,8 @@ def dashboard(entity: str, project: str) -> Workspace:
     _require()
     from wandb_workspaces import workspaces as ws
 
-    return ws.Workspace(
-        entity=entity,
-        project=project,
-        name=NAME,
-        sections=_sections(),
-        settings=ws.WorkspaceSettings(x_axis="step", max_runs=20),
-    )
+    settings = ws.WorkspaceSettings(x_axis="step", max_runs=20)
+    return ws.Workspace(entity=entity, project=project, name=NAME, sections=_sections(), settings=settings)
 
 
 def specification(workspace: Workspace) -> str:
