@@ -9,7 +9,7 @@ DEEPMD ?= .venv-interop/bin/python
 .PHONY: train test test-lowest test-wheel test-interop sanitize lint clean
 
 train: .venv/installed
-	$(BIN)/python scripts/train.py $(ARGS)
+	$(BIN)/python scripts/train.py $(if $(findstring experiment=,$(ARGS)),,experiment=nio) $(ARGS)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal

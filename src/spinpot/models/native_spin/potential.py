@@ -31,7 +31,7 @@ class NativeSpin(Potential):
 
     spec_type = NativeSpinSpec
     not_exported = (
-        "deepmd-kit's formats hold networks of its own descriptors, and none of these is a native-spin model. "
+        "deepmd-kit's formats hold networks of its own descriptors, none of which is a native-spin model. "
         "Use it through spinpot.load or spinpot.ase; models of the kind deepspin can be written."
     )
     spec: NativeSpinSpec
@@ -47,7 +47,7 @@ class NativeSpin(Potential):
         self.linear = nn.Parameter(
             torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
         )
-        # The nets fade with the distance ρ = Σ_p nearness_p (z_p − centre_p)² from the training frames: 1/(1 + ρ²).
+        # Nets fade by 1/(1 + ρ²) with ρ = Σ_p nearness_p (z_p − centre_p)², the distance from training frames.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
         self.register_buffer("energy_scale", torch.tensor(USUAL_SCALE, dtype=torch.float64))

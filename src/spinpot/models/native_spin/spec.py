@@ -135,8 +135,8 @@ class NativeSpinSettings(ModelSettings):
         """Raise InputError for what the invariants have anyway, or cannot have."""
         if self.spin.time_reversal != "none":
             raise InputError(
-                f"model.spin.time_reversal={self.spin.time_reversal}: native spins have it in any case, as all "
-                "invariants are even in the spins. Use model.spin.time_reversal=none."
+                f"model.spin.time_reversal={self.spin.time_reversal}: native spins have it in any case, as "
+                "all invariants are even in the spins. Use model.spin.time_reversal=none."
             )
         if self.spin.spin_rotation != "none":
             bound = spin_orbit_groups(self.descriptor.groups)
