@@ -43,7 +43,7 @@ class DescriptorSettings:
         _check_widths(f"{key}.neuron", self.neuron)
         last = f"1 to {self.neuron[-1]}, the last number of {key}.neuron."
         require(0 < self.axis_neuron <= self.neuron[-1], f"{key}.axis_neuron", self.axis_neuron, last)
-        _check_activation(key, self.activation_function)
+        check_activation(key, self.activation_function)
         if self.radial == "collocated" and not is_smooth(self.activation_function):
             raise InputError(
                 f"model.descriptor.radial=collocated interpolates the embedding, but activation_function="
@@ -65,7 +65,7 @@ class FittingSettings:
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
         _check_widths("model.fitting_net.neuron", self.neuron)
-        _check_activation("model.fitting_net", self.activation_function)
+        check_activation("model.fitting_net", self.activation_function)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def is_smooth(activation_function: str) -> bool:
     return activation_function.partition(":")[0] not in NOT_SMOOTH
 
 
-def _check_activation(section: str, name: str) -> None:
+def check_activation(section: str, name: str) -> None:
+    """Raise InputError for the name of no activation function; section: of the config."""
     try:
         activation(name)
     except KeyError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from spinpot.core.errors import require
+from spinpot.core.errors import InputError, require
+from spinpot.core.spelling import nearest
+from spinpot.models.deepspin.settings import check_activation
 from spinpot.models.native_spin.groups import GROUPS, KINDS
 
 CHANNELS = {
@@ -20,6 +22,9 @@ CHANNELS = {
     "pseudo_dipole": 8,
 }
 """Channels of each kind of sum, unless the config says otherwise."""
+
+LEAST_REACH = 0.5
+"""Å, from the centre of the first radial function to the cutoff."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class SumsSettings:
     n_radial: int = 10
     closest: float | Literal["auto"] = "auto"
     groups: Sequence[str] = ("density", "angle", "length", "exchange", "biquadratic", "length_exchange")
-    channels: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] | None = None
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
@@ -43,21 +48,30 @@ class SumsSettings:
         require(self.cutoff > 1.0, f"{key}.cutoff", self.cutoff, "a length above 1 Å.")
         require(self.n_radial >= 2, f"{key}.n_radial", self.n_radial, "at least 2.")
         if self.closest != "auto":
-            fits = 0.0 < self.closest < self.cutoff - 0.5
-            require(
-                fits, f"{key}.closest", self.closest, "a length, at least 0.5 Å below the cutoff; or auto."
-            )
-        once = groups and set(groups) <= set(GROUPS) and len(set(groups)) == len(groups)
-        require(once, f"{key}.groups", groups, f"some of {', '.join(GROUPS)}, each once.")
+            fits = 0.0 < self.closest <= self.cutoff - LEAST_REACH
+            length = f"a length, at least {LEAST_REACH} Å below the cutoff; or auto."
+            require(fits, f"{key}.closest", self.closest, length)
+        unknown = [name for name in groups if name not in GROUPS]
+        once = groups and not unknown and len(set(groups)) == len(groups)
+        close = nearest(unknown[0], GROUPS) if unknown else ""
+        require(once, f"{key}.groups", groups, f"some of {', '.join(GROUPS)}, each once.{close}")
         sums = any(GROUPS[name].kinds for name in groups)
         require(sums, f"{key}.groups", groups, "also one that has sums over neighbours, such as exchange.")
-        known = set(self.channels) <= set(KINDS) and all(n >= 1 for n in self.channels.values())
-        require(known, f"{key}.channels", dict(self.channels), f"at least 1 for some of {', '.join(KINDS)}.")
+        self._check_channels(f"{key}.channels", dict(self.channels or {}))
+
+    def _check_channels(self, key: str, channels: Mapping[str, int]) -> None:
+        right = set(channels) <= set(KINDS) and all(type(n) is int and n >= 1 for n in channels.values())
+        require(right, key, channels, f"whole numbers of at least 1 for some of {', '.join(KINDS)}.")
+        if unused := sorted(channels.keys() - self.numbers()):
+            raise InputError(
+                f"{key}: no group of model.descriptor.groups needs sums of the kind {' or '.join(unused)}. "
+                "Take this away, or choose a group that needs them."
+            )
 
     def numbers(self) -> dict[str, int]:
         """The channels of each kind of sum that the groups need, in the order of KINDS."""
         needed = {kind for group in self.groups for kind in GROUPS[group].kinds}
-        return {kind: {**CHANNELS, **self.channels}[kind] for kind in KINDS if kind in needed}
+        return {kind: {**CHANNELS, **(self.channels or {})}[kind] for kind in KINDS if kind in needed}
 
 
 @dataclass(frozen=True)
@@ -69,5 +83,6 @@ class NetSettings:
 
     def check(self) -> None:
         """Raise InputError if a value makes no sense."""
-        widths = all(width >= 1 for width in self.neuron)
-        require(widths, "model.fitting_net.neuron", list(self.neuron), "widths of at least 1.")
+        widths = all(type(width) is int and width >= 1 for width in self.neuron)
+        require(widths, "model.fitting_net.neuron", list(self.neuron), "whole numbers of at least 1.")
+        check_activation("model.fitting_net", self.activation_function)

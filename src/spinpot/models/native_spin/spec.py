@@ -11,7 +11,7 @@ from spinpot.data.dataset import Neighbours
 from spinpot.data.geometry import Geometry
 from spinpot.models.exchange.settings import SPIN_ORBIT
 from spinpot.models.native_spin.groups import GROUPS, Products
-from spinpot.models.native_spin.settings import NetSettings, SumsSettings
+from spinpot.models.native_spin.settings import LEAST_REACH, NetSettings, SumsSettings
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 
@@ -50,7 +50,8 @@ class NativeSpinSpec(Spec):
             return self.with_closest(float(resumed.descriptor.closest))
         distance = float(min(training.closest, default=float("inf")))
         known = distance if distance < self.descriptor.cutoff else USUAL_CLOSEST
-        return self.with_closest(round(CLOSEST_CENTRE * known, 3))
+        furthest = self.descriptor.cutoff - LEAST_REACH
+        return self.with_closest(round(min(CLOSEST_CENTRE * known, furthest), 3))
 
     def unlike_training(self, found: Neighbours) -> str | None:
         """Neighbours closer than the first radial function's centre."""
