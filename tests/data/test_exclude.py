@@ -144,12 +144,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": (
         {"c": [1]},
         "data.exclude: no set has a system c. Expected the name of one, or a path that names it. There are: "
-        "a, b. Correct the name.",
+        "a, b. Correct the name, or leave nothing out by data.exclude=null.",
     ),
     "no end of a path": (
         {"rain/b": [1]},
         "data.exclude: no set has a system rain/b. Expected the name of one, or a path that names it. There "
-        "are: a, b. Correct the name.",
+        "are: a, b. Correct the name, or leave nothing out by data.exclude=null.",
     ),
     "shared": (
         {"a": [1]},

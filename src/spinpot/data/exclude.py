@@ -76,7 +76,7 @@ class Exclude:
             known = shortened(list(dict.fromkeys(self.names)), MOST)
             raise InputError(
                 f"data.exclude: no set has a system {key}. Expected the name of one, or a path that names "
-                f"it. There are: {known}. Correct the name."
+                f"it. There are: {known}. Correct the name, or leave nothing out by data.exclude=null."
             )
         if len(places) > 1:
             raise InputError(
