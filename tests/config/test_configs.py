@@ -13,15 +13,12 @@ from spinpot.core.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
 from support.configs import CONFIGS, choosing, composed, options, tasks
-from support.folders import write_small_set
+from support.folders import SMALL, write_small_set
 
 OPTIONS = options()
 EXPERIMENTS = [option for group, option in OPTIONS if group == "experiment"]
 STEPS = 2
 SHORT = [
-    "model.descriptor.neuron=[4,8]",
-    "model.descriptor.axis_neuron=4",
-    "model.fitting_net.neuron=[8]",
     "scheduler.warmup_steps=0",
     f"trainer.max_steps={STEPS}",
     "trainer.val_check_interval=1",
@@ -36,8 +33,14 @@ def small_set(tmp_path_factory):
     """Overrides that replace the frames of any recipe by a few small ones of Ni and O."""
     arguments = write_small_set(tmp_path_factory.mktemp("data"))
     folders = [argument for argument in arguments if argument.startswith(("data.train", "data.validation"))]
-    small = ["model.descriptor.rcut=4.0", "model.descriptor.sel=auto"]
-    return [*folders, *small, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
+    return [*folders, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
+
+
+def small_model(*chosen):
+    """Overrides that make the model small that some others choose."""
+    target = composed(*chosen).model._target_
+    (model,) = (model for model in SMALL if composed(f"model={model}").model._target_ == target)
+    return [*SMALL[model], *(["model.descriptor.sel=auto"] if model == "spin" else [])]
 
 
 def test_the_folder_is_found():
@@ -97,7 +100,7 @@ def test_printed_without_data(experiment, tmp_path):
     chosen = [f"experiment={experiment}"] if experiment else []
     result = run_script("train.py", "--cfg", "job", "--resolve", *chosen, cwd=tmp_path, SPINPOT_DATA="")
     printed = OmegaConf.create(result.stdout)
-    assert printed.model.spin.virtual_len > 0
+    assert printed.model.spin.use_spin == "auto"
     assert "${" not in result.stdout
     assert not list(tmp_path.iterdir())
 
@@ -111,7 +114,8 @@ TRAINED = [choice for choice in OPTIONS if choice[0] not in ("data", "trainer", 
 def test_trains(group, option, small_set, tmp_path):
     if group == "logger" and option in ("wandb", "tensorboard"):
         pytest.importorskip(option)
-    config = composed(*choosing(group, option), *small_set, *SHORT)
+    chosen = choosing(group, option)
+    config = composed(*chosen, *small_set, *SHORT, *small_model(*chosen))
     validate(config)
     summary = train(config, tmp_path / "run")
     assert summary["steps"] == STEPS
@@ -124,7 +128,7 @@ TRAINERS = [option for group, option in OPTIONS if group == "trainer" and option
 @pytest.mark.slow
 @pytest.mark.parametrize("option", TRAINERS)
 def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
-    arguments = [f"trainer={option}", *small_set, *SHORT]
+    arguments = [f"trainer={option}", *small_set, *SHORT, *small_model()]
     config = composed(*arguments)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         with pytest.raises(InputError, match="PyTorch sees no CUDA GPU"):
@@ -138,9 +142,9 @@ def test_trainer_trains_or_says_what_is_missing(option, small_set, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])
 def test_data_train(option, small_set, tmp_path):
-    config = composed(*choosing("data", option), *SHORT, f"paths.data_dir={tmp_path}")
+    config = composed(*choosing("data", option), *SHORT, *small_model(), f"paths.data_dir={tmp_path}")
     if option == "npy":
-        config = composed("data=npy", *small_set, *SHORT)
+        config = composed("data=npy", *small_set, *SHORT, *small_model())
     elif option != "NiO":
         shared = os.environ.get("SPINPOT_DATA")
         if not shared:
@@ -150,7 +154,7 @@ def test_data_train(option, small_set, tmp_path):
 
 
 def test_an_option_that_is_wrong_would_be_seen(small_set):
-    config = composed(*small_set, *SHORT)
+    config = composed(*small_set, *SHORT, *small_model())
     OmegaConf.set_struct(config, False)
     config.loss.start_pref_ee = 1.0
     with pytest.raises(InputError, match="start_pref_e"):

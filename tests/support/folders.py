@@ -31,7 +31,20 @@ def labelled_by_a_potential(seed: int, n_frames: int, n_ni: int = 3, n_o: int = 
     return with_labels_of_a_potential(random_system(seed, n_frames, n_ni, n_o))
 
 
-def write_small_set(folder: Path) -> list[str]:
+SMALL = {
+    "spin": (
+        *("model.descriptor.rcut=4.0", "model.descriptor.neuron=[4,8]", "model.descriptor.axis_neuron=4"),
+        "model.fitting_net.neuron=[8,8]",
+    ),
+    "native_spin": (
+        *("model.descriptor.cutoff=4.0", "model.descriptor.n_radial=4", "model.fitting_net.neuron=[8,8]"),
+        *(f"model.descriptor.channels.{kind}=3" for kind in ("density", "direction", "moment", "moment_square")),
+    ),
+}
+"""Overrides for a model of few numbers, by the model's option."""
+
+
+def write_small_set(folder: Path, model: str = "spin") -> list[str]:
     """Training and validation systems of two sizes; returns overrides to train on them, without a page."""
     train = [
         write_npy(folder / "small", labelled_by_a_potential(1, 7)),
@@ -44,7 +57,8 @@ def write_small_set(folder: Path) -> list[str]:
         f"data.validation=[{validation}]",
         "debug=fast",
         "report=false",
-        "model.descriptor.rcut=4.0",
+        f"model={model}",
+        *SMALL[model],
     ]
 
 
