@@ -49,6 +49,7 @@ def settle_invariants(
         for element, atoms in _elements(batch):
             found[element].append(invariants.invariants(sums[atoms], spin[atoms], element))
     for element, parts in enumerate(found):
+        invariants.mean[element] = invariants.scale[element] = 0.0
         values = torch.cat(parts)
         if len(values) < 2:
             continue
