@@ -10,7 +10,7 @@ from spinpot.models.native_spin.potential import NativeSpin
 from spinpot.models.native_spin.settings import SumsSettings
 from spinpot.models.native_spin.statistics import settle_invariants
 from support.differences import check_derivatives
-from support.frames import evaluate, random_system, system
+from support.frames import batch_of, evaluate, random_system, system
 from support.native_spin import native_under, small_native
 
 ELEMENTS = ("Ni", "O", "Fe")
@@ -89,3 +89,14 @@ def test_one_atom_in_vacuum(trained):
     assert not output["force"].any()
     assert np.abs(np.cross(output["force_mag"], lone.spin[0])).max() < 1e-12, "along the moment"
     assert np.abs(output["force_mag"]).max() > 1e-2
+
+
+def test_channels_that_the_frames_do_not_show_amplify_nothing():
+    """Eighteen atoms of nickel settle no thirty channels."""
+    channels = {"density": 30, "moment": 20}
+    potential = native_under(small_native(use_spin=(True, False, True), n_radial=10, channels=channels))
+    shown = three_elements(random_system(3, n_frames=6))
+    settle_invariants(potential.invariants, potential.spec.geometry, [shown], seed=0)
+    batch = batch_of(potential, three_elements(random_system(4)))
+    z = potential.invariants(batch, batch.pair_vector, potential.invariants.moments(batch))
+    assert 1.0 < z.abs().max() < 100.0

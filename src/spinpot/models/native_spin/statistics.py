@@ -28,6 +28,8 @@ SPIN_JITTER = 0.03
 """The deviation of each component of a moment, in parts of its length."""
 SMALLEST_STRENGTH = 1e-6
 """Channels with smaller parts of the largest eigenvalue are as strong as that."""
+ROUNDING = 1e-13
+"""In parts of the largest eigenvalue."""
 NO_CHANGE = 1e-10
 """Invariants with a smaller deviation, for channels of length 1, are constant."""
 MOST_FRAMES, MOST_ATOMS = 200, 20_000
@@ -126,15 +128,15 @@ def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dic
 def channels(square: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Leading eigenvectors over the roots of their eigenvalues, (N, count), and these roots over the first.
 
-    Where there are fewer, or all is zero, the others are zero.
+    Those that the frames do not show are zero; they would amplify rounding.
     """
     values, vectors = torch.linalg.eigh(square)
     values, vectors = values.flip(0)[:count], vectors.flip(1)[:, :count]
+    found = int((values > ROUNDING * values[0]).sum())
+    root = values[:found].clamp(min=SMALLEST_STRENGTH * values[0].item()).sqrt()
     mixing, strength = square.new_zeros(len(square), count), square.new_zeros(count)
-    if len(values) and values[0] > 0.0:
-        root = values.clamp(min=SMALLEST_STRENGTH * values[0].item()).sqrt()
-        mixing[:, : len(root)] = vectors / root
-        strength[: len(root)] = root / root[0]
+    mixing[:, :found] = vectors[:, :found] / root
+    strength[:found] = root / root[:1]
     return mixing, strength
 
 
