@@ -42,7 +42,7 @@ ANALYSIS = {
     "moment_unit": Literal["mu_B", "direction"] | None,
 }
 """The settings of other commands than train, and their types."""
-AT_LEAST_ONE = ("max_steps", "val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
+AT_LEAST_ONE = ("val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
 PRECISIONS = {"64-true": "float64", "32-true": "float32"}  # and torch's name for the networks' numbers
 MANY = 20  # no error lists more valid keys than these
@@ -127,8 +127,10 @@ def _check_section(name: str, config: DictConfig) -> None:
 
 def _check_trainer(trainer: DictConfig) -> None:
     """What Lightning would accept and then stumble over, or not do."""
-    for name in AT_LEAST_ONE:
+    for name in ("max_steps", *AT_LEAST_ONE):
         value = trainer.get(name)
+        if name == "max_steps" and value == 0:
+            continue  # a model as it is fitted before training
         if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
             continue  # a duration
         whole = type(value) is int and value >= 1

@@ -19,6 +19,7 @@ from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.energy_bias import energy_bias
 from spinpot.models.spec import Spec
+from spinpot.models.start import TrainingLabels
 from spinpot.models.training_facts import TrainingFacts
 
 Upgrade = Callable[[dict[str, Any]], None]
@@ -99,6 +100,16 @@ class Potential(nn.Module, ABC):
 
     def cover(self, closest: np.ndarray) -> None:
         """Prepare for frames whose closest neighbours of the centres of each element (T,) are so near, Å."""
+
+    def start(self, labels: TrainingLabels) -> list[str] | None:
+        """Begin as what can be fitted to the labels at once, if there is such a thing (Spec.has_start).
+
+        Lines on what is odd about it; None where nothing was done.
+        """
+        return None
+
+    def end(self, labels: TrainingLabels) -> None:
+        """Fit again what is not trained to the last weights of a run, before they are validated."""
 
     def begin_at_zero(self) -> None:
         """Let the energies of `derivatives` be zero, so that training starts as a wrapper alone."""

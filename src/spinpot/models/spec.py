@@ -21,12 +21,14 @@ class Spec(ABC):
     use_spin has one entry per element of type_map. exchange, time_reversal: the wrappers around the model.
 
     kind: the model's name in checkpoints. changeable: settings that do not change what is trained, so that a
-    resumed run may have others. compared: those whose values a sweep's runs are set beside.
+    resumed run may have others. compared: those whose values a sweep's runs are set beside. has_start: if
+    fresh potentials are fitted before training (Potential.start).
     """
 
     kind: ClassVar[str]
     changeable: ClassVar[tuple[str, ...]] = ()
     compared: ClassVar[tuple[str, ...]] = ()
+    has_start: ClassVar[bool] = False
 
     type_map: tuple[str, ...]
     use_spin: tuple[bool, ...]

@@ -20,7 +20,34 @@ from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.score import Score
 from spinpot.models.potential import Potential
+from spinpot.models.settings import ModelSettings
 from spinpot.training.metrics_csv import COLUMNS
+
+
+def check_start(config: DictConfig, settings: ModelSettings) -> None:
+    """Raise InputError for a run without steps, of a model that nothing is fitted of."""
+    if config.trainer.max_steps:
+        return
+    kind = settings.spec_type.kind
+    if config.init_from is not None:
+        raise InputError(
+            "trainer.max_steps=0 fits a fresh model by least squares alone, but init_from="
+            f"{config.init_from} gives one. Leave one of them out."
+        )
+    if not settings.spec_type.has_start and not settings.exchange.terms:
+        raise InputError(
+            f"trainer.max_steps=0: a {kind} model without an exchange term has nothing that is fitted before "
+            "the first step. Expected at least 1 step; or use model=native_spin."
+        )
+
+
+def check_trained(potential: Potential, max_steps: int) -> None:
+    """Raise InputError for steps of a model that has no parameter to train."""
+    if max_steps and not potential.n_parameters():
+        raise InputError(
+            f"trainer.max_steps={max_steps}, but nothing of this model is trained: its weights stay as least "
+            "squares find them. Use trainer.max_steps=0, or let more be trained, e.g. by model.linear=free."
+        )
 
 
 def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:

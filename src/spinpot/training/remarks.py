@@ -14,7 +14,8 @@ from spinpot.training.schedulers import Schedule
 
 def print_remarks(config: DictConfig, schedule: Schedule, resumed: Resumed | None) -> None:
     """Print the settings that have no effect, or another than they say."""
-    lines = [*remarks(config), schedule.remark(config.trainer.max_steps)]
+    steps = config.trainer.max_steps
+    lines = [*remarks(config), *([schedule.remark(steps)] if steps else [])]
     if resumed and config.init_from is not None:
         lines.append(f"init_from={config.init_from} does not count: the weights are those of {resumed.path}.")
     for line in filter(None, lines):

@@ -29,6 +29,8 @@ class Schedule:
 
         # A plain function, because LambdaLR would store an object's attributes in the checkpoint.
         def factor(step: int) -> float:
+            if not total_steps:
+                return 1.0
             if step < self.warmup_steps:
                 rise = step / self.warmup_steps
                 return self.warmup_start_factor + (1.0 - self.warmup_start_factor) * rise
@@ -37,13 +39,13 @@ class Schedule:
         return factor
 
     def check(self, total_steps: int) -> None:
-        """Raise InputError where the settings do not fit together."""
+        """Raise InputError where the settings do not fit together; whatever they are, 0 steps do."""
         if not 0.0 < self.stop_lr <= self.start_lr:
             raise InputError(
                 f"scheduler: start_lr={self.start_lr}, stop_lr={self.stop_lr}; "
                 "expected 0 < stop_lr <= start_lr."
             )
-        if not 0 <= self.warmup_steps < total_steps:
+        if total_steps and not 0 <= self.warmup_steps < total_steps:
             raise InputError(
                 f"scheduler.warmup_steps={self.warmup_steps} must be >= 0 and smaller than "
                 f"trainer.max_steps={total_steps}."

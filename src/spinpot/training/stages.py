@@ -19,7 +19,7 @@ from spinpot.config.validate import PRECISIONS
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.core.quantities import MAIN, QUANTITIES, SCALED
+from spinpot.core.quantities import MAIN, SCALED
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.duplicates import Copy, copies
 from spinpot.looks.model import Watch
@@ -30,16 +30,17 @@ from spinpot.loss.heisenberg import Baseline, fitted_to
 from spinpot.loss.label_scale import fixed_scale
 from spinpot.loss.score import Score
 from spinpot.models.elements import magnetic_types
-from spinpot.models.exchange.wrapper import WithExchange
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
+from spinpot.models.start import TrainingLabels
 from spinpot.models.training_facts import training_facts
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
+from spinpot.training.callbacks.ending import Ending
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
-from spinpot.training.checks import check_labels, check_measured, check_optimizer
+from spinpot.training.checks import check_labels, check_measured, check_optimizer, check_start, check_trained
 from spinpot.training.data_summary import print_data_summary
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
@@ -109,6 +110,7 @@ def check_config(start: Opened) -> Checked:
     loss: EnerSpinLoss = build(config.loss)
     schedule: Schedule = build(config.scheduler)
     schedule.check(config.trainer.max_steps)
+    check_start(config, settings)
     make_optimizer = build(config.optimizer)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, start.folder, start.resumed, loss, [timer, stop, graphs])
@@ -186,8 +188,10 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     found = copies([system for systems in data.systems.values() for system in systems]) if first else []
     print_data(frames, potential, loss, found if first else None)
     scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
-    if isinstance(potential, WithExchange) and not checked.resumed and not checked.pretrained:
-        begin_with_exchange(potential, data, loss, scale)
+    labels = labels_of(checked, frames, scale)
+    if not checked.resumed and not checked.pretrained:
+        begin(potential, data, labels)
+    check_trained(potential, checked.config.trainer.max_steps)
     baseline = fitted_to(data.systems["train"], frames.spec, scale, found) if first else Baseline(None, "")
     module = SpinModule(
         potential,
@@ -199,6 +203,7 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
         frames.fingerprints,
         baseline.fit,
     )
+    trainer.callbacks.append(Ending(labels))  # type: ignore[attr-defined]
     checked.graphs.decide(trainer, module, data, optimizer)
     return Ready(data, module, baseline)
 
@@ -217,21 +222,35 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
 
-def begin_with_exchange(
-    potential: WithExchange, data: SpinDataModule, loss: EnerSpinLoss, scale: Tensor | None
-) -> None:
-    """Fit the exchange term of a fresh potential to the labels that the loss trains, and say how it does.
+def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> TrainingLabels:
+    """The training labels as the loss weighs them at its limits.
 
-    The networks give zero. scale: (T,), of a fixed loss.label_scale_fm; a learned one begins at 1.
+    scale: (T,), of a fixed loss.label_scale_fm; a learned one begins at 1.
     """
-    trained = [QUANTITIES[name] for name in loss.active]
-    labels = {quantity.name if quantity.whole else quantity.label for quantity in trained}
-    potential.start(data.systems["train"], labels, scale)
+    loss, spec = checked.loss, frames.spec
+    return TrainingLabels(
+        frames.data.systems["train"],
+        spec.geometry,
+        dict(zip(loss.active, loss.active_prefactors(0.0), strict=True)),
+        loss.penalty.power,
+        torch.tensor(spec.use_spin),
+        scale,
+        checked.config.seed,
+    )
+
+
+def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) -> None:
+    """Fit of a fresh potential what least squares can, and say how it does."""
+    lines = potential.start(labels)
+    if lines is None:
+        return
+    for line in lines:
+        print_line(line)
     validation, use_spin = data.datasets["validation"], potential.spec.use_spin
-    errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, scale)
+    errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, labels.scale)
     of_labels = {quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in MAIN}
     parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
-    print_line(f"Exchange term fitted, before training: validation rmse {', '.join(parts)}.")
+    print_line(f"Fitted by least squares, before training: validation rmse {', '.join(parts)}.")
 
 
 def print_data(

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.model_helpers import is_overridden
@@ -38,6 +39,8 @@ IRRELEVANT_WARNINGS = (
     # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
     "You're resuming from a checkpoint that ended before the epoch ended",
     ".*does not have many workers",
+    # Of a run without steps.
+    "Total length of `.*` across ranks is zero",
     # What is logged is the same number on all processes already.
     "It is recommended to use `self.log",
     # The errors of a run shorter than the interval are those of its validations.
@@ -49,6 +52,17 @@ IRRELEVANT_WARNINGS = (
 
 class FinalValidation(pl.Callback):
     """Makes the run end with a validation, so that best and last checkpoint always exist."""
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Without steps Lightning would validate nothing, and save nothing."""
+        if trainer.max_steps != 0:
+            return
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, ModelCheckpoint):
+                callback._last_global_step_saved = -1
+        trainer.validating = True
+        trainer.fit_loop.epoch_loop.val_loop.run()
+        trainer.training = True
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Lightning validates before it stops for should_stop, but not before it stops for max_steps."""

@@ -1,19 +1,17 @@
 """Any model with the exchange term under it."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Self
 
-from torch import Tensor, nn
+from torch import nn
 
-from spinpot.core.conventions import LABELS
 from spinpot.data.batch import Batch
-from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.fit import fit_systems
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
 from spinpot.models.potential import Part, Potential
+from spinpot.models.start import TrainingLabels
 from spinpot.models.wrapper import Wrapper
 
 
@@ -34,15 +32,20 @@ class WithExchange(Wrapper):
         """The sum."""
         return total([self.inner.derivatives(batch, differentiable), self.exchange(batch)])
 
-    def start(
-        self, systems: Sequence[System], labels: Collection[str] = LABELS, scale: Tensor | None = None
-    ) -> None:
-        """Begin as the term fitted to systems, the inner model giving zero; the others are fit_systems'."""
-        fit = fit_systems(self.exchange, systems, labels, scale)
+    def start(self, labels: TrainingLabels) -> list[str]:
+        """Begin as the term fitted to the labels; the inner model with what it leaves, or giving zero."""
+        fit = fit_systems(self.exchange, labels.systems, labels.names, labels.scale)
         self.exchange.start.copy_(fit.coefficients)
         self.exchange.whitening.copy_(fit.whitening)
         self.energy_bias.copy_(fit.energy_bias)
-        self.inner.begin_at_zero()
+        lines = self.inner.start(labels.without(self.exchange))
+        if lines is None:
+            self.inner.begin_at_zero()
+        return lines or []
+
+    def end(self, labels: TrainingLabels) -> None:
+        """That of the inner model with what the term leaves."""
+        self.inner.end(labels.without(self.exchange))
 
     def without_exchange(self) -> Potential:
         """The inner model alone, another potential."""

@@ -17,17 +17,24 @@ from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.compiled import compiled_model
+from spinpot.models.native_spin.fit import begin_linear, refit_bias
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
 from spinpot.models.potential import Exporter, Part, Potential, refusal
+from spinpot.models.start import TrainingLabels
 
 USUAL_SCALE = 0.01
 """eV, ε where energies do not tell."""
 
 
 class NativeSpin(Potential):
-    """A linear potential of invariants, and a net for each element on top of it."""
+    """A linear potential of invariants, and a net for each element on top of it.
+
+    normal: (T P + T, T P + T), of the least squares: Σ xᵀx/σ² over the training labels of noise σ and their
+    rows x, which are ε times those of `design` and then the atoms of each element, with the ridge of the fit.
+    Its inverse is the covariance of `linear` and the energy bias. Zero where there was no fit.
+    """
 
     spec_type = NativeSpinSpec
     not_exported = (
@@ -38,6 +45,7 @@ class NativeSpin(Potential):
     energy_scale: Tensor
     centre: Tensor
     nearness: Tensor
+    normal: Tensor
 
     def __init__(self, spec: NativeSpinSpec, seed: int = 0) -> None:
         super().__init__(spec, seed)
@@ -50,6 +58,8 @@ class NativeSpin(Potential):
         # Nets fade by 1/(1 + ρ²) with ρ = Σ_p nearness_p (z_p − centre_p)², the distance from training frames.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
+        columns = elements * (size + 1)
+        self.register_buffer("normal", torch.zeros(columns, columns, dtype=torch.float64))
         self.register_buffer("energy_scale", torch.tensor(USUAL_SCALE, dtype=torch.float64))
         self.nets = (
             fresh_nets(spec, size, torch.Generator().manual_seed(seed)) if spec.fitting_net.neuron else None
@@ -109,6 +119,14 @@ class NativeSpin(Potential):
         super().set_statistics(batches, systems)
         settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
         self.energy_scale.fill_(energy_scale(systems, self.energy_bias.numpy()))
+
+    def start(self, labels: TrainingLabels) -> list[str]:
+        """As the linear potential that least squares give."""
+        return begin_linear(self, labels)
+
+    def end(self, labels: TrainingLabels) -> None:
+        """Fit the energy bias again."""
+        refit_bias(self, labels)
 
     def begin_at_zero(self) -> None:
         """No linear part, and nets that give zero."""

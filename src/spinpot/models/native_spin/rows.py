@@ -1,7 +1,5 @@
 """What each weight of the linear part alone would give: the rows of its least squares."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

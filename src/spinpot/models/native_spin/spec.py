@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from spinpot.core.errors import InputError, require
 from spinpot.data.dataset import Neighbours
@@ -17,6 +18,8 @@ from spinpot.models.spec import Spec
 
 CLOSEST_CENTRE = 0.8
 """The first radial function has its centre at this part of the closest neighbours' distance."""
+MOST_FRAMES = 500
+"""Of the least squares, unless the config says otherwise."""
 USUAL_CLOSEST = 2.0
 """Å, where the training frames have no neighbours."""
 
@@ -26,16 +29,24 @@ class NativeSpinSpec(Spec):
     """The native-spin model with nothing left open."""
 
     kind: ClassVar[str] = "native_spin"
+    changeable: ClassVar[tuple[str, ...]] = ("fit_frames",)
     compared: ClassVar[tuple[str, ...]] = ("descriptor.cutoff",)
+    has_start: ClassVar[bool] = True
 
     descriptor: SumsSettings
     fitting_net: NetSettings
     linear: str = "frozen"
+    fit_frames: int | str = MOST_FRAMES
 
     @property
     def geometry(self) -> Geometry:
         """The real atoms within the cutoff."""
         return Geometry.of_real_atoms(self.descriptor.cutoff, len(self.type_map))
+
+    @property
+    def most_frames(self) -> int:
+        """fit_frames as a number."""
+        return sys.maxsize if isinstance(self.fit_frames, str) else self.fit_frames
 
     @property
     def products(self) -> Products:
@@ -87,8 +98,9 @@ class NativeSpinSpec(Spec):
         return {"joint_rotation", "time_reversal", *([] if bound else ["spin_rotation"])}
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """As Spec.config; whether the linear part is trained stays as wanted."""
-        return {**super().config(wanted), "linear": wanted.get("linear", self.linear)}
+        """As Spec.config; how the linear part is fitted and whether it is trained stay as wanted."""
+        own = {name: wanted.get(name, getattr(self, name)) for name in ("linear", "fit_frames")}
+        return {**super().config(wanted), **own}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -105,13 +117,14 @@ class NativeSpinSettings(ModelSettings):
     """The section `model` of the native-spin model.
 
     linear: whether the weights of the invariants stay as least squares find them, `frozen`, or are trained
-    with the nets, `free`.
+    with the nets, `free`. fit_frames: the most training frames that least squares take, or `all`.
     """
 
     spec_type: ClassVar[type[Spec]] = NativeSpinSpec
     descriptor: SumsSettings = field(default_factory=SumsSettings)
     fitting_net: NetSettings = field(default_factory=NetSettings)
     linear: str = "frozen"
+    fit_frames: int | Literal["all"] = MOST_FRAMES
 
     def check(self) -> None:
         """Raise InputError for what is wrong whatever the data."""
@@ -120,6 +133,8 @@ class NativeSpinSettings(ModelSettings):
         self.fitting_net.check()
         self._check_symmetries()
         require(self.linear in ("frozen", "free"), "model.linear", self.linear, "frozen or free.")
+        some = self.fit_frames == "all" or (isinstance(self.fit_frames, int) and self.fit_frames >= 1)
+        require(some, "model.fit_frames", self.fit_frames, "a number of frames, or all.")
 
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> NativeSpinSpec:
         """As ModelSettings.spec; the centre of the first radial function may be left open."""
@@ -129,6 +144,7 @@ class NativeSpinSettings(ModelSettings):
             descriptor=replace(self.descriptor, channels=self.descriptor.numbers()),
             fitting_net=self.fitting_net,
             linear=self.linear,
+            fit_frames=self.fit_frames,
             exchange=self.exchange,
         )
 

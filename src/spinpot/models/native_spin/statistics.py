@@ -61,11 +61,13 @@ def settle_invariants(
         invariants.scale[element] = torch.where(deviation > NO_CHANGE, strength / deviation, 0.0)
 
 
-def chosen(systems: Sequence[System], seed: int) -> list[tuple[System, int]]:
+def chosen(
+    systems: Sequence[System], seed: int, most_frames: int = MOST_FRAMES, most_atoms: int = MOST_ATOMS
+) -> list[tuple[System, int]]:
     """Training frames, drawn where there are too many."""
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
-    few = min(len(places), MOST_FRAMES, max(1, len(places) * MOST_ATOMS // max(atoms, 1)))
+    few = min(len(places), most_frames, max(1, len(places) * most_atoms // max(atoms, 1)))
     drawn = np.sort(np.random.default_rng(seed).permutation(len(places))[:few])
     return [places[number] for number in drawn]
 

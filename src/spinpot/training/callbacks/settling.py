@@ -84,6 +84,8 @@ def _of_use(trainer: pl.Trainer) -> bool:
 
 def _planned(trainer: pl.Trainer) -> bool:
     """Whether a validation is one of the interval's or the last, not one of a run stopped in between."""
+    if trainer.global_step >= trainer.max_steps:
+        return True
     interval = trainer.val_check_batch
     assert interval is not None
-    return trainer.global_step >= trainer.max_steps or (trainer.fit_loop.total_batch_idx + 1) % interval == 0
+    return (trainer.fit_loop.total_batch_idx + 1) % interval == 0

@@ -1,0 +1,295 @@
+"""The linear part by least squares: the loss at its limits, least over all training frames.
+
+The objective is Σ_x p_x/n_x Σ Δ_x² of the loss's terms x, with their prefactors at the limits and their
+counts n_x, as a function of the weights of the invariants and the energies of the elements. It is quadratic
+in these, so that only sums over frames are kept. A ridge keeps small what the labels do not tell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from spinpot.core.console import counted
+from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, PARTS, QUANTITIES, VIRIAL, Quantity
+from spinpot.core.split import split_along
+from spinpot.data.batch import Batch
+from spinpot.data.dataset import make_frame
+from spinpot.models.energy_bias import composition_fit
+from spinpot.models.native_spin.invariants import Invariants
+from spinpot.models.native_spin.rows import Rows, design
+from spinpot.models.native_spin.statistics import chosen
+from spinpot.models.start import Place, TrainingLabels, of_elements
+
+if TYPE_CHECKING:
+    from spinpot.models.native_spin.potential import NativeSpin
+
+RIDGE = 1e-7
+"""In parts of the largest diagonal element of the normal matrix."""
+SHOWN = (ENERGY, FORCE, *PARTS, VIRIAL)
+"""What errors are told of."""
+OUTLIER, UNEXPLAINED, FEW = 10.0, 0.2, 0.05
+"""A frame counts less if of its labels there is left more than so many medians, than this part of them, and
+than of all frames but so many."""
+ROUNDS = 6
+"""Of the solution and the weights that it gives the frames."""
+SAME_WEIGHT = 1e-3
+"""Changes that do not matter."""
+LEAST_NOISE = 1e-12
+"""Of labels that are explained exactly, in parts of their mean square."""
+MOST_ATOMS = 50_000
+"""In a sample of frames."""
+MOST_LINES = 5
+AT_ONCE = 4
+"""Frames."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Over the rows x of some frames, C columns and the label, by the names of the loss's terms.
+
+    products: (C + 1, C + 1), Σ xᵀx. counts: as the loss counts. numbers: of rows.
+    """
+
+    products: dict[str, Tensor]
+    counts: dict[str, float]
+    numbers: dict[str, float]
+
+    def __add__(self, other: Sums) -> Sums:
+        """Over both."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Sums(*({name: own[name] + more[name] for name in own} for own, more in pairs))
+
+    def objective(self, prefactors: Mapping[str, float]) -> Tensor:
+        """Σ_x p_x/n_x Σ xᵀx, (C + 1, C + 1)."""
+        weights = {
+            name: prefactors[name] / (count * QUANTITIES[name].components)
+            for name, count in self.counts.items()
+            if count > 0.0
+        }
+        return sum((weight * self.products[name] for name, weight in weights.items()), torch.zeros(()))
+
+    def variance(self, name: str, solution: Tensor) -> float:
+        """The mean square of what a solution (C,) leaves of the labels."""
+        errors = torch.cat((solution, -solution.new_ones(1)))
+        return max(float(errors @ self.products[name] @ errors), 0.0) / max(self.numbers[name], 1.0)
+
+
+def summed(
+    invariants: Invariants, labels: TrainingLabels, places: Sequence[Place], weights: Tensor, unit: float
+) -> Sums:
+    """Those of frames with weights (F,). unit: eV, that of the rows, ε.
+
+    The columns are those of `design`, and then the atoms of each element.
+    """
+    terms = [QUANTITIES[name] for name, prefactor in labels.prefactors.items() if prefactor > 0.0]
+    size = invariants.elements * (invariants.size + 1) + 1
+    products = {term.name: torch.zeros(size, size, dtype=torch.float64) for term in terms}
+    counts, numbers = (dict.fromkeys(products, 0.0) for _ in range(2))
+    stream = counted(labels.batches(places, AT_ONCE), "Least squares", -(-len(places) // AT_ONCE))
+    for batch, of_frames in zip(stream, weights.split(AT_ONCE), strict=True):
+        columns = with_composition(design(invariants, batch), batch, unit)
+        for term in terms:
+            rows, frame = compared(term, columns, batch, labels)
+            weight = of_frames[frame]
+            flat = rows.flatten(0, 1)
+            products[term.name] += flat.T @ (flat * weight.repeat_interleave(rows.shape[1]).unsqueeze(-1))
+            counts[term.name] += float(weight.sum())
+            numbers[term.name] += float(weight.sum()) * rows.shape[1]
+    return Sums(products, counts, numbers)
+
+
+def with_composition(rows: Rows, batch: Batch, unit: float) -> dict[str, Tensor]:
+    """The rows in a unit, by the names of core.conventions, and beside them the columns of the elements."""
+    values = {name: unit * own for name, own in vars(rows).items()}
+    elements = len(batch.type_sizes)
+    no_energy = {name: own.new_zeros(*own.shape[:-1], elements) for name, own in values.items()}
+    beside = no_energy | {"energy": composition(batch).to(values["energy"].dtype)}
+    return {name: torch.cat((own, beside[name]), dim=-1) for name, own in values.items()}
+
+
+def composition(batch: Batch) -> Tensor:
+    """(F, T), the atoms of each element."""
+    elements = len(batch.type_sizes)
+    place = batch.frame * elements + batch.types
+    return place.bincount(minlength=batch.n_frames * elements).view(batch.n_frames, -1)
+
+
+def compared(
+    quantity: Quantity, columns: dict[str, Tensor], batch: Batch, labels: TrainingLabels
+) -> tuple[Tensor, Tensor]:
+    """The columns as the loss compares them with a quantity's labels, (r, components, C + 1), the label last.
+
+    Also the frame of each row, (r,). Rows without a label are left out.
+    """
+    values = torch.cat((columns[quantity.label], getattr(batch, quantity.label).unsqueeze(-1)), dim=-1)
+    if quantity.per_atom:
+        frame = torch.arange(batch.n_frames)
+        known = frame >= 0
+        values = values.view(batch.n_frames, -1, values.shape[-1])
+        values = values / (batch.n_atoms.to(values.dtype) ** labels.power).view(-1, 1, 1)
+    else:
+        frame, known = batch.frame, batch.frame >= 0
+    if quantity.label == FORCE_MAG.label:
+        known = labels.magnetic[batch.types]
+        if labels.scale is not None:
+            values = values * labels.scale[batch.types].view(-1, 1, 1)
+        if quantity.part is not None:
+            values = split_along(values.movedim(-1, 0), batch.spin)[quantity.part].movedim(0, -1)
+    known = known & ~values[..., -1].isnan().any(dim=-1)
+    return values[known], frame[known]
+
+
+def solved(objective: Tensor, elements: int) -> Tensor:
+    """The least of the objective (C + 1, C + 1): (C,), weights and then the elements' energies.
+
+    The energies are those of minimum norm, as models/energy_bias.py has them.
+    """
+    matrix, right = objective[:-1, :-1], objective[:-1, -1]
+    n = len(matrix) - elements
+    ridge = RIDGE * float(matrix.diagonal()[:n].max())
+    if not ridge > 0.0:
+        return torch.zeros_like(right)
+    inverse = torch.linalg.pinv(matrix[n:, n:], hermitian=True, rtol=1e-12)
+    across = matrix[:n, n:] @ inverse
+    inner = matrix[:n, :n] - across @ matrix[n:, :n] + ridge * torch.eye(n, dtype=matrix.dtype)
+    weights = torch.cholesky_solve(
+        (right[:n] - across @ right[n:]).unsqueeze(-1), torch.linalg.cholesky(inner)
+    ).squeeze(-1)
+    return torch.cat((weights, inverse @ (right[n:] - matrix[n:, :n] @ weights)))
+
+
+@dataclass(frozen=True)
+class Left:
+    """Of each frame the rms per component of what is left of its labels, and of these, (F, 5).
+
+    In the units of SHOWN; NaN where there are no labels.
+    """
+
+    errors: Tensor
+    labels: Tensor
+
+    @property
+    def usual(self) -> Tensor:
+        """(5,), the medians over the frames."""
+        return self.errors.nanmedian(dim=0).values
+
+    def weights(self) -> Tensor:
+        """(F,), 1, but less for the few of which much more is left than of the others: from twice that, 0."""
+        most = torch.maximum(OUTLIER * self.usual, self.errors.nanquantile(1.0 - FEW, dim=0))
+        bound = torch.maximum(most, UNEXPLAINED * self.labels)
+        times = (self.errors / bound).nan_to_num(nan=0.0).amax(dim=-1)
+        return (2.0 - times).clamp(0.0, 1.0)
+
+
+def left_of(
+    predict: Callable[[Batch], Mapping[str, Tensor]], labels: TrainingLabels, places: Sequence[Place]
+) -> Left:
+    """What a prediction leaves of the labels."""
+    found, labels = [], replace(labels, power=1.0)
+    for batch in labels.batches(places, AT_ONCE):
+        columns = {name: values.unsqueeze(-1) for name, values in predict(batch).items()}
+        of_batch = []
+        for quantity in SHOWN:
+            rows, frame = compared(quantity, columns, batch, labels)
+            square = torch.stack((rows[..., 0] - rows[..., 1], rows[..., 1])).square().mean(dim=-1)
+            total = square.new_zeros(2, batch.n_frames).index_add(1, frame, square)
+            of_batch.append((total / frame.bincount(minlength=batch.n_frames)).sqrt())
+        found.append(torch.stack(of_batch, dim=-1))
+    return Left(*torch.cat(found, dim=1))
+
+
+def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
+    """Let a potential whose nets give zero be the linear one of least squares; lines on how that was done.
+
+    Frames of which much more is left than of the others count less, and the fit is made again.
+    """
+    places = _places(potential, labels)
+    bias = potential.energy_bias.clone()
+    labels = labels.without(of_elements(bias))
+    elements, unit = len(bias), float(potential.energy_scale)
+    weights = torch.ones(len(places), dtype=torch.float64)
+    sums = summed(potential.invariants, labels, places, weights, unit)
+    for _ in range(ROUNDS):
+        solution = solved(sums.objective(labels.prefactors), elements)
+        potential.linear.data.copy_(solution[:-elements].view_as(potential.linear))
+        potential.energy_bias.copy_(solution[-elements:])
+        left = left_of(potential, labels, places)
+        new = left.weights()
+        changed = ((new - weights).abs() > SAME_WEIGHT).nonzero().flatten()
+        if not len(changed):
+            break
+        some = [places[number] for number in changed.tolist()]
+        sums += summed(potential.invariants, labels, some, (new - weights)[changed], unit)
+        weights[changed] = new[changed]
+    potential.energy_bias.add_(bias)
+    potential.normal.copy_(information(sums, solution, elements))
+    return [*_sample(labels, places), *_outliers(places, weights, left)]
+
+
+def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
+    """Fit the energy bias again, to what the potential leaves of the energies as the loss weighs them."""
+    rows = [torch.zeros(0, len(potential.energy_bias) + 1, dtype=torch.float64)]
+    for batch in labels.batches(_places(potential, labels), AT_ONCE, potential.energy_bias.device):
+        left = batch.energy - potential(batch)["energy"]
+        power = batch.n_atoms.to(left.dtype) ** labels.power
+        made = torch.cat((composition(batch).to(left.dtype), left.unsqueeze(-1)), dim=-1) / power.unsqueeze(
+            -1
+        )
+        rows.append(made[~left.isnan()].cpu())
+    of_elements, left = torch.cat(rows).split((len(potential.energy_bias), 1), dim=-1)
+    if len(left):
+        shift = torch.from_numpy(composition_fit(of_elements.numpy(), left.squeeze(-1).detach().numpy()))
+        potential.energy_bias.add_(shift.to(potential.energy_bias.device))
+
+
+def information(sums: Sums, solution: Tensor, elements: int) -> Tensor:
+    """Σ_x Σ xᵀx/σ_x², (C, C), with the mean square σ_x² of what is left of each kind of label, and a ridge.
+
+    Its inverse is the covariance of the solution, if errors are independent.
+    """
+    n = len(solution) - elements
+    matrix = torch.zeros(len(solution), len(solution), dtype=torch.float64)
+    for name, products in sums.products.items():
+        least = LEAST_NOISE * float(products[-1, -1]) / max(sums.numbers[name], 1.0)
+        variance = max(sums.variance(name, solution), least)
+        matrix += products[:-1, :-1] / variance if variance > 0.0 else 0.0
+    own = matrix.diagonal().split((n, elements))
+    return matrix + RIDGE * torch.diag(torch.cat([part.max().clamp(min=1.0).expand_as(part) for part in own]))
+
+
+def _places(potential: NativeSpin, labels: TrainingLabels) -> list[Place]:
+    most = potential.spec.most_frames
+    return chosen(labels.systems, labels.seed, most, MOST_ATOMS if most < sys.maxsize else sys.maxsize)
+
+
+def _sample(labels: TrainingLabels, places: Sequence[Place]) -> list[str]:
+    every = sum(map(len, labels.systems))
+    if len(places) == every:
+        return []
+    return [
+        f"Least squares on {len(places)} of the {every} training frames, drawn by the seed; "
+        "model.fit_frames=all takes all."
+    ]
+
+
+def _outliers(places: Sequence[Place], weights: Tensor, left: Left) -> list[str]:
+    """Of each frame that counts less why, the worst first, and at most MOST_LINES."""
+    numbers = [n for n in weights.argsort().tolist() if weights[n] < 1.0]
+    lines = []
+    for number in numbers[:MOST_LINES]:
+        frame = make_frame(*places[number])
+        worst = int((left.errors[number] / left.usual).nan_to_num(nan=0.0).argmax())
+        quantity, error, usual = SHOWN[worst], left.errors[number, worst], left.usual[worst]
+        lines.append(
+            f"look: least squares: {frame.origin[0]} frame {frame.origin[1]} counts by "
+            f"{float(weights[number]):.2g}: the rmse of its {quantity.title} is {1000 * float(error):.3g} "
+            f"{quantity.meV}, in the median frame {1000 * float(usual):.3g}."
+        )
+    more = len(numbers) - MOST_LINES
+    return [*lines, f"look: least squares: {more} more frames count less."] if more > 0 else lines
