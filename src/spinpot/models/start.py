@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ class TrainingLabels:
         terms = (QUANTITIES[name] for name in self.prefactors)
         return {term.name if term.whole else term.label for term in terms}
 
-    def without(self, *parts: Callable[[Batch], Derivatives]) -> TrainingLabels:
+    def without(self, *parts: Callable[[Batch], Derivatives]) -> Self:
         """What other parts of the model leave of them."""
         return replace(self, less=(*self.less, *parts))
 

@@ -55,7 +55,7 @@ class NativeSpin(Potential):
         self.linear = nn.Parameter(
             torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
         )
-        # Nets fade by 1/(1 + ρ²) with ρ = Σ_p nearness_p (z_p − centre_p)², the distance from training frames.
+        # Nets fade by 1/(1 + ρ²) with ρ = Σ_p nearness_p (z_p − centre_p)², the distance from training.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
         columns = elements * (size + 1)
