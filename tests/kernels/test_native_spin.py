@@ -9,6 +9,7 @@ import torch
 
 from spinpot import kernels
 from spinpot.models.deepspin.activations import ACTIVATIONS
+from spinpot.models.native_spin.rows import design
 from support.frames import batch_of, random_system
 from support.native_spin import frames_of, small_native
 
@@ -134,6 +135,30 @@ def test_every_activation_function(without, name):
 def test_float32_nets(without):
     potential = small_native().set_precision(torch.float32)
     compared(potential, batch_of(potential, random_system(8, n_frames=3)), without, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("use_spin", "groups"),
+    [
+        ((True, False), "all"),
+        ((True, True), ("exchange", "length_exchange")),
+        ((False,), ("density", "angle")),
+        ((False, True, True, False, True), "all"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_rows_of_least_squares(without, use_spin, groups, threads):
+    potential = small_native(use_spin=use_spin, groups=groups, neuron=())
+    invariants = potential.invariants
+    batch = batch_of(potential, frames_of(use_spin, 3), random_system(9, n_ni=1, n_o=0, edge=30.0))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    ours = design(invariants, batch)
+    torch.set_num_threads(before)
+    without()
+    theirs = design(invariants, batch)
+    assert_equal(vars(ours).values(), vars(theirs).values())
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,10 @@ SPINPOT_API int spinpot_native_spin_backward(void* kept, const spinpot_derivativ
 
 SPINPOT_API void spinpot_native_spin_free(void* kept);
 
+/* What each weight of the invariants alone would give with an energy scale of 1: energy (F, T P), force and magnetic
+   force (A, 3, T P), virial (F, 3, 3, T P). Atoms of each element are sorted by their structures. */
+SPINPOT_API int spinpot_native_spin_rows(const spinpot_native_spin* in, const spinpot_derivatives* out);
+
 #ifdef __cplusplus
 }
 #endif

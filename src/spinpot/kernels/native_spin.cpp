@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "fitting.h"
-#include "native_spin_invariants.h"
+#include "native_spin_rows.h"
 
 namespace spinpot {
 
@@ -370,3 +370,10 @@ int spinpot_native_spin_backward(void* kept, const spinpot_derivatives* by, doub
 }
 
 void spinpot_native_spin_free(void* kept) { delete static_cast<NativeSpin*>(kept); }
+
+int spinpot_native_spin_rows(const spinpot_native_spin* in, const spinpot_derivatives* out) {
+  return guarded(in->threads, [&] {
+    check(*in);
+    Rows(*in).fill(*out);
+  });
+}

@@ -40,6 +40,8 @@ class Invariants {
     return place;
   }
   const Products& products() const { return products_; }
+  // Of a kind's first channel.
+  int64_t place(int64_t kind) const { return place_[kind]; }
   Kinds kinds(const Run& run) const { return kinds_.of_neighbours(in_.magnetic[run.type]); }
 
   // most: the largest room of a run.
@@ -123,6 +125,12 @@ class Invariants {
     return {first + n, in_.radial, kinds(run).columns(), columns * CENTRES, CENTRES};
   }
 
+  // V of centres and neighbours of two elements, (K, M) with the channels that such neighbours have.
+  Matrix<const double> mixing(int64_t centre, int64_t t) const {
+    const int64_t has = in_.magnetic[t] ? mixed_ : first_[MOMENT];
+    return {in_.mixing + (centre * in_.types + t) * in_.radial * mixed_, in_.radial, has, mixed_, 1};
+  }
+
  private:
   const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
 
@@ -139,10 +147,8 @@ class Invariants {
       for (int64_t a = 0; a < 3; ++a) numbers[(SPIN + a) * CENTRES + n] = factor * spin[3 * group.atoms[n] + a];
   }
 
-  // V of a kind (K, channels), of centres and neighbours of two elements.
   Matrix<const double> mixing(int64_t centre, int64_t t, int64_t kind) const {
-    return {in_.mixing + (centre * in_.types + t) * in_.radial * mixed_ + first_[kind], in_.radial,
-            kinds_.channels[kind], mixed_, 1};
+    return mixing(centre, t).part(0, in_.radial, first_[kind], kinds_.channels[kind]);
   }
 
   // The channels of a kind (channels, components of all centres), and the sums (K, components of all centres).

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import byref
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
-from spinpot.models.compiled import Call, addresses, integers, pointers, widths
+from spinpot.models.compiled import Call, addresses, integers, outputs, pointers, widths
 from spinpot.models.deepspin.activations import kind_and_threshold
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
@@ -27,7 +29,7 @@ OF_INVARIANTS = (
 
 
 class _Call(Call):
-    """linear, centre, nearness: (T, P). nets: None where the model has none."""
+    """The fields of `of_energy` as of _given; weights: linear, and those of the nets in threes."""
 
     name = "native_spin"
 
@@ -35,42 +37,13 @@ class _Call(Call):
         self,
         invariants: Invariants,
         batch: Batch,
-        energy_scale: float,
-        of_energy: dict[str, Tensor],
+        of_energy: dict[str, Any],
         nets: FittingNet | None,
         weights: list[Tensor],
     ) -> None:
         self.trained = of_energy["linear"].requires_grad
-        of_nets = weights[1:]
-        self.tensors = {
-            name: tensor.detach().contiguous()
-            for name, tensor in (_of_batch(batch) | _of_invariants(invariants) | of_energy).items()
-        } | dict(zip(("last_weight", "last_bias"), of_nets[:2], strict=False))
-        self.arrays = {
-            "type_sizes": integers(batch.type_sizes),
-            "channels": integers([invariants.channels.get(kind, 0) for kind in KINDS]),
-        }
-        if nets is not None:
-            self.arrays |= {"widths": widths(of_nets[2:]), "hidden": pointers(of_nets[2:])}
-        given = _IN(
-            threads=torch.get_num_threads(),
-            types=len(batch.type_sizes),
-            atoms=len(batch.types),
-            frames=batch.n_frames,
-            pairs=len(batch.pair_type),
-            radial=invariants.radial.number,
-            invariants=invariants.size,
-            terms=len(invariants.sum),
-            places=invariants.products.given + len(invariants.products.terms),
-            layers=len(of_nets[2:]) // 3,
-            cutoff=invariants.radial.cutoff,
-            closest=invariants.radial.closest,
-            width=invariants.radial.width,
-            energy_scale=energy_scale,
-            **({} if nets is None else _of_nets(nets)),
-            **addresses(self.tensors, self.arrays),
-        )
-        super().__init__(given, self.tensors["mean"], weights)
+        given, self.pointed_to = _given(invariants, batch, of_energy, nets, weights[1:])
+        super().__init__(given, invariants.mean, weights)
 
     def into(self, gradients: Sequence[Tensor]) -> Sequence[Any]:
         """As Call.into."""
@@ -82,30 +55,71 @@ class _Call(Call):
 def compiled_model(
     invariants: Invariants,
     batch: Batch,
-    energy_scale: float,
-    of_energy: dict[str, Tensor],
+    of_energy: dict[str, Any],
     nets: FittingNet | None,
     differentiable: bool,
 ) -> Derivatives:
     """Energies and their derivatives; with `differentiable` by the weights too, once.
 
-    of_energy: `linear`, `centre` and `nearness`, (T, P).
+    of_energy: energy_scale, eV; linear, centre and nearness, (T, P). nets: None where the model has none.
     """
     weights = [of_energy["linear"], *(nets.in_threes() if nets is not None else ())]
     own = [weight.detach().contiguous() for weight in weights]
-    call = _Call(invariants, batch, energy_scale, of_energy, nets, own)
-    return call.derivatives(weights, differentiable)
+    return _Call(invariants, batch, of_energy, nets, own).derivatives(weights, differentiable)
 
 
-def _of_batch(batch: Batch) -> dict[str, Tensor]:
-    """By the names in _IN."""
-    found = {name: getattr(batch, name) for name in OF_BATCH}
-    return {**found, "vector": batch.pair_vector.double(), "spin": batch.spin.double()}
+def compiled_rows(invariants: Invariants, batch: Batch) -> list[Tensor]:
+    """What spinpot.models.native_spin.rows has: energy, force, force_mag and virial of each weight."""
+    given, pointed_to = _given(invariants, batch, {}, None, ())
+    new, columns = invariants.mean.new_empty, invariants.elements * invariants.size
+    shapes = (given.frames,), (given.atoms, 3), (given.atoms, 3), (given.frames, 3, 3)
+    found = [new(*shape, columns) for shape in shapes]
+    own: Any = kernels.library()
+    kernels.checked(own.spinpot_native_spin_rows(byref(given), outputs(found)))
+    del pointed_to
+    return found
 
 
-def _of_invariants(invariants: Invariants) -> dict[str, Tensor]:
-    """By the names in _IN."""
-    return {name: getattr(invariants, name) for name in OF_INVARIANTS}
+def _given(
+    invariants: Invariants,
+    batch: Batch,
+    of_energy: dict[str, Any],
+    nets: FittingNet | None,
+    of_nets: Sequence[Tensor],
+) -> tuple[Any, Any]:
+    """The struct, and what it points to."""
+    settings = {name: value for name, value in of_energy.items() if not isinstance(value, Tensor)}
+    tensors = {name: getattr(batch, name) for name in OF_BATCH}
+    tensors |= {name: getattr(invariants, name) for name in OF_INVARIANTS}
+    tensors |= {name: value for name, value in of_energy.items() if isinstance(value, Tensor)}
+    tensors |= {"vector": batch.pair_vector.double(), "spin": batch.spin.double()}
+    tensors |= dict(zip(("last_weight", "last_bias"), of_nets, strict=False))
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    arrays = {
+        "type_sizes": integers(batch.type_sizes),
+        "channels": integers([invariants.channels.get(kind, 0) for kind in KINDS]),
+    }
+    if nets is not None:
+        arrays |= {"widths": widths(of_nets[2:]), "hidden": pointers(of_nets[2:])}
+        settings |= _of_nets(nets)
+    given = _IN(
+        threads=torch.get_num_threads(),
+        types=len(batch.type_sizes),
+        atoms=len(batch.types),
+        frames=batch.n_frames,
+        pairs=len(batch.pair_type),
+        radial=invariants.radial.number,
+        invariants=invariants.size,
+        terms=len(invariants.sum),
+        places=invariants.products.given + len(invariants.products.terms),
+        layers=len(of_nets[2:]) // 3,
+        cutoff=invariants.radial.cutoff,
+        closest=invariants.radial.closest,
+        width=invariants.radial.width,
+        **settings,
+        **addresses(tensors, arrays),
+    )
+    return given, (tensors, arrays)
 
 
 def _of_nets(nets: FittingNet) -> dict[str, Any]:

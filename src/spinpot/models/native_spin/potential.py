@@ -68,9 +68,10 @@ class NativeSpin(Potential):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """By the invariants, and back from them to pair vectors and moments."""
         if self.evaluation() == "compiled":
-            of_energy = {"linear": self.linear, "centre": self.centre, "nearness": self.nearness}
-            scale = float(self.energy_scale)
-            return compiled_model(self.invariants, batch, scale, of_energy, self.nets, differentiable)
+            names = ("linear", "centre", "nearness")
+            of_energy = {name: getattr(self, name) for name in names}
+            of_energy["energy_scale"] = float(self.energy_scale)
+            return compiled_model(self.invariants, batch, of_energy, self.nets, differentiable)
         with torch.enable_grad():
             vector = batch.pair_vector.double().detach().requires_grad_()
             spin = self.invariants.moments(batch).detach().requires_grad_()

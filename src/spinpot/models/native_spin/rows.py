@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spinpot import kernels
 from spinpot.data.batch import Batch
+from spinpot.models.native_spin.compiled import compiled_rows
 from spinpot.models.native_spin.groups import FIRST, KINDS, SPIN
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.sums import neighbour_sums
@@ -30,6 +32,8 @@ class Rows:
 
 def design(invariants: Invariants, batch: Batch) -> Rows:
     """The rows of a batch."""
+    if kernels.library_for(invariants.mean) is not None:
+        return Rows(*compiled_rows(invariants, batch))
     with torch.no_grad():
         vector, spin = batch.pair_vector.double(), invariants.moments(batch)
         given = _Given(vector, spin, invariants.sums(batch, vector, spin))
