@@ -1,4 +1,5 @@
-// Functions without a branch, so that the compiler makes them of several numbers at once.
+// Functions without a branch, so that the compiler makes them of several numbers at once, which it does where they stand
+// within a loop.
 
 #pragma once
 
@@ -8,6 +9,8 @@
 #include <cstring>
 
 namespace spinpot {
+
+#define SPINPOT_WITHIN_LOOPS inline __attribute__((always_inline))
 
 // Floating-point numbers: their bits as an integer, those of the fraction, the exponent of 1, and how many terms of
 // the series of exp(x) − 1 up to x = ln(2)/2, and of the logarithm, reach their precision. ln(2) = above + below, of
@@ -49,7 +52,7 @@ template <typename T>
 struct Exponential {
   T power, rest;
 
-  explicit Exponential(T x) {
+  SPINPOT_WITHIN_LOOPS explicit Exponential(T x) {
     using F = Format<T>;
     constexpr T round = T(1.5) * T(typename F::Bits(1) << F::fraction);  // adding it leaves n in the last bits
     const T shifted = x * T(M_LOG2E) + round, n = shifted - round;
@@ -63,14 +66,14 @@ struct Exponential {
 };
 
 // exp(x) of an |x| below 700.
-inline double exponential(double x) {
+SPINPOT_WITHIN_LOOPS double exponential(double x) {
   const Exponential<double> e(x);
   return e.power + e.power * e.rest;
 }
 
 // tanh|x| = e/(e + 2) with e = exp(2|x|) − 1. Within 4 units of the last place.
 template <typename T>
-T hyperbolic_tangent(T x) {
+SPINPOT_WITHIN_LOOPS T hyperbolic_tangent(T x) {
   const T twice = T(2) * std::abs(x);
   const Exponential<T> found(twice > Format<T>::most ? Format<T>::most : twice);
   const T e = found.power * found.rest + (found.power - T(1));
@@ -79,7 +82,7 @@ T hyperbolic_tangent(T x) {
 
 // ln x of a normal x ≥ √½: x = 2ⁿ m with m from √½ to √2, and ln m = 2 artanh(q) with q = (m − 1)/(m + 1).
 template <typename T>
-T logarithm(T x) {
+SPINPOT_WITHIN_LOOPS T logarithm(T x) {
   using F = Format<T>;
   using Bits = typename F::Bits;
   const Bits bits = same_bits<Bits>(x), root_half = same_bits<Bits>(T(M_SQRT1_2)), offset = bits - root_half;
