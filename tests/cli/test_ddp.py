@@ -4,6 +4,7 @@ import csv
 import socket
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,13 +18,22 @@ LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=10", "loss.sta
 
 
 @pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    """Systems of two sizes, one without magnetic forces, the other without energies."""
-    folder = tmp_path_factory.mktemp("data")
-    arguments = write_small_set(folder)
-    (folder / "small" / "set.000" / "force_mag.npy").unlink()
-    (folder / "other" / "set.000" / "energy.npy").unlink()
-    return [*arguments, *LONG]
+def small_sets(tmp_path_factory):
+    """Systems of two sizes, one without magnetic forces, the other without energies; of each model."""
+
+    def made(model):
+        folder = tmp_path_factory.mktemp("data")
+        arguments = write_small_set(folder, model)
+        (folder / "small" / "set.000" / "force_mag.npy").unlink()
+        (folder / "other" / "set.000" / "energy.npy").unlink()
+        return [*arguments, *LONG]
+
+    return cache(made)
+
+
+@pytest.fixture(scope="module")
+def small_set(small_sets):
+    return small_sets("spin")
 
 
 @pytest.fixture(scope="module")
@@ -67,29 +77,36 @@ def test_two_processes(small_set, alone, tmp_path):
     assert result.stdout.count("Errors on the validation set") == 1, "only the first process speaks"
 
 
+PARTS = [
+    "loss.label_scale_fm=0.8",
+    "loss.start_pref_fm=0",
+    "loss.limit_pref_fm=0",
+    "loss.start_pref_fm_transverse=3000",
+    "loss.limit_pref_fm_longitudinal=3",
+]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings",
+    ("model", "settings"),
     [
-        [
-            "model.spin.time_reversal=augment",
-            "model.spin.spin_rotation=augment",
-            "loss.label_scale_fm=learned",
-        ],
-        [
-            "model.spin.time_reversal=exact",
-            "loss.label_scale_fm=0.8",
-            "loss.start_pref_fm=0",
-            "loss.limit_pref_fm=0",
-            "loss.start_pref_fm_transverse=3000",
-            "loss.limit_pref_fm_longitudinal=3",
-        ],
-        ["model/exchange=full"],
+        (
+            "spin",
+            [
+                "model.spin.time_reversal=augment",
+                "model.spin.spin_rotation=augment",
+                "loss.label_scale_fm=learned",
+            ],
+        ),
+        ("spin", ["model.spin.time_reversal=exact", *PARTS]),
+        ("spin", ["model/exchange=full"]),
+        ("native_spin", []),
+        ("native_spin", ["model.linear=free", *PARTS]),
     ],
-    ids=["turned-learned", "exact-parts", "exchange"],
+    ids=["turned-learned", "exact-parts", "exchange", "native", "native-free-parts"],
 )
-def test_models_and_losses(small_set, tmp_path, settings):
-    arguments = [*small_set, "trainer=ddp_cpu", "trainer.max_steps=10", *settings]
+def test_models_and_losses(small_sets, tmp_path, model, settings):
+    arguments = [*small_sets(model), "trainer=ddp_cpu", "trainer.max_steps=10", *settings]
     for devices, batch in ((1, 4), (2, 2)):
         count = [f"trainer.devices={devices}", f"data.batch_size={batch}"]
         run_script("train.py", *arguments, *count, f"hydra.run.dir={tmp_path / str(devices)}")

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import warnings
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -24,8 +25,14 @@ LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=3", "trainer.l
 
 
 @pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
-    return write_small_set(tmp_path_factory.mktemp("data"))
+def small_sets(tmp_path_factory):
+    """Of each model, by its option."""
+    return cache(lambda model: write_small_set(tmp_path_factory.mktemp("data"), model))
+
+
+@pytest.fixture(scope="module")
+def small_set(small_sets):
+    return small_sets("spin")
 
 
 @pytest.fixture(scope="module")
@@ -217,12 +224,20 @@ HARD = ["trainer.accumulate_grad_batches=2", "callbacks=[default,ema]", "schedul
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings",
-    [[], HARD, ["optimizer=muon"], ["optimizer=soap"], [*HARD, *TURNED]],
-    ids=["plain", "accumulation-ema-warmup", "muon", "soap", "turned-learned"],
+    ("model", "settings"),
+    [
+        ("spin", []),
+        ("spin", HARD),
+        ("spin", ["optimizer=muon"]),
+        ("spin", ["optimizer=soap"]),
+        ("spin", [*HARD, *TURNED]),
+        ("native_spin", []),
+        ("native_spin", [*HARD, "model.linear=free", "model/exchange=heisenberg"]),
+    ],
+    ids=["plain", "accumulation-ema-warmup", "muon", "soap", "turned-learned", "native", "native-free"],
 )
-def test_killed_and_resumed_run_is_the_uninterrupted_run(small_set, tmp_path, settings):
-    arguments = [*small_set, *LONG, *settings]
+def test_killed_and_resumed_run_is_the_uninterrupted_run(small_sets, tmp_path, model, settings):
+    arguments = [*small_sets(model), *LONG, *settings]
     run_script("train.py", *arguments, f"hydra.run.dir={tmp_path / 'whole'}")
     kill_at_step(6, arguments, tmp_path / "killed")
     assert 0 < int(rows(tmp_path / "killed")[-1]["step"]) < STEPS
