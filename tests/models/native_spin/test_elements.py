@@ -8,6 +8,7 @@ import pytest
 from spinpot.data.systems import System
 from spinpot.models.native_spin.potential import NativeSpin
 from spinpot.models.native_spin.settings import SumsSettings
+from spinpot.models.native_spin.spec import NativeSpinSettings
 from spinpot.models.native_spin.statistics import settle_invariants
 from support.differences import check_derivatives
 from support.frames import batch_of, evaluate, random_system, system
@@ -17,7 +18,7 @@ ELEMENTS = ("Ni", "O", "Fe")
 
 
 def test_size_does_not_grow_with_the_square_of_elements():
-    """Invariants and the table are the same for any alloy; each element has weights and a net of its own."""
+    """Of as many channels, any alloy has the same invariants and table; each element has its own weights."""
     models = {n: native_under(small_native(use_spin=(True,) * n, groups="all")) for n in (1, 2, 5)}
     of_one = models[1].invariants
     for n, model in models.items():
@@ -28,8 +29,19 @@ def test_size_does_not_grow_with_the_square_of_elements():
         assert own.mixing.numel() == n**2 * of_one.mixing.numel(), "constants that are not trained"
 
 
-def test_shipped_settings_have_a_size():
+def test_shipped_sizes():
+    """Per element ten distances, and per magnetic one eighteen of its moments: the table grows no faster."""
+    shipped = [NativeSpinSettings().spec(ELEMENTS[:n], (True,) * n) for n in (1, 2, 3)]
+    numbers = [spec.descriptor.channels for spec in shipped]
+    assert numbers[2] == {"density": 30, "direction": 10, "moment": 24, "moment_square": 30}
     assert SumsSettings().numbers() == {"density": 20, "direction": 10, "moment": 8, "moment_square": 10}
+    for count in (
+        [len(spec.products.features) for spec in shipped],
+        [sum(map(len, spec.products.terms)) for spec in shipped],
+        [sum(own.values()) for own in numbers],
+    ):
+        assert np.diff(count, n=2) == [0]
+    assert len(shipped[2].products.features) == len(shipped[1].products.features) + 10 + 18
 
 
 def settled_by(*frames: System, use_spin, neuron=(8, 8)) -> NativeSpin:

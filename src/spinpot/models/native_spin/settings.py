@@ -21,7 +21,9 @@ CHANNELS = {
     "shape_moment": 5,
     "pseudo_dipole": 8,
 }
-"""Channels of each kind of sum, unless the config says otherwise."""
+"""Channels of each kind of sum for two elements, one of them magnetic, unless the config says otherwise."""
+ONE_BY_ONE = {"density": 2, "moment": 1, "moment_square": 1, "pseudo_dipole": 1}
+"""How many elements, or magnetic elements, the channels are enough for that enter invariants one by one."""
 
 LEAST_REACH = 0.5
 """Å, from the centre of the first radial function to the cutoff."""
@@ -33,7 +35,7 @@ class SumsSettings:
 
     cutoff: Å. n_radial: radial functions φ_k. closest: Å, the centre of the first of them; `auto`: 0.8 of the
     closest neighbours' distance in the training frames. groups: names of spinpot.models.native_spin.groups.
-    channels: of each kind of sum, where there are to be others than CHANNELS.
+    channels: of each kind of sum, where there are to be others than `usual_channels`.
     """
 
     cutoff: float = 5.6
@@ -68,10 +70,21 @@ class SumsSettings:
                 "Take this away, or choose a group that needs them."
             )
 
-    def numbers(self) -> dict[str, int]:
+    def numbers(self, elements: int = 2, magnetic: int = 1) -> dict[str, int]:
         """The channels of each kind of sum that the groups need, in the order of KINDS."""
         needed = {kind for group in self.groups for kind in GROUPS[group].kinds}
-        return {kind: {**CHANNELS, **(self.channels or {})}[kind] for kind in KINDS if kind in needed}
+        found = usual_channels(elements, magnetic) | dict(self.channels or {})
+        return {kind: found[kind] for kind in KINDS if kind in needed}
+
+
+def usual_channels(elements: int, magnetic: int) -> dict[str, int]:
+    """Of each kind of sum for some elements, some of them magnetic.
+
+    Each pair of elements has functions of the distance of its own: channels that enter invariants one by one
+    are as many as the elements need. Products of two channels stay as many as they are.
+    """
+    present = {kind: magnetic if KINDS[kind].magnetic else elements for kind in ONE_BY_ONE}
+    return CHANNELS | {kind: CHANNELS[kind] * max(n, 1) // ONE_BY_ONE[kind] for kind, n in present.items()}
 
 
 @dataclass(frozen=True)

@@ -138,10 +138,11 @@ class NativeSpinSettings(ModelSettings):
 
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> NativeSpinSpec:
         """As ModelSettings.spec; the centre of the first radial function may be left open."""
+        channels = self.descriptor.numbers(len(type_map), sum(use_spin))
         return NativeSpinSpec(
             type_map=type_map,
             use_spin=use_spin,
-            descriptor=replace(self.descriptor, channels=self.descriptor.numbers()),
+            descriptor=replace(self.descriptor, channels=channels),
             fitting_net=self.fitting_net,
             linear=self.linear,
             fit_frames=self.fit_frames,
