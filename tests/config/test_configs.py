@@ -33,7 +33,7 @@ def small_set(tmp_path_factory):
     """Overrides that replace the frames of any recipe by a few small ones of Ni and O."""
     arguments = write_small_set(tmp_path_factory.mktemp("data"))
     folders = [argument for argument in arguments if argument.startswith(("data.train", "data.validation"))]
-    return [*folders, "data.test=null", "data.prepare=null", "data.type_map=[Ni,O]"]
+    return [*folders, "data.test=null", "data.prepare=null", "data.exclude=null", "data.type_map=[Ni,O]"]
 
 
 def small_model(*chosen):

@@ -23,7 +23,8 @@ from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from spinpot.training.cuda_graph import NumberedStep
 from spinpot.training.optimizers import Muon
 from spinpot.training.step import Objective, WholeStep
-from support.frames import geometry, network, random_system, small_potential, with_random_labels
+from support.frames import geometry, network, random_system, with_random_labels
+from support.models import any_potential
 
 NAME = "pretended"
 PARTS = {
@@ -42,6 +43,8 @@ CASES = {
     "silut": ({"activation_function": "gelu", "fitting_net": {"activation_function": "silut:3"}}, {}),
     "huber, parts": ({}, {"loss_func": "huber", **PARTS}),
     "label scale": ({}, {"label_scale_fm": "learned"}),
+    "native spins": ({"kind": "native_spin", "groups": "all"}, {}),
+    "native spins, exchange": ({"kind": "native_spin", "exchange": EXCHANGE_TERMS}, PARTS),
 }
 
 
@@ -67,7 +70,7 @@ def moved(value):
 
 def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
     """Raise for a step that wants anything from the host."""
-    potential, loss = small_potential(**model), EnerSpinLoss(start_pref_v=1.0, **of_loss)
+    potential, loss = any_potential(**model), EnerSpinLoss(start_pref_v=1.0, **of_loss)
     systems = [with_random_labels(random_system(seed, n_frames=2), seed) for seed in (1, 2)]
     frames = ResidentFrames(FrameDataset(systems, geometry(potential.spec)), "cpu")
     scale = LabelScale("learned", potential.spec.use_spin) if loss.label_scale_fm else None
@@ -76,9 +79,7 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
     with kernels.without():
         batch = frames.batch(torch.tensor(numbers), shape)
         potential(batch, differentiable=True)
-    descriptor = network(potential).descriptor
-    grid = descriptor.grid(batch)
-    made = {name: value for name, value in vars(grid).items() if name not in grid.__dataclass_fields__}
+    grid = GridOnce(network(potential).descriptor, batch) if potential.spec.kind == "deepspin" else None
     with FakeTensorMode():
         parts = [part for part in (potential, scale) if part is not None]
         for part in parts:
@@ -86,9 +87,8 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
         for name, value in vars(frames).items():
             if isinstance(value, torch.Tensor | dict) or dataclasses.is_dataclass(value):
                 setattr(frames, name, moved(value))
-        on_device = moved(grid)
-        vars(on_device).update({name: moved(value) for name, value in made.items()})
-        descriptor.grid = lambda batch: on_device
+        if grid is not None:
+            grid.move()
         optimizer = torch.optim.SGD([p for part in parts for p in part.parameters()], lr=1.0, foreach=False)
         weights = list(potential.parameters())
         step = NumberedStep(
@@ -110,6 +110,21 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
                     rates = {"lr": settings[0], "momentum": 0.9, "iterations": 2}
                     Muon.step_matrix(None, p.data, p.grad, {}, rates)
         assert done.loss.device.type == NAME
+
+
+class GridOnce:
+    """DeepSPIN's grid of nodes for a batch, which steps find made."""
+
+    def __init__(self, descriptor, batch):
+        self.descriptor, self.grid = descriptor, descriptor.grid(batch)
+        known = self.grid.__dataclass_fields__
+        self.made = {name: value for name, value in vars(self.grid).items() if name not in known}
+
+    def move(self):
+        """To the pretended device."""
+        on_device = moved(self.grid)
+        vars(on_device).update({name: moved(value) for name, value in self.made.items()})
+        self.descriptor.grid = lambda batch: on_device
 
 
 class Still:

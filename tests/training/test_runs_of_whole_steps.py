@@ -67,6 +67,7 @@ def trained(folder, *settings):
     "settings",
     [
         ["optimizer=muon"],
+        ["model=native_spin", "model.linear=free"],
         ["trainer.gradient_clip_val=0.01", "callbacks=[default,ema,early_stopping]", "optimizer=adamw"],
         ["loss.label_scale_fm=learned", "scheduler=cosine", "scheduler.warmup_steps=7"],
         [

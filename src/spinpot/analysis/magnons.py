@@ -23,6 +23,7 @@ from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
 
 SAME = 1e-2  # meV; energies that differ by less are of one degenerate mode
+NO_NORM = 1e-6  # below it modes have met: they neither create nor annihilate, and are unstable or cost nothing
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,9 @@ def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
     number = len(matrix) // 2
     signs = np.repeat((1.0, -1.0), number)  # bosons: ħω/2 are the eigenvalues of diag(1, −1) times the matrix
     values, vectors = np.linalg.eig(signs[:, None] * matrix)
-    is_real = np.abs(values.real) > np.abs(values.imag)
-    creates = (signs[:, None] * np.abs(vectors) ** 2).sum(axis=0) > 0.0
-    real = 2.0 * values.real[is_real & creates]
+    norms = (signs[:, None] * np.abs(vectors) ** 2).sum(axis=0)
+    is_real = (np.abs(values.real) > np.abs(values.imag)) & (np.abs(norms) > NO_NORM)
+    real = 2.0 * values.real[is_real & (norms > 0.0)]
     imaginary = 2.0 * np.sort(np.abs(values.imag[~is_real]))[::2]  # they come in pairs, ±
     return np.concatenate((real, -imaginary))[:number]
 
