@@ -13,7 +13,9 @@ LAYERS = (
     *("ase", "analysis", "audit", "runs", "training", "benchmark", "cli"),
 )
 """From the bottom up; each may import itself and what stands before it."""
-BANNED = re.compile(r"se_e2_a|descriptor|fitting_net|rcut|virtual_len|(?<![a-z])sel(?![a-z])|native_?spin|invariants")
+BANNED = re.compile(
+    r"se_e2_a|descriptor|fitting_net|rcut|virtual_len|(?<![a-z])sel(?![a-z])|native_?spin|invariants"
+)
 OTHERS = {"NUMERICAL_DESCRIPTOR"}
 """A section of ABACUS's STRU."""
 AT_HOME = ("models/", "data/readers/deepmd/", "benchmark/cases.py")

@@ -23,7 +23,7 @@ from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
 
 SAME = 1e-2  # meV; energies that differ by less are of one degenerate mode
-NO_NORM = 1e-6  # below it modes have met: they neither create nor annihilate, and are unstable or cost nothing
+NO_NORM = 1e-6  # a mode of less is neither created nor annihilated: it is unstable, or costs nothing
 
 
 @dataclass(frozen=True)

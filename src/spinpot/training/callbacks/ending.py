@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytorch_lightning as pl
+from typing import Any
 
+import pytorch_lightning as pl
+from torch import Tensor
+
+from spinpot.models.potential import Potential
 from spinpot.models.start import TrainingLabels
 from spinpot.training.module import SpinModule
 
@@ -11,15 +15,40 @@ from spinpot.training.module import SpinModule
 class Ending(pl.Callback):
     """Calls `Potential.end` before the last validation, so that what is validated is what is saved.
 
-    It stands behind callbacks that put averaged weights in the place of the last ones.
+    A run that is resumed with more steps continues with what there was before. It stands behind callbacks
+    that put averaged weights in the place of the last ones.
     """
 
     def __init__(self, labels: TrainingLabels) -> None:
         self._labels = labels
+        self._before: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `Potential.end` has changed, as it was."""
+        return self._before
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self._before = state_dict
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put it back."""
+        for name, buffer in _potential(pl_module).named_buffers():
+            if name in self._before:
+                buffer.copy_(self._before[name])
+        self._before = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """If it is the last one, of all steps."""
         assert isinstance(pl_module, SpinModule)
         if 0 < trainer.max_steps <= trainer.global_step:
             pl_module.stop_if_diverged(wait=True)
+            before = {name: buffer.clone() for name, buffer in pl_module.potential.named_buffers()}
             pl_module.potential.end(self._labels)
+            changed = dict(pl_module.potential.named_buffers())
+            self._before = {name: value for name, value in before.items() if not value.equal(changed[name])}
+
+
+def _potential(module: pl.LightningModule) -> Potential:
+    assert isinstance(module, SpinModule)
+    return module.potential
