@@ -23,7 +23,7 @@ CHANNELS = dict.fromkeys(KINDS, 3)
 def small_native(
     seed=1, exchange=(), use_spin=(True, False), time_reversal=False, neuron=(8, 8), **descriptor
 ) -> Potential:
-    """Ni magnetic, O not, with statistics of random frames, random weights, and a net that fades a little.
+    """Ni magnetic, O not, with statistics of random frames, random weights, and a net whose bounds matter.
 
     exchange, use_spin: as of small_potential. neuron: of the nets. descriptor: more of its settings;
     groups: `all`, or some.
@@ -45,7 +45,7 @@ def small_native(
     settle_invariants(inner.invariants, spec.geometry, [frames_of(spec.use_spin)], seed)
     generator = torch.Generator().manual_seed(seed)
     inner.energy_scale.fill_(0.1)
-    inner.nearness.fill_(0.2 / inner.invariants.size)
+    inner.nearness.fill_(0.2)
     for values in (inner.linear.data, inner.centre):
         values.normal_(generator=generator)
     if inner.nets is not None:

@@ -1,6 +1,7 @@
 // The native-spin model: energies with all first derivatives, and the gradients of a loss of them. The same as
 // spinpot.models.native_spin, whose names the arrays here bear.
 
+#include <cmath>
 #include <memory>
 #include <numeric>
 
@@ -95,13 +96,13 @@ class NativeSpin {
   }
 
  private:
-  // Some atoms of one element, n: numbers of each group of centres; z and ∂E/∂z (n, P); the net with its value and
-  // slope; the fade of the net with its distance, and its derivative by that.
+  // Some atoms of one element, n: numbers of each group of centres; z and ∂E/∂z (n, P); the net with its value; what it
+  // sees, x, its slope ∂net/∂x and ∂x/∂z (n, P).
   struct Block {
     std::unique_ptr<Neighbours> neighbours;
     std::unique_ptr<AnyNet> net;
-    double *numbers, *value, *fade, *by_distance;
-    Matrix<double> z, by_z, slope;
+    double *numbers, *value;
+    Matrix<double> z, by_z, seen, slope, shrink;
   };
 
   // body(centres, the first one's number, numbers, scratch, thread) for each group of a block.
@@ -147,12 +148,23 @@ class NativeSpin {
       here.net = std::make_unique<Net<float>>(in_, centres.type);
     else
       here.net = std::make_unique<Net<double>>(in_, centres.type);
-    for (double** numbers : {&here.value, &here.fade, &here.by_distance}) *numbers = memory.numbers<double>(n);
-    here.slope = matrix<double>(memory, n, in_.invariants);
-    here.net->evaluate(memory, here.z, here.value, here.slope, keep_);
+    here.value = memory.numbers<double>(n);
+    for (Matrix<double>* numbers : {&here.seen, &here.slope, &here.shrink})
+      *numbers = matrix<double>(memory, n, in_.invariants);
+    const double *centre = of_element(in_.centre, centres.type), *nearness = of_element(in_.nearness, centres.type);
+    for (int64_t i = 0; i < n; ++i) {
+      const double* z = here.z.row(i);
+      double *seen = here.seen.row(i), *shrink = here.shrink.row(i);
+      for (int64_t p = 0; p < in_.invariants; ++p) {
+        const double away = z[p] - centre[p], part = 1.0 / std::sqrt(1.0 + nearness[p] * away * away);
+        seen[p] = centre[p] + part * away;
+        shrink[p] = part * part * part;
+      }
+    }
+    here.net->evaluate(memory, here.seen, here.value, here.slope, keep_);
   }
 
-  // ε [w·z + fade net(z)] of one atom; fills its ∂E/∂z.
+  // ε [w·z + net(x)] of one atom; fills its ∂E/∂z.
   double energy_of(int64_t type, Block& here, int64_t i) const {
     const int64_t size = in_.invariants;
     const double *weight = of_element(in_.linear, type), *z = here.z.row(i);
@@ -163,18 +175,9 @@ class NativeSpin {
       for (int64_t p = 0; p < size; ++p) by_z[p] = in_.energy_scale * weight[p];
       return in_.energy_scale * energy;
     }
-    const double *centre = of_element(in_.centre, type), *nearness = of_element(in_.nearness, type);
-    const double* slope = here.slope.row(i);
-    double distance = 0.0;
-    for (int64_t p = 0; p < size; ++p) distance += nearness[p] * (z[p] - centre[p]) * (z[p] - centre[p]);
-    const double fade = 1.0 / (1.0 + distance * distance), by_distance = -2.0 * distance * fade * fade;
-    here.fade[i] = fade;
-    here.by_distance[i] = by_distance;
-    for (int64_t p = 0; p < size; ++p) {
-      const double away = 2.0 * by_distance * here.value[i] * nearness[p] * (z[p] - centre[p]);
-      by_z[p] = in_.energy_scale * (weight[p] + fade * slope[p] + away);
-    }
-    return in_.energy_scale * (energy + fade * here.value[i]);
+    const double *slope = here.slope.row(i), *shrink = here.shrink.row(i);
+    for (int64_t p = 0; p < size; ++p) by_z[p] = in_.energy_scale * (weight[p] + shrink[p] * slope[p]);
+    return in_.energy_scale * (energy + here.value[i]);
   }
 
   // Adds what the derivatives by the sums and moments of a group, in scratch, make of forces.
@@ -304,16 +307,12 @@ class NativeSpin {
   // change: of z; becomes the derivative by the net's slope.
   void by_net(Workspace& memory, const Centres& centres, Block& here, const double* by_energy,
               const Matrix<double>& change, const Gradients& gradients) const {
-    const double *centre = of_element(in_.centre, centres.type), *nearness = of_element(in_.nearness, centres.type);
     double* by_value = memory.numbers<double>(centres.count);
     for (int64_t i = 0; i < centres.count; ++i) {
-      const double *z = here.z.row(i), fade = here.fade[i];
-      double *dz = change.row(i), farther = 0.0;
-      for (int64_t p = 0; p < in_.invariants; ++p) {
-        farther += 2.0 * nearness[p] * (z[p] - centre[p]) * dz[p];
-        dz[p] *= in_.energy_scale * fade;
-      }
-      by_value[i] = in_.energy_scale * (by_energy[centres.atoms[i]] * fade + here.by_distance[i] * farther);
+      const double* shrink = here.shrink.row(i);
+      double* dz = change.row(i);
+      for (int64_t p = 0; p < in_.invariants; ++p) dz[p] *= in_.energy_scale * shrink[p];
+      by_value[i] = in_.energy_scale * by_energy[centres.atoms[i]];
     }
     here.net->backward(memory, by_value, change, gradients);
   }

@@ -16,6 +16,7 @@ from spinpot.data.systems import System
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
+from spinpot.models.native_spin.bounds import bounds
 from spinpot.models.native_spin.compiled import compiled_model
 from spinpot.models.native_spin.fit import begin_linear, refit_bias
 from spinpot.models.native_spin.invariants import Invariants
@@ -55,7 +56,7 @@ class NativeSpin(Potential):
         self.linear = nn.Parameter(
             torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
         )
-        # Nets fade by 1/(1 + ρ²) with ρ = Σ_p nearness_p (z_p − centre_p)², the distance from training.
+        # The nets see centre + d/√(1 + nearness d²), d = z − centre; spinpot.models.native_spin.bounds.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
         columns = elements * (size + 1)
@@ -100,13 +101,13 @@ class NativeSpin(Potential):
         weights = of_atoms(self.linear)
         energy, by_z = (weights * z).sum(-1), weights
         if self.nets is not None:
-            net, slope = energy_and_gradient(self.nets, z.to(self.nets.weight.dtype), sizes)
-            away, nearness = z - of_atoms(self.centre), of_atoms(self.nearness)
-            distance = (nearness * away.square()).sum(-1)
-            fade = 1.0 / (1.0 + distance.square())
-            by_distance = (-2.0 * distance * fade.square() * net).unsqueeze(-1)
-            energy = energy + fade * net
-            by_z = by_z + fade.unsqueeze(-1) * slope + 2.0 * by_distance * nearness * away
+            centre, nearness = of_atoms(self.centre), of_atoms(self.nearness)
+            away = z - centre
+            shrink = (1.0 + nearness * away.square()).rsqrt()
+            seen = (centre + shrink * away).to(self.nets.weight.dtype)
+            net, slope = energy_and_gradient(self.nets, seen, sizes)
+            energy = energy + net
+            by_z = by_z + shrink**3 * slope
         return self.energy_scale * energy, self.energy_scale * by_z
 
     def set_precision(self, dtype: torch.dtype) -> NativeSpin:
@@ -116,10 +117,14 @@ class NativeSpin(Potential):
         return self
 
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
-        """Also the channels, means and deviations of the invariants, and ε."""
+        """Also the channels, means and deviations of the invariants, ε, and the bounds of the nets."""
         super().set_statistics(batches, systems)
         settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
         self.energy_scale.fill_(energy_scale(systems, self.energy_bias.numpy()))
+        if self.nets is not None:
+            centre, nearness = bounds(self.invariants, self.spec.geometry, systems, self.seed)
+            self.centre.copy_(centre)
+            self.nearness.copy_(nearness)
 
     def start(self, labels: TrainingLabels) -> list[str]:
         """As the linear potential that least squares give."""
