@@ -20,6 +20,14 @@ from spinpot.evaluation.deviation import deviation
 from spinpot.evaluation.prediction import Prediction
 from spinpot.evaluation.predictor import Predictor, load
 
+EXPECTED = {
+    "energy_sigma": "energy_sigma",
+    "forces_sigma": "force_sigma",
+    "magnetic_forces_sigma": "force_mag_sigma",
+    "leverage": "leverage",
+}
+"""Results that are expected errors, and their names in spinpot.core.conventions."""
+
 Source = str | Path | Predictor
 """A checkpoint, a model of deepmd-kit, or one that was loaded already."""
 
@@ -35,6 +43,11 @@ class SpinCalculator(Calculator):
     forces and magnetic forces, forces_deviation and magnetic_forces_deviation (N,): √⟨|F − ⟨F⟩|²⟩ of each
     atom.
 
+    A model that expects errors (model=native_spin) gives these when they are asked for, by
+    get_property("leverage", atoms) or one of the others: energy_sigma, eV/atom, forces_sigma, eV/Å, and
+    magnetic_forces_sigma, eV/μ_B (N,), standard deviations of each component, and leverage (N,), how far an
+    atom is from the training frames, about 1 within them.
+
     models: files, or what spinpot.load gave; one or several.
     skin: Å; the neighbours are looked for again when an atom has moved by half of it.
 
@@ -48,6 +61,7 @@ class SpinCalculator(Calculator):
     implemented_properties = [  # noqa: RUF012
         *("energy", "free_energy", "forces", "stress", "magnetic_forces"),
         *("forces_deviation", "magnetic_forces_deviation"),
+        *EXPECTED,
     ]
 
     def __init__(
@@ -77,16 +91,17 @@ class SpinCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`; all properties cost as much as one."""
+        """Fill `results`; all properties cost as much as one, but for expected errors."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
         predictions: list[Prediction] = []
+        expected = not EXPECTED.keys().isdisjoint(properties)
         system = system_from_atoms(current, "atoms 0", live_moments(current))
         for predictor in self.predictors:
             systems = predictor.systems([system])
             for line in predictor.watch.new(systems):
                 warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
-            predictions += predictor.predict(systems)
+            predictions += predictor.predict(systems, uncertainty=expected)
         arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
         energy = float(arrays["energy"].mean())
         self.results = {
@@ -97,6 +112,8 @@ class SpinCalculator(Calculator):
             "forces_deviation": deviation(arrays["force"]),
             "magnetic_forces_deviation": deviation(arrays["force_mag"]),
         }
+        if expected:
+            self.results |= {name: arrays[own].mean(axis=0) for name, own in EXPECTED.items()}
         if current.cell.rank == 3:
             stress = -arrays["virial"].mean(axis=0) / current.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)

@@ -14,6 +14,15 @@ one frame, A the atoms of a batch, P the neighbour pairs of a batch, T the eleme
 | `virial`      | (F, 3, 3)                 | eV     | −∂E/∂ε at fixed spins; row: force, column: coordinate|
 | `atom_energy` | (F, N)                    | eV     | each atom's share of E                               |
 
+What a model may say about its own errors (Potential.uncertainty):
+
+| name              | shape  | unit    | meaning                                                             |
+|-------------------|--------|---------|---------------------------------------------------------------------|
+| `energy_sigma`    | (F,)   | eV/atom | expected error of the energy per atom, a standard deviation         |
+| `force_sigma`     | (F, N) | eV/Å    | of each component of an atom's force                                |
+| `force_mag_sigma` | (F, N) | eV/μ_B  | of each component of its magnetic force                             |
+| `leverage`        | (F, N) | 1       | how far the atom is from the training frames, about 1 within them   |
+
 A system's `pbc` says along which rows of `box` its atoms repeat; the other rows have no meaning, and atoms
 are not moved into the cell along them. The virial is the strain derivative there, too.
 
@@ -30,3 +39,9 @@ PER_FRAME: dict[str, tuple[int, ...]] = {"energy": (), "virial": (3, 3)}
 PER_ATOM: dict[str, tuple[int, ...]] = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
 """What is predicted, and the shape of each beside frames and atoms."""
 SHAPES = PER_FRAME | PER_ATOM
+SIGMA = "_sigma"
+"""Ends the names of expected errors, behind the quantity's."""
+EXPECTED_PER_FRAME: dict[str, tuple[int, ...]] = {"energy_sigma": ()}
+EXPECTED_PER_ATOM: dict[str, tuple[int, ...]] = {"force_sigma": (), "force_mag_sigma": (), "leverage": ()}
+EXPECTED = EXPECTED_PER_FRAME | EXPECTED_PER_ATOM
+"""The same of what a model says about its own errors."""

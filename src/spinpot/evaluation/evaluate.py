@@ -19,6 +19,7 @@ from spinpot.core.provenance import git_commit, versions
 from spinpot.core.quantities import QUANTITIES
 from spinpot.data.description import describe
 from spinpot.data.systems import System, read_systems
+from spinpot.evaluation.expected import expected_errors, print_expected
 from spinpot.evaluation.page import evaluation_page, trained_terms
 from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays, Predicted, Predictor, assemble
@@ -31,7 +32,7 @@ from spinpot.loss.label_scale import LabelScale, label_scale_of
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.checkpoint import ENTRY, HEISENBERG, potential_from, read_checkpoint
 from spinpot.report.page import REPORT
-from spinpot.report.panels import parity_panels
+from spinpot.report.panels import expected_panels, parity_panels
 from spinpot.report.plots import parity_figure
 from spinpot.report.style import LIGHT, save_figure, themed
 from spinpot.report.tables import print_errors, print_label_scale
@@ -63,6 +64,11 @@ def evaluate(
     predictions = scores.predict(batch_size)
     config = contents[ENTRY]["config"]
     scores.print(Path(checkpoint).name, trained_terms(config))
+    known = scores.knows_errors
+    expected = expected_errors(found, predictions, predictor.spec.use_spin) if known else {}
+    uncertainty = {name: own.result() for name, own in expected.items()}
+    if uncertainty:
+        print_expected(uncertainty)
     residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
     symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
     print_symmetry(symmetry, predictor.spec)
@@ -70,6 +76,7 @@ def evaluate(
         "checkpoint": str(checkpoint),
         "checkpoint_step": contents["global_step"],
         **scores.result(),
+        **({"uncertainty": uncertainty} if uncertainty else {}),
         "symmetry": symmetry,
         "model": predictor.potential.describe(),
         "data": describe(found),
@@ -86,7 +93,8 @@ def evaluate(
             with themed(LIGHT):
                 save_figure(parity_figure(points, spec.type_map), place / PARITY)
             panels = parity_panels(points, spec.type_map, trained_terms(config))
-        page = evaluation_page(result, scores.errors(), config, panels)
+        drawn = expected_panels({name: (own.within, own.sigma, own.error) for name, own in expected.items()})
+        page = evaluation_page(result, scores.errors(), config, panels, drawn)
         (place / REPORT).write_text(page, encoding="utf-8")
         (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
@@ -104,6 +112,7 @@ class Scores:
         label_scale: LabelScale | None = None,
     ) -> None:
         self.predictor = predictor
+        self.knows_errors = predictor.knows_errors(systems)
         self.systems = systems
         type_map = predictor.spec.type_map
         self.label_scale = label_scale.by_element(type_map) if label_scale else None
@@ -122,11 +131,11 @@ class Scores:
         """The predictions for each system, with a progress bar; their errors are counted on the way."""
         batches = sum(-(-len(system) // max(batch_size, 1)) for system in self.systems)
         stream = counted(self._scored(batch_size), "Predicting", batches)
-        return assemble(self.systems, (prediction for _, prediction in stream))
+        return assemble(self.systems, (prediction for _, prediction in stream), self.knows_errors)
 
     def _scored(self, batch_size: int) -> Iterator[Predicted]:
         for system, own in zip(self.systems, self.own, strict=True):
-            for batch, prediction in self.predictor.batches([system], batch_size):
+            for batch, prediction in self.predictor.batches([system], batch_size, self.knows_errors):
                 own.update(prediction, batch, self._scale)
                 self.total.update(prediction, batch, self._scale)
                 self.spread.update(self.spread_of_labels(batch), batch, self._of_labels)

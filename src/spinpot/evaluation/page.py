@@ -19,11 +19,13 @@ def evaluation_page(
     errors: Errors,
     config: Mapping[str, Any],
     parity: Sequence[Panel],
+    expected: Sequence[Panel] = (),
 ) -> str:
     """The page of a checkpoint's errors, which says that it was made now.
 
     result: what evaluation.json holds. errors: over all frames, with those per element, as ErrorMetric gives
     them. config: the checkpoint's, empty if it has none. parity: empty where nothing is labelled.
+    expected: of models that know their errors, these against those that they make.
     """
     spread, trained = result["labels_spread"], trained_terms(config)
     symmetries = symmetries_of(spec_of(result["model"]))
@@ -48,6 +50,8 @@ def evaluation_page(
         residuals=[(symmetries[name], changes) for name, changes in result["symmetry"].items()],
         main=MAIN,
         parity=parity,
+        expected=expected,
+        uncertainty=[(QUANTITIES[name], own) for name, own in result.get("uncertainty", {}).items()],
         data=data_sets({"evaluated": result["data"]}, trained),
         model=facts_of(result["model"], config.get("model")),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.core.conventions import SHAPES
+from spinpot.core.conventions import EXPECTED, SHAPES
 
 NAMES = tuple(SHAPES)
 
@@ -15,12 +15,13 @@ class Prediction(dict[str, np.ndarray]):
     """The arrays of one system, as `prediction["force"]` or `prediction.force`."""
 
     def __getattr__(self, name: str) -> Any:
-        if name in NAMES:
+        if name in NAMES or (name in EXPECTED and name in self.keys()):
             return self[name]
-        raise AttributeError(f"A prediction has no {name}; it has {', '.join(NAMES)}.")
+        more = f", and with uncertainty=True {', '.join(EXPECTED)}"
+        raise AttributeError(f"A prediction has no {name}; it has {', '.join(NAMES)}{more}.")
 
     def __dir__(self) -> list[str]:
-        return [*object.__dir__(self), *NAMES]
+        return [*object.__dir__(self), *self.keys()]
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in self.items())
@@ -37,4 +38,4 @@ class Predictions(list[Prediction]):
 
     def keys(self) -> tuple[str, ...]:
         """The names, so that dict(predictions) has each system's array under each."""
-        return NAMES
+        return tuple(self[0]) if self else NAMES

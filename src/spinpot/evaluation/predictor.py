@@ -14,9 +14,9 @@ from torch import Tensor
 
 from spinpot import kernels
 from spinpot.core.console import counted
-from spinpot.core.conventions import PER_ATOM, PER_FRAME
+from spinpot.core.conventions import EXPECTED_PER_ATOM, EXPECTED_PER_FRAME, PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
-from spinpot.data.batch import Batch, Frame, batches
+from spinpot.data.batch import Batch, Frame, batches, collate
 from spinpot.data.dataset import Neighbours, make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.pairs import OVERLAP, overlapping
@@ -73,6 +73,7 @@ class Predictor:
         progress: bool = False,
         moments: str | None = None,
         moment_unit: str | None = None,
+        uncertainty: bool = False,
     ) -> Prediction | Predictions:
         """Energies and their derivatives, float64, under the names of spinpot.core.conventions.
 
@@ -82,6 +83,8 @@ class Predictor:
         progress: show a progress bar.
         moments: the array of ase.Atoms that holds the moments, where several disagree. moment_unit: `mu_B` or
             `direction`, of unit vectors beside an array of lengths.
+        uncertainty: also the errors that the model expects, energy_sigma, force_sigma, force_mag_sigma, and
+            leverage; for models that know them (model=native_spin).
 
         For one system a mapping with energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
         (F, N, 3) eV/μ_B and virial (F, 3, 3) eV, which are attributes too; a list of them for a list, and
@@ -92,7 +95,7 @@ class Predictor:
         systems = self.systems([frames] if isinstance(frames, Source) else frames, moments, moment_unit)
         for line in self.watch.new(systems):
             warnings.warn(f"spinpot.load: {line}", stacklevel=2)
-        results = self.predict(systems, batch_size, progress)
+        results = self.predict(systems, batch_size, progress, uncertainty)
         return results[0] if single and len(results) == 1 else results
 
     def systems(
@@ -107,15 +110,23 @@ class Predictor:
             systems += self._open(source, f"atoms {index}", moments, moment_unit)
         return systems
 
-    def predict(self, systems: Sequence[System], batch_size: int = 8, progress: bool = False) -> Predictions:
+    def predict(
+        self,
+        systems: Sequence[System],
+        batch_size: int = 8,
+        progress: bool = False,
+        uncertainty: bool = False,
+    ) -> Predictions:
         """As a call, for systems under the model's type map."""
-        stream: Iterable[Predicted] = self.batches(systems, batch_size)
+        stream: Iterable[Predicted] = self.batches(systems, batch_size, uncertainty)
         if progress:
             frames = sum(len(system) for system in systems)
             stream = counted(stream, "Predicting", -(-frames // max(batch_size, 1)))
-        return assemble(systems, (prediction for _, prediction in stream))
+        return assemble(systems, (prediction for _, prediction in stream), uncertainty)
 
-    def batches(self, systems: Iterable[System], batch_size: int = 8) -> Iterator[Predicted]:
+    def batches(
+        self, systems: Iterable[System], batch_size: int = 8, uncertainty: bool = False
+    ) -> Iterator[Predicted]:
         """Each batch of frames and what the potential gives for it, one batch in memory at a time.
 
         Raises InputError where atoms lie on top of each other and where the energy is not finite. Warns
@@ -127,9 +138,27 @@ class Predictor:
         for batch in batches(self._frames(systems), self.geometry, batch_size):
             self._check(batch)
             result = self.potential(batch.to(device))
+            if uncertainty:
+                result |= self.expected(batch.to(device))
             prediction = {name: values.detach().double().cpu() for name, values in result.items()}
             _check_finite(prediction["energy"], batch)
             yield batch, prediction
+
+    def knows_errors(self, systems: Iterable[System]) -> bool:
+        """Whether the model says what errors it expects, by the first frame."""
+        batch = collate([next(self._frames(systems))], self.geometry)
+        return self.potential.uncertainty(batch.to(self.potential.energy_bias.device)) is not None
+
+    def expected(self, batch: Batch) -> dict[str, Tensor]:
+        """The errors that the model expects. Raises InputError if it does not know them."""
+        found = self.potential.uncertainty(batch)
+        if found is None:
+            raise InputError(
+                f"uncertainty: this {self.spec.kind} model does not know its errors. A native_spin model "
+                "does, after its least squares. Of other kinds train several: spinpot evaluate with a list "
+                "as checkpoint, and SpinCalculator with one, give their deviations."
+            )
+        return found
 
     def _open(self, source: Source, name: str, moments: str | None, moment_unit: str | None) -> list[System]:
         if isinstance(source, str | Path):
@@ -202,12 +231,19 @@ def _check_finite(energy: Tensor, batch: Batch) -> None:
         )
 
 
-def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]) -> Predictions:
-    """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each."""
+def assemble(
+    systems: Sequence[System], predictions: Iterable[dict[str, Tensor]], uncertainty: bool = False
+) -> Predictions:
+    """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each.
+
+    uncertainty: whether they have the errors that the model expects.
+    """
+    per_frame = PER_FRAME | (EXPECTED_PER_FRAME if uncertainty else {})
+    per_atom = PER_ATOM | (EXPECTED_PER_ATOM if uncertainty else {})
     n_frames = sum(len(system) for system in systems)
     n_atoms = sum(len(system) * system.n_atoms for system in systems)
-    flat = {name: np.empty((n_frames, *shape)) for name, shape in PER_FRAME.items()}
-    flat |= {name: np.empty((n_atoms, *shape)) for name, shape in PER_ATOM.items()}
+    flat = {name: np.empty((n_frames, *shape)) for name, shape in per_frame.items()}
+    flat |= {name: np.empty((n_atoms, *shape)) for name, shape in per_atom.items()}
     filled = dict.fromkeys(flat, 0)
     for prediction in predictions:
         for name, values in flat.items():
@@ -219,8 +255,8 @@ def assemble(systems: Sequence[System], predictions: Iterable[dict[str, Tensor]]
     frame, atom = 0, 0
     for system in systems:
         f, n = len(system), system.n_atoms
-        own = {name: flat[name][frame : frame + f] for name in PER_FRAME}
-        own |= {name: flat[name][atom : atom + f * n].reshape(f, n, *PER_ATOM[name]) for name in PER_ATOM}
+        own = {name: flat[name][frame : frame + f] for name in per_frame}
+        own |= {name: flat[name][atom : atom + f * n].reshape(f, n, *per_atom[name]) for name in per_atom}
         results.append(Prediction(own))
         frame, atom = frame + f, atom + f * n
     return results

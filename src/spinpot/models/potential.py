@@ -98,6 +98,18 @@ class Potential(nn.Module, ABC):
         """
         self.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
 
+    def uncertainty(self, batch: Batch) -> dict[str, Tensor] | None:
+        """What errors are to be expected, under the names of core.conventions; None where it is not known.
+
+        energy_sigma (F,), eV/atom; force_sigma (A,), eV/Å, and force_mag_sigma (A,), eV/μ_B, per component;
+        leverage (A,), without unit: how far an atom's forces are from those of training, about 1 there.
+        """
+        return None
+
+    def features(self, batch: Batch) -> Tensor | None:
+        """What the model knows of each atom, (A, …): to compare atoms by. None if it has no such thing."""
+        return None
+
     def cover(self, closest: np.ndarray) -> None:
         """Prepare for frames whose closest neighbours of the centres of each element (T,) are so near, Å."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from spinpot.core.quantities import QUANTITIES
 from spinpot.report.plots import (
     Points,
+    expected_panel,
     learning_curve_panel,
     logged_quantities,
     parity_panel,
@@ -45,6 +46,19 @@ def parity_panels(
         alt = f"Predicted against reference {title}: rmse {rmse}."
         remark = f"rmse {rmse}" + (", not in the loss" if off else "")
         panels.append(panel(title, remark, alt, partial(parity_panel, quantity, own, elements)))
+    return panels
+
+
+def expected_panels(expected: Mapping[str, tuple[float, np.ndarray, np.ndarray]]) -> list[Panel]:
+    """Errors against those that the model expects, by the quantities' names.
+
+    expected: the part of the errors within one σ, and of each frame σ and error (F,), eV.
+    """
+    panels = []
+    for name, (within, sigma, error) in expected.items():
+        title, share = QUANTITIES[name].title, f"{100.0 * within:.0f} % within σ"
+        alt = f"Error of the {title} of each frame against the expected one: {share}."
+        panels.append(panel(title, share, alt, partial(expected_panel, name, sigma, error)))
     return panels
 
 

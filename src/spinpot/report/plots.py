@@ -93,6 +93,22 @@ def parity_panel(quantity: str, points: Points, elements: Sequence[str]) -> Figu
     return figure
 
 
+def expected_panel(quantity: str, sigma: np.ndarray, error: np.ndarray) -> Figure:
+    """Errors of frames against those that the model expects, (F,) each, eV; a line where they are equal."""
+    figure, axes = one_panel()
+    _, unit = name_and_unit(quantity)
+    x, y = (1000.0 * np.maximum(values, LEAST_WIDTH / 1000.0) for values in (sigma, error))
+    limits = 0.7 * min(x.min(), y.min()), 1.4 * max(x.max(), y.max())
+    axes.plot(limits, limits, color=faint(), linewidth=0.8, zorder=0)
+    step = -(-len(x) // MOST_POINTS)
+    axes.plot(x[::step], y[::step], ".", color=ink(), alpha=0.6, markeredgewidth=0, rasterized=True)
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+    axes.set(xlabel=f"expected error σ ({unit})", ylabel=f"error ({unit})")
+    for axis in (axes.xaxis, axes.yaxis):
+        plain_numbers(axis)
+    return figure
+
+
 def one_panel() -> tuple[Figure, Axes]:
     """A figure for a page, and the axes that fill it."""
     figure = new_figure(3.4, 3.3)

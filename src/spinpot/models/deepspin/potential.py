@@ -57,6 +57,12 @@ class DeepSpin(Potential):
         by_environment = pull_back(environment, by_descriptor, axis)
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
 
+    @torch.no_grad()
+    def features(self, batch: Batch) -> Tensor:
+        """The descriptor."""
+        environment, _ = self.descriptor.environment(batch, self.virtual_scale, False)
+        return contract(environment, self.spec.descriptor.axis_neuron)[batch.atom_place]
+
     def evaluation(self) -> str:
         """`direct`: the embedding for each pair; else between nodes, `compiled` or by `torch`."""
         if self.descriptor.radial == "direct":

@@ -18,9 +18,9 @@ from spinpot.data.systems import System
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.statistics import AT_ONCE, chosen, jittered
 
-REACH = 10.0
+REACH = 20.0
 """The largest |x − centre|, in deviations of the training frames,"""
-LEAST_DEVIATION = 0.3
+LEAST_DEVIATION = 0.05
 """which are at least this part of those of jittered frames: narrow bounds make curves sharp."""
 
 

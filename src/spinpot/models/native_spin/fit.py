@@ -44,6 +44,8 @@ LEAST_NOISE = 1e-12
 """Of labels that are explained exactly, in parts of their mean square."""
 MOST_ATOMS = 50_000
 """In a sample of frames."""
+CALIBRATED = 60
+"""The most frames whose errors tell what others are to be expected."""
 MOST_LINES = 5
 AT_ONCE = 4
 """Frames."""
@@ -228,7 +230,7 @@ def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
         sums += summed(potential.invariants, labels, some, (new - weights)[changed], unit)
         weights[changed] = new[changed]
     potential.energy_bias.add_(bias)
-    potential.normal.copy_(information(sums, solution, elements))
+    potential.expected_errors.settle(information(sums, solution, elements))
     return [*_sample(labels, places), *_outliers(places, weights, left)]
 
 
@@ -246,6 +248,14 @@ def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
     if len(left):
         shift = torch.from_numpy(composition_fit(of_elements.numpy(), left.squeeze(-1).detach().numpy()))
         potential.energy_bias.add_(shift.to(potential.energy_bias.device))
+
+
+@torch.no_grad()
+def calibrate(potential: NativeSpin, labels: TrainingLabels) -> None:
+    """Let the potential know what errors it makes in some training frames."""
+    places, device = chosen(labels.systems, labels.seed, CALIBRATED), potential.energy_bias.device
+    predicted = ((batch, potential(batch)) for batch in labels.batches(places, AT_ONCE, device))
+    potential.expected_errors.calibrate(potential.invariants, potential.energy_scale, predicted)
 
 
 def information(sums: Sums, solution: Tensor, elements: int) -> Tensor:

@@ -18,10 +18,11 @@ from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.bounds import bounds
 from spinpot.models.native_spin.compiled import compiled_model
-from spinpot.models.native_spin.fit import begin_linear, refit_bias
+from spinpot.models.native_spin.fit import begin_linear, calibrate, refit_bias
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
+from spinpot.models.native_spin.uncertainty import Uncertainty
 from spinpot.models.potential import Exporter, Part, Potential, refusal
 from spinpot.models.start import TrainingLabels
 
@@ -30,12 +31,7 @@ USUAL_SCALE = 0.01
 
 
 class NativeSpin(Potential):
-    """A linear potential of invariants, and a net for each element on top of it.
-
-    normal: (T P + T, T P + T), of the least squares: Σ xᵀx/σ² over the training labels of noise σ and their
-    rows x, which are ε times those of `design` and then the atoms of each element, with the ridge of the fit.
-    Its inverse is the covariance of `linear` and the energy bias. Zero where there was no fit.
-    """
+    """A linear potential of invariants, and a net for each element on top of it."""
 
     spec_type = NativeSpinSpec
     not_exported = (
@@ -46,7 +42,6 @@ class NativeSpin(Potential):
     energy_scale: Tensor
     centre: Tensor
     nearness: Tensor
-    normal: Tensor
 
     def __init__(self, spec: NativeSpinSpec, seed: int = 0) -> None:
         super().__init__(spec, seed)
@@ -59,8 +54,7 @@ class NativeSpin(Potential):
         # The nets see centre + d/√(1 + nearness d²), d = z − centre; spinpot.models.native_spin.bounds.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
-        columns = elements * (size + 1)
-        self.register_buffer("normal", torch.zeros(columns, columns, dtype=torch.float64))
+        self.expected_errors = Uncertainty(elements, size)
         self.register_buffer("energy_scale", torch.tensor(USUAL_SCALE, dtype=torch.float64))
         self.nets = (
             fresh_nets(spec, size, torch.Generator().manual_seed(seed)) if spec.fitting_net.neuron else None
@@ -128,11 +122,25 @@ class NativeSpin(Potential):
 
     def start(self, labels: TrainingLabels) -> list[str]:
         """As the linear potential that least squares give."""
-        return begin_linear(self, labels)
+        lines = begin_linear(self, labels)
+        calibrate(self, labels)
+        return lines
 
     def end(self, labels: TrainingLabels) -> None:
-        """Fit the energy bias again."""
+        """Fit the energy bias again, and see what errors are left."""
         refit_bias(self, labels)
+        calibrate(self, labels)
+
+    @torch.no_grad()
+    def uncertainty(self, batch: Batch) -> dict[str, Tensor] | None:
+        """By the normal equations of the least squares."""
+        return self.expected_errors(self.invariants, self.energy_scale, batch)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def features(self, batch: Batch) -> Tensor:
+        """The invariants z."""
+        z: Tensor = self.invariants(batch, batch.pair_vector.double(), self.invariants.moments(batch))
+        return z[batch.atom_place]
 
     def begin_at_zero(self) -> None:
         """No linear part, and nets that give zero."""

@@ -1,0 +1,93 @@
+"""The errors that a model expects beside those that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from spinpot.core.console import print_line, print_table
+from spinpot.core.conventions import SIGMA
+from spinpot.core.quantities import MAIN, QUANTITIES, Quantity
+from spinpot.data.systems import System
+
+LEAST_FRAMES = 3
+"""Fewer have no rank correlation."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Of one quantity.
+
+    within: the part of the errors that are within one σ. error, sigma: (F,), eV, root mean squares of frames.
+    """
+
+    within: float
+    error: np.ndarray
+    sigma: np.ndarray
+
+    @property
+    def rank_correlation(self) -> float | None:
+        """Spearman's, between the frames' σ and errors; None of few frames or equal ones."""
+        if len(self.error) < LEAST_FRAMES:
+            return None
+        if np.ptp(self.error) == 0.0 or np.ptp(self.sigma) == 0.0:
+            return None
+        return float(spearmanr(self.sigma, self.error).statistic)
+
+    def result(self) -> dict[str, float | None]:
+        """As evaluation.json holds it."""
+        sigma = float(np.sqrt(np.square(self.sigma).mean()))
+        return {"sigma": sigma, "within_sigma": self.within, "rank_correlation": self.rank_correlation}
+
+
+def expected_errors(
+    systems: Sequence[System], predictions: Sequence[Mapping[str, np.ndarray]], magnetic: Sequence[bool]
+) -> dict[str, Expected]:
+    """Of energy, forces and magnetic forces where there are labels, by name.
+
+    predictions: as of Predictor.predict with uncertainty. magnetic: whether an element carries spin.
+    """
+    found = {}
+    for quantity in MAIN:
+        parts = [
+            _of_system(quantity, system, predicted, np.array(magnetic))
+            for system, predicted in zip(systems, predictions, strict=True)
+            if quantity.label in system.labels and np.isfinite(predicted[quantity.label + SIGMA]).all()
+        ]
+        parts = [(error, sigma) for error, sigma in parts if error.size]
+        if parts:
+            rms = [[np.sqrt(np.square(side).mean(axis=1)) for side in part] for part in parts]
+            within = np.concatenate([(error <= sigma).ravel() for error, sigma in parts]).mean()
+            error, sigma = (np.concatenate(sides) for sides in zip(*rms, strict=True))
+            found[quantity.name] = Expected(float(within), error, sigma)
+    return found
+
+
+def _of_system(
+    quantity: Quantity, system: System, predicted: Mapping[str, np.ndarray], magnetic: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sizes of the errors and σ of the frames, (F, n) each."""
+    error = np.abs(predicted[quantity.label] - getattr(system, quantity.label))
+    sigma = predicted[quantity.label + SIGMA]
+    if quantity.per_atom:
+        return error[:, None] / system.n_atoms, sigma[:, None]
+    if quantity.carrier:
+        error, sigma = (values[:, magnetic[system.types]] for values in (error, sigma))
+    sigma = np.broadcast_to(sigma[..., None], error.shape)
+    return error.reshape(len(error), -1), sigma.reshape(len(error), -1)
+
+
+def print_expected(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """What Expected.result gives, by quantity."""
+    rows = []
+    for name, result in results.items():
+        quantity, rank = QUANTITIES[name], result["rank_correlation"]
+        words = f"{1000.0 * result['sigma']:.3f} {quantity.meV}", f"{100.0 * result['within_sigma']:.0f} %"
+        rows.append((quantity.words, *words, "–" if rank is None else f"{rank:.2f}"))
+    columns = ("of", "σ", "errors within σ", "rank correlation with the error")
+    print_table("Errors that the model expects", columns, rows, ("of",))
+    print_line("σ is a standard deviation: of normal errors 68 % are within it.")

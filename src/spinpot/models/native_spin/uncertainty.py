@@ -1,0 +1,104 @@
+"""How far a frame is from those of training, and how large errors are to be expected there.
+
+A predicted number changes with the weights of the linear part and with the energies of the elements by a row
+x. Its leverage is h = x N⁻¹ xᵀ, N the normal matrix of the least squares, in parts of the mean h of such
+numbers in the training frames: 1 for what is like them. Errors are expected to be
+σ = noise √(1 + h), with the noise from what the finished model gives for training frames.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from spinpot.core.quantities import MAIN
+from spinpot.data.batch import Batch
+from spinpot.models.native_spin.invariants import Invariants
+from spinpot.models.native_spin.rows import design
+
+WITHIN = 0.683
+"""The part of the errors in training frames that is to be within one σ, as of normal errors."""
+
+
+class Uncertainty(nn.Module):
+    """Leverages and σ of energy per atom, force and magnetic force.
+
+    whitening: (T P + T, T P + T), W with W Wᵀ = N⁻¹. usual: (3,), the mean h in training frames. noise: (3,),
+    eV/atom, eV/Å, eV/μ_B. All are zero until they are known.
+    """
+
+    whitening: Tensor
+    usual: Tensor
+    noise: Tensor
+
+    def __init__(self, elements: int, size: int) -> None:
+        super().__init__()
+        columns = elements * size + elements
+        self.register_buffer("whitening", torch.zeros(columns, columns, dtype=torch.float64))
+        for name in ("usual", "noise"):
+            self.register_buffer(name, torch.zeros(len(MAIN), dtype=torch.float64))
+
+    def settle(self, normal: Tensor) -> None:
+        """Take N (T P + T, T P + T) with its ridge: first the weights, then the energies of the elements."""
+        root = torch.linalg.cholesky(normal)
+        unit = torch.eye(len(normal), dtype=root.dtype, device=root.device)
+        self.whitening.copy_(torch.linalg.solve_triangular(root, unit, upper=False).mT)
+        self.noise.zero_()
+
+    def calibrate(
+        self, invariants: Invariants, scale: Tensor, given: Iterable[tuple[Batch, Mapping[str, Tensor]]]
+    ) -> None:
+        """Find the noise. scale: ε, eV. given: training frames, and what the finished model gives there."""
+        found: list[list[Tensor]] = [[] for _ in MAIN]
+        for batch, prediction in given:
+            leverages = self._leverages(invariants, scale, batch)
+            for parts, h, errors in zip(found, leverages, _errors(batch, prediction), strict=True):
+                parts.append(torch.stack((h.unsqueeze(-1).expand_as(errors).flatten(), errors.flatten())))
+        for place, parts in enumerate(found):
+            h, errors = torch.cat(parts, dim=1)
+            counts = h > 0.0
+            self.usual[place] = h[counts].mean() if counts.any() else 1.0
+            known = errors.isfinite() & counts
+            ratio = errors[known] / (1.0 + h[known] / self.usual[place]).sqrt()
+            self.noise[place] = ratio.quantile(WITHIN) if len(ratio) else torch.nan
+
+    def forward(self, invariants: Invariants, scale: Tensor, batch: Batch) -> dict[str, Tensor] | None:
+        """As Potential.uncertainty."""
+        if not self.usual.any():
+            return None
+        found = self._leverages(invariants, scale, batch)
+        energy, force, force_mag = (h / usual for h, usual in zip(found, self.usual, strict=True))
+        of_energy, of_force, of_force_mag = (
+            noise * (1.0 + h).sqrt() for noise, h in zip(self.noise, (energy, force, force_mag), strict=True)
+        )
+        return {
+            "energy_sigma": of_energy,
+            "force_sigma": of_force,
+            "force_mag_sigma": of_force_mag.where(invariants.magnetic[batch.types], 0.0),
+            "leverage": torch.maximum(force, force_mag),
+        }
+
+    def _leverages(
+        self, invariants: Invariants, scale: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The h of a frame's energy per atom (F,), and the means over the components of both forces (A,)."""
+        rows = design(invariants, batch)
+        weights = self.whitening[: rows.energy.shape[-1]]
+        offsets = self.whitening[rows.energy.shape[-1] :]
+        place = batch.frame * invariants.elements + batch.types
+        count = place.bincount(minlength=batch.n_frames * invariants.elements).view(batch.n_frames, -1)
+        energy = scale * rows.energy @ weights + count.to(offsets.dtype) @ offsets
+        force, force_mag = (scale * values @ weights for values in (rows.force, rows.force_mag))
+        per_atom = energy / batch.n_atoms.unsqueeze(-1)
+        return (
+            per_atom.square().sum(-1),
+            force.square().sum((-2, -1)) / 3.0,
+            force_mag.square().sum((-2, -1)) / 3.0,
+        )
+
+
+def _errors(batch: Batch, prediction: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Sizes of the errors of the energy per atom (F, 1), the forces and the magnetic forces (A, 3)."""
+    energy = (prediction["energy"] - batch.energy) / batch.n_atoms
+    force, force_mag = (prediction[name] - getattr(batch, name) for name in ("force", "force_mag"))
+    return energy.abs().unsqueeze(-1), force.abs(), force_mag.abs()
