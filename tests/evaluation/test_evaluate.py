@@ -18,6 +18,7 @@ from support.cli import run_script
 from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
 from support.html import Page, assert_self_contained
+from support.native_spin import calibrated_native
 
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
 SHAPES = {"energy": (), "force": (5, 3), "force_mag": (5, 3), "virial": (3, 3), "atom_energy": (5,)}
@@ -321,3 +322,37 @@ def test_the_config_is_shown_without_anything_given(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "batch_size: 8" in done.stdout
     assert contents(tmp_path) == []
+
+
+# ---- a model that expects errors ----
+
+
+def test_expected_errors_are_beside_those_that_are_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_npy(tmp_path / "frames", labelled(2, 6))
+    path = write_checkpoint(tmp_path / "best.ckpt", calibrated_native())
+    result = evaluate(path, str(tmp_path / "frames"), tmp_path / "out", batch_size=4)
+    assert "Errors that the model expects" in capsys.readouterr().out
+    with np.load(tmp_path / "out/frames.npz") as arrays:
+        found = dict(arrays)
+    shapes = {"energy_sigma": (6,), "force_sigma": (6, 5), "force_mag_sigma": (6, 5), "leverage": (6, 5)}
+    assert {name: found[name].shape for name in shapes} == shapes
+    system = read_systems([tmp_path / "frames"])[0]
+    error, sigma = np.abs(found["force"] - system.force), found["force_sigma"]
+    assert result["uncertainty"].keys() == {"e", "fr", "fm"}
+    of_force = result["uncertainty"]["fr"]
+    assert of_force["within_sigma"] == (error <= sigma[..., None]).mean()
+    assert of_force["sigma"] == pytest.approx(np.sqrt(np.square(sigma).mean()))
+    ranks = [np.square(of).reshape(6, -1).mean(1).argsort().argsort() for of in (error, sigma)]
+    assert of_force["rank_correlation"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["uncertainty"] == result["uncertainty"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert 'id="uncertainty"' in page
+    assert "against the expected one" in page
+
+
+def test_a_model_without_expected_errors_has_no_word_of_them(checkpoint: Path, tmp_path: Path) -> None:
+    write_npy(tmp_path / "frames", labelled(2, 2))
+    assert "uncertainty" not in evaluate(checkpoint, str(tmp_path / "frames"), tmp_path / "out")
+    assert "Uncertainty" not in (tmp_path / "out/report.html").read_text()

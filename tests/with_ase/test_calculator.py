@@ -17,6 +17,7 @@ from spinpot.models.checkpoint import save_potential
 from support.folders import write_npy
 from support.frames import random_system, small_potential
 from support.in_process import run_here
+from support.native_spin import calibrated_native
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "time_reversal"])
@@ -213,6 +214,28 @@ def test_an_ensemble(checkpoint):
         np.testing.assert_allclose(found, by_hand, rtol=1e-10)
         assert found[0] > 0.0
     assert not singles[0].calc.get_property("forces_deviation", singles[0]).any()
+
+
+def test_expected_errors_are_computed_when_they_are_asked_for():
+    model, made = Predictor(calibrated_native()), random_system(4)
+    atoms = atoms_of(made, calculator=SpinCalculator(model))
+    atoms.get_forces()
+    assert not {"leverage", "forces_sigma"} & atoms.calc.results.keys()
+    known = model([made], uncertainty=True)[0]
+    for name, own in (
+        ("leverage", known.leverage),
+        ("energy_sigma", known.energy_sigma),
+        ("forces_sigma", known.force_sigma),
+        ("magnetic_forces_sigma", known.force_mag_sigma),
+    ):
+        np.testing.assert_allclose(atoms.calc.get_property(name, atoms), own[0], rtol=1e-9)
+    np.testing.assert_allclose(atoms.get_forces(), known.force[0], atol=1e-12)
+
+
+def test_a_model_that_does_not_know_its_errors_says_so(checkpoint):
+    atoms = atoms_of(random_system(4), calculator=SpinCalculator(checkpoint))
+    with pytest.raises(InputError, match="does not know its errors"):
+        atoms.calc.get_property("leverage", atoms)
 
 
 def test_what_it_cannot_do(checkpoint):
