@@ -18,7 +18,7 @@ struct Jet {
 };
 
 template <typename T>
-Jet<T> tanh_of(T x) {
+SPINPOT_WITHIN_LOOPS Jet<T> tanh_of(T x) {
   const T y = hyperbolic_tangent(x), slope = T(1) - y * y;
   return {y, slope, T(-2) * y * slope};
 }
@@ -35,7 +35,7 @@ Jet<T> sigmoid_of(T x) {
 }
 
 template <typename T>
-Jet<T> gelu_of(T x) {
+SPINPOT_WITHIN_LOOPS Jet<T> gelu_of(T x) {
   const T k = std::sqrt(T(2) / T(M_PI)), c = T(0.044715);
   const T t = hyperbolic_tangent(k * x * (T(1) + c * x * x)), bend = T(1) - t * t;
   const T du = k * (T(1) + T(3) * c * x * x), ddu = T(6) * k * c * x;

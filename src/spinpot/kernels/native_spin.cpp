@@ -274,7 +274,8 @@ class NativeSpin {
   // Fills the change of centre n of the sums, from those of the pairs of a run (6, room).
   void push_forward(const Run& run, int64_t n, Scratch& scratch) const {
     const Kinds kinds = invariants_.kinds(run);
-    const auto columns = matrix(scratch.columns, kinds.columns(), 2 * run.room);  // what meets φ, and φ'
+    const int64_t count = kinds.columns(), columns = whole(count, LANES);
+    const auto rows = matrix(scratch.columns, 2 * run.room, columns);  // what meets φ, and φ'
     for (int64_t p = 0; p < run.room; p += LANES) {
       const Some some(run, p);
       Vector d[3];
@@ -286,12 +287,16 @@ class NativeSpin {
         S[a] = {some.S[a], load(scratch.of_run + (3 + a) * run.room + p)};
       }
       make_rho(kinds, u, S, rho);
-      for (int64_t c = 0; c < columns.rows; ++c) {
-        store(columns.row(c) + p, rho[c].change);
-        store(columns.row(c) + run.room + p, rho[c].value * along);
+      Vector changes[MOST_COLUMNS], values[MOST_COLUMNS];
+      for (int64_t c = 0; c < count; ++c) {
+        changes[c] = rho[c].change;
+        values[c] = rho[c].value * along;
       }
+      for (int64_t c = count; c < columns; ++c) changes[c] = values[c] = Vector{};
+      store_rows(changes, columns, rows.row(p));
+      store_rows(values, columns, rows.row(run.room + p));
     }
-    multiply<double>(run.functions(), columns.transposed(), invariants_.of_centre(scratch, run, n));
+    invariants_.sum(run, 2 * run.room, n, scratch);
   }
 
   void by_linear(const Centres& centres, const Block& here, const double* by_energy, const Matrix<double>& change,

@@ -51,8 +51,8 @@ class Invariants {
     made.present.resize(in_.types);
     made.sums = made.memory->numbers<double>(in_.types * in_.radial * columns * CENTRES);
     made.numbers = made.memory->numbers<double>(in_.places * CENTRES);
-    made.columns = made.memory->numbers<double>(columns * 2 * most);
-    made.by_columns = made.memory->numbers<double>(columns * in_.radial);
+    made.columns = made.memory->numbers<double>(whole(columns, LANES) * 2 * most);
+    made.by_columns = made.memory->numbers<double>(whole(columns, LANES) * whole(in_.radial, SUMS));
     made.of_run = made.memory->numbers<double>(6 * most);
     return made;
   }
@@ -64,14 +64,15 @@ class Invariants {
     for (int64_t n = 0; n < group.count; ++n) {
       neighbours.fill(first + n, scratch.of_run);
       neighbours.each(first + n, [&](const Run& run) {
-        const Matrix<double> rho = matrix(scratch.columns, kinds(run).columns(), run.room);
+        const int64_t count = kinds(run).columns(), columns = whole(count, LANES);
         for (int64_t p = 0; p < run.room; p += LANES) {
           const Some some(run, p);
-          Vector found[MOST_COLUMNS];
-          make_rho(kinds(run), some.u, some.S, found);
-          for (int64_t c = 0; c < rho.rows; ++c) store(rho.row(c) + p, found[c]);
+          Vector rho[MOST_COLUMNS];
+          make_rho(kinds(run), some.u, some.S, rho);
+          for (int64_t c = count; c < columns; ++c) rho[c] = Vector{};
+          store_rows(rho, columns, scratch.columns + p * columns);
         }
-        multiply<double>(run.values(), rho.transposed(), of_centre(scratch, run, n));
+        sum(run, run.room, n, scratch);
       });
     }
     std::fill_n(numbers, FIRST * CENTRES, 0.0);
@@ -114,6 +115,22 @@ class Invariants {
     each_invariant(group, change, scratch.numbers, [&](int64_t p, double& own, double value) {
       own = value * of_element(in_.scale, group.type)[p];
     });
+  }
+
+  // Fills the sums of centre n of a group over the first `pairs` rows of ρ, in scratch, with as many functions of a run.
+  void sum(const Run& run, int64_t pairs, int64_t n, Scratch& scratch) const {
+    const auto to = of_centre(scratch, run, n);
+    const int64_t next = 2 * run.room, columns = whole(to.columns, LANES);
+    for (int64_t k = 0; k < to.rows; k += SUMS) {
+      const double* functions = run.functions().row(k);
+      double* out = scratch.by_columns + k * columns;
+      int64_t c = 0;
+      for (; c + LANES < columns; c += 2 * LANES)
+        sum_over_pairs<2>(functions, next, pairs, scratch.columns + c, columns, out + c);
+      if (c < columns) sum_over_pairs<1>(functions, next, pairs, scratch.columns + c, columns, out + c);
+    }
+    for (int64_t k = 0; k < to.rows; ++k)
+      for (int64_t c = 0; c < to.columns; ++c) *to.at(k, c) = scratch.by_columns[k * columns + c];
   }
 
   // Where the sums of centre n of a group over the neighbours of a run lie, (K, C); zeros for the group at first.

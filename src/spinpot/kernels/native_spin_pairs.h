@@ -15,7 +15,7 @@ namespace spinpot {
 
 // As spinpot.models.native_spin.groups.KINDS. The first ones need no moment of the neighbour.
 enum Kind { DENSITY, DIRECTION, SHAPE, MOMENT, MOMENT_SQUARE, DIRECTION_MOMENT, SHAPE_MOMENT, PSEUDO_DIPOLE, KINDS };
-constexpr int64_t COMPONENTS[KINDS] = {1, 3, 6, 3, 6, 9, 18, 3}, MOST_COLUMNS = 49;
+constexpr int64_t COMPONENTS[KINDS] = {1, 3, 6, 3, 6, 9, 18, 3}, MOST_COLUMNS = 56;  // in whole vectors
 // Of a symmetric tensor.
 constexpr int64_t SYMMETRIC[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
 
@@ -58,15 +58,18 @@ void make_shape(const N* u, N* shape) {
 template <typename N>
 void make_rho(const Kinds& kinds, const N* u, const N* S, N* rho) {
   N shape[6];
-  make_shape(u, shape);
+  if (kinds.has(SHAPE) || kinds.has(SHAPE_MOMENT)) make_shape(u, shape);
+  const auto copy = [&](const N* numbers, int64_t count) {
+    for (int64_t a = 0; a < count; ++a) *rho++ = numbers[a];
+  };
   const auto outer = [&](const N* left, int64_t count) {
     for (int64_t a = 0; a < count; ++a)
       for (int64_t b = 0; b < 3; ++b) *rho++ = left[a] * S[b];
   };
   if (kinds.has(DENSITY)) *rho++ = N{} + 1.0;
-  if (kinds.has(DIRECTION)) rho = std::copy_n(u, 3, rho);
-  if (kinds.has(SHAPE)) rho = std::copy_n(shape, 6, rho);
-  if (kinds.has(MOMENT)) rho = std::copy_n(S, 3, rho);
+  if (kinds.has(DIRECTION)) copy(u, 3);
+  if (kinds.has(SHAPE)) copy(shape, 6);
+  if (kinds.has(MOMENT)) copy(S, 3);
   if (kinds.has(MOMENT_SQUARE))
     for (const auto& s : SYMMETRIC) *rho++ = S[s[0]] * S[s[1]];
   if (kinds.has(DIRECTION_MOMENT)) outer(u, 3);
@@ -123,6 +126,26 @@ inline void pull_back_rho(const Kinds& kinds, const Vector* z, const Vector* u, 
   }
 }
 
+inline int64_t whole(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
+
+// So many sums are made at once.
+constexpr int64_t SUMS = 5;
+
+// out_c = Σ_p functions_p ρ_pc for SUMS functions, whose numbers lie `next` apart as their sums do, and N vectors of c.
+template <int64_t N>
+void sum_over_pairs(const double* functions, int64_t next, int64_t pairs, const double* rho, int64_t columns,
+                    double* out) {
+  Vector total[SUMS][N] = {};
+  for (int64_t p = 0; p < pairs; ++p, rho += columns)
+#pragma GCC unroll 5
+    for (int64_t k = 0; k < SUMS; ++k)
+#pragma GCC unroll 2
+      for (int64_t n = 0; n < N; ++n)
+        total[k][n] += functions[k * next + p] * *reinterpret_cast<const Vector*>(rho + n * LANES);
+  for (int64_t k = 0; k < SUMS; ++k)
+    for (int64_t n = 0; n < N; ++n) *reinterpret_cast<Vector*>(out + k * columns + n * LANES) = total[k][n];
+}
+
 // The neighbours of one element that a centre has, in whole vectors: `room` of each number. Beyond `count` the radial
 // functions are zero.
 struct Run {
@@ -130,18 +153,48 @@ struct Run {
   int64_t* pairs;   // their numbers among all pairs
   double* numbers;
 
-  static int64_t numbers_of_pair(int64_t radial) { return 2 * radial + 7; }
+  static int64_t numbers_of_pair(int64_t radial) { return 2 * whole(radial, SUMS) + 7; }
 
-  // φ and φ' (K, 2 room).
+  // φ and φ' (K, 2 room); below them rows of zeros, up to a multiple of SUMS.
   Matrix<double> functions() const { return matrix(numbers, radial, 2 * room); }
-  Matrix<double> values() const { return functions().part(0, radial, 0, room); }
-  double* vector(int64_t axis) const { return numbers + (2 * radial + axis) * room; }
-  double* per_distance() const { return numbers + (2 * radial + 3) * room; }
-  double* spin(int64_t axis) const { return numbers + (2 * radial + 4 + axis) * room; }
+  double* vector(int64_t axis) const { return numbers + (2 * whole(radial, SUMS) + axis) * room; }
+  double* per_distance() const { return vector(3); }
+  double* spin(int64_t axis) const { return vector(4 + axis); }
 };
 
 inline Vector load(const double* numbers) { return *reinterpret_cast<const Vector*>(numbers); }
 inline void store(double* numbers, const Vector& value) { *reinterpret_cast<Vector*>(numbers) = value; }
+
+#if defined(__clang__) || __GNUC__ >= 12
+// Exchanges rows and columns of LANES vectors, from halves of the matrix down to single numbers.
+template <int64_t SIDE = LANES / 2, int64_t... LANE>
+inline void transpose(Vector* rows, std::integer_sequence<int64_t, LANE...> lanes) {
+  for (int64_t i = 0; i < LANES; ++i) {
+    if (i & SIDE) continue;
+    const Vector a = rows[i], b = rows[i + SIDE];
+    rows[i] = __builtin_shufflevector(a, b, (LANE & SIDE ? LANES + LANE - SIDE : LANE)...);
+    rows[i + SIDE] = __builtin_shufflevector(a, b, (LANE & SIDE ? LANES + LANE : LANE + SIDE)...);
+  }
+  if constexpr (SIDE > 1) transpose<SIDE / 2>(rows, lanes);
+}
+#else
+inline void transpose(Vector* rows, std::make_integer_sequence<int64_t, LANES>) {
+  for (int64_t i = 0; i < LANES; ++i)
+    for (int64_t k = 0; k < i; ++k) {
+      const double below = rows[i][k];
+      rows[i][k] = rows[k][i];
+      rows[k][i] = below;
+    }
+}
+#endif
+
+// Puts ρ_c of LANES pairs into rows of all c, of `columns` in whole vectors; changes rho.
+inline void store_rows(Vector* rho, int64_t columns, double* rows) {
+  for (int64_t c = 0; c < columns; c += LANES) {
+    transpose(rho + c, std::make_integer_sequence<int64_t, LANES>());
+    for (int64_t lane = 0; lane < LANES; ++lane) store(rows + lane * columns + c, rho[c + lane]);
+  }
+}
 
 // Some pairs of a run side by side: 1/r, direction and moment.
 struct Some {
@@ -215,14 +268,14 @@ class Neighbours {
  private:
   void make(const Run& run, double* scratch) const {
     double* r = scratch;
-    for (int64_t k = 0; k < run.room; ++k) {
-      const bool none = k >= run.count;
-      const int64_t pair = none ? 0 : run.pairs[k];
-      const bool moment = !none && in_.magnetic[run.type];
-      for (int64_t a = 0; a < 3; ++a) {
-        run.vector(a)[k] = none ? 0.0 : in_.vector[3 * pair + a];
-        run.spin(a)[k] = moment ? in_.spin[3 * in_.pair_neighbour[pair] + a] : 0.0;
-      }
+    std::fill_n(run.functions().row(run.radial), 2 * (whole(run.radial, SUMS) - run.radial) * run.room, 0.0);
+    for (int64_t a = 0; a < 3; ++a) {
+      double *vector = run.vector(a), *spin = run.spin(a);
+      for (int64_t k = 0; k < run.count; ++k) vector[k] = in_.vector[3 * run.pairs[k] + a];
+      std::fill(vector + run.count, vector + run.room, 0.0);
+      if (in_.magnetic[run.type])
+        for (int64_t k = 0; k < run.count; ++k) spin[k] = in_.spin[3 * in_.pair_neighbour[run.pairs[k]] + a];
+      std::fill(spin + (in_.magnetic[run.type] ? run.count : 0), spin + run.room, 0.0);
     }
     const double *x = run.vector(0), *y = run.vector(1), *z = run.vector(2);
     double* per_r = run.per_distance();
@@ -236,10 +289,10 @@ class Neighbours {
     make_functions(run, r, scratch + run.room);
   }
 
-  // φ_k and φ'_k of distances r. Each Gaussian comes from the one before it, and every eighth or so from exp, so that
+  // φ_k and φ'_k of distances r. Each Gaussian comes from the one before it, and every twelfth or so from exp, so that
   // the errors of products do not grow.
   void make_functions(const Run& run, const double* r, double* scratch) const {
-    const int64_t room = run.room, parts = (run.radial + 7) / 8;
+    const int64_t room = run.room, parts = (run.radial + 11) / 12;
     const double per_width = 1.0 / in_.width, per_cutoff = 1.0 / (in_.cutoff * in_.cutoff), fall = std::exp(-1.0);
     double *inside = scratch, *slope = inside + room, *x = slope + room, *gauss = x + room, *ratio = gauss + room;
     for (int64_t part = 0; part < parts; ++part) {
