@@ -38,10 +38,7 @@ SMALL = {
     ),
     "native_spin": (
         *("model.descriptor.cutoff=4.0", "model.descriptor.n_radial=4", "model.fitting_net.neuron=[8,8]"),
-        *(
-            f"model.descriptor.channels.{kind}=3"
-            for kind in ("density", "direction", "moment", "moment_square")
-        ),
+        "model.descriptor.channels={density:3,direction:3,moment:3,moment_square:3}",
     ),
 }
 """Overrides for a model of few numbers, by the model's option."""
