@@ -24,6 +24,10 @@ CHANNELS = {
 """Channels of each kind of sum for two elements, one of them magnetic, unless the config says otherwise."""
 ONE_BY_ONE = {"density": 2, "moment": 1, "moment_square": 1, "pseudo_dipole": 1}
 """How many elements, or magnetic elements, the channels are enough for that enter invariants one by one."""
+MORE_CHANNELS = {"anisotropy": {"shape": 16}, "dzyaloshinskii_moriya": {"direction_moment": 8}}
+"""Of the kinds of sum of groups for which these are not enough."""
+OWN_ELEMENTS = 4
+"""More elements share the channels of so many, so that the model does not grow with the square of elements."""
 
 LEAST_REACH = 0.5
 """Å, from the centre of the first radial function to the cutoff."""
@@ -73,7 +77,10 @@ class SumsSettings:
     def numbers(self, elements: int = 2, magnetic: int = 1) -> dict[str, int]:
         """The channels of each kind of sum that the groups need, in the order of KINDS."""
         needed = {kind for group in self.groups for kind in GROUPS[group].kinds}
-        found = usual_channels(elements, magnetic) | dict(self.channels or {})
+        found = usual_channels(elements, magnetic)
+        for group in self.groups:
+            found |= MORE_CHANNELS.get(group, {})
+        found |= dict(self.channels or {})
         return {kind: found[kind] for kind in KINDS if kind in needed}
 
 
@@ -81,10 +88,11 @@ def usual_channels(elements: int, magnetic: int) -> dict[str, int]:
     """Of each kind of sum for some elements, some of them magnetic.
 
     Each pair of elements has functions of the distance of its own: channels that enter invariants one by one
-    are as many as the elements need. Products of two channels stay as many as they are.
+    are as many as a few elements need. Products of two channels stay as many as they are.
     """
     present = {kind: magnetic if KINDS[kind].magnetic else elements for kind in ONE_BY_ONE}
-    return CHANNELS | {kind: CHANNELS[kind] * max(n, 1) // ONE_BY_ONE[kind] for kind, n in present.items()}
+    counted = {kind: min(max(n, 1), OWN_ELEMENTS) for kind, n in present.items()}
+    return CHANNELS | {kind: CHANNELS[kind] * n // ONE_BY_ONE[kind] for kind, n in counted.items()}
 
 
 @dataclass(frozen=True)
