@@ -35,7 +35,9 @@ class Batch {
       for (int64_t n = 0; n < type_sizes[t]; ++n) frame[first + n] = n * sizes.frames / type_sizes[t];
     start.push_back(atoms * sizes.pairs);
     for (int64_t pair = 0; pair < atoms * sizes.pairs; ++pair) {
-      neighbour.push_back((pair * 31 + 5) % atoms);
+      int64_t other = (pair * 31 + 5) % atoms;
+      while (frame[other] != frame[pair / sizes.pairs]) other = (other + 1) % atoms;
+      neighbour.push_back(other);
       type.push_back(pair % types);
       ++counts[pair / sizes.pairs * 2 * types + type.back()];
     }
@@ -267,6 +269,10 @@ void wrong_input_is_refused() {
   Batch other({2, 20, 2, 3});
   std::swap(other.frame[0], other.frame[12]);
   CHECK(other.rows(1) != 0 && *spinpot_error());
+  Batch apart({2, 20, 2, 3});
+  apart.frame.assign(20, 0);
+  apart.frame[apart.neighbour[0]] = 1;
+  CHECK(apart.rows(1) != 0 && *spinpot_error());
 }
 
 }  // namespace

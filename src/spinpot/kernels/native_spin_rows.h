@@ -70,8 +70,11 @@ class Rows {
     std::vector<Centres> parts;
     for (const Centres& all : blocks_of(in_.types, in_.type_sizes, in_.atom_order, 0))
       for (int64_t n = 0; n < all.count; ++n) {
-        const int64_t frame = in_.frame[all.atoms[n]], before = n ? in_.frame[all.atoms[n - 1]] : -1;
+        const int64_t i = all.atoms[n], frame = in_.frame[i], before = n ? in_.frame[all.atoms[n - 1]] : -1;
+        const auto here = [&](int64_t j) { return 0 <= j && j < in_.atoms && in_.frame[j] == frame; };
         require(before <= frame, "atoms of each element sorted by their structures");
+        require(std::all_of(in_.pair_neighbour + in_.pair_start[i], in_.pair_neighbour + in_.pair_start[i + 1], here),
+                "neighbours in the same structure");
         if (before < frame) parts.push_back({all.type, 0, all.atoms + n});
         ++parts.back().count;
       }
