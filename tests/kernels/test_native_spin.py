@@ -193,3 +193,14 @@ def test_a_second_derivative_is_refused():
     output = potential(batch_of(potential, random_system(1)), differentiable=True)
     with pytest.raises(RuntimeError, match="differentiated once"):
         torch.autograd.grad(output["force"].square().sum(), [potential.nets.weight], create_graph=True)
+
+
+def test_statistics_that_change(without):
+    """What is kept of the invariants between calls follows them."""
+    potential = small_native()
+    batch = batch_of(potential, random_system(1))
+    potential(batch)
+    potential.invariants.mean += 0.3
+    potential.invariants.scale = potential.invariants.scale * 1.1
+    potential.invariants.to("cpu")
+    compared(potential, batch, without)

@@ -81,6 +81,11 @@ class _Compiled(torch.autograd.Function):
         return None, *ctx.call.backward(by_outputs)
 
 
+def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The same numbers row by row, copied only where they are not."""
+    return [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
+
+
 def outputs(tensors: Sequence[Tensor]) -> Any:
     """Where the numbers of these are."""
     return byref(DERIVATIVES(*map(Tensor.data_ptr, tensors)))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
-from spinpot.models.compiled import Call, addresses, integers, pointers, widths
+from spinpot.models.compiled import Call, addresses, as_they_lie, integers, pointers, widths
 from spinpot.models.deepspin.activations import kind_and_threshold
 from spinpot.models.deepspin.collocation import SCALE, Grid
 from spinpot.models.deepspin.descriptor import Descriptor
@@ -26,7 +26,7 @@ def compiled_network(
 ) -> Derivatives:
     """Energies and derivatives, if wanted by the weights too, once. scale: (2T,), η of neighbour types."""
     weights = [*descriptor.embedding_nets.in_threes(), *nets.in_threes()]
-    call = _Call(descriptor, nets, batch, scale, [weight.detach().contiguous() for weight in weights])
+    call = _Call(descriptor, nets, batch, scale, as_they_lie(weights))
     return call.derivatives(weights, differentiable)
 
 

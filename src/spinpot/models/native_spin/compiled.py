@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ctypes import byref
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
-from spinpot.models.compiled import Call, addresses, integers, outputs, pointers, widths
+from spinpot.models.compiled import Call, addresses, as_they_lie, integers, outputs, pointers, widths
 from spinpot.models.deepspin.activations import kind_and_threshold
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
@@ -64,8 +65,8 @@ def compiled_model(
     of_energy: energy_scale, eV; linear, centre and nearness, (T, P). nets: None where the model has none.
     """
     weights = [of_energy["linear"], *(nets.in_threes() if nets is not None else ())]
-    own = [weight.detach().contiguous() for weight in weights]
-    return _Call(invariants, batch, of_energy, nets, own).derivatives(weights, differentiable)
+    call = _Call(invariants, batch, of_energy, nets, as_they_lie(weights))
+    return call.derivatives(weights, differentiable)
 
 
 def compiled_rows(invariants: Invariants, batch: Batch) -> list[Tensor]:
@@ -88,38 +89,51 @@ def _given(
     of_nets: Sequence[Tensor],
 ) -> tuple[Any, Any]:
     """The struct, and what it points to."""
-    settings = {name: value for name, value in of_energy.items() if not isinstance(value, Tensor)}
-    tensors = {name: getattr(batch, name) for name in OF_BATCH}
-    tensors |= {name: getattr(invariants, name) for name in OF_INVARIANTS}
-    tensors |= {name: value for name, value in of_energy.items() if isinstance(value, Tensor)}
-    tensors |= {"vector": batch.pair_vector.double(), "spin": batch.spin.double()}
+    given, of_invariants = _of_invariants(invariants)
+    tensors = {name: getattr(batch, name).contiguous() for name in OF_BATCH}
+    tensors |= {"vector": batch.pair_vector.double().contiguous(), "spin": batch.spin.double().contiguous()}
+    tensors |= {name: value.contiguous() for name, value in of_energy.items() if isinstance(value, Tensor)}
     tensors |= dict(zip(("last_weight", "last_bias"), of_nets, strict=False))
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    arrays = {
-        "type_sizes": integers(batch.type_sizes),
-        "channels": integers([invariants.channels.get(kind, 0) for kind in KINDS]),
+    arrays = {"type_sizes": integers(batch.type_sizes)}
+    settings = {
+        "threads": torch.get_num_threads(),
+        "atoms": batch.types.shape[0],
+        "frames": batch.n_frames,
+        "pairs": batch.pair_type.shape[0],
+        "energy_scale": of_energy.get("energy_scale", 1.0),
     }
     if nets is not None:
         arrays |= {"widths": widths(of_nets[2:]), "hidden": pointers(of_nets[2:])}
-        settings |= _of_nets(nets)
-    given = _IN(
-        threads=torch.get_num_threads(),
-        types=len(batch.type_sizes),
-        atoms=len(batch.types),
-        frames=batch.n_frames,
-        pairs=len(batch.pair_type),
-        radial=invariants.radial.number,
-        invariants=invariants.size,
-        terms=len(invariants.sum),
-        places=invariants.products.given + len(invariants.products.terms),
-        layers=len(of_nets[2:]) // 3,
-        cutoff=invariants.radial.cutoff,
-        closest=invariants.radial.closest,
-        width=invariants.radial.width,
-        **settings,
-        **addresses(tensors, arrays),
-    )
-    return given, (tensors, arrays)
+        settings |= {"layers": len(of_nets[2:]) // 3, **_of_nets(nets)}
+    for name, value in (settings | addresses(tensors, arrays)).items():
+        setattr(given, name, value)
+    return given, (tensors, arrays, of_invariants)
+
+
+_KEPT: WeakKeyDictionary[Invariants, tuple[list[int], Any, Any]] = WeakKeyDictionary()
+"""Where the buffers of invariants lie, the struct without the batch, and what it points to."""
+
+
+def _of_invariants(invariants: Invariants) -> tuple[Any, Any]:
+    """A struct of what does not change from batch to batch, and what it points to."""
+    places = [getattr(invariants, name).data_ptr() for name in OF_INVARIANTS]
+    kept = _KEPT.get(invariants)
+    if kept is None or kept[0] != places:
+        tensors = {name: getattr(invariants, name).contiguous() for name in OF_INVARIANTS}
+        arrays = {"channels": integers([invariants.channels.get(kind, 0) for kind in KINDS])}
+        made = _IN(
+            types=invariants.elements,
+            radial=invariants.radial.number,
+            invariants=invariants.size,
+            terms=len(invariants.sum),
+            places=invariants.products.given + len(invariants.products.terms),
+            cutoff=invariants.radial.cutoff,
+            closest=invariants.radial.closest,
+            width=invariants.radial.width,
+            **addresses(tensors, arrays),
+        )
+        kept = _KEPT[invariants] = places, made, (tensors, arrays)
+    return _IN.from_buffer_copy(kept[1]), kept[2]
 
 
 def _of_nets(nets: FittingNet) -> dict[str, Any]:
