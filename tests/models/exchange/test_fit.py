@@ -7,24 +7,11 @@ import torch
 from spinpot.core.split import split_along
 from spinpot.data import nio
 from spinpot.data.nio_frames import SHAPES, sample
-from spinpot.data.systems import System
 from spinpot.models.exchange import fit
 from spinpot.models.exchange.fit import FORCE_MAG_PARTS, fit_systems
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from support.frames import batch_of, evaluate, network, random_system, small_potential, system
-
-
-def labelled(potential, frames=6, **kept) -> System:
-    """Random frames with a potential's own predictions as labels."""
-    made = random_system(seed=3, n_frames=frames)
-    values = evaluate(potential, made)
-    labels = {
-        "energy": values["energy"],
-        "force": values["force"].reshape(frames, -1, 3),
-        "force_mag": values["force_mag"].reshape(frames, -1, 3),
-        "virial": values["virial"],
-    }
-    return system(made.type_map, made.types, made.box, made.coord, made.spin, **(labels | kept))
+from support.labels import labelled, labels_for
 
 
 def without_network(**settings):
@@ -39,7 +26,7 @@ def test_what_a_term_made_is_found_again(lacking):
     truth = without_network(exchange=("bilinear", "biquadratic", "landau"))
     train = labelled(truth, frames=20, **{lacking: None})
     potential = small_potential(exchange=("bilinear", "biquadratic", "landau"), seed=5)
-    potential.start([train])
+    potential.start(labels_for(potential, train))
     unseen = random_system(seed=9)
     wanted, found = evaluate(truth, unseen), evaluate(potential, unseen)
     for name in ("force", "force_mag"):
@@ -52,7 +39,7 @@ def test_amplitudes_change_the_labels_alike():
     truth = small_potential(exchange=EXCHANGE_TERMS)
     train = labelled(truth, frames=20)
     potential = small_potential(exchange=EXCHANGE_TERMS, seed=5)
-    potential.start([train])
+    potential.start(labels_for(potential, train))
     term = potential.exchange
     structure = term.structure(batch_of(potential, train))
     used = term.whitening.abs().sum(0).nonzero().squeeze(-1)
@@ -92,7 +79,7 @@ def test_the_exchange_of_the_built_in_nickel_oxide():
 def test_a_single_frame_keeps_its_energy():
     train = labelled(small_potential(), frames=1, energy=np.array([-5000.0]))
     potential = small_potential(exchange=("bilinear",))
-    potential.start([train])
+    potential.start(labels_for(potential, train))
     assert evaluate(potential, train)["energy"] == pytest.approx([-5000.0], abs=1.0)
 
 
@@ -112,7 +99,7 @@ def test_every_system_is_looked_at():
         virial=np.zeros((3, 3)),
     )
     potential = small_potential(exchange=("bilinear", "landau"), use_spin=(True, True))
-    potential.start([common, rare])
+    potential.start(labels_for(potential, common, rare))
     assert potential.exchange.moment_squared[1] == pytest.approx(0.25)
     assert evaluate(potential, rare)["energy"] == pytest.approx([-77.0], abs=1.0)
 
@@ -180,6 +167,6 @@ def test_lengths_that_never_vary_are_not_fitted_to_their_rounding():
     labels = {"energy": values["energy"], "force_mag": across}
     train = system(made.type_map, made.types, made.box, made.coord, made.spin, **labels)
     potential = small_potential(exchange=("bilinear", "landau"), seed=5)
-    potential.start([train])
+    potential.start(labels_for(potential, train))
     found = evaluate(potential, made)["force_mag"]
     assert np.abs(found).max() < 10 * np.abs(values["force_mag"]).max()

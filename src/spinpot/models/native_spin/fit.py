@@ -183,8 +183,8 @@ class Left:
 
     def weights(self) -> Tensor:
         """(F,), 1, but less for the few of which much more is left than of the others: from twice that, 0."""
-        most = torch.maximum(OUTLIER * self.usual, self.errors.nanquantile(1.0 - FEW, dim=0))
-        bound = torch.maximum(most, UNEXPLAINED * self.labels)
+        of_most = self.errors.nanquantile(1.0 - FEW, dim=0, interpolation="higher")
+        bound = torch.maximum(torch.maximum(OUTLIER * self.usual, of_most), UNEXPLAINED * self.labels)
         times = (self.errors / bound).nan_to_num(nan=0.0).amax(dim=-1)
         return (2.0 - times).clamp(0.0, 1.0)
 
