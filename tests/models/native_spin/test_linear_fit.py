@@ -161,7 +161,8 @@ def test_the_normal_matrix_is_of_labels_in_units_of_their_noise():
     )
     left = (potential(batch)["force_mag"] - batch.force_mag)[magnetic]
     wanted = rows.T @ rows / left.square().mean()
-    found = potential.normal[:-2, :-2]
+    root = torch.linalg.inv(potential.expected_errors.whitening)
+    found = (root.mT @ root)[:-2, :-2]
     torch.testing.assert_close(
         found, wanted + fit.RIDGE * wanted.diagonal().max() * torch.eye(len(wanted)).double()
     )
