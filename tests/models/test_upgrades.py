@@ -13,10 +13,12 @@ from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import FORMAT, read_checkpoint
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.exchange.wrapper import WithExchange
+from spinpot.models.native_spin.potential import NativeSpin
 from spinpot.models.time_reversal import TimeReversed
 from support.checkpoints import load_potential
 from support.frames import random_system
 from support.in_process import run_here
+from support.stored_native_spin import files
 
 STORED = Path(__file__).parent / "stored"
 WRAPPERS = {
@@ -74,6 +76,20 @@ def test_format_5_resumes(name, tmp_path):
     assert last["global_step"] == 3
     steps = [state["step"] for state in last["optimizer_states"][0]["state"].values()]
     assert [int(step) for step in steps] == [3] * len(steps)
+
+
+@pytest.mark.parametrize("version", range(1, NativeSpin.version + 1))
+def test_native_spins_predict_as_then(version):
+    checkpoint, numbers = files(version)
+    if not checkpoint.exists():
+        pytest.skip(f"{checkpoint.name} is written when the stored form of the model is settled")
+    predictor = spinpot.load(checkpoint)
+    assert layers(predictor.potential) == [WithExchange, NativeSpin]
+    with np.load(numbers) as then:
+        for quantity, values in predictor(random_system(3, n_frames=2, edge=4.2)).items():
+            np.testing.assert_allclose(
+                values.reshape(then[quantity].shape), then[quantity], rtol=1e-12, atol=1e-12
+            )
 
 
 def test_only_known_models_are_built(tmp_path):
