@@ -6,7 +6,7 @@ from ase import Atoms
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_tensors import exchange_tensors
-from spinpot.analysis.magnons import Settings, band_path, magnons, modes, spin_numbers, spin_waves
+from spinpot.analysis.magnons import Settings, _energies, band_path, magnons, modes, spin_numbers, spin_waves
 from spinpot.core.errors import InputError
 from spinpot.data import nio
 from support.nio_calculator import NiOCalculator, nio_atoms
@@ -65,6 +65,27 @@ def test_a_state_that_is_no_minimum_has_negative_energies():
     q = np.array([[0.5, 0.5, 0.5]])
     (energies,) = spin_waves(state, np.array([1.0, 0.0]), q / nio.LATTICE_CONSTANT @ cell.cell.array.T)
     assert energies == pytest.approx([-12000 * (nio.J1 + nio.J2)], rel=1e-4)
+
+
+class Waves:
+    """The matrix of two modes, 1 and −1.5 meV by themselves, that mix; magnopy has no energies for it."""
+
+    def __init__(self, mixing):
+        own, other = np.diag([1.0, -1.5]), mixing * np.eye(2)[::-1]
+        self.matrix = np.block([[own, other], [other, own]])
+
+    def omega(self, k, relative):
+        return [np.nan, np.nan]
+
+    def GDM(self, k, relative):  # noqa: N802
+        return self.matrix
+
+
+@pytest.mark.parametrize("mixing", [0.6, 1.6])
+def test_unstable_modes_are_as_many_as_stable_ones(mixing):
+    """Of ω = ±a ± ib only b is shown, whichever is larger."""
+    b = np.sqrt(mixing**2 - 0.25**2)
+    np.testing.assert_allclose(_energies(Waves(mixing), np.zeros(3)), [-2.0 * b, -2.0 * b], rtol=1e-9)
 
 
 def test_the_result(found):
