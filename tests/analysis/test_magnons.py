@@ -77,7 +77,7 @@ class Waves:
     def omega(self, k, relative):
         return [np.nan, np.nan]
 
-    def GDM(self, k, relative):  # noqa: N802
+    def GDM(self, k, relative):
         return self.matrix
 
 
