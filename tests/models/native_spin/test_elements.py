@@ -30,7 +30,7 @@ def test_size_does_not_grow_with_the_square_of_elements():
 
 
 def test_shipped_sizes():
-    """Up to four elements each has ten distances, and a magnetic one eighteen of its moments; then they share."""
+    """Up to four elements, each has ten distances, and a magnetic one eighteen of its moments."""
     names = (*ELEMENTS, "Co", "Mn", "Cr")
     shipped = [NativeSpinSettings().spec(names[:n], (True,) * n) for n in range(1, 7)]
     numbers = [spec.descriptor.channels for spec in shipped]

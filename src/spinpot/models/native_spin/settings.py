@@ -27,7 +27,7 @@ ONE_BY_ONE = {"density": 2, "moment": 1, "moment_square": 1, "pseudo_dipole": 1}
 MORE_CHANNELS = {"anisotropy": {"shape": 16}, "dzyaloshinskii_moriya": {"direction_moment": 8}}
 """Of the kinds of sum of groups for which these are not enough."""
 OWN_ELEMENTS = 4
-"""More elements share the channels of so many, so that the model does not grow with the square of elements."""
+"""More elements share the channels of so many: the model does not grow with the square of elements."""
 
 LEAST_REACH = 0.5
 """Å, from the centre of the first radial function to the cutoff."""
