@@ -25,7 +25,7 @@ class TrainingLabels:
     prefactors: of the loss's terms that are on, at their limits, by the names of core.quantities. power: the
     errors of energy and virial are divided by N**power. magnetic: (T,), the elements with spin. scale: (T,),
     the multiples of −∂E/∂S that the magnetic forces are, None for 1. seed: of what is drawn. less: parts of
-    the model that give some of them already.
+    the model that give some of them already. held_out: the validation frames, to tell errors by.
     """
 
     systems: Sequence[System]
@@ -36,6 +36,7 @@ class TrainingLabels:
     scale: Tensor | None = None
     seed: int = 0
     less: tuple[Callable[[Batch], Derivatives], ...] = ()
+    held_out: Sequence[System] = ()
 
     @property
     def names(self) -> set[str]:

@@ -236,6 +236,7 @@ def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> Trainin
         torch.tensor(spec.use_spin),
         scale,
         checked.config.seed,
+        held_out=frames.data.systems["validation"],
     )
 
 

@@ -8,7 +8,7 @@ in these, so that only sums over frames are kept. A ridge keeps small what the l
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, PARTS, QUANTITIES,
 from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import make_frame
+from spinpot.data.systems import System
 from spinpot.models.energy_bias import composition_fit
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.rows import Rows, design
@@ -45,7 +46,7 @@ LEAST_NOISE = 1e-12
 MOST_ATOMS = 50_000
 """In a sample of frames."""
 CALIBRATED = 60
-"""The most frames whose errors tell what others are to be expected."""
+"""The most frames by whose leverages and errors those of others are told."""
 MOST_LINES = 5
 AT_ONCE = 4
 """Frames."""
@@ -252,10 +253,16 @@ def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
 
 @torch.no_grad()
 def calibrate(potential: NativeSpin, labels: TrainingLabels) -> None:
-    """Let the potential know what errors it makes in some training frames."""
-    places, device = chosen(labels.systems, labels.seed, CALIBRATED), potential.energy_bias.device
-    predicted = ((batch, potential(batch)) for batch in labels.batches(places, AT_ONCE, device))
-    potential.expected_errors.calibrate(potential.invariants, potential.energy_scale, predicted)
+    """Let the potential know what errors it makes: in frames held out if there are any, else in training."""
+
+    def some(systems: Sequence[System]) -> Iterator[Batch]:
+        places = chosen(systems, labels.seed, CALIBRATED)
+        return labels.batches(places, AT_ONCE, potential.energy_bias.device)
+
+    own, invariants, unit = potential.expected_errors, potential.invariants, potential.energy_scale
+    own.settle_usual(invariants, unit, some(labels.systems))
+    held_out = some(labels.held_out or labels.systems)
+    own.settle_noise(invariants, unit, ((batch, potential(batch)) for batch in held_out))
 
 
 def information(sums: Sums, solution: Tensor, elements: int) -> Tensor:
