@@ -45,7 +45,7 @@ LEAST_NOISE = 1e-12
 """Of labels that are explained exactly, in parts of their mean square."""
 MOST_ATOMS = 50_000
 """In a sample of frames."""
-CALIBRATED = 60
+CALIBRATED = 30
 """The most frames by whose leverages and errors those of others are told."""
 MOST_LINES = 5
 AT_ONCE = 4
