@@ -15,6 +15,8 @@ from support.folders import labelled_by_a_potential, write_npy
 SHORT = ["debug=fast", "report=false", "trainer.max_steps=4", "trainer.enable_progress_bar=false"]
 SCRIPTS = {"prepare": "prepare_data", "sweep-table": "sweep_table"}
 """Of the commands whose script has another name."""
+REAL = ("NiO_deltaspin", "nio_deltaspin", "experiment=fast", "experiment=native_spin")
+"""Found in commands that train on the fetched frames."""
 SETUP = ("python3 -m venv", "source ", "pip install", "make test")
 """What make itself does before any test can run."""
 
@@ -45,7 +47,9 @@ def test_script_command(command, place):
     name = f"{SCRIPTS.get(name, name)}.py"
     if name == "train.py" and "--cfg" not in arguments:
         arguments += [*SHORT, "scheduler.warmup_steps=0"] if "warmup" in command else SHORT
-        if any(name in command for name in ("NiO_deltaspin", "nio_deltaspin", "experiment=fast")):
+        if "max_steps=0" in command:
+            arguments += ["trainer.max_steps=0"]
+        if any(name in command for name in REAL) and "data=npy" not in command:
             arguments += real_frames()
         if "resume=auto" in command:
             restore(place)
