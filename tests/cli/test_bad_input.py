@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from support.cli import run_script
+from support.configs import options
 from support.folders import labelled_by_a_potential, write_npy
 from support.in_process import run_here, the_message
+
+EXPERIMENTS = [option for group, option in options() if group == "experiment"]
 
 # ---- the command line ----
 
@@ -31,7 +34,7 @@ KEYS = {
     "data.train=???": ["data.train has no value, but is needed"],
     "loss=ener_spinn": ["There is no loss=ener_spinn; choose from ener_spin.", "Did you mean ener_spin?"],
     "callbacks=[default,emma]": ["There is no callbacks=emma", "Did you mean ema?"],
-    "experiment=mine": ["There is no experiment=mine; choose from fast, fast_deepspin, nio_deltaspin"],
+    "experiment=mine": [f"There is no experiment=mine; choose from {', '.join(EXPERIMENTS)}."],
     "optimizer._target_=torch.optim.Adm": ["there is no Adm in torch.optim. Did you mean Adam?"],
     "loss._target_=spinpott.Loss": ["cannot be imported: No module named 'spinpott'"],
     "optimizer.lr=${scheduler.start}": ["optimizer.lr", "'scheduler.start' not found"],
@@ -216,7 +219,7 @@ def test_own_experiment_files(refused, tmp_path, name, how):
 def test_own_options_are_offered(refused, tmp_path):
     folder = own_experiment(tmp_path / "own", "typo")
     message = refused("experiment=typos", flags=(f"--config-dir={folder}",))
-    assert "choose from fast, fast_deepspin, nio_deltaspin, typo. Did you mean typo?" in message
+    assert f"choose from {', '.join([*EXPERIMENTS, 'typo'])}. Did you mean typo?" in message
 
 
 # ---- in a process of its own, as a user starts it ----
