@@ -16,7 +16,7 @@ from spinpot.data.dataset import make_frame
 from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
 from spinpot.models.native_spin.invariants import Invariants
-from spinpot.models.native_spin.statistics import AT_ONCE, chosen, jittered
+from spinpot.models.native_spin.statistics import AT_ONCE, chosen
 
 REACH = 20.0
 """The largest |x − centre|, in deviations of the training frames,"""
@@ -25,21 +25,19 @@ LEAST_DEVIATION = 0.05
 
 
 def bounds(
-    invariants: Invariants, geometry: Geometry, systems: Sequence[System], seed: int
+    invariants: Invariants, geometry: Geometry, systems: Sequence[System], jitter: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Centre and nearness (T, P) by training frames, of many by some; zero for an element without any.
 
-    seed: as of settle_invariants.
+    jitter, seed: what settle_invariants gives and takes.
     """
-    places = chosen(systems, seed)
-    frames = (make_frame(*place) for place in places)
+    frames = (make_frame(*place) for place in chosen(systems, seed))
     plain = invariants_of(invariants, batches(frames, geometry, AT_ONCE))
-    moved = invariants_of(invariants, batches(jittered(places, seed), geometry, AT_ONCE))
     centre, nearness = torch.zeros_like(invariants.mean), torch.zeros_like(invariants.mean)
-    for element, (own, jitter) in enumerate(zip(plain, moved, strict=True)):
+    for element, own in enumerate(plain):
         if len(own) < 2:
             continue
-        width = REACH * torch.maximum(own.std(dim=0), LEAST_DEVIATION * jitter.std(dim=0))
+        width = REACH * torch.maximum(own.std(dim=0), LEAST_DEVIATION * jitter[element])
         centre[element] = own.mean(dim=0)
         nearness[element] = torch.where(invariants.scale[element] > 0.0, width**-2, 0.0)
     return centre, nearness

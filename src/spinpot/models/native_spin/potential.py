@@ -113,10 +113,10 @@ class NativeSpin(Potential):
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
         """Also the channels, means and deviations of the invariants, ε, and the bounds of the nets."""
         super().set_statistics(batches, systems)
-        settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
+        jitter = settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
         self.energy_scale.fill_(energy_scale(systems, self.energy_bias.numpy()))
         if self.nets is not None:
-            centre, nearness = bounds(self.invariants, self.spec.geometry, systems, self.seed)
+            centre, nearness = bounds(self.invariants, self.spec.geometry, systems, jitter, self.seed)
             self.centre.copy_(centre)
             self.nearness.copy_(nearness)
 

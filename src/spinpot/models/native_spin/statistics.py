@@ -39,8 +39,11 @@ AT_ONCE = 4
 
 def settle_invariants(
     invariants: Invariants, geometry: Geometry, systems: Sequence[System], seed: int
-) -> None:
-    """Fill its buffers by jittered training frames, of many by some. seed: of these and of the noise."""
+) -> Tensor:
+    """Fill its buffers by jittered training frames, of many by some; the deviations of z in these, (T, P).
+
+    seed: of the frames and of the noise.
+    """
     given = list(batches(jittered(chosen(systems, seed), seed), geometry, AT_ONCE))
     _settle_moments(invariants, given)
     strengths = _settle_channels(invariants, given)
@@ -50,6 +53,7 @@ def settle_invariants(
         sums = invariants.sums(batch, batch.pair_vector, spin)
         for element, atoms in _elements(batch):
             found[element].append(invariants.invariants(sums[atoms], spin[atoms], element))
+    deviations = torch.zeros_like(invariants.scale)
     for element, parts in enumerate(found):
         invariants.mean[element] = invariants.scale[element] = 0.0
         values = torch.cat(parts)
@@ -58,7 +62,9 @@ def settle_invariants(
         deviation = values.std(dim=0)
         strength = of_invariants(invariants.products, strengths[element])
         invariants.mean[element] = values.mean(dim=0)
-        invariants.scale[element] = torch.where(deviation > NO_CHANGE, strength / deviation, 0.0)
+        deviations[element] = torch.where(deviation > NO_CHANGE, strength, 0.0)
+        invariants.scale[element] = deviations[element] / deviation.clamp(min=NO_CHANGE)
+    return deviations
 
 
 def chosen(
