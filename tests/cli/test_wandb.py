@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from spinpot.config.rerun import settings_of
 from spinpot.core.provenance import git_commit, versions
 from support.cli import PROJECT, TRAIN, python, run_script
-from support.configs import CONFIGS, composed
+from support.configs import CONFIGS, composed, options
 from support.in_process import run_here
 
 pytest.importorskip("wandb")
@@ -288,10 +288,14 @@ def test_the_dashboard_shows_what_is_logged(written):
     assert {panel["x"] for panel in lines} == {"step"}
     assert len(shown) > 20
     assert shown <= written.names
-    (comparison,) = (panel["columns"] for panel in panels if "columns" in panel)
-    for column in comparison:
-        name = column["metric"]["name"]
-        assert name in written.summary or OmegaConf.select(OmegaConf.create(written.config), name) is not None
+    comparisons = [panel["columns"] for panel in panels if "columns" in panel]
+    models = [option for group, option in options() if group == "model"]
+    assert len(comparisons) == len(models)
+    for columns in comparisons:
+        named = (column["metric"]["name"] for column in columns)
+        names = [name for name in named if name not in written.summary]
+        configs = [composed(f"model={model}") for model in models]
+        assert any(all(OmegaConf.select(c, name) is not None for name in names) for c in configs), names
 
 
 def test_the_dashboard_without_an_account():

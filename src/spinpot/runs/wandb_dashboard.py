@@ -10,6 +10,7 @@ from spinpot.core.quantities import MAIN, QUANTITIES, WHOLE, Quantity
 from spinpot.models.registry import BUILT_IN, model_class
 
 if TYPE_CHECKING:
+    from wandb_workspaces.reports.v2 import ParallelCoordinatesPlot
     from wandb_workspaces.workspaces import Section, Workspace
 
 NAME = "spinpot"
@@ -18,7 +19,7 @@ SWEPT = (
     *(f"loss.{end}_{quantity.pref}" for quantity in MAIN for end in ("start", "limit")),
     "seed",
 )
-"""On the axes of the comparison of a sweep's runs, beside settings of the models."""
+"""On the axes of the comparison of a sweep's runs, beside settings of their model."""
 COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN), "seconds_per_step")
 
 
@@ -65,11 +66,6 @@ def _sections() -> list[Section]:
 
     keys = {"predictions and references": "pictures/parity", "errors": "pictures/error_histogram"}
     pictures = [wr.MediaBrowser(title=title, media_keys=[key], num_columns=1) for title, key in keys.items()]
-    of_models = (f"model.{key}" for kind in BUILT_IN for key in model_class(kind).spec_type.compared)
-    swept = dict.fromkeys((*SWEPT, *of_models))
-    column = wr.ParallelCoordinatesPlotColumn
-    axes = [column(metric=wr.Config(key), display_name=key) for key in swept]
-    axes += [column(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED]
     panels = {
         "errors": [
             _lines("score (rmse over the labels' own spread)", ["val/score"], log_y=True),
@@ -85,7 +81,7 @@ def _sections() -> list[Section]:
             _lines("seconds per step", ["throughput/seconds_per_step"]),
             _lines("frames per second", ["throughput/frames_per_second"]),
         ],
-        "sweep comparison": [wr.ParallelCoordinatesPlot(title="settings and best errors", columns=axes)],
+        "sweep comparison": [_comparison(kind) for kind in BUILT_IN],
     }
     by_step = ws.SectionPanelSettings(x_axis="step")
     return [
@@ -97,6 +93,17 @@ def _sections() -> list[Section]:
 def _errors(quantity: Quantity) -> Any:
     logged = [f"{part}/{quantity.rmse}" for part in ("train", "val")]
     return _lines(f"{quantity.title} rmse ({quantity.unit})", logged, log_y=True)
+
+
+def _comparison(kind: str) -> ParallelCoordinatesPlot:
+    """Of a model's runs; those of other models lack some of its settings and would not be drawn."""
+    import wandb_workspaces.reports.v2 as wr
+
+    swept = (*SWEPT, *(f"model.{key}" for key in model_class(kind).spec_type.compared))
+    column = wr.ParallelCoordinatesPlotColumn
+    axes = [column(metric=wr.Config(key), display_name=key) for key in swept]
+    axes += [column(metric=wr.SummaryMetric(key), display_name=key) for key in COMPARED]
+    return wr.ParallelCoordinatesPlot(title=f"settings and best errors: {kind}", columns=axes)
 
 
 def _lines(title: str, metrics: list[Any], **how: Any) -> Any:
