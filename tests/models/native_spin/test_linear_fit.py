@@ -8,7 +8,7 @@ import torch
 
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.native_spin import fit
-from spinpot.models.native_spin.potential import NativeSpin
+from spinpot.models.native_spin.potential import NativeSpin, energy_scale
 from spinpot.models.native_spin.rows import design
 from support.frames import batch_of, evaluate, random_system, with_random_labels
 from support.labels import labelled, labelled_by, labels_for
@@ -201,3 +201,22 @@ def test_the_energy_bias_is_fitted_again_at_the_end(exchange):
     potential.energy_bias.add_(torch.tensor([0.3, -0.2]))
     potential.end(given)
     torch.testing.assert_close(potential.energy_bias, wanted)
+
+
+def test_a_broken_energy_does_not_shift_the_others_at_the_end():
+    potential = small_native()
+    frames = labelled(potential, 40)
+    frames.energy[:] += 1e-3 * np.random.default_rng(0).normal(size=40)
+    frames.energy[7] += 1000.0
+    wanted = potential.energy_bias.clone()
+    potential.end(labels_for(potential, frames))
+    assert float((potential.energy_bias - wanted).abs().max()) < 1e-3
+
+
+def test_the_scale_of_energies_is_without_a_broken_one():
+    frames = labelled(small_native(), 40)
+    bias = np.array([frames.energy.mean() / 5.0, frames.energy.mean() / 5.0])
+    wanted = energy_scale([frames], bias)
+    assert wanted == pytest.approx(frames.energy.std() / np.sqrt(5.0))
+    frames.energy[7] += 1000.0
+    assert energy_scale([frames], bias) == pytest.approx(wanted, rel=0.1)

@@ -235,20 +235,33 @@ def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
     return [*_sample(labels, places), *_outliers(places, weights, left)]
 
 
+@torch.no_grad()
 def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
-    """Fit the energy bias again, to what the potential leaves of the energies as the loss weighs them."""
-    rows = [torch.zeros(0, len(potential.energy_bias) + 1, dtype=torch.float64)]
-    for batch in labels.batches(_places(potential, labels), AT_ONCE, potential.energy_bias.device):
-        left = batch.energy - potential(batch)["energy"]
+    """Fit the energy bias again, to what the potential leaves of the energies as the loss weighs them.
+
+    Energies of which much more is left than of the others count less, as at the start.
+    """
+    bias = potential.energy_bias
+    found = [torch.zeros(0, len(bias) + 2, dtype=torch.float64)]
+    for batch in labels.batches(_places(potential, labels), AT_ONCE, bias.device):
+        atoms = composition(batch).to(bias.dtype)
+        left, own = batch.energy - potential(batch)["energy"], batch.energy - atoms @ bias
         power = batch.n_atoms.to(left.dtype) ** labels.power
-        made = torch.cat((composition(batch).to(left.dtype), left.unsqueeze(-1)), dim=-1) / power.unsqueeze(
-            -1
-        )
-        rows.append(made[~left.isnan()].cpu())
-    of_elements, left = torch.cat(rows).split((len(potential.energy_bias), 1), dim=-1)
+        rows = torch.column_stack((atoms, left, own)) / power.unsqueeze(-1)
+        found.append(rows[~left.isnan()].cpu())
+    atoms, left, own = torch.cat(found).split((len(bias), 1, 1), dim=-1)
     if len(left):
-        shift = torch.from_numpy(composition_fit(of_elements.numpy(), left.squeeze(-1).detach().numpy()))
-        potential.energy_bias.add_(shift.to(potential.energy_bias.device))
+        bias.add_(_shift(atoms, left, own).to(bias.device))
+
+
+def _shift(atoms: Tensor, left: Tensor, own: Tensor) -> Tensor:
+    """Energies of the elements (T,) that explain most of what is left, (F, 1), of these labels."""
+    weight = torch.ones_like(left)
+    for _ in range(ROUNDS):
+        root = weight.sqrt()
+        shift = torch.from_numpy(composition_fit((root * atoms).numpy(), (root * left).squeeze(-1).numpy()))
+        weight = Left((left - atoms @ shift.unsqueeze(-1)).abs(), own.abs()).weights().unsqueeze(-1)
+    return shift
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.bounds import bounds
 from spinpot.models.native_spin.compiled import compiled_model
-from spinpot.models.native_spin.fit import begin_linear, calibrate, refit_bias
+from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
@@ -187,11 +187,15 @@ def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> F
 
 
 def energy_scale(systems: Sequence[System], bias: np.ndarray) -> float:
-    """ε, eV: the deviation of what the bias leaves of the energies, over √N of N atoms."""
-    left = [
+    """ε, eV: the deviation of what the bias leaves of the energies, over √N of N atoms, without outliers."""
+    parts = [
         (system.energy - bias[system.types].sum()) / math.sqrt(system.n_atoms)
         for system in systems
         if system.energy is not None
     ]
-    scale = float(np.concatenate(left).std()) if left else 0.0
+    if not parts:
+        return USUAL_SCALE
+    left = np.concatenate(parts)
+    usual = torch.from_numpy(left - np.median(left)).abs().unsqueeze(-1)
+    scale = float(left[(Left(usual, usual).weights() == 1.0).numpy()].std())
     return scale if scale > 1e-6 else USUAL_SCALE
