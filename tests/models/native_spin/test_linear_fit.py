@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from spinpot.core.quantities import QUANTITIES
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.models.native_spin import fit
 from spinpot.models.native_spin.potential import NativeSpin, energy_scale
@@ -130,9 +131,30 @@ def test_a_broken_frame_is_named_and_left_out():
     assert np.abs(found - wanted).max() < 0.01 * np.abs(wanted).max()
 
 
+def test_a_frame_counts_whatever_its_labels_that_the_loss_has_not():
+    frames = labelled(native_under(small_native(neuron=())), 40)
+    frames.force[7] *= -1.0
+    frames.virial[8] *= -1.0
+    potential = fresh()
+    assert potential.start(labels_for(potential, frames, prefactors={"e": 1.0, "fm": 1.0, "v": 0.0})) == []
+    (line,) = potential.start(labels_for(potential, frames, prefactors={"fr": 1.0}))
+    assert "frame 7 counts by 0: the rmse of its force" in line
+
+
+def test_a_frame_is_named_for_the_error_for_which_it_counts_less():
+    """Not for one of more medians that is a small part of its labels."""
+    errors = torch.ones(40, 2).double()
+    errors[7] = torch.tensor([900.0, 30.0])
+    labels = torch.tensor([[1e5, 10.0]]).double().expand(40, -1)
+    left, frames = fit.Left(errors, labels), random_system(3, 40)
+    places = [(frames, n) for n in range(40)]
+    (line,) = fit._outliers(places, left.weights(), left, [QUANTITIES["e"], QUANTITIES["fr"]])
+    assert "frame 7 counts by 0: the rmse of its force" in line
+
+
 def test_many_unlike_frames_are_no_outliers():
     """Of a tenth of the frames that are all as much off none is left out."""
-    errors = torch.ones(40, len(fit.SHOWN)).double()
+    errors = torch.ones(40, 5).double()
     errors[::10] = 30.0
     assert (fit.Left(errors, errors).weights() == 1.0).all()
     errors[1:] = 1.0

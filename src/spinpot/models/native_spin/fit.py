@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 RIDGE = 1e-7
 """In parts of the largest diagonal element of the normal matrix."""
-SHOWN = (ENERGY, FORCE, *PARTS, VIRIAL)
-"""What errors are told of."""
+COMPARED = (ENERGY, FORCE, *PARTS, VIRIAL)
+"""What frames are compared by, where the loss has it."""
 OUTLIER, UNEXPLAINED, FEW = 10.0, 0.2, 0.05
 """A frame counts less if of its labels there is left more than so many medians, than this part of them, and
 than of all frames but so many."""
@@ -169,9 +169,9 @@ def solved(objective: Tensor, elements: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Left:
-    """Of each frame the rms per component of what is left of its labels, and of these, (F, 5).
+    """Of each frame and Q quantities the rms per component of what is left of labels, and of these, (F, Q).
 
-    In the units of SHOWN; NaN where there are no labels.
+    NaN where there are no labels.
     """
 
     errors: Tensor
@@ -179,26 +179,36 @@ class Left:
 
     @property
     def usual(self) -> Tensor:
-        """(5,), the medians over the frames."""
+        """(Q,), the medians over the frames."""
         return self.errors.nanmedian(dim=0).values
+
+    @property
+    def excess(self) -> Tensor:
+        """(F, Q), the errors in parts of what they may be."""
+        of_most = self.errors.nanquantile(1.0 - FEW, dim=0, interpolation="higher")
+        bound = torch.maximum(torch.maximum(OUTLIER * self.usual, of_most), UNEXPLAINED * self.labels)
+        return (self.errors / bound).nan_to_num(nan=0.0)
 
     def weights(self) -> Tensor:
         """(F,), 1, but less for the few of which much more is left than of the others: from twice that, 0."""
-        of_most = self.errors.nanquantile(1.0 - FEW, dim=0, interpolation="higher")
-        bound = torch.maximum(torch.maximum(OUTLIER * self.usual, of_most), UNEXPLAINED * self.labels)
-        times = (self.errors / bound).nan_to_num(nan=0.0).amax(dim=-1)
-        return (2.0 - times).clamp(0.0, 1.0)
+        return (2.0 - self.excess.amax(dim=-1)).clamp(0.0, 1.0)
+
+
+def trained(labels: TrainingLabels) -> list[Quantity]:
+    """Those of COMPARED that the loss has at its limits."""
+    on = {name for name, prefactor in labels.prefactors.items() if prefactor > 0.0}
+    return [q for q in COMPARED if q.name in on or (q in PARTS and FORCE_MAG.name in on)]
 
 
 def left_of(
     predict: Callable[[Batch], Mapping[str, Tensor]], labels: TrainingLabels, places: Sequence[Place]
 ) -> Left:
-    """What a prediction leaves of the labels."""
+    """What a prediction leaves of the labels that are trained."""
     found, labels = [], replace(labels, power=1.0)
     for batch in labels.batches(places, AT_ONCE):
         columns = {name: values.unsqueeze(-1) for name, values in predict(batch).items()}
         of_batch = []
-        for quantity in SHOWN:
+        for quantity in trained(labels):
             rows, frame = compared(quantity, columns, batch, labels)
             square = torch.stack((rows[..., 0] - rows[..., 1], rows[..., 1])).square().mean(dim=-1)
             total = square.new_zeros(2, batch.n_frames).index_add(1, frame, square)
@@ -218,21 +228,21 @@ def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
     elements, unit = len(bias), float(potential.energy_scale)
     weights = torch.ones(len(places), dtype=torch.float64)
     sums = summed(potential.invariants, labels, places, weights, unit)
-    for _ in range(ROUNDS):
+    for more in reversed(range(ROUNDS)):
         solution = solved(sums.objective(labels.prefactors), elements)
         potential.linear.data.copy_(solution[:-elements].view_as(potential.linear))
         potential.energy_bias.copy_(solution[-elements:])
         left = left_of(potential, labels, places)
         new = left.weights()
         changed = ((new - weights).abs() > SAME_WEIGHT).nonzero().flatten()
-        if not len(changed):
+        if not len(changed) or not more:
             break
         some = [places[number] for number in changed.tolist()]
         sums += summed(potential.invariants, labels, some, (new - weights)[changed], unit)
         weights[changed] = new[changed]
     potential.energy_bias.add_(bias)
     potential.expected_errors.settle(information(sums, solution, elements))
-    return [*_sample(labels, places), *_outliers(places, weights, left)]
+    return [*_sample(labels, places), *_outliers(places, weights, left, trained(labels))]
 
 
 @torch.no_grad()
@@ -308,14 +318,16 @@ def _sample(labels: TrainingLabels, places: Sequence[Place]) -> list[str]:
     ]
 
 
-def _outliers(places: Sequence[Place], weights: Tensor, left: Left) -> list[str]:
-    """Of each frame that counts less why, the worst first, and at most MOST_LINES."""
+def _outliers(
+    places: Sequence[Place], weights: Tensor, left: Left, quantities: Sequence[Quantity]
+) -> list[str]:
+    """Of each frame that counts less why, the worst first, and at most MOST_LINES. quantities: of `left`."""
     numbers = [n for n in weights.argsort().tolist() if weights[n] < 1.0]
     lines = []
     for number in numbers[:MOST_LINES]:
         frame = make_frame(*places[number])
-        worst = int((left.errors[number] / left.usual).nan_to_num(nan=0.0).argmax())
-        quantity, error, usual = SHOWN[worst], left.errors[number, worst], left.usual[worst]
+        worst = int(left.excess[number].argmax())
+        quantity, error, usual = quantities[worst], left.errors[number, worst], left.usual[worst]
         lines.append(
             f"look: least squares: {frame.origin[0]} frame {frame.origin[1]} counts by "
             f"{float(weights[number]):.2g}: the rmse of its {quantity.title} is {1000 * float(error):.3g} "
