@@ -88,6 +88,12 @@ def test_without_nets_and_steps(small, tmp_path):
     assert summary(tmp_path)["model"]["parameters"] > 0
 
 
+def test_a_loss_without_limits_has_no_least_squares(small, tmp_path):
+    none = [f"loss.limit_pref_{name}=0" for name in ("e", "fr", "fm")]
+    message = the_message(run_here("train.py", *small, *none, "trainer.max_steps=2", cwd=tmp_path))
+    assert "every limit prefactor is zero" in message
+
+
 def test_an_exchange_term_alone_needs_no_step_either(small, tmp_path):
     exchange = ["model=spin", "model/exchange=heisenberg", "model.descriptor.rcut=4.0"]
     given = [word for word in small if not word.lstrip("+").startswith("model")]

@@ -24,11 +24,16 @@ from spinpot.models.settings import ModelSettings
 from spinpot.training.metrics_csv import COLUMNS
 
 
-def check_start(config: DictConfig, settings: ModelSettings) -> None:
-    """Raise InputError for a run without steps, of a model that nothing is fitted of."""
+def check_start(config: DictConfig, settings: ModelSettings, loss: EnerSpinLoss) -> None:
+    """Raise InputError for a run that begins with a fit to nothing, or is a fit of nothing."""
+    kind = settings.spec_type.kind
+    if settings.spec_type.has_start and not any(loss.active_prefactors(0.0)):
+        raise InputError(
+            f"A {kind} model begins with least squares of the loss at its limits, but every limit prefactor "
+            "is zero. Turn on a term by its limit, e.g. loss.limit_pref_fr=1."
+        )
     if config.trainer.max_steps:
         return
-    kind = settings.spec_type.kind
     if config.init_from is not None:
         raise InputError(
             "trainer.max_steps=0 fits a fresh model by least squares alone, but init_from="

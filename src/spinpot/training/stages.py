@@ -110,7 +110,7 @@ def check_config(start: Opened) -> Checked:
     loss: EnerSpinLoss = build(config.loss)
     schedule: Schedule = build(config.scheduler)
     schedule.check(config.trainer.max_steps)
-    check_start(config, settings)
+    check_start(config, settings, loss)
     make_optimizer = build(config.optimizer)
     timer, stop, graphs = StepTimer(), StopOnSignal(), CudaGraphs(config.trainer.get("cuda_graph", "auto"))
     trainer = build_trainer(config, start.folder, start.resumed, loss, [timer, stop, graphs])
