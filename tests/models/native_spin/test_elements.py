@@ -9,7 +9,7 @@ from spinpot.data.systems import System
 from spinpot.models.native_spin.potential import NativeSpin
 from spinpot.models.native_spin.settings import SumsSettings
 from spinpot.models.native_spin.spec import NativeSpinSettings
-from spinpot.models.native_spin.statistics import settle_invariants
+from spinpot.models.native_spin.statistics import chosen, settle_invariants
 from support.differences import check_derivatives
 from support.frames import batch_of, evaluate, random_system, system
 from support.native_spin import native_under, small_native
@@ -64,6 +64,29 @@ def test_an_element_without_training_atoms():
     kept = [0, 1, 3, 4]
     without = system(ELEMENTS, iron.types[kept], iron.box, iron.coord[:, kept], iron.spin[:, kept])
     np.testing.assert_allclose(evaluate(potential, without)["force"], output["force"][kept], atol=1e-9)
+
+
+def test_a_sample_has_every_element():
+    """Also one of a single frame among thousands, and of huge frames of which few are looked at."""
+    many, iron = (
+        three_elements(random_system(3, n_frames=5000)),
+        three_elements(random_system(4), [0, 0, 2, 1, 1]),
+    )
+    for systems in ([many, iron], [iron, many]):
+        found = chosen(systems, seed=0)
+        assert len(found) == 200
+        assert sum(system is iron for system, _ in found) == 1
+        assert len(chosen(systems, seed=0, most_atoms=1)) == 2
+    assert chosen([many], seed=0) == chosen([many], seed=0, most_atoms=1 << 40)
+
+
+def test_one_frame_with_one_atom_of_each_element():
+    """Noise tells how its invariants change."""
+    made = random_system(3, n_ni=1, n_o=1)
+    potential = settled_by(made, use_spin=(True, False))
+    assert (potential.invariants.scale != 0.0).sum(1).min() > 10
+    output = check_derivatives(potential, made)
+    assert 1e-2 < np.abs(output["force"]).max() < 1e3
 
 
 def test_an_element_that_is_magnetic_only_sometimes():

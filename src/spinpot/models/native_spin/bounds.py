@@ -16,7 +16,7 @@ from spinpot.data.dataset import make_frame
 from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
 from spinpot.models.native_spin.invariants import Invariants
-from spinpot.models.native_spin.statistics import AT_ONCE, chosen
+from spinpot.models.native_spin.statistics import AT_ONCE, looked_at
 
 REACH = 20.0
 """The largest |x − centre|, in deviations of the training frames,"""
@@ -31,7 +31,7 @@ def bounds(
 
     jitter, seed: what settle_invariants gives and takes.
     """
-    frames = (make_frame(*place) for place in chosen(systems, seed))
+    frames = (make_frame(*place) for place in looked_at(systems, seed))
     plain = invariants_of(invariants, batches(frames, geometry, AT_ONCE))
     centre, nearness = torch.zeros_like(invariants.mean), torch.zeros_like(invariants.mean)
     for element, own in enumerate(plain):

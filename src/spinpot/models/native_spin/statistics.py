@@ -34,6 +34,8 @@ NO_CHANGE = 1e-10
 """Invariants with a smaller deviation, for channels of length 1, are constant."""
 MOST_FRAMES, MOST_ATOMS = 200, 20_000
 """That are looked at."""
+LEAST_ATOMS = 10
+"""Of an element that are looked at: if there are fewer, each several times."""
 AT_ONCE = 4
 
 
@@ -44,7 +46,7 @@ def settle_invariants(
 
     seed: of the frames and of the noise.
     """
-    given = list(batches(jittered(chosen(systems, seed), seed), geometry, AT_ONCE))
+    given = list(batches(jittered(looked_at(systems, seed), seed), geometry, AT_ONCE))
     _settle_moments(invariants, given)
     strengths = _settle_channels(invariants, given)
     found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
@@ -70,12 +72,31 @@ def settle_invariants(
 def chosen(
     systems: Sequence[System], seed: int, most_frames: int = MOST_FRAMES, most_atoms: int = MOST_ATOMS
 ) -> list[tuple[System, int]]:
-    """Training frames, drawn where there are too many."""
+    """Training frames, drawn where there are too many: at least one with each element."""
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
     few = min(len(places), most_frames, max(1, len(places) * most_atoms // max(atoms, 1)))
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(places))[:few])
-    return [places[number] for number in drawn]
+    order = np.random.default_rng(seed).permutation(len(places))
+    if few < len(places):
+        number = np.concatenate([np.tile(_atoms(system), (len(system), 1)) for system in systems])[order]
+        before = number.cumsum(axis=0) - number
+        first, some = (((number > 0) & (before < least)).any(axis=1) for least in (1, LEAST_ATOMS))
+        order = order[np.argsort(-1 * first - some, kind="stable")]
+        few = max(few, int(first.sum()))
+    return [places[number] for number in np.sort(order[:few])]
+
+
+def looked_at(systems: Sequence[System], seed: int) -> list[tuple[System, int]]:
+    """Training frames for statistics with noise; those of an element that is rare in them several times."""
+    places = chosen(systems, seed)
+    number = np.sum([_atoms(system) for system, _ in places], axis=0)
+    times = -(-LEAST_ATOMS // np.maximum(number, 1))
+    return [place for place in places for _ in range(times[place[0].types].max())]
+
+
+def _atoms(system: System) -> np.ndarray:
+    """(T,), of each element."""
+    return np.bincount(system.types, minlength=len(system.type_map))
 
 
 def jittered(places: Sequence[tuple[System, int]], seed: int) -> Iterator[Frame]:
