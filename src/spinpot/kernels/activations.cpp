@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string>
 
 #include "elementary.h"
 #include "parallel.h"
@@ -83,7 +84,7 @@ void fill(const Activated<T>& of, const Function& function, int64_t first, int64
 
 template <typename T>
 void Activated<T>::apply(const Activation& activation, int64_t first, int64_t rows) const {
-  const auto& kind = activation.kind;
+  const auto kind = activation.kind;
   const auto each = [&](const auto& function) {
     fill(*this, function, first * value.columns, rows * value.columns);
   };
@@ -98,7 +99,7 @@ void Activated<T>::apply(const Activation& activation, int64_t first, int64_t ro
     return each([](T x) { return Jet<T>{std::clamp(x, T(0), T(6)), T(x > T(0) && x < T(6)), 0}; });
   if (kind == "linear") return each([](T x) { return Jet<T>{x, 1, 0}; });
   if (kind == "silut") return each([threshold](T x) { return silut_of(x, threshold); });
-  throw std::invalid_argument("unknown activation function " + kind);
+  throw std::invalid_argument("unknown activation function " + std::string(kind));
 }
 
 template struct Activated<double>;

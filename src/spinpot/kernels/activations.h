@@ -2,15 +2,15 @@
 
 #pragma once
 
-#include <string>
+#include <string_view>
 
 #include "matrix.h"
 
 namespace spinpot {
 
-// A function by its name in the configs; silut has a threshold.
+// A function by its name in the configs, a text that the caller keeps; silut has a threshold.
 struct Activation {
-  std::string kind;
+  std::string_view kind;
   double threshold;
 };
 

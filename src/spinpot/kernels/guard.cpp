@@ -1,6 +1,8 @@
 #include "guard.h"
 
 #include <cstdio>
+#include <stdexcept>
+#include <string>
 
 #include "interface.h"
 
@@ -14,6 +16,8 @@ int failed(const char* text) noexcept {
   std::snprintf(last_error, sizeof last_error, "%s", text);
   return 1;
 }
+
+void refuse(const char* expected) { throw std::invalid_argument(std::string("expected ") + expected); }
 
 }  // namespace spinpot
 

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <exception>
-#include <stdexcept>
-#include <string>
 
 #include "parallel.h"
 
@@ -27,8 +25,11 @@ int guarded(int64_t threads, const Body& body) noexcept {
   }
 }
 
+// Throws what says what was expected.
+[[noreturn]] void refuse(const char* expected);
+
 inline void require(bool fits, const char* expected) {
-  if (!fits) throw std::invalid_argument(std::string("expected ") + expected);
+  if (!fits) refuse(expected);
 }
 
 }  // namespace spinpot

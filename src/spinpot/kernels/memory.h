@@ -35,13 +35,7 @@ class Workspace {
   }
 
   // Gives up all numbers; their memory stays, in one piece.
-  void rewind() {
-    std::size_t all = 0;
-    for (const auto& piece : pieces_) all += piece.size;
-    if (pieces_.size() > 1 || LEAST_PIECE == 0) pieces_.clear();
-    if (pieces_.empty() && all > 0 && LEAST_PIECE > 0) pieces_.emplace_back(all);
-    used_ = 0;
-  }
+  void rewind();
 
  private:
   struct Free {
@@ -55,17 +49,7 @@ class Workspace {
     std::size_t size;
   };
 
-  std::byte* bytes(std::size_t count) {
-    const std::size_t whole = (count + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
-    if (pieces_.empty() || used_ + whole > pieces_.back().size) {
-      const std::size_t before = pieces_.empty() ? 0 : pieces_.back().size;
-      pieces_.emplace_back(LEAST_PIECE > 0 ? std::max({whole, LEAST_PIECE, before}) : count);
-      used_ = 0;
-    }
-    std::byte* first = pieces_.back().memory.get() + used_;
-    used_ += whole;
-    return first;
-  }
+  std::byte* bytes(std::size_t count);
 
   std::vector<Piece> pieces_;
   std::size_t used_ = 0;  // of the last piece

@@ -11,7 +11,7 @@ namespace spinpot {
 // where there are such neighbours, and numbers of the pairs of a run.
 struct Scratch {
   Borrowed memory = borrow();
-  std::vector<bool> present;
+  std::vector<char> present;
   double *sums, *numbers, *columns, *by_columns, *of_run;
 };
 

@@ -19,35 +19,23 @@ struct Pattern {
   std::vector<int64_t> places;  // of all derivatives
 
   Pattern(const spinpot_native_spin& in, int64_t given, int64_t first_magnetic) {
+    std::vector<char> needed(in.places);
     for (int64_t p = 0; p < in.invariants; ++p) {
-      std::vector<int64_t> terms, found;
-      add(in, in.features[p], given, terms, found);
-      const auto unique = [](std::vector<int64_t>& all) {
-        std::sort(all.begin(), all.end(), std::greater<int64_t>());
-        all.erase(std::unique(all.begin(), all.end()), all.end());
-      };
-      unique(terms);
-      unique(found);
-      const int64_t begin = places.size();
-      places.insert(places.end(), found.begin(), found.end());
-      const bool magnetic = !found.empty() && found.front() >= first_magnetic;
-      const bool plain = std::any_of(found.begin(), found.end(),
-                                     [&](int64_t place) { return FIRST <= place && place < first_magnetic; });
-      features.push_back({std::move(terms), begin, int64_t(places.size()), plain, magnetic});
-    }
-  }
-
- private:
-  static void add(const spinpot_native_spin& in, int64_t place, int64_t given, std::vector<int64_t>& terms,
-                  std::vector<int64_t>& found) {
-    if (place < given) {
-      if (place >= SPIN) found.push_back(place);
-      return;
-    }
-    const auto own = std::equal_range(in.sum, in.sum + in.terms, place);
-    for (int64_t n = own.first - in.sum; n < own.second - in.sum; ++n) {
-      terms.push_back(n);
-      for (int64_t k = 0; k < 3; ++k) add(in, in.factors[3 * n + k], given, terms, found);
+      std::fill(needed.begin(), needed.end(), 0);
+      needed[in.features[p]] = 1;
+      Feature feature{{}, int64_t(places.size()), 0, false, false};
+      for (int64_t n = in.terms; n-- > 0;) {
+        if (!needed[in.sum[n]]) continue;
+        feature.terms.push_back(n);
+        for (int64_t k = 0; k < 3; ++k) needed[in.factors[3 * n + k]] = 1;
+      }
+      for (int64_t place = SPIN; place < given; ++place) {
+        if (!needed[place]) continue;
+        places.push_back(place);
+        (place < first_magnetic ? feature.plain : feature.magnetic) |= place >= FIRST;
+      }
+      feature.end = places.size();
+      features.push_back(std::move(feature));
     }
   }
 };

@@ -164,6 +164,9 @@ ThreadsOfCall::~ThreadsOfCall() { threads_of_call = before_; }
 
 int64_t threads_here() { return threads_of_call; }
 
-void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context) { pool()->run(parts, body, context); }
+void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context) {
+  if (parts == 1) return body(context, 0);
+  pool()->run(parts, body, context);
+}
 
 }  // namespace spinpot

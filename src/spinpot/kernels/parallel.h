@@ -22,7 +22,8 @@ class ThreadsOfCall {
 // The threads that a loop begun here would share: 1 within a part of another loop.
 int64_t threads_here();
 
-// Calls body(context, part) for each part, on as many threads where they are free; rethrows the first exception.
+// Calls body(context, part) for each part, on as many threads where they are free; rethrows the first exception. Only a
+// single part may begin loops on several threads. It is called from here, too, so that no body is compiled twice.
 void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context);
 
 // How many parts `parallel` makes.
@@ -35,14 +36,12 @@ inline int64_t parts_of(int64_t count, int64_t grain) {
 template <typename Body>
 void parallel_parts(int64_t count, int64_t grain, const Body& body) {
   if (count <= 0) return;
-  const int64_t parts = parts_of(count, grain);
-  if (parts == 1) return body(int64_t(0), count, int64_t(0));
   struct Context {
     const Body& body;
     int64_t count, parts;
-  } context{body, count, parts};
+  } context{body, count, parts_of(count, grain)};
   run_parts(
-      parts,
+      context.parts,
       [](void* pointer, int64_t part) {
         const auto& own = *static_cast<Context*>(pointer);
         own.body(part * own.count / own.parts, (part + 1) * own.count / own.parts, part);
