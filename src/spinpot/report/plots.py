@@ -285,11 +285,12 @@ def draw_curves(
     logarithmic: false for a linear one in any case. most: as in plain_numbers.
     """
     above = any(np.any(curve.y[np.isfinite(curve.y)] > 0) for curve in curves)
+    if above and logarithmic:
+        axes.set_yscale("log")  # first: a constant curve has no scale to go over to another
     for x, y, style in curves:
         shown = np.isfinite(y) & (x > 0) & ((y > 0) | (not above))
         axes.plot(x[shown], y[shown], **style)
     if above and logarithmic:
-        axes.set_yscale("log")
         plain_numbers(axes.yaxis, most)
 
 

@@ -130,5 +130,5 @@ def test_channels_that_the_frames_do_not_show_amplify_nothing():
     shown = three_elements(random_system(3, n_frames=6))
     settle_invariants(potential.invariants, potential.spec.geometry, [shown], seed=0)
     batch = batch_of(potential, three_elements(random_system(4)))
-    z = potential.invariants(batch, batch.pair_vector, potential.invariants.moments(batch))
+    z = potential.invariants.normalised(batch, batch.pair_vector, potential.invariants.moments(batch))
     assert 1.0 < z.abs().max() < 100.0

@@ -47,7 +47,7 @@ def invariants_of(invariants: Invariants, given: Iterable[Batch]) -> list[Tensor
     """Those of the centres of each element, (n, P)."""
     found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
     for batch in given:
-        z = invariants(batch, batch.pair_vector.double(), invariants.moments(batch))
+        z = invariants.normalised(batch, batch.pair_vector.double(), invariants.moments(batch))
         for parts, own in zip(found, z.split(batch.type_sizes), strict=True):
             parts.append(own)
     return [torch.cat(parts) for parts in found]

@@ -93,7 +93,7 @@ class Invariants(nn.Module):
             begin = end
         return numbers[:, self.features]
 
-    def forward(self, batch: Batch, vector: Tensor, spin: Tensor) -> Tensor:
+    def normalised(self, batch: Batch, vector: Tensor, spin: Tensor) -> Tensor:
         """(A, P), of the atoms sorted by element. vector, spin: as of `sums`."""
         sums = self.sums(batch, vector, spin)
         return torch.cat(

@@ -70,7 +70,7 @@ class NativeSpin(Potential):
         with torch.enable_grad():
             vector = batch.pair_vector.double().detach().requires_grad_()
             spin = self.invariants.moments(batch).detach().requires_grad_()
-            z = self.invariants(batch, vector, spin)
+            z = self.invariants.normalised(batch, vector, spin)
             energy, by_z = self.of_invariants(z.detach(), batch.type_sizes)
             by_vector, by_spin = torch.autograd.grad(
                 z, (vector, spin), by_z, create_graph=differentiable, materialize_grads=True
@@ -139,8 +139,8 @@ class NativeSpin(Potential):
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:
         """The invariants z."""
-        z: Tensor = self.invariants(batch, batch.pair_vector.double(), self.invariants.moments(batch))
-        return z[batch.atom_place]
+        vector, spin = batch.pair_vector.double(), self.invariants.moments(batch)
+        return self.invariants.normalised(batch, vector, spin)[batch.atom_place]
 
     def begin_at_zero(self) -> None:
         """No linear part, and nets that give zero."""
