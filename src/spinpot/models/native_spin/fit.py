@@ -8,7 +8,7 @@ in these, so that only sums over frames are kept. A ridge keeps small what the l
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,8 @@ MOST_ATOMS = 50_000
 CALIBRATED = 30
 """The most frames by whose leverages and errors those of others are told."""
 MOST_LINES = 5
-AT_ONCE = 4
-"""Frames."""
+AT_ONCE, ATOMS_AT_ONCE = 4, 4000
+"""Frames; of large ones fewer."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def summed(
     size = invariants.elements * (invariants.size + 1) + 1
     products = {term.name: torch.zeros(size, size, dtype=torch.float64) for term in terms}
     counts, numbers = (dict.fromkeys(products, 0.0) for _ in range(2))
-    stream = counted(labels.batches(places, AT_ONCE), "Least squares", -(-len(places) // AT_ONCE))
-    for batch, of_frames in zip(stream, weights.split(AT_ONCE), strict=True):
+    stream = taken(labels, places, "Least squares")
+    for batch, of_frames in zip(stream, weights.split(at_once(places)), strict=True):
         columns = with_composition(design(invariants, batch), batch, unit)
         for term in terms:
             rows, frame = compared(term, columns, batch, labels)
@@ -105,6 +105,20 @@ def summed(
             counts[term.name] += float(weight.sum())
             numbers[term.name] += float(weight.sum()) * rows.shape[1]
     return Sums(products, counts, numbers)
+
+
+def at_once(places: Sequence[Place]) -> int:
+    """How many of these frames are taken at once: a row has many numbers for each atom."""
+    largest = max((system.n_atoms for system, _ in places), default=1)
+    return max(1, min(AT_ONCE, ATOMS_AT_ONCE // largest))
+
+
+def taken(
+    labels: TrainingLabels, places: Sequence[Place], title: str, device: torch.device | str = "cpu"
+) -> Iterable[Batch]:
+    """The frames, some at a time, with a progress bar."""
+    size = at_once(places)
+    return counted(labels.batches(places, size, device), title, -(-len(places) // size))
 
 
 def with_composition(rows: Rows, batch: Batch, unit: float) -> dict[str, Tensor]:
@@ -205,7 +219,7 @@ def left_of(
 ) -> Left:
     """What a prediction leaves of the labels that are trained."""
     found, labels = [], replace(labels, power=1.0)
-    for batch in labels.batches(places, AT_ONCE):
+    for batch in taken(labels, places, "Errors of least squares"):
         columns = {name: values.unsqueeze(-1) for name, values in predict(batch).items()}
         of_batch = []
         for quantity in trained(labels):
@@ -253,7 +267,7 @@ def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
     """
     bias = potential.energy_bias
     found = [torch.zeros(0, len(bias) + 2, dtype=torch.float64)]
-    for batch in labels.batches(_places(potential, labels), AT_ONCE, bias.device):
+    for batch in taken(labels, _places(potential, labels), "Energy bias", bias.device):
         atoms = composition(batch).to(bias.dtype)
         left, own = batch.energy - potential(batch)["energy"], batch.energy - atoms @ bias
         power = batch.n_atoms.to(left.dtype) ** labels.power
@@ -278,9 +292,9 @@ def _shift(atoms: Tensor, left: Tensor, own: Tensor) -> Tensor:
 def calibrate(potential: NativeSpin, labels: TrainingLabels) -> None:
     """Let the potential know what errors it makes: in frames held out if there are any, else in training."""
 
-    def some(systems: Sequence[System]) -> Iterator[Batch]:
+    def some(systems: Sequence[System]) -> Iterable[Batch]:
         places = chosen(systems, labels.seed, CALIBRATED)
-        return labels.batches(places, AT_ONCE, potential.energy_bias.device)
+        return taken(labels, places, "Expected errors", potential.energy_bias.device)
 
     own, invariants, unit = potential.expected_errors, potential.invariants, potential.energy_scale
     own.settle_usual(invariants, unit, some(labels.systems))

@@ -69,9 +69,10 @@ def _of_element(
         by_vector, by_neighbour = made.split(3, dim=1)
         of_centre = _added(slots // invariants.elements, by_vector, len(centres))
         strain = (by_vector.unsqueeze(2) * own.unsqueeze(1).unsqueeze(-1)).flatten(1, 2)
-        force -= _added(neighbour, by_vector, len(spin))
+        near, place = neighbour.unique(return_inverse=True)
+        force[near] -= _added(place, by_vector, len(near))
         force[centres] += of_centre
-        force_mag -= _added(neighbour, by_neighbour, len(spin))
+        force_mag[near] -= _added(place, by_neighbour, len(near))
         force_mag[centres] -= by_spin
         energy += _added(batch.frame[centres], z, frames)
         virial -= _added(batch.pair_frame[pairs], strain, frames)

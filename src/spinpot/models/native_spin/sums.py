@@ -12,6 +12,8 @@ from spinpot.models.native_spin.groups import KINDS, SYMMETRIC
 
 FIRST_FROM_CUTOFF = 0.3
 """Å, from the centre of the last radial function to the cutoff."""
+PAIRS_AT_ONCE = 1 << 16
+"""To bound the memory."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,14 @@ def neighbour_sums(
     pairs: (P,) their centres and the elements of the neighbours; shape: A and T; vector: (P, 3), Å, to the
     neighbour; spin: (P, 3), μ_B, its moment.
     """
-    centre, kind = pairs
     atoms, elements = shape
-    distance = vector.norm(dim=-1)
-    rho = rows(kinds, vector / distance.unsqueeze(-1), spin)
-    outer = radial(distance).unsqueeze(-1) * rho.unsqueeze(-2)
-    sums = outer.new_zeros(atoms * elements, *outer.shape[1:]).index_add(0, centre * elements + kind, outer)
-    return sums.view(atoms, elements * radial.number, rho.shape[-1])
+    slots = pairs[0] * elements + pairs[1]
+    sums = vector.new_zeros(atoms * elements, radial.number, sum(KINDS[kind].size for kind in kinds))
+    for part, d, S in zip(*(given.split(PAIRS_AT_ONCE) for given in (slots, vector, spin)), strict=True):
+        distance = d.norm(dim=-1)
+        rho = rows(kinds, d / distance.unsqueeze(-1), S)
+        sums.index_add_(0, part, radial(distance).unsqueeze(-1) * rho.unsqueeze(-2))
+    return sums.view(atoms, elements * radial.number, sums.shape[-1])
 
 
 def columns(kinds: Sequence[str]) -> dict[str, slice]:

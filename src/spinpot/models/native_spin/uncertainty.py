@@ -17,6 +17,8 @@ from spinpot.data.batch import Batch
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.rows import design
 
+ATOMS_AT_ONCE = 1024
+"""To bound the memory."""
 WITHIN = 0.683
 """The part of the errors that is to be within one σ, as of normal errors."""
 
@@ -94,13 +96,18 @@ class Uncertainty(nn.Module):
         place = batch.frame * invariants.elements + batch.types
         count = place.bincount(minlength=batch.n_frames * invariants.elements).view(batch.n_frames, -1)
         energy = scale * rows.energy @ weights + count.to(offsets.dtype) @ offsets
-        force, force_mag = (scale * values @ weights for values in (rows.force, rows.force_mag))
+        force, force_mag = (_squares(values, scale * weights) for values in (rows.force, rows.force_mag))
         per_atom = energy / batch.n_atoms.unsqueeze(-1)
         return (
             per_atom.square().sum(-1),
-            force.square().sum((-2, -1)) / 3.0,
-            force_mag.square().sum((-2, -1)) / 3.0,
+            force / 3.0,
+            force_mag / 3.0,
         )
+
+
+def _squares(rows: Tensor, weights: Tensor) -> Tensor:
+    """Σ of (rows · weights)² of each atom: of (A, 3, T P) and (T P, C), some atoms at a time."""
+    return torch.cat([(some @ weights).square().sum((-2, -1)) for some in rows.split(ATOMS_AT_ONCE)])
 
 
 def _errors(batch: Batch, prediction: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
