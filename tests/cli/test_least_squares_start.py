@@ -8,6 +8,7 @@ import torch
 
 from spinpot.data.systems import read_systems
 from spinpot.models.files import read_model
+from spinpot.models.native_spin.potential import NativeSpin
 from support.cli import run_script
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import evaluate
@@ -76,6 +77,14 @@ def test_the_last_weights_get_an_energy_bias_of_their_own(small, tmp_path, callb
     steps = ["trainer.max_steps=4", "trainer.val_check_interval=2", *callbacks]
     trained(small, tmp_path, *steps, "scheduler.start_lr=0.1", "scheduler.stop_lr=0.1")
     assert np.abs(bias_left(small, tmp_path)).max() < 1e-9
+
+
+def test_the_end_knows_the_label_scale_that_was_learned(small, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(NativeSpin, "end", lambda _, labels: seen.append(labels.scale))
+    run_here("train.py", *small, "loss.label_scale_fm=learned", "trainer.max_steps=2", cwd=tmp_path)
+    (scale,) = seen
+    assert scale[0] != 1.0 == scale[1]
 
 
 def test_without_nets_and_steps(small, tmp_path):

@@ -65,7 +65,8 @@ def evaluate(
     config = contents[ENTRY]["config"]
     scores.print(Path(checkpoint).name, trained_terms(config))
     known = scores.knows_errors
-    expected = expected_errors(found, predictions, predictor.spec.use_spin) if known else {}
+    multiples = scale().tolist() if scale else None
+    expected = expected_errors(found, predictions, predictor.spec.use_spin, multiples) if known else {}
     uncertainty = {name: own.result() for name, own in expected.items()}
     if uncertainty:
         print_expected(uncertainty)

@@ -45,16 +45,20 @@ class Expected:
 
 
 def expected_errors(
-    systems: Sequence[System], predictions: Sequence[Mapping[str, np.ndarray]], magnetic: Sequence[bool]
+    systems: Sequence[System],
+    predictions: Sequence[Mapping[str, np.ndarray]],
+    magnetic: Sequence[bool],
+    label_scale: Sequence[float] | None = None,
 ) -> dict[str, Expected]:
     """Of energy, forces and magnetic forces where there are labels, by name.
 
     predictions: as of Predictor.predict with uncertainty. magnetic: whether an element carries spin.
+    label_scale: (T,), the multiples of −∂E/∂S that labels of the magnetic force are; None for 1.
     """
-    found = {}
+    found, scale = {}, np.ones(len(magnetic)) if label_scale is None else np.array(label_scale)
     for quantity in MAIN:
         parts = [
-            _of_system(quantity, system, predicted, np.array(magnetic))
+            _of_system(quantity, system, predicted, np.array(magnetic), scale)
             for system, predicted in zip(systems, predictions, strict=True)
             if quantity.label in system.labels and np.isfinite(predicted[quantity.label + SIGMA]).all()
         ]
@@ -68,10 +72,17 @@ def expected_errors(
 
 
 def _of_system(
-    quantity: Quantity, system: System, predicted: Mapping[str, np.ndarray], magnetic: np.ndarray
+    quantity: Quantity,
+    system: System,
+    predicted: Mapping[str, np.ndarray],
+    magnetic: np.ndarray,
+    label_scale: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sizes of the errors and σ of the frames, (F, n) each."""
-    error = np.abs(predicted[quantity.label] - getattr(system, quantity.label))
+    label = getattr(system, quantity.label)
+    if quantity.carrier:
+        label = label / label_scale[system.types][:, None]
+    error = np.abs(predicted[quantity.label] - label)
     sigma = predicted[quantity.label + SIGMA]
     if quantity.per_atom:
         return error[:, None] / system.n_atoms, sigma[:, None]

@@ -1,5 +1,7 @@
 """The errors that a native-spin model expects are like those that it makes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,16 @@ def test_about_two_thirds_of_the_errors_of_other_frames_are_within_sigma(potenti
 def test_sigma_sorts_outside_frames_by_their_errors(potential, quantity):
     found = expected(potential, nio_system(40, *OUTSIDE, 3))[quantity]
     assert found.rank_correlation >= 0.6
+
+
+def test_labels_that_are_multiples_are_compared_as_such(potential):
+    system = nio_system(3, *INSIDE, 2)
+    predictions = Predictor(potential)([system], uncertainty=True)
+    wanted = expected_errors([system], predictions, potential.spec.use_spin)["fm"]
+    tripled = replace(system, force_mag=3.0 * system.force_mag)
+    found = expected_errors([tripled], predictions, potential.spec.use_spin, (3.0, 1.0))["fm"]
+    assert found.within == wanted.within
+    np.testing.assert_allclose(found.error, wanted.error)
 
 
 def test_the_leverage_is_one_in_training_frames_and_more_outside(potential, training):

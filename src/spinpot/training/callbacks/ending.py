@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -44,7 +45,9 @@ class Ending(pl.Callback):
         if 0 < trainer.max_steps <= trainer.global_step:
             pl_module.stop_if_diverged(wait=True)
             before = {name: buffer.clone() for name, buffer in pl_module.potential.named_buffers()}
-            pl_module.potential.end(self._labels)
+            scale = pl_module.label_scale
+            labels = self._labels if scale is None else replace(self._labels, scale=scale().detach())
+            pl_module.potential.end(labels)
             changed = dict(pl_module.potential.named_buffers())
             self._before = {name: value for name, value in before.items() if not value.equal(changed[name])}
 
