@@ -109,6 +109,33 @@ def test_a_run_of_before_there_was_the_setting_resumes(place, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "excluded"),
+    [
+        (["data.exclude={mine: [3]}"], {"mine": [3]}),
+        (["data.exclude.mine=[3]"], {"data_0": [8], "mine": [3]}),
+        (["data.exclude={mine: [3]}", "data.exclude.data_0=[1-2]"], {"mine": [3], "data_0": ["1-2"]}),
+        (["data.exclude=null", "data.exclude.mine=[3]"], {"mine": [3]}),
+        (["data.exclude=null"], None),
+    ],
+)
+def test_another_system_than_the_experiment_names(tmp_path, arguments, excluded):
+    """What an experiment leaves out is replaced by a section, and changed by a key of it."""
+    shown = run_here("train.py", "experiment=native_spin", *arguments, "--cfg", "job", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert OmegaConf.create(shown.stdout).data.exclude == excluded
+
+
+def test_the_channels_of_a_run_are_replaced(tmp_path):
+    own = {"defaults": ["train", {"override model": "native_spin"}, "_self_"]}
+    own["model"] = {"descriptor": {"channels": {"density": 12, "moment": 4}}}
+    OmegaConf.save(own, tmp_path / "own.yaml")
+    of_own = ("--config-dir", str(tmp_path), "--config-name", "own", "--cfg", "job")
+    shown = run_here("train.py", *of_own, "model.descriptor.channels={direction: 6}", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert OmegaConf.create(shown.stdout).model.descriptor.channels == {"direction": 6}
+
+
+@pytest.mark.parametrize(
     ("exclude", "message"),
     [
         ("{trian: [8]}", "data.exclude: no set has a system trian."),

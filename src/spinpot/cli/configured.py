@@ -1,7 +1,8 @@
 """Commands that take KEY=VALUE: each composes the config of its name."""
 
 import gc
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,9 @@ from spinpot.config.suggest import CONFIGS
 from spinpot.models.moved import renamed_targets
 
 # The work is imported in the functions, so that --help and --cfg answer at once.
+
+USERS_KEYS = ("data.exclude", "model.descriptor.channels")
+"""Sections whose keys the user chooses."""
 
 
 @contextmanager
@@ -56,12 +60,26 @@ def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
     composed = main(job(task))
 
     def command() -> None:
+        sys.argv[1:] = replacing(sys.argv[1:])
         try:
             composed()
         finally:
             SweepPage.draw()
 
     return command
+
+
+def replacing(arguments: Iterable[str]) -> Iterator[str]:
+    """Arguments by which a value of USERS_KEYS replaces the one before, and a key in it may be a new one.
+
+    Hydra would merge sections, and refuse keys that an experiment does not have.
+    """
+    for argument in arguments:
+        key = argument.split("=")[0]
+        if key in USERS_KEYS:
+            yield f"{key}=null"
+        new = any(key.startswith(f"{section}.") for section in USERS_KEYS)
+        yield f"++{argument}" if new else argument
 
 
 @configured
