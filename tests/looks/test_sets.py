@@ -90,6 +90,14 @@ def test_moments_of_the_validation_set_beyond_those_of_training(sets):
     assert line.startswith("look: validation: |S| of Ni leaves the range of training, ")
 
 
+def test_an_element_of_the_validation_set_that_no_training_frame_has(sets):
+    (train,) = sets["train"]
+    without = replace(train, types=np.zeros_like(train.types))
+    line = "look: validation: no training frame has O. The model knows nothing of it."
+    assert line in said({**sets, "train": [without]})
+    assert line not in said({**sets, "train": [without, train]})
+
+
 def test_atoms_closer_than_any_bond():
     box = np.tile(8 * np.eye(3), (3, 1, 1))
     coord = np.array([[[0.0, 0, 0], [0.5, 0, 0]], [[0.0, 0, 0], [0.9, 0, 0]], [[0.0, 0, 0], [2.1, 0, 0]]])

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from spinpot.core.notes import Notes
 from spinpot.data.duplicates import SAME, Copy
 from spinpot.data.systems import System
@@ -28,6 +30,8 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iter
         if name != "train":
             for _, line in watch.beyond(systems):
                 notes.add(f"look: {name}: {line}")
+            for element in sorted(_elements(systems) - _elements(sets["train"])):
+                notes.add(f"look: {name}: no training frame has {element}. The model knows nothing of it.")
     _repeats(sets, found, notes)
     return notes
 
@@ -58,6 +62,11 @@ def _frames(systems: Sequence[System], notes: Notes) -> None:
     for system in systems:
         for look in close_looks(system, range(0, len(system), step)):
             look.tell(notes, system.name)
+
+
+def _elements(systems: Sequence[System]) -> set[str]:
+    """Those that have atoms."""
+    return {system.type_map[kind] for system in systems for kind in np.unique(system.types)}
 
 
 def _precision(systems: Sequence[System], notes: Notes) -> None:
