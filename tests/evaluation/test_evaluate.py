@@ -350,6 +350,8 @@ def test_expected_errors_are_beside_those_that_are_made(
     page = (tmp_path / "out/report.html").read_text()
     assert 'id="uncertainty"' in page
     assert "against the expected one" in page
+    assert "in up to 30 frames of the run's validation set" in page  # as fit.calibrate has it
+    assert "<dt>Time reversal, S → −S</dt>" in page
 
 
 def test_a_model_without_expected_errors_has_no_word_of_them(checkpoint: Path, tmp_path: Path) -> None:
