@@ -91,7 +91,7 @@ BEFORE_TRAINING = [
     "spinpot.data.datamodule.SpinDataModule.read",
     "spinpot.data.datamodule.SpinDataModule.make_datasets",
     "spinpot.training.stages.build_potential",
-    "spinpot.training.stages.begin_with_exchange",
+    "spinpot.training.stages.begin",
     "pytorch_lightning.Trainer.fit",
     "spinpot.training.module.SpinModule.configure_optimizers",
 ]
