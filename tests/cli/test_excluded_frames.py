@@ -125,6 +125,25 @@ def test_another_system_than_the_experiment_names(tmp_path, arguments, excluded)
     assert OmegaConf.create(shown.stdout).data.exclude == excluded
 
 
+def test_a_sweep_replaces_what_the_experiment_names(place):
+    small = ["model.descriptor.cutoff=4.0", "trainer.max_steps=0", "report=false"]
+    sets = [f"data.{name}=[{place / name}]" for name in ("train", "validation")]
+    swept = ["data.exclude={train: [8]},{validation: [0]}", f"hydra.sweep.dir={place}/swept"]
+    done = run_here("train.py", "-m", "experiment=native_spin", "data=npy", *small, *sets, *swept, cwd=place)
+    assert done.returncode == 0, done.stderr
+    excluded = [OmegaConf.load(place / "swept" / job / "config.yaml").data.exclude for job in ("0", "1")]
+    assert excluded == [{"train": [8]}, {"validation": [0]}]
+
+
+def test_where_there_is_no_such_section_none_is_made(place):
+    refused = train(place, place / "none", "model.descriptor.channels={density: 3}")
+    assert the_message(refused).startswith("Unknown setting model.descriptor.channels")
+    refused = run_here(
+        "evaluate.py", "checkpoint=a", "systems=[b]", "output=c", "data.exclude={train: [8]}", cwd=place
+    )
+    assert the_message(refused).startswith("Unknown setting data")
+
+
 def test_the_channels_of_a_run_are_replaced(tmp_path):
     own = {"defaults": ["train", {"override model": "native_spin"}, "_self_"]}
     own["model"] = {"descriptor": {"channels": {"density": 12, "moment": 4}}}

@@ -72,12 +72,13 @@ def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
 def replacing(arguments: Iterable[str]) -> Iterator[str]:
     """Arguments by which a value of USERS_KEYS replaces the one before, and a key in it may be a new one.
 
-    Hydra would merge sections, and refuse keys that an experiment does not have.
+    Hydra would merge sections, and refuse keys that an experiment does not have. With ++, for sweeps keep one
+    argument of each name.
     """
     for argument in arguments:
         key = argument.split("=")[0]
         if key in USERS_KEYS:
-            yield f"{key}=null"
+            yield f"++{key}=null"
         new = any(key.startswith(f"{section}.") for section in USERS_KEYS)
         yield f"++{argument}" if new else argument
 
