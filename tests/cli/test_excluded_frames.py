@@ -136,22 +136,10 @@ def test_a_sweep_replaces_what_the_experiment_names(place):
 
 
 def test_where_there_is_no_such_section_none_is_made(place):
-    refused = train(place, place / "none", "model.descriptor.channels={density: 3}")
-    assert the_message(refused).startswith("Unknown setting model.descriptor.channels")
     refused = run_here(
         "evaluate.py", "checkpoint=a", "systems=[b]", "output=c", "data.exclude={train: [8]}", cwd=place
     )
     assert the_message(refused).startswith("Unknown setting data")
-
-
-def test_the_channels_of_a_run_are_replaced(tmp_path):
-    own = {"defaults": ["train", {"override model": "native_spin"}, "_self_"]}
-    own["model"] = {"descriptor": {"channels": {"density": 12, "moment": 4}}}
-    OmegaConf.save(own, tmp_path / "own.yaml")
-    of_own = ("--config-dir", str(tmp_path), "--config-name", "own", "--cfg", "job")
-    shown = run_here("train.py", *of_own, "model.descriptor.channels={direction: 6}", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert OmegaConf.create(shown.stdout).model.descriptor.channels == {"direction": 6}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from spinpot.models.moved import renamed_targets
 
 # The work is imported in the functions, so that --help and --cfg answer at once.
 
-USERS_KEYS = ("data.exclude", "model.descriptor.channels")
-"""Sections whose keys the user chooses."""
+USERS_KEYS = "data.exclude"
+"""A section whose keys the user chooses."""
 
 
 @contextmanager
@@ -77,10 +77,9 @@ def replacing(arguments: Iterable[str]) -> Iterator[str]:
     """
     for argument in arguments:
         key = argument.split("=")[0]
-        if key in USERS_KEYS:
+        if key == USERS_KEYS:
             yield f"++{key}=null"
-        new = any(key.startswith(f"{section}.") for section in USERS_KEYS)
-        yield f"++{argument}" if new else argument
+        yield f"++{argument}" if key.startswith(f"{USERS_KEYS}.") else argument
 
 
 @configured
