@@ -36,9 +36,7 @@ COMPARED = (ENERGY, FORCE, *PARTS, VIRIAL)
 """What frames are compared by, where the loss has it."""
 OUTLIER, UNEXPLAINED, FEW = 10.0, 0.2, 0.05
 """A frame counts less if of its labels there is left more than so many medians, than this part of them, and
-than of all frames but so many: of few frames but one."""
-FEWEST = 10
-"""Frames of which one can be told to be unlike the others."""
+than of all frames but so many."""
 ROUNDS = 6
 """Of the solution and the weights that it gives the frames."""
 SAME_WEIGHT = 1e-3
@@ -201,7 +199,7 @@ class Left:
     @property
     def excess(self) -> Tensor:
         """(F, Q), the errors in parts of what they may be."""
-        rank = "lower" if len(self.errors) >= FEWEST else "higher"
+        rank = "lower" if len(self.errors) * FEW >= 1.0 else "higher"
         of_most = self.errors.nanquantile(1.0 - FEW, dim=0, interpolation=rank)
         bound = torch.maximum(torch.maximum(OUTLIER * self.usual, of_most), UNEXPLAINED * self.labels)
         return (self.errors / bound).nan_to_num(nan=0.0)
