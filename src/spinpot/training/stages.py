@@ -19,7 +19,7 @@ from spinpot.config.validate import PRECISIONS
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.core.quantities import MAIN, SCALED
+from spinpot.core.quantities import MAIN, SCALED, VIRIAL
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.duplicates import Copy, copies
 from spinpot.looks.model import Watch
@@ -249,7 +249,9 @@ def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) ->
         print_line(line)
     validation, use_spin = data.datasets["validation"], potential.spec.use_spin
     errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, labels.scale)
-    of_labels = {quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in MAIN}
+    of_labels = {
+        quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in (*MAIN, VIRIAL)
+    }
     parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
     print_line(f"Fitted by least squares, before training: validation rmse {', '.join(parts)}.")
 
