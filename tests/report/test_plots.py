@@ -12,7 +12,15 @@ from spinpot.data.systems import System
 from spinpot.evaluation.parity import parity_points
 from spinpot.evaluation.predictor import Arrays, Predictor
 from spinpot.loss.baselines import dataset_errors
-from spinpot.report.plots import Points, error_histogram_figure, learning_curve_figure, parity_figure
+from spinpot.report.plots import (
+    Curve,
+    Points,
+    draw_curves,
+    error_histogram_figure,
+    learning_curve_figure,
+    parity_figure,
+)
+from spinpot.report.style import new_figure
 from spinpot.runs.metrics_file import read_metrics_file
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from support.frames import random_system, small_potential, with_random_labels
@@ -158,3 +166,12 @@ def test_learning_curves(tmp_path: Path, with_virial: bool) -> None:
 def test_a_run_that_logged_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\n")
     assert learning_curve_figure(read_metrics_file(tmp_path / "metrics.csv").arrays()).axes == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_curve_that_hardly_varies_is_drawn_without_a_warning():
+    axes = new_figure(3.0, 3.0).subplots()
+    draw_curves(axes, [Curve(np.array([1.0, 2.0, 3.0]), 5000.0 + np.array([0.0, 1e-12, 1e-11]), {})])
+    axes.figure.canvas.draw()
+    low, high = axes.get_ylim()
+    assert low < 4000.0 < 6000.0 < high

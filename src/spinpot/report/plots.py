@@ -277,6 +277,10 @@ class Curve(NamedTuple):
     style: dict[str, Any]
 
 
+CONSTANT = 1.0 + 1e-6
+"""Curves whose highest point is less than so many times their lowest are horizontal lines."""
+
+
 def draw_curves(
     axes: Axes, curves: Sequence[Curve], logarithmic: bool = True, most: float = MOST_DECADES
 ) -> None:
@@ -285,12 +289,16 @@ def draw_curves(
     logarithmic: false for a linear one in any case. most: as in plain_numbers.
     """
     above = any(np.any(curve.y[np.isfinite(curve.y)] > 0) for curve in curves)
-    if above and logarithmic:
-        axes.set_yscale("log")  # first: a constant curve has no scale to go over to another
+    heights = []
     for x, y, style in curves:
         shown = np.isfinite(y) & (x > 0) & ((y > 0) | (not above))
         axes.plot(x[shown], y[shown], **style)
+        heights.append(y[shown])
     if above and logarithmic:
+        low, high = np.concatenate(heights).min(), np.concatenate(heights).max()
+        if high < CONSTANT * low:  # an axis needs two ends
+            axes.set_ylim(low / 2.0, 2.0 * high)
+        axes.set_yscale("log")
         plain_numbers(axes.yaxis, most)
 
 
