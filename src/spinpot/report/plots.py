@@ -288,7 +288,7 @@ def draw_curves(
 
     logarithmic: false for a linear one in any case. most: as in plain_numbers.
     """
-    above = any(np.any(curve.y[np.isfinite(curve.y)] > 0) for curve in curves)
+    above = any(np.any(curve.y[np.isfinite(curve.y) & (curve.x > 0)] > 0) for curve in curves)
     heights = []
     for x, y, style in curves:
         shown = np.isfinite(y) & (x > 0) & ((y > 0) | (not above))

@@ -113,11 +113,16 @@ def _trade_off(finished: Sequence[Run]) -> Panel | None:
     return panel("Force against magnetic force", "colour: energy", alt, partial(trade_off_figure, finished))
 
 
+def _has_a_curve(columns: Mapping[str, np.ndarray], column: str) -> bool:
+    """Whether a value was written at a step after the first; those of step 0 have no place on a log axis."""
+    return column in columns and bool(np.any(np.isfinite(columns[column]) & (columns["step"] > 0)))
+
+
 def _curves(metrics: Mapping[str, dict[str, np.ndarray]], colours: Mapping[str, str]) -> list[Panel]:
     panels = []
     columns_of = {"score": "val/score"} | {name: f"val/{q.rmse}" for name, q in ERRORS.items()}
     for quantity, column in columns_of.items():
-        if not any(np.isfinite(columns.get(column, np.nan)).any() for columns in metrics.values()):
+        if not any(_has_a_curve(columns, column) for columns in metrics.values()):
             continue
         title = "score" if quantity == "score" else ERRORS[quantity].title
         alt = f"The {title} on the validation set against the training step, one line per run."
