@@ -91,8 +91,9 @@ inline bool within(const int64_t* numbers, int64_t count, int64_t limit) {
 template <typename In>
 void check_batch(const In& in) {
   require(within(in.type_sizes, in.types, in.atoms + 1), "atoms of each element");
-  require(std::accumulate(in.type_sizes, in.type_sizes + in.types, int64_t(0)) == in.atoms, "an element of each atom");
-  require(within(in.atom_order, in.atoms, in.atoms), "an order of the atoms");
+  const int64_t centres = std::accumulate(in.type_sizes, in.type_sizes + in.types, int64_t(0));
+  require(centres <= in.atoms, "an element of each centre");
+  require(within(in.atom_order, centres, in.atoms), "an order of the centres");
   require(within(in.frame, in.atoms, in.frames), "a structure of each atom");
   require(std::is_sorted(in.pair_start, in.pair_start + in.atoms + 1) && in.pair_start[0] >= 0 &&
               in.pair_start[in.atoms] <= in.pairs,

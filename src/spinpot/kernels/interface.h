@@ -94,7 +94,7 @@ typedef struct {
   int64_t single, threads, types, atoms, frames, pairs, chunks, chunk; /* chunk: nodes of each */
   int64_t embedding_nets, embedding_layers, fitting_layers, axis;
   double rcut, rcut_smth, protection, n_sel, scale, embedding_threshold, fitting_threshold;
-  const int64_t *atom_order;                 /* (A,) the atoms sorted by element */
+  const int64_t *atom_order;                 /* the centres sorted by element: the atoms that have an energy */
   const int64_t *frame, *pair_start;         /* (A,), (A + 1,) */
   const int64_t *pair_neighbour, *pair_type; /* (P,) */
   const int64_t *neighbour_counts;           /* (A, 2T) */
@@ -104,7 +104,7 @@ typedef struct {
   const void *vector, *spin, *eta;           /* (P, 3) from the centre to the neighbour, (A, 3), (2T,) */
   const void *points;                        /* (C, chunk) */
   const int64_t *first, *nets;               /* (T, 2T) the first chunk; (C,) the embedding net of each */
-  const int64_t *type_sizes, *columns;       /* (T,) atoms and columns of each element */
+  const int64_t *type_sizes, *columns;       /* (T,) centres and columns of each element */
   const int64_t *embedding_widths, *fitting_widths; /* of the input and of each layer */
   const void *const *embedding, *const *fitting;
   const void *last_weight, *last_bias;       /* (T, width), (T,) */
@@ -142,7 +142,7 @@ typedef struct {
   const double* coefficient;                 /* (N,) */
   const int64_t *factors, *sum, *features;   /* (N, 3) and (N,), places; (P,), places of the invariants */
   const double *linear, *centre, *nearness;  /* (T, P) */
-  const int64_t *type_sizes, *channels;      /* (T,) atoms of each element; (8,) channels of each kind of sum, or 0 */
+  const int64_t *type_sizes, *channels;      /* (T,) centres of each element; (8,) channels of each kind of sum, or 0 */
   const int64_t* widths;                     /* of the input and of each hidden layer */
   const void* const* hidden;
   const void *last_weight, *last_bias;       /* (T, width), (T,) */
