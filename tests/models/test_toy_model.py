@@ -99,7 +99,8 @@ def test_a_run_does_not_begin_with_another_kind_of_model(place):
     message = refused(*SMALL, "init_from=deepspin.ckpt", cwd=place)
     assert message == (
         "Error: init_from=deepspin.ckpt: the model in the file is of the kind deepspin, that of the config "
-        "of the kind toy. Expected the same kind: choose the file's by model=NAME, or give another file.\n"
+        "of the kind toy. Expected the same kind: choose the file's by model=native_spin|spin, or give "
+        "another file.\n"
     )
     message = refused("debug=fast", "init_from=run/checkpoints/best.ckpt", cwd=place)
     assert "is of the kind toy, that of the config of the kind deepspin. Expected the same kind:" in message

@@ -133,8 +133,8 @@ def _check_trainer(trainer: DictConfig) -> None:
             continue  # a model as it is fitted before training
         if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
             continue  # a duration
-        whole = type(value) is int and value >= 1
-        require(whole, f"trainer.{name}", shown(value), f"a whole number >= 1.{_whole(value)}")
+        whole, least = type(value) is int and value >= 1, 0 if name == "max_steps" else 1
+        require(whole, f"trainer.{name}", shown(value), f"a whole number >= {least}.{_whole(value)}")
     precision, clip = trainer.get("precision"), trainer.get("gradient_clip_val")
     require(precision in PRECISIONS, "trainer.precision", precision, f"{' or '.join(PRECISIONS)}.")
     positive = clip is None or (fits(clip, float) and clip > 0.0)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from spinpot.config.suggest import options_of
 from spinpot.config.targets import find_target
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
@@ -133,8 +134,8 @@ def _check_kind(config: DictConfig, spec: Spec, path: Path) -> None:
     if spec.kind != settings.spec_type.kind:
         raise InputError(
             f"init_from={path}: the model in the file is of the kind {spec.kind}, that of the config of the "
-            f"kind {settings.spec_type.kind}. Expected the same kind: choose the file's by model=NAME, or "
-            "give another file."
+            f"kind {settings.spec_type.kind}. Expected the same kind: choose the file's by "
+            f"model={'|'.join(options_of('model'))}, or give another file."
         )
 
 

@@ -189,9 +189,9 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     print_data(frames, potential, loss, found if first else None)
     scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
     labels = labels_of(checked, frames, scale)
+    check_trained(potential, checked.config.trainer.max_steps)
     if not checked.resumed and not checked.pretrained:
         begin(potential, data, labels)
-    check_trained(potential, checked.config.trainer.max_steps)
     baseline = fitted_to(data.systems["train"], frames.spec, scale, found) if first else Baseline(None, "")
     module = SpinModule(
         potential,
