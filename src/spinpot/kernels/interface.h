@@ -162,6 +162,34 @@ SPINPOT_API void spinpot_native_spin_free(void* kept);
    force (A, 3, T P), virial (F, 3, 3, T P). Atoms of each element are sorted by their structures. */
 SPINPOT_API int spinpot_native_spin_rows(const spinpot_native_spin* in, const spinpot_derivatives* out);
 
+/* Normal numbers (count, width) of mean 0 and deviation 1: functions of the seed, the step (0 … 2^48 - 1), what they are
+   for (0 … 255; 0 spins, 1 atoms), each atom's id and the component alone, by Philox 4x32 with 10 rounds. */
+SPINPOT_API int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* ids, int64_t count,
+                                int64_t width, double* out);
+
+/* The field of the next step (count, 3), by the polynomial through those of the last `kept` ones, at most 4, newest
+   first: atom i's are in fields[i stride … i stride + 3 kept - 1]. Zero if none is kept. */
+SPINPOT_API int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields,
+                                           double* out);
+
+/* The step of n spins that is iterated: S' is S turned about the field at their midpoint on the sphere. */
+typedef struct {
+  int64_t count;
+  double angle, damping; /* g dt/ħ, μ_B/eV; α */
+  const double* before; /* (n, 3) S, μ_B */
+  const double* field;  /* (n, 3) eV/μ_B, at `middle`, with all that acts on the spins */
+  double *middle, *after; /* (n, 3) where the field is, becomes the next midpoint; S', becomes the next one */
+} spinpot_turn;
+
+/* change: the largest of any component of S', μ_B. Spins of zero stay so. */
+SPINPOT_API int spinpot_turn_spins(const spinpot_turn* turn, double* change);
+
+/* Whether the S' of a step is found: its error, estimated as change c/(1 - c) with the contraction c, is within the
+   tolerance (μ_B). last: the change before, 0 at a step's first; contraction: kept from step to step, 1 at the first.
+   Both become those of this change. change: the largest of all spins, on all ranks. */
+SPINPOT_API int spinpot_spins_found(double tolerance, double change, double* last, double* contraction,
+                                    int64_t* found);
+
 #ifdef __cplusplus
 }
 #endif

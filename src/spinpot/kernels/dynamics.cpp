@@ -1,0 +1,112 @@
+// Spin dynamics beside the model: noise that is a function of the seed, the step and the atom; fields extrapolated from
+// the steps before; the step of the spins, iterated until it is found.
+
+#include <algorithm>
+#include <cmath>
+
+#include "guard.h"
+#include "interface.h"
+#include "philox.h"
+
+namespace spinpot {
+namespace {
+
+struct Vector {
+  double x, y, z;
+};
+
+Vector at(const double* rows, int64_t i) { return {rows[3 * i], rows[3 * i + 1], rows[3 * i + 2]}; }
+
+void put(double* rows, int64_t i, const Vector& a) {
+  rows[3 * i] = a.x;
+  rows[3 * i + 1] = a.y;
+  rows[3 * i + 2] = a.z;
+}
+
+Vector operator+(const Vector& a, const Vector& b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
+Vector operator*(double f, const Vector& a) { return {f * a.x, f * a.y, f * a.z}; }
+double dot(const Vector& a, const Vector& b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+double length(const Vector& a) { return std::sqrt(dot(a, a)); }
+
+Vector cross(const Vector& a, const Vector& b) {
+  return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
+
+// Zero where there is none.
+Vector direction(const Vector& a) {
+  const double norm = length(a);
+  return norm > 0 ? 1 / norm * a : Vector{0, 0, 0};
+}
+
+// S' with S' - S = (S + S') × a, a rotation about a (the Cayley transform).
+Vector turned(const Vector& spin, const Vector& a) {
+  const double square = dot(a, a);
+  return 1 / (1 + square) * ((1 - square) * spin + 2 * (cross(spin, a) + dot(a, spin) * a));
+}
+
+// NaN where there is one.
+double largest(const Vector& a) {
+  return std::max({std::abs(a.x), std::abs(a.y), std::abs(a.z)}) + 0 * (a.x + a.y + a.z);
+}
+
+// dS/dt = S × A with A = -(g/ħ)/(1 + α²) (B + α n × B), where S is between the step's ends.
+double turn_spins(const spinpot_turn& turn) {
+  const double half = -0.5 * turn.angle / (1 + turn.damping * turn.damping);
+  double change = 0;
+  for (int64_t i = 0; i < turn.count; ++i) {
+    const Vector before = at(turn.before, i), field = at(turn.field, i);
+    const Vector axis = field + turn.damping * cross(direction(at(turn.middle, i)), field);
+    const Vector after = turned(before, half * axis);
+    const double moved = largest(after + -1 * at(turn.after, i));
+    if (!(moved <= change) && !std::isnan(change)) change = moved;
+    put(turn.middle, i, length(before) * direction(before + after));
+    put(turn.after, i, after);
+  }
+  return change;
+}
+
+// Of Lagrange's polynomial through as many fields, one step on; newest first.
+constexpr double COEFFICIENTS[5][4] = {{}, {1}, {2, -1}, {3, -3, 1}, {4, -6, 4, -1}};
+
+}  // namespace
+}  // namespace spinpot
+
+int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* ids, int64_t count, int64_t width,
+                    double* out) {
+  return spinpot::guarded(1, [&] {
+    spinpot::require(0 <= step && step < int64_t(1) << 48, "a step from 0 to 2^48 - 1");
+    spinpot::require(0 <= purpose && purpose < 256, "a purpose from 0 to 255");
+    spinpot::require(0 <= width && width <= 1024, "at most 1024 numbers of an atom");
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t first = 0; first < width; first += 4) {
+        const auto normals = spinpot::four_normals(seed, step, purpose, first / 4, ids[i]);
+        std::copy_n(normals.begin(), std::min<int64_t>(4, width - first), out + i * width + first);
+      }
+  });
+}
+
+int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields, double* out) {
+  return spinpot::guarded(1, [&] {
+    spinpot::require(0 <= kept && kept <= 4, "0 to 4 fields");
+    spinpot::require(stride >= 3 * kept, "rows that hold the fields");
+    for (int64_t i = 0; i < count; ++i) {
+      spinpot::Vector sum{0, 0, 0};
+      for (int64_t k = 0; k < kept; ++k)
+        sum = sum + spinpot::COEFFICIENTS[kept][k] * spinpot::at(fields + i * stride, k);
+      spinpot::put(out, i, sum);
+    }
+  });
+}
+
+int spinpot_turn_spins(const spinpot_turn* turn, double* change) {
+  return spinpot::guarded(1, [&] { *change = spinpot::turn_spins(*turn); });
+}
+
+int spinpot_spins_found(double tolerance, double change, double* last, double* contraction, int64_t* found) {
+  return spinpot::guarded(1, [&] {
+    if (*last > 0) *contraction = change / *last;
+    *last = change;
+    const double c = *contraction;
+    *found = change == 0 || (c < 1 && change * c / (1 - c) <= tolerance);
+  });
+}

@@ -1,0 +1,147 @@
+"""Spin dynamics beside the model, the same in Python and in LAMMPS: noise, extrapolated fields, turns."""
+
+from ctypes import byref, c_double, c_int64
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spinpot.core.vectors import unit
+from spinpot.kernels.interface import structure
+from spinpot.kernels.library import checked, library
+
+SPINS, ATOMS = 0, 1
+"""Purposes of noise."""
+COEFFICIENTS = ((), (1.0,), (2.0, -1.0), (3.0, -3.0, 1.0), (4.0, -6.0, 4.0, -1.0))
+"""Of Lagrange's polynomial through as many fields, one step on; newest first."""
+_TURN = structure("spinpot_turn")
+_WORD = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_FACTORS, _BUMPS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64), (0x9E3779B9, 0xBB67AE85)
+
+
+def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3) -> np.ndarray:
+    """Normal numbers (N, width): functions of seed, step, purpose, atom's id (N,) and column alone."""
+    ids = np.ascontiguousarray(ids, dtype=np.int64)
+    found = library()
+    if found is None:
+        return _normals(seed, step, purpose, ids, width)
+    out = np.empty((len(ids), width))
+    checked(found.spinpot_normals(seed, step, purpose, ids.ctypes.data, len(ids), width, out.ctypes.data))
+    return out
+
+
+def extrapolated(fields: np.ndarray, kept: int) -> np.ndarray:
+    """The field of the next step (N, 3), by those of the last `kept` ones, newest first in (N, M, 3)."""
+    found = library()
+    if found is None:
+        coefficients = np.array(COEFFICIENTS[kept])
+        return np.asarray(np.einsum("k,nkc->nc", coefficients, fields[:, :kept]))
+    fields = np.ascontiguousarray(fields)
+    out = np.empty((len(fields), 3))
+    stride = fields[0].size if len(fields) else 0
+    checked(found.spinpot_extrapolate_fields(len(fields), kept, stride, fields.ctypes.data, out.ctypes.data))
+    return out
+
+
+@dataclass
+class Turn:
+    """The step of N spins that is iterated: S′ is S turned about the field at their midpoint.
+
+    angle: g dt/ħ, μ_B/eV. damping: α. before: S. middle: where the field is wanted; after: S′; (N, 3), μ_B.
+    """
+
+    angle: float
+    damping: float
+    before: np.ndarray
+    middle: np.ndarray = field(init=False)
+    after: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = np.array(self.before, dtype=np.float64)
+        self.middle, self.after = self.before.copy(), self.before.copy()
+
+    def by(self, field: np.ndarray) -> float:
+        """Turn about a field (N, 3), eV/μ_B; the largest change of any component of S′."""
+        found = library()
+        if found is None:
+            return self._by(field)
+        field = np.ascontiguousarray(field, dtype=np.float64)
+        places = (array.ctypes.data for array in (self.before, field, self.middle, self.after))
+        given, change = _TURN(len(self.before), self.angle, self.damping, *places), c_double()
+        checked(found.spinpot_turn_spins(byref(given), byref(change)))
+        return change.value
+
+    def _by(self, field: np.ndarray) -> float:
+        towards = self.damping * np.cross(unit(self.middle), field)
+        axis = -self.angle / (1.0 + self.damping**2) * (field + towards)
+        after = rotated(self.before, axis)
+        change = float(np.abs(after - self.after).max(initial=0.0))
+        self.middle, self.after = midpoint(self.before, after), after
+        return change
+
+
+@dataclass
+class Convergence:
+    """When the S′ of a step are found. contraction: of the changes, kept from step to step."""
+
+    tolerance: float
+    contraction: float = 1.0
+    last: float = 0.0
+
+    def begin(self) -> None:
+        """A new step."""
+        self.last = 0.0
+
+    def found(self, change: float) -> bool:
+        """Whether the error of S′ after a change by so much is within the tolerance (μ_B)."""
+        own = library()
+        if own is None:
+            return self._found(change)
+        last, contraction, found = c_double(self.last), c_double(self.contraction), c_int64()
+        changed = byref(last), byref(contraction), byref(found)
+        checked(own.spinpot_spins_found(self.tolerance, change, *changed))
+        self.last, self.contraction = last.value, contraction.value
+        return bool(found.value)
+
+    def _found(self, change: float) -> bool:
+        if self.last > 0.0:
+            self.contraction = change / self.last
+        self.last, c = change, self.contraction
+        return change == 0.0 or (c < 1.0 and change * c / (1.0 - c) <= self.tolerance)
+
+
+def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The vectors half way between those of equal lengths, on their sphere; (N, 3)."""
+    return np.asarray(unit(one + other) * np.linalg.norm(one, axis=1, keepdims=True))
+
+
+def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """S′ with S′ − S = ½(S + S′) × angle, a rotation about `angle`; (N, 3) both. The Cayley transform."""
+    a = 0.5 * angle
+    square = (a * a).sum(axis=1, keepdims=True)
+    along = (a * spin).sum(axis=1, keepdims=True) * a
+    return np.asarray((spin * (1.0 - square) + 2.0 * (np.cross(spin, a) + along)) / (1.0 + square))
+
+
+def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+    """Philox 4x32 with 10 rounds (Salmon, Moraes, Dror, Shaw, SC'11): words (4, …) of counters (4, …)."""
+    c = list(np.asarray(counter, dtype=np.uint64))
+    for number in range(10):
+        first, second = (np.uint64((key[k] + number * _BUMPS[k]) & 0xFFFFFFFF) for k in (0, 1))
+        one, other = c[0] * _FACTORS[0], c[2] * _FACTORS[1]
+        c = [other >> _HALF ^ c[1] ^ first, other & _WORD, one >> _HALF ^ c[3] ^ second, one & _WORD]
+    return np.array(c)
+
+
+def _normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int) -> np.ndarray:
+    """As spinpot_normals: pairs of words by Box and Muller's formula."""
+    blocks = np.arange(-(-width // 4), dtype=np.uint64)
+    low = np.full((len(ids), len(blocks)), step & 0xFFFFFFFF, dtype=np.uint64)
+    high = low * np.uint64(0) + np.uint64(step >> 32 | purpose << 16) + (blocks << np.uint64(24))
+    atoms = np.broadcast_to(ids.astype(np.uint64)[:, None], low.shape)
+    counter = np.array([atoms & _WORD, atoms >> _HALF, low, high])
+    words = philox(counter, (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF)).astype(np.float64)
+    radius = np.sqrt(-2.0 * np.log((words[::2] + 1.0) / 2.0**32))
+    angle = 2.0 * np.pi / 2.0**32 * words[1::2]
+    drawn = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)  # (2, 2, N, blocks)
+    return np.asarray(drawn.transpose(2, 3, 0, 1).reshape(len(ids), -1)[:, :width])
