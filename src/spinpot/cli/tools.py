@@ -12,13 +12,13 @@ def convert(parser: ArgumentParser) -> None:
     """Convert by suffix: `spinpot convert INPUT OUTPUT`.
 
     input.json, .yaml → experiment; deepmd-kit's .dp .yaml .pt .pth → .ckpt;
-    .ckpt → .dp, or .pth with --deepmd.
+    .ckpt → .safetensors for inference, .dp, or .pth with --deepmd.
     """
     add = parser.add_argument
     add("input", type=Path, metavar="INPUT")
     add("output", type=Path, metavar="OUTPUT")
     add("--deepmd", metavar="PYTHON", help="an interpreter with deepmd-kit 3.2, to write .pth")
-    add("--network-only", action="store_true", help="leave out an exchange term, which only .ckpt can hold")
+    add("--network-only", action="store_true", help="leave out an exchange term, to write .dp or .pth")
     given = parser.parse_args()
     from spinpot.evaluation.convert import convert
 

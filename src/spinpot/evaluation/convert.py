@@ -10,13 +10,14 @@ from spinpot.core.errors import InputError
 from spinpot.models.checkpoint import checkpoint_file, save_potential
 from spinpot.models.exchange.wrapper import WithExchange
 from spinpot.models.files import CHECKPOINT, experiment_writer, read_model
+from spinpot.models.model_file import MODEL_FILE, write_model_file
 
 
 def convert(source: Path, target: Path, deepmd: str | None = None, network_only: bool = False) -> None:
     """Write what `source` holds as the kind of file that the suffix of `target` says.
 
     deepmd: a Python interpreter that has deepmd-kit 3.2, which writes `.pth`. network_only: leave out an
-    exchange term, which only checkpoints can hold.
+    exchange term, which files of deepmd-kit cannot hold.
 
     Raises InputError before anything is written for a file that cannot be read or is not there, and for a
     target that is there already or has another suffix.
@@ -33,9 +34,11 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     if network_only and isinstance(potential, WithExchange):
         potential = potential.without_exchange()
     exporters = potential.exporters()
-    _check_target(target, (CHECKPOINT, *exporters))
+    _check_target(target, (CHECKPOINT, MODEL_FILE, *exporters))
     if target.suffix == CHECKPOINT:
         save_potential(target, potential, deepmd=model.rest)
+    elif target.suffix == MODEL_FILE:
+        write_model_file(target, potential)
     else:
         exporters[target.suffix](target, model.rest, deepmd)
     spec = potential.spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, ClassVar, Self
@@ -28,6 +28,18 @@ Part = tuple[Sequence[nn.Parameter], int | EllipsisType]
 """Of each of some parameters one row, or all."""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model to a path; with what a foreign file held besides, and the Python of that program."""
+
+
+@dataclass(frozen=True)
+class InferencePart:
+    """A part of the energy as the kernels evaluate it without Python (spinpot.models.model_file).
+
+    kind: its name there. settings: plain data. arrays: float64, int64 or uint8.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    arrays: dict[str, Tensor] = field(default_factory=dict)
 
 
 def refusal(reason: str | None) -> Exporter:
@@ -188,6 +200,17 @@ class Potential(nn.Module, ABC):
     def exporters(self) -> dict[str, Exporter]:
         """Other programs' files it can be written as, by their suffixes."""
         return {}
+
+    def inference(self) -> list[InferencePart]:
+        """The parts that add up to it, without time reversal and the energy bias, for a model file.
+
+        Raises InputError where the kernels cannot evaluate it.
+        """
+        raise InputError(
+            f"A model of the kind {self.spec.kind} cannot be written as a model file: it does not say what "
+            "the kernels are to evaluate (Potential.inference). Use its checkpoint, by spinpot.load or "
+            "spinpot.ase."
+        )
 
     def n_parameters(self) -> int:
         """How many numbers are trained."""

@@ -13,7 +13,7 @@ from spinpot.models.potential import Exporter, Potential, refusal
 ASKED_OF_INNER = (
     *("set_statistics", "cover", "begin_at_zero", "state", "load_state", "watched_parameters", "parts"),
     *("evaluation", "settle", "settled_in", "not_recorded", "record_key", "record_reads", "approximation"),
-    *("start", "end", "uncertainty", "features"),
+    *("start", "end", "uncertainty", "features", "inference"),
 )
 """Methods of Potential that a wrapper does not have itself."""
 

@@ -174,6 +174,13 @@ def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterato
         ]
 
 
+def largest_net_error(descriptor: Descriptor, numbers: Numbers) -> float:
+    """The largest net_error of the nets between all elements with these numbers of nodes."""
+    elements = range(descriptor.n_types)
+    pairs = product(elements, descriptor.neighbour_types(elements))
+    return max(net_error(descriptor, pair, numbers[pair[0]][pair[1]]) for pair in pairs)
+
+
 @torch.no_grad()
 def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> float:
     """The largest error of a net (centre element, neighbour type) half way between so many nodes."""

@@ -20,10 +20,11 @@ from spinpot.models.deepspin.compiled import compiled_network
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
+from spinpot.models.deepspin.inference import inference_part
 from spinpot.models.deepspin.spec import DeepSpinSpec
 from spinpot.models.deepspin.statistics import environment_statistics
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.potential import Exporter, Part, Potential
+from spinpot.models.potential import Exporter, InferencePart, Part, Potential
 
 
 class DeepSpin(Potential):
@@ -159,6 +160,10 @@ class DeepSpin(Potential):
         errors = collocation_errors(self, batch)
         print_line(errors.words)
         return {"collocation": asdict(errors)}
+
+    def inference(self) -> list[InferencePart]:
+        """One."""
+        return [inference_part(self)]
 
     def exporters(self) -> dict[str, Exporter]:
         """deepmd-kit's .dp, and with its Python .pth."""

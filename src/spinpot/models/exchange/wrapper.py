@@ -8,9 +8,10 @@ from torch import nn
 from spinpot.data.batch import Batch
 from spinpot.models.derivatives import Derivatives, total
 from spinpot.models.exchange.fit import fit_systems
+from spinpot.models.exchange.inference import inference_part
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
-from spinpot.models.potential import Part, Potential
+from spinpot.models.potential import InferencePart, Part, Potential
 from spinpot.models.start import TrainingLabels
 from spinpot.models.wrapper import Wrapper
 
@@ -60,6 +61,10 @@ class WithExchange(Wrapper):
         made = super().rewrapped(inner)
         made.exchange.load_state_dict(self.exchange.state_dict())
         return made
+
+    def inference(self) -> list[InferencePart]:
+        """Also the exchange term."""
+        return [*self.inner.inference(), inference_part(self.exchange, self.spec)]
 
     def watched_parameters(self) -> list[nn.Parameter]:
         """Also the amplitudes."""

@@ -19,11 +19,12 @@ from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.bounds import bounds
 from spinpot.models.native_spin.compiled import compiled_model
 from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
+from spinpot.models.native_spin.inference import inference_part
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
 from spinpot.models.native_spin.uncertainty import Uncertainty
-from spinpot.models.potential import Exporter, Part, Potential, refusal
+from spinpot.models.potential import Exporter, InferencePart, Part, Potential, refusal
 from spinpot.models.start import TrainingLabels
 
 USUAL_SCALE = 0.01
@@ -156,6 +157,10 @@ class NativeSpin(Potential):
             weights["net"] = list(self.nets.parameters())
         elements = list(enumerate(self.spec.type_map))
         return {f"{name}_{element}": (own, t) for name, own in weights.items() for t, element in elements}
+
+    def inference(self) -> list[InferencePart]:
+        """One."""
+        return [inference_part(self)]
 
     def exporters(self) -> dict[str, Exporter]:
         """None, in words."""

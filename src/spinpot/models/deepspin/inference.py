@@ -1,0 +1,98 @@
+"""DeepSPIN as the kernels evaluate it without Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from spinpot.core.console import print_line
+from spinpot.core.errors import InputError
+from spinpot.models.deepspin.activations import kind_and_threshold
+from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, SCALE, STENCIL, lagrange_polynomials
+from spinpot.models.deepspin.collocation_check import Numbers, largest_net_error, numbers_of_nodes
+from spinpot.models.deepspin.descriptor import Descriptor
+from spinpot.models.deepspin.settings import is_smooth
+from spinpot.models.potential import InferencePart
+
+if TYPE_CHECKING:
+    from spinpot.models.deepspin.potential import DeepSpin
+
+ROUGH = 1e-11
+"""Of a net's values: a larger error of interpolation is more than rounding."""
+
+
+def inference_part(potential: DeepSpin) -> InferencePart:
+    """All of it. Raises InputError for an embedding that cannot be interpolated."""
+    descriptor = potential.descriptor
+    arrays = {
+        **{name: getattr(descriptor, name) for name in ("davg", "dstd", "sel")},
+        "eta": potential.virtual_scale,
+        "seen": torch.from_numpy(potential.spec.geometry.seen),
+        "numbers": torch.tensor(_nodes(descriptor)),
+        "polynomials": lagrange_polynomials(STENCIL),
+        **in_threes("embedding", descriptor.embedding_nets.in_threes()),
+        **in_threes("fitting", potential.fitting_nets.hidden.in_threes()),
+        "last_weight": potential.fitting_nets.weight,
+        "last_bias": potential.fitting_nets.bias,
+    }
+    return InferencePart("deepspin", _settings(potential), arrays)
+
+
+def in_threes(name: str, weights: list[Tensor]) -> dict[str, Tensor]:
+    """W, b and idt of each layer by their numbers, those without numbers left out."""
+    return {f"{name}.{place}": weight for place, weight in enumerate(weights) if weight.numel()}
+
+
+def of_activation(name: str, activation_function: str) -> dict[str, Any]:
+    """The settings of an activation function; a threshold of 0 where it has none."""
+    kind, threshold = kind_and_threshold(activation_function)
+    return {f"{name}activation": kind, f"{name}threshold": threshold or 0.0}
+
+
+def _settings(potential: DeepSpin) -> dict[str, Any]:
+    descriptor, nets = potential.spec.descriptor, potential.fitting_nets
+    return {
+        "rcut": descriptor.rcut,
+        "rcut_smth": descriptor.rcut_smth,
+        "protection": descriptor.env_protection,
+        "axis": descriptor.axis_neuron,
+        "scale": SCALE,
+        "chunk": CHUNK,
+        "beyond": BEYOND,
+        "rounding": ROUNDING,
+        "type_one_side": descriptor.type_one_side,
+        **of_activation("embedding_", descriptor.activation_function),
+        **of_activation("fitting_", nets.layers[0].activation_function),
+        "closest": potential.descriptor.nodes.closest,
+    }
+
+
+def _nodes(descriptor: Descriptor) -> Numbers:
+    """Those it has; without interpolation the fewest that are as good as the direct evaluation.
+
+    Even more would be worse: rounding errors of the slopes grow with their number.
+    """
+    if descriptor.radial != "direct":
+        return descriptor.nodes.numbers
+    name = descriptor.settings.activation_function
+    if not is_smooth(name):
+        raise InputError(
+            f"model.descriptor.activation_function={name} has kinks, of its slope at least, and the kernels "
+            "interpolate the embedding. Use the checkpoint, by spinpot.load or spinpot.ase, or train with "
+            "another activation, e.g. tanh."
+        )
+    *_, numbers = numbers_of_nodes(descriptor, range(descriptor.n_types))
+    error, most = largest_net_error(descriptor, numbers), max(map(max, numbers))
+    if error > ROUGH:
+        raise InputError(
+            f"The embedding, which model.descriptor.radial=direct evaluates for each pair, cannot be "
+            f"interpolated as exactly: with {most} nodes errors are {error:.0e}. Use the checkpoint, by "
+            "spinpot.load or spinpot.ase."
+        )
+    print_line(
+        f"radial=direct: the kernels interpolate the embedding between up to {most} nodes, with errors of "
+        f"{error:.0e}."
+    )
+    return numbers
