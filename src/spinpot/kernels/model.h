@@ -1,0 +1,46 @@
+// Models of files, evaluated for clusters of atoms: what their parts share.
+
+#pragma once
+
+#include <memory>
+
+#include "model_part.h"
+
+namespace spinpot {
+
+// A cluster of A atoms, of T elements, whose first C are centres, and the P pairs of these, sorted by their centres: real
+// atoms within the cutoff, and virtual ones of the types T … 2T − 1, the centre's own among them.
+struct ClusterPairs {
+  int64_t types, atoms, centres, pairs;
+  const int64_t* atom_type;  // (A,)
+  const double* spin;        // (A, 3), μ_B; an element that is not magnetic may have any
+  const int64_t* order;      // (C,) the centres sorted by element
+  const int64_t* type_sizes; // (T,) centres of each element
+  const int64_t* start;      // (A + 1,) the pairs of each centre, and none of the other atoms
+  const int64_t *neighbour, *type; // (P,) the atom, or the one whose virtual atom it is; of 2T
+  const double* vector;      // (P, 3), Å, from the centre to the neighbour
+  const int64_t* counts;     // (C, 2T) neighbours of each type
+};
+
+// What parts of a model add to: of the centres' energies alone, so that a pair of centres is seen from either end, and
+// one of a centre and another atom once.
+struct Sums {
+  double* energy;              // (C,), eV
+  double *force, *force_mag;   // (A, 3), −∂E/∂R and −∂E/∂S
+  double* virial;              // (V, 3, 3), −Σ ∂E/∂d ⊗ d, d between real atoms
+  const int64_t* virial_of;    // (A,) to which of these a centre adds: the same for all, or each to its own
+  int64_t virials;             // V
+};
+
+// A part of a model that is prepared for evaluations.
+class ModelPart {
+ public:
+  virtual ~ModelPart() = default;
+  // Adds its energies and derivatives, on as many threads as threads_here() says.
+  virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
+};
+
+std::unique_ptr<ModelPart> read_deepspin(const FilePart& part);
+std::unique_ptr<ModelPart> read_native_spin(const FilePart& part);
+
+}  // namespace spinpot
