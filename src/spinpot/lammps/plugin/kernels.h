@@ -1,0 +1,34 @@
+/* spinpot's kernel library, found beside the plugin and loaded for this processor. */
+
+#pragma once
+
+#include <string>
+
+#include "interface.h"
+#include "model_interface.h"
+
+namespace spinpot {
+
+/* The functions of the library that LAMMPS' styles use. One more: a name here. */
+#define SPINPOT_FUNCTIONS(USE) \
+  USE(error)                   \
+  USE(model_read)              \
+  USE(model_free)              \
+  USE(model_facts_of)          \
+  USE(model_evaluate)          \
+  USE(normals)                 \
+  USE(turn_spins)
+
+struct Kernels {
+#define SPINPOT_MEMBER(name) decltype(&spinpot_##name) name;
+  SPINPOT_FUNCTIONS(SPINPOT_MEMBER)
+#undef SPINPOT_MEMBER
+
+  /* Throws std::runtime_error, with the library's words, for a code other than 0. */
+  void checked(int code) const;
+};
+
+/* Loaded by the first call. Throws std::runtime_error that says what is wrong. */
+const Kernels& kernels();
+
+}  // namespace spinpot
