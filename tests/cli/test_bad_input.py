@@ -53,6 +53,11 @@ def test_unknown_names(refused, argument):
         assert part in message
 
 
+def test_settings_of_another_model(refused):
+    message = refused("model=native_spin", "model.spin.virtual_len=0.4")
+    assert "Unknown setting model.spin.virtual_len. It is a setting of model=spin." in message
+
+
 VALUES = {
     "data.batch_size=three": "data.batch_size=three: expected a whole number.",
     "data.batch_size=2.5": "expected a whole number.",

@@ -49,7 +49,7 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
         config = compose_without(key, arguments, config_name)
         if known_to_target(key, config):
             return f"{key} is not in the config yet: write +{key}=VALUE to add it."
-        return f"Unknown setting {key}{where}.{nearest(key, dotted_keys(config))}"
+        return f"Unknown setting {key}{where}.{setting_of(key) or nearest(key, dotted_keys(config))}"
     unknown_option = UNKNOWN_OPTION.search(text)
     if unknown_option:
         group, _, option = unknown_option[1].rpartition("/")
@@ -102,6 +102,14 @@ def options_of(group: str) -> list[str]:
         loader = GlobalHydra.instance().config_loader()
         return list(loader.get_group_options(group, results_filter=ObjectType.CONFIG))
     return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+
+
+def setting_of(key: str) -> str:
+    """Which options of its group have a key, e.g. ' It is a setting of model=spin.', or nothing."""
+    group = key.partition(".")[0]
+    files = {option: CONFIGS / group / f"{option}.yaml" for option in options_of(group)}
+    found = [option for option, file in files.items() if file.is_file() and _holds(file, group, key)]
+    return f" It is a setting of {group}={'|'.join(found)}." if found else ""
 
 
 def file_with(key: str) -> str:
