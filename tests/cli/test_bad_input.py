@@ -53,8 +53,8 @@ def test_unknown_names(refused, argument):
         assert part in message
 
 
-def test_settings_of_another_model(refused):
-    message = refused("model=native_spin", "model.spin.virtual_len=0.4")
+def test_settings_of_another_model(place):
+    message = the_message(run_here("train.py", "model=native_spin", "model.spin.virtual_len=0.4", cwd=place))
     assert "Unknown setting model.spin.virtual_len. It is a setting of model=spin." in message
 
 

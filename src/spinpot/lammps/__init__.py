@@ -1,1 +1,1 @@
-"""spinpot's models in LAMMPS: the plugin is built (build.py) and tried (check.py) in the user's own LAMMPS."""
+"""spinpot's models in LAMMPS: the plugin is built (build.py) and tried (check.py) in the user's LAMMPS."""
