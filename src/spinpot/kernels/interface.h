@@ -190,6 +190,44 @@ SPINPOT_API int spinpot_turn_spins(const spinpot_turn* turn, double* change);
 SPINPOT_API int spinpot_spins_found(double tolerance, double change, double* last, double* contraction,
                                     int64_t* found);
 
+/* A model of a file that spinpot.models.model_file wrote, to be evaluated. A model may be used by one thread at a time. */
+typedef struct spinpot_model spinpot_model;
+
+/* What is known of a model. Texts and arrays last as long as the model. */
+typedef struct {
+  const char* kind;            /* "deepspin", "native_spin" */
+  const char* const* elements; /* (n_elements,) their names */
+  const uint8_t* magnetic;     /* (n_elements,) */
+  const double* virtual_scale; /* (n_elements,) η, Å/μ_B; 0 without virtual atoms */
+  int64_t n_elements;
+  double cutoff; /* Å, between atoms or from an atom to a virtual atom */
+} spinpot_model_facts;
+
+/* Fails for a file that is missing, damaged, truncated, newer than this library, or of another kind. */
+SPINPOT_API int spinpot_model_read(const char* path, spinpot_model** model);
+SPINPOT_API void spinpot_model_free(spinpot_model* model);
+SPINPOT_API int spinpot_model_facts_of(const spinpot_model* model, spinpot_model_facts* facts);
+
+/* Atoms, periodic images among them. The first `centres` have energies; all others are neighbours alone. Those that may
+   be within reach of centre i are candidates[i][0 … n_candidates[i] − 1], of which the bits of `mask` are their number. */
+typedef struct {
+  int64_t atoms, centres;
+  const int64_t* types; /* (atoms,) of the model's elements */
+  const double *coord, *spin; /* (atoms, 3) */
+  const int32_t* const* candidates;
+  const int32_t* n_candidates;
+  int32_t mask;
+} spinpot_cluster;
+
+/* Energies (centres,), force and magnetic force (atoms, 3), which have what the centres' energies give; virial (3, 3) of
+   all centres, and of each (centres, 3, 3). What is null is not wanted; the last costs nothing if it is. */
+typedef struct {
+  double *energy, *force, *force_mag, *virial, *atom_virial;
+} spinpot_cluster_derivatives;
+
+SPINPOT_API int spinpot_model_evaluate(spinpot_model* model, const spinpot_cluster* cluster,
+                                       const spinpot_cluster_derivatives* out, int64_t threads);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,13 +3,13 @@
 import ctypes
 import re
 from collections.abc import Iterator
-from ctypes import c_char_p, c_double, c_int, c_int64, c_void_p
+from ctypes import c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
 from typing import Any
 
 from spinpot.kernels.compiler import HERE
 
 _HEADER = re.sub(r"/\*.*?\*/", "", (HERE / "interface.h").read_text(encoding="utf-8"), flags=re.DOTALL)
-_NUMBERS = {"double": c_double, "int": c_int, "int64_t": c_int64}
+_NUMBERS = {"double": c_double, "int": c_int, "int32_t": c_int32, "int64_t": c_int64}
 
 
 def structure(name: str) -> Any:
@@ -31,6 +31,6 @@ def _declared(declaration: str) -> Iterator[tuple[str, Any]]:
     """Names and types; `const double *a, *b` declares two pointers."""
     if found := re.match(r"\s*(?:const )?(\w+)(.*)", declaration, re.DOTALL):
         kind, names = found.groups()
-        pointer = c_char_p if kind == "char" else c_void_p
+        pointer = c_char_p if kind == "char" and names.count("*") == 1 else c_void_p
         for name in filter(str.strip, names.split(",")):
             yield re.findall(r"\w+", name)[-1], pointer if "*" in name else _NUMBERS[kind]

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
+#include "interface.h"
 #include "model_part.h"
 
 namespace spinpot {
@@ -12,35 +14,69 @@ namespace spinpot {
 // atoms within the cutoff, and virtual ones of the types T … 2T − 1, the centre's own among them.
 struct ClusterPairs {
   int64_t types, atoms, centres, pairs;
-  const int64_t* atom_type;  // (A,)
-  const double* spin;        // (A, 3), μ_B; an element that is not magnetic may have any
-  const int64_t* order;      // (C,) the centres sorted by element
-  const int64_t* type_sizes; // (T,) centres of each element
-  const int64_t* start;      // (A + 1,) the pairs of each centre, and none of the other atoms
-  const int64_t *neighbour, *type; // (P,) the atom, or the one whose virtual atom it is; of 2T
-  const double* vector;      // (P, 3), Å, from the centre to the neighbour
-  const int64_t* counts;     // (C, 2T) neighbours of each type
+  const int64_t* atom_type;         // (A,)
+  const double* spin;               // (A, 3), μ_B; an element that is not magnetic may have any
+  const int64_t* order;             // (C,) the centres sorted by element
+  const int64_t* type_sizes;        // (T,) centres of each element
+  const int64_t* start;             // (A + 1,) the pairs of each centre, and none of the other atoms
+  const int64_t *neighbour, *type;  // (P,) the atom, or the one whose virtual atom it is; of 2T
+  const double* vector;             // (P, 3), Å, from the centre to the neighbour
+  const int64_t* counts;            // (C, 2T) neighbours of each type
 };
 
 // What parts of a model add to: of the centres' energies alone, so that a pair of centres is seen from either end, and
 // one of a centre and another atom once.
 struct Sums {
-  double* energy;              // (C,), eV
-  double *force, *force_mag;   // (A, 3), −∂E/∂R and −∂E/∂S
-  double* virial;              // (V, 3, 3), −Σ ∂E/∂d ⊗ d, d between real atoms
-  const int64_t* virial_of;    // (A,) to which of these a centre adds: the same for all, or each to its own
-  int64_t virials;             // V
+  double* energy;             // (C,), eV
+  double *force, *force_mag;  // (A, 3), −∂E/∂R and −∂E/∂S
+  double* virial;             // (V, 3, 3), −Σ ∂E/∂d ⊗ d, d between real atoms
+  const int64_t* virial_of;   // (A,) to which of these a centre adds: the same for all, or each to its own
+  int64_t virials;            // V
+};
+
+// What centres see: neighbours of some types (T, 2T) within a cutoff, Å; a virtual atom stands at coord + η S (T,).
+struct Sight {
+  double cutoff;
+  std::vector<uint8_t> seen;
+  std::vector<double> virtual_scale;
 };
 
 // A part of a model that is prepared for evaluations.
 class ModelPart {
  public:
   virtual ~ModelPart() = default;
-  // Adds its energies and derivatives, on as many threads as threads_here() says.
+  virtual const Sight& sight() const = 0;
+  // Adds its energies and derivatives, on as many threads as threads_here() says. The pairs are those it sees.
   virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
 };
 
 std::unique_ptr<ModelPart> read_deepspin(const FilePart& part);
 std::unique_ptr<ModelPart> read_native_spin(const FilePart& part);
+
+// Numbers of a call of a kernel, which are added to sums.
+class KernelOutput {
+ public:
+  // Those that are written to, of atoms and virials as the sums have.
+  const spinpot_derivatives& of(const ClusterPairs& pairs, const Sums& sums);
+  void add_to(const Sums& sums) const;
+
+ private:
+  std::vector<double> energy_, force_, force_mag_, virial_;
+  spinpot_derivatives to_ = {};
+  int64_t centres_ = 0;
+};
+
+// Throws the text of a kernel's error for a code other than 0.
+void check_code(int code);
+
+// Fills what of a batch the structs of kernels take from a cluster.
+template <typename In>
+void set_batch(const ClusterPairs& pairs, const Sums& sums, int64_t threads, In& in) {
+  in.threads = threads;
+  in.types = pairs.types, in.atoms = pairs.atoms, in.frames = sums.virials, in.pairs = pairs.pairs;
+  in.atom_order = pairs.order, in.frame = sums.virial_of, in.pair_start = pairs.start;
+  in.pair_neighbour = pairs.neighbour, in.pair_type = pairs.type, in.neighbour_counts = pairs.counts;
+  in.vector = pairs.vector, in.spin = pairs.spin, in.type_sizes = pairs.type_sizes;
+}
 
 }  // namespace spinpot

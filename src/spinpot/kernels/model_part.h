@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace spinpot {
+#include "safetensors.h"
 
-class Json;
-class Safetensors;
+namespace spinpot {
 
 // What a file holds for one kind of part. Whatever does not fit is refused in words, with the file's path.
 class FilePart {
@@ -24,15 +23,19 @@ class FilePart {
   // Settings; the limits are included.
   double number(const char* name, double least, double most) const;
   int64_t integer(const char* name, int64_t least, int64_t most) const;
+  bool truth(const char* name) const;
   std::string text(const char* name) const;
   std::vector<double> numbers(const char* name) const;
   std::vector<std::string> texts(const char* name) const;
 
-  // Arrays. T: double (finite), int64_t or uint8_t, as in the file.
+  // Arrays, as Safetensors has them.
   bool has(const std::string& field) const;
-  std::vector<int64_t> shape(const std::string& field) const;
+  const std::vector<int64_t>& shape(const std::string& field) const;
+  int64_t length(const std::string& field) const;  // of a row of numbers
   template <typename T>
-  std::vector<T> array(const std::string& field, const std::vector<int64_t>& shape) const;
+  std::vector<T> array(const std::string& field, const std::vector<int64_t>& shape) const {
+    return file_.array<T>(place(field), shape);
+  }
 
   [[noreturn]] void refuse(const std::string& why) const;
   void require(bool fits, const std::string& why) const {
@@ -41,12 +44,30 @@ class FilePart {
 
  private:
   const Json& setting(const char* name) const;
-  const std::string& tensor(const std::string& field) const;
+  // The name of the file's array.
+  const std::string& place(const std::string& field) const;
 
   const Safetensors& file_;
   const Json& part_;
   const std::vector<uint8_t>& magnetic_;
   std::string kind_;
+};
+
+// Nets of a file in threes, W, b and idt of each layer, as the structs of kernels take them.
+class FileNets {
+ public:
+  // name.0 … of `count` nets side by side; there may be no layer.
+  FileNets(const FilePart& part, const std::string& name, int64_t count);
+
+  int64_t layers() const { return widths_.size() - 1; }
+  // Of the input and of each layer; for no layer of nothing.
+  const std::vector<int64_t>& widths() const { return widths_; }
+  const void* const* pointers() const { return pointers_.data(); }
+
+ private:
+  std::vector<int64_t> widths_ = {0};
+  std::vector<std::vector<double>> arrays_;
+  std::vector<const void*> pointers_;
 };
 
 }  // namespace spinpot

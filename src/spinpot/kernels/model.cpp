@@ -1,0 +1,247 @@
+#include "model.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "blocks.h"
+#include "model_pairs.h"
+#include "safetensors.h"
+
+namespace spinpot {
+
+const spinpot_derivatives& KernelOutput::of(const ClusterPairs& pairs, const Sums& sums) {
+  centres_ = pairs.centres;
+  energy_.resize(pairs.atoms);
+  force_.resize(3 * pairs.atoms);
+  force_mag_.resize(3 * pairs.atoms);
+  virial_.resize(9 * sums.virials);
+  to_ = {energy_.data(), force_.data(), force_mag_.data(), virial_.data()};
+  return to_;
+}
+
+void KernelOutput::add_to(const Sums& sums) const {
+  const auto add = [](const std::vector<double>& numbers, int64_t count, double* to) {
+    for (int64_t n = 0; n < count; ++n) to[n] += numbers[n];
+  };
+  add(energy_, centres_, sums.energy);
+  add(force_, force_.size(), sums.force);
+  add(force_mag_, force_mag_.size(), sums.force_mag);
+  add(virial_, virial_.size(), sums.virial);
+}
+
+void check_code(int code) {
+  if (code) throw std::runtime_error(spinpot_error());
+}
+
+namespace {
+
+constexpr int64_t FORMAT = 1;  // of files, the newest that is known
+constexpr size_t MOST_ELEMENTS = 1000;
+
+// What the metadata of a file say.
+Json header_of(const Safetensors& file) {
+  const std::string *text = file.metadata("spinpot"), *checksum = file.metadata("checksum");
+  if (!text) file.damaged("it has no entry spinpot");
+  Json header;
+  try {
+    header = JsonReader::read(*text);
+  } catch (const NotJson& error) {
+    file.damaged(error.what());
+  }
+  const double* format = header.find("format") ? header.find("format")->number() : nullptr;
+  if (!format) file.damaged("it says no format");
+  if (*format > FORMAT)
+    file.refuse("this model file is of a newer spinpot, in a format that this one does not know. Update spinpot; for "
+                "LAMMPS build the plugin again, too.");
+  char sum[9];
+  std::snprintf(sum, sizeof sum, "%08x", static_cast<unsigned>(file.checksum(*text)));
+  if (!checksum || *checksum != sum) file.damaged("its contents are not those that were written");
+  return header;
+}
+
+// Of each element.
+struct Elements {
+  std::vector<std::string> names;
+  std::vector<uint8_t> magnetic;
+
+  Elements(const Safetensors& file, const Json& header) {
+    const Json *named = header.find("elements"), *with_spin = header.find("magnetic");
+    const bool lists = named && named->list() && with_spin && with_spin->list();
+    if (!lists || named->list()->empty() || named->list()->size() > MOST_ELEMENTS ||
+        named->list()->size() != with_spin->list()->size())
+      file.damaged("it names no elements");
+    for (size_t t = 0; t < named->list()->size(); ++t) {
+      const std::string* name = (*named->list())[t].text();
+      const bool* one = (*with_spin->list())[t].truth();
+      if (!name || name->empty() || name->find('\0') != std::string::npos || !one) file.damaged("it names no elements");
+      names.push_back(*name);
+      magnetic.push_back(*one);
+    }
+  }
+};
+
+void check(const spinpot_cluster& cluster, int64_t types) {
+  require(0 <= cluster.centres && cluster.centres <= cluster.atoms && cluster.atoms < int64_t(1) << 31,
+          "centres that are atoms of the cluster");
+  require(within(cluster.types, cluster.atoms, types), "elements of the model");
+}
+
+}  // namespace
+
+}  // namespace spinpot
+
+using namespace spinpot;
+
+struct spinpot_model {
+ public:
+  explicit spinpot_model(const std::string& path) : spinpot_model(Safetensors(path)) {}
+
+  spinpot_model_facts facts() const {
+    const Sight& sight = inner_->sight();
+    return {kind_.c_str(),       names_.data(), elements_.magnetic.data(), sight.virtual_scale.data(), types(),
+            sight.cutoff};
+  }
+
+  void evaluate(const spinpot_cluster& cluster, const spinpot_cluster_derivatives& out) {
+    check(cluster, types());
+    prepare(cluster, out.atom_virial != nullptr);
+    if (cluster.centres) add_parts(cluster);
+    for (int64_t i = 0; i < cluster.centres; ++i) sums_.energy[i] += energy_bias_[cluster.types[i]];
+    write(out);
+  }
+
+ private:
+  // Where parts add to.
+  struct Numbers {
+    std::vector<double> energy, force, force_mag, virial;
+
+    // Zeros.
+    Sums sums(int64_t centres, int64_t atoms, const std::vector<int64_t>& virial_of, int64_t virials) {
+      energy.assign(centres, 0.0), force.assign(3 * atoms, 0.0), force_mag.assign(3 * atoms, 0.0);
+      virial.assign(9 * virials, 0.0);
+      return {energy.data(), force.data(), force_mag.data(), virial.data(), virial_of.data(), virials};
+    }
+  };
+
+  explicit spinpot_model(const Safetensors& file) : spinpot_model(file, header_of(file)) {}
+
+  spinpot_model(const Safetensors& file, const Json& header) : elements_(file, header) {
+    for (const auto& name : elements_.names) names_.push_back(name.c_str());
+    const Json *reversed = header.find("time_reversal"), *bias = header.find("energy_bias"), *parts = header.find("parts");
+    if (!reversed || !reversed->truth() || !bias || !bias->text() || !parts || !parts->list())
+      file.damaged("it has no parts");
+    time_reversal_ = *reversed->truth();
+    energy_bias_ = file.array<double>(*bias->text(), {types()});
+    for (const Json& part : *parts->list()) read(file, FilePart(file, part, elements_.magnetic));
+    if (!inner_) file.damaged("it has no parts");
+    finder_ = std::make_unique<ClusterPairFinder>(inner_->sight());
+    try {
+      evaluate_lone_atoms();
+    } catch (const std::invalid_argument& error) {
+      file.damaged(error.what());
+    }
+  }
+
+  int64_t types() const { return elements_.names.size(); }
+
+  void read(const Safetensors& file, const FilePart& part) {
+    if (part.kind() != "deepspin" && part.kind() != "native_spin")
+      file.refuse("this model has a part of the kind '" + part.kind() + "', which this spinpot does not know. Update "
+                  "spinpot; for LAMMPS build the plugin again, too.");
+    if (inner_) file.damaged("it has two models");
+    kind_ = part.kind();
+    inner_ = kind_ == "deepspin" ? read_deepspin(part) : read_native_spin(part);
+  }
+
+  // An atom of each element that sees nothing, so that what does not fit is found before it matters.
+  void evaluate_lone_atoms() {
+    const Sight blind{1.0, std::vector<uint8_t>(2 * types() * types()), std::vector<double>(types())};
+    std::vector<int64_t> each(types());
+    std::iota(each.begin(), each.end(), 0);
+    const std::vector<double> nowhere(3 * types());
+    const std::vector<int32_t> none(types());
+    const std::vector<const int32_t*> candidates(types());
+    const spinpot_cluster cluster{types(), types(), each.data(), nowhere.data(), nowhere.data(), candidates.data(),
+                                  none.data(), ~0};
+    prepare(cluster, false);
+    ClusterPairFinder finder(blind);
+    inner_->add(finder.find(cluster, cluster.spin), sums_);
+  }
+
+  void prepare(const spinpot_cluster& cluster, bool of_centres) {
+    centres_ = cluster.centres, atoms_ = cluster.atoms;
+    virial_of_.assign(atoms_, 0);
+    if (of_centres) std::iota(virial_of_.begin(), virial_of_.begin() + centres_, 0);
+    sums_ = numbers_.sums(centres_, atoms_, virial_of_, of_centres ? centres_ : 1);
+  }
+
+  void add_parts(const spinpot_cluster& cluster) {
+    if (time_reversal_) add_reversed(cluster);
+    inner_->add(finder_->find(cluster, cluster.spin), sums_);
+    if (time_reversal_) halve();
+  }
+
+  // What the inner model gives for −S; the magnetic force is odd in S.
+  void add_reversed(const spinpot_cluster& cluster) {
+    reversed_.resize(3 * atoms_);
+    std::transform(cluster.spin, cluster.spin + 3 * atoms_, reversed_.begin(), std::negate<double>());
+    inner_->add(finder_->find(cluster, reversed_.data()), sums_);
+    std::transform(numbers_.force_mag.begin(), numbers_.force_mag.end(), numbers_.force_mag.begin(),
+                   std::negate<double>());
+  }
+
+  void halve() {
+    for (auto* numbers : {&numbers_.energy, &numbers_.force, &numbers_.force_mag, &numbers_.virial})
+      for (double& number : *numbers) number /= 2.0;
+  }
+
+  void write(const spinpot_cluster_derivatives& out) const {
+    const auto copy = [](const std::vector<double>& numbers, double* to) {
+      if (to) std::copy(numbers.begin(), numbers.end(), to);
+    };
+    copy(numbers_.energy, out.energy);
+    copy(numbers_.force, out.force);
+    copy(numbers_.force_mag, out.force_mag);
+    copy(numbers_.virial, out.atom_virial);
+    if (!out.virial) return;
+    std::fill_n(out.virial, 9, 0.0);
+    for (size_t n = 0; n < numbers_.virial.size(); ++n) out.virial[n % 9] += numbers_.virial[n];
+  }
+
+  Elements elements_;
+  std::vector<const char*> names_;
+  std::string kind_;
+  bool time_reversal_ = false;
+  std::vector<double> energy_bias_;
+  std::unique_ptr<ModelPart> inner_;
+  std::unique_ptr<ClusterPairFinder> finder_;
+
+  // Of an evaluation.
+  int64_t centres_ = 0, atoms_ = 0;
+  Numbers numbers_;
+  Sums sums_ = {};
+  std::vector<int64_t> virial_of_;
+  std::vector<double> reversed_;
+};
+
+int spinpot_model_read(const char* path, spinpot_model** model) {
+  return guarded(1, [&] {
+    require(path && model, "the path of a model file");
+    *model = new spinpot_model(path);
+  });
+}
+
+void spinpot_model_free(spinpot_model* model) { delete model; }
+
+int spinpot_model_facts_of(const spinpot_model* model, spinpot_model_facts* facts) {
+  return guarded(1, [&] { *facts = model->facts(); });
+}
+
+int spinpot_model_evaluate(spinpot_model* model, const spinpot_cluster* cluster,
+                           const spinpot_cluster_derivatives* out, int64_t threads) {
+  return guarded(threads, [&] { model->evaluate(*cluster, *out); });
+}
