@@ -31,6 +31,7 @@ def _declared(declaration: str) -> Iterator[tuple[str, Any]]:
     """Names and types; `const double *a, *b` declares two pointers."""
     if found := re.match(r"\s*(?:const )?(\w+)(.*)", declaration, re.DOTALL):
         kind, names = found.groups()
-        pointer = c_char_p if kind == "char" and names.count("*") == 1 else c_void_p
         for name in filter(str.strip, names.split(",")):
+            text = kind == "char" and name.count("*") == 1
+            pointer = c_char_p if text else c_void_p
             yield re.findall(r"\w+", name)[-1], pointer if "*" in name else _NUMBERS[kind]
