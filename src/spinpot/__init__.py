@@ -18,10 +18,10 @@ __version__ = "0.1.0"
 def load(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Predictor:
     """The potential of a checkpoint, to be called with frames; see `spinpot.evaluation.predictor.Predictor`.
 
-    deepmd-kit's models (.dp, .yaml, .pt, .pth) are read as well.
+    Model files (.safetensors) and deepmd-kit's models (.dp, .yaml, .pt, .pth) are read as well.
     device: where it computes, e.g. "cuda". dtype: of its networks, torch.float64 (if not given) or
         torch.float32; predictions are float64 in any case.
-    Raises InputError for a file that is missing, damaged or neither of them.
+    Raises InputError for a file that is missing, damaged or none of them.
     """
     from spinpot.evaluation.predictor import load  # not above: torch takes seconds to import
 

@@ -49,6 +49,17 @@ def test_format_5_predicts_as_then(name):
             np.testing.assert_allclose(values, then[f"{name}/{quantity}"], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:spinpot.load")
+def test_model_files_of_format_1_predict_as_then():
+    """What `spinpot convert` made of format5_both.ckpt."""
+    predictor = spinpot.load(STORED / "model_file1.safetensors")
+    assert layers(predictor.potential) == WRAPPERS["both"]
+    found = predictor(random_system(3, n_frames=2, edge=4.2))
+    with np.load(STORED / "format5.npz") as then:
+        for quantity, values in found.items():
+            np.testing.assert_allclose(values, then[f"both/{quantity}"], rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "both"])
 def test_format_5_resumes(name, tmp_path):

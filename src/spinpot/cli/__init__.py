@@ -19,7 +19,7 @@ CONFIGURED = {
 }
 """Commands with a config of their name, and what each does; they take KEY=VALUE."""
 PARSED = {
-    "convert": "checkpoints and inputs from and to deepmd-kit",
+    "convert": "checkpoints to model files; models and inputs from and to deepmd-kit",
     "prepare": "frames of other programs, and splits, as folders to train on",
     "report": "make the page of a finished run again",
     "sweep-table": "compare the runs of a sweep",

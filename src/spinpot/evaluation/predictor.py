@@ -34,7 +34,7 @@ Predicted = tuple[Batch, dict[str, Tensor]]
 
 
 def load(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Predictor:
-    """The potential of a checkpoint or of a model of deepmd-kit; see `spinpot.load`."""
+    """The potential of a checkpoint, a model file or a model of deepmd-kit; see `spinpot.load`."""
     dtype = dtype or torch.float64
     if dtype not in (torch.float32, torch.float64):
         raise InputError(f"dtype={dtype}: expected torch.float64 or torch.float32.")

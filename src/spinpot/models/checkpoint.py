@@ -12,6 +12,7 @@ import torch
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import DAMAGED, check_whole, refuse_placeholder, write_atomically
+from spinpot.models.model_file import MODEL_FILE, read_model_file
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential, spec_of
 from spinpot.models.training_facts import TrainingFacts
@@ -76,7 +77,7 @@ def checkpoint_file(path: str | Path) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint, or of a run folder's best one.
+    """The contents of a checkpoint, of a run folder's best one, or of a model file.
 
     Raises InputError for a file that is missing, damaged or not ours.
     """
@@ -84,6 +85,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
     refuse_placeholder(path)
+    contents = read_model_file(path) if path.suffix == MODEL_FILE else _read_checkpoint(path)
+    upgrade(contents, path)
+    return contents
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
     contents = read_archive(path, "checkpoint of spinpot", "Use another, e.g. best.ckpt.")
     entry = contents.get(ENTRY) if isinstance(contents, dict) else None
     if not isinstance(entry, dict):
@@ -95,7 +102,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         )
     if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
-    upgrade(contents, path)
     return cast(dict[str, Any], contents)
 
 

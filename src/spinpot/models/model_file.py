@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from spinpot import __version__
+from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 from spinpot.models.potential import InferencePart, Potential
+from spinpot.models.upgrades import ENTRY
 
 MODEL_FILE = ".safetensors"
 FORMAT = 1
-"""Raised whenever what the kernels read changes."""
+"""Raised whenever what the kernels or read_model_file read changes."""
+AS_CHECKPOINT = {1: 6}
+"""The format of checkpoints that has the model as each format of model files does."""
+CHECKSUM = "checksum"
 OF_KERNELS = "kernel."
 """How names of tensors begin that only the kernels need."""
 
@@ -48,8 +54,54 @@ def write_model_file(path: Path, potential: Potential) -> None:
         "parts": parts,
     }
     text = json.dumps(entry, allow_nan=False)
-    checksum = _checksum(text, _tensors_of(save(tensors, {"spinpot": text})))
-    write_atomically(path, save(tensors, {"spinpot": text, "checksum": checksum}))
+    _, behind = _divided(save(tensors, {ENTRY: text}))
+    write_atomically(path, save(tensors, {ENTRY: text, CHECKSUM: _checksum(text, behind)}))
+
+
+def read_model_file(path: Path) -> dict[str, Any]:
+    """What a checkpoint of the potential alone would hold (spinpot.models.checkpoint); nothing in it is run.
+
+    Raises InputError for a file that is damaged, newer than this version, or not ours.
+    """
+    contents = path.read_bytes()
+    try:
+        tensors, (header, behind) = load(contents), _divided(contents)
+        metadata = json.loads(header).get("__metadata__") or {}
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, "it is no whole safetensors file") from error
+    if ENTRY not in metadata:
+        raise InputError(
+            f"{path}: a safetensors file, but not of spinpot (its metadata have no {ENTRY!r}). Expected what "
+            "`spinpot convert best.ckpt model.safetensors` writes."
+        )
+    entry = _entry(metadata[ENTRY], path)
+    if metadata.get(CHECKSUM) != _checksum(metadata[ENTRY], behind):
+        raise _damaged(path, "its checksum is wrong")
+    of_state = {f"potential.{name}": own for name, own in tensors.items() if not name.startswith(OF_KERNELS)}
+    return {"state_dict": of_state, "global_step": 0, ENTRY: entry}
+
+
+def _entry(text: str, path: Path) -> dict[str, Any]:
+    """That of a checkpoint. Raises InputError for a format that is not known here."""
+    try:
+        entry = json.loads(text)
+        found, writer = entry["format"], entry["written_by"]
+        kept = {name: entry[name] for name in ("model", "version", "state", "training_facts")}
+    except (ValueError, LookupError, TypeError) as error:
+        raise _damaged(path, "what it says of the model cannot be read") from error
+    if found not in AS_CHECKPOINT:
+        raise InputError(
+            f"{path}: model file of format {found}, written by {writer}; this version of spinpot reads up to "
+            f"format {FORMAT}. Use the version that wrote it, or a newer one."
+        )
+    return {"format": AS_CHECKPOINT[found], "config": {}, **kept}
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path}: damaged, maybe truncated: {why}. Copy it again, or write it again by `spinpot convert "
+        f"CHECKPOINT {path.name}`."
+    )
 
 
 def _described(part: InferencePart, tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -80,9 +132,10 @@ def _identity(array: Tensor) -> tuple[object, ...]:
     return array.data_ptr(), array.dtype, array.shape, array.stride()
 
 
-def _tensors_of(contents: bytes) -> bytes:
-    """What follows the header, whose size the first eight bytes say."""
-    return contents[8 + int.from_bytes(contents[:8], "little") :]
+def _divided(contents: bytes) -> tuple[bytes, bytes]:
+    """The header, whose size the first eight bytes say, and the tensors behind it."""
+    end = 8 + int.from_bytes(contents[:8], "little")
+    return contents[8:end], contents[end:]
 
 
 def _checksum(text: str, tensors: bytes) -> str:

@@ -174,6 +174,13 @@ def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterato
         ]
 
 
+def exact_numbers(descriptor: Descriptor) -> Numbers:
+    """So many that the slopes of the nets, too, are right to rounding, whose errors grow with even more."""
+    *_, numbers = numbers_of_nodes(descriptor, range(descriptor.n_types))
+    next_ones = dict(zip(NUMBERS, (*NUMBERS[1:], NUMBERS[-1]), strict=True))
+    return [[next_ones[number] for number in row] for row in numbers]
+
+
 def largest_net_error(descriptor: Descriptor, numbers: Numbers) -> float:
     """The largest net_error of the nets between all elements with these numbers of nodes."""
     elements = range(descriptor.n_types)

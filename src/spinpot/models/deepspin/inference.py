@@ -11,7 +11,7 @@ from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.models.deepspin.activations import kind_and_threshold
 from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, SCALE, STENCIL, lagrange_polynomials
-from spinpot.models.deepspin.collocation_check import Numbers, largest_net_error, numbers_of_nodes
+from spinpot.models.deepspin.collocation_check import Numbers, exact_numbers, largest_net_error
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.settings import is_smooth
 from spinpot.models.potential import InferencePart
@@ -70,10 +70,7 @@ def _settings(potential: DeepSpin) -> dict[str, Any]:
 
 
 def _nodes(descriptor: Descriptor) -> Numbers:
-    """Those it has; without interpolation the fewest that are as good as the direct evaluation.
-
-    Even more would be worse: rounding errors of the slopes grow with their number.
-    """
+    """Those it has; without interpolation as many as are as good as the direct evaluation."""
     if descriptor.radial != "direct":
         return descriptor.nodes.numbers
     name = descriptor.settings.activation_function
@@ -83,7 +80,7 @@ def _nodes(descriptor: Descriptor) -> Numbers:
             "interpolate the embedding. Use the checkpoint, by spinpot.load or spinpot.ase, or train with "
             "another activation, e.g. tanh."
         )
-    *_, numbers = numbers_of_nodes(descriptor, range(descriptor.n_types))
+    numbers = exact_numbers(descriptor)
     error, most = largest_net_error(descriptor, numbers), max(map(max, numbers))
     if error > ROUGH:
         raise InputError(
