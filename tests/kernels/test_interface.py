@@ -1,6 +1,6 @@
 """interface.h is the one place that says what the library takes."""
 
-from ctypes import c_char_p, c_double, c_int, c_int64, c_void_p
+from ctypes import c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
 
 from spinpot.kernels.interface import arguments, structure
 
@@ -21,3 +21,12 @@ def test_arguments_of_functions():
     assert found["spinpot_pair_list_new"] == [c_double, c_void_p]
     assert found["spinpot_all_finite"] == [c_void_p, c_int64, c_int]
     assert found["spinpot_take_pairs"] == [c_void_p, c_void_p, c_int64]
+
+
+def test_pointers_to_pointers():
+    facts = dict(structure("spinpot_model_facts")._fields_)
+    assert facts["kind"] is c_char_p
+    assert facts["elements"] is c_void_p  # an array of texts
+    cluster = dict(structure("spinpot_cluster")._fields_)
+    assert cluster["candidates"] is c_void_p
+    assert cluster["mask"] is c_int32

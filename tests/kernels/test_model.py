@@ -1,7 +1,6 @@
 """A model file evaluated by the kernels for clusters gives what the Potential gives for periodic frames."""
 
 import ctypes
-from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -10,9 +9,8 @@ import pytest
 
 from spinpot import kernels
 from spinpot.kernels.interface import structure
-from spinpot.models.exchange.settings import EXCHANGE_TERMS
 from spinpot.models.model_file import write_model_file
-from support.frames import batch_of, network, random_system, small_potential, system
+from support.frames import batch_of, random_system, small_potential, system
 from support.native_spin import small_native
 
 pytestmark = pytest.mark.usefixtures("compiled")
