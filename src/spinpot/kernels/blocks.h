@@ -56,18 +56,24 @@ struct Forces {
   T *force, *force_mag, *virial;
 };
 
-// Zeros for each thread to add to; those of the first one are the results.
+// Where each thread adds: the first one to what is there, the others to zeros.
 template <typename T>
-std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
-                                         Workspace& memory) {
-  std::vector<Forces<T>> all{
-      {static_cast<T*>(out.force), static_cast<T*>(out.force_mag), static_cast<T*>(out.virial)}};
-  std::fill_n(all[0].force, 3 * atoms, T(0));
-  std::fill_n(all[0].force_mag, 3 * atoms, T(0));
-  std::fill_n(all[0].virial, 9 * frames, T(0));
+std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms, int64_t frames, Workspace& memory) {
+  std::vector<Forces<T>> all{first};
   while (int64_t(all.size()) < threads_here())
     all.push_back({memory.zeros<T>(3 * atoms), memory.zeros<T>(3 * atoms), memory.zeros<T>(9 * frames)});
   return all;
+}
+
+// The same with zeros for the first one, too, whose sums are the results.
+template <typename T>
+std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
+                                         Workspace& memory) {
+  const Forces<T> first{static_cast<T*>(out.force), static_cast<T*>(out.force_mag), static_cast<T*>(out.virial)};
+  std::fill_n(first.force, 3 * atoms, T(0));
+  std::fill_n(first.force_mag, 3 * atoms, T(0));
+  std::fill_n(first.virial, 9 * frames, T(0));
+  return with_other_threads(first, atoms, frames, memory);
 }
 
 // Adds the sums of the other threads to those of the first one.

@@ -162,6 +162,25 @@ SPINPOT_API void spinpot_native_spin_free(void* kept);
    force (A, 3, T P), virial (F, 3, 3, T P). Atoms of each element are sorted by their structures. */
 SPINPOT_API int spinpot_native_spin_rows(const spinpot_native_spin* in, const spinpot_derivatives* out);
 
+/* The exchange term and a batch for it, as spinpot.models.exchange has them. T elements, M of them magnetic; K radial
+   functions, L of the fields; A atoms, F structures, P pairs sorted by their centres, of which virtual neighbours (types
+   T … 2T - 1) count nothing. Coefficients of terms that there are not are null. */
+typedef struct {
+  int64_t threads, types, magnetic_types, atoms, frames, pairs, radial, fields;
+  double cutoff;
+  const int64_t *atom_order, *frame, *pair_start, *pair_neighbour, *pair_type; /* of the batch */
+  const int64_t* type_sizes;                 /* (T,) centres of each element */
+  const double *vector, *spin;               /* (P, 3) from the centre to the neighbour; (A, 3) */
+  const int64_t *magnetic, *elements;        /* (T,) places among the magnetic ones, or -1, and among all */
+  const double* moment_squared;              /* (M,) */
+  const double *bilinear, *biquadratic, *anisotropic; /* (M (M + 1)/2, K) */
+  const double *single_ion, *landau;         /* (M T, K), (M, 2) */
+  const double *linear, *along, *across;     /* (M, M L), and (M, M L (M L + 1)/2) twice */
+} spinpot_exchange;
+
+/* Fills `out`, of float64. */
+SPINPOT_API int spinpot_exchange_forward(const spinpot_exchange* in, const spinpot_derivatives* out);
+
 /* Normal numbers (count, width) of mean 0 and deviation 1: functions of the seed, the step (0 … 2^48 - 1), what they are
    for (0 … 255; 0 spins, 1 atoms), each atom's id and the component alone, by Philox 4x32 with 10 rounds. */
 SPINPOT_API int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* ids, int64_t count,

@@ -5,9 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.data.geometry import Geometry
 from spinpot.models.derivatives import Derivatives, total
+from spinpot.models.exchange.compiled import compiled_exchange
 from spinpot.models.exchange.landau import in_field, on_site
 from spinpot.models.exchange.pairs import RadialBasis, anisotropic, isotropic, single_ion
 from spinpot.models.exchange.settings import ExchangeSettings
@@ -65,7 +67,9 @@ class ExchangeTerm(nn.Module):
         }
 
     def forward(self, batch: Batch) -> Derivatives:
-        """The term of a batch, differentiable in the amplitudes."""
+        """The term of a batch, differentiable in the amplitudes where torch records gradients."""
+        if not torch.is_grad_enabled() and kernels.library_for(batch.spin):
+            return compiled_exchange(self, batch)
         return self.evaluate(self.structure(batch), self.coefficients)
 
     def structure(self, batch: Batch) -> Structure:

@@ -1,0 +1,455 @@
+#include "exchange.h"
+
+#include <cmath>
+#include <utility>
+
+#include "elementary.h"
+#include "vectors.h"
+
+namespace spinpot {
+
+namespace {
+
+using Vector = Lanes<double>::Vector;
+constexpr int64_t LANES = Lanes<double>::count;
+constexpr int64_t BLOCK = 16;  // centres of one part of a loop on several threads
+
+inline Vector load(const double* numbers) { return *reinterpret_cast<const Vector*>(numbers); }
+inline void store(double* numbers, const Vector& value) { *reinterpret_cast<Vector*>(numbers) = value; }
+template <typename A, typename B>
+inline auto dot(const A* a, const B* b) {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+inline double sum(const Vector& all) {
+  double total = 0.0;
+  for (int64_t lane = 0; lane < LANES; ++lane) total += all[lane];
+  return total;
+}
+inline int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+// φ_k(r) = (1 − r²/rcut²)³ exp(−(r − c_k)²/2w²) of c_k = w, 2 w, …, K w. Each Gaussian comes from the one before it, and
+// every twelfth or so from exp, so that the errors of products do not grow.
+struct Basis {
+  double cutoff;
+  int64_t number;
+
+  double per_width() const { return (double(number) + 0.5) / cutoff; }
+  int64_t parts() const { return (number + 11) / 12; }
+  int64_t first(int64_t part) const { return part * number / parts(); }
+
+  // Fills the first Gaussian of each part, and its ratio to the next one, of distances r: (2 parts, room).
+  void begin(const double* r, int64_t room, double* gaussians) const {
+    const double per = per_width();
+    for (int64_t part = 0; part < parts(); ++part, gaussians += 2 * room) {
+      const double start = double(first(part) + 1);
+      double* ratio = gaussians + room;
+#pragma omp simd
+      for (int64_t p = 0; p < room; ++p) {
+        const double x = std::min(std::max(r[p] * per - start, -30.0), 30.0);  // beyond, φ is zero in all digits
+        gaussians[p] = exponential(-0.5 * x * x);
+        ratio[p] = exponential(x - 0.5);
+      }
+    }
+  }
+
+  // body(k, φ_k, φ'_k) of some distances r, whose numbers of `begin` are at place p.
+  template <typename Body>
+  void each(const Vector& r, const double* gaussians, int64_t room, int64_t p, const Body& body) const {
+    const double per = per_width(), per_cutoff = 1.0 / (cutoff * cutoff), fall = std::exp(-1.0);
+    const Vector left = 1.0 - r * r * per_cutoff, inside = left > 0.0 ? left : Vector{};
+    const Vector cube = inside * inside * inside, slope = -6.0 * per_cutoff * r * inside * inside;
+    for (int64_t part = 0; part < parts(); ++part, gaussians += 2 * room) {
+      Vector x = (r * per - double(first(part) + 1)) * per;
+      Vector gaussian = load(gaussians + p), ratio = load(gaussians + room + p);
+      for (int64_t k = first(part); k < first(part + 1); ++k) {
+        const Vector value = cube * gaussian;
+        body(k, value, slope * gaussian - value * x);
+        x -= per;
+        gaussian *= ratio;
+        ratio *= fall;
+      }
+    }
+  }
+};
+
+// Functions of the distance by which the parts of a pair's energy are multiplied, side by side.
+enum Part { BILINEAR, BIQUADRATIC, ANISOTROPIC, SINGLE_ION, PARTS };
+
+// The coefficients as the loops read them, zeros where the term lacks them.
+class Coefficients {
+ public:
+  explicit Coefficients(const spinpot_exchange& in)
+      : in_(in), pairs_(in.types * in.types * in.radial * PARTS), fields_(in.magnetic_types * in.fields) {
+    for (int64_t centre = 0; centre < in.types; ++centre)
+      for (int64_t t = 0; t < in.types; ++t) fill(centre, t);
+    for (const auto& [upper, to] : {std::pair(in.along, &along_), std::pair(in.across, &across_)})
+      if (in.linear) *to = symmetric(upper);
+  }
+
+  // Of the pairs of a centre and a neighbour (K, PARTS).
+  const double* pairs(int64_t centre, int64_t t) const {
+    return pairs_.data() + (centre * in_.types + t) * in_.radial * PARTS;
+  }
+  // How many fields an atom is in, of all magnetic elements.
+  int64_t fields() const { return fields_; }
+  // Row k of the matrix of Σ_{k<=l} upper_kl x_k x_l = xᵀCx, of centres of a magnetic element.
+  const double* along(int64_t element, int64_t k) const { return along_.data() + (element * fields_ + k) * fields_; }
+  const double* across(int64_t element, int64_t k) const { return across_.data() + (element * fields_ + k) * fields_; }
+
+ private:
+  void fill(int64_t centre, int64_t t) {
+    const int64_t a = in_.magnetic[centre], b = in_.magnetic[t], low = std::min(a, b), high = std::max(a, b);
+    if (a < 0) return;
+    const auto set = [&](Part part, const double* of_term, int64_t kind) {
+      if (of_term)
+        for (int64_t k = 0; k < in_.radial; ++k)
+          pairs_[((centre * in_.types + t) * in_.radial + k) * PARTS + part] = of_term[kind * in_.radial + k];
+    };
+    set(SINGLE_ION, in_.single_ion, a * in_.types + in_.elements[t]);
+    if (b < 0) return;
+    const int64_t kind = low * in_.magnetic_types - low * (low - 1) / 2 + high - low;
+    set(BILINEAR, in_.bilinear, kind);
+    set(BIQUADRATIC, in_.biquadratic, kind);
+    set(ANISOTROPIC, in_.anisotropic, kind);
+  }
+
+  std::vector<double> symmetric(const double* upper) const {
+    const int64_t n = fields_;
+    std::vector<double> full(in_.magnetic_types * n * n);
+    for (int64_t element = 0; element < in_.magnetic_types; ++element)
+      for (int64_t k = 0; k < n; ++k)
+        for (int64_t l = k; l < n; ++l, ++upper) {
+          full[(element * n + k) * n + l] += 0.5 * *upper;
+          full[(element * n + l) * n + k] += 0.5 * *upper;
+        }
+    return full;
+  }
+
+  const spinpot_exchange& in_;
+  std::vector<double> pairs_, along_, across_;
+  int64_t fields_;
+};
+
+// The centres of one thread, one after the other.
+class Site {
+ public:
+  // in, coefficients: kept by the caller.
+  Site(const spinpot_exchange& in, const Coefficients& coefficients)
+      : in_(in), of_(coefficients), pair_basis_{in.cutoff, in.radial}, field_basis_{in.cutoff, in.fields},
+        runs_(in.types) {}
+
+  // Makes room for the pairs of these centres.
+  void reserve(const Centres& centres) {
+    int64_t most = 0;
+    for (int64_t n = 0; n < centres.count; ++n)
+      most = std::max(most, in_.pair_start[centres.atoms[n] + 1] - in_.pair_start[centres.atoms[n]]);
+    const int64_t room = most + in_.types * (LANES - 1);
+    if (room <= most_) return;
+    memory_->rewind();
+    most_ = room;
+    numbers_ = memory_->numbers<double>(ROWS * room);
+    gaussians_ = memory_->numbers<double>(2 * std::max(pair_basis_.parts(), field_basis_.parts()) * room);
+    functions_ = memory_->numbers<double>(2 * in_.fields * room);
+    pairs_ = memory_->numbers<int64_t>(room);
+    fields_ = memory_->numbers<double>(6 * of_.fields());
+    sums_ = reinterpret_cast<Vector*>(memory_->numbers<double>(3 * in_.fields * LANES));
+    projected_ = memory_->numbers<double>(of_.fields());
+  }
+
+  // Adds what centre i of an element gives; returns its energy.
+  double add(int64_t i, int64_t type, const Forces<double>& to) {
+    energy_ = 0.0;
+    for (int64_t a = 0; a < 3; ++a) {
+      S_[a] = in_.spin[3 * i + a];
+      by_S_[a] = 0.0;
+    }
+    element_ = in_.magnetic[type];
+    gather(i);
+    add_pairs(type);
+    if (in_.landau) add_on_site();
+    if (in_.linear) add_in_field();
+    add_up(i, to);
+    return energy_;
+  }
+
+ private:
+  // Numbers of the neighbours, (ROWS, room): three for each vector.
+  enum Row { VECTOR, SPIN = 3, BY_VECTOR = 6, BY_SPIN = 9, DISTANCE = 12, PER_DISTANCE, ROWS };
+  // The neighbours of one element side by side, in whole vectors.
+  struct Run {
+    int64_t first, count, end;
+  };
+
+  double* row(int64_t n) { return numbers_ + n * room_; }
+  void load_vector(int64_t first, int64_t p, Vector* out) {
+    for (int64_t a = 0; a < 3; ++a) out[a] = load(row(first + a) + p);
+  }
+  bool is_magnetic(int64_t type) const { return in_.magnetic[type] >= 0; }
+
+  // Sorts the neighbours that count.
+  void gather(int64_t i) {
+    const int64_t begin = in_.pair_start[i], end = in_.pair_start[i + 1];
+    const auto counts = [&](int64_t p) {
+      const int64_t type = in_.pair_type[p], neighbour = in_.pair_neighbour[p];
+      require(0 <= type && type < 2 * in_.types && 0 <= neighbour && neighbour < in_.atoms,
+              "neighbours that are atoms of the batch, of its elements");
+      return type < in_.types && (in_.single_ion || is_magnetic(type));
+    };
+    for (Run& run : runs_) run = {};
+    for (int64_t p = begin; p < end; ++p)
+      if (counts(p)) ++runs_[in_.pair_type[p]].count;
+    room_ = 0;
+    for (Run& run : runs_) {
+      run.first = run.end = room_;
+      room_ += whole(run.count);
+    }
+    std::fill_n(pairs_, room_, int64_t(-1));
+    for (int64_t p = begin; p < end; ++p)
+      if (counts(p)) pairs_[runs_[in_.pair_type[p]].end++] = p;
+    for (Run& run : runs_) run.end = run.first + whole(run.count);
+    fill_numbers();
+  }
+
+  // Where there is no pair, all radial functions are zero.
+  void fill_numbers() {
+    for (int64_t n = 0; n < room_; ++n) {
+      const int64_t p = pairs_[n];
+      const bool carries = p >= 0 && is_magnetic(in_.pair_type[p]);
+      for (int64_t a = 0; a < 3; ++a) {
+        row(VECTOR + a)[n] = p < 0 ? 2.0 * in_.cutoff : in_.vector[3 * p + a];
+        row(SPIN + a)[n] = carries ? in_.spin[3 * in_.pair_neighbour[p] + a] : 0.0;
+      }
+    }
+    const double *x = row(VECTOR), *y = row(VECTOR + 1), *z = row(VECTOR + 2);
+    double *r = row(DISTANCE), *per_r = row(PER_DISTANCE);
+#pragma omp simd
+    for (int64_t n = 0; n < room_; ++n) {
+      const double square = x[n] * x[n] + y[n] * y[n] + z[n] * z[n];
+      r[n] = std::sqrt(square);
+      per_r[n] = square > 0.0 ? 1.0 / r[n] : 0.0;
+    }
+  }
+
+  // Fills derivatives by vectors and by the neighbours' moments.
+  void add_pairs(int64_t type) {
+    pair_basis_.begin(row(DISTANCE), room_, gaussians_);
+    Vector energy = {}, by_S[3] = {};
+    for (int64_t t = 0; t < in_.types; ++t)
+      for (int64_t p = runs_[t].first; p < runs_[t].end; p += LANES) {
+        const double* c = of_.pairs(type, t);
+        Vector f[PARTS] = {}, slope[PARTS] = {};
+        pair_basis_.each(load(row(DISTANCE) + p), gaussians_, room_, p,
+                         [&](int64_t, const Vector& value, const Vector& derivative) {
+                           for (int64_t part = 0; part < PARTS; ++part) {
+                             f[part] += *c * value;
+                             slope[part] += *c++ * derivative;
+                           }
+                         });
+        add_pair(p, f, slope, &energy, by_S);
+      }
+    energy_ += sum(energy);
+    for (int64_t a = 0; a < 3; ++a) by_S_[a] += sum(by_S[a]);
+  }
+
+  // −½ [J S_i·S_j + B (S_i·S_j)² + A ((S_i·u)(S_j·u) − S_i·S_j/3)] + D ((S_i·u)² − S_i²/3) of some pairs.
+  void add_pair(int64_t p, const Vector* f, const Vector* slope, Vector* energy, Vector* by_S) {
+    Vector u[3], S[3];
+    load_vector(VECTOR, p, u);
+    load_vector(SPIN, p, S);
+    const Vector per_r = load(row(PER_DISTANCE) + p);
+    for (Vector& component : u) component *= per_r;
+    const Vector product = dot(S, S_), own = dot(u, S_), other = dot(u, S);
+    const Vector exchanged = own * other - product * (1.0 / 3.0), alone = own * own - dot(S_, S_) * (1.0 / 3.0);
+    const auto terms = [&](const Vector* by) {
+      return -0.5 * (by[BILINEAR] * product + by[BIQUADRATIC] * product * product + by[ANISOTROPIC] * exchanged) +
+             by[SINGLE_ION] * alone;
+    };
+    *energy += terms(f);
+    const Vector half = -0.5 * f[ANISOTROPIC], twice = 2.0 * f[SINGLE_ION];
+    const Vector by_product = -0.5 * f[BILINEAR] - f[BIQUADRATIC] * product - half * (1.0 / 3.0);
+    const Vector by_own = half * other + twice * own, by_other = half * own;
+    const Vector along = terms(slope) - (by_own * own + by_other * other) * per_r;
+    for (int64_t a = 0; a < 3; ++a) {
+      store(row(BY_VECTOR + a) + p, along * u[a] + (by_own * S_[a] + by_other * S[a]) * per_r);
+      store(row(BY_SPIN + a) + p, by_product * S_[a] + by_other * u[a]);
+      by_S[a] += by_product * S[a] + by_own * u[a] - twice * S_[a] * (1.0 / 3.0);
+    }
+  }
+
+  double excess() const { return dot(S_, S_) - in_.moment_squared[element_]; }
+
+  // c_1 (S² − S_0²) + c_2 (S² − S_0²)².
+  void add_on_site() {
+    const double *c = in_.landau + 2 * element_, x = excess();
+    energy_ += (c[0] + c[1] * x) * x;
+    for (int64_t a = 0; a < 3; ++a) by_S_[a] += 2.0 * (c[0] + 2.0 * c[1] * x) * S_[a];
+  }
+
+  // (S² − S_0²) [Σ_k a_k S·h_k + Σ_kl b_kl (S·h_k)(S·h_l) + Σ_kl c_kl h_k·h_l], h the sums of φ_k(r) S_j.
+  void add_in_field() {
+    const int64_t n = of_.fields();
+    double* by_fields = fields_ + 3 * n;
+    make_fields();
+    for (int64_t k = 0; k < n; ++k) projected_[k] = dot(S_, fields_ + 3 * k);
+    const double x = excess();
+    double bracket = 0.0;
+    for (int64_t k = 0; k < n; ++k) {
+      const double *h = fields_ + 3 * k, *b = of_.along(element_, k), *c = of_.across(element_, k);
+      double by_projected = 0.0, pulled[3] = {};
+      for (int64_t l = 0; l < n; ++l) {
+        by_projected += b[l] * projected_[l];
+        for (int64_t a = 0; a < 3; ++a) pulled[a] += c[l] * fields_[3 * l + a];
+      }
+      const double linear = in_.linear[element_ * n + k];
+      bracket += projected_[k] * (linear + by_projected) + dot(pulled, h);
+      by_projected = x * (linear + 2.0 * by_projected);
+      for (int64_t a = 0; a < 3; ++a) {
+        by_S_[a] += by_projected * h[a];
+        by_fields[3 * k + a] = by_projected * S_[a] + 2.0 * x * pulled[a];
+      }
+    }
+    energy_ += x * bracket;
+    for (int64_t a = 0; a < 3; ++a) by_S_[a] += 2.0 * bracket * S_[a];
+    pull_back(by_fields);
+  }
+
+  // body(run of neighbours, number of their first field) for all magnetic elements.
+  template <typename Body>
+  void each_magnetic(const Body& body) {
+    for (int64_t t = 0; t < in_.types; ++t)
+      if (is_magnetic(t)) body(runs_[t], in_.magnetic[t] * in_.fields);
+  }
+
+  // Fills the fields; keeps φ_k and φ'_k.
+  void make_fields() {
+    field_basis_.begin(row(DISTANCE), room_, gaussians_);
+    each_magnetic([&](const Run& run, int64_t first) {
+      std::fill_n(sums_, 3 * in_.fields, Vector{});
+      for (int64_t p = run.first; p < run.end; p += LANES) {
+        Vector S[3];
+        load_vector(SPIN, p, S);
+        const auto add = [&](int64_t k, const Vector& value, const Vector& slope) {
+          store(functions_ + 2 * k * room_ + p, value);
+          store(functions_ + (2 * k + 1) * room_ + p, slope);
+          for (int64_t a = 0; a < 3; ++a) sums_[3 * k + a] += value * S[a];
+        };
+        field_basis_.each(load(row(DISTANCE) + p), gaussians_, room_, p, add);
+      }
+      for (int64_t k = 0; k < 3 * in_.fields; ++k) fields_[3 * first + k] = sum(sums_[k]);
+    });
+  }
+
+  // Adds to the derivatives by vectors and by the neighbours' moments.
+  void pull_back(const double* by_fields) {
+    each_magnetic([&](const Run& run, int64_t first) {
+      for (int64_t p = run.first; p < run.end; p += LANES) {
+        Vector S[3], along = {}, by_S[3] = {};
+        load_vector(SPIN, p, S);
+        for (int64_t k = 0; k < in_.fields; ++k) {
+          const double* by = by_fields + 3 * (first + k);
+          const Vector value = load(functions_ + 2 * k * room_ + p);
+          along += load(functions_ + (2 * k + 1) * room_ + p) * dot(S, by);
+          for (int64_t a = 0; a < 3; ++a) by_S[a] += value * by[a];
+        }
+        along *= load(row(PER_DISTANCE) + p);
+        for (int64_t a = 0; a < 3; ++a) {
+          add_to(BY_VECTOR + a, p, along * load(row(VECTOR + a) + p));
+          add_to(BY_SPIN + a, p, by_S[a]);
+        }
+      }
+    });
+  }
+  void add_to(int64_t n, int64_t p, const Vector& value) { store(row(n) + p, load(row(n) + p) + value); }
+
+  // Puts the derivatives on the centre, its neighbours and its virial.
+  void add_up(int64_t i, const Forces<double>& to) {
+    Vector force[3] = {}, strain[9] = {};
+    for (int64_t p = 0; p < room_; p += LANES) {
+      Vector by[3], d[3];
+      load_vector(BY_VECTOR, p, by);
+      load_vector(VECTOR, p, d);
+      for (int64_t a = 0; a < 3; ++a) {
+        force[a] += by[a];
+        for (int64_t b = 0; b < 3; ++b) strain[3 * a + b] += by[a] * d[b];
+      }
+    }
+    for (int64_t a = 0; a < 3; ++a) {
+      to.force[3 * i + a] += sum(force[a]);
+      to.force_mag[3 * i + a] -= by_S_[a];
+    }
+    for (int64_t n = 0; n < 9; ++n) to.virial[9 * in_.frame[i] + n] -= sum(strain[n]);
+    for (const Run& run : runs_)
+      for (int64_t n = run.first; n < run.first + run.count; ++n) {
+        const int64_t j = in_.pair_neighbour[pairs_[n]];
+        for (int64_t a = 0; a < 3; ++a) {
+          to.force[3 * j + a] -= row(BY_VECTOR + a)[n];
+          to.force_mag[3 * j + a] -= row(BY_SPIN + a)[n];  // zeros of neighbours that are not magnetic
+        }
+      }
+  }
+
+  const spinpot_exchange& in_;
+  const Coefficients& of_;
+  Basis pair_basis_, field_basis_;
+  std::vector<Run> runs_;  // of each element
+  Borrowed memory_ = borrow();
+  int64_t most_ = -1, room_ = 0;
+  // Numbers of the neighbours, and of their Gaussians; φ_k and φ'_k of the fields (L, 2, room); the fields and the
+  // derivatives by them (2, fields, 3); S·h_k.
+  double *numbers_, *gaussians_, *functions_, *fields_, *projected_;
+  int64_t* pairs_;  // their numbers among all pairs, −1 where there is none
+  Vector* sums_;
+  // Of the centre.
+  double S_[3], by_S_[3], energy_;
+  int64_t element_;
+};
+
+}  // namespace
+
+void check_exchange(const spinpot_exchange& in) {
+  constexpr int64_t most = int64_t(1) << 40;
+  const int64_t sizes[] = {in.types - 1, in.magnetic_types, in.atoms,     in.frames,
+                           in.pairs,     in.radial - 1,     in.fields - 1};
+  require(within(sizes, std::size(sizes), most), "sizes that are not negative");
+  require(in.cutoff > 0.0, "a cutoff above 0");
+  require(!in.linear || (in.along && in.across), "all coefficients of the fields");
+  require(within(in.elements, in.types, in.types), "a place of each element");
+  for (int64_t t = 0; t < in.types; ++t)
+    require(-1 <= in.magnetic[t] && in.magnetic[t] < in.magnetic_types, "a place of each magnetic element, or -1");
+  check_batch(in);
+}
+
+void add_exchange(const spinpot_exchange& in, double* energy, const Forces<double>& to) {
+  const Borrowed memory = borrow();
+  const auto forces = with_other_threads(to, in.atoms, in.frames, *memory);
+  const Coefficients coefficients(in);
+  std::vector<Centres> blocks;
+  for (const Centres& block : blocks_of(in.types, in.type_sizes, in.atom_order, BLOCK))
+    if (in.magnetic[block.type] >= 0) blocks.push_back(block);
+  parallel_parts(blocks.size(), 1, [&](int64_t begin, int64_t end, int64_t thread) {
+    Site site(in, coefficients);
+    for (int64_t b = begin; b < end; ++b) {
+      site.reserve(blocks[b]);
+      for (int64_t n = 0; n < blocks[b].count; ++n)
+        energy[blocks[b].atoms[n]] += site.add(blocks[b].atoms[n], blocks[b].type, forces[thread]);
+    }
+  });
+  add_up(forces, in.atoms, in.frames);
+}
+
+}  // namespace spinpot
+
+using namespace spinpot;
+
+int spinpot_exchange_forward(const spinpot_exchange* in, const spinpot_derivatives* out) {
+  return guarded(in->threads, [&] {
+    check_exchange(*in);
+    const auto zeros = [](void* numbers, int64_t count) {
+      return std::fill_n(static_cast<double*>(numbers), count, 0.0) - count;
+    };
+    double* energy = zeros(out->energy, in->atoms);
+    add_exchange(*in, energy,
+                 {zeros(out->force, 3 * in->atoms), zeros(out->force_mag, 3 * in->atoms),
+                  zeros(out->virial, 9 * in->frames)});
+  });
+}
