@@ -43,7 +43,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "_ARGUMENTS", {})
     monkeypatch.setattr(loading, "INSTALLED", tmp_path / "nowhere")
     loading._loaded.cache_clear()
-    yield loading._cache_folder() / compiler.file_name(loading._width())
+    yield loading.cache_folder() / compiler.file_name(loading._width())
     loading._loaded.cache_clear()
 
 

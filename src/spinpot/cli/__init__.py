@@ -26,6 +26,7 @@ PARSED = {
     "time-to-error": "when runs first reach given errors",
     "wandb-dashboard": "save a workspace for a wandb project",
     "benchmark": "measure training",
+    "lammps": "build and check the plugin for LAMMPS",
 }
 """Commands with options."""
 COMMANDS = CONFIGURED | PARSED
@@ -43,7 +44,9 @@ def main(name: str | None = None) -> None:
     if name in CONFIGURED:
         run_app(getattr(import_module("spinpot.cli.configured"), function), config_name=name)
         return
-    module = import_module(f"spinpot.cli.{function if name in ('prepare', 'benchmark') else 'tools'}")
+    module = import_module(
+        f"spinpot.cli.{function if name in ('prepare', 'benchmark', 'lammps') else 'tools'}"
+    )
     command = getattr(module, function)
     parser = ArgumentParser(
         f"spinpot {name}", description=command.__doc__, formatter_class=RawDescriptionHelpFormatter

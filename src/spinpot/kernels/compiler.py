@@ -54,24 +54,18 @@ def is_whole(file: Path) -> bool:
 
 def compile_library(folder: Path, width: str) -> Path:
     """Compile the library of one width into a folder. Raises NotCompiledError, OSError."""
-    named = os.environ.get("CXX") or "c++"
-    try:
-        compiler = shlex.split(named) or ["c++"]
-    except ValueError as error:
-        raise NotCompiledError(f"CXX={named}: {error}.") from error
-    if shutil.which(compiler[0]) is None:
-        raise NotCompiledError(f"A C++ compiler is needed, such as g++; {compiler[0]} was not found.")
+    compiler = compiler_command()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compiling-") as name:
         place = Path(name)
         command = [*compiler, *FLAGS, *WIDTHS[width], "-c"]
         commands = [[*command, str(file), "-o", str(place / f"{file.stem}.o")] for file in SOURCES]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(_run, commands))
+            list(pool.map(run_compiler, commands))
         made = place / "library.so"
-        _run([*compiler, *LINK, *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
+        run_compiler([*compiler, *LINK, *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
         if not made.is_file():
-            raise NotCompiledError(f"{named} ended well but compiled nothing.")
+            raise NotCompiledError(f"{shlex.join(compiler)} ended well but compiled nothing.")
         # For is_whole. Loaders ignore what stands behind a library's end.
         made.write_bytes((contents := made.read_bytes()) + DIGEST(contents).digest())
         # In one move, so that no process ever sees a part of it.
@@ -79,7 +73,20 @@ def compile_library(folder: Path, width: str) -> Path:
     return folder / file_name(width)
 
 
-def _run(command: list[str]) -> None:
+def compiler_command() -> list[str]:
+    """The C++ compiler: CXX, or c++. Raises NotCompiledError where it is not there."""
+    named = os.environ.get("CXX") or "c++"
+    try:
+        command = shlex.split(named) or ["c++"]
+    except ValueError as error:
+        raise NotCompiledError(f"CXX={named}: {error}.") from error
+    if shutil.which(command[0]) is None:
+        raise NotCompiledError(f"A C++ compiler is needed, such as g++; {command[0]} was not found.")
+    return command
+
+
+def run_compiler(command: list[str]) -> None:
+    """Raises NotCompiledError with the first error of a compiler that fails."""
     environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False, env=environment

@@ -30,7 +30,7 @@ def build() -> bool:
     if library() is not None:
         return True
     try:
-        _compiled_once(_cache_folder())
+        _compiled_once(cache_folder())
     except (NotCompiledError, OSError) as error:
         advice = ". XDG_CACHE_HOME names another folder for them." if isinstance(error, OSError) else ""
         warnings.warn(
@@ -80,7 +80,7 @@ def _loaded() -> ctypes.CDLL | None:
     with suppress(OSError):
         return _load(INSTALLED / name)
     with suppress(OSError):
-        return _load(_cache_folder() / name)
+        return _load(cache_folder() / name)
     return None
 
 
@@ -103,13 +103,13 @@ def _width() -> str:
     return named if named in widths() else "plain"
 
 
-def _cache_folder() -> Path:
+def cache_folder(name: str = "kernels") -> Path:
     """Where libraries are compiled to: one for each kind of system. Raises OSError without a home."""
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:
         raise OSError(error) from error
-    return base / "spinpot" / "kernels" / "-".join(filter(None, (platform.machine(), *platform.libc_ver())))
+    return base / "spinpot" / name / "-".join(filter(None, (platform.machine(), *platform.libc_ver())))
 
 
 def _compiled_once(folder: Path) -> ctypes.CDLL:

