@@ -1,0 +1,130 @@
+/* What fix spinpot is given, and what it refuses. */
+
+#include <cmath>
+#include <cstring>
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "fix_spinpot.h"
+#include "force.h"
+#include "kspace.h"
+#include "modify.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+using namespace FixConst;
+
+namespace {
+
+constexpr double BOHR_MAGNETON = 5.7883818060e-5; /* eV/T */
+
+std::string named(Fix* fix) { return std::string("fix ") + fix->id + " (" + fix->style + ")"; }
+
+}  // namespace
+
+void FixSpinpot::refuse(const std::string& words) const { error->all(FLERR, "fix spinpot: " + words); }
+
+/* Reads a keyword and what follows; how many words these are. */
+int FixSpinpot::read_keyword(int left, char** words) {
+  const std::string keyword = words[0];
+  if (keyword == "field") {
+    read_numbers(words[0], left, words, field, 3);
+    for (double& component : field) component *= BOHR_MAGNETON;
+    return 4;
+  }
+  if (left < 2) refuse("a value is missing after " + keyword);
+  const std::string value = words[1];
+  if (keyword == "lattice") {
+    if (value != "moving" && value != "frozen") refuse("lattice " + value + ". Expected lattice moving or frozen");
+    moving = value == "moving";
+  } else if (keyword == "seed") {
+    seed = utils::bnumeric(FLERR, value, false, lmp);
+    if (seed < 1) refuse("seed " + value + ". Expected an integer above 0");
+  } else {
+    double* number = keyword == "damping"       ? &damping
+                     : keyword == "temperature" ? &temperature
+                     : keyword == "friction"    ? &friction
+                     : keyword == "tolerance"   ? &tolerance
+                                                : nullptr;
+    if (!number)
+      refuse("unknown keyword " + keyword +
+             ". Expected lattice, damping, temperature, friction, seed, field or tolerance");
+    read_numbers(words[0], left, words, number, 1);
+    if (!(*number >= 0)) refuse(keyword + " " + value + ". Expected a number that is not negative");
+  }
+  return 2;
+}
+
+void FixSpinpot::read_numbers(const char* keyword, int left, char** words, double* numbers, int count) {
+  if (left < count + 1) refuse(std::string(keyword) + " needs " + (count == 3 ? "three numbers" : "a number"));
+  for (int k = 0; k < count; ++k) numbers[k] = utils::numeric(FLERR, words[k + 1], false, lmp);
+}
+
+void FixSpinpot::check_settings() const {
+  if (!atom->sp_flag) refuse("the atoms have no spins. Use atom_style spin");
+  if (!atom->tag_enable) refuse("the atoms have no IDs, by which their noise is drawn");
+  if (!(tolerance > 0)) refuse("tolerance 0. Expected a number above 0, in Bohr magnetons");
+  if (!moving && friction > 0)
+    refuse("friction acts on atoms that the fix moves: it needs lattice moving. With lattice frozen leave it out");
+  if (temperature > 0 && !(damping > 0) && !(friction > 0))
+    refuse("a temperature, but nothing is bound to the heat bath: give the spins a damping, such as 0.1" +
+           std::string(moving ? ", or the atoms a friction, such as 1.0 (1/ps)" : ""));
+  if (temperature > 0 && seed < 0) refuse("a temperature needs a seed for its random numbers, such as seed 12345");
+}
+
+void FixSpinpot::check_system() const {
+  if (std::strcmp(update->unit_style, "metal") != 0)
+    refuse(std::string("units ") + update->unit_style + ". Expected units metal");
+  if (!force->newton_pair) refuse("newton off. Spins need newton on");
+  if (!utils::strmatch(update->integrate_style, "^verlet"))
+    refuse(std::string("run_style ") + update->integrate_style + ". Expected run_style verlet");
+  if (lmp->kokkos) refuse("it does not run under KOKKOS: start LAMMPS without -k on and -sf kk");
+  for (const char* package : {"package_gpu", "package_omp", "package_intel"})
+    if (modify->get_fix_by_id(package))
+      refuse(std::string("it does not run beside the accelerator of ") + package +
+             ": start LAMMPS without -sf and without the package command");
+  if (force->kspace && force->kspace->spinflag) refuse("long-range solvers of spins do not work with it");
+}
+
+void FixSpinpot::check_other_fixes() {
+  others_move_atoms = false;
+  bool behind = false;
+  for (Fix* other : modify->get_fix_list()) {
+    if (other == this) {
+      behind = true;
+      continue;
+    }
+    check_fix_beside(other);
+    const bool of_spins = utils::strmatch(other->style, "^(precession|setforce)/spin");
+    const int mask = modify->get_fix_mask(other) & (INITIAL_INTEGRATE | POST_FORCE | FINAL_INTEGRATE | END_OF_STEP);
+    if (!behind && mask && !of_spins)
+      refuse(named(other) + " must be defined after it, as it sees what a step leaves");
+    others_move_atoms = others_move_atoms || other->time_integrate;
+  }
+  if (moving && others_move_atoms && comm->me == 0)
+    error->warning(FLERR, "fix spinpot lattice moving beside a fix that moves other atoms: the two are coupled to first "
+                          "order of the timestep only. With lattice frozen, and all atoms moved by the other, to second");
+  others_move_atoms = others_move_atoms && !moving;
+}
+
+void FixSpinpot::check_fix_beside(Fix* other) const {
+  const std::string style = other->style;
+  if (style == this->style) refuse("there are two of it. All spins turn at once: one fix spinpot for all of them");
+  if (utils::strmatch(style, "^(nve|langevin|neb)/spin"))
+    refuse(named(other) + " moves the spins, too. Leave it out: damping and temperature are keywords of fix spinpot");
+  if (!moving || !shares_atoms(other)) return;
+  if (other->time_integrate)
+    refuse(named(other) + " moves the same atoms, too. Leave it out, or take lattice frozen");
+  if (utils::strmatch(style, "^langevin"))
+    refuse(named(other) + " acts on the same atoms. Use friction and temperature of fix spinpot, or lattice frozen "
+                          "and a fix that moves the atoms");
+}
+
+bool FixSpinpot::shares_atoms(Fix* other) const {
+  int own = 0, any = 0;
+  for (int i = 0; i < atom->nlocal; ++i)
+    if ((atom->mask[i] & groupbit) && (atom->mask[i] & other->groupbit)) own = 1;
+  MPI_Allreduce(&own, &any, 1, MPI_INT, MPI_MAX, world);
+  return any;
+}

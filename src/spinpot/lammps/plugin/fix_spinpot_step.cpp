@@ -1,0 +1,161 @@
+/* The step of fix spinpot: the spins' midpoint, and the atoms' drift, kick and friction. */
+
+#include <algorithm>
+#include <cmath>
+
+#include "atom.h"
+#include "error.h"
+#include "fix_spinpot.h"
+#include "fix_spinpot_columns.h"
+#include "force.h"
+#include "kernels.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+using namespace spinpot;
+
+namespace {
+
+constexpr double G = 2; /* between a moment in μ_B and its angular momentum in ħ */
+constexpr int MOST_ITERATIONS = 30;
+
+}  // namespace
+
+/* Raises LAMMPS' error for a code of the kernels. */
+void FixSpinpot::done(int code) const {
+  if (code) error->one(FLERR, std::string("fix spinpot: ") + kernels().error());
+}
+
+/* Spins to where their midpoint will be, by the fields of the steps before. */
+void FixSpinpot::predict(double dt, int purpose) {
+  collect();
+  draw_noise(dt, purpose);
+  std::vector<double> extrapolated(before.size());
+  for (size_t k = 0; k < turning.size(); ++k) {
+    const double* row = kept[turning[k]];
+    done(kernels().extrapolate_fields(1, int64_t(row[COUNT]), 3 * FIELDS, row + FIELD, &extrapolated[3 * k]));
+  }
+  turned(dt, extrapolated);
+  for (size_t k = 0; k < turning.size(); ++k) {
+    std::copy_n(&before[3 * k], 3, kept[turning[k]] + BEFORE);
+    std::copy_n(&after[3 * k], 3, kept[turning[k]] + AFTER);
+  }
+  set_spins(middle);
+}
+
+/* The spins that turn, at the beginning of a step. */
+void FixSpinpot::collect() {
+  turning.clear();
+  ids.clear();
+  for (int i = 0; i < atom->nlocal; ++i) {
+    if (!(atom->mask[i] & groupbit) || !(atom->sp[i][3] > 0)) continue;
+    turning.push_back(i);
+    ids.push_back(atom->tag[i]);
+  }
+  before.resize(3 * turning.size());
+  for (size_t k = 0; k < turning.size(); ++k) take_spin(atom->sp[turning[k]], &before[3 * k]);
+  middle = after = before;
+}
+
+/* The same in the middle of a step, when atoms may have come from other ranks. */
+void FixSpinpot::resume() {
+  collect();
+  for (size_t k = 0; k < turning.size(); ++k) {
+    std::copy_n(kept[turning[k]] + BEFORE, 3, &before[3 * k]);
+    std::copy_n(kept[turning[k]] + AFTER, 3, &after[3 * k]);
+  }
+}
+
+/* A field that stays for a step: variance 2 α k_B T ħ/(g |S| dt). */
+void FixSpinpot::draw_noise(double dt, int purpose) {
+  noise.assign(before.size(), 0);
+  if (!(damping * temperature > 0)) return;
+  done(kernels().normals(seed, update->ntimestep, purpose, ids.data(), int64_t(ids.size()), 3, noise.data()));
+  const double variance = 2 * damping * force->boltz * temperature * force->hplanck / (2 * M_PI * G * dt);
+  for (size_t k = 0; k < noise.size(); ++k) noise[k] *= std::sqrt(variance / atom->sp[turning[k / 3]][3]);
+}
+
+/* Finds the midpoint that is that of S and of S turned about the field there. */
+void FixSpinpot::iterate(double dt) {
+  last_change = 0;
+  for (int k = 0; k < MOST_ITERATIONS; ++k) {
+    forces.pairs_only();
+    ++evaluations;
+    take_fields();
+    if (turn(dt)) {
+      keep_fields();
+      return;
+    }
+    set_spins(middle);
+  }
+  error->all(FLERR, "fix spinpot: no midpoint of a step of {} ps after {} iterations. Take a shorter timestep.", dt,
+             MOST_ITERATIONS);
+}
+
+/* Whether S' is found, on all ranks. */
+bool FixSpinpot::turn(double dt) {
+  double own = turned(dt, at_middle), change = 0;
+  if (!std::isfinite(own)) own = HUGE_VAL;
+  MPI_Allreduce(&own, &change, 1, MPI_DOUBLE, MPI_MAX, world);
+  int64_t found = 0;
+  done(kernels().spins_found(tolerance, change, &last_change, &contraction, &found));
+  return found != 0;
+}
+
+/* S turned about what the model says and the fields from outside; by how much S' changed. */
+double FixSpinpot::turned(double dt, const std::vector<double>& of_model) {
+  std::vector<double> acting(noise);
+  for (size_t k = 0; k < acting.size(); ++k) acting[k] += of_model[k] + field[k % 3];
+  const double angle = G * 2 * M_PI / force->hplanck * dt;
+  const spinpot_turn turn{int64_t(turning.size()), angle, damping, before.data(), acting.data(), middle.data(),
+                          after.data()};
+  double change = 0;
+  done(kernels().turn_spins(&turn, &change));
+  return change;
+}
+
+void FixSpinpot::take_fields() {
+  at_middle.resize(before.size());
+  for (size_t k = 0; k < turning.size(); ++k) forces.field_of(turning[k], &at_middle[3 * k]);
+}
+
+void FixSpinpot::keep_fields() {
+  for (size_t k = 0; k < turning.size(); ++k) {
+    double* row = kept[turning[k]];
+    std::copy_backward(row + FIELD, row + FIELD + 3 * (FIELDS - 1), row + FIELD + 3 * FIELDS);
+    std::copy_n(&at_middle[3 * k], 3, row + FIELD);
+    row[COUNT] = std::min<double>(row[COUNT] + 1, FIELDS);
+  }
+}
+
+void FixSpinpot::set_spins(const std::vector<double>& spins) {
+  for (size_t k = 0; k < turning.size(); ++k) set_direction(&spins[3 * k], atom->sp[turning[k]]);
+}
+
+double FixSpinpot::mass_of(int i) const { return atom->rmass ? atom->rmass[i] : atom->mass[atom->type[i]]; }
+
+void FixSpinpot::drift(double dt) {
+  for (int i = 0; i < atom->nlocal; ++i)
+    if (atom->mask[i] & groupbit)
+      for (int k = 0; k < 3; ++k) atom->x[i][k] += dt * atom->v[i][k];
+}
+
+void FixSpinpot::kick(double dt) {
+  for (int i = 0; i < atom->nlocal; ++i)
+    if (atom->mask[i] & groupbit)
+      for (int k = 0; k < 3; ++k) atom->v[i][k] += dt * force->ftm2v / mass_of(i) * atom->f[i][k];
+}
+
+/* Friction and its noise, exactly over a time (an Ornstein-Uhlenbeck process). */
+void FixSpinpot::rub(double dt) {
+  if (friction == 0) return;
+  const double stays = std::exp(-friction * dt);
+  const double energy = (1 - stays * stays) * force->boltz * temperature / force->mvv2e;
+  for (int i = 0; i < atom->nlocal; ++i) {
+    if (!(atom->mask[i] & groupbit)) continue;
+    const int64_t own = atom->tag[i];
+    double drawn[3];
+    done(kernels().normals(seed, update->ntimestep, ATOMS, &own, 1, 3, drawn));
+    for (int k = 0; k < 3; ++k) atom->v[i][k] = stays * atom->v[i][k] + std::sqrt(energy / mass_of(i)) * drawn[k];
+  }
+}

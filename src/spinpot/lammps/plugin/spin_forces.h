@@ -1,0 +1,42 @@
+/* What acts on atoms and spins, evaluated outside LAMMPS' own turn. */
+
+#pragma once
+
+#include <vector>
+
+#include "pointers.h"
+
+namespace LAMMPS_NS {
+
+class Fix;
+
+class SpinForces : protected Pointers {
+ public:
+  explicit SpinForces(LAMMPS* lammps) : Pointers(lammps) {}
+
+  /* Before each run: finds the fixes that act on spins, as fix precession/spin does. */
+  void init();
+
+  /* Fills f and fm at the present positions and spins: of the pair style alone, which is where spins interact. */
+  void pairs_only();
+
+  /* The same of all that depends on positions alone, too, with energies and virial as the flags say. */
+  void all(int eflag, int vflag);
+
+  /* f and fm zero, of images too. */
+  void clear();
+
+  /* −∂E/∂S (eV/μ_B) of atom i from what was evaluated last. */
+  void field_of(int i, double* field) const;
+
+ private:
+  std::vector<Fix*> of_spins;
+
+  void finish();
+};
+
+/* The moment S (μ_B) of an atom, and back: its length stays as it is. */
+void take_spin(const double* sp, double* spin);
+void set_direction(const double* spin, double* sp);
+
+}  // namespace LAMMPS_NS
