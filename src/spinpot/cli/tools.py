@@ -12,7 +12,7 @@ def convert(parser: ArgumentParser) -> None:
     """Convert by suffix: `spinpot convert INPUT OUTPUT`.
 
     input.json, .yaml → experiment; deepmd-kit's .dp .yaml .pt .pth → .ckpt;
-    .ckpt → .safetensors for inference, .dp, or .pth with --deepmd.
+    any of these models → .safetensors, for inference; .ckpt → .dp, or .pth with --deepmd.
     """
     add = parser.add_argument
     add("input", type=Path, metavar="INPUT")

@@ -180,7 +180,10 @@ def _read(path: Path) -> Resumed:
     contents = read_checkpoint(path)
     spec = potential_from(contents, path).spec  # its weights are whole, or this says so
     if "optimizer_states" not in contents:
-        raise InputError(f"{path} holds no optimizer state, so training cannot go on from it.")
+        raise InputError(
+            f"{path} holds no optimizer state, so training cannot go on from it. A new run begins with its "
+            f"model by init_from={path}."
+        )
     entry = contents[ENTRY]
     return Resumed(
         path.resolve(),

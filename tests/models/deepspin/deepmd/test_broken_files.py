@@ -216,7 +216,7 @@ def test_a_frozen_model_of_something_else(refused, tmp_path):
 
 
 def test_the_target(refused, tmp_path):
-    assert "written as .ckpt or .dp or .pth" in refused(SMALL, "out.pb")
+    assert "written as .ckpt or .safetensors or .dp or .pth" in refused(SMALL, "out.pb")
     assert "unknown suffix" in refused(write_text(tmp_path / "x.txt"))
     assert "--deepmd PYTHON" in refused(SMALL, "out.pth")
     assert "cannot be run" in refused(SMALL, "out.pth", "--deepmd", "/no/such/python")
