@@ -44,7 +44,9 @@ def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):
     expected = evaluate(small_potential(seed=4), made)["energy"]
     run = best.parents[1]
     convert(run, tmp_path / "model.dp")
-    for potential in (load_potential(run), spinpot.load(run).potential, read_model(run).potential):
+    convert(run, tmp_path / "model.safetensors")
+    same = spinpot.load(run).potential, spinpot.load(tmp_path / "model.safetensors").potential
+    for potential in (load_potential(run), *same, read_model(run).potential):
         assert (evaluate(potential, made)["energy"] == expected).all()
     assert evaluate(read_model(tmp_path / "model.dp").potential, made)["energy"] == pytest.approx(expected)
     best.unlink()
