@@ -25,12 +25,14 @@ class Batch {
       start.push_back(atom * sizes.pairs);
     }
     start.push_back(atoms * sizes.pairs);
+    counts.assign(atoms * 2 * types, 0);
     type_sizes.assign(types, 0);
     type_sizes[0] = atoms - atoms / 3;  // of more elements than two some have no atoms
     type_sizes.back() += atoms / 3;
     for (int64_t pair = 0; pair < atoms * sizes.pairs; ++pair) {
       neighbour.push_back((pair * 31 + 5) % atoms);
       type.push_back((neighbour.back() < type_sizes[0] ? 0 : types - 1) + (pair % 3 ? 0 : types));  // some are virtual
+      ++counts[pair / sizes.pairs * 2 * types + type.back()];
     }
     for (int64_t t = 0; t < types; ++t) {
       magnetic.push_back(t % 2 ? -1 : t / 2);
@@ -58,7 +60,7 @@ class Batch {
   }
 
   Sizes sizes;
-  std::vector<int64_t> type_sizes, order, frame, start, neighbour, type, magnetic, elements;
+  std::vector<int64_t> type_sizes, order, frame, start, neighbour, type, counts, magnetic, elements;
   std::vector<double> vector, spin, moment_squared, bilinear, biquadratic, anisotropic, single_ion, landau, linear, along;
   std::vector<double> across;
   std::vector<std::vector<double>> found;
@@ -79,6 +81,7 @@ class Batch {
     made.radial = sizes.radial, made.fields = sizes.fields, made.cutoff = cutoff;
     made.atom_order = order.data(), made.frame = frame.data(), made.pair_start = start.data();
     made.pair_neighbour = neighbour.data(), made.pair_type = type.data(), made.type_sizes = type_sizes.data();
+    made.neighbour_counts = counts.data();
     made.vector = vector.data(), made.spin = spin.data();
     made.magnetic = magnetic.data(), made.elements = elements.data(), made.moment_squared = moment_squared.data();
     made.bilinear = bilinear.data();
@@ -173,7 +176,7 @@ bool refused(Numbers which, int64_t place, int64_t value) {
 void wrong_input_is_refused() {
   for (int64_t value : {int64_t(-1), int64_t(1) << 40}) {
     for (Numbers which : {&Batch::type_sizes, &Batch::order, &Batch::frame, &Batch::start, &Batch::neighbour,
-                          &Batch::type, &Batch::elements})
+                          &Batch::type, &Batch::counts, &Batch::elements})
       CHECK(refused(which, 0, value));
     CHECK(refused(&Batch::start, 20, value));
   }

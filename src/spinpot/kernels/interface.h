@@ -168,9 +168,9 @@ SPINPOT_API int spinpot_native_spin_rows(const spinpot_native_spin* in, const sp
 typedef struct {
   int64_t threads, types, magnetic_types, atoms, frames, pairs, radial, fields;
   double cutoff;
-  const int64_t *atom_order, *frame, *pair_start, *pair_neighbour, *pair_type; /* of the batch */
+  const int64_t *atom_order, *frame, *pair_start, *pair_neighbour, *pair_type, *neighbour_counts; /* of the batch */
   const int64_t* type_sizes;                 /* (T,) centres of each element */
-  const double *vector, *spin;               /* (P, 3) from the centre to the neighbour; (A, 3) */
+  const double *vector, *spin;               /* (pairs, 3) from the centre to the neighbour; (A, 3) */
   const int64_t *magnetic, *elements;        /* (T,) places among the magnetic ones, or -1, and among all */
   const double* moment_squared;              /* (M,) */
   const double *bilinear, *biquadratic, *anisotropic; /* (M (M + 1)/2, K) */

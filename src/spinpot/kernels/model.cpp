@@ -138,6 +138,7 @@ struct spinpot_model {
     energy_bias_ = file.array<double>(*bias->text(), {types()});
     for (const Json& part : *parts->list()) read(file, FilePart(file, part, elements_.magnetic));
     if (!inner_) file.damaged("it has no parts");
+    if (exchange_ && !sees_the_same(exchange_->sight())) file.damaged("its parts see other pairs");
     finder_ = std::make_unique<ClusterPairFinder>(inner_->sight());
     try {
       evaluate_lone_atoms();
@@ -149,12 +150,28 @@ struct spinpot_model {
   int64_t types() const { return elements_.names.size(); }
 
   void read(const Safetensors& file, const FilePart& part) {
+    if (part.kind() == "exchange") {
+      if (exchange_) file.damaged("it has two exchange terms");
+      exchange_ = read_exchange(part);
+      return;
+    }
     if (part.kind() != "deepspin" && part.kind() != "native_spin")
       file.refuse("this model has a part of the kind '" + part.kind() + "', which this spinpot does not know. Update "
                   "spinpot; for LAMMPS build the plugin again, too.");
     if (inner_) file.damaged("it has two models");
     kind_ = part.kind();
     inner_ = kind_ == "deepspin" ? read_deepspin(part) : read_native_spin(part);
+  }
+
+  // Whether a part sees the same real neighbours as the inner model.
+  bool sees_the_same(const Sight& other) const {
+    const Sight& own = inner_->sight();
+    for (int64_t t = 0; t < types(); ++t) {
+      const uint8_t *ours = own.seen.data() + 2 * types() * t, *theirs = other.seen.data() + 2 * types() * t;
+      const auto same = [](uint8_t a, uint8_t b) { return !a == !b; };
+      if (!std::equal(ours, ours + types(), theirs, same)) return false;
+    }
+    return own.cutoff == other.cutoff;
   }
 
   // An atom of each element that sees nothing, so that what does not fit is found before it matters.
@@ -169,7 +186,9 @@ struct spinpot_model {
                                   none.data(), ~0};
     prepare(cluster, false);
     ClusterPairFinder finder(blind);
-    inner_->add(finder.find(cluster, cluster.spin), sums_);
+    const ClusterPairs& pairs = finder.find(cluster, cluster.spin);
+    inner_->add(pairs, sums_);
+    if (exchange_) exchange_->add(pairs, sums_);
   }
 
   void prepare(const spinpot_cluster& cluster, bool of_centres) {
@@ -181,8 +200,10 @@ struct spinpot_model {
 
   void add_parts(const spinpot_cluster& cluster) {
     if (time_reversal_) add_reversed(cluster);
-    inner_->add(finder_->find(cluster, cluster.spin), sums_);
+    const ClusterPairs& pairs = finder_->find(cluster, cluster.spin);
+    inner_->add(pairs, sums_);
     if (time_reversal_) halve();
+    if (exchange_) exchange_->add(pairs, sums_);  // it is even in the spins
   }
 
   // What the inner model gives for −S; the magnetic force is odd in S.
@@ -217,7 +238,7 @@ struct spinpot_model {
   std::string kind_;
   bool time_reversal_ = false;
   std::vector<double> energy_bias_;
-  std::unique_ptr<ModelPart> inner_;
+  std::unique_ptr<ModelPart> inner_, exchange_;
   std::unique_ptr<ClusterPairFinder> finder_;
 
   // Of an evaluation.

@@ -52,6 +52,7 @@ class ModelPart {
 
 std::unique_ptr<ModelPart> read_deepspin(const FilePart& part);
 std::unique_ptr<ModelPart> read_native_spin(const FilePart& part);
+std::unique_ptr<ModelPart> read_exchange(const FilePart& part);
 
 // Numbers of a call of a kernel, which are added to sums.
 class KernelOutput {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spinpot.models.exchange.term import ExchangeTerm
 
 _IN = structure("spinpot_exchange")
-OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type")
+OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
 OF_TERM = ("magnetic", "elements", "moment_squared")
 """Arrays of _IN that are attributes of these."""
 
