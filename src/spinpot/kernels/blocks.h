@@ -18,16 +18,14 @@ struct Centres {
   const int64_t* atoms;
 };
 
-// All atoms of each element together, or at most so many. atom_order: the atoms sorted by element.
+// All atoms of each element together (of none, too), or so many and the rest. atom_order: the atoms sorted by element.
 inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, const int64_t* atom_order,
                                       int64_t most) {
   std::vector<Centres> blocks;
   for (int64_t t = 0; t < types; atom_order += type_sizes[t++]) {
-    const int64_t atoms = type_sizes[t], parts = most ? (atoms + most - 1) / most : 1;
-    for (int64_t part = 0; part < parts; ++part) {
-      const int64_t begin = part * atoms / parts, end = (part + 1) * atoms / parts;
-      blocks.push_back({t, end - begin, atom_order + begin});
-    }
+    if (most == 0) blocks.push_back({t, type_sizes[t], atom_order});
+    for (int64_t first = 0; most > 0 && first < type_sizes[t]; first += most)
+      blocks.push_back({t, std::min(most, type_sizes[t] - first), atom_order + first});
   }
   return blocks;
 }

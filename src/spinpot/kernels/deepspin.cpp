@@ -17,7 +17,7 @@ namespace spinpot {
 namespace {
 
 // Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
-constexpr int64_t BLOCK = 32;
+constexpr int64_t BLOCK = 48;
 
 struct AnyNetwork {
   virtual ~AnyNetwork() = default;
@@ -76,10 +76,11 @@ class Network : public AnyNetwork {
   }
 
  private:
-  // Some atoms of one element, n: T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D; slots
+  // Some atoms of one element, n: G/N_sel at the nodes they reach; T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D; slots
   // without a neighbour, Σ_j (sel_j − n_j), (n, 2T).
   struct Block {
     std::optional<PairMap<T>> pairs = {};
+    Matrix<T> nodes = {};
     Environments<T> environment = {}, by_environment = {};
     Matrix<T> descriptors = {}, by_descriptor = {}, empty = {};
     FittingStates<T> fitting = {};
@@ -113,11 +114,12 @@ class Network : public AnyNetwork {
 
   // Energies, and what each thread adds to forces.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
-    const int64_t n = centres.count, neighbours = 2 * in_.types, columns = in_.columns[centres.type];
-    const auto G = at_nodes(values_, centres), at_empty = matrix<T>(memory, neighbours, shape_.width);
+    const int64_t n = centres.count, neighbours = 2 * in_.types;
+    const auto at_empty = matrix<T>(memory, neighbours, shape_.width);
     here.pairs.emplace(in_, centres, memory);
     here.environment = environments(memory, centres, false);
-    multiply<T>(matrix(here.pairs->sums(), 4 * n, columns), G, here.environment.rows());
+    here.nodes = here.pairs->reached(memory, at_nodes(values_, centres));
+    multiply<T>(here.pairs->sums().transposed(), here.nodes, here.environment.rows());
     each_empty(values_, centres, [&](const T* value, int64_t j, T a) {
       for (int64_t k = 0; k < shape_.width; ++k) at_empty.row(j)[k] = a * value[k];
     });
@@ -127,27 +129,27 @@ class Network : public AnyNetwork {
         here.empty.row(i)[j] = numbers(in_.sel)[j] - T(in_.neighbour_counts[centres.atoms[i] * neighbours + j]);
     multiply<T>(here.empty, at_empty, here.environment.scalars(), true);
     here.descriptors = matrix<T>(memory, 2 * n, shape_.size());
-    here.by_descriptor = matrix<T>(memory, n, shape_.size());
+    here.by_descriptor = keep_ ? matrix<T>(memory, n, shape_.size()) : here.descriptors.upper();
     contract(here.environment, shape_, here.descriptors.upper());
     T* own = memory.numbers<T>(n);
     here.fitting = nets_[centres.type].evaluate(memory, here.descriptors, own, here.by_descriptor, keep_);
     for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = own[i];
     here.by_environment = environments(memory, centres, true);
     pull_back<T>(here.environment, here.by_descriptor, shape_, here.by_environment);
-    const auto by_sums = matrix<T>(memory, 4 * n, columns);
-    multiply<T>(here.by_environment.rows(), G.transposed(), by_sums);
-    here.pairs->add_derivatives(by_sums.numbers, forces);
+    const auto by_sums = here.pairs->sums(memory);
+    multiply<T>(here.by_environment.rows(), here.nodes.transposed(), by_sums.transposed());
+    here.pairs->add_derivatives(by_sums, forces);
   }
 
   // Fills gradients by the fitting net, and those by G at the nodes.
   void differentiate(const Centres& centres, Block& here, const spinpot_derivatives& by,
                      const FittingNets<T>& by_fitting, const Matrix<T>& by_values) const {
     const Borrowed memory = borrow();
-    const int64_t n = centres.count, columns = in_.columns[centres.type];
-    const auto change = matrix<T>(*memory, 4 * n, columns);
-    here.pairs->transposed(numbers(by.force), numbers(by.force_mag), numbers(by.virial), change.numbers);
+    const int64_t n = centres.count;
+    const auto change = here.pairs->sums(*memory);
+    here.pairs->transposed(numbers(by.force), numbers(by.force_mag), numbers(by.virial), change);
     const auto u = environments(*memory, centres, false);  // ∂L/∂(∂E/∂T)
-    multiply<T>(change, at_nodes(values_, centres), u.rows());
+    multiply<T>(change.transposed(), here.nodes, u.rows());
     contract_change(here.environment, u, shape_, here.descriptors.lower());
     T* by_energy = memory->numbers<T>(n);
     for (int64_t i = 0; i < n; ++i) by_energy[i] = numbers(by.energy)[centres.atoms[i]];
@@ -156,9 +158,10 @@ class Network : public AnyNetwork {
     const auto by_environment = environments(*memory, centres, true);
     pull_back<T>(u, here.by_descriptor, shape_, by_environment);
     pull_back<T>(here.environment, by_descriptor, shape_, by_environment);
-    const auto by_own = at_nodes(by_values, centres);
-    multiply<T>(change.transposed(), here.by_environment.rows(), by_own);
-    multiply<T>(matrix(here.pairs->sums(), 4 * n, columns).transposed(), by_environment.rows(), by_own, true);
+    const auto by_nodes = matrix<T>(*memory, here.nodes.rows, shape_.width);
+    multiply<T>(change, here.by_environment.rows(), by_nodes);
+    multiply<T>(here.pairs->sums(), by_environment.rows(), by_nodes, true);
+    here.pairs->add_reached(by_nodes, at_nodes(by_values, centres));
     const auto by_empty = matrix<T>(*memory, here.empty.columns, shape_.width);
     multiply<T>(here.empty.transposed(), by_environment.scalars(), by_empty);
     each_empty(by_values, centres, [&](T* by_value, int64_t j, T a) {

@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
 
 #include "blocks.h"
 #include "elementary.h"
 #include "guard.h"
 #include "interface.h"
+#include "matrix.h"
 #include "vectors.h"
 
 namespace spinpot {
@@ -41,16 +45,6 @@ struct Stencil {
   Stencil operator*(T factor) const {
     return each(*this, [factor](const Vector& a, const Vector&) { return a * factor; });
   }
-
-  T sum() const {
-    Vector all = parts[0];
-#pragma GCC unroll 8
-    for (int64_t m = 1; m < STENCIL / lanes; ++m) all += parts[m];
-    T result = all[0];
-#pragma GCC unroll 8
-    for (int64_t m = 1; m < lanes; ++m) result += all[m];
-    return result;
-  }
 };
 
 template <typename T>
@@ -64,14 +58,33 @@ Stencil<T> load(const T* numbers) {
   return result;
 }
 
+// The numbers of a stencil one by one.
 template <typename T>
-void add(T* numbers, const Stencil<T>& change) {
+struct Nodes {
+  T at[STENCIL];
+
+  explicit Nodes(const Stencil<T>& stencil) {
+    T* to = at;
 #pragma GCC unroll 8
-  for (const auto& part : change.parts) {
-    *reinterpret_cast<typename Stencil<T>::Vector*>(numbers) += part;
-    numbers += Stencil<T>::lanes;
+    for (const auto& part : stencil.parts) {
+      *reinterpret_cast<typename Stencil<T>::Vector*>(to) = part;
+      to += Stencil<T>::lanes;
+    }
   }
-}
+};
+
+// A number for each component of R~.
+template <typename T>
+struct Components {
+  typedef T Vector __attribute__((vector_size(4 * sizeof(T)), aligned(alignof(T)), may_alias));
+};
+template <typename T>
+using Row = typename Components<T>::Vector;
+
+// Columns of B that neighbours of one type reach: the first one among all, their number, the first one's place here.
+struct Reached {
+  int64_t first = std::numeric_limits<int64_t>::max(), count = 0, place = 0;
+};
 
 // What is kept of the pairs of some centres, and of which φ and dφ/ds~ are polynomials in x.
 template <typename T>
@@ -100,7 +113,8 @@ struct Polynomials {
   }
 };
 
-// B of some atoms, and its derivatives by the pairs' vectors as a linear map.
+// B of n atoms, (columns, 4 n) with the components of an atom side by side, and its derivatives by the pairs' vectors as a
+// linear map. Nodes that no pair reaches have no columns.
 template <typename T>
 class PairMap {
  public:
@@ -114,52 +128,77 @@ class PairMap {
         polynomials_(static_cast<const T*>(in.polynomials)),
         offset_(offsets(memory)),
         rows_(memory, offset_[centres.count]),
-        sums_(memory.zeros<T>(size())) {
+        reached_(2 * in.types) {
     for (int c = 0; c < 4; ++c) {
       mean_[c] = static_cast<const T*>(in.davg)[4 * centres.type + c];
       per_deviation_[c] = 1 / static_cast<const T*>(in.dstd)[4 * centres.type + c];
     }
+    each_atom([&](int64_t n, int64_t i, int64_t) { make_rows(n, i); });
+    settle_columns();
+    sums_ = sums(memory);
+    std::fill_n(sums_.numbers, sums_.rows * sums_.down, T(0));
     each_atom([&](int64_t n, int64_t i, int64_t) {
-      make_rows(n, i);
-      T* own = sums_ + n * 4 * room();
       each_pair(n, i, [&](int64_t p, int64_t k) {
-        const auto value = Polynomials<T>(polynomials_, rows_.x[k]).value;
-        T row[4];
+        const Nodes<T> value(Polynomials<T>(polynomials_, rows_.x[k]).value);
+        Row<T> row;
         this->row(p, k, row);
-        for (int c = 0; c < 4; ++c) add<T>(own + c * room() + rows_.column[k], value * row[c]);
+        T* own = sums_.at(rows_.column[k], 4 * n);
+#pragma GCC unroll 8
+        for (int64_t m = 0; m < STENCIL; ++m, own += sums_.down) at(own) += value.at[m] * row;
       });
     });
   }
 
-  // B (n, 4, columns).
-  T* sums() const { return sums_; }
-  int64_t size() const { return centres_.count * 4 * room(); }
+  // B, and room for what has its shape, not initialised.
+  const Matrix<T>& sums() const { return sums_; }
+  Matrix<T> sums(Workspace& memory) const {
+    // An odd number of lines of the cache, so that those of neighbouring nodes fall into different places of it.
+    constexpr int64_t line = LINE_BYTES / sizeof(T);
+    const int64_t next = ((4 * centres_.count + line - 1) / line | 1) * line;
+    return {memory.numbers<T>(columns_ * next), columns_, 4 * centres_.count, next, 1};
+  }
+
+  // The rows of the columns' nodes, from rows of all nodes of the centres' element.
+  Matrix<T> reached(Workspace& memory, const Matrix<T>& at_nodes) const {
+    const auto found = matrix<T>(memory, columns_, at_nodes.columns);
+    each_reached(found, at_nodes, [](T* own, T* all, int64_t count) { std::copy_n(all, count, own); });
+    return found;
+  }
+
+  // Adds such rows to those of all nodes.
+  void add_reached(const Matrix<T>& rows, const Matrix<T>& at_nodes) const {
+    each_reached(rows, at_nodes, [](T* own, T* all, int64_t count) {
+      for (int64_t n = 0; n < count; ++n) all[n] += own[n];
+    });
+  }
 
   // Adds force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, each thread to sums of its own since a
   // neighbour may be anybody's.
-  void add_derivatives(const T* by_sums, const Forces<T>* of_threads) const {
+  void add_derivatives(const Matrix<T>& by_sums, const Forces<T>* of_threads) const {
     each_atom([&](int64_t n, int64_t i, int64_t thread) {
       const auto [force, force_mag, virials] = of_threads[thread];
-      T* virial = virials + 9 * in_.frame[i];
+      T own[3] = {}, virial[9] = {};
       each_pair(n, i, [&, force = force, force_mag = force_mag](int64_t p, int64_t k) {
         const int64_t j = in_.pair_neighbour[p];
         const T scale = eta_[in_.pair_type[p]];
         T g[3], x[3];
-        pull_back(p, k, by_sums + n * 4 * room(), g);
+        pull_back(p, k, by_sums.at(rows_.column[k], 4 * n), g);
         between(p, x);
         for (int l = 0; l < 3; ++l) {
-          force[3 * i + l] += g[l];
+          own[l] += g[l];
           force[3 * j + l] -= g[l];
           force_mag[3 * j + l] -= scale * g[l];
           for (int m = 0; m < 3; ++m) virial[3 * l + m] -= g[l] * x[m];
         }
       });
+      for (int l = 0; l < 3; ++l) force[3 * i + l] += own[l];
+      for (int l = 0; l < 9; ++l) virials[9 * in_.frame[i] + l] += virial[l];
     });
   }
 
   // The transpose of the derivatives: from weights of force, magnetic force and virial to a change of B, into `out`.
-  void transposed(const T* force, const T* force_mag, const T* virial, T* out) const {
-    std::fill_n(out, size(), T(0));
+  void transposed(const T* force, const T* force_mag, const T* virial, const Matrix<T>& out) const {
+    std::fill_n(out.numbers, out.rows * out.down, T(0));
     each_atom([&](int64_t n, int64_t i, int64_t) {
       const T* strain = virial + 9 * in_.frame[i];
       each_pair(n, i, [&](int64_t p, int64_t k) {
@@ -170,13 +209,33 @@ class PairMap {
         for (int l = 0; l < 3; ++l)
           g[l] = force[3 * i + l] - force[3 * j + l] - scale * force_mag[3 * j + l] - strain[3 * l] * x[0] -
                  strain[3 * l + 1] * x[1] - strain[3 * l + 2] * x[2];
-        push_forward(p, k, g, out + n * 4 * room());
+        push_forward(p, k, g, out.at(rows_.column[k], 4 * n));
       });
     });
   }
 
  private:
-  int64_t room() const { return in_.columns[centres_.type]; }
+  static Row<T>& at(T* numbers) { return *reinterpret_cast<Row<T>*>(numbers); }
+  static const Row<T>& at(const T* numbers) { return *reinterpret_cast<const Row<T>*>(numbers); }
+
+  // Finds what is reached, and lets the pairs' columns be those here.
+  void settle_columns() {
+    const auto each = [&](const auto& body) {
+      for (int64_t n = 0; n < centres_.count; ++n)
+        each_pair(n, centres_.atoms[n], [&](int64_t p, int64_t k) { body(reached_[in_.pair_type[p]], rows_.column[k]); });
+    };
+    each([](Reached& own, int64_t column) { own.first = std::min(own.first, column); });
+    each([](Reached& own, int64_t column) { own.count = std::max(own.count, column + STENCIL - own.first); });
+    for (Reached& own : reached_) own.place = std::exchange(columns_, columns_ + own.count);
+    each([](Reached& own, int64_t& column) { column += own.place - own.first; });
+  }
+
+  // body(numbers of rows here, the same rows of all nodes, how many) for the rows of each neighbour type.
+  template <typename Body>
+  void each_reached(const Matrix<T>& rows, const Matrix<T>& at_nodes, const Body& body) const {
+    for (const Reached& own : reached_)
+      if (own.count) body(rows.row(own.place), at_nodes.row(own.first), own.count * rows.columns);
+  }
 
   // Of each centre's first pair among those here, and how many there are.
   int64_t* offsets(Workspace& memory) const {
@@ -244,12 +303,12 @@ class PairMap {
       x_[k] = place - T(stencil) - T(STENCIL - 1) / 2;
       per_s_[k] *= per_step;
       rows_.column[here + k] = begin[type[k]] + stencil;
-      require(0 <= begin[type[k]] && begin[type[k]] + last + STENCIL <= room(), "nodes of each neighbour type");
+      require(0 <= begin[type[k]] && begin[type[k]] + last + STENCIL <= in_.columns[centres_.type], "nodes of each neighbour type");
     }
   }
 
   // R~ of a pair.
-  void row(int64_t p, int64_t k, T* row) const {
+  void row(int64_t p, int64_t k, Row<T>& row) const {
     row[0] = rows_.s[k];
     for (int c = 1; c < 4; ++c) row[c] = (vector_[3 * p + c - 1] * rows_.t[k] - mean_[c]) * per_deviation_[c];
   }
@@ -260,19 +319,20 @@ class PairMap {
       x[l] = vector_[3 * p + l] - eta_[in_.pair_type[p]] * spin_[3 * in_.pair_neighbour[p] + l];
   }
 
-  // g = Σ ∂E/∂B ∂B/∂d of a pair, from its atom's part of ∂E/∂B.
+  // g = Σ ∂E/∂B ∂B/∂d of a pair, from ∂E/∂B of its atom at the first node.
   void pull_back(int64_t p, int64_t k, const T* by_sums, T* g) const {
     const Polynomials<T> stencil(polynomials_, rows_.x[k]);
+    const Nodes<T> value(stencil.value), slope(stencil.slope);
     const T* d = vector_ + 3 * p;
-    T row[4], by_row[4];
+    Row<T> row, by_row = {}, by_node = {};
     this->row(p, k, row);
-    Stencil<T> by_value = {};
-    for (int c = 0; c < 4; ++c) {
-      const auto at_nodes = load(by_sums + c * room() + rows_.column[k]);
-      by_row[c] = (at_nodes * stencil.value).sum();
-      by_value = by_value + at_nodes * row[c];
+#pragma GCC unroll 8
+    for (int64_t m = 0; m < STENCIL; ++m, by_sums += sums_.down) {
+      by_row += value.at[m] * at(by_sums);
+      by_node += slope.at[m] * at(by_sums);
     }
-    by_row[0] += (by_value * stencil.slope).sum() * rows_.per_s[k];
+    by_node *= row;
+    by_row[0] += (by_node[0] + by_node[1] + by_node[2] + by_node[3]) * rows_.per_s[k];
     for (int c = 0; c < 4; ++c) by_row[c] *= per_deviation_[c];
     const T along = by_row[0] * rows_.ds[k] +
                     (by_row[1] * d[0] + by_row[2] * d[1] + by_row[3] * d[2]) * rows_.dt[k];
@@ -282,16 +342,17 @@ class PairMap {
   // The transpose: adds what a change g of the pair's vector makes of its atom's part of B.
   void push_forward(int64_t p, int64_t k, const T* g, T* sums) const {
     const Polynomials<T> stencil(polynomials_, rows_.x[k]);
+    const Nodes<T> value(stencil.value), slope(stencil.slope);
     const T* d = vector_ + 3 * p;
     const T along = (g[0] * d[0] + g[1] * d[1] + g[2] * d[2]) * rows_.per_r[k];
-    T row[4], change[4];
+    Row<T> row, change;
     this->row(p, k, row);
     change[0] = along * rows_.ds[k] * per_deviation_[0];
     for (int l = 0; l < 3; ++l)
       change[l + 1] = (rows_.t[k] * g[l] + along * rows_.dt[k] * d[l]) * per_deviation_[l + 1];
-    const T by_s = change[0] * rows_.per_s[k];
-    for (int c = 0; c < 4; ++c)
-      add<T>(sums + c * room() + rows_.column[k], stencil.value * change[c] + stencil.slope * (by_s * row[c]));
+    row *= change[0] * rows_.per_s[k];
+#pragma GCC unroll 8
+    for (int64_t m = 0; m < STENCIL; ++m, sums += sums_.down) at(sums) += value.at[m] * change + slope.at[m] * row;
   }
 
   const spinpot_deepspin& in_;
@@ -300,7 +361,9 @@ class PairMap {
   T mean_[4], per_deviation_[4];
   int64_t* offset_;
   Rows<T> rows_;
-  T* sums_;
+  std::vector<Reached> reached_;  // of each neighbour type
+  int64_t columns_ = 0;
+  Matrix<T> sums_ = {};
 };
 
 }  // namespace spinpot
