@@ -136,9 +136,32 @@ def test_when_spins_are_found(ways):
                 changes.append(c ** len(changes))
             assert changes[-1] * c / (1.0 - c) <= 1e-6 < changes[-2] * c / (1.0 - c)
     ends.begin()
-    assert ends.found(3e-6)  # by the contraction of the step before
+    assert ends.found(3e-6)  # by the contraction of the step before, 0.2, and some doubt
     ends.begin()
-    assert not ends.found(5e-6)
-    assert not Convergence(1e-6).found(1e-9)  # nothing is known yet
-    assert Convergence(1e-6).found(0.0)
-    assert not Convergence(1e-6).found(np.nan)
+    assert not ends.found(4e-6)
+
+
+def test_a_contraction_that_is_not_measured_is_doubted(ways):
+    """The same change is no longer enough after some steps; a new ratio is believed again."""
+    ends = Convergence(1e-6)
+    ends.found(1e-2)
+    assert ends.found(1e-6)  # c is 1e-4
+    steps = 0
+    while ends.begin() is None and ends.found(1e-5):
+        steps += 1
+    assert 50 < steps < 80
+    assert ends.found(1e-8)
+    assert ends.contraction == pytest.approx(1e-3)
+
+
+def test_changes_that_are_rounding_are_enough(ways):
+    """They do not contract."""
+    ends = Convergence(1e-6)
+    for change in (1e-16, 1e-16, 3e-16, 0.0):
+        assert ends.found(change)
+
+
+def test_changes_that_do_not_contract_are_not_enough(ways):
+    ends = Convergence(1e-6)
+    for change in (1e-6, 1e-6, 2e-6, np.nan):
+        assert not ends.found(change)

@@ -104,9 +104,10 @@ int spinpot_turn_spins(const spinpot_turn* turn, double* change) {
 
 int spinpot_spins_found(double tolerance, double change, double* last, double* contraction, int64_t* found) {
   return spinpot::guarded(1, [&] {
-    if (*last > 0) *contraction = change / *last;
+    constexpr double DOUBT = 1.1, MOST = 0.9;
+    *contraction = *last > 0 ? change / *last : std::min(DOUBT * *contraction, 1.0);
     *last = change;
-    const double c = *contraction;
-    *found = change == 0 || (c < 1 && change * c / (1 - c) <= tolerance);
+    const double c = std::min(*contraction, MOST);
+    *found = change * c <= tolerance * (1 - c);
   });
 }

@@ -72,6 +72,7 @@ class Turn:
         return change.value
 
     def _by(self, field: np.ndarray) -> float:
+        """As spinpot_turn_spins."""
         towards = self.damping * np.cross(unit(self.middle), field)
         axis = -self.angle / (1.0 + self.damping**2) * (field + towards)
         after = rotated(self.before, axis)
@@ -104,10 +105,10 @@ class Convergence:
         return bool(found.value)
 
     def _found(self, change: float) -> bool:
-        if self.last > 0.0:
-            self.contraction = change / self.last
-        self.last, c = change, self.contraction
-        return change == 0.0 or (c < 1.0 and change * c / (1.0 - c) <= self.tolerance)
+        """As spinpot_spins_found."""
+        self.contraction = change / self.last if self.last > 0.0 else min(1.1 * self.contraction, 1.0)
+        self.last, c = change, min(self.contraction, 0.9)
+        return change * c <= self.tolerance * (1.0 - c)
 
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
