@@ -16,7 +16,9 @@ namespace spinpot {
   USE(model_facts_of)          \
   USE(model_evaluate)          \
   USE(normals)                 \
-  USE(turn_spins)
+  USE(extrapolate_fields)      \
+  USE(turn_spins)              \
+  USE(spins_found)
 
 struct Kernels {
 #define SPINPOT_MEMBER(name) decltype(&spinpot_##name) name;

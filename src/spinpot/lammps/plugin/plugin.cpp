@@ -7,8 +7,12 @@
 #include <string>
 
 #include "compute.h"
+#include "compute_spinpot_energy.h"
+#include "compute_spinpot_magnetization.h"
+#include "compute_spinpot_temperature.h"
 #include "error.h"
 #include "fix.h"
+#include "fix_spinpot.h"
 #include "lammps.h"
 #include "pair.h"
 #include "pair_ml_spinpot.h"
@@ -54,17 +58,21 @@ constexpr Registration other(const char* kind, const char* name, const char* inf
 }
 
 template <typename Style>
-[[maybe_unused]] constexpr Registration fix(const char* name, const char* info) {
+constexpr Registration fix(const char* name, const char* info) {
   return other<Fix, Style>("fix", name, info);
 }
 
 template <typename Style>
-[[maybe_unused]] constexpr Registration compute(const char* name, const char* info) {
+constexpr Registration compute(const char* name, const char* info) {
   return other<Compute, Style>("compute", name, info);
 }
 
 Registration styles[] = {
     pair<PairMLSpinpot>("ml/spinpot", "pair style ml/spinpot: potentials of spinpot"),
+    fix<FixSpinpot>("spinpot", "fix style spinpot: dynamics of spins and atoms"),
+    compute<ComputeSpinpotMagnetization>("spinpot/magnetization", "compute style spinpot/magnetization: sums of spins"),
+    compute<ComputeSpinpotEnergy>("spinpot/energy", "compute style spinpot/energy: parts of the energy"),
+    compute<ComputeSpinpotTemperature>("spinpot/temperature", "compute style spinpot/temperature: of spins"),
 };
 
 struct Access : Pointers {

@@ -60,6 +60,10 @@ void SpinForces::all(int eflag, int vflag) {
 
 void SpinForces::finish() {
   comm->reverse_comm();
+  of_fixes();
+}
+
+void SpinForces::of_fixes() {
   for (Fix* fix : of_spins) fix->post_force(0);
 }
 

@@ -23,6 +23,9 @@ class SpinForces : protected Pointers {
   /* The same of all that depends on positions alone, too, with energies and virial as the flags say. */
   void all(int eflag, int vflag);
 
+  /* What fixes add to fm; their energies are those of the present spins then. */
+  void of_fixes();
+
   /* f and fm zero, of images too. */
   void clear();
 
