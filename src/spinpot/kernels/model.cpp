@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <new>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -40,7 +41,7 @@ void check_code(int code) {
 namespace {
 
 constexpr int64_t FORMAT = 1;  // of files, the newest that is known
-constexpr size_t MOST_ELEMENTS = 1000;
+constexpr size_t MOST_ELEMENTS = 128;
 
 // What the metadata of a file say.
 Json header_of(const Safetensors& file) {
@@ -140,11 +141,7 @@ struct spinpot_model {
     if (!inner_) file.damaged("it has no parts");
     if (exchange_ && !sees_the_same(exchange_->sight())) file.damaged("its parts see other pairs");
     finder_ = std::make_unique<ClusterPairFinder>(inner_->sight());
-    try {
-      evaluate_lone_atoms();
-    } catch (const std::invalid_argument& error) {
-      file.damaged(error.what());
-    }
+    evaluate_lone_atoms(file);
   }
 
   int64_t types() const { return elements_.names.size(); }
@@ -175,20 +172,26 @@ struct spinpot_model {
   }
 
   // An atom of each element that sees nothing, so that what does not fit is found before it matters.
-  void evaluate_lone_atoms() {
+  void evaluate_lone_atoms(const Safetensors& file) {
     const Sight blind{1.0, std::vector<uint8_t>(2 * types() * types()), std::vector<double>(types())};
     std::vector<int64_t> each(types());
     std::iota(each.begin(), each.end(), 0);
     const std::vector<double> nowhere(3 * types());
     const std::vector<int32_t> none(types());
     const std::vector<const int32_t*> candidates(types());
-    const spinpot_cluster cluster{types(), types(), each.data(), nowhere.data(), nowhere.data(), candidates.data(),
-                                  none.data(), ~0};
+    const spinpot_cluster cluster{types(),           types(),     each.data(), nowhere.data(), nowhere.data(),
+                                  candidates.data(), none.data(), ~0};
     prepare(cluster, false);
     ClusterPairFinder finder(blind);
     const ClusterPairs& pairs = finder.find(cluster, cluster.spin);
-    inner_->add(pairs, sums_);
-    if (exchange_) exchange_->add(pairs, sums_);
+    try {
+      inner_->add(pairs, sums_);
+      if (exchange_) exchange_->add(pairs, sums_);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {
+      file.damaged(error.what());
+    }
   }
 
   void prepare(const spinpot_cluster& cluster, bool of_centres) {
@@ -252,7 +255,11 @@ struct spinpot_model {
 int spinpot_model_read(const char* path, spinpot_model** model) {
   return guarded(1, [&] {
     require(path && model, "the path of a model file");
-    *model = new spinpot_model(path);
+    try {
+      *model = new spinpot_model(path);
+    } catch (const std::bad_alloc&) {
+      throw std::runtime_error(std::string(path) + ": there is too little memory for this model.");
+    }
   });
 }
 

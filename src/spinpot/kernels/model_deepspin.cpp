@@ -20,7 +20,8 @@ constexpr double INFINITE = std::numeric_limits<double>::infinity();
 // The nodes of spinpot.models.deepspin.collocation for all elements, as Descriptor.make_grid and Grid lay them out.
 class NodeGrid {
  public:
-  NodeGrid(const FilePart& part, const spinpot_deepspin& in)
+  // width: of the nets.
+  NodeGrid(const FilePart& part, const spinpot_deepspin& in, int64_t width)
       : types_(in.types),
         rcut_(in.rcut),
         rcut_smth_(in.rcut_smth),
@@ -47,6 +48,9 @@ class NodeGrid {
         part.require(std::isfinite(step.back()) && step.back() > 0.0, "closest is not within rcut");
       }
     }
+    int64_t numbers = 0;
+    for (int64_t place = 0; place < 2 * types_ * types_; ++place) numbers += chunks(place) * chunk_ * width;
+    part.require(numbers <= MOST_NUMBERS, "there are too many nodes");
     lay_out();
   }
 
@@ -70,8 +74,6 @@ class NodeGrid {
     if (grown) lay_out();
     return grown;
   }
-
-  int64_t n_points() const { return points.size(); }
 
   void set(spinpot_deepspin& in) const {
     in.chunks = nets.size(), in.chunk = chunk_;
@@ -146,10 +148,9 @@ class DeepSpinPart final : public ModelPart {
     read_settings(part);
     read_arrays(part);
     read_nets(part);
-    grid_ = std::make_unique<NodeGrid>(part, in_);
+    grid_ = std::make_unique<NodeGrid>(part, in_, embedding_.widths().back());
     in_.n_sel = std::accumulate(sel_.begin(), sel_.end(), 0.0);
     part.require(in_.n_sel >= 1.0, "sel is zero");
-    part.require(grid_->n_points() * embedding_.widths().back() <= MOST_NUMBERS, "there are too many nodes");
     prepare();
   }
 
