@@ -15,7 +15,10 @@ namespace spinpot {
 class ClusterPairFinder {
  public:
   // sight: kept by the caller.
-  explicit ClusterPairFinder(const Sight& sight) : sight_(sight), types_(sight.virtual_scale.size()) {}
+  explicit ClusterPairFinder(const Sight& sight) : sight_(sight), types_(sight.virtual_scale.size()) {
+    for (int64_t t = 0; t < types_; ++t)
+      for (int64_t j = types_; j < 2 * types_; ++j) with_virtual_ |= sight.seen[2 * types_ * t + j] != 0;
+  }
 
   // The pairs for spins (A, 3), which hold until the next call. cluster: checked but for its candidates, of which not
   // more is looked at than they say.
@@ -28,7 +31,7 @@ class ClusterPairFinder {
       found_[part].count = 0;
       for (int64_t i = begin; i < end; ++i) {
         start_[i] = found_[part].count;  // among those of the part, yet
-        see(cluster, spin, i, found_[part]);
+        with_virtual_ ? see<true>(cluster, spin, i, found_[part]) : see<false>(cluster, spin, i, found_[part]);
       }
     });
     join(centres, centres ? parts : 0);
@@ -55,36 +58,40 @@ class ClusterPairFinder {
     }
   };
 
-  // Adds what centre i sees.
+  // Adds what centre i sees. Each neighbour is written, and the next one over it where it is not seen: no branch is
+  // taken that a processor cannot foresee.
+  template <bool VIRTUAL>
   void see(const spinpot_cluster& cluster, const double* spin, int64_t i, Found& found) {
     const int64_t n = cluster.n_candidates[i];
     require(n >= 0 && n <= MOST_CANDIDATES, "candidates of each centre, and not too many");
-    found.make_room(2 * n + 1);
+    found.make_room(2 * n + 2);
     const uint8_t *real = sight_.seen.data() + 2 * types_ * cluster.types[i], *virtual_ = real + types_;
     const double *here = cluster.coord + 3 * i, square = sight_.cutoff * sight_.cutoff;
+    int64_t *neighbour = found.neighbour.data(), *type_of = found.type.data(), count = found.count;
     int64_t* counts = counts_.data() + 2 * types_ * i;
-    const auto look = [&](int64_t j, int64_t type, const double* d) {
-      if (!(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] < square)) return;
-      found.neighbour[found.count] = j;
-      found.type[found.count] = type;
-      std::copy_n(d, 3, found.vector.data() + 3 * found.count++);
-      ++counts[type];
+    double* vector = found.vector.data() + 3 * count;
+    const auto look = [&](int64_t j, int64_t type, bool seen, double x, double y, double z) {
+      neighbour[count] = j;
+      type_of[count] = type;
+      vector[0] = x, vector[1] = y, vector[2] = z;
+      const int64_t one = int64_t(seen) & int64_t(x * x + y * y + z * z < square);
+      counts[type] += one, count += one, vector += 3 * one;
     };
-    const auto look_at = [&](int64_t j, bool seen) {
-      const int64_t type = cluster.types[j];
-      const double *there = cluster.coord + 3 * j, *S = spin + 3 * j, scale = sight_.virtual_scale[type];
-      const double d[3] = {there[0] - here[0], there[1] - here[1], there[2] - here[2]};
-      if (seen) look(j, type, d);
-      if (!virtual_[type]) return;
-      const double away[3] = {d[0] + scale * S[0], d[1] + scale * S[1], d[2] + scale * S[2]};
-      look(j, types_ + type, away);
+    const auto look_at = [&](int64_t j, int64_t type, bool seen) {
+      const double* there = cluster.coord + 3 * j;
+      const double x = there[0] - here[0], y = there[1] - here[1], z = there[2] - here[2];
+      look(j, type, seen, x, y, z);
+      if (!VIRTUAL || !virtual_[type]) return;
+      const double *S = spin + 3 * j, scale = sight_.virtual_scale[type];
+      look(j, types_ + type, true, x + scale * S[0], y + scale * S[1], z + scale * S[2]);
     };
     for (int64_t k = 0; k < n; ++k) {
       const int64_t j = cluster.candidates[i][k] & cluster.mask;
       require(0 <= j && j < cluster.atoms, "candidates that are atoms of the cluster");
-      if (j != i) look_at(j, real[cluster.types[j]]);
+      if (j != i) look_at(j, cluster.types[j], real[cluster.types[j]] != 0);
     }
-    look_at(i, false);
+    look_at(i, cluster.types[i], false);
+    found.count = count;
   }
 
   // The parts' pairs one behind the other, and where those of each centre begin.
@@ -117,6 +124,7 @@ class ClusterPairFinder {
 
   const Sight& sight_;
   int64_t types_;
+  bool with_virtual_ = false;  // whether any are seen
   std::vector<Found> found_;  // of the parts
   Found joined_;
   std::vector<int64_t> start_, counts_, order_, sizes_, next_;
