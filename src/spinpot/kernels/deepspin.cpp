@@ -6,6 +6,7 @@
 
 #include "blocks.h"
 #include "contraction.h"
+#include "deepspin.h"
 #include "deepspin_pairs.h"
 #include "embedding.h"
 #include "fitting.h"
@@ -19,6 +20,60 @@ namespace {
 // Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
 constexpr int64_t BLOCK = 48;
 
+template <typename T>
+const T* numbers(const void* array) {
+  return static_cast<const T*>(array);
+}
+
+// What parameters and nodes alone give: G/N_sel at the nodes, the fitting nets with folded weights, and what an empty
+// slot adds to T of each centre element, (2T, M).
+template <typename T>
+struct Parameters {
+  // Arrays are kept by the caller.
+  explicit Parameters(const spinpot_deepspin& in)
+      : shape(descriptor_shape(in)),
+        embedding({in.embedding_widths, in.embedding_layers, in.embedding}, in.embedding_nets,
+                  {in.embedding_activation, in.embedding_threshold}, in.nets, in.chunks, in.chunk) {
+    const In<T> points = matrix(numbers<T>(in.points), in.chunks * in.chunk, 1);
+    values = embedding.evaluate(*memory, points);
+    std::for_each_n(values.numbers, values.rows * values.columns, [&](T& value) { value *= T(1 / in.n_sel); });
+    const FittingNets<const T> nets{in.last_weight, in.last_bias,
+                                    {in.fitting_widths, in.fitting_layers, in.fitting}};
+    int64_t column = 0;
+    for (int64_t t = 0; t < in.types; ++t) {
+      fitting.emplace_back(nets, t, Activation{in.fitting_activation, in.fitting_threshold}, shape);
+      fitting.back().fold(*memory);
+      first_node.push_back(column);
+      column += in.columns[t];
+      at_empty.push_back(matrix<T>(*memory, 2 * in.types, shape.width));
+      each_empty(in, t, values, [&](const T* value, int64_t j, T a) {
+        for (int64_t k = 0; k < shape.width; ++k) at_empty[t].row(j)[k] = a * value[k];
+      });
+    }
+  }
+
+  // body(numbers at the first node, number of the empty slot's neighbour type, a): a slot adds a times G at that node.
+  template <typename Body>
+  static void each_empty(const spinpot_deepspin& in, int64_t type, const Matrix<T>& values, const Body& body) {
+    for (int64_t j = 0; j < 2 * in.types; ++j)
+      body(values.row(in.first[type * 2 * in.types + j] * in.chunk), j, numbers<T>(in.low)[type]);
+  }
+
+  // Where a first layer skips D to its output, that is whole.
+  static DescriptorShape descriptor_shape(const spinpot_deepspin& in) {
+    const Layer<T> first = Nets<const T>{in.fitting_widths, in.fitting_layers, in.fitting}.layer(0, 0);
+    return {first.width_in() / in.axis, in.axis, first.repeats() ? 0 : in.axis};
+  }
+
+  Borrowed memory = borrow();
+  DescriptorShape shape;
+  EmbeddingNets<T> embedding;
+  std::vector<FittingNet<T>> fitting;
+  std::vector<int64_t> first_node;
+  Matrix<T> values = {};
+  std::vector<Matrix<T>> at_empty;
+};
+
 struct AnyNetwork {
   virtual ~AnyNetwork() = default;
   virtual void backward(const spinpot_derivatives& by, void* const* embedding, void* const* fitting, void* last_weight,
@@ -30,31 +85,18 @@ template <typename T>
 class Network : public AnyNetwork {
  public:
   // keep: for `backward`.
-  Network(const spinpot_deepspin& in, bool keep)
+  Network(const spinpot_deepspin& in, std::shared_ptr<const Parameters<T>> parameters, bool keep)
       : in_(in),
         keep_(keep),
-        shape_(descriptor_shape(in)),
+        parameters_(std::move(parameters)),
+        shape_(parameters_->shape),
         memory_(borrow()),
-        embedding_({in.embedding_widths, in.embedding_layers, in.embedding}, in.embedding_nets,
-                   {in.embedding_activation, in.embedding_threshold}, in.nets, in.chunks, in.chunk),
         centres_(blocks_of(in.types, in.type_sizes, in.atom_order, keep ? 0 : BLOCK)),
         blocks_(centres_.size()) {
     threads = in.threads;
-    const FittingNets<const T> nets{in.last_weight, in.last_bias,
-                                    {in.fitting_widths, in.fitting_layers, in.fitting}};
-    int64_t column = 0;
-    for (int64_t t = 0; t < in.types; ++t) {
-      nets_.emplace_back(nets, t, Activation{in.fitting_activation, in.fitting_threshold}, shape_);
-      first_node_.push_back(column);
-      column += in.columns[t];
-    }
   }
 
   void forward(const spinpot_derivatives& out) {
-    const In<T> points = matrix(numbers(in_.points), in_.chunks * in_.chunk, 1);
-    values_ = embedding_.evaluate(*memory_, points);
-    std::for_each_n(values_.numbers, values_.rows * values_.columns, [&](T& value) { value *= T(1 / in_.n_sel); });
-    for (auto& net : nets_) net.fold(*memory_);
     const auto forces = forces_of_threads<T>(out, in_.atoms, in_.frames, *memory_);
     for (size_t n = 0; n < (keep_ ? blocks_.size() : forces.size()); ++n) memories_.push_back(borrow());
     each_block(centres_, [&](int64_t b, int64_t thread) {
@@ -69,15 +111,17 @@ class Network : public AnyNetwork {
                 void* last_bias) override {
     const Borrowed memory = borrow();
     const FittingNets<T> by_fitting{last_weight, last_bias, {in_.fitting_widths, in_.fitting_layers, fitting}};
-    const auto by_values = matrix(memory->zeros<T>(values_.rows * values_.columns), values_.rows, values_.columns);
+    const Matrix<T>& values = parameters_->values;
+    const auto by_values = matrix(memory->zeros<T>(values.rows * values.columns), values.rows, values.columns);
     each_block(centres_, [&](int64_t b, int64_t) { differentiate(centres_[b], blocks_[b], by, by_fitting, by_values); });
     std::for_each_n(by_values.numbers, by_values.rows * by_values.columns, [&](T& by) { by *= T(1 / in_.n_sel); });
-    embedding_.backward(*memory, by_values, {in_.embedding_widths, in_.embedding_layers, embedding});
+    parameters_->embedding.backward(*memory, by_values, {in_.embedding_widths, in_.embedding_layers, embedding});
   }
 
  private:
-  // Some atoms of one element, n: G/N_sel at the nodes they reach; T, ∂E/∂T (n, 4, M); D above what becomes ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D; slots
-  // without a neighbour, Σ_j (sel_j − n_j), (n, 2T).
+  // Some atoms of one element, n: G/N_sel at the nodes that they reach; T, ∂E/∂T (n, 4, M); D above what becomes
+  // ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D, in the place of D where nothing is kept; slots without a neighbour, Σ_j (sel_j − n_j),
+  // (n, 2T).
   struct Block {
     std::optional<PairMap<T>> pairs = {};
     Matrix<T> nodes = {};
@@ -86,25 +130,9 @@ class Network : public AnyNetwork {
     FittingStates<T> fitting = {};
   };
 
-  // Where a first layer skips D to its output, that is whole.
-  static DescriptorShape descriptor_shape(const spinpot_deepspin& in) {
-    const Layer<T> first = Nets<const T>{in.fitting_widths, in.fitting_layers, in.fitting}.layer(0, 0);
-    return {first.width_in() / in.axis, in.axis, first.repeats() ? 0 : in.axis};
-  }
-
-  static const T* numbers(const void* array) { return static_cast<const T*>(array); }
-
   // Numbers (C·n, M) like those at the nodes, of a centre element.
   Matrix<T> at_nodes(const Matrix<T>& values, const Centres& centres) const {
-    return values.of_rows(first_node_[centres.type], in_.columns[centres.type]);
-  }
-
-  // body(numbers at the first node, number of the empty slot's neighbour type, a): a slot adds a times G at that node.
-  template <typename Body>
-  void each_empty(const Matrix<T>& values, const Centres& centres, const Body& body) const {
-    if (centres.count == 0) return;
-    for (int64_t j = 0; j < 2 * in_.types; ++j)
-      body(values.row(in_.first[centres.type * 2 * in_.types + j] * in_.chunk), j, numbers(in_.low)[centres.type]);
+    return values.of_rows(parameters_->first_node[centres.type], in_.columns[centres.type]);
   }
 
   Environments<T> environments(Workspace& memory, const Centres& centres, bool zero) const {
@@ -115,24 +143,20 @@ class Network : public AnyNetwork {
   // Energies, and what each thread adds to forces.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
     const int64_t n = centres.count, neighbours = 2 * in_.types;
-    const auto at_empty = matrix<T>(memory, neighbours, shape_.width);
     here.pairs.emplace(in_, centres, memory);
     here.environment = environments(memory, centres, false);
-    here.nodes = here.pairs->reached(memory, at_nodes(values_, centres));
+    here.nodes = here.pairs->reached(memory, at_nodes(parameters_->values, centres));
     multiply<T>(here.pairs->sums().transposed(), here.nodes, here.environment.rows());
-    each_empty(values_, centres, [&](const T* value, int64_t j, T a) {
-      for (int64_t k = 0; k < shape_.width; ++k) at_empty.row(j)[k] = a * value[k];
-    });
     here.empty = matrix<T>(memory, n, neighbours);
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < neighbours; ++j)
-        here.empty.row(i)[j] = numbers(in_.sel)[j] - T(in_.neighbour_counts[centres.atoms[i] * neighbours + j]);
-    multiply<T>(here.empty, at_empty, here.environment.scalars(), true);
+        here.empty.row(i)[j] = numbers<T>(in_.sel)[j] - T(in_.neighbour_counts[centres.atoms[i] * neighbours + j]);
+    multiply<T>(here.empty, parameters_->at_empty[centres.type], here.environment.scalars(), true);
     here.descriptors = matrix<T>(memory, 2 * n, shape_.size());
     here.by_descriptor = keep_ ? matrix<T>(memory, n, shape_.size()) : here.descriptors.upper();
     contract(here.environment, shape_, here.descriptors.upper());
     T* own = memory.numbers<T>(n);
-    here.fitting = nets_[centres.type].evaluate(memory, here.descriptors, own, here.by_descriptor, keep_);
+    here.fitting = parameters_->fitting[centres.type].evaluate(memory, here.descriptors, own, here.by_descriptor, keep_);
     for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = own[i];
     here.by_environment = environments(memory, centres, true);
     pull_back<T>(here.environment, here.by_descriptor, shape_, here.by_environment);
@@ -147,14 +171,14 @@ class Network : public AnyNetwork {
     const Borrowed memory = borrow();
     const int64_t n = centres.count;
     const auto change = here.pairs->sums(*memory);
-    here.pairs->transposed(numbers(by.force), numbers(by.force_mag), numbers(by.virial), change);
+    here.pairs->transposed(numbers<T>(by.force), numbers<T>(by.force_mag), numbers<T>(by.virial), change);
     const auto u = environments(*memory, centres, false);  // ∂L/∂(∂E/∂T)
     multiply<T>(change.transposed(), here.nodes, u.rows());
     contract_change(here.environment, u, shape_, here.descriptors.lower());
     T* by_energy = memory->numbers<T>(n);
-    for (int64_t i = 0; i < n; ++i) by_energy[i] = numbers(by.energy)[centres.atoms[i]];
+    for (int64_t i = 0; i < n; ++i) by_energy[i] = numbers<T>(by.energy)[centres.atoms[i]];
     const auto by_descriptor = matrix<T>(*memory, n, shape_.size());
-    nets_[centres.type].backward(*memory, here.fitting, by_energy, by_descriptor, by_fitting);
+    parameters_->fitting[centres.type].backward(*memory, here.fitting, by_energy, by_descriptor, by_fitting);
     const auto by_environment = environments(*memory, centres, true);
     pull_back<T>(u, here.by_descriptor, shape_, by_environment);
     pull_back<T>(here.environment, by_descriptor, shape_, by_environment);
@@ -164,36 +188,34 @@ class Network : public AnyNetwork {
     here.pairs->add_reached(by_nodes, at_nodes(by_values, centres));
     const auto by_empty = matrix<T>(*memory, here.empty.columns, shape_.width);
     multiply<T>(here.empty.transposed(), by_environment.scalars(), by_empty);
-    each_empty(by_values, centres, [&](T* by_value, int64_t j, T a) {
+    if (n == 0) return;
+    Parameters<T>::each_empty(in_, centres.type, by_values, [&](T* by_value, int64_t j, T a) {
       for (int64_t k = 0; k < shape_.width; ++k) by_value[k] += a * by_empty.row(j)[k];
     });
   }
 
   const spinpot_deepspin in_;
   bool keep_;
+  std::shared_ptr<const Parameters<T>> parameters_;
   DescriptorShape shape_;
   Borrowed memory_;
-  EmbeddingNets<T> embedding_;
-  std::vector<FittingNet<T>> nets_;
-  std::vector<int64_t> first_node_;
   std::vector<Centres> centres_;  // of the blocks
   std::vector<Block> blocks_;
   std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
-  Matrix<T> values_ = {};           // G/N_sel at the nodes
 };
 
-// That no array is read past its end; pairs are checked where they are read.
-void check(const spinpot_deepspin& in) {
-  constexpr int64_t most = int64_t(1) << 40;
-  const int64_t sizes[] = {in.types - 1, in.atoms, in.frames, in.pairs, in.chunks - 1, in.chunk - 1, in.embedding_nets - 1,
+constexpr int64_t MOST = int64_t(1) << 40;
+
+// That no array of parameters and nodes is read past its end.
+void check_parameters(const spinpot_deepspin& in) {
+  const int64_t sizes[] = {in.types - 1,          in.chunks - 1,         in.chunk - 1, in.embedding_nets - 1,
                            in.embedding_layers - 1, in.fitting_layers - 1, in.axis - 1};
-  require(within(sizes, std::size(sizes), most), "sizes that are not negative");
-  check_batch(in);
+  require(within(sizes, std::size(sizes), MOST), "sizes above zero");
   const int64_t nodes = in.chunks * in.chunk, of_types = 2 * in.types * in.types;
   require(within(in.columns, in.types, nodes + 1), "columns of each element");
   require(std::accumulate(in.columns, in.columns + in.types, int64_t(0)) <= nodes, "nodes for all columns");
   require(within(in.first, of_types, in.chunks) && within(in.nets, in.chunks, in.embedding_nets), "nodes and nets");
-  require(std::all_of(in.n_nodes, in.n_nodes + of_types, [](int64_t n) { return n >= STENCIL && n < most; }),
+  require(std::all_of(in.n_nodes, in.n_nodes + of_types, [](int64_t n) { return n >= STENCIL && n < MOST; }),
           "nodes enough for a stencil");
   require(std::all_of(in.embedding_widths, in.embedding_widths + in.embedding_layers + 1,
                       [](int64_t n) { return n > 0; }) &&
@@ -204,14 +226,41 @@ void check(const spinpot_deepspin& in) {
           "nets that fit to each other");
 }
 
+// The same of a batch; pairs are checked where they are read.
+void check_atoms(const spinpot_deepspin& in) {
+  const int64_t sizes[] = {in.atoms, in.frames, in.pairs};
+  require(within(sizes, std::size(sizes), MOST), "sizes that are not negative");
+  check_batch(in);
+}
+
 template <typename T>
 void forward(const spinpot_deepspin& in, const spinpot_derivatives& out, void** kept) {
-  auto network = std::make_unique<Network<T>>(in, kept != nullptr);
+  auto network = std::make_unique<Network<T>>(in, std::make_shared<const Parameters<T>>(in), kept != nullptr);
   network->forward(out);
   if (kept) *kept = static_cast<AnyNetwork*>(network.release());
 }
 
+template <typename T>
+class Prepared final : public PreparedDeepSpin {
+ public:
+  explicit Prepared(const spinpot_deepspin& in) : parameters_(std::make_shared<const Parameters<T>>(in)) {}
+
+  void evaluate(const spinpot_deepspin& in, const spinpot_derivatives& out) const override {
+    check_atoms(in);
+    Network<T>(in, parameters_, false).forward(out);
+  }
+
+ private:
+  std::shared_ptr<const Parameters<T>> parameters_;
+};
+
 }  // namespace
+
+std::unique_ptr<PreparedDeepSpin> prepare_deepspin(const spinpot_deepspin& in) {
+  check_parameters(in);
+  if (in.single) return std::make_unique<Prepared<float>>(in);
+  return std::make_unique<Prepared<double>>(in);
+}
 
 }  // namespace spinpot
 
@@ -219,7 +268,8 @@ using namespace spinpot;
 
 int spinpot_deepspin_forward(const spinpot_deepspin* in, const spinpot_derivatives* out, void** kept) {
   return guarded(in->threads, [&] {
-    check(*in);
+    check_parameters(*in);
+    check_atoms(*in);
     in->single ? forward<float>(*in, *out, kept) : forward<double>(*in, *out, kept);
   });
 }

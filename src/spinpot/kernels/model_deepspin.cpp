@@ -5,8 +5,9 @@
 #include <limits>
 #include <numeric>
 
-#include "guard.h"
+#include "deepspin.h"
 #include "deepspin_pairs.h"
+#include "guard.h"
 #include "model.h"
 
 namespace spinpot {
@@ -159,7 +160,7 @@ class DeepSpinPart final : public ModelPart {
   void add(const ClusterPairs& pairs, const Sums& sums) override {
     if (grid_->cover(closest(pairs))) prepare();
     set_batch(pairs, sums, threads_here(), in_);
-    check_code(spinpot_deepspin_forward(&in_, &output_.of(pairs, sums), nullptr));
+    prepared_->evaluate(in_, output_.of(pairs, sums));
     output_.add_to(sums);
   }
 
@@ -213,7 +214,10 @@ class DeepSpinPart final : public ModelPart {
   }
 
   // Whatever depends on the nodes.
-  void prepare() { grid_->set(in_); }
+  void prepare() {
+    grid_->set(in_);
+    prepared_ = prepare_deepspin(in_);
+  }
 
   // Å, the closest neighbour of the centres of each element.
   Reals closest(const ClusterPairs& pairs) const {
@@ -236,6 +240,7 @@ class DeepSpinPart final : public ModelPart {
   spinpot_deepspin in_ = {};
   Sight sight_;
   std::unique_ptr<NodeGrid> grid_;
+  std::unique_ptr<const PreparedDeepSpin> prepared_;
   KernelOutput output_;
 };
 
