@@ -10,7 +10,6 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -18,20 +17,24 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr double TWO_PI = 6.283185307179586476925;
-constexpr double MARGIN = 1.0 + 1e-6; /* of moments: directions have the length 1 to rounding alone */
+constexpr double MARGIN = 1.0 + 1e-6; /* directions have the length 1 to rounding alone */
 
-double norm(const double* v) { return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]); }
-
-double moment(const double* sp) { return sp[3] == 0.0 ? 0.0 : std::fabs(sp[3]) * norm(sp); }
+bool is_keyword(const char* word) {
+  return !strcmp(word, "out_freq") || !strcmp(word, "out_file") || !strcmp(word, "stop_at");
+}
 
 }  // namespace
+
+double PairMLSpinpot::moment(const double* sp) {
+  const double square = sp[0] * sp[0] + sp[1] * sp[1] + sp[2] * sp[2];
+  return sp[3] == 0.0 ? 0.0 : std::fabs(sp[3]) * std::sqrt(square);
+}
 
 PairMLSpinpot::PairMLSpinpot(LAMMPS* lammps) : Pair(lammps) {
   single_enable = restartinfo = 0;
   one_coeff = manybody_flag = no_virial_fdotr_compute = 1;
   centroidstressflag = CENTROID_NOTAVAIL;
-  unit_convert_flag = 0;
+  comm_reverse = 6;
 }
 
 PairMLSpinpot::~PairMLSpinpot() {
@@ -41,7 +44,37 @@ PairMLSpinpot::~PairMLSpinpot() {
 }
 
 void PairMLSpinpot::settings(int count, char** words) {
-  files_.assign(words, words + count);
+  files_.clear();
+  models_.clear();
+  deviation_ = {};
+  file_ = {};
+  told_ = -1;
+  if (allocated) memory->destroy(setflag), memory->destroy(cutsq), allocated = 0;
+  int next = 0;
+  while (next < count && !is_keyword(words[next])) files_.emplace_back(words[next++]);
+  while (next < count) next = keyword(next, count, words);
+}
+
+int PairMLSpinpot::keyword(int next, int count, char** words) {
+  const std::string name = words[next];
+  if (files_.size() < 2) error->all(FLERR, "pair_style ml/spinpot: " + name + " is for several models");
+  if (!is_keyword(words[next]))
+    error->all(FLERR, "pair_style ml/spinpot: expected out_freq, out_file or stop_at after the files, not " + name);
+  if (next + 1 == count) error->all(FLERR, "pair_style ml/spinpot: " + name + " lacks its value");
+  const char* value = words[next + 1];
+  if (name == "out_file") {
+    deviation_.file = value;
+    return next + 2;
+  }
+  if (name == "out_freq") {
+    deviation_.every = utils::bnumeric(FLERR, value, true, lmp);
+    if (deviation_.every < 1) error->all(FLERR, "pair_style ml/spinpot: out_freq must be at least 1");
+    return next + 2;
+  }
+  deviation_.stop_force = utils::numeric(FLERR, value, true, lmp);
+  if (next + 2 == count || !utils::is_double(words[next + 2])) return next + 2;
+  deviation_.stop_force_mag = utils::numeric(FLERR, words[next + 2], true, lmp);
+  return next + 3;
 }
 
 void PairMLSpinpot::coeff(int count, char** words) {
@@ -58,20 +91,36 @@ void PairMLSpinpot::coeff(int count, char** words) {
     error->all(FLERR, "pair_coeff of ml/spinpot names " + std::to_string(count - first) + " elements, but there are " +
                           std::to_string(types) + " atom types: give one for each, or NULL");
   element_of_.clear();
-  for (const auto& model : models_) {
-    std::vector<int> elements(types + 1, -1);
-    for (int type = 1; type <= types; ++type) {
-      const std::string name = words[first + type - 1];
-      if (name == "NULL") continue;
-      elements[type] = model->element(name);
-      if (elements[type] < 0)
-        error->all(FLERR, "pair_coeff of ml/spinpot: the model does not know the element " + name +
-                              "; it knows " + model->elements());
-    }
-    element_of_.push_back(elements);
-  }
+  for (const auto& model : models_) element_of_.push_back(elements(*model, words + first));
+  if (models_.size() > 1) check_same_spins();
   for (int i = 1; i <= types; ++i)
     for (int j = i; j <= types; ++j) setflag[i][j] = element_of_[0][i] >= 0 && element_of_[0][j] >= 0;
+}
+
+std::vector<int> PairMLSpinpot::elements(const spinpot::Model& model, char** names) const {
+  std::vector<int> found(atom->ntypes + 1, -1);
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    const std::string name = names[type - 1];
+    if (name == "NULL") continue;
+    found[type] = model.element(name);
+    if (found[type] < 0)
+      error->all(FLERR, "pair_coeff of ml/spinpot: the model does not know the element " + name + "; it knows " +
+                            model.elements());
+  }
+  return found;
+}
+
+void PairMLSpinpot::check_same_spins() const {
+  for (size_t m = 1; m < models_.size(); ++m)
+    for (int type = 1; type <= atom->ntypes; ++type)
+      if (is_magnetic(m, type) != is_magnetic(0, type))
+        error->all(FLERR, "pair_style ml/spinpot: " + files_[m] + " and " + files_[0] +
+                              " have spins of different elements");
+}
+
+bool PairMLSpinpot::is_magnetic(size_t model, int type) const {
+  const int element = element_of_[model][type];
+  return element >= 0 && models_[model]->facts().magnetic[element];
 }
 
 void PairMLSpinpot::read_models(const std::vector<std::string>& files) {
@@ -130,7 +179,7 @@ void PairMLSpinpot::look_at_moments() {
 void PairMLSpinpot::check_magnetic() {
   for (int type = 1; type <= atom->ntypes && !warned_; ++type) {
     const int element = element_of_[0][type];
-    if (element < 0 || models_[0]->facts().magnetic[element] || longest_[type] == 0.0) continue;
+    if (element < 0 || is_magnetic(0, type) || longest_[type] == 0.0) continue;
     warned_ = true;
     if (comm->me == 0)
       error->warning(FLERR, std::string("pair_style ml/spinpot: the model has no spin on ") +
@@ -151,98 +200,12 @@ double PairMLSpinpot::init_one(int i, int j) {
   return cutoff;
 }
 
-void PairMLSpinpot::gather() {
-  cluster_.types.clear();
-  cluster_.coord.clear();
-  cluster_.spin.clear();
-  atom_of_.clear();
-  const int all = atom->nlocal + atom->nghost;
-  place_of_.assign(all, -1);
-  for (int k = 0; k < list->inum; ++k) gather_atom(list->ilist[k]);
-  cluster_.centres = list->inum;
-  for (int i = 0; i < all; ++i)
-    if (place_of_[i] < 0 && element_of_[0][atom->type[i]] >= 0) gather_atom(i);
-
-  bool direct = true; /* the list's own numbers are those of the cluster */
-  for (size_t k = 0; k < atom_of_.size() && direct; ++k) direct = atom_of_[k] == static_cast<int>(k);
-  cluster_.mask = direct ? NEIGHMASK : ~0;
-  cluster_.candidates.resize(list->inum);
-  cluster_.n_candidates.resize(list->inum);
-  int64_t total = 0;
-  for (int k = 0; k < list->inum; ++k) total += cluster_.n_candidates[k] = list->numneigh[list->ilist[k]];
-  if (!direct) neighbours_.resize(total);
-  int32_t* next = neighbours_.data();
-  for (int k = 0; k < list->inum; ++k) {
-    const int* listed = list->firstneigh[list->ilist[k]];
-    cluster_.candidates[k] = direct ? listed : next;
-    if (direct) continue;
-    int32_t kept = 0;
-    for (int n = 0; n < cluster_.n_candidates[k]; ++n)
-      if (const int place = place_of_[listed[n] & NEIGHMASK]; place >= 0) next[kept++] = place;
-    cluster_.n_candidates[k] = kept;
-    next += kept;
-  }
-}
-
-void PairMLSpinpot::gather_atom(int i) {
-  const double *x = atom->x[i], *sp = atom->sp[i];
-  const int type = atom->type[i], element = element_of_[0][type];
-  const double length = moment(sp);
-  const bool magnetic = models_[0]->facts().magnetic[element] && length != 0.0;
-  if (magnetic && !(length <= longest_[type])) error->one(FLERR, moment_too_long(i));
-  place_of_[i] = static_cast<int>(atom_of_.size());
-  atom_of_.push_back(i);
-  cluster_.types.push_back(element);
-  cluster_.coord.insert(cluster_.coord.end(), x, x + 3);
-  for (int k = 0; k < 3; ++k) cluster_.spin.push_back(magnetic ? sp[3] * sp[k] : 0.0);
-}
-
 std::string PairMLSpinpot::moment_too_long(int i) const {
   const double length = moment(atom->sp[i]);
   const std::string atom_name = "pair_style ml/spinpot: atom " + std::to_string(atom->tag[i]);
   if (!std::isfinite(length)) return atom_name + " has a spin that is no number";
   return atom_name + " has a moment of " + std::to_string(length) + " μ_B, but the longest of its type when the run "
          "began was " + std::to_string(longest_[atom->type[i]] / MARGIN) + ": neighbours may be missing. Start a new run";
-}
-
-void PairMLSpinpot::compute(int eflag, int vflag) {
-  ev_init(eflag, vflag);
-  gather();
-  try {
-    models_[0]->evaluate(cluster_, vflag_atom, comm->nthreads);
-  } catch (const std::exception& failed) {
-    error->one(FLERR, std::string("pair_style ml/spinpot: ") + failed.what());
-  }
-  add(*models_[0]);
-}
-
-void PairMLSpinpot::add(const spinpot::Model& model) {
-  const double per_hbar = TWO_PI / force->hplanck;
-  for (int64_t k = 0; k < cluster_.atoms(); ++k) {
-    const int i = atom_of_[k];
-    for (int c = 0; c < 3; ++c) {
-      atom->f[i][c] += model.force[3 * k + c];
-      atom->fm[i][c] += model.force_mag[3 * k + c] * atom->sp[i][3] * per_hbar;
-    }
-  }
-  for (int64_t k = 0; k < cluster_.centres; ++k) {
-    if (eflag_global) eng_vdwl += model.energy[k];
-    if (eflag_atom) eatom[atom_of_[k]] += model.energy[k];
-  }
-  if (vflag_global) {
-    const double* w = model.virial;
-    const double parts[6] = {w[0], w[4], w[8], 0.5 * (w[1] + w[3]), 0.5 * (w[2] + w[6]), 0.5 * (w[5] + w[7])};
-    for (int c = 0; c < 6; ++c) virial[c] += parts[c];
-  }
-  if (vflag_atom) add_atom_virial(model);
-}
-
-void PairMLSpinpot::add_atom_virial(const spinpot::Model& model) {
-  for (int64_t k = 0; k < cluster_.centres; ++k) {
-    const double* w = &model.atom_virial[9 * k];
-    const double parts[6] = {w[0], w[4], w[8], 0.5 * (w[1] + w[3]), 0.5 * (w[2] + w[6]), 0.5 * (w[5] + w[7])};
-    for (int c = 0; c < 6; ++c) vatom[atom_of_[k]][c] += parts[c];
-  }
 }
 
 void* PairMLSpinpot::extract(const char* name, int& dimension) {

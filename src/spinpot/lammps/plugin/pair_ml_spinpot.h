@@ -1,14 +1,19 @@
 /* pair_style ml/spinpot [FILE … [out_freq N] [out_file F] [stop_at F [F_MAG]]]
 
    pair_coeff * * FILE ELEMENT …   without files in pair_style
-   pair_coeff * * ELEMENT …        with files there: the first drives, all of them tell the deviation */
+   pair_coeff * * ELEMENT …        with files there: the first model drives
+
+   Several models: every N steps (100) how far they are from each other, into F (model_devi.out); a deviation above
+   stop_at (eV/Å, eV/μ_B) ends the run. */
 
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "deviation.h"
 #include "evaluated.h"
 #include "pair.h"
 
@@ -25,31 +30,53 @@ class PairMLSpinpot : public Pair {
   void init_style() override;
   double init_one(int i, int j) override;
   double memory_usage() override;
+  int pack_reverse_comm(int count, int first, double* buffer) override;
+  void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
   /* "evaluations": an int64_t, how often the model that drives was evaluated on this rank. */
   void* extract(const char* name, int& dimension) override;
 
  private:
+  /* Of the command and the start of a run. */
+  int keyword(int next, int count, char** words); /* where the next one is */
   void read_models(const std::vector<std::string>& files);
   void allocate();
+  std::vector<int> elements(const spinpot::Model& model, char** names) const;
+  bool is_magnetic(size_t model, int type) const;
+  void check_same_spins() const;
   void check_setting() const;
   void check_magnetic();
   void look_at_moments();
+  static double moment(const double* sp);
+  std::string moment_too_long(int i) const;
+
+  /* Of an evaluation. */
   void gather();
   void gather_atom(int i);
+  void take_list();
+  void renumber_list();
+  void evaluate(spinpot::Model& model, bool atom_virial);
   void add(const spinpot::Model& model);
   void add_atom_virial(const spinpot::Model& model);
-  std::string moment_too_long(int i) const;
+  void tell_deviation();
+  spinpot::Predicted collected(const spinpot::Model& model); /* with what other ranks found for our atoms */
+  void write_deviation(const std::array<double, 9>& row);
+  void stop_above(const char* what, double deviation, double limit, const char* unit) const;
 
   std::vector<std::string> files_;
   std::vector<std::unique_ptr<spinpot::Model>> models_;
   std::vector<std::vector<int>> element_of_; /* of each model, by LAMMPS' type; −1 where the type is not ours */
-  std::vector<double> longest_; /* by LAMMPS' type, μ_B, of all atoms when the run began */
+  std::vector<double> longest_;              /* by LAMMPS' type, μ_B, of all atoms when the run began */
   bool warned_ = false;
 
   spinpot::Cluster cluster_;
   std::vector<int> atom_of_, place_of_; /* LAMMPS' index of each atom of the cluster, and back */
   std::vector<int32_t> neighbours_;
+
+  spinpot::DeviationSettings deviation_;
+  spinpot::DeviationFile file_;
+  bigint told_ = -1; /* the last step of which the deviation was told */
+  std::vector<std::array<double, 6>> collected_;
 };
 
 }  // namespace LAMMPS_NS
