@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinpot.lammps.build import build
 from support.cli import run_script
 
 NUMBERS = Path(__file__).parent / "deepmd_numbers.py"
@@ -64,3 +65,36 @@ def trained(deepmd, tmp_path_factory):
     checkpoint = folder / "run" / "checkpoints" / "best.ckpt"
     run_script("convert.py", str(checkpoint), "model.pth", "--deepmd", deepmd, cwd=folder)
     return checkpoint, folder / "model.pth"
+
+
+@pytest.fixture(scope="session")
+def plugin(deepmd, tmp_path_factory):
+    """spinpot's plugin, built for the LAMMPS of that environment."""
+    return build(Path(deepmd).parents[1], tmp_path_factory.mktemp("plugin"))
+
+
+@pytest.fixture(scope="session")
+def run_lammps(deepmd, plugin):
+    """LAMMPS with spinpot's plugin, an input's text and any number of ranks; what it said, in words of an error too."""
+
+    def run(text, folder, ranks=1, fails=False):
+        (folder / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
+        programs = Path(deepmd).parent
+        command = [
+            programs / "mpirun",
+            "-n",
+            str(ranks),
+            programs / "lmp",
+            "-in",
+            "in.lammps",
+            "-log",
+            "none",
+        ]
+        command += ["-var", "plugin", plugin]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert (done.returncode != 0) == fails, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    return run

@@ -45,7 +45,7 @@ class Model {
 
   std::vector<double> energy, force, force_mag, atom_virial; /* (centres,), (atoms, 3) twice, (centres, 3, 3) */
   double virial[9] = {};
-  int64_t evaluations = 0;
+  double evaluations = 0; /* how many were done */
 
  private:
   std::unique_ptr<spinpot_model, void (*)(spinpot_model*)> model_;

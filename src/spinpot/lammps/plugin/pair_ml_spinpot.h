@@ -33,7 +33,7 @@ class PairMLSpinpot : public Pair {
   int pack_reverse_comm(int count, int first, double* buffer) override;
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
-  /* "evaluations": an int64_t, how often the model that drives was evaluated on this rank. */
+  /* "evaluations": a number, how often the model that drives was evaluated on this rank. */
   void* extract(const char* name, int& dimension) override;
 
  private:
