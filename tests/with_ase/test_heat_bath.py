@@ -35,7 +35,7 @@ def test_a_moment_in_a_field_follows_langevin(damping, length, x, femtoseconds):
         damping=damping,
         tolerance=1e-5,
         temperature_K=temperature,
-        rng=np.random.default_rng(7),
+        seed=7,
     )
     u = directions(atoms, dynamics, equilibrate=100, samples=8, between=20)
     langevin = 1.0 / np.tanh(x) - 1.0 / x
@@ -57,7 +57,7 @@ def test_an_easy_axis_follows_boltzmann():
         damping=1.0,
         tolerance=1e-5,
         temperature_K=temperature,
-        rng=np.random.default_rng(3),
+        seed=3,
     )
     u = directions(atoms, dynamics, equilibrate=100, samples=8, between=20)
     z = np.linspace(-1.0, 1.0, 2001)
@@ -75,7 +75,7 @@ def test_atoms_have_the_temperature_of_the_bath():
         2.0 * units.fs,
         friction=0.02 / units.fs,
         temperature_K=temperature,
-        rng=np.random.default_rng(1),
+        seed=1,
     )
     dynamics.run(200)
     kinetic, potential = [], []
@@ -102,7 +102,7 @@ def test_a_seed_repeats_the_run_and_zero_moments_stay():
             damping=0.5,
             friction=0.01 / units.fs,
             temperature_K=300.0,
-            rng=np.random.default_rng(5),
+            seed=5,
         ).run(20)
         ends.append((atoms.get_initial_magnetic_moments(), atoms.positions))
     np.testing.assert_array_equal(ends[0][0], ends[1][0])

@@ -99,8 +99,9 @@ def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     if settings.lattice:
         spread = np.sqrt(units.kB * temperatures[0] * cells.get_masses()[:, None])
         cells.set_momenta(spread * rng.normal(size=(len(cells), 3)))
-    for temperature in temperatures:
-        bath = in_bath(cells, settings, temperature, rng)
+    steps = settings.steps("equilibrate") + settings.steps("average", SAMPLE_EVERY)
+    for number, temperature in enumerate(temperatures):
+        bath = in_bath(cells, settings, temperature, number * steps)
         for _ in _moved(bath, settings.steps("equilibrate"), f"{temperature:g} K, to equilibrium"):
             pass
         drift = drift or conserved(cells, settings)
@@ -135,9 +136,7 @@ def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
     return cells, groups
 
 
-def in_bath(
-    atoms: Atoms, settings: Settings, temperature: float, rng: np.random.Generator
-) -> SpinLatticeDynamics:
+def in_bath(atoms: Atoms, settings: Settings, temperature: float, step_number: int) -> SpinLatticeDynamics:
     """Dynamics in a heat bath."""
     return SpinLatticeDynamics(
         atoms,
@@ -147,7 +146,8 @@ def in_bath(
         tolerance=TOLERANCE["bath"],
         temperature_K=temperature,
         friction=settings.friction / units.fs,
-        rng=rng,
+        seed=settings.seed,
+        step_number=step_number,
     )
 
 

@@ -133,6 +133,17 @@ class SpinCalculator(Calculator):
         return min(known) if len(known) == len(facts) else None
 
 
+def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:
+    """Several properties of atoms, by one evaluation at most, where get_property takes one for each."""
+    calculator = cast(Calculator, atoms.calc)
+    changes = calculator.check_state(atoms)  # type: ignore[no-untyped-call]
+    if changes:
+        calculator.reset()  # type: ignore[no-untyped-call]
+    if not calculator.results.keys() >= set(names):
+        calculator.calculate(atoms, names, changes)  # type: ignore[no-untyped-call]
+    return [calculator.results[name] for name in names]
+
+
 def live_moments(atoms: Atoms) -> np.ndarray:
     """The moments (N, 3), μ_B, of atoms that move: initial_magmoms, which are what dynamics and relaxations
     change; without vectors there, those of moments_of.

@@ -49,17 +49,23 @@ double largest(const Vector& a) {
   return std::max({std::abs(a.x), std::abs(a.y), std::abs(a.z)}) + 0 * (a.x + a.y + a.z);
 }
 
+// For the damping: n × B is of the midpoint that is looked for.
+constexpr int DAMPED_TURNS = 3;
+
 // dS/dt = S × A with A = -(g/ħ)/(1 + α²) (B + α n × B), where S is between the step's ends.
 double turn_spins(const spinpot_turn& turn) {
   const double half = -0.5 * turn.angle / (1 + turn.damping * turn.damping);
   double change = 0;
   for (int64_t i = 0; i < turn.count; ++i) {
     const Vector before = at(turn.before, i), field = at(turn.field, i);
-    const Vector axis = field + turn.damping * cross(direction(at(turn.middle, i)), field);
-    const Vector after = turned(before, half * axis);
+    Vector after, middle = at(turn.middle, i);
+    for (int k = 0; k < (turn.damping == 0 ? 1 : DAMPED_TURNS); ++k) {
+      after = turned(before, half * (field + turn.damping * cross(direction(middle), field)));
+      middle = length(before) * direction(before + after);
+    }
     const double moved = largest(after + -1 * at(turn.after, i));
     if (!(moved <= change) && !std::isnan(change)) change = moved;
-    put(turn.middle, i, length(before) * direction(before + after));
+    put(turn.middle, i, middle);
     put(turn.after, i, after);
   }
   return change;

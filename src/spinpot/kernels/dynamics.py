@@ -13,6 +13,8 @@ SPINS, ATOMS = 0, 1
 """Purposes of noise."""
 COEFFICIENTS = ((), (1.0,), (2.0, -1.0), (3.0, -3.0, 1.0), (4.0, -6.0, 4.0, -1.0))
 """Of Lagrange's polynomial through as many fields, one step on; newest first."""
+DAMPED_TURNS = 3
+"""For the damping, which acts by the midpoint that is looked for."""
 _TURN = structure("spinpot_turn")
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -73,11 +75,13 @@ class Turn:
 
     def _by(self, field: np.ndarray) -> float:
         """As spinpot_turn_spins."""
-        towards = self.damping * np.cross(unit(self.middle), field)
-        axis = -self.angle / (1.0 + self.damping**2) * (field + towards)
-        after = rotated(self.before, axis)
+        for _ in range(1 if self.damping == 0.0 else DAMPED_TURNS):
+            towards = self.damping * np.cross(unit(self.middle), field)
+            axis = -self.angle / (1.0 + self.damping**2) * (field + towards)
+            after = rotated(self.before, axis)
+            self.middle = midpoint(self.before, after)
         change = float(np.abs(after - self.after).max(initial=0.0))
-        self.middle, self.after = midpoint(self.before, after), after
+        self.after = after
         return change
 
 
