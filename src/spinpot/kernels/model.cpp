@@ -137,7 +137,11 @@ struct spinpot_model {
       file.damaged("it has no parts");
     time_reversal_ = *reversed->truth();
     energy_bias_ = file.array<double>(*bias->text(), {types()});
-    for (const Json& part : *parts->list()) read(file, FilePart(file, part, elements_.magnetic));
+    try {
+      for (const Json& part : *parts->list()) read(file, FilePart(file, part, elements_.magnetic));
+    } catch (const std::invalid_argument& error) {
+      file.damaged(error.what());
+    }
     if (!inner_) file.damaged("it has no parts");
     if (exchange_ && !sees_the_same(exchange_->sight())) file.damaged("its parts see other pairs");
     finder_ = std::make_unique<ClusterPairFinder>(inner_->sight());
