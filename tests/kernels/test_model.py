@@ -1,6 +1,7 @@
 """A model file evaluated by the kernels for clusters gives what the Potential gives for periodic frames."""
 
 import ctypes
+import os
 from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ OUTPUTS = ("energy", "force", "force_mag", "virial")
 def read(path):
     """A file's model, to be freed."""
     handle = ctypes.c_void_p()
-    kernels.checked(kernels.library().spinpot_model_read(str(path).encode(), ctypes.byref(handle)))
+    kernels.checked(kernels.library().spinpot_model_read(os.fsencode(path), ctypes.byref(handle)))
     return handle
 
 
@@ -315,3 +316,8 @@ def test_files_that_are_refused(change, says, tmp_path):
 def test_paths_that_are_no_files(path, tmp_path):
     with pytest.raises(RuntimeError, match=str(tmp_path / path)):
         read(tmp_path / path)
+
+
+def test_a_path_that_is_no_text_and_longer_than_messages(tmp_path):
+    with pytest.raises(RuntimeError, match=str(tmp_path)):
+        read(bytes(tmp_path) + b"/\xff" + "Å".encode() * 3000)

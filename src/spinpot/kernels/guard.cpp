@@ -9,7 +9,7 @@
 namespace spinpot {
 
 namespace {
-thread_local char last_error[512] = "";
+thread_local char last_error[2048] = "";
 }
 
 int failed(const char* text) noexcept {

@@ -58,7 +58,7 @@ def checked(code: int) -> None:
     if code:
         own = _loaded()
         assert own is not None
-        raise RuntimeError(own.spinpot_error().decode())
+        raise RuntimeError(own.spinpot_error().decode(errors="replace"))
 
 
 _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
