@@ -222,6 +222,7 @@ typedef struct {
   const double* virtual_scale; /* (n_elements,) η, Å/μ_B; 0 without virtual atoms */
   int64_t n_elements;
   double cutoff; /* Å, between atoms or from an atom to a virtual atom */
+  int64_t row_size; /* numbers of a row of spinpot_model_rows; 0 for a model that expects no errors */
 } spinpot_model_facts;
 
 /* Fails for a file that is missing, damaged, truncated, newer than this library, or of another kind. */
@@ -248,6 +249,34 @@ typedef struct {
 
 SPINPOT_API int spinpot_model_evaluate(spinpot_model* model, const spinpot_cluster* cluster,
                                        const spinpot_cluster_derivatives* out, int64_t threads);
+
+/* What each weight of a model's linear part gives, row_size numbers each: of the energies of all centres (row_size), of
+   force and magnetic force (atoms, 3, row_size) what the centres' energies give. Those of images are to be added to
+   those of the atoms, as forces are. */
+typedef struct {
+  double *energy, *force, *force_mag;
+} spinpot_rows;
+
+SPINPOT_API int spinpot_model_rows(spinpot_model* model, const spinpot_cluster* cluster, const spinpot_rows* out,
+                                   int64_t threads);
+
+/* Complete rows, of some atoms; and of the energy of a whole structure, in which there are `counts` (n_elements,) atoms
+   of each element. */
+typedef struct {
+  int64_t atoms;
+  const int64_t *types, *counts;
+  const double *energy, *force, *force_mag;
+} spinpot_complete_rows;
+
+/* As Potential.uncertainty: (atoms,) how far each is from the training frames, 1 for what is like them, and expected
+   errors of components of its forces, eV/Å and eV/μ_B, NaN where they are not known. energy_sigma: one number, eV/atom,
+   or null. */
+typedef struct {
+  double *leverage, *force_sigma, *force_mag_sigma, *energy_sigma;
+} spinpot_uncertainty;
+
+SPINPOT_API int spinpot_model_uncertainty(const spinpot_model* model, const spinpot_complete_rows* rows,
+                                          const spinpot_uncertainty* out, int64_t threads);
 
 #ifdef __cplusplus
 }

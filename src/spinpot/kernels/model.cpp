@@ -103,8 +103,9 @@ struct spinpot_model {
 
   spinpot_model_facts facts() const {
     const Sight& sight = inner_->sight();
+    const ExpectedErrors* errors = inner_->expected_errors();
     return {kind_.c_str(),       names_.data(), elements_.magnetic.data(), sight.virtual_scale.data(), types(),
-            sight.cutoff};
+            sight.cutoff,        errors ? errors->size() : 0};
   }
 
   void evaluate(const spinpot_cluster& cluster, const spinpot_cluster_derivatives& out) {
@@ -113,6 +114,17 @@ struct spinpot_model {
     if (cluster.centres) add_parts(cluster);
     for (int64_t i = 0; i < cluster.centres; ++i) sums_.energy[i] += energy_bias_[cluster.types[i]];
     write(out);
+  }
+
+  void fill_rows(const spinpot_cluster& cluster, const spinpot_rows& out) {
+    expected_errors();
+    check(cluster, types());
+    inner_->fill_rows(finder_->find(cluster, cluster.spin), out);
+  }
+
+  const ExpectedErrors& expected_errors() const {
+    require(inner_->expected_errors(), "a model that expects errors: native spins that began by least squares");
+    return *inner_->expected_errors();
   }
 
  private:
@@ -276,4 +288,14 @@ int spinpot_model_facts_of(const spinpot_model* model, spinpot_model_facts* fact
 int spinpot_model_evaluate(spinpot_model* model, const spinpot_cluster* cluster,
                            const spinpot_cluster_derivatives* out, int64_t threads) {
   return guarded(threads, [&] { model->evaluate(*cluster, *out); });
+}
+
+int spinpot_model_rows(spinpot_model* model, const spinpot_cluster* cluster, const spinpot_rows* out,
+                       int64_t threads) {
+  return guarded(threads, [&] { model->fill_rows(*cluster, *out); });
+}
+
+int spinpot_model_uncertainty(const spinpot_model* model, const spinpot_complete_rows* rows,
+                              const spinpot_uncertainty* out, int64_t threads) {
+  return guarded(threads, [&] { model->expected_errors().evaluate(*rows, *out); });
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "expected_errors.h"
 #include "interface.h"
 #include "model_part.h"
 
@@ -48,6 +49,10 @@ class ModelPart {
   virtual const Sight& sight() const = 0;
   // Adds its energies and derivatives, on as many threads as threads_here() says. The pairs are those it sees.
   virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
+  // What errors to expect; null where that is not known.
+  virtual const ExpectedErrors* expected_errors() const { return nullptr; }
+  // Fills the rows from which they follow, where there are any.
+  virtual void fill_rows(const ClusterPairs&, const spinpot_rows&) {}
 };
 
 std::unique_ptr<ModelPart> read_deepspin(const FilePart& part);

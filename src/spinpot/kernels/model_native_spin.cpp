@@ -1,5 +1,7 @@
 // Native spins of a model file (spinpot.models.native_spin.inference).
 
+#include <optional>
+
 #include "guard.h"
 #include "model.h"
 #include "native_spin_pairs.h"
@@ -19,6 +21,7 @@ class NativeSpinPart final : public ModelPart {
     read_settings(part);
     read_invariants(part);
     read_energy(part);
+    if (part.has("whitening")) errors_.emplace(part, types_ * in_.invariants, in_.energy_scale);
     sight_ = {in_.cutoff, {}, std::vector<double>(types_, 0.0)};
     for (int64_t t = 0; t < types_; ++t)
       for (int64_t j = 0; j < 2 * types_; ++j) sight_.seen.push_back(j < types_);
@@ -30,6 +33,18 @@ class NativeSpinPart final : public ModelPart {
     set_batch(pairs, sums, threads_here(), in_);
     check_code(spinpot_native_spin_forward(&in_, &output_.of(pairs, sums), nullptr));
     output_.add_to(sums);
+  }
+
+  const ExpectedErrors* expected_errors() const override { return errors_ ? &*errors_ : nullptr; }
+
+  void fill_rows(const ClusterPairs& pairs, const spinpot_rows& out) override {
+    const std::vector<int64_t> frame(pairs.atoms, 0);
+    std::vector<double> virial(9 * types_ * in_.invariants);
+    Sums sums{};
+    sums.virial_of = frame.data(), sums.virials = 1;
+    set_batch(pairs, sums, threads_here(), in_);
+    const spinpot_derivatives to{out.energy, out.force, out.force_mag, virial.data()};
+    check_code(spinpot_native_spin_rows(&in_, &to));
   }
 
  private:
@@ -102,6 +117,7 @@ class NativeSpinPart final : public ModelPart {
   spinpot_native_spin in_ = {};
   Sight sight_;
   KernelOutput output_;
+  std::optional<ExpectedErrors> errors_;
 };
 
 }  // namespace

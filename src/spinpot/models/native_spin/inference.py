@@ -34,6 +34,11 @@ def inference_part(potential: NativeSpin) -> InferencePart:
         **{name: getattr(potential, name) for name in ("linear", "centre", "nearness")},
         "channels": torch.tensor([invariants.channels.get(kind, 0) for kind in KINDS]),
     }
+    errors = potential.expected_errors
+    if errors.usual.any():
+        arrays |= {"whitening": errors.whitening, "usual": errors.usual}
+        # Numbers of model files are finite: noise below zero is not known.
+        arrays["noise"] = errors.noise.nan_to_num(-1.0)
     if nets is not None:
         arrays |= in_threes("hidden", nets.hidden.in_threes())
         arrays |= {"last_weight": nets.weight, "last_bias": nets.bias}

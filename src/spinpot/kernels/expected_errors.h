@@ -1,0 +1,34 @@
+// What errors are to be expected of a model whose weights least squares gave: spinpot.models.native_spin.uncertainty.
+
+#pragma once
+
+#include <vector>
+
+#include "interface.h"
+#include "model_part.h"
+
+namespace spinpot {
+
+class ExpectedErrors {
+ public:
+  // Of a part of a file that knows them, with rows of `size` numbers. scale: what those are multiplied by, eV.
+  ExpectedErrors(const FilePart& part, int64_t size, double scale);
+
+  int64_t size() const { return size_; }
+  void evaluate(const spinpot_complete_rows& rows, const spinpot_uncertainty& out) const;
+
+ private:
+  enum Quantity { ENERGY, FORCE, FORCE_MAG, QUANTITIES };
+
+  double of_energy(const spinpot_complete_rows& rows) const;
+  // Fills leverages of `count` atoms, in parts of the usual one.
+  void of_atoms(const double* rows, int64_t count, Quantity quantity, double* leverage) const;
+  double sigma(Quantity quantity, double leverage) const;
+
+  int64_t types_, size_, columns_;
+  double scale_;
+  std::vector<uint8_t> magnetic_;
+  std::vector<double> whitening_, usual_, noise_;
+};
+
+}  // namespace spinpot
