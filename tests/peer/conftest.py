@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinpot.evaluation.predictor import Predictor
 from spinpot.lammps.build import build
+from spinpot.models.model_file import write_model_file
 from support.cli import run_script
+from support.lammps import MODELS
 
 NUMBERS = Path(__file__).parent / "deepmd_numbers.py"
 
@@ -75,7 +78,7 @@ def plugin(deepmd, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run_lammps(deepmd, plugin):
-    """LAMMPS with spinpot's plugin, an input's text and any number of ranks; what it said, in words of an error too."""
+    """What LAMMPS with the plugin says to an input's text; fails: it must end in an error."""
 
     def run(text, folder, ranks=1, fails=False):
         (folder / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
@@ -98,3 +101,15 @@ def run_lammps(deepmd, plugin):
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A folder with a file of every model, and the predictors."""
+    folder = tmp_path_factory.mktemp("models")
+    predictors = {}
+    for name, make in MODELS.items():
+        potential = make()
+        write_model_file(folder / f"{name}.safetensors", potential)
+        predictors[name] = Predictor(potential)
+    return folder, predictors
