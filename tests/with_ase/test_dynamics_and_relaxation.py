@@ -1,5 +1,7 @@
 """Spins that move: what must be conserved is, and relaxed structures have no forces."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from ase import Atoms, units
@@ -7,6 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import BFGS, FIRE
 
+from spinpot import kernels
 from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
 from spinpot.ase.dynamics import HBAR
 from spinpot.core.errors import InputError
@@ -143,6 +146,108 @@ def test_it_runs_backwards():
     np.testing.assert_allclose(atoms.get_initial_magnetic_moments(), start, atol=1e-10)
 
 
+def test_atoms_and_spins_run_backwards():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    atoms.set_momenta([[0.3, 0.1, 0.0], [-0.3, -0.1, 0.0]])
+    start = atoms.copy()
+    dynamics = SpinLatticeDynamics(atoms, 0.2 * units.fs, tolerance=1e-13)
+    dynamics.run(50)
+    assert np.abs(atoms.positions - start.positions).max() > 0.005
+    dynamics.dt = -dynamics.dt
+    dynamics.run(50)
+    for name in ("positions", "momenta", "initial_magmoms"):
+        np.testing.assert_allclose(atoms.arrays[name], start.arrays[name], rtol=0, atol=1e-10, err_msg=name)
+
+
+def test_an_outer_field_in_tesla():
+    """g μ_B H/ħ = 2 · 5.788e-5 · 100/6.582e-1 rad/fs, in the sense of −S × H; the sum with E is kept."""
+    atoms = two([[1.0, 0.0, 0.2], [0.0, 0.0, 0.0]], distance=30.0)
+    dynamics = SpinLatticeDynamics(
+        atoms, 2.0 * units.fs, lattice=False, field=(0.0, 0.0, 100.0), tolerance=1e-13
+    )
+    energy = dynamics.zeeman_energy()
+    assert energy == pytest.approx(-0.2 * 5.788e-3, rel=1e-4)
+    dynamics.run(100)
+    angle = 2.0 * 5.788e-3 * 200.0 / 0.6582119569
+    expected = [np.cos(angle), np.sin(angle), 0.2]
+    np.testing.assert_allclose(atoms.get_initial_magnetic_moments()[0], expected, atol=2e-3)
+    assert dynamics.zeeman_energy() == pytest.approx(energy, rel=1e-10)
+
+
+class Frugal(TwoMoments):
+    """Gives what it is asked for alone, and remembers that."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)):
+        super().calculate(atoms, properties, system_changes)
+        self.asked.append(sorted(properties))
+        self.results = {name: self.results[name] for name in properties}
+
+
+@pytest.mark.parametrize("lattice", [False, True])
+def test_a_step_takes_forces_and_fields_from_the_same_evaluations(lattice):
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    atoms.calc = Frugal()
+    dynamics = SpinLatticeDynamics(atoms, 0.2 * units.fs, lattice=lattice)
+    dynamics.run(10)
+    assert atoms.calc.asked == dynamics.evaluations * [["forces", "magnetic_forces"]]
+
+
+def test_observers_see_the_state_after_a_step():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    atoms.calc = Frugal()
+    dynamics, seen = SpinLatticeDynamics(atoms, 0.2 * units.fs), []
+    dynamics.attach(lambda: seen.append(atoms.calc.results["forces"].copy()), interval=5)
+    dynamics.run(10)
+    assert len(seen) == 3
+    assert atoms.calc.asked.count(["forces"]) == 3
+    np.testing.assert_array_equal(seen[-1], atoms.get_forces())
+
+
+def test_the_last_fields_save_evaluations():
+    """At the same tolerance; a new object knows none."""
+    with_them, without = (two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]]) for _ in range(2))
+    dynamics, spent = SpinLatticeDynamics(with_them, 0.5 * units.fs, lattice=False), 0
+    dynamics.run(100)
+    for _ in range(100):
+        alone = SpinLatticeDynamics(without, 0.5 * units.fs, lattice=False)
+        alone.step()
+        spent += alone.evaluations
+    np.testing.assert_allclose(
+        with_them.get_initial_magnetic_moments(), without.get_initial_magnetic_moments(), atol=1e-4
+    )
+    assert dynamics.evaluations < 0.6 * spent
+
+
+def test_spins_changed_between_steps_are_no_trouble():
+    atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+    dynamics = SpinLatticeDynamics(atoms, 0.2 * units.fs, lattice=False, tolerance=1e-12)
+    dynamics.run(20)
+    fresh = two([[0.0, 0.5, 1.0], [-1.1, 0.0, 0.3]])
+    atoms.set_initial_magnetic_moments(fresh.get_initial_magnetic_moments())
+    dynamics.step()
+    SpinLatticeDynamics(fresh, 0.2 * units.fs, lattice=False, tolerance=1e-12).step()
+    np.testing.assert_allclose(
+        atoms.get_initial_magnetic_moments(), fresh.get_initial_magnetic_moments(), atol=1e-11
+    )
+
+
+def test_without_a_compiler_it_is_the_same():
+    ends = []
+    for how in (nullcontext(), kernels.without()):
+        atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
+        with how:
+            SpinLatticeDynamics(
+                atoms, 0.2 * units.fs, damping=0.2, temperature_K=300.0, friction=0.1, seed=3
+            ).run(30)
+        ends.append(atoms)
+    for name in ("positions", "momenta", "initial_magmoms"):
+        np.testing.assert_allclose(*(end.arrays[name] for end in ends), atol=1e-11, err_msg=name)
+
+
 def test_damping_lowers_the_energy_and_keeps_the_lengths():
     atoms = two([[0.9, 0.1, 0.2], [0.0, -1.1, 0.3]])
     before, energies = lengths(atoms), []
@@ -240,6 +345,11 @@ def test_wrong_choices():
         ({"timestep": 1.0, "damping": np.inf}, "damping=inf. Expected a finite number >= 0."),
         ({"timestep": 1.0, "g": 0.0}, "g=0.0. Expected a finite number > 0."),
         ({"timestep": 1.0, "tolerance": 0.0}, "tolerance=0.0. Expected a finite number > 0."),
+        ({"timestep": 1.0, "field": 3.0}, "field=3.0. Expected three finite numbers, in tesla."),
+        (
+            {"timestep": 1.0, "field": (0, 0, np.nan)},
+            "field=(0, 0, nan). Expected three finite numbers, in tesla.",
+        ),
     ],
 )
 def test_numbers_that_dynamics_cannot_use(wrong, said):

@@ -6,6 +6,7 @@ from ase import units
 
 from spinpot.ase import SpinLatticeDynamics
 from spinpot.core.errors import InputError
+from spinpot.kernels.dynamics import SPINS, normals
 from support.lone_moments import LoneMoments, many
 
 
@@ -111,6 +112,54 @@ def test_a_seed_repeats_the_run_and_zero_moments_stay():
     assert not np.allclose(ends[0][0][0], ends[0][0][2])  # each has noise of its own
 
 
+def bath(**options):
+    """Three moments and atoms in a field and a bath, and their dynamics."""
+    atoms = many(3, 1.0, LoneMoments(field=0.01))
+    given = {"damping": 0.5, "friction": 0.01 / units.fs, "temperature_K": 300.0, "tolerance": 1e-12}
+    return atoms, SpinLatticeDynamics(atoms, 0.5 * units.fs, **given | options)
+
+
+def test_a_run_that_is_continued_has_the_noise_it_would_have_had():
+    whole, dynamics = bath(seed=5)
+    dynamics.run(20)
+    parts, dynamics = bath(seed=5)
+    dynamics.run(8)
+    assert dynamics.step_number == 8
+    SpinLatticeDynamics(
+        parts,
+        0.5 * units.fs,
+        damping=0.5,
+        friction=0.01 / units.fs,
+        temperature_K=300.0,
+        tolerance=1e-12,
+        seed=5,
+        step_number=8,
+    ).run(12)
+    np.testing.assert_allclose(parts.positions, whole.positions, rtol=0, atol=1e-12)
+    for name in ("initial_magmoms", "momenta"):
+        np.testing.assert_allclose(parts.arrays[name], whole.arrays[name], rtol=0, atol=1e-11, err_msg=name)
+
+
+def test_the_noise_is_that_of_atom_ids_from_one_on():
+    """As LAMMPS has it: the first step is number 1."""
+    _, dynamics = bath(seed=7)
+    length = 2.0 * 0.5 * units.kB * 300.0 / (dynamics.rate * dynamics.dt)
+    np.testing.assert_allclose(
+        dynamics.draw_noise(), np.sqrt(length) * normals(7, 1, SPINS, np.array([1, 2, 3])), rtol=1e-14
+    )
+
+
+def test_runs_without_a_seed_differ_and_say_theirs():
+    first, dynamics = bath()
+    dynamics.run(3)
+    other, different = bath()
+    different.run(3)
+    assert not np.allclose(first.positions, other.positions)
+    again, repeated = bath(seed=dynamics.seed)
+    repeated.run(3)
+    np.testing.assert_array_equal(first.positions, again.positions)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -119,6 +168,9 @@ def test_a_seed_repeats_the_run_and_zero_moments_stay():
         ({"temperature_K": np.inf}, "Expected a finite number >= 0"),
         ({"temperature_K": 300.0}, "nothing is bound to the heat bath"),
         ({"temperature_K": 300.0, "friction": 0.01, "lattice": False}, "nothing is bound to the heat bath"),
+        ({"seed": -1}, "seed=-1. Expected a whole number >= 0, below 2\\^63"),
+        ({"seed": 1.5}, "seed=1.5. Expected a whole number"),
+        ({"step_number": 2**48}, "Expected a whole number >= 0, below 2\\^48"),
     ],
 )
 def test_wrong_baths(wrong, said):

@@ -136,11 +136,11 @@ class SpinCalculator(Calculator):
 def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:
     """Several properties of atoms, by one evaluation at most, where get_property takes one for each."""
     calculator = cast(Calculator, atoms.calc)
-    changes = calculator.check_state(atoms)  # type: ignore[no-untyped-call]
+    changes = calculator.check_state(atoms)
     if changes:
-        calculator.reset()  # type: ignore[no-untyped-call]
+        calculator.reset()
     if not calculator.results.keys() >= set(names):
-        calculator.calculate(atoms, names, changes)  # type: ignore[no-untyped-call]
+        calculator.calculate(atoms, names, changes)
     return [calculator.results[name] for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Spin-lattice dynamics in small: atoms and spins that move together, by a time-symmetric step of second order.
+"""Spin-lattice dynamics in small: atoms and spins together, by a time-symmetric step of second order.
 
 dS/dt = S × A(S),  A = −(g/ħ)/(1 + α²) · (B + α/|S| S × B),  B = −∂E/∂S + μ_B H + b(t).
 
@@ -187,7 +187,7 @@ class SpinLatticeDynamics(MolecularDynamics):
     def _refresh_properties(self) -> None:
         """Evaluate the state after a step where something looks at it, which ase does after every step."""
         if any(_is_due(observer[1], self.nsteps) for observer in self.observers):
-            super()._refresh_properties()
+            super()._refresh_properties()  # type: ignore[no-untyped-call]
 
 
 def _is_due(interval: int, step: int) -> bool:
