@@ -360,6 +360,42 @@ void models_of_any_size() {
   check_clusters(native_spin(3, 31, {1, 2, 1, 1, 1, 1, 1, 1}, {}), 3);
 }
 
+// Copies of a molecule that do not see each other, more atoms than are evaluated together.
+void many_atoms() {
+  const int64_t size = 8, molecules = 9000, atoms = size * molecules;
+  const OnDisk disk;
+  File reversed = with_exchange(deepspin({2, {1, 2}, {4, 3}, 2}));
+  reversed.time_reversal = "true";
+  for (const File& file : {reversed, with_exchange(native_spin(2, 2, {1, 0, 0, 1}, {3}))}) {
+    spinpot_model* model = read(disk, file.bytes());
+    Cluster one(size, size, 2), all(atoms, 0, 2);
+    CHECK(one.evaluate(model) == 0);
+    all.centres = atoms;
+    all.lists.resize(atoms);
+    for (int64_t i = 0; i < atoms; ++i) {
+      all.types[i] = one.types[i % size];
+      for (int64_t j = i - i % size; j < i - i % size + size; ++j)
+        if (j != i) all.lists[i].push_back(int32_t(j));
+      for (int64_t a = 0; a < 3; ++a) {
+        all.coord[3 * i + a] = one.coord[3 * (i % size) + a];
+        all.spin[3 * i + a] = one.spin[3 * (i % size) + a];
+      }
+    }
+    for (bool each : {false, true}) {
+      CHECK(all.evaluate(model, 2, each) == 0);
+      for (int64_t i = 0; i < atoms; ++i) {
+        CHECK(std::abs(all.energy[i] - one.energy[i % size]) < 1e-9);
+        for (int64_t a = 0; a < 3; ++a) {
+          CHECK(std::abs(all.force[3 * i + a] - one.force[3 * (i % size) + a]) < 1e-9);
+          CHECK(std::abs(all.force_mag[3 * i + a] - one.force_mag[3 * (i % size) + a]) < 1e-9);
+        }
+      }
+      for (int64_t n = 0; n < 9; ++n) CHECK(std::abs(all.virial[n] / double(molecules) - one.virial[n]) < 1e-9);
+    }
+    spinpot_model_free(model);
+  }
+}
+
 void close_neighbours() {
   const OnDisk disk;
   const std::string bytes = deepspin().bytes();
@@ -543,7 +579,7 @@ void bytes_that_are_flipped_or_cut() {
 
 int main(int argc, char** argv) {
   return run_checks(argc, argv,
-                    {NAMED(clusters_of_any_size), NAMED(models_of_any_size), NAMED(close_neighbours),
+                    {NAMED(clusters_of_any_size), NAMED(models_of_any_size), NAMED(many_atoms), NAMED(close_neighbours),
                      NAMED(numbers_that_are_none), NAMED(wrong_clusters_are_refused),
                      NAMED(what_is_no_model_file_is_refused), NAMED(hostile_files_are_refused),
                      NAMED(arrays_in_wrong_places_are_refused), NAMED(bytes_that_are_flipped_or_cut)});

@@ -16,7 +16,7 @@ namespace spinpot {
 
 const spinpot_derivatives& KernelOutput::of(const ClusterPairs& pairs, const Sums& sums) {
   centres_ = pairs.centres;
-  energy_.resize(pairs.atoms);
+  energy_.assign(pairs.atoms, 0.0);  // of centres without pairs here
   force_.resize(3 * pairs.atoms);
   force_mag_.resize(3 * pairs.atoms);
   virial_.resize(9 * sums.virials);
@@ -42,6 +42,7 @@ namespace {
 
 constexpr int64_t FORMAT = 1;  // of files, the newest that is known
 constexpr size_t MOST_ELEMENTS = 128;
+constexpr int64_t SLICE = 1 << 16;  // centres whose pairs are made together
 
 // What the metadata of a file say.
 Json header_of(const Safetensors& file) {
@@ -111,7 +112,7 @@ struct spinpot_model {
   void evaluate(const spinpot_cluster& cluster, const spinpot_cluster_derivatives& out) {
     check(cluster, types());
     prepare(cluster, out.atom_virial != nullptr);
-    if (cluster.centres) add_parts(cluster);
+    add_parts(cluster);
     for (int64_t i = 0; i < cluster.centres; ++i) sums_.energy[i] += energy_bias_[cluster.types[i]];
     write(out);
   }
@@ -217,21 +218,32 @@ struct spinpot_model {
     sums_ = numbers_.sums(centres_, atoms_, virial_of_, of_centres ? centres_ : 1);
   }
 
-  void add_parts(const spinpot_cluster& cluster) {
-    if (time_reversal_) add_reversed(cluster);
-    const ClusterPairs& pairs = finder_->find(cluster, cluster.spin);
-    inner_->add(pairs, sums_);
-    if (time_reversal_) halve();
-    if (exchange_) exchange_->add(pairs, sums_);  // it is even in the spins
+  // body(pairs) for all centres, for so many at a time that the memory for their pairs has a limit.
+  template <typename Body>
+  void each_slice(const spinpot_cluster& cluster, const double* spin, const Body& body) {
+    for (int64_t first = 0; first < centres_; first += SLICE)
+      body(finder_->find(cluster, spin, first, std::min(first + SLICE, centres_)));
   }
 
-  // What the inner model gives for −S; the magnetic force is odd in S.
-  void add_reversed(const spinpot_cluster& cluster) {
+  void add_parts(const spinpot_cluster& cluster) {
+    if (time_reversal_) return add_both(cluster);
+    each_slice(cluster, cluster.spin, [&](const ClusterPairs& pairs) {
+      inner_->add(pairs, sums_);
+      if (exchange_) exchange_->add(pairs, sums_);
+    });
+  }
+
+  // The mean of the inner model for S and −S, of which the magnetic force is odd in S; exchange is even.
+  void add_both(const spinpot_cluster& cluster) {
     reversed_.resize(3 * atoms_);
     std::transform(cluster.spin, cluster.spin + 3 * atoms_, reversed_.begin(), std::negate<double>());
-    inner_->add(finder_->find(cluster, reversed_.data()), sums_);
-    std::transform(numbers_.force_mag.begin(), numbers_.force_mag.end(), numbers_.force_mag.begin(),
-                   std::negate<double>());
+    const auto add_inner = [&](const ClusterPairs& pairs) { inner_->add(pairs, sums_); };
+    each_slice(cluster, reversed_.data(), add_inner);
+    for (double& number : numbers_.force_mag) number = -number;
+    each_slice(cluster, cluster.spin, add_inner);
+    halve();
+    if (exchange_)
+      each_slice(cluster, cluster.spin, [&](const ClusterPairs& pairs) { exchange_->add(pairs, sums_); });
   }
 
   void halve() {

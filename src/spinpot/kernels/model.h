@@ -11,18 +11,18 @@
 
 namespace spinpot {
 
-// A cluster of A atoms, of T elements, whose first C are centres, and the P pairs of these, sorted by their centres: real
-// atoms within the cutoff, and virtual ones of the types T … 2T − 1, the centre's own among them.
+// A cluster of A atoms, of T elements, whose first C are centres, and the P pairs of some of these, sorted by their
+// centres: real atoms within the cutoff, and virtual ones of the types T … 2T − 1, the centre's own among them.
 struct ClusterPairs {
   int64_t types, atoms, centres, pairs;
   const int64_t* atom_type;         // (A,)
   const double* spin;               // (A, 3), μ_B; an element that is not magnetic may have any
-  const int64_t* order;             // (C,) the centres sorted by element
-  const int64_t* type_sizes;        // (T,) centres of each element
-  const int64_t* start;             // (A + 1,) the pairs of each centre, and none of the other atoms
+  const int64_t* order;             // those centres sorted by element
+  const int64_t* type_sizes;        // (T,) of each element
+  const int64_t* start;             // (A + 1,) the pairs of each of them, and none of other atoms
   const int64_t *neighbour, *type;  // (P,) the atom, or the one whose virtual atom it is; of 2T
   const double* vector;             // (P, 3), Å, from the centre to the neighbour
-  const int64_t* counts;            // (C, 2T) neighbours of each type
+  const int64_t* counts;            // (C, 2T) neighbours of each type that they have
 };
 
 // What parts of a model add to: of the centres' energies alone, so that a pair of centres is seen from either end, and

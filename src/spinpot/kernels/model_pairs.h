@@ -20,24 +20,30 @@ class ClusterPairFinder {
       for (int64_t j = types_; j < 2 * types_; ++j) with_virtual_ |= sight.seen[2 * types_ * t + j] != 0;
   }
 
-  // The pairs for spins (A, 3), which hold until the next call. cluster: checked but for its candidates, of which not
-  // more is looked at than they say.
+  // The pairs of all centres for spins (A, 3), which hold until the next call. cluster: checked but for its candidates,
+  // of which not more is looked at than they say.
   const ClusterPairs& find(const spinpot_cluster& cluster, const double* spin) {
-    const int64_t centres = cluster.centres, parts = parts_of(centres, GRAIN);
+    return find(cluster, spin, 0, cluster.centres);
+  }
+
+  // Those of the centres first … end − 1 alone.
+  const ClusterPairs& find(const spinpot_cluster& cluster, const double* spin, int64_t first, int64_t end) {
+    const int64_t count = end - first, parts = parts_of(count, GRAIN);
     if (int64_t(found_.size()) < parts) found_.resize(parts);
-    start_.resize(cluster.atoms + 1);
-    counts_.assign(2 * types_ * centres, 0);
-    parallel_parts(centres, GRAIN, [&](int64_t begin, int64_t end, int64_t part) {
-      found_[part].count = 0;
-      for (int64_t i = begin; i < end; ++i) {
+    start_.assign(cluster.atoms + 1, 0);
+    counts_.resize(2 * types_ * cluster.centres);
+    std::fill(counts_.begin() + 2 * types_ * first, counts_.begin() + 2 * types_ * end, 0);
+    for (Found& found : found_) found.count = 0;
+    parallel_parts(count, GRAIN, [&](int64_t begin, int64_t part_end, int64_t part) {
+      for (int64_t i = first + begin; i < first + part_end; ++i) {
         start_[i] = found_[part].count;  // among those of the part, yet
         with_virtual_ ? see<true>(cluster, spin, i, found_[part]) : see<false>(cluster, spin, i, found_[part]);
       }
     });
-    join(centres, centres ? parts : 0);
-    sort(cluster);
+    join(first, end, parts);
+    sort(cluster, first, end);
     const Found& all = parts == 1 ? found_[0] : joined_;
-    pairs_ = {types_,          cluster.atoms, centres,          start_.back(),   cluster.types,
+    pairs_ = {types_,          cluster.atoms, cluster.centres,  start_.back(),   cluster.types,
               spin,            order_.data(), sizes_.data(),    start_.data(),   all.neighbour.data(),
               all.type.data(), all.vector.data(), counts_.data()};
     return pairs_;
@@ -95,29 +101,28 @@ class ClusterPairFinder {
   }
 
   // The parts' pairs one behind the other, and where those of each centre begin.
-  void join(int64_t centres, int64_t parts) {
+  void join(int64_t begin, int64_t end, int64_t parts) {
     std::vector<int64_t> first{0};
     for (int64_t part = 0; part < parts; ++part) first.push_back(first.back() + found_[part].count);
-    std::fill(start_.begin() + centres, start_.end(), first.back());
+    std::fill(start_.begin() + end, start_.end(), first.back());
     if (parts < 2) return;
-    joined_.count = 0;
     joined_.make_room(first.back());
-    parallel_parts(centres, GRAIN, [&](int64_t begin, int64_t end, int64_t part) {
+    parallel_parts(end - begin, GRAIN, [&](int64_t part_begin, int64_t part_end, int64_t part) {
       const Found& own = found_[part];
-      for (int64_t i = begin; i < end; ++i) start_[i] += first[part];
+      for (int64_t i = begin + part_begin; i < begin + part_end; ++i) start_[i] += first[part];
       std::copy_n(own.neighbour.data(), own.count, joined_.neighbour.data() + first[part]);
       std::copy_n(own.type.data(), own.count, joined_.type.data() + first[part]);
       std::copy_n(own.vector.data(), 3 * own.count, joined_.vector.data() + 3 * first[part]);
     });
   }
 
-  void sort(const spinpot_cluster& cluster) {
+  void sort(const spinpot_cluster& cluster, int64_t first, int64_t end) {
     sizes_.assign(types_, 0);
-    for (int64_t i = 0; i < cluster.centres; ++i) ++sizes_[cluster.types[i]];
+    for (int64_t i = first; i < end; ++i) ++sizes_[cluster.types[i]];
     next_.assign(types_, 0);
     std::partial_sum(sizes_.begin(), sizes_.end() - 1, next_.begin() + 1);
-    order_.resize(cluster.centres);
-    for (int64_t i = 0; i < cluster.centres; ++i) order_[next_[cluster.types[i]]++] = i;
+    order_.resize(end - first);
+    for (int64_t i = first; i < end; ++i) order_[next_[cluster.types[i]]++] = i;
   }
 
   static constexpr int64_t MOST_CANDIDATES = int64_t(1) << 26;
