@@ -245,6 +245,15 @@ File with_exchange(File file, int64_t types = 2) {
   return file;
 }
 
+// The same with what expected errors need.
+File with_errors(File file, int64_t types = 2) {
+  const int64_t columns = file.array("mean").shape[1] * types + types;
+  file.add("whitening", {columns, columns});
+  file.add("usual", {3}, std::vector<double>{0.1, 0.2, 0.3});
+  file.add("noise", {3}, std::vector<double>{0.1, -1.0, 0.3});
+  return file;
+}
+
 // A file of the disk, as long as this lives.
 class OnDisk {
  public:
@@ -286,6 +295,7 @@ struct Cluster {
   Cluster(int64_t atoms, int64_t centres, int64_t n_types, double size = 2.0)
       : atoms(atoms), centres(centres), coord(some(3 * atoms, size)), spin(some(3 * atoms, 2.0)) {
     for (int64_t i = 0; i < atoms; ++i) types.push_back((i * 7 + i / 3) % n_types);
+    of_elements.assign(n_types, 20);
     lists.resize(centres);
     for (int64_t i = 0; i < centres; ++i)
       for (int64_t j = 0; j < atoms; ++j)
@@ -305,6 +315,28 @@ struct Cluster {
     if (!everything) to = {};
     return spinpot_model_evaluate(model, &given, &to, threads);
   }
+
+  // Of rows of all centres: leverages, and both expected errors of forces (atoms,), and that of the energy.
+  int expect_errors(spinpot_model* model, int64_t threads = 1) {
+    spinpot_model_facts facts;
+    CHECK(spinpot_model_facts_of(model, &facts) == 0 && facts.row_size > 0);
+    std::vector<double> of_energy(facts.row_size), of_force(3 * atoms * facts.row_size), of_force_mag = of_force;
+    std::vector<const int32_t*> candidates;
+    std::vector<int32_t> counts;
+    for (const auto& list : lists) candidates.push_back(list.data()), counts.push_back(int32_t(list.size()));
+    const spinpot_cluster given{atoms,      centres, types.data(), coord.data(), spin.data(), candidates.data(),
+                                counts.data(), mask};
+    const spinpot_rows rows{of_energy.data(), of_force.data(), of_force_mag.data()};
+    if (spinpot_model_rows(model, &given, &rows, threads)) return 1;
+    for (auto* numbers : {&errors[0], &errors[1], &errors[2]}) numbers->assign(atoms, NAN);
+    errors[3] = {NAN};
+    const spinpot_complete_rows complete{atoms,           types.data(),     of_elements.data(), of_energy.data(),
+                                         of_force.data(), of_force_mag.data()};
+    const spinpot_uncertainty to{errors[0].data(), errors[1].data(), errors[2].data(), errors[3].data()};
+    return spinpot_model_uncertainty(model, &complete, &to, threads);
+  }
+  std::vector<double> errors[4];
+  std::vector<int64_t> of_elements;
 };
 
 bool close_to(const std::vector<double>& found, const std::vector<double>& wanted) {
@@ -425,6 +457,49 @@ void numbers_that_are_none() {
   }
 }
 
+void errors_of_any_size() {
+  const OnDisk disk;
+  for (int64_t types : {1, 2, 3}) {
+    spinpot_model* model = read(disk, with_exchange(with_errors(native_spin(types), types), types).bytes());
+    CHECK(model);
+    for (const auto& [atoms, centres] : {std::pair<int64_t, int64_t>{0, 0}, {1, 1}, {5, 0}, {9, 3}, {70, 61}}) {
+      Cluster one(atoms, centres, types, atoms > 20 ? 5.0 : 2.0);
+      CHECK(one.expect_errors(model) == 0);
+      for (double leverage : one.errors[0]) CHECK(leverage >= 0.0);
+      for (double unknown : one.errors[1]) CHECK(std::isnan(unknown));
+      Cluster again = one;
+      CHECK(again.expect_errors(model, 3) == 0);
+      for (int64_t which : {0, 2, 3}) CHECK(close_to(again.errors[which], one.errors[which]));
+    }
+    spinpot_model_free(model);
+  }
+}
+
+void wrong_rows_are_refused() {
+  const OnDisk disk;
+  spinpot_model *model = read(disk, with_errors(native_spin()).bytes()), *other = read(disk, native_spin().bytes());
+  const auto refused = [&](const std::function<void(Cluster&)>& change) {
+    Cluster cluster(10, 8, 2);
+    change(cluster);
+    return cluster.expect_errors(model, 2) != 0 && *spinpot_error();
+  };
+  CHECK(!refused([](Cluster&) {}));
+  for (int64_t number : {int64_t(-1), int64_t(1) << 62}) {
+    CHECK(refused([&](Cluster& c) { c.types[9] = number; }));
+    CHECK(refused([&](Cluster& c) { c.of_elements[1] = number; }));
+  }
+  CHECK(refused([](Cluster& c) { c.lists[7].back() = 10; }));
+  const spinpot_cluster none{};
+  const spinpot_rows nowhere{};
+  const spinpot_complete_rows no_rows{-1, nullptr, nullptr, nullptr, nullptr, nullptr};
+  CHECK(spinpot_model_rows(other, &none, &nowhere, 1) != 0);
+  const spinpot_uncertainty none_of_them{};
+  for (const spinpot_model* any_model : {model, other})
+    CHECK(spinpot_model_uncertainty(any_model, &no_rows, &none_of_them, 1) != 0);
+  spinpot_model_free(model);
+  spinpot_model_free(other);
+}
+
 void wrong_clusters_are_refused() {
   const OnDisk disk;
   spinpot_model* model = read(disk, native_spin().bytes());
@@ -496,7 +571,7 @@ void hostile_files_are_refused() {
   std::string many = "[0";
   for (int n = 0; n < 1100000; ++n) many += ",0";
   CHECK(refused(disk, deepspin().bytes(many + "]")));
-  for (const File& file : {deepspin(), with_exchange(native_spin())})
+  for (const File& file : {deepspin(), with_exchange(native_spin()), with_errors(native_spin())})
     for (const File::Array& own : file.arrays) {
       const auto set = [&](const std::function<void(File::Array&)>& change) {
         return changed([&](File& other) { change(other.array(own.name)); }, file);
@@ -516,6 +591,9 @@ void hostile_files_are_refused() {
     for (int64_t value : {int64_t(-5), int64_t(9), int64_t(1) << 62})
       CHECK(changed([&](File& file) { file.array(name).bytes.replace(0, 8, reinterpret_cast<const char*>(&value), 8); },
                     with_exchange(deepspin())));
+  for (double value : {0.0, -1.0})
+    CHECK(changed([&](File& file) { file.array("usual").bytes.replace(0, 8, reinterpret_cast<const char*>(&value), 8); },
+                  with_errors(native_spin())));
   CHECK(replaced("cutoff\":4", "cutoff\":5", with_exchange(deepspin())));
   for (const char* name : {"factors", "sum", "features", "channels"})
     for (int64_t value : {int64_t(-5), int64_t(1) << 40, int64_t(1) << 62})
@@ -548,12 +626,15 @@ void use(const OnDisk& disk, const std::string& bytes) {
   if (!model) return;
   Cluster cluster(6, 4, 2);
   cluster.evaluate(model);
+  spinpot_model_facts facts;
+  CHECK(spinpot_model_facts_of(model, &facts) == 0);
+  if (facts.row_size) cluster.expect_errors(model);
   spinpot_model_free(model);
 }
 
 void bytes_that_are_flipped_or_cut() {
   const OnDisk disk;
-  for (const File& file : {deepspin({2, {1, 2, 4}, {8, 3}, 2}), with_exchange(native_spin(2, 2, {1, 0, 0, 1}, {3}))}) {
+  for (const File& file : {deepspin({2, {1, 2, 4}, {8, 3}, 2}), with_exchange(with_errors(native_spin(2, 2, {1, 0, 0, 1}, {3})))}) {
     const std::string text = file.text(), whole = file.bytes();
     const auto place = [](size_t size) { return std::uniform_int_distribution<size_t>(0, size - 1)(any); };
     for (int n = 0; n < 1000; ++n) {
@@ -580,7 +661,8 @@ void bytes_that_are_flipped_or_cut() {
 int main(int argc, char** argv) {
   return run_checks(argc, argv,
                     {NAMED(clusters_of_any_size), NAMED(models_of_any_size), NAMED(many_atoms), NAMED(close_neighbours),
-                     NAMED(numbers_that_are_none), NAMED(wrong_clusters_are_refused),
-                     NAMED(what_is_no_model_file_is_refused), NAMED(hostile_files_are_refused),
+                     NAMED(numbers_that_are_none), NAMED(errors_of_any_size), NAMED(wrong_rows_are_refused),
+                     NAMED(wrong_clusters_are_refused), NAMED(what_is_no_model_file_is_refused),
+                     NAMED(hostile_files_are_refused),
                      NAMED(arrays_in_wrong_places_are_refused), NAMED(bytes_that_are_flipped_or_cut)});
 }

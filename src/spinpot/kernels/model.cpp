@@ -174,7 +174,11 @@ struct spinpot_model {
                   "spinpot; for LAMMPS build the plugin again, too.");
     if (inner_) file.damaged("it has two models");
     kind_ = part.kind();
-    inner_ = kind_ == "deepspin" ? read_deepspin(part) : read_native_spin(part);
+    try {
+      inner_ = kind_ == "deepspin" ? read_deepspin(part) : read_native_spin(part);
+    } catch (const std::invalid_argument& error) {  // of a kernel that is prepared
+      file.damaged(error.what());
+    }
   }
 
   // Whether a part sees the same real neighbours as the inner model.
