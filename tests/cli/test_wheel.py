@@ -109,6 +109,14 @@ def test_the_kernels_are_in_it(spinpot, tmp_path):
     assert len(list(library.parent.iterdir())) == len(widths())
 
 
+def test_the_sources_of_the_plugin_for_lammps_are_in_it(spinpot, tmp_path):
+    own = PROJECT / "src" / "spinpot" / "lammps" / "plugin"
+    ask = "from spinpot.lammps.build import SOURCES as s; print(*(f.relative_to(s) for f in s.rglob('*.*')))"
+    command = [os.environ.get("WHEEL_PYTHON", sys.executable), "-P", "-c", ask]
+    found = run(command, cwd=tmp_path, env=spinpot[1]).stdout.split()
+    assert sorted(found) == sorted(str(file.relative_to(own)) for file in own.rglob("*.*"))
+
+
 def test_a_wheel_that_is_built_without_a_compiler_says_so_and_has_none(tmp_path):
     copy_sources(tmp_path)
     make = "from setuptools.build_meta import build_wheel; build_wheel('../dist')"

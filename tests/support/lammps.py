@@ -1,5 +1,7 @@
 """Inputs for LAMMPS with `pair_style ml/spinpot`, and what comes out under spinpot's names."""
 
+import re
+
 import numpy as np
 from ase.build import bulk, make_supercell
 
@@ -16,7 +18,12 @@ MODELS = {
     "native": lambda: small_native(groups="all"),
     "native_exchange": lambda: small_native(exchange=TERMS),
 }
-CELLS = {2: np.eye(3), 32: np.diag([4, 2, 2]), 2048: np.diag([16, 8, 8])}
+CELLS = {
+    2: np.eye(3),
+    8: [[-1, 1, 1], [1, -1, 1], [1, 1, -1]],
+    32: np.diag([4, 2, 2]),
+    2048: np.diag([16, 8, 8]),
+}
 SKINS = (0.1, 1.0, 2.0)
 HBAR = 4.135667403e-3 / (2 * np.pi)  # eV·ps, LAMMPS' own
 BAR = 1.6021765e6  # bar Å³ in one eV, LAMMPS' own
@@ -45,7 +52,7 @@ run 0 post no
 
 
 def disturbed(n, seed=1, pbc=True):
-    """NiO in a cell of n atoms, smaller than cutoffs for 2, with random moments on nickel."""
+    """NiO with random moments on nickel in a cell of n atoms, skewed but for 8, small for 2."""
     rng = np.random.default_rng(seed)
     atoms = make_supercell(bulk("NiO", "rocksalt", a=4.17), CELLS[n])
     atoms.positions += rng.normal(scale=0.05, size=(n, 3))
@@ -55,9 +62,11 @@ def disturbed(n, seed=1, pbc=True):
     return atoms
 
 
-def case(data, coeff, out, skin=1.0, boundary="p p p", style="ml/spinpot"):
+def case(data, coeff, out, skin=1.0, boundary="p p p", style="ml/spinpot", atom_virial=True):
+    """An input; atom_virial: also the sum of the atoms' virials, which deepspin does not give."""
     settings = {"data": data, "coeff": coeff, "skin": skin, "boundary": boundary, "style": style}
-    return SETTING.format(**settings) + OUTPUT.format(out=out)
+    output = OUTPUT if atom_virial else re.sub("compute [sw] .*\n", "", OUTPUT).replace(" c_w[*]", "")
+    return SETTING.format(**settings) + output.format(out=out)
 
 
 def thermo(said):
@@ -71,14 +80,14 @@ def lammps_numbers(row, dump):
     """What a run gave under spinpot's names: of the virial the symmetric part, by pressure and by atoms."""
     columns = np.loadtxt(dump, skiprows=9, ndmin=2)
     lengths = np.where(columns[:, 9:10] > 0, columns[:, 9:10], 1.0)
-    return {
+    found = {
         "energy": row[1],
         "atom_energy": columns[:, 2],
         "force": columns[:, 6:9],
         "force_mag": columns[:, 10:13] * HBAR / lengths,
         "virial": row[3:9] * row[2] / BAR,
-        "atom_virial": -row[9:15] / BAR,
     }
+    return found if len(row) == 9 else found | {"atom_virial": -row[9:15] / BAR}
 
 
 def spinpot_numbers(predictor, atoms):

