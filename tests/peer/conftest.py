@@ -12,7 +12,7 @@ from spinpot.evaluation.predictor import Predictor
 from spinpot.lammps.build import build
 from spinpot.models.model_file import write_model_file
 from support.cli import run_script
-from support.lammps import MODELS
+from support.lammps import MODELS, lammps_of
 
 NUMBERS = Path(__file__).parent / "deepmd_numbers.py"
 
@@ -79,28 +79,7 @@ def plugin(deepmd, tmp_path_factory):
 @pytest.fixture(scope="session")
 def run_lammps(deepmd, plugin):
     """What LAMMPS with the plugin says to an input's text; fails: it must end in an error."""
-
-    def run(text, folder, ranks=1, fails=False):
-        (folder / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
-        programs = Path(deepmd).parent
-        command = [
-            programs / "mpirun",
-            "-n",
-            str(ranks),
-            programs / "lmp",
-            "-in",
-            "in.lammps",
-            "-log",
-            "none",
-        ]
-        command += ["-var", "plugin", plugin]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        environment.pop("PYTHONPATH", None)
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        assert (done.returncode != 0) == fails, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
-
-    return run
+    return lammps_of(deepmd, plugin)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from support.lammps import (
     spinpot_numbers,
     thermo,
 )
+from support.native_spin import calibrated_native
 
 
 @pytest.fixture
@@ -155,6 +156,31 @@ def test_a_deviation_above_stop_at_ends_the_run(run_lammps, tmp_path):
             rf"ERROR: .*at step 0 the models' {what} deviate by up to .*, more than stop_at", said
         )
     assert len((tmp_path / "model_devi.out").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_errors_that_native_spins_expect(ranks, run_lammps, tmp_path):
+    """Of each atom by fix pair, every second step, as spinpot.load gives them."""
+    potential = calibrated_native()
+    write_model_file(tmp_path / "model.safetensors", potential)
+    atoms = write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
+    expected = Predictor(potential)(atoms, uncertainty=True)
+    text = case("x.data", "model.safetensors Ni O", "x.dump").replace(
+        "run 0 post no",
+        "fix u all pair 2 ml/spinpot uncertainty 1\ndump u all custom 2 u.dump id f_u[1] f_u[2] f_u[3]\n"
+        "dump_modify u sort id format float %.17g\nrun 3 post no",
+    )
+    run_lammps(text, tmp_path, ranks)
+    columns = np.loadtxt(tmp_path / "u.dump", skiprows=9, max_rows=32)
+    for column, name in enumerate(("force_sigma", "force_mag_sigma", "leverage"), start=1):
+        np.testing.assert_allclose(columns[:, column], expected[name][0], rtol=1e-8, err_msg=name)
+
+
+def test_models_that_expect_no_errors_say_so(small, run_lammps, tmp_path):
+    text = case("x.data", f"{small[1]} Ni O", "x.dump").replace(
+        "run 0", "fix u all pair 1 ml/spinpot uncertainty 1\nrun 0"
+    )
+    assert "this model does not know its errors" in run_lammps(text, tmp_path, fails=True)
 
 
 WRONG = {

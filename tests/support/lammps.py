@@ -1,6 +1,9 @@
 """Inputs for LAMMPS with `pair_style ml/spinpot`, and what comes out under spinpot's names."""
 
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 from ase.build import bulk, make_supercell
@@ -101,3 +104,22 @@ def agree(theirs, ours, bound=1e-10, names=None):
     for name in names or theirs:
         scale = np.abs(ours[name]).max()
         np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=bound * scale, err_msg=name)
+
+
+def lammps_of(python, plugin, **environment):
+    """Runs an input's text by the LAMMPS beside an interpreter, with a plugin; what it says."""
+    programs = Path(python).parent
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = inherited | {"OMP_NUM_THREADS": "1"} | environment
+
+    def run(text, folder, ranks=1, fails=False):
+        (folder / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
+        command = [programs / "mpirun", "-n", ranks, programs / "lmp", "-in", "in.lammps", "-log", "none"]
+        command += ["-var", "plugin", plugin]
+        done = subprocess.run(
+            [str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert (done.returncode != 0) == fails, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    return run

@@ -69,4 +69,26 @@ void Model::evaluate(const Cluster& cluster, bool with_atom_virial, int threads)
   known_ = true;
 }
 
+void Model::rows(const Cluster& cluster, std::vector<double>& force, std::vector<double>& force_mag, int threads) {
+  std::vector<double> energy(facts_.row_size);
+  force.resize(3 * cluster.atoms() * facts_.row_size);
+  force_mag.resize(force.size());
+  const spinpot_cluster view = cluster.view();
+  const spinpot_rows out{energy.data(), force.data(), force_mag.data()};
+  kernels().checked(kernels().model_rows(model_.get(), &view, &out, threads));
+}
+
+std::vector<double> Model::uncertainty(const Cluster& cluster, const std::vector<double>& force,
+                                       const std::vector<double>& force_mag, int threads) const {
+  const int64_t n = cluster.centres;
+  const std::vector<int64_t> counts(facts_.n_elements, 1);
+  const std::vector<double> energy(facts_.row_size, 0.0);
+  std::vector<double> leverage(n), sigma(n), sigma_mag(n), found;
+  const spinpot_complete_rows in{n, cluster.types.data(), counts.data(), energy.data(), force.data(), force_mag.data()};
+  const spinpot_uncertainty out{leverage.data(), sigma.data(), sigma_mag.data(), nullptr};
+  kernels().checked(kernels().model_uncertainty(model_.get(), &in, &out, threads));
+  for (int64_t k = 0; k < n; ++k) found.insert(found.end(), {sigma[k], sigma_mag[k], leverage[k]});
+  return found;
+}
+
 }  // namespace spinpot

@@ -40,6 +40,13 @@ class Model {
   /* Fills energy … atom_virial, unless they are of the same atoms already. */
   void evaluate(const Cluster& cluster, bool atom_virial, int threads);
 
+  /* What each weight of the linear part gives for the forces of the atoms: (atoms, 3, row_size) twice. */
+  void rows(const Cluster& cluster, std::vector<double>& force, std::vector<double>& force_mag, int threads);
+
+  /* Expected errors (eV/Å, eV/μ_B) and leverage of centres with complete rows: (centres, 3). */
+  std::vector<double> uncertainty(const Cluster& cluster, const std::vector<double>& force,
+                                  const std::vector<double>& force_mag, int threads) const;
+
   /* The next evaluation is done whatever was found before. */
   void forget() { known_ = false; }
 

@@ -15,6 +15,8 @@ namespace spinpot {
   USE(model_free)              \
   USE(model_facts_of)          \
   USE(model_evaluate)          \
+  USE(model_rows)              \
+  USE(model_uncertainty)       \
   USE(normals)                 \
   USE(extrapolate_fields)      \
   USE(turn_spins)              \

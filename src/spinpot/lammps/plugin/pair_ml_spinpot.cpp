@@ -47,6 +47,7 @@ void PairMLSpinpot::settings(int count, char** words) {
   files_.clear();
   models_.clear();
   deviation_ = {};
+  evaluated_at_ = -1;
   file_ = {};
   told_ = -1;
   if (allocated) memory->destroy(setflag), memory->destroy(cutsq), allocated = 0;
@@ -211,7 +212,22 @@ std::string PairMLSpinpot::moment_too_long(int i) const {
 void* PairMLSpinpot::extract(const char* name, int& dimension) {
   dimension = 0;
   if (!strcmp(name, "evaluations") && !models_.empty()) return &models_[0]->evaluations;
+  if (!strcmp(name, "uncertainty_flag")) return &uncertainty_wanted_;
   return nullptr;
+}
+
+void* PairMLSpinpot::extract_peratom(const char* name, int& columns) {
+  if (strcmp(name, "uncertainty") != 0) return nullptr;
+  columns = 3;
+  if (!models_.empty() && models_[0]->facts().row_size == 0)
+    error->all(FLERR,
+               "pair_style ml/spinpot: this model does not know its errors. A native_spin model does, after its least "
+               "squares; of other kinds give several models");
+  uncertainty_.assign(std::max(1, atom->nlocal), {NAN, NAN, NAN});
+  if (uncertainty_wanted_ && evaluated_at_ == update->ntimestep) find_uncertainty();
+  rows_of_uncertainty_.clear();
+  for (auto& row : uncertainty_) rows_of_uncertainty_.push_back(row.data());
+  return rows_of_uncertainty_.data();
 }
 
 double PairMLSpinpot::memory_usage() {

@@ -33,8 +33,13 @@ class PairMLSpinpot : public Pair {
   int pack_reverse_comm(int count, int first, double* buffer) override;
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
-  /* "evaluations": a number, how often the model that drives was evaluated on this rank. */
+  /* "evaluations": a number, how often the model that drives was evaluated on this rank. "uncertainty_flag": whether
+     the next extract_peratom finds what is asked for. */
   void* extract(const char* name, int& dimension) override;
+
+  /* "uncertainty", for fix pair with trigger 1: of each atom the expected error of components of its force (eV/Å) and
+     magnetic force (eV/μ_B), and the leverage, 1 for what is like the training frames. NaN if not asked for. */
+  void* extract_peratom(const char* name, int& columns) override;
 
  private:
   /* Of the command and the start of a run. */
@@ -60,6 +65,8 @@ class PairMLSpinpot : public Pair {
   void add_atom_virial(const spinpot::Model& model);
   void tell_deviation();
   spinpot::Predicted collected(const spinpot::Model& model); /* with what other ranks found for our atoms */
+  void find_uncertainty();
+  void add_rows_of_images(std::vector<double>& force, std::vector<double>& force_mag);
   void write_deviation(const std::array<double, 9>& row);
   void stop_above(const char* what, double deviation, double limit, const char* unit) const;
 
@@ -77,6 +84,11 @@ class PairMLSpinpot : public Pair {
   spinpot::DeviationFile file_;
   bigint told_ = -1; /* the last step of which the deviation was told */
   std::vector<std::array<double, 6>> collected_;
+
+  int uncertainty_wanted_ = 0;
+  bigint evaluated_at_ = -1; /* the step of the last evaluation */
+  std::vector<std::array<double, 3>> uncertainty_;
+  std::vector<double*> rows_of_uncertainty_;
 };
 
 }  // namespace LAMMPS_NS

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <exception>
 
@@ -78,6 +79,7 @@ void PairMLSpinpot::compute(int eflag, int vflag) {
   gather();
   evaluate(*models_[0], vflag_atom);
   add(*models_[0]);
+  evaluated_at_ = update->ntimestep;
   const bool due = models_.size() > 1 && update->ntimestep % deviation_.every == 0 && update->ntimestep != told_;
   if (due) tell_deviation();
 }
@@ -173,4 +175,35 @@ void PairMLSpinpot::stop_above(const char* what, double deviation, double limit,
   error->all(FLERR, "pair_style ml/spinpot: at step " + std::to_string(update->ntimestep) + " the models' " + what +
                         " deviate by up to " + std::to_string(deviation) + " " + unit + ", more than stop_at " +
                         std::to_string(limit));
+}
+
+void PairMLSpinpot::find_uncertainty() {
+  try {
+    std::vector<double> force, force_mag;
+    models_[0]->rows(cluster_, force, force_mag, comm->nthreads);
+    add_rows_of_images(force, force_mag);
+    const std::vector<double> found = models_[0]->uncertainty(cluster_, force, force_mag, comm->nthreads);
+    for (int64_t k = 0; k < cluster_.centres; ++k)
+      std::copy(&found[3 * k], &found[3 * k] + 3, uncertainty_[atom_of_[k]].begin());
+  } catch (const std::exception& failed) {
+    error->one(FLERR, std::string("pair_style ml/spinpot: ") + failed.what());
+  }
+}
+
+void PairMLSpinpot::add_rows_of_images(std::vector<double>& force, std::vector<double>& force_mag) {
+  const int64_t size = models_[0]->facts().row_size;
+  for (int64_t row = 0; row < size; ++row) {
+    collected_.assign(atom->nlocal + atom->nghost, {});
+    for (int64_t k = 0; k < cluster_.atoms(); ++k)
+      for (int c = 0; c < 3; ++c) {
+        collected_[atom_of_[k]][c] = force[(3 * k + c) * size + row];
+        collected_[atom_of_[k]][3 + c] = force_mag[(3 * k + c) * size + row];
+      }
+    comm->reverse_comm(this);
+    for (int64_t k = 0; k < cluster_.centres; ++k)
+      for (int c = 0; c < 3; ++c) {
+        force[(3 * k + c) * size + row] = collected_[atom_of_[k]][c];
+        force_mag[(3 * k + c) * size + row] = collected_[atom_of_[k]][3 + c];
+      }
+  }
 }
