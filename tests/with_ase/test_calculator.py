@@ -9,8 +9,9 @@ from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.optimize import BFGS
 
-from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics
+from spinpot.ase import SpinCalculator, SpinFilter, SpinLatticeDynamics, calculator
 from spinpot.core.errors import InputError
+from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.systems import read_systems
 from spinpot.evaluation.predictor import Predictor
 from spinpot.models.checkpoint import save_potential
@@ -252,6 +253,40 @@ def test_what_it_cannot_do(checkpoint):
     iron.symbols[0] = "Fe"
     with pytest.raises(InputError, match="holds Fe"):
         iron.get_forces()
+
+
+def test_atoms_that_move_are_laid_out_once(checkpoint, monkeypatch):
+    made = []
+    monkeypatch.setattr(calculator, "system_from_atoms", lambda *a: made.append(a) or system_from_atoms(*a))
+    atoms = atoms_of(random_system(3), calculator=SpinCalculator(checkpoint))
+    for _ in range(3):
+        atoms.rattle(0.01, seed=1)
+        atoms.set_initial_magnetic_moments(-atoms.get_initial_magnetic_moments())
+        atoms.get_forces()
+    assert len(made) == 1
+    for change in (lambda: atoms.set_cell(1.01 * atoms.cell, scale_atoms=True), lambda: atoms.set_pbc(False)):
+        change()
+        fresh = atoms.copy()
+        fresh.calc = SpinCalculator(checkpoint)
+        np.testing.assert_array_equal(atoms.get_forces(), fresh.get_forces())
+    assert len(made) == 5
+
+
+def test_what_cannot_be_used_is_refused_however_the_atoms_came_there(checkpoint):
+    atoms = atoms_of(random_system(3), calculator=SpinCalculator(checkpoint))
+    forces = atoms.get_forces()
+    atoms.symbols[0] = "Fe"
+    for _ in range(2):
+        with pytest.raises(InputError, match="holds Fe"):
+            atoms.get_forces()
+    atoms.symbols[0] = "Ni"
+    np.testing.assert_array_equal(atoms.get_forces(), forces)
+    for array in (atoms.positions, atoms.arrays["initial_magmoms"]):
+        kept, array[1, 2] = array[1, 2], np.nan
+        with pytest.raises(InputError, match=r"atom 1 \(.*\), component z: nan"):
+            atoms.get_forces()
+        array[1, 2] = kept
+        np.testing.assert_array_equal(atoms.get_forces(), forces)
 
 
 @pytest.mark.parametrize("pbc", [(False, False, False), (True, False, True)], ids=["cluster", "slab"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from spinpot.core.errors import InputError
 from spinpot.core.vectors import largest
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.evaluation.deviation import deviation
-from spinpot.evaluation.prediction import Prediction
+from spinpot.evaluation.moving import Moving
 from spinpot.evaluation.predictor import Predictor, load
 
 EXPECTED = {
@@ -27,6 +26,11 @@ EXPECTED = {
     "leverage": "leverage",
 }
 """Results that are expected errors, and their names in spinpot.core.conventions."""
+
+DEVIATIONS = {"forces_deviation": "force", "magnetic_forces_deviation": "force_mag"}
+"""Results that are deviations of several models, and of what."""
+MOVES = {"positions", "initial_magmoms", "initial_charges"}
+"""Changes after which atoms are the same ones in the same cell."""
 
 Source = str | Path | Predictor
 """A checkpoint, a model of deepmd-kit, or one that was loaded already."""
@@ -60,7 +64,7 @@ class SpinCalculator(Calculator):
 
     implemented_properties = [  # noqa: RUF012
         *("energy", "free_energy", "forces", "stress", "magnetic_forces"),
-        *("forces_deviation", "magnetic_forces_deviation"),
+        *DEVIATIONS,
         *EXPECTED,
     ]
 
@@ -77,11 +81,19 @@ class SpinCalculator(Calculator):
         if not 0.0 <= skin < float("inf"):
             raise InputError(f"SpinCalculator: skin={skin} Å. Expected a finite number >= 0.")
         self.predictors = [_with_skin(source, skin) for source in sources]
+        self.moving: list[Moving] = []
+        self.volume: float | None = None  # Å³; None without three lattice vectors
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation; ase itself does not look at a column `spin`."""
-        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
-        if not changes and not np.array_equal(live_moments(cast(Atoms, self.atoms)), live_moments(atoms)):
+        """What changed since the last calculation, a column `spin` too, at which ase itself does not look."""
+        known = cast(Atoms | None, self.atoms)
+        if known is None or len(known) != len(atoms):
+            return list(all_changes)
+        changes = [name for name in ("positions", "numbers") if _differ(name, known.arrays, atoms.arrays)]
+        changes += [
+            name for name in ("cell", "pbc") if not np.array_equal(getattr(known, name), getattr(atoms, name))
+        ]
+        if not np.array_equal(live_moments(known), live_moments(atoms)):
             changes.append("initial_magmoms")
         return changes
 
@@ -94,29 +106,37 @@ class SpinCalculator(Calculator):
         """Fill `results`; all properties cost as much as one, but for expected errors."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
-        predictions: list[Prediction] = []
+        self.move(current, anew=not MOVES.issuperset(system_changes))
         expected = not EXPECTED.keys().isdisjoint(properties)
-        system = system_from_atoms(current, "atoms 0", live_moments(current))
-        for predictor in self.predictors:
-            systems = predictor.systems([system])
-            for line in predictor.watch.new(systems):
-                warnings.warn(f"SpinCalculator: {line}", stacklevel=2)
-            predictions += predictor.predict(systems, uncertainty=expected)
-        arrays = {name: np.array([single[name][0] for single in predictions]) for name in predictions[0]}
-        energy = float(arrays["energy"].mean())
+        predictions = [one.predict(expected) for one in self.moving]
+        means = _means(predictions)
+        energy = float(means["energy"])
         self.results = {
             "energy": energy,
             "free_energy": energy,
-            "forces": arrays["force"].mean(axis=0),
-            "magnetic_forces": arrays["force_mag"].mean(axis=0),
-            "forces_deviation": deviation(arrays["force"]),
-            "magnetic_forces_deviation": deviation(arrays["force_mag"]),
+            "forces": means["force"],
+            "magnetic_forces": means["force_mag"],
         }
+        if len(predictions) > 1 or not DEVIATIONS.keys().isdisjoint(properties):
+            for name, own in DEVIATIONS.items():
+                self.results[name] = deviation(np.array([one[own] for one in predictions]))
         if expected:
-            self.results |= {name: arrays[own].mean(axis=0) for name, own in EXPECTED.items()}
-        if current.cell.rank == 3:
-            stress = -arrays["virial"].mean(axis=0) / current.get_volume()
+            self.results |= {name: means[own] for name, own in EXPECTED.items()}
+        if self.volume is not None:
+            stress = -means["virial"] / self.volume
             self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)
+
+    def move(self, atoms: Atoms, anew: bool) -> None:
+        """Take the atoms as they are now; anew: where more than positions and moments has changed."""
+        spin = live_moments(atoms)
+        if self.moving and not anew:
+            for one in self.moving:
+                one.move(atoms.positions, spin)
+            return
+        self.moving = []  # so that where this fails nothing is left of other atoms
+        self.volume = float(atoms.get_volume()) if atoms.cell.rank == 3 else None
+        system = system_from_atoms(atoms, "atoms 0", spin)
+        self.moving = [Moving(predictor, system, type(self).__name__) for predictor in self.predictors]
 
     def reach(self, atoms: Atoms) -> float:
         """Å: how far apart two atoms can act on each other. An atom between them may see both."""
@@ -142,6 +162,16 @@ def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:
     if not calculator.results.keys() >= set(names):
         calculator.calculate(atoms, names, changes)
     return [calculator.results[name] for name in names]
+
+
+def _means(predictions: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    if len(predictions) == 1:
+        return predictions[0]
+    return {name: np.mean([one[name] for one in predictions], axis=0) for name in predictions[0]}
+
+
+def _differ(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return not np.array_equal(one[name], other[name])
 
 
 def live_moments(atoms: Atoms) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,33 +121,45 @@ def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
         _joined(frames, "coord", VECTORS),
         _joined(frames, "spin", VECTORS),
     )
-    pairs = geometry.pairs(structures)
+    changing = _of_structures(structures, geometry)
     atom_order = np.argsort(types, kind="stable")
     atom_place = np.empty_like(atom_order)
     atom_place[atom_order] = np.arange(len(types))
     arrays = {
         "frame": np.repeat(np.arange(len(frames)), n_atoms),
         "types": types,
-        "spin": structures.spin,
         "n_atoms": n_atoms,
         "atom_order": atom_order,
         "atom_place": atom_place,
-        "pair_neighbour": pairs.neighbour,
-        "pair_type": pairs.type,
-        "pair_vector": pairs.vector,
-        "pair_start": pairs.start,
-        "neighbour_counts": pairs.counts,
         "energy": _stacked(frames, "energy", ()),
         "force": _joined(frames, "force", VECTORS),
         "force_mag": _joined(frames, "force_mag", VECTORS),
         "virial": _stacked(frames, "virial", (3, 3)),
     }
     return Batch(
-        **{name: torch.from_numpy(values) for name, values in arrays.items()},
+        **({name: torch.from_numpy(values) for name, values in arrays.items()} | changing),
         type_sizes=np.bincount(types, minlength=len(geometry.use_spin)).tolist(),
-        closest=pairs.closest.tolist(),
         origin=[frame.origin for frame in frames],
     )
+
+
+def moved(batch: Batch, structures: Structures, geometry: Geometry) -> Batch:
+    """The same atoms elsewhere, with other spins."""
+    return replace(batch, **_of_structures(structures, geometry))
+
+
+def _of_structures(structures: Structures, geometry: Geometry) -> dict[str, Any]:
+    """What changes in a batch when atoms and spins do."""
+    pairs = geometry.pairs(structures)
+    return {
+        "spin": torch.from_numpy(structures.spin),
+        "pair_neighbour": torch.from_numpy(pairs.neighbour),
+        "pair_type": torch.from_numpy(pairs.type),
+        "pair_vector": torch.from_numpy(pairs.vector),
+        "pair_start": torch.from_numpy(pairs.start),
+        "neighbour_counts": torch.from_numpy(pairs.counts),
+        "closest": pairs.closest.tolist(),
+    }
 
 
 def _joined(frames: Sequence[Frame], name: str, nothing: np.ndarray) -> np.ndarray:

@@ -134,15 +134,19 @@ class Predictor:
         """
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
-        device = self.potential.energy_bias.device
         for batch in batches(self._frames(systems), self.geometry, batch_size):
-            self._check(batch)
-            result = self.potential(batch.to(device))
-            if uncertainty:
-                result |= self.expected(batch.to(device))
-            prediction = {name: values.detach().double().cpu() for name, values in result.items()}
-            _check_finite(prediction["energy"], batch)
-            yield batch, prediction
+            yield batch, self.evaluate(batch, uncertainty)
+
+    def evaluate(self, batch: Batch, uncertainty: bool = False) -> dict[str, Tensor]:
+        """What the potential gives for a batch; raises and warns as `batches`."""
+        self._check(batch)
+        there = batch.to(self.potential.energy_bias.device)
+        result = self.potential(there)
+        if uncertainty:
+            result |= self.expected(there)
+        prediction = {name: values.detach().double().cpu() for name, values in result.items()}
+        _check_finite(prediction["energy"], batch)
+        return prediction
 
     def knows_errors(self, systems: Iterable[System]) -> bool:
         """Whether the model says what errors it expects, by the first frame."""
