@@ -55,7 +55,7 @@ def test_the_numbers_of_deepspin(radial, trained, run_lammps, tmp_path):
     potential = spinpot.load(trained[0]).potential
     potential.descriptor.radial = radial
     write_model_file(tmp_path / "model.safetensors", potential)
-    atoms = write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
+    atoms = write_data(tmp_path / "x.data", disturbed(32, length=1.9), ELEMENTS)
     cases = [
         case("x.data", coeff, f"{style[:2]}-{skin}.dump", skin, style=style, atom_virial=False)
         for style, coeff in (("ml/spinpot", "model.safetensors Ni O"), (f"deepspin {trained[1]}", "Ni O"))

@@ -1,6 +1,8 @@
 """`pair_style ml/spinpot` in use: other styles beside it, open boundaries, several models, wrong input."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from ase import Atoms
 from spinpot.data.lammps_files import write_data
 from spinpot.evaluation.deviation import COLUMNS, deviations
 from spinpot.evaluation.predictor import Predictor
+from spinpot.lammps.build import compile_plugin
+from spinpot.lammps.installation import find_installation
 from spinpot.models.model_file import write_model_file
 from support.frames import small_potential
 from support.lammps import (
@@ -17,6 +21,7 @@ from support.lammps import (
     case,
     disturbed,
     lammps_numbers,
+    lammps_of,
     spinpot_numbers,
     thermo,
 )
@@ -100,8 +105,10 @@ def test_spins_that_are_zero_or_not_the_models(small, run_lammps, tmp_path):
 def test_what_is_found_is_found_once(small, deepmd, plugin, run_peer, tmp_path):
     """Five steps in which nothing moves evaluate once; one that moves evaluates again."""
     _, model, _ = small
-    write_data(tmp_path / "x.data", disturbed(8), ELEMENTS)  # LAMMPS moves images by rounding in skewed boxes
+    write_data(tmp_path / "x.data", disturbed(8), ELEMENTS)
     text = case("x.data", f"{model} Ni O", "").partition("compute")[0] + "run 0 post no\nrun 5 post no\n"
+    # In a triclinic box LAMMPS moves images by rounding at the first step.
+    text = text.replace("x.data\n", "x.data\nchange_box all ortho\n")
     (tmp_path / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
     (tmp_path / "run.py").write_text(
         "import ctypes, sys\n"
@@ -225,6 +232,14 @@ def write_atomic(file):
     head, atoms = text.split("Atoms # spin\n\n")
     rows = [" ".join(line.split()[:5]) for line in atoms.splitlines()]
     file.write_text(head + "Atoms # atomic\n\n" + "\n".join(rows) + "\n")
+
+
+def test_a_plugin_for_another_lammps_is_refused(deepmd, tmp_path):
+    """Before anything of it is used: classes of other versions lie elsewhere in memory."""
+    other = replace(find_installation(Path(deepmd).parents[1]), version=20240402)
+    compile_plugin(other, tmp_path / "spinpotplugin.so", {})
+    said = lammps_of(deepmd, tmp_path / "spinpotplugin.so")("", tmp_path, fails=True)
+    assert re.search("ERROR: The spinpot plugin was built for another LAMMPS: .* instead of 20240402", said)
 
 
 def test_moments_that_grow_are_refused(small, run_lammps, tmp_path):

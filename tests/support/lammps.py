@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase.build import bulk, make_supercell
 
+from spinpot.core.vectors import unit
 from support.frames import small_potential
 from support.native_spin import small_native
 
@@ -54,13 +55,17 @@ run 0 post no
 """
 
 
-def disturbed(n, seed=1, pbc=True):
-    """NiO with random moments on nickel in a cell of n atoms, skewed but for 8, small for 2."""
+def disturbed(n, seed=1, pbc=True, length=None):
+    """NiO with random moments on nickel in a cell of n atoms, skewed but for 8, small for 2.
+
+    length: of all moments, μ_B; else they are random, too.
+    """
     rng = np.random.default_rng(seed)
     atoms = make_supercell(bulk("NiO", "rocksalt", a=4.17), CELLS[n])
     atoms.positions += rng.normal(scale=0.05, size=(n, 3))
     nickel = (atoms.numbers == 28)[:, None]
-    atoms.set_initial_magnetic_moments(nickel * rng.normal(scale=1.0, size=(n, 3)))
+    moments = rng.normal(scale=1.0, size=(n, 3))
+    atoms.set_initial_magnetic_moments(nickel * (unit(moments) * length if length else moments))
     atoms.pbc = pbc
     return atoms
 

@@ -37,10 +37,13 @@ PairMLSpinpot::PairMLSpinpot(LAMMPS* lammps) : Pair(lammps) {
   comm_reverse = 6;
 }
 
-PairMLSpinpot::~PairMLSpinpot() {
+PairMLSpinpot::~PairMLSpinpot() { free_types(); }
+
+void PairMLSpinpot::free_types() {
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
+  allocated = 0;
 }
 
 void PairMLSpinpot::settings(int count, char** words) {
@@ -50,7 +53,7 @@ void PairMLSpinpot::settings(int count, char** words) {
   evaluated_at_ = -1;
   file_ = {};
   told_ = -1;
-  if (allocated) memory->destroy(setflag), memory->destroy(cutsq), allocated = 0;
+  free_types();
   int next = 0;
   while (next < count && !is_keyword(words[next])) files_.emplace_back(words[next++]);
   while (next < count) next = keyword(next, count, words);

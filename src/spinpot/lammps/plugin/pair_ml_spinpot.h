@@ -46,6 +46,7 @@ class PairMLSpinpot : public Pair {
   int keyword(int next, int count, char** words); /* where the next one is */
   void read_models(const std::vector<std::string>& files);
   void allocate();
+  void free_types();
   std::vector<int> elements(const spinpot::Model& model, char** names) const;
   bool is_magnetic(size_t model, int type) const;
   void check_same_spins() const;
