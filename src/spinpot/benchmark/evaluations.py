@@ -1,0 +1,70 @@
+"""Seconds of evaluations, for spinpot.benchmark.inference, which starts it in a process of its own.
+
+`python -m spinpot.benchmark.evaluations CHECKPOINT STRUCTURE PROGRAM THREADS`
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+
+from spinpot.ase import SpinCalculator
+from spinpot.data.batch import collate
+from spinpot.data.dataset import make_frames
+from spinpot.evaluation.predictor import load
+
+SECONDS, LEAST = 3.0, 5
+"""Evaluations are made for so long, and so many at least."""
+SKIN, MOVE = 0.5, 0.005
+"""Å: neighbours are kept for such a skin; coordinates are so far from those of the structure."""
+
+
+def by_potential(checkpoint: str, atoms: Atoms) -> Callable[[], object]:
+    """Pairs and the model alone."""
+    predictor = load(checkpoint)
+    geometry = replace(predictor.geometry, skin=SKIN)
+
+    def evaluate() -> object:
+        batch = collate(list(make_frames(predictor.systems([atoms]))), geometry)
+        return predictor.potential(batch)
+
+    return evaluate
+
+
+def by_calculator(checkpoint: str, atoms: Atoms) -> Callable[[], object]:
+    """As users of ASE have it."""
+    atoms.calc = SpinCalculator(checkpoint, skin=SKIN)
+    return lambda: atoms.get_forces()
+
+
+PROGRAMS = {"potential": by_potential, "SpinCalculator": by_calculator}
+
+
+def seconds(evaluate: Callable[[], object], atoms: Atoms) -> float:
+    """The median of evaluations of atoms that move, after one that does not count."""
+    rng, start, taken = np.random.default_rng(0), atoms.positions.copy(), list[float]()
+    evaluate()
+    while len(taken) < LEAST or sum(taken) < SECONDS:
+        atoms.positions[:] = start + rng.normal(scale=MOVE, size=start.shape)
+        begin = time.perf_counter()
+        evaluate()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
+
+
+def main(checkpoint: str, structure: str, program: str, threads: str) -> None:
+    """Print the seconds."""
+    torch.set_num_threads(int(threads))
+    atoms = ase.io.read(structure)
+    assert isinstance(atoms, Atoms)
+    print(seconds(PROGRAMS[program](checkpoint, atoms), atoms))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Steps of LAMMPS, one evaluation each, by spinpot's plugin and by deepmd-kit's pair style."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ase import Atoms
+
+from spinpot.benchmark.processes import run_measured
+from spinpot.core.errors import InputError
+from spinpot.data.lammps_files import write_data
+from spinpot.lammps.build import build
+
+INPUT = """\
+units metal
+atom_style spin
+atom_modify map array
+box tilt large
+read_data {data}
+{plugin}
+pair_style {style} {model}
+pair_coeff * * {elements}
+neighbor 0.5 bin
+timestep 0.0005
+fix move all nve
+run 1
+run {steps}
+"""
+LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
+ATOM_STEPS = 40_000
+"""So many atoms times steps take seconds."""
+FEWEST, MOST = 5, 200
+PEER_STEPS = {32: 5}
+PEER_FEWEST = 2
+
+
+class Lammps:
+    """LAMMPS of an environment, with spinpot's plugin, which is built there now if need be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plugin = build(folder, None)
+        self.program = self._find("lmp")
+
+    def write(self, path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
+        """A structure as `measure` takes it."""
+        write_data(path, atoms, elements)
+
+    def measure(
+        self, model: Path, data: Path, elements: Sequence[str], atoms: int, ranks: int
+    ) -> tuple[float, int]:
+        """Seconds of a step of spinpot's pair style, and bytes of memory of a rank."""
+        steps = min(max(ATOM_STEPS // atoms, FEWEST), MOST)
+        style = {"style": "ml/spinpot", "plugin": f"plugin load {self.plugin}"}
+        launcher = [self._find("mpirun"), "-n", str(ranks)] if ranks > 1 else []
+        return self._run(launcher, model, data, elements, steps, style)
+
+    def measure_peer(self, model: Path, data: Path, elements: Sequence[str], atoms: int) -> tuple[float, int]:
+        """The same of deepmd-kit's, on one rank."""
+        steps = PEER_STEPS.get(atoms, PEER_FEWEST)
+        return self._run([], model, data, elements, steps, {"style": "deepspin", "plugin": ""})
+
+    def _run(
+        self,
+        launcher: list[str],
+        model: Path,
+        data: Path,
+        elements: Sequence[str],
+        steps: int,
+        style: dict[str, str],
+    ) -> tuple[float, int]:
+        text = INPUT.format(model=model, data=data, elements=" ".join(elements), steps=steps, **style)
+        with tempfile.TemporaryDirectory(dir=data.parent) as folder:
+            (Path(folder) / "in.steps").write_text(text)
+            command = [*launcher, self.program, "-in", "in.steps", "-log", "none"]
+            said, memory = run_measured(command, Path(folder), {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""})
+        loops = LOOP.findall(said)
+        if not loops:
+            raise InputError(f"{' '.join(command)} did not say how long it took: {said.strip()[-1000:]}")
+        seconds, made = loops[-1]
+        return float(seconds) / int(made), memory
+
+    def _find(self, program: str) -> str:
+        for place in (self.folder / "bin" / program, self.folder / program):
+            if place.is_file():
+                return str(place)
+        raise InputError(f"There is no {program} in {self.folder}. Give the environment that LAMMPS is in.")

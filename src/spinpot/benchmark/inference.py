@@ -1,0 +1,215 @@
+"""How fast models are where they are used: in Python, in LAMMPS, and beside them deepmd-kit in LAMMPS."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+
+from spinpot import kernels
+from spinpot.benchmark.in_lammps import Lammps
+from spinpot.benchmark.limit import matrix_operations, matrix_rate
+from spinpot.benchmark.processes import run_measured
+from spinpot.benchmark.run import title, train, written
+from spinpot.core.console import counted, print_line, print_table
+from spinpot.data.batch import collate
+from spinpot.data.dataset import make_frames
+from spinpot.data.nio_frames import prepare_nio
+from spinpot.data.systems import read_systems
+from spinpot.evaluation.convert import convert
+from spinpot.evaluation.predictor import load
+
+MODELS = {"DeepSPIN": "experiment=nio_deltaspin", "native spins": "experiment=native_spin"}
+SHORT = (
+    "data=NiO",
+    "data.exclude=null",
+    "trainer.max_steps=100",
+    "trainer.val_check_interval=100",
+    "report=false",
+)
+"""Of trainings that settle all of a model that its time depends on."""
+REPEATS = {32: 1, 256: 2, 2048: 4, 16384: 8}
+"""Of a frame of 32 atoms in each direction, by the number of atoms."""
+TURNS, WORKERS = 3, (1, 2)
+IN_PYTHON = ("potential", "SpinCalculator")
+IN_LAMMPS, PEER = "LAMMPS", "deepspin"
+PEER_ATOMS, PEER_MODEL = (32, 256), "DeepSPIN"
+ELEMENTS = ("Ni", "O")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model by a program, one of IN_PYTHON, IN_LAMMPS or PEER, on so many threads or, of LAMMPS, ranks."""
+
+    model: str
+    atoms: int
+    program: str
+    workers: int
+
+    @property
+    def words(self) -> str:
+        """The program."""
+        kind = "thread" if self.program in IN_PYTHON else "rank"
+        own = "deepmd-kit in LAMMPS" if self.program == PEER else self.program
+        return f"{own}, {self.workers} {kind}{'s' * (self.workers > 1)}"
+
+
+def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -> dict[str, Any]:
+    """Measure all rows in turn, TURNS times, each in processes of its own; print, write and return them.
+
+    lammps: an environment with LAMMPS, in which the plugin is tried. peer: an interpreter with deepmd-kit,
+    whose LAMMPS is taken for both. Raises InputError for what fails.
+    """
+    if peer:
+        lammps = peer.parent.parent
+    with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as folder:
+        place = Place(Path(folder), Lammps(lammps) if lammps else None, peer)
+        listed = rows(lammps=lammps is not None, peer=peer is not None)
+        measured: dict[Row, list[tuple[float, int]]] = {row: [] for row in listed}
+        rates = []
+        for _, row in counted([*product(range(TURNS), listed)], "Taking turns"):
+            rates.append(_rate())
+            measured[row].append(place.measure(row))
+        operations = {model: place.operations_per_atom(model) for model in MODELS}
+    rate = statistics.median(rates)
+    results = [result(row, turns, operations[row.model], rate) for row, turns in measured.items()]
+    found = written({"inference": results, "matrix_rate": rate}, output)
+    _print(found)
+    return found
+
+
+def result(row: Row, turns: Sequence[tuple[float, int]], operations: float, rate: float) -> dict[str, Any]:
+    """What was measured in all turns. operations: of an atom; rate: of a thread, per second."""
+    seconds, memory = zip(*turns, strict=True)
+    at_peak = operations * row.atoms / (rate * row.workers)
+    share = at_peak / statistics.median(seconds)
+    return {**vars(row), "seconds": list(seconds), "memory": max(memory), "share_of_peak": share}
+
+
+def rows(lammps: bool, peer: bool) -> list[Row]:
+    """What is measured, the programs for one model and size one after the other."""
+    programs = (*IN_PYTHON, *([IN_LAMMPS] if lammps else []))
+    found = []
+    for model, atoms in product(MODELS, REPEATS):
+        found += [Row(model, atoms, *own) for own in product(programs, WORKERS)]
+        if peer and model == PEER_MODEL and atoms in PEER_ATOMS:
+            found.append(Row(model, atoms, PEER, 1))
+    return found
+
+
+class Place:
+    """A folder with trained models and structures as the programs take them."""
+
+    def __init__(self, folder: Path, lammps: Lammps | None, peer: Path | None) -> None:
+        self.folder, self.lammps = folder, lammps
+        prepare_nio(folder / "NiO")
+        for name, experiment in counted(MODELS.items(), "Training for a moment"):
+            train([experiment, f"paths.data_dir={folder}", *SHORT], folder / name)
+            if lammps:
+                convert(self.checkpoint(name), self.model(name))
+        if peer:
+            convert(self.checkpoint(PEER_MODEL), self.model(PEER_MODEL, ".pth"), str(peer))
+        for atoms, repeats in REPEATS.items():
+            made = supercell(folder / "NiO" / "train" / "tetragonal_32", repeats)
+            made.write(folder / f"{atoms}.traj")
+            if lammps:
+                lammps.write(folder / f"{atoms}.data", made, ELEMENTS)
+
+    def checkpoint(self, model: str) -> Path:
+        """Of a model."""
+        return self.folder / model / "checkpoints" / "best.ckpt"
+
+    def model(self, name: str, suffix: str = ".safetensors") -> Path:
+        """The same for other programs."""
+        return self.folder / f"{name.replace(' ', '_')}{suffix}"
+
+    def measure(self, row: Row) -> tuple[float, int]:
+        """Seconds of an evaluation, and bytes of memory, of each rank of LAMMPS."""
+        if row.program in IN_PYTHON:
+            arguments = (
+                self.checkpoint(row.model),
+                self.folder / f"{row.atoms}.traj",
+                row.program,
+                row.workers,
+            )
+            command = [sys.executable, "-m", "spinpot.benchmark.evaluations", *map(str, arguments)]
+            said, peak = run_measured(command, self.folder, {"OMP_NUM_THREADS": str(row.workers)})
+            return float(said.split()[-1]), peak
+        assert self.lammps is not None
+        data = self.folder / f"{row.atoms}.data"
+        if row.program == PEER:
+            return self.lammps.measure_peer(self.model(row.model, ".pth"), data, ELEMENTS, row.atoms)
+        return self.lammps.measure(self.model(row.model), data, ELEMENTS, row.atoms, row.workers)
+
+    def operations_per_atom(self, model: str, repeats: int = 2) -> float:
+        """Floating-point operations of the matrix products of an evaluation, as torch makes them."""
+        predictor = load(self.checkpoint(model))
+        made = supercell(self.folder / "NiO" / "train" / "tetragonal_32", repeats)
+        batch = collate(list(make_frames(predictor.systems([made]))), predictor.geometry)
+        with kernels.without():
+            return matrix_operations(lambda: predictor.potential(batch)) / len(made)
+
+
+def supercell(system: Path, repeats: int) -> Atoms:
+    """The first frame of a system, repeated along each lattice vector, with its moments."""
+    (frames,) = read_systems([system])
+    names = [frames.type_map[kind] for kind in frames.types]
+    atoms = Atoms(names, positions=frames.coord[0], cell=frames.box[0], pbc=True)
+    atoms.set_initial_magnetic_moments(frames.spin[0])
+    return atoms.repeat(repeats)  # type: ignore[no-any-return]
+
+
+def _rate() -> float:
+    """Operations per second of large matrix products by one thread, now."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return matrix_rate(torch.float64, torch.device("cpu"))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _print(found: dict[str, Any]) -> None:
+    columns = [
+        "model",
+        "atoms",
+        "program",
+        "ms per evaluation",
+        "μs per atom",
+        "memory",
+        "share of the peak",
+        "times",
+    ]
+    print_table(title("Evaluations", found), columns, [*_cells(found["inference"])], ("model", "program"))
+    print_line(
+        "ms per evaluation: energy, forces, magnetic forces and virial in float64 of atoms that move, the "
+        f"median of {TURNS} turns. potential: the pairs and the model alone. Memory: of a process, of LAMMPS "
+        "of each rank. Share of the peak: the matrix products of an evaluation by torch at the rate of large "
+        f"ones, {found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
+        "Times: of one rank of LAMMPS with spinpot."
+    )
+
+
+def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    own = [Row(*(row[item.name] for item in fields(Row))) for row in results]
+    medians = {row: statistics.median(found["seconds"]) for row, found in zip(own, results, strict=True)}
+    for (row, seconds), result in zip(medians.items(), results, strict=True):
+        ours = medians.get(Row(row.model, row.atoms, IN_LAMMPS, 1))
+        yield [
+            row.model,
+            str(row.atoms),
+            row.words,
+            f"{1000 * seconds:.4g}",
+            f"{1e6 * seconds / row.atoms:.1f}",
+            f"{result['memory'] / 1e9:.2f} GB",
+            f"{100 * result['share_of_peak']:.0f} %" if row.program != PEER else "",
+            f"{seconds / ours:.0f}" if ours and row.program == PEER else "",
+        ]
