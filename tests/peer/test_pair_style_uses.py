@@ -12,6 +12,7 @@ from spinpot.data.lammps_files import write_data
 from spinpot.evaluation.deviation import COLUMNS, deviations
 from spinpot.evaluation.predictor import Predictor
 from spinpot.lammps.build import compile_plugin
+from spinpot.lammps.check import check
 from spinpot.lammps.installation import find_installation
 from spinpot.models.model_file import write_model_file
 from support.frames import small_potential
@@ -34,6 +35,12 @@ def small(models, tmp_path):
     folder, predictors = models
     atoms = write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
     return atoms, folder / "deepspin.safetensors", predictors["deepspin"]
+
+
+def test_the_check(deepmd, plugin, capsys):
+    """As `spinpot lammps check` runs it, in the LAMMPS that the plugin was built for."""
+    check(Path(deepmd).parents[1], plugin.parent, None)
+    assert "bin/lmp gives spinpot's numbers: energy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -85,7 +92,7 @@ def test_hybrid_with_a_type_of_another_style(ranks, small, run_lammps, tmp_path)
 
 
 def test_spins_that_are_zero_or_not_the_models(small, run_lammps, tmp_path):
-    """Two nickel atoms without a moment, and moments on oxygen, which the model has none for."""
+    """Two nickel atoms without moment and direction, and moments on oxygen, which the model has none for."""
     atoms, model, predictor = small
     moments = atoms.get_initial_magnetic_moments()
     nickel = np.flatnonzero(atoms.numbers == 28)
@@ -95,6 +102,8 @@ def test_spins_that_are_zero_or_not_the_models(small, run_lammps, tmp_path):
     moments[atoms.numbers == 8] = [0.3, 0.4, 0.0]
     atoms.set_initial_magnetic_moments(moments)
     write_data(tmp_path / "x.data", atoms, ELEMENTS)
+    text = (tmp_path / "x.data").read_text()
+    (tmp_path / "x.data").write_text(text.replace(" 0 0 1 0\n", " 0 0 0 0\n"))
     said = run_lammps(case("x.data", f"{model} Ni O", "x.dump"), tmp_path, 2)
     assert said.count("the model has no spin on O: the spins of type 2 are ignored") == 1
     theirs = lammps_numbers(thermo(said)[0], tmp_path / "x.dump")
