@@ -37,7 +37,7 @@ void normal_numbers_of_any_size() {
 
 void steps_of_spins() {
   for (int64_t n : {0, 1, 33})
-    for (int64_t kept = 0; kept <= 4; ++kept) {
+    for (int64_t kept = 0; kept <= SPINPOT_FIELDS; ++kept) {
       const std::vector<double> fields(n * 3 * kept, 0.5), before(n * 3, 1.0);
       std::vector<double> field(n * 3), middle(before), after(before);
       CHECK(spinpot_extrapolate_fields(n, kept, 3 * kept, fields.data(), field.data()) == 0);
@@ -46,9 +46,9 @@ void steps_of_spins() {
       double change = -1, last = 0, contraction = 1;
       CHECK(spinpot_turn_spins(&turn, &change) == 0 && std::abs(change) < 1e-15);
       int64_t found = 0;
-      CHECK(spinpot_spins_found(1e-6, 0, &last, &contraction, &found) == 0 && found);
+      CHECK(spinpot_spins_found(1e-6, 0.1, 0, &last, &contraction, &found) == 0 && found);
     }
-  CHECK(spinpot_extrapolate_fields(0, 5, 15, nullptr, nullptr) != 0 && *spinpot_error());
+  CHECK(spinpot_extrapolate_fields(0, SPINPOT_FIELDS + 1, 99, nullptr, nullptr) != 0 && *spinpot_error());
   CHECK(spinpot_extrapolate_fields(0, 2, 5, nullptr, nullptr) != 0);
 }
 

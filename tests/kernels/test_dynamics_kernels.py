@@ -6,7 +6,7 @@ from scipy import stats
 
 from spinpot import kernels
 from spinpot.kernels import dynamics
-from spinpot.kernels.dynamics import Convergence, Turn, extrapolated, normals, philox
+from spinpot.kernels.dynamics import FIELDS, Convergence, Turn, extrapolated, normals, philox
 
 LARGE = 2**62 + 12345
 KNOWN = [  # kat_vectors of Random123: counter, key, words
@@ -76,14 +76,35 @@ def test_numbers_that_have_no_place(compiled, step, purpose, said):
 
 
 def test_polynomials_are_extrapolated_exactly(ways):
+    """Of any order that the fields can show, each atom's own; with one field that, with none zero."""
     rng = np.random.default_rng(1)
-    for kept in range(5):
-        powers = np.arange(kept)
-        slopes = rng.normal(size=(7, 3, kept))
-        fields = np.full((7, 5, 3), np.nan)  # what is not kept is not read
+    for kept in range(2, FIELDS + 1):
+        orders = np.arange(7) % (kept - 1) + 1
+        slopes = rng.normal(size=(7, 3, kept - 1)) * (np.arange(kept - 1) < orders[:, None, None])
+        fields = np.full((7, FIELDS + 1, 3), np.nan)  # what is not kept is not read
         for k in range(kept):
-            fields[:, k] = (slopes * (-1.0 - k) ** powers).sum(-1)
-        np.testing.assert_allclose(extrapolated(fields, kept), (slopes * 0.0**powers).sum(-1), atol=1e-12)
+            fields[:, k] = (slopes * (-0.3 * (1.0 + k)) ** np.arange(kept - 1)).sum(-1)
+        np.testing.assert_allclose(extrapolated(fields, kept), slopes[:, :, 0], atol=1e-9)
+    np.testing.assert_array_equal(extrapolated(fields, 1), fields[:, 0])
+    np.testing.assert_array_equal(extrapolated(fields, 0), 0.0)
+
+
+def test_fields_with_noise_are_extrapolated_by_low_orders(ways):
+    """White noise by the last field alone, so that it does not grow."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(size=(400, FIELDS, 3))
+    white = np.linalg.norm(extrapolated(noise, FIELDS), axis=1).mean()
+    assert white < 1.6 * np.linalg.norm(noise[:, 0], axis=1).mean()
+    line = -np.arange(1.0, FIELDS + 1.0)[:, None] + 1e-3 * noise
+    assert np.abs(extrapolated(line, FIELDS)).max() < 0.02
+
+
+def test_both_ways_extrapolate_alike(compiled):
+    fields = np.random.default_rng(5).normal(size=(50, FIELDS, 3)) * 0.1 ** np.arange(FIELDS)[:, None]
+    for kept in range(FIELDS + 1):
+        ours = extrapolated(fields, kept)
+        with kernels.without():
+            np.testing.assert_allclose(ours, extrapolated(fields, kept), atol=1e-13)
 
 
 def turns(damping, n=40):
@@ -127,7 +148,7 @@ def test_a_field_that_is_not_finite_changes_without_end(ways):
 
 def test_when_spins_are_found(ways):
     """Changes 1, c, c²…: the error of S′ after change c^k is c^(k + 1)/(1 − c)."""
-    ends = Convergence(1e-6)
+    ends = Convergence(1e-6, damping=0.1)
     for c in (0.1, 0.2):
         for _ in range(2):
             ends.begin()
@@ -143,7 +164,7 @@ def test_when_spins_are_found(ways):
 
 def test_a_contraction_that_is_not_measured_is_doubted(ways):
     """The same change is no longer enough after some steps; a new ratio is believed again."""
-    ends = Convergence(1e-6)
+    ends = Convergence(1e-6, damping=0.1)
     ends.found(1e-2)
     assert ends.found(1e-6)  # c is 1e-4
     steps = 0
@@ -156,12 +177,20 @@ def test_a_contraction_that_is_not_measured_is_doubted(ways):
 
 def test_changes_that_are_rounding_are_enough(ways):
     """They do not contract."""
-    ends = Convergence(1e-6)
+    ends = Convergence(1e-6, damping=0.1)
     for change in (1e-16, 1e-16, 3e-16, 0.0):
         assert ends.found(change)
 
 
-def test_changes_that_do_not_contract_are_not_enough(ways):
+def test_without_damping_errors_of_steps_add_up(ways):
+    """So each is held within 3 % of the tolerance."""
     ends = Convergence(1e-6)
+    assert not ends.found(1e-5)
+    assert not ends.found(1e-6)  # its error is 1.1e-7
+    assert ends.found(1e-7)
+
+
+def test_changes_that_do_not_contract_are_not_enough(ways):
+    ends = Convergence(1e-6, damping=0.1)
     for change in (1e-6, 1e-6, 2e-6, np.nan):
         assert not ends.found(change)

@@ -33,8 +33,6 @@ HBAR = units._hbar * units.J * units.second
 BOHR_MAGNETON = 5.7883818060e-5
 """eV/T: the field of 1 tesla in eV/μ_B."""
 MOST_ITERATIONS = 30
-FIELDS_WITH_NOISE, FIELDS = 2, 4
-"""By how many of the last fields that of the next step is extrapolated; noise on the spins roughens them."""
 
 
 class SpinLatticeDynamics(MolecularDynamics):
@@ -44,7 +42,8 @@ class SpinLatticeDynamics(MolecularDynamics):
     kept exactly.
 
     timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: the factor between moment and angular
-    momentum. field: H (3,), tesla. tolerance: μ_B, to which the spins of a step are iterated.
+    momentum. field: H (3,), tesla. tolerance: μ_B, to which the spins of a step are iterated;
+        without damping to 3 % of it, as the errors of steps add up.
     temperature_K: of the heat bath, to which spins are bound by the damping and atoms by the friction.
     friction: of the atoms, in 1/(ASE's unit of time).
     seed: of the bath, 0 … 2⁶³ − 1; None for one that differs each time; the attribute `seed` has it.
@@ -93,8 +92,8 @@ class SpinLatticeDynamics(MolecularDynamics):
         self.step_number = _whole("step_number", step_number, 48)
         self.ids = np.arange(1, len(atoms) + 1)  # as LAMMPS counts
         self.evaluations = 0
-        self.convergence = dynamics.Convergence(tolerance)
-        self.fields = np.zeros((len(atoms), FIELDS, 3))
+        self.convergence = dynamics.Convergence(tolerance, damping)
+        self.fields = np.zeros((len(atoms), dynamics.FIELDS, 3))
         self.kept = 0
 
     def step(self) -> None:
@@ -149,7 +148,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         """The magnetic forces of a step, from which those of the next ones are extrapolated."""
         self.fields[:, 1:] = self.fields[:, :-1].copy()
         self.fields[:, 0] = field
-        self.kept = min(self.kept + 1, FIELDS_WITH_NOISE if self.damping * self.thermal_energy else FIELDS)
+        self.kept = min(self.kept + 1, dynamics.FIELDS)
 
     def draw_noise(self) -> np.ndarray | float:
         """The field b of the next step (N, 3) in eV/μ_B, the same throughout the step."""

@@ -71,8 +71,22 @@ double turn_spins(const spinpot_turn& turn) {
   return change;
 }
 
-// Of Lagrange's polynomial through as many fields, one step on; newest first.
-constexpr double COEFFICIENTS[5][4] = {{}, {1}, {2, -1}, {3, -3, 1}, {4, -6, 4, -1}};
+// Of fields b[0 … n - 1], newest first, ∇b_k = b_k - b_(k+1): the polynomial through m of them goes on as the sum of
+// ∇^j b_0 with j < m, and ∇^m b_0 and ∇^m b_1 say how well that would have done before. Takes the m that did best.
+Vector extrapolated(Vector* b, int64_t n) {
+  Vector sum{0, 0, 0}, best = n > 0 ? b[0] : sum;
+  double least = INFINITY;
+  for (int64_t m = 1; m < n; ++m) {
+    sum = sum + b[0];
+    for (int64_t k = 0; k < n - m; ++k) b[k] = b[k] + -1 * b[k + 1];
+    const double error = n - m > 1 ? (dot(b[0], b[0]) + dot(b[1], b[1])) / 2 : dot(b[0], b[0]);
+    if (error < least) {
+      least = error;
+      best = sum;
+    }
+  }
+  return best;
+}
 
 }  // namespace
 }  // namespace spinpot
@@ -93,13 +107,12 @@ int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* 
 
 int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields, double* out) {
   return spinpot::guarded(1, [&] {
-    spinpot::require(0 <= kept && kept <= 4, "0 to 4 fields");
+    spinpot::require(0 <= kept && kept <= SPINPOT_FIELDS, "0 to SPINPOT_FIELDS fields");
     spinpot::require(stride >= 3 * kept, "rows that hold the fields");
     for (int64_t i = 0; i < count; ++i) {
-      spinpot::Vector sum{0, 0, 0};
-      for (int64_t k = 0; k < kept; ++k)
-        sum = sum + spinpot::COEFFICIENTS[kept][k] * spinpot::at(fields + i * stride, k);
-      spinpot::put(out, i, sum);
+      spinpot::Vector own[SPINPOT_FIELDS];
+      for (int64_t k = 0; k < kept; ++k) own[k] = spinpot::at(fields + i * stride, k);
+      spinpot::put(out, i, spinpot::extrapolated(own, kept));
     }
   });
 }
@@ -108,12 +121,13 @@ int spinpot_turn_spins(const spinpot_turn* turn, double* change) {
   return spinpot::guarded(1, [&] { *change = spinpot::turn_spins(*turn); });
 }
 
-int spinpot_spins_found(double tolerance, double change, double* last, double* contraction, int64_t* found) {
+int spinpot_spins_found(double tolerance, double damping, double change, double* last, double* contraction,
+                        int64_t* found) {
   return spinpot::guarded(1, [&] {
-    constexpr double DOUBT = 1.1, MOST = 0.9;
+    constexpr double DOUBT = 1.1, MOST = 0.9, OF_MANY = 0.03;
     *contraction = *last > 0 ? change / *last : std::min(DOUBT * *contraction, 1.0);
     *last = change;
     const double c = std::min(*contraction, MOST);
-    *found = change * c <= tolerance * (1 - c);
+    *found = change * c <= tolerance * (damping == 0 ? OF_MANY : 1) * (1 - c);
   });
 }

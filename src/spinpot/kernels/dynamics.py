@@ -11,8 +11,8 @@ from spinpot.kernels.library import checked, library
 
 SPINS, ATOMS = 0, 1
 """Purposes of noise."""
-COEFFICIENTS = ((), (1.0,), (2.0, -1.0), (3.0, -3.0, 1.0), (4.0, -6.0, 4.0, -1.0))
-"""Of Lagrange's polynomial through as many fields, one step on; newest first."""
+FIELDS = 8
+"""How many fields of the last steps are of use to `extrapolated`."""
 DAMPED_TURNS = 3
 """For the damping, which acts by the midpoint that is looked for."""
 _TURN = structure("spinpot_turn")
@@ -33,16 +33,34 @@ def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3)
 
 
 def extrapolated(fields: np.ndarray, kept: int) -> np.ndarray:
-    """The field of the next step (N, 3), by those of the last `kept` ones, newest first in (N, M, 3)."""
+    """The field of the next step (N, 3), by a polynomial through those of the last ones.
+
+    fields: (N, M, 3), newest first, of which `kept` are known. The order is that which would have done best
+    for the atom in the last steps.
+    """
     found = library()
     if found is None:
-        coefficients = np.array(COEFFICIENTS[kept])
-        return np.asarray(np.einsum("k,nkc->nc", coefficients, fields[:, :kept]))
+        return _extrapolated(fields[:, :kept])
     fields = np.ascontiguousarray(fields)
     out = np.empty((len(fields), 3))
-    stride = fields[0].size if len(fields) else 0
+    stride = fields[0].size if len(fields) else 3 * kept
     checked(found.spinpot_extrapolate_fields(len(fields), kept, stride, fields.ctypes.data, out.ctypes.data))
     return out
+
+
+def _extrapolated(fields: np.ndarray) -> np.ndarray:
+    """As spinpot_extrapolate_fields: ∇^m b_0 and ∇^m b_1 say how well the sum of ∇^j b_0, j < m, did."""
+    if not fields.shape[1]:
+        return np.zeros((len(fields), 3))
+    best, total = fields[:, 0], np.zeros((len(fields), 3))
+    least = np.full(len(fields), np.inf)
+    while fields.shape[1] > 1:
+        total = total + fields[:, 0]
+        fields = fields[:, :-1] - fields[:, 1:]
+        error = np.square(fields[:, :2]).sum(axis=2).mean(axis=1)
+        best = np.where((error < least)[:, None], total, best)
+        least = np.minimum(least, error)
+    return best
 
 
 @dataclass
@@ -87,9 +105,14 @@ class Turn:
 
 @dataclass
 class Convergence:
-    """When the S′ of a step are found. contraction: of the changes, kept from step to step."""
+    """When the S′ of a step are found. contraction: of the changes, kept from step to step.
+
+    tolerance: μ_B. damping: α; without it the errors of many steps add up to a drift of the energy, and each
+    is held within 3 % of the tolerance.
+    """
 
     tolerance: float
+    damping: float = 0.0
     contraction: float = 1.0
     last: float = 0.0
 
@@ -104,7 +127,7 @@ class Convergence:
             return self._found(change)
         last, contraction, found = c_double(self.last), c_double(self.contraction), c_int64()
         changed = byref(last), byref(contraction), byref(found)
-        checked(own.spinpot_spins_found(self.tolerance, change, *changed))
+        checked(own.spinpot_spins_found(self.tolerance, self.damping, change, *changed))
         self.last, self.contraction = last.value, contraction.value
         return bool(found.value)
 
@@ -112,7 +135,7 @@ class Convergence:
         """As spinpot_spins_found."""
         self.contraction = change / self.last if self.last > 0.0 else min(1.1 * self.contraction, 1.0)
         self.last, c = change, min(self.contraction, 0.9)
-        return change * c <= self.tolerance * (1.0 - c)
+        return change * c <= self.tolerance * (0.03 if self.damping == 0.0 else 1.0) * (1.0 - c)
 
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:

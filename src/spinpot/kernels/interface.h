@@ -186,9 +186,12 @@ SPINPOT_API int spinpot_exchange_forward(const spinpot_exchange* in, const spinp
 SPINPOT_API int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* ids, int64_t count,
                                 int64_t width, double* out);
 
-/* The field of the next step (count, 3), by the polynomial through those of the last `kept` ones, newest first: atom
-   i's are in fields[i stride … i stride + 3 kept - 1]. Zero if none is kept; at most 4, which are best without noise on
-   the spins, and 2 with it. */
+/* How many fields of the last steps are of use to spinpot_extrapolate_fields. */
+#define SPINPOT_FIELDS 8
+
+/* The field of the next step (count, 3), by a polynomial through those of the last ones, of which `kept` are known, newest
+   first: atom i's are in fields[i stride … i stride + 3 kept - 1]. Its order is that which would have done best for the
+   atom in the last steps: high where the field is smooth, low where it has noise. Zero if none is kept. */
 SPINPOT_API int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields,
                                            double* out);
 
@@ -205,10 +208,11 @@ typedef struct {
 SPINPOT_API int spinpot_turn_spins(const spinpot_turn* turn, double* change);
 
 /* Whether the S' of a step is found: its error, estimated as change c/(1 - c) with the contraction c, is within the
-   tolerance (μ_B). last: the change before, 0 at a step's first; contraction: kept from step to step, 1 at the first.
-   Both become those of this change: c is change/last, and at a step's first change that of the step before, which is
-   doubted more with each step that does not measure it. change: the largest of all spins, on all ranks. */
-SPINPOT_API int spinpot_spins_found(double tolerance, double change, double* last, double* contraction,
+   tolerance (μ_B); without damping within 3 % of it, as the errors of many steps add up to a drift of the energy. last:
+   the change before, 0 at a step's first; contraction: kept from step to step, 1 at the first. Both become those of this
+   change: c is change/last, and at a step's first change that of the step before, which is doubted more with each step
+   that does not measure it. change: the largest of all spins, on all ranks. */
+SPINPOT_API int spinpot_spins_found(double tolerance, double damping, double change, double* last, double* contraction,
                                     int64_t* found);
 
 /* A model of a file that spinpot.models.model_file wrote, to be evaluated. A model may be used by one thread at a time. */

@@ -98,7 +98,7 @@ bool FixSpinpot::turn(double dt) {
   if (!std::isfinite(own)) own = HUGE_VAL;
   MPI_Allreduce(&own, &change, 1, MPI_DOUBLE, MPI_MAX, world);
   int64_t found = 0;
-  done(kernels().spins_found(tolerance, change, &last_change, &contraction, &found));
+  done(kernels().spins_found(tolerance, damping, change, &last_change, &contraction, &found));
   return found != 0;
 }
 
