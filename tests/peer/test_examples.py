@@ -71,7 +71,7 @@ def test_a_minimisation_turns_spins_alone_until_there_is_no_torque(name, model_f
 
 @pytest.mark.parametrize("name", MODELS)
 def test_order_fades_with_the_temperature(name, model_files, run_example, tmp_path):
-    run = {"data": "nio16.data", "repeat": 2, "settle": 200, "sample": 400, "kelvin": ["50", "300"]}
+    run = {"data": "nio16.data", "repeat": "2 2 2", "settle": 200, "sample": 400, "kelvin": ["50", "300"]}
     run_example("in.temperature", model_files[name], out="temperature.txt", **run)
     bath, spins, alignment, energy = np.loadtxt(tmp_path / "temperature.txt").T
     print(f"\n{name}: {spins.round()} K, alignment {alignment.round(3)}")
