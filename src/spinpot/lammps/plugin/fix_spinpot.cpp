@@ -27,7 +27,7 @@ FixSpinpot::FixSpinpot(LAMMPS* lammps, int count, char** words) : Fix(lammps, co
   } catch (const std::runtime_error& failure) {
     refuse(failure.what());
   }
-  time_integrate = moving;
+  time_integrate = 1;
   nevery = 1;
   force_reneighbor = 1;
   next_reneighbor = -1;
@@ -57,6 +57,7 @@ void FixSpinpot::init() {
   if (update->whichflag == 2) return; /* a minimisation: the fix rests */
   check_system();
   check_other_fixes();
+  time_integrate = !others_move_atoms;
   forces.init();
 }
 
@@ -157,7 +158,8 @@ bool FixSpinpot::is_state_wanted() const {
   for (Compute* compute : modify->get_compute_list())
     if (compute->timeflag && !(others_move_atoms && compute->pressflag) && compute->matchstep(now)) return true;
   for (Fix* fix : modify->get_fix_list())
-    if (utils::strmatch(fix->style, "^ave/(atom|chunk|grid)") && fix->nevery > 0 && now % fix->nevery == 0) return true;
+    if (begins(fix->style, {"ave/atom", "ave/chunk", "ave/grid"}) && fix->nevery > 0 && now % fix->nevery == 0)
+      return true;
   return output->any_time_dumps && output->next_time_dump_any == now;
 }
 

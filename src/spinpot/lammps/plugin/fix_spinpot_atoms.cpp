@@ -52,6 +52,8 @@ void FixSpinpot::write_restart(FILE* file) {
   std::fwrite(&contraction, sizeof contraction, 1, file);
 }
 
-void FixSpinpot::restart(char* buffer) { std::copy_n(buffer, sizeof contraction, reinterpret_cast<char*>(&contraction)); }
+void FixSpinpot::restart(char* buffer) {
+  std::copy_n(buffer, sizeof contraction, reinterpret_cast<char*>(&contraction));
+}
 
 double FixSpinpot::memory_usage() { return double(atom->nmax) * COLUMNS * sizeof(double); }

@@ -40,7 +40,7 @@ int FixSpinpot::read_keyword(int left, char** words) {
     moving = value == "moving";
   } else if (keyword == "seed") {
     seed = utils::bnumeric(FLERR, value, false, lmp);
-    if (seed < 1) refuse("seed " + value + ". Expected an integer above 0");
+    if (seed < 0) refuse("seed " + value + ". Expected an integer that is not negative");
   } else {
     double* number = keyword == "damping"       ? &damping
                      : keyword == "temperature" ? &temperature
@@ -85,6 +85,11 @@ void FixSpinpot::check_system() const {
       refuse(std::string("it does not run beside the accelerator of ") + package +
              ": start LAMMPS without -sf and without the package command");
   if (force->kspace && force->kspace->spinflag) refuse("long-range solvers of spins do not work with it");
+  const bool of_lammps = force->pair_match("^spin/", 0) || force->pair_match("^spin/", 0, 1);
+  if (moving && of_lammps && comm->me == 0)
+    error->warning(FLERR,
+                   "fix spinpot lattice moving: without fix nve/spin LAMMPS' own pair styles spin/... exert no forces "
+                   "on atoms, so that the energy is not kept. Take lattice frozen");
 }
 
 void FixSpinpot::check_other_fixes() {
@@ -96,27 +101,27 @@ void FixSpinpot::check_other_fixes() {
       continue;
     }
     check_fix_beside(other);
-    const bool of_spins = utils::strmatch(other->style, "^(precession|setforce)/spin");
     const int mask = modify->get_fix_mask(other) & (INITIAL_INTEGRATE | POST_FORCE | FINAL_INTEGRATE | END_OF_STEP);
-    if (!behind && mask && !of_spins)
-      refuse(named(other) + " must be defined after it, as it sees what a step leaves");
+    if (!behind && mask && !acts_on_spins(other))
+      refuse(named(other) + " must be defined after fix spinpot, as it goes by what the spins' step leaves");
     others_move_atoms = others_move_atoms || other->time_integrate;
   }
   if (moving && others_move_atoms && comm->me == 0)
-    error->warning(FLERR, "fix spinpot lattice moving beside a fix that moves other atoms: the two are coupled to first "
-                          "order of the timestep only. With lattice frozen, and all atoms moved by the other, to second");
+    error->warning(FLERR,
+                   "fix spinpot lattice moving beside a fix that moves other atoms: they are coupled to first order of "
+                   "the timestep only. To second order: lattice frozen, and another fix for all atoms");
   others_move_atoms = others_move_atoms && !moving;
 }
 
 void FixSpinpot::check_fix_beside(Fix* other) const {
-  const std::string style = other->style;
-  if (style == this->style) refuse("there are two of it. All spins turn at once: one fix spinpot for all of them");
-  if (utils::strmatch(style, "^(nve|langevin|neb)/spin"))
+  if (std::strcmp(other->style, style) == 0)
+    refuse("there are two of it. All spins turn at once: one fix spinpot for all of them");
+  if (begins(other->style, {"nve/spin", "langevin/spin", "neb/spin"}))
     refuse(named(other) + " moves the spins, too. Leave it out: damping and temperature are keywords of fix spinpot");
   if (!moving || !shares_atoms(other)) return;
   if (other->time_integrate)
     refuse(named(other) + " moves the same atoms, too. Leave it out, or take lattice frozen");
-  if (utils::strmatch(style, "^langevin"))
+  if (begins(other->style, {"langevin"}))
     refuse(named(other) + " acts on the same atoms. Use friction and temperature of fix spinpot, or lattice frozen "
                           "and a fix that moves the atoms");
 }

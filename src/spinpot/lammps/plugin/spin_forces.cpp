@@ -1,5 +1,6 @@
 #include "spin_forces.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -17,6 +18,13 @@
 
 using namespace LAMMPS_NS;
 
+bool LAMMPS_NS::begins(const char* style, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [style](const char* name) { return std::strncmp(style, name, std::strlen(name)) == 0; });
+}
+
+bool LAMMPS_NS::acts_on_spins(const Fix* fix) { return begins(fix->style, {"precession/spin", "setforce/spin"}); }
+
 void LAMMPS_NS::take_spin(const double* sp, double* spin) {
   for (int k = 0; k < 3; ++k) spin[k] = sp[3] * sp[k];
 }
@@ -29,8 +37,7 @@ void LAMMPS_NS::set_direction(const double* spin, double* sp) {
 void SpinForces::init() {
   of_spins.clear();
   for (Fix* fix : modify->get_fix_list())
-    if (utils::strmatch(fix->style, "^precession/spin") || utils::strmatch(fix->style, "^setforce/spin"))
-      of_spins.push_back(fix);
+    if (acts_on_spins(fix)) of_spins.push_back(fix);
 }
 
 void SpinForces::clear() {

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <initializer_list>
 #include <vector>
 
 #include "pointers.h"
@@ -14,7 +15,7 @@ class SpinForces : protected Pointers {
  public:
   explicit SpinForces(LAMMPS* lammps) : Pointers(lammps) {}
 
-  /* Before each run: finds the fixes that act on spins, as fix precession/spin does. */
+  /* Before each run: finds the fixes that act on spins alone. */
   void init();
 
   /* Fills f and fm at the present positions and spins: of the pair style alone, which is where spins interact. */
@@ -23,7 +24,7 @@ class SpinForces : protected Pointers {
   /* The same of all that depends on positions alone, too, with energies and virial as the flags say. */
   void all(int eflag, int vflag);
 
-  /* What fixes add to fm; their energies are those of the present spins then. */
+  /* What those fixes add to fm; their energies are those of the present spins then. */
   void of_fixes();
 
   /* f and fm zero, of images too. */
@@ -37,6 +38,12 @@ class SpinForces : protected Pointers {
 
   void finish();
 };
+
+/* Whether a style's name begins with one of these. */
+bool begins(const char* style, std::initializer_list<const char*> names);
+
+/* Whether it acts on spins alone, as fix precession/spin does. */
+bool acts_on_spins(const Fix* fix);
 
 /* The moment S (μ_B) of an atom, and back: its length stays as it is. */
 void take_spin(const double* sp, double* spin);
