@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from spinpot.evaluation.predictor import Predictor
-from spinpot.lammps.build import build
+from spinpot.kernels.compiler import compiler_command, run_compiler
+from spinpot.lammps.build import FLAGS, LINK, build
+from spinpot.lammps.build import SOURCES as PLUGIN_SOURCES
+from spinpot.lammps.installation import find_installation
 from spinpot.models.model_file import write_model_file
 from support.cli import PROJECT, run_script
 from support.lammps import MODELS, lammps_of
+from support.lammps_dynamics import crystal
 
 NUMBERS = Path(__file__).parent / "deepmd_numbers.py"
 EXAMPLES = PROJECT / "examples" / "lammps"
+TOY = Path(__file__).parent / "toy_pair.cpp"
 
 
 @pytest.fixture(scope="session")
@@ -115,11 +120,11 @@ def run_program(deepmd):
     program = next(environment.glob("lib/python3*/site-packages/lammps/lmp"))
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(environment / "lib")}
 
-    def run(*arguments, cwd, ranks=1):
+    def run(*arguments, cwd, ranks=1, fails=False):
         start = [environment / "bin" / "mpirun", "-n", str(ranks)] if ranks > 1 else []
         command = [*start, program, "-log", "none", *map(str, arguments)]
         done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        assert (done.returncode != 0) == fails, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
     return run
@@ -142,3 +147,27 @@ def run_example(run_program, plugin, tmp_path):
 def _words(value):
     """A list is a variable that loops."""
     return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="session")
+def toy(deepmd, tmp_path_factory):
+    """A plugin with pair_style toy."""
+    installation = find_installation(Path(deepmd).parents[1])
+    plugin = tmp_path_factory.mktemp("toy") / "toyplugin.so"
+    includes = ["-isystem", str(installation.headers), "-idirafter", str(PLUGIN_SOURCES / "without_json")]
+    command = [*compiler_command(), *FLAGS, *includes, *installation.flags]
+    run_compiler([*command, str(TOY), *LINK, "-o", str(plugin)])
+    return plugin
+
+
+@pytest.fixture
+def lammps(run_program, plugin, toy, tmp_path):
+    """What LAMMPS with both plugins says to an input, in a folder of its own with a crystal, `start`."""
+    crystal(tmp_path / "start")
+
+    def run(text, ranks=1, fails=False):
+        (tmp_path / "in").write_text(f"plugin load {plugin}\nplugin load {toy}\n{text}")
+        return run_program("-in", "in", cwd=tmp_path, ranks=ranks, fails=fails)
+
+    run.folder = tmp_path
+    return run
