@@ -66,6 +66,22 @@ def test_several_models_and_other_styles(ranks, run_sanitized, models, tmp_path)
     run_sanitized(f"{several}{MOVES}\nclear\nplugin load ${{plugin}}\n{mixed}{MOVES}", tmp_path, ranks)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_dynamics_of_spins(ranks, run_sanitized, models, tmp_path):
+    """fix spinpot, its restart, and its computes, on atoms that move from rank to rank."""
+    write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
+    begin = case("x.data", f"{models[0] / 'deepspin.safetensors'} Ni O", "x.dump")
+    begin += "timestep 1e-5\nneigh_modify every 1 delay 0\nvelocity all create 1e6 7\n"
+    seen = "".join(
+        f"compute {name} all spinpot/{name}\n" for name in ("temperature", "energy", "magnetization")
+    )
+    seen += "fix seen all ave/time 2 1 2 c_temperature c_energy c_magnetization\n"
+    bath = "damping 0.1 temperature 50 seed 1 field 0 0 10"
+    moving = f"fix dynamics all spinpot friction 2 {bath}\n{seen}restart 5 x.restart\nrun 20 post no\n"
+    frozen = f"fix dynamics all spinpot lattice frozen {bath}\nfix m all nve\n{seen}run 20 post no\n"
+    run_sanitized(f"{begin}{moving}\nclear\nplugin load ${{plugin}}\n{begin}{frozen}", tmp_path, ranks)
+
+
 def test_files_that_are_refused(run_sanitized, models, tmp_path):
     write_data(tmp_path / "x.data", disturbed(2), ELEMENTS)
     contents = (models[0] / "native_exchange.safetensors").read_bytes()

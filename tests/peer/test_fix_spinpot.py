@@ -246,6 +246,33 @@ def test_output_is_of_one_state(lattice, lammps):
     np.testing.assert_allclose(np.loadtxt(lammps.folder / "seen")[-1, 1:], again[-1, 1:3], rtol=1e-10)
 
 
+def test_computes_say_what_numpy_says(lammps):
+    parts = "c_parts c_parts[1] c_parts[2] c_parts[3] c_parts[4]"
+    said = lammps(
+        setting()
+        + "fix easy all precession/spin anisotropy 0.01 0 0 1\nfix_modify easy energy yes\n"
+        + "fix dynamics all spinpot field 0 0 50\nfix_modify dynamics energy yes\n"
+        + "compute parts all spinpot/energy\ngroup iron type 1\ncompute iron iron spinpot/magnetization\n"
+        + "compute length all property/atom sp\ndump length all custom 1 length.dump id type c_length\n"
+        + "dump_modify length sort id\n"
+        + STATE.format(every=5, file="state.dump")
+        + f"thermo_style custom step etotal pe ke f_dynamics f_easy {parts} c_iron c_iron[*]\n"
+        + "thermo_modify format float %.17g\nrun 5\n"
+    )
+    total, potential, kinetic, field, easy, *rest = thermo(said)[0][-1, 1:]
+    np.testing.assert_allclose(rest[:5], [total, potential - field - easy, field, easy, kinetic], rtol=1e-12)
+
+    direction = read_dump(lammps.folder / "state.dump")[5][:, SPINS_OF]
+    length = read_dump(lammps.folder / "length.dump")[5][:, 2]
+    iron = read_dump(lammps.folder / "length.dump")[5][:, 1] == 1
+    assert field == pytest.approx(-MAGNETON * 50.0 * length @ direction[:, 2], rel=1e-6)
+    assert easy == pytest.approx(-0.01 * (direction[:, 2] ** 2).sum(), rel=1e-6)
+    sums, means = 2.2 * direction[iron].sum(axis=0), direction[iron].mean(axis=0)
+    scalar = np.linalg.norm(sums) / (2.2 * iron.sum())
+    expected = [scalar, *sums, np.linalg.norm(sums), *means, np.linalg.norm(means)]
+    np.testing.assert_allclose(rest[5:], expected, rtol=1e-10)
+
+
 def test_noise_is_that_of_python(lammps):
     damping, friction, temperature, seed, dt = 0.3, 2.0, 300.0, 123456789012, 0.001
     lammps(
