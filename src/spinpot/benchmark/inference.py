@@ -55,11 +55,10 @@ class Row:
     workers: int
 
     @property
-    def words(self) -> str:
-        """The program."""
+    def on(self) -> str:
+        """Its threads or ranks."""
         kind = "thread" if self.program in IN_PYTHON else "rank"
-        own = "deepmd-kit in LAMMPS" if self.program == PEER else self.program
-        return f"{own}, {self.workers} {kind}{'s' * (self.workers > 1)}"
+        return f"{self.workers} {kind}{'s' * (self.workers > 1)}"
 
 
 def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -> dict[str, Any]:
@@ -178,23 +177,14 @@ def _rate() -> float:
 
 
 def _print(found: dict[str, Any]) -> None:
-    columns = [
-        "model",
-        "atoms",
-        "program",
-        "ms per evaluation",
-        "μs per atom",
-        "memory",
-        "share of the peak",
-        "times",
-    ]
-    print_table(title("Evaluations", found), columns, [*_cells(found["inference"])], ("model", "program"))
+    columns = ["model", "atoms", "program", "on", "ms", "μs/atom", "memory", "of peak", "times"]
+    print_table(title("Evaluations", found), columns, _cells(found["inference"]), ("model", "program", "on"))
     print_line(
-        "ms per evaluation: energy, forces, magnetic forces and virial in float64 of atoms that move, the "
+        "ms of an evaluation: energy, forces, magnetic forces and virial in float64 of atoms that move, the "
         f"median of {TURNS} turns. potential: the pairs and the model alone. Memory: of a process, of LAMMPS "
-        "of each rank. Share of the peak: the matrix products of an evaluation by torch at the rate of large "
-        f"ones, {found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
-        "Times: of one rank of LAMMPS with spinpot."
+        "of a rank. Of peak: the matrix products of an evaluation by torch at the rate of large ones, "
+        f"{found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
+        "deepspin: deepmd-kit's pair style; times: as long as spinpot's on one rank."
     )
 
 
@@ -206,9 +196,10 @@ def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
         yield [
             row.model,
             str(row.atoms),
-            row.words,
-            f"{1000 * seconds:.4g}",
-            f"{1e6 * seconds / row.atoms:.1f}",
+            row.program,
+            row.on,
+            f"{1000 * seconds:.{0 if seconds > 1.0 else 2}f}",
+            f"{1e6 * seconds / row.atoms:.{0 if row.program == PEER else 1}f}",
             f"{result['memory'] / 1e9:.2f} GB",
             f"{100 * result['share_of_peak']:.0f} %" if row.program != PEER else "",
             f"{seconds / ours:.0f}" if ours and row.program == PEER else "",
