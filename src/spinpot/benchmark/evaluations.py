@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import ase.io
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from ase import Atoms
 
 from spinpot.ase import SpinCalculator
+from spinpot.benchmark.processes import STATUS
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.evaluation.predictor import load
@@ -59,11 +61,14 @@ def seconds(evaluate: Callable[[], object], atoms: Atoms) -> float:
 
 
 def main(checkpoint: str, structure: str, program: str, threads: str) -> None:
-    """Print the seconds."""
+    """Print what the system says of the process, and the seconds."""
     torch.set_num_threads(int(threads))
     atoms = ase.io.read(structure)
     assert isinstance(atoms, Atoms)
-    print(seconds(PROGRAMS[program](checkpoint, atoms), atoms))
+    taken = seconds(PROGRAMS[program](checkpoint, atoms), atoms)
+    if (status := Path(STATUS)).exists():
+        print(status.read_text())
+    print(taken)
 
 
 if __name__ == "__main__":

