@@ -18,8 +18,8 @@ BANNED = re.compile(
 )
 OTHERS = {"NUMERICAL_DESCRIPTOR"}
 """A section of ABACUS's STRU."""
-AT_HOME = ("models/", "data/readers/deepmd/", "benchmark/cases.py")
-"""The last names experiments."""
+AT_HOME = ("models/", "data/readers/deepmd/", "benchmark/cases.py", "benchmark/inference.py")
+"""The last two name experiments."""
 ROOT = {"__init__.py", "__main__.py", "py.typed"}
 
 

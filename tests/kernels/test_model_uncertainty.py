@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 import torch
-from test_model import CLUSTER, Model, cluster_of, large_system
+from test_models_of_files import CLUSTER, Model, cluster_of, large_system
 
 from spinpot import kernels
 from spinpot.kernels.interface import structure
