@@ -1,6 +1,9 @@
 """The inputs of examples/lammps as they stand, for both models: each shows the physics it is there for."""
 
 import re
+import shlex
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,14 @@ from spinpot.core.notes import Notes
 from spinpot.data.lammps_files import force_mag_from_fm
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
+from support.cli import PROJECT, run_python
 
 MODELS = ("native_spin", "deepspin")
+SHORT = {
+    "train": "trainer.max_steps=0 report=false paths.data_dir=data",
+    "lmp": "-var repeat '2 1 1' -var settle 20 -var sample 20 -var kelvin 50 300",
+}
+"""What commands of docs/lammps.md are given besides."""
 
 
 def rows(said):
@@ -80,3 +89,22 @@ def test_order_fades_with_the_temperature(name, model_files, run_example, tmp_pa
     assert alignment[0] < 1.0
     assert alignment[1] < alignment[0] - 0.1
     assert energy[1] > energy[0] + 0.3 * 8.617e-5 * 250.0
+
+
+def test_the_commands_of_the_docs(deepmd, run_program, tmp_path):
+    """From a checkpoint to a picture: each as it stands, but for a short training and short runs."""
+    text = (PROJECT / "docs" / "lammps.md").read_text()
+    move, *commands = re.search(r"```bash\n(.*?)```", text, re.S).group(1).splitlines()
+    shutil.copytree(PROJECT / move.removeprefix("cd "), tmp_path, dirs_exist_ok=True)
+    for command in commands:
+        program, *words = shlex.split(command)
+        if program == "lmp":
+            run_program(*words, *shlex.split(SHORT["lmp"]), cwd=tmp_path)
+            continue
+        if program == "spinpot":
+            words = ["-m", "spinpot", *words, *shlex.split(SHORT.get(words[0], ""))]
+            words += ["--lammps", Path(deepmd).parents[1]] * (words[2] == "lammps")
+        done = run_python(words, cwd=tmp_path, fresh=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert np.loadtxt(tmp_path / "temperature.txt").shape == (2, 4)
+    assert (tmp_path / "temperature.png").read_bytes().startswith(b"\x89PNG")
