@@ -62,8 +62,9 @@ class FixSpinpot : public Fix {
   bool others_move_atoms = false;
   SpinForces forces;
 
-  /* Of each atom, wherever it goes: how many fields are kept, these, and S and S' while a step is under way. */
+  /* Of each atom, wherever it goes: the fields of the last steps, and S and S' while a step is under way. */
   double** kept = nullptr;
+  int history = 0; /* where the fields of steps as the present one begin */
 
   /* Of the spins that turn, on this rank, until atoms change their places. */
   std::vector<int> turning;

@@ -30,9 +30,10 @@ void FixSpinpot::done(int code) const {
 void FixSpinpot::predict(double dt, int purpose) {
   collect();
   draw_noise(dt, purpose);
+  history = purpose == SECOND_HALVES ? HISTORY : 0;
   std::vector<double> extrapolated(before.size());
   for (size_t k = 0; k < turning.size(); ++k) {
-    const double* row = kept[turning[k]];
+    const double* row = kept[turning[k]] + history;
     done(kernels().extrapolate_fields(1, int64_t(row[COUNT]), 3 * FIELDS, row + FIELD, &extrapolated[3 * k]));
   }
   turned(dt, extrapolated);
@@ -121,7 +122,7 @@ void FixSpinpot::take_fields() {
 
 void FixSpinpot::keep_fields() {
   for (size_t k = 0; k < turning.size(); ++k) {
-    double* row = kept[turning[k]];
+    double* row = kept[turning[k]] + history;
     std::copy_backward(row + FIELD, row + FIELD + 3 * (FIELDS - 1), row + FIELD + 3 * FIELDS);
     std::copy_n(&at_middle[3 * k], 3, row + FIELD);
     row[COUNT] = std::min<double>(row[COUNT] + 1, FIELDS);
