@@ -226,6 +226,27 @@ def test_only_the_group_moves(lattice, lammps):
     assert moved[10:, SPINS_OF].max() == 0.0
 
 
+def test_atoms_that_are_held_stay_beside_frozen(lammps):
+    held = "group held id 1:4\nvelocity held set 0 0 0\n"
+    beside = "fix move all nve\nfix hold held setforce 0 0 0\n"
+    bath = "fix dynamics all spinpot lattice frozen damping 0.1 temperature 300 seed 3\n"
+    lammps(setting() + held + bath + beside + STATE.format(every=20, file="held.dump") + "run 20\n")
+    frames = read_dump(lammps.folder / "held.dump")
+    assert np.abs(frames[20][:4, VELOCITIES]).max() == 0.0
+    assert np.abs(frames[20][4:, VELOCITIES]).min(axis=1).max() > 0.0
+
+
+def test_frames_that_are_read_again_are_left_as_they_are(lammps):
+    beside = "fix dynamics all spinpot lattice frozen\nfix move all nve\n"
+    written = "dump all all custom 5 all.dump id type x y z sp spx spy spz\nrun 10\nundump all\n"
+    again = STATE.format(every=5, file="again.dump") + "rerun all.dump dump x y z\n"
+    spins = "compute s all property/atom spx spy spz\n"
+    written = spins + written.replace("sp spx spy spz", "c_s[1] c_s[2] c_s[3]")
+    lammps(setting() + beside + written + again)
+    frames = read_dump(lammps.folder / "again.dump")
+    np.testing.assert_array_equal(frames[0][:, SPINS_OF], frames[10][:, SPINS_OF])
+
+
 @pytest.mark.parametrize("lattice", ["moving", "frozen"])
 def test_output_is_of_one_state(lattice, lammps):
     """Energies, pressure, forces and fields are those of the positions and spins at the step's end."""
@@ -309,3 +330,18 @@ def test_minimisation_of_spins_works_beside_it(lammps):
         + "minimize 1e-10 1e-10 500 1000\nrun 1\n"
     )
     assert thermo(said)[0][-1, 1] < thermo(said)[0][0, 1] - 1e-3
+
+
+def test_a_minimisation_turns_spins_into_the_field(lammps):
+    ends = []
+    for field in ("0 0 0", "20000 0 0"):
+        lammps(
+            setting()
+            + f"fix dynamics all spinpot field {field}\nfix_modify dynamics energy yes\n"
+            + STATE.format(every=1000, file="least.dump")
+            + "min_style spin\nmin_modify alpha_damp 1.0 discrete_factor 10.0\nminimize 1e-10 1e-10 50 100\n"
+        )
+        ends.append(list(read_dump(lammps.folder / "least.dump").values())[-1])
+    without, within = (end[:, SPINS_OF][:, 0].mean() for end in ends)
+    assert abs(without) < 0.2
+    assert within > 0.9

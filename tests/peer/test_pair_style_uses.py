@@ -192,6 +192,21 @@ def test_the_errors_that_native_spins_expect(ranks, run_lammps, tmp_path):
         np.testing.assert_allclose(columns[:, column], expected[name][0], rtol=1e-8, err_msg=name)
 
 
+def test_expected_errors_are_the_first_models_whatever_the_order_of_the_others_elements(run_lammps, tmp_path):
+    potential = calibrated_native()
+    write_model_file(tmp_path / "a.safetensors", potential)
+    write_model_file(tmp_path / "b.safetensors", potential.reordered(["O", "Ni"]))
+    write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
+    errors = "fix u all pair 1 ml/spinpot uncertainty 1\ndump u all custom 1 {} id f_u[1] f_u[2] f_u[3]\n"
+    errors += "dump_modify u sort id format float %.17g\nrun 0 post no"
+    found = []
+    for style in ("ml/spinpot a.safetensors", "ml/spinpot a.safetensors b.safetensors out_freq 1"):
+        text = case("x.data", "Ni O", "x.dump", style=style).replace("run 0 post no", errors.format("u.dump"))
+        run_lammps(text, tmp_path, 1)
+        found.append(np.loadtxt(tmp_path / "u.dump", skiprows=9))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+
+
 def test_models_that_expect_no_errors_say_so(small, run_lammps, tmp_path):
     text = case("x.data", f"{small[1]} Ni O", "x.dump").replace(
         "run 0", "fix u all pair 1 ml/spinpot uncertainty 1\nrun 0"

@@ -14,6 +14,7 @@ struct Extremes {
   double largest = 0.0, smallest = std::numeric_limits<double>::infinity(), sum = 0.0, count = 0.0;
 
   void add(double value) {
+    if (std::isnan(value)) value = std::numeric_limits<double>::infinity();
     largest = std::max(largest, value);
     smallest = std::min(smallest, value);
     sum += value;

@@ -50,11 +50,11 @@ FixSpinpot::~FixSpinpot() {
 }
 
 int FixSpinpot::setmask() {
-  return INITIAL_INTEGRATE | PRE_FORCE | POST_FORCE | FINAL_INTEGRATE | END_OF_STEP;
+  return INITIAL_INTEGRATE | PRE_FORCE | POST_FORCE | FINAL_INTEGRATE | END_OF_STEP | MIN_POST_FORCE;
 }
 
 void FixSpinpot::init() {
-  if (update->whichflag == 2) return; /* a minimisation: the fix rests */
+  if (update->whichflag == 2) return; /* a minimisation: the fix rests, but for its field */
   check_system();
   check_other_fixes();
   time_integrate = !others_move_atoms;
@@ -63,11 +63,13 @@ void FixSpinpot::init() {
 
 void FixSpinpot::setup(int /*vflag*/) {
   evaluations = steps = 0;
+  begun = -1;
   made = owned_forces();
 }
 
 void FixSpinpot::initial_integrate(int vflag) {
   ++steps;
+  begun = update->ntimestep;
   virial_flags = vflag;
   state_wanted = is_state_wanted();
   if (others_move_atoms) {
@@ -75,6 +77,7 @@ void FixSpinpot::initial_integrate(int vflag) {
     half_step(SPINS);
     evaluate(0, vflag);
     add(added);
+    forces.set_by_fixes();
     return;
   }
   if (moving) drift(0.5 * update->dt);
@@ -93,6 +96,13 @@ void FixSpinpot::pre_force(int /*vflag*/) {
 
 void FixSpinpot::post_force(int /*vflag*/) { made = owned_forces(); }
 
+/* The field's part of fm, by which a minimisation turns spins. */
+void FixSpinpot::min_post_force(int /*vflag*/) {
+  for (int i = 0; i < atom->nlocal; ++i)
+    if (atom->mask[i] & groupbit)
+      for (int k = 0; k < 3; ++k) atom->fm[i][k] += field[k] * atom->sp[i][3] * 2 * M_PI / force->hplanck;
+}
+
 void FixSpinpot::final_integrate() {
   if (others_move_atoms) return;
   if (moving) {
@@ -105,7 +115,7 @@ void FixSpinpot::final_integrate() {
 }
 
 void FixSpinpot::end_of_step() {
-  if (!others_move_atoms && !state_wanted) return;
+  if (begun != update->ntimestep || (!others_move_atoms && !state_wanted)) return; /* `rerun` begins no step */
   const auto added = added_by_others();
   if (others_move_atoms) half_step(SECOND_HALVES);
   if (state_wanted) {
@@ -115,6 +125,7 @@ void FixSpinpot::end_of_step() {
     set_forces(made);
   }
   add(added);
+  forces.set_by_fixes();
 }
 
 /* Half a step of the spins, the atoms where they are. */
@@ -166,8 +177,8 @@ bool FixSpinpot::is_state_wanted() const {
 double FixSpinpot::compute_scalar() {
   double own = 0, all = 0;
   for (int i = 0; i < atom->nlocal; ++i) {
-    if (!(atom->mask[i] & groupbit)) continue;
     const double* sp = atom->sp[i];
+    if (!(atom->mask[i] & groupbit) || sp[3] == 0) continue; /* which may have any direction, or none */
     own -= sp[3] * (field[0] * sp[0] + field[1] * sp[1] + field[2] * sp[2]);
   }
   MPI_Allreduce(&own, &all, 1, MPI_DOUBLE, MPI_SUM, world);

@@ -29,6 +29,7 @@ class FixSpinpot : public Fix {
   void initial_integrate(int vflag) override;
   void pre_force(int vflag) override;
   void post_force(int vflag) override;
+  void min_post_force(int vflag) override;
   void final_integrate() override;
   void end_of_step() override;
 
@@ -77,6 +78,7 @@ class FixSpinpot : public Fix {
   std::vector<double> made; /* f as evaluated, without what other fixes add */
   int virial_flags = 0;
   bool state_wanted = false;
+  bigint begun = -1; /* the step that is under way */
   int64_t evaluations = 0, steps = 0;
 
   int read_keyword(int left, char** words);

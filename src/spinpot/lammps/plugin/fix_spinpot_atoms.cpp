@@ -42,6 +42,7 @@ void FixSpinpot::unpack_restart(int i, int nth) {
   const double* numbers = atom->extra[i];
   for (int k = 0; k < nth; ++k) numbers += static_cast<int>(numbers[0]);
   set_arrays(i);
+  if (static_cast<int>(numbers[0]) != size_restart(i)) return; /* of another build: the history begins anew */
   std::copy_n(numbers + 1, int(BETWEEN_STEPS), kept[i]);
 }
 

@@ -64,7 +64,7 @@ void FixSpinpot::read_numbers(const char* keyword, int left, char** words, doubl
 void FixSpinpot::check_settings() const {
   if (!atom->sp_flag) refuse("the atoms have no spins. Use atom_style spin");
   if (!atom->tag_enable) refuse("the atoms have no IDs, by which their noise is drawn");
-  if (!(tolerance > 0)) refuse("tolerance 0. Expected a number above 0, in Bohr magnetons");
+  if (!(tolerance >= 1e-13)) refuse("a tolerance below 1e-13, which rounding does not let spins reach. Expected μ_B");
   if (!moving && friction > 0)
     refuse("friction acts on atoms that the fix moves: it needs lattice moving. With lattice frozen leave it out");
   if (temperature > 0 && !(damping > 0) && !(friction > 0))
@@ -77,7 +77,8 @@ void FixSpinpot::check_system() const {
   if (std::strcmp(update->unit_style, "metal") != 0)
     refuse(std::string("units ") + update->unit_style + ". Expected units metal");
   if (!force->newton_pair) refuse("newton off. Spins need newton on");
-  if (!utils::strmatch(update->integrate_style, "^verlet"))
+  if (atom->torque_flag) refuse("atoms that turn as bodies do not work with it. Use atom_style spin alone");
+  if (!utils::strmatch(update->integrate_style, "^verlet$"))
     refuse(std::string("run_style ") + update->integrate_style + ". Expected run_style verlet");
   if (lmp->kokkos) refuse("it does not run under KOKKOS: start LAMMPS without -k on and -sf kk");
   for (const char* package : {"package_gpu", "package_omp", "package_intel"})
@@ -105,6 +106,10 @@ void FixSpinpot::check_other_fixes() {
     if (!behind && mask && !acts_on_spins(other))
       refuse(named(other) + " must be defined after fix spinpot, as it goes by what the spins' step leaves");
     others_move_atoms = others_move_atoms || other->time_integrate;
+    const bool tallied = other->thermo_energy || (other->thermo_virial && other->virial_global_flag);
+    if (moving && tallied && (mask & POST_FORCE) && !acts_on_spins(other) && comm->me == 0)
+      error->warning(FLERR, "{} is told of atoms half a drift before the end of a step: with it the total energy "
+                     "oscillates in proportion to the timestep. Take lattice frozen and fix nve", named(other));
   }
   if (moving && others_move_atoms && comm->me == 0)
     error->warning(FLERR,

@@ -76,6 +76,7 @@ int PairMLSpinpot::keyword(int next, int count, char** words) {
     return next + 2;
   }
   deviation_.stop_force = utils::numeric(FLERR, value, true, lmp);
+  if (deviation_.stop_force < 0.0) error->all(FLERR, "pair_style ml/spinpot: stop_at must not be negative");
   if (next + 2 == count || !utils::is_double(words[next + 2])) return next + 2;
   deviation_.stop_force_mag = utils::numeric(FLERR, words[next + 2], true, lmp);
   return next + 3;
@@ -153,6 +154,7 @@ void PairMLSpinpot::allocate() {
 
 void PairMLSpinpot::init_style() {
   check_setting();
+  give_directions();
   look_at_moments();
   check_magnetic();
   for (auto& model : models_) model->forget();
@@ -169,6 +171,20 @@ void PairMLSpinpot::check_setting() const {
   if (!force->newton_pair) error->all(FLERR, "pair_style ml/spinpot needs newton on");
   if (lmp->kokkos || suffix("kk")) error->all(FLERR, "pair_style ml/spinpot does not run with KOKKOS");
   if (suffix("gpu")) error->all(FLERR, "pair_style ml/spinpot does not run with the GPU package");
+}
+
+/* LAMMPS reads a direction of 0 0 0 as one that is no number, and writes it so. */
+void PairMLSpinpot::give_directions() {
+  int own = 0, all = 0;
+  for (int i = 0; i < atom->nlocal; ++i) {
+    double* sp = atom->sp[i];
+    if (sp[3] != 0.0 || std::isfinite(sp[0] + sp[1] + sp[2])) continue;
+    sp[0] = sp[1] = 0.0, sp[2] = 1.0;
+    ++own;
+  }
+  MPI_Allreduce(&own, &all, 1, MPI_INT, MPI_SUM, world);
+  if (all && comm->me == 0)
+    error->warning(FLERR, "pair_style ml/spinpot: {} atoms without a moment had no direction; they now have 0 0 1", all);
 }
 
 void PairMLSpinpot::look_at_moments() {
@@ -188,7 +204,7 @@ void PairMLSpinpot::check_magnetic() {
     if (comm->me == 0)
       error->warning(FLERR, std::string("pair_style ml/spinpot: the model has no spin on ") +
                                 models_[0]->facts().elements[element] + ": the spins of type " +
-                                std::to_string(type) + " are ignored");
+                                std::to_string(type) + " are ignored. Is the order of the elements right?");
   }
 }
 

@@ -52,6 +52,7 @@ class PairMLSpinpot : public Pair {
   void check_same_spins() const;
   void check_setting() const;
   void check_magnetic();
+  void give_directions();
   void look_at_moments();
   static double moment(const double* sp);
   std::string moment_too_long(int i) const;

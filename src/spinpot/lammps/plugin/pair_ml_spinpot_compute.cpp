@@ -129,6 +129,7 @@ void PairMLSpinpot::tell_deviation() {
     evaluate(*models_[m], false);
     predicted.push_back(collected(*models_[m]));
   }
+  for (int64_t k = 0; k < cluster_.atoms(); ++k) cluster_.types[k] = element_of_[0][atom->type[atom_of_[k]]];
   std::vector<char> magnetic(cluster_.centres);
   for (int64_t k = 0; k < cluster_.centres; ++k) magnetic[k] = is_magnetic(0, atom->type[atom_of_[k]]);
   const auto row = spinpot::deviations(predicted, magnetic, world);
@@ -152,6 +153,7 @@ spinpot::Predicted PairMLSpinpot::collected(const spinpot::Model& model) {
 }
 
 int PairMLSpinpot::pack_reverse_comm(int count, int first, double* buffer) {
+  if (count == 0) return 0;
   std::memcpy(buffer, collected_[first].data(), 6 * count * sizeof(double));
   return 6 * count;
 }

@@ -36,8 +36,12 @@ void LAMMPS_NS::set_direction(const double* spin, double* sp) {
 
 void SpinForces::init() {
   of_spins.clear();
-  for (Fix* fix : modify->get_fix_list())
+  setting.clear();
+  for (Fix* fix : modify->get_fix_list()) {
     if (acts_on_spins(fix)) of_spins.push_back(fix);
+    else if (begins(fix->style, {"setforce", "aveforce", "lineforce", "planeforce", "freeze", "enforce2d"}))
+      setting.push_back(fix);
+  }
 }
 
 void SpinForces::clear() {
@@ -68,6 +72,10 @@ void SpinForces::all(int eflag, int vflag) {
 void SpinForces::finish() {
   comm->reverse_comm();
   of_fixes();
+}
+
+void SpinForces::set_by_fixes() {
+  for (Fix* fix : setting) fix->post_force(0);
 }
 
 void SpinForces::of_fixes() {

@@ -27,6 +27,9 @@ class SpinForces : protected Pointers {
   /* What those fixes add to fm; their energies are those of the present spins then. */
   void of_fixes();
 
+  /* Lets fixes that set forces, as setforce does, set those that were made anew. */
+  void set_by_fixes();
+
   /* f and fm zero, of images too. */
   void clear();
 
@@ -34,7 +37,7 @@ class SpinForces : protected Pointers {
   void field_of(int i, double* field) const;
 
  private:
-  std::vector<Fix*> of_spins;
+  std::vector<Fix*> of_spins, setting;
 
   void finish();
 };
