@@ -68,7 +68,7 @@ def test_a_worker_finds_pairs_with_one_thread(telling):
         batches = {}
         for workers in (0, 1):
             module = SpinDataModule(["a"], ["b"], batch_size=4, num_workers=workers)
-            module.systems = {"validation": SYSTEMS}
+            module.systems = module.sampled = {"validation": SYSTEMS}
             module.make_datasets(telling)
             module.trainer = SimpleNamespace(global_rank=0, world_size=1)
             batches[workers] = list(module.val_dataloader())

@@ -282,9 +282,9 @@ def test_an_array_that_cannot_be_read_is_told_by_place(
         raise OSError("Input/output error")
 
     folder = write_npy(tmp_path / "s")
-    monkeypatch.setattr(np, "load", refuse)
+    monkeypatch.setattr(os, "pread", refuse)
     with pytest.raises(
-        InputError, match=r"s/set.000/coord.npy: cannot be read \(OSError: Input/output error"
+        InputError, match=r"s/set.000/box.npy: cannot be read \(OSError: Input/output error"
     ):
         read_systems([folder])
 

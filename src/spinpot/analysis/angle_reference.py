@@ -73,7 +73,7 @@ def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray
     if system.energy is None:
         raise InputError(f"{KEY}: {system.name} has no energies. Expected energy.npy.")
     start = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
-    angle = turn_of(system.spin, start, group, axis)
+    angle = turn_of(np.asarray(system.spin), start, group, axis)
     torque = None
     if system.force_mag is not None:
         torque = np.cross(system.spin, system.force_mag)[:, group].sum(axis=1) @ axis
@@ -85,7 +85,7 @@ def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray
             "structure. Expected frames that differ from it in the turned moments alone."
         )
     remark = "" if stray < STRAY else f"In {system.name} other moments stand up to {stray:.0f}° off."
-    return Reference(system.name, np.degrees(angle) % 360.0, system.energy, torque, remark)
+    return Reference(system.name, np.degrees(angle) % 360.0, np.asarray(system.energy), torque, remark)
 
 
 def turn_of(spin: np.ndarray, start: np.ndarray, group: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ def tilts(system: System) -> np.ndarray:
 
 def net_force(system: System) -> float | None:
     """Σ F over the atoms relative to what unrelated forces would add up to; 0 if only distances matter."""
-    return None if system.force is None else _net(system.force)
+    return None if system.force is None else _net(np.asarray(system.force))
 
 
 def net_torque(system: System) -> float | None:

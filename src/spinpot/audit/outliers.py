@@ -33,7 +33,7 @@ def outliers(system: System) -> list[Outlier]:
         return []
     found = []
     if system.energy is not None:
-        energy = system.energy / system.n_atoms
+        energy = np.asarray(system.energy) / system.n_atoms
         found += _far(ENERGY, energy, energy - np.median(energy), "eV from the median")
     for own in (FORCE, FORCE_MAG):
         forces = getattr(system, own.label)

@@ -53,14 +53,15 @@ CASES = {
 
 def write_supercell(system: Path, folder: Path, repeats: int) -> None:
     """The first frames of a system, repeated along each lattice vector, with their labels but the virial."""
-    from spinpot.data.systems import read_systems, select, write_npy  # not above, as prepare_nio
+    from spinpot.data.systems import in_memory, read_systems, select, write_npy  # not above, as prepare_nio
 
-    (small,) = (select(found, np.arange(FRAMES)[: len(found)]) for found in read_systems([system]))
+    (found,) = read_systems([system])
+    small = in_memory(select(found, np.arange(FRAMES)[: len(found)]))
     cells = np.array(np.meshgrid(*[np.arange(repeats)] * 3, indexing="ij")).reshape(3, -1).T
-    coord = small.coord[:, None] + (cells @ small.box)[:, :, None]
+    coord = np.asarray(small.coord)[:, None] + (cells @ small.box)[:, :, None]
     changed: dict[str, Any] = {
         name: np.tile(getattr(small, name), (1, len(cells), 1)) for name in ("spin", "force", "force_mag")
     }
     changed |= {"energy": cast(np.ndarray, small.energy) * len(cells), "virial": None}
-    changed |= {"box": repeats * small.box, "coord": coord.reshape(len(small), -1, 3)}
+    changed |= {"box": repeats * np.asarray(small.box), "coord": coord.reshape(len(small), -1, 3)}
     write_npy(replace(small, types=np.tile(small.types, len(cells)), **changed), folder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from time import monotonic
 from typing import TypeVar
 
 from rich.console import Console
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 RANK = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Environment variables that tell the rank, in the order in which Lightning asks them."""
+
+PATIENCE = 10.0  # s between lines on progress
 
 _others = next((os.environ[name] for name in RANK if name in os.environ), "0") != "0"
 
@@ -40,6 +43,20 @@ def print_line(text: str) -> None:
 
 
 def counted(items: Iterable[T], title: str, total: float | None = None) -> Iterable[T]:
-    """The items, with a progress bar while they last, where somebody sees it. total: how many they are."""
-    silent = not progress_console.is_terminal
-    return track(items, title, total, console=progress_console, transient=True, disable=silent)
+    """The items, with a progress bar where somebody sees it, else with a line now and then.
+
+    total: how many they are, if that is known.
+    """
+    if progress_console.is_terminal:
+        return track(items, title, total, console=progress_console, transient=True)
+    return _with_lines(items, title, total)
+
+
+def _with_lines(items: Iterable[T], title: str, total: float | None) -> Iterator[T]:
+    due = monotonic() + PATIENCE
+    for number, item in enumerate(items):
+        if monotonic() > due:
+            of_all = f" of {total:,.0f}" if total else ""
+            progress_console.print(f"{title}: {number:,}{of_all}", soft_wrap=True)
+            due = monotonic() + PATIENCE
+        yield item

@@ -19,9 +19,10 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
+from spinpot.data.sample import sample_of
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
-from spinpot.data.systems import System, read_systems
+from spinpot.data.systems import SAMPLE, System, read_systems
 
 
 class SpinDataModule(pl.LightningDataModule):
@@ -35,7 +36,9 @@ class SpinDataModule(pl.LightningDataModule):
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
     exclude: frames to leave out, as in `Exclude`.
+    sample: frames of a larger set that what shapes the model, and what is said of the set, is taken from.
 
+    systems: of each set; sampled: the same, or a sample of its frames. datasets, samples: of these.
     by_number: whether training gets the numbers of frames that are on its device already.
     """
 
@@ -51,6 +54,7 @@ class SpinDataModule(pl.LightningDataModule):
         seed: int = 0,
         prepare: Callable[[], None] | None = None,
         exclude: Mapping[str, Any] | None = None,
+        sample: int = SAMPLE,
     ) -> None:
         super().__init__()
         folders = {"train": train, "validation": validation, "test": test or []}
@@ -64,15 +68,19 @@ class SpinDataModule(pl.LightningDataModule):
         self.seed = seed
         self.prepare = prepare
         self.exclude = Exclude(exclude)
+        self.sample = sample
         self.systems: dict[str, list[System]] = {}
+        self.sampled: dict[str, list[System]] = {}
         self.geometry: Geometry
         self.datasets: dict[str, FrameDataset] = {}
+        self.samples: dict[str, FrameDataset] = {}
+        self._described: dict[str, dict[str, Any]] = {}
         self._check()
         self.turned: TurnedFrames | None = None
         self.by_number = False
 
     def _check(self) -> None:
-        for name in ("batch_size", "validation_batch_size"):
+        for name in ("batch_size", "validation_batch_size", "sample"):
             if getattr(self, name) < 1:
                 raise InputError(f"data.{name}={getattr(self, name)}: expected at least 1 frame.")
         if not self.num_workers >= 0:
@@ -94,8 +102,9 @@ class SpinDataModule(pl.LightningDataModule):
         return self.systems["train"][0].type_map
 
     def read(self) -> None:
-        """Read and check every system. Raises InputError for what cannot be used."""
+        """Read every system, or a sample of a large set. Raises InputError for what cannot be used."""
         notes = Notes()
+        self._described = {}
         self.systems = {"train": self._read("train", self.wanted_type_map, notes)}
         for name in ("validation", "test"):
             if self.folders[name]:
@@ -106,22 +115,42 @@ class SpinDataModule(pl.LightningDataModule):
 
     def _read(self, name: str, type_map: Sequence[str] | None, notes: Notes) -> list[System]:
         leave_out = partial(self.exclude.of, set_name=name)
-        systems = read_systems(self.folders[name], type_map, notes=notes, leave_out=leave_out)
+        systems = read_systems(
+            self.folders[name], type_map, notes=notes, leave_out=leave_out, at_once=self.sample, check=False
+        )
         if not systems:
             raise InputError(
                 f"data.exclude leaves out every frame of data.{name}. Expected at least one that stays. "
                 "Exclude fewer, or give more folders."
             )
+        self.sampled[name] = sample_of(systems, self.sample, self.seed)
+        every, some = (sum(map(len, own)) for own in (systems, self.sampled[name]))
+        if some == every:
+            return self.sampled[name]
+        notes.add(
+            f"data.{name} has {every:,} frames, which are read and checked when they are used. Statistics, "
+            f"spreads and what is said of them come from a sample of {some:,} (data.sample)."
+        )
         return systems
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What each set is, as plain data."""
-        excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
-        return {name: describe(systems) | excluded.get(name, {}) for name, systems in self.systems.items()}
+        if not self._described:
+            excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
+            self._described = {
+                name: describe(systems, self.sampled[name]) | excluded.get(name, {})
+                for name, systems in self.systems.items()
+            }
+        return self._described
 
-    def fingerprints(self) -> dict[str, str]:
-        """Those of what a run depends on, the training and the validation data."""
-        return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
+    def fingerprints(self, of_all: bool = False) -> dict[str, str]:
+        """Those of what a run depends on, the training and the validation data.
+
+        of_all: of all frames, as runs had them before there was data.sample.
+        """
+        if of_all:
+            return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
+        return {name: self.describe()[name]["fingerprint"] for name in ("train", "validation")}
 
     def make_datasets(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
         """The data sets for a model with these pairs.
@@ -130,16 +159,19 @@ class SpinDataModule(pl.LightningDataModule):
         neighbours of the training frames are counted for spins of any direction.
         """
         self.geometry = geometry
-        self.datasets = {name: FrameDataset(systems, geometry) for name, systems in self.systems.items()}
-        if reversal or rotation:
-            training = FrameDataset(self.systems["train"], replace(geometry, any_direction=True))
-            self.datasets["train"] = training
-            self.turned = TurnedFrames(training, SpinTurns(reversal, rotation, self.seed))
+        turned = reversal or rotation
+        for name, systems in self.systems.items():
+            of_set = replace(geometry, any_direction=True) if turned and name == "train" else geometry
+            self.datasets[name] = FrameDataset(systems, of_set)
+            whole = self.sampled[name] is systems
+            self.samples[name] = self.datasets[name] if whole else FrameDataset(self.sampled[name], of_set)
+        if turned:
+            self.turned = TurnedFrames(self.datasets["train"], SpinTurns(reversal, rotation, self.seed))
 
     def elements_with_moments(self) -> list[str]:
         """The elements that have a non-zero spin somewhere in the training data."""
         found = np.zeros(len(self.type_map), dtype=bool)
-        for system in self.systems["train"]:
+        for system in self.sampled["train"]:
             moments = np.abs(system.spin).max(axis=(0, 2), initial=0.0) > 0.0
             found[np.unique(system.types[moments])] = True
         return [name for name, has in zip(self.type_map, found, strict=True) if has]

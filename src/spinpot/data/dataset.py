@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch.utils.data import Dataset
 from spinpot.core.console import counted
 from spinpot.data.batch import Batch, Frame, batches, collate
 from spinpot.data.geometry import Geometry
+from spinpot.data.readers.deepmd.rows import Array
 from spinpot.data.systems import System
 
 AT_ONCE = 8
@@ -67,13 +70,19 @@ class FrameDataset(Dataset[Frame]):
     def __init__(self, systems: Sequence[System], geometry: Geometry) -> None:
         self.systems = list(systems)
         self.geometry = geometry
-        self.places = [(system, index) for system in self.systems for index in range(len(system))]
+        self.ends = list(accumulate(map(len, self.systems)))
 
     def __len__(self) -> int:
-        return len(self.places)
+        return self.ends[-1] if self.ends else 0
 
     def __getitem__(self, index: int) -> Frame:
-        return make_frame(*self.places[index])
+        return make_frame(*self.place(index))
+
+    def place(self, index: int) -> tuple[System, int]:
+        """The system of a frame, and its number there."""
+        index = range(len(self))[index]
+        system = self.systems[bisect_right(self.ends, index)]
+        return system, index - self.ends[bisect_right(self.ends, index)] + len(system)
 
     def __iter__(self) -> Iterator[Frame]:
         return make_frames(self.systems)
@@ -115,6 +124,6 @@ def make_frame(system: System, index: int) -> Frame:
     )
 
 
-def _label(values: np.ndarray | None, frame: int, shape: tuple[int, ...]) -> np.ndarray:
+def _label(values: Array | None, frame: int, shape: tuple[int, ...]) -> np.ndarray:
     """The label of a frame, NaN where there is none."""
     return np.full(shape, np.nan) if values is None else np.asarray(values[frame], dtype=np.float64)

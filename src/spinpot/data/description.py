@@ -8,22 +8,31 @@ from typing import Any
 import numpy as np
 
 from spinpot.core.conventions import LABELS
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.systems import System
 
 
-def describe(systems: Sequence[System]) -> dict[str, Any]:
-    """Frames, fingerprint and systems of a set, as plain data; the systems as describe_system has them."""
+def describe(systems: Sequence[System], sampled: Sequence[System] | None = None) -> dict[str, Any]:
+    """Frames, fingerprint and systems of a set, as plain data; the systems as describe_system has them.
+
+    sampled: the systems with the frames that are looked at, where these are not all.
+    """
+    sampled = systems if sampled is None else sampled
+    frames, looked_at = (sum(map(len, own)) for own in (systems, sampled))
+    seen = {system.name: moments(system) for system in sampled}
     return {
-        "frames": sum(len(system) for system in systems),
-        "fingerprint": fingerprint(systems),
-        "systems": [describe_system(system) for system in systems],
+        "frames": frames,
+        **({"sample": looked_at} if looked_at < frames else {}),
+        "fingerprint": fingerprint(systems, sampled),
+        "systems": [describe_system(system, seen.get(system.name, {})) for system in systems],
     }
 
 
-def describe_system(system: System) -> dict[str, Any]:
+def describe_system(system: System, seen: dict[str, list[float]] | None = None) -> dict[str, Any]:
     """Name, formula, frames, atoms, labels and moments: {element: [least, greatest |S|]} in μ_B.
 
-    Moments are of elements with non-zero spins. pbc is there if it is not periodic along all lattice vectors.
+    Moments are of elements with non-zero spins; seen: those of a sample of the frames. pbc is there if it is
+    not periodic along all lattice vectors.
     """
     return {
         "name": system.name,
@@ -31,17 +40,22 @@ def describe_system(system: System) -> dict[str, Any]:
         "frames": len(system),
         "atoms": system.n_atoms,
         "labels": list(system.labels),
-        "moments": moments(system),
+        "moments": moments(system) if seen is None else seen,
         **({} if all(system.pbc) else {"pbc": list(system.pbc)}),
     }
 
 
-def fingerprint(systems: Sequence[System]) -> str:
+def fingerprint(systems: Sequence[System], sampled: Sequence[System] | None = None) -> str:
     """The same 16 hexadecimal digits for the same elements, structures and labels in the same order.
 
-    Where the files are, and in which layout, makes no difference.
+    Where the files are, and in which layout, makes no difference. sampled: as for describe; then of the other
+    frames only how many there are, of which elements and with which labels.
     """
     digest = hashlib.sha256()
+    if sampled is not None and sum(map(len, sampled)) < sum(map(len, systems)):
+        for system in systems:
+            digest.update(f"{formula(system)} {len(system)} {system.labels}".encode())
+        systems = sampled
     for system in systems:
         digest.update(" ".join(system.elements).encode())
         if not all(system.pbc):
@@ -49,8 +63,8 @@ def fingerprint(systems: Sequence[System]) -> str:
         arrays = {"box": system.cell} | {name: getattr(system, name) for name in ("coord", "spin", *LABELS)}
         for name, array in arrays.items():
             digest.update(name.encode())
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).data)
+            for own in chunks(len(system)) if array is not None else ():
+                digest.update(np.ascontiguousarray(array[own]).data)
     return digest.hexdigest()[:16]
 
 

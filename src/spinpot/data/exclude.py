@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import shortened
-from spinpot.data.systems import System, select
+from spinpot.data.systems import System, part_of
 
 EXAMPLE = "such as data.exclude='{data_0: [8, 12-15]}'"
 MOST = 20
@@ -52,9 +52,7 @@ class Exclude:
         if not leaves.any():
             return system
         self.left_out.setdefault(set_name, {})[system.name] = np.flatnonzero(leaves).tolist()
-        kept = np.flatnonzero(~leaves)
-        ids = None if system.frame_ids is None else system.frame_ids[kept]
-        return replace(select(system, kept), numbers=kept, frame_ids=ids, stored=system.stored)
+        return part_of(system, np.flatnonzero(~leaves))
 
     def lines(self) -> Iterator[str]:
         """What was left out, when all sets have been read.

@@ -8,6 +8,7 @@ from vesin import NeighborList
 
 from spinpot.core.errors import InputError
 from spinpot.data.cell import completed, room
+from spinpot.data.readers.deepmd.rows import Array
 from spinpot.kernels import library
 from spinpot.kernels.pairs import Frames, PairArrays, find_pairs
 
@@ -118,8 +119,8 @@ def _length(vector: np.ndarray) -> np.ndarray:
 
 
 def refuse_overlaps(
-    box: np.ndarray,
-    coord: np.ndarray,
+    box: Array,
+    coord: Array,
     pbc: Sequence[bool],
     elements: Sequence[str],
     where: Callable[[int], str],
@@ -135,9 +136,7 @@ def refuse_overlaps(
         raise overlapping(where(int(frame[0])), int(i[pair]), int(j[pair]), elements, float(distance[pair]))
 
 
-def close_pairs(
-    box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool], least: float
-) -> tuple[np.ndarray, ...]:
+def close_pairs(box: Array, coord: Array, pbc: Sequence[bool], least: float) -> tuple[np.ndarray, ...]:
     """Each pair of atoms less than `least` Å apart: its frame, atoms i ≤ j and distance, (P,), by frames.
 
     box: (F, 3, 3); coord: (F, N, 3). An atom and its own image are a pair too.

@@ -9,11 +9,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
+from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
@@ -22,28 +24,33 @@ from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
-from spinpot.data.readers.deepmd.npy_header import check_written
-from spinpot.data.readers.deepmd.stored import PBC, Stored, read_arrays
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader, check_written
+from spinpot.data.readers.deepmd.rows import Array, Rows, chunks
+from spinpot.data.readers.deepmd.stored import PBC, Stored, stored_arrays
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
+SAMPLE = 5_000  # frames: larger sets stay where they are stored, and what shapes a model looks at so many
 LARGEST = 1e15  # in any unit: beyond it differences of float64 numbers are no distances
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Frames of one composition and atom order, float64; a label that was not stored is None."""
+    """Frames of one composition and atom order, float64; a label that was not stored is None.
+
+    Arrays are in memory, or rows that are read when they are asked for.
+    """
 
     name: str  # the folder's name; unique among the systems read together
     path: Path
     type_map: tuple[str, ...]  # the training's, not the folder's
     types: np.ndarray  # (N,) int64, indices into type_map
-    box: np.ndarray  # (F, 3, 3)
-    coord: np.ndarray  # (F, N, 3)
-    spin: np.ndarray  # (F, N, 3)
-    energy: np.ndarray | None = None  # (F,)
-    force: np.ndarray | None = None  # (F, N, 3)
-    force_mag: np.ndarray | None = None  # (F, N, 3)
-    virial: np.ndarray | None = None  # (F, 3, 3)
+    box: Array  # (F, 3, 3)
+    coord: Array  # (F, N, 3)
+    spin: Array  # (F, N, 3)
+    energy: Array | None = None  # (F,)
+    force: Array | None = None  # (F, N, 3)
+    force_mag: Array | None = None  # (F, N, 3)
+    virial: Array | None = None  # (F, 3, 3)
     pbc: Periodic = PERIODIC  # along which rows of box the atoms repeat; other rows have no meaning
     frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
     stored: Stored | None = None  # None for frames that were not read from disk
@@ -55,7 +62,7 @@ class System:
     @cached_property
     def cell(self) -> np.ndarray:
         """(F, 3, 3), Å, never singular: box with unit normals in place of the rows that have no meaning."""
-        return completed(self.box, self.pbc)
+        return completed(np.asarray(self.box), self.pbc)
 
     @property
     def elements(self) -> list[str]:
@@ -72,6 +79,11 @@ class System:
         """Names of the labels that are there."""
         return tuple(name for name in LABELS if getattr(self, name) is not None)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether its frames are in memory, and so have been checked."""
+        return not isinstance(self.coord, Rows)
+
     def number(self, frame: int) -> int:
         """The number by which messages name this system's `frame`: that before any was left out."""
         return frame if self.numbers is None else int(self.numbers[frame])
@@ -85,19 +97,45 @@ class System:
 
 
 def select(system: System, frames: np.ndarray) -> System:
-    """Some frames of a system, by their numbers (n,)."""
-    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
-    chosen = {name: array[frames] for name, array in arrays if array is not None}
+    """Some frames of a system, by their numbers (n,), as a system of its own."""
     numbers = None if system.numbers is None else system.numbers[frames]
-    return replace(system, **chosen, numbers=numbers, frame_ids=None, stored=None)
+    return replace(_taken(system, frames), numbers=numbers, frame_ids=None, stored=None)
+
+
+def part_of(system: System, frames: np.ndarray) -> System:
+    """Some frames of a system, by their numbers (n,), which messages name as before."""
+    numbers = frames if system.numbers is None else system.numbers[frames]
+    ids = None if system.frame_ids is None else system.frame_ids[frames]
+    return replace(_taken(system, frames), numbers=numbers, frame_ids=ids)
+
+
+def _taken(system: System, frames: np.ndarray) -> System:
+    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
+    chosen: dict[str, Any] = {
+        name: array.take(frames) if isinstance(array, Rows) else array[frames]
+        for name, array in arrays
+        if array is not None
+    }
+    return replace(system, **chosen)
+
+
+def in_memory(system: System) -> System:
+    """The system with all its arrays in memory."""
+    if system.in_memory:
+        return system
+    arrays = {name: getattr(system, name) for name in PER_FRAME}
+    read: dict[str, Any] = {name: array[:] for name, array in arrays.items() if isinstance(array, Rows)}
+    return replace(system, **read, stored=system.stored and system.stored.bare())
 
 
 def read_systems(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     type_map: Sequence[str] | None = None,
     non_magnetic: bool = False,
     notes: Notes | None = None,
     leave_out: Callable[[System], System] | None = None,
+    at_once: int = SAMPLE,
+    check: bool = True,
 ) -> list[System]:
     """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
@@ -111,6 +149,9 @@ def read_systems(
     without it they are printed. `leave_out` gives a system without some of its frames, which are then not
     checked; a system without frames is not there.
 
+    More frames than `at_once` stay where they are stored until they are used. `check`: whether they are
+    checked nevertheless.
+
     Raises InputError for whatever cannot be used, naming file, frame or atom.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
@@ -121,14 +162,21 @@ def read_systems(
     for one in stored:
         check_stored(one, type_map, non_magnetic)
     elements, own = _common_type_map(stored, type_map), Notes()
-    for one, name in zip(stored, names := _unique_names(stored), strict=True):
+    names = _unique_names(stored)
+    for one, name in zip(stored, names, strict=True):
         _note(notes if notes is not None else own, one, name)
     own.print()
-    return [
+    systems = [
         system
         for one, name in zip(stored, names, strict=True)
-        for system in _read(one, name, elements, leave_out)
+        for system in _opened(one, name, elements, leave_out)
     ]
+    if sum(part.frames for one in stored for part in one.sets) <= at_once:
+        systems = list(map(in_memory, systems))
+    for system in counted(systems, "Checking", len(systems)):
+        if check or system.in_memory:
+            check_frames(system)
+    return systems
 
 
 def _note(notes: Notes, stored: Stored, name: str) -> None:
@@ -157,10 +205,11 @@ def write_npy(system: System, folder: Path) -> None:
     elif not all(system.pbc):
         (folder / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
     if not all(system.pbc):
-        arrays["box"] = with_vacuum(system.box, system.coord, system.pbc)
+        arrays["box"] = with_vacuum(np.asarray(system.box), np.asarray(system.coord), system.pbc)
     for name, values in arrays.items():
         if values is not None:
-            np.save(frames / f"{name}.npy", values if name == "energy" else values.reshape(len(system), -1))
+            rows = np.asarray(values)
+            np.save(frames / f"{name}.npy", rows if name == "energy" else rows.reshape(len(system), -1))
     check_written(frames)
 
 
@@ -168,13 +217,25 @@ def write_npy(system: System, folder: Path) -> None:
 
 
 def _refuse_repeats(stored: list[Stored]) -> None:
-    counts = Counter((one.path.resolve(), one.group) for one in stored)
+    seen = set()
     for one in stored:
-        if counts[one.path.resolve(), one.group] > 1:
+        place = (_resolved(one.path), one.group)
+        if place in seen:
             raise InputError(
                 f"{one.where}: given twice (a folder of systems stands for all systems below it). Expected "
                 "every system once. Remove one of the two."
             )
+        seen.add(place)
+
+
+def _resolved(path: Path) -> str:
+    """Without links, of which many systems share most."""
+    if path.name in ("", "..") or os.path.islink(path):
+        return os.path.realpath(path)
+    return f"{_resolved_folder(str(path.parent))}/{path.name}"
+
+
+_resolved_folder = lru_cache(os.path.realpath)
 
 
 def _unique_names(stored: list[Stored]) -> list[str]:
@@ -243,22 +304,21 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
 # ---- arrays ----
 
 
-def _read(
+def _opened(
     stored: Stored,
     name: str,
     type_map: tuple[str, ...],
     leave_out: Callable[[System], System] | None = None,
 ) -> Iterator[System]:
-    """One system; of the mixed layout one per row of atom types."""
-    arrays = read_arrays(stored)
-    stored = stored.bare()
+    """One system; of the mixed layout one per row of atom types. The arrays are not read yet."""
+    arrays = stored_arrays(stored)
     rows, group_of_frame = stored.types[None], np.zeros(len(arrays["coord"]), dtype=np.int64)
     if stored.mixed:
-        rows, group_of_frame = _compositions(stored, arrays.pop(REAL_TYPES))
+        rows, group_of_frame = _compositions(stored, arrays.pop(REAL_TYPES)[:])
     for k, row in enumerate(rows):
         frame_ids = np.flatnonzero(group_of_frame == k)
         types = _mapped(stored, row, type_map)
-        own = _select(arrays, frame_ids, types >= 0)
+        own = arrays if len(rows) == 1 and types.min() >= 0 else _select(arrays, frame_ids, types >= 0)
         system = System(
             name=f"{name}#{k}" if len(rows) > 1 else name,
             path=stored.path,
@@ -267,13 +327,17 @@ def _read(
             pbc=stored.pbc,
             frame_ids=frame_ids,
             stored=stored,
-            **{"spin": np.zeros_like(own["coord"]), **own},
+            **cast(dict[str, Any], {"spin": _zeros_like(own["coord"]), **own}),
         )
         if leave_out is not None:
             system = leave_out(system)
         if len(system):
-            check_frames(system)
             yield system
+
+
+def _zeros_like(rows: Rows) -> Rows:
+    zeros = np.broadcast_to(np.zeros(()), rows.shape)
+    return Rows([ArrayHeader.of("no spins", zeros)], rows.shape[1:])
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -293,10 +357,10 @@ def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, n
     return rows[order], np.argsort(order)[inverse.ravel()]
 
 
-def _select(arrays: dict[str, np.ndarray], frames: np.ndarray, atoms: np.ndarray) -> dict[str, np.ndarray]:
+def _select(arrays: dict[str, Rows], frames: np.ndarray, atoms: np.ndarray) -> dict[str, Rows]:
     """The given frames (indices) and atoms (mask) of every array."""
     per_frame = ("box", "energy", "virial")
-    return {n: a[frames] if n in per_frame else a[frames][:, atoms] for n, a in arrays.items()}
+    return {n: a.take(frames, None if n in per_frame else atoms) for n, a in arrays.items()}
 
 
 def check_frames(system: System) -> None:
@@ -315,29 +379,35 @@ def check_finite(system: System) -> None:
 
 def _check_finite(system: System, array: str) -> None:
     values = getattr(system, array)
-    bad = ~(np.abs(values) < LARGEST)
+    bad = np.concatenate([_beyond(values[own]) for own in chunks(len(system))])
     if not bad.any():
         return
-    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
+    frame = int(bad.argmax())
+    rest = [int(i) for i in np.argwhere(~(np.abs(values[frame]) < LARGEST))[0]]
     place = system.where(frame, array)
     if array in ("box", "virial"):
         place += f", row {rest[0]}, column {rest[1]}"
     elif rest:
         place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
-    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
     raise InputError(
-        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames have NaN, inf or "
+        f"{place}: {values[(frame, *rest)]} ({bad.sum()} of {len(bad)} frames have NaN, inf or "
         f"numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
         "compute them again."
     )
 
 
+def _beyond(values: np.ndarray) -> np.ndarray:
+    """Which frames have numbers that are not finite, or too large: (F,)."""
+    return np.asarray(~(np.abs(values) < LARGEST).reshape(len(values), -1).all(axis=1))
+
+
 def check_cells(system: System) -> None:
     """Refuse cells whose periodic vectors span nothing."""
-    flat = np.flatnonzero(flat_cells(system.box, system.pbc))
+    box = system.box
+    flat = np.flatnonzero([one for own in chunks(len(box)) for one in flat_cells(box[own], system.pbc)])
     if flat.size:
         raise InputError(
-            f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "
+            f"{system.where(int(flat[0]), 'box')}: the cell {box[int(flat[0])].tolist()}, periodic "
             f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell, or "
             "pbc; in a deepmd-kit folder by an empty file `nopbc` beside type.raw for a molecule or cluster, "
             "for a slab or wire by a file `pbc.raw` with 1 for each lattice vector that it repeats along and "

@@ -79,7 +79,7 @@ def _of_system(
     label_scale: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sizes of the errors and σ of the frames, (F, n) each."""
-    label = getattr(system, quantity.label)
+    label = np.asarray(getattr(system, quantity.label))
     if quantity.carrier:
         label = label / label_scale[system.types][:, None]
     error = np.abs(predicted[quantity.label] - label)

@@ -22,14 +22,15 @@ def parity_points(
     each element of the type map carries spin. Energies are per atom and relative to the labels' mean.
     """
     panels: dict[str, Points] = {name: [] for name in QUANTITIES if name != FORCE_MAG.name}
-    energies = [system.energy / system.n_atoms for system in systems if system.energy is not None]
+    energies = [np.asarray(system.energy) / system.n_atoms for system in systems if system.energy is not None]
     mean = np.concatenate(energies).mean() if energies else 0.0
     for system, predicted in zip(systems, predictions, strict=True):
         n = system.n_atoms
         if system.energy is not None:
-            panels[ENERGY.name].append(("", system.energy / n - mean, predicted["energy"] / n - mean))
+            energy = np.asarray(system.energy) / n - mean
+            panels[ENERGY.name].append(("", energy, predicted["energy"] / n - mean))
         if system.virial is not None:
-            panels[VIRIAL.name].append(("", system.virial / n, predicted["virial"] / n))
+            panels[VIRIAL.name].append(("", np.asarray(system.virial) / n, predicted["virial"] / n))
         for kind in np.unique(system.types):
             own, element = system.types == kind, system.type_map[kind]
             if system.force is not None:

@@ -14,7 +14,8 @@ BOND = 0.5  # over the sum of covalent radii; bonds, and atoms that meet in a ho
 
 def zero_labels(system: System) -> dict[str, int]:
     """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
-    frames = {name: getattr(system, name).reshape(len(system), -1).any(axis=1) for name in system.labels}
+    labels = {name: np.asarray(getattr(system, name)) for name in system.labels}
+    frames = {name: values.reshape(len(system), -1).any(axis=1) for name, values in labels.items()}
     return {name: int((~known).sum()) for name, known in frames.items() if not known.all()}
 
 

@@ -56,9 +56,9 @@ def spacing_of(values: np.ndarray) -> float:
 
 def _by_file(system: System) -> Iterator[tuple[str, np.dtype, np.ndarray]]:
     """The place, the stored type and the energies of each file."""
-    assert system.energy is not None
+    energy = np.asarray(system.energy)
     if system.stored is None or system.frame_ids is None:
-        yield system.name, system.energy.dtype, system.energy
+        yield system.name, energy.dtype, energy
         return
     first = 0
     for part in system.stored.sets:
@@ -66,7 +66,7 @@ def _by_file(system: System) -> Iterator[tuple[str, np.dtype, np.ndarray]]:
         first += part.frames
         if own.any():
             header = part.arrays["energy"]
-            yield header.where, header.dtype, system.energy[own]
+            yield header.where, header.dtype, energy[own]
 
 
 def _seen(where: str, dtype: np.dtype, energy: np.ndarray, spread: float, n_atoms: int) -> str:

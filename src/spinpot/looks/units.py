@@ -4,7 +4,7 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
 from spinpot.core.quantities import FORCE, FORCE_MAG
-from spinpot.data.pairs import neighbours
+from spinpot.data.pairs import close_pairs
 from spinpot.data.readers.moments import all_unit
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
@@ -29,14 +29,12 @@ def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
     if not set(names) <= set(atomic_numbers):
         return None
     radii = covalent_radii[[atomic_numbers[name] for name in names]]
-    found = []
-    for frame in np.unique(np.linspace(0, len(system) - 1, frames).astype(int)):
-        coord, box = system.coord[frame], system.box[frame]
-        i, j, distance = neighbours(REACH, coord, box, system.pbc, "ijd", n_threads=1)
-        nearest = np.full(len(names), np.inf)
-        np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
-        found.append(nearest)
-    return float(np.median(found))
+    chosen = np.unique(np.linspace(0, len(system) - 1, frames).astype(int))
+    frame, i, j, distance = close_pairs(system.box[chosen], system.coord[chosen], system.pbc, REACH)
+    nearest = np.full((len(chosen), len(names)), np.inf)
+    for own in (i, j):
+        np.minimum.at(nearest, (frame, own), distance / (radii[i] + radii[j]))
+    return float(np.median(nearest))
 
 
 def _distances(system: System, frames: int) -> list[Look]:
@@ -53,7 +51,7 @@ def _moments(system: System) -> list[Look]:
     own = length[length > 0]
     if not own.size:
         return []
-    if all_unit([system.spin]):
+    if all_unit([np.asarray(system.spin)]):
         return [Look("directions in place of moments in μ_B?", "every moment is 1")]
     if own.max() > LARGE_MOMENT:
         return [Look("moments not in μ_B?", f"they reach {own.max():.3g}")]
@@ -65,12 +63,12 @@ def _moments(system: System) -> list[Look]:
 def _magnitudes(system: System) -> list[Look]:
     said = []
     if system.energy is not None:
-        spread = float(system.energy.std() / system.n_atoms)
+        spread = float(np.std(system.energy) / system.n_atoms)
         if spread > LARGE_SPREAD:
             said.append(Look("energies in kJ/mol or kcal/mol?", f"they spread by {spread:.3g} eV/atom"))
     for own, most in ((FORCE, LARGE_FORCE), (FORCE_MAG, LARGE_FORCE_MAG)):
         values = getattr(system, own.label)
-        rms = 0.0 if values is None else float(np.sqrt((values**2).sum(-1).mean()))
+        rms = 0.0 if values is None else float(np.sqrt(np.square(values).sum(-1).mean()))
         if rms > most:
             said.append(Look(f"{own.plural} in another unit?", f"{rms:.3g} {own.unit} rms"))
     return said

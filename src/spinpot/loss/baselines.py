@@ -79,13 +79,13 @@ def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:
     for system in systems:
         values = getattr(system, label)
         if values is not None:
-            np.add.at(sums, system.types, values.sum(axis=0))
+            np.add.at(sums, system.types, np.asarray(values).sum(axis=0))
             np.add.at(counts, system.types, len(values))
     return torch.from_numpy(sums / np.maximum(counts, 1)[:, None])
 
 
 def _mean_virial(systems: Sequence[System]) -> Tensor:
     """Of an atom."""
-    values = [system.virial / system.n_atoms for system in systems if system.virial is not None]
+    values = [np.asarray(system.virial) / system.n_atoms for system in systems if system.virial is not None]
     mean = np.concatenate(values).mean(axis=0) if values else np.zeros((3, 3))
     return torch.as_tensor(mean, dtype=torch.float64)

@@ -27,18 +27,24 @@ class TrainingFacts:
 
 def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> TrainingFacts:
     """The facts of training frames; use_spin: one bool per element of their type map."""
-    largest = max(map(_told_apart, systems))
-    return TrainingFacts(moment_ranges(systems, use_spin), largest)
+    return TrainingFacts(moment_ranges(systems, use_spin), _told_apart(systems))
 
 
-def _told_apart(system: System) -> float:
+def _told_apart(systems: Sequence[System]) -> float:
     """largest_shortest_vector of frames, by the directions they are periodic along.
 
     Without any, all pairs are told apart, as far as the atoms reach: half of the value is what counts.
     """
-    if any(system.pbc):
-        return largest_shortest_vector(system.box, system.pbc)
-    return float(2.0 * np.linalg.norm(np.ptp(system.coord, axis=1), axis=1).max())
+    cells: dict[Periodic, list[np.ndarray]] = {}
+    largest = 0.0
+    for system in systems:
+        if any(system.pbc):
+            cells.setdefault(system.pbc, []).append(np.asarray(system.box))
+        else:
+            reach = np.linalg.norm(np.ptp(system.coord, axis=1), axis=1).max()
+            largest = max(largest, float(2.0 * reach))
+    found = (largest_shortest_vector(np.concatenate(boxes), pbc) for pbc, boxes in cells.items())
+    return max([largest, *found])
 
 
 def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[str, list[float]]:

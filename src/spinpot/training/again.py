@@ -1,5 +1,6 @@
 """report.html and the pictures of a finished run, made again from what its folder holds."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ from spinpot.core.files import alone_in, read_object
 from spinpot.core.notes import shortened
 from spinpot.data.description import fingerprint
 from spinpot.data.exclude import Exclude
+from spinpot.data.sample import sample_of
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation.predictor import Predictor
 from spinpot.models.checkpoint import BEST, potential_from, read_checkpoint
@@ -98,9 +100,11 @@ def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any
     try:
         leave_out = partial(Exclude(config["data"].get("exclude")).of, set_name="validation")
         systems = read_systems(folders, tuple(summary["model"]["type_map"]), leave_out=leave_out)
+        most = config["data"].get("sample", sys.maxsize)  # older runs looked at all
+        sampled = sample_of(systems, most, config["data"].get("seed", 0))
     except InputError as error:
         _refuse(folder, f"the validation data cannot be read: {error}")
-    then, now = summary["data"]["validation"]["fingerprint"], fingerprint(systems)
+    then, now = summary["data"]["validation"]["fingerprint"], fingerprint(systems, sampled)
     if then != now:
         _refuse(
             folder,

@@ -8,7 +8,6 @@ from spinpot.core.console import console
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.description import describe_system
 from spinpot.models.spec import Spec
 from spinpot.report.systems_table import print_systems
 
@@ -18,14 +17,14 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
 
     wanted: the labels that the loss asks for.
     """
-    print_systems("Data", {name: list(map(describe_system, own)) for name, own in data.systems.items()})
+    print_systems("Data", {name: own["systems"] for name, own in data.describe().items()})
     for name, systems in data.systems.items():
         for label in (label for label in LABELS if label in wanted):
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
                 console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
     with_moments = data.elements_with_moments()
-    most, cutoff = data.datasets["train"].neighbours.most_of_elements, spec.geometry.cutoff
+    most, cutoff = data.samples["train"].neighbours.most_of_elements, spec.geometry.cutoff
     for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):
         role = "magnetic" if spin else "without spin"
         if spin != (element in with_moments):

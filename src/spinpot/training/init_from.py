@@ -114,7 +114,7 @@ def energy_residuals(
 
     most: of so many frames, evenly spaced, or all.
     """
-    dataset = data.datasets["train"]
+    dataset = data.samples["train"]
     step = 1 if most is None else -(-len(dataset) // most)
     frames = (dataset[index] for index in range(0, len(dataset), step))
     n_types = len(potential.spec.type_map)

@@ -55,8 +55,8 @@ def _outcome(
 ) -> Outcome:
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
     baselines: dict[str, Predict] = {
-        "labels_spread": spread_of(dataset.systems),
-        "training_mean": mean_of(data.systems["train"]),
+        "labels_spread": spread_of(data.sampled[name]),
+        "training_mean": mean_of(data.sampled["train"]),
         **({"heisenberg": heisenberg} if heisenberg else {}),
     }
     predicted: list[dict[str, Tensor]] = []

@@ -30,6 +30,7 @@ from spinpot.loss.heisenberg import Baseline, fitted_to
 from spinpot.loss.label_scale import fixed_scale
 from spinpot.loss.score import Score
 from spinpot.models.elements import magnetic_types
+from spinpot.models.energy_bias import energy_bias
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential
 from spinpot.models.settings import ModelSettings
@@ -149,7 +150,9 @@ def read_frames(checked: Checked) -> Frames:
     check_measured(config, data, score)
     fingerprints = data.fingerprints()
     if resumed:
-        check_resumed(resumed, spec, checked.plain, fingerprints)
+        sampled = "sample" in resumed.config["data"]
+        then = fingerprints if sampled else data.fingerprints(of_all=True)
+        check_resumed(resumed, spec, checked.plain, then)
         check_steps_left(resumed, checked.folder, config.trainer.max_steps)
     return Frames(data, spec, score, fingerprints)
 
@@ -159,7 +162,7 @@ def score_of(data: SpinDataModule, spec: Spec, loss: EnerSpinLoss) -> Score:
 
     @cache
     def spread(name: str) -> dict[str, float]:
-        return dataset_errors(spread_of(data.systems[name]), data.datasets[name], spec.use_spin)
+        return dataset_errors(spread_of(data.sampled[name]), data.samples[name], spec.use_spin)
 
     return Score(loss.active, spread("validation"), lambda: spread("train"))
 
@@ -168,7 +171,7 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
     """Settle what the model takes from the data, or from the run that is resumed."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     spec = settings.spec(data.type_map, use_spin)
-    for systems in data.systems.values():
+    for systems in data.sampled.values():
         spec.check_training(systems)
     spin = settings.spin
     data.make_datasets(
@@ -176,7 +179,7 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
         reversal=spin.time_reversal == "augment",
         rotation=spin.spin_rotation == "augment",
     )
-    return spec.settled(data.datasets["train"].neighbours, resumed.spec if resumed else None)
+    return spec.settled(data.samples["train"].neighbours, resumed.spec if resumed else None)
 
 
 def build_run(checked: Checked, frames: Frames) -> Ready:
@@ -185,14 +188,14 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
     first = trainer.is_global_zero
-    found = copies([system for systems in data.systems.values() for system in systems]) if first else []
+    found = copies([system for systems in data.sampled.values() for system in systems]) if first else []
     print_data(frames, potential, loss, found if first else None)
     scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
     labels = labels_of(checked, frames, scale)
     check_trained(potential, checked.config.trainer.max_steps)
     if not checked.resumed and not checked.pretrained:
         begin(potential, data, labels)
-    baseline = fitted_to(data.systems["train"], frames.spec, scale, found) if first else Baseline(None, "")
+    baseline = fitted_to(data.sampled["train"], frames.spec, scale, found) if first else Baseline(None, "")
     module = SpinModule(
         potential,
         loss,
@@ -216,9 +219,11 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
         potential = begin_with(checked.pretrained, spec, data, refit)
     else:
         potential = build_potential(spec, checked.config.seed)
-        potential.set_statistics(data.datasets["train"].batches(), data.systems["train"])
-    potential.cover(data.datasets["train"].neighbours.closest)
-    potential.facts = training_facts(data.systems["train"], spec.use_spin)
+        potential.set_statistics(data.samples["train"].batches(), data.sampled["train"])
+        if data.sampled["train"] is not data.systems["train"]:
+            potential.energy_bias.copy_(torch.from_numpy(energy_bias(data.systems["train"])))
+    potential.cover(data.samples["train"].neighbours.closest)
+    potential.facts = training_facts(data.sampled["train"], spec.use_spin)
     return potential.set_precision(getattr(torch, PRECISIONS[checked.config.trainer.precision]))
 
 
@@ -229,14 +234,14 @@ def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> Trainin
     """
     loss, spec = checked.loss, frames.spec
     return TrainingLabels(
-        frames.data.systems["train"],
+        frames.data.sampled["train"],
         spec.geometry,
         dict(zip(loss.active, loss.active_prefactors(0.0), strict=True)),
         loss.penalty.power,
         torch.tensor(spec.use_spin),
         scale,
         checked.config.seed,
-        held_out=frames.data.systems["validation"],
+        held_out=frames.data.sampled["validation"],
     )
 
 
@@ -247,7 +252,7 @@ def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) ->
         return
     for line in lines:
         print_line(line)
-    validation, use_spin = data.datasets["validation"], potential.spec.use_spin
+    validation, use_spin = data.samples["validation"], potential.spec.use_spin
     errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, labels.scale)
     of_labels = {
         quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in (*MAIN, VIRIAL)
@@ -266,10 +271,10 @@ def print_data(
     data, spec = frames.data, potential.spec
     print_data_summary(data, spec, loss.labels)
     watch = Watch(spec, potential.facts)
-    notes = Notes() if found is None else look_at_sets(data.systems, watch, found)
+    notes = Notes() if found is None else look_at_sets(data.sampled, watch, found)
     for line in frames.score.notes:
         notes.add(f"look: {line}")
-    for name, dataset in data.datasets.items():
+    for name, dataset in data.samples.items():
         if name != "train" and (unlike := spec.unlike_training(dataset.neighbours)):
             notes.add(f"look: {unlike}")
     notes.print()

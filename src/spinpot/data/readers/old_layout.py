@@ -1,5 +1,6 @@
 """deepmd-kit's old layout for TensorFlow: the last atoms are virtual, at R + η S, with −∂E/∂S as force."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class OldLayout:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """One system. Raises InputError where the virtual atoms are not where they should be."""
-        stored = from_folder(place)
+        stored = from_folder(place, os.listdir(place))
         check_stored(stored, wanted.elements, non_magnetic=True)
         for line in (*stored.notes, *(f"{name}: not used" for name in UNUSED if stored.has(name))):
             notes.add(line, str(place))

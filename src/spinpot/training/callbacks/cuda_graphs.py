@@ -117,7 +117,8 @@ def _can_be_recorded(optimizer: Optimizer) -> bool:
 
 def _fits(data: SpinDataModule, device: torch.device) -> bool:
     free, _ = torch.cuda.mem_get_info(device)
-    return BYTES_PER_PAIR * data.datasets["train"].neighbours.n_pairs < SHARE_OF_DEVICE * free
+    share = len(data.datasets["train"]) / len(data.samples["train"])
+    return BYTES_PER_PAIR * data.samples["train"].neighbours.n_pairs * share < SHARE_OF_DEVICE * free
 
 
 def _numbered_step(trainer: pl.Trainer, module: SpinModule) -> NumberedStep:

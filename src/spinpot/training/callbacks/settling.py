@@ -56,7 +56,7 @@ class Settling(pl.Callback):
         assert isinstance(module, SpinModule)
         assert isinstance(data, SpinDataModule)
         module.stop_if_diverged(wait=True)
-        training = data.datasets["train"]
+        training = data.samples["train"]
         batch = training.batch(_with_all_elements(training))
         # Validations may see an average of the weights so far, which may be as rough as those.
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -80,7 +80,7 @@ def unused(name: str, ending: str) -> str:
 
 def _refuse_another(one: ArrayHeader, other: ArrayHeader, name: str) -> None:
     """Raise InputError unless both hold the same numbers to the precision of the coarser one."""
-    a, b = (np.asarray(header.read(), dtype=np.float64).ravel() for header in (one, other))
+    a, b = (np.asarray(header.whole(), dtype=np.float64).ravel() for header in (one, other))
     kinds = [header.dtype for header in (one, other) if header.dtype.kind == "f"]
     precision = max((float(np.finfo(kind).eps) for kind in kinds), default=0.0)
     scale = np.abs(a).max(initial=0.0)

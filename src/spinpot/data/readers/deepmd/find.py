@@ -1,10 +1,12 @@
 """Finds the stored systems at a path, in any of the layouts."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.folders import from_folder
 from spinpot.data.readers.deepmd.hdf5_files import from_hdf5
@@ -23,8 +25,9 @@ def find_stored(path: str | Path) -> list[Stored]:
     place = Path(path).expanduser()
     if place.is_dir():
         found = []
-        for folder in _system_folders(place, set()):
-            found += from_lmdb(folder) if is_lmdb(folder) else [from_folder(folder)]
+        folders = _system_folders(place, str(place.resolve()), set())
+        for folder, there in counted(folders, f"Opening {place.name}"):
+            found += from_lmdb(folder) if DATA in there else [from_folder(folder, there)]
         if not found:
             raise InputError(_nothing_in(place))
         return found
@@ -53,19 +56,25 @@ def _nothing_in(folder: Path) -> str:
     )
 
 
-def _system_folders(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """`folder` if it is a system, else the systems below it, sorted; links are followed, each place once."""
-    if folder.resolve() in seen:
+def _system_folders(folder: Path, resolved: str, seen: set[str]) -> Iterator[tuple[Path, set[str]]]:
+    """`folder` if it is a system, else the systems below it, sorted; links are followed, each place once.
+
+    With the names of what is in each.
+    """
+    if resolved in seen:
         return
-    seen.add(folder.resolve())
-    if (folder / "type.raw").is_file() or is_lmdb(folder):
-        yield folder
+    seen.add(resolved)
+    there = {entry.name: entry for entry in os.scandir(folder)}
+    if any(name in there and there[name].is_file() for name in ("type.raw", DATA)):
+        yield folder, set(there)
         return
-    if any(folder.glob("set.*")) or (folder / "coord.raw").exists():
+    if "coord.raw" in there or any(name.startswith("set.") for name in there):
         raise InputError(
             f"{folder}: frames but no type.raw. Expected a type.raw with one type index (0, 1, …) per atom "
             "and a type_map.raw with the elements' names. Write them."
         )
-    for child in sorted(folder.iterdir()):
-        if child.is_dir():
-            yield from _system_folders(child, seen)
+    for name in sorted(there):
+        if there[name].is_dir():
+            child = folder / name
+            place = str(child.resolve()) if there[name].is_symlink() else f"{resolved}/{name}"
+            yield from _system_folders(child, place, seen)

@@ -1,7 +1,10 @@
 """Folders in deepmd-kit's layouts npy, mixed and raw."""
 
+import os
 import warnings
-from functools import partial
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,56 +16,66 @@ from spinpot.data.readers.deepmd.stored import PBC, Stored, about, checked_names
 from spinpot.data.readers.names import ALIASES
 
 
-def from_folder(folder: Path) -> Stored:
-    """The system of a folder with type.raw. Raises InputError for what is no readable system."""
-    types = _read_types(folder / "type.raw")
-    map_file = folder / "type_map.raw"
-    names = checked_names(_read_text(map_file).split(), str(map_file)) if map_file.is_file() else None
-    sets = sorted(folder.glob("set.*"))
+def from_folder(folder: Path, there: Collection[str]) -> Stored:
+    """The system of a folder with type.raw. Raises InputError for what is no readable system.
+
+    there: the names of what is in the folder.
+    """
+    where = str(folder)
+    types = _read_types(f"{where}/type.raw")
+    map_file, pbc_file = f"{where}/type_map.raw", f"{where}/{PBC}"
+    names = checked_names(_read_text(map_file).split(), map_file) if "type_map.raw" in there else None
+    sets = [f"{where}/{name}" for name in sorted(there) if name.startswith("set.")]
     beside: tuple[str, ...] = ()
     if sets:
-        layout, stored_sets = "npy", tuple(_npy_set(s) for s in sets)
-        beside = tuple(_others(folder, (".npy", ".npz", ".raw")))
-    elif any((folder / f"{name}.raw").is_file() for aliases in ALIASES.values() for name in aliases):
-        layout, stored_sets = "raw", (_raw_set(folder),)
+        layout, stored_sets = "npy", tuple(map(_npy_set, sets))
+        beside = tuple(_others(there, (".npy", ".npz", ".raw")))
+    elif any(f"{name}.raw" in there for aliases in ALIASES.values() for name in aliases):
+        layout, stored_sets = "raw", (_raw_set(where, there),)
     else:
         raise InputError(
             f"{folder}: no frames: neither a set.* folder nor coord.raw. Expected set.000/coord.npy, "
             "set.000/box.npy and so on. Correct the path, or write the data again."
         )
-    pbc_file = folder / PBC
-    numbers = _read_text(pbc_file).split() if pbc_file.is_file() else None
-    pbc = checked_pbc((folder / "nopbc").exists(), numbers, str(pbc_file))
+    numbers = _read_text(pbc_file).split() if PBC in there else None
+    pbc = checked_pbc("nopbc" in there, numbers, pbc_file)
     return Stored(folder, "", layout, types, names, pbc, stored_sets, beside)
 
 
-def _npy_set(folder: Path) -> StoredSet:
-    if not folder.is_dir():
+def _npy_set(where: str) -> StoredSet:
+    try:
+        there = os.listdir(where)
+    except NotADirectoryError:
         raise InputError(
-            f"{folder}: every set.* must be a folder of .npy files, and this is a file. Unpack or remove it."
-        )
-    files = {file.stem: partial(npy_header, file) for file in folder.glob("*.npy")}
-    return contents(str(folder), files, ".npy", beside=_others(folder, (".npz", ".raw")))
+            f"{where}: every set.* must be a folder of .npy files, and this is a file. Unpack or remove it."
+        ) from None
+    files = {name[:-4]: partial(npy_header, f"{where}/{name}") for name in _ending(there, ".npy")}
+    return contents(where, files, ".npy", beside=_others(there, (".npz", ".raw")))
 
 
-def _raw_set(folder: Path) -> StoredSet:
-    files = {file.stem: partial(_raw_header, file) for file in folder.glob("*.raw") if not about(file)}
-    return contents(str(folder), files, ".raw", mixed=False, beside=_others(folder, (".npz", ".npy")))
+def _raw_set(where: str, there: Iterable[str]) -> StoredSet:
+    names = (name for name in _ending(there, ".raw") if not about(name))
+    files = {name[:-4]: partial(_raw_header, f"{where}/{name}") for name in names}
+    return contents(where, files, ".raw", mixed=False, beside=_others(there, (".npz", ".npy")))
 
 
-def _others(folder: Path, endings: tuple[str, ...]) -> list[str]:
+def _ending(names: Iterable[str], ending: str) -> list[str]:
+    return [name for name in names if name.endswith(ending) and name != ending]
+
+
+def _others(there: Iterable[str], endings: tuple[str, ...]) -> list[str]:
     """Lines on files of arrays in another format than the folder's."""
-    files = (file for file in sorted(folder.iterdir()) if file.suffix in endings)
-    return [unused(file.stem, file.suffix) for file in files if not about(file)]
+    names = (name for name in sorted(there) if name.endswith(endings) and not about(name))
+    return [unused(*os.path.splitext(name)) for name in names if name not in endings]
 
 
-def _raw_header(file: Path) -> ArrayHeader:
+def _raw_header(file: str) -> ArrayHeader:
     """Shape of a text file; it has to be parsed for it, which also finds the line that is not numbers."""
     table = _load_text(file, "one frame per line, numbers only, the same count in every line")
-    return ArrayHeader.of(str(file), table)
+    return ArrayHeader.of(file, table)
 
 
-def _load_text(file: Path, expected: str) -> np.ndarray:
+def _load_text(file: str, expected: str) -> np.ndarray:
     """(lines, numbers per line); an empty file gives no lines."""
     try:
         with warnings.catch_warnings():
@@ -72,19 +85,36 @@ def _load_text(file: Path, expected: str) -> np.ndarray:
         raise InputError(f"{file}: not readable: {error}. Expected {expected}. Write it again.") from error
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: str) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return _text_of(file)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not readable: {error}. Expected a text file. Write it again.") from error
 
 
-def _read_types(file: Path) -> np.ndarray:
+def _text_of(file: str) -> str:
+    with open(file, "rb", buffering=0) as opened:
+        return opened.read().decode("utf-8")
+
+
+def _read_types(file: str) -> np.ndarray:
     """(N,) int64."""
+    with suppress(OSError, ValueError):  # said in words by what follows
+        return _types_of(_text_of(file))
     table = _load_text(file, "one type index (0, 1, …) per atom and line")
     if table.size and 1 not in table.shape:
         raise InputError(
             f"{file}: {table.shape[0]} lines of {table.shape[1]} numbers. Expected one type index per atom "
             "and line; a system's types are the same in every frame."
         )
-    return checked_types(table.ravel(), str(file))
+    return checked_types(table.ravel(), file)
+
+
+@lru_cache  # the systems of a set often have the same atoms
+def _types_of(text: str) -> np.ndarray:
+    """Raises ValueError for all but lines of one index each."""
+    types = np.array(text.split("\n")[: -1 if text.endswith("\n") else None]).astype(np.int64)
+    if not types.size or types.min() < 0:
+        raise ValueError
+    types.setflags(write=False)
+    return types

@@ -1,5 +1,6 @@
 """HDF5 files in deepmd-kit's layout: groups with type.raw, type_map.raw and set.* groups of arrays."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
 from spinpot.data.readers.deepmd.contents import StoredSet, contents, unused
-from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader, Layout, rows_at, version_of
 from spinpot.data.readers.deepmd.stored import (
     PBC,
     Stored,
@@ -71,7 +72,7 @@ def _from_group(file: Path, group: h5py.Group) -> Stored:
     names = _hdf5_names(group, where) if "type_map.raw" in group else None
     numbers = [f"{x:g}" for x in np.ravel(group[PBC][()]).astype(float)] if PBC in group else None
     pbc = checked_pbc("nopbc" in group, numbers, f"{where}/{PBC}")
-    others = (key for key in group if not key.startswith("set.") and not about(Path(key)) and key != "nopbc")
+    others = (key for key in group if not key.startswith("set.") and not about(key) and key != "nopbc")
     beside = tuple(unused(key, "") for key in others if isinstance(group[key], h5py.Dataset))
     return Stored(file, group.name.strip("/"), "hdf5", types, names, pbc, sets, beside)
 
@@ -90,13 +91,19 @@ def _hdf5_set(where: str, group: h5py.Group) -> StoredSet:
 
 
 def _hdf5_header(where: str, array: h5py.Dataset) -> ArrayHeader:
-    file, name = array.file.filename, array.name
+    file, name, shape = array.file.filename, array.name, array.shape
+    offset = array.id.get_offset()  # None where the array is in pieces, or packed
+    if offset is not None and shape and array.dtype.kind in "fiu":
+        layout = Layout(offset + array.file.userblock_size, shape, array.dtype, False)
+        return ArrayHeader(
+            where, shape, array.dtype, partial(rows_at, version_of(file, os.stat(file)), layout)
+        )
 
-    def read() -> np.ndarray:
+    def read(start: int, stop: int) -> np.ndarray:
         with h5py.File(file, "r") as root:
-            return np.asarray(root[name][()])
+            return np.asarray(root[name][start:stop] if shape else root[name][()])
 
-    return ArrayHeader(where, array.shape, array.dtype, read)
+    return ArrayHeader(where, shape, array.dtype, read)
 
 
 def _hdf5_names(group: h5py.Group, where: str) -> tuple[str, ...]:

@@ -1,50 +1,161 @@
-"""Shape and type of an array on disk, without loading it and without unpickling anything."""
+"""Shape and type of an array on disk, and its rows, without unpickling anything."""
 
+import io
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
 
+FIRST_BYTES = 256  # of a file, which hold the header that numpy.save writes
+OPEN_FILES = 200  # that stay open to read rows from, the last used ones
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class ArrayHeader:
-    """One stored array: its place in words, shape and dtype, and what reads it."""
+    """One stored array: its place in words, shape and dtype, and what reads rows from `start` to `stop`."""
 
     where: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[], np.ndarray] = field(repr=False)
+    read: Callable[[int, int], np.ndarray] = field(repr=False)
 
     @classmethod
     def of(cls, where: str, array: np.ndarray) -> Self:
         """That of an array in memory."""
-        return cls(where, array.shape, array.dtype, lambda: array)
+        return cls(where, array.shape, array.dtype, partial(_rows_of, array))
+
+    def whole(self) -> np.ndarray:
+        """All rows."""
+        return self.read(0, self.shape[0] if self.shape else 0)
 
 
-def npy_header(file: Path) -> ArrayHeader:
+class Layout(NamedTuple):
+    """Where in a file the numbers begin, and what they are."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    by_columns: bool
+
+
+class Version(NamedTuple):
+    """A file as it was when its header was read: another one in its place is not read for it."""
+
+    path: str
+    inode: int
+    size: int
+    changed: int
+
+
+def npy_header(file: str) -> ArrayHeader:
     """Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects."""
-    refuse_placeholder(file)
     try:
-        array = np.lib.format.open_memmap(file, mode="r")
+        version, layout = _looked_at(file)
     except (ValueError, OSError, SyntaxError) as error:
+        refuse_placeholder(Path(file))
         raise InputError(
             f"{file}: cut short, or no array of numbers ({error}). Expected what numpy.save writes; pickled "
             "Python objects are never loaded. Copy the file again, or write it with a numeric dtype (all "
             "frames of one length)."
         ) from error
-    return ArrayHeader(str(file), array.shape, array.dtype, partial(np.load, file, allow_pickle=False))
+    whole = layout.by_columns or not layout.shape
+    read = partial(_rows_of_whole, file) if whole else partial(rows_at, version, layout)
+    return ArrayHeader(file, layout.shape, layout.dtype, read)
+
+
+def rows_at(version: Version, layout: Layout, start: int, stop: int) -> np.ndarray:
+    """Rows of an array that lies row by row in a file. Raises OSError where they are not there."""
+    row = layout.dtype.itemsize * math.prod(layout.shape[1:])
+    contents = _opened(version).at(layout.offset + start * row, (stop - start) * row)
+    return np.frombuffer(contents, layout.dtype).reshape(stop - start, *layout.shape[1:])
+
+
+def _rows_of(array: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return array[start:stop] if array.shape else array
+
+
+def _rows_of_whole(file: str, start: int, stop: int) -> np.ndarray:
+    return _rows_of(np.load(file, allow_pickle=False), start, stop)
+
+
+def version_of(path: str, status: os.stat_result) -> Version:
+    """That of a file of this status."""
+    return Version(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _looked_at(path: str) -> tuple[Version, Layout]:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        version, first = version_of(path, os.fstat(file)), os.read(file, FIRST_BYTES)
+        length = _length(first)
+        first = first[:length] if length <= len(first) else first + os.read(file, length - len(first))
+    finally:
+        os.close(file)
+    layout = _layout(first)
+    needed = layout.offset + layout.dtype.itemsize * math.prod(layout.shape)
+    if version.size < needed:
+        raise ValueError(f"{version.size} bytes, where its header promises {needed}")
+    return version, layout
+
+
+def _length(first: bytes) -> int:
+    """Bytes of the magic string and the header that follows it."""
+    size = 2 if first[6:7] == b"\x01" else 4
+    return 8 + size + int.from_bytes(first[8 : 8 + size], "little")
+
+
+@lru_cache  # most files of a set have the same header
+def _layout(header: bytes) -> Layout:
+    file = io.BytesIO(header)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"expected a version of the format from (1, 0) to (3, 0), not {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return Layout(file.tell(), shape, dtype, by_columns and len(shape) > 1)
+
+
+class _OpenFile:
+    """A file that is closed when nothing reads from it and nothing keeps it any more."""
+
+    def __init__(self, version: Version) -> None:
+        self.path = version.path
+        self.number = os.open(version.path, os.O_RDONLY)
+        if version_of(version.path, os.fstat(self.number)) != version:
+            raise OSError("it has changed since it was opened first")
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """So many bytes from a place on; unlike mapped memory this fails in words where a file was cut."""
+        contents = os.pread(self.number, size, offset)
+        while len(contents) < size:  # the system reads no more than 2 GB at once
+            more = os.pread(self.number, size - len(contents), offset + len(contents))
+            if not more:
+                raise OSError(f"it ends {size - len(contents)} bytes too early")
+            contents += more
+        return contents
+
+
+_opened = lru_cache(OPEN_FILES)(_OpenFile)
 
 
 def check_written(folder: Path) -> None:
     """Raise OSError if an array below a folder is cut short: on a full disk NumPy does so in silence."""
     for file in sorted(folder.rglob("*.npy")):
         try:
-            npy_header(file)
+            npy_header(str(file))
         except InputError as error:
             raise OSError(f"{file}: only a part was written") from error

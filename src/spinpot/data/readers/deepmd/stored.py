@@ -14,6 +14,7 @@ from spinpot.core.errors import InputError
 from spinpot.data.cell import CLUSTER, PERIODIC, Periodic
 from spinpot.data.readers.deepmd.contents import ARRAYS, REAL_TYPES, StoredSet
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +121,9 @@ def checked_pbc(nopbc: bool, numbers: list[str] | None, where: str) -> Periodic:
     return a, b, c
 
 
-def about(file: Path) -> bool:
-    """Whether a file beside the frames says what they are."""
-    return file.name in ("type.raw", "type_map.raw", PBC)
+def about(name: str) -> bool:
+    """Whether the file of a name beside the frames says what they are."""
+    return name in ("type.raw", "type_map.raw", PBC)
 
 
 def shape_of(array: str, n_atoms: int) -> tuple[int, ...]:
@@ -131,33 +132,28 @@ def shape_of(array: str, n_atoms: int) -> tuple[int, ...]:
     return shapes.get(array, (n_atoms, 3))
 
 
-def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
-    """All arrays of a checked system under deepmd-kit's names, frames of all sets in order.
+def stored_arrays(stored: Stored) -> dict[str, Rows]:
+    """The arrays of a checked system under deepmd-kit's names, frames of all sets in order.
 
     coord, spin, force, force_mag (F, N, 3), box, virial (F, 3, 3), energy (F,) and, if the layout is
     mixed, real_atom_types (F, N), all float64; absent what is not stored. Cells may be absent only where
     nothing is periodic, and are zero then.
-    Raises InputError for an array that cannot be read.
     """
-    arrays = {}
-    for name in (*ARRAYS, REAL_TYPES):
-        if stored.has(name):
-            shape = shape_of(name, len(stored.types))
-            parts = [_numbers(s.arrays[name], (s.frames, *shape)) for s in stored.sets]
-            arrays[name] = np.concatenate(parts)
+    arrays = {
+        name: Rows([s.arrays[name] for s in stored.sets], shape_of(name, len(stored.types)))
+        for name in (*ARRAYS, REAL_TYPES)
+        if stored.has(name)
+    }
     if "box" not in arrays:
-        arrays["box"] = np.zeros((len(arrays["coord"]), 3, 3))
+        no_cell = np.broadcast_to(np.zeros(()), (len(arrays["coord"]), 3, 3))
+        arrays["box"] = Rows([ArrayHeader.of(stored.where, no_cell)], (3, 3))
     return arrays
 
 
-def _numbers(header: ArrayHeader, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        return np.asarray(header.read(), dtype=np.float64).reshape(shape)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{header.where}: cannot be read ({type(error).__name__}: {error}). Copy or write it again."
-        ) from error
+def read_arrays(stored: Stored) -> dict[str, np.ndarray]:
+    """All of stored_arrays in memory. Raises InputError for an array that cannot be read."""
+    return {name: rows[:] for name, rows in stored_arrays(stored).items()}
 
 
-def _gone() -> NoReturn:
+def _gone(start: int, stop: int) -> NoReturn:
     raise RuntimeError("the arrays have been read already")
