@@ -59,8 +59,8 @@ def test_frames_are_left_out_and_the_others_keep_their_numbers(place, capsys):
     assert origins([select(second, np.array([2]))]) == [("b", 5)]
     assert second.where(1) == f"{place}/train/b/set.000/coord.npy, frame 3"
     assert "data.exclude leaves out 3 frames of b: 0, 1, 4.\n" in capsys.readouterr().out
-    assert data.describe()["train"]["excluded"] == {"b": [0, 1, 4]}
-    assert "excluded" not in data.describe()["validation"]
+    assert data.described["train"]["excluded"] == {"b": [0, 1, 4]}
+    assert "excluded" not in data.described["validation"]
     changed = {name for name, digits in every.fingerprints().items() if data.fingerprints()[name] != digits}
     assert changed == {"train"}
 
@@ -79,7 +79,7 @@ def test_a_path_tells_systems_of_one_name_apart(place, whole):
     data = read(place, {key: [0]})
     assert origins(data.systems["validation"]) == [("a", k) for k in range(1, FRAMES)]
     assert len(data.systems["train"][0]) == FRAMES
-    assert data.describe()["validation"]["excluded"] == {"a": [0]}
+    assert data.described["validation"]["excluded"] == {"a": [0]}
 
 
 def test_a_path_may_go_up(place, monkeypatch):
@@ -117,7 +117,7 @@ def test_a_composition_of_a_mixed_folder(place):
 def test_a_system_without_frames_is_not_there(place):
     data = read(place, {"b": ["0-5"]})
     assert [system.name for system in data.systems["train"]] == ["a"]
-    assert data.describe()["train"]["excluded"] == {"b": list(range(FRAMES))}
+    assert data.described["train"]["excluded"] == {"b": list(range(FRAMES))}
 
 
 def test_what_is_left_out_is_not_checked(place):

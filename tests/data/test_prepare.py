@@ -388,7 +388,7 @@ def test_numbers_that_are_not_finite(column, array, kind, tmp_path):
     )
     message = the_message(run_here("prepare_data.py", "a.xyz", "out", "--to", kind, cwd=tmp_path))
     assert message == (
-        f"a.xyz: a, {array}, frame 0, atom 0 (Fe), component x: nan (1 of 1 frames have NaN, "
+        f"a.xyz: a, {array}, frame 0, atom 0 (Fe), component x: nan (1 of 1 frames looked at have NaN, "
         "inf or numbers beyond 1e+15). "
         "Expected finite numbers. Remove these frames from every file, or compute them again."
     )

@@ -113,11 +113,11 @@ def test_all_frames_of_a_large_set_are_checked_unless_it_is_trained_on(tmp_path:
     arrays["force"][CHUNK + 2, 7] = np.nan
     arrays["force"][CHUNK + 4, 0] = np.inf
     folder = write_npy(tmp_path / "s", arrays)
-    place = rf"s/set.000/force.npy, frame {CHUNK + 2}, atom 2 \(O\), component y: nan \(2 of {CHUNK + 5} "
+    place = rf"s/set.000/force.npy, frame {CHUNK + 2}, atom 2 \(O\), component y: nan \(2 of "
     for most in (0, 10**6):
         with pytest.raises(InputError, match=place):
             read_systems([folder], at_once=most)
-    assert len(read(folder, check=False)) == CHUNK + 5
+    assert len(read(folder, check=lambda system: system)) == CHUNK + 5
 
 
 def test_frames_are_written_from_where_they_are(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_frames_are_written_from_where_they_are(tmp_path: Path) -> None:
 
 def test_a_file_that_is_cut_or_changed_under_way(tmp_path: Path) -> None:
     folder = write_npy(tmp_path / "s", frames(3))
-    stored = read(folder, check=False)
+    stored = read(folder, check=lambda system: system)
     _ = stored.force[0]  # the file is open
     with (folder / "set.000/force.npy").open("r+b") as file:
         file.truncate(300)

@@ -84,7 +84,7 @@ def test_a_fingerprint_tells_the_frames_that_are_sampled(tmp_path: Path) -> None
     assert before[0] == before[1] != before[2]
     assert before[0]["validation"] == before[2]["validation"]
     assert data_module(tmp_path, 10).fingerprints(of_all=True) == before[2]
-    described = data_module(tmp_path, 10).describe()["train"]
+    described = data_module(tmp_path, 10).described["train"]
     assert described["frames"] == 25
     assert described["sample"] == 10
     assert [system["frames"] for system in described["systems"]] == [23, 2]

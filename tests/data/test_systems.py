@@ -283,9 +283,7 @@ def test_an_array_that_cannot_be_read_is_told_by_place(
 
     folder = write_npy(tmp_path / "s")
     monkeypatch.setattr(os, "pread", refuse)
-    with pytest.raises(
-        InputError, match=r"s/set.000/box.npy: cannot be read \(OSError: Input/output error"
-    ):
+    with pytest.raises(InputError, match=r"s/set.000/box.npy: cannot be read \(OSError: Input/output error"):
         read_systems([folder])
 
 

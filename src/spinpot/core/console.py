@@ -53,10 +53,9 @@ def counted(items: Iterable[T], title: str, total: float | None = None) -> Itera
 
 
 def _with_lines(items: Iterable[T], title: str, total: float | None) -> Iterator[T]:
-    due = monotonic() + PATIENCE
+    said = monotonic()
     for number, item in enumerate(items):
-        if monotonic() > due:
-            of_all = f" of {total:,.0f}" if total else ""
+        if monotonic() > said + PATIENCE:
+            said, of_all = monotonic(), f" of {total:,.0f}" if total else ""
             progress_console.print(f"{title}: {number:,}{of_all}", soft_wrap=True)
-            due = monotonic() + PATIENCE
         yield item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.data.batch import Batch, Frame, collate
+from spinpot.data.batch import Batch, Frame
+from spinpot.data.broken import Broken
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
@@ -36,6 +37,7 @@ class SpinDataModule(pl.LightningDataModule):
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
     exclude: frames to leave out, as in `Exclude`.
+    skip_broken: whether frames that cannot be used are left out and counted, where they are not an error.
     sample: frames of a larger set that what shapes the model, and what is said of the set, is taken from.
 
     systems: of each set; sampled: the same, or a sample of its frames. datasets, samples: of these.
@@ -55,6 +57,7 @@ class SpinDataModule(pl.LightningDataModule):
         prepare: Callable[[], None] | None = None,
         exclude: Mapping[str, Any] | None = None,
         sample: int = SAMPLE,
+        skip_broken: bool = False,
     ) -> None:
         super().__init__()
         folders = {"train": train, "validation": validation, "test": test or []}
@@ -69,12 +72,12 @@ class SpinDataModule(pl.LightningDataModule):
         self.prepare = prepare
         self.exclude = Exclude(exclude)
         self.sample = sample
+        self.broken = {name: Broken(skip_broken) for name in folders}
         self.systems: dict[str, list[System]] = {}
         self.sampled: dict[str, list[System]] = {}
         self.geometry: Geometry
         self.datasets: dict[str, FrameDataset] = {}
         self.samples: dict[str, FrameDataset] = {}
-        self._described: dict[str, dict[str, Any]] = {}
         self._check()
         self.turned: TurnedFrames | None = None
         self.by_number = False
@@ -104,7 +107,6 @@ class SpinDataModule(pl.LightningDataModule):
     def read(self) -> None:
         """Read every system, or a sample of a large set. Raises InputError for what cannot be used."""
         notes = Notes()
-        self._described = {}
         self.systems = {"train": self._read("train", self.wanted_type_map, notes)}
         for name in ("validation", "test"):
             if self.folders[name]:
@@ -115,17 +117,19 @@ class SpinDataModule(pl.LightningDataModule):
 
     def _read(self, name: str, type_map: Sequence[str] | None, notes: Notes) -> list[System]:
         leave_out = partial(self.exclude.of, set_name=name)
+        check = self.broken[name].without
         systems = read_systems(
-            self.folders[name], type_map, notes=notes, leave_out=leave_out, at_once=self.sample, check=False
+            self.folders[name], type_map, notes=notes, leave_out=leave_out, at_once=self.sample, check=check
         )
         if not systems:
+            either = " or data.skip_broken" * self.broken[name].skip
             raise InputError(
-                f"data.exclude leaves out every frame of data.{name}. Expected at least one that stays. "
-                "Exclude fewer, or give more folders."
+                f"data.exclude{either} leaves out every frame of data.{name}. Expected at least one that "
+                "stays. Exclude fewer, or give more folders."
             )
-        self.sampled[name] = sample_of(systems, self.sample, self.seed)
+        self.sampled[name] = sample_of(systems, self.sample, self.seed, check)
         every, some = (sum(map(len, own)) for own in (systems, self.sampled[name]))
-        if some == every:
+        if every <= self.sample:
             return self.sampled[name]
         notes.add(
             f"data.{name} has {every:,} frames, which are read and checked when they are used. Statistics, "
@@ -133,15 +137,14 @@ class SpinDataModule(pl.LightningDataModule):
         )
         return systems
 
-    def describe(self) -> dict[str, dict[str, Any]]:
+    @cached_property
+    def described(self) -> dict[str, dict[str, Any]]:
         """What each set is, as plain data."""
-        if not self._described:
-            excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
-            self._described = {
-                name: describe(systems, self.sampled[name]) | excluded.get(name, {})
-                for name, systems in self.systems.items()
-            }
-        return self._described
+        excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
+        return {
+            name: describe(systems, self.sampled[name]) | excluded.get(name, {})
+            for name, systems in self.systems.items()
+        }
 
     def fingerprints(self, of_all: bool = False) -> dict[str, str]:
         """Those of what a run depends on, the training and the validation data.
@@ -150,7 +153,7 @@ class SpinDataModule(pl.LightningDataModule):
         """
         if of_all:
             return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
-        return {name: self.describe()[name]["fingerprint"] for name in ("train", "validation")}
+        return {name: self.described[name]["fingerprint"] for name in ("train", "validation")}
 
     def make_datasets(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
         """The data sets for a model with these pairs.
@@ -162,7 +165,9 @@ class SpinDataModule(pl.LightningDataModule):
         turned = reversal or rotation
         for name, systems in self.systems.items():
             of_set = replace(geometry, any_direction=True) if turned and name == "train" else geometry
-            self.datasets[name] = FrameDataset(systems, of_set)
+            # Errors of validation are those of all its frames: there none is left out when it is read.
+            broken = self.broken[name] if name == "train" else None
+            self.datasets[name] = FrameDataset(systems, of_set, broken)
             whole = self.sampled[name] is systems
             self.samples[name] = self.datasets[name] if whole else FrameDataset(self.sampled[name], of_set)
         if turned:
@@ -192,12 +197,12 @@ class SpinDataModule(pl.LightningDataModule):
         if self.by_number:
             return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
         if self.turned is None:
-            return self._loader(self.datasets["train"], batches)
-        return self._loader(self.turned, NumberedBatches(batches))
+            return self._loader("train", self.datasets["train"], batches)
+        return self._loader("train", self.turned, NumberedBatches(batches))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every validation frame once."""
-        return self._loader(self.datasets["validation"], self._every_frame("validation"))
+        return self._loader("validation", self.datasets["validation"], self._every_frame("validation"))
 
     def _every_frame(self, name: str) -> EveryFrameOnce:
         assert self.trainer is not None
@@ -208,11 +213,13 @@ class SpinDataModule(pl.LightningDataModule):
             self.trainer.world_size,
         )
 
-    def _loader(self, frames: Dataset[Frame], batch_sampler: Sampler[list[Any]]) -> DataLoader[Batch]:
+    def _loader(
+        self, name: str, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
+    ) -> DataLoader[Batch]:
         return DataLoader[Any](
             frames,
             batch_sampler=batch_sampler,
-            collate_fn=partial(collate, geometry=self.geometry),
+            collate_fn=partial(self.datasets[name].collate, geometry=self.geometry),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             # Forked workers share the frames.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinpot.core.console import counted
-from spinpot.data.batch import Batch, Frame, batches, collate
+from spinpot.core.errors import InputError
+from spinpot.data.batch import Batch, Frame, collate
+from spinpot.data.broken import Broken, looks_sound
 from spinpot.data.geometry import Geometry
+from spinpot.data.pairs import OVERLAP, close_pairs
 from spinpot.data.readers.deepmd.rows import Array
 from spinpot.data.systems import System
 
@@ -64,19 +68,32 @@ def _most(batch: Batch, geometry: Geometry) -> Tensor:
     return counts.new_zeros(batch.n_frames, counts.shape[1]).scatter_reduce_(0, frame, counts, "amax")
 
 
-class FrameDataset(Dataset[Frame]):
-    """The frames of some systems, in their order. geometry: the pairs of the batches that are made here."""
+class FrameDataset(Dataset[Frame | None]):
+    """The frames of some systems, in their order. geometry: the pairs of the batches that are made here.
 
-    def __init__(self, systems: Sequence[System], geometry: Geometry) -> None:
+    Frames that are read from disk only now are checked; `broken` says what becomes of broken ones. A frame
+    that is left out is None.
+    """
+
+    def __init__(self, systems: Sequence[System], geometry: Geometry, broken: Broken | None = None) -> None:
         self.systems = list(systems)
         self.geometry = geometry
+        self.broken = Broken() if broken is None else broken
+        self.in_memory = all(system.in_memory for system in self.systems)
         self.ends = list(accumulate(map(len, self.systems)))
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def __getitem__(self, index: int) -> Frame:
-        return make_frame(*self.place(index))
+    def __getitem__(self, index: int) -> Frame | None:
+        system, number = self.place(index)
+        if system.in_memory:
+            return make_frame(system, number)
+        with suppress(InputError):  # said by what follows
+            frame = make_frame(system, number)
+            if looks_sound(system, frame):
+                return frame
+        return make_frame(system, number) if self.broken.usable(system, number) else None
 
     def place(self, index: int) -> tuple[System, int]:
         """The system of a frame, and its number there."""
@@ -84,16 +101,35 @@ class FrameDataset(Dataset[Frame]):
         system = self.systems[bisect_right(self.ends, index)]
         return system, index - self.ends[bisect_right(self.ends, index)] + len(system)
 
-    def __iter__(self) -> Iterator[Frame]:
-        return make_frames(self.systems)
+    def __iter__(self) -> Iterator[Frame | None]:
+        return (self[index] for index in range(len(self)))
 
     def batch(self, numbers: Iterable[int]) -> Batch:
         """Of some frames."""
-        return collate([self[number] for number in numbers], self.geometry)
+        return self.collate([self[number] for number in numbers])
 
     def batches(self, batch_size: int = AT_ONCE) -> Iterator[Batch]:
         """Of all frames, in their order."""
-        return batches(self, self.geometry, batch_size)
+        remaining = iter(self)
+        while chunk := list(islice(remaining, batch_size)):
+            yield self.collate(chunk)
+
+    def collate(self, frames: Sequence[Frame | None], geometry: Geometry | None = None) -> Batch:
+        """The batch of some frames, maybe changed ones, without those left out; maybe with other pairs."""
+        given, geometry = [frame for frame in frames if frame is not None], geometry or self.geometry
+        batch = collate(given, geometry)
+        if self.in_memory or min(batch.closest) >= OVERLAP:
+            return batch
+        apart = [frame for frame in given if self._usable(frame)]
+        return batch if len(apart) == len(given) else collate(apart, geometry)
+
+    def _usable(self, frame: Frame) -> bool:
+        if not len(close_pairs(frame.box[None], frame.coord[None], frame.pbc, OVERLAP)[0]):
+            return True
+        name, number = frame.origin
+        system = next(system for system in self.systems if system.name == name)
+        place = number if system.numbers is None else int(np.searchsorted(system.numbers, number))
+        return self.broken.usable(system, place)
 
     @cached_property
     def neighbours(self) -> Neighbours:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spinpot.core.conventions import LABELS
-from spinpot.data.readers.deepmd.rows import chunks
+from spinpot.data.readers.deepmd.rows import CHUNK
 from spinpot.data.systems import System
 
 
@@ -63,8 +63,8 @@ def fingerprint(systems: Sequence[System], sampled: Sequence[System] | None = No
         arrays = {"box": system.cell} | {name: getattr(system, name) for name in ("coord", "spin", *LABELS)}
         for name, array in arrays.items():
             digest.update(name.encode())
-            for own in chunks(len(system)) if array is not None else ():
-                digest.update(np.ascontiguousarray(array[own]).data)
+            for start in range(0, len(system), CHUNK) if array is not None else ():
+                digest.update(np.ascontiguousarray(array[start : start + CHUNK]).data)
     return digest.hexdigest()[:16]
 
 
@@ -72,7 +72,7 @@ def frame_digests(system: System) -> list[str]:
     """16 hexadecimal digits for each frame, the same for the same elements, cell, positions and spins."""
     common = f"{' '.join(system.elements)} {tuple(system.pbc)}".encode()
     digests = []
-    for parts in zip(system.cell, system.coord, system.spin, strict=True):
+    for parts in zip(system.cell, np.asarray(system.coord), np.asarray(system.spin), strict=True):
         digest = hashlib.blake2b(common, digest_size=8)
         for part in parts:
             digest.update(np.ascontiguousarray(part + 0.0).data)  # −0 is 0

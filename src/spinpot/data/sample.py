@@ -1,24 +1,28 @@
 """A sample of the frames of large sets: what shapes a model is taken from it, not from every frame."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from spinpot.core.console import counted
-from spinpot.data.systems import System, check_frames, in_memory, part_of
+from spinpot.data.broken import Broken
+from spinpot.data.systems import System, in_memory, part_of
 
 STREAM = 2  # keeps these random numbers apart from those that order the frames and turn spins
 
 
-def sample_of(systems: Sequence[System], most: int, seed: int) -> list[System]:
+def sample_of(
+    systems: Sequence[System], most: int, seed: int, check: Callable[[System], System] | None = None
+) -> list[System]:
     """At most so many frames of the systems, in memory and checked; all, if they are no more.
 
-    They are drawn at random, and one more for each element and each label that none of these has.
-    Raises InputError for a frame that cannot be used.
+    They are drawn at random, and one more for each element and each label that none of these has. check: as
+    for read_systems; without it a frame that cannot be used raises InputError.
     """
+    check = check or Broken().without
     sizes = np.array([len(system) for system in systems])
     if sizes.sum() <= most:
-        return [_read(system) for system in systems]
+        return _read(systems, check)
     drawn = np.sort(np.random.default_rng([seed, STREAM]).choice(int(sizes.sum()), most, replace=False))
     place = np.searchsorted(sizes.cumsum(), drawn, side="right")
     starts, used = sizes.cumsum() - sizes, np.unique(place)
@@ -29,7 +33,7 @@ def sample_of(systems: Sequence[System], most: int, seed: int) -> list[System]:
         if k not in chosen and not _holds(system) <= known:
             chosen[k] = np.zeros(1, dtype=np.int64)
             known |= _holds(system)
-    return [_read(part_of(systems[k], chosen[k])) for k in counted(sorted(chosen), "Sample", len(chosen))]
+    return _read([part_of(systems[k], chosen[k]) for k in sorted(chosen)], check)
 
 
 def _holds(system: System) -> set[str | int]:
@@ -37,9 +41,8 @@ def _holds(system: System) -> set[str | int]:
     return {*system.labels, *np.unique(system.types).tolist()}
 
 
-def _read(system: System) -> System:
-    if system.in_memory:  # and so checked
-        return system
-    read = in_memory(system)
-    check_frames(read)
-    return read
+def _read(systems: Sequence[System], check: Callable[[System], System]) -> list[System]:
+    """What can be used; systems that are in memory have been checked."""
+    stream = counted(systems, "Sample", len(systems))
+    read = (system if system.in_memory else check(in_memory(system)) for system in stream)
+    return [system for system in read if len(system)]

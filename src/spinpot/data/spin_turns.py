@@ -28,16 +28,17 @@ class SpinTurns:
         return sign * matrix
 
 
-class TurnedFrames(Dataset[Frame]):
+class TurnedFrames(Dataset[Frame | None]):
     """The frames of a data set by (index, number of the sample), their spins turned."""
 
     def __init__(self, frames: FrameDataset, turns: SpinTurns) -> None:
         self.frames = frames
         self.turns = turns
 
-    def __getitem__(self, sample: tuple[int, int]) -> Frame:
+    def __getitem__(self, sample: tuple[int, int]) -> Frame | None:
         index, number = sample
-        return turned(self.frames[index], self.turns.draw(number))
+        frame = self.frames[index]
+        return frame and turned(frame, self.turns.draw(number))
 
 
 def turned(frame: Frame, turn: np.ndarray) -> Frame:

@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader, check_written
-from spinpot.data.readers.deepmd.rows import Array, Rows, chunks
+from spinpot.data.readers.deepmd.rows import CHUNK, Array, Rows, taken
 from spinpot.data.readers.deepmd.stored import PBC, Stored, stored_arrays
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
@@ -99,32 +99,20 @@ class System:
 def select(system: System, frames: np.ndarray) -> System:
     """Some frames of a system, by their numbers (n,), as a system of its own."""
     numbers = None if system.numbers is None else system.numbers[frames]
-    return replace(_taken(system, frames), numbers=numbers, frame_ids=None, stored=None)
+    return replace(part_of(system, frames), numbers=numbers, frame_ids=None, stored=None)
 
 
 def part_of(system: System, frames: np.ndarray) -> System:
     """Some frames of a system, by their numbers (n,), which messages name as before."""
-    numbers = frames if system.numbers is None else system.numbers[frames]
-    ids = None if system.frame_ids is None else system.frame_ids[frames]
-    return replace(_taken(system, frames), numbers=numbers, frame_ids=ids)
-
-
-def _taken(system: System, frames: np.ndarray) -> System:
-    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
-    chosen: dict[str, Any] = {
-        name: array.take(frames) if isinstance(array, Rows) else array[frames]
-        for name, array in arrays
-        if array is not None
-    }
-    return replace(system, **chosen)
+    arrays = ((name, getattr(system, name)) for name in (*PER_FRAME, "frame_ids"))
+    chosen: dict[str, Any] = {name: taken(array, frames) for name, array in arrays if array is not None}
+    return replace(system, **chosen, numbers=frames if system.numbers is None else system.numbers[frames])
 
 
 def in_memory(system: System) -> System:
     """The system with all its arrays in memory."""
-    if system.in_memory:
-        return system
-    arrays = {name: getattr(system, name) for name in PER_FRAME}
-    read: dict[str, Any] = {name: array[:] for name, array in arrays.items() if isinstance(array, Rows)}
+    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
+    read: dict[str, Any] = {name: array[:] for name, array in arrays if array is not None}
     return replace(system, **read, stored=system.stored and system.stored.bare())
 
 
@@ -135,7 +123,7 @@ def read_systems(
     notes: Notes | None = None,
     leave_out: Callable[[System], System] | None = None,
     at_once: int = SAMPLE,
-    check: bool = True,
+    check: Callable[[System], System] | None = None,
 ) -> list[System]:
     """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
@@ -149,8 +137,8 @@ def read_systems(
     without it they are printed. `leave_out` gives a system without some of its frames, which are then not
     checked; a system without frames is not there.
 
-    More frames than `at_once` stay where they are stored until they are used. `check`: whether they are
-    checked nevertheless.
+    More frames than `at_once` stay where they are stored until they are used. All are checked; or, with
+    `check`, those in memory by it, which gives the frames of a system that can be used.
 
     Raises InputError for whatever cannot be used, naming file, frame or atom.
     """
@@ -162,8 +150,7 @@ def read_systems(
     for one in stored:
         check_stored(one, type_map, non_magnetic)
     elements, own = _common_type_map(stored, type_map), Notes()
-    names = _unique_names(stored)
-    for one, name in zip(stored, names, strict=True):
+    for one, name in zip(stored, names := _unique_names(stored), strict=True):
         _note(notes if notes is not None else own, one, name)
     own.print()
     systems = [
@@ -173,9 +160,11 @@ def read_systems(
     ]
     if sum(part.frames for one in stored for part in one.sets) <= at_once:
         systems = list(map(in_memory, systems))
+    if check is not None:
+        usable = (check(system) if system.in_memory else system for system in systems)
+        return [system for system in usable if len(system)]
     for system in counted(systems, "Checking", len(systems)):
-        if check or system.in_memory:
-            check_frames(system)
+        check_frames(system)
     return systems
 
 
@@ -219,23 +208,13 @@ def write_npy(system: System, folder: Path) -> None:
 def _refuse_repeats(stored: list[Stored]) -> None:
     seen = set()
     for one in stored:
-        place = (_resolved(one.path), one.group)
+        place = (os.path.realpath(one.path), one.group)
         if place in seen:
             raise InputError(
                 f"{one.where}: given twice (a folder of systems stands for all systems below it). Expected "
                 "every system once. Remove one of the two."
             )
         seen.add(place)
-
-
-def _resolved(path: Path) -> str:
-    """Without links, of which many systems share most."""
-    if path.name in ("", "..") or os.path.islink(path):
-        return os.path.realpath(path)
-    return f"{_resolved_folder(str(path.parent))}/{path.name}"
-
-
-_resolved_folder = lru_cache(os.path.realpath)
 
 
 def _unique_names(stored: list[Stored]) -> list[str]:
@@ -319,6 +298,7 @@ def _opened(
         frame_ids = np.flatnonzero(group_of_frame == k)
         types = _mapped(stored, row, type_map)
         own = arrays if len(rows) == 1 and types.min() >= 0 else _select(arrays, frame_ids, types >= 0)
+        spins = ArrayHeader.of("", np.broadcast_to(0.0, own["coord"].shape))  # where none are stored
         system = System(
             name=f"{name}#{k}" if len(rows) > 1 else name,
             path=stored.path,
@@ -327,17 +307,12 @@ def _opened(
             pbc=stored.pbc,
             frame_ids=frame_ids,
             stored=stored,
-            **cast(dict[str, Any], {"spin": _zeros_like(own["coord"]), **own}),
+            **cast(dict[str, Any], {"spin": Rows([spins], spins.shape[1:]), **own}),
         )
         if leave_out is not None:
             system = leave_out(system)
         if len(system):
             yield system
-
-
-def _zeros_like(rows: Rows) -> Rows:
-    zeros = np.broadcast_to(np.zeros(()), rows.shape)
-    return Rows([ArrayHeader.of("no spins", zeros)], rows.shape[1:])
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -365,6 +340,10 @@ def _select(arrays: dict[str, Rows], frames: np.ndarray, atoms: np.ndarray) -> d
 
 def check_frames(system: System) -> None:
     """Refuse numbers that are not finite, flat cells and overlapping atoms, naming file, frame and atoms."""
+    if not system.in_memory:
+        for frames in np.split(np.arange(len(system)), range(CHUNK, len(system), CHUNK)):
+            check_frames(in_memory(part_of(system, frames)))
+        return
     check_finite(system)
     check_cells(system)
     refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)
@@ -379,35 +358,29 @@ def check_finite(system: System) -> None:
 
 def _check_finite(system: System, array: str) -> None:
     values = getattr(system, array)
-    bad = np.concatenate([_beyond(values[own]) for own in chunks(len(system))])
+    bad = ~(np.abs(values) < LARGEST)
     if not bad.any():
         return
-    frame = int(bad.argmax())
-    rest = [int(i) for i in np.argwhere(~(np.abs(values[frame]) < LARGEST))[0]]
+    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
     place = system.where(frame, array)
     if array in ("box", "virial"):
         place += f", row {rest[0]}, column {rest[1]}"
     elif rest:
         place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
+    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
     raise InputError(
-        f"{place}: {values[(frame, *rest)]} ({bad.sum()} of {len(bad)} frames have NaN, inf or "
-        f"numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
+        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames looked at have NaN, inf "
+        f"or numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
         "compute them again."
     )
 
 
-def _beyond(values: np.ndarray) -> np.ndarray:
-    """Which frames have numbers that are not finite, or too large: (F,)."""
-    return np.asarray(~(np.abs(values) < LARGEST).reshape(len(values), -1).all(axis=1))
-
-
 def check_cells(system: System) -> None:
     """Refuse cells whose periodic vectors span nothing."""
-    box = system.box
-    flat = np.flatnonzero([one for own in chunks(len(box)) for one in flat_cells(box[own], system.pbc)])
+    flat = np.flatnonzero(flat_cells(np.asarray(system.box), system.pbc))
     if flat.size:
         raise InputError(
-            f"{system.where(int(flat[0]), 'box')}: the cell {box[int(flat[0])].tolist()}, periodic "
+            f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "
             f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell, or "
             "pbc; in a deepmd-kit folder by an empty file `nopbc` beside type.raw for a molecule or cluster, "
             "for a slab or wire by a file `pbc.raw` with 1 for each lattice vector that it repeats along and "

@@ -49,7 +49,9 @@ class Moving:
             self.look(there)
         self.batch = moved(
             self.batch,
-            Structures(self.n_atoms, there.box, self.pbc, there.types, there.coord[0], there.spin[0]),
+            Structures(
+                self.n_atoms, np.asarray(there.box), self.pbc, there.types, there.coord[0], there.spin[0]
+            ),
             self.predictor.geometry,
         )
 

@@ -17,7 +17,7 @@ def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]
 
     wanted: the labels that the loss asks for.
     """
-    print_systems("Data", {name: own["systems"] for name, own in data.describe().items()})
+    print_systems("Data", {name: own["systems"] for name, own in data.described.items()})
     for name, systems in data.systems.items():
         for label in (label for label in LABELS if label in wanted):
             lacking = [system.name for system in systems if label not in system.labels]

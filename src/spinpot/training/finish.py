@@ -32,6 +32,9 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
     found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
+    for name, broken in data.broken.items():
+        if broken.frames:
+            print_line(f"data.skip_broken left {len(broken.frames)} frames of data.{name} out.")
     for short, outcome in found.items():
         columns = beside_baselines(outcome.errors, outcome.baselines)
         print_errors(f"Errors on the {SETS[short]} set ({outcome.frames} frames)", columns, trained)
@@ -52,7 +55,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
         **potential.approximation(data.datasets["validation"].batch([0])),
-        "data": data.describe(),
+        "data": data.described,
         "git_commit": git_commit(),
         "versions": versions(),
     }

@@ -14,7 +14,6 @@ from spinpot.config.suggest import options_of
 from spinpot.config.targets import find_target
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
-from spinpot.data.batch import batches
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.models.energy_bias import composition_fit
 from spinpot.models.files import read_model
@@ -116,10 +115,11 @@ def energy_residuals(
     """
     dataset = data.samples["train"]
     step = 1 if most is None else -(-len(dataset) // most)
-    frames = (dataset[index] for index in range(0, len(dataset), step))
+    numbers = range(0, len(dataset), step)
+    size = data.validation_batch_size
     n_types = len(potential.spec.type_map)
     residuals, compositions = [], []
-    for batch in batches(frames, dataset.geometry, data.validation_batch_size):
+    for batch in (dataset.batch(numbers[k : k + size]) for k in range(0, len(numbers), size)):
         known = ~batch.energy.isnan()
         counts = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
         counts.index_put_((batch.frame, batch.types), torch.ones(len(batch.types), dtype=torch.float64), True)

@@ -150,9 +150,8 @@ def read_frames(checked: Checked) -> Frames:
     check_measured(config, data, score)
     fingerprints = data.fingerprints()
     if resumed:
-        sampled = "sample" in resumed.config["data"]
-        then = fingerprints if sampled else data.fingerprints(of_all=True)
-        check_resumed(resumed, spec, checked.plain, then)
+        older = "sample" not in resumed.config["data"]
+        check_resumed(resumed, spec, checked.plain, data.fingerprints(of_all=older))
         check_steps_left(resumed, checked.folder, config.trainer.max_steps)
     return Frames(data, spec, score, fingerprints)
 

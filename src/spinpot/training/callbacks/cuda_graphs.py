@@ -104,6 +104,8 @@ def why_not(
         "the spins of the training samples are turned on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
         f"{', '.join(hooked)} looks into each step": bool(hooked),
+        "data.skip_broken looks at each frame when it is used": data.broken["train"].skip
+        and not data.datasets["train"].in_memory,
         "the data take too much of the GPU's memory": not _fits(data, trainer.strategy.root_device),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)

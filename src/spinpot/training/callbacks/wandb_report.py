@@ -68,7 +68,7 @@ class WandbReport(pl.Callback):
         """Start the run, in the first process."""
         module, data = _parts(trainer, pl_module)
         if trainer.is_global_zero:
-            about = {"data_sets": data.describe(), "git_commit": git_commit(), "versions": versions()}
+            about = {"data_sets": data.described, "git_commit": git_commit(), "versions": versions()}
             self.run.start({**module.config, **about})
         # All processes must agree on whether predictions are gathered.
         self._active = trainer.strategy.broadcast(self.run.active)

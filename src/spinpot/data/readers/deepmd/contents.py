@@ -7,6 +7,7 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.rows import Rows
 from spinpot.data.readers.names import ALIASES
 
 ARRAYS = tuple(ALIASES)
@@ -80,7 +81,7 @@ def unused(name: str, ending: str) -> str:
 
 def _refuse_another(one: ArrayHeader, other: ArrayHeader, name: str) -> None:
     """Raise InputError unless both hold the same numbers to the precision of the coarser one."""
-    a, b = (np.asarray(header.whole(), dtype=np.float64).ravel() for header in (one, other))
+    a, b = (Rows([header], header.shape[1:])[:].ravel() for header in (one, other))
     kinds = [header.dtype for header in (one, other) if header.dtype.kind == "f"]
     precision = max((float(np.finfo(kind).eps) for kind in kinds), default=0.0)
     scale = np.abs(a).max(initial=0.0)

@@ -57,10 +57,7 @@ def _nothing_in(folder: Path) -> str:
 
 
 def _system_folders(folder: Path, resolved: str, seen: set[str]) -> Iterator[tuple[Path, set[str]]]:
-    """`folder` if it is a system, else the systems below it, sorted; links are followed, each place once.
-
-    With the names of what is in each.
-    """
+    """`folder` if it is a system, else the systems below it, sorted, and what is in each; each place once."""
     if resolved in seen:
         return
     seen.add(resolved)

@@ -49,18 +49,14 @@ def _npy_set(where: str) -> StoredSet:
         raise InputError(
             f"{where}: every set.* must be a folder of .npy files, and this is a file. Unpack or remove it."
         ) from None
-    files = {name[:-4]: partial(npy_header, f"{where}/{name}") for name in _ending(there, ".npy")}
+    files = {name[:-4]: partial(npy_header, f"{where}/{name}") for name in there if name.endswith(".npy")}
     return contents(where, files, ".npy", beside=_others(there, (".npz", ".raw")))
 
 
 def _raw_set(where: str, there: Iterable[str]) -> StoredSet:
-    names = (name for name in _ending(there, ".raw") if not about(name))
+    names = (name for name in there if name.endswith(".raw") and not about(name))
     files = {name[:-4]: partial(_raw_header, f"{where}/{name}") for name in names}
     return contents(where, files, ".raw", mixed=False, beside=_others(there, (".npz", ".npy")))
-
-
-def _ending(names: Iterable[str], ending: str) -> list[str]:
-    return [name for name in names if name.endswith(ending) and name != ending]
 
 
 def _others(there: Iterable[str], endings: tuple[str, ...]) -> list[str]:

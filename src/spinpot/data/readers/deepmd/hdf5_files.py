@@ -94,9 +94,9 @@ def _hdf5_header(where: str, array: h5py.Dataset) -> ArrayHeader:
     file, name, shape = array.file.filename, array.name, array.shape
     offset = array.id.get_offset()  # None where the array is in pieces, or packed
     if offset is not None and shape and array.dtype.kind in "fiu":
-        layout = Layout(offset + array.file.userblock_size, shape, array.dtype, False)
+        layout = Layout(offset + array.file.userblock_size, shape, array.dtype)
         return ArrayHeader(
-            where, shape, array.dtype, partial(rows_at, version_of(file, os.stat(file)), layout)
+            where, shape, array.dtype, partial(rows_at, file, version_of(os.stat(file)), layout)
         )
 
     def read(start: int, stop: int) -> np.ndarray:

@@ -30,11 +30,8 @@ class ArrayHeader:
     @classmethod
     def of(cls, where: str, array: np.ndarray) -> Self:
         """That of an array in memory."""
-        return cls(where, array.shape, array.dtype, partial(_rows_of, array))
-
-    def whole(self) -> np.ndarray:
-        """All rows."""
-        return self.read(0, self.shape[0] if self.shape else 0)
+        rows = np.atleast_1d(array)
+        return cls(where, array.shape, array.dtype, lambda start, stop: rows[start:stop])
 
 
 class Layout(NamedTuple):
@@ -43,22 +40,19 @@ class Layout(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype
-    by_columns: bool
+    by_columns: bool = False
 
 
-class Version(NamedTuple):
-    """A file as it was when its header was read: another one in its place is not read for it."""
-
-    path: str
-    inode: int
-    size: int
-    changed: int
+Version = tuple[int, int, int]
+"""A file as it was when its header was read: its number, size and time. Another in its place is not read."""
 
 
 def npy_header(file: str) -> ArrayHeader:
     """Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects."""
     try:
         version, layout = _looked_at(file)
+        if layout.by_columns or not layout.shape:
+            return ArrayHeader.of(file, np.load(file, mmap_mode="r"))
     except (ValueError, OSError, SyntaxError) as error:
         refuse_placeholder(Path(file))
         raise InputError(
@@ -66,50 +60,33 @@ def npy_header(file: str) -> ArrayHeader:
             "Python objects are never loaded. Copy the file again, or write it with a numeric dtype (all "
             "frames of one length)."
         ) from error
-    whole = layout.by_columns or not layout.shape
-    read = partial(_rows_of_whole, file) if whole else partial(rows_at, version, layout)
-    return ArrayHeader(file, layout.shape, layout.dtype, read)
+    return ArrayHeader(file, layout.shape, layout.dtype, partial(rows_at, file, version, layout))
 
 
-def rows_at(version: Version, layout: Layout, start: int, stop: int) -> np.ndarray:
+def rows_at(file: str, version: Version, layout: Layout, start: int, stop: int) -> np.ndarray:
     """Rows of an array that lies row by row in a file. Raises OSError where they are not there."""
     row = layout.dtype.itemsize * math.prod(layout.shape[1:])
-    contents = _opened(version).at(layout.offset + start * row, (stop - start) * row)
+    contents = _opened(file, version).at(layout.offset + start * row, (stop - start) * row)
     return np.frombuffer(contents, layout.dtype).reshape(stop - start, *layout.shape[1:])
 
 
-def _rows_of(array: np.ndarray, start: int, stop: int) -> np.ndarray:
-    return array[start:stop] if array.shape else array
-
-
-def _rows_of_whole(file: str, start: int, stop: int) -> np.ndarray:
-    return _rows_of(np.load(file, allow_pickle=False), start, stop)
-
-
-def version_of(path: str, status: os.stat_result) -> Version:
+def version_of(status: os.stat_result) -> Version:
     """That of a file of this status."""
-    return Version(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _looked_at(path: str) -> tuple[Version, Layout]:
     file = os.open(path, os.O_RDONLY)
     try:
-        version, first = version_of(path, os.fstat(file)), os.read(file, FIRST_BYTES)
-        length = _length(first)
-        first = first[:length] if length <= len(first) else first + os.read(file, length - len(first))
+        version, first = version_of(os.fstat(file)), os.read(file, FIRST_BYTES)
+        size = 2 if first[6:7] == b"\x01" else 4  # of the number that says how long the header is
+        length = 8 + size + int.from_bytes(first[8 : 8 + size], "little")
+        layout = _layout(first[:length] + os.read(file, max(0, length - FIRST_BYTES)))
     finally:
         os.close(file)
-    layout = _layout(first)
-    needed = layout.offset + layout.dtype.itemsize * math.prod(layout.shape)
-    if version.size < needed:
-        raise ValueError(f"{version.size} bytes, where its header promises {needed}")
+    if version[1] < (needed := layout.offset + layout.dtype.itemsize * math.prod(layout.shape)):
+        raise ValueError(f"{version[1]} bytes, where its header promises {needed}")
     return version, layout
-
-
-def _length(first: bytes) -> int:
-    """Bytes of the magic string and the header that follows it."""
-    size = 2 if first[6:7] == b"\x01" else 4
-    return 8 + size + int.from_bytes(first[8 : 8 + size], "little")
 
 
 @lru_cache  # most files of a set have the same header
@@ -128,10 +105,9 @@ def _layout(header: bytes) -> Layout:
 class _OpenFile:
     """A file that is closed when nothing reads from it and nothing keeps it any more."""
 
-    def __init__(self, version: Version) -> None:
-        self.path = version.path
-        self.number = os.open(version.path, os.O_RDONLY)
-        if version_of(version.path, os.fstat(self.number)) != version:
+    def __init__(self, file: str, version: Version) -> None:
+        self.number = os.open(file, os.O_RDONLY)
+        if version_of(os.fstat(self.number)) != version:
             raise OSError("it has changed since it was opened first")
 
     def __del__(self) -> None:
@@ -140,12 +116,12 @@ class _OpenFile:
 
     def at(self, offset: int, size: int) -> bytes:
         """So many bytes from a place on; unlike mapped memory this fails in words where a file was cut."""
-        contents = os.pread(self.number, size, offset)
+        contents = b""
         while len(contents) < size:  # the system reads no more than 2 GB at once
             more = os.pread(self.number, size - len(contents), offset + len(contents))
             if not more:
                 raise OSError(f"it ends {size - len(contents)} bytes too early")
-            contents += more
+            contents = contents + more if contents else more
         return contents
 
 

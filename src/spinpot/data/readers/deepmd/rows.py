@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -54,63 +54,42 @@ class Rows:
     def __getitem__(self, key: Any) -> Any:
         key, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(key, (int, np.integer)):
-            found = self._read(range(len(self))[key], 1)[0]
-            return found[tuple(rest)] if rest or not self.row else found
-        if isinstance(key, slice) and self.frames is None and key.step in (None, 1):
-            start, stop, _ = key.indices(len(self))
-            found = self._read(start, max(stop - start, 0))
-        else:
-            found = self._gathered(np.arange(len(self))[key])
+            number = range(len(self))[key] if self.frames is None else int(self.frames[key])
+            found = self._stored(bisect_right(self.ends, number), number, 1)[0]
+            return found[tuple(rest)] if rest else found
+        found = self._gathered(np.arange(len(self))[key])
         return found[(slice(None), *rest)] if rest else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for start in range(0, len(self), CHUNK):
-            yield from self[start : start + CHUNK]
-
     def _gathered(self, numbers: np.ndarray) -> np.ndarray:
-        """Rows by their numbers (n,); those that follow each other are read together."""
-        ids = numbers if self.frames is None else self.frames[numbers]
-        begins = [0, *(np.flatnonzero(np.diff(ids) != 1) + 1).tolist(), len(ids)]
-        runs = [self._stored(int(ids[a]), b - a) for a, b in pairwise(begins) if b > a]
-        return np.concatenate(runs) if runs else np.zeros((0, *self.shape[1:]))
+        """Rows by their numbers (n,); those that follow each other in a file are read together."""
+        numbers = numbers if self.frames is None else self.frames[numbers]
+        parts = np.searchsorted(self.ends, numbers, side="right")
+        begins = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(parts) != 0)) + 1
+        runs = zip([0, *begins], [*begins, len(numbers)], strict=True)
+        found = [self._stored(parts[a], numbers[a], b - a) for a, b in runs if b > a]
+        return found[0] if len(found) == 1 else np.concatenate([np.zeros((0, *self.shape[1:])), *found])
 
-    def _read(self, start: int, count: int) -> np.ndarray:
-        return self._stored(start if self.frames is None else int(self.frames[start]), count)
-
-    def _stored(self, start: int, count: int) -> np.ndarray:
-        """So many rows as they follow each other in the arrays."""
-        part = bisect_right(self.ends, start)
-        if count and start + count <= self.ends[part]:
-            found = self._of(part, start, count)
-        else:
-            found = np.empty((count, *self.row))
-            done = 0
-            while done < count:
-                part = bisect_right(self.ends, start + done)
-                own = min(count - done, self.ends[part] - start - done)
-                found[done : done + own] = self._of(part, start + done, own)
-                done += own
-        return found if self.atoms is None or not self.row else found[:, self.atoms]
-
-    def _of(self, part: int, start: int, count: int) -> np.ndarray:
+    def _stored(self, part: int, start: int, count: int) -> np.ndarray:
+        """So many rows that follow each other in one of the arrays; start: counted over all."""
         header = self.headers[part]
-        first = start - (self.ends[part] - header.shape[0])
+        first = int(start) - self.ends[part] + header.shape[0]
         try:
-            values = header.read(first, first + count)
-            return np.array(values, dtype=np.float64).reshape(count, *self.row)
+            values = header.read(first, first + int(count))
+            found = np.array(values, dtype=np.float64).reshape(count, *self.row)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise InputError(
                 f"{header.where}: cannot be read ({type(error).__name__}: {error}). Copy or write it again."
             ) from error
+        return found if self.atoms is None else found[:, self.atoms]
 
 
 Array = np.ndarray | Rows
 """With a row for each frame, in memory or where it is stored."""
 
 
-def chunks(length: int) -> Iterator[slice]:
-    """Rows of an array, CHUNK at once."""
-    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
+def taken(array: Array, frames: np.ndarray) -> Array:
+    """Some rows, by their numbers; what is stored is not read yet."""
+    return array.take(frames) if isinstance(array, Rows) else array[frames]
