@@ -42,7 +42,8 @@ def the_part(folder):
 
 @pytest.fixture(autouse=True)
 def wandb_anew():
-    """wandb reads its environment once in a process."""
+    """wandb reads its environment once in a process, of which other tests may have been the first."""
+    sys.modules["wandb"].teardown()
     yield
     sys.modules["wandb"].teardown()
 
