@@ -15,6 +15,7 @@ from spinpot.lammps.build import compile_plugin
 from spinpot.lammps.check import check
 from spinpot.lammps.installation import find_installation
 from spinpot.models.model_file import write_model_file
+from spinpot.models.training_facts import TrainingFacts
 from support.frames import small_potential
 from support.lammps import (
     ELEMENTS,
@@ -205,6 +206,16 @@ def test_expected_errors_are_the_first_models_whatever_the_order_of_the_others_e
         run_lammps(text, tmp_path, 1)
         found.append(np.loadtxt(tmp_path / "u.dump", skiprows=9))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+
+
+def test_moments_outside_the_range_of_training_are_warned_of(run_lammps, tmp_path):
+    potential = calibrated_native()
+    potential.facts = TrainingFacts({"Ni": [1.8, 2.0]}, 5.0)
+    write_model_file(tmp_path / "model.safetensors", potential)
+    write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
+    said = run_lammps(case("x.data", "model.safetensors Ni O", "x.dump"), tmp_path, 1)
+    expected = r"moments of Ni leave the range of training, 1\.800 to 2\.000 μ_B: \d\.\d+ to \d\.\d+ μ_B"
+    assert len(re.findall(expected, said)) == 1
 
 
 def test_models_that_expect_no_errors_say_so(small, run_lammps, tmp_path):

@@ -225,6 +225,7 @@ typedef struct {
   const uint8_t* magnetic;     /* (n_elements,) */
   const double* virtual_scale; /* (n_elements,) η, Å/μ_B; 0 without virtual atoms */
   int64_t n_elements;
+  const double *least_moment, *greatest_moment; /* (n_elements,) μ_B, |S| in the training; NaN where it is not known */
   double cutoff; /* Å, between atoms or from an atom to a virtual atom */
   int64_t row_size; /* numbers of a row of spinpot_model_rows; 0 for a model that expects no errors */
 } spinpot_model_facts;

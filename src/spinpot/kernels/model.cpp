@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <new>
@@ -69,6 +70,7 @@ Json header_of(const Safetensors& file) {
 struct Elements {
   std::vector<std::string> names;
   std::vector<uint8_t> magnetic;
+  std::vector<double> least, greatest;  // |S| in the training
 
   Elements(const Safetensors& file, const Json& header) {
     const Json *named = header.find("elements"), *with_spin = header.find("magnetic");
@@ -82,7 +84,18 @@ struct Elements {
       if (!name || name->empty() || name->find('\0') != std::string::npos || !one) file.damaged("it names no elements");
       names.push_back(*name);
       magnetic.push_back(*one);
+      read_moments(header, *name);
     }
+  }
+
+ private:
+  void read_moments(const Json& header, const std::string& name) {
+    const Json *facts = header.find("training_facts"), *moments = facts ? facts->find("moments") : nullptr;
+    const Json* range = moments ? moments->find(name) : nullptr;
+    const bool known = range && range->list() && range->list()->size() == 2 && (*range->list())[0].number() &&
+                       (*range->list())[1].number();
+    least.push_back(known ? *(*range->list())[0].number() : NAN);
+    greatest.push_back(known ? *(*range->list())[1].number() : NAN);
   }
 };
 
@@ -105,8 +118,8 @@ struct spinpot_model {
   spinpot_model_facts facts() const {
     const Sight& sight = inner_->sight();
     const ExpectedErrors* errors = inner_->expected_errors();
-    return {kind_.c_str(),       names_.data(), elements_.magnetic.data(), sight.virtual_scale.data(), types(),
-            sight.cutoff,        errors ? errors->size() : 0};
+    return {kind_.c_str(), names_.data(), elements_.magnetic.data(), sight.virtual_scale.data(), types(),
+            elements_.least.data(), elements_.greatest.data(), sight.cutoff, errors ? errors->size() : 0};
   }
 
   void evaluate(const spinpot_cluster& cluster, const spinpot_cluster_derivatives& out) {

@@ -62,6 +62,8 @@ Safetensors::Safetensors(const std::string& path) : path_(path) {
   const int64_t size = size_of_file();
   unsigned char length[LENGTH];
   if (size < LENGTH || !stream_.read(reinterpret_cast<char*>(length), LENGTH)) damaged("it is too short");
+  if (length[0] == 'P' && length[1] == 'K')
+    refuse("this is a checkpoint, or another archive. `spinpot convert` makes a model file of a checkpoint.");
   uint64_t header = 0;
   for (int64_t n = LENGTH; n-- > 0;) header = header << 8 | length[n];
   if (header > static_cast<uint64_t>(std::min(size - LENGTH, LONGEST))) damaged("its header is longer than the file");

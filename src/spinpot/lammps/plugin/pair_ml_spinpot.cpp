@@ -189,11 +189,35 @@ void PairMLSpinpot::give_directions() {
 
 void PairMLSpinpot::look_at_moments() {
   const int n = atom->ntypes + 1;
-  std::vector<double> own(n, 0.0);
-  for (int i = 0; i < atom->nlocal; ++i) own[atom->type[i]] = std::max(own[atom->type[i]], moment(atom->sp[i]));
+  std::vector<double> own(n, 0.0), less(n, HUGE_VAL), shortest(n);
+  for (int i = 0; i < atom->nlocal; ++i) {
+    const double length = moment(atom->sp[i]);
+    own[atom->type[i]] = std::max(own[atom->type[i]], length);
+    less[atom->type[i]] = std::min(less[atom->type[i]], length);
+  }
   longest_.assign(n, 0.0);
   MPI_Allreduce(own.data(), longest_.data(), n, MPI_DOUBLE, MPI_MAX, world);
+  MPI_Allreduce(less.data(), shortest.data(), n, MPI_DOUBLE, MPI_MIN, world);
+  warn_of_moments(shortest);
   for (double& length : longest_) length *= MARGIN;
+}
+
+/* As spinpot.looks.model: moments that training has not seen. */
+void PairMLSpinpot::warn_of_moments(const std::vector<double>& shortest) {
+  const spinpot_model_facts& facts = models_[0]->facts();
+  for (int type = 1; type <= atom->ntypes && !warned_of_moments_; ++type) {
+    const int element = element_of_[0][type];
+    if (element < 0 || !is_magnetic(0, type) || shortest[type] == HUGE_VAL) continue;
+    const double least = facts.least_moment[element], greatest = facts.greatest_moment[element];
+    const double margin = std::max(0.01 * greatest, 1e-3);
+    if (!(shortest[type] < least - margin || longest_[type] > greatest + margin)) continue;
+    warned_of_moments_ = true;
+    if (comm->me == 0)
+      error->warning(FLERR,
+                     "pair_style ml/spinpot: moments of {} leave the range of training, {:.3f} to {:.3f} μ_B: {:.3f} to "
+                     "{:.3f} μ_B. The model extrapolates there",
+                     facts.elements[element], least, greatest, shortest[type], longest_[type]);
+  }
 }
 
 void PairMLSpinpot::check_magnetic() {

@@ -54,6 +54,7 @@ class PairMLSpinpot : public Pair {
   void check_magnetic();
   void give_directions();
   void look_at_moments();
+  void warn_of_moments(const std::vector<double>& shortest);
   static double moment(const double* sp);
   std::string moment_too_long(int i) const;
 
@@ -76,7 +77,7 @@ class PairMLSpinpot : public Pair {
   std::vector<std::unique_ptr<spinpot::Model>> models_;
   std::vector<std::vector<int>> element_of_; /* of each model, by LAMMPS' type; −1 where the type is not ours */
   std::vector<double> longest_;              /* by LAMMPS' type, μ_B, of all atoms when the run began */
-  bool warned_ = false;
+  bool warned_ = false, warned_of_moments_ = false;
 
   spinpot::Cluster cluster_;
   std::vector<int> atom_of_, place_of_; /* LAMMPS' index of each atom of the cluster, and back */
