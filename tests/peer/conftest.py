@@ -42,6 +42,8 @@ def run_peer(deepmd):
     def run(program, *arguments, cwd):
         command = [str(Path(deepmd).parent / program), *map(str, arguments)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        # deepmd-kit's threads read headers of npy files at once, which CPython 3.11 may fail at with SystemError.
+        environment["NUM_WORKERS"] = "0"
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -12,7 +12,7 @@ REFUSED = {
     "no value": ("fix 1 all spinpot damping", "a value is missing after damping"),
     "no lattice": ("fix 1 all spinpot lattice free", "Expected lattice moving or frozen"),
     "negative": ("fix 1 all spinpot damping -0.1", "damping -0.1. Expected a number that is not negative"),
-    "tolerance": ("fix 1 all spinpot tolerance 0", "a tolerance below 1e-13"),
+    "tolerance": ("fix 1 all spinpot tolerance 0", "a tolerance below 1e-14"),
     "field": ("fix 1 all spinpot field 0 1", "field needs three numbers"),
     "seed": ("fix 1 all spinpot seed -1", "seed -1. Expected an integer that is not negative"),
     "no seed": ("fix 1 all spinpot temperature 300 damping 0.1", "a temperature needs a seed"),

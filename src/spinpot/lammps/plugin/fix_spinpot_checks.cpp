@@ -64,7 +64,7 @@ void FixSpinpot::read_numbers(const char* keyword, int left, char** words, doubl
 void FixSpinpot::check_settings() const {
   if (!atom->sp_flag) refuse("the atoms have no spins. Use atom_style spin");
   if (!atom->tag_enable) refuse("the atoms have no IDs, by which their noise is drawn");
-  if (!(tolerance >= 1e-13)) refuse("a tolerance below 1e-13, which rounding does not let spins reach. Expected μ_B");
+  if (!(tolerance >= 1e-14)) refuse("a tolerance below 1e-14, which rounding does not let spins reach. Expected μ_B");
   if (!moving && friction > 0)
     refuse("friction acts on atoms that the fix moves: it needs lattice moving. With lattice frozen leave it out");
   if (temperature > 0 && !(damping > 0) && !(friction > 0))
