@@ -124,7 +124,7 @@ int spinpot_turn_spins(const spinpot_turn* turn, double* change) {
 int spinpot_spins_found(double tolerance, double damping, double change, double* last, double* contraction,
                         int64_t* found) {
   return spinpot::guarded(1, [&] {
-    constexpr double DOUBT = 1.1, MOST = 0.9, OF_MANY = 0.03;
+    constexpr double DOUBT = 1.1, MOST = 0.9, OF_MANY = 0.2;
     *contraction = *last > 0 ? change / *last : std::min(DOUBT * *contraction, 1.0);
     *last = change;
     const double c = std::min(*contraction, MOST);

@@ -108,7 +108,7 @@ class Convergence:
     """When the S′ of a step are found. contraction: of the changes, kept from step to step.
 
     tolerance: μ_B. damping: α; without it the errors of many steps add up to a drift of the energy, and each
-    is held within 3 % of the tolerance.
+    is held within a fifth of the tolerance.
     """
 
     tolerance: float
@@ -135,7 +135,7 @@ class Convergence:
         """As spinpot_spins_found."""
         self.contraction = change / self.last if self.last > 0.0 else min(1.1 * self.contraction, 1.0)
         self.last, c = change, min(self.contraction, 0.9)
-        return change * c <= self.tolerance * (0.03 if self.damping == 0.0 else 1.0) * (1.0 - c)
+        return change * c <= self.tolerance * (0.2 if self.damping == 0.0 else 1.0) * (1.0 - c)
 
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -208,7 +208,7 @@ typedef struct {
 SPINPOT_API int spinpot_turn_spins(const spinpot_turn* turn, double* change);
 
 /* Whether the S' of a step is found: its error, estimated as change c/(1 - c) with the contraction c, is within the
-   tolerance (μ_B); without damping within 3 % of it, as the errors of many steps add up to a drift of the energy. last:
+   tolerance (μ_B); without damping within a fifth of it, as the errors of many steps add up to a drift of the energy. last:
    the change before, 0 at a step's first; contraction: kept from step to step, 1 at the first. Both become those of this
    change: c is change/last, and at a step's first change that of the step before, which is doubted more with each step
    that does not measure it. change: the largest of all spins, on all ranks. */
