@@ -1,6 +1,10 @@
-"""Which functions of the library were called."""
+"""Which functions of the library were called, and what there is without it."""
+
+from contextlib import ExitStack
 
 import pytest
+
+from spinpot import kernels
 
 
 @pytest.fixture
@@ -17,3 +21,10 @@ def calls(compiled, monkeypatch):
     for name in ("all_finite", "adam_step", "penalties"):
         counted(name)
     return names
+
+
+@pytest.fixture
+def without():
+    """A function that takes the kernels away."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(kernels.without())

@@ -1,13 +1,11 @@
 """The compiled native-spin model gives what torch's operations give."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from spinpot import kernels
 from spinpot.models.deepspin.activations import ACTIVATIONS
 from spinpot.models.native_spin.rows import design
 from support.frames import batch_of, random_system
@@ -16,13 +14,6 @@ from support.native_spin import frames_of, small_native
 OUTPUTS = ("energy", "atom_energy", "force", "force_mag", "virial")
 
 pytestmark = pytest.mark.usefixtures("compiled")
-
-
-@pytest.fixture
-def without():
-    """A function that takes the kernels away."""
-    with ExitStack() as stack:
-        yield lambda: stack.enter_context(kernels.without())
 
 
 def everything(potential, batch):

@@ -2,7 +2,6 @@
 
 import gc
 import warnings
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,13 +26,6 @@ def compiled():
         warnings.simplefilter("always")
         if not kernels.build():
             pytest.skip(f"needs a C++ compiler: {said[-1].message}")
-
-
-@pytest.fixture
-def without():
-    """A function that takes them away."""
-    with ExitStack() as stack:
-        yield lambda: stack.enter_context(kernels.without())
 
 
 def everything(potential, batch):

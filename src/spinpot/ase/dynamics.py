@@ -43,7 +43,7 @@ class SpinLatticeDynamics(MolecularDynamics):
 
     timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: the factor between moment and angular
     momentum. field: H (3,), tesla. tolerance: μ_B, to which the spins of a step are iterated;
-        without damping to 3 % of it, as the errors of steps add up.
+        without damping to a fifth of it, as the errors of steps add up.
     temperature_K: of the heat bath, to which spins are bound by the damping and atoms by the friction.
     friction: of the atoms, in 1/(ASE's unit of time).
     seed: of the bath, 0 … 2⁶³ − 1; None for one that differs each time; the attribute `seed` has it.

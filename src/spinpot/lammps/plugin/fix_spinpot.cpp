@@ -32,7 +32,7 @@ FixSpinpot::FixSpinpot(LAMMPS* lammps, int count, char** words) : Fix(lammps, co
   force_reneighbor = 1;
   next_reneighbor = -1;
   scalar_flag = vector_flag = global_freq = 1;
-  size_vector = 2;
+  size_vector = 1;
   extscalar = energy_global_flag = 1;
   extvector = 0;
   restart_global = restart_peratom = restart_pbc = create_attribute = 1;
@@ -185,8 +185,7 @@ double FixSpinpot::compute_scalar() {
   return all;
 }
 
-double FixSpinpot::compute_vector(int which) {
-  if (which == 1) return compute_scalar();
+double FixSpinpot::compute_vector(int /*which*/) {
   return steps ? static_cast<double>(evaluations) / static_cast<double>(steps) : 0;
 }
 

@@ -35,7 +35,7 @@ class FixSpinpot : public Fix {
 
   /* The energy −Σ S·H of the field. */
   double compute_scalar() override;
-  /* Evaluations a step since the run began; the energy of the field. */
+  /* Evaluations a step since the run began. */
   double compute_vector(int which) override;
   /* "field": three numbers, eV/μ_B. */
   void* extract(const char* name, int& dimensions) override;
