@@ -1,7 +1,5 @@
 """How fast models are where they are used: in Python, in LAMMPS, and beside them deepmd-kit in LAMMPS."""
 
-from __future__ import annotations
-
 import statistics
 import sys
 import tempfile

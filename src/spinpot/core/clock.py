@@ -1,7 +1,5 @@
 """Times between points of a program's work; on a GPU, which lags behind the program, of the GPU's work."""
 
-from __future__ import annotations
-
 import time
 
 import torch

@@ -1,7 +1,5 @@
 """Where the program speaks, by the first process alone: results on stdout, progress on stderr."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable, Iterator
 from time import monotonic

@@ -1,7 +1,5 @@
 """Derivatives that are written out, and have no second ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any

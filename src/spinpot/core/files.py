@@ -1,7 +1,5 @@
 """Writing files whole or not at all, and one process at a time."""
 
-from __future__ import annotations
-
 import errno
 import json
 import math

@@ -1,7 +1,5 @@
 """Lines that reading, choosing and checking have to say: each once, with the places it holds for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from spinpot.core.console import print_line

@@ -1,7 +1,5 @@
 """A folder for results: nothing in it is overwritten, and all of its files appear or none."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Which program made a run, and on what."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

@@ -4,8 +4,6 @@ Loss terms, prefactors, errors, columns of metrics.csv, tables and pictures take
 arrays mean stands in spinpot.core.conventions.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The keys of a config: all of them, those without a value, and the one that was probably meant."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Magnetic forces and the like in their parts along a moment and across it."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 

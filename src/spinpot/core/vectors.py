@@ -1,7 +1,5 @@
 """Vectors in rows: directions, and parts across them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """Checkpoint files: what they hold beside Lightning's entries; reading them runs no code."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """A model as two calls of the kernels (spinpot.kernels), with its backward pass written out there."""
 
-from __future__ import annotations
-
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

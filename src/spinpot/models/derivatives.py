@@ -1,7 +1,5 @@
 """What every part of the potential gives: energies of atoms and their derivatives."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 

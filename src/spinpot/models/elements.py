@@ -1,7 +1,5 @@
 """Settings that belong to elements: which have spin, and numbers for those that do."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

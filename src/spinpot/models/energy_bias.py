@@ -1,7 +1,5 @@
 """The energy of an atom of each element that compositions tell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

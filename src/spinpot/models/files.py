@@ -1,7 +1,5 @@
 """Model files of any kind: checkpoints, run folders, and those of other programs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

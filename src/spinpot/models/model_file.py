@@ -5,8 +5,6 @@ state), and its parts as the kernels evaluate them (Potential.inference), whose 
 by their names. `checksum` is the CRC-32 of that text and the tensors behind it.
 """
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping

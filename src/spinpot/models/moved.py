@@ -1,7 +1,5 @@
 """Classes that configs of earlier versions name by another path."""
 
-from __future__ import annotations
-
 from typing import Any
 
 MOVED = {

@@ -1,7 +1,5 @@
 """The models there are, and how one is put together with its wrappers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points

@@ -1,7 +1,5 @@
 """What the config says of any model: which elements have spin, its symmetries, and its exchange term."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field

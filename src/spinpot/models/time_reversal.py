@@ -1,7 +1,5 @@
 """Any model made even in the spins: E(R, S) = ½ [E_inner(R, S) + E_inner(R, −S)]."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 
 import torch

@@ -1,7 +1,5 @@
 """What a model's training frames covered, in a few numbers that its checkpoint keeps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Checkpoints of earlier formats as those of today: each function takes their contents one format on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A potential around another one: what it does not change it asks of that."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 

@@ -1,7 +1,5 @@
 """How figures look: on white, and on the dark ground of a page at night."""
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

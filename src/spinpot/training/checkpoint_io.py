@@ -1,7 +1,5 @@
 """How Lightning writes checkpoints here: whole or not at all, wherever temporary files are."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks before a run begins of what would fail in the middle of it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, cast

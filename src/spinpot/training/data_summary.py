@@ -1,7 +1,5 @@
 """What a run tells of its data before the first step."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from spinpot.core.console import console

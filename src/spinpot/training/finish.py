@@ -1,7 +1,5 @@
 """The end of a run: the best checkpoint's errors, printed and written."""
 
-from __future__ import annotations
-
 import json
 import math
 from datetime import datetime

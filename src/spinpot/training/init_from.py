@@ -1,7 +1,5 @@
 """`init_from=FILE`: a run that begins with the weights of another, or of a model of deepmd-kit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast

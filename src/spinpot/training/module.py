@@ -1,7 +1,5 @@
 """The LightningModule: one training step, one validation step, the optimizer and its schedule."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence

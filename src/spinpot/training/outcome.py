@@ -1,7 +1,5 @@
 """The result of a run: the best checkpoint's errors and predictions, beside trivial baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

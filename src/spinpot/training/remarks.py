@@ -1,7 +1,5 @@
 """Lines at the start and the end of a run: which settings do not count, and why it ended early."""
 
-from __future__ import annotations
-
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping, Timer

@@ -1,7 +1,5 @@
 """Going on where a run stopped, and never over what another run left."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One training run from a composed config: check → read → build → fit → report."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

@@ -1,7 +1,5 @@
 """The files of a run: config.yaml, checkpoints/, summary.json."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

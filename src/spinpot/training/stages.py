@@ -1,7 +1,5 @@
 """The stages of a run before its first step; what each one hands on is what the next one may use."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Of eager steps Lightning takes the gradient and steps the optimizer; recorded ones (cuda_graph) do it all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Lightning's trainer as this program uses it: built from the config, run, and stopped."""
 
-from __future__ import annotations
-
 import gc
 import logging
 import warnings

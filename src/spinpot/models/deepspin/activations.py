@@ -1,7 +1,5 @@
 """Activation functions with the two derivatives that energies, forces and their training need."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

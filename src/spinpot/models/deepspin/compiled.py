@@ -3,8 +3,6 @@
 It gives what spinpot.models.deepspin.descriptor and fitting give by torch's operations.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The exchange term as the kernels evaluate it without Python."""
 
-from __future__ import annotations
-
 import torch
 
 from spinpot.models.exchange.term import ExchangeTerm

@@ -1,7 +1,5 @@
 """The native-spin model by the kernels: what its other modules give by torch's operations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from ctypes import byref
 from typing import Any

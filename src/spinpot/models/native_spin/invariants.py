@@ -1,7 +1,5 @@
 """Invariants of centres from their sums: channels, products, and their normalisation."""
 
-from __future__ import annotations
-
 from itertools import groupby
 
 import torch

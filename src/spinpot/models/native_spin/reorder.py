@@ -1,7 +1,5 @@
 """A potential under another order of its elements."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What a user sets about the parts of the native-spin model: descriptor, linear part and nets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The native-spin model as the config says it, and with every `auto` settled."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

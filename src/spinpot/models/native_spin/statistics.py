@@ -4,8 +4,6 @@ The frames are jittered: in a crystal that hardly moves the invariants hardly ch
 those changes alone gives forces without bound as soon as something moves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Sums over the neighbours of each centre, by torch's operations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Lets the potential fit again what is not trained, with the weights that the run ends with."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
