@@ -78,7 +78,7 @@ def test_statistics(case):
     for k in range(count):
         types, box, coord, spin, energy = (data[f"sample{k}_{key}"] for key in keys)
         samples.append(system(spec.type_map, types, box, coord, spin, energy=energy.reshape(-1)))
-    davg, dstd = environment_statistics(potential, [batch_of(potential, *samples)])
+    davg, dstd = environment_statistics(potential.descriptor, [batch_of(potential, *samples)])
     if not spec.descriptor.set_davg_zero:
         np.testing.assert_allclose(davg, potential.descriptor.davg, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(dstd, potential.descriptor.dstd, rtol=1e-12)

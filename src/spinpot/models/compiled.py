@@ -11,10 +11,13 @@ from torch import Tensor
 
 from spinpot import kernels
 from spinpot.core.differentiable_once import differentiable_once
+from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
 from spinpot.models.derivatives import Derivatives
 
 DERIVATIVES = structure("spinpot_derivatives")
+OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
+"""Arrays of every model's struct that are attributes of a batch."""
 
 
 class Call(ABC):
@@ -37,9 +40,8 @@ class Call(ABC):
 
     def forward(self, keep: bool) -> tuple[Tensor, ...]:
         """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3); keep: for `backward`."""
-        given, new = self.given, self.like.new_empty
-        found = new(given.atoms), new(given.atoms, 3), new(given.atoms, 3), new(given.frames, 3, 3)
-        self._run("forward", byref(given), outputs(found), byref(self.kept) if keep else None)
+        found = room_for_derivatives(self.given, self.like)
+        self._run("forward", byref(self.given), outputs(found), byref(self.kept) if keep else None)
         return found
 
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -77,6 +79,25 @@ class _Compiled(torch.autograd.Function):
     def backward(ctx: Any, *by_outputs: Tensor) -> tuple[Any, ...]:
         assert ctx.saved_tensors
         return None, *ctx.call.backward(by_outputs)
+
+
+def sizes(batch: Batch) -> dict[str, int]:
+    """Of a batch, by the names in every model's struct, and how many threads there are."""
+    found = {"atoms": len(batch.types), "frames": batch.n_frames, "pairs": len(batch.pair_type)}
+    return {**found, "threads": torch.get_num_threads()}
+
+
+def of_batch(batch: Batch, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Arrays of a batch by the names in every model's struct, contiguous; dtype: of vectors and moments."""
+    tensors = {name: getattr(batch, name) for name in OF_BATCH}
+    tensors |= {"vector": batch.pair_vector.to(dtype), "spin": batch.spin.to(dtype)}
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def room_for_derivatives(given: Any, like: Tensor) -> tuple[Tensor, ...]:
+    """Arrays for the energies of a struct's atoms and their derivatives."""
+    new, atoms = like.new_empty, given.atoms
+    return new(atoms), new(atoms, 3), new(atoms, 3), new(given.frames, 3, 3)
 
 
 def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:

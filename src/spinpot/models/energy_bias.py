@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
+from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 
 
@@ -22,6 +24,13 @@ def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
     n_atoms = compositions.sum(axis=1, keepdims=True) if per_atom else np.ones((1, 1))
     return composition_fit(compositions / n_atoms, energies / n_atoms[:, 0])
+
+
+def composition(batch: Batch) -> Tensor:
+    """(F, T), the atoms of each element, int64."""
+    elements = len(batch.type_sizes)
+    place = batch.frame * elements + batch.types
+    return place.bincount(minlength=batch.n_frames * elements).view(batch.n_frames, -1)
 
 
 def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:

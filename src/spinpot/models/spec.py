@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, Self, get_type_hints
 
 from spinpot.data.dataset import Neighbours
 from spinpot.data.geometry import Geometry
@@ -99,10 +99,15 @@ class Spec(ABC):
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """The inverse of as_dict."""
-        known = {item.name: stored[item.name] for item in fields(cls) if item.name in stored}
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
-        return cls(**{**values, "exchange": ExchangeSettings(**stored.get("exchange", {}))})
+        """The inverse of as_dict, with its dicts as the dataclasses that they were."""
+        types, made = get_type_hints(cls), {}
+        for name in (item.name for item in fields(cls) if item.name in stored):
+            value = stored[name]
+            if is_dataclass(types[name]) and isinstance(value, Mapping):
+                made[name] = types[name](**value)
+            else:
+                made[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**made)
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of a config's `model` that make this model again; wanted: those that are there."""

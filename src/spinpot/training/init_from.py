@@ -13,7 +13,7 @@ from spinpot.config.targets import find_target
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.models.energy_bias import composition_fit
+from spinpot.models.energy_bias import composition, composition_fit
 from spinpot.models.files import read_model
 from spinpot.models.potential import Potential
 from spinpot.models.registry import build_potential
@@ -115,15 +115,12 @@ def energy_residuals(
     step = 1 if most is None else -(-len(dataset) // most)
     numbers = range(0, len(dataset), step)
     size = data.validation_batch_size
-    n_types = len(potential.spec.type_map)
     residuals, compositions = [], []
     for batch in (dataset.batch(numbers[k : k + size]) for k in range(0, len(numbers), size)):
         known = ~batch.energy.isnan()
-        counts = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
-        counts.index_put_((batch.frame, batch.types), torch.ones(len(batch.types), dtype=torch.float64), True)
         residuals.append((batch.energy - potential(batch)["energy"])[known])
-        compositions.append(counts[known])
-    return torch.cat(compositions).numpy(), torch.cat(residuals).numpy()
+        compositions.append(composition(batch)[known])
+    return torch.cat(compositions).double().numpy(), torch.cat(residuals).numpy()
 
 
 def _check_kind(config: DictConfig, spec: Spec, path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,6 +83,12 @@ def kind_and_threshold(name: str) -> tuple[str, float | None]:
     if not math.isfinite(threshold):
         raise KeyError(name)
     return SILUT, threshold
+
+
+def of_activation(prefix: str, name: str) -> dict[str, Any]:
+    """The kernels' settings of a function; a threshold of 0 where it has none."""
+    kind, threshold = kind_and_threshold(name)
+    return {f"{prefix}activation": kind, f"{prefix}threshold": threshold or 0.0}
 
 
 def silut(threshold: float) -> Activation:

@@ -11,8 +11,17 @@ from torch import Tensor
 
 from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
-from spinpot.models.compiled import Call, addresses, as_they_lie, integers, pointers, widths
-from spinpot.models.deepspin.activations import kind_and_threshold
+from spinpot.models.compiled import (
+    Call,
+    addresses,
+    as_they_lie,
+    integers,
+    of_batch,
+    pointers,
+    sizes,
+    widths,
+)
+from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.collocation import SCALE, Grid
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet
@@ -29,7 +38,6 @@ def compiled_network(
 
 
 _IN = structure("spinpot_deepspin")
-OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
 OF_DESCRIPTOR = ("davg", "dstd", "sel")
 OF_GRID = ("low", "step", "polynomials", "n_nodes", "column")
 """Arrays of _IN that are attributes of these."""
@@ -59,14 +67,12 @@ class _Call(Call):
         }
         given = _IN(
             types=len(batch.type_sizes),
-            atoms=len(batch.types),
-            frames=batch.n_frames,
-            pairs=len(batch.pair_type),
             embedding_nets=len(embedding[0]),
             embedding_layers=len(embedding) // 3,
             fitting_layers=len(fitting) // 3,
             chunks=self.tensors["points"].shape[0],
             chunk=self.tensors["points"].shape[1],
+            **sizes(batch),
             **_settings(descriptor, nets),
             **addresses(self.tensors, self.arrays),
         )
@@ -87,35 +93,35 @@ def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) ->
     """By the names in _IN, contiguous."""
     dtype, chunks = descriptor.davg.dtype, grid.chunks
     found = {
-        **{name: getattr(batch, name) for name in OF_BATCH},
         **{name: getattr(descriptor, name) for name in OF_DESCRIPTOR},
         **{name: getattr(grid, name) for name in OF_GRID},
-        "vector": batch.pair_vector.to(dtype),
-        "spin": batch.spin.to(dtype),
         "eta": scale.to(dtype),
         "points": chunks.points,
         "first": chunks.first,
         "nets": descriptor.net_number(chunks.centre, chunks.neighbour),
     }
-    return {name: tensor.contiguous() for name, tensor in found.items()}
+    return of_batch(batch, dtype) | {name: tensor.contiguous() for name, tensor in found.items()}
 
 
 def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
     """By the names in _IN."""
-    settings = descriptor.settings
-    of_embedding, embedding_threshold = kind_and_threshold(settings.activation_function)
-    of_fitting, fitting_threshold = kind_and_threshold(nets.layers[0].activation_function)
-    return {
+    found = {
         "single": descriptor.davg.dtype == torch.float32,
-        "threads": torch.get_num_threads(),
+        "n_sel": descriptor.n_sel,
+        **network_settings(descriptor, nets),
+    }
+    return {name: value.encode() if isinstance(value, str) else value for name, value in found.items()}
+
+
+def network_settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
+    """Settings that the kernels have under the same names in model files, too."""
+    settings = descriptor.settings
+    return {
         "rcut": settings.rcut,
         "rcut_smth": settings.rcut_smth,
         "protection": settings.env_protection,
-        "n_sel": descriptor.n_sel,
         "scale": SCALE,
         "axis": settings.axis_neuron,
-        "embedding_activation": of_embedding.encode(),
-        "fitting_activation": of_fitting.encode(),
-        "embedding_threshold": embedding_threshold or 0.0,
-        "fitting_threshold": fitting_threshold or 0.0,
+        **of_activation("embedding_", settings.activation_function),
+        **of_activation("fitting_", nets.layers[0].activation_function),
     }

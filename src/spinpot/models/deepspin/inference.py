@@ -9,9 +9,9 @@ from torch import Tensor
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
-from spinpot.models.deepspin.activations import kind_and_threshold
-from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, SCALE, STENCIL, lagrange_polynomials
+from spinpot.models.deepspin.collocation import BEYOND, CHUNK, ROUNDING, STENCIL, lagrange_polynomials
 from spinpot.models.deepspin.collocation_check import Numbers, exact_numbers, largest_net_error
+from spinpot.models.deepspin.compiled import network_settings
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.settings import is_smooth
 from spinpot.models.potential import InferencePart
@@ -45,26 +45,13 @@ def in_threes(name: str, weights: list[Tensor]) -> dict[str, Tensor]:
     return {f"{name}.{place}": weight for place, weight in enumerate(weights) if weight.numel()}
 
 
-def of_activation(name: str, activation_function: str) -> dict[str, Any]:
-    """The settings of an activation function; a threshold of 0 where it has none."""
-    kind, threshold = kind_and_threshold(activation_function)
-    return {f"{name}activation": kind, f"{name}threshold": threshold or 0.0}
-
-
 def _settings(potential: DeepSpin) -> dict[str, Any]:
-    descriptor, nets = potential.spec.descriptor, potential.fitting_nets
     return {
-        "rcut": descriptor.rcut,
-        "rcut_smth": descriptor.rcut_smth,
-        "protection": descriptor.env_protection,
-        "axis": descriptor.axis_neuron,
-        "scale": SCALE,
+        **network_settings(potential.descriptor, potential.fitting_nets),
         "chunk": CHUNK,
         "beyond": BEYOND,
         "rounding": ROUNDING,
-        "type_one_side": descriptor.type_one_side,
-        **of_activation("embedding_", descriptor.activation_function),
-        **of_activation("fitting_", nets.layers[0].activation_function),
+        "type_one_side": potential.spec.descriptor.type_one_side,
         "closest": potential.descriptor.nodes.closest,
     }
 

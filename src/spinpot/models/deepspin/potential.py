@@ -73,7 +73,7 @@ class DeepSpin(Potential):
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
         """Also davg and dstd."""
         super().set_statistics(batches, systems)
-        davg, dstd = environment_statistics(self, batches)
+        davg, dstd = environment_statistics(self.descriptor, batches)
         if not self.spec.descriptor.set_davg_zero:
             self.descriptor.davg.copy_(davg)
         self.descriptor.dstd.copy_(dstd)

@@ -108,15 +108,6 @@ class DeepSpinSpec(Spec):
         """Slots per neighbour type: the real types, then their virtual atoms."""
         return cast(tuple[int, ...], tuple(self.descriptor.sel)) * 2  # type: ignore[arg-type]
 
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """The inverse of as_dict."""
-        parts = {
-            "descriptor": DescriptorSettings(**stored["descriptor"]),
-            "fitting_net": FittingSettings(**stored["fitting_net"]),
-        }
-        return super().from_dict({**stored, **parts})
-
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """As Spec.config; how the embedding is evaluated stays as wanted, where it can."""
         made = super().config(wanted)

@@ -1,30 +1,25 @@
 """The mean and the deviation of the environment rows of the training frames."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from spinpot.data.batch import Batch
+from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.environment import environment_rows
-
-if TYPE_CHECKING:
-    from spinpot.models.deepspin.potential import DeepSpin
 
 SMALLEST_DEVIATION = 0.01
 UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
-def environment_statistics(potential: DeepSpin, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+def environment_statistics(descriptor: Descriptor, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the environment rows per centre element, (T, 4) each, float64.
 
     All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but davg
     has zeros for them, so that the descriptor stays rotationally invariant.
     """
-    settings, n_types = potential.spec.descriptor, len(potential.spec.type_map)
+    settings, n_types = descriptor.settings, descriptor.n_types
     sums = torch.zeros(n_types, 4, dtype=torch.float64)
     squares = torch.zeros(n_types, 4, dtype=torch.float64)
     atoms = torch.zeros(n_types, dtype=torch.float64)
@@ -36,7 +31,7 @@ def environment_statistics(potential: DeepSpin, batches: Iterable[Batch]) -> tup
         squares.index_add_(0, centre_type, rows * rows)
         atoms += torch.tensor(batch.type_sizes)
 
-    slots = (atoms * potential.descriptor.n_sel).unsqueeze(-1)
+    slots = (atoms * descriptor.n_sel).unsqueeze(-1)
     mean, square = sums / slots.clamp(min=1), squares / slots.clamp(min=1)
     radial = (square[:, :1] - mean[:, :1] ** 2).clamp(min=0).sqrt()
     angular_mean, angular_square = mean[:, 1:].mean(1, keepdim=True), square[:, 1:].mean(1, keepdim=True)

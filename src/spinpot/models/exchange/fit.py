@@ -16,7 +16,7 @@ from spinpot.data.batch import Batch, Frame, batches
 from spinpot.data.dataset import make_frame
 from spinpot.data.systems import System
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.energy_bias import energy_bias
+from spinpot.models.energy_bias import composition, energy_bias
 from spinpot.models.exchange.term import ExchangeTerm
 
 RIDGE = 1e-4  # added to the columns, each of length 1: what the labels do not tell stays small
@@ -111,8 +111,6 @@ def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict
     """Those of each kind of label, (rows, T + M + 1): columns of the bias, of the coefficients, the label."""
     made = _of_unit_coefficients(term, batch)
     n_types, n_atoms = len(term.elements), batch.n_atoms.double()
-    composition = torch.zeros(batch.n_frames, n_types, dtype=torch.float64)
-    composition.index_put_((batch.frame, batch.types), torch.ones(()).double(), accumulate=True)
     energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
     energy = energy.index_add(1, batch.frame, made.atom_energy)
     carries = torch.isin(batch.types, torch.tensor(term.types)) & batch.spin.any(dim=-1)
@@ -133,7 +131,7 @@ def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict
         flat = torch.cat((columns, label.unsqueeze(0))).flatten(1).T
         bias = flat.new_zeros(len(flat), n_types)
         if kind == "energy":
-            bias = composition / n_atoms.unsqueeze(-1)
+            bias = composition(batch).double() / n_atoms.unsqueeze(-1)
         rows = torch.cat((bias, flat), dim=1)
         equations[kind] = rows[~rows[:, -1].isnan()]
     return equations

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Self
 
+import torch
 from torch import nn
 
 from spinpot.data.batch import Batch
 from spinpot.models.derivatives import Derivatives, total
+from spinpot.models.exchange.compiled import OF_TERM
 from spinpot.models.exchange.fit import fit_systems
-from spinpot.models.exchange.inference import inference_part
 from spinpot.models.exchange.settings import ExchangeSettings
 from spinpot.models.exchange.term import ExchangeTerm
 from spinpot.models.potential import InferencePart, Part, Potential
@@ -63,8 +64,20 @@ class WithExchange(Wrapper):
         return made
 
     def inference(self) -> list[InferencePart]:
-        """Also the exchange term."""
-        return [*self.inner.inference(), inference_part(self.exchange, self.spec)]
+        """Also the exchange term; pairs of elements and of terms are counted as in ExchangeTerm."""
+        term = self.exchange
+        settings = {
+            "cutoff": term.basis.rcut,
+            "n_radial": term.basis.number,
+            "n_field": term.field_basis.number,
+            "terms": list(self.spec.exchange.terms),
+        }
+        arrays = {
+            "seen": torch.from_numpy(self.spec.geometry.seen),
+            **{name: getattr(term, name) for name in OF_TERM},
+            **term.named(term.coefficients.detach()),
+        }
+        return [*self.inner.inference(), InferencePart("exchange", settings, arrays)]
 
     def watched_parameters(self) -> list[nn.Parameter]:
         """Also the amplitudes."""

@@ -11,15 +11,24 @@ from torch import Tensor
 from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.kernels.interface import structure
-from spinpot.models.compiled import Call, addresses, as_they_lie, integers, outputs, pointers, widths
-from spinpot.models.deepspin.activations import kind_and_threshold
+from spinpot.models.compiled import (
+    Call,
+    addresses,
+    as_they_lie,
+    integers,
+    of_batch,
+    outputs,
+    pointers,
+    sizes,
+    widths,
+)
+from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.groups import KINDS
 from spinpot.models.native_spin.invariants import Invariants
 
 _IN = structure("spinpot_native_spin")
-OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
 OF_INVARIANTS = (
     *("magnetic", "moment_square", "mixing", "mean", "scale"),
     *("coefficient", "factors", "sum", "features"),
@@ -88,18 +97,11 @@ def _given(
 ) -> tuple[Any, Any]:
     """The struct, and what it points to."""
     given, of_invariants = _of_invariants(invariants)
-    tensors = {name: getattr(batch, name).contiguous() for name in OF_BATCH}
-    tensors |= {"vector": batch.pair_vector.double().contiguous(), "spin": batch.spin.double().contiguous()}
+    tensors = of_batch(batch, torch.float64)
     tensors |= {name: value.contiguous() for name, value in of_energy.items() if isinstance(value, Tensor)}
     tensors |= dict(zip(("last_weight", "last_bias"), of_nets, strict=False))
     arrays = {"type_sizes": integers(batch.type_sizes)}
-    settings = {
-        "threads": torch.get_num_threads(),
-        "atoms": batch.types.shape[0],
-        "frames": batch.n_frames,
-        "pairs": batch.pair_type.shape[0],
-        "energy_scale": of_energy.get("energy_scale", 1.0),
-    }
+    settings = sizes(batch) | {"energy_scale": of_energy.get("energy_scale", 1.0)}
     if nets is not None:
         arrays |= {"widths": widths(of_nets[2:]), "hidden": pointers(of_nets[2:])}
         settings |= {"layers": len(of_nets[2:]) // 3, **_of_nets(nets)}
@@ -136,6 +138,6 @@ def _of_invariants(invariants: Invariants) -> tuple[Any, Any]:
 
 def _of_nets(nets: FittingNet) -> dict[str, Any]:
     """By the names in _IN."""
-    name, threshold = kind_and_threshold(nets.layers[0].activation_function)
+    found = of_activation("", nets.layers[0].activation_function)
     single = nets.weight.dtype == torch.float32
-    return {"single": single, "activation": name.encode(), "threshold": threshold or 0.0}
+    return {**found, "single": single, "activation": found["activation"].encode()}

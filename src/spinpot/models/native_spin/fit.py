@@ -21,7 +21,7 @@ from spinpot.core.split import split_along
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import make_frame
 from spinpot.data.systems import System
-from spinpot.models.energy_bias import composition_fit
+from spinpot.models.energy_bias import composition, composition_fit
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.rows import Rows, design
 from spinpot.models.native_spin.statistics import chosen
@@ -128,13 +128,6 @@ def with_composition(rows: Rows, batch: Batch, unit: float) -> dict[str, Tensor]
     no_energy = {name: own.new_zeros(*own.shape[:-1], elements) for name, own in values.items()}
     beside = no_energy | {"energy": composition(batch).to(values["energy"].dtype)}
     return {name: torch.cat((own, beside[name]), dim=-1) for name, own in values.items()}
-
-
-def composition(batch: Batch) -> Tensor:
-    """(F, T), the atoms of each element."""
-    elements = len(batch.type_sizes)
-    place = batch.frame * elements + batch.types
-    return place.bincount(minlength=batch.n_frames * elements).view(batch.n_frames, -1)
 
 
 def compared(

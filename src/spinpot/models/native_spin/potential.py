@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +15,15 @@ from torch import Tensor, nn
 from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
+from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
+from spinpot.models.deepspin.inference import in_threes
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.bounds import bounds
-from spinpot.models.native_spin.compiled import compiled_model
+from spinpot.models.native_spin.compiled import OF_INVARIANTS, compiled_model
 from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
-from spinpot.models.native_spin.inference import inference_part
+from spinpot.models.native_spin.groups import KINDS
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
 from spinpot.models.native_spin.statistics import settle_invariants
@@ -29,6 +33,12 @@ from spinpot.models.start import TrainingLabels
 
 USUAL_SCALE = 0.01
 """eV, ε where energies do not tell."""
+SAME = {"energy_scale", "expected_errors.usual", "expected_errors.noise"}
+"""Numbers that do not belong to elements."""
+OF_NEIGHBOURS = {"invariants.mixing"}
+"""Whose second dimension has the radial functions of each neighbour's element; the first is the centre's."""
+COLUMNS = "expected_errors.whitening"
+"""Whose rows are those of the least squares: the weights of each element, and then the elements' energies."""
 
 
 class NativeSpin(Potential):
@@ -160,7 +170,30 @@ class NativeSpin(Potential):
 
     def inference(self) -> list[InferencePart]:
         """One."""
-        return [inference_part(self)]
+        invariants, nets, errors = self.invariants, self.nets, self.expected_errors
+        radial = invariants.radial
+        settings: dict[str, Any] = {
+            "radial": radial.number,
+            "places": invariants.products.given + len(invariants.products.terms),
+            "cutoff": radial.cutoff,
+            "closest": radial.closest,
+            "width": radial.width,
+            "energy_scale": float(self.energy_scale),
+            **of_activation("", self.spec.fitting_net.activation_function),
+        }
+        arrays: dict[str, Tensor] = {
+            **{name: getattr(invariants, name) for name in OF_INVARIANTS},
+            **{name: getattr(self, name) for name in ("linear", "centre", "nearness")},
+            "channels": torch.tensor([invariants.channels.get(kind, 0) for kind in KINDS]),
+        }
+        if errors.usual.any():
+            arrays |= {"whitening": errors.whitening, "usual": errors.usual}
+            # Numbers of model files are finite: noise below zero is not known.
+            arrays["noise"] = errors.noise.nan_to_num(-1.0)
+        if nets is not None:
+            arrays |= in_threes("hidden", nets.hidden.in_threes())
+            arrays |= {"last_weight": nets.weight, "last_bias": nets.bias}
+        return [InferencePart("native_spin", settings, arrays)]
 
     def exporters(self) -> dict[str, Exporter]:
         """None, in words."""
@@ -168,9 +201,24 @@ class NativeSpin(Potential):
 
     def reordered(self, type_map: Sequence[str]) -> NativeSpin:
         """As Potential.reordered."""
-        from spinpot.models.native_spin.reorder import reordered  # it makes a NativeSpin
+        order = [self.spec.type_map.index(name) for name in type_map]
+        use_spin = tuple(self.spec.use_spin[t] for t in order)
+        made = NativeSpin(replace(self.spec, type_map=tuple(type_map), use_spin=use_spin))
+        moved = {name: self._moved(name, values, order) for name, values in self.state_dict().items()}
+        made.load_state_dict(moved)
+        made.facts = self.facts
+        return made
 
-        return reordered(self, type_map)
+    def _moved(self, name: str, values: Tensor, order: Sequence[int]) -> Tensor:
+        """Numbers of the state as they are for another order of the elements."""
+        if name in SAME:
+            return values
+        if name == COLUMNS:
+            size = self.invariants.size
+            weights, energies = values.split((len(order) * size, len(order)))
+            return torch.cat((weights.unflatten(0, (-1, size))[order].flatten(0, 1), energies[order]))
+        own = values[order]
+        return own.unflatten(1, (len(order), -1))[:, order].flatten(1, 2) if name in OF_NEIGHBOURS else own
 
 
 def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> FittingNet:

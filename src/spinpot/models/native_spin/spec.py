@@ -100,15 +100,6 @@ class NativeSpinSpec(Spec):
         own = {name: wanted.get(name, getattr(self, name)) for name in ("linear", "fit_frames")}
         return {**super().config(wanted), **own}
 
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """The inverse of as_dict."""
-        parts = {
-            "descriptor": SumsSettings(**stored["descriptor"]),
-            "fitting_net": NetSettings(**stored["fitting_net"]),
-        }
-        return super().from_dict({**stored, **parts})
-
 
 @dataclass(frozen=True, kw_only=True)
 class NativeSpinSettings(ModelSettings):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spinpot.core.quantities import MAIN
 from spinpot.data.batch import Batch
+from spinpot.models.energy_bias import composition
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.rows import design
 
@@ -93,9 +94,7 @@ class Uncertainty(nn.Module):
         rows = design(invariants, batch)
         weights = self.whitening[: rows.energy.shape[-1]]
         offsets = self.whitening[rows.energy.shape[-1] :]
-        place = batch.frame * invariants.elements + batch.types
-        count = place.bincount(minlength=batch.n_frames * invariants.elements).view(batch.n_frames, -1)
-        energy = scale * rows.energy @ weights + count.to(offsets.dtype) @ offsets
+        energy = scale * rows.energy @ weights + composition(batch).to(offsets.dtype) @ offsets
         force, force_mag = (_squares(values, scale * weights) for values in (rows.force, rows.force_mag))
         per_atom = energy / batch.n_atoms.unsqueeze(-1)
         return (
