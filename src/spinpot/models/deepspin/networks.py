@@ -111,6 +111,10 @@ class ResidualNet(nn.Sequential):
             for tensor in (layer.weight, layer.bias, none if layer.idt is None else layer.idt)
         ]
 
+    def by_place(self, name: str) -> dict[str, Tensor]:
+        """W, b and idt of each layer by NAME and their numbers, those without numbers left out."""
+        return {f"{name}.{place}": own for place, own in enumerate(self.in_threes()) if own.numel()}
+
     def one_of(self, k: int) -> ResidualNet:
         """Net k of those side by side; it shares their numbers."""
         return ResidualNet(*(layer.one_of(k) for layer in self.layers))

@@ -12,19 +12,38 @@ from torch import Tensor, nn
 
 from spinpot import kernels
 from spinpot.core.console import print_line
+from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch
 from spinpot.data.systems import System
-from spinpot.models.deepspin.collocation import NUMBERS, USUAL_CLOSEST, Nodes
-from spinpot.models.deepspin.collocation_check import collocation_errors, settle_nodes
-from spinpot.models.deepspin.compiled import compiled_network
+from spinpot.models.deepspin.collocation import (
+    BEYOND,
+    CHUNK,
+    NUMBERS,
+    ROUNDING,
+    STENCIL,
+    USUAL_CLOSEST,
+    Nodes,
+    lagrange_polynomials,
+)
+from spinpot.models.deepspin.collocation_check import (
+    Numbers,
+    collocation_errors,
+    exact_numbers,
+    largest_net_error,
+    settle_nodes,
+)
+from spinpot.models.deepspin.compiled import compiled_network, network_settings
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
-from spinpot.models.deepspin.inference import inference_part
+from spinpot.models.deepspin.settings import is_smooth
 from spinpot.models.deepspin.spec import DeepSpinSpec
 from spinpot.models.deepspin.statistics import environment_statistics
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.potential import Exporter, InferencePart, Part, Potential
+
+ROUGH = 1e-11
+"""Of a net's values: a larger error of interpolation is more than rounding."""
 
 
 class DeepSpin(Potential):
@@ -162,8 +181,28 @@ class DeepSpin(Potential):
         return {"collocation": asdict(errors)}
 
     def inference(self) -> list[InferencePart]:
-        """One."""
-        return [inference_part(self)]
+        """One. Raises InputError for an embedding that cannot be interpolated."""
+        descriptor, nets = self.descriptor, self.fitting_nets
+        settings = {
+            **network_settings(descriptor, nets),
+            "chunk": CHUNK,
+            "beyond": BEYOND,
+            "rounding": ROUNDING,
+            "type_one_side": self.spec.descriptor.type_one_side,
+            "closest": descriptor.nodes.closest,
+        }
+        arrays = {
+            **{name: getattr(descriptor, name) for name in ("davg", "dstd", "sel")},
+            "eta": self.virtual_scale,
+            "seen": torch.from_numpy(self.spec.geometry.seen),
+            "numbers": torch.tensor(_interpolated(descriptor)),
+            "polynomials": lagrange_polynomials(STENCIL),
+            **descriptor.embedding_nets.by_place("embedding"),
+            **nets.hidden.by_place("fitting"),
+            "last_weight": nets.weight,
+            "last_bias": nets.bias,
+        }
+        return [InferencePart("deepspin", settings, arrays)]
 
     def exporters(self) -> dict[str, Exporter]:
         """deepmd-kit's .dp, and with its Python .pth."""
@@ -190,3 +229,29 @@ def _reordered(
         use_spin=tuple(spec.use_spin[t] for t in order),
         virtual_scale=tuple(spec.virtual_scale[t] for t in order),
     )
+
+
+def _interpolated(descriptor: Descriptor) -> Numbers:
+    """Its numbers of nodes; without interpolation as many as are as good as the direct evaluation."""
+    if descriptor.radial != "direct":
+        return descriptor.nodes.numbers
+    name = descriptor.settings.activation_function
+    if not is_smooth(name):
+        raise InputError(
+            f"model.descriptor.activation_function={name} has kinks, of its slope at least, and the kernels "
+            "interpolate the embedding. Use the checkpoint, by spinpot.load or spinpot.ase, or train with "
+            "another activation, e.g. tanh."
+        )
+    numbers = exact_numbers(descriptor)
+    error, most = largest_net_error(descriptor, numbers), max(map(max, numbers))
+    if error > ROUGH:
+        raise InputError(
+            f"The embedding, which model.descriptor.radial=direct evaluates for each pair, cannot be "
+            f"interpolated as exactly: with {most} nodes errors are {error:.0e}. Use the checkpoint, by "
+            "spinpot.load or spinpot.ase."
+        )
+    print_line(
+        f"radial=direct: the kernels interpolate the embedding between up to {most} nodes, with errors of "
+        f"{error:.0e}."
+    )
+    return numbers

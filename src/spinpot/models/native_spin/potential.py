@@ -17,7 +17,6 @@ from spinpot.data.batch import Batch
 from spinpot.data.systems import System
 from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
-from spinpot.models.deepspin.inference import in_threes
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.native_spin.bounds import bounds
@@ -191,7 +190,7 @@ class NativeSpin(Potential):
             # Numbers of model files are finite: noise below zero is not known.
             arrays["noise"] = errors.noise.nan_to_num(-1.0)
         if nets is not None:
-            arrays |= in_threes("hidden", nets.hidden.in_threes())
+            arrays |= nets.hidden.by_place("hidden")
             arrays |= {"last_weight": nets.weight, "last_bias": nets.bias}
         return [InferencePart("native_spin", settings, arrays)]
 
