@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
-from rich.table import Table
 
 from spinpot.analysis.limits import UNKNOWN
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
-from spinpot.core.console import console, print_line
+from spinpot.core.console import console, print_line, print_table
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.evaluation.predictor import load
@@ -117,13 +116,12 @@ def show(result: Result) -> None:
     for paragraph in result.paragraphs:
         console.print(paragraph, markup=False)
     for table in result.tables:
-        printed = Table(title=table.title, title_justify="left", caption=table.note or None)
-        for number, column in enumerate(table.columns):
-            numeric = all(isinstance(row[number], int | float | None) for row in table.rows)
-            printed.add_column(column, justify="right" if numeric else "left", overflow="fold")
-        for row in table.rows:
-            printed.add_row(*map(shown, row))
-        console.print(printed)
+        words = [
+            column
+            for number, column in enumerate(table.columns)
+            if not all(isinstance(row[number], int | float | None) for row in table.rows)
+        ]
+        print_table(table.title, table.columns, (map(shown, row) for row in table.rows), words, table.note)
 
 
 def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:

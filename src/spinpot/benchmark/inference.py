@@ -20,6 +20,7 @@ from spinpot.benchmark.run import title, train, written
 from spinpot.core.console import counted, print_line, print_table
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
+from spinpot.data.from_ase import atoms_of
 from spinpot.data.nio_frames import prepare_nio
 from spinpot.data.systems import read_systems
 from spinpot.evaluation.convert import convert
@@ -165,10 +166,7 @@ class Place:
 def supercell(system: Path, repeats: int) -> Atoms:
     """The first frame of a system, repeated along each lattice vector, with its moments."""
     (frames,) = read_systems([system])
-    names = [frames.type_map[kind] for kind in frames.types]
-    atoms = Atoms(names, positions=frames.coord[0], cell=frames.box[0], pbc=True)
-    atoms.set_initial_magnetic_moments(frames.spin[0])
-    return atoms.repeat(repeats)  # type: ignore[no-any-return]
+    return atoms_of(frames, 0).repeat(repeats)  # type: ignore[no-any-return]
 
 
 def _rate() -> float:

@@ -24,10 +24,10 @@ progress_console = Console(stderr=True, quiet=_others)
 
 
 def print_table(
-    title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: Collection[str]
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: Collection[str], note: str = ""
 ) -> None:
-    """A table of texts. words: the columns that are flush left; numbers are flush right."""
-    table = Table(title=title, title_justify="left")
+    """A table of texts. words: the columns that are flush left; numbers are flush right. note: below it."""
+    table = Table(title=title, title_justify="left", caption=note or None)
     for column in columns:
         table.add_column(column, justify="left" if column in words else "right", overflow="fold")
     for row in rows:

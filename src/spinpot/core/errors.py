@@ -1,5 +1,7 @@
 """The one exception that means "the input is wrong", as opposed to a defect of the program."""
 
+from importlib.util import find_spec
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
@@ -15,6 +17,14 @@ def require(holds: object, key: str, value: object, expected: str) -> None:
     """Raise InputError unless a setting, such as `model.descriptor.rcut`, holds what is expected."""
     if not holds:
         raise InputError(f"{key}={value}: expected {expected}")
+
+
+def require_package(who: str, package: str, extra: str) -> None:
+    """Raise InputError unless an optional package is installed; extra: of spinpot's, that brings it."""
+    if find_spec(package.replace("-", "_")) is None:
+        raise InputError(
+            f"{who} needs the package {package}: pip install -c constraints.txt -e '.[{extra}]'."
+        )
 
 
 class TrainingError(RuntimeError):

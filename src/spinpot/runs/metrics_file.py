@@ -36,6 +36,16 @@ def read_metrics_file(path: Path) -> MetricsFile:
     return MetricsFile(columns, tuple(rows), len(lines) - len(rows) + unfinished)
 
 
+def read_columns(path: Path, say: bool = True) -> dict[str, np.ndarray]:
+    """The columns for pictures; none where there is no file. say: whether to print how much is damaged."""
+    if not path.exists():
+        return {}
+    found = read_metrics_file(path)
+    if say:
+        say_damaged(path, found, "left out of the pictures")
+    return found.arrays()
+
+
 def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
     """Print how many lines of a file are damaged, if any. what: what becomes of them."""
     if found.damaged:

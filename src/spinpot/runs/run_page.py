@@ -19,7 +19,7 @@ from spinpot.report.panels import Panel, learning_panels, parity_panels
 from spinpot.report.plots import learning_curve_figure, parity_figure
 from spinpot.report.style import LIGHT, save_figure, themed
 from spinpot.report.tables import Errors, label_scale_in_words
-from spinpot.runs.metrics_file import read_metrics_file, say_damaged
+from spinpot.runs.metrics_file import read_columns
 
 SETS = {"val": "validation", "test": "test"}  # names in summary.json and of the sets of frames
 
@@ -45,19 +45,14 @@ def write_run_report(
     systems, predictions: the validation set, and the best checkpoint's arrays for each system, under the
     names and shapes of spinpot.core.conventions. The rest is as in run_page.
     """
-    model, metrics = summary["model"], folder / "metrics.csv"
+    model, columns = summary["model"], read_columns(folder / "metrics.csv")
     points = parity_points(systems, predictions, model["use_spin"])
     parity = points, model["type_map"], summary["loss_terms"]
-    columns = None
-    if metrics.exists():
-        found = read_metrics_file(metrics)
-        say_damaged(metrics, found, "left out of the pictures")
-        columns = found.arrays()
     with themed(LIGHT):
         save_figure(parity_figure(*parity), folder / "parity.png")
-        if columns is not None:
+        if columns:
             save_figure(learning_curve_figure(columns), folder / "learning_curve.png")
-    curves = [] if columns is None else learning_panels(columns)
+    curves = learning_panels(columns) if columns else []
     write_atomically(folder / REPORT, run_page(folder, summary, config, parity_panels(*parity), curves))
 
 

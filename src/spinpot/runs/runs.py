@@ -12,7 +12,7 @@ from spinpot.config.rerun import read_settings
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
-from spinpot.runs.metrics_file import read_metrics_file, say_damaged
+from spinpot.runs.metrics_file import read_columns
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,8 @@ class Run:
 
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.csv; empty where the run wrote none."""
-        file = self.folder / "metrics.csv"
-        if not file.exists():
-            return {}
-        found = read_metrics_file(file)
-        if self.summary:  # the last line of an unfinished run may be just being written
-            say_damaged(file, found, "left out of the pictures")
-        return found.arrays()
+        # The last line of an unfinished run may be just being written.
+        return read_columns(self.folder / "metrics.csv", say=bool(self.summary))
 
 
 def read_runs(folder: Path) -> list[Run]:

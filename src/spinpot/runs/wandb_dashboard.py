@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require_package
 from spinpot.core.quantities import MAIN, QUANTITIES, WHOLE, Quantity
 from spinpot.models.registry import BUILT_IN, model_class
 
@@ -25,7 +24,7 @@ COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN
 
 def save_dashboard(entity: str | None, project: str) -> str:
     """Save the workspace; returns its address. Raises InputError without package, account or success."""
-    _require()
+    require_package("The dashboard", "wandb-workspaces", "wandb")
     import wandb
 
     wandb.setup(wandb.Settings(silent=True))
@@ -45,7 +44,7 @@ def save_dashboard(entity: str | None, project: str) -> str:
 
 def dashboard(entity: str, project: str) -> Workspace:
     """The workspace, in memory. Raises InputError without the package wandb-workspaces."""
-    _require()
+    require_package("The dashboard", "wandb-workspaces", "wandb")
     from wandb_workspaces import workspaces as ws
 
     settings = ws.WorkspaceSettings(x_axis="step", max_runs=20)
@@ -110,10 +109,3 @@ def _lines(title: str, metrics: list[Any], **how: Any) -> Any:
     import wandb_workspaces.reports.v2 as wr
 
     return wr.LinePlot(title=title, x="step", y=metrics, **how)
-
-
-def _require() -> None:
-    if importlib.util.find_spec("wandb_workspaces") is None:
-        raise InputError(
-            "The dashboard needs the package wandb-workspaces: pip install -c constraints.txt -e '.[wandb]'."
-        )

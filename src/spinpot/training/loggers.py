@@ -1,6 +1,5 @@
 """Loggers beside metrics.csv, made for a run folder."""
 
-import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from spinpot.config.sweep_job import SweepJob, sweep_job
-from spinpot.core.errors import InputError
+from spinpot.core.errors import require_package
 from spinpot.models.checkpoint import LAST
 from spinpot.training.resume import Resumed
 from spinpot.training.wandb_run import WandbRun, read_identity
@@ -31,7 +30,7 @@ def wandb_logger(
     A job of a sweep has the sweep folder's name for its group, and what it sets differently from the other
     jobs for its name and tags. A run that goes on where another stopped continues its wandb run.
     """
-    _require("wandb", "wandb")
+    require_package("logger=wandb", "wandb", "wandb")
     job = sweep_job()
     swept = job.swept if job else ()
     known = _continued(folder, resumed, job) or {"id": None, "name": " ".join(swept) or folder.name}
@@ -52,7 +51,7 @@ def wandb_logger(
 
 def tensorboard_logger(folder: Path, resumed: Resumed | None = None) -> Logger:
     """TensorBoard events in FOLDER/tensorboard."""
-    _require("tensorboard", "tensorboard")
+    require_package("logger=tensorboard", "tensorboard", "tensorboard")
     return TensorBoardLogger(save_dir=folder, name="tensorboard", version="", default_hp_metric=False)
 
 
@@ -64,10 +63,3 @@ def _continued(folder: Path, resumed: Resumed | None, job: SweepJob | None) -> d
     if own or resumed is None or job:  # many jobs may start from one checkpoint
         return own
     return read_identity(resumed.path.parents[1])
-
-
-def _require(module: str, extra: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise InputError(
-            f"logger={extra} needs the package {module}: pip install -c constraints.txt -e '.[{extra}]'."
-        )
