@@ -13,7 +13,6 @@ from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.deepspin.collocation_check import settle_nodes
 from spinpot.models.deepspin.deepmd.potentials import read_deepmd
 from spinpot.models.deepspin.settings import VirtualAtomSettings, is_smooth
-from spinpot.models.deepspin.statistics import environment_statistics
 from spinpot.models.deepspin.virtual_atoms import virtual_scales
 from spinpot.models.elements import magnetic_types
 from spinpot.models.energy_bias import energy_bias
@@ -78,7 +77,7 @@ def test_statistics(case):
     for k in range(count):
         types, box, coord, spin, energy = (data[f"sample{k}_{key}"] for key in keys)
         samples.append(system(spec.type_map, types, box, coord, spin, energy=energy.reshape(-1)))
-    davg, dstd = environment_statistics(potential.descriptor, [batch_of(potential, *samples)])
+    davg, dstd = potential.descriptor.statistics([batch_of(potential, *samples)])
     if not spec.descriptor.set_davg_zero:
         np.testing.assert_allclose(davg, potential.descriptor.davg, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(dstd, potential.descriptor.dstd, rtol=1e-12)

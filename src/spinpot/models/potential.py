@@ -1,7 +1,5 @@
 """What a model is: all that training, evaluation, ASE and the tasks of `analyze` may ask of one."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,7 +147,7 @@ class Potential(nn.Module, ABC):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
 
-    def reordered(self, type_map: Sequence[str]) -> Potential:
+    def reordered(self, type_map: Sequence[str]) -> "Potential":
         """The same potential for a type map that lists the same elements in another order, in float64."""
         if tuple(type_map) == self.spec.type_map:
             return self

@@ -1,7 +1,5 @@
 """A model with nothing left open, and what may be asked of it without its weights."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -78,7 +76,7 @@ class Spec(ABC):
         for system in systems:
             self.check(system)
 
-    def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
+    def settled(self, training: Neighbours, resumed: "Spec | None") -> Self:
         """The spec with what the neighbours of the training frames settle.
 
         resumed: that of the run that is resumed, whose values hold where the config leaves them open.

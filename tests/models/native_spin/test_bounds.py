@@ -10,8 +10,7 @@ from spinpot.core.quantities import QUANTITIES
 from spinpot.data.batch import batches
 from spinpot.data.dataset import FrameDataset
 from spinpot.loss.baselines import dataset_errors
-from spinpot.models.native_spin.bounds import invariants_of
-from spinpot.models.native_spin.statistics import jittered
+from spinpot.models.native_spin.statistics import invariants_of, jittered
 from support.frames import random_system
 from support.native_spin import fitted_native, native_under, nio_system, small_native, train
 

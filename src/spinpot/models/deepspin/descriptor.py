@@ -1,6 +1,6 @@
 """The se_e2_a descriptor on real and virtual neighbours (Zhang et al. 2018; DeepSPIN: Yang et al. 2024)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +16,9 @@ from spinpot.models.deepspin.scatter import Derivatives, between_atoms, scatter
 from spinpot.models.deepspin.spec import DeepSpinSpec
 
 Number = TypeVar("Number", int, Tensor)
+
+SMALLEST_DEVIATION = 0.01
+UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
 
 
 class Descriptor(nn.Module):
@@ -121,6 +124,33 @@ class Descriptor(nn.Module):
             return pairs.derivatives(torch.cat(by_sums).view_as(pairs.sums))
 
         return T, derivatives
+
+    def statistics(self, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+        """Davg and dstd of training frames: means and deviations of the environment rows, float64.
+
+        All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but
+        davg has zeros for them, so that the descriptor stays rotationally invariant.
+        """
+        settings, n_types = self.settings, self.n_types
+        sums = torch.zeros(n_types, 4, dtype=torch.float64)
+        squares = torch.zeros(n_types, 4, dtype=torch.float64)
+        atoms = torch.zeros(n_types, dtype=torch.float64)
+        for batch in batches:
+            vector = batch.pair_vector
+            rows = environment_rows(vector, settings.rcut_smth, settings.rcut, settings.env_protection)
+            centre_type = batch.types[batch.pair_centre]
+            sums.index_add_(0, centre_type, rows)
+            squares.index_add_(0, centre_type, rows * rows)
+            atoms += torch.tensor(batch.type_sizes)
+
+        slots = (atoms * self.n_sel).unsqueeze(-1)
+        mean, square = sums / slots.clamp(min=1), squares / slots.clamp(min=1)
+        radial = (square[:, :1] - mean[:, :1] ** 2).clamp(min=0).sqrt()
+        angular_mean, angular_square = mean[:, 1:].mean(1, keepdim=True), square[:, 1:].mean(1, keepdim=True)
+        angular = (angular_square - angular_mean**2).clamp(min=0).sqrt()
+        davg = torch.cat((mean[:, :1], torch.zeros(n_types, 3, dtype=torch.float64)), dim=1)
+        dstd = torch.cat((radial, angular.expand(-1, 3)), dim=1).clamp(min=SMALLEST_DEVIATION)
+        return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
     def neighbour_types(self, elements: Sequence[int]) -> list[int]:
         """Those that some elements can be: themselves, and the virtual atoms of the magnetic ones."""

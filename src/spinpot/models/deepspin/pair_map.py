@@ -5,8 +5,6 @@ vectors are a fixed linear map from ∂E/∂B to force, magnetic force and viria
 backward pass.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -29,7 +27,7 @@ class PairMap:
     (P, 4, STENCIL), places in B laid flat.
     """
 
-    def __init__(self, batch: Batch, descriptor: Descriptor, scale: Tensor, grid: Grid) -> None:
+    def __init__(self, batch: Batch, descriptor: "Descriptor", scale: Tensor, grid: Grid) -> None:
         settings, davg, dstd = descriptor.settings, descriptor.davg, descriptor.dstd
         self.batch, self.room = batch, max(grid.widths)
         centre_type, vector = batch.types[batch.pair_centre], batch.pair_vector.to(davg.dtype)

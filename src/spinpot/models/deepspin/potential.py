@@ -38,7 +38,6 @@ from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.settings import is_smooth
 from spinpot.models.deepspin.spec import DeepSpinSpec
-from spinpot.models.deepspin.statistics import environment_statistics
 from spinpot.models.derivatives import Derivatives
 from spinpot.models.potential import Exporter, InferencePart, Part, Potential
 
@@ -92,7 +91,7 @@ class DeepSpin(Potential):
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
         """Also davg and dstd."""
         super().set_statistics(batches, systems)
-        davg, dstd = environment_statistics(self.descriptor, batches)
+        davg, dstd = self.descriptor.statistics(batches)
         if not self.spec.descriptor.set_davg_zero:
             self.descriptor.davg.copy_(davg)
         self.descriptor.dstd.copy_(dstd)

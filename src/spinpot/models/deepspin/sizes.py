@@ -1,7 +1,5 @@
 """sel: the number of neighbours of each element that the descriptor is normalised by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,7 @@ BEYOND_SEL = (
 """Of frames that did not size the model. Here sel is what the sums over neighbours are divided by."""
 
 
-def settled_sel(spec: DeepSpinSpec, training: Neighbours) -> list[int]:
+def settled_sel(spec: "DeepSpinSpec", training: Neighbours) -> list[int]:
     """One number of neighbours per element, enough for every training frame.
 
     `auto` gives 10 % more than the most neighbours found, rounded up to a multiple of 4, which is
@@ -72,7 +70,7 @@ def _expected_neighbours(rcut: float, system: System) -> float:
     return float(thin if extent == 0.0 else min(thin, per_volume / extent * balls[3]))
 
 
-def excess_of(spec: DeepSpinSpec, found: Neighbours) -> str | None:
+def excess_of(spec: "DeepSpinSpec", found: Neighbours) -> str | None:
     """What to say of frames where atoms have more neighbours than sel."""
     sel, most = np.array(spec.descriptor.sel), np.maximum(*np.split(found.most, 2, axis=1))
     beyond = np.flatnonzero((most > sel).any(axis=1))

@@ -1,7 +1,5 @@
 """The exchange term by the kernels: what its other modules give by torch's operations."""
 
-from __future__ import annotations
-
 from ctypes import byref
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,7 @@ OF_TERM = ("magnetic", "elements", "moment_squared")
 """Arrays of _IN that are attributes of the term."""
 
 
-def compiled_exchange(term: ExchangeTerm, batch: Batch) -> Derivatives:
+def compiled_exchange(term: "ExchangeTerm", batch: Batch) -> Derivatives:
     """The term of a batch with its own coefficients, not to be differentiated by them."""
     own = {name: getattr(term, name) for name in OF_TERM} | term.named(term.coefficients)
     tensors = of_batch(batch, torch.float64) | {name: tensor.contiguous() for name, tensor in own.items()}

@@ -1,7 +1,5 @@
 """What of a batch the exchange term depends on, its parts made when first asked for."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,7 +22,7 @@ class Structure:
     term: of exchange, whose elements, moment_squared and radial functions these are.
     """
 
-    def __init__(self, batch: Batch, term: ExchangeTerm) -> None:
+    def __init__(self, batch: Batch, term: "ExchangeTerm") -> None:
         self.batch, self.term = batch, term
         self.pick = batch.types.device.type == "cpu"
         virtual = torch.full_like(term.magnetic, -1)

@@ -5,8 +5,6 @@ Every invariant is a sum of products of up to three of them, or of sums before i
 serves all, in torch and in the kernels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, product
@@ -78,7 +76,7 @@ class Products:
         self.given = place
 
     @classmethod
-    def of_groups(cls, groups: Sequence[str], channels: Mapping[str, int]) -> Products:
+    def of_groups(cls, groups: Sequence[str], channels: Mapping[str, int]) -> "Products":
         """Those of some groups."""
         made = cls(channels)
         for group in groups:

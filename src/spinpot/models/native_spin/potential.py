@@ -1,12 +1,10 @@
 """Native spins: E_i = ε [w·z_i + net(z_i)] of invariants z of the neighbours' directions and moments."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,13 +17,12 @@ from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.native_spin.bounds import bounds
 from spinpot.models.native_spin.compiled import OF_INVARIANTS, compiled_model
 from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
 from spinpot.models.native_spin.groups import KINDS
 from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.spec import NativeSpinSpec
-from spinpot.models.native_spin.statistics import settle_invariants
+from spinpot.models.native_spin.statistics import bounds, settle_invariants
 from spinpot.models.native_spin.uncertainty import Uncertainty
 from spinpot.models.potential import Exporter, InferencePart, Part, Potential, refusal
 from spinpot.models.start import TrainingLabels
@@ -61,7 +58,7 @@ class NativeSpin(Potential):
         self.linear = nn.Parameter(
             torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
         )
-        # The nets see centre + d/√(1 + nearness d²), d = z − centre; spinpot.models.native_spin.bounds.
+        # The nets see centre + d/√(1 + nearness d²), d = z − centre; spinpot.models.native_spin.statistics.
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
         self.expected_errors = Uncertainty(elements, size)
@@ -114,7 +111,7 @@ class NativeSpin(Potential):
             by_z = by_z + shrink**3 * slope
         return self.energy_scale * energy, self.energy_scale * by_z
 
-    def set_precision(self, dtype: torch.dtype) -> NativeSpin:
+    def set_precision(self, dtype: torch.dtype) -> Self:
         """Cast the nets; the invariants stay in float64."""
         if self.nets is not None:
             self.nets.to(dtype)
@@ -198,7 +195,7 @@ class NativeSpin(Potential):
         """None, in words."""
         return dict.fromkeys((".dp", ".pth"), refusal(self.not_exported))
 
-    def reordered(self, type_map: Sequence[str]) -> NativeSpin:
+    def reordered(self, type_map: Sequence[str]) -> "NativeSpin":
         """As Potential.reordered."""
         order = [self.spec.type_map.index(name) for name in type_map]
         use_spin = tuple(self.spec.use_spin[t] for t in order)

@@ -1,10 +1,16 @@
-"""What the training frames settle of the invariants: channels, means and deviations.
+"""What the training frames settle of the invariants: channels, means, deviations and bounds.
 
 The frames are jittered: in a crystal that hardly moves the invariants hardly change, and to scale them by
 those changes alone gives forces without bound as soon as something moves.
+
+What the nets see is bounded: far from the training frames they are constant, and the linear part is alone.
+In place of an invariant z a net gets x = centre + d/√(1 + nearness d²), d = z − centre, at most 1/√nearness
+from the centre. Where the training frames are, x is nearly z; far from them ∂x/∂z = (1 + nearness d²)^(−3/2)
+vanishes, and with it the net's forces. ∂x/∂z is never above 1. (A factor of the net that falls with the
+distance would give forces by its slope.)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +41,10 @@ MOST_FRAMES, MOST_ATOMS = 200, 20_000
 LEAST_ATOMS = 10
 """Of an element that are looked at: if there are fewer, each several times."""
 AT_ONCE = 4
+REACH = 20.0
+"""The largest |x − centre|, in deviations of the training frames,"""
+LEAST_DEVIATION = 0.05
+"""which are at least this part of those of jittered frames: narrow bounds make curves sharp."""
 
 
 def settle_invariants(
@@ -47,16 +57,12 @@ def settle_invariants(
     given = list(batches(jittered(looked_at(systems, seed), seed), geometry, AT_ONCE))
     _settle_moments(invariants, given)
     strengths = _settle_channels(invariants, given)
-    found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
-    for batch in counted(given, "Invariants"):
-        spin = invariants.moments(batch)
-        sums = invariants.sums(batch, batch.pair_vector, spin)
-        for element, atoms in _elements(batch):
-            found[element].append(invariants.invariants(sums[atoms], spin[atoms], element))
+    invariants.mean.zero_()
+    invariants.scale.fill_(1.0)
+    found = invariants_of(invariants, counted(given, "Invariants"))
     deviations = torch.zeros_like(invariants.scale)
-    for element, parts in enumerate(found):
-        invariants.mean[element] = invariants.scale[element] = 0.0
-        values = torch.cat(parts)
+    for element, values in enumerate(found):
+        invariants.scale[element] = 0.0
         if len(values) < 2:
             continue
         deviation = values.std(dim=0)
@@ -65,6 +71,35 @@ def settle_invariants(
         deviations[element] = torch.where(deviation > NO_CHANGE, strength, 0.0)
         invariants.scale[element] = deviations[element] / deviation.clamp(min=NO_CHANGE)
     return deviations
+
+
+def bounds(
+    invariants: Invariants, geometry: Geometry, systems: Sequence[System], jitter: Tensor, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Centre and nearness (T, P) by training frames, of many by some; zero for an element without any.
+
+    jitter, seed: what settle_invariants gives and takes.
+    """
+    frames = (make_frame(*place) for place in looked_at(systems, seed))
+    plain = invariants_of(invariants, batches(frames, geometry, AT_ONCE))
+    centre, nearness = torch.zeros_like(invariants.mean), torch.zeros_like(invariants.mean)
+    for element, own in enumerate(plain):
+        if len(own) < 2:
+            continue
+        width = REACH * torch.maximum(own.std(dim=0), LEAST_DEVIATION * jitter[element])
+        centre[element] = own.mean(dim=0)
+        nearness[element] = torch.where(invariants.scale[element] > 0.0, width**-2, 0.0)
+    return centre, nearness
+
+
+def invariants_of(invariants: Invariants, given: Iterable[Batch]) -> list[Tensor]:
+    """Those of the centres of each element, (n, P)."""
+    found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
+    for batch in given:
+        z = invariants.normalised(batch, batch.pair_vector.double(), invariants.moments(batch))
+        for parts, own in zip(found, z.split(batch.type_sizes), strict=True):
+            parts.append(own)
+    return [torch.cat(parts) for parts in found]
 
 
 def chosen(
