@@ -1,0 +1,1 @@
+"""Labels by open codes: configurations of a recipe, each labelled by a job of its own."""
