@@ -19,12 +19,14 @@ class Configuration:
     name: `SYSTEM/0012`; all of one system have the same elements in the same order, and periodicity.
     moments: (N, 3), μ_B; the directions to hold, and the lengths to start from. Zero: a non-magnetic atom.
     constrained: (N,), the atoms whose moment is held.
+    hold_lengths: whether the moments' lengths are held as well, where the code can.
     """
 
     name: str
     atoms: Atoms
     moments: Array
     constrained: NDArray[np.bool_]
+    hold_lengths: bool = False
 
     @property
     def system(self) -> str:
@@ -34,7 +36,7 @@ class Configuration:
     def directions(self) -> Array:
         """Unit vectors (N, 3) of the moments; zero where there is none."""
         lengths = np.linalg.norm(self.moments, axis=1, keepdims=True)
-        return np.divide(self.moments, lengths, out=np.zeros_like(self.moments), where=lengths > 0.0)
+        return np.asarray(self.moments / np.where(lengths > 0.0, lengths, 1.0))
 
     def as_plain(self) -> dict[str, Any]:
         """Everything as plain data for JSON, to the last bit."""
@@ -46,6 +48,7 @@ class Configuration:
             "positions": self.atoms.positions.tolist(),
             "moments": self.moments.tolist(),
             "constrained": self.constrained.tolist(),
+            "hold_lengths": self.hold_lengths,
         }
 
     @classmethod
@@ -53,4 +56,6 @@ class Configuration:
         """What `as_plain` gave."""
         atoms = Atoms(plain["symbols"], positions=plain["positions"], cell=plain["cell"], pbc=plain["pbc"])
         moments = np.array(plain["moments"], dtype=np.float64).reshape(len(atoms), 3)
-        return cls(plain["name"], atoms, moments, np.array(plain["constrained"], dtype=bool))
+        return cls(
+            plain["name"], atoms, moments, np.array(plain["constrained"], dtype=bool), plain["hold_lengths"]
+        )

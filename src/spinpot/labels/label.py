@@ -44,13 +44,11 @@ class Label:
     @classmethod
     def of_plain(cls, plain: dict[str, Any]) -> Label:
         """What `as_plain` gave."""
-        virial = plain["virial"]
-        return cls(
-            plain["energy"],
-            *(np.array(plain[name], dtype=np.float64) for name in ("forces", "moments", "magnetic_forces")),
-            None if virial is None else np.array(virial, dtype=np.float64),
-            plain["details"],
-        )
+        arrays: dict[str, Any] = {
+            name: None if plain[name] is None else np.array(plain[name], dtype=np.float64)
+            for name in ("forces", "moments", "magnetic_forces", "virial")
+        }
+        return cls(energy=plain["energy"], details=plain["details"], **arrays)
 
 
 class FrameError(Exception):

@@ -1,0 +1,312 @@
+"""A recipe: from one structure to configurations of several systems, each a function of (seed, name).
+
+A frame's random numbers are those of the seed, its system's name and its number, so that frames stay as they
+are when more are asked for or other systems are added.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.neighborlist import neighbor_list
+
+from spinpot.core.errors import require
+from spinpot.labels.configuration import Array, Configuration
+from spinpot.labels.directions import Pairs, draw_tilts, random_turn, relative_to, spiral
+
+NEIGHBOURS = 1.25
+"""Moments are neighbours up to this times their shortest distance: in bcc in the first two shells."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+COMMENSURATE = 1e-6
+
+
+@dataclass(frozen=True)
+class SystemRecipe:
+    """How the configurations of one system are made. A range [low, high] is drawn from, evenly."""
+
+    frames: int
+    """Configurations."""
+    supercell: list[int] | list[list[int]] = field(default_factory=lambda: [1, 1, 1])
+    """Copies along each lattice vector, or three rows of whole numbers."""
+    volume: float = 1.0
+    """Relative to the structure's."""
+    strain: list[list[float]] | None = None
+    """(3, 3), of the whole system."""
+    random_strain: float = 0.0
+    """Bound of each component of a symmetric strain that differs from frame to frame."""
+    elements: dict[str, int] | None = None
+    """Atoms of each element in the supercell, put on its sites at random; None: as in the structure."""
+    displacement: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Å, the largest displacement of a frame."""
+    moments: dict[str, float | list[float]] = field(default_factory=dict)
+    """μ_B by element: a length, or a range; 0 for atoms without a moment. None: the structure's lengths."""
+    spirals: list[list[float]] | None = None
+    """Wave vectors, in reciprocal lattice vectors of the structure; a frame has one of them."""
+    sublattice_tilt: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Degrees, the largest angle of a frame by which neighbouring sublattices turn against each other."""
+    tilt: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Degrees, the largest angle of a frame by which neighbouring moments turn against each other."""
+    turn: bool = True
+    """Whether all moments of a frame turn together, in any direction."""
+    constrained: list[str] | None = None
+    """Elements whose moments are held; None: all that have one."""
+    hold: Literal["direction", "vector"] = "direction"
+    """What of a moment is held."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Systems by name, and the arguments of ase.build.bulk for a structure where the user gives none."""
+
+    systems: Mapping[str, SystemRecipe]
+    structure: Mapping[str, Any] | None = None
+
+
+def configurations(recipe: Recipe, structure: Atoms, seed: int) -> list[Configuration]:
+    """All configurations of a recipe. structure: with vectors as initial moments.
+
+    Raises InputError for what contradicts itself or the structure.
+    """
+    require(recipe.systems, "recipe.systems", "{}", "at least one system.")
+    made = []
+    for name, settings in recipe.systems.items():
+        require(NAME.fullmatch(name), "recipe.systems", name, "names of letters, digits and . _ + -")
+        system = SystemMaker(name, settings, structure, seed)
+        made += [system.configuration(number) for number in range(settings.frames)]
+    return made
+
+
+class SystemMaker:
+    """Makes the configurations of one system; checks its settings first."""
+
+    def __init__(self, name: str, settings: SystemRecipe, structure: Atoms, seed: int) -> None:
+        self.name, self.settings = name, settings
+        self.seed = [seed, zlib.crc32(name.encode())]
+        self.check_ranges()
+        self.copies = self.supercell_matrix()
+        self.structure = structure
+        self.atoms = self.supercell()
+        self.lengths = self.ranges_of_lengths()
+        self.magnetic = self.lengths.max(axis=1) > 0.0
+        self.held = self.held_atoms()
+        self.pairs = self.neighbours()
+        self.check_tilts()
+        self.check_spirals()
+        self.check_distances()
+
+    def key(self, name: str) -> str:
+        """How messages name a setting."""
+        return f"recipe.systems.{self.name}.{name}"
+
+    def need(self, holds: object, name: str, expected: str) -> None:
+        """Raise InputError unless a setting holds what is expected."""
+        require(holds, self.key(name), getattr(self.settings, name), expected)
+
+    def check_ranges(self) -> None:
+        """Numbers that make sense by themselves."""
+        own = self.settings
+        self.need(own.frames >= 0, "frames", "a whole number >= 0.")
+        self.need(own.volume > 0.0, "volume", "a number > 0; 1 is the structure's.")
+        self.need(0.0 <= own.random_strain < 0.5, "random_strain", "a number from 0 to 0.5.")
+        if own.strain is not None:
+            shape = np.shape(own.strain) == (3, 3)
+            self.need(
+                shape and np.linalg.det(np.eye(3) + own.strain) > 0.0, "strain", "(3, 3), e.g. a shear."
+            )
+        for name, most in (("displacement", 10.0), ("tilt", 180.0), ("sublattice_tilt", 180.0)):
+            limits = getattr(own, name)
+            fine = len(limits) == 2 and 0.0 <= limits[0] <= limits[1] <= most
+            self.need(fine, name, f"[low, high], two numbers from 0 to {most:g}.")
+
+    def supercell_matrix(self) -> Array:
+        """(3, 3), rows are the supercell's vectors in those of the structure."""
+        given = np.array(self.settings.supercell)
+        matrix = np.diag(given) if given.shape == (3,) else given
+        fine = matrix.shape == (3, 3) and np.linalg.det(matrix) > 0.5
+        self.need(fine, "supercell", "three whole numbers > 0, or a (3, 3) matrix of them.")
+        return matrix
+
+    def supercell(self) -> Atoms:
+        """The strained supercell with its elements; arrays: sublattice, and sites in the structure's cell."""
+        atoms: Atoms = self.structure.copy()
+        atoms.arrays["sublattice"] = np.arange(len(atoms))
+        atoms = make_supercell(atoms, self.copies)
+        atoms.arrays["sites"] = atoms.positions @ np.linalg.inv(self.structure.cell.array)
+        strain = np.zeros((3, 3)) if self.settings.strain is None else np.array(self.settings.strain)
+        deformation = self.settings.volume ** (1 / 3) * (np.eye(3) + strain)
+        atoms.set_cell(atoms.cell.array @ deformation.T, scale_atoms=True)
+        if self.settings.elements is not None:
+            atoms.symbols = self.occupation(len(atoms))
+        return atoms
+
+    def occupation(self, sites: int) -> list[str]:
+        """The elements in random order, the same in all frames of the system."""
+        counts = self.settings.elements or {}
+        fine = sum(counts.values()) == sites and min(counts.values()) >= 0
+        self.need(fine, "elements", f"numbers of atoms that add up to the {sites} sites of the supercell.")
+        symbols = [element for element, count in counts.items() for _ in range(count)]
+        return [symbols[k] for k in np.random.default_rng(self.seed).permutation(sites)]
+
+    def ranges_of_lengths(self) -> Array:
+        """The range (N, 2) of each atom's |S|, μ_B."""
+        given, own = self.settings.moments, np.linalg.norm(self.atoms.get_initial_magnetic_moments(), axis=1)
+        symbols = self.atoms.get_chemical_symbols()
+        unknown = sorted(set(given) - set(symbols))
+        self.need(not unknown, "moments", f"elements of the structure, without {' '.join(unknown)}.")
+        without = sorted(
+            {symbol for symbol, length in zip(symbols, own, strict=True) if not length} - set(given)
+        )
+        self.need(
+            not without,
+            "moments",
+            f"a length (μ_B) for {' '.join(without)}, of which the structure has no moments; 0 for none.",
+        )
+        ranges = np.array(
+            [given.get(s, length) for s, length in zip(symbols, own, strict=True)], dtype=object
+        )
+        found = np.array([np.broadcast_to(np.asarray(one, dtype=np.float64), 2) for one in ranges])
+        fine = (found >= 0.0).all() and (found[:, 0] <= found[:, 1]).all()
+        self.need(fine, "moments", "lengths >= 0, or ranges [low, high] of them.")
+        return found
+
+    def held_atoms(self) -> np.ndarray:
+        """(N,) bool: whose moments are held."""
+        wanted = self.settings.constrained
+        if wanted is None:
+            return np.asarray(self.magnetic)
+        symbols = np.array(self.atoms.get_chemical_symbols())
+        bare = [one for one in wanted if not self.magnetic[symbols == one].any()]
+        self.need(not bare, "constrained", f"elements with moments, without {' '.join(bare)}.")
+        return np.asarray(np.isin(symbols, wanted) & self.magnetic)
+
+    def neighbours(self) -> Pairs:
+        """Pairs of different atoms whose moments are neighbours, each once."""
+        moments = self.atoms[self.magnetic]
+        indices = np.flatnonzero(self.magnetic)
+        if len(indices) < 2:
+            return np.empty((0, 2), dtype=np.int64)
+        i, j, distance = neighbor_list("ijd", moments, NEIGHBOURS * _shortest(moments))
+        near = (
+            (distance <= NEIGHBOURS * distance.min()) & (i < j) if len(distance) else np.zeros(0, dtype=bool)
+        )
+        return np.unique(np.column_stack((indices[i[near]], indices[j[near]])), axis=0).astype(np.int64)
+
+    def check_tilts(self) -> None:
+        """There is something to be tilted against."""
+        sublattice = self.atoms.arrays["sublattice"][self.pairs]
+        fine = not self.settings.tilt[1] or len(self.pairs)
+        self.need(fine, "tilt", "[0, 0], as no two atoms with moments are neighbours; or a larger supercell.")
+        fine = not self.settings.sublattice_tilt[1] or (sublattice[:, 0] != sublattice[:, 1]).any()
+        self.need(fine, "sublattice_tilt", "[0, 0], as all neighbouring moments are of one sublattice.")
+
+    def check_spirals(self) -> None:
+        """Spirals are those of a periodic supercell."""
+        for q in self.settings.spirals or ():
+            turns = self.copies @ np.asarray(q, dtype=np.float64) if len(q) == 3 else np.full(3, 0.5)
+            fine = np.abs(turns - np.rint(turns)).max() < COMMENSURATE
+            self.need(
+                fine,
+                "spirals",
+                f"wave vectors with whole numbers of turns in the supercell {self.copies.tolist()}.",
+            )
+
+    def check_distances(self) -> None:
+        """Displaced atoms stay apart."""
+        nearest = _shortest(self.atoms)
+        distances = neighbor_list("d", self.atoms, nearest + 1e-3)
+        most = float(distances.min()) / 2 if len(distances) else np.inf
+        self.need(
+            self.settings.displacement[1] < most,
+            "displacement",
+            f"less than {most:.2f} Å, half of the shortest distance.",
+        )
+
+    def configuration(self, number: int) -> Configuration:
+        """A frame of the system."""
+        random = np.random.default_rng([*self.seed, number])
+        return Configuration(
+            name=f"{self.name}/{number:04d}",
+            atoms=self.displaced(random),
+            moments=self.drawn_moments(random),
+            constrained=self.held,
+            hold_lengths=self.settings.hold == "vector",
+        )
+
+    def displaced(self, random: np.random.Generator) -> Atoms:
+        """The supercell with a strain and displacements of its own."""
+        made = Atoms(
+            self.atoms.symbols, positions=self.atoms.positions, cell=self.atoms.cell, pbc=self.atoms.pbc
+        )
+        upper = np.triu(random.uniform(-1.0, 1.0, (3, 3))) * self.settings.random_strain
+        deformation = np.eye(3) + upper + np.triu(upper, 1).T
+        made.set_cell(made.cell.array @ deformation.T, scale_atoms=True)
+        largest = random.uniform(*_pair(self.settings.displacement))
+        direction = random.normal(size=made.positions.shape)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        size = np.cbrt(random.uniform(size=(len(made), 1)))
+        made.positions += largest * size / size.max() * direction
+        return made
+
+    def drawn_moments(self, random: np.random.Generator) -> Array:
+        """(N, 3), μ_B."""
+        own = self.settings
+        base = self.order(random)
+        sublattices = self.atoms.arrays["sublattice"]
+        apart = sublattices[self.pairs]
+        apart = apart[apart[:, 0] != apart[:, 1]]
+        common = draw_tilts(random, int(sublattices.max()) + 1, apart, *_pair(own.sublattice_tilt))[
+            sublattices
+        ]
+        alone = draw_tilts(random, len(base), self.pairs, *_pair(own.tilt))
+        directions = relative_to(base, relative_to(common, alone))
+        if own.turn:
+            directions = random_turn(random, directions)
+        lengths = random.uniform(self.lengths[:, 0], self.lengths[:, 1])
+        return np.asarray(lengths[:, None] * directions)
+
+    def order(self, random: np.random.Generator) -> Array:
+        """Unit vectors (N, 3): of the structure's moments, parallel where it has none, with a spiral."""
+        given = self.atoms.get_initial_magnetic_moments()
+        length = np.linalg.norm(given, axis=1, keepdims=True)
+        base = np.where(length > 0.0, given / np.where(length > 0.0, length, 1.0), [0.0, 0.0, 1.0])
+        if not self.settings.spirals:
+            return np.asarray(base)
+        q = self.settings.spirals[random.integers(len(self.settings.spirals))]
+        return spiral(base, 2 * np.pi * self.atoms.arrays["sites"] @ np.asarray(q, dtype=np.float64))
+
+
+def _pair(limits: Sequence[float]) -> tuple[float, float]:
+    low, high = limits
+    return low, high
+
+
+def _shortest(atoms: Atoms) -> float:
+    """Å, at least the shortest distance between two atoms, images included."""
+    shortest_vector = float(np.linalg.norm(atoms.cell.array, axis=1).min())
+    if len(atoms) < 2:
+        return shortest_vector
+    distances = atoms.get_all_distances(mic=True)
+    return min(shortest_vector, float(distances[np.triu_indices(len(atoms), 1)].min()))
+
+
+def recipe_of(plain: Mapping[str, Any]) -> Recipe:
+    """A recipe of the section of a config: settings of all systems beside `systems` with their own."""
+    names = [one.name for one in fields(SystemRecipe)]
+    common = {name: plain[name] for name in names if plain.get(name) is not None}
+    systems = {name: SystemRecipe(**{**common, **(own or {})}) for name, own in plain["systems"].items()}
+    return Recipe(systems, plain.get("structure"))
+
+
+def by_system(made: Sequence[Configuration]) -> dict[str, list[Configuration]]:
+    """Configurations by their system's name, in order."""
+    found: dict[str, list[Configuration]] = {}
+    for one in made:
+        found.setdefault(one.system, []).append(one)
+    return found
