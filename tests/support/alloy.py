@@ -1,25 +1,14 @@
-"""A three-element alloy: Fe and Co of different moments, and O, on the sites of a lattice."""
+"""Frames of the built-in three-element alloy on the sites of a lattice."""
 
 from pathlib import Path
 
 import numpy as np
 
+from spinpot.data.alloy import CUTOFF, ELEMENTS, HAMILTONIAN, MOMENTS
+from spinpot.data.hamiltonian import labelled
 from spinpot.data.systems import System
 from support.folders import write_npy
 from support.frames import system
-from support.hamiltonians import exchange, labelled, landau, repulsion, total
-
-ELEMENTS = ("Fe", "Co", "O")
-FE, CO = [0], [1]
-MOMENTS = {0: 2.2, 1: 1.6}
-HAMILTONIAN = total(
-    repulsion(20.0, 0.6),
-    landau(MOMENTS, 0.1),
-    exchange(FE, FE, 0.10, 1.2),
-    exchange(CO, CO, 0.06, 1.4),
-    exchange(FE, CO, -0.08, 1.3),
-)
-CUTOFF = 4.5
 
 
 def alloy(seed: int, n_frames: int) -> System:

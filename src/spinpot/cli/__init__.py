@@ -14,6 +14,7 @@ from spinpot.core.spelling import nearest
 CONFIGURED = {
     "train": "train a potential",
     "evaluate": "errors and predictions of a checkpoint",
+    "label": "labelled frames of a structure, by codes of constrained DFT",
     "audit": "check labelled frames",
     "analyze": "physics of a checkpoint: exchange, magnons, dynamics, …",
 }

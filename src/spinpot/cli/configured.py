@@ -128,6 +128,18 @@ def audit(config: DictConfig) -> None:
 
 
 @configured
+def label(config: DictConfig) -> None:
+    """Frames that are labelled already are not labelled again."""
+    with no_garbage():
+        from spinpot.config.validate import label_arguments
+        from spinpot.labels.recipe import SystemRecipe, recipe_of
+        from spinpot.labels.run import label
+
+    given = label_arguments(config, SystemRecipe)
+    label(hydra.utils.instantiate(config.label), recipe_of(given.pop("recipe")), **given)
+
+
+@configured
 def analyze(config: DictConfig) -> None:
     """One task, or several in one page."""
     with no_garbage():

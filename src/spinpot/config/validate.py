@@ -41,6 +41,15 @@ ANALYSIS = {
     "moments": str | None,
     "moment_unit": Literal["mu_B", "direction"] | None,
 }
+LABEL = {
+    "label": dict,
+    "recipe": dict,
+    "structure": Path | None,
+    "output": Path,
+    "seed": int,
+    "retry_failed": bool,
+    "worker": int,
+}
 """The settings of other commands than train, and their types."""
 AT_LEAST_ONE = ("val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
@@ -115,6 +124,21 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
         for name in found.pop("task")
     }
     return {**found, "tasks": {name: tasks[name](**settings) for name, settings in made.items()}}
+
+
+def label_arguments(config: DictConfig, system: type[Any]) -> dict[str, Any]:
+    """What `spinpot.labels.run.label` takes beside the labeller, from a composed label.yaml, as plain data.
+
+    system: the dataclass of a system's settings. Raises InputError for an unknown key or a wrong value.
+    """
+    found = arguments(LABEL, config)
+    require(found["seed"] >= 0, "seed", found["seed"], "a whole number >= 0.")
+    _check_node("label", config.label, config)
+    own = typing.get_type_hints(system)
+    found["recipe"] = arguments({**own, "structure": dict | None, "systems": dict}, config, "recipe.")
+    for name in found["recipe"]["systems"]:
+        found["recipe"]["systems"][name] = arguments(own, config, f"recipe.systems.{name}.")
+    return {name: value for name, value in found.items() if name not in ("label", "worker")}
 
 
 def _check_section(name: str, config: DictConfig) -> None:

@@ -1,5 +1,6 @@
 """ase.Atoms with vector moments → a System of one frame, and back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,21 @@ def wanted_moments(moments: str | None, moment_unit: str | None) -> Wanted:
     return Wanted(columns={"spin": moments} if moments else {}, moment_unit=moment_unit, keywords=True)
 
 
-def system_from_atoms(atoms: Atoms, name: str = "atoms", spin: np.ndarray | None = None) -> System:
-    """One unlabelled frame; its type map lists the elements in alphabetical order, the atoms keep theirs.
+def system_from_atoms(
+    atoms: Atoms,
+    name: str = "atoms",
+    spin: np.ndarray | None = None,
+    type_map: Sequence[str] | None = None,
+) -> System:
+    """One unlabelled frame, whose atoms keep their order.
 
-    spin: (N, 3), μ_B; None for those of moments_of. Raises InputError without atoms or such vectors, if the
-    lattice vectors that the atoms are periodic along do not span as many dimensions, or if a number is not
-    finite.
+    spin: (N, 3), μ_B; None for those of moments_of. type_map: None for the atoms' elements in alphabetical
+    order. Raises InputError without atoms or such vectors, if the lattice vectors that the atoms are periodic
+    along do not span as many dimensions, or if a number is not finite.
     """
     check_some(atoms, name)
     symbols = atoms.get_chemical_symbols()
-    type_map = tuple(sorted(set(symbols)))
+    type_map = tuple(type_map or sorted(set(symbols)))
     spin = moments_of(atoms, name).values if spin is None else spin
     given = {"box": atoms.cell.array, "coord": atoms.positions, "spin": spin}
     frame = {name: np.array(values, dtype=np.float64)[None] for name, values in given.items()}

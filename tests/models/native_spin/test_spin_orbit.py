@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from spinpot.data.hamiltonian import exchange, labelled, repulsion, total
 from spinpot.data.systems import System
 from spinpot.models.native_spin.groups import Products
 from spinpot.models.native_spin.potential import NativeSpin
@@ -15,12 +16,8 @@ from support.hamiltonians import (
     amorphous,
     anisotropic_exchange,
     environment_dm,
-    exchange,
-    labelled,
     ligand_dm,
-    repulsion,
     single_ion,
-    total,
 )
 
 CUTOFF = 4.0

@@ -1,0 +1,200 @@
+"""The folder of labels: its settings, its jobs, and the frames to train on, which are always whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import one_at_a_time, read_object, reason, write_atomically
+from spinpot.core.notes import shortened
+from spinpot.core.provenance import git_commit, versions
+from spinpot.data.systems import System, write_npy
+from spinpot.labels.checks import strange_energies
+from spinpot.labels.configuration import Configuration
+from spinpot.labels.jobs import Job
+from spinpot.labels.label import Label
+from spinpot.labels.recipe import by_system
+
+SETTINGS, JOBS, FRAMES, PROVENANCE = "settings.json", "jobs", "frames", "provenance.json"
+PATIENCE = 10.0  # s between writings of the frames
+OTHERS = ("multirun.yaml",)  # of Hydra's, which several processes began with
+SHARE = 0.05  # of the time, at most, is spent on writing them
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A configuration with its label, and the seconds that it took."""
+
+    configuration: Configuration
+    label: Label
+    seconds: float
+
+
+class LabelFolder:
+    """Configurations and what is known about their labels, in a folder that several processes may share.
+
+    provenance: plain data that all frames have in common, kept beside them.
+    """
+
+    def __init__(
+        self, folder: Path, configurations: Sequence[Configuration], provenance: Mapping[str, Any]
+    ) -> None:
+        self.folder = folder
+        self.provenance = provenance
+        self.systems = {
+            name: [Job(one, folder / JOBS / one.name) for one in own]
+            for name, own in by_system(configurations).items()
+        }
+        self.jobs = [job for own in self.systems.values() for job in own]
+        self.known: dict[str, Labelled] = {}
+        self.written: dict[str, int] = {}
+        self.next_writing = time.monotonic() + PATIENCE
+
+    def open(self, settings: Mapping[str, Any]) -> None:
+        """Make the folder, or look whether it is of the same settings. Raises InputError otherwise."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with one_at_a_time(self.folder / SETTINGS):
+                self._keep_settings(json.loads(json.dumps(settings)))
+        except OSError as error:
+            raise InputError(
+                f"output={self.folder}: cannot write there: {reason(error)}. Make room there, or give "
+                "another folder."
+            ) from error
+
+    def _keep_settings(self, settings: dict[str, Any]) -> None:
+        file = self.folder / SETTINGS
+        if not file.exists():
+            if any(path.name not in OTHERS for path in self.folder.iterdir() if path.name[0] != "."):
+                raise InputError(
+                    f"output={self.folder}: holds other things than labels. Give a new or an empty folder."
+                )
+            write_atomically(file, json.dumps(settings, indent=2) + "\n")
+            return
+        then = read_object(file)
+        listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in differences(then, settings)]
+        if listed:
+            raise InputError(
+                f"output={self.folder}: holds labels of other settings ({shortened(listed, most=4)}). Give "
+                "another folder, or the same settings; only the numbers of frames and the systems of the "
+                "recipe may change. Nothing was changed."
+            )
+        if then != settings:
+            write_atomically(file, json.dumps(settings, indent=2) + "\n")
+
+    def labelled(self, system: str) -> list[Labelled]:
+        """All configurations of a system that have a label by now, in order."""
+        found = []
+        for job in self.systems[system]:
+            name = job.configuration.name
+            if name not in self.known and job.done:
+                self.known[name] = Labelled(job.configuration, *job.read())
+            if name in self.known:
+                found.append(self.known[name])
+        return found
+
+    def kept(self, system: str) -> list[Labelled]:
+        """Those without the ones that stand apart by their energy."""
+        own = self.labelled(system)
+        strange = strange_energies([one.label for one in own])
+        return [one for number, one in enumerate(own) if number not in strange]
+
+    def left_out(self) -> dict[str, str]:
+        """Frames that stand apart by their energy, and how far."""
+        return {
+            own[number].configuration.name: why
+            for own in map(self.labelled, self.systems)
+            for number, why in strange_energies([one.label for one in own]).items()
+        }
+
+    def failed(self) -> dict[str, str]:
+        """Frames that were tried and have no label, and why."""
+        return {job.configuration.name: job.reason() for job in self.jobs if job.failed}
+
+    def arrived(self, job: Job) -> None:
+        """Write the frames again if that was not done for some time."""
+        if time.monotonic() >= self.next_writing:
+            self.write_frames()
+
+    def write_frames(self) -> None:
+        """Bring the frames of all systems up to date with the labels that there are."""
+        begun = time.monotonic()
+        (self.folder / FRAMES).mkdir(exist_ok=True)
+        with FileLock(self.folder / f".{FRAMES}.lock"):
+            for system in self.systems:
+                self._write_system(system)
+        now = time.monotonic()
+        self.next_writing = now + max(PATIENCE, (now - begun) / SHARE)
+
+    def _write_system(self, system: str) -> None:
+        own, place = self.kept(system), self.folder / FRAMES / system
+        names = [one.configuration.name for one in own]
+        written = read_object(place / PROVENANCE)
+        if not own or written.get("frames") == names:
+            return
+        draft, old = (self.folder / f".{FRAMES}.{what}" for what in ("new", "old"))
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(old, ignore_errors=True)
+        write_npy(system_of(system, own), draft)
+        contents = {**self.provenance, "frames": names, "git_commit": git_commit(), "versions": versions()}
+        write_atomically(draft / PROVENANCE, json.dumps(contents, indent=2) + "\n")
+        if place.exists():
+            place.rename(old)
+        draft.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def system_of(name: str, own: Sequence[Labelled]) -> System:
+    """Frames of the same atoms with their labels; spins are zero where no moment was asked for."""
+    symbols = own[0].configuration.atoms.get_chemical_symbols()
+    type_map = tuple(sorted(set(symbols)))
+    a, b, c = own[0].configuration.atoms.pbc.tolist()
+    virials = [one.label.virial for one in own]
+    return System(
+        name=name,
+        path=Path(name),
+        type_map=type_map,
+        types=np.array([type_map.index(symbol) for symbol in symbols], dtype=np.int64),
+        box=np.stack([one.configuration.atoms.cell.array for one in own]),
+        coord=np.stack([one.configuration.atoms.positions for one in own]),
+        spin=np.stack([_of_magnetic(one, one.label.moments) for one in own]),
+        energy=np.array([one.label.energy for one in own]),
+        force=np.stack([one.label.forces for one in own]),
+        force_mag=np.stack([_of_magnetic(one, one.label.magnetic_forces) for one in own]),
+        virial=None if any(one is None for one in virials) else np.stack(virials),  # type: ignore[arg-type]
+        pbc=(a, b, c),
+    )
+
+
+def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
+    """The small moments that others induce on non-magnetic atoms follow them, and are no variables."""
+    magnetic = one.configuration.moments.any(axis=1, keepdims=True)
+    return np.where(magnetic, values, 0.0)
+
+
+def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """(dotted key, then, now) where settings contradict each other.
+
+    Systems may be added to a recipe, or left out, and their number of frames may change: no frame changes.
+    """
+    place = key.split(".")
+    if place[:2] == ["recipe", "systems"] and (
+        place[3:] == ["frames"] or (place[2:] and None in (then, now))
+    ):
+        return []
+    if isinstance(then, dict) and isinstance(now, dict):
+        return [
+            change
+            for name in sorted(then.keys() | now.keys())
+            for change in differences(then.get(name), now.get(name), f"{key}.{name}" if key else name)
+        ]
+    return [] if then == now else [(key, then, now)]
