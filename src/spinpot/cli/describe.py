@@ -31,8 +31,10 @@ def describe(command: str) -> None:
     if given.config_dir:
         overrides.append(f"hydra.searchpath=[{Path(given.config_dir).absolute()}]")
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        if command == "analyze" and not any(word.startswith("task=") for word in overrides):
-            overrides.append(f"task=[{','.join(options_of('task'))}]")
+        given_groups = [word.partition("=")[0] for word in overrides]
+        overrides += [
+            f"{group}={one}" for group, one in shown_of(command).items() if group not in given_groups
+        ]
         config = cast(
             dict[str, Any], OmegaConf.to_container(compose(command, overrides, return_hydra_config=True))
         )
@@ -43,6 +45,13 @@ def describe(command: str) -> None:
         else:
             hint = f"`spinpot {command} --help SECTION …` shows some of them."
             print(_head(command), *_choices(choices), "", *lines, "", hint, FLAGS, sep="\n")
+
+
+def shown_of(command: str) -> dict[str, str]:
+    """What is shown of the groups that a command needs a choice of: all tasks, or an option of each."""
+    if command == "label":
+        return {"label": "hamiltonian", "recipe": "default"}
+    return {"task": f"[{','.join(options_of('task'))}]"} if command == "analyze" else {}
 
 
 def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) -> Iterator[str]:
