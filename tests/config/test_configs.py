@@ -12,7 +12,7 @@ from spinpot.config.validate import AUDIT, EVALUATION, analysis_arguments, argum
 from spinpot.core.errors import InputError
 from spinpot.training.run import train
 from support.cli import run_script
-from support.configs import CONFIGS, choosing, composed, options, tasks
+from support.configs import CONFIGS, choosing, composed, options, options_of
 from support.folders import SMALL, write_small_set
 
 OPTIONS = options()
@@ -78,7 +78,7 @@ def test_audit_is_valid():
     assert given == {"systems": ["b"], "output": "7"}
 
 
-@pytest.mark.parametrize("task", tasks())
+@pytest.mark.parametrize("task", options_of("task"))
 def test_a_task_of_analysis_is_valid(task):
     config = composed(f"task={task}", "checkpoint=a.ckpt", "structure=b.xyz", "output=c", name="analyze")
     settings = {name: one.settings for name, one in TASKS.items()}

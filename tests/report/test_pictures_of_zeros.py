@@ -121,7 +121,7 @@ def test_sweeps(drawn, tmp_path: Path, errors: list[float]) -> None:
 def test_moments(drawn, moment: float) -> None:
     made = one_atom_cells(8)
     audited = [Audited(replace(made, spin=moment * made.spin))]
-    drawn(lambda: lengths_figure(audited))
+    drawn(lambda: lengths_figure([one.system for one in audited]))
     drawn(lambda: tilts_figure(audited))
 
 

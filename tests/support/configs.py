@@ -8,17 +8,19 @@ from omegaconf import DictConfig, OmegaConf
 from support.cli import PROJECT
 
 CONFIGS = PROJECT / "configs"
+OTHER_COMMANDS = ("task", "label", "recipe")
+"""Groups of analyze.yaml and label.yaml."""
 
 
 def options() -> list[tuple[str, str]]:
     """(group, option) of every file below a config group of train.yaml."""
-    files = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name != "task"]
+    files = [file for file in sorted(CONFIGS.rglob("*.yaml")) if file.parent.name not in OTHER_COMMANDS]
     return [(str(file.parent.relative_to(CONFIGS)), file.stem) for file in files if file.parent != CONFIGS]
 
 
-def tasks() -> list[str]:
-    """The options of analyze.yaml's only group."""
-    return sorted(file.stem for file in (CONFIGS / "task").glob("*.yaml"))
+def options_of(group: str) -> list[str]:
+    """The options of a group."""
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
 
 
 def choosing(group: str, option: str) -> list[str]:

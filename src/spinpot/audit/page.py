@@ -53,9 +53,10 @@ def _works(works: Mapping[str, Work]) -> list[Panel]:
 def _pictures(audited: Sequence[Audited]) -> list[Panel]:
     if not any(one.tilts.size for one in audited):
         return []
+    systems = [one.system for one in audited]
     tilts = "How often moments tilt by which angle from their frame's nearest collinear axis."
     lengths = "How often which length of the moment occurs, by element."
     return [
         panel("Tilts", "all systems", tilts, partial(tilts_figure, audited)),
-        panel("Lengths of the moments", "all systems", lengths, partial(lengths_figure, audited)),
+        panel("Lengths of the moments", "all systems", lengths, partial(lengths_figure, systems)),
     ]

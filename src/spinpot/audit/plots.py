@@ -6,6 +6,7 @@ import numpy as np
 
 from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
+from spinpot.data.systems import System
 from spinpot.report.plots import histogram, one_panel
 from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
@@ -52,12 +53,12 @@ def work_figure(work: Work) -> Figure:
     return figure
 
 
-def lengths_figure(audited: Sequence[Audited]) -> Figure:
+def lengths_figure(systems: Sequence[System]) -> Figure:
     """How often which |S| occurs, per magnetic element over all systems."""
-    elements = audited[0].system.type_map
+    elements = list(dict.fromkeys(element for system in systems for element in system.type_map))
     lengths = {}
-    for kind, element in enumerate(elements):
-        moments = [one.system.spin[:, one.system.types == kind].reshape(-1, 3) for one in audited]
+    for element in elements:
+        moments = [system.spin[:, np.array(system.elements) == element].reshape(-1, 3) for system in systems]
         values = np.linalg.norm(np.concatenate(moments), axis=1)
         if values.any():
             lengths[element] = values[values > 0]

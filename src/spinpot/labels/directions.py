@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from spinpot.labels.configuration import Array
-
-Pairs = NDArray[np.int64]
-"""(P, 2), the indices of neighbours."""
+from spinpot.labels.neighbours import Pairs
 
 Z = np.array([0.0, 0.0, 1.0])
 TRIES = 100  # draws of directions, until two neighbours are as far apart as asked

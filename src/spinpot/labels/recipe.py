@@ -19,10 +19,9 @@ from ase.neighborlist import neighbor_list
 
 from spinpot.core.errors import require
 from spinpot.labels.configuration import Array, Configuration
-from spinpot.labels.directions import Pairs, draw_tilts, random_turn, relative_to, spiral
+from spinpot.labels.directions import draw_tilts, random_turn, relative_to, spiral
+from spinpot.labels.neighbours import neighbours, shortest
 
-NEIGHBOURS = 1.25
-"""Moments are neighbours up to this times their shortest distance: in bcc in the first two shells."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 COMMENSURATE = 1e-6
 
@@ -96,7 +95,7 @@ class SystemMaker:
         self.lengths = self.ranges_of_lengths()
         self.magnetic = self.lengths.max(axis=1) > 0.0
         self.held = self.held_atoms()
-        self.pairs = self.neighbours()
+        self.pairs = neighbours(self.atoms, self.magnetic)
         self.check_tilts()
         self.check_spirals()
         self.check_distances()
@@ -186,18 +185,6 @@ class SystemMaker:
         self.need(not bare, "constrained", f"elements with moments, without {' '.join(bare)}.")
         return np.asarray(np.isin(symbols, wanted) & self.magnetic)
 
-    def neighbours(self) -> Pairs:
-        """Pairs of different atoms whose moments are neighbours, each once."""
-        moments = self.atoms[self.magnetic]
-        indices = np.flatnonzero(self.magnetic)
-        if len(indices) < 2:
-            return np.empty((0, 2), dtype=np.int64)
-        i, j, distance = neighbor_list("ijd", moments, NEIGHBOURS * _shortest(moments))
-        near = (
-            (distance <= NEIGHBOURS * distance.min()) & (i < j) if len(distance) else np.zeros(0, dtype=bool)
-        )
-        return np.unique(np.column_stack((indices[i[near]], indices[j[near]])), axis=0).astype(np.int64)
-
     def check_tilts(self) -> None:
         """There is something to be tilted against."""
         sublattice = self.atoms.arrays["sublattice"][self.pairs]
@@ -219,7 +206,7 @@ class SystemMaker:
 
     def check_distances(self) -> None:
         """Displaced atoms stay apart."""
-        nearest = _shortest(self.atoms)
+        nearest = shortest(self.atoms)
         distances = neighbor_list("d", self.atoms, nearest + 1e-3)
         most = float(distances.min()) / 2 if len(distances) else np.inf
         self.need(
@@ -285,15 +272,6 @@ class SystemMaker:
 def _pair(limits: Sequence[float]) -> tuple[float, float]:
     low, high = limits
     return low, high
-
-
-def _shortest(atoms: Atoms) -> float:
-    """Å, at least the shortest distance between two atoms, images included."""
-    shortest_vector = float(np.linalg.norm(atoms.cell.array, axis=1).min())
-    if len(atoms) < 2:
-        return shortest_vector
-    distances = atoms.get_all_distances(mic=True)
-    return min(shortest_vector, float(distances[np.triu_indices(len(atoms), 1)].min()))
 
 
 def recipe_of(plain: Mapping[str, Any]) -> Recipe:

@@ -13,6 +13,7 @@ from spinpot.labels.configuration import Configuration
 from spinpot.labels.folder import FRAMES, LabelFolder
 from spinpot.labels.jobs import work
 from spinpot.labels.label import Labeller
+from spinpot.labels.page import write_page
 from spinpot.labels.recipe import Recipe, configurations
 from spinpot.labels.structure import find_structure
 
@@ -64,6 +65,7 @@ def label_all(
         work(own.jobs, labeller, retry_failed, own.arrived)
     finally:
         own.write_frames()
+    write_page(own)
     say(own)
     return own
 
