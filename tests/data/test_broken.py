@@ -1,6 +1,7 @@
 """Frames of large sets are checked when read: a broken one names itself, or is left out and counted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.frames import geometry, small_potential
 
 BAD = 17  # the number of the frame
 SAMPLE = 4
+SPEC = small_potential().spec
 
 
 def _at(name: str, value: float, atom: int = 0) -> Callable[[Arrays], None]:
@@ -51,7 +53,7 @@ def module(tmp_path: Path, spoil: Callable[[Arrays], None], **options: object) -
         str(tmp_path / "train"), str(tmp_path / "validation"), **{"sample": SAMPLE, "seed": 2} | options
     )
     made.read()
-    made.make_datasets(geometry(small_potential().spec))
+    made.make_datasets(geometry(SPEC))
     return made
 
 
@@ -102,7 +104,7 @@ def test_no_validation_frame_is_left_out_when_it_is_read(tmp_path: Path) -> None
     folders = (str(tmp_path / "train"), str(tmp_path / "validation"))
     data = SpinDataModule(*folders, sample=SAMPLE, seed=2, skip_broken=True)
     data.read()
-    data.make_datasets(geometry(small_potential().spec))
+    data.make_datasets(geometry(SPEC))
     with pytest.raises(InputError, match=r"validation/set.000/force.npy, frame 17"):
         list(data.datasets["validation"].batches())
 
@@ -125,3 +127,67 @@ def test_what_looks_sound_is_sound() -> None:
         made = system(("Ni",), [0], wire.box[0], wire.coord[0], wire.spin[0])
         object.__setattr__(made, "pbc", pbc)
         assert looks_sound(made, make_frame(made, 0)) == sound
+
+
+def _far_moment(arrays: Arrays) -> None:
+    arrays["spin"][BAD, 3:6] = [0.0, 0.0, 90.0]
+
+
+def _dense(arrays: Arrays) -> None:
+    for name in ("box", "coord"):
+        arrays[name][BAD] *= 0.15
+
+
+def _no_moment(arrays: Arrays) -> None:
+    arrays["spin"][BAD, :3] = 0.0
+
+
+UNFIT = {
+    "moment beyond rcut": (_far_moment, 0.01, "spin.npy, frame 17, atom 1 .Ni.: a moment of 90 μ_B puts its"),
+    "absurdly dense": (_dense, 0.01, None),
+    "virtual atom on its atom": (_no_moment, 0.0, "spin.npy, frame 17, atom 0 .Ni.: its spin is 0 μ_B"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_what_a_model_cannot_be_trained_on_is_refused_when_it_is_read(
+    tmp_path: Path, case: str, capsys
+) -> None:
+    spoil, protection, message = UNFIT[case]
+    spec = small_potential(env_protection=protection, rcut=8.0).spec
+    sound, skipping = (
+        module(tmp_path / kind, spoil, skip_broken=kind == "skip") for kind in ("stop", "skip")
+    )
+    for data in (sound, skipping):
+        data.broken["train"].model = spec
+    expected = (
+        f"stop/train/set.000/{message}" if message else r"rcut=8.0 Å: an atom of train would have about"
+    )
+    assert sound.datasets["train"].batch([BAD - 1, BAD + 1]).n_frames == 2
+    with pytest.raises(InputError, match=f"{expected}.* Or leave such frames out by data.skip_broken=true"):
+        sound.datasets["train"].batch([BAD])
+    assert skipping.datasets["train"].batch([BAD - 1, BAD]).n_frames == 1
+    assert skipping.broken["train"].frames == {("train", BAD)}
+
+
+def test_frames_with_more_neighbours_than_the_sample_are_named_once(tmp_path: Path, capsys) -> None:
+    def dense(arrays: Arrays) -> None:
+        for frame in (BAD, BAD + 1):
+            for name in ("box", "coord"):
+                arrays[name][frame] *= 0.7
+
+    for turned in (False, True):
+        data = module(tmp_path / str(turned), dense)
+        data.make_datasets(data.geometry, rotation=turned)
+        spec = replace(SPEC, descriptor=replace(SPEC.descriptor, sel="auto"))
+        data.broken["train"].model = spec = spec.settled(data.samples["train"].neighbours, None)
+        dataset = data.datasets["train"]
+        capsys.readouterr()
+        counted = dataset.batch([0, BAD]).neighbour_counts
+        assert (counted.amax(dim=0)[:2].numpy() > spec.descriptor.sel).any()
+        list(dataset.batches(1))
+        said = capsys.readouterr().out
+        assert (
+            said.count(f"look: model.descriptor.sel={list(spec.descriptor.sel)} is too small for train") == 1
+        )
+        assert f"train, frame {BAD}: an atom has" in said

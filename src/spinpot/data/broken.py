@@ -1,29 +1,59 @@
 """Frames of large sets are checked when they are read; one that is broken names itself, or is left out."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Frame
-from spinpot.data.cell import FLAT, flat_cells
+from spinpot.data.cell import FLAT, flat_cells, volume
 from spinpot.data.systems import LARGEST, System, check_frames, in_memory, part_of
+
+if TYPE_CHECKING:
+    from spinpot.data.dataset import Neighbours
 
 NAMED = 3  # frames left out of a set that are named; the others are counted
 
 
+class Trained(Protocol):
+    """What a model says of the frames that it is trained on, as models.spec.Spec does."""
+
+    def surely_trainable(self, frame: Frame) -> bool:
+        """Whether the model can surely be trained on a frame; if not, check_training tells."""
+
+    def check_training(self, systems: Sequence[System]) -> None:
+        """Raise InputError for frames that the model cannot be trained on."""
+
+    def unlike_training(self, found: Neighbours) -> str | None:
+        """What to say of the first frame that differs from those that settled the model."""
+
+
 class Broken:
-    """What becomes of the broken frames of a set: an error, or with `skip` they are left out and counted."""
+    """What becomes of the broken frames of a set: an error, or with `skip` they are left out and counted.
+
+    model: that is trained on them, once it is known.
+    """
 
     def __init__(self, skip: bool = False) -> None:
         self.skip = skip
         self.frames: set[tuple[str, int]] = set()
+        self.model: Trained | None = None
+
+    def looks_usable(self, system: System, frame: Frame) -> bool:
+        """Whether a frame of a system can surely be used; if not, `usable` tells."""
+        return looks_sound(system, frame) and (self.model is None or self.model.surely_trainable(frame))
 
     def usable(self, system: System, frame: int) -> bool:
         """Whether a frame can be used. Raises InputError if not, unless such frames are left out."""
         try:
-            check_frames(in_memory(part_of(system, np.array([frame]))))
+            check_frames(alone := in_memory(part_of(system, np.array([frame]))))
+            if self.model is not None:
+                self.model.check_training([alone])
         except InputError as error:
             if not self.skip:
                 raise InputError(f"{error} Or leave such frames out by data.skip_broken=true.") from error
@@ -52,4 +82,4 @@ def looks_sound(system: System, frame: Frame) -> bool:
     if not all(frame.pbc):
         return not flat_cells(frame.box[None], frame.pbc).any()
     edges = math.prod(math.hypot(*row) for row in frame.box.tolist())
-    return bool(abs(np.linalg.det(frame.box)) > FLAT * edges)
+    return volume(frame.box) > FLAT * edges

@@ -49,6 +49,12 @@ def flat_cells(box: np.ndarray, pbc: Sequence[bool]) -> np.ndarray:
     return np.asarray(~(np.abs(np.linalg.det(cell)) > FLAT * edges))
 
 
+def volume(box: np.ndarray) -> float:
+    """Å³ of a cell (3, 3); of a single one quicker than NumPy's determinant."""
+    (a, b, c), (d, e, f), (g, h, i) = box.tolist()
+    return float(abs(a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g)))
+
+
 FLAT = 1e-6  # a cell whose volume is below this share of |a||b||c| has no inverse worth the name
 
 

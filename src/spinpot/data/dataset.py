@@ -13,10 +13,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from spinpot.core.console import counted
+from spinpot.core.console import counted, print_line
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Batch, Frame, collate
-from spinpot.data.broken import Broken, looks_sound
+from spinpot.data.broken import Broken, Trained
 from spinpot.data.geometry import Geometry
 from spinpot.data.pairs import OVERLAP, close_pairs
 from spinpot.data.readers.deepmd.rows import Array
@@ -72,7 +72,8 @@ class FrameDataset(Dataset[Frame | None]):
     """The frames of some systems, in their order. geometry: the pairs of the batches that are made here.
 
     Frames that are read from disk only now are checked; `broken` says what becomes of broken ones. A frame
-    that is left out is None.
+    that is left out is None. If its model is known, the first batch whose neighbours differ from those that
+    settled it is named.
     """
 
     def __init__(self, systems: Sequence[System], geometry: Geometry, broken: Broken | None = None) -> None:
@@ -81,6 +82,7 @@ class FrameDataset(Dataset[Frame | None]):
         self.broken = Broken() if broken is None else broken
         self.in_memory = all(system.in_memory for system in self.systems)
         self.ends = list(accumulate(map(len, self.systems)))
+        self._alike, self._most, self._closest = True, np.zeros(1, dtype=np.int64), np.full(1, np.inf)
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
@@ -91,7 +93,7 @@ class FrameDataset(Dataset[Frame | None]):
             return make_frame(system, number)
         with suppress(InputError):  # said by what follows
             frame = make_frame(system, number)
-            if looks_sound(system, frame):
+            if self.broken.looks_usable(system, frame):
                 return frame
         return make_frame(system, number) if self.broken.usable(system, number) else None
 
@@ -118,10 +120,24 @@ class FrameDataset(Dataset[Frame | None]):
         """The batch of some frames, maybe changed ones, without those left out; maybe with other pairs."""
         given, geometry = [frame for frame in frames if frame is not None], geometry or self.geometry
         batch = collate(given, geometry)
-        if self.in_memory or min(batch.closest) >= OVERLAP:
+        if self.in_memory:
             return batch
-        apart = [frame for frame in given if self._usable(frame)]
-        return batch if len(apart) == len(given) else collate(apart, geometry)
+        if min(batch.closest) < OVERLAP:
+            apart = [frame for frame in given if self._usable(frame)]
+            batch = batch if len(apart) == len(given) else collate(apart, geometry)
+        if self._alike and batch.n_frames and self.broken.model is not None:
+            self._compare(batch, geometry, self.broken.model)
+        return batch
+
+    def _compare(self, batch: Batch, geometry: Geometry, model: Trained) -> None:
+        """With what settled the model. Without more or closer neighbours than before there is nothing new."""
+        most, closest = batch.neighbour_counts.amax(dim=0).numpy(), np.array(batch.closest)
+        if (most <= self._most).all() and (closest >= self._closest).all():
+            return
+        self._most, self._closest = np.maximum(most, self._most), np.minimum(closest, self._closest)
+        if unlike := model.unlike_training(Neighbours.of([batch], geometry)):
+            print_line(f"look: {unlike}")
+            self._alike = False
 
     def _usable(self, frame: Frame) -> bool:
         if not len(close_pairs(frame.box[None], frame.coord[None], frame.pbc, OVERLAP)[0]):

@@ -176,7 +176,9 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
         reversal=spin.time_reversal == "augment",
         rotation=spin.spin_rotation == "augment",
     )
-    return spec.settled(data.samples["train"].neighbours, resumed.spec if resumed else None)
+    settled = spec.settled(data.samples["train"].neighbours, resumed.spec if resumed else None)
+    data.broken["train"].model = settled
+    return settled
 
 
 def build_run(checked: Checked, frames: Frames) -> Ready:

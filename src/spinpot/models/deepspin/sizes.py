@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spinpot.core.errors import InputError, require
+from spinpot.data.batch import Frame
+from spinpot.data.cell import completed, volume
 from spinpot.data.dataset import Neighbours
 from spinpot.data.systems import System
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 MOST_NEIGHBOURS = 10_000  # around an atom: a hundred times the usual number
 BEYOND_SEL = (
-    "spinpot counts them all; but no training frame had as many, and deepmd-kit and LAMMPS leave out the "
-    "farthest of them."
+    "spinpot counts them all; but none of the frames that sel was taken from had as many, and deepmd-kit and "
+    "LAMMPS leave out the farthest of them."
 )
 """Of frames that did not size the model. Here sel is what the sums over neighbours are divided by."""
 
@@ -55,19 +57,29 @@ def check_rcut(rcut: float, systems: Iterable[System]) -> None:
             )
 
 
+def surely_few(rcut: float, frame: Frame) -> bool:
+    """Whether check_rcut surely passes a frame."""
+    per_volume = len(frame.types) / volume(completed(frame.box, frame.pbc))
+    return per_volume * _balls(rcut)[sum(frame.pbc)] <= MOST_NEIGHBOURS
+
+
 def _expected_neighbours(rcut: float, system: System) -> float:
     """Atoms in a sphere of rcut about an atom of the first frame, by their density.
 
     Along directions without images the atoms themselves tell how much room they take; a thin layer or wire
     counts by the area or length that is within rcut.
     """
-    cell, periodic = system.cell[0], np.array(system.pbc)
-    # Not rcut**3, with which Python raises an error of its own if it is too large.
-    balls = (1.0, 2.0 * rcut, np.pi * rcut * rcut, 4 / 3 * np.pi * rcut * rcut * rcut)
+    cell, periodic, balls = system.cell[0], np.array(system.pbc), _balls(rcut)
     per_volume = system.n_atoms / abs(np.linalg.det(cell))
     extent = np.ptp(system.coord[0] @ np.linalg.inv(cell), axis=0)[~periodic].prod()
     thin = per_volume * balls[int(periodic.sum())]
     return float(thin if extent == 0.0 else min(thin, per_volume / extent * balls[3]))
+
+
+def _balls(rcut: float) -> tuple[float, float, float, float]:
+    """What is within rcut in no to three dimensions."""
+    # Not rcut**3, with which Python raises an error of its own if it is too large.
+    return 1.0, 2.0 * rcut, np.pi * rcut * rcut, 4 / 3 * np.pi * rcut * rcut * rcut
 
 
 def excess_of(spec: "DeepSpinSpec", found: Neighbours) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
 from spinpot.core.errors import require
+from spinpot.data.batch import Frame
 from spinpot.data.dataset import Neighbours
 from spinpot.data.geometry import Geometry
 from spinpot.data.systems import System
@@ -14,8 +15,14 @@ from spinpot.models.deepspin.settings import (
     VirtualAtomSettings,
     is_smooth,
 )
-from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, settled_sel
-from spinpot.models.deepspin.virtual_atoms import check_largest, check_moments, near_zero, virtual_scales
+from spinpot.models.deepspin.sizes import BEYOND_SEL, check_rcut, excess_of, settled_sel, surely_few
+from spinpot.models.deepspin.virtual_atoms import (
+    check_largest,
+    check_moments,
+    near_zero,
+    surely_placed,
+    virtual_scales,
+)
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
@@ -62,6 +69,10 @@ class DeepSpinSpec(Spec):
         """Refuse moments as above, an rcut that holds absurdly many atoms, and infinite 1/r."""
         check_rcut(self.descriptor.rcut, systems)
         check_moments(self, systems)
+
+    def surely_trainable(self, frame: Frame) -> bool:
+        """By the largest component of a spin, and by the density."""
+        return surely_few(self.descriptor.rcut, frame) and surely_placed(self, frame)
 
     def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
         """With one sel per element; raises InputError where it is too small."""

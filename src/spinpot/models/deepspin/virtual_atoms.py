@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spinpot.core.errors import InputError
+from spinpot.data.batch import Frame
 from spinpot.data.systems import System
 from spinpot.models.deepspin.settings import VirtualAtomSettings
 from spinpot.models.elements import per_type
@@ -60,6 +61,16 @@ def check_moments(spec: DeepSpinSpec, systems: Sequence[System]) -> None:
                 "model.descriptor.env_protection=0. Use model.descriptor.env_protection=0.01 (Å), the "
                 "default, or leave such frames out."
             )
+
+
+def surely_placed(spec: DeepSpinSpec, frame: Frame) -> bool:
+    """Whether check_moments surely passes a frame."""
+    largest = 3**0.5 * max(frame.spin.max(), -frame.spin.min()) * max(spec.virtual_scale)
+    if spec.descriptor.env_protection > 0.0:
+        return bool(largest <= spec.descriptor.rcut)
+    distance = np.linalg.norm(frame.spin, axis=-1) * np.array(spec.virtual_scale)[frame.types]
+    nearest = distance[np.array(spec.use_spin)[frame.types]].min(initial=np.inf)
+    return bool(largest <= spec.descriptor.rcut and nearest >= COINCIDENT)
 
 
 def check_largest(spec: DeepSpinSpec, system: System) -> None:
