@@ -1,5 +1,6 @@
 """Runs on sets that stay on disk, by the real commands."""
 
+import csv
 import json
 
 import numpy as np
@@ -40,6 +41,29 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(place):
     assert whole["data"]["train"]["sample"] == 4
     again = run_here("report.py", str(place / "parts"), cwd=place)
     assert again.returncode == 0, again.stderr
+
+
+def test_a_sample_is_validated_in_between_and_everything_at_the_end(place, tmp_path):
+    result = train(place, tmp_path / "run", "trainer.max_steps=4", "data.validation_frames=2", "report=true")
+    assert result.returncode == 0, result.stderr
+    assert "Validations look at a fixed sample of 2 of 6 frames" in result.stdout
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    evaluated = run_here(
+        "evaluate.py",
+        f"checkpoint={tmp_path}/run/checkpoints/{summary['checkpoint']['file']}",
+        f"systems=[{place}/validation]",
+        f"output={tmp_path}/evaluated",
+        cwd=tmp_path,
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    of_all = json.loads((tmp_path / "evaluated/evaluation.json").read_text())
+    for name in ("rmse_e", "rmse_fr", "mae_fm"):
+        assert summary["val"][name] == pytest.approx(of_all[name], rel=1e-12)
+    with open(tmp_path / "run/metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["val/rmse_fr"]]
+    of_best = next(row for row in rows if int(float(row["step"])) == summary["checkpoint"]["step"])
+    assert float(of_best["val/rmse_fr"]) != pytest.approx(of_all["rmse_fr"], rel=1e-3)
+    assert "on 4 frames of the validation set" in (tmp_path / "run/report.html").read_text()
 
 
 def test_a_broken_frame_ends_a_run_or_is_left_out(place, tmp_path):

@@ -92,6 +92,22 @@ def test_a_fingerprint_tells_the_frames_that_are_sampled(tmp_path: Path) -> None
     assert data_module(tmp_path, 10).fingerprints()["train"] != before[0]["train"]
 
 
+@pytest.mark.parametrize(
+    ("sample", "frames", "expected"), [(99, None, 4), (2, None, 2), (99, 3, 3), (2, 3, 3), (2, 9, 4)]
+)
+def test_a_fixed_sample_is_validated(tmp_path: Path, capsys, sample, frames, expected) -> None:
+    data = data_module(tmp_path, sample, validation_frames=frames)
+    said = f"Validations look at a fixed sample of {expected} of 4 frames" in capsys.readouterr().out
+    assert (len(data.validated), said) == (expected, expected < 4)
+    every = [frame.origin for frame in data.datasets["validation"]]
+    found = [frame.origin for frame in data.validated]
+    assert found == [
+        frame.origin for frame in data_module(tmp_path, sample, validation_frames=frames).validated
+    ]
+    assert sorted(set(found) & set(every)) == found
+    assert (data.validated is data.datasets["validation"]) == (expected == 4)
+
+
 def test_frames_are_found_by_their_numbers() -> None:
     dataset = FrameDataset(SYSTEMS, geometry(small_potential().spec))
     places = [(system, k) for system in SYSTEMS for k in range(len(system))]

@@ -20,7 +20,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
-from spinpot.data.sample import sample_of
+from spinpot.data.sample import drawn, sample_of
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import SAMPLE, System, read_systems
@@ -33,6 +33,7 @@ class SpinDataModule(pl.LightningDataModule):
     type_map: the elements in the model's order; None takes them from the data.
     batch_size: frames per step and process, of any systems.
     validation_batch_size: frames per validation step; None means batch_size.
+    validation_frames: that are validated during the training, a fixed sample; None means those of `sample`.
     num_workers: processes that put batches together.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
@@ -41,6 +42,7 @@ class SpinDataModule(pl.LightningDataModule):
     sample: frames of a larger set that what shapes the model, and what is said of the set, is taken from.
 
     systems: of each set; sampled: the same, or a sample of its frames. datasets, samples: of these.
+    validated: what is validated during the training.
     by_number: whether training gets the numbers of frames that are on its device already.
     """
 
@@ -58,6 +60,7 @@ class SpinDataModule(pl.LightningDataModule):
         exclude: Mapping[str, Any] | None = None,
         sample: int = SAMPLE,
         skip_broken: bool = False,
+        validation_frames: int | None = None,
     ) -> None:
         super().__init__()
         folders = {"train": train, "validation": validation, "test": test or []}
@@ -67,6 +70,7 @@ class SpinDataModule(pl.LightningDataModule):
         self.wanted_type_map = type_map
         self.batch_size = batch_size
         self.validation_batch_size = validation_batch_size or batch_size
+        self.validation_frames = sample if validation_frames is None else validation_frames
         self.num_workers = num_workers
         self.seed = seed
         self.prepare = prepare
@@ -78,12 +82,13 @@ class SpinDataModule(pl.LightningDataModule):
         self.geometry: Geometry
         self.datasets: dict[str, FrameDataset] = {}
         self.samples: dict[str, FrameDataset] = {}
+        self.validated: FrameDataset
         self._check()
         self.turned: TurnedFrames | None = None
         self.by_number = False
 
     def _check(self) -> None:
-        for name in ("batch_size", "validation_batch_size", "sample"):
+        for name in ("batch_size", "validation_batch_size", "sample", "validation_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"data.{name}={getattr(self, name)}: expected at least 1 frame.")
         if not self.num_workers >= 0:
@@ -113,6 +118,11 @@ class SpinDataModule(pl.LightningDataModule):
                 self.systems[name] = self._read(name, self.type_map, notes)
         for line in self.exclude.lines():
             notes.add(line)
+        if (every := sum(map(len, self.systems["validation"]))) > self.validation_frames:
+            notes.add(
+                f"Validations look at a fixed sample of {self.validation_frames:,} of {every:,} frames "
+                "(data.validation_frames). The errors at the end are those of all."
+            )
         notes.print()
 
     def _read(self, name: str, type_map: Sequence[str] | None, notes: Notes) -> list[System]:
@@ -170,8 +180,16 @@ class SpinDataModule(pl.LightningDataModule):
             self.datasets[name] = FrameDataset(systems, of_set, broken)
             whole = self.sampled[name] is systems
             self.samples[name] = self.datasets[name] if whole else FrameDataset(self.sampled[name], of_set)
+        self.validated = self._validated()
         if turned:
             self.turned = TurnedFrames(self.datasets["train"], SpinTurns(reversal, rotation, self.seed))
+
+    def _validated(self) -> FrameDataset:
+        if self.validation_frames == self.sample:
+            return self.samples["validation"]
+        every = self.systems["validation"]
+        some = drawn(every, self.validation_frames, self.seed)
+        return self.datasets["validation"] if some is every else FrameDataset(some, self.geometry)
 
     def elements_with_moments(self) -> list[str]:
         """The elements that have a non-zero spin somewhere in the training data."""
@@ -197,29 +215,23 @@ class SpinDataModule(pl.LightningDataModule):
         if self.by_number:
             return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
         if self.turned is None:
-            return self._loader("train", self.datasets["train"], batches)
-        return self._loader("train", self.turned, NumberedBatches(batches))
+            return self._loader(self.datasets["train"], self.datasets["train"], batches)
+        return self._loader(self.datasets["train"], self.turned, NumberedBatches(batches))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Every validation frame once."""
-        return self._loader("validation", self.datasets["validation"], self._every_frame("validation"))
-
-    def _every_frame(self, name: str) -> EveryFrameOnce:
+        """Every frame that is validated once."""
         assert self.trainer is not None
-        return EveryFrameOnce(
-            len(self.datasets[name]),
-            self.validation_batch_size,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-        )
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        batches = EveryFrameOnce(len(self.validated), self.validation_batch_size, rank, world_size)
+        return self._loader(self.validated, self.validated, batches)
 
     def _loader(
-        self, name: str, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
+        self, own: FrameDataset, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
     ) -> DataLoader[Batch]:
         return DataLoader[Any](
             frames,
             batch_sampler=batch_sampler,
-            collate_fn=partial(self.datasets[name].collate, geometry=self.geometry),
+            collate_fn=partial(own.collate, geometry=self.geometry),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             # Forked workers share the frames.

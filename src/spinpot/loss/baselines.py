@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spinpot.core.console import counted
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
@@ -25,7 +26,7 @@ def dataset_errors(
 ) -> dict[str, float]:
     """A predictor's errors over a data set, as of ErrorMetric. scale: (T,), the c of loss.label_scale_fm."""
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
-    for batch in dataset.batches(batch_size):
+    for batch in counted(dataset.batches(batch_size), "Errors", -(-len(dataset) // batch_size)):
         metric.update(predict(batch), batch, scale)
     return metric.compute()
 

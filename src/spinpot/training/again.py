@@ -10,6 +10,7 @@ from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import alone_in, read_object
 from spinpot.core.notes import shortened
+from spinpot.data.broken import Broken
 from spinpot.data.description import fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.sample import sample_of
@@ -94,14 +95,16 @@ def _make(folder: Path, summary: dict[str, Any], config: dict[str, Any]) -> None
 
 
 def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any]) -> list[System]:
-    """The frames that the summary's errors are of. Raises InputError where they are gone or have changed."""
-    folders = config["data"]["validation"]
+    """The frames that its pictures show. Raises InputError where they are gone or have changed."""
+    data = config["data"]
+    folders = data["validation"]
     folders = [folders] if isinstance(folders, str) else list(folders)
     try:
-        leave_out = partial(Exclude(config["data"].get("exclude")).of, set_name="validation")
-        systems = read_systems(folders, tuple(summary["model"]["type_map"]), leave_out=leave_out)
-        most = config["data"].get("sample", sys.maxsize)  # older runs looked at all
-        sampled = sample_of(systems, most, config["data"].get("seed", 0))
+        leave_out = partial(Exclude(data.get("exclude")).of, set_name="validation")
+        type_map, check = tuple(summary["model"]["type_map"]), Broken(data.get("skip_broken", False)).without
+        most = data.get("sample", sys.maxsize)  # older runs looked at all
+        systems = read_systems(folders, type_map, leave_out=leave_out, at_once=most, check=check)
+        sampled = sample_of(systems, most, data.get("seed", 0), check)
     except InputError as error:
         _refuse(folder, f"the validation data cannot be read: {error}")
     then, now = summary["data"]["validation"]["fingerprint"], fingerprint(systems, sampled)
@@ -112,7 +115,7 @@ def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any
             f"{then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new ones "
             "(spinpot evaluate).",
         )
-    return systems
+    return sampled
 
 
 def _refuse(folder: Path, why: str) -> NoReturn:

@@ -52,12 +52,12 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         "heisenberg_fit": baseline.words,
         **({"label_scale_fm": by_element} if by_element else {}),
         "model": potential.describe(),
-        **potential.approximation(data.datasets["validation"].batch([0])),
+        **potential.approximation(data.samples["validation"].batch([0])),
         "data": data.described,
         "git_commit": git_commit(),
         "versions": versions(),
     }
-    validation = data.systems["validation"], found["val"].predictions
+    validation = data.samples["validation"].systems, found["val"].predictions
     drawn = checked.plain.get("report", True)
     try:
         if drawn:

@@ -19,7 +19,7 @@ from spinpot.runs.run_page import SETS
 
 @dataclass(frozen=True)
 class Outcome:
-    """Errors on one set of frames, as ErrorMetric gives them, and the predictions for each of its systems.
+    """Errors on one set of frames, as ErrorMetric gives them, and predictions for the systems of its sample.
 
     baselines: the errors of each of run_page.BASELINES.
     """
@@ -58,6 +58,7 @@ def _outcome(
         **({"heisenberg": heisenberg} if heisenberg else {}),
     }
     predicted: list[dict[str, Tensor]] = []
+    sample, size = data.samples[name], data.validation_batch_size
     # The baselines predict the labels themselves.
     own = None if scale is None else torch.ones_like(scale)
 
@@ -65,14 +66,15 @@ def _outcome(
         predicted.append(potential(batch))
         return predicted[-1]
 
+    errors = dataset_errors(predict if dataset is sample else potential, dataset, use_spin, size, scale)
     return Outcome(
         frames=len(dataset),
-        errors=dataset_errors(predict, dataset, use_spin, data.validation_batch_size, scale),
+        errors=errors,
         baselines={
             name: dataset_errors(baseline, dataset, use_spin, scale=own)
             for name, baseline in baselines.items()
         },
-        predictions=assemble(dataset.systems, predicted),
+        predictions=assemble(sample.systems, predicted or map(potential, sample.batches(size))),
     )
 
 

@@ -95,7 +95,7 @@ class WandbReport(pl.Callback):
         if not self._active:
             return
         module, data = _parts(trainer, pl_module)
-        predictions = self._predictions.of_all_processes(data.systems["validation"])
+        predictions = self._predictions.of_all_processes(data.validated.systems)
         self._predictions = ValidationPredictions()
         if trainer.is_global_zero:
             self.run.log_made(lambda: _report(module, data, predictions), trainer.global_step)
@@ -109,7 +109,7 @@ def _report(module: SpinModule, data: SpinDataModule, predictions: Sequence[Arra
     made: dict[str, Any] = {TABLE: (TABLE_COLUMNS, rows)}
     if predictions is not None:
         spec = module.potential.spec
-        points = parity_points(data.systems["validation"], predictions, spec.use_spin)
+        points = parity_points(data.validated.systems, predictions, spec.use_spin)
         what = (points, spec.type_map, module.loss.active)
         with themed(LIGHT):
             made |= zip(PICTURES, (parity_figure(*what), error_histogram_figure(*what)), strict=True)
