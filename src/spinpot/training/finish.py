@@ -1,22 +1,31 @@
-"""The end of a run: the best checkpoint's errors, printed and written."""
+"""The end of a run: the best checkpoint's errors beside trivial baselines, printed and written."""
 
 import json
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
-from spinpot.core.files import write_atomically
+from spinpot.core.files import null_for_nan, write_atomically
 from spinpot.core.provenance import device_name, git_commit, versions
+from spinpot.data.batch import Batch
+from spinpot.data.datamodule import SpinDataModule
+from spinpot.evaluation.predictor import Arrays, assemble
+from spinpot.loss.baselines import Predict, dataset_errors, mean_of, spread_of
 from spinpot.loss.label_scale import label_scale_of
-from spinpot.loss.score import verdict
+from spinpot.loss.score import Score, verdict
 from spinpot.models.checkpoint import checkpoint_file, potential_from, read_checkpoint
+from spinpot.models.potential import Potential
 from spinpot.report.page import REPORT
 from spinpot.report.tables import print_errors, print_label_scale
 from spinpot.runs.run_page import SETS, beside_baselines, write_run_report
 from spinpot.training.checks import no_labels
-from spinpot.training.outcome import errors_of, outcomes
 from spinpot.training.stages import Checked, Ready
 
 
@@ -29,13 +38,18 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     potential = potential_from(checkpoint, best)
     scale = label_scale_of(checkpoint)
     by_element = scale.by_element(data.type_map) if scale else None
-    found = outcomes(potential, data, baseline.fit, scale().detach() if scale else None)
+    numbers = scale().detach() if scale else None
+    found = {
+        short: outcome(potential, data, name, baseline.fit, numbers)
+        for short, name in SETS.items()
+        if name in data.datasets
+    }
     for name, broken in data.broken.items():
         if broken.frames:
             print_line(f"data.skip_broken left {len(broken.frames)} frames of data.{name} out.")
-    for short, outcome in found.items():
-        columns = beside_baselines(outcome.errors, outcome.baselines)
-        print_errors(f"Errors on the {SETS[short]} set ({outcome.frames} frames)", columns, trained)
+    for short, own in found.items():
+        columns = beside_baselines(own.errors, own.baselines)
+        print_errors(f"Errors on the {SETS[short]} set ({own.frames} frames)", columns, trained)
     print_line(baseline.words)
     print_label_scale(by_element)
     summary = {
@@ -70,6 +84,69 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     written = folder / (REPORT if drawn else "summary.json")
     print_line(f"Written: {written}")
     return summary
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Errors on one set of frames, as ErrorMetric gives them, and predictions for the systems of its sample.
+
+    baselines: the errors of each of run_page.BASELINES.
+    """
+
+    frames: int
+    errors: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    predictions: Sequence[Arrays]
+
+
+def outcome(
+    potential: Potential,
+    data: SpinDataModule,
+    name: str,
+    heisenberg: Predict | None,
+    scale: Tensor | None,
+) -> Outcome:
+    """The outcome on one set of frames. scale: (T,), the c of loss.label_scale_fm."""
+    dataset, use_spin = data.datasets[name], potential.spec.use_spin
+    baselines: dict[str, Predict] = {
+        "labels_spread": spread_of(data.sampled[name]),
+        "training_mean": mean_of(data.sampled["train"]),
+        **({"heisenberg": heisenberg} if heisenberg else {}),
+    }
+    predicted: list[dict[str, Tensor]] = []
+    sample, size = data.samples[name], data.validation_batch_size
+    # The baselines predict the labels themselves.
+    own = None if scale is None else torch.ones_like(scale)
+
+    def predict(batch: Batch) -> dict[str, Tensor]:
+        predicted.append(potential(batch))
+        return predicted[-1]
+
+    errors = dataset_errors(predict if dataset is sample else potential, dataset, use_spin, size, scale)
+    return Outcome(
+        frames=len(dataset),
+        errors=errors,
+        baselines={
+            name: dataset_errors(baseline, dataset, use_spin, scale=own)
+            for name, baseline in baselines.items()
+        },
+        predictions=assemble(sample.systems, predicted or map(potential, sample.batches(size))),
+    )
+
+
+def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
+    """The errors as summary.json holds them: "val" with its score, "test", and the "baselines" of each.
+
+    "score_terms" are the errors of which the score is the mean.
+    """
+    errors = {short: null_for_nan(outcome.errors) for short, outcome in found.items()}
+    validation = found["val"].errors
+    errors["val"] |= null_for_nan({"score": score(validation)})
+    baselines = {
+        short: {name: null_for_nan(own) for name, own in outcome.baselines.items()}
+        for short, outcome in found.items()
+    }
+    return {**errors, "score_terms": null_for_nan(score.ratios(validation)), "baselines": baselines}
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
