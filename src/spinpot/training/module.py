@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from spinpot.core.errors import TrainingError
 from spinpot.core.quantities import ERRORS, MAIN, QUANTITIES, SCALED
 from spinpot.data.batch import Batch
+from spinpot.data.datamodule import SpinDataModule
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.heisenberg import HeisenbergFit
 from spinpot.loss.label_scale import LabelScale
@@ -244,6 +245,14 @@ class SpinModule(pl.LightningModule):
         if not path.is_file():
             return "There was no checkpoint yet."
         return f"The last good checkpoint is kept: {path}."
+
+
+def parts_of(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[SpinModule, SpinDataModule]:
+    """What a callback is given, in this program's own types."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(module, SpinModule)
+    assert isinstance(data, SpinDataModule)
+    return module, data
 
 
 def _prefactors(prefactors: dict[str, float]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Whole steps recorded as CUDA graphs where a run allows it, or the reason why not."""
 
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -14,7 +14,7 @@ from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
 from spinpot.training.cuda_graph import NumberedStep, RecordedSteps
-from spinpot.training.module import SpinModule
+from spinpot.training.module import SpinModule, parts_of
 from spinpot.training.step import WholeStep
 
 USED = "used"
@@ -53,37 +53,34 @@ class CudaGraphs(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before the first batch is asked for."""
-        _data_of(trainer).by_number = self.outcome == USED
+        _, data = parts_of(trainer, pl_module)
+        data.by_number = self.outcome == USED
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say how the model is evaluated; take recorded steps in place of the module's.
 
         Numbers of steps that a checkpoint of a run without graphs left on the host go to the device.
         """
-        module = cast(SpinModule, pl_module)
+        module, data = parts_of(trainer, pl_module)
         self.evaluation = module.potential.evaluation()
         how = ", its steps recorded as CUDA graphs" if self.outcome == USED else ""
         console.print(f"Evaluation: {self.evaluation}{how}.", markup=False)
         if self.outcome == USED:
-            module.step = RecordedSteps(_numbered_step(trainer, module))
+            module.step = RecordedSteps(_numbered_step(trainer, module, data))
             for p, state in trainer.optimizers[0].state.items():
                 if isinstance(state.get("step"), torch.Tensor):
                     state["step"] = state["step"].to(p.device)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the device's memory back."""
-        cast(SpinModule, pl_module).step = None
-        _data_of(trainer).by_number = False
+        module, data = parts_of(trainer, pl_module)
+        module.step, data.by_number = None, False
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """The same, since a sweep goes on with other jobs."""
         self.on_fit_end(trainer, pl_module)
-
-
-def _data_of(trainer: pl.Trainer) -> SpinDataModule:
-    return cast(SpinDataModule, trainer.datamodule)  # type: ignore[attr-defined]
 
 
 def why_not(
@@ -123,12 +120,12 @@ def _fits(data: SpinDataModule, device: torch.device) -> bool:
     return BYTES_PER_PAIR * data.samples["train"].neighbours.n_pairs * share < SHARE_OF_DEVICE * free
 
 
-def _numbered_step(trainer: pl.Trainer, module: SpinModule) -> NumberedStep:
+def _numbered_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> NumberedStep:
     (optimizer,) = trainer.optimizers
     assert module.step is not None
 
     # Clipped within the step: Lightning would find no gradients behind it.
     value, trainer.gradient_clip_val = trainer.gradient_clip_val, None
     clip = partial(module.clip_gradients, optimizer, value, trainer.gradient_clip_algorithm)
-    frames = ResidentFrames(_data_of(trainer).datasets["train"], trainer.strategy.root_device)
+    frames = ResidentFrames(data.datasets["train"], trainer.strategy.root_device)
     return NumberedStep(frames, WholeStep(module.step.objective, optimizer, module.watched, clip))

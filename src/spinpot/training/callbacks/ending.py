@@ -6,9 +6,8 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from spinpot.models.potential import Potential
 from spinpot.models.start import TrainingLabels
-from spinpot.training.module import SpinModule
+from spinpot.training.module import parts_of
 
 
 class Ending(pl.Callback):
@@ -32,24 +31,20 @@ class Ending(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put it back."""
-        for name, buffer in _potential(pl_module).named_buffers():
+        module, _ = parts_of(trainer, pl_module)
+        for name, buffer in module.potential.named_buffers():
             if name in self._before:
                 buffer.copy_(self._before[name])
         self._before = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """If it is the last one, of all steps."""
-        assert isinstance(pl_module, SpinModule)
+        module, _ = parts_of(trainer, pl_module)
         if 0 < trainer.max_steps <= trainer.global_step:
-            pl_module.stop_if_diverged(wait=True)
-            before = {name: buffer.clone() for name, buffer in pl_module.potential.named_buffers()}
-            scale = pl_module.label_scale
+            module.stop_if_diverged(wait=True)
+            before = {name: buffer.clone() for name, buffer in module.potential.named_buffers()}
+            scale = module.label_scale
             labels = self._labels if scale is None else replace(self._labels, scale=scale().detach())
-            pl_module.potential.end(labels)
-            changed = dict(pl_module.potential.named_buffers())
+            module.potential.end(labels)
+            changed = dict(module.potential.named_buffers())
             self._before = {name: value for name, value in before.items() if not value.equal(changed[name])}
-
-
-def _potential(module: pl.LightningModule) -> Potential:
-    assert isinstance(module, SpinModule)
-    return module.potential

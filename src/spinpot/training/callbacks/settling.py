@@ -8,10 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import WeightAveraging
 
-from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import FrameDataset
 from spinpot.models.checkpoint import ENTRY
-from spinpot.training.module import SpinModule
+from spinpot.training.module import SpinModule, parts_of
 
 
 class Settling(pl.Callback):
@@ -51,10 +50,8 @@ class Settling(pl.Callback):
         if _planned(trainer):
             self._settle(trainer, pl_module)
 
-    def _settle(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, SpinModule)
-        assert isinstance(data, SpinDataModule)
+    def _settle(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        module, data = parts_of(trainer, pl_module)
         module.stop_if_diverged(wait=True)
         training = data.samples["train"]
         batch = training.batch(_with_all_elements(training))

@@ -17,7 +17,7 @@ from spinpot.evaluation.predictor import Arrays, assemble
 from spinpot.report.plots import error_histogram_figure, parity_figure
 from spinpot.report.style import LIGHT, themed
 from spinpot.report.tables import error_rows
-from spinpot.training.module import SpinModule
+from spinpot.training.module import SpinModule, parts_of
 from spinpot.training.wandb_run import WandbRun
 
 PICTURES = ("pictures/parity", "pictures/error_histogram")
@@ -66,7 +66,7 @@ class WandbReport(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the run, in the first process."""
-        module, data = _parts(trainer, pl_module)
+        module, data = parts_of(trainer, pl_module)
         if trainer.is_global_zero:
             about = {"data_sets": data.described, "git_commit": git_commit(), "versions": versions()}
             self.run.start({**module.config, **about})
@@ -94,7 +94,7 @@ class WandbReport(pl.Callback):
         """Log pictures and table."""
         if not self._active:
             return
-        module, data = _parts(trainer, pl_module)
+        module, data = parts_of(trainer, pl_module)
         predictions = self._predictions.of_all_processes(data.validated.systems)
         self._predictions = ValidationPredictions()
         if trainer.is_global_zero:
@@ -114,13 +114,6 @@ def _report(module: SpinModule, data: SpinDataModule, predictions: Sequence[Arra
         with themed(LIGHT):
             made |= zip(PICTURES, (parity_figure(*what), error_histogram_figure(*what)), strict=True)
     return made
-
-
-def _parts(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[SpinModule, SpinDataModule]:
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    assert isinstance(module, SpinModule)
-    assert isinstance(data, SpinDataModule)
-    return module, data
 
 
 def _gather(share: list[Prediction]) -> list[list[Prediction]] | None:
