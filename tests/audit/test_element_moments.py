@@ -20,7 +20,7 @@ def ring(angles, **labels):
 
 def test_tilts_are_from_the_nearest_axis_of_either_sign():
     np.testing.assert_allclose(
-        np.sort(tilts(ring([40, 40 + 180, 40 + 10, 40 - 10]))), [0, 0, 10, 10], atol=1e-6
+        np.sort(tilts(ring([40, 40 + 180, 40 + 10, 40 - 10]).spin)), [0, 0, 10, 10], atol=1e-6
     )
 
 

@@ -70,7 +70,7 @@ def severities(findings):
 
 
 def test_moments():
-    assert severities(of_moments(MADE, moments_by_element(MADE), tilts(MADE))) == {
+    assert severities(of_moments(MADE, moments_by_element(MADE), tilts(MADE.spin))) == {
         "moments": "ok",
         "tilts": "ok",
     }
@@ -79,14 +79,14 @@ def test_moments():
     spin[2] = 0
     force_mag = np.full_like(spin, 0.01)
     poor = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, spin, force_mag=force_mag)
-    assert severities(of_moments(poor, moments_by_element(poor), tilts(poor))) == {
+    assert severities(of_moments(poor, moments_by_element(poor), tilts(poor.spin))) == {
         "moments": "ok",
         "frames without moments": "look",
         "magnetic forces without moments": "look",
         "tilts": "look",
     }
     none = system(MADE.type_map, MADE.types, MADE.box, MADE.coord, 0 * spin)
-    assert severities(of_moments(none, moments_by_element(none), tilts(none))) == {"moments": "wrong"}
+    assert severities(of_moments(none, moments_by_element(none), tilts(none.spin))) == {"moments": "wrong"}
 
 
 def test_sums():

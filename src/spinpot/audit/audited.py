@@ -26,7 +26,7 @@ class Audited:
         strange = [outlier.frame for outlier in self.outliers if outlier.quantity == ENERGY]
         self.work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
         self.elements = moments_by_element(system)
-        self.tilts = tilts(system)
+        self.tilts = tilts(np.asarray(system.spin))
         self.zeros = zero_labels(system)
         self.net_force, self.net_torque = net_force(system), net_torque(system)
 

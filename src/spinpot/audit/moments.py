@@ -63,15 +63,15 @@ def _of_element(system: System, kind: int) -> ElementMoments:
     )
 
 
-def tilts(system: System) -> np.ndarray:
-    """Degrees between the non-zero moments of all frames and their frame's nearest collinear axis, (n,).
+def tilts(spin: np.ndarray) -> np.ndarray:
+    """Degrees between the non-zero moments of (F, N, 3) and their frame's nearest collinear axis, (n,).
 
     The axis of a frame is that along which Σ (S·n)² is largest; antiparallel moments are on it as well, so
     that no angle is above 90.
     """
-    _, vectors = np.linalg.eigh(np.einsum("fia,fib->fab", system.spin, system.spin))
-    length = np.linalg.norm(system.spin, axis=-1)
-    along = np.abs(np.einsum("fia,fa->fi", system.spin, vectors[:, :, -1]))
+    _, vectors = np.linalg.eigh(np.einsum("fia,fib->fab", spin, spin))
+    length = np.linalg.norm(spin, axis=-1)
+    along = np.abs(np.einsum("fia,fa->fi", spin, vectors[:, :, -1]))
     has = length > 0
     angles: np.ndarray = np.degrees(np.arccos(np.minimum(along[has] / length[has], 1.0)))
     return angles

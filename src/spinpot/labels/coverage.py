@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase.neighborlist import neighbor_list
 
+from spinpot.audit.moments import tilts
 from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.directions import angles_between
 from spinpot.labels.folder import LabelFolder, Labelled
@@ -21,14 +22,15 @@ FARTHEST = 2.0  # times the shortest distance, up to which distances are drawn
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one system: angles (degrees) and distances (Å) over all frames; of each frame its largest angle.
+    """Of one system: angles between neighbours (degrees) and distances (Å), over all frames.
 
-    energies: (F,), eV per atom. failed: the largest angles of frames without a label.
+    tilts: (F,), degrees, the largest from a frame's nearest collinear axis. energies: (F,), eV per atom.
+    failed: the largest tilts that were asked of frames without a label.
     """
 
     angles: Array
     distances: Array
-    largest: Array
+    tilts: Array
     energies: Array
     failed: Array
 
@@ -36,21 +38,24 @@ class Coverage:
 def coverage_of(own: LabelFolder, system: str) -> Coverage:
     """What the frames of a system cover that are kept."""
     kept = own.kept(system)
-    angles = [moment_angles(one.configuration, one.label.moments) for one in kept]
     failed = [job.configuration for job in own.systems[system] if job.failed]
     return Coverage(
-        angles=_joined(angles),
+        angles=_joined([_angles(one) for one in kept]),
         distances=_joined([_distances(one) for one in kept]),
-        largest=np.array([one.max(initial=0.0) for one in angles]),
+        tilts=np.array([_tilt(one.configuration, one.label.moments) for one in kept]),
         energies=np.array([one.label.energy / len(one.configuration.atoms) for one in kept]),
-        failed=np.array([moment_angles(one, one.moments).max(initial=0.0) for one in failed]),
+        failed=np.array([_tilt(one, one.moments) for one in failed]),
     )
 
 
-def moment_angles(configuration: Configuration, moments: Array) -> Array:
-    """Degrees between neighbouring moments (N, 3) of those atoms that were to have one."""
-    pairs = neighbours(configuration.atoms, np.asarray(configuration.moments.any(axis=1)))
-    return angles_between(moments, pairs)
+def _tilt(configuration: Configuration, moments: Array) -> float:
+    """The largest of those atoms that were to have a moment."""
+    return float(tilts(moments[None, configuration.moments.any(axis=1)]).max(initial=0.0))
+
+
+def _angles(one: Labelled) -> Array:
+    magnetic = np.asarray(one.configuration.moments.any(axis=1))
+    return angles_between(one.label.moments, neighbours(one.configuration.atoms, magnetic))
 
 
 def _distances(one: Labelled) -> Array:
@@ -83,12 +88,12 @@ def _counts(values: Array, x: str, y: str) -> Figure:
 
 
 def energies_figure(covered: Mapping[str, Coverage], lowest: Mapping[str, float]) -> Figure:
-    """Energies above the lowest of the same composition against the largest angle; crosses: failed frames."""
+    """Energies above the lowest of the same composition against the largest tilt; crosses: failed frames."""
     figure, axes = one_panel()
     for number, (name, one) in enumerate(covered.items()):
         above = 1000.0 * (one.energies - lowest[name])
-        axes.plot(one.largest, above, ".", color=f"C{number % 6}", markersize=4, alpha=0.7, rasterized=True)
+        axes.plot(one.tilts, above, ".", color=f"C{number % 6}", markersize=4, alpha=0.7, rasterized=True)
     for one in covered.values():
         axes.plot(one.failed, np.zeros(len(one.failed)), "x", color=ink(), markersize=5, clip_on=False)
-    axes.set(xlabel="largest angle between neighbours (°)", ylabel="energy per atom (meV)", xlim=(0, None))
+    axes.set(xlabel="largest tilt of a frame (°)", ylabel="energy per atom (meV)", xlim=(0, None))
     return figure

@@ -67,7 +67,7 @@ def _of_system(own: LabelFolder, name: str, covered: Coverage) -> dict[str, Any]
         "left_out": len(labelled) - len(covered.energies),
         "median_seconds": float(np.median(seconds)) if seconds else None,
         "total_seconds": float(sum(seconds)),
-        "largest_angle": float(covered.largest.max()) if len(covered.largest) else None,
+        "largest_tilt": float(covered.tilts.max()) if len(covered.tilts) else None,
         "energy_range": float(np.ptp(covered.energies)) if len(covered.energies) else None,
     }
 
@@ -98,7 +98,7 @@ def _pictures(covered: Mapping[str, Coverage], systems: list[System]) -> list[Pa
         pictures.append(panel("Angles between moments", "", angles, partial(angles_figure, covered)))
     lengths = "How often which length of the moment occurs, by element."
     distances = "How often which distance of two atoms occurs."
-    energies = "Energy per atom of each frame against the largest angle between neighbouring moments."
+    energies = "Energy per atom of each frame against its largest tilt."
     return [
         *pictures,
         panel("Lengths of the moments", "", lengths, partial(lengths_figure, systems)),

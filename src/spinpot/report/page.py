@@ -178,9 +178,11 @@ def formula(text: str) -> Markup:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
+    """`12 ms`, `0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
     if seconds is None:
         return "–"
+    if 0.0 < seconds < 0.05:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 59.5:
         return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     minutes, rest = divmod(round(seconds), 60)
