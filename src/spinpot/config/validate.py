@@ -48,6 +48,7 @@ LABEL = {
     "output": Path,
     "seed": int,
     "retry_failed": bool,
+    "report": bool,
     "worker": int,
 }
 """The settings of other commands than train, and their types."""

@@ -125,11 +125,15 @@ class LabelFolder:
         if time.monotonic() >= self.next_writing:
             self.write_frames()
 
+    def alone(self) -> FileLock:
+        """A lock under which one process at a time writes what all jobs add up to."""
+        return FileLock(self.folder / f".{FRAMES}.lock")
+
     def write_frames(self) -> None:
         """Bring the frames of all systems up to date with the labels that there are."""
         begun = time.monotonic()
         (self.folder / FRAMES).mkdir(exist_ok=True)
-        with FileLock(self.folder / f".{FRAMES}.lock"):
+        with self.alone():
             for system in self.systems:
                 self._write_system(system)
         now = time.monotonic()

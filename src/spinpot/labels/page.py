@@ -29,12 +29,14 @@ SUMMARY = "summary.json"
 MOST = 200  # failed frames that the page names
 
 
-def write_page(own: LabelFolder) -> None:
-    """Write both, of what there is by now."""
-    covered = {name: coverage_of(own, name) for name in own.systems}
-    summary = summary_of(own, covered)
-    write_atomically(own.folder / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    write_atomically(own.folder / REPORT, page(own, covered, summary))
+def write_summary(own: LabelFolder, report: bool) -> None:
+    """Write summary.json and, if wanted, the page, of what there is by now."""
+    with own.alone():
+        covered = {name: coverage_of(own, name) for name in own.systems}
+        summary = summary_of(own, covered)
+        write_atomically(own.folder / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        if report:
+            write_atomically(own.folder / REPORT, page(own, covered, summary))
 
 
 def summary_of(own: LabelFolder, covered: Mapping[str, Coverage]) -> dict[str, Any]:

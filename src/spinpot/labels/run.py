@@ -13,7 +13,7 @@ from spinpot.labels.configuration import Configuration
 from spinpot.labels.folder import FRAMES, LabelFolder
 from spinpot.labels.jobs import work
 from spinpot.labels.label import Labeller
-from spinpot.labels.page import write_page
+from spinpot.labels.page import write_summary
 from spinpot.labels.recipe import Recipe, configurations
 from spinpot.labels.structure import find_structure
 
@@ -25,6 +25,7 @@ def label(
     structure: str | None = None,
     seed: int = 0,
     retry_failed: bool = False,
+    report: bool = True,
 ) -> LabelFolder:
     """Label the configurations of a recipe into a folder, or those that it does not have yet.
 
@@ -42,7 +43,7 @@ def label(
             "moments": atoms.get_initial_magnetic_moments().tolist(),
         },
     }
-    return label_all(made, labeller, Path(output).expanduser(), settings, retry_failed)
+    return label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
 
 
 def label_all(
@@ -51,6 +52,7 @@ def label_all(
     folder: Path,
     settings: Mapping[str, Any],
     retry_failed: bool = False,
+    report: bool = True,
 ) -> LabelFolder:
     """Label configurations into a folder. settings: plain data that tell them from others.
 
@@ -65,7 +67,7 @@ def label_all(
         work(own.jobs, labeller, retry_failed, own.arrived)
     finally:
         own.write_frames()
-    write_page(own)
+    write_summary(own, report)
     say(own)
     return own
 
