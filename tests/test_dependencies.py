@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-EXTRAS = ("wandb", "analysis")
+EXTRAS = ("wandb", "analysis", "label")
 """Those whose packages the sources import; Lightning imports tensorboard, and Hydra the plugins of sweeps."""
 
 

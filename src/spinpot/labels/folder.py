@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class LabelFolder:
             name: [Job(one, folder / JOBS / one.name) for one in own]
             for name, own in by_system(configurations).items()
         }
-        self.jobs = [job for own in self.systems.values() for job in own]
+        self.jobs = mixed(self.systems.values())
         self.known: dict[str, Labelled] = {}
         self.written: dict[str, int] = {}
         self.next_writing = time.monotonic() + PATIENCE
@@ -155,6 +156,12 @@ class LabelFolder:
             place.rename(old)
         draft.rename(place)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def mixed(systems: Iterable[Sequence[Job]]) -> list[Job]:
+    """All jobs, so ordered that about the same share of each system is done at any time."""
+    shares = [((number + 0.5) / len(own), job) for own in systems for number, job in enumerate(own)]
+    return [job for _, job in sorted(shares, key=itemgetter(0))]
 
 
 def system_of(name: str, own: Sequence[Labelled]) -> System:
