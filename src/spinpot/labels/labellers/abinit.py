@@ -1,6 +1,6 @@
-"""Labels by ABINIT with norm-conserving pseudopotentials and LDA, where constraints, energy and forces agree.
+"""Labels by ABINIT, with norm-conserving pseudopotentials and LDA: there all its derivatives agree.
 
-ABINIT finds a field that holds the moments in spheres about the atoms. It prints dE/dS as `grspin`, in Ha/μ_B.
+ABINIT finds a field that holds the moments in spheres about the atoms, and prints dE/dS, in Ha/μ_B, as `grspin`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ from spinpot.labels.label import FrameError, Label
 from spinpot.labels.labellers.mesh import half_shifted, mesh_size
 from spinpot.labels.labellers.pseudopotentials import Pseudopotential, find_pseudopotential
 
+SETTLED = {
+    **dict.fromkeys(("prtwf", "prtden", "prteig", "optstress"), 0),
+    **{"optforces": 1, "nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1, "kptopt": 0},
+}
+"""Variables that are the same in each frame."""
 OWN = (
     *("acell", "rprim", "natom", "ntypat", "typat", "znucl", "xcart", "xred", "pp_dirpath", "pseudos"),
-    *("nband", "kptopt", "ngkpt", "nkpt", "kpt", "shiftk", "nspinor", "nspden", "nsppol", "nsym", "so_psp"),
-    *("spinat", "constraint_kind", "ratsph", "optforces", "optstress", "prtwf", "prtden", "prteig"),
+    *("nband", "nkpt", "ngkpt", "kpt", "shiftk", "so_psp", "spinat", "constraint_kind", "ratsph", *SETTLED),
 )
 """Of ABINIT's variables, those that are made for each frame."""
 DIRECTION, VECTOR = 2, 1  # constraint_kind: what of a moment is held
@@ -121,7 +125,7 @@ class AbinitLabeller:
         return read_output(written, round(monotonic() - begun, 1))
 
     def input_text(self, configuration: Configuration) -> str:
-        """The input of a frame. Constraints belong to types, so that held and free atoms are different types."""
+        """The input of a frame. Constraints are those of types: held and free atoms are different types."""
         atoms, kind = configuration.atoms, VECTOR if configuration.hold_lengths else DIRECTION
         of_atoms = list(zip(atoms.get_chemical_symbols(), configuration.constrained.tolist(), strict=True))
         types = sorted(set(of_atoms))
@@ -137,16 +141,14 @@ class AbinitLabeller:
             "znucl": [one.number for one in found],
             "rprim": atoms.cell.array / Bohr,
             "xcart": atoms.positions / Bohr,
-            "kptopt": 0,
             "nkpt": len(points),
             "kpt": points,
             "nband": int(np.ceil(self.bands * electrons)),
-            **{"nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1},
             "so_psp": [0] * len(types),  # nspinor 2 has it on
             "spinat": configuration.moments,
             "constraint_kind": [kind if held else 0 for _, held in types],
             "ratsph": [self.sphere] * len(types),
-            **{"optforces": 1, "optstress": 0, "prtwf": 0, "prtden": 0, "prteig": 0},
+            **SETTLED,
             **self.parameters,
         }
         return "".join(f"{name} {as_text(value)}\n" for name, value in variables.items())

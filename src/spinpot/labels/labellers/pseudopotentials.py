@@ -55,13 +55,13 @@ def read_header(file: Path, element: str) -> Pseudopotential:
         form = functional = 0
     if form != PSP8:
         raise InputError(
-            f"{file}: not a psp8 file. ABINIT's constraints agree with energies for these alone."
+            f"{file}: not a psp8 file, the one format that ABINIT's constraints were checked with."
         )
     if number != atomic_numbers[element]:
         raise InputError(f"{file}: of the element {number:g}, expected {element}.")
     if max(divmod(-functional, 1000)) >= GRADIENTS or functional > 10:
         raise InputError(
-            f"{file}: made for functional {functional}, expected one of LDA: with gradient corrections ABINIT's "
-            "magnetic forces do not agree with its energies."
+            f"{file}: made for functional {functional}, expected one of LDA: with gradient corrections "
+            "ABINIT's magnetic forces do not agree with its energies."
         )
     return Pseudopotential(file, int(number), valence)
