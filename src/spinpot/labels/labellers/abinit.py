@@ -1,6 +1,7 @@
 """Labels by ABINIT, with norm-conserving pseudopotentials and LDA: there all its derivatives agree.
 
-ABINIT finds a field that holds the moments in spheres about the atoms, and prints dE/dS, in Ha/μ_B, as `grspin`.
+ABINIT finds a field that holds the moments in spheres about the atoms, and prints dE/dS as
+`grspin`, in Ha/μ_B.
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ from spinpot.labels.label import FrameError, Label
 from spinpot.labels.labellers.mesh import half_shifted, mesh_size
 from spinpot.labels.labellers.pseudopotentials import Pseudopotential, find_pseudopotential
 
-SETTLED = {
-    **dict.fromkeys(("prtwf", "prtden", "prteig", "optstress"), 0),
-    **{"optforces": 1, "nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1, "kptopt": 0},
-}
+SETTLED = dict.fromkeys(("prtwf", "prtden", "prteig", "optstress", "kptopt"), 0)
+SETTLED |= {"optforces": 1, "nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1}
 """Variables that are the same in each frame."""
 OWN = (
     *("acell", "rprim", "natom", "ntypat", "typat", "znucl", "xcart", "xred", "pp_dirpath", "pseudos"),
