@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-lowest test-wheel test-interop sanitize sanitize-lammps lint clean
+.PHONY: train test test-lowest test-wheel test-interop test-label sanitize sanitize-lammps lint clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(if $(findstring experiment=,$(ARGS)),,experiment=nio) $(ARGS)
@@ -23,6 +23,9 @@ test-wheel: .venv-wheel/installed
 test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
 
+test-label: .venv-label/installed
+	LABEL_CODES=1 .venv-label/bin/python -m pytest -s tests/codes
+
 sanitize-lammps: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest tests/peer/sanitize.py
 
@@ -35,7 +38,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-interop .venv-lowest .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .venv-label .venv-lowest .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "spinpot needs Python 3.11 or newer; set PYTHON=…")'
@@ -77,4 +80,17 @@ LOWEST := torch|pytorch-lightning|dpdata
 	$(PYTHON) -m venv .venv-interop
 	@echo "Installing deepmd-kit and LAMMPS into .venv-interop (3 GB) …"
 	.venv-interop/bin/python -m pip install --quiet 'deepmd-kit[torch,lmp]==3.2.0' nvidia-cuda-runtime-cu12
+	touch $@
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+LABEL_PACKAGES := abinit abinit-data libopenblas-dev libxc-dev pkg-config
+# GPAW is compiled against libxc and BLAS. Without mpi = False it takes MPI wherever mpic++ is, with or without headers.
+.venv-label/installed: pyproject.toml constraints.txt
+	pkg-config --exists libxc && command -v abinit >/dev/null || $(SUDO) apt-get install --yes --quiet $(LABEL_PACKAGES)
+	$(PYTHON) -m venv .venv-label
+	printf 'mpi = False\nlibraries = ["xc", "blas"]\n' > .venv-label/siteconfig.py
+	@echo "Installing spinpot and GPAW into .venv-label (some minutes) …"
+	.venv-label/bin/python -m pip install --quiet -c constraints.txt torch
+	GPAW_CONFIG=$(abspath .venv-label/siteconfig.py) \
+		.venv-label/bin/python -m pip install --quiet -c constraints.txt -e '.[label]' pytest
 	touch $@
