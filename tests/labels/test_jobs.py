@@ -163,7 +163,7 @@ def test_another_configuration_is_not_taken_for_this_one(tmp_path):
         label_all(alloy(2, seed=1), Counting(tmp_path / "asked"), tmp_path / "labels", {"seed": 0})
     file = tmp_path / "labels" / "jobs" / "alloy" / "0001" / LABEL
     file.write_text(file.read_text()[:40])
-    with pytest.raises(InputError, match="0001/label.json is damaged"):
+    with pytest.raises(InputError, match=r"0001/label\.json is damaged"):
         labelled(tmp_path / "labels", Counting(tmp_path / "asked"), 2)
 
 
@@ -176,7 +176,7 @@ def test_other_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds other things than labels"):
         labelled(tmp_path / "full", Counting(tmp_path / "asked"))
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="output=.*file: cannot write there"):
+    with pytest.raises(InputError, match=r"output=.*file: cannot write there"):
         labelled(tmp_path / "file", Counting(tmp_path / "asked"))
 
 

@@ -39,7 +39,7 @@ def alloy(frames: int, seed: int = 0, **settings) -> list[Configuration]:
 
 
 class Counting(HamiltonianLabeller):
-    """The alloy's labels; counts how often which frame is asked for, in files, for several processes may ask."""
+    """The alloy's labels; counts in files, for several processes, how often each frame is asked for."""
 
     def __init__(self, folder: Path, fails=lambda number: False, change=lambda label: label) -> None:
         super().__init__("alloy")
