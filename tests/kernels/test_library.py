@@ -190,6 +190,14 @@ def test_a_compiler_that_fails_is_told(cache, command, monkeypatch, tmp_path):
     assert not list(cache.parent.glob("*.so"))
 
 
+def test_each_source_is_compiled_once():
+    """Names of files that are compiled as one are those of files."""
+    compiled = [Path(word).stem for unit in compiler.units() for word in unit if word.endswith(".cpp")]
+    assert sorted(compiled) == [file.stem for file in compiler.SOURCES]
+    assert set(" ".join(compiler.TOGETHER).split()) <= set(compiled)
+    assert len(compiler.units()) == len(compiled) - sum(len(names.split()) - 1 for names in compiler.TOGETHER)
+
+
 def test_it_needs_the_standard_libraries_alone(built):
     said = subprocess.run(["readelf", "-d", built], capture_output=True, text=True, check=True).stdout
     needed = {line.split("[")[1].split(".so")[0] for line in said.splitlines() if "(NEEDED)" in line}

@@ -23,6 +23,15 @@ WIDTHS = {
     "plain": (),
 }
 """What the compiler may use, by the name of a library's width."""
+TOGETHER = {
+    "activations deepspin exchange fitting guard memory products": (),
+    "adam finite native_spin pairs parallel penalties": (),
+    "expected_errors model model_deepspin model_exchange model_native_spin model_part safetensors": ("-O2",),
+}
+"""Files that are compiled as one, as parsing their headers takes longer than they do; and their flags.
+
+Any other file is compiled alone. What reads models and hands them to the kernels gains nothing by -O3.
+"""
 LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
 """A library that lacks something, such as C++'s own, is refused here rather than where it is loaded."""
 DIGEST = hashlib.sha256
@@ -39,7 +48,7 @@ def widths() -> tuple[str, ...]:
 
 def file_name(width: str) -> str:
     """Of a library: another one for each contents of the sources."""
-    contents = DIGEST("\0".join(FLAGS + LINK + WIDTHS[width]).encode())
+    contents = DIGEST(repr((FLAGS, LINK, WIDTHS[width], TOGETHER)).encode())
     for file in (*SOURCES, *HEADERS):
         contents.update(file.read_bytes())
     return f"spinpot-kernels-{width}-{contents.hexdigest()[:16]}.so"
@@ -58,8 +67,8 @@ def compile_library(folder: Path, width: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compiling-") as name:
         place = Path(name)
-        command = [*compiler, *FLAGS, *WIDTHS[width], "-c"]
-        commands = [[*command, str(file), "-o", str(place / f"{file.stem}.o")] for file in SOURCES]
+        command = [*compiler, *FLAGS, *WIDTHS[width], "-x", "c++", "-c", os.devnull]
+        commands = [[*command, *unit, "-o", str(place / f"{n}.o")] for n, unit in enumerate(units())]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(run_compiler, commands))
         made = place / "library.so"
@@ -71,6 +80,15 @@ def compile_library(folder: Path, width: str) -> Path:
         # In one move, so that no process ever sees a part of it.
         os.replace(made, folder / file_name(width))
     return folder / file_name(width)
+
+
+def units() -> list[list[str]]:
+    """The arguments for each compilation of some of SOURCES."""
+    files: dict[str, list[str]] = {}
+    for file in SOURCES:
+        names = next((names for names in TOGETHER if file.stem in names.split()), file.stem)
+        files.setdefault(names, []).extend(("-include", str(file)))
+    return [[*TOGETHER.get(names, ()), *included] for names, included in files.items()]
 
 
 def compiler_command() -> list[str]:

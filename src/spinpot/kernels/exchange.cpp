@@ -8,7 +8,7 @@ namespace spinpot {
 
 namespace {
 
-constexpr int64_t BLOCK = 16;  // centres of one part of a loop on several threads
+constexpr int64_t SHARE = 16;  // centres of one part of a loop on several threads
 
 // The centres of one thread, one after the other.
 class Site {
@@ -305,7 +305,7 @@ void add_exchange(const spinpot_exchange& in, double* energy, const Forces<doubl
   const auto forces = with_other_threads(to, in.atoms, in.frames, *memory);
   const Coefficients coefficients(in);
   std::vector<Centres> blocks;
-  for (const Centres& block : blocks_of(in.types, in.type_sizes, in.atom_order, BLOCK))
+  for (const Centres& block : blocks_of(in.types, in.type_sizes, in.atom_order, SHARE))
     if (in.magnetic[block.type] >= 0) blocks.push_back(block);
   parallel_parts(blocks.size(), 1, [&](int64_t begin, int64_t end, int64_t thread) {
     Site site(in, coefficients);
