@@ -84,11 +84,11 @@ LOWEST := torch|pytorch-lightning|dpdata
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LABEL_PACKAGES := abinit abinit-data libopenblas-dev libxc-dev pkg-config
-# GPAW is compiled against libxc and BLAS. Without mpi = False it takes MPI wherever mpic++ is, with or without headers.
+# GPAW is compiled against libxc and BLAS: by mpic++ wherever it is, headers or not, unless a file says otherwise.
 .venv-label/installed: pyproject.toml constraints.txt
 	pkg-config --exists libxc && command -v abinit >/dev/null || $(SUDO) apt-get install --yes --quiet $(LABEL_PACKAGES)
 	$(PYTHON) -m venv .venv-label
-	printf 'mpi = False\nlibraries = ["xc", "blas"]\n' > .venv-label/siteconfig.py
+	printf 'mpi = False\ncompiler = "g++"\nlibraries = ["xc", "blas"]\n' > .venv-label/siteconfig.py
 	@echo "Installing spinpot and GPAW into .venv-label (some minutes) …"
 	.venv-label/bin/python -m pip install --quiet -c constraints.txt torch
 	GPAW_CONFIG=$(abspath .venv-label/siteconfig.py) \

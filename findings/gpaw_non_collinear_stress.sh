@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
 # Without this file GPAW takes MPI where there is mpic++, with headers or without: then "mpi.h: No such file".
-printf 'mpi = False\nlibraries = ["xc", "blas"]\n' > siteconfig.py
+printf 'mpi = False\ncompiler = "g++"\nlibraries = ["xc", "blas"]\n' > siteconfig.py
 GPAW_CONFIG="$folder/siteconfig.py" venv/bin/pip install --quiet 'gpaw==26.7.0' 'gpaw-data==1.2.1' 'ase==3.29.0'
 OMP_NUM_THREADS=1 venv/bin/python - <<'PYTHON'
 import ase

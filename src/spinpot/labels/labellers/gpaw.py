@@ -30,8 +30,8 @@ FUNCTIONAL = "LDA"
 INSTALL = (
     "label=gpaw needs the package gpaw, which compiles against libxc and a BLAS library: "
     "apt install libxc-dev libopenblas-dev, then pip install -c constraints.txt -e '.[label]'. If that stops "
-    "at mpi.h, install libopenmpi-dev as well, or set GPAW_CONFIG to a file with the lines mpi = False and "
-    "libraries = ['xc', 'blas']."
+    "at mpi.h, install libopenmpi-dev as well, or set GPAW_CONFIG to a file with the lines mpi = False, "
+    "compiler = 'g++' and libraries = ['xc', 'blas']."
 )
 
 
