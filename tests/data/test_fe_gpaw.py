@@ -1,0 +1,50 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from spinpot.core.errors import InputError
+from spinpot.data.fe_gpaw import SHIPPED, copy_fe_gpaw
+from spinpot.data.systems import read_systems
+
+SETS = ("train", "validation", "test")
+
+
+def files(folder):
+    return sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+
+
+def test_the_set_is_copied_once(tmp_path):
+    copy_fe_gpaw(tmp_path / "Fe_gpaw")
+    assert files(tmp_path / "Fe_gpaw") == files(SHIPPED)
+    then = (tmp_path / "Fe_gpaw" / "provenance.json").stat().st_mtime_ns
+    copy_fe_gpaw(tmp_path / "Fe_gpaw")
+    assert (tmp_path / "Fe_gpaw" / "provenance.json").stat().st_mtime_ns == then
+
+
+def test_another_version_is_refused(tmp_path):
+    copy_fe_gpaw(tmp_path / "Fe_gpaw")
+    shutil.rmtree(tmp_path / "Fe_gpaw" / "test")
+    with pytest.raises(InputError, match=r"Fe_gpaw: holds other frames than the set Fe_gpaw of this version"):
+        copy_fe_gpaw(tmp_path / "Fe_gpaw")
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "Fe_gpaw").mkdir()
+    copy_fe_gpaw(tmp_path / "Fe_gpaw")
+    assert files(tmp_path / "Fe_gpaw") == files(SHIPPED)
+
+
+def test_frames_are_of_different_configurations_and_within_the_recipe():
+    seen = []
+    for name in SETS:
+        for system in read_systems([SHIPPED / name]):
+            assert system.virial is None
+            torque = np.cross(system.spin, system.force_mag).sum(axis=1)
+            assert np.abs(torque).max() < 1e-3  # eV: no spin–orbit coupling
+            assert np.linalg.norm(system.spin, axis=-1).min() > 1.0
+            along = (system.spin * system.force_mag).sum(axis=-1)
+            assert np.abs(along).max() < 0.05  # eV: lengths are free
+            assert np.abs(system.spin[..., :2]).max() > 0.5  # not z components alone
+            seen += [frame.tobytes() for frame in np.asarray(system.coord)]
+    assert len(seen) == len(set(seen)) > 0
