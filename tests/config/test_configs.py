@@ -5,11 +5,21 @@ import os
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from spinpot.analysis.tasks import TASKS
-from spinpot.config.validate import AUDIT, EVALUATION, analysis_arguments, arguments, validate
+from spinpot.config.validate import (
+    AUDIT,
+    EVALUATION,
+    analysis_arguments,
+    arguments,
+    label_arguments,
+    validate,
+)
 from spinpot.core.errors import InputError
+from spinpot.labels.recipe import SystemRecipe, configurations, recipe_of
+from spinpot.labels.structure import find_structure
 from spinpot.training.run import train
 from support.cli import run_script
 from support.configs import CONFIGS, choosing, composed, options, options_of
@@ -76,6 +86,25 @@ def test_audit_is_valid():
     assert given == {"systems": ["b", "7"], "output": None}
     given = arguments(AUDIT, composed("systems=b", "output=7", name="audit"))
     assert given == {"systems": ["b"], "output": "7"}
+
+
+@pytest.mark.parametrize("recipe", options_of("recipe"))
+def test_a_recipe_is_valid_and_makes_configurations(recipe):
+    given = ["output=o", "label=hamiltonian", f"recipe={recipe}"]
+    if recipe == "default":
+        given.append("+recipe.systems.mine={frames: 2}")
+    found = recipe_of(label_arguments(composed(*given, name="label"), SystemRecipe)["recipe"])
+    structure = find_structure(None, found.structure or {"name": "Fe", "cubic": True})
+    made = configurations(found, structure, seed=0)
+    assert len(made) == sum(system.frames for system in found.systems.values())
+
+
+@pytest.mark.parametrize("option", options_of("label"))
+def test_a_labeller_is_valid(option):
+    given = ["output=o", f"label={option}", "recipe=NiO", "seed=3"]
+    config = composed(*given, *(["label.command=cat"] if option == "command" else []), name="label")
+    assert label_arguments(config, SystemRecipe)["seed"] == 3
+    assert isinstance(instantiate(config.label).provenance()["code"], str)
 
 
 @pytest.mark.parametrize("task", options_of("task"))
