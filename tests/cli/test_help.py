@@ -33,7 +33,13 @@ def test_every_setting_has_a_meaning(file):
         said = {key: text for other in FILES for key, text in comments(other) if text}
     elif "defaults:" in file.read_text():
         said = {key: text for other in file.parent.glob("*.yaml") for key, text in comments(other) if text}
-    assert not [key for key in settings(contents, prefix) if not said.get(key)]
+    assert not [key for key in settings(contents, prefix) if not any(map(said.get, within(key, prefix)))]
+
+
+def within(key, prefix):
+    """The key, and the sections of the file that it is in: what is said of one holds for all in it."""
+    parts = key.removeprefix(prefix).split(".")
+    return [prefix + ".".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def shown(command, *arguments, cwd):

@@ -136,7 +136,8 @@ def label(config: DictConfig) -> None:
         from spinpot.labels.run import label
 
     given = label_arguments(config, SystemRecipe)
-    label(hydra.utils.instantiate(config.label), recipe_of(given.pop("recipe")), **given)
+    labeller = hydra.utils.instantiate(config.label, _convert_="all")
+    label(labeller, recipe_of(given.pop("recipe")), **given)
 
 
 @configured
