@@ -6,6 +6,7 @@ from pathlib import Path
 import dpdata
 import h5py
 import lmdb as lmdb_package
+import msgpack
 import numpy as np
 import pytest
 from dpdata.data_type import Axis, DataType
@@ -313,11 +314,32 @@ def test_databases_are_checked_as_folders_are(tmp_path: Path) -> None:
         read_systems([tmp_path / "t.lmdb"])
 
 
-def test_what_dpdata_refuses_of_a_database(tmp_path: Path) -> None:
-    place = lmdb(tmp_path / "s", frames())
+WRONG_RECORDS = {
+    "000000000001": {
+        "is missing": None,
+        "is no record": b"\xc1",
+        "has other arrays": msgpack.packb(
+            {"atom_types": {"type": "int32", "data": bytes([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0])}}
+        ),
+        "no type index": msgpack.packb({"atom_types": {"type": "int32", "data": b"\xff\xff\xff\xff"}}),
+    },
+    "__metadata__": {"is missing": None, "is empty": msgpack.packb({}), "is no mapping": msgpack.packb(3)},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "case"), [(key, case) for key, cases in WRONG_RECORDS.items() for case in cases]
+)
+def test_records_that_cannot_be_read(tmp_path: Path, key: str, case: str) -> None:
+    place, record = lmdb(tmp_path / "s", frames()), WRONG_RECORDS[key][case]
     with lmdb_package.open(str(place)) as database, database.begin(write=True) as change:
-        change.delete(b"000000000001")
-    with pytest.raises(InputError, match=r"s.lmdb: dpdata could not read it as deepmd/lmdb: LMDBFrameError"):
+        if record is None:
+            change.delete(key.encode())
+        else:
+            change.put(key.encode(), record)
+    with pytest.raises(
+        InputError, match=rf"s.lmdb: cannot be read as a database of deepmd-kit|s.lmdb, frame {key}"
+    ):
         read_systems([place])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from stored_samples import TYPES, frames, write_hdf5, write_npy, write_raw
+from stored_samples import TYPES, frames, labeled, write_hdf5, write_npy, write_raw
 
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
@@ -40,6 +40,12 @@ def _hdf5(path: Path, packed: bool) -> Path:
     return path
 
 
+def _lmdb(path: Path) -> Path:
+    data = {name: np.concatenate([own[name] for own in SETS]) for name in SETS[0]}
+    labeled(data, TYPES, ["Ni", "O"]).to("deepmd/lmdb", str(path))
+    return path
+
+
 LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "npy": lambda path: write_npy(path / "s", *SETS),
     "by columns": lambda path: write_npy(
@@ -51,6 +57,7 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "raw": lambda path: write_raw(path / "s", {k: np.concatenate([one[k] for one in SETS]) for k in SETS[0]}),
     "hdf5": lambda path: _hdf5(path / "s.hdf5", False),
     "packed hdf5": lambda path: _hdf5(path / "s.hdf5", True),
+    "lmdb": lambda path: _lmdb(path / "s.lmdb"),
     "mixed": lambda path: write_npy(
         path / "s", *(own | {"real_atom_types": np.tile(TYPES, (len(own["box"]), 1))} for own in SETS)
     ),
@@ -149,3 +156,17 @@ def test_few_files_are_open_at_once(tmp_path: Path) -> None:
         assert np.isfinite(system.coord).all()
     if held:
         assert len(os.listdir("/proc/self/fd")) <= held + npy_header.OPEN_FILES
+
+
+def test_a_database_that_changes_under_way(tmp_path: Path) -> None:
+    stored = read(_lmdb(tmp_path / "s.lmdb"), check=lambda system: system)
+    _ = stored.force[0]
+    (file := tmp_path / "s.lmdb/data.mdb").write_bytes(file.read_bytes()[:9000])
+    with pytest.raises(
+        InputError, match=r"s.lmdb#Ni2O2/force: cannot be read \(OSError: it has changed since"
+    ):
+        stored.force[2]
+    _lmdb(tmp_path / "t.lmdb")
+    file.write_bytes((tmp_path / "t.lmdb/data.mdb").read_bytes())
+    again, other = (read(tmp_path / name) for name in ("s.lmdb", "t.lmdb"))
+    np.testing.assert_array_equal(again.force[:], other.force[:])

@@ -1,23 +1,35 @@
 """LMDB databases as dpdata and deepmd-kit write them: one msgpack record of arrays per frame, no pickles."""
 
-from functools import partial
+from __future__ import annotations
+
+import os
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import lmdb
+import msgpack
 import numpy as np
 
+from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
 from spinpot.data.cell import CLUSTER, PERIODIC
 from spinpot.data.readers.deepmd.contents import contents
-from spinpot.data.readers.deepmd.npy_header import ArrayHeader
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader, Version, version_of
 from spinpot.data.readers.deepmd.stored import Stored, checked_names, checked_types, place
-from spinpot.data.readers.names import OF_DPDATA
+from spinpot.data.readers.names import ALIASES, OF_DPDATA
 
 DATA = "data.mdb"
-ABOUT = {"atom_names", "atom_numbs", "atom_types", "orig", "nopbc"}  # what else dpdata gives of a system
+ABOUT = {"atom_types", "atom_numbs"}  # what else there is of a frame
+OF_ATOMS = {name for array in ("coord", "spin", "force", "force_mag") for name in ALIASES[array]}
 ORDER = "LMDB: frames are in dpdata's order, by composition, and atoms by type"
+OPEN_DATABASES = 50  # that stay open, the last used ones
+LAST_FRAMES = 64  # that stay decoded, since their arrays are asked for one by one
+
+Arrays = dict[str, Any]
+"""Of a frame, by the names in the database."""
 
 
 def is_lmdb(folder: Path) -> bool:
@@ -28,19 +40,17 @@ def is_lmdb(folder: Path) -> bool:
 def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
     """A system of each composition, its atoms sorted by type as dpdata does; group: one of them, e.g. Ni2O2.
 
-    The frames are in memory until they are read. Raises InputError for a database that dpdata cannot read.
+    Every frame is looked at, and read when it is used. Raises InputError for a database that cannot be read.
     """
-    _check(folder)
-    from dpdata.formats.deepmd.lmdb.format import LMDBError, LMDBFormat  # here: dpdata is slow to import
-
+    refuse_placeholder(folder / DATA)
+    database = _database(str(folder))
     try:
-        data = list(LMDBFormat().from_multi_systems(str(folder), max_frames=None))
-    except (LMDBError, lmdb.Error, OSError, TypeError, ValueError, LookupError) as error:
+        found = _compositions(folder, database)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{folder}: dpdata could not read it as deepmd/lmdb: {type(error).__name__}: {error} Check the "
-            "file, or write it again."
+            f"{folder}: cannot be read as a database of deepmd-kit: {error}. Check the file, "
+            "or write it again."
         ) from error
-    found = [_stored(folder, one) for one in data]
     if not group:
         return found
     chosen = [one for one in found if one.group == group]
@@ -49,41 +59,127 @@ def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
     return chosen
 
 
-def _check(folder: Path) -> None:
-    """Refuse what is no database, and one that is cut short, whose missing pages would end the process."""
-    file = folder / DATA
-    refuse_placeholder(file)
-    try:
-        with lmdb.open(str(folder), readonly=True, lock=False) as database:
-            needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-    except lmdb.Error as error:
-        raise InputError(
-            f"{file}: cannot be opened as an LMDB database ({error}). Copy or write it again."
-        ) from error
-    if file.stat().st_size < needed:
-        raise InputError(
-            f"{file}: truncated: {file.stat().st_size} bytes, where its header promises {needed}. Copy the "
-            "file again."
-        )
+class _Database:
+    """An open database. It is refused if it is cut short: a page that is missing would end the process."""
+
+    def __init__(self, folder: str) -> None:
+        file = Path(folder) / DATA
+        try:
+            self.environment = lmdb.open(folder, readonly=True, lock=False, readahead=False)
+        except lmdb.Error as error:
+            raise InputError(
+                f"{file}: cannot be opened as an LMDB database ({error}). Copy or write it again."
+            ) from error
+        self.version = version_of(file.stat())
+        needed = (self.environment.info()["last_pgno"] + 1) * self.environment.stat()["psize"]
+        if self.version[1] < needed:
+            raise InputError(
+                f"{file}: truncated: {self.version[1]} bytes, where its header promises {needed}. Copy the "
+                "file again."
+            )
+
+    def record(self, key: str) -> Arrays:
+        """Raises ValueError where there is none that can be decoded."""
+        try:
+            with self.environment.begin() as transaction:
+                return dict(msgpack.unpackb(transaction.get(key.encode()), object_hook=_decoded))
+        except (lmdb.Error, msgpack.UnpackException, TypeError, ValueError) as error:
+            raise ValueError(f"{key}: {type(error).__name__}: {error}") from error
 
 
-def _stored(folder: Path, data: dict[str, Any]) -> Stored:
-    names, counts = list(data["atom_names"]), data["atom_numbs"]
-    group = "".join(f"{name}{count}" for name, count in zip(names, counts, strict=True) if count)
-    where = place(folder, group)
-    arrays = {OF_DPDATA.get(key, key): np.asarray(value) for key, value in data.items() if key not in ABOUT}
-    periodic = not data.get("nopbc", False)
-    if not periodic:
-        del arrays["box"]  # zeros that dpdata put there
-    headers = {key: partial(ArrayHeader.of, f"{where}/{key}", array) for key, array in arrays.items()}
-    unnamed = names == [f"Type_{k}" for k in range(len(names))]
+def _decoded(record: dict[str | bytes, Any]) -> Any:
+    """A mapping by text, or the array that it stands for."""
+    named = {key.decode() if isinstance(key, bytes) else key: value for key, value in record.items()}
+    if "data" not in named or "type" not in named:
+        return named
+    values = np.frombuffer(named["data"], np.dtype(named["type"]))
+    return values.reshape(named["shape"]) if "shape" in named else values
+
+
+_opened = lru_cache(OPEN_DATABASES)(_Database)
+_one_at_a_time = Lock()  # lmdb opens a database once in a process
+
+
+def _database(folder: str, version: Version | None = None) -> _Database:
+    """version: as it was, for what must not have changed; else OSError is raised."""
+    present = version_of(os.stat(os.path.join(folder, DATA)))
+    if version not in (None, present):
+        raise OSError("it has changed since it was opened first")
+    with _one_at_a_time:
+        if _opened(folder).version != present:
+            _opened.cache_clear()
+        return _opened(folder)
+
+
+def _compositions(folder: Path, database: _Database) -> list[Stored]:
+    """Raises ValueError for frames that cannot be decoded, or have other arrays than those like them."""
+    about = database.record("__metadata__")
+    keys, n_frames = about.get("frame_idx_fmt") or "012d", about["nframes"]
+    alike: dict[bytes, np.ndarray] = {}  # types as they are stored, and sorted
+    kinds: dict[bytes, Arrays] = {}
+    numbers: dict[bytes, list[int]] = {}
+    for number in counted(range(n_frames), folder.name, n_frames):
+        record = database.record(key := format(number, keys))
+        stored = record["atom_types"].tobytes()
+        if stored not in alike:
+            alike[stored] = np.sort(checked_types(record["atom_types"], f"{folder}, frame {key}"))
+        arrays = {name: (array.dtype, array.shape) for name, array in record.items() if name not in ABOUT}
+        if kinds.setdefault(kind := alike[stored].tobytes(), arrays) != arrays:
+            raise ValueError(f"frame {key} has other arrays than one of the same atoms before it")
+        numbers.setdefault(kind, []).append(number)
+    rows = partial(_rows, str(folder), database.version, keys)
+    return [
+        _stored(folder, about, np.frombuffer(kind, np.int64), kinds[kind], partial(rows, np.array(own)))
+        for kind, own in numbers.items()
+    ]
+
+
+def _stored(
+    folder: Path, about: Arrays, types: np.ndarray, arrays: Arrays, rows: partial[np.ndarray]
+) -> Stored:
+    """The frames of one composition. rows: of an array of some name, from a frame to another."""
+    present, counts = np.unique(types, return_counts=True)
+    names = [about["type_map"][kind] for kind in present] if about.get("type_map") else None
+    labels = zip(names or [f"Type_{kind}" for kind in present], counts, strict=True)
+    where = place(folder, group := "".join(f"{name}{count}" for name, count in labels))
+    n_frames, other_names = len(rows.args[-1]), about.get("dp_data_names", {})
+    headers = {
+        OF_DPDATA.get(named := other_names.get(name, name), named): (name, dtype, (n_frames, *shape))
+        for name, (dtype, shape) in arrays.items()
+    }
     return Stored(
         path=folder,
         group=group,
         layout="lmdb",
-        types=checked_types(np.asarray(data["atom_types"]), where),
-        names=None if unnamed else checked_names(names, where),
-        pbc=PERIODIC if periodic else CLUSTER,
-        sets=(contents(where, headers, "", mixed=False),),
+        types=np.searchsorted(present, types) if names else types,
+        names=checked_names(names, where) if names else None,
+        pbc=PERIODIC if "box" in headers else CLUSTER,
+        sets=(
+            contents(
+                where,
+                {
+                    key: partial(ArrayHeader, f"{where}/{key}", shape, dtype, partial(rows, name))
+                    for key, (name, dtype, shape) in headers.items()
+                },
+                "",
+                mixed=False,
+            ),
+        ),
         beside=(ORDER,),
     )
+
+
+def _rows(
+    folder: str, version: Version, keys: str, numbers: np.ndarray, name: str, start: int, stop: int
+) -> np.ndarray:
+    of_frames = (_arrays(folder, version, format(number, keys)) for number in numbers[start:stop].tolist())
+    return np.stack([arrays[name] for arrays in of_frames])
+
+
+@lru_cache(LAST_FRAMES)
+def _arrays(folder: str, version: Version, key: str) -> Arrays:
+    """Of a frame, its atoms sorted by type."""
+    record = _database(folder, version).record(key)
+    order = np.argsort(record["atom_types"], kind="stable")
+    sorted_ = {name: record[name].reshape(len(order), -1)[order] for name in OF_ATOMS & record.keys()}
+    return record | sorted_
