@@ -42,7 +42,7 @@ class Telling(Geometry):
     def pairs(self, structures):
         pairs = super().pairs(structures)
         self.found.append(weakref.ref(pairs.vector))
-        return replace(pairs, closest=np.full(2, float(torch.get_num_threads())))
+        return replace(pairs, closest=np.full(2, float(self.threads or torch.get_num_threads())))
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ def test_a_worker_finds_pairs_with_one_thread(telling):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        batches = {}
+        batches, strategy = {}, SimpleNamespace(root_device=torch.device("cpu"))
         for workers in (0, 1):
             module = SpinDataModule(["a"], ["b"], batch_size=4, num_workers=workers)
             module.systems = module.sampled = {"validation": SYSTEMS}
             module.make_datasets(telling)
-            module.trainer = SimpleNamespace(global_rank=0, world_size=1)
+            module.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
             batches[workers] = list(module.val_dataloader())
     finally:
         torch.set_num_threads(before)

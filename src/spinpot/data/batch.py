@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
@@ -81,12 +81,18 @@ class Batch:
             return self
         # Nothing on the host waits for what goes to another device.
         ahead = torch.device(device).type != "cpu"
-        moved = {
-            item.name: getattr(self, item.name).to(device, non_blocking=ahead)
-            for item in fields(self)
-            if isinstance(getattr(self, item.name), Tensor)
+        return self._each(lambda values: values.to(device, non_blocking=ahead))
+
+    def pin_memory(self) -> Batch:
+        """The batch in memory that a GPU copies from while the host does something else."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        arrays = {item.name: getattr(self, item.name) for item in fields(self)}
+        changed: dict[str, Any] = {
+            name: change(array) for name, array in arrays.items() if isinstance(array, Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)

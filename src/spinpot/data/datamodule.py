@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -12,8 +11,10 @@ import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.data.ahead import BatchesAhead
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.broken import Broken
 from spinpot.data.dataset import FrameDataset
@@ -34,7 +35,7 @@ class SpinDataModule(pl.LightningDataModule):
     batch_size: frames per step and process, of any systems.
     validation_batch_size: frames per validation step; None means batch_size.
     validation_frames: that are validated during the training, a fixed sample; None means those of `sample`.
-    num_workers: processes that put batches together.
+    num_workers: threads that make the next batches while a step runs; 0: none.
     seed: of the order of the frames.
     prepare: called once before anything is read; makes or fetches the data where they are missing.
     exclude: frames to leave out, as in `Exclude`.
@@ -214,6 +215,12 @@ class SpinDataModule(pl.LightningDataModule):
         )
         if self.by_number:
             return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
+        on_host = self.trainer.strategy.root_device.type == "cpu"
+        if self.num_workers and self.datasets["train"].in_memory and on_host:
+            print_line(
+                f"data.num_workers={self.num_workers}: these frames are in memory, where threads gain nothing"
+                " and take time of the steps. Use 0."
+            )
         if self.turned is None:
             return self._loader(self.datasets["train"], self.datasets["train"], batches)
         return self._loader(self.datasets["train"], self.turned, NumberedBatches(batches))
@@ -228,12 +235,14 @@ class SpinDataModule(pl.LightningDataModule):
     def _loader(
         self, own: FrameDataset, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
     ) -> DataLoader[Batch]:
-        return DataLoader[Any](
+        assert self.trainer is not None
+        # The step has all threads of torch; beside it each batch is made by one.
+        geometry = replace(self.geometry, threads=1) if self.num_workers else self.geometry
+        return BatchesAhead(
             frames,
             batch_sampler=batch_sampler,
-            collate_fn=partial(own.collate, geometry=self.geometry),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            # Forked workers share the frames.
-            multiprocessing_context="fork" if self.num_workers > 0 and hasattr(os, "fork") else None,
+            collate_fn=partial(own.collate, geometry=geometry),
+            threads=self.num_workers,
+            device=self.trainer.strategy.root_device,
+            watched=own is not self.validated and not own.in_memory,
         )

@@ -35,7 +35,7 @@ class Geometry:
     excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
     within the cutoff if their spins pointed elsewhere are neighbours too. skin: Å, for structures that move:
     what is within the cutoff and the skin is kept, and searched for again only when atoms have moved far
-    enough; None keeps nothing.
+    enough; None keeps nothing. threads: that look for them; None: as many as torch has.
     """
 
     cutoff: float
@@ -44,6 +44,7 @@ class Geometry:
     excluded: Sequence[Sequence[int]] = ()
     any_direction: bool = False
     skin: float | None = None
+    threads: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "kept"}  # of this process alone
@@ -69,7 +70,7 @@ class Geometry:
         return None if self.skin is None else PairList(self.skin)
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs, on as many threads as torch has, one in a worker; without the library none is kept."""
+        """The pairs; without the library none is kept."""
         frames = Frames(
             self.cutoff,
             structures.n_atoms,
@@ -81,7 +82,7 @@ class Geometry:
             self.seen,
             self.any_direction,
         )
-        threads = torch.get_num_threads()
+        threads = self.threads or torch.get_num_threads()
         if not kernels.library():
             return pairs_by_vesin(frames, threads)
         return find_pairs(frames, threads, self.kept)
