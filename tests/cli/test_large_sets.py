@@ -6,10 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from support.folders import labelled_by_a_potential, write_npy
+from spinpot import load
+from spinpot.models.checkpoint import read_checkpoint
+from spinpot.training.module import SpinModule
+from support.folders import ARRAYS, labelled_by_a_potential, write_npy
 from support.in_process import run_here, the_message
 
-BAD = 9
+N_FRAMES, STEPS = 100_000, 12
+SEED = 25  # whose sixth frame has a higher number than those before it
 
 
 @pytest.fixture(scope="module")
@@ -66,36 +70,74 @@ def test_a_sample_is_validated_in_between_and_everything_at_the_end(place, tmp_p
     assert "on 4 frames of the validation set" in (tmp_path / "run/report.html").read_text()
 
 
-def test_a_broken_frame_ends_a_run_or_is_left_out(place, tmp_path):
-    arrays = labelled_by_a_potential(1, 12)
-    write_npy(tmp_path / "train", arrays)
+def _nan_force(arrays, bad):
+    arrays["force"][bad, 5] = np.nan
+
+
+def _atom_on_an_atom(arrays, bad):
+    arrays["coord"][bad, 3:6] = arrays["coord"][bad, :3] + 0.01
+
+
+def _cut_under_way(file, row, module, monkeypatch):
+    """The file ends before a row once the training has begun."""
+    start = module.on_train_start
+
+    def cut(self):
+        with file.open("r+b") as opened:
+            opened.truncate(file.stat().st_size - (N_FRAMES - row) * 15 * 4)
+        return start(self)
+
+    monkeypatch.setattr(module, "on_train_start", cut)
+
+
+@pytest.fixture(scope="module")
+def many():
+    few = labelled_by_a_potential(1, 12)
+    arrays = {name: getattr(few, name) for name in ARRAYS}
+    return few, {
+        name: np.resize(values, (N_FRAMES, values[0].size)).astype(np.float32)
+        for name, values in arrays.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_nan_force, "force.npy, frame {}, atom 1"),
+        (_atom_on_an_atom, "coord.npy, frame {}: atoms 0"),
+        (None, "force.npy: cannot be read (OSError: it "),
+    ],
+    ids=["NaN force", "atom on an atom", "file cut under way"],
+)
+def test_a_broken_frame_of_many_ends_a_run_or_is_left_out(place, many, tmp_path, monkeypatch, spoil, said):
+    """The seed puts a frame of 100,000 at the sixth step, after two validations."""
+    order = np.random.default_rng([SEED, 0]).permutation(N_FRAMES)[:STEPS]
+    few, arrays = many
+    arrays = {name: values.copy() for name, values in arrays.items()}
+    write_npy(tmp_path / "train", few)
+    bad = int(order[5])
+    if spoil is not None:
+        spoil(arrays, bad)
+    for name, values in arrays.items():
+        np.save(tmp_path / f"train/set.000/{name}.npy", values)
     (tmp_path / "validation").symlink_to(place / "validation")
-    file = tmp_path / "train/set.000/force.npy"
-    force = np.load(file)
-    force.reshape(12, -1)[BAD, 5] = np.nan
-    np.save(file, force)
-    for seed in range(50):  # one whose sample does not have the frame, which comes after the third step
-        rng = np.random.default_rng([seed, 0])
-        sampled = np.random.default_rng([seed, 2]).choice(12, 4, replace=False)
-        if BAD not in sampled and list(rng.permutation(12)).index(BAD) > 3:
-            break
-    result = train(tmp_path, tmp_path / "run", "trainer.max_steps=14", f"seed={seed}")
-    assert result.returncode == 1
-    said = the_message(result)
-    assert f"train/set.000/force.npy, frame {BAD}, atom 1" in said
-    assert "leave such frames out by data.skip_broken=true" in said
-    predictor = run_here(
-        "evaluate.py",
-        f"checkpoint={tmp_path}/run/checkpoints/last.ckpt",
-        f"systems=[{tmp_path}/validation]",
-        f"output={tmp_path}/evaluated",
-        cwd=tmp_path,
-    )
-    assert predictor.returncode == 0, predictor.stderr
-    settings = ("trainer.max_steps=14", f"seed={seed}", "data.skip_broken=true")
-    for name, more in (("again", settings), ("run", (*settings, "resume=auto"))):
-        result = train(tmp_path, tmp_path / name, *more)
+    if spoil is None:
+        assert bad > max(order[:5])
+        _cut_under_way(tmp_path / "train/set.000/force.npy", bad, SpinModule, monkeypatch)
+    settings = (f"trainer.max_steps={STEPS}", f"seed={SEED}", "data.num_workers=2")
+    result = train(tmp_path, tmp_path / "run", *settings)
+    message = the_message(result)
+    assert f"{tmp_path}/train/set.000/{said.format(bad)}" in message
+    assert "leave such frames out by data.skip_broken=true" in message
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    assert load(last)
+    assert read_checkpoint(last)["global_step"] == 4
+    left_out = 1 if spoil else int((order >= bad).sum())
+    for name, more in (("again", ()), ("run", ("resume=auto",))):
+        if spoil is None:
+            np.save(tmp_path / "train/set.000/force.npy", arrays["force"])
+        result = train(tmp_path, tmp_path / name, *settings, "data.skip_broken=true", *more)
         assert result.returncode == 0, result.stderr
-        assert "data.skip_broken left 1 frames of data.train out." in result.stdout
+        assert f"data.skip_broken left {left_out} frames of data.train out." in result.stdout
     first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("again", "run"))
     assert first["val"] == second["val"]
