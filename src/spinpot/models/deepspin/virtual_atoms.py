@@ -65,7 +65,7 @@ def check_moments(spec: DeepSpinSpec, systems: Sequence[System]) -> None:
 
 def surely_placed(spec: DeepSpinSpec, frame: Frame) -> bool:
     """Whether check_moments surely passes a frame."""
-    largest = 3**0.5 * max(frame.spin.max(), -frame.spin.min()) * max(spec.virtual_scale)
+    largest = 3**0.5 * np.abs(frame.spin).max() * max(spec.virtual_scale)
     if spec.descriptor.env_protection > 0.0:
         return bool(largest <= spec.descriptor.rcut)
     distance = np.linalg.norm(frame.spin, axis=-1) * np.array(spec.virtual_scale)[frame.types]
