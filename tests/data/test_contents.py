@@ -323,7 +323,12 @@ WRONG_RECORDS = {
         ),
         "no type index": msgpack.packb({"atom_types": {"type": "int32", "data": b"\xff\xff\xff\xff"}}),
     },
-    "__metadata__": {"is missing": None, "is empty": msgpack.packb({}), "is no mapping": msgpack.packb(3)},
+    "__metadata__": {
+        "is missing": None,
+        "is empty": msgpack.packb({}),
+        "has no frames": msgpack.packb({"nframes": 0}),
+        "is no mapping": msgpack.packb(3),
+    },
 }
 
 

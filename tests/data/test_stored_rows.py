@@ -170,3 +170,5 @@ def test_a_database_that_changes_under_way(tmp_path: Path) -> None:
     file.write_bytes((tmp_path / "t.lmdb/data.mdb").read_bytes())
     again, other = (read(tmp_path / name) for name in ("s.lmdb", "t.lmdb"))
     np.testing.assert_array_equal(again.force[:], other.force[:])
+    (tmp_path / "link").symlink_to(tmp_path / "s.lmdb")
+    np.testing.assert_array_equal(read(tmp_path / "link").force[:], again.force[:])

@@ -43,7 +43,7 @@ def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
     Every frame is looked at, and read when it is used. Raises InputError for a database that cannot be read.
     """
     refuse_placeholder(folder / DATA)
-    database = _database(str(folder))
+    database = _database(os.path.realpath(folder))
     try:
         found = _compositions(folder, database)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -127,7 +127,9 @@ def _compositions(folder: Path, database: _Database) -> list[Stored]:
         if kinds.setdefault(kind := alike[stored].tobytes(), arrays) != arrays:
             raise ValueError(f"frame {key} has other arrays than one of the same atoms before it")
         numbers.setdefault(kind, []).append(number)
-    rows = partial(_rows, str(folder), database.version, keys)
+    if not numbers:
+        raise ValueError("no frames")
+    rows = partial(_rows, os.path.realpath(folder), database.version, keys)
     return [
         _stored(folder, about, np.frombuffer(kind, np.int64), kinds[kind], partial(rows, np.array(own)))
         for kind, own in numbers.items()
