@@ -47,8 +47,8 @@ class Model:
         kernels.checked(self.library.spinpot_model_facts_of(self.handle, ctypes.byref(facts)))
         return facts
 
-    def evaluate(self, cluster, threads=1):
-        """Everything, of the centres and of all atoms."""
+    def evaluate(self, cluster, threads=1, outputs=5):
+        """Everything, of the centres and of all atoms, or the first outputs alone."""
         lists = [np.array(own, dtype=np.int32) for own in cluster.candidates]
         counts = np.array([len(own) for own in lists], dtype=np.int32)
         places = (ctypes.c_void_p * len(lists))(*(own.ctypes.data for own in lists))
@@ -65,7 +65,7 @@ class Model:
         )
         shapes = (centres,), (atoms, 3), (atoms, 3), (3, 3), (centres, 3, 3)
         found = [np.full(shape, np.nan) for shape in shapes]
-        to = DERIVATIVES(*(array.ctypes.data for array in found))
+        to = DERIVATIVES(*(array.ctypes.data for array in found[:outputs]))
         run = self.library.spinpot_model_evaluate
         kernels.checked(run(self.handle, ctypes.byref(given), ctypes.byref(to), threads))
         return SimpleNamespace(**dict(zip((*OUTPUTS, "atom_virial"), found, strict=True)))
@@ -163,6 +163,40 @@ FRAMES = {"2 atoms": lambda: random_system(3, n_ni=1, n_o=1, edge=2.9), "32 atom
 @pytest.mark.parametrize("make_frame", FRAMES.values(), ids=FRAMES)
 def test_as_the_potential(potential, make_frame, tmp_path):
     assert_as_potential(potential, Model(potential, tmp_path), make_frame())
+
+
+def test_energies_alone(potential, tmp_path, monkeypatch):
+    """They are the same, bit by bit, and the kernels are given no place for derivatives."""
+    library, places = kernels.library(), []
+
+    def watched(function):
+        def forward(given, out, *more):
+            places.append([getattr(out._obj, name) for name in OUTPUTS[1:]])
+            return function(given, out, *more)
+
+        return forward
+
+    batch = batch_of(potential, large_system(), random_system(3, n_ni=1, n_o=1, edge=2.9))
+    model, cluster = Model(potential, tmp_path), cluster_of(large_system(), 8.0)
+    expected, of_file = potential(batch), model.evaluate(cluster)
+    for name in ("deepspin", "native_spin", "exchange"):
+        function = getattr(library, f"spinpot_{name}_forward")
+        monkeypatch.setattr(library, f"spinpot_{name}_forward", watched(function))
+    found = potential.energy(batch)
+    assert places
+    assert all(place == [None] * 3 for place in places)
+    assert set(found) == {"energy", "atom_energy"}
+    for name, value in found.items():
+        np.testing.assert_array_equal(value.numpy(), expected[name].numpy())
+    np.testing.assert_array_equal(model.evaluate(cluster, outputs=1).energy, of_file.energy)
+
+
+def test_energies_alone_by_torch():
+    potential = small_potential()
+    with kernels.without():
+        expected = potential(batch_of(potential, large_system()))
+        found = potential.energy(batch_of(potential, large_system()))
+    np.testing.assert_array_equal(found["energy"].numpy(), expected["energy"].numpy())
 
 
 def test_facts_of_a_model(tmp_path):

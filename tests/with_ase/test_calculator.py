@@ -15,6 +15,7 @@ from spinpot.data.from_ase import system_from_atoms
 from spinpot.data.systems import read_systems
 from spinpot.evaluation.predictor import Predictor
 from spinpot.models.checkpoint import save_potential
+from spinpot.models.potential import Potential
 from support.folders import write_npy
 from support.frames import random_system, small_potential
 from support.in_process import run_here
@@ -161,6 +162,18 @@ def test_new_moments_are_new_results(checkpoint):
     before = atoms.get_potential_energy()
     atoms.set_initial_magnetic_moments(-0.5 * atoms.get_initial_magnetic_moments())
     assert atoms.get_potential_energy() != before
+
+
+def test_the_energy_alone(checkpoint, monkeypatch):
+    """No derivatives are evaluated for it, and it is the same energy."""
+    monkeypatch.setattr(Potential, "__call__", lambda *_: pytest.fail("derivatives of the energy"))
+    atoms = atoms_of(random_system(3), calculator=SpinCalculator(checkpoint))
+    energy = atoms.get_potential_energy()
+    assert set(atoms.calc.results) == {"energy", "free_energy"}
+    assert atoms.get_potential_energy(force_consistent=True) == energy
+    monkeypatch.undo()
+    assert atoms.get_forces().any()
+    assert atoms.get_potential_energy() == energy
 
 
 def test_a_column_spin_beside_moments_that_move(checkpoint):

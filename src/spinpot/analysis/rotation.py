@@ -12,6 +12,7 @@ from spinpot.analysis.angle_reference import Reference, read_reference
 from spinpot.analysis.moments import axis_of_turn, in_numbers, sublattices, turned
 from spinpot.analysis.result import Picture, Result, Table
 from spinpot.ase import SpinCalculator
+from spinpot.ase.calculator import evaluated
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
 from spinpot.report.plots import rounded
@@ -58,23 +59,33 @@ class Turn:
 
     def at(self, angle: float) -> tuple[float, float]:
         """E (eV) and −dE/dθ = n·Σ S × B (eV/rad) at an angle in rad; B is −∂E/∂S, n the axis."""
+        spin = self.turn(angle)
+        energy, field = evaluated(self.atoms, "energy", "magnetic_forces")
+        return float(energy), float(self.axis @ np.cross(spin, field)[self.group].sum(axis=0))
+
+    def turn(self, angle: float) -> np.ndarray:
+        """The moments (N, 3), at an angle in rad."""
         spin = self.start.copy()
         spin[self.group] = turned(self.start[self.group], self.axis, angle)
         self.atoms.set_initial_magnetic_moments(spin)
-        energy = self.atoms.get_potential_energy()
-        field = self.atoms.calc.get_property("magnetic_forces", self.atoms)
-        return energy, float(self.axis @ np.cross(spin, field)[self.group].sum(axis=0))
+        return spin
 
-    def curve(self, angles: np.ndarray, title: str = "Turning") -> Curve:
-        """Angles in degrees. title: of the progress bar."""
-        shown = counted(np.radians(angles), title)
+    def energy(self, angle: float) -> float:
+        """E (eV) at an angle in rad."""
+        self.turn(angle)
+        return float(self.atoms.get_potential_energy())
+
+    def curve(self, angles: np.ndarray) -> Curve:
+        """Angles in degrees."""
+        shown = counted(np.radians(angles), "Turning")
         energy, torque = np.array([self.at(angle) for angle in shown]).T
         return Curve(angles, energy, torque)
 
     def differences(self, angles: np.ndarray) -> np.ndarray:
         """−dE/dθ (eV/rad) by central differences of E."""
         beside = angles[:, None] + np.degrees([-STEP, STEP])
-        energy = self.curve(beside.ravel(), "Checking the torque").energy.reshape(-1, 2)
+        shown = counted(np.radians(beside.ravel()), "Checking the torque")
+        energy = np.array([self.energy(angle) for angle in shown]).reshape(-1, 2)
         return np.asarray((energy[:, 0] - energy[:, 1]) / (2.0 * STEP))
 
 

@@ -169,8 +169,8 @@ def energy_of(model: SpinCalculator, atoms: Atoms, wave: Wave, axis: np.ndarray)
     spin = turned(cells.get_initial_magnetic_moments(), axis, phase)
     cells.set_initial_magnetic_moments(spin)
     cells.calc = model
-    energy = float(cells.get_potential_energy() / np.count_nonzero(spin.any(axis=1)))
-    return energy, largest(fields_across(cells))
+    across = largest(fields_across(cells))  # first, as it has the energy evaluated, too
+    return float(cells.get_potential_energy() / np.count_nonzero(spin.any(axis=1))), across
 
 
 def figure(points: Sequence[Point]) -> Figure:

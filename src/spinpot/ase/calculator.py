@@ -29,6 +29,7 @@ EXPECTED = {
 
 DEVIATIONS = {"forces_deviation": "force", "magnetic_forces_deviation": "force_mag"}
 """Results that are deviations of several models, and of what."""
+ENERGIES = {"energy", "free_energy"}
 MOVES = {"positions", "initial_magmoms", "initial_charges"}
 """Changes after which atoms are the same ones in the same cell."""
 
@@ -103,20 +104,18 @@ class SpinCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`; all properties cost as much as one, but for expected errors."""
+        """Fill `results`: with the energy alone for less; all derivatives cost as much as one."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
         self.move(current, anew=not MOVES.issuperset(system_changes))
         expected = not EXPECTED.keys().isdisjoint(properties)
-        predictions = [one.predict(expected) for one in self.moving]
+        energy_alone = ENERGIES.issuperset(properties)
+        predictions = [one.predict(expected, energy_alone) for one in self.moving]
         means = _means(predictions)
-        energy = float(means["energy"])
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "forces": means["force"],
-            "magnetic_forces": means["force_mag"],
-        }
+        self.results = dict.fromkeys(ENERGIES, float(means["energy"]))
+        if energy_alone:
+            return
+        self.results |= {"forces": means["force"], "magnetic_forces": means["force_mag"]}
         if len(predictions) > 1 or not DEVIATIONS.keys().isdisjoint(properties):
             for name, own in DEVIATIONS.items():
                 self.results[name] = deviation(np.array([one[own] for one in predictions]))

@@ -55,9 +55,9 @@ class Moving:
             self.predictor.geometry,
         )
 
-    def predict(self, uncertainty: bool = False) -> dict[str, np.ndarray]:
+    def predict(self, uncertainty: bool = False, energy_alone: bool = False) -> dict[str, np.ndarray]:
         """By the names of spinpot.core.conventions: numbers of the frame, and arrays (N, …) of its atoms."""
-        found = self.predictor.evaluate(self.batch, uncertainty)
+        found = self.predictor.evaluate(self.batch, uncertainty, energy_alone)
         return {name: _of_frame(name, values) for name, values in found.items()}
 
 

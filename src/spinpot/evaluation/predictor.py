@@ -137,11 +137,13 @@ class Predictor:
         for batch in batches(self._frames(systems), self.geometry, batch_size):
             yield batch, self.evaluate(batch, uncertainty)
 
-    def evaluate(self, batch: Batch, uncertainty: bool = False) -> dict[str, Tensor]:
+    def evaluate(
+        self, batch: Batch, uncertainty: bool = False, energy_alone: bool = False
+    ) -> dict[str, Tensor]:
         """What the potential gives for a batch; raises and warns as `batches`."""
         self._check(batch)
         there = batch.to(self.potential.energy_bias.device)
-        result = self.potential(there)
+        result = self.potential.energy(there) if energy_alone else self.potential(there)
         if uncertainty:
             result |= self.expected(there)
         prediction = {name: values.detach().double().cpu() for name, values in result.items()}

@@ -54,10 +54,11 @@ struct Forces {
   T *force, *force_mag, *virial;
 };
 
-// Where each thread adds: the first one to what is there, the others to zeros.
+// Where each thread adds: the first one to what is there, the others to zeros. Null for all where it is for the first.
 template <typename T>
 std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms, int64_t frames, Workspace& memory) {
   std::vector<Forces<T>> all{first};
+  if (!first.force) all.resize(threads_here());
   while (int64_t(all.size()) < threads_here())
     all.push_back({memory.zeros<T>(3 * atoms), memory.zeros<T>(3 * atoms), memory.zeros<T>(9 * frames)});
   return all;
@@ -68,6 +69,7 @@ template <typename T>
 std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
                                          Workspace& memory) {
   const Forces<T> first{static_cast<T*>(out.force), static_cast<T*>(out.force_mag), static_cast<T*>(out.virial)};
+  if (!first.force) return with_other_threads(first, atoms, frames, memory);
   std::fill_n(first.force, 3 * atoms, T(0));
   std::fill_n(first.force_mag, 3 * atoms, T(0));
   std::fill_n(first.virial, 9 * frames, T(0));
@@ -77,6 +79,7 @@ std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t
 // Adds the sums of the other threads to those of the first one.
 template <typename T>
 void add_up(const std::vector<Forces<T>>& forces, int64_t atoms, int64_t frames) {
+  if (!forces[0].force) return;
   const auto add = [](const T* numbers, int64_t count, T* to) {
     for (int64_t n = 0; n < count; ++n) to[n] += numbers[n];
   };

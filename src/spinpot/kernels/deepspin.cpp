@@ -140,7 +140,7 @@ class Network : public AnyNetwork {
     return {zero ? memory.zeros<T>(count) : memory.numbers<T>(count), centres.count, shape_.width};
   }
 
-  // Energies, and what each thread adds to forces.
+  // Energies, and what each thread adds to forces; without these if they are null.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
     const int64_t n = centres.count, neighbours = 2 * in_.types;
     here.pairs.emplace(in_, centres, memory);
@@ -153,11 +153,12 @@ class Network : public AnyNetwork {
         here.empty.row(i)[j] = numbers<T>(in_.sel)[j] - T(in_.neighbour_counts[centres.atoms[i] * neighbours + j]);
     multiply<T>(here.empty, parameters_->at_empty[centres.type], here.environment.scalars(), true);
     here.descriptors = matrix<T>(memory, 2 * n, shape_.size());
-    here.by_descriptor = keep_ ? matrix<T>(memory, n, shape_.size()) : here.descriptors.upper();
+    if (forces->force) here.by_descriptor = keep_ ? matrix<T>(memory, n, shape_.size()) : here.descriptors.upper();
     contract(here.environment, shape_, here.descriptors.upper());
     T* own = memory.numbers<T>(n);
     here.fitting = parameters_->fitting[centres.type].evaluate(memory, here.descriptors, own, here.by_descriptor, keep_);
     for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = own[i];
+    if (!forces->force) return;
     here.by_environment = environments(memory, centres, true);
     pull_back<T>(here.environment, here.by_descriptor, shape_, here.by_environment);
     const auto by_sums = here.pairs->sums(memory);
@@ -268,6 +269,7 @@ using namespace spinpot;
 
 int spinpot_deepspin_forward(const spinpot_deepspin* in, const spinpot_derivatives* out, void** kept) {
   return guarded(in->threads, [&] {
+    require(out->force || !kept, "derivatives, too, where something is kept");
     check_parameters(*in);
     check_atoms(*in);
     in->single ? forward<float>(*in, *out, kept) : forward<double>(*in, *out, kept);

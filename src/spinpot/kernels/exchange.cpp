@@ -36,9 +36,10 @@ class Site {
     projected_ = memory_->numbers<double>(of_.fields());
   }
 
-  // Adds what centre i of an element gives; returns its energy.
+  // Adds what centre i of an element gives, unless forces are null; returns its energy.
   double add(int64_t i, int64_t type, const Forces<double>& to) {
     energy_ = 0.0;
+    differentiated_ = to.force;
     for (int64_t a = 0; a < 3; ++a) {
       S_[a] = in_.spin[3 * i + a];
       by_S_[a] = 0.0;
@@ -48,7 +49,7 @@ class Site {
     add_pairs(type);
     if (in_.landau) add_on_site();
     if (in_.linear) add_in_field();
-    add_up(i, to);
+    if (differentiated_) add_up(i, to);
     return energy_;
   }
 
@@ -146,6 +147,7 @@ class Site {
              by[SINGLE_ION] * alone;
     };
     *energy += terms(f);
+    if (!differentiated_) return;
     const Vector half = -0.5 * f[ANISOTROPIC], twice = 2.0 * f[SINGLE_ION];
     const Vector by_product = -0.5 * f[BILINEAR] - f[BIQUADRATIC] * product - half * (1.0 / 3.0);
     const Vector by_own = half * other + twice * own, by_other = half * own;
@@ -190,6 +192,7 @@ class Site {
       }
     }
     energy_ += x * bracket;
+    if (!differentiated_) return;
     for (int64_t a = 0; a < 3; ++a) by_S_[a] += 2.0 * bracket * S_[a];
     pull_back(by_fields);
   }
@@ -281,6 +284,7 @@ class Site {
   int64_t* pairs_;  // their numbers among all pairs, −1 where there is none
   Vector* sums_;
   // Of the centre.
+  bool differentiated_;
   double S_[3], by_S_[3], energy_;
   int64_t element_;
 };
@@ -326,7 +330,7 @@ int spinpot_exchange_forward(const spinpot_exchange* in, const spinpot_derivativ
   return guarded(in->threads, [&] {
     check_exchange(*in);
     const auto zeros = [](void* numbers, int64_t count) {
-      return std::fill_n(static_cast<double*>(numbers), count, 0.0) - count;
+      return numbers ? std::fill_n(static_cast<double*>(numbers), count, 0.0) - count : nullptr;
     };
     double* energy = zeros(out->energy, in->atoms);
     add_exchange(*in, energy,

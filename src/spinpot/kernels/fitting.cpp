@@ -91,7 +91,7 @@ FittingStates<T> FittingNet<T>::evaluate(Workspace& memory, const Matrix<T>& row
     for (int64_t c = 0; c < y.columns; ++c) energy[i] += y.row(i)[c] * weight_[c];
     std::copy_n(weight_, y.columns, by_y.row(i));
   }
-  for (size_t l = layers_.size(); l-- > 0;) {
+  for (size_t l = by_descriptor.rows > 0 ? layers_.size() : 0; l-- > 0;) {
     const auto& [inputs, by_z, by_output, activated] = states.layers[l];
     down<T>(layers_[l], by_output, activated.slope, by_z.lower());
     by_input<T>(layers_[l], by_output, by_z.lower(), l ? states.layers[l - 1].by_output : by_descriptor);

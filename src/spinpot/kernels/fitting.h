@@ -45,8 +45,8 @@ class FittingNet {
   // Sums the weights of numbers of D that are one input, in place of the first axis² rows of W; before anything else.
   void fold(Workspace& memory);
 
-  // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in). With `curved` the
-  // states serve `backward`.
+  // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in), unless that has no rows.
+  // With `curved` the states serve `backward`.
   FittingStates<T> evaluate(Workspace& memory, const Matrix<T>& rows, T* energy, const Matrix<T>& by_descriptor,
                             bool curved) const;
 

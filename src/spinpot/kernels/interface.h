@@ -111,7 +111,8 @@ typedef struct {
   const char *embedding_activation, *fitting_activation;
 } spinpot_deepspin;
 
-/* Energies of atoms (A,), force (A, 3), magnetic force (A, 3) and virial (F, 3, 3), or gradients by them. */
+/* Energies of atoms (A,), force (A, 3), magnetic force (A, 3) and virial (F, 3, 3), or gradients by them. Where nothing is
+   kept, force, force_mag and virial may all be null: then only the energies are evaluated. */
 typedef struct {
   void *energy, *force, *force_mag, *virial;
 } spinpot_derivatives;
@@ -247,7 +248,8 @@ typedef struct {
 } spinpot_cluster;
 
 /* Energies (centres,), force and magnetic force (atoms, 3), which have what the centres' energies give; virial (3, 3) of
-   all centres, and of each (centres, 3, 3). What is null is not wanted; the last costs nothing if it is. */
+   all centres, and of each (centres, 3, 3). What is null is not wanted; the last costs nothing if it is, nor do derivatives if all
+   of them are. */
 typedef struct {
   double *energy, *force, *force_mag, *virial, *atom_virial;
 } spinpot_cluster_derivatives;

@@ -18,11 +18,13 @@ namespace spinpot {
 const spinpot_derivatives& KernelOutput::of(const ClusterPairs& pairs, const Sums& sums) {
   centres_ = pairs.centres;
   energy_.assign(pairs.atoms, 0.0);  // of centres without pairs here
+  to_ = {energy_.data(), nullptr, nullptr, nullptr};
+  for (auto* numbers : {&force_, &force_mag_, &virial_}) numbers->clear();
+  if (!sums.force) return to_;
   force_.resize(3 * pairs.atoms);
   force_mag_.resize(3 * pairs.atoms);
   virial_.resize(9 * sums.virials);
-  to_ = {energy_.data(), force_.data(), force_mag_.data(), virial_.data()};
-  return to_;
+  return to_ = {energy_.data(), force_.data(), force_mag_.data(), virial_.data()};
 }
 
 void KernelOutput::add_to(const Sums& sums) const {
@@ -124,7 +126,7 @@ struct spinpot_model {
 
   void evaluate(const spinpot_cluster& cluster, const spinpot_cluster_derivatives& out) {
     check(cluster, types());
-    prepare(cluster, out.atom_virial != nullptr);
+    prepare(cluster, out.atom_virial, out.force || out.force_mag || out.virial || out.atom_virial);
     add_parts(cluster);
     for (int64_t i = 0; i < cluster.centres; ++i) sums_.energy[i] += energy_bias_[cluster.types[i]];
     write(out);
@@ -146,10 +148,13 @@ struct spinpot_model {
   struct Numbers {
     std::vector<double> energy, force, force_mag, virial;
 
-    // Zeros.
-    Sums sums(int64_t centres, int64_t atoms, const std::vector<int64_t>& virial_of, int64_t virials) {
-      energy.assign(centres, 0.0), force.assign(3 * atoms, 0.0), force_mag.assign(3 * atoms, 0.0);
-      virial.assign(9 * virials, 0.0);
+    // Zeros; of energies alone unless differentiated.
+    Sums sums(int64_t centres, int64_t atoms, const std::vector<int64_t>& virial_of, int64_t virials,
+              bool differentiated) {
+      energy.assign(centres, 0.0);
+      for (auto* numbers : {&force, &force_mag}) numbers->assign(differentiated ? 3 * atoms : 0, 0.0);
+      virial.assign(differentiated ? 9 * virials : 0, 0.0);
+      if (!differentiated) return {energy.data(), nullptr, nullptr, nullptr, virial_of.data(), virials};
       return {energy.data(), force.data(), force_mag.data(), virial.data(), virial_of.data(), virials};
     }
   };
@@ -215,7 +220,7 @@ struct spinpot_model {
     const std::vector<const int32_t*> candidates(types());
     const spinpot_cluster cluster{types(),           types(),     each.data(), nowhere.data(), nowhere.data(),
                                   candidates.data(), none.data(), ~0};
-    prepare(cluster, false);
+    prepare(cluster, false, true);
     ClusterPairFinder finder(blind);
     const ClusterPairs& pairs = finder.find(cluster, cluster.spin);
     try {
@@ -228,11 +233,11 @@ struct spinpot_model {
     }
   }
 
-  void prepare(const spinpot_cluster& cluster, bool of_centres) {
+  void prepare(const spinpot_cluster& cluster, bool of_centres, bool differentiated) {
     centres_ = cluster.centres, atoms_ = cluster.atoms;
     virial_of_.assign(atoms_, 0);
     if (of_centres) std::iota(virial_of_.begin(), virial_of_.begin() + centres_, 0);
-    sums_ = numbers_.sums(centres_, atoms_, virial_of_, of_centres ? centres_ : 1);
+    sums_ = numbers_.sums(centres_, atoms_, virial_of_, of_centres ? centres_ : 1, differentiated);
   }
 
   // body(pairs) for all centres, for so many at a time that the memory for their pairs has a limit.

@@ -26,7 +26,7 @@ struct ClusterPairs {
 };
 
 // What parts of a model add to: of the centres' energies alone, so that a pair of centres is seen from either end, and
-// one of a centre and another atom once.
+// one of a centre and another atom once. Where energies alone are wanted all but these are null.
 struct Sums {
   double* energy;             // (C,), eV
   double *force, *force_mag;  // (A, 3), −∂E/∂R and −∂E/∂S

@@ -25,7 +25,7 @@ struct Gradients {
 // The net of one element, for some atoms of it.
 struct AnyNet {
   virtual ~AnyNet() = default;
-  // Fills the net's value (n,) and slope (n, P) for z (n, P); keep: for `backward`.
+  // Fills the net's value (n,) and slope (n, P), unless that has no rows, for z (n, P); keep: for `backward`.
   virtual void evaluate(Workspace& memory, const Matrix<double>& z, double* value, const Matrix<double>& slope,
                         bool keep) = 0;
   // From the derivatives of a loss by them.
@@ -43,12 +43,12 @@ class Net final : public AnyNet {
 
   void evaluate(Workspace& memory, const Matrix<double>& z, double* value, const Matrix<double>& slope,
                 bool keep) override {
-    const auto rows = matrix<T>(memory, 2 * z.rows, z.columns), by_z = matrix<T>(memory, z.rows, z.columns);
+    const auto rows = matrix<T>(memory, 2 * z.rows, z.columns), by_z = matrix<T>(memory, slope.rows, z.columns);
     T* energy = memory.numbers<T>(z.rows);
     std::copy_n(z.numbers, z.rows * z.columns, rows.numbers);
     states_ = net_.evaluate(memory, rows, energy, by_z, keep);
     std::copy_n(energy, z.rows, value);
-    std::copy_n(by_z.numbers, z.rows * z.columns, slope.numbers);
+    std::copy_n(by_z.numbers, by_z.rows * z.columns, slope.numbers);
   }
 
   void backward(Workspace& memory, const double* by_value, const Matrix<double>& by_slope,
@@ -121,7 +121,7 @@ class NativeSpin {
 
   const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
 
-  // Energies, and what each thread adds to forces.
+  // Energies, and what each thread adds to forces; without these if they are null.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, double* energy,
                 const Forces<double>* forces) const {
     const int64_t n = centres.count, groups = (n + CENTRES - 1) / CENTRES;
@@ -132,8 +132,10 @@ class NativeSpin {
     each_group(centres, here, [&](const Centres& group, int64_t first, double* numbers, Scratch& scratch, int64_t) {
       invariants_.evaluate(group, first, *here.neighbours, scratch, numbers, here.z.of_rows(first, group.count));
     });
-    if (in_.last_weight) evaluate_net(centres, here, memory);
+    if (in_.last_weight) evaluate_net(centres, here, memory, forces->force);
     for (int64_t i = 0; i < n; ++i) energy[centres.atoms[i]] = energy_of(centres.type, here, i);
+    if (!forces->force) return;
+    for (int64_t i = 0; i < n; ++i) fill_slope(centres.type, here, i);
     each_group(centres, here,
                [&](const Centres& group, int64_t first, double* numbers, Scratch& scratch, int64_t thread) {
                  invariants_.pull_back(group, first, *here.neighbours, scratch, numbers,
@@ -142,7 +144,7 @@ class NativeSpin {
                });
   }
 
-  void evaluate_net(const Centres& centres, Block& here, Workspace& memory) const {
+  void evaluate_net(const Centres& centres, Block& here, Workspace& memory, bool with_slope) const {
     const int64_t n = centres.count;
     if (in_.single)
       here.net = std::make_unique<Net<float>>(in_, centres.type);
@@ -161,23 +163,27 @@ class NativeSpin {
         shrink[p] = part * part * part;
       }
     }
-    here.net->evaluate(memory, here.seen, here.value, here.slope, keep_);
+    here.net->evaluate(memory, here.seen, here.value, here.slope.of_rows(0, with_slope ? n : 0), keep_);
   }
 
-  // ε [w·z + net(x)] of one atom; fills its ∂E/∂z.
-  double energy_of(int64_t type, Block& here, int64_t i) const {
-    const int64_t size = in_.invariants;
+  // ε [w·z + net(x)] of one atom.
+  double energy_of(int64_t type, const Block& here, int64_t i) const {
     const double *weight = of_element(in_.linear, type), *z = here.z.row(i);
-    double* by_z = here.by_z.row(i);
     double energy = 0.0;
-    for (int64_t p = 0; p < size; ++p) energy += weight[p] * z[p];
+    for (int64_t p = 0; p < in_.invariants; ++p) energy += weight[p] * z[p];
+    return in_.energy_scale * (in_.last_weight ? energy + here.value[i] : energy);
+  }
+
+  // ∂E/∂z of one atom.
+  void fill_slope(int64_t type, const Block& here, int64_t i) const {
+    const double* weight = of_element(in_.linear, type);
+    double* by_z = here.by_z.row(i);
     if (!in_.last_weight) {
-      for (int64_t p = 0; p < size; ++p) by_z[p] = in_.energy_scale * weight[p];
-      return in_.energy_scale * energy;
+      for (int64_t p = 0; p < in_.invariants; ++p) by_z[p] = in_.energy_scale * weight[p];
+      return;
     }
     const double *slope = here.slope.row(i), *shrink = here.shrink.row(i);
-    for (int64_t p = 0; p < size; ++p) by_z[p] = in_.energy_scale * (weight[p] + shrink[p] * slope[p]);
-    return in_.energy_scale * (energy + here.value[i]);
+    for (int64_t p = 0; p < in_.invariants; ++p) by_z[p] = in_.energy_scale * (weight[p] + shrink[p] * slope[p]);
   }
 
   // Adds what the derivatives by the sums and moments of a group, in scratch, make of forces.
@@ -360,6 +366,7 @@ using namespace spinpot;
 
 int spinpot_native_spin_forward(const spinpot_native_spin* in, const spinpot_derivatives* out, void** kept) {
   return guarded(in->threads, [&] {
+    require(out->force || !kept, "derivatives, too, where something is kept");
     check(*in);
     auto model = std::make_unique<NativeSpin>(*in, kept != nullptr);
     model->forward(*out);

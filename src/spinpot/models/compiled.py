@@ -44,6 +44,12 @@ class Call(ABC):
         self._run("forward", byref(self.given), outputs(found), byref(self.kept) if keep else None)
         return found
 
+    def energies(self) -> Tensor:
+        """Of atoms (A,), float64, without what derivatives cost."""
+        found = self.like.new_empty(self.given.atoms)
+        self._run("forward", byref(self.given), outputs((found,)), None)
+        return found.double()
+
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
         """Gradients by the weights, in their order."""
         by = [gradient.contiguous() for gradient in by_outputs]
@@ -106,7 +112,7 @@ def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def outputs(tensors: Sequence[Tensor]) -> Any:
-    """Where the numbers of these are."""
+    """Where the numbers of these are; null for those that are left out at the end."""
     return byref(DERIVATIVES(*map(Tensor.data_ptr, tensors)))
 
 

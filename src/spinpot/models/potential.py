@@ -84,6 +84,20 @@ class Potential(nn.Module, ABC):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Energies of atoms, without the bias, and their derivatives; as in `forward`."""
 
+    def energies(self, batch: Batch) -> Tensor:
+        """Those of `derivatives` alone (A,), not to be differentiated; for less, where a model can."""
+        return self.derivatives(batch, differentiable=False).atom_energy
+
+    @torch.no_grad()
+    def energy(self, batch: Batch) -> Prediction:
+        """Only energy and atom_energy of the prediction for a batch."""
+        return Prediction(self._with_bias(batch, self.energies(batch)))
+
+    def _with_bias(self, batch: Batch, atom_energy: Tensor) -> dict[str, Tensor]:
+        atom_energy = atom_energy + self.energy_bias[batch.types]
+        energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
+        return {"energy": energy, "atom_energy": atom_energy}
+
     def forward(self, batch: Batch, differentiable: bool = False) -> Prediction:
         """The prediction for a batch.
 
@@ -91,9 +105,8 @@ class Potential(nn.Module, ABC):
         """
         with torch.set_grad_enabled(differentiable):
             found = self.derivatives(batch, differentiable)
-            atom_energy = found.atom_energy + self.energy_bias[batch.types]
-            energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
-        return Prediction({"energy": energy, **vars(found), "atom_energy": atom_energy})
+            energies = self._with_bias(batch, found.atom_energy)
+        return Prediction({**vars(found), **energies})
 
     def set_precision(self, dtype: torch.dtype) -> Self:
         """Cast the networks; the energy bias and all sums over atoms stay in float64."""

@@ -31,6 +31,11 @@ class TimeReversed(Wrapper):
         """The mean; the energy bias is the same for both."""
         return mean_of_both(self.inner.derivatives(with_reversed(batch, self.scale), differentiable))
 
+    def energies(self, batch: Batch) -> Tensor:
+        """The mean."""
+        given, reversed_ = self.inner.energies(with_reversed(batch, self.scale)).chunk(2)
+        return (given + reversed_) / 2.0
+
 
 def with_reversed(batch: Batch, scale: Tensor) -> Batch:
     """The frames, and behind them the same with all spins reversed; labels are left as they are.

@@ -37,6 +37,12 @@ def compiled_network(
     return call.derivatives(weights, differentiable)
 
 
+def compiled_energies(descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor) -> Tensor:
+    """The energies alone."""
+    weights = as_they_lie([*descriptor.embedding_nets.in_threes(), *nets.in_threes()])
+    return _Call(descriptor, nets, batch, scale, weights).energies()
+
+
 _IN = structure("spinpot_deepspin")
 OF_DESCRIPTOR = ("davg", "dstd", "sel")
 OF_GRID = ("low", "step", "polynomials", "n_nodes", "column")

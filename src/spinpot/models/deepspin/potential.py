@@ -32,7 +32,7 @@ from spinpot.models.deepspin.collocation_check import (
     largest_net_error,
     settle_nodes,
 )
-from spinpot.models.deepspin.compiled import compiled_network, network_settings
+from spinpot.models.deepspin.compiled import compiled_energies, compiled_network, network_settings
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
@@ -75,6 +75,12 @@ class DeepSpin(Potential):
         )
         by_environment = pull_back(environment, by_descriptor, axis)
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
+
+    def energies(self, batch: Batch) -> Tensor:
+        """By the kernels without what derivatives cost."""
+        if self.evaluation() == "compiled":
+            return compiled_energies(self.descriptor, self.fitting_nets, batch, self.virtual_scale)
+        return super().energies(batch)
 
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:

@@ -1,9 +1,11 @@
 """The exchange term by the kernels: what its other modules give by torch's operations."""
 
+from collections.abc import Sequence
 from ctypes import byref
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from spinpot import kernels
 from spinpot.data.batch import Batch
@@ -21,6 +23,16 @@ OF_TERM = ("magnetic", "elements", "moment_squared")
 
 def compiled_exchange(term: "ExchangeTerm", batch: Batch) -> Derivatives:
     """The term of a batch with its own coefficients, not to be differentiated by them."""
+    return Derivatives(*_evaluated(term, batch, 4))
+
+
+def compiled_energies(term: "ExchangeTerm", batch: Batch) -> Tensor:
+    """The energies alone."""
+    return _evaluated(term, batch, 1)[0]
+
+
+def _evaluated(term: "ExchangeTerm", batch: Batch, wanted: int) -> Sequence[Tensor]:
+    """The first outputs."""
     own = {name: getattr(term, name) for name in OF_TERM} | term.named(term.coefficients)
     tensors = of_batch(batch, torch.float64) | {name: tensor.contiguous() for name, tensor in own.items()}
     arrays = {"type_sizes": integers(batch.type_sizes)}
@@ -33,7 +45,7 @@ def compiled_exchange(term: "ExchangeTerm", batch: Batch) -> Derivatives:
         **sizes(batch),
         **addresses(tensors, arrays),
     )
-    found = room_for_derivatives(given, tensors["vector"])
+    found = room_for_derivatives(given, tensors["vector"])[:wanted]
     library: Any = kernels.library()
     kernels.checked(library.spinpot_exchange_forward(byref(given), outputs(found)))
-    return Derivatives(*found)
+    return found

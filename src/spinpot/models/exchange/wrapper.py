@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spinpot.data.batch import Batch
 from spinpot.models.derivatives import Derivatives, total
@@ -33,6 +33,10 @@ class WithExchange(Wrapper):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """The sum."""
         return total([self.inner.derivatives(batch, differentiable), self.exchange(batch)])
+
+    def energies(self, batch: Batch) -> Tensor:
+        """The sum."""
+        return self.inner.energies(batch) + self.exchange.energies(batch)
 
     def start(self, labels: TrainingLabels) -> list[str]:
         """Begin as the term fitted to the labels; the inner model with what it leaves, or giving zero."""

@@ -76,6 +76,14 @@ def compiled_model(
     return call.derivatives(weights, differentiable)
 
 
+def compiled_energies(
+    invariants: Invariants, batch: Batch, of_energy: dict[str, Any], nets: FittingNet | None
+) -> Tensor:
+    """The energies alone."""
+    weights = as_they_lie([of_energy["linear"], *(nets.in_threes() if nets is not None else ())])
+    return _Call(invariants, batch, of_energy, nets, weights).energies()
+
+
 def compiled_rows(invariants: Invariants, batch: Batch) -> list[Tensor]:
     """What spinpot.models.native_spin.rows has: energy, force, force_mag and virial of each weight."""
     given, pointed_to = _given(invariants, batch, {}, None, ())

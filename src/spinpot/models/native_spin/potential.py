@@ -17,7 +17,7 @@ from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.native_spin.compiled import OF_INVARIANTS, compiled_model
+from spinpot.models.native_spin.compiled import OF_INVARIANTS, compiled_energies, compiled_model
 from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
 from spinpot.models.native_spin.groups import KINDS
 from spinpot.models.native_spin.invariants import Invariants
@@ -70,10 +70,7 @@ class NativeSpin(Potential):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """By the invariants, and back from them to pair vectors and moments."""
         if self.evaluation() == "compiled":
-            names = ("linear", "centre", "nearness")
-            of_energy = {name: getattr(self, name) for name in names}
-            of_energy["energy_scale"] = float(self.energy_scale)
-            return compiled_model(self.invariants, batch, of_energy, self.nets, differentiable)
+            return compiled_model(self.invariants, batch, self._of_energy(), self.nets, differentiable)
         with torch.enable_grad():
             vector = batch.pair_vector.double().detach().requires_grad_()
             spin = self.invariants.moments(batch).detach().requires_grad_()
@@ -88,6 +85,16 @@ class NativeSpin(Potential):
         virial = strain.new_zeros(batch.n_frames, 3, 3).index_add(0, batch.pair_frame, -strain)
         force_mag = -by_spin * self.invariants.magnetic[batch.types].unsqueeze(-1)
         return Derivatives(energy[batch.atom_place], force, force_mag, virial)
+
+    def energies(self, batch: Batch) -> Tensor:
+        """By the kernels without what derivatives cost."""
+        if self.evaluation() == "compiled":
+            return compiled_energies(self.invariants, batch, self._of_energy(), self.nets)
+        return super().energies(batch)
+
+    def _of_energy(self) -> dict[str, Any]:
+        names = ("linear", "centre", "nearness")
+        return {name: getattr(self, name) for name in names} | {"energy_scale": float(self.energy_scale)}
 
     def evaluation(self) -> str:
         """`compiled`, or by `torch`."""
