@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from spinpot.data.systems import read_systems
 from support.cli import PROJECT, python, run_script
@@ -135,6 +136,23 @@ def test_a_multirun_starts_several(place):
     assert len(asked(place)) == 10
 
 
+def test_a_recipe_of_ones_own(tmp_path):
+    """Names of systems and elements are the user's; a structure of a file takes the place of the recipe's."""
+    bulk("Fe", a=2.86, cubic=True).write(tmp_path / "iron.cif")
+    alloy = ["label=hamiltonian", "label.name=alloy", "structure=iron.cif", "report=false", "output=out"]
+    own = ["recipe.moments={Fe: 2.2}", "recipe.systems.Fe16={frames: 3, supercell: [2, 2, 2]}"]
+    result = run_here("label.py", *alloy, "recipe=default", *own, cwd=tmp_path)
+    assert "3 of 3 frames are labelled: out/frames" in result.stdout
+    assert frames(tmp_path / "out")["coord"].shape == (3, 16, 3)
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "mine.yaml").write_text(
+        "defaults: [default, _self_]\ntilt: [0, 30]\nmoments: {Fe: 2.2}\nsystems: {Fe2: {frames: 2}}\n"
+    )
+    mine = ["--config-dir", ".", *alloy[:-1], "recipe=mine", "output=mine"]
+    result = run_here("label.py", *mine, cwd=tmp_path)
+    assert "2 of 2 frames are labelled: mine/frames" in result.stdout
+
+
 @pytest.mark.slow
 def test_frames_can_be_audited_and_trained_on(tmp_path):
     """From nothing to a model's first step."""
@@ -166,7 +184,7 @@ HAMILTONIAN = ["label=hamiltonian", *NIO_OUT]
         ([*HAMILTONIAN, "label.name=Fe"], "label.name=Fe: expected NiO or alloy"),
         ([*HAMILTONIAN, "recipe.tlit=[0,60]"], "Unknown setting recipe.tlit. Did you mean recipe.tilt?"),
         ([*HAMILTONIAN, "recipe.tilt=60"], "recipe.tilt=60: expected a list of numbers"),
-        ([*HAMILTONIAN, "+recipe.systems.NiO4.tlit=[0,60]"], "Did you mean recipe.systems.NiO4.tilt?"),
+        ([*HAMILTONIAN, "recipe.systems.NiO4.tlit=[0,60]"], "Did you mean recipe.systems.NiO4.tilt?"),
         ([*HAMILTONIAN, "recipe.systems.NiO4.frames=1.5"], "frames=1.5: expected a whole number"),
         ([*HAMILTONIAN, "recipe.hold=length"], "recipe.hold=length: expected direction or vector"),
         ([*HAMILTONIAN, "recipe.spirals=[[0.3,0,0]]"], "recipe.systems.NiO4.spirals=[[0.3, 0, 0]]: expected"),

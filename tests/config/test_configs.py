@@ -92,7 +92,7 @@ def test_audit_is_valid():
 def test_a_recipe_is_valid_and_makes_configurations(recipe):
     given = ["output=o", "label=hamiltonian", f"recipe={recipe}"]
     if recipe == "default":
-        given.append("+recipe.systems.mine={frames: 2}")
+        given.append("++recipe.systems.mine={frames: 2}")
     found = recipe_of(label_arguments(composed(*given, name="label"), SystemRecipe)["recipe"])
     structure = find_structure(None, found.structure or {"name": "Fe", "cubic": True})
     made = configurations(found, structure, seed=0)

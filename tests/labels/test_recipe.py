@@ -147,7 +147,7 @@ def test_what_contradicts_itself_is_said(built, settings, message):
 
 
 def test_a_recipe_of_nothing():
-    with pytest.raises(InputError, match="at least one system"):
+    with pytest.raises(InputError, match="at least one, e"):
         configurations(recipe_of({"systems": {}}), structure(**IRON), 0)
     with pytest.raises(InputError, match="names of letters"):
         configurations(recipe_of({"systems": {"../up": {"frames": 1}}}), structure(**IRON), 0)

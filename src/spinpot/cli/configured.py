@@ -18,8 +18,12 @@ from spinpot.models.moved import renamed_targets
 
 # The work is imported in the functions, so that --help and --cfg answer at once.
 
-USERS_KEYS = "data.exclude"
-"""A section whose keys the user chooses."""
+USERS_KEYS = (
+    "data.exclude",
+    *(f"recipe.{name}" for name in ("structure", "moments", "elements", "systems")),
+    *("label.columns", "label.parameters"),
+)
+"""Sections whose keys the user chooses."""
 
 
 @contextmanager
@@ -70,16 +74,17 @@ def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
 
 
 def replacing(arguments: Iterable[str]) -> Iterator[str]:
-    """Arguments by which a value of USERS_KEYS replaces the one before, and a key in it may be a new one.
+    """Arguments by which a value of USERS_KEYS replaces the one before, and a key in one may be a new one.
 
     Hydra would merge sections, and refuse keys that an experiment does not have. With ++, for sweeps keep one
     argument of each name.
     """
     for argument in arguments:
         key = argument.split("=")[0]
-        if key == USERS_KEYS:
+        if key in USERS_KEYS:
             yield f"++{key}=null"
-        yield f"++{argument}" if key.startswith(f"{USERS_KEYS}.") else argument
+        users = any(key.startswith(f"{section}.") for section in USERS_KEYS)
+        yield f"++{argument}" if users else argument
 
 
 @configured

@@ -51,9 +51,24 @@ def counted(items: Iterable[T], title: str, total: float | None = None) -> Itera
 
 
 def _with_lines(items: Iterable[T], title: str, total: float | None) -> Iterator[T]:
-    said = monotonic()
+    said = begun = monotonic()
     for number, item in enumerate(items):
         if monotonic() > said + PATIENCE:
             said, of_all = monotonic(), f" of {total:,.0f}" if total else ""
+            if number and total:
+                of_all += f", about {duration((said - begun) / number * (total - number))} left"
             progress_console.print(f"{title}: {number:,}{of_all}", soft_wrap=True)
         yield item
+
+
+def duration(seconds: float | None) -> str:
+    """`12 ms`, `0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
+    if seconds is None:
+        return "–"
+    if 0.0 < seconds < 0.05:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.5:
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"

@@ -73,7 +73,7 @@ def configurations(recipe: Recipe, structure: Atoms, seed: int) -> list[Configur
 
     Raises InputError for what contradicts itself or the structure.
     """
-    require(recipe.systems, "recipe.systems", "{}", "at least one system.")
+    require(recipe.systems, "recipe.systems", "{}", "at least one, e.g. recipe.systems.mine={frames: 20}.")
     made = []
     for name, settings in recipe.systems.items():
         require(NAME.fullmatch(name), "recipe.systems", name, "names of letters, digits and . _ + -")

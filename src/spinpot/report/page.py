@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from spinpot import __version__
+from spinpot.core.console import duration
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
 from spinpot.core.quantities import OF_LABEL, QUANTITIES, WHOLE
@@ -175,19 +176,6 @@ def formula(text: str) -> Markup:
     """A composition with its numbers as subscripts."""
     parts = re.split(r"(\d+)", text)
     return Markup("").join(Markup("<sub>{}</sub>").format(p) if p.isdigit() else escape(p) for p in parts)
-
-
-def duration(seconds: float | None) -> str:
-    """`12 ms`, `0.8 s`, `42 s`, `2 min 14 s`, `3 h 20 min`."""
-    if seconds is None:
-        return "–"
-    if 0.0 < seconds < 0.05:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 59.5:
-        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
 
 
 def date(moment: str) -> str:
