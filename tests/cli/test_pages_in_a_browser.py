@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A sweep's page, that of one of its runs, that of an evaluation of its checkpoint, and an audit's."""
+    """A sweep's page, those of one of its runs, of an evaluation of its checkpoint, of an audit and of labels."""
     folder = tmp_path_factory.mktemp("pages")
     data = write_small_set(folder / "data")
     sweep = folder / "sweep"
@@ -26,11 +26,15 @@ def pages(tmp_path_factory):
         f"output={folder / 'evaluation'}",
     )
     run_script("audit.py", f"systems=[{folder / 'data' / 'small'}]", f"output={folder / 'audit'}")
+    labels = folder / "labels"
+    few = ["recipe.systems.NiO4.frames=4", "recipe.systems.NiO16.frames=0"]
+    run_script("label.py", "label=hamiltonian", "recipe=NiO", *few, f"output={labels}")
     return {
         "run": sweep / "0" / "report.html",
         "sweep": sweep / "report.html",
         "evaluation": folder / "evaluation" / "report.html",
         "audit": folder / "audit" / "report.html",
+        "labels": labels / "report.html",
     }
 
 
@@ -42,6 +46,7 @@ SHOWN = {
         "rmse per system",
         "Predictions against reference",
     ),
+    "labels": ("4 labelled frames of Ni and O", "What is covered", "No frame failed"),
     "audit": ("Labels of Ni and O in 7 frames", "Labels not tested", "Moments and magnetic forces"),
 }
 
