@@ -38,9 +38,12 @@ void normal_numbers_of_any_size() {
 void steps_of_spins() {
   for (int64_t n : {0, 1, 33})
     for (int64_t kept = 0; kept <= SPINPOT_FIELDS; ++kept) {
-      const std::vector<double> fields(n * 3 * kept, 0.5), before(n * 3, 1.0);
-      std::vector<double> field(n * 3), middle(before), after(before);
-      CHECK(spinpot_extrapolate_fields(n, kept, 3 * kept, fields.data(), field.data()) == 0);
+      const std::vector<double> same(n * 3, 0.5), before(n * 3, 1.0);
+      std::vector<double> field(n * 3), middle(before), after(before), history(n * SPINPOT_HISTORY);
+      for (int64_t k = 0; k < kept; ++k)
+        for (int64_t first : {1, 0})
+          CHECK(spinpot_evaluated_fields(n, first, same.data(), middle.data(), history.data(), field.data()) == 0);
+      CHECK(spinpot_expected_fields(n, history.data(), field.data()) == 0);
       for (double number : field) CHECK(std::abs(number - (kept ? 0.5 : 0)) < 1e-15);
       const spinpot_turn turn{n, 0.3, 0.1, before.data(), field.data(), middle.data(), after.data()};
       double change = -1, last = 0, contraction = 1;
@@ -48,8 +51,11 @@ void steps_of_spins() {
       int64_t found = 0;
       CHECK(spinpot_spins_found(1e-6, 0.1, 0, &last, &contraction, &found) == 0 && found);
     }
-  CHECK(spinpot_extrapolate_fields(0, SPINPOT_FIELDS + 1, 99, nullptr, nullptr) != 0 && *spinpot_error());
-  CHECK(spinpot_extrapolate_fields(0, 2, 5, nullptr, nullptr) != 0);
+  for (double kept : {-1.0, SPINPOT_FIELDS + 1.0, double(NAN)}) {
+    const std::vector<double> history(SPINPOT_HISTORY, kept);
+    double field[3];
+    CHECK(spinpot_expected_fields(1, history.data(), field) != 0 && *spinpot_error());
+  }
 }
 
 }  // namespace

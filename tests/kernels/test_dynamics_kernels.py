@@ -6,7 +6,7 @@ from scipy import stats
 
 from spinpot import kernels
 from spinpot.kernels import dynamics
-from spinpot.kernels.dynamics import FIELDS, Convergence, Turn, extrapolated, normals, philox
+from spinpot.kernels.dynamics import FIELDS, Convergence, History, Turn, normals, philox
 
 LARGE = 2**62 + 12345
 KNOWN = [  # kat_vectors of Random123: counter, key, words
@@ -75,13 +75,21 @@ def test_numbers_that_have_no_place(compiled, step, purpose, said):
         normals(1, step, purpose, np.arange(2))
 
 
+def extrapolated(fields, kept):
+    """What is expected after steps with these fields (N, M, 3), newest first, of spins that do not move."""
+    history = History(len(fields))
+    for k in reversed(range(kept)):
+        history.evaluated(True, fields[:, k], np.ones_like(fields[:, k]))
+    return history.expected()
+
+
 def test_polynomials_are_extrapolated_exactly(ways):
     """Of any order that the fields can show, each atom's own; with one field that, with none zero."""
     rng = np.random.default_rng(1)
     for kept in range(2, FIELDS + 1):
         orders = np.arange(7) % (kept - 1) + 1
         slopes = rng.normal(size=(7, 3, kept - 1)) * (np.arange(kept - 1) < orders[:, None, None])
-        fields = np.full((7, FIELDS + 1, 3), np.nan)  # what is not kept is not read
+        fields = np.full((7, FIELDS, 3), np.nan)
         for k in range(kept):
             fields[:, k] = (slopes * (-0.3 * (1.0 + k)) ** np.arange(kept - 1)).sum(-1)
         np.testing.assert_allclose(extrapolated(fields, kept), slopes[:, :, 0], atol=1e-9)
@@ -105,6 +113,36 @@ def test_both_ways_extrapolate_alike(compiled):
         ours = extrapolated(fields, kept)
         with kernels.without():
             np.testing.assert_allclose(ours, extrapolated(fields, kept), atol=1e-13)
+
+
+def test_both_ways_learn_alike(compiled):
+    ours, theirs = History(20), History(20)
+    for k, (field, middle) in enumerate(np.random.default_rng(8).normal(size=(30, 2, 20, 3))):
+        found = ours.evaluated(k % 3 == 0, field, middle)
+        with kernels.without():
+            np.testing.assert_allclose(found, theirs.evaluated(k % 3 == 0, field, middle), atol=1e-13)
+        np.testing.assert_allclose(ours.rows, theirs.rows, atol=1e-12)
+
+
+def test_a_spins_own_part_of_its_field_is_left_out(ways):
+    """B = λ m + rest with a λ of each spin: what turns spins does not depend on where they were."""
+    rng = np.random.default_rng(6)
+    stiffness, rest = rng.normal(size=(20, 1)), rng.normal(size=(20, 3))
+    spins = rng.normal(size=(5, 20, 3))
+    spins[:, 4] = 0.0
+    history = History(20)
+    for k, spin in enumerate(spins):
+        found = history.evaluated(k == 0, stiffness * spin + rest, spin)
+        np.testing.assert_allclose(found, stiffness * spin + rest if k == 0 else rest, atol=1e-12)
+    np.testing.assert_allclose(history.expected(), rest, atol=1e-12)
+
+
+def test_the_own_part_is_left_out_of_earlier_steps_too(ways):
+    """It is learned in the last step alone; the rests of all steps go on as a line."""
+    spins, history = np.random.default_rng(7).normal(size=(4, 20, 3)), History(20)
+    for step, first, spin in zip((0, 1, 2, 2), (True, True, True, False), spins, strict=True):
+        history.evaluated(first, 0.3 * spin + [step, 0.0, 0.0], spin)
+    np.testing.assert_allclose(history.expected(), np.tile([3.0, 0.0, 0.0], (20, 1)), atol=1e-12)
 
 
 def turns(damping, n=40):

@@ -93,8 +93,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         self.ids = np.arange(1, len(atoms) + 1)  # as LAMMPS counts
         self.evaluations = 0
         self.convergence = dynamics.Convergence(tolerance, damping)
-        self.fields = np.zeros((len(atoms), dynamics.FIELDS, 3))
-        self.kept = 0
+        self.history = dynamics.History(len(atoms))
 
     def step(self) -> None:
         """One step; where it fails the atoms are left as they were before it."""
@@ -130,25 +129,18 @@ class SpinLatticeDynamics(MolecularDynamics):
             self.rate * self.dt, self.damping, np.asarray(atoms.get_initial_magnetic_moments())
         )
         outer = self.field + self.draw_noise()
-        turn.by(dynamics.extrapolated(self.fields, self.kept) + outer)
+        turn.by(self.history.expected() + outer)
         self.convergence.begin()
-        for _ in range(MOST_ITERATIONS):
+        for k in range(MOST_ITERATIONS):
             atoms.set_initial_magnetic_moments(turn.middle)
             field, _ = evaluated(atoms, "magnetic_forces", "forces")
             self.evaluations += 1
-            if self.convergence.found(turn.by(field + outer)):
-                self.keep(field)
+            if self.convergence.found(turn.by(self.history.evaluated(k == 0, field, turn.middle) + outer)):
                 return turn.after
         raise InputError(
             f"SpinLatticeDynamics: no midpoint of a step of {self.dt / units.fs:.3g} fs after "
             f"{MOST_ITERATIONS} iterations. Take a shorter timestep."
         )
-
-    def keep(self, field: np.ndarray) -> None:
-        """The magnetic forces of a step, from which those of the next ones are extrapolated."""
-        self.fields[:, 1:] = self.fields[:, :-1].copy()
-        self.fields[:, 0] = field
-        self.kept = min(self.kept + 1, dynamics.FIELDS)
 
     def draw_noise(self) -> np.ndarray | float:
         """The field b of the next step (N, 3) in eV/μ_B, the same throughout the step."""

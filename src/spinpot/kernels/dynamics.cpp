@@ -88,6 +88,43 @@ Vector extrapolated(Vector* b, int64_t n) {
   return best;
 }
 
+// A row of the history: SPINPOT_HISTORY numbers.
+constexpr int KEPT = 0, ALONG = 1, SQUARES = 2, STEPS = 3, OF_STEP = 6;
+
+double own_part(const double* row) { return row[SQUARES] > 0 ? row[ALONG] / row[SQUARES] : 0; }
+
+Vector expected(const double* row) {
+  Vector rest[SPINPOT_FIELDS];
+  require(0 <= row[KEPT] && row[KEPT] <= SPINPOT_FIELDS, "a history of 0 to SPINPOT_FIELDS fields");
+  const int64_t kept = int64_t(row[KEPT]);
+  for (int64_t k = 0; k < kept; ++k) {
+    const double* step = row + STEPS + OF_STEP * k;
+    rest[k] = at(step, 0) + -own_part(row) * at(step, 1);
+  }
+  return extrapolated(rest, kept);
+}
+
+// What λ is learned from is forgotten by a twentieth with each evaluation.
+constexpr double REMEMBERED = 0.95;
+
+void learn(double* row, const Vector& field, const Vector& middle) {
+  const Vector moved = middle + -1 * at(row + STEPS, 1), changed = field + -1 * at(row + STEPS, 0);
+  row[ALONG] = REMEMBERED * row[ALONG] + dot(moved, changed);
+  row[SQUARES] = REMEMBERED * row[SQUARES] + dot(moved, moved);
+}
+
+Vector evaluated(double* row, bool first, const Vector& field, const Vector& middle) {
+  double* newest = row + STEPS;
+  if (!first) learn(row, field, middle);
+  if (first) {
+    std::copy_backward(newest, row + SPINPOT_HISTORY - OF_STEP, row + SPINPOT_HISTORY);
+    row[KEPT] = std::min<double>(row[KEPT] + 1, SPINPOT_FIELDS);
+  }
+  put(newest, 0, field);
+  put(newest, 1, middle);
+  return field + -own_part(row) * middle;
+}
+
 }  // namespace
 }  // namespace spinpot
 
@@ -105,14 +142,18 @@ int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* 
   });
 }
 
-int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields, double* out) {
+int spinpot_expected_fields(int64_t count, const double* history, double* out) {
   return spinpot::guarded(1, [&] {
-    spinpot::require(0 <= kept && kept <= SPINPOT_FIELDS, "0 to SPINPOT_FIELDS fields");
-    spinpot::require(stride >= 3 * kept, "rows that hold the fields");
+    for (int64_t i = 0; i < count; ++i) spinpot::put(out, i, spinpot::expected(history + i * SPINPOT_HISTORY));
+  });
+}
+
+int spinpot_evaluated_fields(int64_t count, int64_t first, const double* field, const double* middle, double* history,
+                             double* rest) {
+  return spinpot::guarded(1, [&] {
     for (int64_t i = 0; i < count; ++i) {
-      spinpot::Vector own[SPINPOT_FIELDS];
-      for (int64_t k = 0; k < kept; ++k) own[k] = spinpot::at(fields + i * stride, k);
-      spinpot::put(out, i, spinpot::extrapolated(own, kept));
+      double* row = history + i * SPINPOT_HISTORY;
+      spinpot::put(rest, i, spinpot::evaluated(row, first, spinpot::at(field, i), spinpot::at(middle, i)));
     }
   });
 }

@@ -12,7 +12,9 @@ from spinpot.kernels.library import checked, library
 SPINS, ATOMS = 0, 1
 """Purposes of noise."""
 FIELDS = 8
-"""How many fields of the last steps are of use to `extrapolated`."""
+"""How many steps back fields are kept."""
+REMEMBERED = 0.95
+"""Of what λ is learned from, with each evaluation."""
 DAMPED_TURNS = 3
 """For the damping, which acts by the midpoint that is looked for."""
 _TURN = structure("spinpot_turn")
@@ -32,20 +34,65 @@ def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3)
     return out
 
 
-def extrapolated(fields: np.ndarray, kept: int) -> np.ndarray:
-    """The field of the next step (N, 3), by a polynomial through those of the last ones.
+class History:
+    """What is kept of N spins from step to step: fields and midpoints, and the fields' own parts.
 
-    fields: (N, M, 3), newest first, of which `kept` are known. The order is that which would have done best
-    for the atom in the last steps.
+    B ≈ λ m + rest, with λ of each spin by least squares: the part λ m turns no spin whose midpoint is m.
+
+    rows: (N, 3 + 6 FIELDS), as SPINPOT_HISTORY says.
     """
-    found = library()
-    if found is None:
-        return _extrapolated(fields[:, :kept])
-    fields = np.ascontiguousarray(fields)
-    out = np.empty((len(fields), 3))
-    stride = fields[0].size if len(fields) else 3 * kept
-    checked(found.spinpot_extrapolate_fields(len(fields), kept, stride, fields.ctypes.data, out.ctypes.data))
-    return out
+
+    def __init__(self, count: int) -> None:
+        self.rows = np.zeros((count, 3 + 6 * FIELDS))
+
+    def expected(self) -> np.ndarray:
+        """The rest of the next step (N, 3), by a polynomial through those of the last ones.
+
+        Its order is that which would have done best for the spin in the last steps.
+        """
+        found = library()
+        if found is None:
+            return self._expected()
+        out = np.empty((len(self.rows), 3))
+        checked(found.spinpot_expected_fields(len(out), self.rows.ctypes.data, out.ctypes.data))
+        return out
+
+    def evaluated(self, first: bool, field: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        """The rest (N, 3) of a field that was evaluated at `middle` (N, 3); first: in its step."""
+        found = library()
+        if found is None:
+            return self._evaluated(first, field, middle)
+        given = [np.ascontiguousarray(array, dtype=np.float64) for array in (field, middle)]
+        out = np.empty_like(given[0])
+        places = (array.ctypes.data for array in (*given, self.rows, out))
+        checked(found.spinpot_evaluated_fields(len(out), int(first), *places))
+        return out
+
+    def _own(self) -> np.ndarray:
+        along, squares = self.rows[:, 1:2], self.rows[:, 2:3]
+        return np.asarray(along / np.where(squares > 0.0, squares, np.inf))
+
+    def _steps(self) -> np.ndarray:
+        """Field and midpoint of each step, (N, FIELDS, 2, 3)."""
+        return self.rows[:, 3:].reshape(-1, FIELDS, 2, 3)
+
+    def _expected(self) -> np.ndarray:
+        """As spinpot_expected_fields; all spins have turned in as many steps."""
+        steps = self._steps()[:, : int(self.rows[:, 0].max(initial=0.0))]
+        return _extrapolated(steps[:, :, 0] - self._own()[:, None] * steps[:, :, 1])
+
+    def _evaluated(self, first: bool, field: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        """As spinpot_evaluated_fields."""
+        steps = self._steps()
+        if first:
+            steps[:, 1:] = steps[:, :-1].copy()
+            self.rows[:, 0] = np.minimum(self.rows[:, 0] + 1.0, FIELDS)
+        else:
+            changed, moved = field - steps[:, 0, 0], middle - steps[:, 0, 1]
+            sums = np.stack([(moved * changed).sum(axis=1), (moved * moved).sum(axis=1)], axis=1)
+            self.rows[:, 1:3] = REMEMBERED * self.rows[:, 1:3] + sums
+        steps[:, 0, 0], steps[:, 0, 1] = field, middle
+        return np.asarray(field - self._own() * middle)
 
 
 def _extrapolated(fields: np.ndarray) -> np.ndarray:

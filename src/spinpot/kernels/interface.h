@@ -187,14 +187,25 @@ SPINPOT_API int spinpot_exchange_forward(const spinpot_exchange* in, const spinp
 SPINPOT_API int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, const int64_t* ids, int64_t count,
                                 int64_t width, double* out);
 
-/* How many fields of the last steps are of use to spinpot_extrapolate_fields. */
+/* How many steps back fields are kept. */
 #define SPINPOT_FIELDS 8
 
-/* The field of the next step (count, 3), by a polynomial through those of the last ones, of which `kept` are known, newest
-   first: atom i's are in fields[i stride … i stride + 3 kept - 1]. Its order is that which would have done best for the
-   atom in the last steps: high where the field is smooth, low where it has noise. Zero if none is kept. */
-SPINPOT_API int spinpot_extrapolate_fields(int64_t count, int64_t kept, int64_t stride, const double* fields,
-                                           double* out);
+/* What is kept of an atom from step to step: how many fields are known, the two sums of the least squares for λ, and field
+   and midpoint (6) of each step, newest first. All zero at the first step.
+
+   The field of a spin depends on that spin itself (its length's energy, anisotropy): B ≈ λ m + rest, where λ m turns no
+   spin whose midpoint is m. So spins turn about the rest alone, which goes less with what the present step finds. */
+#define SPINPOT_HISTORY (3 + 6 * SPINPOT_FIELDS)
+
+/* The rest of the next step (count, 3), by a polynomial through those of the last ones. Its order is that which would have
+   done best for the atom in the last steps: high where the field is smooth, low where it has noise. Zero if none is
+   known. history: (count, SPINPOT_HISTORY). */
+SPINPOT_API int spinpot_expected_fields(int64_t count, const double* history, double* out);
+
+/* Takes a field as evaluated at the midpoints `middle` into the history, learns λ by its change, and gives the rest. first: whether
+   it is the first evaluation of a step; those that follow replace it. field, middle, rest: (count, 3); rest may be field. */
+SPINPOT_API int spinpot_evaluated_fields(int64_t count, int64_t first, const double* field, const double* middle,
+                                         double* history, double* rest);
 
 /* The step of n spins that is iterated: S' is S turned about the field at their midpoint on the sphere. */
 typedef struct {

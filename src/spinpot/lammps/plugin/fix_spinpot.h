@@ -98,9 +98,8 @@ class FixSpinpot : public Fix {
   void draw_noise(double dt, int purpose);
   void iterate(double dt);
   bool turn(double dt);
-  double turned(double dt, const std::vector<double>& of_model);
-  void take_fields();
-  void keep_fields();
+  double turned(double dt);
+  void take_fields(bool first);
   void set_spins(const std::vector<double>& spins);
 
   void drift(double dt);

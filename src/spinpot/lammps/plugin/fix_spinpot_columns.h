@@ -6,12 +6,9 @@
 
 namespace spinpot {
 
-/* A history: how many fields are kept, and these (eV/μ_B, newest first). */
-constexpr int FIELDS = SPINPOT_FIELDS, COUNT = 0, FIELD = 1, HISTORY = FIELD + 3 * FIELDS;
-
 /* Columns: two histories, the other one of second half steps, before which atoms have moved; then, while a step is under
    way, S before it and S' (μ_B) found so far. */
-constexpr int BETWEEN_STEPS = 2 * HISTORY, BEFORE = BETWEEN_STEPS, AFTER = BEFORE + 3, COLUMNS = AFTER + 3;
+constexpr int HISTORY = SPINPOT_HISTORY, BETWEEN_STEPS = 2 * HISTORY, BEFORE = BETWEEN_STEPS, AFTER = BEFORE + 3, COLUMNS = AFTER + 3;
 
 enum Purpose { SPINS = 0, ATOMS = 1, SECOND_HALVES = 2, TEMPERATURE = 3 };
 

@@ -31,12 +31,10 @@ void FixSpinpot::predict(double dt, int purpose) {
   collect();
   draw_noise(dt, purpose);
   history = purpose == SECOND_HALVES ? HISTORY : 0;
-  std::vector<double> extrapolated(before.size());
-  for (size_t k = 0; k < turning.size(); ++k) {
-    const double* row = kept[turning[k]] + history;
-    done(kernels().extrapolate_fields(1, int64_t(row[COUNT]), 3 * FIELDS, row + FIELD, &extrapolated[3 * k]));
-  }
-  turned(dt, extrapolated);
+  at_middle.resize(before.size());
+  for (size_t k = 0; k < turning.size(); ++k)
+    done(kernels().expected_fields(1, kept[turning[k]] + history, &at_middle[3 * k]));
+  turned(dt);
   for (size_t k = 0; k < turning.size(); ++k) {
     std::copy_n(&before[3 * k], 3, kept[turning[k]] + BEFORE);
     std::copy_n(&after[3 * k], 3, kept[turning[k]] + AFTER);
@@ -82,11 +80,8 @@ void FixSpinpot::iterate(double dt) {
   for (int k = 0; k < MOST_ITERATIONS; ++k) {
     forces.pairs_only();
     ++evaluations;
-    take_fields();
-    if (turn(dt)) {
-      keep_fields();
-      return;
-    }
+    take_fields(k == 0);
+    if (turn(dt)) return;
     set_spins(middle);
   }
   error->all(FLERR, "fix spinpot: no midpoint of a step of {} ps after {} iterations. Take a shorter timestep.", dt,
@@ -95,7 +90,7 @@ void FixSpinpot::iterate(double dt) {
 
 /* Whether S' is found, on all ranks. */
 bool FixSpinpot::turn(double dt) {
-  double own = turned(dt, at_middle), change = 0;
+  double own = turned(dt), change = 0;
   if (!std::isfinite(own)) own = HUGE_VAL;
   MPI_Allreduce(&own, &change, 1, MPI_DOUBLE, MPI_MAX, world);
   int64_t found = 0;
@@ -104,9 +99,9 @@ bool FixSpinpot::turn(double dt) {
 }
 
 /* S turned about what the model says and the fields from outside; by how much S' changed. */
-double FixSpinpot::turned(double dt, const std::vector<double>& of_model) {
+double FixSpinpot::turned(double dt) {
   std::vector<double> acting(noise);
-  for (size_t k = 0; k < acting.size(); ++k) acting[k] += of_model[k] + field[k % 3];
+  for (size_t k = 0; k < acting.size(); ++k) acting[k] += at_middle[k] + field[k % 3];
   const double angle = G * 2 * M_PI / force->hplanck * dt;
   const spinpot_turn turn{int64_t(turning.size()), angle, damping, before.data(), acting.data(), middle.data(),
                           after.data()};
@@ -115,17 +110,13 @@ double FixSpinpot::turned(double dt, const std::vector<double>& of_model) {
   return change;
 }
 
-void FixSpinpot::take_fields() {
+/* What the model says at the midpoints, but for the spins' own parts, which turn none. first: in this step. */
+void FixSpinpot::take_fields(bool first) {
   at_middle.resize(before.size());
-  for (size_t k = 0; k < turning.size(); ++k) forces.field_of(turning[k], &at_middle[3 * k]);
-}
-
-void FixSpinpot::keep_fields() {
   for (size_t k = 0; k < turning.size(); ++k) {
-    double* row = kept[turning[k]] + history;
-    std::copy_backward(row + FIELD, row + FIELD + 3 * (FIELDS - 1), row + FIELD + 3 * FIELDS);
-    std::copy_n(&at_middle[3 * k], 3, row + FIELD);
-    row[COUNT] = std::min<double>(row[COUNT] + 1, FIELDS);
+    double* found = &at_middle[3 * k];
+    forces.field_of(turning[k], found);
+    done(kernels().evaluated_fields(1, first, found, &middle[3 * k], kept[turning[k]] + history, found));
   }
 }
 

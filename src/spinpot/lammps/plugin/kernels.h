@@ -18,7 +18,8 @@ namespace spinpot {
   USE(model_rows)              \
   USE(model_uncertainty)       \
   USE(normals)                 \
-  USE(extrapolate_fields)      \
+  USE(expected_fields)         \
+  USE(evaluated_fields)        \
   USE(turn_spins)              \
   USE(spins_found)
 
