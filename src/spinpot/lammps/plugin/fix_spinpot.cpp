@@ -8,7 +8,7 @@
 #include "compute.h"
 #include "error.h"
 #include "fix_spinpot_columns.h"
-#include "force.h"
+#include "hbar.h"
 #include "kernels.h"
 #include "memory.h"
 #include "modify.h"
@@ -100,7 +100,7 @@ void FixSpinpot::post_force(int /*vflag*/) { made = owned_forces(); }
 void FixSpinpot::min_post_force(int /*vflag*/) {
   for (int i = 0; i < atom->nlocal; ++i)
     if (atom->mask[i] & groupbit)
-      for (int k = 0; k < 3; ++k) atom->fm[i][k] += field[k] * atom->sp[i][3] * 2 * M_PI / force->hplanck;
+      for (int k = 0; k < 3; ++k) atom->fm[i][k] += field[k] * atom->sp[i][3] / hbar(force);
 }
 
 void FixSpinpot::final_integrate() {

@@ -7,7 +7,7 @@
 #include "error.h"
 #include "fix_spinpot.h"
 #include "fix_spinpot_columns.h"
-#include "force.h"
+#include "hbar.h"
 #include "kernels.h"
 #include "update.h"
 
@@ -70,7 +70,7 @@ void FixSpinpot::draw_noise(double dt, int purpose) {
   noise.assign(before.size(), 0);
   if (!(damping * temperature > 0)) return;
   done(kernels().normals(seed, update->ntimestep, purpose, ids.data(), int64_t(ids.size()), 3, noise.data()));
-  const double variance = 2 * damping * force->boltz * temperature * force->hplanck / (2 * M_PI * G * dt);
+  const double variance = 2 * damping * force->boltz * temperature * hbar(force) / (G * dt);
   for (size_t k = 0; k < noise.size(); ++k) noise[k] *= std::sqrt(variance / atom->sp[turning[k / 3]][3]);
 }
 
@@ -102,7 +102,7 @@ bool FixSpinpot::turn(double dt) {
 double FixSpinpot::turned(double dt) {
   std::vector<double> acting(noise);
   for (size_t k = 0; k < acting.size(); ++k) acting[k] += at_middle[k] + field[k % 3];
-  const double angle = G * 2 * M_PI / force->hplanck * dt;
+  const double angle = G / hbar(force) * dt;
   const spinpot_turn turn{int64_t(turning.size()), angle, damping, before.data(), acting.data(), middle.data(),
                           after.data()};
   double change = 0;

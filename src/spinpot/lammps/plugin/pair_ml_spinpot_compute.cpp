@@ -5,18 +5,12 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
-#include "force.h"
+#include "hbar.h"
 #include "neigh_list.h"
 #include "pair_ml_spinpot.h"
 #include "update.h"
 
 using namespace LAMMPS_NS;
-
-namespace {
-
-constexpr double TWO_PI = 6.283185307179586476925;
-
-}  // namespace
 
 void PairMLSpinpot::gather() {
   cluster_.types.clear();
@@ -93,7 +87,7 @@ void PairMLSpinpot::evaluate(spinpot::Model& model, bool atom_virial) {
 }
 
 void PairMLSpinpot::add(const spinpot::Model& model) {
-  const double per_hbar = TWO_PI / force->hplanck;
+  const double per_hbar = 1 / spinpot::hbar(force);
   for (int64_t k = 0; k < cluster_.atoms(); ++k) {
     const int i = atom_of_[k];
     for (int c = 0; c < 3; ++c) {

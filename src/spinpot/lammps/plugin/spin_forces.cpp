@@ -11,6 +11,7 @@
 #include "dihedral.h"
 #include "fix.h"
 #include "force.h"
+#include "hbar.h"
 #include "improper.h"
 #include "kspace.h"
 #include "modify.h"
@@ -83,6 +84,6 @@ void SpinForces::of_fixes() {
 }
 
 void SpinForces::field_of(int i, double* field) const {
-  const double hbar = force->hplanck / (2 * M_PI), length = atom->sp[i][3];
-  for (int k = 0; k < 3; ++k) field[k] = atom->fm[i][k] * hbar / length;
+  const double unit = spinpot::hbar(force) / atom->sp[i][3];
+  for (int k = 0; k < 3; ++k) field[k] = atom->fm[i][k] * unit;
 }
