@@ -90,6 +90,14 @@ def test_sources_without_mpi(sources):
     assert find_installation(sources / "build") == found
 
 
+@pytest.mark.parametrize(("sizes", "flags"), [("bigbig", ("-DLAMMPS_BIGBIG",)), ("smallbig", ())])
+def test_sources_with_large_atom_ids(sizes, flags, sources):
+    (sources / "build").mkdir()
+    settings = f"BUILD_MPI:BOOL=OFF\nLAMMPS_SIZES:STRING={sizes}\n"
+    (sources / "build" / "CMakeCache.txt").write_text(settings)
+    assert find_installation(sources).flags == (*flags, f"-I{sources / 'src' / 'STUBS'}")
+
+
 def test_mpi_by_its_compiler(sources, monkeypatch):
     (sources / "bin").mkdir()
     mpicxx = sources / "bin" / "mpicxx"

@@ -67,7 +67,8 @@ def _facts(headers: Path) -> tuple[int, tuple[str, ...]]:
     if (file := headers / "version.h").is_file():
         named = re.search(r'LAMMPS_VERSION\s+"(\d+ \w{3})\w* (\d{4})"', _text(file))
         if named:
-            return int(datetime.strptime(" ".join(named.groups()), "%d %b %Y").strftime("%Y%m%d")), ()
+            date = datetime.strptime(" ".join(named.groups()), "%d %b %Y")
+            return int(date.strftime("%Y%m%d")), _sizes(headers)
     for pattern in PKG_CONFIG:
         for file in sorted(headers.parent.parent.glob(f"{pattern}/*lammps*.pc")):
             text = _text(file)
@@ -109,8 +110,18 @@ def _mpi(root: Path, headers: Path) -> tuple[str, ...]:
 
 def _built_without_mpi(headers: Path) -> bool:
     """Whether sources were configured so, with LAMMPS' own stubs in place of MPI."""
+    return _is_configured(headers, r"BUILD_MPI:\w+=OFF")
+
+
+def _sizes(headers: Path) -> tuple[str, ...]:
+    """Atom IDs of 64 bits, where sources were configured so."""
+    return ("-DLAMMPS_BIGBIG",) if _is_configured(headers, r"LAMMPS_SIZES:\w+=bigbig") else ()
+
+
+def _is_configured(headers: Path, setting: str) -> bool:
+    """Whether cmake was told so in a folder beside these sources."""
     caches = headers.parent.glob("*/CMakeCache.txt")
-    return any("BUILD_MPI:BOOL=OFF" in _text(file) for file in caches)
+    return any(re.search(f"^{setting}$", _text(file), re.MULTILINE | re.IGNORECASE) for file in caches)
 
 
 def _text(file: Path) -> str:
