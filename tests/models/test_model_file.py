@@ -208,7 +208,9 @@ def test_truncated_files(path):
     whole = path.read_bytes()
     for length in (1, 8, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        assert "damaged, maybe truncated: it is no whole safetensors file. Copy it again" in refused(path)
+        said = refused(path)
+        assert "damaged, maybe truncated: it is no whole safetensors file. Copy it again" in said
+        assert f"remove it and convert the checkpoint again: `spinpot convert CHECKPOINT {path.name}`" in said
     path.write_bytes(b"")
     assert "empty file" in refused(path)
 

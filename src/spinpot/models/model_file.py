@@ -97,8 +97,8 @@ def _entry(text: str, path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path}: damaged, maybe truncated: {why}. Copy it again, or write it again by `spinpot convert "
-        f"CHECKPOINT {path.name}`."
+        f"{path}: damaged, maybe truncated: {why}. Copy it again, or remove it and convert the checkpoint "
+        f"again: `spinpot convert CHECKPOINT {path.name}`."
     )
 
 
