@@ -116,17 +116,18 @@ def test_longer_paths_part_as_those_of_close_starts_do(model, bath, model_files,
     text = through(model_files[model], "{}", bath, 1000, temperature=300.0)
     nudge = "displace_atoms all random 1e-13 1e-13 1e-13 77\nfix dynamics"
     lammps(text.format("one") + text.format("close").replace("fix dynamics", nudge))
-    lammps(text.format("two"), 2)
+    for name, ranks in (("two", 2), ("four", 4)):
+        lammps(text.format(name), ranks)
     velocities, one = lammps_path(lammps.folder, "one", atoms, 1000)
-    others = {name: lammps_path(lammps.folder, name, atoms, 1000)[1] for name in ("close", "two")}
+    others = {name: lammps_path(lammps.folder, name, atoms, 1000)[1] for name in ("close", "two", "four")}
     others["python"] = python_path(atoms, velocities, spinpot.load(model_files[model]), bath, 1000)
     apart = {
         name: np.array([np.abs(mine - theirs).max() for mine, theirs in zip(one, other, strict=True)])
         for name, other in others.items()
     }
     print(f"\n{model}, Å and μ_B:", apart)
-    assert (apart["two"] <= 10.0 * apart["close"]).all()
-    assert (apart["python"] <= 10.0 * apart["close"]).all()
+    for name in ("two", "four", "python"):
+        assert (apart[name] <= 10.0 * apart["close"]).all(), name
 
 
 @pytest.mark.slow
