@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Pages of a sweep, one of its runs, an evaluation of its checkpoint, an audit, and labels."""
+    """Pages of a sweep, of one of its runs, of an evaluation of its checkpoint, of an audit and of labels."""
     folder = tmp_path_factory.mktemp("pages")
     data = write_small_set(folder / "data")
     sweep = folder / "sweep"

@@ -160,7 +160,8 @@ def test_files_of_an_earlier_try_are_gone(tmp_path):
 def test_another_configuration_is_not_taken_for_this_one(tmp_path):
     labelled(tmp_path / "labels", Counting(tmp_path / "asked"), 2)
     with pytest.raises(InputError, match="is the label of another configuration"):
-        label_all(alloy(2, seed=1), Counting(tmp_path / "asked"), tmp_path / "labels", {"seed": 0})
+        label_all(alloy(3, seed=1), Counting(tmp_path / "other"), tmp_path / "labels", {"seed": 0})
+    assert not list((tmp_path / "other").iterdir()), "before anything is done"
     file = tmp_path / "labels" / "jobs" / "alloy" / "0001" / LABEL
     file.write_text(file.read_text()[:40])
     with pytest.raises(InputError, match=r"0001/label\.json is damaged"):

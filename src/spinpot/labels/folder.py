@@ -57,7 +57,6 @@ class LabelFolder:
         }
         self.jobs = mixed(self.systems.values())
         self.known: dict[str, Labelled] = {}
-        self.written: dict[str, int] = {}
         self.next_writing = time.monotonic() + PATIENCE
 
     def open(self, settings: Mapping[str, Any]) -> None:
@@ -91,6 +90,11 @@ class LabelFolder:
             )
         if then != settings:
             write_atomically(file, json.dumps(settings, indent=2) + "\n")
+
+    def check_labels(self) -> None:
+        """Raise InputError if the folder has labels that are damaged, or of other configurations."""
+        for system in self.systems:
+            self.labelled(system)
 
     def labelled(self, system: str) -> list[Labelled]:
         """All configurations of a system that have a label by now, in order."""

@@ -63,6 +63,7 @@ def label_all(
     provenance = {"labeller": labeller.provenance(), **settings}
     own = LabelFolder(folder, made, provenance)
     own.open(provenance)
+    own.check_labels()
     try:
         work(own.jobs, labeller, retry_failed, own.arrived)
     finally:
