@@ -1,6 +1,7 @@
 """The audit of folders: what it says, writes and refuses."""
 
 import json
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import pytest
 from spinpot.audit.findings import Group
 from spinpot.audit.run import AUDIT, _print, audit
 from spinpot.core.errors import InputError
-from spinpot.data.systems import select
+from spinpot.data.systems import in_memory, select
 from spinpot.report.page import REPORT
 from support.folders import labelled_by_a_potential, write_npy
 from support.html import Page, assert_self_contained
+from support.large import SAMPLE, as_large
 from support.nickel_oxide import primitive_nio
 
 
@@ -107,3 +109,30 @@ def test_findings_on_many_systems_are_counted(capsys):
         "  and 5 more (audit.json with output=DIR).",
         "  → Look at them.",
     ]
+
+
+def test_of_large_sets_few_frames_are_in_memory_at_once(folders, written, monkeypatch, capsys):
+    sizes = as_large(monkeypatch)
+    monkeypatch.setattr("spinpot.audit.work.thinned", lambda system, _: in_memory(system))
+    found, small = audit([str(folders)]), written[0]
+    whole = [size for size in sizes if size > SAMPLE]
+    # Of two systems the frames between which the work is done; cells and places, where atoms may be close.
+    assert len(whole) == 2 * (6 + 2)
+    for one, other in zip(found["findings"], small["findings"], strict=True):
+        if one["topic"] != "tilts":
+            assert one == other
+    assert found["data"] == small["data"]
+    assert found["duplicates"] == small["duplicates"]
+    for name, numbers in small["systems"].items():
+        same_numbers(found["systems"][name], {**numbers, "tilt_median_95_max": ANY})
+
+
+def same_numbers(one, other):
+    if isinstance(other, dict):
+        assert one.keys() == other.keys()
+        for name in other:
+            same_numbers(one[name], other[name])
+    elif isinstance(other, float):
+        assert one == pytest.approx(other, rel=1e-12)
+    else:
+        assert one == other

@@ -75,5 +75,5 @@ def test_net_force():
 
 
 def test_rounding_adds_up_to_nothing():
-    assert moments._net(np.full((3, 4, 3), 1e-12)) == 0.0
-    assert moments._net(np.full((3, 4, 3), 1e-2)) == pytest.approx(2.0)
+    assert moments._net([np.full((3, 4, 3), 1e-12)]) == 0.0
+    assert moments._net([np.full((3, 4, 3), 1e-2)]) == pytest.approx(2.0)

@@ -19,6 +19,7 @@ from spinpot.data.systems import read_systems
 from support.folders import labelled_by_a_potential, write_npy
 from support.frames import evaluate, random_system, small_potential, system
 from support.in_process import run_here, the_message
+from support.large import SAMPLE, as_large
 
 ARRAYS = ("box", "coord", "spin", "energy", "force", "force_mag", "virial")
 OLD = Wanted(elements=("Ni", "O"), magnetic=("Ni",), virtual_scale=0.4 / 1.2737)
@@ -110,7 +111,7 @@ def prepare_npy(made, folder):
 def test_lammps_data_of_a_slab(tmp_path):
     made = replace(random_system(1), pbc=(True, False, True), name="slab")
     made.coord[:] += np.array([20.0, -30.0, 7.0])
-    write_lammps(tmp_path, made, Wanted())
+    write_lammps(tmp_path, made, [made], Wanted())
     text = (tmp_path / "slab" / "frame_00000.data").read_text().splitlines()
     assert text[0].endswith("; boundary p s p")
     bounds = {line.split()[2]: [float(x) for x in line.split()[:2]] for line in text[5:8]}
@@ -410,3 +411,44 @@ def test_options_without_effect_and_frames_that_look_wrong_are_named(frames, tmp
         run_here("prepare_data.py", "tiny", "o2", "--elements", "Ni", "O", "Ni", cwd=tmp_path)
     )
     assert refused == "--elements: Ni is there twice. Expected each element once."
+
+
+@pytest.mark.parametrize(
+    ("to", "arguments"), [("npy", ["--float32"]), ("old", OLD_ARGUMENTS), ("extxyz", []), ("lammps", [])]
+)
+def test_of_large_sets_few_frames_are_in_memory_at_once(to, arguments, frames, tmp_path, monkeypatch, capsys):
+    write_npy(tmp_path / "again", labelled_by_a_potential(2, 5, n_ni=2))
+    command = ["--to", to, "--split", "0.8", "0.2", *arguments]
+    inputs = [str(frames[1]), str(tmp_path / "again")]
+    written, said = [], []
+    for name in ("small", "large"):
+        sizes = as_large(monkeypatch) if name == "large" else []
+        result = run_here("prepare_data.py", *inputs, str(tmp_path / name), *command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        files = sorted(file for file in (tmp_path / name).rglob("*") if file.is_file())
+        written.append([(str(file.relative_to(tmp_path / name)), file.read_bytes()) for file in files])
+        said.append(
+            [line for line in result.stdout.splitlines() if not line.startswith(("Written", "15 frames"))]
+        )
+    assert max(sizes) <= SAMPLE
+    assert written[0] == written[1]
+    assert said[0] == said[1]
+
+
+def test_float32_says_what_it_costs(frames, tmp_path):
+    made, folder = frames
+    result = run_here("prepare_data.py", str(folder), str(tmp_path / "out"), "--float32", cwd=tmp_path)
+    kinds = {}
+    for name in ARRAYS:
+        (file,) = (tmp_path / "out").rglob(f"{name}.npy")
+        kinds[name] = np.load(file)
+        exact = getattr(made, name).reshape(kinds[name].shape)
+        np.testing.assert_array_equal(kinds[name], exact.astype(kinds[name].dtype))
+    short = {name for name, values in kinds.items() if values.dtype == np.float32}
+    assert short == {"coord", "spin", "force", "force_mag"}
+    most = np.abs(made.force - made.force.astype(np.float32)).max()
+    assert f"force by up to {most:.1g} eV/Å" in result.stdout
+    again = run_here("prepare_data.py", "out", "twice", "--float32", cwd=tmp_path)
+    assert "float32: no number has changed" in again.stdout
+    other = run_here("prepare_data.py", "out", "xyz", "--float32", "--to", "extxyz", cwd=tmp_path)
+    assert "--float32 has no effect with --to extxyz" in other.stdout

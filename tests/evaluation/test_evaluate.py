@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from spinpot.core.errors import InputError
 from spinpot.data.systems import System, read_systems
 from spinpot.evaluation import evaluate as module
 from spinpot.evaluation.evaluate import evaluate
+from spinpot.models.potential import Potential
 from support.checkpoints import write_checkpoint
 from support.cli import run_script
 from support.folders import write_npy
 from support.frames import random_system, small_potential, with_random_labels
 from support.html import Page, assert_self_contained
+from support.large import SAMPLE, as_large
 from support.native_spin import calibrated_native
 
 QUANTITIES = ("e", "fr", "fm", "fm_transverse", "fm_longitudinal", "v")
@@ -358,3 +361,27 @@ def test_a_model_without_expected_errors_has_no_word_of_them(checkpoint: Path, t
     write_npy(tmp_path / "frames", labelled(2, 2))
     assert "uncertainty" not in evaluate(checkpoint, str(tmp_path / "frames"), tmp_path / "out")
     assert "Uncertainty" not in (tmp_path / "out/report.html").read_text()
+
+
+# ---- large sets ----
+
+
+@pytest.mark.parametrize("potential", [small_potential, calibrated_native])
+def test_of_large_sets_few_frames_are_in_memory_at_once(
+    potential: Callable[[], Potential], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seed, frames in (("one", 2, 12), ("two", 3, 5)):
+        write_npy(tmp_path / "data" / name, labelled(seed, frames))
+    path = write_checkpoint(tmp_path / "best.ckpt", potential())
+    small = evaluate(path, str(tmp_path / "data"), tmp_path / "small")
+    sizes = as_large(monkeypatch)
+    large = evaluate(path, str(tmp_path / "data"), tmp_path / "large")
+    assert max(sizes) <= SAMPLE
+    assert small == large
+    for name in ("one", "two"):
+        with (
+            np.load(tmp_path / f"small/{name}.npz") as these,
+            np.load(tmp_path / f"large/{name}.npz") as those,
+        ):
+            for array in these:
+                np.testing.assert_array_equal(these[array], those[array])

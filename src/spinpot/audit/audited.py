@@ -12,6 +12,7 @@ from spinpot.audit.moments import moments_by_element, net_force, net_torque, til
 from spinpot.audit.outliers import ENERGY, outliers
 from spinpot.audit.units import suspicions
 from spinpot.audit.work import Untestable, Work, work_along_pairs
+from spinpot.data.sample import thinned
 from spinpot.data.systems import System, select
 from spinpot.looks.labels import close_looks, zero_labels
 
@@ -26,7 +27,7 @@ class Audited:
         strange = [outlier.frame for outlier in self.outliers if outlier.quantity == ENERGY]
         self.work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
         self.elements = moments_by_element(system)
-        self.tilts = tilts(np.asarray(system.spin))
+        self.tilts = tilts(np.asarray(thinned(system).spin))
         self.zeros = zero_labels(system)
         self.net_force, self.net_torque = net_force(system), net_torque(system)
 
@@ -35,7 +36,7 @@ class Audited:
         work = self.work if isinstance(self.work, Work) else None
         return [
             *findings.of_work(self.system, self.work),
-            *findings.of_units(self.system, suspicions(self.system, work)),
+            *findings.of_units(self.system, suspicions(thinned(self.system), work)),
             *findings.of_close(self.system, close_looks(self.system, range(len(self.system)))),
             *findings.of_zeros(self.system, self.zeros),
             *findings.of_outliers(self.system, self.outliers),

@@ -1,5 +1,6 @@
 """Moments and magnetic forces of one system: their lengths, parts and sums, and how far moments tilt."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from spinpot.audit.outliers import SMALLEST
 from spinpot.core.split import split_along
 from spinpot.core.vectors import largest
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.systems import System
 
 
@@ -39,28 +41,41 @@ def moments_by_element(system: System) -> list[ElementMoments]:
 
 def _of_element(system: System, kind: int) -> ElementMoments:
     own = system.types == kind
-    spin = system.spin[:, own]
-    length = np.linalg.norm(spin, axis=-1)
-    has = length > 0
-    transverse = longitudinal = unowned = None
-    if system.force_mag is not None:
-        force = system.force_mag[:, own]
-        if has.any():
-            parts = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
-            transverse, longitudinal = (float(part.square().sum(-1).mean().sqrt()) for part in parts)
-        unowned = largest(force[~has])
+    count = len(system) * int(own.sum())
+
+    def lengths() -> Iterator[np.ndarray]:
+        return (np.linalg.norm(spin[:, own], axis=-1) for (spin,) in chunks(system.spin))
+
+    seen = [(one.sum(), one.min(), one.max(), (one == 0).all(axis=1).sum()) for one in lengths()]
+    total, least, greatest, without = np.array(seen).T
+    mean = total.sum() / count
+    variance = sum(((length - mean) ** 2).sum() for length in lengths()) / count
     return ElementMoments(
         element=system.type_map[kind],
         atoms=int(own.sum()),
-        least=float(length.min()),
-        mean=float(length.mean()),
-        spread=float(length.std()),
-        greatest=float(length.max()),
-        without=int((~has).all(axis=1).sum()),
-        transverse=transverse,
-        longitudinal=longitudinal,
-        unowned=unowned,
+        least=float(least.min()),
+        mean=float(mean),
+        spread=float(np.sqrt(variance)),
+        greatest=float(greatest.max()),
+        without=int(without.sum()),
+        **_forces(system, own),
     )
+
+
+def _forces(system: System, own: np.ndarray) -> dict[str, float | None]:
+    """The magnetic forces of ElementMoments of some atoms, (N,) bool."""
+    if system.force_mag is None:
+        return dict.fromkeys(("transverse", "longitudinal", "unowned"))
+    squares, count, unowned = torch.zeros(2).double(), 0, 0.0
+    for spin, force in chunks(system.spin, system.force_mag):
+        spin, force = spin[:, own], force[:, own]
+        has = np.linalg.norm(spin, axis=-1) > 0
+        parts = split_along(torch.from_numpy(force[has]), torch.from_numpy(spin[has]))
+        squares += torch.stack([part.square().sum(-1).sum() for part in parts])
+        count += int(has.sum())
+        unowned = max(unowned, largest(force[~has]))
+    transverse, longitudinal = (squares / count).sqrt().tolist() if count else (None, None)
+    return {"transverse": transverse, "longitudinal": longitudinal, "unowned": unowned}
 
 
 def tilts(spin: np.ndarray) -> np.ndarray:
@@ -79,7 +94,7 @@ def tilts(spin: np.ndarray) -> np.ndarray:
 
 def net_force(system: System) -> float | None:
     """Σ F over the atoms relative to what unrelated forces would add up to; 0 if only distances matter."""
-    return None if system.force is None else _net(np.asarray(system.force))
+    return None if system.force is None else _net(force for (force,) in chunks(system.force))
 
 
 def net_torque(system: System) -> float | None:
@@ -87,11 +102,16 @@ def net_torque(system: System) -> float | None:
 
     So it is without spin-orbit and dipole interaction and without an outer field.
     """
-    return None if system.force_mag is None else _net(np.cross(system.spin, system.force_mag))
+    if system.force_mag is None:
+        return None
+    return _net(np.cross(spin, force) for spin, force in chunks(system.spin, system.force_mag))
 
 
-def _net(vectors: np.ndarray) -> float:
+def _net(given: Iterable[np.ndarray]) -> float:
     """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), sums over the atoms and means over the frames; 0 for rounding."""
-    total, apart = (vectors.sum(axis=1) ** 2).sum(), (vectors**2).sum()
-    size = np.sqrt((vectors**2).sum(axis=-1).mean()) if vectors.size else 0.0
-    return float(np.sqrt(total / apart)) if size > SMALLEST else 0.0
+    total = apart = count = 0.0
+    for vectors in given:
+        total += (vectors.sum(axis=1) ** 2).sum()
+        apart += (vectors**2).sum()
+        count += vectors.size / 3
+    return float(np.sqrt(total / apart)) if apart > count * SMALLEST**2 else 0.0

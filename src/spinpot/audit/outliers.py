@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spinpot.core.quantities import FORCE, FORCE_MAG
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.systems import System
 
 FAR = 6.0  # robust standard deviations
@@ -38,7 +39,7 @@ def outliers(system: System) -> list[Outlier]:
     for own in (FORCE, FORCE_MAG):
         forces = getattr(system, own.label)
         if forces is not None:
-            largest = np.linalg.norm(forces, axis=-1).max(axis=1)
+            largest = np.concatenate([np.linalg.norm(f, axis=-1).max(axis=1) for (f,) in chunks(forces)])
             far = _far(f"largest {own.title}", np.log(np.maximum(largest, SMALLEST)), largest, own.unit)
             found += [outlier for outlier in far if outlier.deviations > 0]
     return sorted(found, key=lambda outlier: -abs(outlier.deviations))

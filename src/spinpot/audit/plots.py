@@ -6,6 +6,7 @@ import numpy as np
 
 from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
+from spinpot.data.sample import thinned
 from spinpot.data.systems import System
 from spinpot.report.plots import histogram, one_panel
 from spinpot.report.style import Figure, faint, ink, literal, new_figure
@@ -58,8 +59,8 @@ def lengths_figure(systems: Sequence[System]) -> Figure:
     elements = list(dict.fromkeys(element for system in systems for element in system.type_map))
     lengths = {}
     for element in elements:
-        moments = [system.spin[:, np.array(system.elements) == element].reshape(-1, 3) for system in systems]
-        values = np.linalg.norm(np.concatenate(moments), axis=1)
+        spins = ((thinned(system).spin, np.array(system.elements) == element) for system in systems)
+        values = np.linalg.norm(np.concatenate([spin[:, own].reshape(-1, 3) for spin, own in spins]), axis=1)
         if values.any():
             lengths[element] = values[values > 0]
     figure, axes = one_panel()

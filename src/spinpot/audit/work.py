@@ -16,6 +16,7 @@ from spinpot.audit.interpolation import Basis
 from spinpot.audit.path import Path
 from spinpot.core.console import counted
 from spinpot.data.cell import nearest_image
+from spinpot.data.sample import thinned
 from spinpot.data.systems import System
 
 FEWEST_FRAMES = 8
@@ -100,6 +101,7 @@ def work_along_pairs(system: System) -> Work | Untestable:
         return Untestable("all energies are the same")
     if len(system) < FEWEST_FRAMES:
         return Untestable(f"{len(system)} frames are too few, {FEWEST_FRAMES} are needed")
+    system = thinned(system, MOST_FRAMES)
     near = nearby_pairs(system)
     distance, pairs = np.array([d for d, _, _ in near]), [Path(system, i, j) for _, i, j in near]
     kept = [k for k, path in enumerate(pairs) if not unlabelled(path)]

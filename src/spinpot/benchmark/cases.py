@@ -53,7 +53,8 @@ CASES = {
 
 def write_supercell(system: Path, folder: Path, repeats: int) -> None:
     """The first frames of a system, repeated along each lattice vector, with their labels but the virial."""
-    from spinpot.data.systems import in_memory, read_systems, select, write_npy  # not above, as prepare_nio
+    from spinpot.data.npy_folder import write_npy  # not above, as prepare_nio
+    from spinpot.data.systems import in_memory, read_systems, select
 
     (found,) = read_systems([system])
     small = in_memory(select(found, np.arange(FRAMES)[: len(found)]))

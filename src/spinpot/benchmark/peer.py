@@ -93,10 +93,10 @@ def _with_virtual_atoms(system: Path, folder: Path) -> Path:
     """The layout of the TensorFlow backend, in which Ni has virtual atoms."""
     from spinpot.data.prepare import write_old  # not above: --help needs BACKENDS alone
     from spinpot.data.readers.reader import Wanted
-    from spinpot.data.systems import read_systems
+    from spinpot.data.systems import parts, read_systems
 
     (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
     (frames,) = read_systems([system])
-    write_old(folder, frames, Wanted(magnetic=("Ni",), virtual_scale=scale))
+    write_old(folder, frames, parts(frames), Wanted(magnetic=("Ni",), virtual_scale=scale))
     (folder / frames.name / "type_map.raw").unlink()  # which would have to name the virtual atoms, too
     return folder / frames.name

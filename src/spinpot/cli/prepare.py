@@ -33,9 +33,8 @@ def prepare(parser: ArgumentParser) -> None:
     )
     for line in _idle(parser, given):
         print_line(line)
-    sets = prepare(
-        given.inputs, given.output, wanted, given.format, given.to, given.split, given.block, given.seed
-    )
+    how = (given.format, given.to, given.split, given.block, given.seed, given.float32)
+    sets = prepare(given.inputs, given.output, wanted, *how)
     look_at_frames([system for systems in sets.values() for system in systems]).print()
 
 
@@ -45,6 +44,8 @@ def _idle(parser: ArgumentParser, given: Namespace) -> Iterator[str]:
         for name in ("block", "seed"):
             if getattr(given, name) != parser.get_default(name):
                 yield f"--{name} has no effect without --split."
+    if given.float32 and given.to != "npy":
+        yield f"--float32 has no effect with --to {given.to}."
     if "old" not in (given.format, given.to) and (given.magnetic or given.length):
         yield "--magnetic, --virtual-len and --spin-norm have no effect without --format old or --to old."
 
@@ -55,6 +56,7 @@ def _add_options(parser: ArgumentParser) -> None:
     add("output", type=Path, metavar="OUTPUT", help="a folder, new")
     add("--format", default="auto", choices=("auto", *FORMATS), help="of the inputs")
     add("--to", default="npy", choices=("npy", "old", "extxyz", "lammps"), help="format of the output (npy)")
+    add("--float32", action="store_true", help="npy: numbers of each atom in float32, half the size")
     add("--split", nargs="+", type=float, metavar="SHARE", help="of train, validation and test: 0.8 0.1 0.1")
     add("--block", type=int, default=1, metavar="N", help="consecutive frames that stay in one set (1)")
     add("--seed", type=int, default=0, help="of the split (0)")

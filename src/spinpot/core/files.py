@@ -5,12 +5,14 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from spinpot.core.errors import InputError
@@ -27,8 +29,25 @@ NO_ROOM = {
 """What keeps a file from being written through no fault of the program, by the error's number."""
 DAMAGED = (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError)
 """What reading a damaged or truncated file of torch.save raises."""
+LARGE = 2**27  # bytes that are memory's, not a file's
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """Errors of fsync on file systems that have none, mostly for folders."""
+
+
+def roomy(shape: tuple[int, ...], folder: Path | None = None) -> np.ndarray:
+    """Room for numbers, float64; where they are many in a nameless file, so that they need no memory.
+
+    folder: of that file. Raises OSError where it does not fit.
+    """
+    size = 8 * math.prod(shape)
+    if size <= LARGE:
+        return np.empty(shape)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # else a full disk is met when it is written to, and ends the process
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, np.float64, "w+", shape=shape)
 
 
 def write_atomically(path: Path, contents: str | bytes) -> None:

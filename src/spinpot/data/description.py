@@ -2,13 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from spinpot.core.conventions import LABELS
-from spinpot.data.readers.deepmd.rows import CHUNK
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.systems import System
 
 
@@ -63,21 +63,20 @@ def fingerprint(systems: Sequence[System], sampled: Sequence[System] | None = No
         arrays = {"box": system.cell} | {name: getattr(system, name) for name in ("coord", "spin", *LABELS)}
         for name, array in arrays.items():
             digest.update(name.encode())
-            for start in range(0, len(system), CHUNK) if array is not None else ():
-                digest.update(np.ascontiguousarray(array[start : start + CHUNK]).data)
+            for (rows,) in chunks(array) if array is not None else ():
+                digest.update(np.ascontiguousarray(rows).data)
     return digest.hexdigest()[:16]
 
 
-def frame_digests(system: System) -> list[str]:
+def frame_digests(system: System) -> Iterator[str]:
     """16 hexadecimal digits for each frame, the same for the same elements, cell, positions and spins."""
     common = f"{' '.join(system.elements)} {tuple(system.pbc)}".encode()
-    digests = []
-    for parts in zip(system.cell, np.asarray(system.coord), np.asarray(system.spin), strict=True):
+    arrays = (system.cell, system.coord, system.spin)
+    for frame in (frame for rows in chunks(*arrays) for frame in zip(*rows, strict=True)):
         digest = hashlib.blake2b(common, digest_size=8)
-        for part in parts:
+        for part in frame:
             digest.update(np.ascontiguousarray(part + 0.0).data)  # −0 is 0
-        digests.append(digest.hexdigest())
-    return digests
+        yield digest.hexdigest()
 
 
 def formula(system: System) -> str:
@@ -88,9 +87,10 @@ def formula(system: System) -> str:
 
 def moments(system: System) -> dict[str, list[float]]:
     """The range of |S| (μ_B) of each element that has a non-zero spin somewhere."""
-    ranges = {}
-    for kind, element in enumerate(system.type_map):
-        norms = np.linalg.norm(system.spin[:, system.types == kind], axis=-1)
-        if norms.any():
-            ranges[element] = [float(norms.min()), float(norms.max())]
-    return ranges
+    kinds = np.unique(system.types)
+    lengths = (np.linalg.norm(spin, axis=-1) for (spin,) in chunks(system.spin))
+    own = ([norms[:, system.types == kind] for kind in kinds] for norms in lengths)
+    ends = np.array([[(norms.min(), norms.max()) for norms in of_kinds] for of_kinds in own])
+    least, greatest = ends[..., 0].min(axis=0).tolist(), ends[..., 1].max(axis=0).tolist()
+    ranges = zip(kinds, least, greatest, strict=True)
+    return {system.type_map[kind]: [low, high] for kind, low, high in ranges if high}

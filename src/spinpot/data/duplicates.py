@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from spinpot.core.console import counted
+from spinpot.core.files import roomy
 from spinpot.core.notes import Notes
 from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import nearest_image
+from spinpot.data.readers.deepmd.rows import CHUNK, chunks, taken
 from spinpot.data.systems import System, select
 
 SAME = 1e-4  # Å and μ_B: frames of which no coordinate differs by more are the same
@@ -17,14 +20,13 @@ SIEVE = 12  # coordinates by which frames that may be the same are found
 SIEVE_REACH = 10 * SAME
 """What a coordinate of the sieve may differ by: it takes up the noise of two atoms and of the cell."""
 SAMPLE = 200  # frames, evenly spaced, that tell which coordinates vary most
-CHUNK = 1000  # frames at once, so that memory does not grow with the set
 CROWD = 64
 """Frames alike in the coordinates of the sieve beyond which the other coordinates are looked at too."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
 """What labels of the same structure may differ by: eV/atom, eV/Å, eV/μ_B, eV/atom."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Copy:
     """A frame of `system` that is the same as an earlier one that is kept; systems by their places."""
 
@@ -141,9 +143,9 @@ def _differences(first: System, second: System, frames: Sequence[tuple[int, int]
     found = {}
     for name in first.labels:
         if name in second.labels:
-            change = np.abs(getattr(first, name)[a] - getattr(second, name)[b])
-            atoms = first.n_atoms if OF_LABEL[name].per_atom else 1
-            found[name] = change.reshape(len(a), -1).max(axis=1) / atoms
+            pairs = chunks(taken(getattr(first, name), a), taken(getattr(second, name), b))
+            most = [np.abs(one - other).reshape(len(one), -1).max(axis=1) for one, other in pairs]
+            found[name] = np.concatenate(most) / (first.n_atoms if OF_LABEL[name].per_atom else 1)
     return found
 
 
@@ -174,7 +176,9 @@ def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[
     every = np.arange(len(taken))
     sample = np.concatenate(list(_chunks(systems, every[:: max(1, len(every) // SAMPLE)])))
     widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]  # a tree of all coordinates is slow
-    points = np.concatenate([chunk[:, widest] for chunk in _chunks(systems, every)])
+    number = sum(-(-len(system) // CHUNK) for system in systems)
+    shown = counted(_chunks(systems, every), "Duplicates", number)
+    points = np.concatenate([chunk[:, widest] for chunk in shown])
     tree = cKDTree(points)
     counts = tree.query_ball_point(points, SIEVE_REACH, p=np.inf, return_length=True)
     crowded = np.flatnonzero(counts > CROWD)
@@ -189,11 +193,11 @@ def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[
 
 
 def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarray]:
-    """The points of frames by their numbers over all systems (n,), CHUNK at once."""
-    first = 0
-    for system in systems:
-        own = numbers[(numbers >= first) & (numbers < first + len(system))] - first
-        first += len(system)
+    """The points of frames by their numbers over all systems (n,), ascending, CHUNK at once."""
+    ends = np.cumsum([len(system) for system in systems])
+    of_systems = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
+    for system, end, own in zip(systems, ends, of_systems, strict=True):
+        own = own - end + len(system)
         for start in range(0, len(own), CHUNK):
             yield _points(system, own[start : start + CHUNK])
 
@@ -204,13 +208,24 @@ def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndar
     This tells frames apart that are alike in nearly all coordinates, as where each has one atom moved.
     """
     groups = np.zeros(len(members), dtype=np.int64)
-    for values in np.concatenate(list(_chunks(systems, members))).T:
+    for values in _coordinates(systems, members):
         order = np.lexsort((values, groups))
         apart = (np.diff(values[order]) > SIEVE_REACH) | (np.diff(groups[order]) > 0)
         groups[order] = np.concatenate(([0], np.cumsum(apart)))
     order = np.argsort(groups, kind="stable")
     parts = np.split(members[order], np.flatnonzero(np.diff(groups[order])) + 1)
     return {int(member): part for part in parts for member in part}
+
+
+def _coordinates(systems: Sequence[System], members: np.ndarray) -> np.ndarray:
+    """What _points gives for frames by their numbers (n,), each coordinate by itself: (coordinates, n)."""
+    first = 0
+    for chunk in _chunks(systems, members):
+        if not first:
+            found = roomy((chunk.shape[1], len(members)))
+        found[:, first : first + len(chunk)] = chunk.T
+        first += len(chunk)
+    return found
 
 
 def _points(system: System, frames: np.ndarray) -> np.ndarray:

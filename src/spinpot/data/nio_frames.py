@@ -23,7 +23,8 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.data import nio
 from spinpot.data.cell import PERIODIC
-from spinpot.data.systems import System, write_npy
+from spinpot.data.npy_folder import write_npy
+from spinpot.data.systems import System
 
 VERSION = 1  # to be raised with every change that changes the frames or their labels
 

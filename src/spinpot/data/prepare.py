@@ -2,8 +2,9 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import ase.io
@@ -14,16 +15,19 @@ from spinpot.core.console import counted, print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, reason
 from spinpot.core.notes import Notes
+from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import VACUUM, directions
 from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out, without
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
+from spinpot.data.npy_folder import write_npy
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System, check_frames, read_systems, select, write_npy
+from spinpot.data.systems import System, all_parts, check_frames, n_parts, read_systems, select
 from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")
@@ -40,12 +44,13 @@ def prepare(
     split: Sequence[float] | None = None,
     block: int = 1,
     seed: int = 0,
+    float32: bool = False,
 ) -> Splits:
     """Read, split and write; returns the systems of each set, under "" without a split.
 
     split: the shares of SETS, e.g. (0.8, 0.1, 0.1). block: frames that stay together, 1 for any frame by
     itself; neighbouring frames of a trajectory are alike, so that only whole blocks tell how a model does on
-    others.
+    others. float32: whether the numbers of each atom are written as such, where the format is npy.
 
     Raises InputError before anything is written for inputs that cannot be used and an output that is there.
     """
@@ -70,7 +75,7 @@ def prepare(
         with one_at_a_time(output.absolute()):
             _refuse_existing(output)  # another process may have made it meanwhile
             try:
-                _write(place, sets, write_as, wanted)
+                changed = _write(place, sets, write_as, wanted, float32)
                 if write_as == "npy":
                     _check(place, output)
                 place.rename(output)
@@ -81,6 +86,8 @@ def prepare(
             f"{output}: cannot be written: {reason(error)}. Make room there, or give another folder."
         ) from error
     print_systems("Prepared", {name: list(map(describe_system, found)) for name, found in sets.items()})
+    if changed:
+        notes.add(_rounded(changed))
     for system in systems:
         for line in (*_open(system, write_as), *not_written(system, write_as, wanted)):
             notes.add(line, system.name)
@@ -98,8 +105,8 @@ def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
             own = system.types == kind
             if element in wanted.magnetic or not own.any():
                 continue
-            lost = [system.spin[:, own], *([] if system.force_mag is None else [system.force_mag[:, own]])]
-            if any(values.any() for values in lost):
+            lost = [array for array in (system.spin, system.force_mag) if array is not None]
+            if any(values[:, own].any() for array in lost for (values,) in chunks(array)):
                 yield f"moments and magnetic forces of {element}: not written, it is not in --magnetic"
 
 
@@ -128,13 +135,13 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
     sets: Splits = {name: [] for name, share in zip(SETS, split, strict=False) if share}
     bounds = np.cumsum(split)
     for system in systems:
-        blocks = [np.arange(first, min(first + block, len(system))) for first in range(0, len(system), block)]
-        order = rng.permutation(len(blocks))
-        ends = np.rint(bounds * len(blocks)).astype(int)
+        blocks = -(-len(system) // block)
+        order = rng.permutation(blocks)
+        ends = np.rint(bounds * blocks).astype(int)
         for name, first, last in zip(SETS, [0, *ends], ends, strict=False):
-            chosen = [blocks[k] for k in np.sort(order[first:last])]
-            if chosen:
-                sets.setdefault(name, []).append(select(system, np.concatenate(chosen)))
+            frames = (block * np.sort(order[first:last])[:, None] + np.arange(block)).ravel()
+            if len(frames):
+                sets.setdefault(name, []).append(select(system, frames[frames < len(system)]))
     for name, own in sets.items():
         if not own:
             raise InputError(
@@ -144,7 +151,7 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
     return sets
 
 
-def write_old(folder: Path, system: System, wanted: Wanted) -> None:
+def write_old(folder: Path, system: System, given: Iterable[System], wanted: Wanted) -> None:
     """deepmd-kit's old layout: virtual atoms at the end, their magnetic forces among the forces."""
     if not wanted.magnetic or not wanted.virtual_scale:
         raise InputError("The old layout needs --magnetic and --virtual-len with --spin-norm. Give them.")
@@ -157,39 +164,38 @@ def write_old(folder: Path, system: System, wanted: Wanted) -> None:
     owner = np.concatenate(
         [np.flatnonzero(system.types == system.type_map.index(name)) for name in wanted.magnetic]
     )
-    virtual = system.coord[:, owner] + wanted.virtual_scale * system.spin[:, owner]
     kinds = [len(system.type_map) + wanted.magnetic.index(system.type_map[t]) for t in system.types[owner]]
-    force = None
-    if system.force is not None and system.force_mag is not None:
-        force = np.concatenate((system.force, system.force_mag[:, owner]), axis=1)
-    bare = replace(
-        system,
-        types=np.concatenate((system.types, kinds)).astype(np.int64),
-        coord=np.concatenate((system.coord, virtual), axis=1),
-        force=force,
-        force_mag=None,
-    )
-    write_npy(bare, folder / system.name)
+    types = np.concatenate((system.types, kinds)).astype(np.int64)
+    old = (_with_virtual_atoms(part, owner, wanted.virtual_scale) for part in given)
+    write_npy(replace(system, types=types), folder / system.name, old)
     (folder / system.name / "set.000" / "spin.npy").unlink()
 
 
-def write_extxyz(folder: Path, system: System, _: Wanted) -> None:
+def _with_virtual_atoms(part: System, owner: np.ndarray, scale: float) -> System:
+    virtual, force = part.coord[:, owner] + scale * part.spin[:, owner], None
+    if part.force is not None and part.force_mag is not None:
+        force = np.concatenate((part.force, part.force_mag[:, owner]), axis=1)
+    return replace(part, coord=np.concatenate((part.coord, virtual), axis=1), force=force, force_mag=None)
+
+
+def write_extxyz(folder: Path, system: System, given: Iterable[System], _: Wanted) -> None:
     """Extended XYZ with the columns spin, forces and mforce; energy and virial in the comment line."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = [_atoms(system, frame) for frame in range(len(system))]
-    ase.io.write(folder / f"{system.name}.xyz", frames, format="extxyz")
+    for part in given:
+        frames = [_atoms(part, frame) for frame in range(len(part))]
+        ase.io.write(folder / f"{system.name}.xyz", frames, format="extxyz", append=True)
 
 
-def write_lammps(folder: Path, system: System, wanted: Wanted) -> None:
+def write_lammps(folder: Path, system: System, given: Iterable[System], wanted: Wanted) -> None:
     """A LAMMPS data file of each frame, turned as LAMMPS wants it."""
     (folder / system.name).mkdir(parents=True)
-    for frame in range(len(system)):
-        file = folder / system.name / f"frame_{frame:05d}.data"
-        write_data(file, atoms_of(system, frame), wanted.elements or system.type_map)
+    frames = (atoms_of(part, frame) for part in given for frame in range(len(part)))
+    for number, atoms in enumerate(frames):
+        file = folder / system.name / f"frame_{number:05d}.data"
+        write_data(file, atoms, wanted.elements or system.type_map)
 
 
-WRITERS: dict[str, Callable[[Path, System, Wanted], None]] = {
-    "npy": lambda folder, system, _: write_npy(system, folder / system.name),
+WRITERS: dict[str, Callable[[Path, System, Iterable[System], Wanted], None]] = {
     "old": write_old,
     "extxyz": write_extxyz,
     "lammps": write_lammps,
@@ -206,11 +212,29 @@ def _refuse_existing(output: Path) -> None:
         raise InputError(f"{output} is there already, and nothing is overwritten. Give another folder.")
 
 
-def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted) -> None:
+def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted, float32: bool) -> dict[str, float]:
+    """Returns by how much float32 changes the numbers at most, by array."""
     shutil.rmtree(place, ignore_errors=True)  # what a killed process left
+    changed: dict[str, float] = {}
     for name, own in sets.items():
-        for system in counted(own, f"Writing {name}"):
-            WRITERS[write_as](place / name, system, wanted)
+        every = all_parts(own, f"Writing {name}")
+        for system in own:
+            given = islice(every, n_parts(system))
+            if write_as != "npy":
+                WRITERS[write_as](place / name, system, given, wanted)
+                continue
+            for array, most in write_npy(system, place / name / system.name, given, float32).items():
+                changed[array] = max(changed.get(array, 0.0), most)
+    return changed
+
+
+def _rounded(changed: dict[str, float]) -> str:
+    """What float32 costs, in words."""
+    if not any(changed.values()):
+        return "float32: no number has changed."
+    units = {"coord": "Å", "spin": "μ_B"} | {name: own.unit for name, own in OF_LABEL.items()}
+    most = ", ".join(f"{name} by up to {value:.1g} {units[name]}" for name, value in changed.items())
+    return f"float32 rounds {most}; energies, cells and virials are float64."
 
 
 def _check(place: Path, output: Path) -> None:

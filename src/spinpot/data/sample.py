@@ -6,6 +6,7 @@ import numpy as np
 
 from spinpot.core.console import counted
 from spinpot.data.broken import Broken
+from spinpot.data.readers.deepmd.rows import CHUNK
 from spinpot.data.systems import System, in_memory, part_of
 
 STREAM = 2  # keeps these random numbers apart from those that order the frames and turn spins
@@ -43,6 +44,14 @@ def drawn(systems: Sequence[System], most: int, seed: int) -> Sequence[System]:
             chosen[k] = np.zeros(1, dtype=np.int64)
             known |= _holds(system)
     return [part_of(systems[k], chosen[k]) for k in sorted(chosen)]
+
+
+def thinned(system: System, most: int = CHUNK) -> System:
+    """The system in memory; of one that is stored at most so many frames, evenly spaced."""
+    if system.in_memory:
+        return system
+    frames = np.unique(np.linspace(0, len(system) - 1, min(len(system), most)).astype(int))
+    return in_memory(part_of(system, frames))
 
 
 def _holds(system: System) -> set[str | int]:

@@ -19,14 +19,14 @@ from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
-from spinpot.data.cell import PERIODIC, Periodic, completed, directions, flat_cells, with_vacuum
+from spinpot.data.cell import PERIODIC, Periodic, completed, directions, flat_cells
 from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
-from spinpot.data.readers.deepmd.npy_header import ArrayHeader, check_written
+from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.rows import CHUNK, Array, Rows, taken
-from spinpot.data.readers.deepmd.stored import PBC, Stored, stored_arrays
+from spinpot.data.readers.deepmd.stored import Stored, stored_arrays
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
 SAMPLE = 5_000  # frames: larger sets stay where they are stored, and what shapes a model looks at so many
@@ -60,9 +60,9 @@ class System:
         return len(self.coord)
 
     @cached_property
-    def cell(self) -> np.ndarray:
+    def cell(self) -> Array:
         """(F, 3, 3), Å, never singular: box with unit normals in place of the rows that have no meaning."""
-        return completed(np.asarray(self.box), self.pbc)
+        return self.box if all(self.pbc) else completed(np.asarray(self.box), self.pbc)
 
     @property
     def elements(self) -> list[str]:
@@ -116,6 +116,26 @@ def in_memory(system: System) -> System:
     return replace(system, **read, stored=system.stored and system.stored.bare())
 
 
+def parts(system: System) -> Iterator[System]:
+    """The system in memory; of one that is stored CHUNK frames at once."""
+    if system.in_memory:
+        yield system
+        return
+    for first in range(0, len(system), CHUNK):
+        yield in_memory(part_of(system, np.arange(first, min(first + CHUNK, len(system)))))
+
+
+def all_parts(systems: Sequence[System], title: str) -> Iterator[System]:
+    """The parts of some systems, with a progress bar."""
+    every = (part for system in systems for part in parts(system))
+    return iter(counted(every, title, sum(map(n_parts, systems))))
+
+
+def n_parts(system: System) -> int:
+    """How many parts it has."""
+    return 1 if system.in_memory else -(-len(system) // CHUNK)
+
+
 def read_systems(
     paths: str | Path | Sequence[str | Path],
     type_map: Sequence[str] | None = None,
@@ -163,8 +183,8 @@ def read_systems(
     if check is not None:
         usable = (check(system) if system.in_memory else system for system in systems)
         return [system for system in usable if len(system)]
-    for system in counted(systems, "Checking", len(systems)):
-        check_frames(system)
+    for part in all_parts(systems, "Checking"):
+        check_frames(part)
     return systems
 
 
@@ -176,30 +196,6 @@ def _note(notes: Notes, stored: Stored, name: str) -> None:
         notes.add("No spins: taken as non-magnetic, with spins of zero", name)
     for line in stored.notes:
         notes.add(line, name)
-
-
-def write_npy(system: System, folder: Path) -> None:
-    """Write deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
-
-    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
-    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
-    """
-    frames = folder / "set.000"
-    frames.mkdir(parents=True)
-    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
-    (folder / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
-    arrays = {name: getattr(system, name) for name in PER_FRAME}
-    if not any(system.pbc):
-        (folder / "nopbc").touch()
-    elif not all(system.pbc):
-        (folder / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
-    if not all(system.pbc):
-        arrays["box"] = with_vacuum(np.asarray(system.box), np.asarray(system.coord), system.pbc)
-    for name, values in arrays.items():
-        if values is not None:
-            rows = np.asarray(values)
-            np.save(frames / f"{name}.npy", rows if name == "energy" else rows.reshape(len(system), -1))
-    check_written(frames)
 
 
 # ---- names ----
@@ -340,10 +336,6 @@ def _select(arrays: dict[str, Rows], frames: np.ndarray, atoms: np.ndarray) -> d
 
 def check_frames(system: System) -> None:
     """Refuse numbers that are not finite, flat cells and overlapping atoms, naming file, frame and atoms."""
-    if not system.in_memory:
-        for frames in np.split(np.arange(len(system)), range(CHUNK, len(system), CHUNK)):
-            check_frames(in_memory(part_of(system, frames)))
-        return
     check_finite(system)
     check_cells(system)
     refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)

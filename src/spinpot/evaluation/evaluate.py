@@ -18,7 +18,8 @@ from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
 from spinpot.core.quantities import QUANTITIES
 from spinpot.data.description import describe
-from spinpot.data.systems import System, read_systems
+from spinpot.data.sample import drawn
+from spinpot.data.systems import SAMPLE, System, in_memory, read_systems
 from spinpot.evaluation.expected import expected_errors, print_expected
 from spinpot.evaluation.page import evaluation_page, trained_terms
 from spinpot.evaluation.parity import parity_points
@@ -61,11 +62,22 @@ def evaluate(
     scale = label_scale_of(contents)
     baseline = stored_for(contents[ENTRY].get(HEISENBERG), found, predictor.spec)
     scores = Scores(predictor, found, baseline, scale)
-    predictions = scores.predict(batch_size)
+    with all_or_nothing(folder, last=EVALUATION) as place:
+        result = _evaluated(scores, contents, str(checkpoint), place, batch_size)
+    console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
+    return result
+
+
+def _evaluated(
+    scores: Scores, contents: dict[str, Any], checkpoint: str, place: Path, batch_size: int
+) -> dict[str, Any]:
+    """What evaluation.json holds, printed, and written with predictions and page to a place."""
+    predictor, found, scale = scores.predictor, scores.systems, scores.scale
+    predictions = scores.predict(batch_size, place)
     config = contents[ENTRY]["config"]
     scores.print(Path(checkpoint).name, trained_terms(config))
     known = scores.knows_errors
-    multiples = scale().tolist() if scale else None
+    multiples = None if scale is None else scale.tolist()
     expected = expected_errors(found, predictions, predictor.spec.use_spin, multiples) if known else {}
     uncertainty = {name: own.result() for name, own in expected.items()}
     if uncertainty:
@@ -74,7 +86,7 @@ def evaluate(
     symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
     print_symmetry(symmetry, predictor.spec)
     result = {
-        "checkpoint": str(checkpoint),
+        "checkpoint": checkpoint,
         "checkpoint_step": contents["global_step"],
         **scores.result(),
         **({"uncertainty": uncertainty} if uncertainty else {}),
@@ -84,22 +96,32 @@ def evaluate(
         "git_commit": git_commit(),
         "versions": versions(),
     }
-    with all_or_nothing(folder, last=EVALUATION) as place:
-        for system, arrays in zip(found, predictions, strict=True):
-            np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
-        panels = []
-        if any(system.labels for system in found):
-            spec = predictor.spec
-            points = parity_points(found, predictions, spec.use_spin)
-            with themed(LIGHT):
-                save_figure(parity_figure(points, spec.type_map), place / PARITY)
-            panels = parity_panels(points, spec.type_map, trained_terms(config))
-        drawn = expected_panels({name: (own.within, own.sigma, own.error) for name, own in expected.items()})
-        page = evaluation_page(result, scores.errors(), config, panels, drawn)
-        (place / REPORT).write_text(page, encoding="utf-8")
-        (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
+    for system, arrays in zip(found, predictions, strict=True):
+        np.savez(place / f"{system.name}.npz", **arrays)  # type: ignore[arg-type]
+    panels = []
+    if any(system.labels for system in found):
+        spec = predictor.spec
+        points = parity_points(*_shown(found, predictions), spec.use_spin)
+        with themed(LIGHT):
+            save_figure(parity_figure(points, spec.type_map), place / PARITY)
+        panels = parity_panels(points, spec.type_map, trained_terms(config))
+    uncertain = expected_panels({name: (own.within, own.sigma, own.error) for name, own in expected.items()})
+    page = evaluation_page(result, scores.errors(), config, panels, uncertain)
+    (place / REPORT).write_text(page, encoding="utf-8")
+    (place / EVALUATION).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
+
+
+def _shown(
+    systems: Sequence[System], predictions: Sequence[Arrays]
+) -> tuple[Sequence[System], Sequence[Arrays]]:
+    """The frames and predictions that pictures show; of many a sample."""
+    if (some := drawn(systems, SAMPLE, 0)) is systems:
+        return systems, predictions
+    known = dict(zip((system.name for system in systems), predictions, strict=True))
+    return [in_memory(system) for system in some], [
+        {name: values[system.numbers] for name, values in known[system.name].items()} for system in some
+    ]
 
 
 class Scores:
@@ -117,8 +139,8 @@ class Scores:
         self.systems = systems
         type_map = predictor.spec.type_map
         self.label_scale = label_scale.by_element(type_map) if label_scale else None
-        self._scale = label_scale().detach() if label_scale else None
-        self._of_labels = torch.ones_like(self._scale) if self._scale is not None else None
+        self.scale = label_scale().detach() if label_scale else None
+        self._of_labels = torch.ones_like(self.scale) if self.scale is not None else None
         self.spread_of_labels = spread_of(systems)
         self.baseline = baseline
         self.total, self.spread, self.heisenberg, *self.own = (
@@ -128,17 +150,20 @@ class Scores:
     def _metric(self) -> ErrorMetric:
         return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
 
-    def predict(self, batch_size: int) -> Sequence[Arrays]:
-        """The predictions for each system, with a progress bar; their errors are counted on the way."""
+    def predict(self, batch_size: int, folder: Path) -> Sequence[Arrays]:
+        """The predictions for each system, with a progress bar; their errors are counted on the way.
+
+        folder: for predictions that are many.
+        """
         batches = sum(-(-len(system) // max(batch_size, 1)) for system in self.systems)
         stream = counted(self._scored(batch_size), "Predicting", batches)
-        return assemble(self.systems, (prediction for _, prediction in stream), self.knows_errors)
+        return assemble(self.systems, (prediction for _, prediction in stream), self.knows_errors, folder)
 
     def _scored(self, batch_size: int) -> Iterator[Predicted]:
         for system, own in zip(self.systems, self.own, strict=True):
             for batch, prediction in self.predictor.batches([system], batch_size, self.knows_errors):
-                own.update(prediction, batch, self._scale)
-                self.total.update(prediction, batch, self._scale)
+                own.update(prediction, batch, self.scale)
+                self.total.update(prediction, batch, self.scale)
                 self.spread.update(self.spread_of_labels(batch), batch, self._of_labels)
                 if self.baseline.fit:
                     self.heisenberg.update(self.baseline.fit(batch), batch, self._of_labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from spinpot.core.console import print_line, print_table
 from spinpot.core.conventions import SIGMA
 from spinpot.core.quantities import MAIN, QUANTITIES, Quantity
-from spinpot.data.systems import System
+from spinpot.data.systems import System, parts
 
 LEAST_FRAMES = 3
 """Fewer have no rank correlation."""
@@ -57,18 +57,37 @@ def expected_errors(
     """
     found, scale = {}, np.ones(len(magnetic)) if label_scale is None else np.array(label_scale)
     for quantity in MAIN:
-        parts = [
-            _of_system(quantity, system, predicted, np.array(magnetic), scale)
-            for system, predicted in zip(systems, predictions, strict=True)
-            if quantity.label in system.labels and np.isfinite(predicted[quantity.label + SIGMA]).all()
+        pairs = (
+            _of_system(quantity, part, predicted, np.array(magnetic), scale)
+            for part, predicted in _pieces(systems, predictions)
+            if quantity.label in part.labels and np.isfinite(predicted[quantity.label + SIGMA]).all()
+        )
+        sizes = [
+            ((error <= sigma).sum(), error.size, _rms(error), _rms(sigma))
+            for error, sigma in pairs
+            if error.size
         ]
-        parts = [(error, sigma) for error, sigma in parts if error.size]
-        if parts:
-            rms = [[np.sqrt(np.square(side).mean(axis=1)) for side in part] for part in parts]
-            within = np.concatenate([(error <= sigma).ravel() for error, sigma in parts]).mean()
-            error, sigma = (np.concatenate(sides) for sides in zip(*rms, strict=True))
-            found[quantity.name] = Expected(float(within), error, sigma)
+        if sizes:
+            within, count, errors, sigmas = zip(*sizes, strict=True)
+            share = float(sum(within) / sum(count))
+            found[quantity.name] = Expected(share, np.concatenate(errors), np.concatenate(sigmas))
     return found
+
+
+def _pieces(
+    systems: Sequence[System], predictions: Sequence[Mapping[str, np.ndarray]]
+) -> Iterator[tuple[System, dict[str, np.ndarray]]]:
+    """The parts of the systems with their predictions."""
+    for system, predicted in zip(systems, predictions, strict=True):
+        first = 0
+        for part in parts(system):
+            yield part, {name: values[first : first + len(part)] for name, values in predicted.items()}
+            first += len(part)
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    """Of frames, (F, n) → (F,)."""
+    return np.asarray(np.sqrt(np.square(values).mean(axis=1)))
 
 
 def _of_system(

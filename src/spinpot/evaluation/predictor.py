@@ -16,11 +16,12 @@ from spinpot import kernels
 from spinpot.core.console import counted
 from spinpot.core.conventions import EXPECTED_PER_ATOM, EXPECTED_PER_FRAME, PER_ATOM, PER_FRAME
 from spinpot.core.errors import InputError
+from spinpot.core.files import roomy
 from spinpot.data.batch import Batch, Frame, batches, collate
 from spinpot.data.dataset import Neighbours, make_frames
 from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.data.pairs import OVERLAP, overlapping
-from spinpot.data.systems import System, read_systems
+from spinpot.data.systems import System, parts, read_systems
 from spinpot.evaluation.prediction import Prediction, Predictions
 from spinpot.looks.model import Watch
 from spinpot.models.files import read_model
@@ -197,9 +198,9 @@ class Predictor:
 
     def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
         """The frames, each made when it is needed."""
-        for system in systems:
-            self.spec.check(system)
-            yield from make_frames([system])
+        for part in (part for system in systems for part in parts(system)):
+            self.spec.check(part)
+            yield from make_frames([part])
 
     def _check(self, batch: Batch) -> None:
         _check_overlaps(batch, self.spec.type_map)
@@ -238,18 +239,21 @@ def _check_finite(energy: Tensor, batch: Batch) -> None:
 
 
 def assemble(
-    systems: Sequence[System], predictions: Iterable[dict[str, Tensor]], uncertainty: bool = False
+    systems: Sequence[System],
+    predictions: Iterable[dict[str, Tensor]],
+    uncertainty: bool = False,
+    folder: Path | None = None,
 ) -> Predictions:
     """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each.
 
-    uncertainty: whether they have the errors that the model expects.
+    uncertainty: whether they have the errors that the model expects. folder: for those that are many.
     """
     per_frame = PER_FRAME | (EXPECTED_PER_FRAME if uncertainty else {})
     per_atom = PER_ATOM | (EXPECTED_PER_ATOM if uncertainty else {})
     n_frames = sum(len(system) for system in systems)
     n_atoms = sum(len(system) * system.n_atoms for system in systems)
-    flat = {name: np.empty((n_frames, *shape)) for name, shape in per_frame.items()}
-    flat |= {name: np.empty((n_atoms, *shape)) for name, shape in per_atom.items()}
+    flat = {name: roomy((n_frames, *shape), folder) for name, shape in per_frame.items()}
+    flat |= {name: roomy((n_atoms, *shape), folder) for name, shape in per_atom.items()}
     filled = dict.fromkeys(flat, 0)
     for prediction in predictions:
         for name, values in flat.items():

@@ -15,7 +15,7 @@ from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG, MAIN
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.geometry import Geometry
-from spinpot.data.systems import System, select
+from spinpot.data.systems import System, in_memory, select
 from spinpot.models.potential import Potential
 from spinpot.models.spec import Spec
 from spinpot.report.tables import Errors
@@ -88,9 +88,11 @@ def symmetry_residuals(
 
 def _some(systems: Sequence[System]) -> list[System]:
     """At most MOST_FRAMES systems of one frame each."""
-    places = [(system, index) for system in systems for index in range(len(system))]
-    chosen = np.unique(np.linspace(0, len(places) - 1, MOST_FRAMES).round().astype(int))
-    return [select(system, np.array([index])) for system, index in (places[number] for number in chosen)]
+    ends = np.cumsum([len(system) for system in systems])
+    chosen = np.unique(np.linspace(0, ends[-1] - 1, MOST_FRAMES).round().astype(int))
+    own = np.searchsorted(ends, chosen, side="right")
+    places = zip(own, chosen - ends[own], strict=True)
+    return [in_memory(select(systems[k], np.array([len(systems[k]) + before]))) for k, before in places]
 
 
 def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:

@@ -18,7 +18,8 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, read_object, reason, write_atomically
 from spinpot.core.notes import shortened
 from spinpot.core.provenance import git_commit, versions
-from spinpot.data.systems import System, write_npy
+from spinpot.data.npy_folder import write_npy
+from spinpot.data.systems import System
 from spinpot.labels.checks import strange_energies
 from spinpot.labels.configuration import Configuration
 from spinpot.labels.jobs import Job

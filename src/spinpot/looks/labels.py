@@ -6,6 +6,7 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
 from spinpot.data.pairs import OVERLAP, close_pairs
+from spinpot.data.readers.deepmd.rows import chunks, taken
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
@@ -14,9 +15,12 @@ BOND = 0.5  # over the sum of covalent radii; bonds, and atoms that meet in a ho
 
 def zero_labels(system: System) -> dict[str, int]:
     """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
-    labels = {name: np.asarray(getattr(system, name)) for name in system.labels}
-    frames = {name: values.reshape(len(system), -1).any(axis=1) for name, values in labels.items()}
-    return {name: int((~known).sum()) for name, known in frames.items() if not known.all()}
+    labels = {name: chunks(getattr(system, name)) for name in system.labels}
+    zeros = {
+        name: sum(int((~rows.reshape(len(rows), -1).any(axis=1)).sum()) for (rows,) in every)
+        for name, every in labels.items()
+    }
+    return {name: count for name, count in zeros.items() if count}
 
 
 def label_looks(system: System) -> list[Look]:
@@ -31,7 +35,8 @@ def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
     elements = system.elements
     radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
     least = max(2 * BOND * float(radii.max()), OVERLAP)
-    frame, i, j, distance = close_pairs(system.box[frames], system.coord[frames], system.pbc, least)
+    box, coord = (taken(array, np.asarray(frames)) for array in (system.box, system.coord))
+    frame, i, j, distance = close_pairs(box, coord, system.pbc, least)
     ratio = distance / np.maximum(BOND * (radii[i] + radii[j]), 1e-9)
     close = np.unique(frame[ratio < 1.0])
     if not len(close):

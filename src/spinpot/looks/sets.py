@@ -7,13 +7,14 @@ import numpy as np
 
 from spinpot.core.notes import Notes
 from spinpot.data.duplicates import SAME, Copy
-from spinpot.data.systems import System
+from spinpot.data.sample import sample_of
+from spinpot.data.systems import SAMPLE, System
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
 from spinpot.looks.precision import precision_looks
 from spinpot.looks.units import FRAMES, unit_looks
 
-SAMPLE = 400
+NEAREST_SAMPLE = 400
 """Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""
 CLOSE_SAMPLE = 10_000  # frames over all systems in which atoms closer than any bond are looked for
 
@@ -38,8 +39,8 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iter
 
 def look_at(systems: Sequence[System], watch: Watch) -> Notes:
     """What is odd about frames that a model is used on."""
-    notes = look_at_frames(systems)
-    for line in watch.new(systems):
+    notes = Notes()
+    for line in watch.new(_looked_at(systems, notes)):
         notes.add(f"look: {line}")
     return notes
 
@@ -47,15 +48,25 @@ def look_at(systems: Sequence[System], watch: Watch) -> Notes:
 def look_at_frames(systems: Sequence[System]) -> Notes:
     """What is odd about frames by themselves: units, zeros, close atoms and the precision of energies."""
     notes = Notes()
-    _frames(systems, notes)
-    _precision(systems, notes)
+    _looked_at(systems, notes)
     return notes
+
+
+def _looked_at(systems: Sequence[System], notes: Notes) -> Sequence[System]:
+    """The frames, or a sample of many, by themselves; returns those."""
+    some = sample_of(systems, SAMPLE, 0)
+    every, looked_at = (sum(map(len, own)) for own in (systems, some))
+    if looked_at < every:
+        notes.add(f"{every:,} frames: what is said of them comes from a sample of {looked_at:,}.")
+    _frames(some, notes)
+    _precision(some, notes)
+    return some
 
 
 def _frames(systems: Sequence[System], notes: Notes) -> None:
     """What is odd about frames by themselves."""
     for system in systems:
-        few = max(1, min(FRAMES, SAMPLE // len(systems)))
+        few = max(1, min(FRAMES, NEAREST_SAMPLE // len(systems)))
         for look in (*unit_looks(system, few), *label_looks(system)):
             look.tell(notes, system.name)
     step = -(-sum(map(len, systems)) // CLOSE_SAMPLE)

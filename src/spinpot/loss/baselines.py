@@ -10,6 +10,7 @@ from torch import Tensor
 from spinpot.core.console import counted
 from spinpot.data.batch import Batch
 from spinpot.data.dataset import FrameDataset
+from spinpot.data.readers.deepmd.rows import chunks
 from spinpot.data.systems import System
 from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.energy_bias import energy_bias
@@ -87,6 +88,9 @@ def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:
 
 def _mean_virial(systems: Sequence[System]) -> Tensor:
     """Of an atom."""
-    values = [np.asarray(system.virial) / system.n_atoms for system in systems if system.virial is not None]
-    mean = np.concatenate(values).mean(axis=0) if values else np.zeros((3, 3))
-    return torch.as_tensor(mean, dtype=torch.float64)
+    total, frames = np.zeros((3, 3)), 0
+    for system in systems:
+        for (virial,) in chunks(system.virial) if system.virial is not None else ():
+            total = np.concatenate((total[None], virial / system.n_atoms)).sum(axis=0)
+            frames += len(virial)
+    return torch.from_numpy(total / max(frames, 1))

@@ -126,12 +126,3 @@ class _OpenFile:
 
 
 _opened = lru_cache(OPEN_FILES)(_OpenFile)
-
-
-def check_written(folder: Path) -> None:
-    """Raise OSError if an array below a folder is cut short: on a full disk NumPy does so in silence."""
-    for file in sorted(folder.rglob("*.npy")):
-        try:
-            npy_header(str(file))
-        except InputError as error:
-            raise OSError(f"{file}: only a part was written") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -88,6 +88,13 @@ class Rows:
 
 Array = np.ndarray | Rows
 """With a row for each frame, in memory or where it is stored."""
+
+
+def chunks(*arrays: Array) -> Iterator[tuple[np.ndarray, ...]]:
+    """The rows of some arrays, CHUNK at once where any of them is stored, else all together."""
+    rows = len(arrays[0])
+    step = CHUNK if any(isinstance(array, Rows) for array in arrays) else max(1, rows)
+    return (tuple(array[k : k + step] for array in arrays) for k in range(0, rows, step))
 
 
 def taken(array: Array, frames: np.ndarray) -> Array:

@@ -1,0 +1,67 @@
+"""Systems → folders in deepmd-kit's npy layout."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from spinpot.data.cell import with_vacuum
+from spinpot.data.readers.deepmd.stored import PBC
+from spinpot.data.systems import PER_FRAME, System, parts
+
+OF_ATOMS = ("coord", "spin", "force", "force_mag")
+"""What float32 can be asked for: nearly all of the numbers, and none of the large ones."""
+
+
+def write_npy(
+    system: System, folder: Path, given: Iterable[System] | None = None, float32: bool = False
+) -> dict[str, float]:
+    """Write deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
+
+    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
+    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
+
+    given: the parts of the system, one in memory at a time. float32: of OF_ATOMS; returns by how much their
+    numbers change at most.
+    """
+    _describe(system, folder)
+    files: dict[str, BinaryIO] = {}
+    changed: dict[str, float] = {}
+    with ExitStack() as opened:
+        for part in parts(system) if given is None else given:
+            for name, rows in _rows(part):
+                short = float32 and name in OF_ATOMS
+                kept = np.ascontiguousarray(rows, np.float32 if short else np.float64)
+                if name not in files:
+                    file = opened.enter_context(open(folder / "set.000" / f"{name}.npy", "wb"))
+                    files[name] = file
+                    header = np.lib.format.header_data_from_array_1_0(kept)
+                    header["shape"] = (len(system), *rows.shape[1:])
+                    np.lib.format.write_array_header_1_0(file, header)
+                files[name].write(kept.data)
+                if short:
+                    changed[name] = max(changed.get(name, 0.0), float(np.abs(rows - kept).max(initial=0.0)))
+    return changed
+
+
+def _describe(system: System, folder: Path) -> None:
+    """What holds for all frames."""
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
+    (folder / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
+    if not any(system.pbc):
+        (folder / "nopbc").touch()
+    elif not all(system.pbc):
+        (folder / PBC).write_text(" ".join(str(int(periodic)) for periodic in system.pbc) + "\n")
+
+
+def _rows(system: System) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays that are there, with as many columns as deepmd-kit's have."""
+    for name in PER_FRAME:
+        values = getattr(system, name)
+        if name == "box" and not all(system.pbc):
+            values = with_vacuum(np.asarray(system.box), np.asarray(system.coord), system.pbc)
+        if values is not None:
+            yield name, values if name == "energy" else values.reshape(len(system), -1)
