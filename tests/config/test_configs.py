@@ -119,6 +119,7 @@ def test_every_file_of_the_top_is_known():
         "train",
         "evaluate",
         "audit",
+        "label",
         "analyze",
         "wandb_sweep",
     }
