@@ -29,7 +29,7 @@ NO_ROOM = {
 """What keeps a file from being written through no fault of the program, by the error's number."""
 DAMAGED = (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError)
 """What reading a damaged or truncated file of torch.save raises."""
-LARGE = 2**27  # bytes that are memory's, not a file's
+LARGE = 2**25  # bytes that are memory's, not a file's
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """Errors of fsync on file systems that have none, mostly for folders."""
 
