@@ -2,12 +2,13 @@
 
 import json
 import re
-import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from spinpot.benchmark.processes import Watched, watch
 from spinpot.core.errors import InputError
 from spinpot.runs.time_to_error import Course
 
@@ -15,6 +16,8 @@ BACKENDS = {"pytorch": "--pt", "tensorflow": "--tf"}
 EXAMPLE = Path(__file__).with_name("deepmd_example.json")
 TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
+FIRST = re.compile(r"Batch +1: trn")
+"""The PyTorch backend says so of its first step."""
 
 
 def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, steps: int) -> float:
@@ -23,7 +26,20 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
     python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
     Raises InputError with its last words if it fails.
     """
-    return _train(python, backend, folder, peer_input(backend, data, folder, steps))
+    return _average(_train(python, backend, folder, peer_input(backend, data, folder, steps)))
+
+
+def peer_first_step(
+    python: Path, systems: Path, folder: Path, steps: int, batch: int
+) -> tuple[float, Watched]:
+    """Seconds per step of the PyTorch backend with this batch, and its process until the first step.
+
+    systems: the folder that they are in. Other arguments and errors as of peer_seconds_per_step.
+    """
+    made = _input([systems], steps)
+    made["training"]["training_data"]["batch_size"] = batch
+    watched = _train(python, "pytorch", folder, made, FIRST)
+    return _average(watched), watched
 
 
 def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float, validated: int) -> Course:
@@ -41,7 +57,7 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
         },
         "disp_freq": validated,
     }
-    seconds = _train(python, "tensorflow", folder, made)
+    seconds = _average(_train(python, "tensorflow", folder, made))
     try:
         columns = np.genfromtxt(folder / "lcurve.out", names=True, ndmin=1)
         errors = {quantity: columns[f"rmse_{quantity}_val"] for quantity in ("fr", "fm")}
@@ -52,20 +68,25 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
     return Course("tensorflow", columns["step"].astype(int), errors, seconds)
 
 
-def _train(python: Path, backend: str, folder: Path, made: dict[str, Any]) -> float:
-    """Seconds of a step, as deepmd-kit reports them at the end of a training with this input."""
+def _train(
+    python: Path, backend: str, folder: Path, made: dict[str, Any], line: re.Pattern[str] = AVERAGE
+) -> Watched:
+    """What deepmd-kit says of a training with this input, watched until it says such a line."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.json").write_text(json.dumps(made, indent=2))
     command = [str(python), "-m", "deepmd", BACKENDS[backend], "train", "input.json"]
     try:
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return watch(command, folder, line)
     except OSError as error:
         raise InputError(f"--peer {python}: {error.strerror}. Give a Python that has deepmd-kit.") from error
-    said = ended.stdout + ended.stderr
-    average = AVERAGE.search(said)
-    if ended.returncode != 0 or not average:
-        raise InputError(f"--peer: {' '.join(command)} failed: {said.strip()[-1500:]}")
-    return float(average[1])
+
+
+def _average(watched: Watched) -> float:
+    """Seconds of a step, as deepmd-kit reports them at the end of a training."""
+    found = AVERAGE.search(watched.said)
+    if not found:
+        raise InputError(f"--peer: deepmd-kit did not say how long steps took: {watched.said[-1500:]}")
+    return float(found[1])
 
 
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
@@ -76,10 +97,15 @@ def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, 
             f"There is no {missing[0]}. Fetch it by `spinpot train data=NiO_deltaspin "
             "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that NiO_deltaspin is in."
         )
+    if backend == "pytorch":
+        return _input(systems, steps)
+    made = _input([_with_virtual_atoms(system, folder) for system in systems], steps)
+    made["model"]["spin"] = _example()["spin_for_tensorflow"]
+    return made
+
+
+def _input(systems: Sequence[Path], steps: int) -> dict[str, Any]:
     made: dict[str, Any] = _example()["input"]
-    if backend == "tensorflow":
-        systems = [_with_virtual_atoms(system, folder) for system in systems]
-        made["model"]["spin"] = _example()["spin_for_tensorflow"]
     made["training"]["training_data"]["systems"] = [str(system) for system in systems]
     made["training"] |= {"numb_steps": steps, "save_freq": 10 * steps}
     return made

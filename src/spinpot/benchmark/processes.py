@@ -3,8 +3,12 @@
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
+from typing import NamedTuple
 
 from spinpot.core.errors import InputError
 
@@ -14,25 +18,94 @@ STATUS = "/proc/self/status"
 What a parent learns of a child has the memory of whoever started it, too: of Python, which starts LAMMPS.
 """
 PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+OWN = re.compile(r"^RssAnon:\s+(\d+) kB", re.MULTILINE)
+"""Without the pages of files, which the system keeps for all."""
+PERIOD = 0.05  # seconds between two looks at OWN, of which Linux keeps no peak
 
 
-def run(command: Sequence[str], folder: Path, settings: Mapping[str, str]) -> str:
+def run(command: Sequence[str], folder: Path | None = None, settings: Mapping[str, str] | None = None) -> str:
     """What a command says. settings: of the environment. Raises InputError with its last words."""
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **settings},
+        env={**os.environ, **(settings or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
     )
     if done.returncode:
-        raise InputError(f"{' '.join(command)} failed: {(done.stdout + done.stderr).strip()[-2000:]}")
+        raise _failed(command, done.stdout + done.stderr)
     return done.stdout
 
 
 def peak_memory(status: str) -> int | None:
     """Bytes, from the contents of STATUS; None where they are not there."""
-    found = PEAK.search(status)
+    return _bytes(PEAK, status)
+
+
+class Watched(NamedTuple):
+    """What a command said, the seconds until it said a line, and the most bytes of one of its processes."""
+
+    said: str
+    seconds: float
+    memory: int | None
+
+
+def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watched:
+    """Run a command. Raises InputError with its last words if it fails or never says a line like that."""
+    started, said, seconds = time.perf_counter(), list[str](), None
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    with process, _memory_of(process.pid) as most:
+        assert process.stdout
+        for text in process.stdout:
+            said.append(text)
+            if seconds is None and line.search(text):
+                seconds = time.perf_counter() - started
+    if process.returncode or seconds is None:
+        raise _failed(command, "".join(said))
+    return Watched("".join(said), seconds, max(most, default=None))
+
+
+def _failed(command: Sequence[str], said: str) -> InputError:
+    return InputError(f"{' '.join(map(str, command))} failed: {said.strip()[-2000:]}")
+
+
+@contextmanager
+def _memory_of(process: int) -> Iterator[list[int]]:
+    """Fill a list with OWN of a process and those it starts, in bytes, for as long as the block lasts."""
+    found, ended = list[int](), Event()
+
+    def look() -> None:
+        while not ended.wait(PERIOD):
+            found[:] = [max([*found, *_owned(process)], default=0)]
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _owned(process: int) -> Iterator[int]:
+    with suppress(OSError):  # of a process that has ended meanwhile
+        place = Path(f"/proc/{process}")
+        yield _bytes(OWN, (place / "status").read_text()) or 0
+        for started in place.glob("task/*/children"):
+            for child in started.read_text().split():
+                yield from _owned(int(child))
+
+
+def _bytes(line: re.Pattern[str], status: str) -> int | None:
+    found = line.search(status)
     return 1024 * int(found[1]) if found else None

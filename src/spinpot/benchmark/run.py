@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from datetime import date
@@ -16,9 +15,9 @@ import torch
 from spinpot.benchmark.cases import CASES
 from spinpot.benchmark.measure import FILE
 from spinpot.benchmark.peer import peer_seconds_per_step
+from spinpot.benchmark.processes import run
 from spinpot.config.app import TRAIN
 from spinpot.core.console import counted, print_line, print_table
-from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 
 TURNS = 3
@@ -67,7 +66,7 @@ def measure(case: str, steps: int, place: Path, profile: bool = False) -> dict[s
     folder = place / f"run_{case}"
     settings = [
         *CASES[case].settings(place),
-        *_steps(steps),
+        *steps_alone(steps),
         "+callbacks.measure._target_=spinpot.benchmark.measure.Measure",
         f"+callbacks.measure.profile={profile}",
     ]
@@ -76,20 +75,23 @@ def measure(case: str, steps: int, place: Path, profile: bool = False) -> dict[s
 
 
 def _ours(steps: int, folder: Path) -> float:
-    train([*CASES[PEER_CASE].settings(folder), *_steps(steps)], folder)
+    train([*CASES[PEER_CASE].settings(folder), *steps_alone(steps)], folder)
+    return seconds_per_step(folder)
+
+
+def seconds_per_step(folder: Path) -> float:
+    """Of a finished run, as the user gets it."""
     return float(json.loads((folder / "summary.json").read_text())["seconds_per_step"])
 
 
-def _steps(number: int) -> list[str]:
+def steps_alone(number: int) -> list[str]:
+    """So many, with one validation at their end."""
     return [f"trainer.max_steps={number}", f"trainer.val_check_interval={number}"]
 
 
 def train(settings: Sequence[str], folder: Path) -> None:
     """Run spinpot train with a run folder. Raises InputError with its last words if it fails."""
-    command = [*TRAIN, *settings, f"hydra.run.dir={folder}"]
-    ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if ended.returncode != 0:
-        raise InputError(f"{' '.join(command[1:])} failed: {ended.stderr.strip()[-2000:]}")
+    run([*TRAIN, *settings, f"hydra.run.dir={folder}"])
 
 
 def written(results: dict[str, Any], output: Path | None) -> dict[str, Any]:

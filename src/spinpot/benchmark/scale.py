@@ -1,0 +1,196 @@
+"""What a run costs by the size of its training set, beside deepmd-kit."""
+
+import os
+import re
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinpot import kernels
+from spinpot.benchmark.cases import example_on
+from spinpot.benchmark.first_step import LINE, FirstStep
+from spinpot.benchmark.peer import peer_first_step
+from spinpot.benchmark.processes import watch
+from spinpot.benchmark.run import PEER_STEPS, seconds_per_step, steps_alone, title, written
+from spinpot.benchmark.sets import Size, make_sets
+from spinpot.config.app import TRAIN
+from spinpot.core.console import counted, print_line, print_table
+from spinpot.report.plots import Curve, draw_curves, log_steps
+from spinpot.report.style import LIGHT, new_figure, save_figure, themed
+
+VALIDATED, BATCH = Size(1, 40), 4
+OURS, PEER = "spinpot", "deepmd-kit, PyTorch"
+PEER_MOST = 20_000  # frames, before whose first step deepmd-kit takes three minutes
+OPTIONS = ("report=false", f"+callbacks.first._target_={FirstStep.__module__}.FirstStep")
+PANELS = (
+    ("first_step", 1.0, "start to first step (s)"),
+    ("seconds_per_step", 1e3, "a step (ms)"),
+    ("memory", 1e-9, "memory of a process (GB)"),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured. cold: files are not in memory when a run begins; peer: an interpreter."""
+
+    sizes: Sequence[Size]
+    ranks: Sequence[int]
+    steps: int
+    turns: int
+    cold: bool = False
+    peer: Path | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A program on a set, on so many ranks."""
+
+    size: Size
+    program: str
+    ranks: int
+
+
+def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path | None) -> dict[str, Any]:
+    """Measure all rows in turn, each run in processes of its own; print, write, draw and return them.
+
+    folder: where the sets are made, and stay. Raises InputError for what fails.
+    """
+    kernels.library()  # which the first run would compile
+    listed, found = rows(plan), list[dict[str, float | None]]()
+    with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as own:
+        sets = make_sets(folder or Path(own), [VALIDATED, *plan.sizes])
+        for place in sets.values():
+            _touch(place, _read)
+        os.sync()  # what is not on the disk yet cannot be forgotten
+        for number, row in enumerate(counted(listed * plan.turns, "Taking turns", len(listed) * plan.turns)):
+            if plan.cold:
+                _touch(sets[row.size], _forget)
+            found.append(_measured(row, sets, plan, Path(own) / f"run_{number}"))
+    results = [_result(row, found[n :: len(listed)]) for n, row in enumerate(listed)]
+    everything = written({"scale": results, "steps": plan.steps, "cold": plan.cold}, output)
+    _print(everything)
+    if plot:
+        write_scale(results, plot)
+    return everything
+
+
+def rows(plan: Plan) -> list[Row]:
+    """What is measured, all of a set one after the other; deepmd-kit on sets that it begins with soon."""
+    found = []
+    for size in plan.sizes:
+        found += [Row(size, OURS, ranks) for ranks in plan.ranks]
+        found += [Row(size, PEER, 1)] * (plan.peer is not None and size.total <= PEER_MOST)
+    return found
+
+
+def _measured(row: Row, sets: Mapping[Size, Path], plan: Plan, run: Path) -> dict[str, float | None]:
+    if row.program == PEER:
+        assert plan.peer
+        step, watched = peer_first_step(plan.peer, sets[row.size], run, PEER_STEPS, BATCH)
+    else:
+        settings = [*example_on(sets[row.size], sets[VALIDATED]), f"data.batch_size={BATCH}", *OPTIONS]
+        settings += ["trainer=ddp_cpu", f"trainer.devices={row.ranks}"] if row.ranks > 1 else []
+        command = [*TRAIN, *settings, *steps_alone(plan.steps), f"hydra.run.dir={run}"]
+        watched = watch(command, run.parent, re.compile(LINE))
+        step = seconds_per_step(run)
+    return {"first_step": watched.seconds, "seconds_per_step": step, "memory": watched.memory}
+
+
+def _result(row: Row, turns: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
+    size = {"set": row.size.label, "systems": row.size.systems, "frames": row.size.total}
+    return {
+        **size,
+        "program": row.program,
+        "ranks": row.ranks,
+        **{name: [turn[name] for turn in turns] for name in turns[0]},
+    }
+
+
+def _touch(folder: Path, act: Callable[[int], object]) -> None:
+    """Do something with each opened file of arrays."""
+    for path in folder.rglob("*.npy"):
+        with path.open("rb") as file:
+            act(file.fileno())
+
+
+def _read(number: int) -> None:
+    while os.read(number, 2**24):
+        pass
+
+
+def _forget(number: int) -> None:
+    os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _print(found: dict[str, Any]) -> None:
+    columns = ["set", "program", "ranks", "first step, s", "beside", "ms a step", "times", "memory"]
+    print_table(title("Sets of any size", found), columns, _cells(found["scale"]), ("set", "program"))
+    print_line(
+        "Medians, with the range of the turns. First step: seconds from the start of the program to its end; "
+        "beside the first set, by deepmd-kit beside spinpot. Times: a step beside one of the first set, by "
+        "deepmd-kit beside spinpot. Memory: the most that one process had of its own, without the pages of "
+        f"files. Files were {'not ' * found['cold']}in memory when a run began."
+    )
+
+
+def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    ours = {(own["set"], own["ranks"]): own for own in results if own["program"] == OURS}
+    for own in results:
+        is_ours = own["program"] == OURS
+        base = ours.get((results[0]["set"] if is_ours else own["set"], own["ranks"]), own)
+        first, step = (
+            [*zip(own[name], base[name], strict=True)] for name in ("first_step", "seconds_per_step")
+        )
+        yield [
+            own["set"],
+            own["program"],
+            str(own["ranks"]),
+            f"{statistics.median(own['first_step']):.1f}",
+            _spread([a - b for a, b in first], "+.1f")
+            if is_ours
+            else _spread([a / b for a, b in first], ".1f"),
+            f"{1000 * statistics.median(own['seconds_per_step']):.2f}",
+            _spread([a / b for a, b in step], ".3f" if is_ours else ".1f"),
+            f"{_most(own) / 1e9:.2f} GB",
+        ]
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    middle, low, high = (format(f(values), form) for f in (statistics.median, min, max))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def _most(result: Mapping[str, Any]) -> float:
+    return max((own for own in result["memory"] if own), default=float("nan"))
+
+
+def write_scale(results: Sequence[dict[str, Any]], path: Path) -> None:
+    """A PNG of all three against the number of frames: lines for sets of one system, points for others."""
+    with themed(LIGHT):
+        figure = new_figure(10.8, 3.1, layout="constrained")
+        for axes, (name, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
+            draw_curves(axes, [*_curves(results, name, unit)], logarithmic=name == "first_step")
+            axes.set(xlabel="frames", ylabel=label)
+            axes.set_ylim(bottom=None if name == "first_step" else 0.0)
+            log_steps(axes)
+        axes.legend(frameon=False, fontsize=8)
+        save_figure(figure, path)
+
+
+def _curves(results: Sequence[dict[str, Any]], name: str, unit: float) -> Iterator[Curve]:
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for own in results:
+        label = f"{own['program']}, {own['ranks']} rank{'s' * (own['ranks'] > 1)}"
+        grouped.setdefault(label + ", many systems" * (own["systems"] > 1), []).append(own)
+    for label, group in grouped.items():
+        group.sort(key=itemgetter("frames"))
+        frames = np.array([own["frames"] for own in group])
+        values = [_most(own) if name == "memory" else statistics.median(own[name]) for own in group]
+        style = {"label": label, "marker": "o", "linestyle": "" if group[0]["systems"] > 1 else "-"}
+        yield Curve(frames, unit * np.array(values), style)

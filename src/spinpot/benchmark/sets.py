@@ -1,0 +1,136 @@
+"""Sets of any size: frames of the built-in NiO, each turned and moved as a whole, with their exact labels."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spinpot.core.console import counted
+from spinpot.core.errors import InputError
+from spinpot.core.files import cannot_write
+
+SHAPE, DRAWN = "rhombohedral_32", 200
+"""Of the built-in set; so many different frames are labelled."""
+BLOCK = 10_000  # frames in memory at once
+VECTORS = ("box", "coord", "spin", "force", "force_mag")
+ROWS = dict.fromkeys(VECTORS, 96) | {"box": 9, "energy": 1, "virial": 9}
+PAGE = 4096  # bytes of a disk that a file or folder takes at least
+BESIDE = 4  # type.raw, type_map.raw and two folders of each system
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a set: systems, and frames in each."""
+
+    systems: int
+    frames: int
+
+    @classmethod
+    def of(cls, text: str) -> "Size":
+        """10000 frames of one system, or 50000x2: systems x frames. Raises ValueError for anything else."""
+        numbers = [int(number) for number in text.split("x")]
+        systems, frames = numbers if "x" in text else (1, *numbers)
+        if systems < 1 or frames < 1:
+            raise ValueError(text)
+        return cls(systems, frames)
+
+    def __str__(self) -> str:
+        return f"{self.systems}x{self.frames}" if self.systems > 1 else str(self.frames)
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.systems:,} systems of {self.frames}" if self.systems > 1 else f"{self.frames:,} frames"
+
+    @property
+    def total(self) -> int:
+        """Frames."""
+        return self.systems * self.frames
+
+    @property
+    def bytes(self) -> int:
+        """Of a disk."""
+        pages = sum(8 * self.frames * row // PAGE + 1 for row in ROWS.values())
+        return self.systems * PAGE * (pages + BESIDE)
+
+
+def make_sets(folder: Path, sizes: Sequence[Size]) -> dict[Size, Path]:
+    """The sets in a folder, made where they are not there yet, in deepmd npy layout, float64.
+
+    Raises InputError where there is no room for them.
+    """
+    folder.mkdir(exist_ok=True)
+    places = {size: folder / f"NiO_{size}" for size in sizes}
+    missing = [size for size in places if not places[size].exists()]
+    needed, free = sum(size.bytes for size in missing), shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"The sets need {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free. Name "
+            "another folder by --folder, or smaller sets by --sizes."
+        )
+    few = _labelled() if missing else {}
+    for size in missing:
+        try:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=f".{places[size].name}-") as draft:
+                made = Path(draft) / "set"
+                blocks = size.systems * -(-size.frames // BLOCK)
+                for _ in counted(_write(made, size, few), f"Making {size.label}", blocks):
+                    pass
+                made.replace(places[size])
+        except OSError as error:
+            raise InputError(cannot_write(error)) from error
+    return places
+
+
+def _labelled() -> dict[str, np.ndarray]:
+    """Some frames of the built-in set with their labels, and the types of the atoms."""
+    from spinpot.data import nio  # not above: they import torch
+    from spinpot.data.nio_frames import sample
+
+    rng = np.random.default_rng(0)
+    frames = [sample(SHAPE, rng) for _ in range(DRAWN)]
+    whole = [vars(frame) | nio.labels(frame) for frame in counted(frames, "Labelling", DRAWN)]
+    return {name: np.stack([frame[name] for frame in whole]) for name in ("types", *ROWS)}
+
+
+def turned(few: Mapping[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """So many frames, drawn from a few: each is turned with its moments and labels, and moved, at random."""
+    from scipy.spatial.transform import Rotation
+
+    chosen = rng.integers(len(few["energy"]), size=count)
+    turns = Rotation.random(count, random_state=rng).as_matrix()
+    back = turns.swapaxes(1, 2)
+    made = {name: few[name][chosen] @ back for name in VECTORS}
+    made["coord"] += rng.uniform(0.0, 10.0, (count, 1, 3))
+    return made | {"energy": few["energy"][chosen], "virial": turns @ few["virial"][chosen] @ back}
+
+
+def _write(folder: Path, size: Size, few: Mapping[str, np.ndarray]) -> Iterator[None]:
+    """Write the systems, yielding after each block of frames."""
+    rng = np.random.default_rng([1, size.total])
+    for number in range(size.systems):
+        place = folder / f"{number // 1000:03d}" / f"{number:06d}" if size.systems > 1 else folder
+        yield from _write_system(place, size.frames, few, rng)
+
+
+def _write_system(
+    folder: Path, frames: int, few: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> Iterator[None]:
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in few["types"][0]))
+    (folder / "type_map.raw").write_text("Ni\nO\n")
+    with ExitStack() as opened:
+        files = {name: opened.enter_context(open(folder / f"set.000/{name}.npy", "wb")) for name in ROWS}
+        for name, file in files.items():
+            shape = (frames,) if name == "energy" else (frames, ROWS[name])
+            header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, frames, BLOCK):
+            block = turned(few, min(BLOCK, frames - start), rng)
+            for name, file in files.items():
+                file.write(block[name].data)
+            yield
