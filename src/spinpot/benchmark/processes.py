@@ -65,11 +65,14 @@ def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watche
         errors="replace",
     )
     with process, _memory_of(process.pid) as most:
-        assert process.stdout
-        for text in process.stdout:
-            said.append(text)
-            if seconds is None and line.search(text):
-                seconds = time.perf_counter() - started
+        try:
+            for text in process.stdout or ():
+                said.append(text)
+                if seconds is None and line.search(text):
+                    seconds = time.perf_counter() - started
+        except BaseException:  # as Ctrl-C: nobody would wait for it
+            process.kill()
+            raise
     if process.returncode or seconds is None:
         raise _failed(command, "".join(said))
     return Watched("".join(said), seconds, max(most, default=None))

@@ -2,10 +2,10 @@
 
 import os
 import re
-import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _forget(number: int) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    columns = ["set", "program", "ranks", "first step, s", "beside", "ms a step", "times", "memory"]
+    columns = ["set", "program", "first step, s", "beside", "ms a step", "times", "memory"]
     print_table(title("Sets of any size", found), columns, _cells(found["scale"]), ("set", "program"))
     print_line(
         "Medians, with the range of the turns. First step: seconds from the start of the program to its end; "
@@ -144,25 +144,26 @@ def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
     for own in results:
         is_ours = own["program"] == OURS
         base = ours.get((results[0]["set"] if is_ours else own["set"], own["ranks"]), own)
-        first, step = (
-            [*zip(own[name], base[name], strict=True)] for name in ("first_step", "seconds_per_step")
+        first, base_first, step, base_step = (
+            np.array(of[name]) for name in ("first_step", "seconds_per_step") for of in (own, base)
         )
         yield [
             own["set"],
-            own["program"],
-            str(own["ranks"]),
-            f"{statistics.median(own['first_step']):.1f}",
-            _spread([a - b for a, b in first], "+.1f")
-            if is_ours
-            else _spread([a / b for a, b in first], ".1f"),
-            f"{1000 * statistics.median(own['seconds_per_step']):.2f}",
-            _spread([a / b for a, b in step], ".3f" if is_ours else ".1f"),
+            _program(own),
+            f"{np.median(first):.1f}",
+            _spread(first - base_first, "+.1f") if is_ours else _spread(first / base_first, ".1f"),
+            f"{1000 * np.median(step):.2f}",
+            _spread(step / base_step, ".3f" if is_ours else ".1f"),
             f"{_most(own) / 1e9:.2f} GB",
         ]
 
 
-def _spread(values: Sequence[float], form: str) -> str:
-    middle, low, high = (format(f(values), form) for f in (statistics.median, min, max))
+def _program(result: Mapping[str, Any]) -> str:
+    return f"{result['program']}, {result['ranks']} rank{'s' * (result['ranks'] > 1)}"
+
+
+def _spread(values: np.ndarray, form: str) -> str:
+    middle, low, high = (format(f(values), form) for f in (np.median, np.min, np.max))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
@@ -171,26 +172,27 @@ def _most(result: Mapping[str, Any]) -> float:
 
 
 def write_scale(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """A PNG of all three against the number of frames: lines for sets of one system, points for others."""
+    """A PNG of all three against the number of frames: lines for sets of one system, stars for others."""
     with themed(LIGHT):
         figure = new_figure(10.8, 3.1, layout="constrained")
         for axes, (name, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
-            draw_curves(axes, [*_curves(results, name, unit)], logarithmic=name == "first_step")
+            draw_curves(axes, [*_curves(results, name, unit)], logarithmic=name != "memory")
+            low, high = axes.get_ylim()
             axes.set(xlabel="frames", ylabel=label)
-            axes.set_ylim(bottom=None if name == "first_step" else 0.0)
+            axes.set_ylim((0.0, 1.1 * high) if name == "memory" else (low / 2.0, 2.0 * high))
             log_steps(axes)
         axes.legend(frameon=False, fontsize=8)
         save_figure(figure, path)
 
 
 def _curves(results: Sequence[dict[str, Any]], name: str, unit: float) -> Iterator[Curve]:
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for own in results:
-        label = f"{own['program']}, {own['ranks']} rank{'s' * (own['ranks'] > 1)}"
-        grouped.setdefault(label + ", many systems" * (own["systems"] > 1), []).append(own)
-    for label, group in grouped.items():
+    colours = {program: f"C{n}" for n, program in enumerate(dict.fromkeys(map(_program, results)))}
+    for (program, colour), many in product(colours.items(), (False, True)):
+        group = [own for own in results if (_program(own), own["systems"] > 1) == (program, many)]
         group.sort(key=itemgetter("frames"))
+        values = [_most(own) if name == "memory" else np.median(own[name]) for own in group]
+        style = (
+            {"marker": "*", "linestyle": "", "markersize": 9} if many else {"marker": "o", "label": program}
+        )
         frames = np.array([own["frames"] for own in group])
-        values = [_most(own) if name == "memory" else statistics.median(own[name]) for own in group]
-        style = {"label": label, "marker": "o", "linestyle": "" if group[0]["systems"] > 1 else "-"}
-        yield Curve(frames, unit * np.array(values), style)
+        yield Curve(frames, unit * np.array(values), style | {"color": colour})

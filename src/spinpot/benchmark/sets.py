@@ -1,7 +1,9 @@
 """Sets of any size: frames of the built-in NiO, each turned and moved as a whole, with their exact labels."""
 
+import re
 import shutil
 import tempfile
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,12 +33,11 @@ class Size:
 
     @classmethod
     def of(cls, text: str) -> "Size":
-        """10000 frames of one system, or 50000x2: systems x frames. Raises ValueError for anything else."""
-        numbers = [int(number) for number in text.split("x")]
-        systems, frames = numbers if "x" in text else (1, *numbers)
-        if systems < 1 or frames < 1:
-            raise ValueError(text)
-        return cls(systems, frames)
+        """Frames of one system, as 10000, or systems x frames of each, as 50000x2."""
+        found = re.fullmatch(r"(?:([1-9]\d*)x)?([1-9]\d*)", text)
+        if not found:
+            raise ArgumentTypeError(f"{text}: expected frames, as 10000, or systems x frames, as 50000x2")
+        return cls(int(found[1] or 1), int(found[2]))
 
     def __str__(self) -> str:
         return f"{self.systems}x{self.frames}" if self.systems > 1 else str(self.frames)
