@@ -10,7 +10,7 @@ import spinpot
 SOURCE = Path(spinpot.__file__).parent
 LAYERS = (
     *("core", "report", "kernels", "data", "models", "loss", "looks", "config", "evaluation"),
-    *("ase", "lammps", "analysis", "audit", "labels", "runs", "training", "benchmark", "cli"),
+    *("ase", "lammps", "analysis", "audit", "labels", "runs", "training", "learning", "benchmark", "cli"),
 )
 """From the bottom up; each may import itself and what stands before it."""
 BANNED = re.compile(

@@ -48,7 +48,7 @@ def shown(command, *arguments, cwd):
     return result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "audit", "label", "analyze"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "audit", "label", "learn", "analyze"])
 def test_the_help_of_a_command(tmp_path, command):
     first, *lines = shown(command, "--help", cwd=tmp_path).splitlines()
     assert f"`spinpot {command} " in first

@@ -15,6 +15,7 @@ CONFIGURED = {
     "train": "train a potential",
     "evaluate": "errors and predictions of a checkpoint",
     "label": "labelled frames of a structure, by codes of constrained DFT",
+    "learn": "training, exploration and labels in turn, where a potential is uncertain",
     "audit": "check labelled frames",
     "analyze": "physics of a checkpoint: exchange, magnons, dynamics, …",
 }

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from spinpot.config.app import in_sweep, job, output_folder
+from spinpot.config.quoting import listed
 from spinpot.config.rerun import without_old
 from spinpot.config.suggest import CONFIGS
 from spinpot.models.moved import renamed_targets
@@ -24,6 +25,8 @@ USERS_KEYS = (
     *("label.columns", "label.parameters"),
 )
 """Sections whose keys the user chooses."""
+TRAINING = "train."
+"""Before an argument of `spinpot train` that is given to `spinpot learn`."""
 
 
 @contextmanager
@@ -77,9 +80,13 @@ def replacing(arguments: Iterable[str]) -> Iterator[str]:
     """Arguments by which a value of USERS_KEYS replaces the one before, and a key in one may be a new one.
 
     Hydra would merge sections, and refuse keys that an experiment does not have. With ++, for sweeps keep one
-    argument of each name.
+    argument of each name. What is of TRAINING becomes a list of its arguments.
     """
-    for argument in arguments:
+    arguments = [*arguments]
+    of_training = [one.removeprefix(TRAINING) for one in arguments if one.startswith(TRAINING)]
+    if of_training:
+        yield f"train={listed(of_training)}"
+    for argument in (one for one in arguments if not one.startswith(TRAINING)):
         key = argument.split("=")[0]
         if key in USERS_KEYS:
             yield f"++{key}=null"
@@ -143,6 +150,22 @@ def label(config: DictConfig) -> None:
     given = label_arguments(config, SystemRecipe)
     labeller = hydra.utils.instantiate(config.label, _convert_="all")
     label(labeller, recipe_of(given.pop("recipe")), **given)
+
+
+@configured
+def learn(config: DictConfig) -> None:
+    """Rounds that are done already are not done again."""
+    with no_garbage():
+        from spinpot.config.validate import learn_arguments
+        from spinpot.labels.recipe import SystemRecipe, recipe_of
+        from spinpot.learning.loop import Settings, learn
+        from spinpot.learning.settings import Exploration, HeldOut, Learning
+
+    sections = {"exploration": Exploration, "learn": Learning, "validation": HeldOut, "test": HeldOut}
+    given = learn_arguments(config, SystemRecipe, sections)
+    labeller = hydra.utils.instantiate(config.label, _convert_="all")
+    own = Settings(**{name: given.pop(name) for name in (*sections, "seed", "report")})
+    learn(labeller, recipe_of(given.pop("recipe")), settings=own, **given)
 
 
 @configured

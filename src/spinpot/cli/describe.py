@@ -49,7 +49,7 @@ def describe(command: str) -> None:
 
 def shown_of(command: str) -> dict[str, str]:
     """What is shown of the groups that a command needs a choice of: all tasks, or an option of each."""
-    if command == "label":
+    if command in ("label", "learn"):
         return {"label": "hamiltonian", "recipe": "default"}
     return {"task": f"[{','.join(options_of('task'))}]"} if command == "analyze" else {}
 

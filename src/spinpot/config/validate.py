@@ -51,6 +51,11 @@ LABEL = {
     "report": bool,
     "worker": int,
 }
+LEARN = {
+    **{name: hint for name, hint in LABEL.items() if name not in ("retry_failed", "worker")},
+    "train": list[str],
+    **dict.fromkeys(("exploration", "learn", "validation", "test"), dict),
+}
 """The settings of other commands than train, and their types."""
 AT_LEAST_ONE = ("val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
 """Numbers of steps, of which Lightning would divide by zero or train none."""
@@ -132,7 +137,24 @@ def label_arguments(config: DictConfig, system: type[Any]) -> dict[str, Any]:
 
     system: the dataclass of a system's settings. Raises InputError for an unknown key or a wrong value.
     """
-    found = arguments(LABEL, config)
+    return _labelling(LABEL, config, system)
+
+
+def learn_arguments(
+    config: DictConfig, system: type[Any], sections: Mapping[str, type[Any]]
+) -> dict[str, Any]:
+    """What `spinpot.learning.loop.learn` takes beside the labeller, from a composed learn.yaml.
+
+    sections: the dataclass of each, which is built. Raises InputError for an unknown key or a wrong value.
+    """
+    found = _labelling(LEARN, config, system)
+    for name, made in sections.items():
+        found[name] = made(**arguments(typing.get_type_hints(made), config, f"{name}."))
+    return found
+
+
+def _labelling(types: Mapping[str, Any], config: DictConfig, system: type[Any]) -> dict[str, Any]:
+    found = arguments(types, config)
     require(found["seed"] >= 0, "seed", found["seed"], "a whole number >= 0.")
     _check_node("label", config.label, config)
     own = typing.get_type_hints(system)

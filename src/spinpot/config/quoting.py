@@ -1,0 +1,14 @@
+"""Texts and lists of them as Hydra's command line reads them."""
+
+from collections.abc import Iterable
+
+
+def quoted(text: str) -> str:
+    """A text."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """A list of texts."""
+    return f"[{','.join(map(quoted, texts))}]"

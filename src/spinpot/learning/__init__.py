@@ -1,0 +1,1 @@
+"""Training, exploration, choice and labels in turn, until little is left to learn."""

@@ -1,0 +1,102 @@
+"""The choice after an exploration: uncertain frames, spread out, as configurations to be labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from spinpot.labels.configuration import Configuration
+from spinpot.learning.choose import spread_out
+from spinpot.learning.explore import Trajectory, bare
+from spinpot.learning.score import Judge
+
+MOST = 500
+"""Candidates that are compared with each other: of more, those of the largest scores."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A frame of a trajectory, by number. like: a configuration of its system."""
+
+    trajectory: int
+    frame: int
+    score: float
+    atoms: Atoms
+    like: Configuration
+
+
+def candidates(explored: Sequence[Trajectory], systems: Mapping[str, Configuration]) -> list[Candidate]:
+    """Frames above the limit, the most uncertain first. systems: a configuration of each."""
+    found = [
+        Candidate(number, frame, float(score), one.atoms(frame, systems[one.system]), systems[one.system])
+        for number, one in enumerate(explored)
+        for frame, score in enumerate(one.scores)
+        if score > 1.0
+    ]
+    return sorted(found, key=lambda one: (-one.score, one.trajectory, one.frame))[:MOST]
+
+
+def chosen(
+    judge: Judge, found: Sequence[Candidate], known: Sequence[Configuration], number: int
+) -> list[Candidate]:
+    """Up to `number` of them. known: all that the labeller was asked for, whether it has a label or not."""
+    environments = [judge.environments(one.atoms) for one in found]
+    there = [one for one in environments if one is not None]
+    if len(there) < len(found):  # the model has no features
+        return in_turn(found, number)
+    labelled = [judge.environments(with_moments(one)) for one in known]
+    scores = np.array([one.score for one in found])
+    return [found[k] for k in spread_out(scores, there, [one for one in labelled if one], number)]
+
+
+def in_turn(found: Sequence[Candidate], number: int) -> list[Candidate]:
+    """The most uncertain frame of each trajectory, then the second of each, and so on."""
+    counts: dict[int, int] = {}
+    places = []
+    for one in found:
+        place = counts[one.trajectory] = counts.get(one.trajectory, -1) + 1
+        places.append(place)
+    order = sorted(range(len(found)), key=lambda k: places[k])
+    return [found[k] for k in order[:number]]
+
+
+def with_moments(configuration: Configuration) -> Atoms:
+    """Its atoms with the moments that were asked for."""
+    atoms = bare(configuration)
+    atoms.set_initial_magnetic_moments(configuration.moments)
+    return atoms
+
+
+def to_label(found: Sequence[Candidate]) -> list[Configuration]:
+    """Configurations, numbered within their systems in the order of the choice."""
+    counts: dict[str, int] = {}
+    made = []
+    for one in found:
+        system = one.like.system
+        number = counts[system] = counts.get(system, -1) + 1
+        made.append(
+            replace(
+                one.like,
+                name=f"{system}/{number:04d}",
+                atoms=without_moments(one.atoms),
+                moments=one.atoms.get_initial_magnetic_moments(),
+            )
+        )
+    return made
+
+
+def without_moments(atoms: Atoms) -> Atoms:
+    """The same atoms."""
+    return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+
+
+def as_record(found: Sequence[Candidate]) -> dict[str, Any]:
+    """What chosen.json holds: the configurations, and where each came from."""
+    return {
+        "configurations": [one.as_plain() for one in to_label(found)],
+        "from": [{"trajectory": one.trajectory, "frame": one.frame, "score": one.score} for one in found],
+    }

@@ -1,0 +1,322 @@
+"""spinpot learn: train → explore → choose → label, until little is uncertain or the budget is spent.
+
+Every step of a round leaves a record when it is done, so that the same command goes on where it was stopped.
+What is random is a function of the seed, the round and the number of what it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from spinpot.core.console import print_line
+from spinpot.core.errors import InputError
+from spinpot.data.systems import read_systems
+from spinpot.labels.configuration import Configuration
+from spinpot.labels.folder import FRAMES, LabelFolder, Labelled
+from spinpot.labels.label import Labeller
+from spinpot.labels.recipe import Recipe, by_system, configurations
+from spinpot.labels.run import label_all
+from spinpot.labels.structure import find_structure
+from spinpot.learning.candidates import as_record, candidates, chosen
+from spinpot.learning.errors import errors_on
+from spinpot.learning.explore import Trajectory, explore
+from spinpot.learning.page import write_page
+from spinpot.learning.rounds import ROUND, Round
+from spinpot.learning.score import Judge, check_knows
+from spinpot.learning.settings import Exploration, HeldOut, Learning
+from spinpot.learning.stored import keep_settings
+from spinpot.learning.trainings import Trainings
+
+HELD_OUT = ("validation", "test")
+EXPLORED = ("explored", "uncertain", "share", "stopped", "scores")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of a loop but the labeller, the recipe and what a round's training is given."""
+
+    exploration: Exploration
+    learn: Learning
+    validation: HeldOut
+    test: HeldOut
+    seed: int = 0
+    report: bool = True
+
+    def check(self) -> None:
+        """Raise InputError for what makes no sense."""
+        self.exploration.check()
+        self.learn.check()
+        for name in HELD_OUT:
+            getattr(self, name).check(name)
+
+
+def learn(
+    labeller: Labeller,
+    recipe: Recipe,
+    output: str | Path,
+    train: Sequence[str],
+    settings: Settings,
+    structure: str | None = None,
+) -> list[dict[str, Any]]:
+    """Learn in a folder, or go on there; the records of all rounds.
+
+    train: settings of `spinpot train`. Raises InputError before anything is computed for what cannot be used,
+    and TrainingError where a training fails.
+    """
+    settings.check()
+    atoms = find_structure(structure, recipe.structure)
+    made = configurations(recipe, atoms, settings.seed)
+    if not made:
+        raise InputError("recipe.systems: no frame is asked for. Expected some to begin with.")
+    held_out = {
+        name: _held_out(recipe, getattr(settings, name), atoms, settings.seed, number)
+        for number, name in enumerate(HELD_OUT, start=1)
+    }
+    elements = sorted({symbol for one in made for symbol in one.atoms.get_chemical_symbols()})
+    trainings = Trainings(train, elements)
+    check_knows(trainings.check(), settings.learn)
+    labeller.check([*made, *(one for own in held_out.values() for one in own)])
+    for name in HELD_OUT:
+        if systems := getattr(settings, name).systems:
+            read_systems(list(systems), elements)
+    _check_budget(settings.learn, len(made) + sum(map(len, held_out.values())))
+    loop = Loop(labeller, trainings, Path(output).expanduser().absolute(), settings, made, held_out)
+    with loop.alone():
+        keep_settings(loop.folder, loop.plain(structure, recipe))
+        return loop.run()
+
+
+class Loop:
+    """The rounds in a folder."""
+
+    def __init__(
+        self,
+        labeller: Labeller,
+        trainings: Trainings,
+        folder: Path,
+        settings: Settings,
+        first: Sequence[Configuration],
+        held_out: Mapping[str, Sequence[Configuration]],
+    ) -> None:
+        self.labeller, self.trainings, self.folder = labeller, trainings, folder
+        self.settings, self.first, self.held_out = settings, list(first), held_out
+        self.records: list[dict[str, Any]] = []
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the folder to one process. Raises InputError if another has it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", blocking=False):
+                yield
+        except Timeout:
+            raise InputError(
+                f"output={self.folder} is in use by another process. Wait for it, or give another folder."
+            ) from None
+
+    def plain(self, structure: str | None, recipe: Recipe) -> dict[str, Any]:
+        """What makes the rounds what they are, as plain data."""
+        own = self.settings
+        return {
+            "seed": own.seed,
+            "structure": structure or dict(recipe.structure or {}),
+            "recipe": {name: asdict(one) for name, one in recipe.systems.items()},
+            "labeller": self.labeller.provenance(),
+            "train": self.trainings.overrides,
+            **{name: asdict(getattr(own, name)) for name in ("exploration", "learn", *HELD_OUT)},
+        }
+
+    def run(self) -> list[dict[str, Any]]:
+        """Rounds until there is a reason to end."""
+        why = ""
+        while not why:
+            current = Round(self.folder, len(self.records))
+            record = current.record(ROUND) or self.round(current)
+            self.records.append(record)
+            why = self.ended()
+            print_line(said(record))
+            if self.settings.report:
+                write_page(self.folder, self.records, why, self.trainings.overrides)
+        print_line(f"{why} The last run: {Round(self.folder, len(self.records) - 1).run(0)}")
+        return self.records
+
+    def ended(self) -> str:
+        """Why no other round follows; nothing if one does."""
+        last, own = self.records[-1], self.settings.learn
+        if last["share"] <= own.uncertain_share:
+            return f"{100 * last['share']:.1f} % of the explored frames are uncertain: enough."
+        if own.labels is not None and last["asked"] >= own.labels:
+            return f"learn.labels={own.labels}: the budget of labels is spent."
+        if own.hours is not None and sum(one["seconds"] for one in self.records) >= 3600 * own.hours:
+            return f"learn.hours={own.hours:g}: the time is spent."
+        if len(self.records) >= own.rounds:
+            return f"learn.rounds={own.rounds}: all rounds are done."
+        if not last["chosen"]:
+            return "No explored frame differs from those that are labelled: nothing to choose."
+        return ""
+
+    def round(self, current: Round) -> dict[str, Any]:
+        """All steps of a round, and its record."""
+        if current.number == 0:
+            for name in HELD_OUT:
+                self.label_held_out(name)
+        steps = {
+            "labels": current.step("labels", lambda: self.label(current)),
+            "training": current.step("training", lambda: self.train(current)),
+            "errors": current.step("errors", lambda: errors_on(current.run(0), self.systems("test"))),
+            "exploration": current.step("exploration", lambda: self.explore(current)),
+        }
+        steps["chosen"] = current.step("chosen", lambda: self.choose(current, steps["labels"]["asked"]))
+        record = {
+            "round": current.number,
+            **{name: steps["labels"][name] for name in ("labels", "failed", "asked", "failures")},
+            "errors": {name: value for name, value in steps["errors"].items() if name != "seconds"},
+            **{name: steps["exploration"][name] for name in EXPLORED},
+            "chosen": len(steps["chosen"]["configurations"]),
+            "seconds": round(sum(one["seconds"] for one in steps.values()), 3),
+            "seconds_of": {name: one["seconds"] for name, one in steps.items()},
+        }
+        current.keep(ROUND, record)
+        return record
+
+    # ---- labels ----
+
+    def asked(self, number: int) -> list[Configuration]:
+        """The configurations of a round."""
+        if number == 0:
+            return self.first
+        plain = Round(self.folder, number - 1).record("chosen")["configurations"]
+        return [Configuration.of_plain(one) for one in plain]
+
+    def label_held_out(self, name: str) -> None:
+        """Frames that are never trained, unless they are given as folders."""
+        if made := self.held_out[name]:
+            settings = {"seed": self.settings.seed, "held_out": name}
+            own = label_all(made, self.labeller, self.folder / name, settings, report=False)
+            if not any(own.kept(system) for system in own.systems):
+                raise InputError(
+                    f"{name}: no frame has a label, the first because {next(iter(own.failed().values()))}."
+                )
+
+    def label(self, current: Round) -> dict[str, Any]:
+        """The labels of a round, and how many there are by now."""
+        settings = {"seed": self.settings.seed, "round": current.number}
+        label_all(self.asked(current.number), self.labeller, current.labels, settings, report=False)
+        folders = [self.labelled(number) for number in range(current.number + 1)]
+        counts = [sum(len(own.kept(system)) for system in own.systems) for own in folders]
+        if not sum(counts):
+            raise InputError(f"{current.labels}: no frame has a label, so that nothing can be trained.")
+        failures = folders[-1].failed()
+        held_out = sum(map(len, self.held_out.values()))
+        return {
+            "labels": sum(counts),
+            "failed": len(failures),
+            "failures": failures,
+            "asked": held_out + sum(len(own.jobs) for own in folders),
+        }
+
+    def labelled(self, number: int) -> LabelFolder:
+        """The labels of a round that are there, to be read."""
+        return LabelFolder(Round(self.folder, number).labels, self.asked(number), {})
+
+    def starts(self, last: int) -> dict[str, list[Labelled]]:
+        """Labelled frames of all rounds so far, by system."""
+        found: dict[str, list[Labelled]] = {}
+        for number in range(last + 1):
+            own = self.labelled(number)
+            for system in own.systems:
+                if kept := own.kept(system):
+                    found.setdefault(system, []).extend(kept)
+        return found
+
+    def systems(self, name: str) -> list[str]:
+        """The folders of frames that are held out."""
+        given = getattr(self.settings, name).systems
+        return [str(Path(one).absolute()) for one in given] if given else [str(self.folder / name / FRAMES)]
+
+    # ---- the other steps ----
+
+    def train(self, current: Round) -> dict[str, Any]:
+        """One run, or the ensemble."""
+        folders = [Round(self.folder, number).labels / FRAMES for number in range(current.number + 1)]
+        train = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
+        runs = [current.run(member) for member in range(self.settings.learn.ensemble)]
+        for member, run in enumerate(runs):
+            print_line(f"Round {current.number}: training in {run}")
+            seed = _seed(self.settings.seed, current.number, member)
+            self.trainings.train(train, self.systems("validation"), self.systems("test"), run, seed)
+        return {"runs": [run.name for run in runs]}
+
+    def judge(self, current: Round) -> Judge:
+        """The potentials of a round."""
+        runs = [current.run(member) for member in range(self.settings.learn.ensemble)]
+        return Judge(runs, self.settings.learn)
+
+    def explore(self, current: Round) -> dict[str, Any]:
+        """Trajectories, and how many of their frames are uncertain."""
+        own, number = self.settings, current.number
+        starts = self.starts(number)
+        found = explore(self.judge(current), starts, own.exploration, current.explored, own.seed, number)
+        scores = np.concatenate([one.scores for one in found])
+        # Those that a trajectory did not reach, because it had to be stopped, are uncertain.
+        missing = sum(max(own.exploration.frames - len(one.scores), 0) for one in found if one.ended)
+        explored, uncertain = len(scores) + missing, int((scores > 1.0).sum()) + missing
+        return {
+            "explored": explored,
+            "uncertain": uncertain,
+            "share": uncertain / explored,
+            "stopped": [one.ended for one in found if one.ended],
+            "scores": [float(f"{score:.4g}") for score in scores],
+        }
+
+    def choose(self, current: Round, asked: int) -> dict[str, Any]:
+        """The frames of the next round."""
+        budget = self.settings.learn.labels
+        number = self.settings.learn.batch
+        number = number if budget is None else max(0, min(number, budget - asked))
+        known = [one for k in range(current.number + 1) for one in self.asked(k)]
+        systems = {name: own[0] for name, own in by_system(known).items()}
+        explored = [
+            Trajectory.read(current.explored / f"{place:04d}.npz")
+            for place in range(self.settings.exploration.trajectories)
+        ]
+        found = candidates(explored, systems)
+        return as_record(chosen(self.judge(current), found, known, number))
+
+
+def said(record: Mapping[str, Any]) -> str:
+    """A round in a line."""
+    error = record["errors"].get("rmse_fr")
+    force = "" if error is None else f", force error {1000 * error:.1f} meV/Å on the test set"
+    failed = f", {record['failed']} failed" if record["failed"] else ""
+    return (
+        f"Round {record['round']}: {record['labels']} labels{failed}{force}, {100 * record['share']:.1f} % "
+        f"of {record['explored']} explored frames uncertain, {record['chosen']} chosen"
+    )
+
+
+def _held_out(recipe: Recipe, own: HeldOut, atoms: Any, seed: int, number: int) -> list[Configuration]:
+    """Configurations of the recipe by other random numbers; none where folders are given."""
+    if own.systems:
+        return []
+    systems = {name: replace(one, frames=own.frames) for name, one in recipe.systems.items() if one.frames}
+    return configurations(replace(recipe, systems=systems), atoms, _seed(seed, number))
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1)[0] % 2**31)
+
+
+def _check_budget(own: Learning, first: int) -> None:
+    if own.labels is not None and own.labels < first:
+        raise InputError(
+            f"learn.labels={own.labels}: the first round and what is held out have {first} frames already. "
+            "Expected a larger budget, or fewer frames in recipe, test.frames and validation.frames."
+        )

@@ -1,0 +1,40 @@
+"""The settings of a loop in its folder: another command than the one that began it is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spinpot.core.errors import InputError
+from spinpot.core.files import read_object, write_atomically
+from spinpot.core.notes import shortened
+from spinpot.labels.folder import SETTINGS, differences
+
+FREE = ("uncertain_share", "rounds", "labels", "hours")
+"""Settings of `learn` that may change: they say when it ends."""
+
+
+def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings, or compare them with those that are there. Raises InputError where they differ."""
+    file, now = folder / SETTINGS, json.loads(json.dumps(settings))
+    if not file.exists():
+        if any(path.name[0] != "." for path in folder.iterdir()):
+            raise InputError(f"output={folder}: holds other things. Give a new or an empty folder.")
+    else:
+        listed = [
+            f"{key}: {was!r} there, {wanted!r} now"
+            for key, was, wanted in differences(_without_free(read_object(file)), _without_free(now))
+        ]
+        if listed:
+            raise InputError(
+                f"output={folder}: was begun with other settings ({shortened(listed)}). Give another folder, "
+                f"or the same settings; only learn.{', learn.'.join(FREE)} may change. Nothing was changed."
+            )
+    write_atomically(file, json.dumps(now, indent=2) + "\n")
+
+
+def _without_free(settings: Mapping[str, Any]) -> dict[str, Any]:
+    learn = {name: value for name, value in settings.get("learn", {}).items() if name not in FREE}
+    return {**settings, "learn": learn}
