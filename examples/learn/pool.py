@@ -68,7 +68,10 @@ def with_moments(one: Configuration) -> Atoms:
 
 def fitted(systems: list[System], seed: int = 0) -> Potential:
     """The linear potential by least squares, with what errors it expects: no gradient steps."""
-    sums = SumsSettings(cutoff=4.5, closest=1.5)
+    sums = SumsSettings(
+        *(4.5, 8, 1.5, ("density", "angle", "length", "exchange")),
+        channels={"density": 12, "direction": 6, "moment": 8},
+    )
     spec = NativeSpinSettings(descriptor=sums, fitting_net=NetSettings(neuron=[])).spec(
         alloy.ELEMENTS, (True, True, False)
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from spinpot.ase.dynamics import SpinLatticeDynamics
 from spinpot.core.console import counted
@@ -166,8 +165,8 @@ class Running:
         self.atoms.calc = judge.calculator()
         self.closest = CLOSE * shortest(self.atoms)
         self.kept: list[State] = []
-        if temperature > 0.0:
-            MaxwellBoltzmannDistribution(self.atoms, temperature_K=temperature, rng=random)
+        spread = np.sqrt(units.kB * temperature * self.atoms.get_masses())
+        self.atoms.set_momenta(spread[:, None] * random.normal(size=(len(self.atoms), 3)))
         self.dynamics = SpinLatticeDynamics(
             self.atoms,
             settings.timestep * units.fs,
