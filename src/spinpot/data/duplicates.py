@@ -161,7 +161,7 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
     owner = np.repeat(np.arange(len(alike)), [len(system) for system in alike])
     number = np.concatenate([np.arange(len(system)) for system in alike])
     taken = np.zeros(len(owner), dtype=bool)
-    for k, near in _candidates(alike, taken):
+    for k, near in counted(_candidates(alike, taken), "Comparing frames that look alike"):
         later = near[(near > k) & ~taken[near]]
         for other in np.unique(owner[later]):
             own = later[owner[later] == other]
