@@ -1,17 +1,15 @@
 """Several processes give the result of one: same global batch, same weights, exact validation."""
 
-import csv
 import socket
 import subprocess
 import sys
 from functools import cache
 
-import numpy as np
 import pytest
-import torch
 
 from support.cli import PROJECT, run_script
 from support.folders import write_small_set
+from support.ranks import assert_same_result
 
 STEPS = 50
 LONG = [f"trainer.max_steps={STEPS}", "trainer.val_check_interval=10", "loss.start_pref_v=1"]
@@ -41,24 +39,6 @@ def alone(small_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "run"
     run_script("train.py", *small_set, "data.batch_size=4", f"hydra.run.dir={folder}")
     return folder
-
-
-def assert_same_result(one, other):
-    with (one / "metrics.csv").open() as first, (other / "metrics.csv").open() as second:
-        for a, b in zip(csv.DictReader(first), csv.DictReader(second), strict=True):
-            for key in a:
-                assert (a[key] == "") == (b[key] == ""), (a["step"], key)
-                if a[key]:
-                    assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-8, abs=1e-12), (
-                        a["step"],
-                        key,
-                    )
-    states = [
-        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for folder in (one, other)
-    ]
-    for name, value in states[0].items():
-        np.testing.assert_allclose(value, states[1][name], atol=1e-10, rtol=1e-10, err_msg=name)
 
 
 @pytest.mark.slow

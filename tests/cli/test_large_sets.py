@@ -9,8 +9,10 @@ import pytest
 from spinpot import load
 from spinpot.models.checkpoint import read_checkpoint
 from spinpot.training.module import SpinModule
+from support.cli import run_script
 from support.folders import ARRAYS, labelled_by_a_potential, write_npy
 from support.in_process import run_here, the_message
+from support.ranks import assert_same_result
 
 N_FRAMES, STEPS = 100_000, 12
 SEED = 25  # whose sixth frame has a higher number than those before it
@@ -24,11 +26,15 @@ def place(tmp_path_factory):
     return folder
 
 
-def train(place, run, *arguments):
+def settings(place, run):
     sets = [f"data.{name}=[{place / name}]" for name in ("train", "validation")]
     small = ["data=npy", "debug=fast", "report=false", "model.descriptor.rcut=4.0", f"hydra.run.dir={run}"]
     small += ["data.sample=4", "data.batch_size=1", "trainer.val_check_interval=2", "scheduler.stop_lr=5e-3"]
-    return run_here("train.py", *small, *sets, *arguments, cwd=place)
+    return [*small, *sets]
+
+
+def train(place, run, *arguments):
+    return run_here("train.py", *settings(place, run), *arguments, cwd=place)
 
 
 def test_a_run_goes_on_as_if_it_had_not_stopped(place):
@@ -141,3 +147,45 @@ def test_a_broken_frame_of_many_ends_a_run_or_is_left_out(place, many, tmp_path,
         assert f"data.skip_broken left {left_out} frames of data.train out." in result.stdout
     first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("again", "run"))
     assert first["val"] == second["val"]
+
+
+def on_ranks(size, place, run, *arguments):
+    """A run with batches of four frames on all ranks together."""
+    count = ["trainer=ddp_cpu", f"trainer.devices={size}", f"data.batch_size={4 // size}"]
+    given = [*settings(place, run), "data.sample=10", *count, *arguments]
+    return run_script("train.py", *given, cwd=place, check=False, fresh=True)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_ranks(place, tmp_path):
+    """In the middle of a pass over a set just above the sample, with the batches of an uninterrupted run."""
+    for name, parts in (("whole", [(1, 8)]), ("parts", [(2, 4), (1, 8)])):
+        for size, steps in parts:
+            result = on_ranks(size, place, tmp_path / name, f"trainer.max_steps={steps}", "resume=auto")
+            assert result.returncode == 0, result.stderr
+            assert "data.train has 12 frames" in result.stdout
+            assert "changed data" not in result.stdout
+    assert_same_result(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampled", [True, False])
+def test_a_frame_that_one_rank_finds_broken_ends_all_with_one_message(place, tmp_path, sampled):
+    """Of the sample, which the second rank checks; or in the fourth step, when the second rank has it."""
+    write_npy(tmp_path / "train", labelled_by_a_potential(1, 12))
+    (tmp_path / "validation").symlink_to(place / "validation")
+    file = tmp_path / "train/set.000/force.npy"
+    force, bad = np.load(file), 9
+    for seed in range(500):
+        place_in_pass = np.random.default_rng([seed, 0]).permutation(12).tolist().index(bad)
+        drawn = np.random.default_rng([seed, 2]).choice(12, 10, replace=False)
+        if (bad in drawn) == sampled and place_in_pass == 7:
+            break
+    force.reshape(12, -1)[bad, 5] = np.nan
+    np.save(file, force)
+    more = ["data.batch_size=1", "trainer.max_steps=8", f"seed={seed}"]
+    result = on_ranks(2, tmp_path, tmp_path / "run", *more)
+    assert result.returncode == 1
+    assert f"train/set.000/force.npy, frame {bad}, atom 1" in result.stdout + result.stderr
+    assert (result.stdout + result.stderr).count("force.npy, frame") == 1
+    assert (tmp_path / "run/checkpoints/last.ckpt").exists() == (not sampled)

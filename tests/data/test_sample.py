@@ -1,5 +1,7 @@
 """What shapes a model comes from a sample of a large set; small sets are as they are."""
 
+import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,14 @@ from stored_samples import frames, write_npy
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.dataset import FrameDataset, make_frame
+from spinpot.data.readers.deepmd.find import find_stored
+from spinpot.data.readers.deepmd.npy_header import _opened
+from spinpot.data.readers.deepmd.rows import Rows
 from spinpot.data.sample import sample_of
 from spinpot.data.systems import read_systems
+from spinpot.models.energy_bias import energy_bias
 from support.frames import geometry, random_system, small_potential
+from support.shares import Rank, as_ranks
 
 SYSTEMS = [random_system(k, n_frames=n, energy=np.arange(n) + 100.0 * k) for k, n in enumerate((5, 1, 30, 2))]
 
@@ -122,3 +129,92 @@ def test_a_sample_needs_a_frame(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data.sample=0: expected at least 1 frame"):
         SpinDataModule("a", "b", sample=0)
     assert read_systems(write_npy(tmp_path / "s"))[0].in_memory
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_ranks_that_read_in_shares_know_the_same(tmp_path: Path, size: int, monkeypatch) -> None:
+    """Each reads a part of the sampled frames and of the energies, and all have what one process has."""
+    for k in range(7):
+        write_npy(tmp_path / f"train/s{k}", frames(3, seed=k))
+    write_npy(tmp_path / "validation", frames(4, seed=9))
+
+    def made(rank: Rank) -> SpinDataModule:
+        data = SpinDataModule(str(tmp_path / "train"), str(tmp_path / "validation"), sample=10)
+        data.read(rank)
+        return data
+
+    (alone,) = as_ranks(1, made)
+    read: list[tuple[str, int]] = []
+    one_read = Rows.__getitem__
+
+    def counted(self: Rows, key: object) -> np.ndarray:
+        found = one_read(self, key)
+        read.append((self.headers[0].where, len(found)))
+        return found
+
+    monkeypatch.setattr(Rows, "__getitem__", counted)
+    ranks = as_ranks(size, made)
+    monkeypatch.undo()
+    assert sum(n for file, n in read if str(tmp_path / "train") in file and "coord" in file) == 10
+    assert sum(n for file, n in read if str(tmp_path / "train") in file and "energy" in file) == 10 + 21
+    for data in ranks:
+        assert data.fingerprints() == alone.fingerprints()
+        assert data.described == alone.described
+        np.testing.assert_array_equal(energy_bias(data.systems["train"]), energy_bias(alone.systems["train"]))
+        for one, other in zip(data.sampled["train"], alone.sampled["train"], strict=True):
+            for name in ("coord", "force", "spin", "box", "energy", "numbers"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+            assert one.where(0, "force") == other.where(0, "force")
+        for one, other in zip(data.systems["train"], alone.systems["train"], strict=True):
+            np.testing.assert_array_equal(one.coord[:], other.coord[:])
+    assert len({len(data.sampled["train"]) for data in ranks}) == 1
+
+
+def test_a_file_that_another_rank_has_opened_may_be_numbered_otherwise(tmp_path: Path) -> None:
+    """As on a node with a copy of its own; but not be of another length."""
+    write_npy(tmp_path / "s", frames(3))
+    (stored,) = find_stored([tmp_path / "s"])
+    sent = pickle.loads(pickle.dumps(stored)).sets[0].arrays
+    file = tmp_path / "s/set.000/force.npy"
+    before = file.read_bytes()
+    file.unlink()
+    file.write_bytes(before)
+    os.utime(file, (1, 1))
+    with pytest.raises(OSError, match="it has changed"):
+        stored.sets[0].arrays["force"].read(0, 3)
+    np.testing.assert_array_equal(sent["force"].read(0, 3), np.load(file))
+    file.write_bytes(before + b"0")
+    os.utime(file, (2, 2))
+    again = pickle.loads(pickle.dumps(sent["force"]))
+    _opened.cache_clear()
+    with pytest.raises(OSError, match="it has changed"):
+        again.read(0, 3)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_broken_frame_that_one_rank_finds_is_the_same_to_all(tmp_path: Path, skip: bool) -> None:
+    for k in range(7):
+        arrays = frames(1, seed=k)
+        if k in (1, 5):
+            arrays["force"][0, 5] = np.nan
+        write_npy(tmp_path / f"train/s{k}", arrays)
+    write_npy(tmp_path / "validation", frames(4, seed=9))
+
+    def made(rank: Rank) -> SpinDataModule:
+        data = SpinDataModule(
+            str(tmp_path / "train"), str(tmp_path / "validation"), sample=6, skip_broken=skip
+        )
+        data.read(rank)
+        data.count_broken(rank)
+        return data
+
+    ranks = as_ranks(3, made, () if skip else InputError)
+    if not skip:
+        assert len(set(map(str, ranks))) == 1
+        assert "force.npy, frame 0, atom 1" in str(ranks[0])
+        return
+    (alone,) = as_ranks(1, made)
+    assert alone.broken["train"].frames
+    for data in ranks:
+        assert data.broken["train"].frames == alone.broken["train"].frames
+        assert [one.name for one in data.sampled["train"]] == [one.name for one in alone.sampled["train"]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spinpot.core import files
+from spinpot.core.shares import ALONE
 from spinpot.data.readers.deepmd.rows import Rows
 from spinpot.data.sample import thinned
 from spinpot.data.systems import read_systems
@@ -25,7 +26,7 @@ def as_large(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         for name in names:
             monkeypatch.setattr(importlib.import_module(f"spinpot.{name}"), attribute, value)
 
-    monkeypatch.setattr(read_systems, "__defaults__", (None, False, None, None, SAMPLE, None))
+    monkeypatch.setattr(read_systems, "__defaults__", (None, False, None, None, SAMPLE, None, ALONE))
     monkeypatch.setattr(thinned, "__defaults__", (CHUNK,))
     patch(CHUNKS, "CHUNK", CHUNK)
     patch(SAMPLES, "SAMPLE", SAMPLE)

@@ -1,9 +1,14 @@
-"""Processes that somebody starts by hand, one for each rank."""
+"""Processes that somebody starts by hand, one for each rank, and what several come to."""
 
+import csv
 import os
 import socket
 import subprocess
 import time
+
+import numpy as np
+import pytest
+import torch
 
 from support.cli import TRAIN, python
 
@@ -40,3 +45,22 @@ def outcomes(ranks):
         for rank in ranks:
             rank.kill()
     return [(rank.returncode, out, err) for rank, (out, err) in zip(ranks, said, strict=True)]
+
+
+def assert_same_result(one, other):
+    """Two runs, by their folders, have the same metrics and weights."""
+    with (one / "metrics.csv").open() as first, (other / "metrics.csv").open() as second:
+        for a, b in zip(csv.DictReader(first), csv.DictReader(second), strict=True):
+            for key in a:
+                assert (a[key] == "") == (b[key] == ""), (a["step"], key)
+                if a[key]:
+                    assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-8, abs=1e-12), (
+                        a["step"],
+                        key,
+                    )
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (one, other)
+    ]
+    for name, value in states[0].items():
+        np.testing.assert_allclose(value, states[1][name], atol=1e-10, rtol=1e-10, err_msg=name)

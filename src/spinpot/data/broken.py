@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -50,6 +50,26 @@ class Broken:
 
     def usable(self, system: System, frame: int) -> bool:
         """Whether a frame can be used. Raises InputError if not, unless such frames are left out."""
+        if why := self._why_not(system, frame):
+            self._leave_out((system.name, system.number(frame)), why)
+        return not why
+
+    def within(self, system: System) -> dict[int, str]:
+        """The broken frames of a system in memory, and why; raises InputError unless they are left out."""
+        if not self.skip:
+            check_frames(system)
+            return {}
+        return {frame: why for frame in range(len(system)) if (why := self._why_not(system, frame))}
+
+    def without(self, system: System, broken: Mapping[int, str] | None = None) -> System:
+        """A system in memory without its broken frames, maybe without any. broken: as within gives them."""
+        broken = self.within(system) if broken is None else broken
+        for frame, why in broken.items():
+            self._leave_out((system.name, system.number(frame)), why)
+        return part_of(system, np.setdiff1d(np.arange(len(system)), list(broken))) if broken else system
+
+    def _why_not(self, system: System, frame: int) -> str:
+        """Why a frame cannot be used; empty if it can. Raises InputError unless such frames are left out."""
         try:
             check_frames(alone := in_memory(part_of(system, np.array([frame]))))
             if self.model is not None:
@@ -57,20 +77,13 @@ class Broken:
         except InputError as error:
             if not self.skip:
                 raise InputError(f"{error} Or leave such frames out by data.skip_broken=true.") from error
-            origin = (system.name, system.number(frame))
-            if origin not in self.frames and len(self.frames) < NAMED:
-                print_line(f"look: left out (data.skip_broken): {error}")
-            self.frames.add(origin)
-            return False
-        return True
+            return str(error)
+        return ""
 
-    def without(self, system: System) -> System:
-        """A system in memory without its broken frames, maybe without any frame."""
-        if not self.skip:
-            check_frames(system)
-            return system
-        stays = [frame for frame in range(len(system)) if self.usable(system, frame)]
-        return part_of(system, np.array(stays, dtype=np.int64))
+    def _leave_out(self, origin: tuple[str, int], why: str) -> None:
+        if origin not in self.frames and len(self.frames) < NAMED:
+            print_line(f"look: left out (data.skip_broken): {why}")
+        self.frames.add(origin)
 
 
 def looks_sound(system: System, frame: Frame) -> bool:

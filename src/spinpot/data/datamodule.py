@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.core.shares import ALONE, Processes, no_garbage, shared
 from spinpot.data.ahead import BatchesAhead
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.broken import Broken
@@ -21,7 +22,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
-from spinpot.data.sample import drawn, sample_of
+from spinpot.data.sample import drawn, sample_of, with_energies
 from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import SAMPLE, System, read_systems
@@ -110,13 +111,17 @@ class SpinDataModule(pl.LightningDataModule):
         """The elements; known once read() was called."""
         return self.systems["train"][0].type_map
 
-    def read(self) -> None:
-        """Read every system, or a sample of a large set. Raises InputError for what cannot be used."""
+    @no_garbage()
+    def read(self, processes: Processes = ALONE) -> None:
+        """Read every system, or a sample of a large set. Raises InputError for what cannot be used.
+
+        processes: those of the run, which read in shares.
+        """
         notes = Notes()
-        self.systems = {"train": self._read("train", self.wanted_type_map, notes)}
+        self.systems = {"train": self._read("train", self.wanted_type_map, notes, processes)}
         for name in ("validation", "test"):
             if self.folders[name]:
-                self.systems[name] = self._read(name, self.type_map, notes)
+                self.systems[name] = self._read(name, self.type_map, notes, processes)
         for line in self.exclude.lines():
             notes.add(line)
         if (every := sum(map(len, self.systems["validation"]))) > self.validation_frames:
@@ -126,11 +131,17 @@ class SpinDataModule(pl.LightningDataModule):
             )
         notes.print()
 
-    def _read(self, name: str, type_map: Sequence[str] | None, notes: Notes) -> list[System]:
-        leave_out = partial(self.exclude.of, set_name=name)
-        check = self.broken[name].without
+    def _read(
+        self, name: str, type_map: Sequence[str] | None, notes: Notes, processes: Processes
+    ) -> list[System]:
         systems = read_systems(
-            self.folders[name], type_map, notes=notes, leave_out=leave_out, at_once=self.sample, check=check
+            self.folders[name],
+            type_map,
+            notes=notes,
+            leave_out=partial(self.exclude.of, set_name=name),
+            at_once=self.sample,
+            check=self.broken[name].without,
+            processes=processes,
         )
         if not systems:
             either = " or data.skip_broken" * self.broken[name].skip
@@ -138,7 +149,7 @@ class SpinDataModule(pl.LightningDataModule):
                 f"data.exclude{either} leaves out every frame of data.{name}. Expected at least one that "
                 "stays. Exclude fewer, or give more folders."
             )
-        self.sampled[name] = sample_of(systems, self.sample, self.seed, check)
+        self.sampled[name] = sample_of(systems, self.sample, self.seed, self.broken[name], processes)
         every, some = (sum(map(len, own)) for own in (systems, self.sampled[name]))
         if every <= self.sample:
             return self.sampled[name]
@@ -146,7 +157,14 @@ class SpinDataModule(pl.LightningDataModule):
             f"data.{name} has {every:,} frames, which are read and checked when they are used. Statistics, "
             f"spreads and what is said of them come from a sample of {some:,} (data.sample)."
         )
-        return systems
+        return with_energies(systems, processes) if name == "train" else systems
+
+    def count_broken(self, processes: Processes) -> None:
+        """Learn what the other processes have left out."""
+        for broken in self.broken.values():
+            if broken.skip:
+                for own in shared(lambda _: broken.frames, range(processes.size), "Left out", processes):  # noqa: B023
+                    broken.frames |= own
 
     @cached_property
     def described(self) -> dict[str, dict[str, Any]]:

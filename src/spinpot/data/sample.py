@@ -1,28 +1,59 @@
 """A sample of the frames of large sets: what shapes a model is taken from it, not from every frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from spinpot.core.console import counted
+from spinpot.core.shares import ALONE, Processes, shared
 from spinpot.data.broken import Broken
 from spinpot.data.readers.deepmd.rows import CHUNK
-from spinpot.data.systems import System, in_memory, part_of
+from spinpot.data.systems import System, in_arrays, in_memory, part_of
 
 STREAM = 2  # keeps these random numbers apart from those that order the frames and turn spins
 
 
 def sample_of(
-    systems: Sequence[System], most: int, seed: int, check: Callable[[System], System] | None = None
+    systems: Sequence[System],
+    most: int,
+    seed: int,
+    broken: Broken | None = None,
+    processes: Processes = ALONE,
 ) -> list[System]:
     """The systems with the drawn frames, in memory and checked.
 
-    check: as for read_systems; without it a frame that cannot be used raises InputError.
+    broken: what becomes of frames that cannot be used; by default they raise InputError. processes: that read
+    and check the frames in shares.
     """
-    check = check or Broken().without
-    stream = counted(chosen := drawn(systems, most, seed), "Sample", len(chosen))
-    read = (system if system.in_memory else check(in_memory(system)) for system in stream)
+    broken = broken or Broken()
+    chosen = drawn(systems, most, seed)
+    if all(system.in_memory for system in chosen):  # they have been checked
+        return list(chosen)
+    found = shared(partial(_checked, broken), chosen, "Sample", processes)
+    read = (
+        broken.without(in_memory(system, arrays), wrong)
+        for system, (arrays, wrong) in zip(chosen, found, strict=True)
+    )
     return [system for system in read if len(system)]
+
+
+def _checked(broken: Broken, system: System) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+    """The arrays of a system, and its broken frames."""
+    arrays = in_arrays(system)
+    return arrays, broken.within(in_memory(system, arrays))
+
+
+def with_energies(systems: Sequence[System], processes: Processes = ALONE) -> list[System]:
+    """The systems with all their energies in memory, which the processes read in shares."""
+    labelled = [system for system in systems if system.energy is not None]
+    found = iter(shared(_energies, labelled, "Energies", processes))
+    return [system if system.energy is None else replace(system, energy=next(found)) for system in systems]
+
+
+def _energies(system: System) -> np.ndarray:
+    assert system.energy is not None
+    return np.asarray(system.energy[:])
 
 
 def drawn(systems: Sequence[System], most: int, seed: int) -> Sequence[System]:

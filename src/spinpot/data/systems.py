@@ -7,9 +7,9 @@ Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_ato
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
+from spinpot.core.shares import ALONE, Processes
 from spinpot.data.cell import PERIODIC, Periodic, completed, directions, flat_cells
 from spinpot.data.pairs import refuse_overlaps
 from spinpot.data.readers.deepmd.checks import check_stored
@@ -109,11 +110,16 @@ def part_of(system: System, frames: np.ndarray) -> System:
     return replace(system, **chosen, numbers=frames if system.numbers is None else system.numbers[frames])
 
 
-def in_memory(system: System) -> System:
-    """The system with all its arrays in memory."""
-    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
-    read: dict[str, Any] = {name: array[:] for name, array in arrays if array is not None}
+def in_memory(system: System, arrays: Mapping[str, np.ndarray] | None = None) -> System:
+    """The system with all its arrays in memory. arrays: those of in_arrays, if they have been read."""
+    read: dict[str, Any] = {**(in_arrays(system) if arrays is None else arrays)}
     return replace(system, **read, stored=system.stored and system.stored.bare())
+
+
+def in_arrays(system: System) -> dict[str, np.ndarray]:
+    """The arrays of a system with a row for each frame, read."""
+    arrays = ((name, getattr(system, name)) for name in PER_FRAME)
+    return {name: array[:] for name, array in arrays if array is not None}
 
 
 def parts(system: System) -> Iterator[System]:
@@ -144,6 +150,7 @@ def read_systems(
     leave_out: Callable[[System], System] | None = None,
     at_once: int = SAMPLE,
     check: Callable[[System], System] | None = None,
+    processes: Processes = ALONE,
 ) -> list[System]:
     """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
@@ -158,14 +165,15 @@ def read_systems(
     checked; a system without frames is not there.
 
     More frames than `at_once` stay where they are stored until they are used. All are checked; or, with
-    `check`, those in memory by it, which gives the frames of a system that can be used.
+    `check`, those in memory by it, which gives the frames of a system that can be used. `processes` open the
+    folders in shares.
 
     Raises InputError for whatever cannot be used, naming file, frame or atom.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     if not paths:
         raise InputError("No systems given. Expected at least one system folder. Add one to the list.")
-    stored = [found for path in paths for found in find_stored(path)]
+    stored = find_stored(paths, processes)
     _refuse_repeats(stored)
     for one in stored:
         check_stored(one, type_map, non_magnetic)
@@ -202,9 +210,11 @@ def _note(notes: Notes, stored: Stored, name: str) -> None:
 
 
 def _refuse_repeats(stored: list[Stored]) -> None:
-    seen = set()
+    seen, real = set(), lru_cache(os.path.realpath)  # which looks at every folder of a path
     for one in stored:
-        place = (os.path.realpath(one.path), one.group)
+        folder, name = os.path.split(one.path)
+        alone = name not in ("", "..") and not os.path.islink(one.path)
+        place = (f"{real(folder)}/{name}" if alone else os.path.realpath(one.path), one.group)
         if place in seen:
             raise InputError(
                 f"{one.where}: given twice (a folder of systems stands for all systems below it). Expected "
@@ -218,19 +228,28 @@ def _unique_names(stored: list[Stored]) -> list[str]:
     shared = Counter(one.path for one in stored)  # several groups of one file
     parts = []
     for one in stored:
-        place = Path(os.path.abspath(one.path))
-        last = place.name if one.layout not in ("hdf5", "lmdb") else place.stem
+        *parents, last = os.path.abspath(one.path).split(os.sep)[1:]
+        if one.layout in ("hdf5", "lmdb"):
+            last = Path(last).stem
         if shared[one.path] > 1:
             last += "#" + one.group.replace("/", "-")
-        parts.append((*place.parent.parts[1:], last))
+        parts.append((*parents, last))
     return _distinct_names(parts)
 
 
 def _distinct_names(parts: Sequence[tuple[str, ...]]) -> list[str]:
     """The last part of each path, lengthened where two would be the same."""
-    counts = Counter(own[k:] for own in parts for k in range(len(own)))
-    alone = (max((k for k in range(len(own)) if counts[own[k:]] == 1), default=0) for own in parts)
-    names = ["-".join(own[k:]) for own, k in zip(parts, alone, strict=True)]
+    names = [""] * len(parts)
+    clashing, length = list(range(len(parts))), 0
+    while clashing:
+        length += 1
+        ends = [parts[k][-length:] for k in clashing]
+        counts = Counter(ends)
+        for k, end in zip(clashing, ends, strict=True):
+            names[k] = "-".join(end)
+        clashing = [
+            k for k, end in zip(clashing, ends, strict=True) if counts[end] > 1 and len(parts[k]) > length
+        ]
     if len(set(names)) < len(names):
         raise InputError(f"Two systems would have the same name among {shortened(names)}. Rename a folder.")
     return names
@@ -256,6 +275,8 @@ def _common_type_map(stored: list[Stored], type_map: Sequence[str] | None) -> tu
 
 def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.ndarray:
     """Stored type indices (…,) as indices into `type_map`; −1 (padding of the mixed layout) stays."""
+    if stored.names == type_map and types.min() >= 0 and types.max() < len(type_map):
+        return types
     names = stored.names if stored.names is not None else type_map
     source = "type_map.raw" if stored.names is not None else "the given type map (it has no type_map.raw)"
     used = np.unique(types[types >= 0])
@@ -294,7 +315,6 @@ def _opened(
         frame_ids = np.flatnonzero(group_of_frame == k)
         types = _mapped(stored, row, type_map)
         own = arrays if len(rows) == 1 and types.min() >= 0 else _select(arrays, frame_ids, types >= 0)
-        spins = ArrayHeader.of("", np.broadcast_to(0.0, own["coord"].shape))  # where none are stored
         system = System(
             name=f"{name}#{k}" if len(rows) > 1 else name,
             path=stored.path,
@@ -303,12 +323,16 @@ def _opened(
             pbc=stored.pbc,
             frame_ids=frame_ids,
             stored=stored,
-            **cast(dict[str, Any], {"spin": Rows([spins], spins.shape[1:]), **own}),
+            **cast(dict[str, Any], own if "spin" in own else {**own, "spin": _zeros(own["coord"].shape)}),
         )
         if leave_out is not None:
             system = leave_out(system)
         if len(system):
             yield system
+
+
+def _zeros(shape: tuple[int, ...]) -> Rows:
+    return Rows([ArrayHeader.of("", np.broadcast_to(0.0, shape))], shape[1:])
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,10 +18,11 @@ def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray
     n_types = len(systems[0].type_map)
     if not labelled:
         return np.zeros(n_types)
-    compositions = np.concatenate(
-        [np.tile(np.bincount(system.types, minlength=n_types), (len(system), 1)) for system in labelled]
-    )
+    rows = np.array([np.bincount(system.types, minlength=n_types) for system in labelled])
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
+    known = np.isfinite(energies)  # frames that are not looked at yet may be broken
+    compositions = np.repeat(rows, [len(system) for system in labelled], axis=0)[known]
+    energies = energies[known]
     n_atoms = compositions.sum(axis=1, keepdims=True) if per_atom else np.ones((1, 1))
     return composition_fit(compositions / n_atoms, energies / n_atoms[:, 0])
 

@@ -101,10 +101,10 @@ def _validation_set(folder: Path, summary: dict[str, Any], config: dict[str, Any
     folders = [folders] if isinstance(folders, str) else list(folders)
     try:
         leave_out = partial(Exclude(data.get("exclude")).of, set_name="validation")
-        type_map, check = tuple(summary["model"]["type_map"]), Broken(data.get("skip_broken", False)).without
+        type_map, broken = tuple(summary["model"]["type_map"]), Broken(data.get("skip_broken", False))
         most = data.get("sample", sys.maxsize)  # older runs looked at all
-        systems = read_systems(folders, type_map, leave_out=leave_out, at_once=most, check=check)
-        sampled = sample_of(systems, most, data.get("seed", 0), check)
+        systems = read_systems(folders, type_map, leave_out=leave_out, at_once=most, check=broken.without)
+        sampled = sample_of(systems, most, data.get("seed", 0), broken)
     except InputError as error:
         _refuse(folder, f"the validation data cannot be read: {error}")
     then, now = summary["data"]["validation"]["fingerprint"], fingerprint(systems, sampled)

@@ -25,10 +25,13 @@ from rich.console import Console
 from spinpot.config.app import StoppedError, describe, say
 from spinpot.core.console import console, progress_console
 from spinpot.core.errors import InputError, TrainingError
+from spinpot.core.shares import ALONE, Processes
 from spinpot.training.places import Place, own_environment, place_of
 
 LINE_EVERY = 30.0  # seconds between the lines of a rank that waits
 POLL = 0.3  # seconds between two looks at what the others say
+SOON = 0.02  # seconds within which what is waited for often comes
+PART = 1 << 22  # bytes that are sent to the store at once; it takes 8 MiB
 GRACE = 10.0  # seconds that a rank has to end by itself, once another has ended
 
 _meetings = count()  # a sweep that is started on all ranks meets once for each job
@@ -66,6 +69,17 @@ def all_ranks(trainer: DictConfig) -> Iterator[None]:
             ranks.close()
 
 
+def processes() -> Processes:
+    """Those of the present run."""
+    return _present[-1] if _present else ALONE
+
+
+def on_its_way_out() -> None:
+    """Say that an error ends this rank, which need not be stopped any more."""
+    for ranks in _present:
+        ranks.on_its_way_out = True
+
+
 def all_ready() -> None:
     """Wait for all ranks, past all that they refuse and before any writes. Raises what ends this rank."""
     for ranks in _present:
@@ -89,6 +103,7 @@ class Ranks:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.rank, self.size = place.rank, place.size
         # torchrun's own store outlives a restart, and what was said before it.
         restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._name = f"spinpot/{restarts}/{next(_meetings)}"
@@ -97,7 +112,9 @@ class Ranks:
         self._parent = os.getppid()
         self._end: End | None = None
         self._told, self._ending = threading.Event(), threading.Event()
-        self._gone = False
+        self._gone = self.on_its_way_out = False
+        self._sent: list[str] = []
+        self._gathered = 0
         console.quiet = progress_console.quiet = place.rank != 0
 
     def meet(self) -> None:
@@ -117,11 +134,15 @@ class Ranks:
     def ready(self) -> None:
         """Wait until all ranks are ready to train."""
         self._set("ready")
-        self._wait(self._all_ready, lambda: f"for {_listed(self._missing('ready'))} to be ready")
+        self._wait_for_all("ready", "to be ready")
 
-    def _all_ready(self) -> bool:
-        """Whether all ranks are. Raises InputError if one has nothing to do."""
-        missing = self._missing("ready")
+    def _wait_for_all(self, key: str, what: str) -> None:
+        """Wait until each rank has set a key."""
+        self._wait(lambda: self._all_have(key), lambda: f"for {_listed(self._missing(key))} {what}")
+
+    def _all_have(self, key: str) -> bool:
+        """Whether all ranks have set it. Raises InputError if one has nothing to do."""
+        missing = self._missing(key)
         left = [rank for rank in missing if self._has(f"left/{rank}")]
         if left:
             raise InputError(
@@ -129,6 +150,23 @@ class Ranks:
                 "see the same run folder and get the same settings."
             )
         return not missing
+
+    def gather(self, own: bytes) -> list[bytes]:
+        """What each rank gives, the same for all; all must call this. Raises what has ended another."""
+        key, before = f"share/{self._gathered}", self._sent
+        self._gathered += 1
+        parts = [own[k : k + PART] for k in range(0, len(own), PART)]
+        self._sent = [f"{key}/{self.rank}/{k}" for k in range(len(parts))]
+        for name, part in zip(self._sent, parts, strict=True):
+            self._stored.set(name, part)  # type: ignore[arg-type]  # bytes are taken, too
+        self._set(key, str(len(parts)))
+        self._wait_for_all(key, "to do its share of the work")
+        for name in before:  # who has come here has all of that
+            self._stored.delete_key(name)
+        return [self._received(f"{key}/{rank}") for rank in range(self.size)]
+
+    def _received(self, key: str) -> bytes:
+        return b"".join(self._stored.get(f"{key}/{k}") for k in range(int(self._stored.get(key))))
 
     def leave(self) -> None:
         """Wait until all ranks have come to their end. Raises what ends this one, if one of them fails."""
@@ -218,7 +256,7 @@ class Ranks:
                 said += 1
                 _print(f"Rank {self.place.rank} waits {what()}: {waited:.0f} s of {limit:.0f} s.")
             self._look()
-            time.sleep(POLL)
+            time.sleep(min(POLL, (waited + SOON) / 10))
 
     def _missing(self, key: str = "here") -> list[int]:
         return [rank for rank in range(self.place.size) if not self._has(f"{key}/{rank}")]
@@ -238,29 +276,31 @@ class Ranks:
             _print(message)
         raise SystemExit(end.code)
 
-    def _set(self, key: str) -> None:
+    @property
+    def _stored(self) -> dist.Store:
         assert self._store is not None
-        self._store.set(f"{key}/{self.place.rank}", "")
+        return self._store
+
+    def _set(self, key: str, value: str = "") -> None:
+        self._stored.set(f"{key}/{self.rank}", value)
 
     def _has(self, *keys: str) -> bool:
         """Whether all keys have been set. Raises EndedElsewhereError if rank 0, with the store, is gone."""
-        assert self._store is not None
         try:
-            return bool(self._store.check(list(keys)))
+            return bool(self._stored.check(list(keys)))
         except RuntimeError:
             raise EndedElsewhereError(f"Rank 0: {_LOST.message}") from None
 
     def _go(self) -> None:
         """Say that this rank looks at the store no more; who hosts it waits for the others to say so."""
-        assert self._store is not None
-        gone = self._store.add("gone", 0 if self._gone else 1)
+        gone = self._stored.add("gone", 0 if self._gone else 1)
         self._gone = True
         until = time.monotonic() + 2 * GRACE
         while self.place.hosts_store and time.monotonic() < until:
             if gone >= self.place.size - len(self._missing()):
                 return
             time.sleep(POLL / 3)
-            gone = self._store.add("gone", 0)
+            gone = self._stored.add("gone", 0)
 
     def _watch(self) -> None:
         """End this process, in good order if it can, when another rank has ended."""
@@ -279,7 +319,7 @@ class Ranks:
         # It may end by itself: by the same error, a closed connection or, after a signal, in good order.
         if self._ending.wait(GRACE / 4 if end.code == 1 else GRACE):
             return
-        if callable(signal.getsignal(signal.SIGTERM)):
+        if callable(signal.getsignal(signal.SIGTERM)) and not self.on_its_way_out:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if not self._ending.wait(GRACE):
             if not self.place.silent:

@@ -14,7 +14,7 @@ from spinpot.core.files import alone_in, cannot_write, no_room
 from spinpot.models.checkpoint import LAST, checkpoint_file
 from spinpot.training.again import make_missing_report
 from spinpot.training.finish import finish
-from spinpot.training.ranks import all_ready
+from spinpot.training.ranks import all_ready, on_its_way_out, processes
 from spinpot.training.remarks import print_early_end
 from spinpot.training.resume import summary_of_finished
 from spinpot.training.run_folder import clean, write_config
@@ -33,6 +33,9 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
     try:
         with alone_in(folder) if first else nullcontext(), _a_full_disk_in_words(folder):
             return _train(config, folder)
+    except BaseException:
+        on_its_way_out()
+        raise
     finally:
         gc.collect()  # the trainer, its loops and the data hold each other
 
@@ -70,6 +73,7 @@ def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
             checked.stop.end(trainer)
         leave_checkpoint(trainer, folder)
         print_early_end(trainer)
+        run.data.count_broken(processes())
         if not trainer.is_global_zero:
             return {}
         summary = finish(checked, run)

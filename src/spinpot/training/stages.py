@@ -43,6 +43,7 @@ from spinpot.training.checks import check_labels, check_measured, check_optimize
 from spinpot.training.data_summary import print_data_summary
 from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
+from spinpot.training.ranks import processes
 from spinpot.training.remarks import print_remarks
 from spinpot.training.resume import Resumed, check_resumed, check_steps_left, find_checkpoint
 from spinpot.training.schedulers import Schedule
@@ -134,7 +135,7 @@ def read_frames(checked: Checked) -> Frames:
     kernels.build()
     data: SpinDataModule = build(config.data)
     data.prepare_data()
-    data.read()
+    data.read(processes())
     check_labels(checked.loss, data)
     try:
         spec = settle(checked.settings, data, resumed)

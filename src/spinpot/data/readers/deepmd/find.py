@@ -1,44 +1,64 @@
-"""Finds the stored systems at a path, in any of the layouts."""
+"""Finds the stored systems at some paths, in any of the layouts, and opens them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import h5py
 
-from spinpot.core.console import counted
 from spinpot.core.errors import InputError
+from spinpot.core.shares import ALONE, Processes, by_threads, shared
 from spinpot.data.readers.deepmd.folders import from_folder
 from spinpot.data.readers.deepmd.hdf5_files import from_hdf5
 from spinpot.data.readers.deepmd.lmdb_files import DATA, from_lmdb, is_lmdb
 from spinpot.data.readers.deepmd.stored import Stored
 
+Opens = partial[list[Stored]]
+"""Opens what is at a place. Raises InputError if it is no readable system."""
 
-def find_stored(path: str | Path) -> list[Stored]:
-    """The systems at `path`: a deepmd folder, a folder of such folders, an HDF5 file or an LMDB database.
+
+def find_stored(paths: Sequence[str | Path], processes: Processes = ALONE) -> list[Stored]:
+    """The systems at paths: deepmd folders, folders of such folders, HDF5 files or LMDB databases.
 
     `file.hdf5#group` is a part of an HDF5 file, `folder.lmdb#Ni2O2` the frames of one composition.
 
     A folder that holds no `type.raw` itself stands for all systems below it, in sorted order.
     Raises InputError if nothing is there, or if something is there that is not a readable system.
     """
-    place = Path(path).expanduser()
+    places = [place for path in paths for place in _places(Path(path).expanduser())]
+    found: list[list[Stored]] = []
+    for are_folders, group in groupby(places, lambda place: place.func is _opened):
+        some = list(group)
+        found += shared(_open, some, "Opening systems", processes) if are_folders else map(_open, some)
+    return [one for systems in found for one in systems]
+
+
+def _open(place: Opens) -> list[Stored]:
+    return place()
+
+
+def _places(place: Path) -> list[Opens]:
+    """What opens all that is at a path."""
     if place.is_dir():
-        found = []
-        folders = _system_folders(place, str(place.resolve()), set())
-        for folder, there in counted(folders, f"Opening {place.name}"):
-            found += from_lmdb(folder) if DATA in there else [from_folder(folder, there)]
-        if not found:
-            raise InputError(_nothing_in(place))
-        return found
+        return list(_below(place)) or [partial(_refuse, _nothing_in, place)]
     if place.is_file():
-        return from_lmdb(place.parent) if place.name == DATA else from_hdf5(place, "")
+        return [partial(from_lmdb, place.parent) if place.name == DATA else partial(from_hdf5, place, "")]
     file, mark, group = str(place).rpartition("#")
     if mark and Path(file).is_file():
-        return from_hdf5(Path(file), group.strip("/"))
+        return [partial(from_hdf5, Path(file), group.strip("/"))]
     if mark and is_lmdb(Path(file)):
-        return from_lmdb(Path(file), group)
-    raise InputError(
+        return [partial(from_lmdb, Path(file), group)]
+    return [partial(_refuse, _no_such, place)]
+
+
+def _refuse(why: Callable[[Path], str], place: Path) -> list[Stored]:
+    raise InputError(why(place))
+
+
+def _no_such(place: Path) -> str:
+    return (
         f"{place}: no such folder or file (looked for {place.absolute()}). Expected a system folder "
         "(type.raw and set.*), a folder of such folders, an HDF5 file or an LMDB database. Correct the path."
     )
@@ -56,22 +76,54 @@ def _nothing_in(folder: Path) -> str:
     )
 
 
-def _system_folders(folder: Path, resolved: str, seen: set[str]) -> Iterator[tuple[Path, set[str]]]:
-    """`folder` if it is a system, else the systems below it, sorted, and what is in each; each place once."""
-    if resolved in seen:
-        return
-    seen.add(resolved)
-    there = {entry.name: entry for entry in os.scandir(folder)}
-    if any(name in there and there[name].is_file() for name in ("type.raw", DATA)):
-        yield folder, set(there)
-        return
-    if "coord.raw" in there or any(name.startswith("set.") for name in there):
-        raise InputError(
-            f"{folder}: frames but no type.raw. Expected a type.raw with one type index (0, 1, …) per atom "
-            "and a type_map.raw with the elements' names. Write them."
-        )
-    for name in sorted(there):
-        if there[name].is_dir():
-            child = folder / name
-            place = str(child.resolve()) if there[name].is_symlink() else f"{resolved}/{name}"
-            yield from _system_folders(child, place, seen)
+def _below(top: Path) -> Iterator[Opens]:
+    """What opens a folder that is a system, else the systems below it, in sorted order; each place once."""
+    real = str(top.resolve())
+    listed, seen = _listings(real), set[str]()
+    waiting = [(str(top), real)]
+    while waiting:
+        folder, place = waiting.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        there = listed[place]
+        if DATA in there and not there[DATA]:
+            yield partial(from_lmdb, Path(folder))
+        elif _is_system(there):
+            yield partial(_opened, folder, set(there))
+        else:
+            children = ((os.path.join(folder, name), there[name]) for name in sorted(there, reverse=True))
+            waiting += ((child, child_place) for child, child_place in children if child_place)
+
+
+def _opened(folder: str, there: set[str]) -> list[Stored]:
+    return [from_folder(Path(folder), there)]
+
+
+def _is_system(there: Mapping[str, str]) -> bool:
+    """Whether a folder with such contents is no folder of systems; without type.raw it is refused later."""
+    if any(name in there and not there[name] for name in ("type.raw", DATA)):
+        return True
+    return "coord.raw" in there or any(name.startswith("set.") for name in there)
+
+
+def _listings(top: str) -> dict[str, dict[str, str]]:
+    """What is in a folder and in those below it that are no systems, by their real paths: as `_listing`."""
+    found: dict[str, dict[str, str]] = {}
+    level = [top]
+    while level:
+        new = dict(zip(level, by_threads(_listing, level, f"Looking into {top}"), strict=True))
+        found |= new
+        inner = (place for there in new.values() if not _is_system(there) for place in there.values())
+        level = [place for place in dict.fromkeys(inner) if place and place not in found]
+    return found
+
+
+def _listing(folder: str) -> dict[str, str]:
+    """The names of what is in a folder, and the real paths of those that are folders; else empty."""
+    with os.scandir(folder) as entries:
+        return {entry.name: _real(entry) if entry.is_dir() else "" for entry in entries}
+
+
+def _real(entry: os.DirEntry[str]) -> str:
+    return os.path.realpath(entry.path) if entry.is_symlink() else entry.path

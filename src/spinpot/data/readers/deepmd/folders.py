@@ -17,11 +17,16 @@ from spinpot.data.readers.names import ALIASES
 
 
 def from_folder(folder: Path, there: Collection[str]) -> Stored:
-    """The system of a folder with type.raw. Raises InputError for what is no readable system.
+    """The system of a folder. Raises InputError for what is no readable system.
 
     there: the names of what is in the folder.
     """
     where = str(folder)
+    if "type.raw" not in there:
+        raise InputError(
+            f"{folder}: frames but no type.raw. Expected a type.raw with one type index (0, 1, …) per atom "
+            "and a type_map.raw with the elements' names. Write them."
+        )
     types = _read_types(f"{where}/type.raw")
     map_file, pbc_file = f"{where}/type_map.raw", f"{where}/{PBC}"
     names = checked_names(_read_text(map_file).split(), map_file) if "type_map.raw" in there else None

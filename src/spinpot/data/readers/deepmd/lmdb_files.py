@@ -72,9 +72,9 @@ class _Database:
             ) from error
         self.version = version_of(file.stat())
         needed = (self.environment.info()["last_pgno"] + 1) * self.environment.stat()["psize"]
-        if self.version[1] < needed:
+        if self.version.size < needed:
             raise InputError(
-                f"{file}: truncated: {self.version[1]} bytes, where its header promises {needed}. Copy the "
+                f"{file}: truncated: {self.version.size} bytes, where its header promises {needed}. Copy the "
                 "file again."
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -31,7 +31,14 @@ class ArrayHeader:
     def of(cls, where: str, array: np.ndarray) -> Self:
         """That of an array in memory."""
         rows = np.atleast_1d(array)
-        return cls(where, array.shape, array.dtype, lambda start, stop: rows[start:stop])
+        return cls(where, array.shape, array.dtype, partial(_part, rows))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a third of the time that dataclasses take
+        return ArrayHeader, (self.where, self.shape, self.dtype, self.read)
+
+
+def _part(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return rows[start:stop]
 
 
 class Layout(NamedTuple):
@@ -43,8 +50,18 @@ class Layout(NamedTuple):
     by_columns: bool = False
 
 
-Version = tuple[int, int, int]
-"""A file as it was when its header was read: its number, size and time. Another in its place is not read."""
+class Version(NamedTuple):
+    """A file as it was when its header was read. Another in its place is not read.
+
+    number, time: 0 where another process has read it, maybe on a machine that numbers files otherwise.
+    """
+
+    size: int
+    number: int = 0
+    time: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Version, (self.size,)
 
 
 def npy_header(file: str) -> ArrayHeader:
@@ -72,7 +89,7 @@ def rows_at(file: str, version: Version, layout: Layout, start: int, stop: int) 
 
 def version_of(status: os.stat_result) -> Version:
     """That of a file of this status."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return Version(status.st_size, status.st_ino, status.st_mtime_ns)
 
 
 def _looked_at(path: str) -> tuple[Version, Layout]:
@@ -84,8 +101,8 @@ def _looked_at(path: str) -> tuple[Version, Layout]:
         layout = _layout(first[:length] + os.read(file, max(0, length - FIRST_BYTES)))
     finally:
         os.close(file)
-    if version[1] < (needed := layout.offset + layout.dtype.itemsize * math.prod(layout.shape)):
-        raise ValueError(f"{version[1]} bytes, where its header promises {needed}")
+    if version.size < (needed := layout.offset + layout.dtype.itemsize * math.prod(layout.shape)):
+        raise ValueError(f"{version.size} bytes, where its header promises {needed}")
     return version, layout
 
 
@@ -107,7 +124,8 @@ class _OpenFile:
 
     def __init__(self, file: str, version: Version) -> None:
         self.number = os.open(file, os.O_RDONLY)
-        if version_of(os.fstat(self.number)) != version:
+        found = version_of(os.fstat(self.number))
+        if version not in (found, Version(found.size)):
             raise OSError("it has changed since it was opened first")
 
     def __del__(self) -> None:

@@ -53,7 +53,7 @@ class Stored:
     @property
     def mixed(self) -> bool:
         """Whether each frame brings its own atom types (deepmd's mixed layout)."""
-        return any(REAL_TYPES in s.arrays for s in self.sets)
+        return self.has(REAL_TYPES)
 
     def has(self, array: str) -> bool:
         """Whether any set holds `array` (`spin`, `virial`, …)."""
