@@ -113,7 +113,7 @@ def explore(
             temperature = settings.temperatures[turn % len(settings.temperatures)]
             system = [*starts][turn // len(settings.temperatures) % len(starts)]
             random = random_numbers(seed, number, place)
-            start = starts[system][random.integers(len(starts[system]))]
+            start = starts[system][int(random.integers(len(starts[system])))]
             trajectory(judge, start, settings, temperature, random).write(file)
     return [Trajectory.read(folder / f"{place:04d}.npz") for place in range(settings.trajectories)]
 
@@ -185,7 +185,8 @@ class Running:
         sane: State | None = None
         for look in range(1, looks + 1):
             try:
-                self.dynamics.run(int(steps[look] - steps[look - 1]))
+                count = int(steps[look] - steps[look - 1])
+                self.dynamics.run(count)  # type: ignore[no-untyped-call]
                 found, why = self.state()
             except InputError as error:  # atoms on top of each other, no midpoint, no finite energy
                 found, why = None, str(error)
