@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
+from spinpot.core.quantities import FORCE
 from spinpot.data.systems import read_systems
 from spinpot.labels.configuration import Configuration
 from spinpot.labels.folder import FRAMES, LabelFolder, Labelled
@@ -293,7 +294,7 @@ class Loop:
 
 def said(record: Mapping[str, Any]) -> str:
     """A round in a line."""
-    error = record["errors"].get("rmse_fr")
+    error = record["errors"].get(FORCE.rmse)
     force = "" if error is None else f", force error {1000 * error:.1f} meV/Å on the test set"
     failed = f", {record['failed']} failed" if record["failed"] else ""
     return (
