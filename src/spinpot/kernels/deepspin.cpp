@@ -269,7 +269,7 @@ using namespace spinpot;
 
 int spinpot_deepspin_forward(const spinpot_deepspin* in, const spinpot_derivatives* out, void** kept) {
   return guarded(in->threads, [&] {
-    require(out->force || !kept, "derivatives, too, where something is kept");
+    require(out->force || !kept || in->atoms == 0, "derivatives, too, where something is kept");
     check_parameters(*in);
     check_atoms(*in);
     in->single ? forward<float>(*in, *out, kept) : forward<double>(*in, *out, kept);
