@@ -17,7 +17,7 @@ from spinpot.audit.findings import (
 )
 from spinpot.audit.moments import moments_by_element, tilts
 from spinpot.audit.outliers import Outlier
-from spinpot.audit.work import Factor, Untestable, Work
+from spinpot.audit.work import SMALL, Factor, Untestable, Work
 from spinpot.data.duplicates import Duplicates
 from support.frames import random_system, system
 
@@ -52,6 +52,12 @@ def test_advice_fits_the_label():
     assert of_work(MADE, work("force_mag/Ni/transverse", 0.8, 0.01))[0].advice == advice.SCALE
     assert of_work(MADE, work("force", 0.8, 0.01))[0].advice == advice.DERIVATIVE
     assert of_work(MADE, work("virial", -1, 0.01))[0].advice == advice.OPPOSITE
+
+
+def test_lengths_that_were_relaxed():
+    small = Work(9, {"force_mag/Ni/longitudinal": Factor(None, None, 1.0, SMALL)}, 0.99, 0, *np.ones((2, 9)))
+    found = of_work(MADE, small)[0]
+    assert (found.severity, found.advice) == ("look", advice.RELAXED)
 
 
 def test_what_is_not_determined_or_tested():

@@ -74,6 +74,19 @@ def test_a_factor_is_that_of_its_label_alone(few, exact):
     assert scaled.r2 == pytest.approx(exact.r2, abs=1e-12)
 
 
+def test_lengths_that_were_relaxed_test_nothing(few, exact):
+    length = np.linalg.norm(few.spin, axis=2, keepdims=True)
+    unit = few.spin / np.where(length > 0.0, length, 1.0)
+    along = unit * (unit * few.force_mag).sum(axis=2, keepdims=True)
+    across = few.force_mag - along
+    size = 0.04 * np.sqrt((across**2).sum() / (length > 0.0).sum())
+    noise = size * unit * np.random.default_rng(0).normal(size=length.shape)
+    work = work_along_pairs(replace(few, force_mag=across + noise))
+    assert exact.factors[LONGITUDINAL].value is not None
+    assert work.factors[LONGITUDINAL].value is None
+    assert "less than 5 % of those across" in work.factors[LONGITUDINAL].undetermined
+
+
 def test_energies_of_other_frames_are_not_explained(few):
     energy = np.random.default_rng(0).permutation(few.energy)
     work = work_along_pairs(replace(few, energy=energy))

@@ -19,6 +19,11 @@ LENGTHS = (
     "The energies say nothing about a change of |S|, so that nothing supports these labels. Add frames with "
     "other lengths of the moments before you trust the model's answer to them, and look at transverse errors."
 )
+RELAXED = (
+    "That is right where directions alone were held, as by label=gpaw. If lengths were held "
+    "too, these labels are missing, and a model would learn that nothing pulls there: weigh the part across "
+    "alone, loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse in place of pref_fm."
+)
 NO_MOMENTS = (
     "A spin model learns nothing from these frames. Look whether spin.npy was written from the right output."
 )

@@ -8,7 +8,7 @@ import numpy as np
 from spinpot.audit import advice
 from spinpot.audit.moments import ElementMoments
 from spinpot.audit.outliers import SMALLEST, Outlier
-from spinpot.audit.work import Factor, Untestable, Work, label_name
+from spinpot.audit.work import SMALL, Factor, Untestable, Work, label_name
 from spinpot.data.duplicates import Duplicates, differing
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
@@ -70,6 +70,7 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
     if factor.value is None or factor.error is None:
         text = f"not determined: {factor.undetermined}."
         what = advice.LENGTHS if label.endswith("longitudinal") else advice.FEW
+        what = advice.RELAXED if factor.undetermined == SMALL else what
         return Finding("look", topic, system.name, text, what)
     text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energies."
     off, what = abs(factor.value - 1), advice.DERIVATIVE

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinpot.audit.interpolation import Basis
+from spinpot.audit.moments import moments_by_element
 from spinpot.audit.path import Path
 from spinpot.core.console import counted
 from spinpot.data.cell import nearest_image
@@ -28,6 +29,9 @@ UNMOVED = 1e-8  # Å, μ_B or strain; what moves less has not moved
 LITTLE_WORK = 1e-3  # of the energy differences: labels with less work are not determined by them
 ONE_FRAME = 0.9
 """A label with more than this share of its work (squared) on paths of one frame is not determined either."""
+RELAXED = 0.05
+"""Magnetic forces along the moments, relative to those across (rms), below which lengths were relaxed."""
+SMALL = f"they are less than {RELAXED:.0%} of those across the moments".replace("%", " %")
 RIDGE = 1e-8
 MISSED = 0.1  # share of the correction to the trapezoid rule that is counted as uncertain
 
@@ -193,7 +197,9 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         name: Factor(None, None, _rms(work), _undetermined(work, size, weight, frames))
         for name, work in plain.items()
     }
-    names = [name for name, factor in factors.items() if factor.work > LITTLE_WORK * size]
+    for name in factors.keys() & small_labels(system):
+        factors[name] = replace(factors[name], undetermined=SMALL)
+    names = [n for n, one in factors.items() if one.work > LITTLE_WORK * size and one.undetermined != SMALL]
     trapezoid = np.column_stack([plain[name] for name in names] or [np.zeros((len(energy), 0))])
     works = trapezoid + np.column_stack([added[name] for name in names] or [trapezoid])
     slope, error = _slopes(works, energy, weight, frames)
@@ -209,6 +215,15 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         energy=energy,
         done=-np.sum([plain[name] + added[name] for name in plain], axis=0),
     )
+
+
+def small_labels(system: System) -> set[str]:
+    """Magnetic forces along moments whose lengths were relaxed: lengths follow the rest, and test nothing."""
+    return {
+        f"force_mag/{one.element}/longitudinal"
+        for one in moments_by_element(system)
+        if one.transverse and one.longitudinal is not None and one.longitudinal < RELAXED * one.transverse
+    }
 
 
 def _undetermined(work: np.ndarray, size: float, weight: np.ndarray, frames: np.ndarray) -> str:
