@@ -127,6 +127,13 @@ def test_a_code_that_fails_on_a_fifth_of_the_frames(place):
     assert written.read_text() == "one iteration after the other\ndensity not converged\n"
 
 
+def test_a_code_that_fails_on_every_frame(place):
+    broken = ["label=command", "label.command=exit 3", *NIO, "output=none"]
+    result = run_here("label.py", *broken, "report=false", cwd=place)
+    assert "no frame has a label" in the_message(result)
+    assert "exit code 3" in result.stdout
+
+
 def test_a_multirun_starts_several(place):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     several = ["-m", "worker=1,2", "hydra/launcher=joblib", "report=false"]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from spinpot.core.console import print_line
+from spinpot.core.errors import InputError
 from spinpot.core.notes import shortened
 from spinpot.labels.configuration import Configuration
-from spinpot.labels.folder import FRAMES, LabelFolder
+from spinpot.labels.folder import FRAMES, JOBS, LabelFolder
 from spinpot.labels.jobs import work
 from spinpot.labels.label import Labeller
 from spinpot.labels.page import write_summary
@@ -29,7 +30,7 @@ def label(
 ) -> LabelFolder:
     """Label the configurations of a recipe into a folder, or those that it does not have yet.
 
-    Raises InputError before the first calculation for what cannot be used.
+    Raises InputError before the first calculation for what cannot be used, and at the end if all have failed.
     """
     atoms = find_structure(structure, recipe.structure)
     made = configurations(recipe, atoms, seed)
@@ -43,7 +44,13 @@ def label(
             "moments": atoms.get_initial_magnetic_moments().tolist(),
         },
     }
-    return label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
+    own = label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
+    if own.jobs and len(own.failed()) == len(own.jobs):
+        raise InputError(
+            "no frame has a label: see the reasons above, and the files of the code in "
+            f"{own.folder / JOBS}. Correct what is wrong, and add retry_failed=true to the command."
+        )
+    return own
 
 
 def label_all(
