@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from spinpot.core.errors import InputError
 from spinpot.data.systems import read_systems
-from spinpot.labels.folder import FRAMES, LabelFolder
+from spinpot.labels.folder import FRAMES, LabelFolder, differences
 from spinpot.labels.jobs import FAILED, LABEL, LOCK
 from spinpot.labels.run import label_all
 from support.labellers import Counting, alloy, replaced
@@ -179,6 +179,18 @@ def test_other_settings_are_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"output=.*file: cannot write there"):
         labelled(tmp_path / "file", Counting(tmp_path / "asked"))
+
+
+def test_a_setting_that_was_null_is_a_setting():
+    def settings(**own):
+        return {"recipe": {"systems": {"one": {"strain": None, "moments": {"Fe": 2.2}, "frames": 2, **own}}}}
+
+    assert not differences(settings(), settings(frames=3))
+    assert not differences(settings(), {"recipe": {"systems": {}}})
+    key = "recipe.systems.one"
+    assert differences(settings(), settings(strain=[[1]])) == [(f"{key}.strain", None, [[1]])]
+    changed = differences(settings(), settings(moments={"Fe": 2.2, "O": 0}))
+    assert changed == [(f"{key}.moments.O", None, 0)]
 
 
 def test_frames_far_off_in_energy_are_left_out(tmp_path, capsys):

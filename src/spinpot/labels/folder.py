@@ -204,7 +204,7 @@ def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]
     """
     place = key.split(".")
     if place[:2] == ["recipe", "systems"] and (
-        place[3:] == ["frames"] or (place[2:] and None in (then, now))
+        place[3:] == ["frames"] or (len(place) == 3 and None in (then, now))
     ):
         return []
     if isinstance(then, dict) and isinstance(now, dict):
