@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from importlib.metadata import PackageNotFoundError
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -132,6 +133,17 @@ def test_an_element_without_a_setup(asked):
     labeller().check([iron()])
     with pytest.raises(InputError, match=r"no setup for Pu \(Pu.LDA\). Install the package gpaw-data"):
         labeller().check([iron(), iron(symbols="FePu")])
+
+
+def test_setups_of_a_folder_have_no_version(asked, monkeypatch):
+    def absent(name):
+        if name == "gpaw-data":
+            raise PackageNotFoundError(name)
+        return "26.7.0"
+
+    monkeypatch.setattr("spinpot.labels.labellers.gpaw.version", absent)
+    monkeypatch.setenv("GPAW_SETUP_PATH", "/opt/setups")
+    assert labeller().provenance()["setups"] == "/opt/setups"
 
 
 def test_lengths_cannot_be_held(asked):

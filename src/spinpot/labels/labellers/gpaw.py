@@ -7,9 +7,10 @@ the energy is least with it, −dE/dm = 2p (m − u (u·m)). Lengths are free, s
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from math import ceil
 from pathlib import Path
@@ -96,7 +97,7 @@ class GpawLabeller:
         return {
             "code": "GPAW",
             "version": version("gpaw"),
-            "setups": version("gpaw-data"),
+            "setups": setups_version(),
             "parameters": self.parameters,
             "kpoint_spacing": self.kpoint_spacing,
             "bands": self.bands,
@@ -156,6 +157,14 @@ class GpawLabeller:
         symbols = configuration.atoms.get_chemical_symbols()
         electrons = {symbol: SetupData(symbol, FUNCTIONAL).Nv for symbol in set(symbols)}
         return ceil(self.bands * sum(float(electrons[symbol]) for symbol in symbols) / 2)
+
+
+def setups_version() -> str:
+    """Of the package with the setups, or where else they come from."""
+    try:
+        return version("gpaw-data")
+    except PackageNotFoundError:
+        return os.environ.get("GPAW_SETUP_PATH", "unknown")
 
 
 def refuse_lengths(configurations: Sequence[Configuration], code: str) -> None:
