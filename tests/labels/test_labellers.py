@@ -85,6 +85,11 @@ def test_a_command_answers(tmp_path):
     assert label.virial is None
 
 
+def test_the_unit_of_the_moments_is_in_the_provenance():
+    made = [CommandLabeller("code", moment_unit=unit).provenance() for unit in ("mu_B", "direction")]
+    assert made[0] != made[1], "or a folder would mix them"
+
+
 def test_columns_of_other_names(tmp_path):
     other = ANSWER.replace("mforce", "torque")
     with pytest.raises(FrameError, match=r"labelled\.xyz has no force_mag"):

@@ -94,7 +94,9 @@ class CommandLabeller:
             "code": self.code or self.command,
             "command": self.command,
             "read_as": self.read_as,
+            "output": self.output,
             "columns": dict(self.wanted.columns),
+            "moment_unit": self.wanted.moment_unit,
             "isotropic": self.isotropic,
         }
 
