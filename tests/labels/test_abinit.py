@@ -179,6 +179,10 @@ def test_spheres_that_overlap(files):
     labeller(files).check([iron()])
     with pytest.raises(InputError, match=r"label.sphere=2 Bohr: the spheres overlap in Fe2/0000"):
         labeller(files).check([iron(moved=0.3)])
+    thin = iron()
+    thin.atoms.set_cell([2.0, 6.0, 6.0], scale_atoms=True)
+    with pytest.raises(InputError, match=r"two atoms are 2\.000 Å apart"):
+        labeller(files).check([thin])
 
 
 def test_variables_of_the_frame_are_not_the_users(files):

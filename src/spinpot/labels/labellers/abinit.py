@@ -23,6 +23,7 @@ from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.label import FrameError, Label
 from spinpot.labels.labellers.mesh import half_shifted, mesh_size
 from spinpot.labels.labellers.pseudopotentials import Pseudopotential, find_pseudopotential
+from spinpot.labels.neighbours import shortest
 
 SETTLED = dict.fromkeys(("prtwf", "prtden", "prteig", "optstress", "kptopt"), 0)
 SETTLED |= {"optforces": 1, "nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1}
@@ -85,9 +86,7 @@ class AbinitLabeller:
 
     def _check_spheres(self, one: Configuration) -> None:
         """ABINIT would stop."""
-        images = one.atoms.repeat(2) if len(one.atoms) == 1 else one.atoms
-        distances = images.get_all_distances(mic=True)
-        nearest = float(distances[np.triu_indices(len(images), 1)].min())
+        nearest = shortest(one.atoms)
         if nearest < 2.0 * self.sphere * Bohr:
             raise InputError(
                 f"label.sphere={self.sphere:g} Bohr: the spheres overlap in {one.name}, where two atoms are "
