@@ -42,7 +42,7 @@ def test_directions_are_relative_to_a_base(base):
 
 def test_a_spiral_turns_moments_by_its_phases():
     base = np.tile([0.6, 0.0, 0.8], (3, 1))
-    turned = spiral(base, np.radians([0.0, 90.0, 180.0]))
+    turned = spiral(base, np.radians([0.0, 90.0, 180.0]), base[0])
     np.testing.assert_allclose(angles_between(turned, np.array([[0, 1], [0, 2]])), [90.0, 180.0], atol=1e-6)
 
 

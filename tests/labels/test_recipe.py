@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from spinpot.core.errors import InputError
@@ -93,6 +95,16 @@ def test_a_spiral_is_the_antiferromagnet_of_nio():
     np.testing.assert_allclose(along[across_oxygen], -1.0, atol=1e-9)
 
 
+def test_a_spiral_turns_moments_of_any_direction_behind_atoms_without_one():
+    atoms = structure(**NIO)[[1, 0]]
+    for direction in np.eye(3):
+        atoms.set_initial_magnetic_moments([[0, 0, 0], 1.9 * direction])
+        own = {**STILL, "frames": 1, "supercell": [2, 1, 1], "moments": {"O": 0}, "spirals": [[0.5, 0, 0]]}
+        (one,) = configurations(recipe_of({"systems": {"one": own}}), atoms, 0)
+        first, second = one.moments[one.constrained]
+        np.testing.assert_allclose(first, -second, atol=1e-9)
+
+
 def test_sublattices_turn_as_wholes():
     settings = {"sublattice_tilt": [50.0, 50.0], "tilt": [0.0, 0.0], "supercell": [2, 2, 2]}
     for one in made(IRON, **settings):
@@ -133,6 +145,8 @@ def test_elements_are_put_on_the_sites_at_random_but_the_same_in_a_system():
         (IRON, {"supercell": [0, 1, 1]}, "three whole numbers > 0"),
         (IRON, {"supercell": [1, 1]}, "three whole numbers > 0"),
         (IRON, {"elements": {"Fe": 1, "Co": 2}}, "add up to the 2 sites"),
+        (IRON, {"elements": {"Fe": 1.5, "Co": 0.5}}, "whole numbers of atoms"),
+        (IRON, {"elements": {"Fe": 1, "Xx": 1}}, "symbols of elements, without Xx"),
         (IRON, {"strain": [[0.1]]}, "(3, 3)"),
         (IRON, {"volume": -1.0}, "a number > 0"),
         (IRON, {"frames": -1}, "a whole number >= 0"),
@@ -163,6 +177,15 @@ def test_a_structure_of_a_file(tmp_path):
     atoms.write(tmp_path / "iron.xyz")
     found = find_structure(f"{tmp_path / 'iron.xyz'}@0", None)
     np.testing.assert_allclose(found.get_initial_magnetic_moments(), [[2.0, 0, 0], [0, 1.0, 0]])
+
+
+def test_calculated_moments_of_a_file_are_an_order_too(tmp_path):
+    atoms = bulk(**IRON)
+    del atoms.arrays["initial_magmoms"]
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, magmoms=[2.2, -2.2])
+    atoms.write(tmp_path / "iron.xyz")
+    found = find_structure(str(tmp_path / "iron.xyz"), None)
+    np.testing.assert_allclose(found.get_initial_magnetic_moments(), [[0, 0, 2.2], [0, 0, -2.2]])
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,8 @@ def relative_to(base: Array, directions: Array) -> Array:
     return np.asarray(Rotation.from_rotvec(angle * axis).apply(directions))
 
 
-def spiral(base: Array, phases: Array) -> Array:
-    """The directions (N, 3) turned by phases (N,) in radians about an axis across the first of them."""
-    first = base[np.argmax(np.any(base, axis=1))]
+def spiral(base: Array, phases: Array, first: Array) -> Array:
+    """The directions (N, 3) turned by phases (N,) in radians about an axis across one of them, `first`."""
     axis = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
     axis /= np.linalg.norm(axis)
     return np.asarray(Rotation.from_rotvec(phases[:, None] * axis).apply(base))

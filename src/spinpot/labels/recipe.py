@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
+from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
 from spinpot.core.errors import require
@@ -148,8 +149,12 @@ class SystemMaker:
     def occupation(self, sites: int) -> list[str]:
         """The elements in random order, the same in all frames of the system."""
         counts = self.settings.elements or {}
-        fine = sum(counts.values()) == sites and min(counts.values()) >= 0
-        self.need(fine, "elements", f"numbers of atoms that add up to the {sites} sites of the supercell.")
+        unknown = [one for one in counts if one not in atomic_numbers]
+        self.need(not unknown, "elements", f"symbols of elements, without {' '.join(unknown)}.")
+        fine = all(type(n) is int and n >= 0 for n in counts.values()) and sum(counts.values()) == sites
+        self.need(
+            fine, "elements", f"whole numbers of atoms that add up to the {sites} sites of the supercell."
+        )
         symbols = [element for element, count in counts.items() for _ in range(count)]
         return [symbols[k] for k in np.random.default_rng(self.seed).permutation(sites)]
 
@@ -266,7 +271,8 @@ class SystemMaker:
         if not self.settings.spirals:
             return np.asarray(base)
         q = self.settings.spirals[random.integers(len(self.settings.spirals))]
-        return spiral(base, 2 * np.pi * self.atoms.arrays["sites"] @ np.asarray(q, dtype=np.float64))
+        first = base[np.argmax(self.magnetic)]
+        return spiral(base, 2 * np.pi * self.atoms.arrays["sites"] @ np.asarray(q, dtype=np.float64), first)
 
 
 def _pair(limits: Sequence[float]) -> tuple[float, float]:

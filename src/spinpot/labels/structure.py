@@ -58,7 +58,11 @@ def check_cell(atoms: Atoms, where: str) -> None:
 
 
 def vectors_of(atoms: Atoms) -> Array:
-    """The structure's moments (N, 3): of the column spin, else its initial moments; numbers are along z."""
-    found = atoms.arrays.get("spin", atoms.get_initial_magnetic_moments())
+    """The structure's moments (N, 3): of the column spin, else initial ones, else calculated ones.
+
+    Numbers are along z.
+    """
+    calculated = getattr(atoms.calc, "results", {}).get("magmoms", atoms.get_initial_magnetic_moments())
+    found = atoms.arrays.get("spin", atoms.arrays.get("initial_magmoms", calculated))
     values = np.asarray(found, dtype=np.float64)
     return values if values.ndim == 2 else values[:, None] * np.array([0.0, 0.0, 1.0])
