@@ -5,9 +5,9 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import NamedTuple
 
 from spinpot.core.errors import InputError
@@ -64,7 +64,10 @@ def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watche
         text=True,
         errors="replace",
     )
-    with process, _memory_of(process.pid) as most:
+    memory = list[int]()
+    looking = Thread(target=_look, args=(process, memory), daemon=True)
+    looking.start()
+    with process:
         try:
             for text in process.stdout or ():
                 said.append(text)
@@ -73,31 +76,21 @@ def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watche
         except BaseException:  # as Ctrl-C: nobody would wait for it
             process.kill()
             raise
+    looking.join()
     if process.returncode or seconds is None:
         raise _failed(command, "".join(said))
-    return Watched("".join(said), seconds, max(most, default=None))
+    return Watched("".join(said), seconds, max(memory, default=0) or None)
 
 
 def _failed(command: Sequence[str], said: str) -> InputError:
     return InputError(f"{' '.join(map(str, command))} failed: {said.strip()[-2000:]}")
 
 
-@contextmanager
-def _memory_of(process: int) -> Iterator[list[int]]:
-    """Fill a list with OWN of a process and those it starts, in bytes, for as long as the block lasts."""
-    found, ended = list[int](), Event()
-
-    def look() -> None:
-        while not ended.wait(PERIOD):
-            found[:] = [max([*found, *_owned(process)], default=0)]
-
-    thread = Thread(target=look)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
+def _look(process: subprocess.Popen[str], memory: list[int]) -> None:
+    """While a process runs, add OWN of the largest of its processes to a list, in bytes."""
+    while process.poll() is None:
+        memory.append(max(_owned(process.pid), default=0))
+        time.sleep(PERIOD)
 
 
 def _owned(process: int) -> Iterator[int]:

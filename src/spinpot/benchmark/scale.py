@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from operator import itemgetter
@@ -66,11 +66,11 @@ def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path |
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as own:
         sets = make_sets(folder or Path(own), [VALIDATED, *plan.sizes])
         for place in sets.values():
-            _touch(place, _read)
+            _take(place, into_memory=True)
         os.sync()  # what is not on the disk yet cannot be forgotten
         for number, row in enumerate(counted(listed * plan.turns, "Taking turns", len(listed) * plan.turns)):
             if plan.cold:
-                _touch(sets[row.size], _forget)
+                _take(sets[row.size], into_memory=False)
             found.append(_measured(row, sets, plan, Path(own) / f"run_{number}"))
     results = [_result(row, found[n :: len(listed)]) for n, row in enumerate(listed)]
     everything = written({"scale": results, "steps": plan.steps, "cold": plan.cold}, output)
@@ -104,28 +104,18 @@ def _measured(row: Row, sets: Mapping[Size, Path], plan: Plan, run: Path) -> dic
 
 def _result(row: Row, turns: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     size = {"set": row.size.label, "systems": row.size.systems, "frames": row.size.total}
-    return {
-        **size,
-        "program": row.program,
-        "ranks": row.ranks,
-        **{name: [turn[name] for turn in turns] for name in turns[0]},
-    }
+    measured = {name: [turn[name] for turn in turns] for name in turns[0]}
+    return {**size, "program": row.program, "ranks": row.ranks, **measured}
 
 
-def _touch(folder: Path, act: Callable[[int], object]) -> None:
-    """Do something with each opened file of arrays."""
+def _take(folder: Path, into_memory: bool) -> None:
+    """Read the files of a set, so that the system keeps them in memory; or have it forget them."""
     for path in folder.rglob("*.npy"):
-        with path.open("rb") as file:
-            act(file.fileno())
-
-
-def _read(number: int) -> None:
-    while os.read(number, 2**24):
-        pass
-
-
-def _forget(number: int) -> None:
-    os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
+        with path.open("rb", buffering=0) as file:
+            if not into_memory:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while into_memory and file.read(2**24):
+                pass
 
 
 def _print(found: dict[str, Any]) -> None:

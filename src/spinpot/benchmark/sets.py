@@ -5,8 +5,8 @@ import shutil
 import tempfile
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -107,31 +107,19 @@ def turned(few: Mapping[str, np.ndarray], count: int, rng: np.random.Generator) 
     back = turns.swapaxes(1, 2)
     made = {name: few[name][chosen] @ back for name in VECTORS}
     made["coord"] += rng.uniform(0.0, 10.0, (count, 1, 3))
-    return made | {"energy": few["energy"][chosen], "virial": turns @ few["virial"][chosen] @ back}
+    made["virial"] = turns @ few["virial"][chosen] @ back
+    return {name: rows.reshape(count, -1) for name, rows in made.items()} | {"energy": few["energy"][chosen]}
 
 
 def _write(folder: Path, size: Size, few: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """Write the systems, yielding after each block of frames."""
+    """Write the systems, yielding after each block of frames, which is a set.*."""
     rng = np.random.default_rng([1, size.total])
-    for number in range(size.systems):
-        place = folder / f"{number // 1000:03d}" / f"{number:06d}" if size.systems > 1 else folder
-        yield from _write_system(place, size.frames, few, rng)
-
-
-def _write_system(
-    folder: Path, frames: int, few: Mapping[str, np.ndarray], rng: np.random.Generator
-) -> Iterator[None]:
-    (folder / "set.000").mkdir(parents=True)
-    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in few["types"][0]))
-    (folder / "type_map.raw").write_text("Ni\nO\n")
-    with ExitStack() as opened:
-        files = {name: opened.enter_context(open(folder / f"set.000/{name}.npy", "wb")) for name in ROWS}
-        for name, file in files.items():
-            shape = (frames,) if name == "energy" else (frames, ROWS[name])
-            header = {"descr": "<f8", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, frames, BLOCK):
-            block = turned(few, min(BLOCK, frames - start), rng)
-            for name, file in files.items():
-                file.write(block[name].data)
-            yield
+    for number, start in product(range(size.systems), range(0, size.frames, BLOCK)):
+        system = folder / f"{number // 1000:03d}" / f"{number:06d}" if size.systems > 1 else folder
+        block = system / f"set.{start // BLOCK:03d}"
+        block.mkdir(parents=True)
+        (system / "type.raw").write_text("".join(f"{kind}\n" for kind in few["types"][0]))
+        (system / "type_map.raw").write_text("Ni\nO\n")
+        for name, rows in turned(few, min(BLOCK, size.frames - start), rng).items():
+            np.save(block / f"{name}.npy", rows)
+        yield
