@@ -20,6 +20,7 @@ from spinpot.data.hamiltonian import labelled
 from spinpot.data.systems import System
 from spinpot.evaluation.predictor import Predictor
 from spinpot.labels.configuration import Configuration
+from spinpot.labels.neighbours import shortest
 from spinpot.labels.recipe import configurations, recipe_of
 from spinpot.labels.structure import find_structure
 from spinpot.models.native_spin.settings import NetSettings, SumsSettings
@@ -45,6 +46,13 @@ RECIPE = {
 WIDE = {**RECIPE, "displacement": [0.0, 0.6], "frames": 60}  # what the dynamics' potential is fitted to
 FRAMES = {"pool": 50, "test": 20}  # of a trajectory; two of each temperature and system
 EVERY, WARM, STEP = 12, 30, 3.0  # steps, steps, fs
+AGAIN = 1000  # added to the number of a trajectory that is drawn again
+CLOSEST = 1.2  # Å: the dynamics' potential fails where atoms come closer, and the trajectory is drawn again
+FEW = SumsSettings(
+    *(4.5, 8, 1.5, ("density", "angle", "length", "exchange")),
+    channels={"density": 12, "direction": 6, "moment": 8},
+)
+MANY = SumsSettings(cutoff=4.5, closest=1.5)  # of the dynamics
 MAGNETIC = torch.tensor([True, True, False])
 
 
@@ -66,26 +74,22 @@ def with_moments(one: Configuration) -> Atoms:
     return Atoms(own.symbols, positions=own.positions, cell=own.cell, pbc=True, magmoms=one.moments)
 
 
-def fitted(systems: list[System], seed: int = 0) -> Potential:
+def fitted(systems: list[System], sums: SumsSettings = FEW) -> Potential:
     """The linear potential by least squares, with what errors it expects: no gradient steps."""
-    sums = SumsSettings(
-        *(4.5, 8, 1.5, ("density", "angle", "length", "exchange")),
-        channels={"density": 12, "direction": 6, "moment": 8},
-    )
     spec = NativeSpinSettings(descriptor=sums, fitting_net=NetSettings(neuron=[])).spec(
         alloy.ELEMENTS, (True, True, False)
     )
-    potential = build_potential(spec, seed)
+    potential = build_potential(spec)
     potential.set_statistics(iter(()), systems)
     prefactors = {"e": 1.0, "fr": 1.0, "fm": 1.0}
-    potential.start(TrainingLabels(systems, spec.geometry, prefactors, 0.5, MAGNETIC, seed=seed))
+    potential.start(TrainingLabels(systems, spec.geometry, prefactors, 0.5, MAGNETIC))
     return potential.eval()
 
 
 def for_dynamics() -> Potential:
     """Fitted to frames of a recipe."""
     recipe = recipe_of({**WIDE, "systems": {name: of_system(name) for name in ELEMENTS}})
-    return fitted([exact(with_moments(one)) for one in configurations(recipe, site(), 0)])
+    return fitted([exact(with_moments(one)) for one in configurations(recipe, site(), 0)], MANY)
 
 
 def of_system(name: str) -> dict[str, Any]:
@@ -115,6 +119,8 @@ def trajectory(
     for _ in range(frames):
         dynamics.run(EVERY)
         found.append(exact(atoms))
+        if shortest(atoms) < CLOSEST:
+            return trajectory(potential, name, temperature, frames, number + AGAIN)
     names = ("box", "coord", "spin", "energy", "force", "force_mag")
     arrays = {key: np.concatenate([getattr(one, key) for one in found]) for key in names}
     return {**arrays, "types": found[0].types, "temperature": np.full(frames, temperature)}

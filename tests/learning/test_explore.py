@@ -49,7 +49,7 @@ def run(judge, start):
 
 
 def test_frames_at_equal_intervals(tmp_path, start):
-    found = run(Strict(tmp_path, np.arange(1.0, 9.0)), start)
+    found = run(Strict(tmp_path, np.arange(0.0, 9.0)), start)
     assert found.scores.tolist() == [4.0, 8.0]
     assert found.ended == ""
     moved = np.abs(found.positions[1] - found.positions[0])
@@ -59,24 +59,29 @@ def test_frames_at_equal_intervals(tmp_path, start):
 
 
 def test_the_last_sane_frame_is_kept(tmp_path, start):
-    found = run(Strict(tmp_path, [1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 1000.0]), start)
+    found = run(Strict(tmp_path, [0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 1000.0]), start)
     assert found.scores.tolist() == [4.0, 9.0]
     assert found.ended == "the expected error is 1e+03 limits"
 
 
 @pytest.mark.parametrize("score", [1000.0, np.nan])
 def test_nothing_is_kept_of_what_is_insane_at_once(tmp_path, start, score):
-    found = run(Strict(tmp_path, [score]), start)
+    found = run(Strict(tmp_path, [1.0, score]), start)
     assert found.positions.shape == (0, 4, 3)
     assert found.ended
 
 
+def test_far_is_told_by_the_labelled_frame_where_that_is_above_the_limit(tmp_path, start):
+    found = run(Strict(tmp_path, [30.0, *np.full(6, 40.0), 299.0, 301.0]), start)
+    assert found.scores.tolist() == [40.0, 299.0]
+
+
 def test_a_frame_that_is_kept_already_is_kept_once(tmp_path, start):
-    assert run(Strict(tmp_path, [1.0, 2.0, 3.0, 4.0, 1000.0]), start).scores.tolist() == [4.0]
+    assert run(Strict(tmp_path, [0.5, 1.0, 2.0, 3.0, 4.0, 1000.0]), start).scores.tolist() == [4.0]
 
 
 def test_written_and_read(tmp_path, start):
-    found = run(Strict(tmp_path, np.arange(1.0, 9.0)), start)
+    found = run(Strict(tmp_path, np.arange(0.0, 9.0)), start)
     found.write(tmp_path / "0.npz")
     again = Trajectory.read(tmp_path / "0.npz")
     for name, values in vars(found).items():
@@ -104,7 +109,7 @@ def test_one_that_knows_no_errors_is_refused(tmp_path, start):
 
 def test_candidates_are_above_the_limit_and_become_configurations(tmp_path, start):
     own = start.configuration
-    explored = [run(Strict(tmp_path, [0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 1.5]), start) for _ in range(2)]
+    explored = [run(Strict(tmp_path, [0.5, 0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 1.5]), start) for _ in range(2)]
     found = candidates(explored, {"NiO4": own})
     assert [(one.trajectory, one.frame) for one in found] == [(0, 1), (1, 1)]
     first, second = to_label(found)

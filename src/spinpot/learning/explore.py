@@ -26,7 +26,7 @@ from spinpot.learning.settings import Exploration
 LOOKS = 4
 """At a trajectory, for each frame that is kept."""
 FAR = 10.0
-"""Limits, beyond which the potential knows too little to go on."""
+"""Times the limit, or the labelled frame's score where that is larger: the potential knows too little."""
 CLOSE = 0.5
 """Of the shortest distance of the first frame: atoms closer than that are on top of each other."""
 TOLERANCE = 1e-4
@@ -164,6 +164,7 @@ class Running:
         self.atoms = beginning(start)
         self.atoms.calc = judge.calculator()
         self.closest = CLOSE * shortest(self.atoms)
+        self.far = FAR * max(1.0, judge.score(self.atoms))
         self.kept: list[State] = []
         spread = np.sqrt(units.kB * temperature * self.atoms.get_masses())
         self.atoms.set_momenta(spread[:, None] * random.normal(size=(len(self.atoms), 3)))
@@ -205,7 +206,7 @@ class Running:
         if not (np.isfinite(positions).all() and np.isfinite(moments).all()):
             return State(positions, moments, np.inf), "not all numbers are finite"
         found = State(positions, moments.copy(), self.judge.score(self.atoms))
-        if not found.score <= FAR:
+        if not found.score <= self.far:
             return found, f"the expected error is {found.score:.3g} limits"
         if (distance := shortest(self.atoms)) < self.closest:
             return found, f"atoms are {distance:.2f} Å apart"

@@ -160,7 +160,8 @@ class Loop:
         if len(self.records) >= own.rounds:
             return f"learn.rounds={own.rounds}: all rounds are done."
         if not last["chosen"]:
-            return "No explored frame differs from those that are labelled: nothing to choose."
+            reasons = [*last["stopped"], "no uncertain frame differs from those that are labelled"]
+            return f"Nothing to choose: {reasons[0]}."
         return ""
 
     def round(self, current: Round) -> dict[str, Any]:
