@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from pool import fitted
 
 from spinpot.audit.moments import tilts
@@ -149,6 +150,21 @@ class Comparison:
                 ratios.append(needed[0] / needed[1])
         print("ratios", np.round(ratios, 2), "median", np.median(ratios))
 
+    def draw(self, seeds: range) -> None:
+        """All curves, to FOLDER/learn.png."""
+        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for method, colour in (("random", "#8b949e"), ("active", "#1488a6")):
+            for seed in seeds:
+                errors = self.results[f"{method} {seed}"]["errors"]
+                labels, heights = [int(k) for k in errors], [1000 * error for error in errors.values()]
+                axes.plot(labels, heights, color=colour, label=method if seed == seeds[0] else None)
+                axes.plot(labels[-1], heights[-1], "o", color=colour, markersize=4)
+        axes.axhline(1000 * self.aim, color="black", linewidth=0.8, linestyle=":")
+        axes.set(xlabel="labels", yscale="log", ylabel="95th percentile of force errors (meV/Å)")
+        axes.legend(frameon=False)
+        figure.savefig(self.file.with_name("learn.png"), dpi=150)
+
 
 def main(folder: Path, seeds: range) -> None:
     """All seeds."""
@@ -157,6 +173,7 @@ def main(folder: Path, seeds: range) -> None:
         for method in ("random", "active"):
             comparison.run(method, seed)
     comparison.print(seeds)
+    comparison.draw(seeds)
 
 
 if __name__ == "__main__":

@@ -48,11 +48,6 @@ FRAMES = {"pool": 50, "test": 20}  # of a trajectory; two of each temperature an
 EVERY, WARM, STEP = 12, 30, 3.0  # steps, steps, fs
 AGAIN = 1000  # added to the number of a trajectory that is drawn again
 CLOSEST = 1.2  # Å: the dynamics' potential fails where atoms come closer, and the trajectory is drawn again
-FEW = SumsSettings(
-    *(4.5, 8, 1.5, ("density", "angle", "length", "exchange")),
-    channels={"density": 12, "direction": 6, "moment": 8},
-)
-MANY = SumsSettings(cutoff=4.5, closest=1.5)  # of the dynamics
 MAGNETIC = torch.tensor([True, True, False])
 
 
@@ -74,8 +69,9 @@ def with_moments(one: Configuration) -> Atoms:
     return Atoms(own.symbols, positions=own.positions, cell=own.cell, pbc=True, magmoms=one.moments)
 
 
-def fitted(systems: list[System], sums: SumsSettings = FEW) -> Potential:
+def fitted(systems: list[System]) -> Potential:
     """The linear potential by least squares, with what errors it expects: no gradient steps."""
+    sums = SumsSettings(cutoff=4.5, closest=1.5)
     spec = NativeSpinSettings(descriptor=sums, fitting_net=NetSettings(neuron=[])).spec(
         alloy.ELEMENTS, (True, True, False)
     )
@@ -89,7 +85,7 @@ def fitted(systems: list[System], sums: SumsSettings = FEW) -> Potential:
 def for_dynamics() -> Potential:
     """Fitted to frames of a recipe."""
     recipe = recipe_of({**WIDE, "systems": {name: of_system(name) for name in ELEMENTS}})
-    return fitted([exact(with_moments(one)) for one in configurations(recipe, site(), 0)], MANY)
+    return fitted([exact(with_moments(one)) for one in configurations(recipe, site(), 0)])
 
 
 def of_system(name: str) -> dict[str, Any]:
