@@ -191,6 +191,14 @@ def test_energies_alone(potential, tmp_path, monkeypatch):
     np.testing.assert_array_equal(model.evaluate(cluster, outputs=1).energy, of_file.energy)
 
 
+def test_a_batch_without_frames(potential):
+    """As of a rank that has none: it gives nothing, and gradients of zero."""
+    found = potential(batch_of(potential), differentiable=True)
+    assert found["force"].shape == (0, 3)
+    found["energy"].sum().backward()
+    assert not any(own.grad.any() for own in potential.parameters() if own.grad is not None)
+
+
 def test_energies_alone_by_torch():
     potential = small_potential()
     with kernels.without():
