@@ -89,7 +89,8 @@ def frames_figure(records: Records) -> Figure:
     figure, axes = one_panel()
     axes.bar(_rounds(records), [one["chosen"] for one in records], color=ink(), width=0.6, label="chosen")
     axes.plot(_rounds(records), [one["failed"] for one in records], "x", color="C1", label="failed")
-    axes.set(xlabel="round", ylabel="frames")
+    most = max(1, *(one[name] for one in records for name in ("chosen", "failed")))
+    axes.set(xlabel="round", ylabel="frames", ylim=(0, 1.35 * most))  # with room for the legend
     axes.legend(frameon=False, fontsize=8)
     _whole_numbers(axes)
     return figure
