@@ -1,12 +1,14 @@
 """Work by threads, and by several processes in shares."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
 from spinpot.core.errors import InputError
-from spinpot.core.shares import MOST_AT_ONCE, THREADS, by_threads, shared
+from spinpot.core.shares import MOST_AT_ONCE, THREADS, by_threads, never_garbage, shared
 from support.shares import as_ranks
 
 
@@ -23,6 +25,21 @@ def test_shares_add_up(size, count):
     made = as_ranks(size, lambda one: shared(lambda k: seen.append(k) or of_ten(k), range(count), "", one))
     assert made == [[10 * k for k in range(count)]] * size
     assert sorted(seen) == list(range(count)), "each thing is worked on once"
+
+
+def test_what_stays_is_never_searched_for_garbage_but_garbage_goes():
+    class Thing:
+        pass
+
+    old = Thing()
+    old.itself, gone = old, weakref.ref(old)
+    del old
+    before = gc.get_freeze_count()
+    with never_garbage():
+        made = [Thing() for _ in range(1000)]
+    assert gone() is None
+    assert gc.get_freeze_count() >= before + len(made)
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

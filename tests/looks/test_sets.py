@@ -7,9 +7,10 @@ import pytest
 
 from spinpot.data.duplicates import copies
 from spinpot.data.systems import select
+from spinpot.looks import units
 from spinpot.looks.labels import close_looks, label_looks
 from spinpot.looks.model import Watch
-from spinpot.looks.sets import look_at, look_at_sets
+from spinpot.looks.sets import NEAREST_SAMPLE, look_at, look_at_frames, look_at_sets
 from spinpot.models.training_facts import training_facts
 from support.frames import random_system, small_potential, system
 from support.nickel_oxide import primitive_nio
@@ -68,6 +69,18 @@ def test_the_same_of_many_systems_is_one_line(sets):
     many = [replace(train, name=f"s{k}", energy=np.zeros(20)) for k in range(9)]
     (line,) = [one for one in said({**sets, "train": many}) if one.startswith("look: energy is zero")]
     assert line.endswith("(s0: 20 of 20 frames, s1: 20 of 20 frames, s2: 20 of 20 frames and 6 more)")
+
+
+def test_distances_of_many_systems_are_looked_at_in_some(sets, monkeypatch):
+    (train,) = sets["train"]
+    few = select(train, np.arange(2))
+    looked_at = []
+    ratio = units.neighbour_ratio
+    monkeypatch.setattr(units, "neighbour_ratio", lambda *one: looked_at.append(one) or ratio(*one))
+    bohr = replace(few, box=few.box * 1.89, coord=few.coord * 1.89)
+    many = [replace(bohr, name=f"s{k}") for k in range(NEAREST_SAMPLE + 2)]
+    assert any("in Bohr?" in line for line in look_at_frames(many))
+    assert [frames for _, frames in looked_at] == [1] * (NEAREST_SAMPLE // 2 + 1)
 
 
 def test_frames_that_are_in_an_earlier_set_too(sets):

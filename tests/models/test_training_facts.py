@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.geometry import minkowski_reduce
+from scipy.spatial.transform import Rotation
 
 from spinpot.models.checkpoint import save_potential
 from spinpot.models.training_facts import TrainingFacts, largest_shortest_vector, training_facts
@@ -34,6 +36,19 @@ def test_the_largest_over_cells_whatever_their_order():
     cells = np.array([3.0, 5.0, 4.0])[:, None, None] * np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1.0]])
     assert largest_shortest_vector(cells) == pytest.approx(5.0)
     assert training_facts([made([1.0], 3.0), made([1.0], 6.0)], (True, True)).largest_shortest_vector == 6.0
+
+
+def test_turned_cells_are_one_cell(monkeypatch):
+    turned = Rotation.random(200, rng=0).as_matrix()
+    rhombohedral = np.array([[6.0, 0, 6], [6, 6, 0], [0, 6, 6]]) + 8.0 * np.eye(3)
+    cells, reduced = rhombohedral @ turned, []
+    monkeypatch.setattr(
+        "spinpot.models.training_facts.minkowski_reduce",
+        lambda cell, pbc: reduced.append(cell) or minkowski_reduce(cell, pbc),
+    )
+    whole = minkowski_reduce(rhombohedral)[0]
+    assert largest_shortest_vector(cells) == pytest.approx(np.linalg.norm(whole, axis=1).min(), rel=1e-11)
+    assert len(reduced) == 1
 
 
 def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):

@@ -112,3 +112,12 @@ def no_garbage() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def never_garbage() -> Iterator[None]:
+    """Make many things that stay: no later search for garbage looks at them, which takes seconds each."""
+    gc.collect()  # as what is garbage now would stay, too
+    with no_garbage():
+        yield
+        gc.freeze()

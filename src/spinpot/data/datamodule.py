@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.core.shares import ALONE, Processes, no_garbage, shared
+from spinpot.core.shares import ALONE, Processes, never_garbage, shared
 from spinpot.data.ahead import BatchesAhead
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.broken import Broken
@@ -111,7 +111,7 @@ class SpinDataModule(pl.LightningDataModule):
         """The elements; known once read() was called."""
         return self.systems["train"][0].type_map
 
-    @no_garbage()
+    @never_garbage()
     def read(self, processes: Processes = ALONE) -> None:
         """Read every system, or a sample of a large set. Raises InputError for what cannot be used.
 

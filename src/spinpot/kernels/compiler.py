@@ -32,7 +32,7 @@ TOGETHER = {
 }
 """Files that are compiled as one, as parsing their headers takes longer than they do; and their flags.
 
-Any other file is compiled alone. What reads models and hands them to the kernels gains nothing by more than -O1.
+Any other file is compiled alone. What reads models gains nothing by more than -O1.
 """
 LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
 """A library that lacks something, such as C++'s own, is refused here rather than where it is loaded."""

@@ -15,7 +15,7 @@ from spinpot.looks.precision import precision_looks
 from spinpot.looks.units import FRAMES, unit_looks
 
 NEAREST_SAMPLE = 400
-"""Frames over all systems, at least one of each, in which distances of nearest neighbours are looked at."""
+"""Frames over all systems in which distances of nearest neighbours are looked at."""
 CLOSE_SAMPLE = 10_000  # frames over all systems in which atoms closer than any bond are looked for
 
 
@@ -65,8 +65,9 @@ def _looked_at(systems: Sequence[System], notes: Notes) -> Sequence[System]:
 
 def _frames(systems: Sequence[System], notes: Notes) -> None:
     """What is odd about frames by themselves."""
-    for system in systems:
-        few = max(1, min(FRAMES, NEAREST_SAMPLE // len(systems)))
+    every = -(-len(systems) // NEAREST_SAMPLE)
+    for number, system in enumerate(systems):
+        few = 0 if number % every else max(1, min(FRAMES, NEAREST_SAMPLE // len(systems)))
         for look in (*unit_looks(system, few), *label_looks(system)):
             look.tell(notes, system.name)
     step = -(-sum(map(len, systems)) // CLOSE_SAMPLE)

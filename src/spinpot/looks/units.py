@@ -20,7 +20,8 @@ LARGE_SPREAD = 5.0  # eV/atom, standard deviation of energies within a system
 
 def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:
     """What looks wrong. frames: how many, evenly spaced, distances are looked at in."""
-    return [*_distances(system, frames), *_moments(system), *_magnitudes(system)]
+    distances = _distances(system, frames) if frames else []
+    return [*distances, *_moments(system), *_magnitudes(system)]
 
 
 def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:

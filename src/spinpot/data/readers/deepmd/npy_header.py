@@ -98,16 +98,18 @@ def _looked_at(path: str) -> tuple[Version, Layout]:
         version, first = version_of(os.fstat(file)), os.read(file, FIRST_BYTES)
         size = 2 if first[6:7] == b"\x01" else 4  # of the number that says how long the header is
         length = 8 + size + int.from_bytes(first[8 : 8 + size], "little")
-        layout = _layout(first[:length] + os.read(file, max(0, length - FIRST_BYTES)))
+        missing = length - FIRST_BYTES
+        layout, end = _layout(first[:length] + (os.read(file, missing) if missing > 0 else b""))
     finally:
         os.close(file)
-    if version.size < (needed := layout.offset + layout.dtype.itemsize * math.prod(layout.shape)):
-        raise ValueError(f"{version.size} bytes, where its header promises {needed}")
+    if version.size < end:
+        raise ValueError(f"{version.size} bytes, where its header promises {end}")
     return version, layout
 
 
 @lru_cache  # most files of a set have the same header
-def _layout(header: bytes) -> Layout:
+def _layout(header: bytes) -> tuple[Layout, int]:
+    """What a header says, and where the numbers end."""
     file = io.BytesIO(header)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
@@ -116,7 +118,8 @@ def _layout(header: bytes) -> Layout:
     shape, by_columns, dtype = read(file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
-    return Layout(file.tell(), shape, dtype, by_columns and len(shape) > 1)
+    layout = Layout(file.tell(), shape, dtype, by_columns and len(shape) > 1)
+    return layout, layout.offset + dtype.itemsize * math.prod(shape)
 
 
 class _OpenFile:
