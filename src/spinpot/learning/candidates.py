@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from spinpot.labels.configuration import Configuration
@@ -43,14 +42,13 @@ def candidates(explored: Sequence[Trajectory], systems: Mapping[str, Configurati
 def chosen(
     judge: Judge, found: Sequence[Candidate], known: Sequence[Configuration], number: int
 ) -> list[Candidate]:
-    """Up to `number` of them. known: all that the labeller was asked for, whether it has a label or not."""
+    """Choose up to `number` of them. known: all that the labeller was asked for, labelled or failed."""
     environments = [judge.environments(one.atoms) for one in found]
     there = [one for one in environments if one is not None]
     if len(there) < len(found):  # the model has no features
         return in_turn(found, number)
     labelled = [judge.environments(with_moments(one)) for one in known]
-    scores = np.array([one.score for one in found])
-    return [found[k] for k in spread_out(scores, there, [one for one in labelled if one], number)]
+    return [found[k] for k in spread_out(there, [one for one in labelled if one], number)]
 
 
 def in_turn(found: Sequence[Candidate], number: int) -> list[Candidate]:
