@@ -39,7 +39,7 @@ def test_conventions(result):
 def test_what_is_left_out_is_said():
     near = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.0))
     assert [shell["neighbours"] for shell in near.numbers["shells"]] == [12]
-    assert "up to 6.40 Å: farther pairs are left out" in " ".join(near.paragraphs)
+    assert "up to 6.40 Å: farther pairs are left out" in " ".join(near.method)
 
 
 def test_pictures_and_files(result):

@@ -60,7 +60,9 @@ def test_the_page(place):
     page = Page.of(place / "out/report.html")
     assert_self_contained(page)
     shells = json.loads((place / "out/analysis.json").read_text())["results"]["exchange"]["shells"]
-    rows = page.tables["Shells (energies in meV)"]
+    rows = page.tables["Shells of neighbours"]
+    assert all("(meV)" in head for head in rows[0][3:])
+    assert "The strongest exchange is J = " in page.text
     # The weights are random: nothing has taught this model the symmetry of NiO.
     assert [row[1] for row in rows[1:]] == [
         f"{shells[0]['distance_A']:.3f} ‡",

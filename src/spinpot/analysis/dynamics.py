@@ -260,9 +260,9 @@ def _table(averages: Sequence[Average]) -> Table:
         for temperature, order, spread, net, energy, lattice in map(astuple, averages)
     ]
     energy = "E − E(given) (meV/atom)"
-    columns = ("T (K)", "order", "its spread", "net moment (μ_B)", energy, "T of atoms (K)")
+    columns = ("T (K)", "order", "± in time", "net moment (μ_B)", energy, "T of atoms (K)")
     note = (
-        "Order: |Σ S|/Σ|S| of a sublattice, the mean over sublattices and time, with its standard deviation "
-        "in time. Net moment: |Σ S| per magnetic atom."
+        "Order: |Σ S|/Σ|S| of a sublattice, 1 if all its moments are parallel; the mean over sublattices and "
+        "time, with its standard deviation in time. Net moment: |Σ S| per magnetic atom."
     )
     return Table("Order against temperature", columns, rows, note)

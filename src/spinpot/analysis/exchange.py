@@ -53,11 +53,12 @@ def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     return Result(
         title="Exchange",
         paragraphs=[
-            *_introduction(found, reach, settings),
-            *_checks(model, found, limits),
+            _strongest(found, shells, limits),
+            f"{CONVENTION}.",
             *limits.said(found, shells),
             *([remark] if remark else []),
         ],
+        method=[*_introduction(found, reach, settings), _checks(model, found)],
         tables=[_shell_table(found, shells, limits), _convention_table(found, shells)],
         pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
         numbers=_numbers(found, shells, reach, limits),
@@ -89,13 +90,30 @@ def mean_field_temperature(found: Exchange) -> float:
     return float(np.linalg.eigvalsh(0.5 * (sums + sums.T))[-1] / (3.0 * units.kB))
 
 
+def _strongest(found: Exchange, shells: list[Shell], limits: Limits) -> str:
+    shell, J = strongest_of(found, shells)
+    marks = limits.marks(found, np.arange(len(found.i)))
+    return (
+        f"The strongest exchange is J = {shown(J)} meV ({shell.elements} at {shell.distance:.3f} Å, "
+        f"{'ferro' if J > 0.0 else 'antiferro'}magnetic). Mean-field ordering temperature: "
+        f"{mean_field_temperature(found):.0f} K{marks}; for quantum spins times (S+1)/S. The real one is "
+        "lower. It is that of classical spins, and of orders that repeat with this cell."
+    )
+
+
+def strongest_of(found: Exchange, shells: list[Shell]) -> tuple[Shell, float]:
+    """The shell with the largest |J|, and its J in meV."""
+    means = [1000.0 * float(found.isotropic[shell.pairs].mean()) for shell in shells]
+    return max(zip(shells, means, strict=True), key=lambda one: abs(one[1]))
+
+
 def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str]:
     cutoff = settings.cutoff or reach
     limit = "The model reaches no farther."
     if cutoff < reach:
         limit = f"The model lets atoms act on each other up to {reach:.2f} Å: farther pairs are left out."
     said = [
-        f"{CONVENTION}. J_ij are second derivatives of E at the given state, by central differences of the "
+        f"J_ij are second derivatives of E at the given state, by central differences of the "
         f"magnetic forces across moments tilted by {settings.step:g} and {2 * settings.step:g} rad.",
         f"Magnetic cell {found.cell.get_chemical_formula()}; pairs up to {cutoff:.2f} Å in a supercell of "
         f"{found.supercell_atoms} atoms. {limit}",
@@ -108,23 +126,19 @@ def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str
     return said
 
 
-def _checks(model: SpinCalculator, found: Exchange, limits: Limits) -> list[str]:
+def _checks(model: SpinCalculator, found: Exchange) -> str:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
     worst = np.abs(own - expected)[magnetic].max()
-    marks = limits.marks(found, np.arange(len(found.i)))
     cell = found.cell.copy()
     cell.calc = model
-    return [
+    return (
         f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
         f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
         f"pairs explain {expected[magnetic].mean():.4g} meV; an atom's two numbers differ by at most "
         f"{worst:.2g} meV (anisotropy, pairs left out, more than pairs). The torque of the state is at most "
-        f"{1000 * largest(fields_across(cell)):.2g} meV/μ_B.",
-        f"Mean-field ordering temperature (classical spins, orders of this cell): "
-        f"{mean_field_temperature(found):.0f} K{marks}; for quantum spins times (S+1)/S. The real one is "
-        "lower.",
-    ]
+        f"{1000 * largest(fields_across(cell)):.2g} meV/μ_B."
+    )
 
 
 def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
@@ -135,8 +149,8 @@ def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
 def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     collinear = is_collinear(found)
     large = _large(found, shells)
-    aligned = ["J ↑↑", "J ↑↓"] if collinear else []
-    columns = ["pair", "d (Å)", "z", "J", "range", *aligned, "|D|", "anisotropy"]
+    energies = ["J", "range", *(["J ↑↑", "J ↑↓"] if collinear else []), "|D|", "anisotropy"]
+    columns = ["pair", "d (Å)", "z", *(f"{name} (meV)" for name in energies)]
     rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs)) for shell in large]
     note = "z: neighbours per atom. J: mean over the pairs of the shell, and their range"
     note += "; J ↑↑ and J ↑↓: of parallel and antiparallel moments. " if collinear else ". "
@@ -149,7 +163,7 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     if left:
         most = max(1000.0 * np.abs(found.isotropic[shell.pairs]).max() for shell in left)
         note += f" Not shown, but in analysis.json: {len(left)} with |J| up to {shown(float(most))} meV."
-    return Table("Shells (energies in meV)", columns, rows, note)
+    return Table("Shells of neighbours", columns, rows, note)
 
 
 def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cell]:
@@ -165,15 +179,14 @@ def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cel
 
 
 def _convention_table(found: Exchange, shells: list[Shell]) -> Table:
-    strongest = max(shells, key=lambda shell: abs(found.isotropic[shell.pairs].mean()))
-    J = 1000.0 * float(found.isotropic[strongest.pairs].mean())
+    strongest, J = strongest_of(found, shells)
     rows: list[list[Cell]] = [
         ["here and in Vampire", "−½ Σ_{i≠j} J e_i·e_j", "1", J],
         ["TB2J", "−Σ_{i≠j} J e_i·e_j", "½", 0.5 * J],
         ["each pair once, J > 0 antiferromagnetic", "Σ_{i<j} J e_i·e_j", "−1", -J],
         ["the same with spins of length S", "Σ_{i<j} J S_i·S_j", "−1/S²", ""],
     ]
-    title = f"Other conventions, and J of {strongest.elements} at {strongest.distance:.3f} Å in them"
+    title = f"J of {strongest.elements} at {strongest.distance:.3f} Å in other conventions"
     return Table(title, ["convention", "energy", "factor", "J (meV)"], rows)
 
 

@@ -63,17 +63,22 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     warning = limits.in_short(found)
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
-    paragraphs = [*_said(found, spins, energies, settings), *limits.said(found, shells_of(found))]
+    highest = float(energies.max())
+    paragraphs = [
+        f"The highest spin-wave energy along the path is {highest:.4g} meV.",
+        *_unstable(energies),
+        *limits.said(found, shells_of(found)),
+    ]
     compared = None
     if measured := measured_nio(found):
         compared = spin_waves(*measured, wave_vectors(path, found.cell))
         paragraphs.append(SAID)
-    highest = float(energies.max())
     alt = f"Spin-wave energies along a path through the Brillouin zone, the highest {highest:.4g} meV."
     draw = partial(magnon_figure, path, energies, compared, warning)
     return Result(
         title="Magnons",
         paragraphs=paragraphs,
+        method=[_method(found, spins, settings)],
         tables=[_special_points(path, found, spins, warning)],
         pictures=[Picture("magnons", "Spin-wave dispersion", alt, draw)],
         numbers={
@@ -193,29 +198,35 @@ def _special_points(path: BandPath, found: Exchange, spins: np.ndarray, warning:
         k = "  ".join(f"{x + 0.0:.3g}".replace("-", "−") for x in place)
         rows.append(["Γ" if name == "G" else name, k, ", ".join(several)])
     note = f"k: in reciprocal vectors of the path's cell. ×2: two modes of the same energy. {warning}"
-    return Table("Energies at the special points", ["point", "k", "ħω (meV)"], rows, note.rstrip())
+    return Table(
+        "Energies at the special points", ["point", "k (fractional)", "ħω (meV)"], rows, note.rstrip()
+    )
 
 
-def _said(found: Exchange, spins: np.ndarray, energies: np.ndarray, settings: Settings) -> list[str]:
+def _method(found: Exchange, spins: np.ndarray, settings: Settings) -> str:
     magnetic = np.flatnonzero(spins)
     cell = found.cell
     numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))
     number = f"{len(magnetic)} mode{'s' * (len(magnetic) > 1)}"
-    said = [
+    return (
         f"Linear spin waves of the isotropic constants J_ij of the pairs up to {found.distance.max():.2f} Å, "
         f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {number}; the path is "
         f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning all "
         "moments together costs nothing: at Γ the energy is zero."
-    ]
+    )
+
+
+def _unstable(energies: np.ndarray) -> list[str]:
+    """A remark on wave vectors at which the state is no minimum, if there are any."""
     lost = int((energies < -SAME).any(axis=1).sum())
-    if lost:
-        said.append(
-            f"At {lost} of the {len(energies)} wave vectors an energy is negative, or imaginary and shown as "
-            f"a negative number, the lowest {energies.min():.3g} meV: turning the moments with that wave "
-            "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' "
-            "errors; large ones say that the given state is not the ground state of these constants."
-        )
-    return said
+    if not lost:
+        return []
+    return [
+        f"At {lost} of the {len(energies)} wave vectors an energy is negative, or imaginary and shown as "
+        f"a negative number, the lowest {energies.min():.3g} meV: turning the moments with that wave "
+        "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' "
+        "errors; large ones say that the given state is not the ground state of these constants."
+    ]
 
 
 def _magnopy() -> Any:

@@ -133,11 +133,11 @@ def figure(steps: list[Step], atoms: int, settings: Settings) -> Figure:
         if values[0] is not None:
             right.axhline(1000 * limit, color=faint(), linewidth=1.0, zorder=0)
             _draw(right, np.array(values), f"{label} ({unit})")
-    right.set(ylabel="largest")
+    right.set(ylabel="largest of any atom")
     right.legend(frameon=False)
     for axes in (left, right):
-        axes.set(xlabel="step", yscale="log")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="step", yscale="log", xlim=(-0.5, len(steps) - 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return picture
 
 
@@ -202,8 +202,11 @@ def _convergence(steps: list[Step], atoms: int) -> Table:
     for k in picked.tolist():
         largest = (None if value is None else 1000 * value for value in (steps[k].force, steps[k].magnetic))
         rows.append([str(k), 1000 * (steps[k].energy - steps[0].energy) / atoms, *largest])
-    columns = ("step", "E − E(start) (meV/atom)", "fmax (meV/Å)", "fmax_mag (meV/μ_B)")
-    note = "The largest force and magnetic force; the latter is that on what relaxes of the spins."
+    columns = ("step", "E − E(start) (meV/atom)", "largest F (meV/Å)", "largest F_mag (meV/μ_B)")
+    note = (
+        "Converged where the largest force is below fmax and the largest magnetic force, of what relaxes of "
+        "the spins, below fmax_mag."
+    )
     return Table("Convergence", columns, rows, note)
 
 
@@ -218,6 +221,13 @@ def _moments(start: Atoms, end: Atoms) -> Table:
         if own.any():
             numbers = (before[own].mean(), after[own].mean(), turned[own].max(), across[own].max())
             rows.append([element, int(own.sum()), *map(float, numbers)])
-    columns = ("element", "moments", "|S| before (μ_B)", "after (μ_B)", "turned (°)", "across (meV/μ_B)")
+    columns = (
+        "element",
+        "moments",
+        "|S| before (μ_B)",
+        "after (μ_B)",
+        "turned (°)",
+        "F_mag across (meV/μ_B)",
+    )
     note = "Mean lengths, the largest angle, and the largest magnetic force across a moment at the end."
     return Table("Moments", columns, rows, note)

@@ -36,12 +36,13 @@ class Picture:
 class Result:
     """One section of the page.
 
-    title: its heading. paragraphs: text, `μ_B` with its underscore. numbers: plain data for analysis.json.
-    files: contents by file name.
+    title: its heading. paragraphs: what was found, `μ_B` with its underscore. method: how it was computed,
+    and checks. numbers: plain data for analysis.json. files: contents by file name.
     """
 
     title: str
     paragraphs: Sequence[str] = ()
+    method: Sequence[str] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     numbers: dict[str, Any] = field(default_factory=dict)

@@ -110,7 +110,7 @@ def rotation(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     return Result(
         "Rotation of moments",
         paragraphs=paragraphs,
-        tables=[_energies(curve), _harmonics(curve)],
+        tables=[_harmonics(curve), _energies(curve)],
         pictures=[Picture("rotation", "Energy and torque against the angle", ALT, draw)],
         numbers=numbers,
     )
@@ -191,10 +191,10 @@ def _paragraphs(atoms: Atoms, group: np.ndarray, axis: np.ndarray, curve: Curve,
     what = "the moment of" if len(group) == 1 else f"{len(group)} moments, of"
     lowest, highest = np.argmin(curve.energy), np.argmax(curve.energy)
     return [
-        f"Turned: {what} {_few(group)} ({elements}), about {in_numbers(axis)}. The other moments and all "
-        "positions are held, as are the moments’ lengths.",
         f"The energy is lowest at {curve.angle[lowest]:g}° and "
         f"{rounded(1000 * float(np.ptp(curve.energy)))} meV higher at {curve.angle[highest]:g}°.",
+        f"Turned: {what} {_few(group)} ({elements}), about {in_numbers(axis)}. The other moments and all "
+        "positions are held, as are the moments’ lengths.",
         "The torque −dE/dθ is n·Σ S × (−∂E/∂S), n the axis. From central differences of the energy it "
         f"differs by at most {rounded(1000 * error)} meV/rad; its largest value is "
         f"{rounded(1000 * float(np.abs(curve.torque).max()))} meV/rad.",

@@ -122,6 +122,8 @@ def show(result: Result) -> None:
             if not all(isinstance(row[number], int | float | None) for row in table.rows)
         ]
         print_table(table.title, table.columns, (map(shown, row) for row in table.rows), words, table.note)
+    for paragraph in result.method:
+        console.print(paragraph, markup=False)
 
 
 def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:

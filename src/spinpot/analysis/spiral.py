@@ -74,10 +74,10 @@ def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     return Result(
         "Spin spirals",
         paragraphs=[
-            f"Each moment at R is turned by q·R about {in_numbers(axis)}, so that q = 0 is the given "
-            "structure. Energies are relative to it; each wave has the smallest supercell that it fits.",
             f"Along the path the energy is lowest at q = ({in_words(lowest.wave)}), with "
             f"{shown(1000 * lowest.energy)} meV per magnetic atom.",
+            f"Each moment at R is turned by q·R about {in_numbers(axis)}, so that q = 0 is the given "
+            "structure. Energies are relative to it; each wave has the smallest supercell that it fits.",
         ],
         tables=[_table(points, len(atoms))],
         pictures=[Picture("spiral", "Energy of spin spirals", ALT, partial(figure, points))],
@@ -185,13 +185,13 @@ def figure(points: Sequence[Point]) -> Figure:
 
 
 def _table(points: Sequence[Point], atoms: int) -> Table:
-    columns = ("q (fractional)", "atoms", "E(q) − E(0) (meV)", "across (meV/μ_B)")
+    columns = ("q (fractional)", "atoms", "E(q) − E(0) (meV)", "F_mag across (meV/μ_B)")
     rows = [
         (in_words(point.wave), cells_of(point.wave) * atoms, 1000 * point.energy, 1000 * point.torque)
         for point in points
     ]
     note = (
-        "Energies per magnetic atom. Across: the largest magnetic force across a moment; where it is not "
-        "zero the spiral is no stationary state."
+        "Energies per magnetic atom. F_mag across: the largest magnetic force across a moment; where it is "
+        "not zero the spiral is no stationary state."
     )
     return Table("Energy of spin spirals", columns, rows, note)

@@ -163,8 +163,8 @@ def unit(text: str) -> Markup:
 
 
 def symbols(text: str) -> Markup:
-    """`J_ij`, `μ_B` and `Σ_{i≠j}` with their subscripts."""
-    parts = re.split(r"(?<!\w)(\w_(?:\{[^}]*\}|[A-Za-z]{1,2}))(?!\w)", text)
+    """`J_ij`, `μ_B`, `F_mag` and `Σ_{i≠j}` with their subscripts."""
+    parts = re.split(r"(?<!\w)(\w_(?:\{[^}]*\}|[A-Za-z]{1,3}))(?!\w)", text)
     made = [
         Markup("{}<sub>{}</sub>").format(part[0], part[2:].strip("{}")) if number % 2 else escape(part)
         for number, part in enumerate(parts)
