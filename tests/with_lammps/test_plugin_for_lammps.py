@@ -166,6 +166,21 @@ def test_a_lammps_that_fails(line, wheel):
         check(wheel, wheel / "out", wheel / "/nonexistent")
 
 
+def test_the_check_starts_the_command_of_a_wheel(wheel, monkeypatch):
+    """bin/lmp finds the libraries of MPI; the program within the package, which it starts, does not."""
+    monkeypatch.setattr(sys, "prefix", str(wheel))
+    (wheel / "out").mkdir()
+    (wheel / "out" / "spinpotplugin.so").touch()
+    (wheel / "bin").mkdir()
+    (package,) = wheel.glob("lib/python3*/site-packages/lammps")
+    for program in (package / "lmp", wheel / "bin" / "lmp"):
+        program.write_text(f"#!/bin/sh\necho this is {program}\nexit 1\n")
+        program.chmod(0o755)
+    with pytest.raises(InputError) as raised:
+        check(None, wheel / "out", None)
+    assert str(raised.value).startswith(f"{wheel}/bin/lmp failed: ")
+
+
 def test_other_numbers_are_told(wheel):
     (wheel / "out").mkdir()
     (wheel / "out" / "spinpotplugin.so").touch()

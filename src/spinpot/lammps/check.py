@@ -90,7 +90,9 @@ def _program(given: Path | None, lammps: Path | None, installation: Installation
     """The program to run. Raises InputError where there is none."""
     roots = [lammps, lammps and lammps / "build", *installation.headers.parents[:6], Path(sys.prefix)]
     places = [root / sub / "lmp" for root in roots if root for sub in ("bin", ".")]
-    found = [str(given)] if given else [str(place) for place in places if place.is_file()]
+    # A wheel's bin/lmp finds the libraries of MPI; the program within the package, which it starts, does not.
+    places = [place for place in places if place.is_file() and place.parents[1].name != "site-packages"]
+    found = [str(given)] if given else [str(place) for place in places]
     program = next((path for name in [*found, "lmp"] if (path := shutil.which(name))), None)
     if program is None or (given and not shutil.which(given)):
         raise InputError(
