@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 # An interpreter that has deepmd-kit and LAMMPS, for the tests against them: DEEPMD=/path/to/python
 DEEPMD ?= .venv-interop/bin/python
 
-.PHONY: train test test-lowest test-wheel test-interop test-label sanitize sanitize-lammps lint clean
+.PHONY: train test test-lowest test-wheel test-interop test-label sanitize sanitize-lammps lint docs clean
 
 train: .venv/installed
 	$(BIN)/python scripts/train.py $(if $(findstring experiment=,$(ARGS)),,experiment=nio) $(ARGS)
@@ -37,6 +37,10 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Every warning of mkdocs is an error, links and anchors that lead nowhere among them.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
 	rm -rf .venv .venv-interop .venv-label .venv-lowest .venv-wheel build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 
@@ -52,7 +56,7 @@ clean:
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(PIP) -e '.[dev,wandb,tensorboard,sweeps,analysis]'
+	$(PIP) -e '.[dev,docs,wandb,tensorboard,sweeps,analysis]'
 	touch $@
 
 # The wheel with what it declares to need, and pytest.
