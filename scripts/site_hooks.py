@@ -1,5 +1,6 @@
 """What `make docs` adds to the files in docs/: home page, settings, pages of the repository's root, links."""
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,13 @@ NAMED = re.compile(
 )
 """A page that a sentence names without a link."""
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Show a choice of versions in a site that mike deploys; in others there is none to fetch."""
+    if "MIKE_DOCS_VERSION" in os.environ:
+        config.extra["version"] = {"provider": "mike"}
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

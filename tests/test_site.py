@@ -73,3 +73,13 @@ def test_links_fit_the_site():
     assert shown("See docs/gpu.md (docs/learn.md).").startswith("See [GPUs](gpu.md) ([")
     for code in ("`docs/gpu.md`", "```\nless docs/gpu.md\n```"):
         assert shown(code) == code
+
+
+def test_arguments_in_docstrings_are_a_list():
+    pytest.importorskip("griffe")
+    from site_docstrings import listed
+
+    said = "It reads.\n\nText: of it.\npath: a file,\n    or a folder.\ndevice: where.\nRaises InputError."
+    assert listed(said) == (
+        "It reads.\n\nText: of it.\n\n- `path`: a file,\n    or a folder.\n- `device`: where.\n\nRaises InputError."
+    )
