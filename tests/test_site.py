@@ -79,7 +79,6 @@ def test_arguments_in_docstrings_are_a_list():
     pytest.importorskip("griffe")
     from site_docstrings import listed
 
-    said = "It reads.\n\nText: of it.\npath: a file,\n    or a folder.\ndevice: where.\nRaises InputError."
-    assert listed(said) == (
-        "It reads.\n\nText: of it.\n\n- `path`: a file,\n    or a folder.\n- `device`: where.\n\nRaises InputError."
-    )
+    said = "It reads.\n\nText: of it.\npath: a file,\n    or a folder.\ndevice: where.\nRaises an error."
+    items = "- `path`: a file,\n    or a folder.\n- `device`: where."
+    assert listed(said) == f"It reads.\n\nText: of it.\n\n{items}\n\nRaises an error."
