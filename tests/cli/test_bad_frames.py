@@ -82,7 +82,7 @@ SPOILT = {
         lambda folder: (folder / "set.000" / "coord.npy").write_bytes(
             (folder / "set.000" / "coord.npy").read_bytes()[:200]
         ),
-        ["coord.npy: cut short, or no array of numbers"],
+        ["coord.npy: truncated, or not an array of numbers"],
     ),
     "pickled": (
         lambda folder: np.save(folder / "set.000" / "spin.npy", np.array([{}, None]), allow_pickle=True),

@@ -147,7 +147,7 @@ def test_where_there_is_no_such_section_none_is_made(place):
     [
         ("{trian: [8]}", "data.exclude: no set has a system trian."),
         ("{train: [10]}", "data.exclude: train has no frame 10:"),
-        ("{train: [-1]}", "data.exclude: train: -1 is no frame."),
+        ("{train: [-1]}", "data.exclude: train: -1 is not a frame number."),
         ("{validation: [0-3]}", "data.exclude leaves out every frame of data.validation."),
         ("[8]", "data.exclude=[8]: expected a section of keys and values or null."),
     ],

@@ -134,7 +134,7 @@ def test_a_broken_frame_of_many_ends_a_run_or_is_left_out(place, many, tmp_path,
     result = train(tmp_path, tmp_path / "run", *settings)
     message = the_message(result)
     assert f"{tmp_path}/train/set.000/{said.format(bad)}" in message
-    assert "leave such frames out by data.skip_broken=true" in message
+    assert "set data.skip_broken=true to leave such frames out" in message
     last = tmp_path / "run/checkpoints/last.ckpt"
     assert load(last)
     assert read_checkpoint(last)["global_step"] == 4

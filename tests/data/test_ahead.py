@@ -90,8 +90,8 @@ def test_waiting_for_frames_is_said(read: int, work: int, said: str | None, caps
         found.append(batch)
         clock["wall"] += 100 - read
     assert found == list(order)
-    line = "of the time of a step goes into waiting for frames to be read"
-    expected = f"look: {said} {line}. More threads would read them while steps run: data.num_workers is 0.\n"
+    line = "of its time waiting for frames. Raise data.num_workers (now 0), so that more threads read ahead."
+    expected = f"look: each step spends {said} {line}\n"
     assert capsys.readouterr().out == (expected if said else "")
 
 

@@ -74,7 +74,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "pbc of words": (text("pbc.raw", "T T F"), r"s/pbc.raw: T T F. Expected three numbers, 1 for each"),
     "pbc and nopbc": (
         lambda f: [text("nopbc", "")(f), text("pbc.raw", "1 1 0")(f)],  # type: ignore[func-returns-value]
-        r"s/pbc.raw: 1 1 0, but nopbc is beside it",
+        r"s/pbc.raw: 1 1 0, but the file nopbc beside it",
     ),
     "flat slab": (
         lambda f: [
@@ -86,10 +86,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no spin": (remove_all("spin"), r"s: spin.npy is missing.*If its 2 types are more.*old layout"),
     "spin in one set": (remove("set.001/spin.npy"), r"spin.npy is in .*set.000 but not in .*set.001"),
     "virial in one set": (remove("set.000/virial.npy"), r"virial.npy is in .*set.001 but not in .*set.000"),
-    "truncated": (truncate, r"set.001/force.npy: cut short, .*408 bytes, where its header promises 416"),
+    "truncated": (truncate, r"set.001/force.npy: truncated, .*408 bytes, where its header promises 416"),
     "cut header": (
         lambda f: (f / "set.001/spin.npy").write_bytes(b"\x93NUMPY\x01"),
-        "spin.npy: cut short, .*EOF",
+        "spin.npy: truncated, .*EOF",
     ),
     "future version": (
         lambda f: (f / "set.001/spin.npy").write_bytes(b"\x93NUMPY\x09\x00  "),
@@ -179,8 +179,8 @@ WHOLE = {
         "FILE: a Git LFS pointer, not the data. Run `git lfs pull` in that repository."
     ),
     "1 2 3 4": (
-        "FILE: cut short, or no array of numbers (EOF: reading magic string, expected 8 bytes got 7). "
-        "Expected what numpy.save writes; pickled Python objects are never loaded. Copy the file again, or "
+        "FILE: truncated, or not an array of numbers (EOF: reading magic string, expected 8 bytes got 7). "
+        "Expected a file of numpy.save; pickled Python objects are never loaded. Copy the file again, or "
         "write it with a numeric dtype (all frames of one length)."
     ),
 }

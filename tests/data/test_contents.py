@@ -130,7 +130,7 @@ def test_two_sources_of_one_label(tmp_path: Path, layout: str) -> None:
     again = data | {"forces": data["force"].astype(np.float32)}  # as NepTrainKit writes them
     system, notes = read(WRITERS[layout](tmp_path / "s", again))
     assert_holds(system, data)
-    assert notes == ["forces.npy: not used, it holds the numbers of force.npy (s)"]
+    assert notes == ["forces.npy: not used, it holds the same numbers as force.npy (s)"]
     other = data | {"forces": data["force"] + 1e-5}
     path = WRITERS[layout](tmp_path / "t", other)
     place = f"{path}{'/set.000' if layout == 'npy' else '#/set.000'}".replace("#/", "/")

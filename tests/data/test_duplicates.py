@@ -150,10 +150,10 @@ def test_what_is_said_of_frames_left_out(made):
     bare = replace(select(made, np.array([1])), name="bare", virial=None)
     systems = [bare, made, other]
     assert list(left_out(systems, copies(systems))) == [
-        "3 frames left out: each is the same as an earlier one to 0.0001 Å and μ_B, but for lattice vectors "
-        "and a shift of all atoms (random1: 1, other: 2)",
-        "look: frames left out have virials, those kept in their place do not (random1, kept: bare)",
-        "look: 1 frames left out contradict those that are kept, with energies up to 100 meV/atom and forces "
+        "3 duplicate frames left out: each equals an earlier one within 0.0001 Å and μ_B, up to lattice "
+        "vectors and a shift of all atoms (random1: 1, other: 2)",
+        "look: duplicates left out have virials, but the kept frames do not (random1, kept: bare)",
+        "look: 1 duplicates left out contradict the kept frames, with energies up to 100 meV/atom and forces "
         "up to 200 meV/Å apart; keep the frames of one calculation (other, coord, frame 1, kept: random1, "
         "coord, frame 2)",
     ]

@@ -143,13 +143,13 @@ def test_a_line_about_a_frame_has_its_number(place):
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": (
         {"c": [1]},
-        "data.exclude: no set has a system c. Expected the name of one, or a path that names it. There are: "
-        "a, b. Correct the name, or leave nothing out by data.exclude=null.",
+        "data.exclude: no set has a system c. Expected the name or the path of a system. The systems are: "
+        "a, b. Correct the name, or exclude nothing with data.exclude=null.",
     ),
     "no end of a path": (
         {"rain/b": [1]},
-        "data.exclude: no set has a system rain/b. Expected the name of one, or a path that names it. There "
-        "are: a, b. Correct the name, or leave nothing out by data.exclude=null.",
+        "data.exclude: no set has a system rain/b. Expected the name or the path of a system. The systems "
+        "are: a, b. Correct the name, or exclude nothing with data.exclude=null.",
     ),
     "shared": (
         {"a": [1]},
@@ -190,8 +190,8 @@ def test_what_is_no_frame(number):
     with pytest.raises(InputError) as error:
         Exclude({"b": [0, number]})
     assert str(error.value) == (
-        f"data.exclude: b: {number} is no frame. Expected whole numbers from 0 on, or ranges of them, such "
-        "as data.exclude='{data_0: [8, 12-15]}'. Correct it."
+        f"data.exclude: b: {number} is not a frame number. Expected whole numbers from 0 on, or ranges of "
+        "them, such as data.exclude='{data_0: [8, 12-15]}'. Correct it."
     )
 
 

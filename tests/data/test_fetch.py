@@ -88,7 +88,7 @@ def test_wrong_content_is_refused_and_leaves_nothing(tmp_path: Path, server: Ser
     (server.root / "data_2/set.000/force_mag.npy").write_text("something else")
     folder = tmp_path / "datasets" / "NiO_deltaspin"
     with pytest.raises(
-        InputError, match=r"not the known ones.*force_mag\.npy(.|\n)*git clone(.|\n)*data=NiO"
+        InputError, match=r"other checksums than expected.*force_mag\.npy(.|\n)*git clone(.|\n)*data=NiO"
     ):
         fetch_nio_deltaspin(folder, server.url)
     assert list(folder.parent.iterdir()) == []

@@ -76,8 +76,8 @@ def test_frames_that_are_not_crystals_there_and_back(layout, arguments, kind, tm
         command = [source or written, target, "--format", read_as, "--to", into, *arguments]
         result = run_here("prepare_data.py", *command, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
-    said = "nopbc says so" if kind == "cluster" else "pbc.raw says so, which deepmd-kit does not know"
-    assert said in result.stdout
+    mark = "the file nopbc" if kind == "cluster" else "pbc.raw, which deepmd-kit does not read"
+    assert f"marked by {mark}" in result.stdout
     (back,) = read_systems([tmp_path / "back"])
     assert back.pbc == made.pbc
     same(back, made, [name for name in ARRAYS if name != "box"], atol=2e-8)  # what extxyz keeps
@@ -200,7 +200,7 @@ def test_duplicates(frames, tmp_path, capsys):
     write_npy(tmp_path / "again" / "frames", made)
     sets = prepare([folder, tmp_path / "again"], tmp_path / "out", Wanted())
     assert [len(system) for system in sets[""]] == [10]
-    assert "10 frames left out" in capsys.readouterr().out
+    assert "10 duplicate frames left out" in capsys.readouterr().out
     others = [made, random_system(8, n_frames=2)]
     assert [len(system) for system in without(others, copies(others))] == [10, 2]
     assert list(left_out(others, copies(others))) == []
@@ -216,8 +216,8 @@ def test_copies_with_noise_and_in_another_place_are_left_out(frames, tmp_path, c
     assert [len(one) for one in sets[""]] == [10]
     np.testing.assert_array_equal(sets[""][0].coord, made.coord)
     assert (
-        "50 frames left out: each is the same as an earlier one to 0.0001 Å and μ_B, but for lattice vectors "
-        "and a shift of all atoms (0: 10, 1: 10, 2: 10 and 2 more)"
+        "50 duplicate frames left out: each equals an earlier one within 0.0001 Å and μ_B, up to lattice "
+        "vectors and a shift of all atoms (0: 10, 1: 10, 2: 10 and 2 more)"
     ) in capsys.readouterr().out
 
 
@@ -249,7 +249,7 @@ def test_several_compositions_of_one_file(tmp_path):
         (["absent", "out"], "no such file or folder"),
         (["frames", "frames"], "is there already"),
         (["frames", "out", "--split", "0.5", "0.4"], "add up to 1"),
-        (["frames", "out", "--split", "0.5", "0.5", "--block", "20"], "nothing is left for"),
+        (["frames", "out", "--split", "0.5", "0.5", "--block", "20"], "would be empty"),
         (["frames", "out", "--format", "old"], "--magnetic"),
         (["frames", "out", "--to", "old"], "--magnetic"),
         (["frames", "out", "--format", "abacus"], "no INPUT in it. Expected a folder in which ABACUS ran"),
@@ -322,11 +322,11 @@ def test_the_wrong_magnetic_element_is_refused(tmp_path):
     coord = np.array([[[0.0, 0, 0], [2.0, 0, 0]]])
     made = system(("Ni", "O"), [0, 1], [6.0 * np.eye(3)], coord, [[[0.0, 0, 1.2], [0, 0, 0]]])
     prepare([write_npy(tmp_path / "frames", made)], tmp_path / "old", OLD, write_as="old")
-    with pytest.raises(InputError, match="Å from the atom that --magnetic gives it"):
+    with pytest.raises(InputError, match="Å from its real atom according to --magnetic"):
         read_frames(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("O",)), Notes())
-    with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
+    with pytest.raises(InputError, match="--magnetic: Fe is not in Ni O"):
         read_frames(tmp_path / "old" / "frames", "old", replace(OLD, magnetic=("Fe",)), Notes())
-    with pytest.raises(InputError, match="--magnetic: Fe is none of Ni O"):
+    with pytest.raises(InputError, match="--magnetic: Fe is not in Ni O"):
         prepare([tmp_path / "frames"], tmp_path / "new", replace(OLD, magnetic=("Fe",)), write_as="old")
 
 
@@ -360,7 +360,7 @@ def test_frames_without_moments_are_not_magnetic_only_where_the_user_says_so(tmp
     assert "give --non-magnetic" in the_message(run_here("prepare_data.py", "a.xyz", "out", cwd=tmp_path))
     result = run_here("prepare_data.py", "a.xyz", "out", "--non-magnetic", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "spin: read from nowhere: zeros, for frames that are not magnetic (a.xyz)" in result.stdout
+    assert "spin: read from no column: set to zero, for non-magnetic frames (a.xyz)" in result.stdout
 
 
 def test_what_a_format_cannot_hold_is_named(frames, tmp_path):
@@ -410,7 +410,7 @@ def test_options_without_effect_and_frames_that_look_wrong_are_named(frames, tmp
     refused = the_message(
         run_here("prepare_data.py", "tiny", "o2", "--elements", "Ni", "O", "Ni", cwd=tmp_path)
     )
-    assert refused == "--elements: Ni is there twice. Expected each element once."
+    assert refused == "--elements: Ni is given twice. Expected each element once."
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_bad_hdf5(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bad.hdf5: damaged: .*truncated"):
         read_systems([file])
     file.write_bytes(b"plain text")
-    with pytest.raises(InputError, match="a file that is not HDF5"):
+    with pytest.raises(InputError, match=r"bad\.hdf5: not an HDF5 file"):
         read_systems([file])
 
 

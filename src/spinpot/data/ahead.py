@@ -1,4 +1,4 @@
-"""Batches that are made while the steps before them run."""
+"""Prefetches batches: threads make the next ones while training steps run."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from spinpot.core.console import print_line
 
-LOOKED_AT = 100  # batches
-MUCH = 0.1  # of the time, that is worth a line
+LOOKED_AT = 100  # batches that are timed
+MUCH = 0.1  # share of a step's time: a line is printed if waiting takes more
 
 
 class BatchesAhead(DataLoader[Any]):
-    """A DataLoader whose batches are made by threads, in their order; without any each when it is asked for.
+    """A DataLoader whose threads prefetch the batches, in order.
 
-    threads: as many batches are ahead. device: that the batches go to. watched: whether it is said if much of
-    the time goes into waiting for batches. An error in a thread is raised where its batch is asked for.
+    threads: their number, which is also the number of batches prefetched; 0: each batch is made when it is
+    requested. device: where the batches are used. watched: print a line if steps wait long for batches.
+    An error in a thread is raised when its batch is requested.
     """
 
     def __init__(
@@ -37,8 +38,8 @@ class BatchesAhead(DataLoader[Any]):
         return self._timed(batches) if self.watched else batches
 
     def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The batches; whether most were waited for, the processor idle, for much of the time of a step."""
-        yield from islice(batches, 1)  # waits for what is read once
+        """The batches; prints a line if waiting for them, with the processor idle, takes much of a step."""
+        yield from islice(batches, 1)  # the first one also reads what is read only once
         shares = []
         for _ in range(LOOKED_AT):
             began, busy = perf_counter(), thread_time()
@@ -50,8 +51,8 @@ class BatchesAhead(DataLoader[Any]):
             shares.append(idle / (perf_counter() - began))
         if (share := median(shares)) > MUCH:
             print_line(
-                f"look: {100 * share:.0f} % of the time of a step goes into waiting for frames to be read. "
-                f"More threads would read them while steps run: data.num_workers is {self.threads}."
+                f"look: each step spends {100 * share:.0f} % of its time waiting for frames. Raise "
+                f"data.num_workers (now {self.threads}), so that more threads read ahead."
             )
         yield from batches
 
@@ -66,7 +67,7 @@ class BatchesAhead(DataLoader[Any]):
                 yield batch
 
     def _begin(self) -> None:
-        """Each thread has a device of its own, at first GPU 0."""
+        """Select the device: PyTorch keeps it per thread, and a new thread starts with GPU 0."""
         if self.pin_memory:
             torch.cuda.set_device(self.device)
 

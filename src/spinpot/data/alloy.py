@@ -5,7 +5,7 @@ from spinpot.data.hamiltonian import exchange, landau, repulsion, total
 ELEMENTS = ("Fe", "Co", "O")
 FE, CO = [0], [1]
 MOMENTS = {0: 2.2, 1: 1.6}
-"""μ_B, the lengths of lone moments."""
+"""Equilibrium moment of an isolated atom of each magnetic element, μ_B."""
 HAMILTONIAN = total(
     repulsion(20.0, 0.6),
     landau(MOMENTS, 0.1),
@@ -14,4 +14,4 @@ HAMILTONIAN = total(
     exchange(FE, CO, -0.08, 1.3),
 )
 CUTOFF = 4.5
-"""Å, of every interaction."""
+"""Cutoff of every interaction, Å."""

@@ -1,4 +1,4 @@
-"""Frames of any sizes laid one behind the other: what a model is called with."""
+"""A batch: frames of any sizes, concatenated, with their neighbour pairs. Models take batches."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ from spinpot.data.geometry import Geometry, Structures
 
 @dataclass(frozen=True)
 class Batch:
-    """F frames with A atoms and P neighbour pairs altogether; T is the number of elements.
+    """F frames with A atoms and P neighbour pairs in total; T is the number of elements.
 
     Every real atom is a centre. Neighbour types 0…T−1 are real atoms, T…2T−1 the virtual atoms of the same
-    elements. Pairs are sorted by their centres. Labels that a frame does not have are NaN, so that they can
-    never be mistaken for numbers.
+    elements. Pairs are sorted by centre. Missing labels are NaN, so that they are never mistaken for numbers.
 
     frame: (A,) index of the frame of each atom
     types: (A,)
     spin: (A, 3), μ_B
     n_atoms: (F,) atoms of each frame
-    atom_order: (A,) the atoms sorted by element; atom_place: (A,) where each comes in that order
-    type_sizes: atoms of each of the T elements
-    pair_neighbour: (P,) the neighbour's atom, of a virtual neighbour the real one
+    atom_order: (A,) the atoms sorted by element; atom_place: (A,) the position of each atom in that order
+    type_sizes: number of atoms of each of the T elements
+    pair_neighbour: (P,) the neighbouring atom; for a virtual neighbour, the real atom it belongs to
     pair_type: (P,) neighbour type
     pair_vector: (P, 3), Å, from the centre to the neighbour, virtual or real
-    pair_start: (A + 1,) where the pairs of each centre begin, and where the last ones end
-    neighbour_counts: (A, 2T) neighbours of each type
-    closest: Å, for each centre element the distance of its closest neighbour; inf where it has none
+    pair_start: (A + 1,) index of the first pair of each centre, and last the number of pairs
+    neighbour_counts: (A, 2T) number of neighbours of each type
+    closest: (T,), Å: for each centre element the distance of its closest neighbour; inf if it has none
     energy: (F,) eV; force: (A, 3) eV/Å; force_mag: (A, 3) eV/μ_B; virial: (F, 3, 3) eV
-    origin: (system's name, its number in the system) of each frame, for messages
+    origin: (name of the system, frame number in it) of each frame, for messages
     """
 
     frame: Tensor
@@ -61,7 +60,7 @@ class Batch:
 
     @cached_property
     def pair_centre(self) -> Tensor:
-        """(P,) the atom that each pair is seen from."""
+        """(P,) the centre of each pair."""
         atoms = torch.arange(len(self.types), device=self.types.device)
         return torch.repeat_interleave(atoms, self.pair_start.diff(), output_size=len(self.pair_type))
 
@@ -79,12 +78,12 @@ class Batch:
         """The batch on a device."""
         if self.types.device == torch.device(device):
             return self
-        # Nothing on the host waits for what goes to another device.
+        # non_blocking: the host need not wait for the copy.
         ahead = torch.device(device).type != "cpu"
         return self._each(lambda values: values.to(device, non_blocking=ahead))
 
     def pin_memory(self) -> Batch:
-        """The batch in memory that a GPU copies from while the host does something else."""
+        """The batch in pinned memory, from which a GPU can copy while the host continues."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -116,7 +115,7 @@ NUMBERS, VECTORS = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
 
 
 def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
-    """Lay frames one behind the other, and find the pairs of all; there may be no frame at all."""
+    """Concatenate frames and find their neighbour pairs; no frames give an empty batch."""
     n_atoms = np.array([len(frame.types) for frame in frames], dtype=np.int64)
     types = _joined(frames, "types", NUMBERS)
     structures = Structures(
@@ -150,12 +149,12 @@ def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
 
 
 def moved(batch: Batch, structures: Structures, geometry: Geometry) -> Batch:
-    """The same atoms elsewhere, with other spins."""
+    """The batch of the same atoms with new positions, cells and spins."""
     return replace(batch, **_of_structures(structures, geometry))
 
 
 def _of_structures(structures: Structures, geometry: Geometry) -> dict[str, Any]:
-    """What changes in a batch when atoms and spins do."""
+    """The fields of Batch that depend on positions, cells and spins."""
     pairs = geometry.pairs(structures)
     return {
         "spin": torch.from_numpy(structures.spin),
@@ -169,17 +168,17 @@ def _of_structures(structures: Structures, geometry: Geometry) -> dict[str, Any]
 
 
 def _joined(frames: Sequence[Frame], name: str, nothing: np.ndarray) -> np.ndarray:
-    """An array of the atoms of all frames."""
+    """One per-atom array of all frames, concatenated; `nothing` if there are no frames."""
     return np.concatenate([nothing, *(getattr(frame, name) for frame in frames)])
 
 
 def _stacked(frames: Sequence[Frame], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An array of the frames."""
+    """One per-frame array, stacked; empty if there are no frames."""
     return np.array([getattr(frame, name) for frame in frames], dtype=np.float64).reshape(-1, *shape)
 
 
 def batches(frames: Iterable[Frame], geometry: Geometry, batch_size: int) -> Iterator[Batch]:
-    """The frames in their order, batch_size at a time; they are taken from `frames` only as needed."""
+    """Batches of batch_size consecutive frames; `frames` is consumed only as needed."""
     remaining = iter(frames)
     while chunk := list(islice(remaining, batch_size)):
         yield collate(chunk, geometry)

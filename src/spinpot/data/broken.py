@@ -1,4 +1,4 @@
-"""Frames of large sets are checked when they are read; one that is broken names itself, or is left out."""
+"""Checks the frames of large sets when they are read: a broken frame is an error, or is left out."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from spinpot.data.systems import LARGEST, System, check_frames, in_memory, part_
 if TYPE_CHECKING:
     from spinpot.data.dataset import Neighbours
 
-NAMED = 3  # frames left out of a set that are named; the others are counted
+NAMED = 3  # messages name so many of the frames left out of a set, and count the rest
 
 
 class Trained(Protocol):
-    """What a model says of the frames that it is trained on, as models.spec.Spec does."""
+    """A model's checks of its training frames; models.spec.Spec implements them."""
 
     def surely_trainable(self, frame: Frame) -> bool:
-        """Whether the model can surely be trained on a frame; if not, check_training tells."""
+        """A quick test: True if the model can be trained on a frame; if False, call check_training."""
 
     def check_training(self, systems: Sequence[System]) -> None:
         """Raise InputError for frames that the model cannot be trained on."""
 
     def unlike_training(self, found: Neighbours) -> str | None:
-        """What to say of the first frame that differs from those that settled the model."""
+        """A message on the first frame unlike the frames that determined the model; None if there is none."""
 
 
 class Broken:
-    """What becomes of the broken frames of a set: an error, or with `skip` they are left out and counted.
+    """Handles broken frames of a set: raises an error, or with `skip` leaves them out and counts them.
 
-    model: that is trained on them, once it is known.
+    model: the model that is trained on the frames; None until it is known.
     """
 
     def __init__(self, skip: bool = False) -> None:
@@ -45,38 +45,38 @@ class Broken:
         self.model: Trained | None = None
 
     def looks_usable(self, system: System, frame: Frame) -> bool:
-        """Whether a frame of a system can surely be used; if not, `usable` tells."""
+        """A quick test: True if a frame can be used; if False, call `usable`."""
         return looks_sound(system, frame) and (self.model is None or self.model.surely_trainable(frame))
 
     def usable(self, system: System, frame: int) -> bool:
-        """Whether a frame can be used. Raises InputError if not, unless such frames are left out."""
+        """Whether a frame can be used. Raises InputError if not, unless `skip`."""
         if why := self._why_not(system, frame):
             self._leave_out((system.name, system.number(frame)), why)
         return not why
 
     def within(self, system: System) -> dict[int, str]:
-        """The broken frames of a system in memory, and why; raises InputError unless they are left out."""
+        """{frame: reason} for the broken frames of a system in memory. Raises InputError unless `skip`."""
         if not self.skip:
             check_frames(system)
             return {}
         return {frame: why for frame in range(len(system)) if (why := self._why_not(system, frame))}
 
     def without(self, system: System, broken: Mapping[int, str] | None = None) -> System:
-        """A system in memory without its broken frames, maybe without any. broken: as within gives them."""
+        """A system in memory without its broken frames; it may be empty. broken: as `within` returns it."""
         broken = self.within(system) if broken is None else broken
         for frame, why in broken.items():
             self._leave_out((system.name, system.number(frame)), why)
         return part_of(system, np.setdiff1d(np.arange(len(system)), list(broken))) if broken else system
 
     def _why_not(self, system: System, frame: int) -> str:
-        """Why a frame cannot be used; empty if it can. Raises InputError unless such frames are left out."""
+        """Why a frame cannot be used; empty if it can. Raises InputError for a broken one unless `skip`."""
         try:
             check_frames(alone := in_memory(part_of(system, np.array([frame]))))
             if self.model is not None:
                 self.model.check_training([alone])
         except InputError as error:
             if not self.skip:
-                raise InputError(f"{error} Or leave such frames out by data.skip_broken=true.") from error
+                raise InputError(f"{error} Or set data.skip_broken=true to leave such frames out.") from error
             return str(error)
         return ""
 
@@ -87,7 +87,7 @@ class Broken:
 
 
 def looks_sound(system: System, frame: Frame) -> bool:
-    """Whether numbers and cell of a frame of a system are surely usable; if not, Broken.usable tells."""
+    """A quick test of a frame's numbers and cell: True if they can be used; if False, call Broken.usable."""
     for name in ("box", "coord", "spin", *system.labels):
         values = getattr(frame, name).ravel()
         if not np.dot(values, values) < LARGEST**2:

@@ -1,4 +1,4 @@
-"""Systems as a torch Dataset of frames, and what is counted of their neighbours."""
+"""Systems as a torch Dataset of frames, and statistics of their neighbours."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from spinpot.data.readers.deepmd.rows import Array
 from spinpot.data.systems import System
 
 AT_ONCE = 8
-"""Frames of a batch, where its size is of no consequence."""
+"""Frames per batch where the batch size does not matter."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What is counted of the neighbours in F frames.
+    """Neighbour statistics of F frames.
 
-    most: (F, 2T), the most neighbours of each type within the cutoff around an atom of each frame. closest:
-    (T,), Å, as in Batch. n_pairs: of all frames. origin: as in Batch.
+    most: (F, 2T), the largest number of neighbours of each type within the cutoff of any atom of the frame.
+    closest: (T,), Å, as in Batch. n_pairs: pairs of all frames. origin: as in Batch.
     """
 
     most: np.ndarray
@@ -41,7 +41,7 @@ class Neighbours:
 
     @classmethod
     def of(cls, given: Iterable[Batch], geometry: Geometry) -> Neighbours:
-        """Those of batches, which are not kept. geometry: whose pairs they have."""
+        """Statistics of batches, which are not kept. geometry: the one that found their pairs."""
         most, closest, n_pairs, origin = [], [], 0, list[tuple[str, int]]()
         for batch in given:
             most.append(_most(batch, geometry).numpy())
@@ -52,15 +52,15 @@ class Neighbours:
 
     @property
     def most_of_elements(self) -> np.ndarray:
-        """The most neighbours of each element, real or virtual, around any atom, (T,)."""
+        """(T,) the largest number of neighbours of each element, real or virtual, of any atom."""
         most: np.ndarray = self.most.max(axis=0).reshape(2, -1).max(axis=0)
         return most
 
 
 def _most(batch: Batch, geometry: Geometry) -> Tensor:
-    """The most neighbours of each type within the cutoff around an atom of each frame, (F, 2T)."""
+    """(F, 2T) the largest number of neighbours of each type within the cutoff of any atom of the frame."""
     counts = batch.neighbour_counts
-    if geometry.any_direction:  # there are pairs beyond the cutoff, too
+    if geometry.any_direction:  # then some pairs are beyond the cutoff
         within = batch.pair_vector.square().sum(dim=-1) < geometry.cutoff**2
         place = (batch.pair_centre * counts.shape[1] + batch.pair_type)[within]
         counts = place.bincount(minlength=counts.numel()).view_as(counts)
@@ -69,11 +69,11 @@ def _most(batch: Batch, geometry: Geometry) -> Tensor:
 
 
 class FrameDataset(Dataset[Frame | None]):
-    """The frames of some systems, in their order. geometry: the pairs of the batches that are made here.
+    """The frames of some systems, in order. geometry: determines the pairs of the batches made here.
 
-    Frames that are read from disk only now are checked; `broken` says what becomes of broken ones. A frame
-    that is left out is None. If its model is known, the first batch whose neighbours differ from those that
-    settled it is named.
+    Frames read from disk are checked when they are read, and `broken` handles the broken ones; a frame left
+    out is None. If the model is known, a line names the first batch whose neighbours are unlike those that
+    determined the model.
     """
 
     def __init__(self, systems: Sequence[System], geometry: Geometry, broken: Broken | None = None) -> None:
@@ -91,14 +91,14 @@ class FrameDataset(Dataset[Frame | None]):
         system, number = self.place(index)
         if system.in_memory:
             return make_frame(system, number)
-        with suppress(InputError):  # said by what follows
+        with suppress(InputError):  # `usable` below repeats the error
             frame = make_frame(system, number)
             if self.broken.looks_usable(system, frame):
                 return frame
         return make_frame(system, number) if self.broken.usable(system, number) else None
 
     def place(self, index: int) -> tuple[System, int]:
-        """The system of a frame, and its number there."""
+        """The system of a frame, and the frame's number in it."""
         index = range(len(self))[index]
         system = self.systems[bisect_right(self.ends, index)]
         return system, index - self.ends[bisect_right(self.ends, index)] + len(system)
@@ -107,17 +107,17 @@ class FrameDataset(Dataset[Frame | None]):
         return (self[index] for index in range(len(self)))
 
     def batch(self, numbers: Iterable[int]) -> Batch:
-        """Of some frames."""
+        """The batch of some frames."""
         return self.collate([self[number] for number in numbers])
 
     def batches(self, batch_size: int = AT_ONCE) -> Iterator[Batch]:
-        """Of all frames, in their order."""
+        """Batches of all frames, in order."""
         remaining = iter(self)
         while chunk := list(islice(remaining, batch_size)):
             yield self.collate(chunk)
 
     def collate(self, frames: Sequence[Frame | None], geometry: Geometry | None = None) -> Batch:
-        """The batch of some frames, maybe changed ones, without those left out; maybe with other pairs."""
+        """The batch of some frames, without those left out (None); geometry: None for this data set's."""
         given, geometry = [frame for frame in frames if frame is not None], geometry or self.geometry
         batch = collate(given, geometry)
         if self.in_memory:
@@ -130,7 +130,10 @@ class FrameDataset(Dataset[Frame | None]):
         return batch
 
     def _compare(self, batch: Batch, geometry: Geometry, model: Trained) -> None:
-        """With what settled the model. Without more or closer neighbours than before there is nothing new."""
+        """Print a line if the batch is unlike the frames that determined the model.
+
+        Only batches with more or closer neighbours than any batch before need to be compared.
+        """
         most, closest = batch.neighbour_counts.amax(dim=0).numpy(), np.array(batch.closest)
         if (most <= self._most).all() and (closest >= self._closest).all():
             return
@@ -149,13 +152,13 @@ class FrameDataset(Dataset[Frame | None]):
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        """Counted on first use, in one pass over all frames."""
+        """Neighbour statistics, computed on first use in one pass over all frames."""
         stream = counted(self.batches(), "Neighbours", -(-len(self) // AT_ONCE))
         return Neighbours.of(stream, self.geometry)
 
 
 def make_frames(systems: Iterable[System]) -> Iterator[Frame]:
-    """The frames of some systems, in their order."""
+    """The frames of some systems, in order."""
     return (make_frame(system, index) for system in systems for index in range(len(system)))
 
 
@@ -177,5 +180,5 @@ def make_frame(system: System, index: int) -> Frame:
 
 
 def _label(values: Array | None, frame: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The label of a frame, NaN where there is none."""
+    """The label of a frame; NaN if it is missing."""
     return np.full(shape, np.nan) if values is None else np.asarray(values[frame], dtype=np.float64)

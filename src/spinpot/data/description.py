@@ -1,4 +1,4 @@
-"""What a set of frames is, in a few numbers: for tables and pages, and to tell whether it changed."""
+"""Summary of a set of frames, for tables and pages, and a fingerprint that shows whether it changed."""
 
 import hashlib
 from collections import Counter
@@ -13,9 +13,9 @@ from spinpot.data.systems import System
 
 
 def describe(systems: Sequence[System], sampled: Sequence[System] | None = None) -> dict[str, Any]:
-    """Frames, fingerprint and systems of a set, as plain data; the systems as describe_system has them.
+    """Frames, fingerprint and systems of a set, as plain data; each system as describe_system returns it.
 
-    sampled: the systems with the frames that are looked at, where these are not all.
+    sampled: the systems with only the frames to read, for a set too large to read in full.
     """
     sampled = systems if sampled is None else sampled
     frames, looked_at = (sum(map(len, own)) for own in (systems, sampled))
@@ -31,8 +31,8 @@ def describe(systems: Sequence[System], sampled: Sequence[System] | None = None)
 def describe_system(system: System, seen: dict[str, list[float]] | None = None) -> dict[str, Any]:
     """Name, formula, frames, atoms, labels and moments: {element: [least, greatest |S|]} in μ_B.
 
-    Moments are of elements with non-zero spins; seen: those of a sample of the frames. pbc is there if it is
-    not periodic along all lattice vectors.
+    Only elements with non-zero spins have moments. seen: moments of a sample of the frames, used instead of
+    reading all. `pbc` is included only if the system is not periodic along all lattice vectors.
     """
     return {
         "name": system.name,
@@ -46,10 +46,10 @@ def describe_system(system: System, seen: dict[str, list[float]] | None = None) 
 
 
 def fingerprint(systems: Sequence[System], sampled: Sequence[System] | None = None) -> str:
-    """The same 16 hexadecimal digits for the same elements, structures and labels in the same order.
+    """16 hexadecimal digits: a hash of elements, structures and labels in their order.
 
-    Where the files are, and in which layout, makes no difference. sampled: as for describe; then of the other
-    frames only how many there are, of which elements and with which labels.
+    The place and layout of the files do not matter. sampled: as for describe; of the other frames only the
+    number, the composition and the names of the labels enter.
     """
     digest = hashlib.sha256()
     if sampled is not None and sum(map(len, sampled)) < sum(map(len, systems)):
@@ -69,13 +69,13 @@ def fingerprint(systems: Sequence[System], sampled: Sequence[System] | None = No
 
 
 def frame_digests(system: System) -> Iterator[str]:
-    """16 hexadecimal digits for each frame, the same for the same elements, cell, positions and spins."""
+    """16 hexadecimal digits for each frame: a hash of its elements, cell, positions and spins."""
     common = f"{' '.join(system.elements)} {tuple(system.pbc)}".encode()
     arrays = (system.cell, system.coord, system.spin)
     for frame in (frame for rows in chunks(*arrays) for frame in zip(*rows, strict=True)):
         digest = hashlib.blake2b(common, digest_size=8)
         for part in frame:
-            digest.update(np.ascontiguousarray(part + 0.0).data)  # −0 is 0
+            digest.update(np.ascontiguousarray(part + 0.0).data)  # turns −0 into 0
         yield digest.hexdigest()
 
 

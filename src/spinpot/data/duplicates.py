@@ -1,4 +1,4 @@
-"""Frames that are there twice, within a system and between systems, and whether their labels agree."""
+"""Finds duplicate frames within a system and between systems, and compares their labels."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,20 +15,20 @@ from spinpot.data.cell import nearest_image
 from spinpot.data.readers.deepmd.rows import CHUNK, chunks, taken
 from spinpot.data.systems import System, select
 
-SAME = 1e-4  # Å and μ_B: frames of which no coordinate differs by more are the same
-SIEVE = 12  # coordinates by which frames that may be the same are found
+SAME = 1e-4  # Å and μ_B: frames are duplicates if no coordinate differs by more
+SIEVE = 12  # number of coordinates that preselect candidate duplicates
 SIEVE_REACH = 10 * SAME
-"""What a coordinate of the sieve may differ by: it takes up the noise of two atoms and of the cell."""
-SAMPLE = 200  # frames, evenly spaced, that tell which coordinates vary most
+"""Largest difference of a sieve coordinate: it sums the noise of two atoms and of the cell."""
+SAMPLE = 200  # evenly spaced frames, used to find the coordinates that vary most
 CROWD = 64
-"""Frames alike in the coordinates of the sieve beyond which the other coordinates are looked at too."""
+"""If more frames than this agree in the sieve coordinates, the other coordinates are compared as well."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
-"""What labels of the same structure may differ by: eV/atom, eV/Å, eV/μ_B, eV/atom."""
+"""Largest difference between the labels of duplicates: eV/atom, eV/Å, eV/μ_B, eV/atom."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A frame of `system` that is the same as an earlier one that is kept; systems by their places."""
+    """A frame that duplicates an earlier, kept one. Systems are given by their index in the list."""
 
     system: int
     frame: int
@@ -38,10 +38,10 @@ class Copy:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Frames of `first` and `second` (maybe the same system) that are the same, as pairs of numbers.
+    """Duplicate frames of `first` and `second` (possibly the same system), as pairs of frame numbers.
 
-    apart: by label, the largest difference among them; energy and virial per atom. A label that one of the
-    systems lacks is not there.
+    apart: for each label of both systems, the largest difference between duplicates; energy and virial per
+    atom.
     """
 
     first: str
@@ -51,17 +51,17 @@ class Duplicates:
 
     @property
     def of_second(self) -> int:
-        """Frames of `second` that are in `first` too."""
+        """Number of frames of `second` that are also in `first`."""
         return len({frame for _, frame in self.frames})
 
     @property
     def contradicting(self) -> dict[str, float]:
-        """Those of `apart` that no numerical noise explains."""
+        """The differences in `apart` that are larger than numerical noise."""
         return {name: value for name, value in self.apart.items() if value > SAME_LABEL[name]}
 
 
 def duplicates(systems: Sequence[System]) -> list[Duplicates]:
-    """All of them, by the systems of the frame that is kept and of its copies."""
+    """All duplicates, grouped by the system of the kept frame and the system of its copies."""
     return [
         Duplicates(first.name, second.name, frames, {k: float(v.max()) for k, v in differences.items()})
         for first, second, frames, differences in _by_systems(systems, copies(systems))
@@ -69,12 +69,11 @@ def duplicates(systems: Sequence[System]) -> list[Duplicates]:
 
 
 def copies(systems: Sequence[System]) -> list[Copy]:
-    """Every frame that is the same as an earlier one, in the order of systems and frames.
+    """Every frame that duplicates an earlier one, in the order of systems and frames.
 
-    The same are frames whose atoms, in the order they are stored in, are of the same elements, and whose
-    cells, moments and places differ by at most SAME: but for lattice vectors, and for a shift of all atoms.
-    Each frame is compared with frames that are kept, not with other copies, so that of a fine trajectory
-    those that are apart stay.
+    Two frames are duplicates if their atoms, in stored order, have the same elements, and their cells,
+    moments and positions differ by at most SAME, up to lattice vectors and a shift of all atoms. Frames are
+    compared only with kept frames, not with copies, so that a slow trajectory keeps frames that are apart.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, system in enumerate(systems):
@@ -84,7 +83,7 @@ def copies(systems: Sequence[System]) -> list[Copy]:
 
 
 def without(systems: Sequence[System], found: Iterable[Copy]) -> list[System]:
-    """The systems without some copies; one without a frame left is not there."""
+    """The systems without the copies; systems with no frame left are dropped."""
     stays = [np.ones(len(system), dtype=bool) for system in systems]
     for copy in found:
         stays[copy.system][copy.frame] = False
@@ -96,19 +95,19 @@ def without(systems: Sequence[System], found: Iterable[Copy]) -> list[System]:
 
 
 def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
-    """What is said where copies are left out: how many, and which contradict the frame that is kept."""
+    """Lines on the copies that are left out: how many, and which contradict the kept frame."""
     notes = Notes()
     for place, count in Counter(copy.system for copy in found).items():
         notes.add(
-            f"{len(found)} frames left out: each is the same as an earlier one to {SAME:g} Å and μ_B, but "
-            "for lattice vectors and a shift of all atoms",
+            f"{len(found)} duplicate frames left out: each equals an earlier one within {SAME:g} Å and μ_B, "
+            "up to lattice vectors and a shift of all atoms",
             f"{systems[place].name}: {count}",
         )
     largest: dict[str, float] = {}
     places: list[str] = []
     for first, second, frames, differences in _by_systems(systems, found):
         if missing := [OF_LABEL[name].plural for name in second.labels if name not in first.labels]:
-            line = f"look: frames left out have {' and '.join(missing)}, those kept in their place do not"
+            line = f"look: duplicates left out have {' and '.join(missing)}, but the kept frames do not"
             notes.add(line, f"{second.name}, kept: {first.name}")
         for name, values in differences.items():
             if values.max() > SAME_LABEL[name]:
@@ -119,7 +118,7 @@ def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
         ]
     for where in places:
         line = (
-            f"look: {len(places)} frames left out contradict those that are kept, with {differing(largest)}"
+            f"look: {len(places)} duplicates left out contradict the kept frames, with {differing(largest)}"
         )
         notes.add(f"{line}; keep the frames of one calculation", where)
     return notes
@@ -128,7 +127,7 @@ def left_out(systems: Sequence[System], found: Sequence[Copy]) -> Notes:
 def _by_systems(
     systems: Sequence[System], found: Sequence[Copy]
 ) -> Iterator[tuple[System, System, list[tuple[int, int]], dict[str, np.ndarray]]]:
-    """Copies by the system of the frame that is kept and their own: both, the frames, how labels differ."""
+    """For each pair of systems: kept system, copies' system, pairs of frames, differences of the labels."""
     same: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for copy in found:
         same.setdefault((copy.kept_system, copy.system), []).append((copy.kept_frame, copy.frame))
@@ -138,7 +137,7 @@ def _by_systems(
 
 
 def _differences(first: System, second: System, frames: Sequence[tuple[int, int]]) -> dict[str, np.ndarray]:
-    """How far each label of both systems differs in each pair of frames; energy and virial per atom."""
+    """Differences of each label of both systems, for each pair of frames; energy and virial per atom."""
     a, b = np.array(frames).T
     found = {}
     for name in first.labels:
@@ -156,7 +155,7 @@ def differing(labels: Mapping[str, float]) -> str:
 
 
 def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
-    """Copies among systems with the same atoms."""
+    """Copies among systems that have the same elements in the same order."""
     alike = [systems[place] for place in places]
     owner = np.repeat(np.arange(len(alike)), [len(system) for system in alike])
     number = np.concatenate([np.arange(len(system)) for system in alike])
@@ -172,10 +171,10 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
 
 
 def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames in order, but for those that are taken by then, and which frames may be the same as each."""
+    """Each frame that may have duplicates and is not yet `taken`, in order, with its candidates."""
     every = np.arange(len(taken))
     sample = np.concatenate(list(_chunks(systems, every[:: max(1, len(every) // SAMPLE)])))
-    widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]  # a tree of all coordinates is slow
+    widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]  # a tree over all coordinates is slow
     number = sum(-(-len(system) // CHUNK) for system in systems)
     shown = counted(_chunks(systems, every), "Duplicates", number)
     points = np.concatenate([chunk[:, widest] for chunk in shown])
@@ -193,7 +192,7 @@ def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[
 
 
 def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarray]:
-    """The points of frames by their numbers over all systems (n,), ascending, CHUNK at once."""
+    """_points of frames, CHUNK at a time; numbers: (n,), counted over all systems, ascending."""
     ends = np.cumsum([len(system) for system in systems])
     of_systems = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
     for system, end, own in zip(systems, ends, of_systems, strict=True):
@@ -203,9 +202,9 @@ def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarr
 
 
 def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndarray]:
-    """For each of the members (n,), those of its group: between groups there is a gap in some coordinate.
+    """The group of each member (n,). Between two groups, some coordinate has a gap.
 
-    This tells frames apart that are alike in nearly all coordinates, as where each has one atom moved.
+    This separates frames that agree in nearly all coordinates, such as frames with one atom displaced each.
     """
     groups = np.zeros(len(members), dtype=np.int64)
     for values in _coordinates(systems, members):
@@ -218,7 +217,7 @@ def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndar
 
 
 def _coordinates(systems: Sequence[System], members: np.ndarray) -> np.ndarray:
-    """What _points gives for frames by their numbers (n,), each coordinate by itself: (coordinates, n)."""
+    """_points of frames by their numbers (n,), transposed: (coordinates, n)."""
     first = 0
     for chunk in _chunks(systems, members):
         if not first:
@@ -229,11 +228,11 @@ def _coordinates(systems: Sequence[System], members: np.ndarray) -> np.ndarray:
 
 
 def _points(system: System, frames: np.ndarray) -> np.ndarray:
-    """Frames as points that lattice vectors and a shift of all atoms leave where they are.
+    """Coordinates of frames that do not change with lattice vectors or a shift of all atoms.
 
-    These are the cell, the moments, and the atoms' places relative to the first on circles, one turn for each
-    lattice vector. Their radii make no arc longer than the way of the atom. Where nothing repeats the places
-    are lengths.
+    These are the cell, the moments, and the positions relative to the first atom. Along periodic directions
+    a position becomes a point on a circle, one turn per lattice vector; the radius is such that an arc is
+    never longer than the atom's displacement. Along other directions it is a length.
     """
     cell, images = system.cell[frames], np.array(system.pbc)
     inverse = np.linalg.inv(cell)
@@ -246,7 +245,7 @@ def _points(system: System, frames: np.ndarray) -> np.ndarray:
 
 
 def _same(first: System, k: int, second: System, frames: np.ndarray) -> np.ndarray:
-    """Which frames (n,) of `second` are the same as frame k of `first`."""
+    """Which frames (n,) of `second` are duplicates of frame k of `first`."""
     box = second.cell[frames]
     change = second.coord[frames] - first.coord[k]
     change -= change[:, :1]

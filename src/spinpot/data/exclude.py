@@ -1,4 +1,4 @@
-"""`data.exclude`: frames that the sets are read without, by system and number."""
+"""`data.exclude`: leaves frames out of the sets, by system and frame number."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from spinpot.data.systems import System, part_of
 
 EXAMPLE = "such as data.exclude='{data_0: [8, 12-15]}'"
 MOST = 20
-"""Frames or systems that are named."""
+"""Most frames or systems that a message names."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A system that an entry names: its set, name, place on disk, and how many frames were read."""
+    """A system that an entry names: its set, name, place on disk, and number of frames read."""
 
     set_name: str
     system: str
@@ -29,10 +29,10 @@ class Found:
 
 
 class Exclude:
-    """Leaves frames out of systems while the sets are read, and then checks that every entry had its system.
+    """Leaves frames out of systems while the sets are read; then checks that every entry matched one system.
 
-    wanted: lists of frame numbers, counted from 0 over all files of a system, and ranges such as "12-15"; by
-    the system's name, or by a path to it or the end of one. Raises InputError for what is neither.
+    wanted: {system: list of frame numbers and ranges such as "12-15"}, counted from 0 over all files of the
+    system. A key is the system's name, its path, or the end of its path. Raises InputError for anything else.
     """
 
     def __init__(self, wanted: Mapping[str, Any] | None) -> None:
@@ -42,7 +42,7 @@ class Exclude:
         self.names: list[str] = []
 
     def of(self, system: System, set_name: str) -> System:
-        """A system of a set without its frames of these numbers; maybe without any frame."""
+        """A system of a set without its excluded frames; it may be empty."""
         self.names.append(system.name)
         leaves = np.zeros(len(system), dtype=bool)
         for key in (key for key in self.wanted if _names(key, system)):
@@ -55,9 +55,9 @@ class Exclude:
         return part_of(system, np.flatnonzero(~leaves))
 
     def lines(self) -> Iterator[str]:
-        """What was left out, when all sets have been read.
+        """Lines on the excluded frames; to be called after all sets have been read.
 
-        Raises InputError for an entry that names no system or several, or frames that its system lacks.
+        Raises InputError for an entry that names no system, several systems, or frames its system lacks.
         """
         for key, numbers in self.wanted.items():
             found = self.found[key]
@@ -73,8 +73,8 @@ class Exclude:
         if not places:
             known = shortened(list(dict.fromkeys(self.names)), MOST)
             raise InputError(
-                f"data.exclude: no set has a system {key}. Expected the name of one, or a path that names "
-                f"it. There are: {known}. Correct the name, or leave nothing out by data.exclude=null."
+                f"data.exclude: no set has a system {key}. Expected the name or the path of a system. The "
+                f"systems are: {known}. Correct the name, or exclude nothing with data.exclude=null."
             )
         if len(places) > 1:
             raise InputError(
@@ -104,21 +104,21 @@ def _range(key: str, number: Any) -> range:
     ends = re.fullmatch(r"(\d+) *- *(\d+)", number) if isinstance(number, str) else None
     if ends is None or int(ends[1]) > int(ends[2]):
         raise InputError(
-            f"data.exclude: {key}: {number} is no frame. Expected whole numbers from 0 on, or ranges of "
-            f"them, {EXAMPLE}. Correct it."
+            f"data.exclude: {key}: {number} is not a frame number. Expected whole numbers from 0 on, or "
+            f"ranges of them, {EXAMPLE}. Correct it."
         )
     return range(int(ends[1]), int(ends[2]) + 1)
 
 
 def _names(key: str, system: System) -> bool:
-    """Whether an entry is a system's name, or its path or the end of that."""
+    """Whether an entry is a system's name, its path, or the end of its path."""
     path = Path(key).expanduser()
     parts = Path(os.path.abspath(path) if ".." in path.parts else path).parts
     return key == system.name or parts == Path(_place(system)).parts[-len(parts) :]
 
 
 def _place(system: System) -> str:
-    """The path of a system; of one in a file with several, or with several compositions, its #part too."""
+    """The path of a system, with `#part` if its file or folder holds several systems."""
     assert system.stored is not None
     part = system.name.rpartition("#")[2] if system.stored.mixed else system.stored.group
     where = os.path.abspath(system.stored.path)

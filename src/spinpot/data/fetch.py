@@ -26,19 +26,19 @@ NIO_DELTASPIN_URL = (
 NIO_DELTASPIN_SHA256 = dict(
     line.split() for line in Path(__file__).with_name("NiO_deltaspin.sha256").read_text().splitlines()
 )
-"""Every file of the folder and its checksum."""
+"""{file: SHA-256} for every file of the folder."""
 
 _TIMEOUT = 30.0  # seconds without an answer
 
 
 def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None:
-    """Put the frames into `folder` unless every file is there already; only missing files are fetched.
+    """Download the frames into `folder`. Only missing files are fetched.
 
-    Files that are there are never replaced nor compared. An interrupted download leaves `folder` as it
-    was: files are fetched and compared with their checksums in a temporary folder beside it first.
+    Existing files are neither replaced nor checked. Files are first fetched into a temporary folder beside
+    `folder` and checked against their checksums, so that an interrupted download leaves `folder` unchanged.
 
-    Raises InputError, saying how to place the files by hand, if one cannot be fetched or is not the
-    expected one, or if `folder` cannot be written.
+    Raises InputError, which says how to place the files by hand, if a file cannot be fetched or has another
+    checksum, or if `folder` cannot be written.
     """
     folder = Path(folder)
     if not _missing(folder):
@@ -56,19 +56,19 @@ def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None
         raise InputError(_by_hand(folder, f"could not be fetched from {base_url}: {error}")) from error
     except ValueError as error:  # pooch: the checksum differs
         raise InputError(
-            _by_hand(folder, f"fetched from {base_url} are not the known ones: {error}")
+            _by_hand(folder, f"fetched from {base_url} have other checksums than expected: {error}")
         ) from error
     except OSError as error:
         raise InputError(_by_hand(folder, f"cannot be written: {reason(error)}")) from error
 
 
 def _missing(folder: Path) -> list[str]:
-    """The files that are not there."""
+    """The files that `folder` lacks."""
     return [name for name in NIO_DELTASPIN_SHA256 if not (folder / name).is_file()]
 
 
 def _download(names: Sequence[str], target: Path, base_url: str) -> None:
-    """Fetch `names` into `target`, each compared with its checksum before it gets its name."""
+    """Fetch `names` into `target`. pooch checks each file's checksum before it gives the file its name."""
     url = base_url.rstrip("/") + "/"
     source = pooch.create(path=target, base_url=url, registry=NIO_DELTASPIN_SHA256, retry_if_failed=1)
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT)
@@ -78,7 +78,7 @@ def _download(names: Sequence[str], target: Path, base_url: str) -> None:
 
 
 def _move_into(fresh: Path, folder: Path, names: Sequence[str]) -> None:
-    """Give the complete `fresh` its place: in one step, or file by file into a folder that exists."""
+    """Move the complete `fresh` to `folder`: in one step, or file by file if `folder` exists."""
     if not folder.exists():
         fresh.rename(folder)
         return

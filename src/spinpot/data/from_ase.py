@@ -17,7 +17,7 @@ from spinpot.data.systems import System, check_cells, check_finite
 def moments_of(
     atoms: Atoms, name: str, moments: str | None = None, moment_unit: str | None = None
 ) -> Moments:
-    """The moments (N, 3), μ_B: of the column `moments`, else as find_moments chooses.
+    """The moments (N, 3), μ_B, from the column `moments`; without it, from the one find_moments chooses.
 
     moment_unit: `mu_B`, or `direction` for unit vectors beside a column of their lengths. Raises InputError
     as find_moments does.
@@ -28,13 +28,13 @@ def moments_of(
 
 
 def check_some(atoms: Atoms, name: str) -> None:
-    """Refuse a structure of nothing."""
+    """Raise InputError for a structure without atoms."""
     if not len(atoms):
         raise InputError(f"{name}: holds no atoms. Expected at least one.")
 
 
 def wanted_moments(moments: str | None, moment_unit: str | None) -> Wanted:
-    """A user's choice of the column and the unit of the moments, by keywords."""
+    """The user's choice of the moments' column and unit; messages name keywords instead of flags."""
     return Wanted(columns={"spin": moments} if moments else {}, moment_unit=moment_unit, keywords=True)
 
 
@@ -44,11 +44,11 @@ def system_from_atoms(
     spin: np.ndarray | None = None,
     type_map: Sequence[str] | None = None,
 ) -> System:
-    """One unlabelled frame, whose atoms keep their order.
+    """One unlabelled frame; the atoms keep their order.
 
-    spin: (N, 3), μ_B; None for those of moments_of. type_map: None for the atoms' elements in alphabetical
-    order. Raises InputError without atoms or such vectors, if the lattice vectors that the atoms are periodic
-    along do not span as many dimensions, or if a number is not finite.
+    spin: (N, 3), μ_B; None: as moments_of finds them. type_map: None: the atoms' elements in alphabetical
+    order. Raises InputError if there are no atoms or no moments, if periodic lattice vectors are linearly
+    dependent, or if a number is not finite.
     """
     check_some(atoms, name)
     symbols = atoms.get_chemical_symbols()
@@ -80,9 +80,9 @@ def atoms_of(system: System, frame: int) -> Atoms:
 def with_columns(
     atoms: Atoms, force: np.ndarray | None = None, force_mag: np.ndarray | None = None, **numbers: Any
 ) -> Atoms:
-    """The structure with the columns spin, forces and mforce, as extxyz files have it and all readers know.
+    """The structure with the columns spin, forces and mforce, as in extxyz files; every reader knows them.
 
-    numbers: of the frame, such as energy and virial.
+    numbers: entries of the frame, such as energy and virial.
     """
     made = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     columns = {"spin": atoms.get_initial_magnetic_moments(), "forces": force, "mforce": force_mag}

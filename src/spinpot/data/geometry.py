@@ -1,4 +1,4 @@
-"""Which neighbour pairs a model needs, and the pairs of structures laid one behind the other."""
+"""The model parameters that determine the neighbour pairs, and the search for pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from spinpot.kernels.pairs import Frames, PairArrays, PairList, find_pairs
 
 @dataclass(frozen=True)
 class Structures:
-    """F structures with A atoms altogether.
+    """F structures with A atoms in total, concatenated.
 
     n_atoms: (F,); box: (F, 3, 3), Å; pbc: (F, 3); types: (A,); coord: (A, 3), Å; spin: (A, 3), μ_B.
     """
@@ -32,10 +32,10 @@ class Structures:
 class Geometry:
     """The model parameters that determine the pairs: cutoff (Å), and use_spin and η (Å/μ_B) per element.
 
-    excluded: pairs of types that do not see each other. any_direction: whether virtual atoms that would be
-    within the cutoff if their spins pointed elsewhere are neighbours too. skin: Å, for structures that move:
-    what is within the cutoff and the skin is kept, and searched for again only when atoms have moved far
-    enough; None keeps nothing. threads: that look for them; None: as many as torch has.
+    excluded: pairs of types that do not interact. any_direction: include every virtual atom that comes within
+    the cutoff for some direction of its spin. skin: Å, for moving structures: pairs within cutoff + skin are
+    stored and searched again only after atoms have moved far enough; None: nothing is stored. threads: of the
+    search; None: torch's number.
     """
 
     cutoff: float
@@ -47,16 +47,17 @@ class Geometry:
     threads: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "kept"}  # of this process alone
+        # The stored pair list belongs to this process.
+        return {name: value for name, value in vars(self).items() if name != "kept"}
 
     @classmethod
     def of_real_atoms(cls, cutoff: float, n_types: int, excluded: Sequence[Sequence[int]] = ()) -> Self:
-        """Pairs of real atoms alone."""
+        """The geometry of pairs of real atoms only."""
         return cls(cutoff, (False,) * n_types, (0.0,) * n_types, excluded)
 
     @cached_property
     def seen(self) -> np.ndarray:
-        """Whether centres of each type have neighbours of each type, (T, 2T)."""
+        """(T, 2T) bool: whether atoms of each neighbour type count as neighbours of each centre type."""
         n_types = len(self.use_spin)
         seen = np.tile([*(True for _ in range(n_types)), *self.use_spin], (n_types, 1))
         for a, b in self.excluded:
@@ -66,11 +67,11 @@ class Geometry:
 
     @cached_property
     def kept(self) -> PairList | None:
-        """What is kept of structures that move."""
+        """The stored pair list of moving structures; None without a skin."""
         return None if self.skin is None else PairList(self.skin)
 
     def pairs(self, structures: Structures) -> PairArrays:
-        """The pairs; without the library none is kept."""
+        """The neighbour pairs. Without the compiled kernels the pair list is never reused."""
         frames = Frames(
             self.cutoff,
             structures.n_atoms,

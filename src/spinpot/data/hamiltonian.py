@@ -1,4 +1,4 @@
-"""Model Hamiltonians of spins on atoms that move, with exact derivatives: sums of terms over bonds."""
+"""Model spin-lattice Hamiltonians: sums of terms over bonds, with exact derivatives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spinpot.data.systems import System, select
 
 @dataclass(frozen=True)
 class Bonds:
-    """The bonds of one frame, each from both ends: from atom i to j, along `unit`, `length` Å apart."""
+    """The bonds of one frame, from atom i to atom j, in both directions. length: Å; unit: unit vectors."""
 
     types: Tensor
     spin: Tensor
@@ -29,23 +29,23 @@ class Bonds:
     cutoff: float
 
     def of(self, first: Sequence[int], second: Sequence[int]) -> Bonds:
-        """Those from some elements to others."""
+        """The bonds from the elements `first` to the elements `second`."""
         from_first = torch.isin(self.types[self.i], torch.tensor(first))
         return self.chosen(from_first & torch.isin(self.types[self.j], torch.tensor(second)))
 
     def fading(self, decay: float) -> Tensor:
-        """exp(−r/decay), made to end at the cutoff."""
+        """exp(−r/decay), times a factor that goes smoothly to zero at the cutoff."""
         inside = (1.0 - (self.length / self.cutoff) ** 2).clamp(min=0.0)
         return inside**3 * torch.exp(-self.length / decay)
 
     def twice(self) -> tuple[Bonds, Bonds]:
-        """All pairs of different bonds of an atom i."""
+        """All pairs of different bonds that share their atom i."""
         one, other = torch.nonzero(self.i[:, None] == self.i[None, :], as_tuple=True)
         apart = one != other
         return self.chosen(one[apart]), self.chosen(other[apart])
 
     def chosen(self, which: Tensor) -> Bonds:
-        """Some of the bonds, by their numbers or by a mask."""
+        """Some of the bonds, by index or mask."""
         kept = {name: getattr(self, name)[which] for name in ("i", "j", "length", "unit")}
         return replace(self, **kept)
 
@@ -55,7 +55,7 @@ Hamiltonian = Callable[[Bonds], Tensor]
 
 
 def labelled(made: System, hamiltonian: Hamiltonian, cutoff: float) -> System:
-    """The frames with energies, and with their derivatives by positions, moments and strain."""
+    """The frames labelled with energies, forces, magnetic forces and virials. cutoff: Å."""
     found = [_labels(select(made, np.array([k])), hamiltonian, cutoff) for k in range(len(made))]
     stacked: dict[str, Any] = {name: np.stack([labels[name] for labels in found]) for name in found[0]}
     return replace(made, **stacked)
@@ -77,7 +77,7 @@ def _labels(frame: System, hamiltonian: Hamiltonian, cutoff: float) -> dict[str,
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Of vectors, (…, 3)."""
+    """Scalar products of vectors (…, 3)."""
     return torch.as_tensor((a * b).sum(-1))
 
 
@@ -87,7 +87,7 @@ def repulsion(strength: float, decay: float) -> Hamiltonian:
 
 
 def landau(moments: dict[int, float], depth: float) -> Hamiltonian:
-    """Σ depth (S²/m² − 1)² of the elements that have a moment m, μ_B."""
+    """Σ depth (S²/m² − 1)² over the atoms of the elements in `moments` (m, μ_B)."""
 
     def energy(bonds: Bonds) -> Tensor:
         parts = [

@@ -18,10 +18,10 @@ HBAR = 6.5821191e-4  # eV·ps, as in LAMMPS' deepspin
 
 
 def turned(atoms: Atoms) -> Atoms:
-    """The atoms with their cell, positions and moments turned as LAMMPS wants it: lower triangular cells.
+    """The atoms with cell, positions and moments rotated as LAMMPS requires: the cell is lower triangular.
 
-    Energies do not change; forces and magnetic forces turn with the crystal. Lattice vectors that the atoms
-    are not periodic along become unit vectors along LAMMPS' axes.
+    Energies do not change; forces and magnetic forces rotate with the crystal. Non-periodic lattice vectors
+    become unit vectors along LAMMPS' axes.
     """
     cell = completed(atoms.cell.array, atoms.pbc)
     vectors = {"positions": atoms.positions, "cell": cell, "magmoms": atoms.get_initial_magnetic_moments()}
@@ -31,19 +31,18 @@ def turned(atoms: Atoms) -> Atoms:
 
 
 def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
-    """Write a LAMMPS data file and return the atoms as it has them, turned and inside their cell.
+    """Write a LAMMPS data file and return its atoms: rotated and wrapped into the cell.
 
-    Its first line says the `boundary` that LAMMPS needs where atoms are not periodic in all directions.
+    If the atoms are not periodic in all directions, the first line names the `boundary` that LAMMPS needs.
 
-    elements: those of the types 1, 2, …, as `pair_coeff` names them. Raises InputError for one that is
-    missing.
+    elements: of the types 1, 2, …, as in `pair_coeff`. Raises InputError if an atom's element is missing.
     """
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements))
     if unknown:
         raise InputError(
             f"{path}: no type for {' '.join(unknown)}; the types are {' '.join(elements)}. Add it."
         )
-    system_from_atoms(atoms, str(path))  # refuses what is no structure with moments
+    system_from_atoms(atoms, str(path))  # raises InputError unless it is a structure with moments
     made = turned(atoms)
     made.wrap(eps=0.0)
     (_, _, _), (xy, _, _), (xz, yz, _) = made.cell.array
@@ -74,7 +73,7 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
 
 
 def _bounds(atoms: Atoms) -> Iterator[tuple[str, float, float]]:
-    """Of each axis: the cell, or where atoms are not periodic the room they take with 1 Å on either side."""
+    """Bounds along each axis: of the cell, or, if not periodic, of the atoms with 1 Å on either side."""
     for k, axis in enumerate("xyz"):
         low, high = 0.0, float(atoms.cell.array[k, k])
         if not atoms.pbc[k]:
@@ -95,6 +94,9 @@ def _atom_lines(atoms: Atoms, elements: Sequence[str]) -> list[str]:
 
 
 def force_mag_from_fm(fm: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """LAMMPS' fm = −∂E/∂S·|S|/ħ (rad/ps, (…, N, 3)) as −∂E/∂S, eV/μ_B; zero where the moment (…, N) is."""
+    """Convert LAMMPS' fm = −∂E/∂S·|S|/ħ (rad/ps, (…, N, 3)) to −∂E/∂S, eV/μ_B; zero for zero moments.
+
+    lengths: |S|, (…, N).
+    """
     lengths = lengths[..., None]
     return np.where(lengths > 0.0, fm * HBAR / np.where(lengths > 0.0, lengths, 1.0), 0.0)

@@ -27,7 +27,7 @@ Spins are moments in μ_B. The S = 1 of the exchange constants stands for the or
 (A. K. Cheetham and D. A. O. Hope, Phys. Rev. B 27, 6964 (1983)), taken as a classical vector.
 
 Chosen here, not published: `DAMPING`, such that the crystal is free of pressure at a = 4.17 Å (with the full
-Coulomb sum and without magnetism the published potential gives 4.179 Å); `LANDAU_CURVATURE`; the cutoffs.
+Coulomb sum, without magnetism, the published potential gives 4.179 Å); `LANDAU_CURVATURE`; the cutoffs.
 """
 
 import functools
@@ -60,15 +60,15 @@ LEG_SWITCH = (2.6, 3.2)
 """Å. A leg is a nearest Ni–O contact (2.085 Å); the next ones, at 3.61 Å, are none."""
 
 DIPOLE_SWITCH = (5.2, CUTOFF)
-"""Å. Within the first number the dipole interaction is complete: it holds three Ni shells."""
+"""Å. The dipole interaction is not truncated within the first number, which includes three Ni shells."""
 
 MOMENT = 1.90  # μ_B, the length of a Ni moment in the ground state
 
 LANDAU_CURVATURE = 0.5
 """eV/μ_B², d²E/d|S|² of one moment in the ground state.
 
-Of the order of the intra-atomic exchange of a 3d ion, which makes the moment. A moment changed by 3 % then
-feels about as strong a magnetic force as one tilted by 30°, so that neither hides the other in the labels.
+Of the order of the intra-atomic exchange of a 3d ion, which causes the moment. A moment changed by 3 % then
+feels about the same magnetic force as one tilted by 30°, so that neither dominates the labels.
 """
 
 COULOMB = 14.399645  # eV·Å, e²/4πε0
@@ -103,7 +103,7 @@ def structure(cell: ArrayLike, order: ArrayLike = AFM_II, axis: ArrayLike = EASY
     atoms = make_supercell(primitive, np.rint(multiples).astype(int))
     atoms = atoms[np.argsort(atoms.numbers != 28, kind="stable")]
     types = np.where(atoms.numbers == 28, NICKEL, OXYGEN)
-    # Without the eighth of a turn the wave of AFM-III would have nodes on atoms.
+    # The phase of an eighth of a turn keeps the nodes of the AFM-III wave off the atoms.
     phase = 2 * np.pi * atoms.positions @ np.asarray(order) / LATTICE_CONSTANT - np.pi / 4
     sign = np.where(types == NICKEL, np.sign(np.cos(phase)), 0.0)
     direction = np.asarray(axis) / np.linalg.norm(axis)
@@ -175,7 +175,7 @@ def _o_o_buckingham(r: Tensor) -> Tensor:
 
 
 def _shifted(function: Callable[[Tensor], Tensor], r: Tensor) -> Tensor:
-    """The function less its second-order expansion at the cutoff, where it so ends without a kink (C²)."""
+    """The function minus its second-order expansion at the cutoff, so that it ends there smoothly (C²)."""
     value, slope, curvature = _at_cutoff(function)
     x = r - CUTOFF
     return function(r) - value - slope * x - curvature * x**2 / 2
@@ -193,7 +193,7 @@ def _at_cutoff(function: Callable[[Tensor], Tensor]) -> tuple[float, float, floa
 
 @functools.cache
 def _coulomb_self() -> float:
-    """A unit charge's own share of the truncated sum: half the shifted less the bare 1/r at r = 0, in eV."""
+    """Self-energy of a unit charge in the truncated sum: half of shifted minus bare 1/r at r → 0, eV."""
     value, slope, curvature = _at_cutoff(_damped_coulomb)
     at_zero = value - slope * CUTOFF + curvature * CUTOFF**2 / 2
     return -(2 * COULOMB * DAMPING / math.sqrt(math.pi) + at_zero) / 2
@@ -203,7 +203,7 @@ def _exchange_energy(legs: Tensor, oxygen: Tensor, spin: Tensor, atoms: int) -> 
     """Superexchange Σ_O Σ_{i<j} w_i w_j (J_180 cos²θ_ij + J_90 sin²θ_ij) s_i·s_j, i and j the Ni at oxygen O.
 
     `legs` (L, 3): Ni–O vectors of either sign; `oxygen` (L,): the oxygen; `spin` (L, 3): the moment at the
-    other end. With M = Σ w s and Q = Σ w u⊗u⊗s of each oxygen, the double sums are |M|² and |Q|² less their
+    other end. With M = Σ w s and Q = Σ w u⊗u⊗s of each oxygen, the double sums are |M|² and |Q|² minus their
     terms i = j, so that no list of triples is needed.
     """
     r = legs.norm(dim=1)
@@ -229,8 +229,8 @@ def _dipole_energy(vectors: Tensor, spin_i: Tensor, spin_j: Tensor) -> Tensor:
 def _landau_energy(spin: Tensor) -> Tensor:
     """Σ k (S² − m²)² / 8 S0² over the moments `spin` (M, 3), S0 = `MOMENT`.
 
-    m, the length of a free moment, is such that the exchange field of AFM-II, 6 J2/S0, stretches it to S0,
-    and k such that the curvature is then the stated one.
+    m is the length of a free moment, chosen such that the exchange field of AFM-II, 6 J2/S0, stretches it to
+    S0. k is chosen such that the curvature at S0 is `LANDAU_CURVATURE`.
     """
     k = LANDAU_CURVATURE - 6 * J2 / MOMENT**2
     free = MOMENT**2 - 12 * J2 / k
@@ -238,6 +238,6 @@ def _landau_energy(spin: Tensor) -> Tensor:
 
 
 def _switch(r: Tensor, start: float, end: float) -> Tensor:
-    """1 up to `start`, 0 from `end`, between them the quintic with two continuous derivatives."""
+    """1 up to `start`, 0 from `end`, in between the quintic with two continuous derivatives."""
     x = ((r - start) / (end - start)).clamp(0, 1)
     return 1 - x**3 * (10 - 15 * x + 6 * x**2)

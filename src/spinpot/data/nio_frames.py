@@ -1,8 +1,8 @@
 """The built-in data set: frames of NiO drawn at random, labelled by `spinpot.data.nio`.
 
 Every frame is AFM-II NiO, its moments along a random direction of the easy plane, with displaced atoms, a
-strained cell, and moments tilted and changed in length. How strongly differs from frame to frame, so that the
-set reaches from near the ground state to strong disorder.
+strained cell, and moments tilted and changed in length. The amplitudes differ from frame to frame, so that
+the set covers the range from near the ground state to strong disorder.
 """
 
 import json
@@ -26,7 +26,7 @@ from spinpot.data.cell import PERIODIC
 from spinpot.data.npy_folder import write_npy
 from spinpot.data.systems import System
 
-VERSION = 1  # to be raised with every change that changes the frames or their labels
+VERSION = 1  # raise it with every change of the frames or their labels
 
 SHAPES = {
     "primitive_16": ((1, 1, 0), (1, 0, 1), (0, 1, 1)),
@@ -41,13 +41,13 @@ FRAMES = {
     "test": {"primitive_16": 16, "rhombohedral_32": 12, "tetragonal_32": 12},
 }
 
-DISPLACEMENT = (0.02, 0.06)  # Å, the standard deviation of each coordinate, drawn per frame
-STRAIN = 0.01  # bound of each component of the (symmetric) strain
+DISPLACEMENT = (0.02, 0.06)  # Å, range of the coordinates' standard deviation, drawn per frame
+STRAIN = 0.01  # largest component of the (symmetric) strain
 
 TILT = (3.0, 60.0)
-"""Degrees. A frame draws its largest tilt from here, each of its moments then one between none and that."""
+"""Degrees. Each frame draws its largest tilt from this range; each moment draws a tilt up to that."""
 
-STRETCH = 0.05  # bound of the relative change of a moment's length
+STRETCH = 0.05  # largest relative change of a moment's length
 
 MANIFEST = "manifest.json"
 
@@ -63,14 +63,14 @@ def prepare_nio(folder: Path, seed: int = 0) -> None:
 
     The same seed gives the same files, bit for bit. The set is written beside `folder` and moved there when
     complete, so that neither an interruption nor a second caller leaves half a set in it. Raises `InputError`
-    where `folder` holds something else, such as a set of another seed, or cannot be written.
+    if `folder` holds something else, such as a set of another seed, or cannot be written.
     """
     folder = Path(folder).resolve()
     try:
         if _is_complete(folder, seed):
             return
         with one_at_a_time(folder), _one_thread():
-            if not _is_complete(folder, seed):  # another process may have made it meanwhile
+            if not _is_complete(folder, seed):  # another process may have made it in the meantime
                 with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
                     draft = Path(temporary) / folder.name
                     draft.mkdir()
@@ -109,7 +109,7 @@ def _disorder(spin: nio.Array, rng: np.random.Generator) -> nio.Array:
 
 
 def manifest(seed: int) -> dict[str, Any]:
-    """What a set is made of: stored in its folder, and compared before a set found there is used."""
+    """The parameters of a set: stored in its folder, and compared before an existing set is used."""
     parameters = {name.lower(): getattr(nio, name) for name in PARAMETERS}
     described = {
         "about": "NiO labelled by the spin-lattice Hamiltonian of spinpot.data.nio",
@@ -122,10 +122,10 @@ def manifest(seed: int) -> dict[str, Any]:
 
 
 def _is_complete(folder: Path, seed: int) -> bool:
-    """Whether the wanted set is in `folder`; `InputError` where anything else is."""
+    """Whether `folder` holds the requested set. Raises `InputError` if it holds anything else."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    advice = f"Remove {folder} to have the set made anew, or give another paths.data_dir."
+    advice = f"Remove {folder}, and the set is made again; or give another paths.data_dir."
     try:
         found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -175,7 +175,7 @@ def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folde
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for torch: the arrays are small, and sums in a fixed order give the same bits every time."""
+    """One thread for torch: the arrays are small, and a fixed order of summation gives the same bits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -12,19 +12,19 @@ from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.systems import PER_FRAME, System, parts
 
 OF_ATOMS = ("coord", "spin", "force", "force_mag")
-"""What float32 can be asked for: nearly all of the numbers, and none of the large ones."""
+"""Arrays that may be written in float32: they are nearly all of the numbers, and none of them is large."""
 
 
 def write_npy(
     system: System, folder: Path, given: Iterable[System] | None = None, float32: bool = False
 ) -> dict[str, float]:
-    """Write deepmd-kit's npy layout, float64, with `nopbc` where nothing is periodic.
+    """Write deepmd-kit's npy layout in float64, with `nopbc` if nothing is periodic.
 
-    deepmd-kit knows nothing between crystals and clusters: frames that are periodic along some directions
-    only have pbc.raw for spinpot, and in box.npy a vacuum for deepmd-kit.
+    deepmd-kit knows only crystals and clusters. Frames that are periodic along some directions only get
+    pbc.raw for spinpot, and a vacuum in box.npy for deepmd-kit.
 
-    given: the parts of the system, one in memory at a time. float32: of OF_ATOMS; returns by how much their
-    numbers change at most.
+    given: the parts of the system, to hold only one in memory. float32: write the arrays OF_ATOMS in float32.
+    Returns the largest change that float32 makes, by array.
     """
     _describe(system, folder)
     files: dict[str, BinaryIO] = {}
@@ -47,7 +47,7 @@ def write_npy(
 
 
 def _describe(system: System, folder: Path) -> None:
-    """What holds for all frames."""
+    """Write the files that hold for all frames: types, names, periodicity."""
     (folder / "set.000").mkdir(parents=True)
     (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
     (folder / "type_map.raw").write_text("".join(f"{name}\n" for name in system.type_map))
@@ -58,7 +58,7 @@ def _describe(system: System, folder: Path) -> None:
 
 
 def _rows(system: System) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays that are there, with as many columns as deepmd-kit's have."""
+    """The arrays of the system in deepmd-kit's shapes: one row per frame."""
     for name in PER_FRAME:
         values = getattr(system, name)
         if name == "box" and not all(system.pbc):

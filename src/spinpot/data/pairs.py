@@ -1,4 +1,4 @@
-"""Neighbour pairs of a frame: real centres, real and virtual neighbours within the cutoff."""
+"""Neighbour pairs of frames: real centres, with real and virtual neighbours within the cutoff."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from spinpot.data.readers.deepmd.rows import Array
 from spinpot.kernels import library
 from spinpot.kernels.pairs import Frames, PairArrays, find_pairs
 
-MARGIN = 1e-9  # Å: keeps atoms that rounding puts at the very edge, where the switch is zero anyway
+MARGIN = 1e-9  # Å: keeps atoms at the very edge despite rounding; the switching function is zero there
 OVERLAP = 0.1  # Å; two atoms closer than this are one atom written twice, or a wrong unit
 SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
-"""Å; vesin divides a frame into boxes as wide as the reach, and many more boxes than atoms are slow."""
-AT_ONCE = 50_000  # atoms of frames that are searched together
+"""Å. vesin divides a frame into boxes as wide as the search radius; far more boxes than atoms are slow."""
+AT_ONCE = 50_000  # atoms per search
 
 
 def neighbours(
@@ -27,13 +27,13 @@ def neighbours(
     quantities: str,
     **options: Any,
 ) -> tuple[np.ndarray, ...]:
-    """What vesin finds within a cutoff (Å); atoms are taken where they are, not moved into the cell.
+    """Neighbour list of vesin within a cutoff (Å); the atoms' positions are not wrapped.
 
-    quantities, options: vesin's; i and j come as int64.
+    quantities, options: as in vesin; i and j are returned as int64.
     """
     search = NeighborList(cutoff=cutoff, **({"full_list": True} | options))
     periodic = np.array(pbc, dtype=bool)
-    # Whatever is stored for the other vectors has no meaning.
+    # The stored non-periodic vectors have no meaning.
     bare = np.where(periodic[:, None], box, 0.0)
     moves = np.zeros_like(coord) if periodic.all() else _moves_together(coord, bare, pbc, 2.0 * cutoff)
     points = coord - moves @ completed(bare, pbc)
@@ -49,11 +49,11 @@ def neighbours(
 
 
 def _moves_together(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap: float) -> np.ndarray:
-    """How far atoms are moved, in units of the completed cell, so that they are close to each other (N, 3).
+    """Displacements (N, 3), in units of the completed cell, that bring the atoms close to each other.
 
-    Along periodic directions into the cell; along the others gaps wider than `gap` (Å) become that wide, and
-    no pair that is closer changes. vesin's boxes fill the room between atoms that do not repeat everywhere:
-    far away from each other they make it slow, and end the process if they are very far.
+    Along periodic directions atoms are wrapped into the cell. Along the others, gaps wider than `gap` (Å) are
+    narrowed to that width; pairs closer than that do not change. This is needed because vesin fills the
+    space between the atoms with boxes: atoms far apart make it slow, or crash the process.
     """
     place = coord @ np.linalg.inv(completed(box, pbc))
     moves: np.ndarray = np.floor(place)
@@ -65,7 +65,7 @@ def _moves_together(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap
 
 
 def pairs_by_vesin(frames: Frames, threads: int = 1) -> PairArrays:
-    """What kernels.pairs.find_pairs gives, where it is not compiled."""
+    """The same as kernels.pairs.find_pairs, without the compiled kernels."""
     cutoff, types, coord, displacement = frames.cutoff, frames.types, frames.coord, frames.displacement
     candidates = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))]
     first = 0
@@ -104,7 +104,7 @@ def pairs_by_vesin(frames: Frames, threads: int = 1) -> PairArrays:
 
 
 def _least_reach(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> float:
-    """Å, such that boxes as wide hold an atom each."""
+    """The search radius (Å) at which vesin's boxes hold about one atom each."""
     if not len(coord):
         return SMALLEST_REACH
     return float(np.clip(np.cbrt(room(box, coord, pbc) / len(coord)), SMALLEST_REACH, LARGEST_REACH))
@@ -125,7 +125,7 @@ def refuse_overlaps(
     elements: Sequence[str],
     where: Callable[[int], str],
 ) -> None:
-    """Refuse atoms on top of each other. box: (F, 3, 3), coord: (F, N, 3), Å; where: the place of a frame.
+    """Refuse overlapping atoms. box: (F, 3, 3), coord: (F, N, 3), Å; where: names the place of a frame.
 
     Raises InputError naming file, frame and atoms.
     """
@@ -137,7 +137,7 @@ def refuse_overlaps(
 
 
 def close_pairs(box: Array, coord: Array, pbc: Sequence[bool], least: float) -> tuple[np.ndarray, ...]:
-    """Each pair of atoms less than `least` Å apart: its frame, atoms i ≤ j and distance, (P,), by frames.
+    """All pairs of atoms less than `least` Å apart: frame, i, j (i ≤ j) and distance, (P,) each, by frame.
 
     box: (F, 3, 3); coord: (F, N, 3). An atom and its own image are a pair too.
     """
@@ -165,7 +165,7 @@ def close_pairs(box: Array, coord: Array, pbc: Sequence[bool], least: float) -> 
 
 
 def overlapping(place: str, i: int, j: int, elements: Sequence[str], distance: float) -> InputError:
-    """What is said of atoms i and j at a distance, Å."""
+    """The error for atoms i and j that are too close; distance: Å."""
     i, j = sorted((i, j))
     return InputError(
         f"{place}: atoms {i} ({elements[i]}) and {j} ({elements[j]}) are {distance:.3g} Å apart. Expected "

@@ -1,4 +1,4 @@
-"""Frames of any format → folders to train on: split, without duplicates, checked, and listed in a table."""
+"""Converts frames of any format to training folders: splits, removes duplicates, checks, prints a table."""
 
 import shutil
 from collections import Counter
@@ -46,17 +46,17 @@ def prepare(
     seed: int = 0,
     float32: bool = False,
 ) -> Splits:
-    """Read, split and write; returns the systems of each set, under "" without a split.
+    """Read, split and write frames; returns the systems of each set, under "" without a split.
 
-    split: the shares of SETS, e.g. (0.8, 0.1, 0.1). block: frames that stay together, 1 for any frame by
-    itself; neighbouring frames of a trajectory are alike, so that only whole blocks tell how a model does on
-    others. float32: whether the numbers of each atom are written as such, where the format is npy.
+    split: the shares of SETS, e.g. (0.8, 0.1, 0.1). block: number of consecutive frames that stay in one set;
+    1 splits frame by frame. Consecutive frames of a trajectory are alike, so that the errors on a split by
+    single frames are too small. float32: write per-atom arrays in float32 (npy only).
 
-    Raises InputError before anything is written for inputs that cannot be used and an output that is there.
+    Raises InputError, before anything is written, for unusable inputs and an existing output.
     """
     _refuse_existing(output)
     if repeated := [name for name, count in Counter(wanted.elements).items() if count > 1]:
-        raise InputError(f"--elements: {' '.join(repeated)} is there twice. Expected each element once.")
+        raise InputError(f"--elements: {' '.join(repeated)} is given twice. Expected each element once.")
     steps = counted(inputs, "Reading")
     notes = Notes()
     try:
@@ -64,7 +64,7 @@ def prepare(
     finally:
         notes.print()
     for system in systems:
-        if system.stored is None:  # read_systems has looked at its own
+        if system.stored is None:  # read_systems has checked the stored ones
             check_frames(system)
     systems = unique_names(systems)
     again = copies(systems)
@@ -73,7 +73,7 @@ def prepare(
     place = output.absolute().parent / f".{output.name}.new"
     try:
         with one_at_a_time(output.absolute()):
-            _refuse_existing(output)  # another process may have made it meanwhile
+            _refuse_existing(output)  # another process may have made it in the meantime
             try:
                 changed = _write(place, sets, write_as, wanted, float32)
                 if write_as == "npy":
@@ -97,7 +97,7 @@ def prepare(
 
 
 def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
-    """What a format cannot hold of a system."""
+    """Lines on the data of a system that the format cannot hold."""
     if write_as == "lammps" and system.labels:
         yield f"LAMMPS data files have no labels: {', '.join(system.labels)} not written"
     if write_as == "old":
@@ -111,7 +111,7 @@ def not_written(system: System, write_as: str, wanted: Wanted) -> Iterator[str]:
 
 
 def unique_names(systems: Sequence[System]) -> list[System]:
-    """The systems, numbered where two have the same name."""
+    """The systems, with numbers appended to names that occur twice."""
     seen: dict[str, int] = {}
     named = []
     for system in systems:
@@ -121,9 +121,9 @@ def unique_names(systems: Sequence[System]) -> list[System]:
 
 
 def divided(systems: Sequence[System], split: Sequence[float], block: int, seed: int) -> Splits:
-    """Every system's frames among train, validation and test, by blocks of consecutive frames.
+    """Split the frames of every system into train, validation and test, by blocks of consecutive frames.
 
-    Raises InputError where the shares make no sense, or training or validation would be empty.
+    Raises InputError if the shares are invalid, or if training or validation would be empty.
     """
     if not 2 <= len(split) <= len(SETS) or min(split) < 0.0 or not abs(sum(split) - 1.0) <= 1e-9:
         raise InputError(
@@ -145,8 +145,8 @@ def divided(systems: Sequence[System], split: Sequence[float], block: int, seed:
     for name, own in sets.items():
         if not own:
             raise InputError(
-                f"--split {list(split)}: nothing is left for {name}: too few blocks of {block} frames. Take "
-                "smaller blocks, or other shares."
+                f"--split {list(split)}: {name} would be empty: there are too few blocks of {block} frames. "
+                "Use smaller blocks, or other shares."
             )
     return sets
 
@@ -158,7 +158,7 @@ def write_old(folder: Path, system: System, given: Iterable[System], wanted: Wan
     check_known(wanted.magnetic, system.type_map, "--magnetic")
     if (system.force is None) != (system.force_mag is None):
         raise InputError(
-            f"{system.name}: the old layout has forces and magnetic forces together or neither, and here one "
+            f"{system.name}: the old layout needs both forces and magnetic forces, or neither, and here one "
             "is missing. Write npy instead."
         )
     owner = np.concatenate(
@@ -187,7 +187,7 @@ def write_extxyz(folder: Path, system: System, given: Iterable[System], _: Wante
 
 
 def write_lammps(folder: Path, system: System, given: Iterable[System], wanted: Wanted) -> None:
-    """A LAMMPS data file of each frame, turned as LAMMPS wants it."""
+    """One LAMMPS data file per frame, rotated as LAMMPS requires."""
     (folder / system.name).mkdir(parents=True)
     frames = (atoms_of(part, frame) for part in given for frame in range(len(part)))
     for number, atoms in enumerate(frames):
@@ -213,8 +213,8 @@ def _refuse_existing(output: Path) -> None:
 
 
 def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted, float32: bool) -> dict[str, float]:
-    """Returns by how much float32 changes the numbers at most, by array."""
-    shutil.rmtree(place, ignore_errors=True)  # what a killed process left
+    """Write all sets. Returns the largest change that float32 makes, by array."""
+    shutil.rmtree(place, ignore_errors=True)  # a killed process may have left it
     changed: dict[str, float] = {}
     for name, own in sets.items():
         every = all_parts(own, f"Writing {name}")
@@ -229,7 +229,7 @@ def _write(place: Path, sets: Splits, write_as: str, wanted: Wanted, float32: bo
 
 
 def _rounded(changed: dict[str, float]) -> str:
-    """What float32 costs, in words."""
+    """A line on the rounding errors of float32."""
     if not any(changed.values()):
         return "float32: no number has changed."
     units = {"coord": "Å", "spin": "μ_B"} | {name: own.unit for name, own in OF_LABEL.items()}
@@ -238,20 +238,20 @@ def _rounded(changed: dict[str, float]) -> str:
 
 
 def _check(place: Path, output: Path) -> None:
-    """Read what was written as training will."""
+    """Read the written folders as training will."""
     try:
-        read_systems([place], notes=Notes())  # what there is to say of the input has been said
+        read_systems([place], notes=Notes())  # discarded: the same lines were printed for the input
     except InputError as error:
         raise InputError(str(error).replace(str(place), str(output)) + " Nothing was written.") from None
 
 
 def _open(system: System, write_as: str) -> Iterator[str]:
-    """How it is written that frames are not periodic along all lattice vectors."""
+    """A line on how the format marks frames that are not periodic along all lattice vectors."""
     if write_as in ("npy", "old") and not all(system.pbc):
-        said = "nopbc says so, as deepmd-kit wants it"
+        said = "marked by the file nopbc, as in deepmd-kit"
         if any(system.pbc):
             said = (
-                f"{PBC} says so, which deepmd-kit does not know; for it box.npy has {VACUUM:g} Å of vacuum "
-                "along the other directions"
+                f"marked by {PBC}, which deepmd-kit does not read; for deepmd-kit, box.npy has {VACUUM:g} Å "
+                "of vacuum along the other directions"
             )
         yield f"Periodic {directions(system.pbc)} of the cell: {said}"

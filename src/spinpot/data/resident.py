@@ -1,9 +1,8 @@
-"""A whole data set on a device, and batches of it made there, of few different shapes.
+"""Keeps a whole data set on a device and makes batches of few different shapes there.
 
-A GPU records a training step once and repeats it. That takes the same shapes each time, and nothing that the
-host would have to hear of first. So each batch is padded with a frame of its own behind the others: atoms
-without neighbours and pairs beyond every cutoff, of which no label is known, so that neither loss nor metric
-sees them.
+A CUDA graph records a training step once and replays it. Replaying needs fixed shapes and no transfer to the
+host. Therefore each batch is padded with one extra frame at its end: atoms without neighbours, and pairs
+beyond every cutoff. The extra frame has no labels, so that loss and metrics ignore it.
 """
 
 from collections.abc import Sequence
@@ -17,15 +16,15 @@ from spinpot.data.batch import Batch
 from spinpot.data.dataset import FrameDataset
 
 SIZES_PER_DOUBLING = 8
-"""That numbers are rounded up to: few, so that little is recorded, and at most an eighth more."""
-AS_MANY_EACH = 1.5  # times the atoms of a batch, up to which it is padded to as many of each element
-BYTES_PER_PAIR = 40  # of a batch: its vector, neighbour and type
-FAR = 1e3  # Å, the length of the pair that pads
+"""Sizes are rounded up to one of 8 per doubling: few graphs are recorded, and padding adds at most 1/8."""
+AS_MANY_EACH = 1.5  # largest growth of a batch by which all elements are padded to equal numbers of atoms
+BYTES_PER_PAIR = 40  # of a batch: vector, neighbour and type
+FAR = 1e3  # Å, the length of padding pairs
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a batch: frames without the one that pads it; with it, atoms of each element, and pairs."""
+    """Shape of a batch: frames without the padding frame; atoms of each element and pairs with it."""
 
     n_frames: int
     type_sizes: tuple[int, ...]
@@ -33,7 +32,7 @@ class Shape:
 
 
 class ResidentFrames:
-    """The frames of a data set, one behind the other on a device, and last the frame that pads batches."""
+    """The frames of a data set, concatenated on a device; the last one is the padding frame."""
 
     def __init__(self, frames: FrameDataset, device: torch.device | str) -> None:
         everything = _padded(frames.batch(range(len(frames))))
@@ -53,11 +52,11 @@ class ResidentFrames:
         self._wanted: dict[tuple[int, ...], Tensor] = {}
 
     def shape(self, numbers: Sequence[int]) -> Shape:
-        """Of the batch of these frames; at least one of its atoms pads."""
+        """The shape of the batch of these frames, with at least one padding atom."""
         sizes = self._type_sizes[list(numbers)].sum(0).tolist()
         sizes[sizes.index(max(sizes))] += 1
         padded = [rounded_up(size) for size in sizes]
-        # Elements with as many atoms each are evaluated together.
+        # Elements with equal numbers of atoms are evaluated together.
         if len(padded) * max(padded) <= AS_MANY_EACH * sum(sizes):
             padded = [max(padded)] * len(padded)
         n_pairs = int(self._n_pairs[list(numbers)].sum())
@@ -66,8 +65,8 @@ class ResidentFrames:
     def batch(self, numbers: Tensor, shape: Shape) -> Batch:
         """The batch of these frames (F,), padded to their shape.
 
-        Its `origin` is empty, and the host learns nothing of the frames: but for the first time with some
-        numbers of atoms this can be recorded.
+        Its `origin` is empty. Nothing is transferred to the host, so that a CUDA graph can record this,
+        except the first call with new type_sizes.
         """
         every, device = self._all, numbers.device
         n_atoms, first_of_padding = sum(shape.type_sizes), len(every.types) - len(shape.type_sizes)
@@ -75,7 +74,7 @@ class ResidentFrames:
         atoms = _Laid(frames[:, 0], frames[:, 1], n_atoms)
         pairs = _Laid(frames[:, 2], frames[:, 3], shape.n_pairs)
 
-        # Behind the frames come as many atoms of each element as are missing.
+        # Padding atoms follow the frames: as many of each element as the shape needs.
         missing = (self._numbers_wanted(shape, device) - frames[:, 4:].sum(0)).cumsum(0)
         padding_type = torch.searchsorted(missing, atoms.behind, right=True).clamp(max=len(missing) - 1)
         atom = torch.where(atoms.is_padding, first_of_padding + padding_type, atoms.source)
@@ -84,7 +83,7 @@ class ResidentFrames:
         types = every.types[atom]
         order = torch.argsort(types, stable=True)
         place = torch.empty_like(order).scatter_(0, order, torch.arange(n_atoms, device=device))
-        # All pairs that pad belong to the last atom, which pads too, and lead to the first that does.
+        # All padding pairs go from the last atom, a padding atom, to the first padding atom.
         pair_end = self._pairs_of_atoms[atom].cumsum(0)
         none, all_pairs = (torch.full_like(pair_end[:1], number) for number in (0, shape.n_pairs))
         pair_start = torch.cat((none, pair_end[:-1], all_pairs))
@@ -112,17 +111,18 @@ class ResidentFrames:
         )
 
     def _numbers_wanted(self, shape: Shape, device: torch.device) -> Tensor:
-        """type_sizes on the device; while a step is recorded nothing can come from the host."""
+        """type_sizes on the device; cached, since recording a step allows no copy from the host."""
         if shape.type_sizes not in self._wanted:
             self._wanted[shape.type_sizes] = torch.tensor(shape.type_sizes, device=device)
         return self._wanted[shape.type_sizes]
 
 
 class _Laid:
-    """Runs of a long array that begin at `first` and have so many (F,) entries, laid out behind each other.
+    """Concatenates F runs of a long array; run k begins at first[k] and has sizes[k] entries.
 
-    For each of `total` places: the number of its run, which is F behind the last; the entry it holds, as
-    `source`; and how far it is behind all runs. start: (F,), where the runs begin; start_of_padding: (1,).
+    For each of `total` places of the result: number, its run (F for padding); source, the index of its entry
+    in the long array; behind, its index among the padding. start: (F,), start_of_padding: (1,), the places
+    where runs and padding begin.
     """
 
     def __init__(self, first: Tensor, sizes: Tensor, total: int) -> None:
@@ -136,15 +136,15 @@ class _Laid:
 
 
 def rounded_up(size: int) -> int:
-    """The next of SIZES_PER_DOUBLING sizes between each power of two and the next."""
+    """The next larger of the SIZES_PER_DOUBLING sizes between successive powers of two."""
     step = max(1, int(2 ** (size.bit_length() - 1)) // SIZES_PER_DOUBLING)
     return -(-size // step) * step
 
 
 def _padded(batch: Batch) -> Batch:
-    """With a last frame of an atom of each element, without neighbours, and a pair that none of them counts.
+    """The batch with the padding frame appended: one atom per element, and one pair that no atom counts.
 
-    What is in the order of the elements is left as it was.
+    Fields sorted by element are not updated.
     """
     n_types = len(batch.type_sizes)
     unknown = torch.full((n_types, 3), torch.nan).double()

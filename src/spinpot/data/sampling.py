@@ -1,4 +1,4 @@
-"""Which frames make which batch: a function of seed and step alone, so that any run can be resumed."""
+"""Assigns frames to batches. The result depends on seed and step only, so that any run can be resumed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from torch.utils.data import Sampler
 class ShuffledBatches(Sampler[list[int]]):
     """Batches `first` to `total` of the endless stream of shuffled passes over a data set.
 
-    Each pass is a permutation of its own, drawn from (seed, pass); a batch may span two passes, so that all
-    batches have the same size. A batch of all processes has batch_size frames for each, but never a frame
-    twice; each process takes every world_size-th of them, which may be none.
+    Each pass is a permutation drawn from (seed, pass). A batch may span two passes, so that all batches have
+    the same size. The global batch has batch_size frames per process, but no frame twice; each process takes
+    every world_size-th frame of it, which may be none.
     """
 
     n_frames: int
@@ -28,7 +28,7 @@ class ShuffledBatches(Sampler[list[int]]):
         self.batch_size = min(self.batch_size * self.world_size, self.n_frames)
 
     def __len__(self) -> int:
-        # Lightning counts batches from the run's beginning, resumed or not.
+        # Lightning counts batches from the start of the run, also after resuming.
         return self.total
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -48,9 +48,9 @@ class ShuffledBatches(Sampler[list[int]]):
 
 
 class NumberedBatches(Sampler[list[tuple[int, int]]]):
-    """The batches of ShuffledBatches, each frame with the sample's number in the whole stream.
+    """The batches of ShuffledBatches; each frame comes with its sample number in the whole stream.
 
-    The number does not depend on how many processes share the stream, so that what is drawn from it is as
+    The number does not depend on the number of processes, so that random numbers drawn from it are as
     reproducible as the order of the frames.
     """
 
@@ -69,9 +69,9 @@ class NumberedBatches(Sampler[list[tuple[int, int]]]):
 
 
 class EveryFrameOnce(Sampler[list[int]]):
-    """All frames in their order, every world_size-th for each process, in as many batches on every process.
+    """All frames in order; each process takes every world_size-th one.
 
-    A process that has no frame left gets empty batches, so that none waits for another.
+    A process without frames left gets empty batches: all have equally many, and none waits for another.
     """
 
     def __init__(self, n_frames: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Training frames whose spins are reversed or turned at random, positions staying: symmetries of the data."""
+"""Augments training frames by symmetry: random spin reversal or spin rotation at fixed positions."""
 
 from dataclasses import dataclass, replace
 
@@ -9,19 +9,19 @@ from torch.utils.data import Dataset
 from spinpot.data.batch import Frame
 from spinpot.data.dataset import FrameDataset
 
-STREAM = 1  # keeps these random numbers apart from those that order the frames
+STREAM = 1  # makes these random numbers independent of those that shuffle the frames
 
 
 @dataclass(frozen=True)
 class SpinTurns:
-    """What is drawn for each training sample, from the seed and its number: a sign, a rotation, or both."""
+    """Draws a sign, a rotation, or both for each training sample, from the seed and the sample's number."""
 
     reversal: bool
     rotation: bool
     seed: int
 
     def draw(self, number: int) -> np.ndarray:
-        """(3, 3), orthogonal: what turns the spins of a sample."""
+        """The orthogonal matrix (3, 3) that is applied to the spins of a sample."""
         random = np.random.default_rng([self.seed, number, STREAM])
         sign = random.choice((-1.0, 1.0)) if self.reversal else 1.0
         matrix = Rotation.random(random_state=random).as_matrix() if self.rotation else np.eye(3)
@@ -29,7 +29,7 @@ class SpinTurns:
 
 
 class TurnedFrames(Dataset[Frame | None]):
-    """The frames of a data set by (index, number of the sample), their spins turned."""
+    """The frames of a data set with transformed spins, indexed by (index, sample number)."""
 
     def __init__(self, frames: FrameDataset, turns: SpinTurns) -> None:
         self.frames = frames

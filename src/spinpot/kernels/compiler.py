@@ -30,9 +30,9 @@ TOGETHER = {
     "adam finite native_spin pairs parallel penalties": (),
     "expected_errors model model_deepspin model_exchange model_native_spin model_part safetensors": ("-O1",),
 }
-"""Files that are compiled as one, as parsing their headers takes longer than they do; and their flags.
+"""Files that are compiled together, since they share headers that take long to parse; and their flags.
 
-Any other file is compiled alone. What reads models gains nothing by more than -O1.
+Every other file is compiled alone. The files that read models gain nothing from more than -O1.
 """
 LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
 """A library that lacks something, such as C++'s own, is refused here rather than where it is loaded."""

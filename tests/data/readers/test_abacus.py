@@ -149,7 +149,7 @@ def test_labels_of_one_element(tmp_path):
     (system,), said = read(tmp_path / "run")
     assert system.type_map == ("Fe", "O")
     np.testing.assert_allclose(system.force_mag[0], step.force_mag, atol=1e-9)
-    assert "labels Fe1, Fe2: read as one element, Fe; --rename Fe2=NAME for another (RUN)" in said
+    assert "labels Fe1, Fe2: read as Fe; for another element, --rename Fe2=NAME (RUN)" in said
     (system,), said = read(tmp_path / "run", Wanted(rename={"Fe2": "Co"}))
     assert system.type_map == ("Fe", "Co", "O")
 
@@ -169,7 +169,7 @@ def test_a_label_that_is_no_element(tmp_path):
     with pytest.raises(InputError) as refused:
         read(tmp_path / "run")
     assert str(refused.value) == (
-        f"{tmp_path / 'run'}: the label up of STRU is no element. Name its element: --rename up=NAME."
+        f"{tmp_path / 'run'}: the label up of STRU is not an element. Name its element: --rename up=NAME."
     )
     (system,), _ = read(tmp_path / "run", Wanted(rename={"up": "Fe", "down": "Fe"}))
     assert system.type_map == ("Fe", "O")
@@ -266,7 +266,7 @@ def test_without_moments(tmp_path):
     )
     (system,), said = read(tmp_path / "run", Wanted(non_magnetic=True))
     assert not system.spin.any()
-    assert "spin: read from nowhere: zeros, for frames that are not magnetic (RUN)" in said
+    assert "spin: read from no column: set to zero, for non-magnetic frames (RUN)" in said
 
 
 def test_a_folder_of_runs(tmp_path):

@@ -110,7 +110,7 @@ def test_other_files_are_answered_with_what_is_read(tmp_path):
     with pytest.raises(InputError) as error:
         read_frames(tmp_path / "POSCAR", "auto", Wanted(), Notes())
     message = str(error.value)
-    assert message.startswith(f"{tmp_path / 'POSCAR'}: not of a format that is read.")
+    assert message.startswith(f"{tmp_path / 'POSCAR'}: does not have a known format.")
     for reader in READERS.values():
         assert reader.what in message
 

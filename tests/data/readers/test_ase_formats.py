@@ -45,7 +45,7 @@ def test_what_a_calculation_ended_with(file, tmp_path):
     np.testing.assert_allclose(system.virial[0], [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     assert said == [
         f"initial_magmoms: not used; to read it, give --moments initial_magmoms ({path})",
-        f"spin: read from magmoms, the moments with which the calculation ended ({path})",
+        f"spin: read from magmoms, the final moments of the calculation ({path})",
         f"virial: read from stress ({path})",
     ]
 
@@ -148,7 +148,7 @@ def test_a_label_that_is_no_number(value, tmp_path):
     with pytest.raises(InputError) as error:
         read(path)
     assert str(error.value) == (
-        f"{path}, frame 0: energy={value}: no number. Expected one such as -1.5e2. Correct the file."
+        f"{path}, frame 0: energy={value}: not a number. Expected one such as -1.5e2. Correct the file."
     )
 
 
@@ -161,5 +161,6 @@ def test_a_label_in_place_of_an_element(tmp_path):
     with pytest.raises(InputError) as error:
         read(path)
     assert str(error.value) == (
-        f"{path}, frame 0: Ni1 is no element, and ase reads elements alone. Write the element in its place."
+        f"{path}, frame 0: Ni1 is not an element, and ase reads only elements. Write the element's symbol "
+        "instead."
     )

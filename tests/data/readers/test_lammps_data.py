@@ -75,7 +75,7 @@ def test_elements_that_nothing_names(tmp_path):
     with pytest.raises(InputError) as error:
         read_frames(path, "auto", Wanted(), Notes())
     assert str(error.value) == (
-        f"{path}: has 1 types, and the names of 0 are known. Name the elements of all types in their order: "
+        f"{path}: has 1 types, but only 0 elements are known. Name the elements of all types in order: "
         "--elements Ni O."
     )
     notes = Notes()

@@ -120,8 +120,8 @@ def test_directions_alone(refused, read):
     assert refused(text) == (
         "x.dump: c_s[1] c_s[2] c_s[3] are directions (length 1), and no column beside them holds lengths. "
         "Dump sp too, or name its column: --moments 'LENGTH c_s[1] c_s[2] c_s[3]'. If the moments are 1 μ_B, "
-        "give --moment-unit mu_B; if nobody knows their lengths, --moment-unit direction (the directions are "
-        "then kept as they are)."
+        "give --moment-unit mu_B; if their lengths are unknown, --moment-unit direction (the directions are "
+        "then read unchanged)."
     )
     (system,), said = read(text, Wanted(elements=("Ni", "O"), moment_unit="direction"))
     np.testing.assert_allclose(system.spin[0], DIRECTIONS)
@@ -231,7 +231,7 @@ def test_what_is_periodic(flags, pbc, tmp_path):
 
 def test_a_dump_that_does_not_say_what_is_periodic(read):
     _, said = read(dump(*ORDERS["named"], box=BOX.replace("pp pp pp", "")))
-    assert said[1] == "ITEM: BOX BOUNDS does not say what is periodic: read as periodic in all directions"
+    assert said[1] == "ITEM: BOX BOUNDS without boundary flags: read as periodic in all directions"
 
 
 def test_computes_of_a_general_triclinic_box_are_turned(read):
@@ -255,7 +255,7 @@ def test_computes_of_a_general_triclinic_box_are_turned(read):
     np.testing.assert_allclose(system.force[0], [[1.0, 0, 0], [-1.0, 0, 0]])
     np.testing.assert_allclose(system.coord[0, 0], [0.3, 0.3, 0.3], atol=1e-9)
     np.testing.assert_allclose(system.box[0], cell)
-    assert said[1] == "general triclinic box: vectors of computes are turned as LAMMPS turned the positions"
+    assert said[1] == "general triclinic box: vectors of computes are rotated as LAMMPS rotated the positions"
 
 
 def test_names_and_compression(read):
@@ -316,11 +316,11 @@ def test_elements(read, refused):
     names, values = ORDERS["named"]
     text = dump(names, values)
     assert refused(text, Wanted()) == (
-        "x.dump, frame 0: a dump has no elements, only types. Name them: --elements Ni O."
+        "x.dump, frame 0: the dump has types but no elements. Name the elements: --elements Ni O."
     )
     assert refused(text, Wanted(elements=("Ni",))) == (
-        "x.dump, frame 0: it has types from 1 to 2, and --elements names 1: Ni. Name one for each type, in "
-        "their order."
+        "x.dump, frame 0: it has types from 1 to 2, but --elements names 1: Ni. Name one for each type, in "
+        "order."
     )
     named = dump(names, values, types=("1 Ni", "2 O", "1 Ni")).replace("id type", "id type element")
     (system,), _ = read(named, Wanted())
@@ -332,9 +332,9 @@ def test_elements(read, refused):
     default = dump(names, values, types=("1 C", "2 C", "1 C")).replace("id type", "id type element")
     (system,), _ = read(default)  # what LAMMPS writes without `dump_modify element`
     assert [system.type_map[t] for t in system.types] == ["Ni", "O", "Ni"]
-    assert "a dump has no elements" in refused(default, Wanted())
+    assert "the dump has types but no elements" in refused(default, Wanted())
     alone = dump(names, values, types=("C", "C", "C")).replace("id type", "id element")
-    assert "there is no column type, and each element is C" in refused(alone)
+    assert "no column type, and every element is C" in refused(alone)
 
 
 @pytest.mark.parametrize(
@@ -342,14 +342,14 @@ def test_elements(read, refused):
     [
         (
             ("id type", "number type"),
-            "x.dump, frame 0: there is no column id, and the order of LAMMPS' atoms changes from frame to "
-            "frame. It has: number type x y z sp spx spy spz. Dump id too; or add the column, if the run "
-            "had `dump_modify sort id`.",
+            "x.dump, frame 0: no column id, and LAMMPS' order of atoms changes from frame to frame. It has: "
+            "number type x y z sp spx spy spz. Dump id too; or add the column, if the run had `dump_modify "
+            "sort id`.",
         ),
         (
             ("id type", "id kind"),
-            "x.dump, frame 0: there is no column type. It has: id kind x y z sp spx spy spz. Dump type, or "
-            "element with `dump_modify element`.",
+            "x.dump, frame 0: no column type. It has: id kind x y z sp spx spy spz. Dump type, or element "
+            "with `dump_modify element`.",
         ),
         (
             ("x y z", "a b c"),
@@ -362,7 +362,7 @@ def test_elements(read, refused):
         ),
         (
             ("ATOMS\n3", "ATOMS\n2"),
-            "x.dump, frame 0: 3 lines of atoms, and 2 by ITEM: NUMBER OF ATOMS. Correct the file.",
+            "x.dump, frame 0: 3 lines of atoms, but ITEM: NUMBER OF ATOMS is 2. Correct it.",
         ),
         (
             (" 2.5 ", " x.5 "),
@@ -370,9 +370,12 @@ def test_elements(read, refused):
         ),
         (
             ("\n2 2", "\n2 1.5"),
-            "x.dump, frame 0: type 1.5: expected whole numbers from 1 on. Correct the dump.",
+            "x.dump, frame 0: type 1.5. Expected whole numbers from 1 on. Correct the dump.",
         ),
-        (("ITEM: BOX", "ITEM: OTHER"), "x.dump: ITEM: OTHER BOUNDS pp pp pp is not of a dump of atoms."),
+        (
+            ("ITEM: BOX", "ITEM: OTHER"),
+            "x.dump: ITEM: OTHER BOUNDS pp pp pp does not belong to a dump of atoms.",
+        ),
         (("0.0 5.0\n", ""), "x.dump, frame 0: ITEM: BOX BOUNDS pp pp pp has (2, 2) numbers. Correct it."),
     ],
 )

@@ -18,7 +18,7 @@ from support.vasp import BOX, Step, moment_tables, outcar
 
 VASPRUN = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n</modeling>\n'
 MOMENTS = np.array([[0.0, 0.1, 2.2], [-2.1, 0.3, 0.0], [0.0, 0.0, 0.05]])
-NO_FORCES = "VASP writes no magnetic forces: frames without them (run/OUTCAR)"
+NO_FORCES = "VASP writes no magnetic forces: the frames have none (run/OUTCAR)"
 
 
 def read(folder, wanted=None, path="run"):
@@ -52,7 +52,7 @@ def test_an_outcar(last, tmp_path):
     assert said == [
         NO_FORCES,
         "energy_sigma_0: not used; to read it, give --energy energy_sigma_0 (run/OUTCAR)",
-        "spin: read from magmoms, the moments with which the calculation ended (run/OUTCAR)",
+        "spin: read from magmoms, the final moments of the calculation (run/OUTCAR)",
         "energy: read from free_energy (run/OUTCAR)",
         "virial: read from stress (run/OUTCAR)",
     ]
@@ -98,7 +98,7 @@ def test_moments_turn_with_saxis(where, saxis, axes, tmp_path):
         (tmp_path / "run" / where).write_text(f'<?xml version="1.0"?><v name="SAXIS">  {saxis}</v>')
     (system,), said = read(tmp_path)
     np.testing.assert_allclose(system.spin[0], MOMENTS @ np.array(axes), atol=1e-12)
-    turned = any(line.startswith("moments turned from the axes of SAXIS") for line in said)
+    turned = any(line.startswith("moments rotated from the axes of SAXIS") for line in said)
     assert turned == (saxis != "0.0 0.0 1.0")
 
 

@@ -28,7 +28,7 @@ def moments(wanted=None, **columns):
         (
             {"initial_magmoms": OTHER, "magmoms": ONE},
             ONE,
-            "magmoms, the moments with which the calculation ended",
+            "magmoms, the final moments of the calculation",
         ),
         ({"initial_magmoms": ONE}, ONE, "initial_magmoms, the initial moments"),
         ({"magmoms": ONE, "spin": ONE}, ONE, "spin, magmoms"),
@@ -66,7 +66,7 @@ def test_missing_moments_are_zeros_only_where_the_user_says_so():
     )
     found = moments(Wanted(non_magnetic=True))
     assert not found.values.any()
-    assert found.source == "nowhere: zeros, for frames that are not magnetic"
+    assert found.source == "no column: set to zero, for non-magnetic frames"
     np.testing.assert_array_equal(moments(Wanted(non_magnetic=True), spin=ONE).values, ONE)
 
 
@@ -98,8 +98,7 @@ def test_analyze_refuses_moments_of_length_1_unless_they_are_in_bohr_magnetons(t
         read_structure(str(path), ("Fe",))
     assert str(error.value) == (
         f"structure={path}: all moments have the length 1. If they are moments in μ_B, give moment_unit=mu_B"
-        "; if they are directions whose lengths are not known, moment_unit=direction (they are then kept as "
-        "they are)."
+        "; if they are directions of unknown lengths, moment_unit=direction (they are then read unchanged)."
     )
     read = read_structure(str(path), ("Fe",), moment_unit="mu_B")
     np.testing.assert_allclose(read.get_initial_magnetic_moments(), UNIT)

@@ -1,6 +1,6 @@
 """Folders in which ABACUS ran: INPUT, STRU, OUT.*; scf, md, relax and cell-relax.
 
-dpdata reads such a run as a whole or not at all; here each step that has everything is a frame.
+dpdata reads such a run either whole or not at all; here each complete step is a frame.
 """
 
 import re
@@ -22,14 +22,14 @@ from spinpot.data.systems import System
 
 KINDS = ("scf", "relax", "cell-relax", "md")
 KBAR = 0.1 * GPa
-FORCES_AGREE = 1e-4  # forces of MD_dump and of the log agree within 1e-5 eV/Å and this part of the largest
+FORCES_AGREE = 1e-4  # the forces of MD_dump and of the log agree within 1e-5 eV/Å + this × the largest
 NO_MOMENTS = "without moments"
 SUFFIX = re.compile(r"^([A-Za-z]{1,2}?)_?\d+$")  # labels like Fe1 and Fe_2
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Where the files of a run are, and what its INPUT says."""
+    """The places of a run's files, and the parameters in its INPUT."""
 
     folder: Path
     out: Path
@@ -56,14 +56,14 @@ class Abacus:
     runs = True
 
     def knows(self, path: Path) -> bool:
-        """A folder with ABACUS' INPUT that is not there for the runs below it."""
+        """A folder with an INPUT file of ABACUS."""
         if b"INPUT_PARAMETERS" not in beginning(path / "INPUT", 1 << 16):
             return False
         ran = path.name.startswith("OUT.") or any(path.glob("OUT.*"))
         return ran or ((path / "STRU").is_file() and not any(path.glob("*/INPUT")))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """The steps of a run that have everything; the others are counted, with the reason."""
+        """The complete steps of a run; a note counts the others, with the reason."""
         run = _run(place)
         structure = read_stru(run.stru)
         log = read_log(run.log.read_text(errors="replace"), structure)
@@ -82,7 +82,7 @@ class Abacus:
 
 
 def _run(place: Path) -> _Run:
-    """Raises InputError where something of a run is missing."""
+    """Find the files of a run. Raises InputError if one is missing."""
     if not (place / "INPUT").is_file():
         raise InputError(
             f"{place}: no INPUT in it. Expected a folder in which ABACUS ran (INPUT, STRU, OUT.*)."
@@ -110,7 +110,7 @@ def _there(path: Path, run: _Run) -> Path:
 
 
 def _note_others(run: _Run, notes: Notes) -> None:
-    """Name what lies in the folder and is not of this run."""
+    """Add a note for each output in the folder that does not belong to this run."""
     others = [(run.out / f"running_{kind}.log", f"the calculation in INPUT is {run.kind}") for kind in KINDS]
     logs = sorted(run.folder.glob("OUT.*/running_*.log"))
     others += [(log.parent, "it is not of the suffix in INPUT") for log in logs if log.parent != run.out]
@@ -123,7 +123,7 @@ def _note_others(run: _Run, notes: Notes) -> None:
 
 
 def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
-    """Where the atoms of each step are: from MD_dump, else from the log, else from STRU and STRU_ION*_D."""
+    """Set the positions of each step: from MD_dump, else the log, else STRU and STRU_ION*_D."""
     dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
     for number, step in enumerate(steps):
         if dump is not None:
@@ -136,7 +136,7 @@ def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
 
 
 def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
-    """Everything in MD_dump, which has more digits than the log."""
+    """Replace what MD_dump also holds, since it has more digits than the log."""
     step.coord = None
     if step.md is None or step.md not in dump:
         step.lack = "not in MD_dump, which holds each md_dumpfreq-th"
@@ -154,10 +154,10 @@ def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
 
 
 def _with_moments(steps: list[Step], wanted: Wanted) -> Wanted:
-    """The moments to read, where the user names none.
+    """Choose the table of moments to read, unless the user names one.
 
-    Those that are constrained belong to the magnetic forces; with plane waves they are the onsite
-    projections. Without magnetic forces, and without a constraint, two tables must agree.
+    Magnetic forces belong to the constrained moments; with plane waves these are the onsite projections.
+    Without a constraint and magnetic forces nothing is chosen, and all tables must agree.
     """
     there = [name for name in MOMENTS if any(name in step.tables for step in steps)]
     forces = any("force_mag" in step.tables for step in steps)
@@ -168,7 +168,7 @@ def _with_moments(steps: list[Step], wanted: Wanted) -> Wanted:
 
 
 def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
-    """The steps with every label that some step has. Raises InputError where there is none."""
+    """The complete steps: they have every label that any step has. Raises InputError if there is none."""
     needed = _needed(log.steps, wanted)
     lacks = [_lack(step, needed) for step in log.steps]
     file = run.log.name + (f" (ABACUS {log.version})" if log.version else "")
@@ -184,7 +184,7 @@ def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
 
 
 def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
-    """What a frame of the run must have: each label that some step has, and moments."""
+    """The tables that a frame of the run must have: each label that any step has, and moments."""
     known = {label for step in steps for label in (*step.heads, *_labels(step))}
     needed: list[str] = [name for name in ("force", "force_mag", "stress") if name in known]
     if not wanted.non_magnetic or any("moments" in step.heads for step in steps):
@@ -193,7 +193,7 @@ def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
 
 
 def _lack(step: Step, needed: list[str]) -> str:
-    """Why a step is no frame; empty where it is one."""
+    """Why a step cannot be a frame; empty if it can."""
     if step.converged is False:
         return "not converged"
     if step.energy is None or not np.isfinite(step.energy):
@@ -208,13 +208,16 @@ def _lack(step: Step, needed: list[str]) -> str:
 
 
 def _labels(step: Step) -> set[str]:
-    """What a step has; `moments` beside the name of any table of them."""
+    """The labels of a step, and `moments` if it has any table of moments."""
     moments = {"moments"} if set(MOMENTS) & set(step.tables) else set()
     return {*step.tables, *moments, *(["stress"] if step.stress is not None else [])}
 
 
 def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes) -> list[str]:
-    """The element of each label: the label itself, or without its number; others the user must name."""
+    """The element of each label: the label itself, or the label without its number, or as the user names it.
+
+    Raises InputError for other labels.
+    """
     elements = {}
     for label in dict.fromkeys(labels):
         found = SUFFIX.match(label)
@@ -224,19 +227,19 @@ def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes)
             elements[label] = found[1]
         else:
             raise InputError(
-                f"{where}: the label {label} of STRU is no element. Name its element: "
+                f"{where}: the label {label} of STRU is not an element. Name its element: "
                 f"{wanted.option('rename', f'{label}=NAME')}."
             )
     for element in dict.fromkeys(elements.values()):
         of_it = [label for label in elements if elements[label] == element]
         if of_it != [element]:
             more = wanted.option("rename", f"{of_it[-1]}=NAME")
-            notes.add(f"labels {', '.join(of_it)}: read as one element, {element}; {more} for another", where)
+            notes.add(f"labels {', '.join(of_it)}: read as {element}; for another element, {more}", where)
     return [elements[label] for label in labels]
 
 
 def _note_collinear(steps: list[Step], where: str, notes: Notes) -> None:
-    """Give moments and magnetic forces of one component their vectors along z."""
+    """Turn collinear moments and magnetic forces into vectors along z."""
     for step in steps:
         for name in (*MOMENTS, "force_mag"):
             if name in step.tables and step.tables[name].ndim == 1:

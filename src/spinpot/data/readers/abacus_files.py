@@ -1,4 +1,4 @@
-"""What ABACUS reads and what it writes beside its log: INPUT, STRU, MD_dump."""
+"""ABACUS' files other than the log: INPUT, STRU, MD_dump."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ BLOCKS = (
 
 @dataclass(frozen=True)
 class Structure:
-    """labels: of the atoms; box: (3, 3), rows, Å; coord: (N, 3), Å; None where a file does not say."""
+    """labels: of the atoms; box: (3, 3), rows, Å; coord: (N, 3), Å; None: not in the file."""
 
     labels: tuple[str, ...]
     lattice_constant: float | None = None
@@ -42,7 +42,7 @@ def read_input(path: Path) -> dict[str, str]:
 
 
 def read_stru(path: Path) -> Structure:
-    """A STRU file. Raises InputError where it has no atoms."""
+    """A STRU file. Raises InputError if it has no atoms."""
     try:
         blocks = _blocks(_words(path))
         lines = iter(blocks["ATOMIC_POSITIONS"])
@@ -60,18 +60,18 @@ def read_stru(path: Path) -> Structure:
 
 
 def read_dump(path: Path, labels: Sequence[str]) -> dict[int, Dumped]:
-    """The complete frames of MD_dump with these atoms, by their step; of one step written twice the last."""
+    """{step: frame} for the complete frames of MD_dump with these atoms; a later copy replaces an earlier."""
     frames = {}
     for block in re.split(r"^\s*MDSTEP:", path.read_text(errors="replace"), flags=re.MULTILINE)[1:]:
         try:
             frames[int(block.split()[0])] = _dumped(block.splitlines(), labels)
-        except (ValueError, IndexError, KeyError):  # cut off while it was written
+        except (ValueError, IndexError, KeyError):  # the block is incomplete
             continue
     return frames
 
 
 def _words(path: Path) -> Iterator[list[str]]:
-    """The words of each line that has some, without comments."""
+    """The words of each non-empty line, without comments."""
     for line in path.read_text(errors="replace").splitlines():
         if words := re.split(r"#|//", line)[0].split():
             yield words
@@ -111,7 +111,7 @@ def _cartesian(
 
 
 def _dumped(lines: list[str], labels: Sequence[str]) -> Dumped:
-    """One block. Until 3.1.3 the lattice constant is in Bohr, and positions are in its units."""
+    """One block. Up to ABACUS 3.1.3 the lattice constant is in Bohr and positions are in units of it."""
     words = [line.split() for line in lines]
     heads = {line[0].rstrip(":"): number for number, line in enumerate(words) if line}
     constant = words[heads["LATTICE_CONSTANT"]]
@@ -131,5 +131,5 @@ def _dumped(lines: list[str], labels: Sequence[str]) -> Dumped:
 
 
 def _matrix(words: list[list[str]], head: int) -> np.ndarray:
-    """Three rows of three numbers below a line."""
+    """Three rows of three numbers, below line `head`."""
     return np.array([row[:3] for row in words[head + 1 : head + 4]], dtype=float).reshape(3, 3)

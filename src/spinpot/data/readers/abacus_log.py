@@ -1,7 +1,7 @@
-"""ABACUS' running_*.log: one step after the other, each with the tables that were written for it.
+"""ABACUS' running_*.log: a sequence of steps, each with its tables.
 
-Known are the logs of 3.0 (2022) to the development version of 2026; what differs between them is in the
-patterns below.
+Reads the logs of versions 3.0 (2022) to the development version of 2026; the patterns below cover their
+differences.
 """
 
 import re
@@ -17,7 +17,7 @@ from spinpot.data.readers.texts import NUMBER, parts
 
 ITERATION = re.compile(r"(?:\b(?P<kind>ION|MD)\s*=|#ION MOVE#)\s*\+?(?P<step>\d+)")
 MD_STEP = re.compile(r"STEP OF MOLECULAR DYNAMICS( ?):\s*(\d+)")
-"""Counts from 0, and from 1 where there is no blank before the colon."""
+"""The step counts from 0, but from 1 if there is no blank before the colon."""
 VERSION = re.compile(r"ABACUS\s+(v[\w.]+)")
 ATOMS = re.compile(r"TOTAL ATOM NUMBER\s*=\s*(\d+)")
 ENERGY = re.compile(rf"(?:final etot is|TOTAL ENERGY#?)\s+({NUMBER})\s+eV", re.IGNORECASE)
@@ -45,22 +45,22 @@ HEADS = {
 ELSEWHERE = re.compile(
     r"^(DIRECT|CARTESIAN) COORDINATES|Magnitude.*Polar.*Azimuth|^TOTAL-FORCE\s*\(Ry/Bohr\)", re.IGNORECASE
 )
-"""Tables whose numbers are there in other units or coordinates too."""
+"""Titles of tables to skip: the log has the same numbers in other units or coordinates."""
 PROJECTED = re.compile(r"Orbital Charge Analysis", re.IGNORECASE)
 """Heads the analysis by onsite projections, which ends with its table of moments."""
 
 NO_POSITIONS = "without positions"
 MOMENTS = ("constrained_moments", "onsite_moments", "mulliken_moments")
-"""Those that the magnetic forces belong to; by projection on atomic orbitals; by Mulliken's analysis."""
+"""Tables of moments: constrained (the magnetic forces belong to them); onsite projections; Mulliken."""
 
 
 @dataclass
 class Step:
     """One self-consistent calculation.
 
-    md: its number in MD_dump; tables: per atom, (N,) or (N, k); heads: of tables of labels, with or without
-    rows that could be read; stress: (3, 3), kbar; box, coord: Å; energy: free energy, eV; sigma_zero:
-    extrapolated to no smearing; lack: why its positions are not known.
+    md: its number in MD_dump; tables: per atom, (N,) or (N, k); heads: labels whose tables have a title,
+    even if their rows could not be read; stress: (3, 3), kbar; box, coord: Å; energy: free energy, eV;
+    sigma_zero: energy extrapolated to zero smearing, eV; lack: why its positions are not known.
     """
 
     md: int | None
@@ -77,7 +77,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Log:
-    """version: as the log names it, or empty; n_atoms: where it says so."""
+    """version: as in the log, or empty; n_atoms: None if the log does not state it."""
 
     version: str
     n_atoms: int | None
@@ -85,7 +85,7 @@ class Log:
 
 
 def read_log(text: str, structure: Structure) -> Log:
-    """Every step of a log, complete or not. structure: of STRU, with the labels of the atoms."""
+    """Every step of a log, complete or not. structure: from STRU, with the labels of the atoms."""
     texts = list(map("\n".join, parts(text.splitlines(), ITERATION)))
     constant = _lattice_constant(texts[0], structure)
     steps, box = [], structure.box
@@ -98,7 +98,7 @@ def read_log(text: str, structure: Structure) -> Log:
 
 
 def _md_step(before: str, part: str) -> int | None:
-    """The step's number in MD_dump, from the text before it; the oldest logs have it in its first line."""
+    """The step's number in MD_dump, from the text before the step, or in the oldest logs its first line."""
     head = ITERATION.search(part)
     if head and head["kind"] == "MD":
         return int(head["step"]) - 1
@@ -118,7 +118,7 @@ def _step(
         energy=_number(energy[1]) if energy else None,
         sigma_zero=_number(sigma_zero[1]) if sigma_zero else None,
         converged=not converged["no"] if converged else None,
-        tables=dict(_tables(lines, labels)),  # the last of those written in one step
+        tables=dict(_tables(lines, labels)),  # of a table written several times, the last
         heads=heads | ({"stress"} if stress else set()),
         stress=_matrix(stress[:8]),
         box=box,
@@ -127,12 +127,12 @@ def _step(
 
 
 def _head(title: str) -> str:
-    """The label that a table with this title holds, or nothing."""
+    """The label that a table with this title holds; empty if it holds none."""
     return next((name for name, pattern in HEADS.items() if pattern.match(title)), "")
 
 
 def _tables(lines: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Tables with one row of numbers for each atom, by the names of their columns."""
+    """(column name, numbers) for each table with one row per atom."""
     projected, title = False, ""
     for is_table, group in groupby(lines, lambda line: ROW.match(line) is not None):
         block = list(group)
@@ -148,7 +148,7 @@ def _tables(lines: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _values(rows: Sequence[re.Match[str]], labels: Sequence[str]) -> np.ndarray | None:
-    """The numbers, where the rows are the atoms in their order."""
+    """The numbers, if the rows are the atoms in order; else None."""
     if [row[1].rstrip(DIGITS) for row in rows] != [label.rstrip(DIGITS) for label in labels]:
         return None
     numbers = [[_number(word) for word in row[2].split()] for row in rows]
@@ -165,7 +165,7 @@ def _title(above: Sequence[str]) -> str:
 
 
 def _name(title: str, rows: Sequence[re.Match[str]], labels: Sequence[str], projected: bool) -> str:
-    """The column that a table is. Mulliken's alone numbers its atoms, or names its columns."""
+    """The column name of a table. Only Mulliken's table numbers the atoms or names its columns."""
     if _head(title) != "moments":
         return _head(title) or title or "a table without a title"
     numbered = any(len(row[1]) > len(label) for row, label in zip(rows, labels, strict=True))
@@ -180,13 +180,13 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def _below(pattern: re.Pattern[str], text: str) -> list[str]:
-    """The lines below the last that has the pattern; none where there is none."""
+    """The lines below the last match of the pattern; empty without a match."""
     found = _last(pattern, text)
     return text[found.end() :].split("\n")[1:] if found else []
 
 
 def _matrix(lines: Sequence[str]) -> np.ndarray | None:
-    """The first three rows of three numbers, one below the other."""
+    """The first three consecutive rows of three numbers."""
     rows = [row.groups() for line in lines if (row := THREE.match(line))][:3]
     return np.array([list(map(_number, row)) for row in rows]) if len(rows) == 3 else None
 
@@ -196,7 +196,7 @@ def _number(word: str) -> float:
 
 
 def _lattice_constant(text: str, structure: Structure) -> float | None:
-    """In Å: STRU's, where it is the one of the log, which has six digits."""
+    """Lattice constant, Å; STRU's value if it agrees with the log's, which has only six digits."""
     found, exact = LATTICE_CONSTANT.search(text), structure.lattice_constant
     if found is None:
         return exact
@@ -207,7 +207,7 @@ def _lattice_constant(text: str, structure: Structure) -> float | None:
 def _box(
     text: str, constant: float | None, structure: Structure, before: np.ndarray | None
 ) -> np.ndarray | None:
-    """The last cell in the text, else the one before; with STRU's digits, where they are the same."""
+    """The last cell in the text, else `before`; STRU's cell if it agrees, since it has more digits."""
     lines, exact = _below(LATTICE, text), structure.box
     if not lines or constant is None:
         return exact if before is None else before
@@ -222,7 +222,7 @@ def _box(
 def _coordinates(
     text: str, constant: float | None, box: np.ndarray | None, labels: Sequence[str]
 ) -> np.ndarray | None:
-    """The last coordinates in the text, in Å; those of the next step."""
+    """The last coordinates in the text, Å; they belong to the step that follows."""
     if box is None or constant is None:
         return None
     for head in reversed(list(COORDINATES.finditer(text))):

@@ -18,16 +18,16 @@ from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")  # arrays of ase that are the structure itself
-HEAD = 4000  # bytes of a file that are looked at
+HEAD = 4000  # bytes at the beginning of a file that are searched
 OF_THE_FRAME = ("dipole", "magmom")
-"""Results of a calculator that are the frame's, whatever their length; so are stress and virial."""
+"""Calculator results that belong to the frame even if they have one number per atom; so do stress, virial."""
 OF_FRAMES = ("energy", "virial", "stress")  # labels that are entries of a frame
-OF_THE_ROW = ("id", "ctime", "mtime")  # numbers that a database keeps about its rows
+OF_THE_ROW = ("id", "ctime", "mtime")  # a database's own numbers of a row
 
 
 @dataclass
 class AseFile:
-    """One of ase's formats of files."""
+    """A file format of ase. magic: its first bytes; holds: bytes that its beginning must contain."""
 
     name: str
     what: str
@@ -37,18 +37,18 @@ class AseFile:
     runs: bool = True
 
     def knows(self, path: Path) -> bool:
-        """By the suffix, or by the first bytes; and by what is near the beginning, where that must be."""
+        """Whether suffix or first bytes match, and the beginning contains `holds`."""
         named = path.name.removesuffix(".gz").endswith(self.suffixes) and path.is_file()
         known = named or (self.magic != b"" and beginning(path, len(self.magic)) == self.magic)
         return known and (not self.holds or self.holds in beginning(path, HEAD))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """Systems of the frames with the same atoms and labels."""
+        """The frames, grouped into systems with the same atoms and labels."""
         return systems_of(self.frames(place), place, wanted, notes)
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
-        """One at a time."""
-        import ase.io  # here: with it comes half of scipy
+        """The frames, read one at a time."""
+        import ase.io  # imported here, since it imports much of scipy
 
         read = ase.io.iread(str(place), index=":", format=self.name)
         for number in itertools.count():
@@ -58,15 +58,15 @@ class AseFile:
                 return
             except InputError as error:
                 raise InputError(f"{place}, frame {number}: {error}") from error
-            except KeyError as error:  # of ase's table of elements
+            except KeyError as error:  # from ase's table of elements
                 raise InputError(
-                    f"{place}, frame {number}: {error.args[0]} is no element, and ase reads elements alone. "
-                    "Write the element in its place."
+                    f"{place}, frame {number}: {error.args[0]} is not an element, and ase reads only "
+                    "elements. Write the element's symbol instead."
                 ) from error
 
 
 class AseDatabase(AseFile):
-    """Rows of ase.db with what users keep beside the atoms, which ase.io leaves out."""
+    """Databases of ase.db, with the users' own keys and data, which ase.io does not read."""
 
     def frames(self, place: Path) -> Iterator[RawFrame]:
         """The rows in the order of their ids."""
@@ -79,19 +79,19 @@ ASE_READERS = (
     AseFile("extxyz", "extxyz (.xyz, .extxyz)", (".xyz", ".extxyz")),
     AseFile("traj", "ase's trajectories (.traj)", (".traj",), b"- of Ulm"),
     AseDatabase("db", "ase's databases (.db)", (".db",), b"SQLite format 3"),
-    # A database in a text file: ase writes the cell first; other programs keep other things in json.
+    # Other programs write json files, too; ase's have the cell near the beginning.
     AseDatabase("json", "ase's json (.json)", (".json",), holds=b'"cell"'),
 )
 
 
 def raw_frame(atoms: Atoms) -> RawFrame:
-    """Everything numeric that ase.Atoms hold: arrays, info and a calculator's results."""
+    """All numbers of ase.Atoms: arrays, info and the calculator's results."""
     columns = {name: values for name, values in atoms.arrays.items() if name not in STRUCTURE}
     return _frame(atoms, columns, atoms.info, _results(atoms))
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
-    """A calculator's results, unless the atoms have changed since."""
+    """The calculator's results; empty if the atoms have changed since."""
     calculator = atoms.calc
     if calculator is None or (hasattr(calculator, "check_state") and calculator.check_state(atoms)):
         return {}
@@ -99,7 +99,7 @@ def _results(atoms: Atoms) -> dict[str, Any]:
 
 
 def _of_row(row: Any) -> RawFrame:
-    """An AtomsRow of a database. SQLite keeps vectors of moments flat, which toatoms() does not take."""
+    """The frame of an AtomsRow. SQLite stores vector moments flat, which toatoms() cannot read."""
     skipped = (*STRUCTURE, *OF_THE_ROW, *row.key_value_pairs)
     results = {name: row[name] for name in row if name not in skipped}
     for name in (FINAL_MOMENTS, INITIAL_MOMENTS):
@@ -112,7 +112,7 @@ def _of_row(row: Any) -> RawFrame:
 def _frame(
     atoms: Atoms, columns: Mapping[str, Any], entries: Mapping[str, Any], results: Mapping[str, Any]
 ) -> RawFrame:
-    """results: a calculator's, per atom or of the frame; a name that the file has too is kept apart."""
+    """results: the calculator's, per atom or per frame; a name that the file also has gets a suffix."""
     x, y, z = atoms.pbc.tolist()
     symbols = tuple(atoms.get_chemical_symbols())
     found = RawFrame(symbols, atoms.cell.array, (x, y, z), atoms.positions)
@@ -120,7 +120,7 @@ def _frame(
         for name, values in given.items():
             if isinstance(values, str) and any(known(name, label) for label in OF_FRAMES):
                 raise InputError(
-                    f"{name}={values}: no number. Expected one such as -1.5e2. Correct the file."
+                    f"{name}={values}: not a number. Expected one such as -1.5e2. Correct the file."
                 )
             if _numeric(values):
                 place = found.columns if _per_atom(name, values, len(atoms)) else found.entries
@@ -129,13 +129,13 @@ def _frame(
 
 
 def _per_atom(name: str, values: Any, n_atoms: int) -> bool:
-    """Whether numbers belong to the atoms; a stress does not, even where a frame has 6 of them."""
+    """Whether the values are per-atom; a stress is not, even if the frame has 6 atoms."""
     of_the_frame = name in OF_THE_FRAME or known(name, "stress") or known(name, "virial")
     return not of_the_frame and np.shape(values)[:1] == (n_atoms,)
 
 
 def _numeric(values: Any) -> bool:
-    """Whether these are numbers; flags are not."""
+    """Whether the values are numbers; booleans are not."""
     try:
         return np.asarray(values).dtype.kind in "fiu" and np.size(values) > 0
     except ValueError:  # a list of lists of different lengths

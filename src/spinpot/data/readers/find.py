@@ -1,4 +1,4 @@
-"""From a path to its frames: which reader knows what is there."""
+"""Reads the frames at a path with the reader that recognises their format."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,14 +19,14 @@ from spinpot.data.systems import System, read_systems
 
 
 class DeepmdLayouts:
-    """All layouts of deepmd-kit and dpdata but the old one."""
+    """All layouts of deepmd-kit and dpdata except the old one."""
 
     name = "npy"
     what = "deepmd-kit's npy, raw, mixed, HDF5 and LMDB"
     runs = False
 
     def knows(self, path: Path) -> bool:
-        """A folder with types, sets or a database, or a file of one or of HDF5."""
+        """A folder with types, sets or a database, a file of a database, or an HDF5 file."""
         if path.is_dir():
             files = ("type.raw", "coord.raw", DATA)
             return any((path / name).exists() for name in files) or any(path.glob("set.*"))
@@ -41,14 +41,14 @@ READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (DeepmdLayouts(), OldLayout(), *ASE_READERS, Abacus(), Vasp(), LammpsDump(), LammpsData())
 }
-"""By the names that --format takes; the first that knows a place reads it."""
+"""The readers by their --format names, in order: the first one that recognises a place reads it."""
 
 
 def read_frames(path: Path, format_name: str, wanted: Wanted, notes: Notes) -> list[System]:
     """The systems at a path, or at all places of a known format below it.
 
-    format_name: one of READERS, or `auto`. A run of a program that cannot be read is noted, and the others
-    are read. Raises InputError for what cannot be used, and where nothing is found.
+    format_name: one of READERS, or `auto`. If a calculation's output cannot be read, a note says so, and the
+    others are read. Raises InputError for unusable frames, and if nothing is found.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder. Correct the path.")
@@ -71,7 +71,7 @@ def read_frames(path: Path, format_name: str, wanted: Wanted, notes: Notes) -> l
 def _places(
     path: Path, readers: list[Reader], seen: frozenset[Path] = frozenset()
 ) -> Iterator[tuple[Reader, Path]]:
-    """What is at a path, or else below it, in sorted order; links that lead back are not followed."""
+    """(reader, place) for a path, or the places below it, in sorted order; link cycles are not followed."""
     for reader in readers:
         if reader.knows(path):
             yield reader, path
@@ -82,12 +82,12 @@ def _places(
 
 
 def _as_told(path: Path, format_name: str) -> list[tuple[Reader, Path]]:
-    """The path itself, where the user names its format. Raises InputError where nobody knows it."""
+    """The path with the reader that the user names. Raises InputError for `auto`: no reader recognised it."""
     if format_name != "auto":
         return [(READERS[format_name], path)]
     known = "\n".join(f"  {reader.name}: {reader.what}" for reader in READERS.values())
     raise InputError(
-        f"{path}: {'nothing in it is of' if path.is_dir() else 'not of'} a format that is read. If it is one "
+        f"{path}: {'no file in it has' if path.is_dir() else 'does not have'} a known format. If it has one "
         f"of these, name it: --format NAME.\n{known}"
     )
 
@@ -97,7 +97,7 @@ def _read(reader: Reader, place: Path, wanted: Wanted, notes: Notes) -> list[Sys
         return reader.read(place, wanted, notes)
     except InputError:
         raise
-    except Exception as error:  # whatever a reader of ase or dpdata stumbles over
+    except Exception as error:  # the readers of ase and dpdata may raise anything
         raise InputError(
             f"{place}: could not be read as {reader.name} ({type(error).__name__}: {error}). Check the file, "
             f"or name another format: --format {' or '.join(READERS)}."

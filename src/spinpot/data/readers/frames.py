@@ -1,4 +1,4 @@
-"""Frames as other programs leave them → Systems: every column and key is used, or named."""
+"""Converts frames of other programs to Systems. Every column and key is either used or named in a note."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System, check_cells
 
 ENERGY_AGREES = 1e-10
-"""Two energies of one frame agree within 1e-5 eV and this part of their size, or what float32 cuts off."""
-VECTORS_AGREE = 1e-4  # two arrays of one label agree within 1e-6 and this part of the largest number
+"""Two energies of one frame agree within 1e-5 eV + this × their size, or within float32 rounding."""
+VECTORS_AGREE = 1e-4  # two arrays of one label agree within 1e-6 + this × the largest number
 FREE_ENERGY = " Forces are the derivatives of free_energy, in ase's convention."
 
 
 @dataclass(frozen=True)
 class RawFrame:
-    """One frame with everything a file says of it.
+    """One frame with all its numbers in a file.
 
-    box: (3, 3), rows, Å; coord: (N, 3), Å; columns: numbers per atom, (N, …); entries: numbers of the frame;
-    both by the names of the file.
+    box: (3, 3), rows, Å; coord: (N, 3), Å; columns: per-atom numbers (N, …) by name; entries: numbers of the
+    frame by name; both with the file's names.
     """
 
     symbols: tuple[str, ...]
@@ -41,7 +41,7 @@ class RawFrame:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Arrays of conventions of one frame, the columns and keys used, and what is said of each array."""
+    """The arrays of a frame, the columns and keys used, and for messages each array's source."""
 
     arrays: dict[str, np.ndarray]
     used: set[str]
@@ -49,7 +49,7 @@ class _Chosen:
 
 
 class _Kind(NamedTuple):
-    """What frames of one system share."""
+    """The properties that all frames of a system share."""
 
     symbols: tuple[str, ...]
     pbc: Periodic
@@ -57,9 +57,9 @@ class _Kind(NamedTuple):
 
 
 def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-    """A system for each composition, cell's periodicity and set of labels, in order of first appearance.
+    """One system per composition, periodicity and set of labels, in order of first appearance.
 
-    Raises InputError for frames without moments, and where two sources of one label disagree.
+    Raises InputError for frames without moments, and if two sources of one label disagree.
     """
     groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
     said: dict[str, dict[str, int]] = {}
@@ -86,7 +86,7 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
 
 
 def folder_name(folder: Path) -> str:
-    """The last name of its path, also of `.` and `..`."""
+    """The name of a folder, also for `.` and `..`."""
     return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
@@ -104,7 +104,7 @@ def _chosen(frame: RawFrame, where: str, wanted: Wanted) -> _Chosen:
 
 
 def _sources(array: str, frame: RawFrame, where: str, wanted: Wanted) -> dict[str, np.ndarray]:
-    """Each column or key that holds the array, by its name."""
+    """{name: values} for each column or key that holds the array."""
     place = frame.columns if array in PER_ATOM else frame.entries
     shape = (len(frame.symbols),) * (array in PER_ATOM) + SHAPES[array]
     if given := wanted.columns.get(array):
@@ -124,7 +124,7 @@ def _sources(array: str, frame: RawFrame, where: str, wanted: Wanted) -> dict[st
 
 
 def _virial(frame: RawFrame, name: str, where: str) -> np.ndarray:
-    """−V·stress with ase's sign; stress: 3×3, or xx yy zz yz xz xy, eV/Å³."""
+    """Virial −V·stress, eV; stress in ase's sign: 3×3, or xx yy zz yz xz xy, eV/Å³."""
     stress = np.ravel(frame.entries[name])
     if stress.size == 6:
         stress = stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
@@ -164,7 +164,7 @@ def _check_agreement(array: str, sources: dict[str, np.ndarray], where: str, wan
 
 
 def _account(frame: RawFrame, chosen: _Chosen, where: str, wanted: Wanted, notes: Notes) -> None:
-    """Name the numbers that were not used."""
+    """Add a note for each column and key that was not used."""
     for place, per_atom in ((frame.columns, True), (frame.entries, False)):
         for name, values in place.items():
             if name not in chosen.used:
@@ -172,13 +172,13 @@ def _account(frame: RawFrame, chosen: _Chosen, where: str, wanted: Wanted, notes
 
 
 def unused(name: str, arrays: Sequence[str], wanted: Wanted) -> str:
-    """What is said of numbers that were not used; arrays: what they could be."""
+    """The note on an unused column or key; arrays: the arrays it could be."""
     options = " or ".join(wanted.option(OPTIONS[array], name) for array in arrays)
     return f"{name}: not used" + (f"; to read it, give {options}" if options else "")
 
 
 def _check_sources(said: dict[str, dict[str, int]], where: str) -> None:
-    """Refuse an array that is read from one column in some frames and from another in others."""
+    """Raise InputError for an array read from different columns in different frames."""
     for array, sources in said.items():
         if len(sources) > 1:
             (one, first), (other, second), *_ = sources.items()
@@ -189,7 +189,7 @@ def _check_sources(said: dict[str, dict[str, int]], where: str) -> None:
 
 
 def _say_sources(said: dict[str, dict[str, int]], where: str, notes: Notes) -> None:
-    """The column of the moments always; that of a label where its name is not the array's own."""
+    """Note the source of the moments, and of each label whose column has another name."""
     for array, sources in said.items():
         if array == "spin" or not set(sources) <= {array, f"{array}s"}:
             notes.add(f"{array}: read from {next(iter(sources))}", where)
@@ -215,9 +215,9 @@ def _made(
 
 
 def check_known(names: Sequence[str], type_map: Sequence[str], what: str) -> None:
-    """Raise InputError where a name is none of the elements."""
+    """Raise InputError if a name is not in the type map."""
     unknown = sorted({name for name in names if name not in type_map})
     if unknown:
         raise InputError(
-            f"{what}: {' '.join(unknown)} is none of {' '.join(type_map)}. Correct --elements or --magnetic."
+            f"{what}: {' '.join(unknown)} is not in {' '.join(type_map)}. Correct --elements or --magnetic."
         )

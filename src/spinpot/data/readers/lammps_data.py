@@ -1,4 +1,4 @@
-"""LAMMPS data files of atom_style spin, as spinpot writes them too."""
+"""LAMMPS data files of atom_style spin; data.lammps_files writes them."""
 
 import re
 from collections.abc import Sequence
@@ -15,30 +15,30 @@ from spinpot.data.readers.reader import Wanted
 from spinpot.data.readers.texts import beginning
 from spinpot.data.systems import System
 
-WORDS = 9  # of a line: id, type, x y z, direction and length of the moment; three image flags may follow
+WORDS = 9  # per line: id, type, x y z, direction and length of the moment; three image flags may follow
 
 _COUNT = re.compile(r"^\s*\d+\s+atoms\s*$", re.MULTILINE)
 _SECTION = re.compile(r"^\s*([A-Z][A-Za-z ]*?)\s*(?:#\s*(.*))?$", re.MULTILINE)
 
 
 class LammpsData:
-    """One file is one structure without labels."""
+    """Each file is one structure without labels."""
 
     name = "lammps_data"
     what = "LAMMPS data files of atom_style spin"
     runs = True
 
     def knows(self, path: Path) -> bool:
-        """A text whose first lines count the atoms, as LAMMPS' data files have it."""
+        """A text file whose first lines state the number of atoms, as in LAMMPS' data files."""
         return bool(_COUNT.search(beginning(path, 2000).decode(errors="replace")))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """One frame. Raises InputError for another atom_style and where nothing names the elements."""
+        """One frame. Raises InputError for another atom_style, and if the elements are not known."""
         text = place.read_text()
         sections = {name: comment or "" for name, comment in _SECTION.findall(text)}
         _check_style(place, text, sections.get("Atoms"))
         elements = wanted.elements or _elements_of_masses(text)
-        import dpdata  # here: it is slow to import
+        import dpdata  # imported here, since it is slow
         from dpdata.plugins.deepmd import register_spin
 
         register_spin()
@@ -53,7 +53,7 @@ class LammpsData:
 
 
 def _boundary(text: str) -> Periodic:
-    """What is periodic: a data file says so only if spinpot wrote it, in its first line."""
+    """Periodicity, from the first line that spinpot writes; other data files count as periodic."""
     found = re.search(r"\bboundary ([pfsm]) ([pfsm]) ([pfsm])\b", text.partition("\n")[0])
     return (found[1] == "p", found[2] == "p", found[3] == "p") if found else PERIODIC
 
@@ -70,7 +70,7 @@ def _check_style(place: Path, text: str, style: str | None) -> None:
 
 
 def _elements_of_masses(text: str) -> tuple[str, ...]:
-    """The names behind the masses, where all have one: `1 58.693  # Ni`."""
+    """The names in the comments of the masses, `1 58.693  # Ni`; empty unless all types have one."""
     block = re.search(r"^\s*Masses.*?\n\s*\n(.*?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
     lines = block[1].strip().splitlines() if block else []
     names = [line.partition("#")[2].strip() for line in lines]
@@ -80,6 +80,6 @@ def _elements_of_masses(text: str) -> tuple[str, ...]:
 def _check_elements(place: Path, elements: Sequence[str], n_types: int) -> None:
     if len(elements) < n_types:
         raise InputError(
-            f"{place}: has {n_types} types, and the names of {len(elements)} are known. Name the elements of "
-            "all types in their order: --elements Ni O."
+            f"{place}: has {n_types} types, but only {len(elements)} elements are known. Name the elements "
+            "of all types in order: --elements Ni O."
         )

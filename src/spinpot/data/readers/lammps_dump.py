@@ -20,11 +20,11 @@ from spinpot.data.systems import System
 POSITIONS = ("x y z", "xu yu zu", "xs ys zs", "xsu ysu zsu")
 SCALED = POSITIONS[2:]
 STRUCTURE = ("id", "type", "ix", "iy", "iz", *" ".join(POSITIONS).split())
-LABELS = {"force": "fx fy fz", "force_mag": "fmx fmy fmz"}  # the columns that are labels by their names
-DEFAULT_ELEMENT = "C"  # what LAMMPS writes as element unless `dump_modify element` names them
+LABELS = {"force": "fx fy fz", "force_mag": "fmx fmy fmz"}  # columns that are recognised as labels
+DEFAULT_ELEMENT = "C"  # LAMMPS writes this element unless `dump_modify element` names the elements
 
 _TURNED = re.compile(r"(v|f|mu|omega|angmom|tq)[xyz]")
-"""Vectors that LAMMPS turns with the positions of a general triclinic box; those of computes it does not."""
+"""Vectors that LAMMPS rotates with the positions of a general triclinic box; it does not rotate computes'."""
 
 
 class LammpsDump:
@@ -35,12 +35,12 @@ class LammpsDump:
     runs = True
 
     def knows(self, path: Path) -> bool:
-        """By the name, or by the first word."""
+        """Whether the file's name or first word is that of a dump."""
         named = path.name.removesuffix(".gz").endswith((".dump", ".lammpstrj"))
         return path.is_file() and (named or begins_like_a_dump(path))
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """The frames of a dump; frames with other columns are systems of their own."""
+        """The frames of a dump; frames with different columns go to different systems."""
         layouts: dict[tuple[str, ...], list[Snapshot]] = {}
         for snapshot in snapshots(place, notes):
             layouts.setdefault(tuple(snapshot.columns), []).append(snapshot)
@@ -49,7 +49,7 @@ class LammpsDump:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the columns are. labels: array of conventions → its columns; rest: those not used, by group."""
+    """The meaning of the columns. labels: array → its three columns; rest: unused columns, by group."""
 
     positions: str
     spins: SpinColumns | None
@@ -58,13 +58,13 @@ class _Columns:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Array of conventions → what messages call its columns."""
+        """Array → its columns, for messages."""
         sources = {array: " ".join(names) for array, names in self.labels.items()}
         return sources | ({"spin": self.spins.source} if self.spins else {})
 
 
 def _systems(group: Sequence[Snapshot], place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-    """Of frames with the same columns."""
+    """The systems of frames with the same columns."""
     symbols = [_symbols(frame, wanted) for frame in group]
     columns = _columns(group, str(place), wanted)
     _say(group[0], columns, str(place), notes)
@@ -92,7 +92,7 @@ def _columns(group: Sequence[Snapshot], where: str, wanted: Wanted) -> _Columns:
 def _labels(
     columns: dict[str, np.ndarray], spins: SpinColumns | None, where: str, wanted: Wanted
 ) -> dict[str, tuple[str, ...]]:
-    """Array of conventions → the three columns that the user names, or whose names say it."""
+    """Array → its three columns: as the user names them, or recognised by name."""
     found = {}
     for array, default in LABELS.items():
         if array not in wanted.columns and not set(default.split()) <= set(columns):
@@ -119,10 +119,10 @@ def _say(frame: Snapshot, columns: _Columns, where: str, notes: Notes) -> None:
     if frame.units is None:
         notes.add("no ITEM: UNITS: read in LAMMPS' metal units (Å, eV, ps)", where)
     if frame.pbc is None:
-        notes.add("ITEM: BOX BOUNDS does not say what is periodic: read as periodic in all directions", where)
+        notes.add("ITEM: BOX BOUNDS without boundary flags: read as periodic in all directions", where)
     if frame.general:
         notes.add(
-            "general triclinic box: vectors of computes are turned as LAMMPS turned the positions", where
+            "general triclinic box: vectors of computes are rotated as LAMMPS rotated the positions", where
         )
     if columns.sources.get("force") == LABELS["force"]:
         notes.add(f"{LABELS['force']}: the forces of LAMMPS' own potential and fixes, eV/Å", where)
@@ -149,7 +149,7 @@ def _raw(frame: Snapshot, symbols: tuple[str, ...], columns: _Columns) -> RawFra
 
 
 def _turned(vectors: np.ndarray, names: Sequence[str], frame: Snapshot) -> np.ndarray:
-    """Vectors (N, 3) as the positions of a general triclinic box are: LAMMPS computes in a triangular one."""
+    """Rotate vectors (N, 3) into a general triclinic box; LAMMPS computes in its triangular box."""
     if not frame.general or all(map(_TURNED.fullmatch, names)):
         return vectors
     triangular = np.linalg.cholesky(frame.box @ frame.box.T)
@@ -157,7 +157,7 @@ def _turned(vectors: np.ndarray, names: Sequence[str], frame: Snapshot) -> np.nd
 
 
 def _symbols(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
-    """By the columns element or typelabel, or by types and the elements that the user names."""
+    """Elements of the atoms: from the column element or typelabel, or from types and --elements."""
     name = next((name for name in TEXTS if name in frame.columns), None)
     words = tuple(map(str, frame.columns[name])) if name else ()
     default = name == "element" and set(words) == {DEFAULT_ELEMENT} and DEFAULT_ELEMENT not in wanted.elements
@@ -165,11 +165,13 @@ def _symbols(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
         return words
     if "type" not in frame.columns:
         raise InputError(
-            f"{frame.where}: there is no column type{', and each element is C' if default else ''}. It has: "
+            f"{frame.where}: no column type{', and every element is C' if default else ''}. It has: "
             f"{' '.join(frame.columns)}. Dump type, or element with `dump_modify element`."
         )
     if not wanted.elements:
-        raise InputError(f"{frame.where}: a dump has no elements, only types. Name them: --elements Ni O.")
+        raise InputError(
+            f"{frame.where}: the dump has types but no elements. Name the elements: --elements Ni O."
+        )
     symbols = _of_types(frame, wanted)
     if words and not default and symbols != words:
         k = next(k for k, (one, other) in enumerate(zip(symbols, words, strict=True)) if one != other)
@@ -185,19 +187,19 @@ def _of_types(frame: Snapshot, wanted: Wanted) -> tuple[str, ...]:
     given = frame.columns["type"]
     if (wrong := given != np.rint(given)).any():
         raise InputError(
-            f"{frame.where}: type {given[wrong][0]:g}: expected whole numbers from 1 on. Correct the dump."
+            f"{frame.where}: type {given[wrong][0]:g}. Expected whole numbers from 1 on. Correct the dump."
         )
     types = given.astype(int)
     if types.max() > len(wanted.elements) or types.min() < 1:
         raise InputError(
-            f"{frame.where}: it has types from {types.min()} to {types.max()}, and --elements names "
-            f"{len(wanted.elements)}: {' '.join(wanted.elements)}. Name one for each type, in their order."
+            f"{frame.where}: it has types from {types.min()} to {types.max()}, but --elements names "
+            f"{len(wanted.elements)}: {' '.join(wanted.elements)}. Name one for each type, in order."
         )
     return tuple(wanted.elements[kind - 1] for kind in types)
 
 
 def _grouped(rest: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """Columns that belong together, by a name: `c_st` for all of a compute, `vx vy vz`, or one column."""
+    """{name: columns} for columns that belong together: `c_st` (a compute), `vx vy vz`, or one column."""
     every = computes(names)
     family = {name: key for key, members in every.items() for name in members}
     groups: dict[str, list[str]] = {}
@@ -209,7 +211,7 @@ def _grouped(rest: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _vector(name: str, names: Sequence[str]) -> str:
-    """`vx vy vz` for any of these three, where all are there."""
+    """The vector `vx vy vz` that a column belongs to, if all three exist; else the column's name."""
     for pattern in (f"%s{name[1:]}", f"{name[:-1]}%s"):
         three = [pattern % axis for axis in "xyz"]
         if name in three and set(three) <= set(names):

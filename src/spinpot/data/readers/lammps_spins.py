@@ -1,4 +1,4 @@
-"""Which columns of a LAMMPS dump are spins: by their names, or by what they must be in every frame."""
+"""Finds the columns of a LAMMPS dump that are spins: by name, or by values that fit in every frame."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,30 +11,30 @@ from spinpot.data.readers.moments import AGREE
 from spinpot.data.readers.reader import Wanted
 
 Columns = Mapping[str, np.ndarray]
-"""Numbers of a dump by the names of its columns, all frames one behind the other."""
+"""{column name: numbers}, all frames concatenated."""
 
 NAMED = ("spx", "spy", "spz")
 LENGTH = "sp"
-UNIT = 5e-3  # directions have a length of 1 within this, for dumps are printed with few digits
+UNIT = 5e-3  # tolerance for the length 1 of directions; dumps have few digits
 EXPECTED = "a direction of length 1 beside a length ≥ 0, as `compute property/atom sp spx spy spz` gives them"
 
 _MEMBER = re.compile(r"(.+)\[(\d+)\]")
 
 
 class SpinColumns(NamedTuple):
-    """direction: three columns; length: that of |S|, or None where the three are vectors as they are."""
+    """direction: three columns; length: the column of |S|; None: the three columns are the moments."""
 
     direction: tuple[str, ...]
     length: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As sp spx spy spz."""
+        """The columns in the order of sp spx spy spz."""
         return ((self.length,) if self.length else ()) + self.direction
 
     @property
     def source(self) -> str:
-        """For lines and messages."""
+        """The columns for notes and messages."""
         vectors = " ".join(self.direction)
         return f"{self.length} · ({vectors})" if self.length else vectors
 
@@ -45,10 +45,10 @@ class SpinColumns(NamedTuple):
 
 
 def find_spins(columns: Columns, where: str, wanted: Wanted) -> SpinColumns | None:
-    """The spins of frames with the same columns; None where there are none and the user says so.
+    """The spin columns of frames with the same columns; None if there are none and the user allows it.
 
-    Raises InputError where nothing or more than one thing could be meant, and for directions without lengths
-    unless the user says what they are.
+    Raises InputError if no columns or several sets of columns fit, and for directions without lengths unless
+    the user gives their meaning.
     """
     if given := wanted.columns.get("spin"):
         return _as_told(given, columns, where, wanted)
@@ -64,14 +64,14 @@ def find_spins(columns: Columns, where: str, wanted: Wanted) -> SpinColumns | No
         raise InputError(
             f"{where}: {found.source} are directions (length 1), and no column beside them holds lengths. "
             f"Dump sp too, or name its column: {wanted.option('moments', f'LENGTH {found.source}')}. If the "
-            f"moments are 1 μ_B, give {wanted.option('moment_unit', 'mu_B')}; if nobody knows their lengths, "
-            f"{wanted.option('moment_unit', 'direction')} (the directions are then kept as they are)."
+            f"moments are 1 μ_B, give {wanted.option('moment_unit', 'mu_B')}; if their lengths are unknown, "
+            f"{wanted.option('moment_unit', 'direction')} (the directions are then read unchanged)."
         )
     return found
 
 
 def computes(names: Iterable[str]) -> dict[str, list[str]]:
-    """The columns NAME[1], NAME[2], … of each compute, fix or variable, by number."""
+    """{compute, fix or variable: its columns NAME[1], NAME[2], … in order}."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
         if member := _MEMBER.fullmatch(name):
@@ -105,7 +105,7 @@ def _as_told(given: str, columns: Columns, where: str, wanted: Wanted) -> SpinCo
 
 
 def _candidates(columns: Columns, groups: Mapping[str, Sequence[str]]) -> Iterator[SpinColumns]:
-    """Four columns of one compute that can be direction and length; else three that can be directions."""
+    """Sets of four columns of one compute that fit direction and length; else sets of three directions."""
     blocks = [block for members in groups.values() for block in _blocks(columns, members)]
     yield from blocks or (
         SpinColumns(tuple(three), None)
@@ -116,7 +116,7 @@ def _candidates(columns: Columns, groups: Mapping[str, Sequence[str]]) -> Iterat
 
 
 def _blocks(columns: Columns, members: Sequence[str]) -> list[SpinColumns]:
-    """Of one compute, those whose other columns come in vectors of three, if any do."""
+    """Sets of four columns of one compute; preferably those that leave whole vectors of three columns."""
     found = {}
     for first, four in enumerate(_windows(members, 4)):
         for length, direction in ((four[0], tuple(four[1:])), (four[3], tuple(four[:3]))):
@@ -129,7 +129,7 @@ def _blocks(columns: Columns, members: Sequence[str]) -> list[SpinColumns]:
 
 
 def _are_directions(vectors: np.ndarray, lengths: np.ndarray) -> bool:
-    """Whether all are of length 1; the vector of an atom without moment may be zero, too."""
+    """Whether all vectors have the length 1; an atom without moment may have a zero vector."""
     norms = np.linalg.norm(vectors, axis=1)
     return bool(((np.abs(norms - 1.0) <= UNIT) | ((lengths == 0.0) & (norms == 0.0))).all())
 

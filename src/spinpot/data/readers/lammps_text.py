@@ -1,4 +1,4 @@
-"""LAMMPS' text dumps (atom, custom) → frames with all their columns, whatever these mean."""
+"""Reads LAMMPS' text dumps (atom, custom) with all their columns; lammps_dump interprets the columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from spinpot.core.notes import Notes
 from spinpot.data.readers.texts import opened
 
 BEGIN = "ITEM:"
-TEXTS = ("element", "typelabel")  # the columns that hold words; all others are numbers
+TEXTS = ("element", "typelabel")  # columns of words; all others are numbers
 ITEMS = ("UNITS", "TIMESTEP", "TIME", "NUMBER OF ATOMS", "BOX BOUNDS", "ATOMS")
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One frame, its atoms in the order of their ids.
+    """One frame; atoms are sorted by id.
 
-    units: by the file, or None. box: (3, 3), rows; origin: (3,), its corner. pbc: per lattice vector, or None
-    where the file does not say. general: whether the box is general triclinic. columns: (N,) each.
+    units: as in the file; None: not given. box: (3, 3), rows; origin: (3,), its corner. pbc: per lattice
+    vector; None: not given. general: the box is general triclinic. columns: (N,) each.
     """
 
     where: str
@@ -51,14 +51,14 @@ def begins_like_a_dump(path: Path) -> bool:
 
 
 def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
-    """The complete frames of a dump; those that are incomplete, as after a killed run, are counted in a note.
+    """The complete frames of a dump. A note counts incomplete frames, as a killed run leaves them.
 
-    Raises InputError for a file without a complete frame, and for what is damaged otherwise.
+    Raises InputError for a file without a complete frame, and for other damage.
     """
     units, frames, cut = None, 0, 0
     head: dict[str, _Item] = {}
     for item in _items(path, notes):
-        if item.name in head:  # the next frame begins, and this one has no atoms
+        if item.name in head:  # the next frame begins before the atoms of this one
             cut, head = cut + 1, {}
         head[item.name] = item
         if item.name == "UNITS":
@@ -111,15 +111,15 @@ def _item(header: str, path: Path) -> _Item:
         if words[: len(parts)] == parts:
             return _Item(name, words[len(parts) :], [])
     if not header.endswith("\n"):
-        return _Item("", [], [])  # the end of a file that is cut off
+        return _Item("", [], [])  # the file is cut off within this line
     raise InputError(
-        f"{path}: ITEM: {header.strip()} is not of a dump of atoms. Expected a text dump, as LAMMPS' `dump "
-        "custom` writes it."
+        f"{path}: ITEM: {header.strip()} does not belong to a dump of atoms. Expected a text dump, as "
+        "LAMMPS' `dump custom` writes it."
     )
 
 
 def _snapshot(head: dict[str, _Item], units: str | None, where: str) -> Snapshot | None:
-    """A frame, or None where it is cut off."""
+    """A frame; None if it is cut off."""
     for name in ("NUMBER OF ATOMS", "BOX BOUNDS"):
         if not (name in head and head[name].lines):
             raise InputError(f"{where}: ITEM: {name} is missing. Correct the file.")
@@ -130,18 +130,18 @@ def _snapshot(head: dict[str, _Item], units: str | None, where: str) -> Snapshot
         return None
     if len(rows) > n_atoms or n_atoms == 0:
         raise InputError(
-            f"{where}: {len(rows)} lines of atoms, and {n_atoms} by ITEM: NUMBER OF ATOMS. Correct the file."
+            f"{where}: {len(rows)} lines of atoms, but ITEM: NUMBER OF ATOMS is {n_atoms}. Correct it."
         )
     columns = _columns(names, np.array(words), where)
     return Snapshot(where, units, *_box(head["BOX BOUNDS"], where), columns)
 
 
 def _columns(names: list[str], table: np.ndarray, where: str) -> dict[str, np.ndarray]:
-    """By name, sorted by id. Raises InputError without ids."""
+    """{name: numbers sorted by atom id}. Raises InputError without ids."""
     if "id" not in names:
         raise InputError(
-            f"{where}: there is no column id, and the order of LAMMPS' atoms changes from frame to frame. It "
-            f"has: {' '.join(names)}. Dump id too; or add the column, if the run had `dump_modify sort id`."
+            f"{where}: no column id, and LAMMPS' order of atoms changes from frame to frame. It has: "
+            f"{' '.join(names)}. Dump id too; or add the column, if the run had `dump_modify sort id`."
         )
     columns: dict[str, np.ndarray] = {}
     for name, values in zip(names, table.T, strict=True):
@@ -171,7 +171,11 @@ def _box(item: _Item, where: str) -> tuple[np.ndarray, np.ndarray, tuple[bool, b
     if general:
         return table[:, :3], table[:, 3], pbc, True
     xy, xz, yz = table[:, 2] if tilted else (0.0, 0.0, 0.0)
-    low = table[:, 0] - (min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0)  # the bounds enclose the tilted box
+    low = table[:, 0] - (
+        min(0.0, xy, xz, xy + xz),
+        min(0.0, yz),
+        0.0,
+    )  # BOX BOUNDS enclose the tilted box
     high = table[:, 1] - (max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0)
     box = np.diag(high - low)
     box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz

@@ -1,4 +1,4 @@
-"""Which numbers of a frame are its magnetic moments: one answer for files, ase.Atoms and the calculator."""
+"""Chooses the magnetic moments of a frame, by the same rules for files, ase.Atoms and the calculator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,20 +9,20 @@ from spinpot.core.errors import InputError
 from spinpot.data.readers.names import FINAL_MOMENTS, INITIAL_MOMENTS, known
 from spinpot.data.readers.reader import Wanted
 
-UNIT = 1e-3  # moments whose lengths are all this close to 1 are taken for directions
-AGREE = 1e-4  # μ_B: moments of two columns that differ by more disagree
-LENGTHS = ("mag", "mom", "spin", "length")  # parts of the names of columns that hold lengths of moments
+UNIT = 1e-3  # moments may be directions if all their lengths are this close to 1
+AGREE = 1e-4  # μ_B: two columns of moments disagree if they differ by more
+LENGTHS = ("mag", "mom", "spin", "length")  # a column with such a part in its name may hold moments' lengths
 
 SAID = {
-    (FINAL_MOMENTS,): f"{FINAL_MOMENTS}, the moments with which the calculation ended",
+    (FINAL_MOMENTS,): f"{FINAL_MOMENTS}, the final moments of the calculation",
     (INITIAL_MOMENTS,): f"{INITIAL_MOMENTS}, the initial moments",
-    (): "nowhere: zeros, for frames that are not magnetic",
+    (): "no column: set to zero, for non-magnetic frames",
 }
 
 
 @dataclass(frozen=True)
 class Moments:
-    """values: (N, 3), μ_B; names: the columns they were read from; others: moments that were passed over."""
+    """values: (N, 3), μ_B; names: the columns they were read from; others: columns of moments not used."""
 
     values: np.ndarray
     names: tuple[str, ...]
@@ -30,15 +30,15 @@ class Moments:
 
     @property
     def source(self) -> str:
-        """The columns, with what is known of them."""
+        """The columns, with their meaning, for messages."""
         return SAID.get(self.names, ", ".join(self.names))
 
 
 def find_moments(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted: Wanted) -> Moments:
-    """The moments of a frame: a column `spin`, else those a calculation ended with, else the initial ones.
+    """The moments of a frame: a column `spin`, else the final, else the initial moments of a calculation.
 
-    Raises InputError without vectors, where two columns disagree (a calculation's initial and final moments
-    may), and for unit vectors beside a column of lengths.
+    Raises InputError if there are no vectors, if two columns disagree (initial and final moments may), and
+    for unit vectors beside a column of lengths.
     """
     vectors = {name: values for name, values in columns.items() if np.shape(values) == (n_atoms, 3)}
     candidates = [name for name in vectors if known(name, "spin")]
@@ -70,7 +70,7 @@ def _check_agreement(
     first, *others = candidates
     for other in others:
         if (first, other) == (FINAL_MOMENTS, INITIAL_MOMENTS):
-            continue  # a calculation may end elsewhere than it began
+            continue  # a calculation may change the moments
         apart = float(np.abs(vectors[first] - vectors[other]).max(initial=0.0))
         if not apart <= AGREE:
             raise InputError(
@@ -104,7 +104,7 @@ def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted
 def _in_bohr_magnetons(
     names: tuple[str, ...], columns: Mapping[str, np.ndarray], where: str, wanted: Wanted
 ) -> Moments:
-    """The vectors of a column, times the lengths of another where the user says that they are directions."""
+    """The vectors of a column; times the lengths of another if the user declares them directions."""
     name = names[0]
     values = np.asarray(columns[name], dtype=np.float64)
     lengths = [
@@ -127,17 +127,17 @@ def _in_bohr_magnetons(
 
 
 def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> None:
-    """Refuse moments that all have the length 1, unless the user says what they are. frames: (N, 3) each."""
+    """Raise InputError if all moments have the length 1 and the user gives no unit. frames: (N, 3) each."""
     if wanted.moment_unit is None and all_unit(frames):
         raise InputError(
             f"{where}: all moments have the length 1. If they are moments in μ_B, give "
-            f"{wanted.option('moment_unit', 'mu_B')}; if they are directions whose lengths are not known, "
-            f"{wanted.option('moment_unit', 'direction')} (they are then kept as they are)."
+            f"{wanted.option('moment_unit', 'mu_B')}; if they are directions of unknown lengths, "
+            f"{wanted.option('moment_unit', 'direction')} (they are then read unchanged)."
         )
 
 
 def all_unit(frames: Sequence[np.ndarray]) -> bool:
-    """Whether all moments (…, 3) that are not zero have the length 1, as directions have."""
+    """Whether all non-zero moments (…, 3) have the length 1, as directions do."""
     lengths = np.concatenate([np.linalg.norm(values, axis=-1).ravel() for values in frames])
     lengths = lengths[lengths > 0.0]
     return bool(lengths.size) and bool(np.abs(lengths - 1.0).max() <= UNIT)

@@ -1,4 +1,4 @@
-"""The names under which programs write labels and moments, and how a user names another."""
+"""The names that programs give to labels and moments, and the options that name others."""
 
 import re
 
@@ -11,7 +11,7 @@ OPTIONS = {
     "virial": "virial",
     "spin": "moments",
 }
-"""The option that names the column or key to read an array of conventions from."""
+"""For each array: the option that names its column or key."""
 
 ALIASES = {
     "coord": ("coord", "coords"),
@@ -25,9 +25,7 @@ ALIASES = {
     ),
     "virial": ("virial", "virials"),
 }
-"""deepmd-kit's names of the arrays that are read, `coord.npy`, `coord.raw`, …, dpdata's, and what others call
-them.
-"""
+"""For each array: deepmd-kit's name (`coord.npy`, `coord.raw`, …), dpdata's, then those of other programs."""
 OF_DPDATA = {aliases[1]: name for name, aliases in ALIASES.items()}
 
 NAMES = {
@@ -41,26 +39,26 @@ NAMES = {
 }
 """Known names of each column and key, in lower case and without a prefix `REF_` or `DFT_`."""
 
-FINAL_MOMENTS = "magmoms"  # the moments that a calculation ended with, as ase has them
-INITIAL_MOMENTS = "initial_magmoms"  # the moments that a calculation began with
-NO_LABELS = ("momenta", "velocities", "vx vy vz", "dipole")  # vectors that are known to be something else
+FINAL_MOMENTS = "magmoms"  # ase's name of the moments at the end of a calculation
+INITIAL_MOMENTS = "initial_magmoms"  # ase's name of the moments at its start
+NO_LABELS = ("momenta", "velocities", "vx vy vz", "dipole")  # vectors that are never labels
 
 _PREFIX = re.compile(r"^(ref|dft)[_-]", re.IGNORECASE)
 
 
 def known(name: str, array: str) -> bool:
-    """Whether a column or key of this name is the array."""
+    """Whether a column or key of this name holds the array."""
     return _PREFIX.sub("", name).lower() in NAMES[array]
 
 
 def rank(name: str, array: str) -> tuple[bool, int]:
-    """By which of several known names of an array are ordered: those without a prefix first."""
+    """Sort key of the known names of an array: names without a prefix come first."""
     bare = _PREFIX.sub("", name)
     return bare != name, NAMES[array].index(bare.lower())
 
 
 def arrays_like(name: str, values: np.ndarray, per_atom: bool) -> tuple[str, ...]:
-    """The arrays that numbers of this name and shape could be."""
+    """The arrays that values of this name and shape could be."""
     if name in (FINAL_MOMENTS, INITIAL_MOMENTS):
         return ("spin",) if values.ndim == 2 else ()
     if name in NO_LABELS:

@@ -1,4 +1,4 @@
-"""deepmd-kit's old layout for TensorFlow: the last atoms are virtual, at R + η S, with −∂E/∂S as force."""
+"""deepmd-kit's old TensorFlow layout: virtual atoms come last, at R + η S; their forces encode −∂E/∂S."""
 
 import os
 from pathlib import Path
@@ -16,24 +16,24 @@ from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 
-LONGEST_ARM = 1.5  # Å, of a virtual atom from its own; more is another atom's
+LONGEST_ARM = 1.5  # Å, from a real atom to its virtual atom; a longer one belongs to another atom
 UNUSED = ("spin", "force_mag", REAL_TYPES)
-"""Arrays of the other layouts: here virtual atoms and their forces say the same."""
+"""Arrays of the other layouts, which are redundant here: the virtual atoms and their forces hold them."""
 
 
 class OldLayout:
-    """Folders that look like npy, but hold virtual atoms: read only where the user says so."""
+    """Folders that look like npy but hold virtual atoms: read only with --format old."""
 
     name = "old"
     what = "deepmd-kit's old layout with virtual atoms (--format old)"
     runs = False
 
     def knows(self, path: Path) -> bool:
-        """Never by itself: no file says which atoms are virtual."""
+        """Never: no file says which atoms are virtual."""
         return False
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """One system. Raises InputError where the virtual atoms are not where they should be."""
+        """One system. Raises InputError if the virtual atoms are not at their expected places."""
         stored = from_folder(place, os.listdir(place))
         check_stored(stored, wanted.elements, non_magnetic=True)
         for line in (*stored.notes, *(f"{name}: not used" for name in UNUSED if stored.has(name))):
@@ -64,7 +64,7 @@ def _read(path: Path, stored: Stored, wanted: Wanted) -> System:
 
 
 def _without_virtual(stored: Stored, names: tuple[str, ...], owner: np.ndarray, scale: float) -> System:
-    """Owner (M,): the real atoms of the virtual ones, which are the last."""
+    """The system without virtual atoms, which come last. owner: (M,), the real atom of each virtual atom."""
     arrays, path, n = read_arrays(stored), stored.path, len(stored.types) - len(owner)
     coord, force = arrays["coord"], arrays.get("force")
     cell = completed(arrays["box"], stored.pbc)
@@ -73,8 +73,8 @@ def _without_virtual(stored: Stored, names: tuple[str, ...], owner: np.ndarray, 
     longest = float(np.linalg.norm(arm, axis=-1).max(initial=0.0))
     if longest > LONGEST_ARM:
         raise InputError(
-            f"{path}: a virtual atom lies {longest:.2f} Å from the atom that --magnetic gives it; usual are "
-            "0.2 to 0.6 Å. Name the elements that really are magnetic, in the order of their virtual types."
+            f"{path}: a virtual atom lies {longest:.2f} Å from its real atom according to --magnetic. "
+            "Expected 0.2 to 0.6 Å. Name the magnetic elements in the order of their virtual types."
         )
     spin, force_mag = np.zeros((2, len(coord), n, 3))
     spin[:, owner] = arm / scale

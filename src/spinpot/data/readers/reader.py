@@ -1,4 +1,4 @@
-"""What a reader of frames is, and what a user may tell it."""
+"""The interface of a reader of frames, and the user's options for it."""
 
 import shlex
 from collections.abc import Mapping
@@ -12,14 +12,13 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user says beside the path.
+    """The user's options beside the path.
 
-    elements: of the types of formats that have only numbers, and the order of the type map.
-    rename: labels of the file → elements. columns: array of conventions (`force`, `spin`, …) → the column or
-    key to read it from. moment_unit: `mu_B`, or `direction` for unit vectors. non_magnetic: frames without
-    moments have none. magnetic: elements with virtual atoms in the old layout; virtual_scale: their distance
-    over the moment, Å/μ_B. keywords: whether messages name options as keywords (`moments=spin`) in place of
-    flags (`--moments spin`).
+    elements: element of each type, for formats with only type numbers; also the order of the type map.
+    rename: labels in the file → elements. columns: array (`force`, `spin`, …) → the column or key to read it
+    from. moment_unit: `mu_B`, or `direction` for unit vectors. non_magnetic: set missing moments to zero.
+    magnetic: elements with virtual atoms in the old layout; virtual_scale: their distance per moment, Å/μ_B.
+    keywords: messages name options as keywords (`moments=spin`) instead of flags (`--moments spin`).
     """
 
     elements: tuple[str, ...] = ()
@@ -39,10 +38,10 @@ class Wanted:
 
 
 class Reader(Protocol):
-    """One format. name: as `--format` takes it; what: in a few words, for the list of what is read.
+    """A reader of one format. name: for `--format`; what: short description, for the list of formats.
 
-    runs: whether a place stands for itself, as the output of a calculation, so that one that cannot be read
-    does not stop the others of a folder.
+    runs: whether each place is the output of a separate calculation: if one cannot be read, the others in a
+    folder are still read.
     """
 
     name: str
@@ -50,10 +49,10 @@ class Reader(Protocol):
     runs: bool
 
     def knows(self, path: Path) -> bool:
-        """Whether this file or folder itself is of the format, by its name and its first bytes."""
+        """Whether this file or folder has the format, judged by its name and first bytes."""
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The systems at a place. Notes say which columns and keys were used, which were not, and why.
 
-        Raises InputError for what cannot be used.
+        Raises InputError for unusable frames.
         """

@@ -1,4 +1,4 @@
-"""What readers of other programs' files share: how files begin, numbers, and the steps of a calculation."""
+"""Helpers for readers of other programs' text files: first bytes, numbers, steps of a calculation."""
 
 import gzip
 import re
@@ -16,7 +16,7 @@ NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eEdD][-+]?\d+)?"
 
 
 def beginning(path: Path, size: int) -> bytes:
-    """The first bytes of a file; none of what is no file."""
+    """The first bytes of a file; empty if the path is not a file."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -24,15 +24,16 @@ def beginning(path: Path, size: int) -> bytes:
 
 
 def opened(path: Path, errors: str = "replace") -> IO[str]:
-    """A text, perhaps compressed by gzip. errors: what becomes of bytes that are no UTF-8."""
+    """Open a text file, perhaps compressed by gzip. errors: handling of invalid UTF-8, as in open()."""
     zipped = beginning(path, 2) == b"\x1f\x8b"
     return (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors=errors)
 
 
 def parts(lines: Iterable[str], iteration: re.Pattern[str]) -> Iterator[list[str]]:
-    """What comes before the first step, and each step: from its first iteration to that of the next.
+    """The lines before the first step, then the lines of each step.
 
-    iteration: at the head of each electronic iteration, with the number of its `step`.
+    iteration: matches the head of each electronic iteration and its `step` number; a step begins with its
+    first iteration.
     """
     part: list[str] = []
     current = None
@@ -53,12 +54,12 @@ def complete(
     file: str = "",
     remedies: Mapping[str, str] | None = None,
 ) -> list[S]:
-    """The steps that lack nothing; the others are counted, with the reason.
+    """The complete steps; a note counts the others, with the reason.
 
-    lacks: what each step lacks, empty for a frame. file: the one at the place that holds the steps.
-    remedies: what to do where no step is a frame, for some of the lacks.
+    lacks: what each step lacks; empty if it is complete. file: the name of the file with the steps.
+    remedies: {lack: what to do}, for the message if no step is complete.
 
-    Raises InputError where no step is a frame.
+    Raises InputError if no step is complete.
     """
     where = f"{place}: {file}" if file else place
     if not steps:

@@ -1,4 +1,4 @@
-"""VASP: the steps of an OUTCAR with their moments, and what to do with a vasprun.xml, which has none."""
+"""VASP: reads the steps of an OUTCAR with their moments; rejects vasprun.xml, which has no moments."""
 
 import re
 from dataclasses import replace
@@ -28,19 +28,19 @@ from spinpot.data.systems import System
 
 ITERATION = re.compile(r"Iteration\s+(?P<step>\d+)\(\s*(?P<electronic>\d+)\)")
 ENERGY = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
-ENERGY_LINES = 6  # from the head of the energies to the last of them
+ENERGY_LINES = 6  # from the title of the energies to the last energy
 TOTEN = re.compile(rf"free\s+energy\s+TOTEN\s*=\s*({NUMBER})")
 SIGMA_ZERO = re.compile(rf"energy\(sigma->0\)\s*=\s*({NUMBER})")
 NELM = re.compile(r"NELM\s*=\s*(\d+)")
 SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})', re.MULTILINE)
-"""As OUTCAR, INCAR and vasprun.xml have it."""
+"""SAXIS as written in OUTCAR, INCAR and vasprun.xml."""
 CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
 VERSION = re.compile(r"\s*vasp\.(\d+)\.")
-SAYS_NOT_REACHED = 6  # the first VASP that says so where the electrons have not converged
+SAYS_NOT_REACHED = 6  # the first VASP version that reports unconverged electrons
 REACHED, NOT_REACHED = "EDIFF is reached", "EDIFF was not reached"
 MAGNETIZATION = "magnetization ("
 TABLE = "# of ion"
-"""Begins the names of the columns of a table with a row for each atom."""
+"""First words of the header of a table with one row per atom."""
 TOTAL_CHARGE = "total charge"
 ION = re.compile(rf"^\s*\d+((?:\s+{NUMBER})+)\s*$")
 MAGNETIC_FORCE = "Magnetic force (eV/uB)"
@@ -52,23 +52,23 @@ NO_MOMENTS = "without moments"
 
 
 class Vasp:
-    """One OUTCAR is one run."""
+    """Each OUTCAR is one run."""
 
     name = "vasp"
     what = "VASP's OUTCAR of noncollinear runs (LORBIT 11; vasprun.xml has no moments)"
     runs = True
 
     def knows(self, path: Path) -> bool:
-        """By the first lines, or an OUTCAR by its name."""
+        """Whether the first lines are VASP's, or the file is named OUTCAR."""
         head = beginning(path, 4096)
         is_xml = head.startswith(b"<?xml") and b"<modeling>" in head
         named = path.name.startswith("OUTCAR") and path.is_file()
         return named or is_xml or head.lstrip().startswith(b"vasp.")
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-        """The steps of a run that have everything, without magnetic forces; the others are counted."""
+        """The complete steps of a run, without magnetic forces; a note counts the others."""
         frames = self.frames(place, wanted, notes)
-        notes.add("VASP writes no magnetic forces: frames without them", str(place))
+        notes.add("VASP writes no magnetic forces: the frames have none", str(place))
         systems = systems_of(frames, place, wanted, notes)
         if place.name not in ("OUTCAR", "OUTCAR.gz"):
             return systems
@@ -76,7 +76,7 @@ class Vasp:
         return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
 
     def frames(self, place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
-        """As read, before labels and moments are chosen."""
+        """The frames as read, before labels and moments are chosen."""
         with opened(place) as file:
             if file.read(5) == "<?xml":
                 raise InputError(
@@ -101,7 +101,7 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
             if any(MAGNETIC_FORCE in line for line in part):
                 notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
     if not np.allclose(axes, np.eye(3)):
-        notes.add("moments turned from the axes of SAXIS to Cartesian ones", str(place))
+        notes.add("moments rotated from the axes of SAXIS to Cartesian axes", str(place))
     if CONSTRAINED.search(text):
         notes.add(PENALTY, str(place))
     remedy = (
@@ -113,7 +113,7 @@ def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
 
 
 def _frame(part: list[str], header: dict[str, Any], axes: np.ndarray) -> RawFrame | None:
-    """None where something of a step is cut off. Tables of moments stand before the energy, or after it."""
+    """The frame of a step; None if the step is cut off. Moments may come before or after the energy."""
     end = next((number for number, line in enumerate(part) if line.strip().startswith(ENERGY)), len(part))
     below = "".join(part[end : end + ENERGY_LINES])
     free, extrapolated = TOTEN.search(below), SIGMA_ZERO.search(below)
@@ -130,7 +130,7 @@ def _frame(part: list[str], header: dict[str, Any], axes: np.ndarray) -> RawFram
 
 
 def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
-    """The last whole table of each title: its last column (N,), the sum over the orbitals."""
+    """{title: last column (N,)}, the sum over the orbitals, of the last complete table of each title."""
     tables, title = {}, ""
     for number, line in enumerate(part):
         if line.strip().startswith(TABLE):
@@ -143,7 +143,7 @@ def _tables(part: list[str], n_atoms: int) -> dict[str, np.ndarray]:
 
 
 def _columns(tables: dict[str, np.ndarray], axes: np.ndarray) -> dict[str, np.ndarray]:
-    """The tables, those of moments as magmoms: (N, 3) in Cartesian components, or (N,) of a collinear run."""
+    """The tables, with the moments as magmoms: (N, 3), Cartesian; (N,) for a collinear run."""
     parts = [tables.pop(name) for axis in "xyz" if (name := f"{MAGNETIZATION}{axis})") in tables]
     if len(parts) == 3:
         tables["magmoms"] = np.stack(parts, axis=-1) @ axes
@@ -153,7 +153,7 @@ def _columns(tables: dict[str, np.ndarray], axes: np.ndarray) -> dict[str, np.nd
 
 
 def _saxis(head: str, place: Path) -> np.ndarray:
-    """(3,), as the OUTCAR has it, else INCAR or vasprun.xml beside it; VASP's own z where none does."""
+    """SAXIS (3,) from the OUTCAR, else from INCAR or vasprun.xml beside it; else z, VASP's default."""
     beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
     for text in (head, *(beginning(file, 1 << 18).decode(errors="replace") for file in beside)):
         if found := SAXIS.findall(text):
@@ -162,7 +162,7 @@ def _saxis(head: str, place: Path) -> np.ndarray:
 
 
 def _axes(saxis: np.ndarray) -> np.ndarray:
-    """(3, 3), rows: the axes of the spins in Cartesian components, which turn with SAXIS.
+    """(3, 3), rows: the spin axes in Cartesian components; SAXIS determines them.
 
     m = Rz(α) Ry(β) m_spins, α and β being the angles of SAXIS (https://vasp.at/wiki/SAXIS).
     """
@@ -172,7 +172,7 @@ def _axes(saxis: np.ndarray) -> np.ndarray:
 
 
 def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted) -> str:
-    """Why a step is no frame; empty where it is one. reached: whether the electrons converged."""
+    """Why a step cannot be a frame; empty if it can. reached: whether the electrons converged."""
     if not reached:
         return "not converged (NELM iterations)"
     if frame is None:
@@ -182,10 +182,10 @@ def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted
 
 
 def _reached(part: list[str], head: str) -> bool:
-    """Whether the electrons converged. head: what the OUTCAR has before its steps.
+    """Whether the electrons converged. head: the OUTCAR's lines before its steps.
 
-    VASP 6 says where they did not. VASP 5 writes that EDIFF is reached after NELM iterations in any case, so
-    that a step which took as many counts as not converged.
+    VASP 6 reports steps that did not converge. VASP 5 always writes that EDIFF is reached after NELM
+    iterations, so that a step with NELM iterations counts as not converged.
     """
     if any(NOT_REACHED in line for line in part):
         return False

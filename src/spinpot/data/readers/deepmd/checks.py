@@ -1,4 +1,4 @@
-"""Refuses bad systems by what their headers show, naming files, before any array is read."""
+"""Checks systems by the headers of their files, before any array is read."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,8 @@ from spinpot.data.readers.deepmd.stored import Stored, shape_of
 def check_stored(stored: Stored, type_map: Sequence[str] | None, non_magnetic: bool) -> None:
     """Check presence, frame counts and shapes of all files of a system.
 
-    type_map: the user's, if given; it only sharpens the hint about the old layout. non_magnetic: whether
-    spins may be absent.
-    Raises InputError.
+    type_map: the user's, if given; used only for the hint about the old layout. non_magnetic: spins may be
+    missing. Raises InputError, naming the file.
     """
     for part in stored.sets:
         if "coord" not in part.arrays:
@@ -78,7 +77,7 @@ def _check_cell_files(stored: Stored) -> None:
 
 
 def _check_same_arrays(stored: Stored) -> None:
-    """Every set of a system holds the same arrays: dpdata would join what there is, frames shifted."""
+    """Check that all sets of a system hold the same arrays: with a gap, dpdata would mismatch the frames."""
     for name in ("spin", *LABELS, REAL_TYPES):
         without = [s.where for s in stored.sets if name not in s.arrays]
         if stored.has(name) and without:
@@ -92,7 +91,7 @@ def _check_same_arrays(stored: Stored) -> None:
 def _check_frame_counts(part: StoredSet) -> None:
     counts = {name: (header.shape or (0,))[0] for name, header in part.arrays.items()}
     if counts["coord"] == 0:
-        raise InputError(f"{part.where}: no frames: coord is empty. Write frames to it, or remove it.")
+        raise InputError(f"{part.where}: no frames: coord is empty. Write frames to the set, or remove it.")
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise InputError(
@@ -102,11 +101,11 @@ def _check_frame_counts(part: StoredSet) -> None:
 
 
 def _check_numeric(header: ArrayHeader, fractions: bool) -> None:
-    """fractions: whether whole numbers would be numbers that were cut."""
+    """fractions: the array needs real numbers, so that integers must be truncated values."""
     if fractions and header.dtype.kind in "iu":
         raise InputError(
-            f"{header.where}: dtype {header.dtype}: whole numbers, so that all digits behind the point are "
-            "lost. Expected float64 or float32. Write the array again from the original numbers."
+            f"{header.where}: dtype {header.dtype}: whole numbers, so that all decimals are lost. Expected "
+            "float64 or float32. Write the array again from the original numbers."
         )
     if header.dtype.kind not in "fiu":
         raise InputError(
@@ -131,7 +130,7 @@ def _check_shape(stored: Stored, name: str, header: ArrayHeader) -> None:
 def _shape_guess(stored: Stored, name: str, rest: tuple[int, ...]) -> str:
     size, matrix = int(np.prod(rest)), "write the full 3×3 matrix, row by row."
     if name in ("box", "virial") and size == 6:
-        return f"Six numbers look like a symmetric tensor in short form: {matrix}"
+        return f"Six numbers look like a symmetric tensor in Voigt form: {matrix}"
     if name == "box" and size == 3:
         return f"Three numbers look like the edges of an orthogonal cell: {matrix}"
     if name == "energy" and size == len(stored.types):
@@ -145,7 +144,7 @@ def _shape_guess(stored: Stored, name: str, rest: tuple[int, ...]) -> str:
 
 
 def _spin_shape_guess(stored: Stored, rest: tuple[int, ...]) -> str:
-    """What a spin array of a wrong shape probably is."""
+    """A guess what a spin array of a wrong shape holds."""
     n_atoms, size = len(stored.types), int(np.prod(rest))
     guesses = []
     if rest in ((n_atoms,), (n_atoms, 1)):

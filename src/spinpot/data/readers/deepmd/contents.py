@@ -1,4 +1,4 @@
-"""The arrays of a set by their names: which are read, under which other names, and which are not used."""
+"""Chooses the arrays of a set by name: which are read, which are read under other names, which are unused."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from spinpot.data.readers.names import ALIASES
 ARRAYS = tuple(ALIASES)
 
 REAL_TYPES = "real_atom_types"
-"""The array of each frame's own atom types; a system that has it is in the mixed layout."""
+"""The array with the atom types of each frame; a system that has it is in the mixed layout."""
 
 ADVICE = {
     "stress": ": virial = −volume · stress, in eV; write it to virial{ending}",
@@ -22,13 +22,13 @@ ADVICE = {
     "magmoms": ", moments are read from spin{ending}",
     "initial_magmoms": ", moments are read from spin{ending}",
 }
-"""What to do about some arrays that are not used."""
+"""Advice for some arrays that are not used."""
 
 
 @dataclass(frozen=True)
 class StoredSet:
-    """One `set.*` of a system (the raw layout counts as one set): its place, its arrays' headers by
-    deepmd-kit's names, and lines on arrays of other names.
+    """One `set.*` of a system: its place, the headers of its arrays by deepmd-kit's names, and notes on
+    arrays with other names. The raw layout counts as one set.
     """
 
     where: str
@@ -37,7 +37,7 @@ class StoredSet:
 
     @property
     def frames(self) -> int:
-        """Frames of the set, by its coordinates."""
+        """Number of frames of the set: rows of coord."""
         return self.arrays["coord"].shape[0]
 
 
@@ -48,13 +48,13 @@ def contents(
     mixed: bool = True,
     beside: Iterable[str] = (),
 ) -> StoredSet:
-    """Account for every array of a set.
+    """Read the headers of a set's arrays, and note every array that is renamed or not used.
 
-    there: for each name without its ending, what looks at its header; arrays that are not used are not
-    looked at. ending: `.npy`, `.raw` or "". mixed: whether each frame may bring its own atom types. beside:
-    lines on what else is there.
+    there: {name without ending: function that reads the header}; called only for arrays that are used.
+    ending: `.npy`, `.raw` or "". mixed: whether each frame may have its own atom types. beside: notes on
+    other files.
 
-    Raises InputError where two arrays of one meaning differ.
+    Raises InputError if two arrays with the same meaning differ.
     """
     arrays: dict[str, ArrayHeader] = {}
     notes: list[str] = []
@@ -68,19 +68,19 @@ def contents(
             notes.append(f"{found[0]}{ending}: read as {name}")
         for other in found[1:]:
             _refuse_another(header, there[other](), name)
-            notes.append(f"{other}{ending}: not used, it holds the numbers of {found[0]}{ending}")
+            notes.append(f"{other}{ending}: not used, it holds the same numbers as {found[0]}{ending}")
     used = {alias for aliases in known.values() for alias in aliases}
     notes += [unused(name, ending) for name in sorted(there) if name not in used]
     return StoredSet(where, arrays, (*notes, *beside))
 
 
 def unused(name: str, ending: str) -> str:
-    """The line on an array that is not used."""
+    """The note on an array that is not used."""
     return f"{name}{ending}: not used{ADVICE.get(name, '').format(ending=ending)}"
 
 
 def _refuse_another(one: ArrayHeader, other: ArrayHeader, name: str) -> None:
-    """Raise InputError unless both hold the same numbers to the precision of the coarser one."""
+    """Raise InputError unless both arrays agree within the precision of the coarser one."""
     a, b = (Rows([header], header.shape[1:])[:].ravel() for header in (one, other))
     kinds = [header.dtype for header in (one, other) if header.dtype.kind == "f"]
     precision = max((float(np.finfo(kind).eps) for kind in kinds), default=0.0)

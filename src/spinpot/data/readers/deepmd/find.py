@@ -1,4 +1,4 @@
-"""Finds the stored systems at some paths, in any of the layouts, and opens them."""
+"""Finds and opens the stored systems at some paths, in any of deepmd-kit's layouts."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,16 +16,15 @@ from spinpot.data.readers.deepmd.lmdb_files import DATA, from_lmdb, is_lmdb
 from spinpot.data.readers.deepmd.stored import Stored
 
 Opens = partial[list[Stored]]
-"""Opens what is at a place. Raises InputError if it is no readable system."""
+"""Opens the systems at one place. Raises InputError if there is no readable system."""
 
 
 def find_stored(paths: Sequence[str | Path], processes: Processes = ALONE) -> list[Stored]:
     """The systems at paths: deepmd folders, folders of such folders, HDF5 files or LMDB databases.
 
-    `file.hdf5#group` is a part of an HDF5 file, `folder.lmdb#Ni2O2` the frames of one composition.
-
-    A folder that holds no `type.raw` itself stands for all systems below it, in sorted order.
-    Raises InputError if nothing is there, or if something is there that is not a readable system.
+    `file.hdf5#group` selects a group of an HDF5 file, `folder.lmdb#Ni2O2` the frames of one composition.
+    A folder without `type.raw` stands for all systems below it, in sorted order.
+    Raises InputError if a path does not exist, or holds no readable system.
     """
     places = [place for path in paths for place in _places(Path(path).expanduser())]
     found: list[list[Stored]] = []
@@ -40,7 +39,7 @@ def _open(place: Opens) -> list[Stored]:
 
 
 def _places(place: Path) -> list[Opens]:
-    """What opens all that is at a path."""
+    """Functions that open the systems at a path."""
     if place.is_dir():
         return list(_below(place)) or [partial(_refuse, _nothing_in, place)]
     if place.is_file():
@@ -77,7 +76,7 @@ def _nothing_in(folder: Path) -> str:
 
 
 def _below(top: Path) -> Iterator[Opens]:
-    """What opens a folder that is a system, else the systems below it, in sorted order; each place once."""
+    """Functions that open a system folder, or the systems below it, in sorted order; each place once."""
     real = str(top.resolve())
     listed, seen = _listings(real), set[str]()
     waiting = [(str(top), real)]
@@ -101,14 +100,14 @@ def _opened(folder: str, there: set[str]) -> list[Stored]:
 
 
 def _is_system(there: Mapping[str, str]) -> bool:
-    """Whether a folder with such contents is no folder of systems; without type.raw it is refused later."""
+    """Whether a folder with these contents is a system; from_folder raises if its type.raw is missing."""
     if any(name in there and not there[name] for name in ("type.raw", DATA)):
         return True
     return "coord.raw" in there or any(name.startswith("set.") for name in there)
 
 
 def _listings(top: str) -> dict[str, dict[str, str]]:
-    """What is in a folder and in those below it that are no systems, by their real paths: as `_listing`."""
+    """{real path: _listing} for a folder and the folders below it; it does not descend into systems."""
     found: dict[str, dict[str, str]] = {}
     level = [top]
     while level:
@@ -120,7 +119,7 @@ def _listings(top: str) -> dict[str, dict[str, str]]:
 
 
 def _listing(folder: str) -> dict[str, str]:
-    """The names of what is in a folder, and the real paths of those that are folders; else empty."""
+    """{name: real path} for every entry of a folder; the path is empty unless the entry is a folder."""
     with os.scandir(folder) as entries:
         return {entry.name: _real(entry) if entry.is_dir() else "" for entry in entries}
 

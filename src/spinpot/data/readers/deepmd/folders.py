@@ -17,9 +17,9 @@ from spinpot.data.readers.names import ALIASES
 
 
 def from_folder(folder: Path, there: Collection[str]) -> Stored:
-    """The system of a folder. Raises InputError for what is no readable system.
+    """The system in a folder. there: names of the folder's entries.
 
-    there: the names of what is in the folder.
+    Raises InputError if it is not a readable system.
     """
     where = str(folder)
     if "type.raw" not in there:
@@ -65,22 +65,22 @@ def _raw_set(where: str, there: Iterable[str]) -> StoredSet:
 
 
 def _others(there: Iterable[str], endings: tuple[str, ...]) -> list[str]:
-    """Lines on files of arrays in another format than the folder's."""
+    """Notes on arrays in another format than the folder's."""
     names = (name for name in sorted(there) if name.endswith(endings) and not about(name))
     return [unused(*os.path.splitext(name)) for name in names if name not in endings]
 
 
 def _raw_header(file: str) -> ArrayHeader:
-    """Shape of a text file; it has to be parsed for it, which also finds the line that is not numbers."""
+    """The header of a text file. The file must be parsed for its shape, which also finds invalid lines."""
     table = _load_text(file, "one frame per line, numbers only, the same count in every line")
     return ArrayHeader.of(file, table)
 
 
 def _load_text(file: str, expected: str) -> np.ndarray:
-    """(lines, numbers per line); an empty file gives no lines."""
+    """The numbers (lines, numbers per line); an empty file has no lines."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "no data": told as a missing frame later
+            warnings.simplefilter("ignore", UserWarning)  # "no data": reported later as missing frames
             return np.loadtxt(file, ndmin=2)
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not readable: {error}. Expected {expected}. Write it again.") from error
@@ -100,7 +100,7 @@ def _text_of(file: str) -> str:
 
 def _read_types(file: str) -> np.ndarray:
     """(N,) int64."""
-    with suppress(OSError, ValueError):  # said in words by what follows
+    with suppress(OSError, ValueError):  # the slower way below reports the error
         return _types_of(_text_of(file))
     table = _load_text(file, "one type index (0, 1, …) per atom and line")
     if table.size and 1 not in table.shape:
@@ -111,9 +111,9 @@ def _read_types(file: str) -> np.ndarray:
     return checked_types(table.ravel(), file)
 
 
-@lru_cache  # the systems of a set often have the same atoms
+@lru_cache  # many systems of a data set have the same atoms
 def _types_of(text: str) -> np.ndarray:
-    """Raises ValueError for all but lines of one index each."""
+    """The types (N,). Raises ValueError unless each line is one index."""
     types = np.array(text.split("\n")[: -1 if text.endswith("\n") else None]).astype(np.int64)
     if not types.size or types.min() < 0:
         raise ValueError

@@ -24,11 +24,11 @@ from spinpot.data.readers.deepmd.stored import (
 
 
 def from_hdf5(file: Path, group: str) -> list[Stored]:
-    """The systems of a file, or of a group of it. Raises InputError for none and for damage."""
+    """The systems of a file, or of one group in it. Raises InputError if there is none or it is damaged."""
     refuse_placeholder(file)
     if not h5py.is_hdf5(file):
         raise InputError(
-            f"{file}: a file that is not HDF5. Expected a system folder (give the folder, not a file in it) "
+            f"{file}: not an HDF5 file. Expected a system folder (give the folder, not a file in it) "
             "or an HDF5 file in deepmd's layout. Convert it first."
         )
     try:
@@ -37,7 +37,7 @@ def from_hdf5(file: Path, group: str) -> list[Stored]:
                 raise InputError(f"{file}: no group {group}. The file has: {', '.join(root)}.")
             start = root[group] if group else root
             found = [_from_group(file, g) for g in _system_groups(start)]
-    except (OSError, RuntimeError) as error:  # h5py's errors on cut or damaged files
+    except (OSError, RuntimeError) as error:  # h5py raises these for truncated or damaged files
         raise InputError(f"{file}: damaged: {error}. Copy or write the file again.") from error
     if not found:
         raise InputError(
@@ -64,7 +64,7 @@ def _groupplace(group: h5py.Group) -> str:
 
 def _from_group(file: Path, group: h5py.Group) -> Stored:
     where = _groupplace(group)
-    # The order of the keys, not the sorted one, is the order in which dpdata joins the sets.
+    # dpdata joins the sets in the order of the keys, which need not be sorted.
     sets = tuple(_hdf5_set(f"{where}/{key}", group[key]) for key in group if key.startswith("set."))
     if not sets:
         raise InputError(f"{where}: no frames: no set.* group. Write the data again.")
@@ -92,7 +92,7 @@ def _hdf5_set(where: str, group: h5py.Group) -> StoredSet:
 
 def _hdf5_header(where: str, array: h5py.Dataset) -> ArrayHeader:
     file, name, shape = array.file.filename, array.name, array.shape
-    offset = array.id.get_offset()  # None where the array is in pieces, or packed
+    offset = array.id.get_offset()  # None if the array is chunked or compressed
     if offset is not None and shape and array.dtype.kind in "fiu":
         layout = Layout(offset + array.file.userblock_size, shape, array.dtype)
         return ArrayHeader(

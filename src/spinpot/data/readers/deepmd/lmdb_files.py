@@ -22,25 +22,26 @@ from spinpot.data.readers.deepmd.stored import Stored, checked_names, checked_ty
 from spinpot.data.readers.names import ALIASES, OF_DPDATA
 
 DATA = "data.mdb"
-ABOUT = {"atom_types", "atom_numbs"}  # what else there is of a frame
+ABOUT = {"atom_types", "atom_numbs"}  # entries of a frame that are not arrays of a System
 OF_ATOMS = {name for array in ("coord", "spin", "force", "force_mag") for name in ALIASES[array]}
 ORDER = "LMDB: frames are in dpdata's order, by composition, and atoms by type"
-OPEN_DATABASES = 50  # that stay open, the last used ones
-LAST_FRAMES = 64  # that stay decoded, since their arrays are asked for one by one
+OPEN_DATABASES = 50  # most recently used databases that stay open
+LAST_FRAMES = 64  # decoded frames in the cache, since their arrays are read one by one
 
 Arrays = dict[str, Any]
-"""Of a frame, by the names in the database."""
+"""The arrays of a frame, by their names in the database."""
 
 
 def is_lmdb(folder: Path) -> bool:
-    """Whether a folder is a database."""
+    """Whether a folder is an LMDB database."""
     return (folder / DATA).is_file()
 
 
 def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
-    """A system of each composition, its atoms sorted by type as dpdata does; group: one of them, e.g. Ni2O2.
+    """One system per composition, its atoms sorted by type as in dpdata; group: only one, e.g. Ni2O2.
 
-    Every frame is looked at, and read when it is used. Raises InputError for a database that cannot be read.
+    Every frame is decoded once to find its composition; its arrays are read when they are used. Raises
+    InputError for a database that cannot be read.
     """
     refuse_placeholder(folder / DATA)
     database = _database(os.path.realpath(folder))
@@ -60,7 +61,7 @@ def from_lmdb(folder: Path, group: str = "") -> list[Stored]:
 
 
 class _Database:
-    """An open database. It is refused if it is cut short: a page that is missing would end the process."""
+    """An open database. Raises InputError if it is truncated: a missing page would crash the process."""
 
     def __init__(self, folder: str) -> None:
         file = Path(folder) / DATA
@@ -79,7 +80,7 @@ class _Database:
             )
 
     def record(self, key: str) -> Arrays:
-        """Raises ValueError where there is none that can be decoded."""
+        """The decoded record. Raises ValueError if it is missing or cannot be decoded."""
         try:
             with self.environment.begin() as transaction:
                 return dict(msgpack.unpackb(transaction.get(key.encode()), object_hook=_decoded))
@@ -88,7 +89,7 @@ class _Database:
 
 
 def _decoded(record: dict[str | bytes, Any]) -> Any:
-    """A mapping by text, or the array that it stands for."""
+    """A msgpack mapping: the array it encodes, or the mapping with its keys as str."""
     named = {key.decode() if isinstance(key, bytes) else key: value for key, value in record.items()}
     if "data" not in named or "type" not in named:
         return named
@@ -97,14 +98,14 @@ def _decoded(record: dict[str | bytes, Any]) -> Any:
 
 
 _opened = lru_cache(OPEN_DATABASES)(_Database)
-_one_at_a_time = Lock()  # lmdb opens a database once in a process
+_one_at_a_time = Lock()  # lmdb must not open a database twice in one process
 
 
 def _database(folder: str, version: Version | None = None) -> _Database:
-    """version: as it was, for what must not have changed; else OSError is raised."""
+    """The open database. version: the expected one; OSError is raised if the file has changed."""
     present = version_of(os.stat(os.path.join(folder, DATA)))
     if version not in (None, present):
-        raise OSError("it has changed since it was opened first")
+        raise OSError("it has changed since it was first opened")
     with _one_at_a_time:
         if _opened(folder).version != present:
             _opened.cache_clear()
@@ -112,10 +113,12 @@ def _database(folder: str, version: Version | None = None) -> _Database:
 
 
 def _compositions(folder: Path, database: _Database) -> list[Stored]:
-    """Raises ValueError for frames that cannot be decoded, or have other arrays than those like them."""
+    """One system per composition. Raises ValueError for frames that cannot be decoded, or whose arrays differ
+    from those of other frames of the composition.
+    """
     about = database.record("__metadata__")
     keys, n_frames = about.get("frame_idx_fmt") or "012d", about["nframes"]
-    alike: dict[bytes, np.ndarray] = {}  # types as they are stored, and sorted
+    alike: dict[bytes, np.ndarray] = {}  # stored types → sorted types
     kinds: dict[bytes, Arrays] = {}
     numbers: dict[bytes, list[int]] = {}
     for number in counted(range(n_frames), folder.name, n_frames):
@@ -125,7 +128,7 @@ def _compositions(folder: Path, database: _Database) -> list[Stored]:
             alike[stored] = np.sort(checked_types(record["atom_types"], f"{folder}, frame {key}"))
         arrays = {name: (array.dtype, array.shape) for name, array in record.items() if name not in ABOUT}
         if kinds.setdefault(kind := alike[stored].tobytes(), arrays) != arrays:
-            raise ValueError(f"frame {key} has other arrays than one of the same atoms before it")
+            raise ValueError(f"frame {key} has other arrays than an earlier frame with the same atoms")
         numbers.setdefault(kind, []).append(number)
     if not numbers:
         raise ValueError("no frames")
@@ -139,7 +142,7 @@ def _compositions(folder: Path, database: _Database) -> list[Stored]:
 def _stored(
     folder: Path, about: Arrays, types: np.ndarray, arrays: Arrays, rows: partial[np.ndarray]
 ) -> Stored:
-    """The frames of one composition. rows: of an array of some name, from a frame to another."""
+    """The frames of one composition. rows: reads (name, start, stop)."""
     present, counts = np.unique(types, return_counts=True)
     names = [about["type_map"][kind] for kind in present] if about.get("type_map") else None
     labels = zip(names or [f"Type_{kind}" for kind in present], counts, strict=True)
@@ -180,7 +183,7 @@ def _rows(
 
 @lru_cache(LAST_FRAMES)
 def _arrays(folder: str, version: Version, key: str) -> Arrays:
-    """Of a frame, its atoms sorted by type."""
+    """The arrays of a frame, its atoms sorted by type."""
     record = _database(folder, version).record(key)
     order = np.argsort(record["atom_types"], kind="stable")
     sorted_ = {name: record[name].reshape(len(order), -1)[order] for name in OF_ATOMS & record.keys()}

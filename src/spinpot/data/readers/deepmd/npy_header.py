@@ -1,4 +1,4 @@
-"""Shape and type of an array on disk, and its rows, without unpickling anything."""
+"""Reads shape, dtype and rows of an array on disk without unpickling anything."""
 
 import io
 import math
@@ -14,13 +14,13 @@ import numpy as np
 from spinpot.core.errors import InputError
 from spinpot.core.files import refuse_placeholder
 
-FIRST_BYTES = 256  # of a file, which hold the header that numpy.save writes
-OPEN_FILES = 200  # that stay open to read rows from, the last used ones
+FIRST_BYTES = 256  # numpy.save's header is within these first bytes of a file
+OPEN_FILES = 200  # most recently used files that stay open
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayHeader:
-    """One stored array: its place in words, shape and dtype, and what reads rows from `start` to `stop`."""
+    """One stored array: its place (for messages), shape, dtype, and read(start, stop), which reads rows."""
 
     where: str
     shape: tuple[int, ...]
@@ -29,11 +29,11 @@ class ArrayHeader:
 
     @classmethod
     def of(cls, where: str, array: np.ndarray) -> Self:
-        """That of an array in memory."""
+        """The header of an array in memory."""
         rows = np.atleast_1d(array)
         return cls(where, array.shape, array.dtype, partial(_part, rows))
 
-    def __reduce__(self) -> tuple[Any, ...]:  # a third of the time that dataclasses take
+    def __reduce__(self) -> tuple[Any, ...]:  # three times faster than the dataclass's
         return ArrayHeader, (self.where, self.shape, self.dtype, self.read)
 
 
@@ -42,7 +42,7 @@ def _part(rows: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 class Layout(NamedTuple):
-    """Where in a file the numbers begin, and what they are."""
+    """Offset of the numbers in a file, their dtype and shape."""
 
     offset: int
     shape: tuple[int, ...]
@@ -51,9 +51,9 @@ class Layout(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A file as it was when its header was read. Another in its place is not read.
+    """Identifies a file at the time its header was read, so that a changed file is noticed.
 
-    number, time: 0 where another process has read it, maybe on a machine that numbers files otherwise.
+    number, time: 0 in another process, which may run on a machine that numbers files differently.
     """
 
     size: int
@@ -65,7 +65,10 @@ class Version(NamedTuple):
 
 
 def npy_header(file: str) -> ArrayHeader:
-    """Raises InputError if the file is no NumPy array, is cut short, or holds pickled Python objects."""
+    """The header of a .npy file.
+
+    Raises InputError if it is not a NumPy array, is truncated, or holds pickled Python objects.
+    """
     try:
         version, layout = _looked_at(file)
         if layout.by_columns or not layout.shape:
@@ -73,22 +76,22 @@ def npy_header(file: str) -> ArrayHeader:
     except (ValueError, OSError, SyntaxError) as error:
         refuse_placeholder(Path(file))
         raise InputError(
-            f"{file}: cut short, or no array of numbers ({error}). Expected what numpy.save writes; pickled "
-            "Python objects are never loaded. Copy the file again, or write it with a numeric dtype (all "
-            "frames of one length)."
+            f"{file}: truncated, or not an array of numbers ({error}). Expected a file of numpy.save; "
+            "pickled Python objects are never loaded. Copy the file again, or write it with a numeric dtype "
+            "(all frames of one length)."
         ) from error
     return ArrayHeader(file, layout.shape, layout.dtype, partial(rows_at, file, version, layout))
 
 
 def rows_at(file: str, version: Version, layout: Layout, start: int, stop: int) -> np.ndarray:
-    """Rows of an array that lies row by row in a file. Raises OSError where they are not there."""
+    """Rows of an array stored in C order. Raises OSError if the file has changed or ends too early."""
     row = layout.dtype.itemsize * math.prod(layout.shape[1:])
     contents = _opened(file, version).at(layout.offset + start * row, (stop - start) * row)
     return np.frombuffer(contents, layout.dtype).reshape(stop - start, *layout.shape[1:])
 
 
 def version_of(status: os.stat_result) -> Version:
-    """That of a file of this status."""
+    """The version of a file with this status."""
     return Version(status.st_size, status.st_ino, status.st_mtime_ns)
 
 
@@ -96,7 +99,7 @@ def _looked_at(path: str) -> tuple[Version, Layout]:
     file = os.open(path, os.O_RDONLY)
     try:
         version, first = version_of(os.fstat(file)), os.read(file, FIRST_BYTES)
-        size = 2 if first[6:7] == b"\x01" else 4  # of the number that says how long the header is
+        size = 2 if first[6:7] == b"\x01" else 4  # bytes of the field that holds the header's length
         length = 8 + size + int.from_bytes(first[8 : 8 + size], "little")
         missing = length - FIRST_BYTES
         layout, end = _layout(first[:length] + (os.read(file, missing) if missing > 0 else b""))
@@ -107,9 +110,9 @@ def _looked_at(path: str) -> tuple[Version, Layout]:
     return version, layout
 
 
-@lru_cache  # most files of a set have the same header
+@lru_cache  # most files of a data set have the same header
 def _layout(header: bytes) -> tuple[Layout, int]:
-    """What a header says, and where the numbers end."""
+    """The layout that a header describes, and the offset of the numbers' end."""
     file = io.BytesIO(header)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0), (3, 0)):
@@ -123,22 +126,22 @@ def _layout(header: bytes) -> tuple[Layout, int]:
 
 
 class _OpenFile:
-    """A file that is closed when nothing reads from it and nothing keeps it any more."""
+    """An open file, which is closed when its last reference is gone."""
 
     def __init__(self, file: str, version: Version) -> None:
         self.number = os.open(file, os.O_RDONLY)
         found = version_of(os.fstat(self.number))
         if version not in (found, Version(found.size)):
-            raise OSError("it has changed since it was opened first")
+            raise OSError("it has changed since it was first opened")
 
     def __del__(self) -> None:
         if hasattr(self, "number"):
             os.close(self.number)
 
     def at(self, offset: int, size: int) -> bytes:
-        """So many bytes from a place on; unlike mapped memory this fails in words where a file was cut."""
+        """`size` bytes from `offset` on. Raises OSError for a truncated file; mapped memory would crash."""
         contents = b""
-        while len(contents) < size:  # the system reads no more than 2 GB at once
+        while len(contents) < size:  # one system call reads at most 2 GB
             more = os.pread(self.number, size - len(contents), offset + len(contents))
             if not more:
                 raise OSError(f"it ends {size - len(contents)} bytes too early")

@@ -1,4 +1,4 @@
-"""Arrays with a row for each frame that stay where they are stored."""
+"""Arrays on disk, with one row per frame, that are read only when they are indexed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from spinpot.core.errors import InputError
 from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 
-CHUNK = 1000  # rows that are in memory at once where all are looked at
+CHUNK = 1000  # rows in memory at once in a pass over all rows
 
 
 class Rows:
-    """Rows of stored arrays, one array behind the other, read as float64 when they are asked for.
+    """Concatenated rows of stored arrays, read as float64 when they are indexed.
 
-    Indexed as an array is, by one advanced index at most; where an array is expected all rows are read.
-    headers: of the arrays. row: the shape of a row (…). frames: the numbers of the rows that count, in their
-    order, None for all. atoms: (N,) bool, which entries along the rows' first axis count, None for all.
-    Reading raises InputError for what cannot be read.
+    Indexing works as for an array, with at most one advanced index; conversion to an array reads all rows.
+    headers: of the stored arrays. row: shape of a row (…). frames: numbers of the rows to use, in order;
+    None: all. atoms: (N,) bool, entries to use along the rows' first axis; None: all.
+    Indexing raises InputError if rows cannot be read.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of an array."""
+        """The shape as an array."""
         row = self.row if self.atoms is None else (int(self.atoms.sum()), *self.row[1:])
         return len(self), *row
 
     def take(self, frames: np.ndarray, atoms: np.ndarray | None = None) -> Rows:
-        """Some rows, by their numbers, and of each some entries (bool), which are not read yet."""
+        """Select rows by number, and entries of each row by mask, without reading them."""
         frames = frames if self.frames is None else self.frames[frames]
         return Rows(self.headers, self.row, frames, self.atoms if atoms is None else atoms)
 
@@ -64,7 +64,7 @@ class Rows:
         return np.asarray(self[:], dtype=dtype)
 
     def _gathered(self, numbers: np.ndarray) -> np.ndarray:
-        """Rows by their numbers (n,); those that follow each other in a file are read together."""
+        """Rows by their numbers (n,); consecutive rows of a file are read together."""
         numbers = numbers if self.frames is None else self.frames[numbers]
         parts = np.searchsorted(self.ends, numbers, side="right")
         begins = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(parts) != 0)) + 1
@@ -73,7 +73,7 @@ class Rows:
         return found[0] if len(found) == 1 else np.concatenate([np.zeros((0, *self.shape[1:])), *found])
 
     def _stored(self, part: int, start: int, count: int) -> np.ndarray:
-        """So many rows that follow each other in one of the arrays; start: counted over all."""
+        """`count` consecutive rows of stored array `part`; start: counted over all arrays."""
         header = self.headers[part]
         first = int(start) - self.ends[part] + header.shape[0]
         try:
@@ -87,16 +87,16 @@ class Rows:
 
 
 Array = np.ndarray | Rows
-"""With a row for each frame, in memory or where it is stored."""
+"""An array with one row per frame, in memory or on disk."""
 
 
 def chunks(*arrays: Array) -> Iterator[tuple[np.ndarray, ...]]:
-    """The rows of some arrays, CHUNK at once where any of them is stored, else all together."""
+    """The rows of some arrays: CHUNK at a time if any of them is on disk, else all at once."""
     rows = len(arrays[0])
     step = CHUNK if any(isinstance(array, Rows) for array in arrays) else max(1, rows)
     return (tuple(array[k : k + step] for array in arrays) for k in range(0, rows, step))
 
 
 def taken(array: Array, frames: np.ndarray) -> Array:
-    """Some rows, by their numbers; what is stored is not read yet."""
+    """Some rows, by their numbers; rows on disk are not read yet."""
     return array.take(frames) if isinstance(array, Rows) else array[frames]
