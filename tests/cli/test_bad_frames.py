@@ -91,7 +91,8 @@ SPOILT = {
     "no-labels": (
         without(*EVERY_LABEL),
         [
-            "The loss asks for energy, force, force_mag, but the data of data.train have no labels at all",
+            "The loss needs labels of energy, force, force_mag, but the data of data.train have no labels "
+            "at all",
             "bad",
         ],
     ),

@@ -98,7 +98,7 @@ VALUES = {
     "loss.loss_func=msee": "loss.loss_func=msee: expected mse, mae or huber. Did you mean mse?",
     "loss.start_pref_e=-1": "prefactors must be finite and not negative",
     "loss.start_pref_e=inf": "loss.start_pref_e=inf: expected a number.",
-    "optimizer.eps=-1": "The optimizer refuses its settings: Invalid epsilon value: -1.",
+    "optimizer.eps=-1": "The settings of the optimizer are invalid: Invalid epsilon value: -1.",
     "optimizer.betas=[0.9]": "optimizer.betas=[0.9]: expected a list of 2 numbers.",
     "scheduler.start_lr=fast": "scheduler.start_lr=fast: expected a number.",
     "scheduler.stop_lr=1": "expected 0 < stop_lr <= start_lr",
@@ -106,7 +106,7 @@ VALUES = {
     "trainer.max_steps=abc": "trainer.max_steps=abc: expected a whole number >= 0.",
     "trainer.max_steps=1e5": "Write 100000.",
     "trainer.max_steps=-1": "expected a whole number >= 0.",
-    "trainer.max_steps=0": "a deepspin model without an exchange term has nothing that is fitted before",
+    "trainer.max_steps=0": "a deepspin model without an exchange term has no coefficients that are fitted",
     "trainer.log_every_n_steps=0": "expected a whole number >= 1.",
     "trainer.val_check_interval=0.5": "expected a whole number >= 1.",
     "trainer.accumulate_grad_batches=0": "expected a whole number >= 1.",
@@ -138,7 +138,7 @@ def test_a_gpu_that_is_not_there(refused, argument):
 
 def test_graphs_are_a_gpus(refused):
     message = refused("trainer.accelerator=cpu", "trainer.cuda_graph=true")
-    assert "not on a CUDA GPU. Use trainer.cuda_graph=auto" in message
+    assert "does not use a CUDA GPU. Use trainer.cuda_graph=auto" in message
 
 
 def test_own_frames_without_their_folders(place):

@@ -52,7 +52,7 @@ def test_a_run_that_has_a_checkpoint_can_be_resumed(small_set, finished, place):
     assert message.startswith(f"Cannot write {folder}/checkpoints/")
     assert message.endswith(
         f".ckpt: {TOO_LARGE}. Make room there, or write to another place. The run stopped; resume=auto "
-        f"continues it from {last}."
+        f"resumes it from {last}."
     )
     assert names(folder / "checkpoints") == ["best.ckpt", "last.ckpt"]
     assert run_here("train.py", *longer, cwd=place).returncode == 0

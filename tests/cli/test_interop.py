@@ -31,7 +31,7 @@ def test_a_converted_model_is_evaluated_and_begun_with(tmp_path):
     # Its sel is for its own frames; here there are more neighbours, and that must be said.
     refused = run_script("train.py", *data, "init_from=there.ckpt", cwd=tmp_path, check=False)
     assert refused.returncode == 1
-    assert "do not suit its model" in refused.stderr
+    assert "do not fit the model in the file" in refused.stderr
     assert not (tmp_path / "runs").exists()
 
 

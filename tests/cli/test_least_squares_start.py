@@ -90,7 +90,7 @@ def test_the_end_knows_the_label_scale_that_was_learned(small, tmp_path, monkeyp
 def test_without_nets_and_steps(small, tmp_path):
     linear = [*small, "model.fitting_net.neuron=[]", f"hydra.run.dir={tmp_path}"]
     message = the_message(run_here("train.py", *linear, "trainer.max_steps=2", cwd=tmp_path))
-    assert "trainer.max_steps=2, but nothing of this model is trained" in message
+    assert "trainer.max_steps=2, but this model has no parameters to train" in message
     run_script(
         "train.py", *linear, "trainer.max_steps=2", "model.linear=free", "trainer.val_check_interval=1"
     )

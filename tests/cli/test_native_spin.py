@@ -97,7 +97,7 @@ def test_free_weights_are_trained(place, small_set, settings, request):
 def test_nothing_to_train(place, small_set):
     given = (*small_set, "model.fitting_net.neuron=[]", f"hydra.run.dir={place / 'none'}")
     message = the_message(run_here("train.py", *given, cwd=place))
-    assert message.startswith("trainer.max_steps=4, but nothing of this model is trained")
+    assert message.startswith("trainer.max_steps=4, but this model has no parameters to train")
     assert not (place / "none").exists()
 
 
@@ -159,9 +159,7 @@ def test_a_run_does_not_begin_with_another_kind(place, small_set):
     save_potential(place / "deepspin.ckpt", small_potential())
     given = (*small_set, "init_from=deepspin.ckpt", f"hydra.run.dir={place / 'other'}")
     message = the_message(run_here("train.py", *given, cwd=place))
-    assert (
-        "the model in the file is of the kind deepspin, that of the config of the kind native_spin" in message
-    )
+    assert "the file holds a model of kind deepspin, but the config asks for kind native_spin" in message
 
 
 @pytest.mark.parametrize(

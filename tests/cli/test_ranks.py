@@ -52,8 +52,8 @@ def test_a_used_folder(by_hand, tmp_path):
     (tmp_path / "run" / "config.yaml").write_text("x")
     ended = by_hand()
     message = (
-        f"{tmp_path / 'run'} holds a run already (config.yaml). Go on with it by resume=auto, which begins "
-        "anew where there is no checkpoint, or choose another folder by hydra.run.dir=DIR; nothing was "
+        f"{tmp_path / 'run'} holds a run already (config.yaml). Resume it with resume=auto (without a "
+        "checkpoint this starts a new run), or choose another folder with hydra.run.dir=DIR. Nothing was "
         "changed."
     )
     assert [code for code, _, _ in ended] == [1, 1]
@@ -109,8 +109,8 @@ def test_a_rank_that_never_comes(by_hand, tmp_path):
     assert ended[0][0] == 1
     assert errors(ended) == [
         [
-            "Error: Rank 0 has waited 2 s for rank 1. Start all 2 ranks with one MASTER_ADDR and "
-            "MASTER_PORT; the timeout of trainer.strategy says how long each waits."
+            "Error: Rank 0 has waited 2 s for rank 1. Start all 2 ranks with the same MASTER_ADDR and "
+            "MASTER_PORT; the timeout of trainer.strategy sets the waiting time."
         ]
     ]
     assert not (tmp_path / "run").exists()

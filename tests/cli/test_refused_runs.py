@@ -51,7 +51,7 @@ def test_resuming_a_finished_run_does_nothing(small_set, finished, place):
     result = run_here("train.py", *small_set, f"hydra.run.dir={finished}", "resume=auto", cwd=place)
     assert result.returncode == 0
     assert "Nothing to do" in result.stdout
-    assert "ended at step 4" in result.stdout
+    assert "finished at step 4" in result.stdout
     assert not result.stderr
     assert contents(finished) == before
 
@@ -59,7 +59,7 @@ def test_resuming_a_finished_run_does_nothing(small_set, finished, place):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("trainer.max_steps=2", "has made 4 steps already, and trainer.max_steps=2: no step is left"),
+        ("trainer.max_steps=2", "is from step 4, and trainer.max_steps=2: no step is left"),
         ("scheduler.start_lr=1e-3", "no step is left"),
         ("model.spin.virtual_len=0.5", "holds another model"),
     ],
@@ -214,7 +214,7 @@ def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(small_set, pla
     assert "not finite at step 2. Frames of the batch: " in message
     assert message.count(" frame ") == 4
     last = folder / "checkpoints" / "last.ckpt"
-    assert f"The last good checkpoint is kept: {last}." in message
+    assert f"The last good checkpoint is {last}." in message
     stored = torch.load(last, weights_only=True)
     assert stored["global_step"] == 1
     assert all(torch.isfinite(value).all() for value in stored["state_dict"].values())
@@ -225,7 +225,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint(small_set, place):
     folder = place.parent / "run"
     arguments = [*small_set, *DIVERGES, "trainer.val_check_interval=30", f"hydra.run.dir={folder}"]
     message = the_message(run_here("train.py", *arguments, cwd=place))
-    assert "There was no checkpoint yet." in message
+    assert "There is no checkpoint yet." in message
 
 
 def test_a_run_of_a_version_with_another_score_says_so(small_set, finished, tmp_path):
@@ -239,4 +239,4 @@ def test_a_run_of_a_version_with_another_score_says_so(small_set, finished, tmp_
     more = ["trainer.max_steps=6", "resume=auto", f"hydra.run.dir={run}"]
     result = run_here("train.py", *small_set, *more, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "look: last.ckpt is of a version whose val/score meant something else" in result.stdout
+    assert "look: last.ckpt was written by a version that defined val/score differently" in result.stdout

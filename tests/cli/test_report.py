@@ -74,7 +74,7 @@ def test_resuming_a_finished_run_makes_what_is_missing(run):
     (run / "checkpoints" / ".last.ckpt.999999999").write_bytes(b"cut")
     result = resume(run)
     assert result.returncode == 0, result.stderr
-    assert "Missing, and made again: report.html, parity.png.\n" in result.stdout
+    assert "Missing and rebuilt: report.html, parity.png.\n" in result.stdout
     assert f"Removed .last.ckpt.999999999 from {run}, left by an interrupted write.\n" in result.stdout
     assert {name: (run / name).read_bytes() for name in before} == before
     again = resume(run)
@@ -89,7 +89,7 @@ def test_resuming_a_finished_run_whose_data_are_gone(run):
     assert result.returncode == 0, result.stderr
     gone = run.parent / "data" / "validation"
     assert (
-        f"Missing: report.html. {run}: the page cannot be made again: the validation data cannot be read: "
+        f"Missing: report.html. {run}: the page cannot be rebuilt: the validation data cannot be read: "
         f"{gone}: no such folder or file (looked for {gone})."
     ) in result.stdout
     assert not (run / "report.html").exists()
@@ -103,9 +103,9 @@ def test_changed_data(run):
     message = the_message(report(run))
     now = message.split(" then, ")[1].split()[0]
     assert message == (
-        f"{run}: the page cannot be made again: the validation data ({folder}) have changed since the run: "
-        f"fingerprint {then} then, {now} now. Put the old ones back, or evaluate the checkpoint on the new "
-        "ones (spinpot evaluate)."
+        f"{run}: the page cannot be rebuilt: the validation data ({folder}) have changed since the run: "
+        f"fingerprint {then} then, {now} now. Restore the old data, or evaluate the checkpoint on the new "
+        "data with spinpot evaluate."
     )
 
 
@@ -127,8 +127,8 @@ def test_no_finished_run(run, tmp_path):
 def test_a_sweep(run):
     sweep = run.parent
     assert the_message(report(sweep)) == (
-        f"{sweep} is the folder of a sweep: spinpot sweep-table {sweep} makes its page. Give one of its "
-        "runs for that run's own."
+        f"{sweep} is the folder of a sweep, not of one run. Rebuild the sweep's page with spinpot "
+        f"sweep-table {sweep}, or give the folder of one of its runs."
     )
 
 
@@ -137,11 +137,11 @@ def test_a_sweep(run):
     [
         (
             lambda s: s.pop("loss_terms"),
-            "summary.json is damaged or of another version: it lacks loss_terms.",
+            "summary.json is damaged or from another version: it lacks loss_terms.",
         ),
         (
             lambda s: s["checkpoint"].update(step=1),
-            "best.ckpt is of step STEP, and summary.json speaks of 1.",
+            "best.ckpt is from step STEP, but summary.json names step 1.",
         ),
     ],
 )
@@ -151,12 +151,12 @@ def test_a_summary_of_something_else(run, change, message):
     change(summary)
     (run / "summary.json").write_text(json.dumps(summary))
     message = message.replace("STEP", step)
-    assert f"{run}: the page cannot be made again: {message}" in the_message(report(run))
+    assert f"{run}: the page cannot be rebuilt: {message}" in the_message(report(run))
 
 
 def test_damaged_files(run):
     (run / "summary.json").write_text("{")
-    assert f"{run}: the page cannot be made again: summary.json is damaged" in the_message(report(run))
+    assert f"{run}: the page cannot be rebuilt: summary.json is damaged" in the_message(report(run))
 
 
 def test_a_run_without_a_page(small_set, tmp_path):

@@ -320,7 +320,8 @@ def test_a_study_in_a_file(small_set, tmp_path):
     named = run_here(*command, "hydra.sweeper.study_name=mine", cwd=tmp_path)
     assert named.returncode == 1
     assert named.stderr.splitlines()[-1] == (
-        f"Error: hydra.sweeper.study_name=mine: the stored study would go on with further trials, but "
-        f"{folder} holds the jobs of its first ones. Leave study_name out, and the same command repeats its "
-        "choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own for further trials."
+        "Error: hydra.sweeper.study_name=mine: the stored study would continue with new trials, but "
+        f"{folder} holds the jobs of its first trials. To resume these jobs, leave out study_name: the same "
+        "command repeats their settings and skips finished jobs. For new trials, give another folder with "
+        "hydra.sweep.dir=DIR."
     )

@@ -71,7 +71,7 @@ def written(finished_run):
 def test_it_says_one_line(finished_run, written):
     folder, result = finished_run
     said = [line for line in (result.stdout + result.stderr).splitlines() if "wandb" in line]
-    assert said == [f"wandb: logging offline. Send it by: wandb sync {folder}/wandb/{written.part.name}"]
+    assert said == [f"wandb: logging offline. Upload with: wandb sync {folder}/wandb/{written.part.name}"]
 
 
 def test_numbers_by_training_step(finished_run, written):
@@ -224,7 +224,7 @@ def test_a_failing_wandb_is_one_warning(small_set, tmp_path, monkeypatch, broken
     result = train(small_set, folder, "trainer.val_check_interval=4")
     assert (folder / "summary.json").exists()
     assert [line for line in result.stderr.splitlines() if "wandb" in line] == [
-        "Warning: wandb failed, the training goes on: OSError: no such service"
+        "Warning: wandb failed; training continues without it: OSError: no such service"
     ]
 
 
@@ -244,7 +244,7 @@ def test_a_killed_service_is_one_warning(small_set, tmp_path):
     said = process.communicate()[1]
     assert process.returncode == 0
     (warning,) = said.splitlines()
-    assert warning.startswith("Warning: wandb failed, the training goes on: ")
+    assert warning.startswith("Warning: wandb failed; training continues without it: ")
     assert json.loads((folder / "summary.json").read_text())["steps"] == 40
 
 

@@ -98,12 +98,12 @@ def test_a_run_does_not_begin_with_another_kind_of_model(place):
     save_potential(place / "deepspin.ckpt", small_potential())
     message = refused(*SMALL, "init_from=deepspin.ckpt", cwd=place)
     assert message == (
-        "Error: init_from=deepspin.ckpt: the model in the file is of the kind deepspin, that of the config "
-        "of the kind toy. Expected the same kind: choose the file's by model=native_spin|spin, or give "
+        "Error: init_from=deepspin.ckpt: the file holds a model of kind deepspin, but the config asks for "
+        "kind toy. Both must be the same: choose the file's kind with model=native_spin|spin, or give "
         "another file.\n"
     )
     message = refused("debug=fast", "init_from=run/checkpoints/best.ckpt", cwd=place)
-    assert "is of the kind toy, that of the config of the kind deepspin. Expected the same kind:" in message
+    assert "a model of kind toy, but the config asks for kind deepspin. Both must be the same:" in message
 
 
 def test_it_evaluates(place):

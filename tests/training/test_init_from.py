@@ -83,7 +83,7 @@ def test_time_reversal_is_the_files(data, tmp_path):
     assert run(tmp_path, *data, f"init_from={path}", "trainer.max_steps=2").spec.time_reversal
     assert "time_reversal: exact" in (tmp_path / "run" / "config.yaml").read_text()
     save_potential(path, small_potential(seed=99))
-    with pytest.raises(InputError, match="time_reversal=exact asks for another model than the file"):
+    with pytest.raises(InputError, match="time_reversal=exact, which the model in the file does not have"):
         run(tmp_path, *data, f"init_from={path}", "model.spin.time_reversal=exact", name="other")
     assert not (tmp_path / "other" / "config.yaml").exists()
 
@@ -159,7 +159,7 @@ def test_unknown_elements(data, tmp_path):
 
 def test_more_neighbours_than_the_model_has_room_for(data, tmp_path):
     save_potential(tmp_path / "x.ckpt", small_potential(sel=(3, 3)))
-    with pytest.raises(InputError, match=r"init_from=.*do not suit its model"):
+    with pytest.raises(InputError, match=r"init_from=.*do not fit the model in the file"):
         run(tmp_path, *data, f"init_from={tmp_path / 'x.ckpt'}")
     assert not (tmp_path / "run").exists()
 

@@ -59,9 +59,8 @@ def test_a_score_of_labels_that_never_vary_is_refused(tmp_path):
     with pytest.raises(InputError) as refused:
         train(config, tmp_path / "run")
     assert str(refused.value) == (
-        "callbacks.checkpoint.monitor=val/score: there is no score, since no label that the loss compares "
-        "varies in the validation or the training data. Choose another quantity, e.g. val/loss, or add "
-        "frames."
+        "callbacks.checkpoint.monitor=val/score: there is no score, because no label in the loss varies in "
+        "the validation or the training data. Choose another quantity, e.g. val/loss, or add frames."
     )
 
 

@@ -251,7 +251,7 @@ def test_state_that_does_not_fit_is_refused(compiled, name, other):
     optimizer = Adam([p], fused=True)
     optimizer.step()
     optimizer.state[p][name] = other
-    with pytest.raises(RuntimeError, match="like their parameters"):
+    with pytest.raises(RuntimeError, match="size and dtype of their parameters"):
         optimizer.step()
 
 

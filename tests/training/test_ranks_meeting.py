@@ -36,5 +36,5 @@ def attempt(monkeypatch):
 
 def test_ranks_meet_again_after_a_restart(attempt):
     assert attempt("0") == attempt("1")
-    with pytest.raises(InputError, match=r"A rank 0 has joined at 127\.0\.0\.1:[0-9]+ already\."):
+    with pytest.raises(InputError, match=r"process with rank 0 has already joined at 127\.0\.0\.1:[0-9]+\."):
         attempt("1")

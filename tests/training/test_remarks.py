@@ -7,7 +7,7 @@ from spinpot.training.schedulers import Cosine, Exponential
 from support.folders import write_small_set
 from support.in_process import run_here
 
-DECAY = "scheduler.decay_steps=5000 is not shorter than the run; 1 is used, as deepmd-kit does."
+DECAY = "scheduler.decay_steps=5000 is not shorter than the run; spinpot uses 1, like deepmd-kit."
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_max_time_says_so(trained):
 
 def test_what_no_callback_has_saved_is_saved_at_the_end(trained, tmp_path):
     lines = trained("~callbacks.checkpoint", "+callbacks.last_checkpoint.every_n_train_steps=100")
-    assert "No validation was saved: checkpoints/last.ckpt holds the last weights." in lines
+    assert "No validation saved a checkpoint; checkpoints/last.ckpt holds the last weights." in lines
     assert "No callback writes checkpoints/best.ckpt: the final errors are those of last.ckpt." in lines
     saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 4
@@ -68,12 +68,12 @@ def test_init_from_beside_resume(trained, tmp_path):
     assert DECAY in lines
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     lines = trained("resume=auto", f"init_from={last}", "trainer.max_steps=6")
-    assert f"init_from={last} does not count: the weights are those of {last}." in lines
+    assert f"init_from={last} has no effect: the weights come from {last}." in lines
 
 
 def test_decay_steps_that_are_replaced():
     assert Exponential(decay_steps=5000).remark(3000) == (
-        "scheduler.decay_steps=5000 is not shorter than the run; 100 is used, as deepmd-kit does."
+        "scheduler.decay_steps=5000 is not shorter than the run; spinpot uses 100, like deepmd-kit."
     )
     assert Exponential(decay_steps=100).remark(3000) == ""
     assert Cosine().remark(3000) == ""

@@ -14,7 +14,7 @@ def test_a_folder_that_holds_another_job(tmp_path):
     with pytest.raises(InputError) as caught:
         check_same_job(composed("scheduler.warmup_steps=5"), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds a run with other settings (scheduler.warmup_steps: 0 there, 5 now). A sweep is "
-        "resumed with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; "
-        "the run was not changed."
+        f"{tmp_path} holds a run with other settings (scheduler.warmup_steps: 0 there, 5 now). To resume a "
+        "sweep, give the same settings in the same order; for a new sweep, choose another folder with "
+        "hydra.sweep.dir=DIR. The run was not changed."
     )

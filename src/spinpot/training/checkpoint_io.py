@@ -1,4 +1,4 @@
-"""How Lightning writes checkpoints here: whole or not at all, wherever temporary files are."""
+"""Atomic checkpoint writing: a checkpoint file is either complete or not there."""
 
 import io
 from collections.abc import Sequence
@@ -12,20 +12,21 @@ from spinpot.core.files import named, sync, write_atomically
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, then puts it there.
+    """Writes each checkpoint to a temporary file in its own folder, then renames it.
 
-    Lightning's own goes through the system's temporary folder: on another disk the last move is a copy, which
-    a kill cuts short, and a full one stops the run.
+    Lightning's TorchCheckpointIO uses the system's temporary folder. If that is on another disk, the last
+    move
+    is a copy: a kill leaves half a checkpoint, and a full temporary disk stops the run.
 
-    before: files that are brought to the disk before a checkpoint is, since a run that resumes from it takes
-    their contents for written.
+    before: files that are synced to disk before each checkpoint, because a resumed run relies on their
+    contents.
     """
 
     def __init__(self, before: Sequence[Path] = ()) -> None:
         self.before = before
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint file, its folder with it."""
+        """Write a checkpoint file; create its folder if needed."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         for file in filter(Path.exists, self.before):

@@ -1,4 +1,4 @@
-"""Checks before a run begins of what would fail in the middle of it."""
+"""Checks at the start of a run that find errors which would otherwise appear in its middle."""
 
 import math
 from collections.abc import Callable
@@ -23,33 +23,34 @@ from spinpot.training.metrics_csv import COLUMNS
 
 
 def check_start(config: DictConfig, settings: ModelSettings, loss: EnerSpinLoss) -> None:
-    """Raise InputError for a run that begins with a fit to nothing, or is a fit of nothing."""
+    """Raise InputError if the initial least-squares fit has no loss term or no coefficients."""
     kind = settings.spec_type.kind
     if settings.spec_type.has_start and not any(loss.active_prefactors(0.0)):
         raise InputError(
-            f"A {kind} model begins with least squares of the loss at its limits, but every limit prefactor "
-            "is zero. Turn on a term by its limit, e.g. loss.limit_pref_fr=1."
+            f"A {kind} model is initialised by least squares with the limit prefactors of the loss, but "
+            "every limit prefactor is zero. Set at least one, e.g. loss.limit_pref_fr=1."
         )
     if config.trainer.max_steps:
         return
     if config.init_from is not None:
         raise InputError(
-            "trainer.max_steps=0 fits a fresh model by least squares alone, but init_from="
-            f"{config.init_from} gives one. Leave one of them out."
+            "trainer.max_steps=0 only fits a new model by least squares, but "
+            f"init_from={config.init_from} gives a trained one. Leave out one of them."
         )
     if not settings.spec_type.has_start and not settings.exchange.terms:
         raise InputError(
-            f"trainer.max_steps=0: a {kind} model without an exchange term has nothing that is fitted before "
-            "the first step. Expected at least 1 step; or use model=native_spin."
+            f"trainer.max_steps=0: a {kind} model without an exchange term has no coefficients that are "
+            "fitted before the first step. Expected at least 1 step; or use model=native_spin."
         )
 
 
 def check_trained(potential: Potential, max_steps: int) -> None:
-    """Raise InputError for steps of a model that has no parameter to train."""
+    """Raise InputError if max_steps > 0 but the model has no parameters to train."""
     if max_steps and not potential.n_parameters():
         raise InputError(
-            f"trainer.max_steps={max_steps}, but nothing of this model is trained: its weights stay as least "
-            "squares find them. Use trainer.max_steps=0, or let more be trained, e.g. by model.linear=free."
+            f"trainer.max_steps={max_steps}, but this model has no parameters to train: least squares alone "
+            "determines its weights. Use trainer.max_steps=0, or make the linear weights trainable with "
+            "model.linear=free."
         )
 
 
@@ -60,37 +61,37 @@ def check_labels(loss: EnerSpinLoss, data: SpinDataModule) -> None:
         present = {label for system in data.systems[part] for label in system.labels}
         if not wanted & present:
             raise InputError(
-                f"The loss asks for {', '.join(sorted(wanted))}, but the data of data.{part} have "
-                f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add them to "
-                f"{shortened(data.folders[part])}, or turn on a term that has some by its prefactors, e.g. "
-                "loss.start_pref_v=1."
+                f"The loss needs labels of {', '.join(sorted(wanted))}, but the data of data.{part} have "
+                f"{'only ' + ', '.join(sorted(present)) if present else 'no labels at all'}. Add labels to "
+                f"{shortened(data.folders[part])}, or turn on a loss term that has labels by setting its "
+                "prefactors, e.g. loss.start_pref_v=1."
             )
 
 
 def check_devices(trainer: DictConfig) -> None:
-    """Raise InputError for a GPU that is not there, before Lightning falls back to the CPU or gives up."""
+    """Raise InputError for a missing GPU, before Lightning falls back to the CPU or fails."""
     on_gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
     if trainer.get("cuda_graph") is True and not on_gpu:
         raise InputError(
-            "trainer.cuda_graph=true, but the training is not on a CUDA GPU. Use trainer.cuda_graph=auto."
+            "trainer.cuda_graph=true, but the run does not use a CUDA GPU. Use trainer.cuda_graph=auto."
         )
     if torch.cuda.is_available():
         return
     if trainer.accelerator in ("gpu", "cuda", "mps"):
         raise InputError(
             f"trainer.accelerator={trainer.accelerator}, but PyTorch sees no CUDA GPU on this machine. "
-            "Use trainer.accelerator=cpu, or install a build of PyTorch for your GPU and its driver; Apple's "
+            "Use trainer.accelerator=cpu, or install a build of PyTorch for your GPU and its driver. Apple's "
             "GPUs have no float64, which energies need."
         )
     if trainer.accelerator == "auto" and trainer.devices not in ("auto", 1, -1, "1", "-1"):
         raise InputError(
             f"trainer.devices={trainer.devices}, but PyTorch sees no GPU on this machine. Use "
-            "trainer.devices=1; or, for as many processes on the CPU, trainer.accelerator=cpu as well."
+            "trainer.devices=1; or, to run that many processes on the CPU, add trainer.accelerator=cpu."
         )
 
 
 def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> None:
-    """Raise InputError if a callback waits for a quantity that is never logged."""
+    """Raise InputError if a callback monitors a quantity that is never logged."""
     scaled = SCALED_QUANTITIES if loss.label_scale_fm is not None else ()
     logged = [*COLUMNS, *(f"val/{quantity.rmse}" for quantity in scaled)]
     for name, callback in callbacks.items():
@@ -103,7 +104,7 @@ def check_monitors(callbacks: dict[str, pl.Callback], loss: EnerSpinLoss) -> Non
 
 
 def check_measured(config: DictConfig, data: SpinDataModule, score: Score) -> None:
-    """Raise InputError if a callback or a sweep watches a quantity that these data have no labels of."""
+    """Raise InputError if a callback or a sweep monitors a quantity without labels in these data."""
     watched = {
         f"callbacks.{name}.monitor={section.monitor}": section.monitor
         for name, section in config.callbacks.items()
@@ -116,8 +117,8 @@ def check_measured(config: DictConfig, data: SpinDataModule, score: Score) -> No
         quantity = name.partition("_")[2].removesuffix(SCALED)
         if name == "score" and not score.units:
             raise InputError(
-                f"{setting}: there is no score, since no label that the loss compares varies in the "
-                "validation or the training data. Choose another quantity, e.g. val/loss, or add frames."
+                f"{setting}: there is no score, because no label in the loss varies in the validation or the "
+                "training data. Choose another quantity, e.g. val/loss, or add frames."
             )
         if quantity in QUANTITIES and not _measured(quantity, part, data, score):
             raise InputError(no_labels(setting, quantity, "training" if part == "train" else "validation"))
@@ -130,17 +131,17 @@ def _measured(quantity: str, part: str, data: SpinDataModule, score: Score) -> b
 
 
 def no_labels(setting: str, quantity: str, part: str) -> str:
-    """What is wrong with a setting that names a quantity without labels."""
+    """The message about a setting that names a quantity without labels."""
     label, carrier = OF_LABEL[QUANTITIES[quantity].label].title, QUANTITIES[quantity].carrier
     lacking = f"{label} on {carrier}" if carrier else label
     return f"{setting}: the {part} data have no {lacking}. Choose another quantity, e.g. the score."
 
 
 def check_optimizer(make: Callable[..., Any], potential: Potential) -> Optimizer:
-    """The optimizer of a potential. Raises InputError if it refuses its settings."""
+    """The optimizer of a potential. Raises InputError if its settings are invalid."""
     try:
         return cast(Optimizer, make(potential.parameters()))
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The optimizer refuses its settings: {error}. Correct the section optimizer."
+            f"The settings of the optimizer are invalid: {error}. Correct the section optimizer."
         ) from error

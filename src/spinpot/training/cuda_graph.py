@@ -1,8 +1,8 @@
-"""Training steps that a GPU repeats as a whole: batch, loss, its gradient, and the optimizer's step.
+"""Training steps recorded as CUDA graphs: batch, loss, gradient and optimizer step in one graph.
 
-A step of small systems is hundreds of kernels of a few microseconds each, which a host cannot launch that
-fast. Recorded once as a CUDA graph they are launched together (torch.cuda.CUDAGraph). A graph holds for one
-shape of batch, so batches are padded to few (spinpot.data.resident).
+A step on small systems launches hundreds of kernels of a few microseconds each, faster than the host can
+launch them. A CUDA graph (torch.cuda.CUDAGraph) records them once and launches them together. A graph is
+valid for one batch shape, so batches are padded to a few shapes (spinpot.data.resident).
 """
 
 from collections import deque
@@ -20,34 +20,34 @@ from spinpot.data.resident import ResidentFrames, Shape
 from spinpot.training.step import Done, Failure, WholeStep
 
 MOST_GRAPHS = 64  # kept at once; steps of further shapes are launched kernel by kernel
-AHEAD = 4  # steps that the host may be ahead of the device before it asks whether they went well
+AHEAD = 4  # steps that the host may run ahead of the device before it checks for non-finite gradients
 
 Inputs = tuple[Tensor, Shape, Tensor]
-"""The numbers of a step's frames (F,), the shape of their batch, and NumberedStep.settings."""
+"""The frame numbers of a step (F,), the shape of their batch, and NumberedStep.settings."""
 
 
 @dataclass(frozen=True)
 class NumberedStep:
-    """A whole step from the numbers of its frames, with nothing from the host."""
+    """A whole step computed from frame numbers, without further data from the host."""
 
     frames: ResidentFrames
     whole: WholeStep
 
     def __call__(self, numbers: Tensor, shape: Shape, settings: Tensor) -> Done:
-        """Make the step. numbers: (F,), frames of that shape; settings: as `settings` gives them."""
+        """Make the step. numbers: (F,), frames that fit `shape`; settings: as returned by `settings`."""
         n_terms = len(self.whole.objective.loss.active)
         with learning_rates(self.whole.optimizer, settings[n_terms:]):
             return self.whole(self.frames.batch(numbers, shape), settings[:n_terms])
 
     def settings(self, lr_ratio: float) -> list[float]:
-        """The prefactors of the loss, and the learning rates of the optimizer as they are now."""
+        """The current prefactors of the loss, followed by the current learning rates of the optimizer."""
         rates = [float(group["lr"]) for group in self.whole.optimizer.param_groups]
         return [*self.whole.objective.loss.active_prefactors(lr_ratio), *rates]
 
 
 @contextmanager
 def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
-    """Let an optimizer take its rates from the device, where they can change after it was recorded."""
+    """Let an optimizer read its learning rates from the device, so that they can change between replays."""
     before = [dict(group) for group in optimizer.param_groups]
     # torch would warn that the first steps are not recorded.
     optimizer._warned_capturable_if_run_uncaptured = True
@@ -64,7 +64,7 @@ def learning_rates(optimizer: Optimizer, rates: Tensor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """A graph, what it leaves, and what it reads and nothing else may keep."""
+    """A graph, its output, and the tensors that it reads, which must stay alive as long as the graph."""
 
     graph: torch.cuda.CUDAGraph
     done: Done
@@ -72,7 +72,7 @@ class _Recorded:
 
 
 class _Verdict:
-    """Whether the gradients of a step were finite, on its way to the host."""
+    """Whether the gradients of a step were finite; the answer is copied to the host asynchronously."""
 
     def __init__(self, step: int, numbers: list[int], finite: Tensor) -> None:
         self.step, self.numbers = step, numbers
@@ -82,13 +82,13 @@ class _Verdict:
         self._arrived.record()
 
     def finite(self) -> bool:
-        """Wait for it."""
+        """Wait for the answer and return it."""
         self._arrived.synchronize()
         return bool(self._finite)
 
 
 class RecordedSteps:
-    """Whole steps by the numbers of their frames: the first of a shape runs as it is, others are repeated."""
+    """Whole steps by frame numbers. The first step of a shape runs eagerly; later ones replay a graph."""
 
     def __init__(self, step: NumberedStep) -> None:
         self.step, self.objective = step, step.whole.objective
@@ -102,7 +102,7 @@ class RecordedSteps:
         self._settings: Tensor | None = None
 
     def __call__(self, given: Sequence[int], lr_ratio: float, number: int = 0) -> Done:
-        """Make a step with the frames of these numbers."""
+        """Make a step with the frames `given`; number: of the step, for `failure`."""
         self._forget_stale()
         done = self._make(*self.inputs(given, lr_ratio))
         assert done.finite is not None
@@ -110,7 +110,7 @@ class RecordedSteps:
         return done
 
     def failure(self, wait: bool = False) -> Failure | None:
-        """The first, of all steps but the last few, which without `wait` are not waited for."""
+        """The first failed step. Without `wait`, the last AHEAD steps are not checked yet."""
         while len(self._unread) > (0 if wait else AHEAD):
             verdict = self._unread.popleft()
             if not verdict.finite():
@@ -120,7 +120,7 @@ class RecordedSteps:
     def _make(self, *inputs: *Inputs) -> Done:
         shape = inputs[1]
         if shape not in self.recorded:
-            # What the potential makes but once must be there before a step with it is recorded.
+            # The potential caches some tensors; they must exist before a step that reads them is recorded.
             reads = self._reads(shape)
             if self._first.get(shape) is not reads or len(self.recorded) == MOST_GRAPHS:
                 self._first[shape] = reads
@@ -130,7 +130,7 @@ class RecordedSteps:
         return self.recorded[shape].done
 
     def inputs(self, numbers: Sequence[int], lr_ratio: float) -> Inputs:
-        """Of the whole step, where the graphs read them, copied there in the order of the device's work."""
+        """Copy the inputs to the tensors that the graphs read, in stream order."""
         device = self.objective.magnetic.device
         settings = torch.tensor(self.step.settings(lr_ratio), dtype=torch.float64).pin_memory()
         if self._settings is None:
@@ -143,17 +143,17 @@ class RecordedSteps:
         return places, self.step.frames.shape(numbers), self._settings
 
     def _forget_stale(self) -> None:
-        """Graphs hold for the potential as it was when they were recorded, but for its weights."""
+        """Drop all graphs if the potential has changed in more than its weights since they were recorded."""
         key = self.objective.potential.record_key()
         if key != self._made_for:
             self._made_for = key
-            torch.cuda.synchronize()  # a graph may still be at work
+            torch.cuda.synchronize()  # a graph may still be running
             self.recorded.clear()
             self._first.clear()
             self._pool = torch.cuda.graph_pool_handle()
 
     def _run(self, *inputs: *Inputs) -> Done:
-        """Beside the usual stream, as recording it will be, so that what is made once is made there."""
+        """Make a step on the stream that will record it, so that cached tensors belong to that stream."""
         usual = torch.cuda.current_stream()
         self._stream.wait_stream(usual)
         with torch.cuda.stream(self._stream):
@@ -171,10 +171,10 @@ class RecordedSteps:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 done = self.step(*inputs)
         except RuntimeError as error:
-            torch.cuda.set_stream(usual)  # which torch leaves behind when a recording fails
+            torch.cuda.set_stream(usual)  # torch does not restore it when a recording fails
             cause = str(error.__context__ or error).partition("\n")[0].rstrip(".")
             raise TrainingError(
-                f"The step could not be recorded as a CUDA graph: {cause}. With trainer.cuda_graph=false it "
-                "is not tried."
+                f"The step could not be recorded as a CUDA graph: {cause}. Train without CUDA graphs: "
+                "trainer.cuda_graph=false."
             ) from error
         return _Recorded(graph, done, (inputs, reads))

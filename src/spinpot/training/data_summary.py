@@ -1,4 +1,4 @@
-"""What a run tells of its data before the first step."""
+"""The summary of the data that a run prints before its first step."""
 
 from collections.abc import Collection
 
@@ -11,16 +11,16 @@ from spinpot.report.systems_table import print_systems
 
 
 def print_data_summary(data: SpinDataModule, spec: Spec, wanted: Collection[str]) -> None:
-    """Systems, frames, atoms, labels, moments, and the training frames' neighbours.
+    """Print systems, frames, atoms, labels, moments and the numbers of neighbours in the training frames.
 
-    wanted: the labels that the loss asks for.
+    wanted: the labels that the loss needs.
     """
     print_systems("Data", {name: own["systems"] for name, own in data.described.items()})
     for name, systems in data.systems.items():
         for label in (label for label in LABELS if label in wanted):
             lacking = [system.name for system in systems if label not in system.labels]
             if lacking:
-                console.print(f"No {label} in {name}: {shortened(lacking)}; left out of that loss term.")
+                console.print(f"No {label} in {name}: {shortened(lacking)}. This loss term skips them.")
     with_moments = data.elements_with_moments()
     most, cutoff = data.samples["train"].neighbours.most_of_elements, spec.geometry.cutoff
     for kind, (element, spin) in enumerate(zip(spec.type_map, spec.use_spin, strict=True)):

@@ -1,4 +1,4 @@
-"""The end of a run: the best checkpoint's errors beside trivial baselines, printed and written."""
+"""The end of a run: compare the best checkpoint's errors with trivial baselines; print and write them."""
 
 import json
 import math
@@ -30,7 +30,7 @@ from spinpot.training.stages import Checked, Ready
 
 
 def finish(checked: Checked, run: Ready) -> dict[str, Any]:
-    """The best checkpoint's errors beside the baselines, printed and written: summary, pictures and page."""
+    """Evaluate the best checkpoint and the baselines; print the errors; write summary, pictures and page."""
     folder, trainer, timer, graphs = checked.folder, checked.trainer, checked.timer, checked.graphs
     data, baseline, trained = run.data, run.baseline, checked.loss.active
     best = checkpoint_file(folder)
@@ -46,7 +46,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     }
     for name, broken in data.broken.items():
         if broken.frames:
-            print_line(f"data.skip_broken left {len(broken.frames)} frames of data.{name} out.")
+            print_line(f"data.skip_broken left out {len(broken.frames)} frames of data.{name}.")
     for short, own in found.items():
         columns = beside_baselines(own.errors, own.baselines)
         print_errors(f"Errors on the {SETS[short]} set ({own.frames} frames)", columns, trained)
@@ -77,7 +77,7 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
         if drawn:
             write_run_report(folder, *validation, summary, checked.plain)
     finally:
-        # Last, since it says that the run is finished; but the numbers must not be lost with a picture.
+        # Written last, because summary.json marks the run as finished; but also if a picture fails.
         write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
         print_line(useless)
@@ -88,9 +88,9 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Errors on one set of frames, as ErrorMetric gives them, and predictions for the systems of its sample.
+    """Errors on one set of frames (see ErrorMetric), and predictions for the systems of its sample.
 
-    baselines: the errors of each of run_page.BASELINES.
+    baselines: the errors of each baseline in run_page.BASELINES.
     """
 
     frames: int
@@ -106,7 +106,7 @@ def outcome(
     heisenberg: Predict | None,
     scale: Tensor | None,
 ) -> Outcome:
-    """The outcome on one set of frames. scale: (T,), the c of loss.label_scale_fm."""
+    """The outcome on one set of frames. scale: (T,), the factors c of loss.label_scale_fm."""
     dataset, use_spin = data.datasets[name], potential.spec.use_spin
     baselines: dict[str, Predict] = {
         "labels_spread": spread_of(data.sampled[name]),
@@ -135,9 +135,9 @@ def outcome(
 
 
 def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
-    """The errors as summary.json holds them: "val" with its score, "test", and the "baselines" of each.
+    """The errors in the form of summary.json: "val" with its score, "test", and the "baselines" of each.
 
-    "score_terms" are the errors of which the score is the mean.
+    "score_terms" are the relative errors whose mean is the score.
     """
     errors = {short: null_for_nan(outcome.errors) for short, outcome in found.items()}
     validation = found["val"].errors
@@ -150,9 +150,9 @@ def errors_of(found: Mapping[str, Outcome], score: Score) -> dict[str, Any]:
 
 
 def optimized_metric(name: str, summary: dict[str, Any]) -> float | None:
-    """What a sweep minimises, from a run's summary: infinite where it is not a finite number.
+    """The number that a sweep minimises, taken from a run's summary; infinite if it is not finite.
 
-    None on processes that have no summary. Raises InputError if the validation data have no labels for it.
+    None on processes without a summary. Raises InputError if the validation data have no labels for it.
     """
     if not summary:
         return None

@@ -1,4 +1,4 @@
-"""`init_from=FILE`: a run that begins with the weights of another, or of a model of deepmd-kit."""
+"""`init_from=FILE`: start training from the weights of another run or of a deepmd-kit model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,17 +23,18 @@ from spinpot.report.tables import print_model_of_file
 from spinpot.training.resume import Resumed, differences
 
 MOST_FRAMES = 100
-"""Frames that are compared for the zero of the energy."""
+"""Number of training frames used to detect a different energy zero."""
 SMALLEST_SHIFT = 1e-3
-"""eV/atom: less is soon trained away."""
+"""eV/atom. Training soon removes a smaller shift."""
 
 
 def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> Potential | None:
-    """The potential that `init_from` names, in the order of data.type_map; None without `init_from`.
+    """The potential in the file `init_from`, its elements in the order of data.type_map; else None.
 
-    The config's section `model` and data.type_map become those of the file, so that the run's config.yaml
-    says what was trained; what they were before is printed. In a resumed run the checkpoint stands for the
-    file. Raises InputError for a file that cannot be used, and for elements that it does not know.
+    The file's model settings and type map replace `model` and data.type_map in the config, so that
+    config.yaml describes the trained model; the changes are printed. A resumed run takes them from its
+    checkpoint instead and gets None. Raises InputError if the file cannot be used or lacks an element of the
+    data.
     """
     if config.init_from is None:
         return None
@@ -49,7 +50,7 @@ def model_to_begin_with(config: DictConfig, resumed: Resumed | None) -> Potentia
 
 
 def begin_with(pretrained: Potential, spec: Spec, data: SpinDataModule, refit_bias: bool) -> Potential:
-    """A potential with the weights and statistics of another; the energy bias refitted if asked for."""
+    """A potential with the weights and statistics of `pretrained`; refit_bias refits its energy bias."""
     potential = build_potential(spec)
     potential.load_state_dict(pretrained.state_dict())
     if refit_bias:
@@ -64,9 +65,10 @@ def begin_with(pretrained: Potential, spec: Spec, data: SpinDataModule, refit_bi
 
 
 def other_zero(potential: Potential, data: SpinDataModule) -> str:
-    """A line if the energies of the training data seem to have another zero than the model's; else empty.
+    """A warning if the training energies seem to have another zero than the model's; else "".
 
-    They do if a fit by composition takes away most of the model's errors. Some frames are looked at.
+    The test: does a linear fit on the composition remove most of the model's energy error? At most
+    MOST_FRAMES frames are used.
     """
     composition, residual = energy_residuals(potential, data, MOST_FRAMES)
     if not len(residual):
@@ -86,15 +88,16 @@ def other_zero(potential: Potential, data: SpinDataModule) -> str:
 
 
 def bias_shift(potential: Potential, data: SpinDataModule) -> np.ndarray:
-    """What must be added to each element's energy (T,), eV, so that the mean errors vanish.
+    """The shift of each element's energy bias (T,), eV, that removes the mean energy errors.
 
-    The least-squares solution of minimum norm of E − E_predicted on the composition, over the training frames
+    It is the minimum-norm least-squares fit of E − E_predicted on the composition, over the training frames
     with energies. Raises InputError if there are none.
     """
     composition, residual = energy_residuals(potential, data)
     if not len(residual):
         raise InputError(
-            "init_from_bias=refit: no training frame has an energy to fit it to. Use init_from_bias=keep."
+            "init_from_bias=refit: no training frame has an energy, so the bias cannot be refitted. Use "
+            "init_from_bias=keep."
         )
     if np.linalg.matrix_rank(composition) < np.count_nonzero(composition.any(axis=0)):
         print_line(
@@ -107,9 +110,9 @@ def bias_shift(potential: Potential, data: SpinDataModule) -> np.ndarray:
 def energy_residuals(
     potential: Potential, data: SpinDataModule, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Atoms of each element (F, T) and E − E_predicted (F,), eV, of the training frames with energies.
+    """Composition (F, T) and E − E_predicted (F,), eV, of the training frames with energies.
 
-    most: of so many frames, evenly spaced, or all.
+    most: use at most this many frames, evenly spaced; None uses all.
     """
     dataset = data.samples["train"]
     step = 1 if most is None else -(-len(dataset) // most)
@@ -128,28 +131,31 @@ def _check_kind(config: DictConfig, spec: Spec, path: Path) -> None:
     settings = cast(type[ModelSettings], find_target("model", config.model._target_))
     if spec.kind != settings.spec_type.kind:
         raise InputError(
-            f"init_from={path}: the model in the file is of the kind {spec.kind}, that of the config of the "
-            f"kind {settings.spec_type.kind}. Expected the same kind: choose the file's by "
+            f"init_from={path}: the file holds a model of kind {spec.kind}, but the config asks for kind "
+            f"{settings.spec_type.kind}. Both must be the same: choose the file's kind with "
             f"model={'|'.join(options_of('model'))}, or give another file."
         )
 
 
 def _type_map(wanted: Sequence[str] | None, spec: Spec, path: Path) -> list[str]:
-    """The model's elements, those of the data first."""
+    """The model's type map, reordered so that the elements of data.type_map come first."""
     if wanted is None:
         return list(spec.type_map)
     unknown = [name for name in wanted if name not in spec.type_map]
     if unknown:
         raise InputError(
-            f"init_from={path}: the model does not know {' '.join(unknown)} of data.type_map={list(wanted)}; "
-            f"it was trained for {' '.join(spec.type_map)}. Leave these data out, or train a model with all "
-            "elements."
+            f"init_from={path}: the model has no element {' '.join(unknown)}, which "
+            f"data.type_map={list(wanted)} lists; it was trained for {' '.join(spec.type_map)}. Leave out "
+            "the data with these elements, or train a new model with all elements."
         )
     return [*wanted, *(name for name in spec.type_map if name not in wanted)]
 
 
 def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
-    """Put a model into the config; print what was there. Raises InputError where that cannot be."""
+    """Write the file's model settings to the config and print the changes.
+
+    Raises InputError if the config requests a feature that the file's model lacks.
+    """
     before = OmegaConf.to_container(config.model, resolve=True)
     exact = config.model.spin.time_reversal == "exact"
     for asked, has, setting, other in (
@@ -158,8 +164,8 @@ def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
     ):
         if asked and not has:
             raise InputError(
-                f"init_from={path}: {setting} asks for another model than the file's. Use {other}, or train "
-                "anew."
+                f"init_from={path}: the config sets {setting}, which the model in the file does not have. "
+                f"Use {other}, or train a new model."
             )
     for name, value in spec.config(cast(dict[str, Any], before)).items():
         OmegaConf.update(config, f"model.{name}", value, merge=True, force_add=True)

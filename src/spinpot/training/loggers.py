@@ -1,4 +1,4 @@
-"""Loggers beside metrics.csv, made for a run folder."""
+"""Loggers other than metrics.csv."""
 
 import os
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ def wandb_logger(
     tags: Sequence[str] = (),
     job_type: str = "train",
 ) -> Logger:
-    """Weights & Biases in FOLDER/wandb; offline where there is no account, without a question.
+    """Weights & Biases in FOLDER/wandb; without an account it logs offline and never prompts.
 
-    A job of a sweep has the sweep folder's name for its group, and what it sets differently from the other
-    jobs for its name and tags. A run that goes on where another stopped continues its wandb run.
+    The group of a sweep's job is the name of the sweep folder; its name and tags are its swept settings. A
+    resumed run resumes its wandb run.
     """
     require_package("logger=wandb", "wandb", "wandb")
     job = sweep_job()
     swept = job.swept if job else ()
     known = _continued(folder, resumed, job) or {"id": None, "name": " ".join(swept) or folder.name}
     identity = {
-        # wandb's own variable, its sweeps' agents use it too.
+        # wandb's variable; the agents of its sweeps set it.
         "id": os.environ.get("WANDB_RUN_ID") or known["id"],
         "name": (name or known["name"] or "")[:LONGEST_NAME],
     }
@@ -56,9 +56,9 @@ def tensorboard_logger(folder: Path, resumed: Resumed | None = None) -> Logger:
 
 
 def _continued(folder: Path, resumed: Resumed | None, job: SweepJob | None) -> dict[str, str | None] | None:
-    """The wandb run that goes on: of this folder, or of the one whose last checkpoint is resumed."""
+    """The wandb run to resume: of this folder, or of the folder whose last checkpoint is resumed."""
     if resumed and resumed.path.name != LAST.name:
-        return None  # from an earlier checkpoint another run branches off
+        return None  # a run from an earlier checkpoint is a new branch
     own = read_identity(folder)
     if own or resumed is None or job:  # many jobs may start from one checkpoint
         return own

@@ -1,6 +1,6 @@
-"""metrics.csv: one row per logged step, training and validation side by side, complete at any moment.
+"""metrics.csv: one row per logged step with training and validation errors; complete at any moment.
 
-Checkpoints are written once the rows of before are on the disk (checkpoint_io).
+checkpoint_io syncs it to disk before each checkpoint.
 """
 
 import math
@@ -25,18 +25,18 @@ COLUMNS = (
     *(f"val/{name}" for name in _ERRORS),
     "val/score",
 )
-GRADIENT_NORM = "grad_norm/"  # how the columns of callbacks=gradient_norms begin
+GRADIENT_NORM = "grad_norm/"  # prefix of the columns of callbacks=gradient_norms
 FURTHER = (GRADIENT_NORM, *(part.pref for part in PARTS), "label_scale_fm/")
-"""How columns begin that a file has only where its run logs them."""
+"""Prefixes of optional columns, present only if the run logs them."""
 
 
 class MetricsCsv(Logger):
     """Writes FOLDER/metrics.csv.
 
-    Lightning's own CSVLogger deletes the file of the run it resumes and writes training and validation of a
-    step into two rows.
+    Lightning's CSVLogger deletes the file of a resumed run, and writes training and validation of a step to
+    two rows.
 
-    resumed: what the run goes on from; later rows of the file are dropped, being made again.
+    resumed: the checkpoint that the run resumes. Rows of later steps are dropped; the run logs them again.
     """
 
     name, version, save_dir = "", "", ""  # the run folder is the log's folder
@@ -51,16 +51,16 @@ class MetricsCsv(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add to the row of a step, and write it."""
+        """Add metrics to the row of a step and write the row."""
         own = {name: metrics[name] for name in metrics if name in COLUMNS or _is_further(name)}
         known = {name: value for name, value in own.items() if not math.isnan(value)}
         if not known:
             return
         if not self._columns:
-            # Not before: a run that is refused must leave the folder as it was.
+            # Not earlier: a run that fails its checks must leave the folder unchanged.
             self._rewrite([*COLUMNS, *known], self._keep_until)
         elif not known.keys() <= set(self._columns) or not self.path.exists():
-            # The row of this step, if it was begun, is written anew at the end.
+            # Drops a partial row of this step; it is written again below.
             self._rewrite([*self._columns, *known], (step or 0) - 1)
         if self._row.get("step") != step:
             self._row, self._row_start = {"step": step}, self.path.stat().st_size
@@ -71,10 +71,10 @@ class MetricsCsv(Logger):
             file.truncate()
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run folder has config.yaml."""
+        """Do nothing: the run folder has config.yaml."""
 
     def _rewrite(self, columns: list[str], keep_until: int) -> None:
-        """The file with these columns, once each, beside its own; rows after a step are dropped."""
+        """Rewrite the file: add the columns that it lacks, and drop the rows after step keep_until."""
         rows: list[dict[str, str]] = []
         if self.path.exists():
             found = read_metrics_file(self.path)

@@ -32,18 +32,18 @@ from spinpot.training.schedulers import Schedule
 from spinpot.training.step import Done, EagerStep, Objective, Step
 
 IN_BAR = {f"{part}/{quantity.rmse}" for part in ("train", "val") for quantity in MAIN}
-"""What the progress bar shows."""
+"""Names of the errors shown in the progress bar."""
 
 
 class SpinModule(pl.LightningModule):
     """Trains a potential with a loss whose prefactors follow the learning rate.
 
-    optimizer: called with the parameters.
-    score: `val/score` of the errors of a validation.
-    step: makes the training steps of a fit, eager unless the callback CudaGraphs has put recorded ones.
+    optimizer: makes the optimizer from the parameters.
+    score: computes `val/score` from the errors of a validation.
+    step: makes the training steps; eager unless the callback CudaGraphs has installed recorded ones.
     config: the resolved config as plain data, stored in checkpoints.
-    fingerprints: of the training and the validation data, stored likewise.
-    heisenberg: stored likewise; None where there is none.
+    fingerprints: of the training and the validation data, stored in checkpoints.
+    heisenberg: the Heisenberg fit, stored in checkpoints; None if there is none.
     errors: of the last validation, over all processes.
     """
 
@@ -80,7 +80,7 @@ class SpinModule(pl.LightningModule):
         self._row: dict[str, float] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As nn.Module, but quickly for what is no part: Lightning notes names of hooks all the time."""
+        """Like nn.Module, but fast for private attributes, which Lightning sets at every hook."""
         if name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
@@ -97,14 +97,14 @@ class SpinModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
-        """Steps are eager, unless a callback has others."""
+        """Set eager steps; a callback may replace them."""
         strategy = self.trainer.strategy
         processes = strategy if isinstance(strategy, ParallelStrategy) else None
         objective = Objective(self.potential, self.loss, self.magnetic, self.label_scale, processes)
         self.step = EagerStep(objective, self.watched)
 
     def on_train_start(self) -> None:
-        """Let the config's optimizer settings hold, not those a resumed checkpoint brought along."""
+        """Restore the optimizer settings of the config, which a resumed checkpoint has overwritten."""
         scheduler = self.scheduler
         factor = scheduler.lr_lambdas[0](scheduler.last_epoch)
         scheduler.base_lrs = [settings["initial_lr"] for settings in self._settings]
@@ -120,11 +120,11 @@ class SpinModule(pl.LightningModule):
         return int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
 
     def lr_ratio(self) -> float:
-        """lr(t)/lr(0) as the optimizer's scheduler has it now."""
+        """The current lr(t)/lr(0) of the scheduler."""
         return float(self.scheduler.get_last_lr()[0]) / float(self.scheduler.base_lrs[0])
 
     def training_step(self, given: Any, batch_idx: int) -> Tensor | None:
-        """The loss of what the step takes; None where the step has made all that follows from it."""
+        """Make a step; returns its loss, or None if the step has included the gradient and the optimizer."""
         assert self.step is not None
         ratio = self._last_lr_ratio = self.lr_ratio()
         number = self.global_step + 1
@@ -133,23 +133,23 @@ class SpinModule(pl.LightningModule):
             self._row = self._training_row(done, ratio)
         return done.loss if done.loss.requires_grad else None
 
-    # Lightning asks for it in every step.
+    # Lightning reads the signature in every step; a stored one is faster.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Stop before a NaN reaches the weights; else log the step."""
+        """Stop before a NaN reaches the weights; otherwise log the step."""
         self.stop_if_diverged()
         if self._row:
             self._log_now(self._row)
             self._row = {}
 
     def stop_if_diverged(self, wait: bool = False) -> None:
-        """Raise TrainingError for a step that failed. wait: what follows must not see its weights."""
+        """Raise TrainingError if a step failed. wait: check all steps so far, also those still running."""
         if self.step is not None and (failure := self.step.failure(wait)):
             raise self._diverged(*failure)
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums over the validation set anew."""
+        """Reset the sums over the validation set."""
         self.stop_if_diverged(wait=True)
         self._val_errors = ErrorMetric(self.potential.spec.type_map, self.magnetic)
         self._val_terms = self._val_errors.sums.new_zeros(2, len(self.loss.active))
@@ -167,7 +167,8 @@ class SpinModule(pl.LightningModule):
         self.errors = self._val_errors.compute(self._over_processes)
         totals, counts = self._over_processes(self._val_terms).tolist()
         terms = zip(self.loss.active, totals, counts, strict=True)
-        # Those of the last step, which has a row with this validation; the learning rate is the next step's.
+        # The prefactors of the last step, whose row contains this validation; the scheduler is one step
+        # ahead.
         ratio = self.lr_ratio() if self._last_lr_ratio is None else self._last_lr_ratio
         prefactors = self.loss.prefactors_at(ratio)
         known = [prefactors[name] * (total / count) for name, total, count in terms if count > 0]
@@ -177,7 +178,7 @@ class SpinModule(pl.LightningModule):
             self.log(name, _number(value), prog_bar=name in IN_BAR)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take what is beside the weights; find the best checkpoint, wherever the run folder was before."""
+        """Load the state beside the weights; find the best checkpoint even if the run folder was moved."""
         upgrade(checkpoint, "the checkpoint")
         self.potential.load_state(checkpoint[ENTRY]["state"])
         saver = self.trainer.checkpoint_callback
@@ -185,7 +186,7 @@ class SpinModule(pl.LightningModule):
             follow_moved_folder(checkpoint["callbacks"], Path(saver.dirpath))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to build the potential without this module."""
+        """Add the entries that rebuild the potential without this module."""
         self.stop_if_diverged(wait=True)
         checkpoint.update(checkpoint_entry(self.potential, self.config, self.fingerprints))
         if self.heisenberg is not None:
@@ -210,9 +211,9 @@ class SpinModule(pl.LightningModule):
         return row | self._errors("train", errors.compute(self._over_processes))
 
     def _log_now(self, row: dict[str, float]) -> None:
-        """As Lightning does, but it goes over what a step has logged in every later one too."""
+        """Log like self.log, but faster: Lightning processes everything once logged again in later steps."""
         step = self.global_step + 1
-        self.log("step", _number(step))  # for what callbacks log
+        self.log("step", _number(step))  # Lightning uses it for the metrics that callbacks log
         self.trainer.callback_metrics.update({name: _number(value) for name, value in row.items()})
         self.trainer.progress_bar_metrics.update({name: row[name] for name in IN_BAR if name in row})
         for logger in self.trainer.loggers:
@@ -220,8 +221,9 @@ class SpinModule(pl.LightningModule):
             logger.save()
 
     def _errors(self, prefix: str, errors: dict[str, float]) -> dict[str, float]:
-        # A batch may lack labels that others have; left out, the bar would show the last value again. The
-        # same holds for a validation error that is not a number although there are labels.
+        # Keep a NaN if a batch lacks labels that other batches have: without it, the progress bar would
+        # repeat the last value. Keep a NaN validation error likewise. Leave out errors that can never have
+        # labels.
         spread = self.score.spread if prefix == "val" else {}
         unknown = {name for name, value in spread.items() if math.isnan(value)}
         names = (quantity.rmse for quantity in ERRORS.values() if quantity.rmse in errors)
@@ -234,8 +236,8 @@ class SpinModule(pl.LightningModule):
         more = len(places) - 8
         return TrainingError(
             f"The gradient of the loss is not finite at step {step}. Frames of the batch: "
-            f"{frames}{f' and {more} more' if more > 0 else ''}. {self._last_checkpoint()} Look at these "
-            "frames for wrong labels or atoms on top of each other, or lower scheduler.start_lr, or set "
+            f"{frames}{f' and {more} more' if more > 0 else ''}. {self._last_checkpoint()} Check these "
+            "frames for wrong labels and overlapping atoms, lower scheduler.start_lr, or set "
             "trainer.gradient_clip_val."
         )
 
@@ -243,12 +245,12 @@ class SpinModule(pl.LightningModule):
         folder = getattr(self.trainer.checkpoint_callback, "dirpath", None)
         path = Path(folder or "") / LAST.name
         if not path.is_file():
-            return "There was no checkpoint yet."
-        return f"The last good checkpoint is kept: {path}."
+            return "There is no checkpoint yet."
+        return f"The last good checkpoint is {path}."
 
 
 def parts_of(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[SpinModule, SpinDataModule]:
-    """What a callback is given, in this program's own types."""
+    """The SpinModule and the SpinDataModule of a trainer, typed as such."""
     data = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(module, SpinModule)
     assert isinstance(data, SpinDataModule)
@@ -260,5 +262,5 @@ def _prefactors(prefactors: dict[str, float]) -> dict[str, float]:
 
 
 def _number(value: float) -> Tensor:
-    """In float64, to which Lightning does not come by itself."""
+    """A float64 tensor; Lightning would make float32."""
     return torch.tensor(value, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Adam with a compiled step, and optimizers that know matrices, Muon and SOAP."""
+"""Adam with a compiled step, and the matrix optimizers Muon and SOAP."""
 
 import ctypes
 import math
@@ -15,22 +15,22 @@ from torch.optim.adam import adam
 from spinpot import kernels
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
-"""a, b, c of x ← ax + bx³ + cx⁵, which brings singular values from 1e-3…1 to 0.7…1.2 in five rounds."""
+"""a, b, c of x ← ax + bx³ + cx⁵. Five iterations bring singular values in 1e-3…1 to 0.7…1.2."""
 
 
 class Adam(torch.optim.Adam):
-    """torch's Adam, whose steps on the CPU are compiled, in one call for all parameters.
+    """torch's Adam with a compiled step on the CPU: one call for all parameters.
 
-    State and settings are torch's. Settings and numbers that the compiled step does not know, and other
-    devices, get torch's own step.
+    State and settings are torch's. Settings, dtypes and devices that the compiled step does not support use
+    torch's step.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step by the gradients as they are; returns what the closure returns."""
+        """One step with the current gradients; returns the result of the closure."""
         loss = _called(closure)
         own = kernels.library()
-        # What torch's GradScaler gives the optimizers that it leaves some of its work to.
+        # torch's GradScaler sets these attributes to let the optimizer unscale the gradients.
         scaled = any(getattr(self, name, None) is not None for name in ("grad_scale", "found_inf"))
         if own is None or scaled or not all(map(_is_plain, self.param_groups)):
             _without_hooks(torch.optim.Adam.step)(self)
@@ -44,7 +44,7 @@ class Adam(torch.optim.Adam):
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """As torch's, without what that has around it."""
+        """Like torch's, without its overhead."""
         if not set_to_none:
             super().zero_grad(set_to_none)
         for group in self.param_groups if set_to_none else ():
@@ -56,15 +56,17 @@ STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 def _step(own: ctypes.CDLL, group: dict[str, Any], of_all: list[list[Tensor]]) -> None:
-    """Change parameters by Adam's formula. of_all: these, their gradients, and lists of each part of STATE.
+    """Update parameters by Adam's formula. of_all: lists of parameters, gradients, and each entry of STATE.
 
-    Raises RuntimeError unless all of a parameter are as large as it is, of its kind, and on the CPU.
+    Raises RuntimeError unless the tensors of each parameter have its size and dtype and are on the CPU.
     """
     given = list(chain(*of_all))
     dense = given if all(map(Tensor.is_contiguous, given)) else [tensor.contiguous() for tensor in given]
     n, looks = len(of_all[0]), [(tensor.numel(), tensor.dtype, tensor.is_cpu) for tensor in dense]
     if looks != [*looks[:n] * 4, *[(1, torch.float32, True)] * n]:
-        raise RuntimeError("expected gradients and means like their parameters, and steps in float32")
+        raise RuntimeError(
+            "expected gradients and means with the size and dtype of their parameters, and steps in float32"
+        )
     tables = (
         array("q", map(Tensor.data_ptr, dense)),
         array("q", [size for size, _, _ in looks[:n]]),
@@ -81,12 +83,12 @@ def _step(own: ctypes.CDLL, group: dict[str, Any], of_all: list[list[Tensor]]) -
 
 
 def _without_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A class's step without the hooks that torch wraps it in: those of ours have been called."""
+    """The undecorated `step`: the subclass's hooks have already run."""
     return step.__wrapped__ if getattr(step, "hooked", False) else step  # type: ignore[attr-defined]
 
 
 def _called(closure: Callable[[], Any] | None) -> Any:
-    """What a closure returns, called where gradients are recorded; None without one."""
+    """The result of a closure, called with gradients enabled; None without a closure."""
     if closure is None:
         return None
     with torch.enable_grad():
@@ -94,7 +96,7 @@ def _called(closure: Callable[[], Any] | None) -> Any:
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
-    """Whether settings leave Adam at the formula of its paper, its steps counted as fused ones are."""
+    """Whether the settings of a group are those of plain fused Adam, which the compiled step supports."""
     more = ("amsgrad", "maximize", "differentiable", "capturable", "weight_decay")
     if not group["fused"] or not isinstance(group["lr"], float) or any(group[name] for name in more):
         return False
@@ -102,11 +104,11 @@ def _is_plain(group: dict[str, Any]) -> bool:
 
 
 class MatrixOptimizer(Optimizer):
-    """Steps matrices as a subclass says, and the other parameters by Adam.
+    """Base class: a subclass steps the matrices, Adam steps all other parameters.
 
-    Of tensors (K, n, m) each of the K is a matrix of its own. Vectors, and matrices of one row or column, are
-    Adam's. `settings`: those of the matrices' group. capturable: whether steps can be recorded as a CUDA
-    graph, their learning rates tensors.
+    A tensor (K, n, m) holds K matrices. Adam steps vectors, and matrices with one row or column. settings: of
+    the matrices' parameter group. capturable: whether a CUDA graph can record the steps, with tensors as
+    learning rates.
     """
 
     capturable = False
@@ -131,7 +133,7 @@ class MatrixOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step by the gradients as they are; returns what the closure returns."""
+        """One step with the current gradients; returns the result of the closure."""
         loss = _called(closure)
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -144,7 +146,7 @@ class MatrixOptimizer(Optimizer):
         return loss
 
     def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Change p (…, n, m) in place; the state, empty at first, holds tensors alone."""
+        """Update p (…, n, m) in place. The state is empty at first and may hold tensors only."""
         raise NotImplementedError
 
     def _step_others(self, params: list[nn.Parameter], group: dict[str, Any]) -> None:
@@ -172,9 +174,9 @@ class MatrixOptimizer(Optimizer):
 
 
 class Muon(MatrixOptimizer):
-    """W (n, m) steps by −lr·0.2·√max(n, m)·UVᵀ of its gradient's momentum UΣVᵀ.
+    """W (n, m) changes by −lr·0.2·√max(n, m)·UVᵀ, where UΣVᵀ is the momentum of its gradient.
 
-    The factor gives the elements of a step the mean square that Adam's have, so that one lr serves both
+    With this factor a step has the same mean square as a step of Adam, so both can use the same lr
     (K. Jordan et al., Muon, 2024; J. Liu et al., arXiv:2502.16982).
     """
 
@@ -196,7 +198,7 @@ class Muon(MatrixOptimizer):
         super().__init__(params, lr, betas, eps, momentum=momentum, iterations=iterations)
 
     def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Along the orthogonal factor of the momentum, looked at one step ahead as Nesterov does."""
+        """Step along the orthogonal factor of the Nesterov momentum."""
         if not state:
             state["momentum"] = torch.zeros_like(p)
         mean = state["momentum"].lerp_(gradient, 1.0 - group["momentum"])
@@ -208,8 +210,8 @@ class Muon(MatrixOptimizer):
 class Soap(MatrixOptimizer):
     """Adam in the eigenbases of the mean GGᵀ and GᵀG of the gradients G (N. Vyas et al., arXiv:2409.11321).
 
-    Sides longer than `longest` keep their axes. The means forget as the mean square does, by betas[1]; the
-    bases follow every `every` steps, by one round of orthogonal iteration.
+    Sides longer than `longest` are not rotated. The means decay with betas[1], like the mean square. One
+    orthogonal iteration updates the bases every `every` steps.
     """
 
     def __init__(
@@ -226,11 +228,11 @@ class Soap(MatrixOptimizer):
         super().__init__(params, lr, betas, eps, every=every, longest=longest)
 
     def step_matrix(self, p: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Adam's step, taken and given back in the basis; the momentum stays in the matrix's own axes."""
+        """Make Adam's step in the eigenbases and rotate it back; the momentum is kept unrotated."""
         beta1, beta2 = group["betas"]
         if not state:
             state.update({name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")})
-            state["step"] = torch.zeros(())  # on the host, which asks for it
+            state["step"] = torch.zeros(())  # on the host, where it is read
         _follow(state, gradient, group)
         state["step"] += 1
         steps = int(state["step"])
@@ -243,7 +245,7 @@ class Soap(MatrixOptimizer):
 
 
 def _follow(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> None:
-    """Take a gradient into the mean Gram matrices, and turn the bases when it is time."""
+    """Add a gradient to the mean Gram matrices; update the bases every `every` steps."""
     for side, x in (("left", gradient), ("right", gradient.mT)):
         if x.shape[-2] > group["longest"]:
             continue
@@ -258,7 +260,7 @@ def _follow(state: dict[str, Any], gradient: Tensor, group: dict[str, Any]) -> N
 
 
 def _rotated(x: Tensor, state: dict[str, Any], back: bool = False) -> Tensor:
-    """QₗᵀXQᵣ, or QₗXQᵣᵀ back, with those of the bases that there are."""
+    """QₗᵀXQᵣ, or with `back` QₗXQᵣᵀ; a side without a basis is not rotated."""
     left, right = state.get("left_basis"), state.get("right_basis")
     if left is not None:
         x = (left if back else left.mT) @ x
@@ -268,12 +270,12 @@ def _rotated(x: Tensor, state: dict[str, Any], back: bool = False) -> Tensor:
 
 
 def orthogonal(matrices: Tensor, iterations: int) -> Tensor:
-    """About UVᵀ of each UΣVᵀ, (…, n, m) → (…, n, m), by as many rounds of QUINTIC on the singular values.
+    """Approximately UVᵀ of each matrix UΣVᵀ, (…, n, m) → (…, n, m): iterates QUINTIC on the singular values.
 
-    Rounds act on the smaller Gram matrix, X ← P(XXᵀ)X, whose polynomials are multiplied up, so that the
-    long side enters two products in all. They are float32: a direction needs no more.
+    The iterations X ← P(XXᵀ)X use the smaller Gram matrix and accumulate the polynomials P, so that the long
+    side enters only two products. They run in float32, which is enough for a direction.
     """
-    # Its elements of about one: the norm of a Gram matrix takes their fourth powers.
+    # Scale the elements to about one: the norm of the Gram matrix contains their fourth powers.
     largest = matrices.abs().amax(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(matrices.dtype).tiny)
     x = (matrices / largest).to(torch.float32)
     tall = x.shape[-2] > x.shape[-1]

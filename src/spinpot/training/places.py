@@ -1,4 +1,4 @@
-"""Which rank of a run this process is, and who starts the others: torchrun, SLURM, a person, or we."""
+"""Determines this process's rank, and who starts the other ranks: torchrun, SLURM, the user, or spinpot."""
 
 import os
 import subprocess
@@ -28,19 +28,20 @@ from spinpot.training.checks import check_devices
 from spinpot.training.trainer import build, quiet_lightning
 
 MEETING = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
-"""Where ranks meet that are started by hand and were told of no other place; torchrun's own port."""
-TORCHRUN = "TORCHELASTIC_RUN_ID"  # the environment variable by which Lightning knows processes of torchrun
+"""Default meeting point of ranks started by hand; the port is torchrun's default."""
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # the environment variable by which Lightning recognises torchrun
 TOLD = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", *MEETING, STARTED_HERE, TORCHRUN)
-"""Environment variables that tell a process which rank it is; Lightning takes one away after a run."""
+"""Environment variables that define a process's rank; Lightning deletes one of them after a run."""
 PLACE = ("strategy", "accelerator", "devices", "num_nodes", "plugins")
-"""Settings of a trainer from which Lightning knows the ranks."""
+"""Trainer settings from which Lightning derives the ranks."""
 
 
 @dataclass
 class Place:
-    """Rank of `size`, `local_rank` of `per_node`; where all meet, and for how many seconds each waits.
+    """The rank of this process, the address where all ranks meet, and the waiting time in seconds.
 
-    started_here: whether the first process of each node starts the others, in place of torchrun or the like.
+    size: number of ranks. per_node: ranks on each node. started_here: whether the first process of each node
+    starts the others, because no launcher such as torchrun does.
     """
 
     rank: int
@@ -54,21 +55,21 @@ class Place:
 
     @property
     def at(self) -> str:
-        """The address of the meeting."""
+        """ADDRESS:PORT where the ranks meet."""
         return f"{self.address}:{self.port}"
 
     @property
     def hosts_store(self) -> bool:
-        """Whether this rank makes the store the others look for; torchrun has one already."""
+        """Whether this rank creates the store; torchrun has created one already."""
         return self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     @property
     def silent(self) -> bool:
-        """Whether the process that started this one, in the same terminal, says what ends it."""
+        """Whether the parent process, in the same terminal, prints this rank's error."""
         return self.started_here and self.local_rank > 0
 
     def start_others(self) -> list[subprocess.Popen[bytes]]:
-        """Start the other processes of this node, by this process's own command."""
+        """Start the other processes of this node with the command of this process."""
         if not self.started_here or self.local_rank > 0:
             return []
         first = self.rank - self.local_rank
@@ -78,7 +79,7 @@ class Place:
         return [self._start(first, local) for local in range(1, self.per_node)]
 
     def _start(self, first: int, local_rank: int) -> subprocess.Popen[bytes]:
-        # The command line again, with the run folder of this process, whose name may hold the time.
+        # Repeat the command line with this run folder, whose default name contains the time.
         folder = f'hydra.run.dir="{HydraConfig.get().run.dir}"'
         environment = os.environ | _ranks(first, local_rank)
         return subprocess.Popen([*TRAIN, *sys.argv[1:], folder], env=environment, cwd=get_original_cwd())
@@ -90,7 +91,7 @@ def _ranks(first: int, local_rank: int) -> dict[str, str]:
 
 @contextmanager
 def own_environment() -> Iterator[None]:
-    """Leave the variables that tell ranks as they were found, for the next run of this process."""
+    """Restore the rank variables of the environment afterwards, for the next run of this process."""
     before = {name: os.environ.get(name) for name in TOLD}
     try:
         yield
@@ -102,10 +103,10 @@ def own_environment() -> Iterator[None]:
 
 
 def place_of(trainer: DictConfig) -> Place | None:
-    """The place of this process in the run of a config's trainer; None in a run of one process.
+    """The place of this process in a run with this trainer section; None in a run of one process.
 
-    Ranks started by hand are told by RANK and WORLD_SIZE, torch's own variables; what else Lightning wants
-    is set. Raises InputError if the environment speaks of other ranks than the trainer.
+    Ranks started by hand need torch's variables RANK and WORLD_SIZE; this sets the others that Lightning
+    needs. Raises InputError if the environment contradicts the trainer.
     """
     strategy = _strategy(trainer) if wants_several(trainer) else None
     if strategy is not None:
@@ -124,7 +125,7 @@ def place_of(trainer: DictConfig) -> Place | None:
 
 
 def wants_several(trainer: DictConfig) -> bool:
-    """Whether the trainer may be one of several processes."""
+    """Whether the trainer section may ask for several processes."""
     return "strategy" in trainer or trainer.devices not in (1, "1") or trainer.num_nodes != 1
 
 
@@ -155,7 +156,7 @@ def _per_node(strategy: ParallelStrategy) -> int:
 
 
 def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
-    """Lightning's own view of the ranks; None where they are not separate commands."""
+    """Lightning's strategy, which knows the ranks; None if they are not separate commands."""
     check_devices(trainer)
     quiet_lightning()
     settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
@@ -169,7 +170,7 @@ def _strategy(trainer: DictConfig) -> ParallelStrategy | None:
 
 
 def _take_rank(per_node: int) -> None:
-    """Let Lightning take a process that was told RANK and WORLD_SIZE for one of torchrun's."""
+    """Make Lightning treat a process with RANK and WORLD_SIZE as one started by torchrun."""
     if {"RANK", "WORLD_SIZE"} <= os.environ.keys() and "SLURM_NTASKS" not in os.environ:
         os.environ.setdefault("LOCAL_RANK", str(_number("RANK", 0) % per_node))
         os.environ.setdefault(TORCHRUN, "none")
@@ -179,7 +180,7 @@ def _choose_meeting() -> None:
     chosen = {name: value for name, value in MEETING.items() if name not in os.environ}
     if chosen:
         said = ", ".join(f"{name}={value}" for name, value in chosen.items())
-        print_line(f"The ranks meet at the default {said}, which is not set.")
+        print_line(f"The ranks meet at the default {said}, because none is set.")
     os.environ |= chosen
 
 

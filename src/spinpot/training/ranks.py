@@ -1,7 +1,7 @@
-"""The processes of one run: they meet before the work, a refusal on one ends all, and they leave together.
+"""The processes of one run: they meet before the work, an error on one ends all, and they leave together.
 
-They talk through a torch.distributed.TCPStore that rank 0 hosts at MASTER_ADDR:MASTER_PORT, where torch's own
-process group finds its store too. A thread of each rank looks there for what another has said.
+They exchange messages through a torch.distributed.TCPStore that rank 0 hosts at MASTER_ADDR:MASTER_PORT, like
+torch's process group. A thread of each rank polls the store for messages of the others.
 """
 
 import json
@@ -28,27 +28,27 @@ from spinpot.core.errors import InputError, TrainingError
 from spinpot.core.shares import ALONE, Processes
 from spinpot.training.places import Place, own_environment, place_of
 
-LINE_EVERY = 30.0  # seconds between the lines of a rank that waits
-POLL = 0.3  # seconds between two looks at what the others say
-SOON = 0.02  # seconds within which what is waited for often comes
-PART = 1 << 22  # bytes that are sent to the store at once; it takes 8 MiB
-GRACE = 10.0  # seconds that a rank has to end by itself, once another has ended
+LINE_EVERY = 30.0  # seconds between the lines that a waiting rank prints
+POLL = 0.3  # seconds between two polls of the store
+SOON = 0.02  # seconds; most waits end within this time, so polling starts faster
+PART = 1 << 22  # bytes sent to the store at once; its limit is 8 MiB
+GRACE = 10.0  # seconds that a rank has to end by itself after another has ended
 
-_meetings = count()  # a sweep that is started on all ranks meets once for each job
-_present: list["Ranks"] = []  # this process among those of the present run; none in a run of one process
+_meetings = count()  # the ranks of a sweep meet once for each job
+_present: list["Ranks"] = []  # the Ranks of the current run; empty in a run of one process
 
 
 class EndedElsewhereError(TrainingError):
-    """Another rank was refused or failed; the message is its own."""
+    """Another rank failed; the message is that rank's message."""
 
 
 @contextmanager
 def all_ranks(trainer: DictConfig) -> Iterator[None]:
     """Run the block on all ranks of a run; in a run of one process, just run it.
 
-    trainer: the config's section. Where nobody else starts the ranks, they are started here. Raises
-    InputError if they do not meet, EndedElsewhereError if another rank was refused or failed, and SystemExit
-    if that has been said already, or with the code of a rank that a signal has stopped.
+    trainer: the config section. If no launcher starts the ranks, this starts them. Raises InputError if the
+    ranks do not meet, EndedElsewhereError if another rank failed, and SystemExit if its message has been
+    printed already or a signal has stopped a rank (with that rank's code).
     """
     with own_environment():
         place = place_of(trainer)
@@ -70,25 +70,25 @@ def all_ranks(trainer: DictConfig) -> Iterator[None]:
 
 
 def processes() -> Processes:
-    """Those of the present run."""
+    """The processes of the current run."""
     return _present[-1] if _present else ALONE
 
 
 def on_its_way_out() -> None:
-    """Say that an error ends this rank, which need not be stopped any more."""
+    """Note that an error is ending this rank, so that the watching thread need not stop it."""
     for ranks in _present:
         ranks.on_its_way_out = True
 
 
 def all_ready() -> None:
-    """Wait for all ranks, past all that they refuse and before any writes. Raises what ends this rank."""
+    """Wait until all ranks have passed their checks, before any writes. Raises the error of another rank."""
     for ranks in _present:
         ranks.ready()
 
 
 @dataclass(frozen=True)
 class End:
-    """What ends all ranks: whose message, and the exit code."""
+    """Why all ranks end: the rank that failed, its message, and the exit code."""
 
     rank: int
     message: str
@@ -96,15 +96,16 @@ class End:
 
 
 class Ranks:
-    """The rank that this process is, and what it tells the others and hears from them.
+    """The rank of this process, and its messages to and from the other ranks.
 
-    A thread listens to them, and sets `_end` to what ends all of them, once another rank has said so.
+    A thread polls the store. Once a rank has reported its end there, the thread sets `_end`.
     """
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.rank, self.size = place.rank, place.size
-        # torchrun's own store outlives a restart, and what was said before it.
+        # torchrun's store survives a restart together with the old messages, so each restart has its own
+        # name.
         restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._name = f"spinpot/{restarts}/{next(_meetings)}"
         self._store: dist.Store | None = None
@@ -118,13 +119,13 @@ class Ranks:
         console.quiet = progress_console.quiet = place.rank != 0
 
     def meet(self) -> None:
-        """Join the others; wait for all of them if they are started from outside."""
+        """Join the other ranks. Wait for all of them if a launcher starts them."""
         place = self.place
         self._store = self._host() if place.hosts_store else self._join()
         if self._store.add(f"here/{place.rank}", 1) > 1:
             raise InputError(
-                f"A rank {place.rank} has joined at {place.at} already. Give each process a RANK of its own, "
-                "and each run a MASTER_PORT of its own."
+                f"Another process with rank {place.rank} has already joined at {place.at}. Give each process "
+                "its own RANK, and each run its own MASTER_PORT."
             )
         self._children = dict(enumerate(place.start_others(), start=place.rank + 1))
         threading.Thread(target=self._watch, daemon=True, name="ranks").start()
@@ -141,27 +142,27 @@ class Ranks:
         self._wait(lambda: self._all_have(key), lambda: f"for {_listed(self._missing(key))} {what}")
 
     def _all_have(self, key: str) -> bool:
-        """Whether all ranks have set it. Raises InputError if one has nothing to do."""
+        """Whether all ranks have set a key. Raises InputError if one has left because its run is finished."""
         missing = self._missing(key)
         left = [rank for rank in missing if self._has(f"left/{rank}")]
         if left:
             raise InputError(
-                f"Rank {left[0]} has found a finished run, rank {self.place.rank} has not. All ranks must "
+                f"Rank {left[0]} found a finished run, but rank {self.place.rank} did not. All ranks must "
                 "see the same run folder and get the same settings."
             )
         return not missing
 
     def gather(self, own: bytes) -> list[bytes]:
-        """What each rank gives, the same for all; all must call this. Raises what has ended another."""
+        """The data of all ranks in rank order; all ranks must call this. Raises the error of another rank."""
         key, before = f"share/{self._gathered}", self._sent
         self._gathered += 1
         parts = [own[k : k + PART] for k in range(0, len(own), PART)]
         self._sent = [f"{key}/{self.rank}/{k}" for k in range(len(parts))]
         for name, part in zip(self._sent, parts, strict=True):
-            self._stored.set(name, part)  # type: ignore[arg-type]  # bytes are taken, too
+            self._stored.set(name, part)  # type: ignore[arg-type]  # it takes bytes, too
         self._set(key, str(len(parts)))
         self._wait_for_all(key, "to do its share of the work")
-        for name in before:  # who has come here has all of that
+        for name in before:  # all ranks are here, so all have read the data of the previous gather
             self._stored.delete_key(name)
         return [self._received(f"{key}/{rank}") for rank in range(self.size)]
 
@@ -169,7 +170,7 @@ class Ranks:
         return b"".join(self._stored.get(f"{key}/{k}") for k in range(int(self._stored.get(key))))
 
     def leave(self) -> None:
-        """Wait until all ranks have come to their end. Raises what ends this one, if one of them fails."""
+        """Wait until all ranks have finished. Raises the error of another rank."""
         self._set("left")
         while not self._has(*(f"left/{rank}" for rank in range(self.place.size))):
             self._look()
@@ -178,8 +179,8 @@ class Ranks:
         self._go()
 
     def end_with(self, error: BaseException) -> None:
-        """Tell the others of an error; where another rank's end has brought it, raise that one's."""
-        # A closed connection may be seen before the message of who closed it.
+        """Report an error to the other ranks. If another rank's end caused it, raise that rank's error."""
+        # This rank may notice a closed connection before it reads the message of the rank that closed it.
         patience = 0 if isinstance(error, SystemExit) else 3
         own = describe(error) is not None
         if self._store is None or isinstance(error, EndedElsewhereError):
@@ -188,7 +189,7 @@ class Ranks:
         if not own:
             self._look(patience)
         self._ending.set()
-        with suppress(RuntimeError):  # rank 0 is gone, and nobody is left to be told
+        with suppress(RuntimeError):  # rank 0 and its store are gone: no rank can be told
             _tell(self._store, End(self.place.rank, _message(error), _code(error)))
             for rank in set(self._missing()) & set(self._children):
                 self._children[rank].terminate()
@@ -197,7 +198,7 @@ class Ranks:
                 raise SystemExit(_code(error))
 
     def close(self) -> None:
-        """End the thread, and the processes that were started here if they do not end by themselves."""
+        """End the thread and the processes started here; stop those that do not end by themselves."""
         self._ending.set()
         for stop in (subprocess.Popen.terminate, subprocess.Popen.kill):
             until = time.monotonic() + GRACE
@@ -228,7 +229,7 @@ class Ranks:
             self.place.port,
             is_master=hosts,
             wait_for_workers=False,
-            multi_tenant=hosts,  # torch's process group makes one at the same place
+            multi_tenant=hosts,  # torch's process group uses the same port
             timeout=timedelta(seconds=GRACE),
         )
         return dist.PrefixStore(self._name, store)
@@ -241,7 +242,7 @@ class Ranks:
         return True
 
     def _wait(self, done: Callable[[], bool], what: Callable[[], str]) -> None:
-        """Wait until something is so, and say so now and then. Raises InputError when the time is over."""
+        """Wait until `done()`, and print a line now and then. Raises InputError after the timeout."""
         began, said = time.monotonic(), 0
         limit = self.place.timeout
         while not done():
@@ -249,8 +250,8 @@ class Ranks:
             if waited >= limit:
                 raise InputError(
                     f"Rank {self.place.rank} has waited {limit:.0f} s {what()}. Start all {self.place.size} "
-                    "ranks with one MASTER_ADDR and MASTER_PORT; the timeout of trainer.strategy says how "
-                    "long each waits."
+                    "ranks with the same MASTER_ADDR and MASTER_PORT; the timeout of trainer.strategy sets "
+                    "the waiting time."
                 )
             if waited >= (said + 1) * LINE_EVERY:
                 said += 1
@@ -262,7 +263,7 @@ class Ranks:
         return [rank for rank in range(self.place.size) if not self._has(f"{key}/{rank}")]
 
     def _look(self, patience: float = 0) -> None:
-        """Raise what ends this rank if another has ended."""
+        """Raise the error of another rank if one has ended."""
         self._told.wait(patience)
         if (end := self._end) is None:
             return
@@ -292,7 +293,7 @@ class Ranks:
             raise EndedElsewhereError(f"Rank 0: {_LOST.message}") from None
 
     def _go(self) -> None:
-        """Say that this rank looks at the store no more; who hosts it waits for the others to say so."""
+        """Report that this rank no longer needs the store. Its host waits until all others have done so."""
         gone = self._stored.add("gone", 0 if self._gone else 1)
         self._gone = True
         until = time.monotonic() + 2 * GRACE
@@ -303,7 +304,7 @@ class Ranks:
             gone = self._stored.add("gone", 0)
 
     def _watch(self) -> None:
-        """End this process, in good order if it can, when another rank has ended."""
+        """Watch the store; when another rank has ended, end this process, in good order if possible."""
         end = None
         try:
             store = self._connect(hosts=False)
@@ -316,7 +317,7 @@ class Ranks:
             return
         self._end = end
         self._told.set()
-        # It may end by itself: by the same error, a closed connection or, after a signal, in good order.
+        # This rank may end by itself: by the same error, a closed connection, or the same signal.
         if self._ending.wait(GRACE / 4 if end.code == 1 else GRACE):
             return
         if callable(signal.getsignal(signal.SIGTERM)) and not self.on_its_way_out:
@@ -330,7 +331,7 @@ class Ranks:
             os._exit(end.code)
 
     def _look_after_processes(self, store: dist.Store) -> None:
-        """Say so for a process that was killed and cannot."""
+        """Report the end of child processes that were killed and cannot report it themselves."""
         for rank, child in self._children.items():
             if child.poll():
                 _tell(store, End(rank, f"the process ended with exit code {child.returncode}."))
@@ -342,7 +343,7 @@ _LOST = End(0, "the process ended without a message.")
 
 
 def _tell(store: dist.Store, end: End) -> None:
-    store.compare_set("end", "", json.dumps(asdict(end)))  # only the first counts
+    store.compare_set("end", "", json.dumps(asdict(end)))  # keep only the first
 
 
 def _read(store: dist.Store) -> End | None:
@@ -371,5 +372,5 @@ def _listed(ranks: Sequence[int]) -> str:
 
 
 def _print(text: str) -> None:
-    """On stderr of this rank, whichever it is."""
+    """Print to stderr on every rank; the shared consoles print on rank 0 only."""
     Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(text)

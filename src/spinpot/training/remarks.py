@@ -1,4 +1,4 @@
-"""Lines at the start and the end of a run: which settings do not count, and why it ended early."""
+"""Lines printed at the start and the end of a run: settings without effect, and why a run ended early."""
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -11,17 +11,17 @@ from spinpot.training.schedulers import Schedule
 
 
 def print_remarks(config: DictConfig, schedule: Schedule, resumed: Resumed | None) -> None:
-    """Print the settings that have no effect, or another than they say."""
+    """Print the settings that have no effect or are replaced."""
     steps = config.trainer.max_steps
     lines = [*remarks(config), *([schedule.remark(steps)] if steps else [])]
     if resumed and config.init_from is not None:
-        lines.append(f"init_from={config.init_from} does not count: the weights are those of {resumed.path}.")
+        lines.append(f"init_from={config.init_from} has no effect: the weights come from {resumed.path}.")
     for line in filter(None, lines):
         print_line(line)
 
 
 def print_early_end(trainer: pl.Trainer) -> None:
-    """Print which callback ended a run before trainer.max_steps."""
+    """Print why a run ended before trainer.max_steps."""
     if trainer.global_step >= trainer.max_steps:
         return
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -33,5 +33,5 @@ def print_early_end(trainer: pl.Trainer) -> None:
             reason = "trainer.max_time has passed"
             break
     else:
-        reason = "a callback asked for it"
+        reason = "a callback stopped it"
     print_line(f"Ended at step {trainer.global_step} of {trainer.max_steps}: {reason}.")

@@ -1,4 +1,4 @@
-"""Going on where a run stopped, and never over what another run left."""
+"""Resumes a run from its checkpoint, and never overwrites another run."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -27,19 +27,19 @@ IRRELEVANT = (
     "trainer.cuda_graph",
     "trainer.enable_progress_bar",
 )
-"""Config sections and settings that may differ without changing what is trained."""
+"""Config sections and settings that may change on resume; they do not affect the training."""
 
 ADAM = {"torch.optim.Adam", "spinpot.training.optimizers.Adam"}
-"""The same optimizer, as runs from before there was one of ours and as those since then call it."""
+"""Two names of the same optimizer: older runs name torch's, newer runs name spinpot's."""
 ALIKE = dict.fromkeys((*ADAM, "torch.optim.AdamW"), "spinpot.training.optimizers.Adam")
-"""Optimizers that keep another's state."""
+"""Optimizers that can load each other's state."""
 
 RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "report.html", "checkpoints", "wandb_run.json")
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A checkpoint to resume: its file, step, model, config and its data's fingerprints."""
+    """A checkpoint to resume: its file, step, model, config, data fingerprints and score version."""
 
     path: Path
     step: int
@@ -50,11 +50,11 @@ class Resumed:
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
-    """What `resume=` means for a run folder; None is a fresh start.
+    """The checkpoint that `resume=` selects; None starts a new run.
 
-    `auto` takes the run folder's own last checkpoint and starts afresh where there is none; a path names a
-    checkpoint or a run folder. Raises InputError for a file that cannot be used, and for a run folder
-    that holds another run already.
+    `auto` selects the last checkpoint of the run folder, or a new run if there is none. A path names a
+    checkpoint or a run folder. Raises InputError if the file cannot be used, or if the run folder already
+    holds another run.
     """
     last = run_dir / LAST
     if resume is None:
@@ -70,30 +70,30 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
 
 
 def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any]) -> dict[str, Any] | None:
-    """The summary of a run that has ended with this very config, said in words; None if something is left."""
+    """The summary of a run that is finished with this same config; print so. None if steps are left."""
     written = read_object(run_dir / "summary.json")
     if written.get("steps") != resumed.step or differences(resumed.config, config, IRRELEVANT):
         return None
     print_line(
-        f"Nothing to do: {run_dir} ended at step {resumed.step}. To train on, raise "
+        f"Nothing to do: the run in {run_dir} finished at step {resumed.step}. To train longer, raise "
         "trainer.max_steps, or trainer.max_time if that ended it."
     )
     return written
 
 
 def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
-    """Raise InputError if nothing is left to train, unless the last evaluation of this run is missing."""
+    """Raise InputError if no step is left to train, unless the final evaluation of this run is missing."""
     same_run = run_dir.resolve() in resumed.path.parents
     steps = read_object(run_dir / "summary.json").get("steps")
     if resumed.step >= total_steps and not (same_run and steps != resumed.step):
         raise InputError(
-            f"{resumed.path} has made {resumed.step} steps already, and trainer.max_steps={total_steps}: no "
-            "step is left to train. Raise trainer.max_steps."
+            f"{resumed.path} is from step {resumed.step}, and trainer.max_steps={total_steps}: no step is "
+            "left to train. Raise trainer.max_steps."
         )
 
 
 def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:
-    """Refuse a checkpoint of another model or optimizer; print which settings and data changed."""
+    """Print which settings and data changed. Raises InputError for another model or optimizer."""
     changes = [
         *differences(resumed.spec.as_dict(), spec.as_dict(), spec.changeable),
         *differences(_state_of(resumed.config), _state_of(config)),
@@ -101,22 +101,22 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
         raise InputError(
-            f"{resumed.path} holds another model or optimizer ({listed}). Resuming needs the same: undo the "
-            "change, or start a new run."
+            f"{resumed.path} holds another model or optimizer ({listed}). A resumed run must keep both: undo "
+            "the change, or start a new run."
         )
     settings = differences(resumed.config, config, IRRELEVANT)
     data = differences(resumed.fingerprints, fingerprints) if resumed.fingerprints else []
     print_changes(settings, data)
     if resumed.score != SCORE:
         print_line(
-            f"look: {resumed.path.name} is of a version whose val/score meant something else "
-            "(docs/score.md), so best.ckpt may not be the best. To choose anew, begin in another folder with "
-            "init_from."
+            f"look: {resumed.path.name} was written by a version that defined val/score differently "
+            "(docs/score.md), so best.ckpt may not be the best. For a choice by the new score, start a run "
+            "in another folder with init_from."
         )
 
 
 def _state_of(config: dict[str, Any]) -> dict[str, str]:
-    """The settings that decide what an optimizer's state is of."""
+    """The settings that determine the structure of the optimizer state."""
     optimizer = config["optimizer"]["_target_"]
     learned = config["loss"].get("label_scale_fm") == "learned"
     return {
@@ -126,10 +126,10 @@ def _state_of(config: dict[str, Any]) -> dict[str, str]:
 
 
 def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Let the state of a ModelCheckpoint speak of the folder its files are in now.
+    """Update the paths in the state of a ModelCheckpoint after the run folder was moved.
 
-    Lightning forgets the best score of a run whose folder was moved, and a worse model would take the place
-    of the best. Nothing changes where the best checkpoint did not come along.
+    Without this, Lightning forgets the best score of a moved run, and a worse model could replace the best.
+    Nothing changes if the best checkpoint is missing from the new folder.
     """
     for state in callbacks.values():
         best = Path(state.get("best_model_path") or "/")
@@ -147,7 +147,7 @@ def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> N
 def differences(
     then: Any, now: Any, ignored: Collection[str] = (), key: str = ""
 ) -> list[tuple[str, Any, Any]]:
-    """(dotted key, then, now) wherever two nested dicts differ, but for some keys and what is below them."""
+    """(dotted key, then, now) wherever two nested dicts differ, except at and below the `ignored` keys."""
     if key in ignored:
         return []
     if isinstance(then, dict) and isinstance(now, dict):
@@ -162,25 +162,25 @@ def differences(
 
 
 def _refuse_used(run_dir: Path) -> None:
-    """Raise InputError if a fresh start would write over what is there."""
-    # The other processes of a run start when the first has written its config.
+    """Raise InputError if a new run would overwrite files of another."""
+    # Only on rank 0: the other ranks may see the config that it has written.
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
     if there := [name for name in RUN_FILES if (run_dir / name).exists()]:
         raise InputError(
-            f"{run_dir} holds a run already ({', '.join(there)}). Go on with it by resume=auto, which begins "
-            "anew where there is no checkpoint, or choose another folder by hydra.run.dir=DIR; nothing was "
+            f"{run_dir} holds a run already ({', '.join(there)}). Resume it with resume=auto (without a "
+            "checkpoint this starts a new run), or choose another folder with hydra.run.dir=DIR. Nothing was "
             "changed."
         )
 
 
 def _read(path: Path) -> Resumed:
     contents = read_checkpoint(path)
-    spec = potential_from(contents, path).spec  # its weights are whole, or this says so
+    spec = potential_from(contents, path).spec  # raises InputError if the weights are damaged
     if "optimizer_states" not in contents:
         raise InputError(
-            f"{path} holds no optimizer state, so training cannot go on from it. A new run begins with its "
-            f"model by init_from={path}."
+            f"{path} holds no optimizer state, so training cannot resume from it. Start a new run from its "
+            f"model with init_from={path}."
         )
     entry = contents[ENTRY]
     return Resumed(

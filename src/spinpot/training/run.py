@@ -23,11 +23,11 @@ from spinpot.training.trainer import fit, leave_checkpoint, quiet_lightning, wan
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, Any]:
-    """Train as the config says and leave config, metrics, checkpoints and summary in the folder.
+    """Train as configured; write config, metrics, checkpoints and summary to the folder.
 
-    Returns what summary.json holds. Raises InputError before anything is written if the config or the data
-    cannot be used or another process trains in the folder, and TrainingError if the run diverges or the disk
-    is full.
+    Returns the contents of summary.json. Raises InputError, before it writes anything, if the config or the
+    data cannot be used or another process trains in the folder. Raises TrainingError if the run diverges or
+    the disk is full.
     """
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     try:
@@ -37,19 +37,19 @@ def train(config: DictConfig, folder: Path) -> dict[str, Any]:
         on_its_way_out()
         raise
     finally:
-        gc.collect()  # the trainer, its loops and the data hold each other
+        gc.collect()  # the trainer, its loops and the data form reference cycles
 
 
 @contextmanager
 def _a_full_disk_in_words(folder: Path) -> Iterator[None]:
-    """A file that could not be written for want of room as a TrainingError, which says how to go on."""
+    """Turn the OSError of a full disk into a TrainingError that says how to resume."""
     try:
         yield
     except OSError as error:
         if not no_room(error) or not (folder / LAST).exists():
             raise
         raise TrainingError(
-            f"{cannot_write(error)} The run stopped; resume=auto continues it from {folder / LAST}."
+            f"{cannot_write(error)} The run stopped; resume=auto resumes it from {folder / LAST}."
         ) from error
 
 
@@ -88,7 +88,7 @@ def _fit_and_report(checked: Checked, run: Ready) -> dict[str, Any]:
 
 @rank_zero_only
 def complete(folder: Path, report: bool) -> None:
-    """Remove what a kill has left; with `report`, give a finished run what of its page is missing."""
+    """Remove temporary files that a killed process left; with `report`, rebuild a missing page or picture."""
     clean(folder)
     if report:
         make_missing_report(folder)

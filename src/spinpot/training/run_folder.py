@@ -13,12 +13,12 @@ from spinpot.models.checkpoint import LAST
 from spinpot.training.resume import Resumed
 
 WRITTEN = ("*.yaml", "*.csv", "*.json", "*.html", "*.png")
-"""Files of a run folder that are written under a temporary name first, and the checkpoints below it."""
+"""Files of a run folder that are first written under a temporary name. Checkpoints are treated likewise."""
 
 
 @rank_zero_only
 def write_config(folder: Path, config: DictConfig, resumed: Resumed | None) -> None:
-    """The resolved config, ready to be run again; that of the part before a resume is kept beside it."""
+    """Write the resolved config so that it can be run again; a resumed run keeps its earlier config, too."""
     folder.mkdir(parents=True, exist_ok=True)
     clean(folder)
     target = folder / "config.yaml"
@@ -26,16 +26,16 @@ def write_config(folder: Path, config: DictConfig, resumed: Resumed | None) -> N
     if resumed:
         until = f"until_step_{resumed.step}"
         if target.exists() and (before := target.read_text()) != text:
-            # A copy, so that a run that is killed right here has a config.yaml.
+            # A copy rather than a rename: a run killed at this point still has a config.yaml.
             write_atomically(folder / f"config_{until}.yaml", before)
-        # It would say that the run is finished.
+        # A summary.json would mark the run as finished.
         with suppress(FileNotFoundError):
             (folder / "summary.json").rename(folder / f"summary_{until}.json")
     write_atomically(target, text)
 
 
 def clean(folder: Path) -> None:
-    """Remove the temporary files of a process that was killed while it wrote, and say which."""
+    """Remove temporary files that a killed process left, and print their names."""
     left = [*remove_leftovers(folder, *WRITTEN), *remove_leftovers(folder / LAST.parent, "*.ckpt")]
     if left:
         print_line(f"Removed {', '.join(left)} from {folder}, left by an interrupted write.")

@@ -1,6 +1,6 @@
-"""Learning rates: exponential, cosine and warm-up–stable–decay, each with a linear warm-up.
+"""Learning-rate schedules: exponential, cosine and warm-up–stable–decay, each with a linear warm-up.
 
-The formulas are deepmd-kit 3.2's, so that a run of either program follows the same rates.
+The formulas are those of deepmd-kit 3.2, so both programs follow the same learning rates.
 """
 
 import math
@@ -13,9 +13,9 @@ from spinpot.core.errors import InputError
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate from start_lr, reached after the warm-up, to stop_lr at the last step.
+    """A learning rate that falls from start_lr, after the warm-up, to stop_lr at the last step.
 
-    warmup_steps: steps of the linear rise from warmup_start_factor · start_lr.
+    warmup_steps: number of steps in which the rate rises linearly from warmup_start_factor · start_lr.
     """
 
     start_lr: float = 1e-3
@@ -24,7 +24,7 @@ class Schedule:
     warmup_start_factor: float = 0.0
 
     def factor(self, total_steps: int) -> Callable[[int], float]:
-        """lr(step)/start_lr of a step in a run of total_steps. Raises InputError as `check`."""
+        """The function step → lr(step)/start_lr for a run of total_steps. Raises InputError like `check`."""
         self.check(total_steps)
 
         # A plain function, because LambdaLR would store an object's attributes in the checkpoint.
@@ -39,7 +39,7 @@ class Schedule:
         return factor
 
     def check(self, total_steps: int) -> None:
-        """Raise InputError where the settings do not fit together; whatever they are, 0 steps do."""
+        """Raise InputError if the settings contradict each other. A run of 0 steps needs no warm-up check."""
         if not 0.0 < self.stop_lr <= self.start_lr:
             raise InputError(
                 f"scheduler: start_lr={self.start_lr}, stop_lr={self.stop_lr}; "
@@ -52,7 +52,7 @@ class Schedule:
             )
 
     def remark(self, total_steps: int) -> str:
-        """What is done otherwise than the settings say; empty where nothing is."""
+        """A note on a setting that is replaced by another value; "" if none is."""
         return ""
 
     def decay(self, step: int, total_steps: int) -> float:
@@ -69,8 +69,8 @@ class Schedule:
 class Exponential(Schedule):
     """lr = start_lr · r^(t/decay_steps) with r such that stop_lr is reached at the last step.
 
-    Unless `smooth`, the exponent is rounded down: the rate falls in stairs of decay_steps. As in deepmd-kit
-    decay_steps of the whole run or more are replaced by 1 % of the run, at most 100.
+    Unless `smooth`, the exponent is rounded down: the rate falls in stairs of decay_steps. As in deepmd-kit,
+    a decay_steps as long as the run or longer is replaced by 1 % of the run, at most 100.
     """
 
     decay_steps: int = 5000
@@ -83,13 +83,13 @@ class Exponential(Schedule):
             raise InputError(f"scheduler.decay_steps={self.decay_steps} must be at least 1.")
 
     def remark(self, total_steps: int) -> str:
-        """A line where decay_steps are replaced."""
+        """A note if decay_steps is replaced."""
         stair = self._stair(total_steps)
         if stair == self.decay_steps:
             return ""
         return (
-            f"scheduler.decay_steps={self.decay_steps} is not shorter than the run; {stair} is used, as "
-            "deepmd-kit does."
+            f"scheduler.decay_steps={self.decay_steps} is not shorter than the run; spinpot uses {stair}, "
+            "like deepmd-kit."
         )
 
     def _stair(self, total_steps: int) -> int:
@@ -117,7 +117,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class WarmupStableDecay(Schedule):
-    """start_lr until the last part of the run, decay_phase_ratio of it, in which it falls to stop_lr."""
+    """start_lr until the last decay_phase_ratio (a fraction) of the run, in which it falls to stop_lr."""
 
     decay_phase_ratio: float = 0.1
     decay_type: Literal["inverse_linear", "cosine", "linear"] = "inverse_linear"

@@ -1,4 +1,4 @@
-"""The stages of a run before its first step; what each one hands on is what the next one may use."""
+"""The stages of a run before its first step; each stage returns the input of the next."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ from spinpot.training.trainer import build, build_trainer
 
 @dataclass(frozen=True)
 class Opened:
-    """The config, as plain data too, and what it begins with: a run to resume, another model, or neither."""
+    """The config (also as plain data), and the run to resume or the model to start from, if any."""
 
     config: DictConfig
     plain: dict[str, Any]
@@ -63,7 +63,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Checked(Opened):
-    """Everything that the config says without the data, found right."""
+    """Everything that is built from the config without the data, after its checks."""
 
     settings: ModelSettings
     loss: EnerSpinLoss
@@ -77,7 +77,7 @@ class Checked(Opened):
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames, the model they settle, and how errors are measured."""
+    """The frames, the model spec completed from them, the score, and the data fingerprints."""
 
     data: SpinDataModule
     spec: Spec
@@ -87,7 +87,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Ready:
-    """What is trained."""
+    """Data, module and baseline of a run, ready to train."""
 
     data: SpinDataModule
     module: SpinModule
@@ -95,7 +95,7 @@ class Ready:
 
 
 def opened(config: DictConfig, folder: Path) -> Opened:
-    """The files that the config begins with. Raises InputError where they cannot be used."""
+    """Read the checkpoint to resume or the model of `init_from`. Raises InputError if it cannot be used."""
     resumed = find_checkpoint(config.resume, folder)
     pretrained = model_to_begin_with(config, resumed)
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
@@ -103,7 +103,7 @@ def opened(config: DictConfig, folder: Path) -> Opened:
 
 
 def check_config(start: Opened) -> Checked:
-    """What can be known to be wrong without the data comes first: making or reading them takes time."""
+    """Build and check all that does not need the data, because making or reading them takes time."""
     config = start.config
     settings: ModelSettings = build(config.model)
     settings.check()
@@ -143,7 +143,7 @@ def read_frames(checked: Checked) -> Frames:
         if config.init_from is None:
             raise
         raise InputError(
-            f"init_from={config.init_from}: these data do not suit its model, which is fixed: {error}"
+            f"init_from={config.init_from}: these data do not fit the model in the file: {error}"
         ) from error
     score = score_of(data, spec, checked.loss)
     check_measured(config, data, score)
@@ -156,7 +156,7 @@ def read_frames(checked: Checked) -> Frames:
 
 
 def score_of(data: SpinDataModule, spec: Spec, loss: EnerSpinLoss) -> Score:
-    """The score of a loss by the validation set."""
+    """The score of a loss, in units of the label spread of the validation set."""
 
     @cache
     def spread(name: str) -> dict[str, float]:
@@ -166,7 +166,7 @@ def score_of(data: SpinDataModule, spec: Spec, loss: EnerSpinLoss) -> Score:
 
 
 def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | None) -> Spec:
-    """Settle what the model takes from the data, or from the run that is resumed."""
+    """The spec with the values that it takes from the data or from the resumed run."""
     use_spin = magnetic_types(settings.spin.use_spin, data.type_map, data.elements_with_moments())
     spec = settings.spec(data.type_map, use_spin)
     for systems in data.sampled.values():
@@ -183,7 +183,7 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
 
 
 def build_run(checked: Checked, frames: Frames) -> Ready:
-    """The model as training begins with it, in its module."""
+    """The LightningModule with the initial model."""
     trainer, data, loss = checked.trainer, frames.data, checked.loss
     potential = initial_potential(checked, frames)
     optimizer = check_optimizer(checked.make_optimizer, potential)
@@ -212,7 +212,7 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
 
 
 def initial_potential(checked: Checked, frames: Frames) -> Potential:
-    """Another model's, or a fresh one with the statistics of the training data."""
+    """A potential with the weights of `init_from`, or a new one with the statistics of the training data."""
     data, spec = frames.data, frames.spec
     if checked.pretrained:
         refit = checked.config.init_from_bias == "refit"
@@ -228,9 +228,9 @@ def initial_potential(checked: Checked, frames: Frames) -> Potential:
 
 
 def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> TrainingLabels:
-    """The training labels as the loss weighs them at its limits.
+    """The training labels, weighted by the limit prefactors of the loss.
 
-    scale: (T,), of a fixed loss.label_scale_fm; a learned one begins at 1.
+    scale: (T,), from a fixed loss.label_scale_fm; a learned scale begins at 1.
     """
     loss, spec = checked.loss, frames.spec
     return TrainingLabels(
@@ -246,7 +246,7 @@ def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> Trainin
 
 
 def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) -> None:
-    """Fit of a fresh potential what least squares can, and say how it does."""
+    """Initialise a new potential by least squares where possible, and print its errors."""
     lines = potential.start(labels)
     if lines is None:
         return
@@ -264,9 +264,9 @@ def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) ->
 def print_data(
     frames: Frames, potential: Potential, loss: EnerSpinLoss, found: Sequence[Copy] | None
 ) -> None:
-    """The frames in a table, what is odd about them, and how errors are measured.
+    """Print a table of the frames, notes on suspicious ones, and notes on the score.
 
-    found: the copies among them; None where nobody looks at the frames.
+    found: the duplicate frames; None skips the look at the frames.
     """
     data, spec = frames.data, potential.spec
     print_data_summary(data, spec, loss.labels)

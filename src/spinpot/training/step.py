@@ -1,6 +1,7 @@
-"""A training step: prediction → sums of the loss → loss, and what may be around it.
+"""A training step: prediction → sums of the loss → loss, optionally with gradient and optimizer step.
 
-Of eager steps Lightning takes the gradient and steps the optimizer; recorded ones (cuda_graph) do it all.
+After an eager step Lightning computes the gradient and steps the optimizer; a recorded step (cuda_graph)
+includes both.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,15 +20,15 @@ from spinpot.loss.label_scale import LabelScale
 from spinpot.models.potential import Potential
 
 Failure = tuple[int, list[tuple[str, int]]]
-"""A step whose gradients are not finite, and where its frames are from."""
+"""A step whose gradients are not finite, and the origin (system, frame) of its frames."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a step leaves; on a device that repeats it, until the next one.
+    """The result of a step. The tensors of a recorded step are valid until the next step.
 
-    scale: (T,), the label scale before the step; finite: whether all gradients that tell are, where the step
-    has taken them.
+    scale: (T,), the label scale before the step. finite: whether all gradients are finite, if the step has
+    computed them.
     """
 
     loss: Tensor
@@ -39,9 +40,9 @@ class Done:
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of a batch, as every step takes it.
+    """The loss of a batch, the same for all kinds of steps.
 
-    magnetic: (T,) bools. processes: those that share out a batch, if there are several.
+    magnetic: (T,) bools. processes: the processes that share a batch, if there are several.
     """
 
     potential: Potential
@@ -51,33 +52,34 @@ class Objective:
     processes: ParallelStrategy | None = None
 
     def __call__(self, batch: Batch, prefactors: Tensor) -> Done:
-        """The loss, and what it was made of. prefactors: (terms,), as `prefactors` gives them."""
+        """The loss, prediction and scale of a batch. prefactors: (terms,), as returned by `prefactors`."""
         prediction = self.potential(batch, differentiable=True)
         scale = None if self.label_scale is None else self.label_scale()
         totals, counts = self.loss.sums(prediction, batch, self.magnetic, scale)
         if self.processes is not None:
-            # Each term is normalised by its count over all processes, so that the sum of their gradients is
-            # that of one process with all frames; DDP takes the mean of the gradients.
+            # Normalise each term by its count over all processes. The gradients of all processes then add up
+            # to the gradient of one process with all frames. DDP averages them, hence the factor world_size
+            # below.
             counts = self.processes.reduce(counts, reduce_op="sum")
         loss = self.loss.combine(totals, counts, prefactors)
         if self.processes is not None:
             loss = loss * self.processes.world_size
         if "energy" not in self.loss.labels:
-            # Every parameter gets a gradient from the energy, if only zero: DDP waits for all of them.
+            # DDP waits for a gradient of every parameter; this term gives each one, if only zero.
             loss = loss + 0.0 * prediction["energy"].sum()
         return Done(loss, prediction, batch, scale)
 
     def prefactors(self, lr_ratio: float) -> Tensor:
-        """Those of the active terms where the learning rate is lr_ratio times its start value."""
+        """The prefactors of the active terms at a learning rate of lr_ratio times its start value."""
         return self.magnetic.new_tensor(self.loss.active_prefactors(lr_ratio), dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class WholeStep:
-    """A step from a batch to the changed weights, with nothing around it.
+    """A complete step from a batch to the updated weights.
 
-    watched: the parameters whose gradients are finite only if all are. clip: called between gradients and
-    optimizer.
+    watched: parameters whose gradients are finite only if all gradients are. clip: called between backward
+    and optimizer step.
     """
 
     objective: Objective
@@ -100,19 +102,19 @@ class WholeStep:
 
 
 class Step(Protocol):
-    """A training step, of what its loader gives: batches, or numbers of frames."""
+    """A training step. Its input comes from the loader: batches, or frame numbers."""
 
     objective: Objective
 
     def __call__(self, given: Any, lr_ratio: float, number: int) -> Done:
-        """Make it, or what comes before the gradient. number: of the step, for `failure`."""
+        """Make the step, or its part up to the loss. number: of the step, for `failure`."""
 
     def failure(self, wait: bool = False) -> Failure | None:
-        """The first failure that is known. wait: for all steps that were begun."""
+        """The first known failure. wait: check all steps so far."""
 
 
 class EagerStep:
-    """Up to the loss: its gradient and the optimizer's step are Lightning's to make."""
+    """A step up to the loss; Lightning computes the gradient and steps the optimizer."""
 
     def __init__(self, objective: Objective, watched: Sequence[nn.Parameter]) -> None:
         self.objective = objective
@@ -121,15 +123,15 @@ class EagerStep:
         self._prefactors: dict[float, Tensor] = {}
 
     def __call__(self, given: Batch, lr_ratio: float, number: int) -> Done:
-        """Begin a step, or go on with one whose gradients are accumulated."""
+        """Begin a step, or continue one that accumulates gradients over several batches."""
         self._number = number
         self._frames += given.origin
-        if lr_ratio not in self._prefactors:  # rates fall in stairs
+        if lr_ratio not in self._prefactors:  # rates fall in stairs, so the last ones often apply again
             self._prefactors = {lr_ratio: self.objective.prefactors(lr_ratio)}
         return self.objective(given, self._prefactors[lr_ratio])
 
     def failure(self, wait: bool = False) -> Failure | None:
-        """Of the step that has its gradients now; none is at work where someone waits."""
+        """Check the gradients of the current step; with `wait` all earlier steps are checked already."""
         if wait:
             return None
         frames, self._frames = self._frames, []
@@ -137,7 +139,7 @@ class EagerStep:
 
 
 def gradients_finite(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Whether all gradients that there are hold finite numbers only: one bool, on their device."""
+    """Whether all existing gradients are finite: one bool, on their device."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     own = kernels.library_for(gradients[0])
     if own is None:

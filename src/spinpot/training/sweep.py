@@ -1,4 +1,4 @@
-"""One job of a sweep: resumed where it was, in processes of its own if it wants several."""
+"""Trains or resumes one job of a sweep, with processes of its own if it needs several."""
 
 import json
 import os
@@ -31,15 +31,15 @@ from spinpot.training.resume import IRRELEVANT, differences
 from spinpot.training.run import train
 
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
-"""In what a job that is resumed may differ from what it was."""
+"""Settings that may change when a job is resumed."""
 
 JOB_FILES = ("config.yaml", FAILURE)
 
 
 def train_job(config: DictConfig, folder: Path) -> float | None:
-    """Train, or resume, in a job's folder; the sweep's table is brought up to date.
+    """Train or resume in the folder of a job, and update the table of the sweep.
 
-    A job that has ended is not trained again; one that fails leaves its message and settings. Returns the
+    A finished job is not trained again. A failing job leaves its message and settings in a file. Returns the
     optimized metric. Raises InputError if the folder holds a job with other settings.
     """
     check_study(folder)
@@ -66,11 +66,11 @@ def _train(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 @rank_zero_only
 def record_failure(config: DictConfig, folder: Path, error: Exception) -> None:
-    """Write why a job failed beside its run's files, or in their place, for the sweep's table and page."""
+    """Write the message and the settings of a failed job to its folder, for the sweep's table and page."""
     message = describe(error) or f"{type(error).__name__}: {error}"
     try:
         settings = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException:  # that may be the error
+    except OmegaConfBaseException:  # an unresolvable config may be the error itself
         settings = OmegaConf.to_container(config)
     folder.mkdir(parents=True, exist_ok=True)
     written = json.dumps({"message": message, "config": settings}, indent=2)
@@ -79,24 +79,24 @@ def record_failure(config: DictConfig, folder: Path, error: Exception) -> None:
 
 @rank_zero_only
 def forget_failure(folder: Path) -> None:
-    """A job that is started again has not failed yet."""
+    """Remove the failure message of an earlier attempt."""
     (folder / FAILURE).unlink(missing_ok=True)
 
 
 def check_study(folder: Path) -> None:
-    """End the sweep if Optuna's stored study has other choices than the jobs in the sweep's folder.
+    """End the sweep if a stored Optuna study would add trials to a folder that already holds jobs.
 
-    It would ask for further ones, whose jobs have the numbers of those that are there.
+    The new trials would get the numbers, and so the folders, of the first jobs.
     """
     sweeper = HydraConfig.get().sweeper
     name = sweeper.get("study_name") and sweeper.get("storage") and sweeper.study_name
     if not name or HydraConfig.get().job.num != 0 or not any((folder / f).exists() for f in JOB_FILES):
         return
     stop(
-        f"hydra.sweeper.study_name={name}: the stored study would go on with further trials, but "
-        f"{folder.parent} holds the jobs of its first ones. Leave study_name out, and the same "
-        "command repeats its choices and finds the finished jobs; or give a hydra.sweep.dir=DIR of its own "
-        "for further trials."
+        f"hydra.sweeper.study_name={name}: the stored study would continue with new trials, but "
+        f"{folder.parent} holds the jobs of its first trials. To resume these jobs, leave out study_name: "
+        "the same command repeats their settings and skips finished jobs. For new trials, give another "
+        "folder with hydra.sweep.dir=DIR."
     )
 
 
@@ -110,23 +110,23 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in changes]
     if listed:
         raise InputError(
-            f"{folder} holds a run with other settings ({shortened(listed, most=4)}). A sweep is "
-            "resumed with the same settings in the same order. Choose another folder by hydra.sweep.dir=DIR; "
-            "the run was not changed."
+            f"{folder} holds a run with other settings ({shortened(listed, most=4)}). To resume a sweep, "
+            "give the same settings in the same order; for a new sweep, choose another folder with "
+            "hydra.sweep.dir=DIR. The run was not changed."
         )
 
 
 def wants_own_process(config: DictConfig) -> bool:
-    """Whether the job needs more processes: to repeat this command line would start the whole sweep anew."""
+    """Whether the job needs its own command: repeating the command line would start the whole sweep again."""
     told = "LOCAL_RANK" in os.environ or {"RANK", "WORLD_SIZE"} <= os.environ.keys()
     return wants_several(config.trainer) and not told and not SLURMEnvironment.detect()
 
 
 def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
-    """Train by a command that stands for this job alone; returns what summary.json holds.
+    """Train this job with a command of its own; returns the contents of summary.json.
 
-    Raises TrainingError if it failed, its message being on the terminal already, and SystemExit with its
-    exit code if it was stopped by a signal, which is passed on to it.
+    Signals are passed on to the command. Raises TrainingError if it failed (it has printed its message), and
+    SystemExit with its exit code if a signal stopped it.
     """
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / "job.yaml").write_text(runnable(_named(config)), encoding="utf-8")
@@ -137,13 +137,13 @@ def train_in_own_process(config: DictConfig, folder: Path) -> dict[str, Any]:
         raise SystemExit(code)
     if code != 0:
         raise TrainingError(
-            f"The processes of this job ended with exit code {code}; what they said is above."
+            f"The processes of this job ended with exit code {code}; their messages are above."
         )
     return cast(dict[str, Any], json.loads((folder / "summary.json").read_text(encoding="utf-8")))
 
 
 def _named(config: DictConfig) -> DictConfig:
-    """The config with what wandb calls this job, for its own process does not know of the sweep."""
+    """The config with this job's wandb name, group and tags, because its process does not know the sweep."""
     job = sweep_job()
     wandb = config.logger.get("wandb")
     if job is None or wandb is None:
@@ -157,7 +157,7 @@ def _named(config: DictConfig) -> DictConfig:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a process that gets the warnings this one gets."""
+    """Wait for a process and pass on signals to it; returns its exit code."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         if number != signal.SIGINT:  # Ctrl-C reaches all processes of a terminal anyway

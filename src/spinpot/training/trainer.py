@@ -1,4 +1,4 @@
-"""Lightning's trainer as this program uses it: built from the config, run, and stopped."""
+"""Builds Lightning's Trainer from the config and runs it."""
 
 import gc
 import logging
@@ -34,14 +34,14 @@ from spinpot.training.wandb_run import WandbRun
 
 IRRELEVANT_WARNINGS = (
     "`training_step` returned `None`",
-    # The order of the frames is a function of the step, so a run resumed in mid-epoch does go on exactly.
+    # The order of the frames is a function of the step, so a run can resume exactly in mid-epoch.
     "You're resuming from a checkpoint that ended before the epoch ended",
     ".*does not have many workers",
-    # Of a run without steps.
+    # Lightning warns so in a run without steps.
     "Total length of `.*` across ranks is zero",
-    # What is logged is the same number on all processes already.
+    # The logged numbers are the same on all processes already.
     "It is recommended to use `self.log",
-    # The errors of a run shorter than the interval are those of its validations.
+    # A run shorter than the logging interval still logs its validations.
     "The number of training batches .* is smaller than the logging interval",
     "Checkpoint directory .* exists and is not empty",
     ".*isinstance\\(treespec, LeafSpec\\)",
@@ -49,10 +49,10 @@ IRRELEVANT_WARNINGS = (
 
 
 class FinalValidation(pl.Callback):
-    """Makes the run end with a validation, so that best and last checkpoint always exist."""
+    """Ends every run with a validation, so that the best and the last checkpoint always exist."""
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Without steps Lightning would validate nothing, and save nothing."""
+        """Validate a run of 0 steps, which Lightning would neither validate nor save."""
         if trainer.max_steps != 0:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -63,13 +63,13 @@ class FinalValidation(pl.Callback):
         trainer.training = True
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Lightning validates before it stops for should_stop, but not before it stops for max_steps."""
+        """Set should_stop at the last step: Lightning validates before that, but not before max_steps."""
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True
 
 
 class NoProfiler(PassThroughProfiler):
-    """As Lightning's, without the generator that it makes for each call of a hook."""
+    """PassThroughProfiler without the generator that it makes for each call of a hook."""
 
     def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
         """Do nothing."""
@@ -83,7 +83,7 @@ def build_trainer(
     loss: EnerSpinLoss,
     callbacks: list[pl.Callback],
 ) -> pl.Trainer:
-    """The Lightning trainer with its loggers and callbacks, all of them writing to the run folder."""
+    """The Lightning trainer with its loggers and callbacks, which all write to the run folder."""
     check_devices(config.trainer)
     loggers = [make(folder=folder, resumed=resumed) for make in build(config.logger).values()]
     chosen = build(config.callbacks)
@@ -105,7 +105,7 @@ def build_trainer(
         logger=loggers or False,
         default_root_dir=str(folder),
         enable_progress_bar=with_bar,
-        # The potential has its precision already; Lightning's own cast would copy every batch.
+        # The potential has its precision already; Lightning's cast would copy every batch.
         precision="32-true",
         val_check_interval=_in_batches(config.trainer),
         accelerator=_accelerator(config.trainer.accelerator),
@@ -117,7 +117,7 @@ def build_trainer(
 
 
 def wandb_runs(loggers: Iterable[Logger]) -> list[WandbRun]:
-    """Those of the loggers that are wandb runs: they get more than numbers."""
+    """The wandb runs among the loggers; they also receive pictures, tables and the checkpoint."""
     return [logger for logger in loggers if isinstance(logger, WandbRun)]
 
 
@@ -125,14 +125,14 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
     """Train, from the resumed checkpoint if there is one."""
     path = str(resumed.path) if resumed else None
     leave_out_empty_hooks(trainer, module)
-    # What is there by now stays till the end: the garbage collector need not look at it every few steps.
+    # Objects made so far live until the end, so the garbage collector need not scan them every few steps.
     gc.collect()
     gc.freeze()
     try:
         with signals_kept():
             trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
     except SystemExit as stopped:
-        if isinstance(stopped.__context__, KeyboardInterrupt):  # which Lightning makes a failure of
+        if isinstance(stopped.__context__, KeyboardInterrupt):  # Lightning turns it into SystemExit
             raise KeyboardInterrupt from None
         raise
     finally:
@@ -140,7 +140,7 @@ def fit(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, resumed: 
 
 
 def leave_out_empty_hooks(trainer: pl.Trainer, module: pl.LightningModule) -> None:
-    """Lightning passes over a hook of steps that is None much faster than it calls one that does nothing."""
+    """Set unused step hooks to None: Lightning skips those much faster than it calls empty ones."""
     hooks = ("on_train_batch_start", *INSIDE, "on_train_batch_end")
     clipping = ("configure_gradient_clipping",) if trainer.gradient_clip_val is None else ()
     own = [(hook, module, pl.LightningModule) for hook in (*hooks, *clipping)]
@@ -151,14 +151,14 @@ def leave_out_empty_hooks(trainer: pl.Trainer, module: pl.LightningModule) -> No
 
 
 def leave_checkpoint(trainer: pl.Trainer, folder: Path) -> None:
-    """Save the last weights where no callback has saved any, so that no training is lost."""
+    """Save the last weights if no callback has saved any, so that no training is lost."""
     if not trainer.strategy.broadcast(checkpoint_file(folder).is_file()):
         trainer.save_checkpoint(folder / LAST)
-        print_line(f"No validation was saved: {LAST} holds the last weights.")
+        print_line(f"No validation saved a checkpoint; {LAST} holds the last weights.")
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning says at every start and what does not hold for these runs."""
+    """Silence Lightning's start-up messages and the warnings that do not apply to these runs."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in IRRELEVANT_WARNINGS:
@@ -166,12 +166,12 @@ def quiet_lightning() -> None:
 
 
 def build(config: DictConfig, **more: Any) -> Any:
-    """What a config section describes, with plain lists and dicts in place of OmegaConf's."""
+    """Instantiate a config section, with plain lists and dicts in place of OmegaConf's."""
     return instantiate(config, _convert_="all", **more)
 
 
 def _in_batches(trainer: DictConfig) -> Any:
-    """The validation interval as Lightning counts it: a checkpoint never falls between two steps' batches."""
+    """The validation interval in batches, so that no checkpoint falls between the batches of one step."""
     interval = trainer.val_check_interval
     return interval * trainer.accumulate_grad_batches if isinstance(interval, int) else interval
 

@@ -1,4 +1,4 @@
-"""A run of Weights & Biases that never stops the training: no account, network or service is needed."""
+"""Logging to Weights & Biases that never stops the training: without account or network it logs offline."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from spinpot.core.files import read_object, write_atomically
 if TYPE_CHECKING:
     import wandb
 
-IDENTITY = "wandb_run.json"  # in the run folder: id and name of its wandb run, for the parts to come
+IDENTITY = "wandb_run.json"  # in the run folder: id and name of its wandb run, for resuming
 
 INIT_SECONDS = 30.0
 FINISH_SECONDS = 300.0
-"""How long to wait for the server before going on without it; what it did not get stays in the folder."""
+"""How long to wait for the server before training continues without it. Unsent data stay in the folder."""
 
 
 class WandbRun(Logger):
-    """Logs to one wandb run, by the first process alone; a failure is said once and changes nothing else.
+    """Logs to one wandb run, from the first process only; warns of the first failure and ignores the others.
 
-    It is Lightning's WandbLogger with the training step on every chart's x axis, and without its errors.
+    Unlike Lightning's WandbLogger, it puts the training step on every chart's x axis and raises no errors.
 
-    folder: the run folder. identity: id and name of the run that is continued, both None for a new one.
+    folder: the run folder. identity: id and name of the wandb run to resume, both None for a new one.
     settings: project, entity, group, tags and job_type, as wandb.init takes them.
     """
 
@@ -50,48 +50,48 @@ class WandbRun(Logger):
 
     @property
     def version(self) -> str | None:
-        """The run's id, once it is known."""
+        """The id of the wandb run; None until it is known."""
         return self._run.id if self._run else self.identity["id"]
 
     def start(self, config: Mapping[str, Any]) -> None:
-        """Begin, or go on with, the run. config: nested plain data."""
+        """Start or resume the wandb run. config: nested plain data."""
         self._attempt(lambda: self._start(config))
 
     @property
     def active(self) -> bool:
-        """Whether anything is logged: not on other processes, nor with WANDB_MODE=disabled."""
+        """Whether this process logs: false on all but the first, and with WANDB_MODE=disabled."""
         return self._run is not None
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log numbers at a training step."""
-        # A run is one epoch from the first step to the last.
+        # A run is one single epoch, so its number means nothing.
         known = {name: value for name, value in metrics.items() if name != "epoch"}
         self._attempt(lambda: self._log(known, step))
 
     def log_made(self, make: Callable[[], dict[str, Any]], step: int) -> None:
-        """Log what `make` gives: matplotlib figures, and tables as (columns, rows)."""
+        """Log the values of `make()`: matplotlib figures, and tables as (columns, rows)."""
         self._attempt(lambda: self._log({name: _medium(one, step) for name, one in make().items()}, step))
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run starts with the whole config."""
+        """Do nothing: `start` logs the whole config."""
 
     def end(self, summary: Mapping[str, Any], checkpoint: Path) -> None:
-        """Finish with the summary's values and the best checkpoint as an artifact."""
+        """Finish the wandb run: log the summary, and the best checkpoint as an artifact."""
         if run := self._run:
             self._attempt(lambda: run.summary.update(summary_values(summary)))
             self._attempt(lambda: _log_checkpoint(run, checkpoint, summary))
         self._finish(exit_code=0)
 
     def finalize(self, status: str) -> None:
-        """Lightning's word that the fit is over; a run that did not fail ends later, with its summary."""
+        """Finish a failed run. Lightning calls this after the fit; a successful run finishes in `end`."""
         if status != "success":
             self._finish(exit_code=1)
 
     def _start(self, config: Mapping[str, Any]) -> None:
         import wandb
 
-        # Its own lines are many, and one of ours says what matters.
+        # wandb prints many lines; _announce prints the one that matters.
         mode = wandb.setup(wandb.Settings(silent=True)).settings.mode
         if mode == "disabled":
             return
@@ -120,7 +120,7 @@ class WandbRun(Logger):
             allow_val_change=True,
             resume="allow",
             mode=mode,
-            # A run of its own for each job of a sweep in one process.
+            # Each job of a sweep in one process gets its own wandb run.
             reinit="create_new",
             settings=wandb.Settings(silent=True, init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS),
         )
@@ -133,33 +133,33 @@ class WandbRun(Logger):
         run, self._run = self._run, None
         if run is None or self._attempt(lambda: run.finish(exit_code) or True):
             return
-        # Its service is gone; otherwise it would say so once more when the program ends.
+        # The wandb service has died; without teardown it would report that again at exit.
         import wandb
 
         with suppress(Exception, SystemExit):
             wandb.teardown()
 
     def _attempt(self, task: Callable[[], Any]) -> Any:
-        """What the task returns, or None and one warning for all that fail."""
+        """The result of the task; None if it fails. Only the first failure prints a warning."""
         try:
             with _files_below(self.folder / "wandb" / "local"):
                 return task()
         except Exception as error:
             if not self._warned:
-                _say(f"wandb failed, the training goes on: {_first_line(error)}")
+                _say(f"wandb failed; training continues without it: {_first_line(error)}")
             self._warned = True
             return None
 
 
 def read_identity(folder: Path) -> dict[str, str | None] | None:
-    """Id and name of a run folder's wandb run; None where there is none or the file is damaged."""
+    """Id and name of the wandb run of a run folder; None if there is none or the file is damaged."""
     written = read_object(folder / IDENTITY)
     known = {name: written.get(name) for name in ("id", "name")}
     return known if all(isinstance(word, str) for word in known.values()) else None
 
 
 def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
-    """summary.json's numbers by their names in a wandb run, e.g. best/val/rmse_e; those that are there."""
+    """The numbers of summary.json under their wandb names, e.g. best/val/rmse_e, without missing ones."""
     errors = {
         f"best/{part}/{name}": value
         for part in ("val", "test")
@@ -171,9 +171,9 @@ def summary_values(summary: Mapping[str, Any]) -> dict[str, float]:
 
 @contextmanager
 def _files_below(folder: Path) -> Iterator[None]:
-    """Let wandb keep in a folder what it has still to send, unless its own variables say where.
+    """Let wandb keep unsent data in a folder, unless its environment variables name another place.
 
-    Otherwise that is the user's home, which may be read-only, and does not go along with the run folder.
+    Its default is the user's home, which may be read-only and does not move with the run folder.
     """
     places = {name: str(folder) for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR") if name not in os.environ}
     os.environ.update(places)
@@ -196,7 +196,7 @@ def _medium(value: Any, step: int) -> Any:
 def _log_checkpoint(run: wandb.Run, checkpoint: Path, summary: Mapping[str, Any]) -> None:
     import wandb
 
-    # A copy beside the run's data, unchanged until an offline run is sent, whatever follows here.
+    # An offline run is sent later; this copy stays unchanged even if the run is resumed.
     copy = Path(run.settings.sync_dir) / checkpoint.name
     shutil.copyfile(checkpoint, copy)
     metadata = {"steps": summary["steps"], "val": summary["val"]}
@@ -208,7 +208,7 @@ def _log_checkpoint(run: wandb.Run, checkpoint: Path, summary: Mapping[str, Any]
 def _announce(run: wandb.Run, folder: Path) -> None:
     if run.offline:
         place = folder / "wandb" / Path(run.settings.sync_dir).name
-        print_line(f"wandb: logging offline. Send it by: wandb sync {place}")
+        print_line(f"wandb: logging offline. Upload with: wandb sync {place}")
     else:
         print_line(f"wandb: {run.url}")
 

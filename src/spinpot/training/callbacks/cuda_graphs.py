@@ -1,4 +1,4 @@
-"""Whole steps recorded as CUDA graphs where a run allows it, or the reason why not."""
+"""Records whole steps as CUDA graphs, or tells why a run does not allow it."""
 
 from functools import partial
 from typing import Literal
@@ -19,16 +19,16 @@ from spinpot.training.step import WholeStep
 
 USED = "used"
 INSIDE = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-"""Hooks of callbacks that a step recorded as a whole does not call, or only after it."""
-SHARE_OF_DEVICE = 0.5  # of its free memory, that a data set may take
+"""Callback hooks that a recorded step cannot call in its middle."""
+SHARE_OF_DEVICE = 0.5  # the share of the free device memory that a data set may take
 
 
 class CudaGraphs(pl.Callback):
     """`trainer.cuda_graph`: auto, true or false.
 
-    With `auto` a run whose steps cannot be recorded, for a reason of why_not, says so and launches them
-    kernel by kernel; with `true` that is an InputError. For the summary: outcome, what became of it, None
-    where there is no CUDA; and evaluation, which of the potential's a run has.
+    If the steps of a run cannot be recorded (see why_not), `auto` prints the reason and launches them kernel
+    by kernel; `true` raises an InputError. For the summary: outcome says whether graphs were used (None
+    without CUDA); evaluation says how the potential was evaluated.
     """
 
     def __init__(self, setting: bool | Literal["auto"]) -> None:
@@ -39,7 +39,7 @@ class CudaGraphs(pl.Callback):
     def decide(
         self, trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
     ) -> None:
-        """Whether steps will be recorded. Raises InputError where they must be and cannot."""
+        """Decide whether to record steps. Raises InputError if `true` was set and they cannot be recorded."""
         if trainer.strategy.root_device.type != "cuda":
             return
         reason = "trainer.cuda_graph=false"
@@ -49,17 +49,18 @@ class CudaGraphs(pl.Callback):
         if reason and self.setting is True:
             raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
         if reason and self.setting == "auto":
-            print_line(f"No CUDA graph, so the steps are slower: {reason}.")
+            print_line(f"No CUDA graph is used, so the steps are slower: {reason}.")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Before the first batch is asked for."""
+        """Make the loader yield frame numbers if steps are recorded."""
         _, data = parts_of(trainer, pl_module)
         data.by_number = self.outcome == USED
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say how the model is evaluated; take recorded steps in place of the module's.
+        """Print how the model is evaluated; replace the module's steps by recorded ones.
 
-        Numbers of steps that a checkpoint of a run without graphs left on the host go to the device.
+        A checkpoint of a run without graphs has the optimizer's step counters on the host; they are moved to
+        the device.
         """
         module, data = parts_of(trainer, pl_module)
         self.evaluation = module.potential.evaluation()
@@ -72,21 +73,21 @@ class CudaGraphs(pl.Callback):
                     state["step"] = state["step"].to(p.device)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the device's memory back."""
+        """Free the device memory."""
         module, data = parts_of(trainer, pl_module)
         module.step, data.by_number = None, False
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """The same, since a sweep goes on with other jobs."""
+        """Free the device memory, because a sweep continues with other jobs."""
         self.on_fit_end(trainer, pl_module)
 
 
 def why_not(
     trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
 ) -> str | None:
-    """Why the steps of a run cannot be recorded as a whole, in words; None if they can."""
+    """The reason why the steps of a run cannot be recorded, in words; None if they can."""
     hooked = [
         type(callback).__name__
         for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -95,13 +96,13 @@ def why_not(
     unfit = module.potential.not_recorded()
     reasons: dict[str | None, bool] = {
         "trainer.strategy is for several processes": not isinstance(trainer.strategy, SingleDeviceStrategy),
-        "trainer.detect_anomaly looks at every number": trainer._detect_anomaly,
+        "trainer.detect_anomaly checks every number": trainer._detect_anomaly,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         unfit: unfit is not None,
-        "the spins of the training samples are turned on the host": data.turned is not None,
+        "the spins of the training samples are rotated on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
-        f"{', '.join(hooked)} looks into each step": bool(hooked),
-        "data.skip_broken looks at each frame when it is used": data.broken["train"].skip
+        f"{', '.join(hooked)} has a hook inside each step": bool(hooked),
+        "data.skip_broken checks each frame when it is used": data.broken["train"].skip
         and not data.datasets["train"].in_memory,
         "the data take too much of the GPU's memory": not _fits(data, trainer.strategy.root_device),
     }
@@ -109,7 +110,7 @@ def why_not(
 
 
 def _can_be_recorded(optimizer: Optimizer) -> bool:
-    """Whether it takes its learning rates from the device."""
+    """Whether the optimizer can read its learning rates from the device."""
     known = getattr(optimizer, "capturable", False)
     return known or all("capturable" in group for group in optimizer.param_groups)
 
@@ -124,7 +125,7 @@ def _numbered_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule
     (optimizer,) = trainer.optimizers
     assert module.step is not None
 
-    # Clipped within the step: Lightning would find no gradients behind it.
+    # Clip within the recorded step: after it, Lightning would find no gradients.
     value, trainer.gradient_clip_val = trainer.gradient_clip_val, None
     clip = partial(module.clip_gradients, optimizer, value, trainer.gradient_clip_algorithm)
     frames = ResidentFrames(data.datasets["train"], trainer.strategy.root_device)

@@ -1,4 +1,4 @@
-"""Lets the potential fit again what is not trained, with the weights that the run ends with."""
+"""Calls `Potential.end` with the final weights, which refits the coefficients that are not trained."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,10 +11,10 @@ from spinpot.training.module import parts_of
 
 
 class Ending(pl.Callback):
-    """Calls `Potential.end` before the last validation, so that what is validated is what is saved.
+    """Calls `Potential.end` before the last validation, so that the validated potential is the saved one.
 
-    A run that is resumed with more steps continues with what there was before. It stands behind callbacks
-    that put averaged weights in the place of the last ones.
+    A run that is resumed with more steps restores the buffers from before. This callback must come after
+    those that replace the last weights by averaged ones.
     """
 
     def __init__(self, labels: TrainingLabels) -> None:
@@ -22,7 +22,7 @@ class Ending(pl.Callback):
         self._before: dict[str, Tensor] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What `Potential.end` has changed, as it was."""
+        """The buffers that `Potential.end` has changed, with their earlier values."""
         return self._before
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ class Ending(pl.Callback):
         self._before = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put it back."""
+        """Restore the buffers from before `Potential.end`."""
         module, _ = parts_of(trainer, pl_module)
         for name, buffer in module.potential.named_buffers():
             if name in self._before:
@@ -38,7 +38,7 @@ class Ending(pl.Callback):
         self._before = {}
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """If it is the last one, of all steps."""
+        """Call `Potential.end` if all steps are done."""
         module, _ = parts_of(trainer, pl_module)
         if 0 < trainer.max_steps <= trainer.global_step:
             module.stop_if_diverged(wait=True)

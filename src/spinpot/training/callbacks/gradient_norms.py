@@ -1,4 +1,4 @@
-"""How large the gradients are: of everything, and of each part of the model."""
+"""Logs gradient norms: of all parameters, and of each part of the model."""
 
 import pytorch_lightning as pl
 import torch
@@ -9,9 +9,9 @@ from spinpot.training.module import SpinModule
 
 
 class GradientNorms(pl.Callback):
-    """Logs the Euclidean norms of the loss's gradient at logged steps, before any clipping.
+    """Logs the Euclidean norms of the loss gradient at logged steps, before any clipping.
 
-    Names: grad_norm/total, and grad_norm/PART for each of the potential's parts.
+    Names: grad_norm/total, and grad_norm/PART for each part of the potential.
     """
 
     def on_before_optimizer_step(

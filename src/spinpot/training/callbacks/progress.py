@@ -1,4 +1,4 @@
-"""The progress bar, with the errors in it."""
+"""The progress bar, which also shows the errors."""
 
 import math
 
@@ -11,7 +11,7 @@ SHOWN = {quantity.rmse: quantity.symbol for quantity in MAIN}
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's rich progress bar with the rmse of the last validation, or before it of the last batch."""
+    """Lightning's rich progress bar with the rmse of the last validation, or before it, of the last batch."""
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -26,5 +26,5 @@ class ProgressBar(RichProgressBar):
         }
 
     def _get_train_description(self, current_epoch: int) -> str:
-        # A run is one long epoch; "Epoch 0/-2" would tell nobody anything.
+        # A run is one long epoch, so "Epoch 0/-2" would mean nothing.
         return "rmse in meV"

@@ -1,4 +1,4 @@
-"""Lets the potential adapt what is not trained, such as nodes of an interpolation, to its weights."""
+"""Calls `Potential.settle`, which adapts untrained parts (e.g. interpolation nodes) to the weights."""
 
 import math
 import warnings
@@ -14,11 +14,13 @@ from spinpot.training.module import SpinModule, parts_of
 
 
 class Settling(pl.Callback):
-    """Settles the potential (`settle`) on a training frame, or a few that show all elements.
+    """Calls `Potential.settle` with a few training frames that contain all elements.
 
-    That is at the start, when weights change fastest, after steps 1, 2, 4, 8, …, and after every validation;
-    with the same frames in all processes, so that all settle alike. A resumed run is settled as an
-    uninterrupted one: it begins as its checkpoint was, and where a run is only told to stop nothing changes.
+    It does so before the first step, after steps 1, 2, 4, 8, … (early weights change fastest), and after
+    every planned validation. All processes use the same frames, so they all settle alike. A resumed run
+    settles like
+    an uninterrupted one: it keeps the state of its checkpoint, and the validation of a run stopped by a
+    signal changes nothing.
     """
 
     def __init__(self) -> None:
@@ -28,25 +30,25 @@ class Settling(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Begin as the checkpoint's potential was settled, if it was."""
+        """Note whether the potential in the checkpoint is settled already."""
         assert isinstance(pl_module, SpinModule)
         self._settled = pl_module.potential.settled_in(checkpoint[ENTRY]["model"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Before the first step."""
+        """Settle before the first step."""
         self._last = trainer.global_step
         if not self._settled:
             self._settle(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """With the weights of a step that is a power of 2."""
+        """Settle after steps that are powers of 2."""
         step = trainer.global_step
         if step > self._last and step & (step - 1) == 0:
             self._settle(trainer, pl_module)
         self._last = step
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """With the weights as they are now, before they are saved."""
+        """Settle with the current weights, before they are saved."""
         if _planned(trainer):
             self._settle(trainer, pl_module)
 
@@ -55,7 +57,7 @@ class Settling(pl.Callback):
         module.stop_if_diverged(wait=True)
         training = data.samples["train"]
         batch = training.batch(_with_all_elements(training))
-        # Validations may see an average of the weights so far, which may be as rough as those.
+        # Validations may use averaged weights, which may vary as sharply as the last ones.
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         averaged = any(isinstance(callback, WeightAveraging) for callback in callbacks)
         wrong = module.potential.settle(batch, averaged=averaged)
@@ -64,7 +66,7 @@ class Settling(pl.Callback):
 
 
 def _with_all_elements(dataset: FrameDataset) -> Iterator[int]:
-    """The first frames of as many systems as show every element."""
+    """The first frame of each system that adds an element not yet seen."""
     seen: set[int] = set()
     index = 0
     for system in dataset.systems:
@@ -75,12 +77,12 @@ def _with_all_elements(dataset: FrameDataset) -> Iterator[int]:
 
 
 def _of_use(trainer: pl.Trainer) -> bool:
-    """Whether the last validation's score is below 1; until then, or with diverged weights, it is no use."""
+    """Whether the last score is below 1. An untrained or diverged model needs no warning."""
     return float(trainer.callback_metrics.get("val/score", math.inf)) < 1.0
 
 
 def _planned(trainer: pl.Trainer) -> bool:
-    """Whether a validation is one of the interval's or the last, not one of a run stopped in between."""
+    """Whether a validation is due by the interval or is the last; false if a signal caused it."""
     if trainer.global_step >= trainer.max_steps:
         return True
     interval = trainer.val_check_batch

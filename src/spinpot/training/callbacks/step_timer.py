@@ -1,4 +1,4 @@
-"""Seconds per step, as the user gets them: for the summary, and for the loggers as the run goes."""
+"""Measures the seconds per step for the summary and the loggers."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ from spinpot.core.clock import Mark, mark, seconds
 
 
 class StepTimer(pl.Callback):
-    """Times every optimizer step from end to end: data, step and logging, validation left out."""
+    """Times every optimizer step from end to end: data, step and logging, but not validation."""
 
     def __init__(self) -> None:
         self._durations: list[float] = []
@@ -35,7 +35,7 @@ class StepTimer(pl.Callback):
 
     @property
     def train_seconds(self) -> float:
-        """Wall time of the training, validation and earlier parts of a resumed run included."""
+        """Wall time of the training, including validation and the earlier parts of a resumed run."""
         return self.earlier_seconds + time.perf_counter() - self._started
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -44,7 +44,7 @@ class StepTimer(pl.Callback):
         self._last_step = trainer.global_step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Take the time at the end of an optimizer step; log the median since the last logged one."""
+        """Record the time at the end of an optimizer step; log the median since the last logged step."""
         if trainer.global_step == self._last_step:
             return
         now = mark(trainer.strategy.root_device)
@@ -55,7 +55,7 @@ class StepTimer(pl.Callback):
             self._log(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The step that follows has no beginning to count from."""
+        """Skip the duration of the next step, which would include the validation."""
         self._last_end = None
 
     def _log(self, trainer: pl.Trainer) -> None:
@@ -64,10 +64,10 @@ class StepTimer(pl.Callback):
             return
         assert trainer.train_dataloader is not None
         typical = statistics.median(recent)
-        # The sampler's batches are those of all processes together.
+        # The sampler's batch size counts all processes together.
         frames = trainer.train_dataloader.batch_sampler.batch_size * trainer.accumulate_grad_batches
         speed = {"throughput/seconds_per_step": typical, "throughput/frames_per_second": frames / typical}
-        # Not through the module, whose log repeats the last value where there is no new one.
+        # Not with self.log of the module, which repeats the last value if there is no new one.
         for logger in trainer.loggers:
             logger.log_metrics(speed, step=trainer.global_step)
 
@@ -76,5 +76,5 @@ class StepTimer(pl.Callback):
         return {"train_seconds": self.train_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count the time of the part before."""
+        """Add the time of the earlier part of a resumed run."""
         self.earlier_seconds = float(state_dict["train_seconds"])

@@ -1,4 +1,4 @@
-"""A cluster's warning: save and stop, so that resume=auto resumes the requeued job."""
+"""Saves and stops on a cluster's warning signal, so that resume=auto resumes the requeued job."""
 
 import signal
 import threading
@@ -17,8 +17,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 class StopOnSignal(pl.Callback):
     """On SIGTERM, SIGUSR1 or Ctrl-C, end the step or validation, validate, save the checkpoints and stop.
 
-    A second Ctrl-C ends the program at once. Before the first step and after the last, signals do what they
-    did before the run.
+    A second Ctrl-C ends the program at once. Before the first step and after the last, the signal handlers
+    from before the run apply.
     """
 
     def __init__(self) -> None:
@@ -26,31 +26,31 @@ class StopOnSignal(pl.Callback):
         self.together = False
 
     def attach(self, trainer: pl.Trainer) -> None:
-        """Keep Lightning's own handlers away: they stop without saving, or do not stop at all."""
+        """Disable Lightning's signal handlers: they stop without saving, or do not stop at all."""
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals over. `signals_kept` gives them back."""
+        """Install the signal handlers. `signals_kept` restores the earlier ones."""
         if _in_main_thread():
             for number in SIGNALS:
                 signal.signal(number, self._receive)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Stop all processes at the same step; Lightning validates before it does."""
+        """Stop all processes at the same step; Lightning validates before it stops."""
         self._stop_if_warned(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """What came during a validation needs no further step, nor another validation."""
+        """Stop at once after a signal during a validation: no further step, no second validation."""
         self._stop_if_warned(trainer)
 
     def _stop_if_warned(self, trainer: pl.Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
-            # The exit code is the first process's, whichever was warned.
+            # All processes exit with the code of the first, whichever of them received the signal.
             self.received = trainer.strategy.broadcast(self.received or signal.SIGTERM)
             trainer.should_stop = self.together = True
 
     def end(self, trainer: pl.Trainer) -> None:
-        """End the program, all processes together, with code 128 + the signal's number, as a shell counts."""
+        """End all processes together with exit code 128 + signal number, as shells do."""
         assert self.received is not None
         for logger in trainer.loggers:
             logger.finalize("failed")
@@ -68,7 +68,7 @@ class StopOnSignal(pl.Callback):
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """Give every signal back to the handler that was found, however the block ends."""
+    """Restore all signal handlers at the end of the block, also after an error."""
     if not _in_main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What a wandb run shows beside the curves: config, data and program, pictures and a table of errors."""
+"""Logs config, data and versions, pictures, and a table of errors to wandb."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,24 +28,24 @@ Prediction = dict[str, Tensor]
 
 
 class ValidationPredictions:
-    """Collects what each process predicts for its share of the frames, as EveryFrameOnce deals them out."""
+    """Collects the predictions of each process for its share of the frames (see EveryFrameOnce)."""
 
     def __init__(self) -> None:
         self._frames: list[Prediction] = []
 
     def add(self, batch: Batch, prediction: Prediction) -> None:
-        """Keep the prediction of the next batch, on the CPU, of each frame by itself."""
+        """Store the prediction of the next batch on the CPU, split into frames."""
         sizes = batch.n_atoms.tolist()
         parts = {
             name: prediction[name].detach().cpu().split(1 if name in PER_FRAME else sizes) for name in SHAPES
         }
-        # Copies, since pickling a part of a tensor would send all of it.
+        # Clone, because pickling a view sends the whole tensor.
         self._frames += [{name: parts[name][frame].clone() for name in SHAPES} for frame in range(len(sizes))]
 
     def of_all_processes(self, systems: Sequence[System]) -> Sequence[Arrays] | None:
-        """The predictions for all frames of the systems, to be asked for by all processes together.
+        """The predictions for all frames of the systems; all processes must call this together.
 
-        None on all processes but the first, and where the validation left out frames.
+        Returns None on all processes but the first, and if the validation left out frames.
         """
         shares = _gather(self._frames)
         if shares is None or sum(map(len, shares)) != sum(map(len, systems)):
@@ -54,9 +54,9 @@ class ValidationPredictions:
 
 
 class WandbReport(pl.Callback):
-    """Starts a wandb run, and logs pictures and a table of errors whenever the validation set was gone over.
+    """Starts a wandb run; after each validation logs pictures and a table of errors.
 
-    The predictions are those of the validation itself, gathered from all processes.
+    The predictions come from the validation itself, gathered from all processes.
     """
 
     def __init__(self, run: WandbRun) -> None:
@@ -65,7 +65,7 @@ class WandbReport(pl.Callback):
         self._predictions = ValidationPredictions()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the run, in the first process."""
+        """Start the wandb run in the first process."""
         module, data = parts_of(trainer, pl_module)
         if trainer.is_global_zero:
             about = {"data_sets": data.described, "git_commit": git_commit(), "versions": versions()}
@@ -74,7 +74,7 @@ class WandbReport(pl.Callback):
         self._active = trainer.strategy.broadcast(self.run.active)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the predictions of a validation that was broken off."""
+        """Discard the predictions of an interrupted validation."""
         self._predictions = ValidationPredictions()
 
     def on_validation_batch_end(
@@ -117,7 +117,7 @@ def _report(module: SpinModule, data: SpinDataModule, predictions: Sequence[Arra
 
 
 def _gather(share: list[Prediction]) -> list[list[Prediction]] | None:
-    """The shares of all processes, on the first of them."""
+    """The shares of all processes on the first process; None on the others."""
     if not dist.is_initialized():
         return [share]
     shares: list[list[Prediction]] | None = [share] * dist.get_world_size() if dist.get_rank() == 0 else None
@@ -126,6 +126,6 @@ def _gather(share: list[Prediction]) -> list[list[Prediction]] | None:
 
 
 def _interleaved(shares: list[list[Prediction]]) -> Iterator[Prediction]:
-    """Process r of W has the frames r, r + W, …"""
+    """Predictions in frame order; process r of W has the frames r, r + W, …"""
     for frame in range(sum(map(len, shares))):
         yield shares[frame % len(shares)][frame // len(shares)]
