@@ -55,7 +55,7 @@ def test_the_command(tmp_path):
         (["Ni"], "there is no case Ni; choose from NiO"),
         (["--steps", "3"], "expected at least 100"),
         (["--until-error"], "give --peer"),
-        (["NiO", "--peer", "python"], "leave out cases"),
+        (["NiO", "--peer", "python"], "leave out the cases"),
         (["--peer", "python", "--until-error", "--steps", "200"], "leave out --steps"),
     ],
 )

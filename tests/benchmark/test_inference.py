@@ -109,7 +109,7 @@ def test_python_is_measured(tmp_path, monkeypatch, capsys):
         (["inference", "--steps", "100"], "leave out --steps"),
         (["inference", "--peer", "python", "--lammps", "dir"], "leave out --lammps"),
         (["inference", "NiO"], "there is no case inference"),
-        (["NiO", "--lammps", "dir"], "leave out --lammps, which is not for training"),
+        (["NiO", "--lammps", "dir"], "leave out --lammps: it does not apply to training"),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path):

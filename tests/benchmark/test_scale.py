@@ -196,14 +196,14 @@ def test_runs_are_measured(few, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["scale", "--profile"], "leave out --profile, which is not for scale"),
+        (["scale", "--profile"], "leave out --profile: it does not apply to scale"),
         (
             ["scale", "--sizes", "3y2"],
             "argument --sizes: 3y2: expected frames, as 10000, or systems x frames, as 50000x2",
         ),
         (["scale", "--steps", "10"], "expected at least 100"),
         (["scale", "--plot", "nowhere/scale.png"], "there is no folder nowhere"),
-        (["--sizes", "100"], "leave out --sizes, which is not for training"),
+        (["--sizes", "100"], "leave out --sizes: it does not apply to training"),
         (["--backends", "pytorch"], "leave out --backends"),
     ],
 )

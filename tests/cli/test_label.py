@@ -93,7 +93,7 @@ def test_killed_and_resumed_is_as_if_nothing_had_been(place):
     done = labels(place / "killed")
     assert 3 <= len(done) < 10
     result = run_here("label.py", *command(0), *NIO, "output=killed", "report=false", cwd=place)
-    assert "output=killed: holds labels of other settings (labeller.code" in the_message(result)
+    assert "output=killed: holds labels with other settings (labeller.code" in the_message(result)
     run_script("label.py", *command(0.1), *NIO, "output=killed", "report=false", cwd=place)
     counts = {name: asked(place).count(name) for name in labels(place / "killed")}
     assert len(counts) == 10
@@ -115,7 +115,7 @@ def test_a_code_that_fails_on_a_fifth_of_the_frames(place):
     result = run_script("label.py", *command(0, 2), *NIO, "output=fails", cwd=place)
     assert "8 of 10 frames are labelled: fails/frames" in result.stdout
     why = "the command ended with exit code 1: density not converged"
-    assert f"NiO4/0002 has no label: {why}" in result.stdout
+    assert f"NiO4/0002 failed: {why}" in result.stdout
     assert json.loads((place / "fails" / "summary.json").read_text())["failed_frames"] == {
         "NiO4/0002": why,
         "NiO4/0007": why,
@@ -130,7 +130,7 @@ def test_a_code_that_fails_on_a_fifth_of_the_frames(place):
 def test_a_code_that_fails_on_every_frame(place):
     broken = ["label=command", "label.command=exit 3", *NIO, "output=none"]
     result = run_here("label.py", *broken, "report=false", cwd=place)
-    assert "no frame has a label" in the_message(result)
+    assert "All frames failed." in the_message(result)
     assert "exit code 3" in result.stdout
 
 
@@ -197,7 +197,7 @@ HAMILTONIAN = ["label=hamiltonian", *NIO_OUT]
         ([*HAMILTONIAN, "recipe.spirals=[[0.3,0,0]]"], "recipe.systems.NiO4.spirals=[[0.3, 0, 0]]: expected"),
         ([*HAMILTONIAN, "structure=nowhere.cif"], "structure=nowhere.cif: no such file"),
         ([*HAMILTONIAN, "structure=molecule.xyz"], "has no cell that is periodic in all three directions"),
-        ([*HAMILTONIAN, "label.name=alloy"], "label.name=alloy: knows Fe, Co, O and not Ni"),
+        ([*HAMILTONIAN, "label.name=alloy"], "label.name=alloy: this Hamiltonian has Fe, Co, O only, not Ni"),
         ([*HAMILTONIAN, "seed=-1"], "seed=-1: expected a whole number >= 0"),
         (
             ["label=command", "label.command=no_such_code in.xyz", *NIO_OUT],
@@ -212,7 +212,7 @@ HAMILTONIAN = ["label=hamiltonian", *NIO_OUT]
                 "recipe.hold=vector",
                 *NIO_OUT,
             ],
-            "recipe.hold=vector asks for lengths",
+            "recipe.hold=vector needs a command that holds lengths",
         ),
     ],
 )

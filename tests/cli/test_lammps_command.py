@@ -17,6 +17,6 @@ def test_a_folder_without_lammps(task, tmp_path):
 
 def test_its_options(tmp_path):
     said = run_python(["-c", COMMAND, "lammps", "build", "--lmp", "lmp"], cwd=tmp_path)
-    assert "--lmp is for check alone" in said.stderr
+    assert "--lmp applies only to check" in said.stderr
     said = run_python(["-c", COMMAND, "lammps", "--help"], cwd=tmp_path)
     assert "build|check" in said.stdout

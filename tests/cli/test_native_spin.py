@@ -204,7 +204,7 @@ def test_deepmd_kit_has_no_such_model(place, suffix):
 
 def test_it_evaluates(place, small_set):
     said = done("evaluate.py", "checkpoint=run", *systems(small_set), "output=errors", cwd=place)
-    assert said.count("built into the model: no more than rounding.") == 3
+    assert said.count("built into the model, so only rounding errors remain.") == 3
     found = json.loads((place / "errors/evaluation.json").read_text())
     assert all(value < 1e-12 for changes in found["symmetry"].values() for value in changes.values())
     assert Page.of(place / "errors/report.html").text.count("built into the model") == 3

@@ -173,7 +173,7 @@ def test_more_neighbours_than_sel() -> None:
 def test_an_energy_that_is_not_finite() -> None:
     potential = small_potential()
     potential.energy_bias[0] = torch.nan
-    with pytest.raises(InputError, match=r"random0, frame 0: the model gives no finite energy"):
+    with pytest.raises(InputError, match=r"random0, frame 0: the predicted energy is not finite"):
         Predictor(potential)(random_system())
 
 

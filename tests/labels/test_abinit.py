@@ -149,17 +149,17 @@ def test_a_label_by_a_pretended_abinit(files):
 
 
 def test_the_command_is_missing(files):
-    with pytest.raises(InputError, match=r"the command no-abinit, which is not there.*apt install abinit"):
+    with pytest.raises(InputError, match=r"the command no-abinit was not found.*apt install abinit"):
         labeller(files, command="no-abinit").check([iron()])
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, r"no pseudopotential for Fe: .*Fe.psp8. Install abinit-data, or give psp8 files"),
-        (HEADER.format(functional=11), "made for functional 11, expected one of LDA"),
-        (HEADER.format(functional=-101130), "made for functional -101130, expected one of LDA"),
-        (HEADER.format(functional=-1012).replace("26.0000", "27.0000"), "of the element 27, expected Fe"),
+        (None, r"the pseudopotential .*Fe.psp8 for Fe does not exist. Install abinit-data, or give LDA psp8"),
+        (HEADER.format(functional=11), "made for functional 11, expected LDA"),
+        (HEADER.format(functional=-101130), "made for functional -101130, expected LDA"),
+        (HEADER.format(functional=-1012).replace("26.0000", "27.0000"), "element number 27, expected Fe"),
         ("<paw_setup>\n<atom/>\n</paw_setup>\n", "not a psp8 file"),
     ],
 )
@@ -171,7 +171,7 @@ def test_pseudopotentials_that_cannot_be_used(files, text, said):
 
 def test_an_element_without_a_named_file(files):
     named = AbinitLabeller({}, pseudopotentials={"Co": "Co.psp8"}, command=sys.executable)
-    with pytest.raises(InputError, match=r"label.pseudopotentials: has no file for Fe"):
+    with pytest.raises(InputError, match=r"label.pseudopotentials: there is no file for Fe"):
         named.check([iron()])
 
 

@@ -147,7 +147,7 @@ def test_setups_of_a_folder_have_no_version(asked, monkeypatch):
 
 
 def test_lengths_cannot_be_held(asked):
-    with pytest.raises(InputError, match=r"Fe2/0000 has its lengths held"):
+    with pytest.raises(InputError, match=r"Fe2/0000 asks to hold lengths"):
         labeller().check([iron(hold_lengths=True)])
 
 

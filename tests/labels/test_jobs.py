@@ -66,8 +66,8 @@ def test_failed_frames_are_skipped_and_tried_again_when_asked(tmp_path, capsys):
     assert own.failed() == {"alloy/0002": why, "alloy/0007": why}
     assert len(arrays(tmp_path / "labels")["energy"]) == 8
     said = capsys.readouterr().out
-    assert f"alloy/0002 has no label: {why}" in said
-    assert "2 failed. retry_failed=true" in said
+    assert f"alloy/0002 failed: {why}" in said
+    assert "2 failed. Try them again with retry_failed=true" in said
     labelled(tmp_path / "labels", labeller, 10)
     assert labeller.counts()[2] == 1, "without being asked to"
     labeller.fails = lambda number: number == 7
@@ -130,7 +130,7 @@ def test_frames_of_another_process_are_left_to_it(tmp_path, capsys):
     place.mkdir(parents=True)
     with FileLock(place / LOCK):
         labelled(tmp_path / "labels", labeller, 3)
-        assert "1 are with other processes" in capsys.readouterr().out
+        assert "1 are not labelled yet: other processes work on them" in capsys.readouterr().out
     assert sorted(labeller.counts()) == [0, 2]
     labelled(tmp_path / "labels", labeller, 3)
     assert labeller.counts() == dict.fromkeys(range(3), 1)
@@ -202,7 +202,7 @@ def test_frames_far_off_in_energy_are_left_out(tmp_path, capsys):
     own = labelled(tmp_path / "labels", Counting(tmp_path / "asked", change=far), 10)
     assert list(own.left_out()) == ["alloy/0003"]
     assert len(arrays(tmp_path / "labels")["energy"]) == 9
-    assert "Left out, by their energies: alloy/0003 (+12.5 eV per atom" in capsys.readouterr().out
+    assert "Left out because of their energies: alloy/0003 (+12.5 eV per atom" in capsys.readouterr().out
     assert not (tmp_path / "labels" / "jobs" / "alloy" / "0003" / FAILED).exists()
 
 

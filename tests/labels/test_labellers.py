@@ -106,7 +106,7 @@ def test_columns_of_other_names(tmp_path):
         ("echo fine", r"the command wrote no labelled\.xyz: fine"),
         ("echo nonsense > labelled.xyz", r"^labelled\.xyz"),
         (ANSWER + "sed -i 's/^Fe/Co/' labelled.xyz", "other atoms: Co Ni, expected Fe Ni, in this order"),
-        (ANSWER + "sed -i 's/^Fe *0.0000/Fe 0.1000/' labelled.xyz", r"atom 0 elsewhere, 0\.1 Å away"),
+        (ANSWER + "sed -i 's/^Fe *0.0000/Fe 0.1000/' labelled.xyz", r"atom 0 has moved by 0\.1 Å"),
         (ANSWER + "sed -i 's/Lattice=\"2.8/Lattice=\"2.9/' labelled.xyz", "another cell"),
         (ANSWER + "cat labelled.xyz labelled.xyz > t; mv t labelled.xyz", "holds 2 frames, expected one"),
         (ANSWER + "sed -i 's/energy=-3.5//' labelled.xyz", "has no energy"),
@@ -141,7 +141,7 @@ def test_commands_that_the_shell_finds(command, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("command", "message"),
-    [("", "label.command=: expected the command"), ("$SPINPOT_START/code.sh", "there is no .SPINPOT_START")],
+    [("", "label.command=: expected a command"), ("$SPINPOT_START/code.sh", "there is no .SPINPOT_START")],
 )
 def test_commands_that_it_does_not_find(command, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,9 @@ def test_command(run, tmp_path):
 
 def test_a_run_that_has_not_ended(run):
     (run / "summary.json").write_text('{"seconds_per_step": null}')
-    with pytest.raises(InputError, match="has no seconds_per_step: the run was too short to tell"):
+    with pytest.raises(
+        InputError, match="has no seconds_per_step, because the run was too short to measure it"
+    ):
         read_course(run, list(BOUNDS))
     (run / "summary.json").write_text("{")
     with pytest.raises(InputError, match="holds no finished run"):

@@ -1,4 +1,4 @@
-"""The command `spinpot`: `spinpot COMMAND …`; scripts/*.py are doors to the same commands."""
+"""The command line `spinpot COMMAND …`; scripts/*.py call the same commands."""
 
 import atexit
 import gc
@@ -13,30 +13,30 @@ from spinpot.core.spelling import nearest
 
 CONFIGURED = {
     "train": "train a potential",
-    "evaluate": "errors and predictions of a checkpoint",
-    "label": "labelled frames of a structure, by codes of constrained DFT",
-    "learn": "training, exploration and labels in turn, where a potential is uncertain",
+    "evaluate": "compute the errors and predictions of a checkpoint",
+    "label": "make and label frames of a structure with a constrained-DFT code",
+    "learn": "active learning: train, explore, label uncertain frames, repeat",
     "audit": "check labelled frames",
-    "analyze": "physics of a checkpoint: exchange, magnons, dynamics, …",
+    "analyze": "compute physics from a checkpoint: exchange, magnons, dynamics, …",
 }
-"""Commands with a config of their name, and what each does; they take KEY=VALUE."""
+"""Commands with a config of their name, and what each does. They take KEY=VALUE."""
 PARSED = {
-    "convert": "checkpoints to model files; models and inputs from and to deepmd-kit",
-    "prepare": "frames of other programs, and splits, as folders to train on",
-    "report": "make the page of a finished run again",
+    "convert": "convert checkpoints to model files, and models and inputs from and to deepmd-kit",
+    "prepare": "convert frames of other programs to training folders, and split them",
+    "report": "rebuild the page of a finished run",
     "sweep-table": "compare the runs of a sweep",
-    "time-to-error": "when runs first reach given errors",
-    "wandb-dashboard": "save a workspace for a wandb project",
-    "benchmark": "measure training",
-    "lammps": "build and check the plugin for LAMMPS",
+    "time-to-error": "find when runs first reach given errors",
+    "wandb-dashboard": "save a workspace to a wandb project",
+    "benchmark": "measure the speed of training and evaluation",
+    "lammps": "build and check the LAMMPS plugin",
 }
-"""Commands with options."""
+"""Commands with options, and what each does."""
 COMMANDS = CONFIGURED | PARSED
 
 
 def main(name: str | None = None) -> None:
-    """Run a command with the arguments of the command line, whose first is its name where none is given."""
-    atexit.register(gc.freeze)  # else Python looks for garbage at its end, for half a second and more
+    """Run a command with the arguments of the command line; without `name` the first argument is the name."""
+    atexit.register(gc.freeze)  # otherwise Python collects garbage at exit, for half a second and more
     name = name or _taken()
     function = name.replace("-", "_")
     if name in CONFIGURED and not {"-h", "--help"}.isdisjoint(sys.argv):
@@ -57,7 +57,7 @@ def main(name: str | None = None) -> None:
 
 
 def _taken() -> str:
-    """The command's name, taken off the command line; exits where there is none."""
+    """Remove the command's name from the command line and return it; exit if there is none."""
     first = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if first in ("-sc", "--shell-completion"):
         return _completed()
@@ -74,14 +74,14 @@ def _usage() -> str:
     return (
         "Usage: spinpot COMMAND …\n\n"
         f"{listed}\n\n"
-        "`spinpot COMMAND --help` shows the settings or options of one.\n"
+        "`spinpot COMMAND --help` shows the settings or options of a command.\n"
         'Completion in bash and zsh: eval "$(spinpot -sc install=bash)"; in fish: '
         "spinpot -sc install=fish | source"
     )
 
 
 def _completed() -> str:
-    """The command whose Hydra completes the rest of the line; prints the names of commands themselves."""
+    """The command whose settings Hydra shall complete; completes command names itself and exits."""
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.lstrip().partition(" ")
     name, blank, rest = rest.lstrip().partition(" ")

@@ -16,20 +16,20 @@ TAKES = {
     "--peer": ("peer", "backends", "steps"),
     "training": ("steps", "profile"),
 }
-"""What is measured, by a case of its own or an option, and the options that it takes besides --output."""
+"""The kinds of benchmarks, and the options that each takes in addition to --output."""
 SIZES = [Size(1, 100), Size(1, 10_000), Size(1, 1_000_000), Size(50_000, 2)]
 
 
 def benchmark(parser: ArgumentParser) -> None:
     """Measure training: `spinpot benchmark [CASE …] [--profile] [--peer PYTHON [--until-error]]`.
 
-    Evaluations in Python and in LAMMPS: `spinpot benchmark inference [--lammps DIR | --peer PYTHON]`.
-    Large sets, from start to first step: `spinpot benchmark scale [--sizes 100 50000x2 …] [--peer PYTHON]`.
+    Measure evaluation in Python and LAMMPS: `spinpot benchmark inference [--lammps DIR | --peer PYTHON]`.
+    Measure the start with large sets: `spinpot benchmark scale [--sizes 100 50000x2 …] [--peer PYTHON]`.
     """
     given, kind = _arguments(parser)
     peer = given.peer and given.peer.absolute()
     data = Path(os.environ.get("SPINPOT_DATA", "datasets")).absolute() / "NiO_deltaspin"
-    from spinpot.benchmark.run import compare, run_benchmark  # after the arguments are parsed: torch is slow
+    from spinpot.benchmark.run import compare, run_benchmark  # here, because importing torch is slow
     from spinpot.benchmark.until_error import until_error
 
     steps = given.steps or 300
@@ -51,39 +51,48 @@ def benchmark(parser: ArgumentParser) -> None:
 
 
 def _arguments(parser: ArgumentParser) -> tuple[Namespace, str]:
-    """The arguments, and which entry of TAKES they are for."""
+    """The arguments, and the kind of benchmark (a key of TAKES)."""
     parser.epilog = f"Cases: {'; '.join(f'{name}: {case.about}' for name, case in CASES.items())}."
     add = parser.add_argument
-    add("cases", nargs="*", metavar="CASE", help="what to measure (NiO_deltaspin)")
-    add("--steps", type=int, help="training steps per case (300)")
-    add("--output", type=Path, help="a JSON file for the results")
-    add("--profile", action="store_true", help="name the ten dearest operations of a step")
-    add("--peer", type=Path, metavar="PYTHON", help="compare with its deepmd-kit")
-    add("--backends", nargs="+", choices=BACKENDS, help="of deepmd-kit, that are compared with (all)")
-    add("--lammps", type=Path, metavar="DIR", help="inference: also in the LAMMPS of this environment")
-    add("--until-error", action="store_true", help="with --peer: train until given errors, half an hour")
-    sizes = f"scale: frames, or systems x frames of each ({' '.join(map(str, SIZES))})"
+    add("cases", nargs="*", metavar="CASE", help="what to measure (default: NiO_deltaspin)")
+    add("--steps", type=int, help="training steps per case (default: 300)")
+    add("--output", type=Path, help="write the results to this JSON file")
+    add("--profile", action="store_true", help="list the ten slowest operations of a step")
+    peer = "compare with the deepmd-kit of this Python interpreter"
+    add("--peer", type=Path, metavar="PYTHON", help=peer)
+    add(
+        "--backends",
+        nargs="+",
+        choices=BACKENDS,
+        help="backends of deepmd-kit to compare with (default: all)",
+    )
+    add("--lammps", type=Path, metavar="DIR", help="inference: also measure the LAMMPS of this environment")
+    until = "with --peer: train both programs until they reach given errors (half an hour)"
+    add("--until-error", action="store_true", help=until)
+    sizes = f"scale: frames, or systems x frames per system (default: {' '.join(map(str, SIZES))})"
     add("--sizes", nargs="+", type=Size.of, metavar="SIZE", help=sizes)
-    add("--ranks", nargs="+", type=int, metavar="N", help="scale: processes of a run (1 2)")
-    add("--turns", type=int, metavar="N", help="scale: how often each run is made (3)")
-    add("--cold", action="store_true", help="scale: runs begin with the files on the disk, not in memory")
-    add("--folder", type=Path, metavar="DIR", help="scale: where the sets are made and kept (nowhere)")
-    add("--plot", type=Path, metavar="PNG", help="scale: draw the results")
+    add("--ranks", nargs="+", type=int, metavar="N", help="scale: processes per run (default: 1 2)")
+    add("--turns", type=int, metavar="N", help="scale: repetitions of each run (default: 3)")
+    cold = "scale: empty the file cache before each run, so that it reads from disk"
+    add("--cold", action="store_true", help=cold)
+    folder = "scale: make and keep the sets in this folder (default: a temporary folder)"
+    add("--folder", type=Path, metavar="DIR", help=folder)
+    add("--plot", type=Path, metavar="PNG", help="scale: plot the results to this file")
     given = parser.parse_args()
     kind = _kind(parser, given)
     others = set(vars(given)) - {*TAKES[kind], "cases", "output"}
     if used := [option for option in sorted(others) if getattr(given, option)]:
-        parser.error(f"leave out --{used[0].replace('_', '-')}, which is not for {kind}")
+        parser.error(f"leave out --{used[0].replace('_', '-')}: it does not apply to {kind}")
     if given.steps is not None and given.steps < 100:
-        parser.error(f"--steps {given.steps}: expected at least 100, for the median to mean something")
+        parser.error(f"--steps {given.steps}: expected at least 100, for a meaningful median")
     for option in ("output", "plot", "folder"):
         place = getattr(given, option)
         if place and not place.absolute().parent.is_dir():
             parser.error(f"--{option} {place}: there is no folder {place.parent}")
     if kind == "--until-error" and not given.peer:
-        parser.error("--until-error compares with deepmd-kit: give --peer PYTHON too")
+        parser.error("--until-error compares with deepmd-kit: give --peer PYTHON as well")
     if given.lammps and given.peer:
-        parser.error("inference takes LAMMPS of the environment of --peer: leave out --lammps")
+        parser.error("with --peer, inference uses the LAMMPS of that environment: leave out --lammps")
     return given, kind
 
 
@@ -94,5 +103,5 @@ def _kind(parser: ArgumentParser, given: Namespace) -> str:
         parser.error(f"there is no case {unknown[0]}; choose from {', '.join(CASES)}")
     kind = "--until-error" if given.until_error else "--peer" if given.peer else "training"
     if given.cases and kind != "training":
-        parser.error(f"{kind} is about deepmd-kit's example alone: leave out cases")
+        parser.error(f"{kind} always runs deepmd-kit's example: leave out the cases")
     return kind

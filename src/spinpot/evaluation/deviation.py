@@ -1,4 +1,4 @@
-"""How far several models are from each other on the same frames: model_devi.out, for active learning."""
+"""Deviation between several models on the same frames: model_devi.out, for active learning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spinpot.evaluation.predictor import Arrays, Predictor, load
 MODEL_DEVI = "model_devi.out"
 DEVIATES = {"v": VIRIAL, "f": FORCE, "fm": FORCE_MAG}
 COLUMNS = tuple(f"{kind}_devi_{name}" for name in DEVIATES for kind in ("max", "min", "avg"))
-"""deepmd-kit's columns, which DP-GEN reads by their places, and those of the magnetic forces behind them."""
+"""deepmd-kit's columns, which DP-GEN reads by position, followed by those of the magnetic forces."""
 
 
 def model_deviation(
@@ -26,12 +26,12 @@ def model_deviation(
 ) -> np.ndarray:
     """Predict all frames with every model and write model_devi.out: (frames, 9) under the names of COLUMNS.
 
-    As in deepmd-kit, an atom's deviation is √⟨|F − ⟨F⟩|²⟩ over the models, and the virial's that of each of
-    its nine components per atom, with the root of the mean square as its average. Of magnetic forces the
-    atoms of magnetic elements count.
+    As in deepmd-kit, the deviation of an atom's force is √⟨|F − ⟨F⟩|²⟩ over the models. The deviation of the
+    virial is the standard deviation of each of its nine components, divided by the number of atoms; its
+    average is a root mean square. Magnetic forces count only atoms of magnetic elements.
 
-    Raises InputError before anything is written, as evaluation.evaluate does, and for models that do
-    not have the same magnetic elements.
+    Raises InputError, before it writes anything, like evaluation.evaluate, and if the models have different
+    magnetic elements.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [MODEL_DEVI])
@@ -62,7 +62,7 @@ def model_deviation(
 
 
 def deviations(predictions: Sequence[Arrays], magnetic: np.ndarray) -> np.ndarray:
-    """One row per frame, (F, 9), of several models' predictions for one system; magnetic: (N,) bools."""
+    """The deviations of several models' predictions for one system, (F, 9). magnetic: (N,) bools."""
     n_atoms = len(magnetic)
     virials = np.array([single["virial"].reshape(-1, 9) for single in predictions]) / n_atoms
     v = virials.std(axis=0)
@@ -77,12 +77,12 @@ def deviations(predictions: Sequence[Arrays], magnetic: np.ndarray) -> np.ndarra
 
 
 def deviation(vectors: np.ndarray) -> np.ndarray:
-    """√⟨|F − ⟨F⟩|²⟩ of K models' vectors, (K, …, 3) → (…)."""
+    """√⟨|F − ⟨F⟩|²⟩ over the vectors of K models, (K, …, 3) → (…)."""
     return np.asarray(np.sqrt(np.square(vectors - vectors.mean(axis=0)).sum(axis=-1).mean(axis=0)))
 
 
 def written(systems: Sequence[System], rows: Sequence[np.ndarray]) -> str:
-    """The text of the file: frames are counted over all systems, whose names are comments."""
+    """The text of model_devi.out. Frames are numbered over all systems; system names are comments."""
     lines = ["#" + "step".rjust(11) + "".join(name.rjust(19) for name in COLUMNS)]
     first = 0
     for system, values in zip(systems, rows, strict=True):
@@ -99,9 +99,9 @@ def _check_same_spins(checkpoints: Sequence[str | Path], predictors: Sequence[Pr
     for path, names in zip(checkpoints, magnetic, strict=True):
         if names != magnetic[0]:
             raise InputError(
-                f"checkpoint: {path} has spins of {' '.join(names)}, {checkpoints[0]} of "
-                f"{' '.join(magnetic[0])}. The deviation of magnetic forces needs models with spins of the "
-                "same elements. Leave one out."
+                f"checkpoint: {path} has spins of {' '.join(names)}, but {checkpoints[0]} has spins of "
+                f"{' '.join(magnetic[0])}. The deviation of magnetic forces needs models with the same "
+                "magnetic elements. Leave out one of them."
             )
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint against frames: errors, predictions, a parity plot and a page, in a folder of their own."""
+"""Evaluates a checkpoint on frames: writes errors, predictions, a parity plot and a page to a folder."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Predict all frames and write evaluation.json, report.html, parity.png and one .npz per system.
 
-    Returns what evaluation.json holds: errors in eV/atom (energy, virial), eV/Å and eV/μ_B, and None where
-    there are no labels. Raises InputError before anything is written for a checkpoint or frames that cannot
-    be used, and for an output folder that holds one of the files already.
+    Returns the contents of evaluation.json: errors in eV/atom (energy, virial), eV/Å and eV/μ_B, None without
+    labels. Raises InputError, before it writes anything, if the checkpoint or the frames cannot be used, or
+    if the output folder already holds one of the files.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [EVALUATION, PARITY, REPORT])
@@ -64,14 +64,14 @@ def evaluate(
     scores = Scores(predictor, found, baseline, scale)
     with all_or_nothing(folder, last=EVALUATION) as place:
         result = _evaluated(scores, contents, str(checkpoint), place, batch_size)
-    console.print(f"Written to {folder}: the errors, predictions and report.html.", markup=False)
+    console.print(f"Written to {folder}: errors, predictions and report.html.", markup=False)
     return result
 
 
 def _evaluated(
     scores: Scores, contents: dict[str, Any], checkpoint: str, place: Path, batch_size: int
 ) -> dict[str, Any]:
-    """What evaluation.json holds, printed, and written with predictions and page to a place."""
+    """Predict, print the errors, and write all files to `place`. Returns the contents of evaluation.json."""
     predictor, found, scale = scores.predictor, scores.systems, scores.scale
     predictions = scores.predict(batch_size, place)
     config = contents[ENTRY]["config"]
@@ -115,7 +115,7 @@ def _evaluated(
 def _shown(
     systems: Sequence[System], predictions: Sequence[Arrays]
 ) -> tuple[Sequence[System], Sequence[Arrays]]:
-    """The frames and predictions that pictures show; of many a sample."""
+    """The frames and predictions shown in the pictures: all, or a sample of many."""
     if (some := drawn(systems, SAMPLE, 0)) is systems:
         return systems, predictions
     known = dict(zip((system.name for system in systems), predictions, strict=True))
@@ -125,7 +125,7 @@ def _shown(
 
 
 class Scores:
-    """The errors over all systems, over each of them, of the labels' own spread and of a baseline."""
+    """The errors of the model over all systems and for each, of the label spread, and of a baseline."""
 
     def __init__(
         self,
@@ -151,9 +151,9 @@ class Scores:
         return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
 
     def predict(self, batch_size: int, folder: Path) -> Sequence[Arrays]:
-        """The predictions for each system, with a progress bar; their errors are counted on the way.
+        """Predict each system with a progress bar, and add up the errors.
 
-        folder: for predictions that are many.
+        folder: where arrays that are too large for memory are kept.
         """
         batches = sum(-(-len(system) // max(batch_size, 1)) for system in self.systems)
         stream = counted(self._scored(batch_size), "Predicting", batches)
@@ -170,9 +170,9 @@ class Scores:
                 yield batch, prediction
 
     def print(self, name: str, trained: Collection[str] | None) -> None:
-        """The table of errors, and the labels that are not there.
+        """Print the table of errors, and which labels are missing.
 
-        trained: the loss terms that were on; other labels are not missed. None for all.
+        trained: report missing labels only for these loss terms; None for all.
         """
         frames = sum(len(system) for system in self.systems)
         columns = {name: self.total.compute(), "labels' own spread": self.spread.compute()}
@@ -184,15 +184,15 @@ class Scores:
         for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
-                line = f"No {label} in {shortened(lacking)}: predicted, not compared."
+                line = f"No {label} in {shortened(lacking)}: predicted, but not compared."
                 print_line(line)
 
     def errors(self) -> dict[str, float | None]:
-        """The errors over all frames, those per element among them."""
+        """The errors over all frames, including those per element."""
         return null_for_nan(self.total.compute())
 
     def result(self) -> dict[str, Any]:
-        """The errors as evaluation.json holds them: over all frames, per element and system; the spread."""
+        """The entries of evaluation.json: errors over all frames, per element, per system; label spread."""
         errors = self.errors()
         elements: dict[str, dict[str, float | None]] = {}
         for key, value in errors.items():

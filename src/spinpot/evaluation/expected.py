@@ -1,4 +1,4 @@
-"""The errors that a model expects beside those that it makes."""
+"""Compares the errors that a model expects (σ) with its actual errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from spinpot.core.quantities import MAIN, QUANTITIES, Quantity
 from spinpot.data.systems import System, parts
 
 LEAST_FRAMES = 3
-"""Fewer have no rank correlation."""
+"""A rank correlation needs at least this many frames."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Of one quantity.
+    """Expected and actual errors of one quantity.
 
-    within: the part of the errors that are within one σ. error, sigma: (F,), eV, root mean squares of frames.
+    within: the fraction of errors that are at most one σ. error, sigma: (F,), root mean square of each frame,
+    in the unit of the quantity.
     """
 
     within: float
@@ -31,7 +32,7 @@ class Expected:
 
     @property
     def rank_correlation(self) -> float | None:
-        """Spearman's, between the frames' σ and errors; None of few frames or equal ones."""
+        """Spearman's correlation between the σ and the errors of the frames; None if too few or all equal."""
         if len(self.error) < LEAST_FRAMES:
             return None
         if np.ptp(self.error) == 0.0 or np.ptp(self.sigma) == 0.0:
@@ -39,7 +40,7 @@ class Expected:
         return float(spearmanr(self.sigma, self.error).statistic)
 
     def result(self) -> dict[str, float | None]:
-        """As evaluation.json holds it."""
+        """The entries of evaluation.json."""
         sigma = float(np.sqrt(np.square(self.sigma).mean()))
         return {"sigma": sigma, "within_sigma": self.within, "rank_correlation": self.rank_correlation}
 
@@ -50,10 +51,10 @@ def expected_errors(
     magnetic: Sequence[bool],
     label_scale: Sequence[float] | None = None,
 ) -> dict[str, Expected]:
-    """Of energy, forces and magnetic forces where there are labels, by name.
+    """Expected and actual errors of energy, forces and magnetic forces that have labels, by name.
 
-    predictions: as of Predictor.predict with uncertainty. magnetic: whether an element carries spin.
-    label_scale: (T,), the multiples of −∂E/∂S that labels of the magnetic force are; None for 1.
+    predictions: from Predictor.predict with uncertainty. magnetic: whether each element carries spin.
+    label_scale: (T,), the factors c by which the magnetic-force labels differ from −∂E/∂S; None for 1.
     """
     found, scale = {}, np.ones(len(magnetic)) if label_scale is None else np.array(label_scale)
     for quantity in MAIN:
@@ -77,7 +78,7 @@ def expected_errors(
 def _pieces(
     systems: Sequence[System], predictions: Sequence[Mapping[str, np.ndarray]]
 ) -> Iterator[tuple[System, dict[str, np.ndarray]]]:
-    """The parts of the systems with their predictions."""
+    """The systems in parts that fit in memory, each with its predictions."""
     for system, predicted in zip(systems, predictions, strict=True):
         first = 0
         for part in parts(system):
@@ -86,7 +87,7 @@ def _pieces(
 
 
 def _rms(values: np.ndarray) -> np.ndarray:
-    """Of frames, (F, n) → (F,)."""
+    """The root mean square of each frame, (F, n) → (F,)."""
     return np.asarray(np.sqrt(np.square(values).mean(axis=1)))
 
 
@@ -97,7 +98,7 @@ def _of_system(
     magnetic: np.ndarray,
     label_scale: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes of the errors and σ of the frames, (F, n) each."""
+    """Absolute errors and σ of all frames, (F, n) each."""
     label = np.asarray(getattr(system, quantity.label))
     if quantity.carrier:
         label = label / label_scale[system.types][:, None]
@@ -112,12 +113,12 @@ def _of_system(
 
 
 def print_expected(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """What Expected.result gives, by quantity."""
+    """Print the values of Expected.result by quantity."""
     rows = []
     for name, result in results.items():
         quantity, rank = QUANTITIES[name], result["rank_correlation"]
         words = f"{1000.0 * result['sigma']:.3f} {quantity.meV}", f"{100.0 * result['within_sigma']:.0f} %"
         rows.append((quantity.words, *words, "–" if rank is None else f"{rank:.2f}"))
-    columns = ("of", "σ", "errors within σ", "rank correlation with the error")
-    print_table("Errors that the model expects", columns, rows, ("of",))
-    print_line("σ is a standard deviation: of normal errors 68 % are within it.")
+    columns = ("quantity", "σ", "errors within σ", "rank correlation with the error")
+    print_table("Errors that the model expects", columns, rows, ("quantity",))
+    print_line("σ is a standard deviation; 68 % of normally distributed errors lie within σ.")

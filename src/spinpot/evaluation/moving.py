@@ -1,4 +1,4 @@
-"""One structure whose atoms and moments move: what stays as it is gets checked and laid out once."""
+"""Predictions for one structure with moving atoms and moments; fixed data are checked and set up once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from spinpot.data.systems import System, check_finite
 from spinpot.evaluation.predictor import Predictor
 
 SAME_LENGTH = 1e-9
-"""μ_B: moments whose lengths have changed by less need no new look."""
+"""μ_B. Moments whose lengths change by less are not checked again."""
 
 
 class Moving:
-    """Predictions for the single frame of a system, and for other positions and moments of its atoms.
+    """Predictions for the only frame of a system, and for new positions and moments of its atoms.
 
-    Warns as a call of the predictor. Raises InputError as that does.
+    Warns and raises InputError like a call of the predictor.
     """
 
     def __init__(self, predictor: Predictor, system: System, speaker: str) -> None:
-        """speaker: who warns."""
+        """speaker: the name that warnings begin with."""
         (self.system,) = predictor.systems([system])
         predictor.spec.check(self.system)
         self.predictor, self.speaker = predictor, speaker
@@ -36,13 +36,13 @@ class Moving:
         self.look(self.system)
 
     def look(self, system: System) -> None:
-        """At moments that the model does not know."""
+        """Warn of moments that the model ignores or has not seen in training."""
         self.lengths = np.linalg.norm(system.spin, axis=-1)
         for line in self.predictor.watch.new([system]):
             warnings.warn(f"{self.speaker}: {line}", stacklevel=2)
 
     def move(self, coord: np.ndarray, spin: np.ndarray) -> None:
-        """The same atoms at other positions (N, 3), Å, with other moments (N, 3), μ_B."""
+        """Set new positions (N, 3), Å, and moments (N, 3), μ_B, of the same atoms."""
         there = replace(self.system, coord=coord[None].copy(), spin=spin[None].copy())
         check_finite(there)
         if np.abs(np.linalg.norm(there.spin, axis=-1) - self.lengths).max() > SAME_LENGTH:
@@ -56,7 +56,7 @@ class Moving:
         )
 
     def predict(self, uncertainty: bool = False, energy_alone: bool = False) -> dict[str, np.ndarray]:
-        """By the names of spinpot.core.conventions: numbers of the frame, and arrays (N, …) of its atoms."""
+        """Evaluate the model: numbers per frame and arrays (N, …) per atom, named as in core.conventions."""
         found = self.predictor.evaluate(self.batch, uncertainty, energy_alone)
         return {name: _of_frame(name, values) for name, values in found.items()}
 

@@ -1,4 +1,4 @@
-"""Predictions beside labels, as the points of pictures."""
+"""The points of parity plots: predictions against labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a potential gives for frames, by names that are items and attributes."""
+"""Predictions for frames: mappings of arrays whose names are attributes, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = tuple(SHAPES)
 
 
 class Prediction(dict[str, np.ndarray]):
-    """The arrays of one system, as `prediction["force"]` or `prediction.force`."""
+    """The arrays of one system: `prediction["force"]` or `prediction.force`."""
 
     def __getattr__(self, name: str) -> Any:
         if name in NAMES or (name in EXPECTED and name in self.keys()):
@@ -29,7 +29,7 @@ class Prediction(dict[str, np.ndarray]):
 
 
 class Predictions(list[Prediction]):
-    """The predictions of several systems; a name gives the list of their arrays."""
+    """The predictions for several systems. A name such as `force` gives the list of their arrays."""
 
     __getattr__, __dir__ = Prediction.__getattr__, Prediction.__dir__
 
@@ -37,5 +37,5 @@ class Predictions(list[Prediction]):
         return [one[key] for one in self] if isinstance(key, str) else super().__getitem__(key)
 
     def keys(self) -> tuple[str, ...]:
-        """The names, so that dict(predictions) has each system's array under each."""
+        """The names of the arrays, so that dict(predictions) works."""
         return tuple(self[0]) if self else NAMES

@@ -1,4 +1,4 @@
-"""A trained potential to be called with frames of any kind: numpy arrays out, nothing to set up."""
+"""A trained potential that is called with frames of any kind and returns numpy arrays."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from spinpot.models.files import read_model
 from spinpot.models.potential import Potential
 
 Source = System | str | Path | Atoms
-"""What frames can come from."""
+"""Types that frames can be given as."""
 
 Arrays = dict[str, np.ndarray]
 Predicted = tuple[Batch, dict[str, Tensor]]
 
 
 def load(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Predictor:
-    """The potential of a checkpoint, a model file or a model of deepmd-kit; see `spinpot.load`."""
+    """Load a checkpoint, a model file or a model of deepmd-kit; see `spinpot.load`."""
     dtype = dtype or torch.float64
     if dtype not in (torch.float32, torch.float64):
         raise InputError(f"dtype={dtype}: expected torch.float64 or torch.float32.")
@@ -45,10 +45,10 @@ def load(path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtyp
 
 
 class Predictor:
-    """A potential that takes frames as they come: `spinpot.load("best.ckpt")("data/validation")`.
+    """A potential that is called with frames: `spinpot.load("best.ckpt")("data/validation")`.
 
-    Elements are known by their names, whatever the order in the frames' own type map. A call warns once of
-    moments that the model ignores or has not seen in its training.
+    Elements are matched by name, whatever their order in the type map of the frames. A call warns once of
+    moments that the model ignores or has not seen in training.
     """
 
     def __init__(self, potential: Potential) -> None:
@@ -76,21 +76,21 @@ class Predictor:
         moment_unit: str | None = None,
         uncertainty: bool = False,
     ) -> Prediction | Predictions:
-        """Energies and their derivatives, float64, under the names of spinpot.core.conventions.
+        """Predict energies and their derivatives (float64), named as in spinpot.core.conventions.
 
-        frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vectors
-            as moments (`spin`, a calculator's magmoms, or initial ones); or a list of these.
-        batch_size: frames at once; it changes speed and memory, not the results.
+        frames: a System, a folder of frames in any layout that training reads, or an ase.Atoms with vector
+            moments (array `spin`, a calculator's magmoms, or initial ones); or a list of these.
+        batch_size: frames per batch; it affects speed and memory, not the results.
         progress: show a progress bar.
-        moments: the array of ase.Atoms that holds the moments, where several disagree. moment_unit: `mu_B` or
-            `direction`, of unit vectors beside an array of lengths.
-        uncertainty: also the errors that the model expects, energy_sigma, force_sigma, force_mag_sigma, and
-            leverage; for models that know them (model=native_spin).
+        moments: the array of ase.Atoms that holds the moments, if several disagree. moment_unit: the unit of
+            this array, `mu_B`, or `direction` for unit vectors with their lengths in another array.
+        uncertainty: also return the errors that the model expects: energy_sigma, force_sigma, force_mag_sigma
+            and leverage. Only some models know them (model=native_spin).
 
-        For one system a mapping with energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å, force_mag
-        (F, N, 3) eV/μ_B and virial (F, 3, 3) eV, which are attributes too; a list of them for a list, and
-        for a folder that holds several systems, of which a name gives the list of each system's.
-        Raises InputError for frames the model cannot be used on.
+        Returns a mapping for one system: energy (F,) eV, atom_energy (F, N) eV, force (F, N, 3) eV/Å,
+        force_mag (F, N, 3) eV/μ_B and virial (F, 3, 3) eV; the names are attributes, too. Returns a list of
+        mappings for a list of frames, or for a folder with several systems. Raises InputError for frames on
+        which the model cannot be used.
         """
         single = isinstance(frames, Source)
         systems = self.systems([frames] if isinstance(frames, Source) else frames, moments, moment_unit)
@@ -102,7 +102,7 @@ class Predictor:
     def systems(
         self, sources: Iterable[Source], moments: str | None = None, moment_unit: str | None = None
     ) -> list[System]:
-        """The sources' systems under the model's type map. Raises InputError, as read_systems does.
+        """Read the systems of the sources, in the model's type map. Raises InputError like read_systems.
 
         moments, moment_unit: as in a call.
         """
@@ -118,7 +118,7 @@ class Predictor:
         progress: bool = False,
         uncertainty: bool = False,
     ) -> Predictions:
-        """As a call, for systems under the model's type map."""
+        """Predict systems that have the model's type map; otherwise like a call."""
         stream: Iterable[Predicted] = self.batches(systems, batch_size, uncertainty)
         if progress:
             frames = sum(len(system) for system in systems)
@@ -128,10 +128,10 @@ class Predictor:
     def batches(
         self, systems: Iterable[System], batch_size: int = 8, uncertainty: bool = False
     ) -> Iterator[Predicted]:
-        """Each batch of frames and what the potential gives for it, one batch in memory at a time.
+        """Batches of frames with their predictions; only one batch is in memory at a time.
 
-        Raises InputError where atoms lie on top of each other and where the energy is not finite. Warns
-        once of frames that differ from those of training.
+        Raises InputError if atoms overlap or an energy is not finite. Warns once of frames that differ from
+        the training frames.
         """
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1 frame.")
@@ -141,7 +141,7 @@ class Predictor:
     def evaluate(
         self, batch: Batch, uncertainty: bool = False, energy_alone: bool = False
     ) -> dict[str, Tensor]:
-        """What the potential gives for a batch; raises and warns as `batches`."""
+        """The prediction for a batch; raises and warns like `batches`."""
         self._check(batch)
         there = batch.to(self.potential.energy_bias.device)
         result = self.potential.energy(there) if energy_alone else self.potential(there)
@@ -152,18 +152,18 @@ class Predictor:
         return prediction
 
     def knows_errors(self, systems: Iterable[System]) -> bool:
-        """Whether the model says what errors it expects, by the first frame."""
+        """Whether the model predicts its own errors; tested with the first frame."""
         batch = collate([next(self._frames(systems))], self.geometry)
         return self.potential.uncertainty(batch.to(self.potential.energy_bias.device)) is not None
 
     def expected(self, batch: Batch) -> dict[str, Tensor]:
-        """The errors that the model expects. Raises InputError if it does not know them."""
+        """The errors that the model expects. Raises InputError if it cannot predict them."""
         found = self.potential.uncertainty(batch)
         if found is None:
             raise InputError(
-                f"uncertainty: this {self.spec.kind} model does not know its errors. A native_spin model "
-                "does, after its least squares. Of other kinds train several: spinpot evaluate with a list "
-                "as checkpoint, and SpinCalculator with one, give their deviations."
+                f"uncertainty: this {self.spec.kind} model does not know its errors. Use a native_spin model "
+                "that was fitted by least squares; or train several models of this kind and give all their "
+                "checkpoints to spinpot evaluate or SpinCalculator, which report their deviation."
             )
         return found
 
@@ -183,21 +183,21 @@ class Predictor:
         raise TypeError(f"frames: expected System, path or ase.Atoms, not {type(source).__name__}")
 
     def _renumbered(self, system: System) -> System:
-        """The system under the model's type map."""
+        """The system with its types renumbered to the model's type map."""
         known = self.spec.type_map
         present = [system.type_map[kind] for kind in np.unique(system.types)]
         unknown = [name for name in present if name not in known]
         if unknown:
             raise InputError(
                 f"{system.name}: holds {' '.join(unknown)} (its elements: {' '.join(present)}), which the "
-                f"model does not know; it was trained for {' '.join(known)}. Leave the system out, or train "
-                "a model with it."
+                f"model does not know; it was trained for {' '.join(known)}. Leave out the system, or train "
+                "a model with these elements."
             )
         table = np.array([known.index(name) if name in known else -1 for name in system.type_map])
         return replace(system, type_map=known, types=table[system.types])
 
     def _frames(self, systems: Iterable[System]) -> Iterator[Frame]:
-        """The frames, each made when it is needed."""
+        """The frames, made one by one when needed."""
         for part in (part for system in systems for part in parts(system)):
             self.spec.check(part)
             yield from make_frames([part])
@@ -212,7 +212,7 @@ class Predictor:
 
 
 def _check_overlaps(batch: Batch, type_map: Sequence[str]) -> None:
-    """Refuse atoms on top of each other, as training does, by the pairs that are known already."""
+    """Raise InputError for overlapping atoms, like training; uses the neighbour list of the batch."""
     if min(batch.closest, default=OVERLAP) >= OVERLAP:
         return
     distance = batch.pair_vector.norm(dim=1).where(batch.pair_type < len(type_map), torch.inf)
@@ -233,8 +233,8 @@ def _check_finite(energy: Tensor, batch: Batch) -> None:
     if len(wrong):
         name, index = batch.origin[int(wrong[0])]
         raise InputError(
-            f"{name}, frame {index}: the model gives no finite energy. Either the frame is far from any it "
-            "can stand for (atoms on top of each other?), or its training diverged: use another checkpoint."
+            f"{name}, frame {index}: the predicted energy is not finite. Either the frame is too far from "
+            "the training frames (overlapping atoms?), or the training diverged: use another checkpoint."
         )
 
 
@@ -244,9 +244,9 @@ def assemble(
     uncertainty: bool = False,
     folder: Path | None = None,
 ) -> Predictions:
-    """Predictions for all frames of the systems, in their order, as arrays (F, …) and (F, N, …) of each.
+    """Collect the predictions for all frames, in their order, into arrays (F, …) and (F, N, …) per system.
 
-    uncertainty: whether they have the errors that the model expects. folder: for those that are many.
+    uncertainty: whether they include the expected errors. folder: for arrays that are too large for memory.
     """
     per_frame = PER_FRAME | (EXPECTED_PER_FRAME if uncertainty else {})
     per_atom = PER_ATOM | (EXPECTED_PER_ATOM if uncertainty else {})

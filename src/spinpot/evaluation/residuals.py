@@ -1,4 +1,4 @@
-"""How far a trained potential is from symmetries that its data may have: residuals on some frames."""
+"""Symmetry residuals: how much a potential violates symmetries that its data may have."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from spinpot.models.spec import Spec
 from spinpot.report.tables import Errors
 
 MOST_FRAMES = 8
-"""Looked at, evenly from all that there are."""
+"""Number of frames evaluated, evenly spaced over all frames."""
 UNIT = np.eye(3)
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A change of a frame that may leave the energy as it is.
+    """A transformation of a frame that may leave the energy unchanged.
 
-    matrices: from a rotation to what multiplies positions and cell, and what multiplies the spins; forces and
-    magnetic forces turn with them. meaning: what a residual says.
+    matrices: maps a rotation to two matrices, one for positions and cell (and forces), one for spins (and
+    magnetic forces). meaning: how to read the residual.
     """
 
     label: str
@@ -38,23 +38,23 @@ class Symmetry:
     meaning: str
 
 
-BUILT_IN = "built into the model: no more than rounding"
+BUILT_IN = "built into the model, so only rounding errors remain"
 SYMMETRIES = {
     "joint_rotation": Symmetry("rotation of everything", lambda Q: (Q, Q), BUILT_IN),
     "time_reversal": Symmetry(
         "time reversal, S → −S",
         lambda _: (UNIT, -UNIT),
-        "holds without an external magnetic field: what is left is error, which "
-        "model.spin.time_reversal=augment trains against and exact makes zero",
+        "exact without an external magnetic field, so the residual is an error of the model; "
+        "model.spin.time_reversal=augment reduces it, =exact makes it zero",
     ),
     "spin_rotation": Symmetry(
         "rotation of the spins alone",
         lambda Q: (UNIT, Q),
-        "holds for data without spin–orbit coupling: what is left is anisotropy, or else error, which "
-        "model.spin.spin_rotation=augment trains against",
+        "exact for data without spin–orbit coupling, where the residual is an error of the model, which "
+        "model.spin.spin_rotation=augment reduces; with spin–orbit coupling it includes the anisotropy",
     ),
 }
-"""By their names in evaluation.json."""
+"""Symmetries by their names in evaluation.json."""
 
 
 def symmetry_residuals(
@@ -62,8 +62,8 @@ def symmetry_residuals(
 ) -> dict[str, dict[str, float]]:
     """The rms changes of energy (e, eV/atom), force (fr, eV/Å) and magnetic force (fm, eV/μ_B) by symmetry.
 
-    Forces are turned back and count per component, magnetic forces those of magnetic elements. Of at most
-    MOST_FRAMES frames, each with a rotation of its own, the same whenever this is called.
+    Forces are rotated back and compared per component; magnetic forces count only magnetic elements. At most
+    MOST_FRAMES frames are used, each with its own rotation, which is the same in every call.
     """
     frames = _some(systems)
     use_spin = torch.tensor(potential.spec.use_spin)
@@ -101,14 +101,14 @@ def _changed(frame: System, lattice: np.ndarray, spins: np.ndarray) -> System:
 
 
 def _predict(potential: Potential, geometry: Geometry, frame: System) -> dict[str, Tensor]:
-    """In float64, on the CPU."""
+    """The prediction for a frame, in float64 on the CPU."""
     batch = collate(list(make_frames([frame])), geometry)
     prediction = potential(batch.to(potential.energy_bias.device))
     return {name: values.double().cpu() for name, values in prediction.items()}
 
 
 def symmetries_of(spec: Spec) -> dict[str, Symmetry]:
-    """SYMMETRIES, with what their residuals say of a model."""
+    """SYMMETRIES with the meaning of their residuals for a model."""
     return {
         name: replace(symmetry, meaning=BUILT_IN) if name in spec.symmetries else symmetry
         for name, symmetry in SYMMETRIES.items()
@@ -116,12 +116,12 @@ def symmetries_of(spec: Spec) -> dict[str, Symmetry]:
 
 
 def print_symmetry(residuals: Mapping[str, Errors], spec: Spec) -> None:
-    """What symmetry_residuals gives, and what it means; None: nothing has a moment."""
-    columns = ("of", *(f"{quantity.words} ({quantity.meV})" for quantity in MAIN))
+    """Print symmetry residuals and their meaning; a residual is None if no atom has a moment."""
+    columns = ("symmetry", *(f"{quantity.words} ({quantity.meV})" for quantity in MAIN))
     rows = []
     for name, changes in residuals.items():
         values = (changes[quantity.name] for quantity in MAIN)
         rows.append((SYMMETRIES[name].label, *("–" if v is None else f"{1000 * v:.2g}" for v in values)))
-    print_table("Symmetry residuals, rms change", columns, rows, ("of",))
+    print_table("Symmetry residuals, rms change", columns, rows, ("symmetry",))
     for symmetry in symmetries_of(spec).values():
         print_line(f"{symmetry.label}: {symmetry.meaning}.")

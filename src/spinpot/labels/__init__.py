@@ -1,1 +1,1 @@
-"""Labels by open codes: configurations of a recipe, each labelled by a job of its own."""
+"""Labels frames with open codes: a recipe makes configurations, and one job labels each of them."""

@@ -1,4 +1,4 @@
-"""Whether a label can be used: looked at when it arrives, and once more beside those of the same atoms."""
+"""Checks labels: each one when it arrives, and later its energy against those of the same system."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.label import FrameError, Label
 
 MOST_TORQUE = 0.02
-"""Of Σ S × F_mag, relative to what unrelated torques would add up to. GPAW and ABINIT leave 1e-5."""
+"""Largest |Σ S × F_mag| relative to the sum of unrelated torques. GPAW and ABINIT reach 1e-5."""
 LEAST_TORQUE = 1e-3
-"""eV; the sum of the torques is not looked at below it."""
+"""eV. A smaller sum of torques is always accepted."""
 MOST_ANGLE = 5.0
-"""Degrees between a held moment and what it was to be."""
+"""Largest angle, in degrees, between a held moment and its target."""
 MOST_STRETCH = 0.05
-"""The same for a held length, relative."""
+"""Largest relative deviation of a held length from its target."""
 FLAT = 1e-9
-"""Relative; moments whose x and y are smaller are z components alone."""
+"""Moments with relatively smaller x and y components are considered collinear along z."""
 FAR_ENERGY = 20.0
-"""Robust standard deviations of the energies per atom of a system, beyond which a frame is left out."""
+"""A frame is left out if its energy per atom is this many robust standard deviations from the median."""
 LEAST_DEVIATION = 0.02
-"""eV per atom, which counts as one deviation where there is less."""
+"""eV per atom, lower bound of this standard deviation."""
 FEWEST = 8
-"""Frames, of fewer nothing is said about their energies."""
+"""The energies of a system are checked only if it has at least this many frames."""
 
 
 def check_label(configuration: Configuration, label: Label, isotropic: bool) -> None:
-    """Raise FrameError where a label has not the shapes, is not finite or is not of these moments.
+    """Raise FrameError if a label has wrong shapes, non-finite numbers, wrong moments or a net torque.
 
-    isotropic: whether the energy stays when all moments turn together.
+    isotropic: whether the energy is invariant under a common rotation of all moments.
     """
     check_shapes(configuration, label)
     check_finite(label)
@@ -40,7 +40,7 @@ def check_label(configuration: Configuration, label: Label, isotropic: bool) -> 
 
 
 def check_shapes(configuration: Configuration, label: Label) -> None:
-    """Vectors for all atoms."""
+    """Raise FrameError if an array does not have one vector per atom."""
     wanted = (len(configuration.atoms), 3)
     for name in ("forces", "moments", "magnetic_forces"):
         if np.shape(getattr(label, name)) != wanted:
@@ -50,7 +50,7 @@ def check_shapes(configuration: Configuration, label: Label) -> None:
 
 
 def check_finite(label: Label) -> None:
-    """No NaN and no infinity."""
+    """Raise FrameError for NaN and infinity."""
     for name in ("energy", "forces", "moments", "magnetic_forces", "virial"):
         values = getattr(label, name)
         if values is not None and not np.isfinite(values).all():
@@ -58,20 +58,20 @@ def check_finite(label: Label) -> None:
 
 
 def check_moments(configuration: Configuration, label: Label) -> None:
-    """Held moments have the directions that were asked for, and the lengths where these are held."""
+    """Raise FrameError if a held moment differs from its target in direction or, if held, in length."""
     held = configuration.constrained
     wanted, found = configuration.moments[held], label.moments[held]
     if not held.any():
         return
     across = np.linalg.norm(wanted[:, :2], axis=1) > np.linalg.norm(wanted, axis=1) * np.sin(np.radians(5.0))
     if across.any() and np.abs(found[:, :2]).max() <= FLAT * np.abs(found).max():
-        raise FrameError("the moments have z components alone, though others were asked for")
+        raise FrameError("all moments are along z, although the targets are not")
     if not found.any(axis=1).all():
-        raise FrameError(f"no moment is left on atom {np.flatnonzero(held)[~found.any(axis=1)][0]}")
+        raise FrameError(f"the moment of atom {np.flatnonzero(held)[~found.any(axis=1)][0]} has vanished")
     angles = _angles(wanted, found)
     if angles.max() > MOST_ANGLE:
         atom = np.flatnonzero(held)[angles.argmax()]
-        raise FrameError(f"the moment of atom {atom} is {angles.max():.1f}° from the direction to be held")
+        raise FrameError(f"the moment of atom {atom} is {angles.max():.1f}° off the held direction")
     if configuration.hold_lengths:
         lengths = np.linalg.norm(wanted, axis=1)
         stretch = np.abs(np.linalg.norm(found, axis=1) / lengths - 1.0)
@@ -81,18 +81,18 @@ def check_moments(configuration: Configuration, label: Label) -> None:
 
 
 def check_torque(label: Label) -> None:
-    """Σ S × F_mag vanishes: nothing changes as all moments turn together."""
+    """Raise FrameError unless Σ S × F_mag vanishes, as it must if a common rotation costs no energy."""
     torques = np.cross(label.moments, label.magnetic_forces)
     total, apart = float(np.linalg.norm(torques.sum(axis=0))), float(np.sqrt((torques**2).sum()))
     if total > max(MOST_TORQUE * apart, LEAST_TORQUE):
         raise FrameError(
-            f"Σ S × F_mag = {total:.2g} eV, where single ones amount to {apart:.2g} eV: without spin-orbit "
-            "coupling it must vanish"
+            f"Σ S × F_mag = {total:.2g} eV (single torques: {apart:.2g} eV), but it must vanish without "
+            "spin-orbit coupling"
         )
 
 
 def strange_energies(labels: Sequence[Label]) -> dict[int, str]:
-    """Which frames of the same atoms are far from the others in energy, and how far."""
+    """Numbers of the frames whose energy is far from the others of the same system, and how far, in words."""
     if len(labels) < FEWEST:
         return {}
     energies = np.array([label.energy / len(label.moments) for label in labels])

@@ -1,4 +1,4 @@
-"""Atoms with the moments that they shall have: what a labeller is asked about."""
+"""A configuration, the input of a labeller: atoms and their target moments."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Configuration:
-    """Atoms and the moments they shall have.
+    """Atoms and their target moments.
 
-    name: `SYSTEM/0012`; all of one system have the same elements in the same order, and periodicity.
-    moments: (N, 3), μ_B; the directions to hold, and the lengths to start from. Zero: a non-magnetic atom.
-    constrained: (N,), the atoms whose moment is held.
-    hold_lengths: whether the moments' lengths are held as well, where the code can.
+    name: `SYSTEM/0012`. All configurations of a system have the same elements, order of atoms and
+    periodicity.
+    moments: (N, 3), μ_B: the directions to hold, and initial lengths. Zero marks a non-magnetic atom.
+    constrained: (N,), the atoms whose moments are held.
+    hold_lengths: whether to hold the lengths of the moments as well, if the code can.
     """
 
     name: str
@@ -30,16 +31,16 @@ class Configuration:
 
     @property
     def system(self) -> str:
-        """The name without the frame's number."""
+        """The name without the number of the frame."""
         return self.name.rpartition("/")[0]
 
     def directions(self) -> Array:
-        """Unit vectors (N, 3) of the moments; zero where there is none."""
+        """Unit vectors (N, 3) along the moments; zero for atoms without a moment."""
         lengths = np.linalg.norm(self.moments, axis=1, keepdims=True)
         return np.asarray(self.moments / np.where(lengths > 0.0, lengths, 1.0))
 
     def as_plain(self) -> dict[str, Any]:
-        """Everything as plain data for JSON, to the last bit."""
+        """All fields as plain data for JSON, without loss of precision."""
         return {
             "name": self.name,
             "symbols": self.atoms.get_chemical_symbols(),
@@ -53,7 +54,7 @@ class Configuration:
 
     @classmethod
     def of_plain(cls, plain: dict[str, Any]) -> Configuration:
-        """What `as_plain` gave."""
+        """The inverse of `as_plain`."""
         atoms = Atoms(plain["symbols"], positions=plain["positions"], cell=plain["cell"], pbc=plain["pbc"])
         moments = np.array(plain["moments"], dtype=np.float64).reshape(len(atoms), 3)
         return cls(

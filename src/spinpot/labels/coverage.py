@@ -1,4 +1,4 @@
-"""What labelled frames cover: angles between neighbouring moments, lengths, distances, energies."""
+"""The range covered by labelled frames: angles between neighbouring moments, lengths, distances, energies."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FARTHEST = 2.0  # times the shortest distance, up to which distances are drawn
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one system: angles between neighbours (degrees) and distances (Å), over all frames.
+    """The coverage of one system: angles between neighbours (degrees) and distances (Å), over all frames.
 
-    tilts: (F,), degrees, the largest from a frame's nearest collinear axis. energies: (F,), eV per atom.
-    failed: the largest tilts that were asked of frames without a label.
+    tilts: (F,), degrees, the largest tilt of each frame from its nearest collinear axis. energies: (F,), eV
+    per atom. failed: the largest target tilts of the frames that failed.
     """
 
     angles: Array
@@ -36,7 +36,7 @@ class Coverage:
 
 
 def coverage_of(own: LabelFolder, system: str) -> Coverage:
-    """What the frames of a system cover that are kept."""
+    """The coverage of a system's frames, without the left-out ones."""
     kept = own.kept(system)
     failed = [job.configuration for job in own.systems[system] if job.failed]
     return Coverage(
@@ -49,7 +49,7 @@ def coverage_of(own: LabelFolder, system: str) -> Coverage:
 
 
 def _tilt(configuration: Configuration, moments: Array) -> float:
-    """The largest of those atoms that were to have a moment."""
+    """The largest tilt of the atoms with a target moment."""
     return float(tilts(moments[None, configuration.moments.any(axis=1)]).max(initial=0.0))
 
 

@@ -1,4 +1,4 @@
-"""Directions of moments: tilts of neighbours against each other, spirals, common rotations."""
+"""Draws directions of moments: tilts between neighbours, spirals, common rotations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from spinpot.labels.configuration import Array
 from spinpot.labels.neighbours import Pairs
 
 Z = np.array([0.0, 0.0, 1.0])
-TRIES = 100  # draws of directions, until two neighbours are as far apart as asked
-SPREADS = np.geomspace(1e-4, 1e4, 161)  # of normal numbers that are added to the axis
+TRIES = 100  # draws of directions until two neighbours have the wanted angle
+SPREADS = np.geomspace(1e-4, 1e4, 161)  # standard deviations of the noise added to the axis
 
 
 def draw_tilts(random: np.random.Generator, count: int, pairs: Pairs, low: float, high: float) -> Array:
-    """Unit vectors (count, 3) about z; the largest angle between neighbours is drawn from low … high degrees.
+    """Unit vectors (count, 3) about z. Their largest angle between neighbours is drawn from low … high degrees.
 
-    Where no draw reaches it, as for the last degrees before 180, the one that comes closest is taken.
+    If no draw reaches the angle, e.g. close to 180°, the draw with the largest angle is returned.
     """
     wanted = random.uniform(low, high)
     widest, most = np.tile(Z, (count, 1)), 0.0
@@ -31,7 +31,7 @@ def draw_tilts(random: np.random.Generator, count: int, pairs: Pairs, low: float
 
 
 def _spread_to(wanted: float, sideways: Array, pairs: Pairs) -> Array | None:
-    """The axis + x·sideways as unit vectors, with the least x that gives the wanted angle, or None."""
+    """Unit vectors along z + x·sideways, with the smallest x that reaches the wanted angle; else None."""
     spread = _unit(Z + SPREADS[:, None, None] * sideways)
     reached = np.flatnonzero(_largest_angle(spread, pairs) >= wanted)
     if not len(reached):
@@ -48,19 +48,19 @@ def _spread_to(wanted: float, sideways: Array, pairs: Pairs) -> Array | None:
 
 
 def _largest_angle(directions: Array, pairs: Pairs) -> Array:
-    """Degrees between the directions (…, N, 3) of those neighbours that are farthest apart."""
+    """The largest angle, in degrees, between neighbouring directions (…, N, 3)."""
     return np.asarray(angles_between(directions, pairs).max(axis=-1))
 
 
 def angles_between(directions: Array, pairs: Pairs) -> Array:
-    """Degrees between the directions (…, N, 3), of any length, of each pair (…, P)."""
+    """The angle of each pair (…, P), in degrees, between vectors (…, N, 3) of any length."""
     first, second = directions[..., pairs[:, 0], :], directions[..., pairs[:, 1], :]
     across = np.linalg.norm(np.cross(first, second), axis=-1)
     return np.asarray(np.degrees(np.arctan2(across, (first * second).sum(axis=-1))))
 
 
 def relative_to(base: Array, directions: Array) -> Array:
-    """Each of the directions (N, 3) about z turned by what takes z to its base (N, 3)."""
+    """Directions (N, 3), each rotated by the rotation that takes z to its base (N, 3)."""
     axis = np.cross(Z, base)
     sine = np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where(sine > 0.0, axis / np.where(sine > 0.0, sine, 1.0), [1.0, 0.0, 0.0])
@@ -69,14 +69,14 @@ def relative_to(base: Array, directions: Array) -> Array:
 
 
 def spiral(base: Array, phases: Array, first: Array) -> Array:
-    """The directions (N, 3) turned by phases (N,) in radians about an axis across one of them, `first`."""
+    """The directions (N, 3) rotated by phases (N,), radians, about an axis perpendicular to `first`."""
     axis = np.cross(first, np.eye(3)[np.argmin(np.abs(first))])
     axis /= np.linalg.norm(axis)
     return np.asarray(Rotation.from_rotvec(phases[:, None] * axis).apply(base))
 
 
 def random_turn(random: np.random.Generator, directions: Array) -> Array:
-    """All directions (N, 3) by the same rotation, any one as likely as any other."""
+    """All directions (N, 3) rotated by the same random rotation, drawn uniformly."""
     return np.asarray(Rotation.random(random_state=random).apply(directions))
 
 

@@ -1,4 +1,4 @@
-"""The folder of labels: its settings, its jobs, and the frames to train on, which are always whole."""
+"""The folder of labels: its settings, its jobs, and the training frames, which are complete at any time."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from spinpot.labels.label import Label
 from spinpot.labels.recipe import by_system
 
 SETTINGS, JOBS, FRAMES, PROVENANCE = "settings.json", "jobs", "frames", "provenance.json"
-PATIENCE = 10.0  # s between writings of the frames
-OTHERS = ("multirun.yaml",)  # of Hydra's, which several processes began with
-SHARE = 0.05  # of the time, at most, is spent on writing them
+PATIENCE = 10.0  # shortest time between two writings of the frames, s
+OTHERS = ("multirun.yaml",)  # Hydra writes it here in a sweep
+SHARE = 0.05  # largest share of the time spent on writing frames
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A configuration with its label, and the seconds that it took."""
+    """A configuration, its label, and the time of the calculation in seconds."""
 
     configuration: Configuration
     label: Label
@@ -42,9 +42,9 @@ class Labelled:
 
 
 class LabelFolder:
-    """Configurations and what is known about their labels, in a folder that several processes may share.
+    """Configurations and their labels in a folder that several processes may share.
 
-    provenance: plain data that all frames have in common, kept beside them.
+    provenance: plain data common to all frames, stored with them.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LabelFolder:
         self.next_writing = time.monotonic() + PATIENCE
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Make the folder, or look whether it is of the same settings. Raises InputError otherwise."""
+        """Create the folder, or check that it has the same settings. Raises InputError if it has not."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with one_at_a_time(self.folder / SETTINGS):
@@ -85,20 +85,20 @@ class LabelFolder:
         listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in differences(then, settings)]
         if listed:
             raise InputError(
-                f"output={self.folder}: holds labels of other settings ({shortened(listed, most=4)}). Give "
-                "another folder, or the same settings; only the numbers of frames and the systems of the "
-                "recipe may change. Nothing was changed."
+                f"output={self.folder}: holds labels with other settings ({shortened(listed, most=4)}). Give "
+                "another folder, or the same settings; only the systems of the recipe and their numbers of "
+                "frames may change. Nothing was changed."
             )
         if then != settings:
             write_atomically(file, json.dumps(settings, indent=2) + "\n")
 
     def check_labels(self) -> None:
-        """Raise InputError if the folder has labels that are damaged, or of other configurations."""
+        """Raise InputError if the folder has damaged labels or labels of other configurations."""
         for system in self.systems:
             self.labelled(system)
 
     def labelled(self, system: str) -> list[Labelled]:
-        """All configurations of a system that have a label by now, in order."""
+        """All labelled configurations of a system, in order."""
         found = []
         for job in self.systems[system]:
             name = job.configuration.name
@@ -109,13 +109,13 @@ class LabelFolder:
         return found
 
     def kept(self, system: str) -> list[Labelled]:
-        """Those without the ones that stand apart by their energy."""
+        """The labelled configurations of a system without those whose energy is an outlier."""
         own = self.labelled(system)
         strange = strange_energies([one.label for one in own])
         return [one for number, one in enumerate(own) if number not in strange]
 
     def left_out(self) -> dict[str, str]:
-        """Frames that stand apart by their energy, and how far."""
+        """Frames whose energy is an outlier, and by how much."""
         return {
             own[number].configuration.name: why
             for own in map(self.labelled, self.systems)
@@ -123,20 +123,20 @@ class LabelFolder:
         }
 
     def failed(self) -> dict[str, str]:
-        """Frames that were tried and have no label, and why."""
+        """Frames whose calculation failed, and why."""
         return {job.configuration.name: job.reason() for job in self.jobs if job.failed}
 
     def arrived(self, job: Job) -> None:
-        """Write the frames again if that was not done for some time."""
+        """Write the frames if the last writing was long enough ago."""
         if time.monotonic() >= self.next_writing:
             self.write_frames()
 
     def alone(self) -> FileLock:
-        """A lock under which one process at a time writes what all jobs add up to."""
+        """A lock under which one process at a time writes the frames and the summary."""
         return FileLock(self.folder / f".{FRAMES}.lock")
 
     def write_frames(self) -> None:
-        """Bring the frames of all systems up to date with the labels that there are."""
+        """Update the training frames of all systems with the labels available now."""
         begun = time.monotonic()
         (self.folder / FRAMES).mkdir(exist_ok=True)
         with self.alone():
@@ -152,7 +152,7 @@ class LabelFolder:
         if not own or written.get("frames") == names:
             return
         draft, old = (self.folder / f".{FRAMES}.{what}" for what in ("new", "old"))
-        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(draft, ignore_errors=True)  # left by a killed process
         shutil.rmtree(old, ignore_errors=True)
         write_npy(system_of(system, own), draft)
         contents = {**self.provenance, "frames": names, "git_commit": git_commit(), "versions": versions()}
@@ -164,13 +164,13 @@ class LabelFolder:
 
 
 def mixed(systems: Iterable[Sequence[Job]]) -> list[Job]:
-    """All jobs, so ordered that about the same share of each system is done at any time."""
+    """All jobs, ordered so that all systems progress at the same rate."""
     shares = [((number + 0.5) / len(own), job) for own in systems for number, job in enumerate(own)]
     return [job for _, job in sorted(shares, key=itemgetter(0))]
 
 
 def system_of(name: str, own: Sequence[Labelled]) -> System:
-    """Frames of the same atoms with their labels; spins are zero where no moment was asked for."""
+    """A System of labelled frames of the same atoms; spins are zero for atoms without a target moment."""
     symbols = own[0].configuration.atoms.get_chemical_symbols()
     type_map = tuple(sorted(set(symbols)))
     a, b, c = own[0].configuration.atoms.pbc.tolist()
@@ -192,15 +192,16 @@ def system_of(name: str, own: Sequence[Labelled]) -> System:
 
 
 def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
-    """The small moments that others induce on non-magnetic atoms follow them, and are no variables."""
+    """Zero for non-magnetic atoms: their small induced moments are no independent variables."""
     magnetic = one.configuration.moments.any(axis=1, keepdims=True)
     return np.where(magnetic, values, 0.0)
 
 
 def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted key, then, now) where settings contradict each other.
+    """(dotted key, then, now) of settings that contradict each other.
 
-    Systems may be added to a recipe, or left out, and their number of frames may change: no frame changes.
+    A recipe may add or drop systems, or change their number of frames, because that changes no existing
+    frame.
     """
     place = key.split(".")
     if place[:2] == ["recipe", "systems"] and (

@@ -1,6 +1,6 @@
-"""Jobs: one folder for each configuration, whose label is computed once, by whichever process claims it.
+"""Jobs: each configuration has a folder; the process that claims it computes its label once.
 
-A process claims a job by a lock on a file, which is gone when the process ends, however it ends.
+A process claims a job with a file lock, which the system releases when the process ends for any reason.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from spinpot.labels.configuration import Configuration
 from spinpot.labels.label import FrameError, Label, Labeller
 
 LABEL, FAILED, LOCK, FILES = "label.json", "failed.json", ".lock", "run"
-SAID = 3  # failures that are printed when they happen; the rest are listed at the end
+SAID = 3  # number of failures printed when they happen; all are listed at the end
 
 
 class Job:
-    """A configuration and the folder of its label; `run/` in it has the files of the code."""
+    """A configuration and the folder of its label; the subfolder `run/` has the files of the code."""
 
     def __init__(self, configuration: Configuration, folder: Path) -> None:
         self.configuration = configuration
@@ -41,11 +41,11 @@ class Job:
 
     @property
     def failed(self) -> bool:
-        """Whether it was tried and has no label."""
+        """Whether the calculation failed and there is no label."""
         return not self.done and (self.folder / FAILED).exists()
 
     def waits(self, retry_before: float | None) -> bool:
-        """Whether it is to be done. retry_before: failures older than that time are tried again."""
+        """Whether the job must be run. retry_before: failures before this time are tried again."""
         if self.done:
             return False
         if not self.failed:
@@ -53,7 +53,7 @@ class Job:
         return retry_before is not None and (self.folder / FAILED).stat().st_mtime < retry_before
 
     def read(self) -> tuple[Label, float]:
-        """The label, and the seconds that it took. Raises InputError where it is damaged or another's."""
+        """The label and its time in seconds. Raises InputError if damaged or of another configuration."""
         contents = read_object(self.folder / LABEL)
         self._check_same(contents, LABEL)
         return Label.of_plain(contents["label"]), contents["seconds"]
@@ -64,16 +64,16 @@ class Job:
 
     def _check_same(self, contents: dict[str, Any], name: str) -> None:
         if not {"configuration", "label", "seconds"} <= contents.keys():
-            raise InputError(f"{self.folder / name} is damaged. Remove it, and the frame is labelled again.")
+            raise InputError(f"{self.folder / name} is damaged. Remove it to label the frame again.")
         if contents["configuration"] != self.configuration.as_plain():
             raise InputError(
-                f"{self.folder / name} is the label of another configuration than the one that is asked for. "
-                "Give another folder by output=DIR, or the recipe, structure and seed of this one."
+                f"{self.folder / name} is the label of another configuration than this recipe makes. Give "
+                "another folder with output=DIR, or the recipe, structure and seed of this folder."
             )
 
     @contextmanager
     def claimed(self) -> Iterator[bool]:
-        """Whether this process has the job; no other one has it meanwhile."""
+        """Try to lock the job; yields whether this process has the lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             held = FileLock(self.folder / LOCK, blocking=False).acquire()
@@ -84,7 +84,7 @@ class Job:
             yield True
 
     def run(self, labeller: Labeller) -> str | None:
-        """Label, check, and keep the label or the reason why there is none, which is returned."""
+        """Compute and check the label; store it, or the reason of a failure. Returns the reason or None."""
         begun, label, why = time.monotonic(), None, None
         try:
             label = labeller.label(self.configuration, self.fresh_files())
@@ -93,7 +93,7 @@ class Job:
             why = str(error)
         except InputError:
             raise
-        except Exception as error:  # whatever a code stumbles over; the next frame may do
+        except Exception as error:  # any error of the code; the next frame may succeed
             if no_room(error):
                 raise
             why = f"{type(error).__name__}: {error}"
@@ -102,9 +102,10 @@ class Job:
         return why
 
     def fresh_files(self) -> Path:
-        """An empty folder for the code's files.
+        """Create an empty folder for the files of the code.
 
-        That of an earlier try is moved away first: what is still at work there would write into this one.
+        The folder of an earlier attempt is renamed first, because a process still running there would write
+        to the new one.
         """
         files, old = self.folder / FILES, self.folder / f"{FILES}.old"
         shutil.rmtree(old, ignore_errors=True)
@@ -129,7 +130,7 @@ class Job:
 
 
 def work(jobs: Sequence[Job], labeller: Labeller, retry_failed: bool, arrived: Callable[[Job], None]) -> None:
-    """Do all jobs that wait and that no other process does; `arrived` is called after each."""
+    """Run all waiting jobs that no other process has claimed; call `arrived` after each."""
     retry_before = time.time() if retry_failed else None
     waiting = [job for job in jobs if job.waits(retry_before)]
     said = 0
@@ -140,5 +141,5 @@ def work(jobs: Sequence[Job], labeller: Labeller, retry_failed: bool, arrived: C
             why = job.run(labeller)
         if why is not None and said < SAID:
             said += 1
-            print_line(f"{job.configuration.name} has no label: {why}.")
+            print_line(f"{job.configuration.name} failed: {why}.")
         arrived(job)

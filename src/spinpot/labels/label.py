@@ -1,4 +1,4 @@
-"""What a labeller gives for a configuration, and what a labeller is."""
+"""The label of a configuration, and the interface of a labeller."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from spinpot.labels.configuration import Array, Configuration
 class Label:
     """The label of one configuration.
 
-    energy: eV, the one that the forces belong to, without the penalty of a constraint.
-    forces: (N, 3), eV/Å. moments: (N, 3), μ_B, those found, not the targets.
+    energy: eV, consistent with the forces, without the penalty of a constraint.
+    forces: (N, 3), eV/Å. moments: (N, 3), μ_B, as calculated, not the targets.
     magnetic_forces: (N, 3), −dE/dS in eV/μ_B.
-    virial: (3, 3), eV, only where the labeller vouches for it.
+    virial: (3, 3), eV; None unless the labeller's virial is reliable.
     details: iterations, seconds, residuals of the calculation; plain data for JSON.
     """
 
@@ -31,7 +31,7 @@ class Label:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_plain(self) -> dict[str, Any]:
-        """Everything as plain data for JSON, to the last bit."""
+        """All fields as plain data for JSON, without loss of precision."""
         return {
             "energy": float(self.energy),
             "forces": self.forces.tolist(),
@@ -43,7 +43,7 @@ class Label:
 
     @classmethod
     def of_plain(cls, plain: dict[str, Any]) -> Label:
-        """What `as_plain` gave."""
+        """The inverse of `as_plain`."""
         arrays: dict[str, Any] = {
             name: None if plain[name] is None else np.array(plain[name], dtype=np.float64)
             for name in ("forces", "moments", "magnetic_forces", "virial")
@@ -52,30 +52,30 @@ class Label:
 
 
 class FrameError(Exception):
-    """A configuration has no label; the message says why, e.g. `not converged after 200 iterations`.
+    """A configuration could not be labelled; the message says why, e.g. `not converged after 200 iterations`.
 
-    The frame is recorded as failed and the next one is taken.
+    The frame is recorded as failed, and labelling continues with the next one.
     """
 
 
 class Labeller(Protocol):
-    """A code that labels configurations: a target of configs/label/*.yaml."""
+    """A code that labels configurations; the `_target_` of a config in configs/label/*.yaml."""
 
     isotropic: bool
-    """Whether the energy stays when all moments turn together: no spin–orbit coupling, no dipole interaction.
+    """Whether a common rotation of all moments conserves the energy (no spin–orbit coupling, no dipoles).
 
     Σ S × F_mag must then vanish, which is checked for each frame.
     """
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError, before the first calculation, for what is known to fail.
+        """Raise InputError, before the first calculation, for problems that are certain to occur.
 
-        A package or command that is missing, an element without a setup, lengths held by a code that holds
-        directions only.
+        Examples: a missing package or command, an element without a setup, lengths to be held by a code that
+        can only hold directions.
         """
 
     def provenance(self) -> dict[str, Any]:
-        """Plain data: the code, its version, the settings, what is constrained, whether |S| has a force."""
+        """Plain data: code, version, settings, what is constrained, whether there are longitudinal forces."""
 
     def label(self, configuration: Configuration, folder: Path) -> Label:
-        """The label. folder: an empty folder for the code's own files, which stay. Raises FrameError."""
+        """Compute the label. folder: an empty folder for the files of the code. Raises FrameError."""

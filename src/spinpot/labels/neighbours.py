@@ -1,4 +1,4 @@
-"""Which moments are neighbours, and how far apart atoms are."""
+"""Neighbouring moments, and shortest distances between atoms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Pairs = NDArray[np.int64]
 """(P, 2), the indices of neighbours."""
 
 NEIGHBOURS = 1.25
-"""Moments are neighbours up to this times their shortest distance: in bcc in the first two shells."""
+"""Moments are neighbours up to this multiple of their shortest distance; in bcc, the first two shells."""
 
 
 def neighbours(atoms: Atoms, magnetic: NDArray[np.bool_]) -> Pairs:
-    """Pairs of different atoms whose moments are neighbours, each once. magnetic: (N,), who has a moment."""
+    """Pairs of different atoms with neighbouring moments, each once. magnetic: (N,), atoms with a moment."""
     indices = np.flatnonzero(magnetic)
     if len(indices) < 2:
         return np.empty((0, 2), dtype=np.int64)
@@ -26,7 +26,7 @@ def neighbours(atoms: Atoms, magnetic: NDArray[np.bool_]) -> Pairs:
 
 
 def shortest(atoms: Atoms) -> float:
-    """Å, the shortest distance between two atoms, images included."""
+    """The shortest distance between two atoms in Å, including periodic images."""
     edge = float(np.linalg.norm(atoms.cell.array, axis=1).max())
     bound = min(edge, 1.5 * (atoms.cell.volume / len(atoms)) ** (1 / 3) + 1.0)
     for cutoff in (bound, 2 * edge):

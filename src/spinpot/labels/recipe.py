@@ -1,7 +1,7 @@
-"""A recipe: from one structure to configurations of several systems, each a function of (seed, name).
+"""A recipe turns one structure into configurations of several systems.
 
-A frame's random numbers are those of the seed, its system's name and its number, so that frames stay as they
-are when more are asked for or other systems are added.
+The random numbers of a frame depend on the seed, the name of its system and its number, so existing frames do
+not change if a recipe gets more frames or other systems.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ COMMENSURATE = 1e-6
 
 @dataclass(frozen=True)
 class SystemRecipe:
-    """How the configurations of one system are made. A range [low, high] is drawn from, evenly."""
+    """How to make the configurations of one system. Ranges [low, high] are sampled uniformly."""
 
     frames: int
-    """Configurations."""
+    """Number of configurations."""
     supercell: list[int] | list[list[int]] = field(default_factory=lambda: [1, 1, 1])
-    """Copies along each lattice vector, or three rows of whole numbers."""
+    """Copies along each lattice vector, or a 3×3 matrix of whole numbers."""
     volume: float = 1.0
-    """Relative to the structure's."""
+    """Volume relative to the structure's."""
     strain: list[list[float]] | None = None
-    """(3, 3), of the whole system."""
+    """(3, 3), the same strain for all frames of the system."""
     random_strain: float = 0.0
-    """Bound of each component of a symmetric strain that differs from frame to frame."""
+    """Largest component of a random symmetric strain, different in each frame."""
     elements: dict[str, int] | None = None
-    """Atoms of each element in the supercell, put on its sites at random; None: as in the structure."""
+    """Number of atoms of each element in the supercell, placed at random; None keeps the structure's."""
     displacement: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Å, the largest displacement of a frame."""
+    """Range of the largest displacement in a frame, Å."""
     moments: dict[str, float | list[float]] = field(default_factory=dict)
-    """μ_B by element: a length, or a range; 0 for atoms without a moment. None: the structure's lengths."""
+    """Length or range of lengths by element, μ_B; 0: no moment. Other elements keep the structure's lengths."""
     spirals: list[list[float]] | None = None
-    """Wave vectors, in reciprocal lattice vectors of the structure; a frame has one of them."""
+    """Wave vectors in reciprocal lattice vectors of the structure; each frame has one of them."""
     sublattice_tilt: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Degrees, the largest angle of a frame by which neighbouring sublattices turn against each other."""
+    """Range of the largest angle between neighbouring sublattices in a frame, degrees."""
     tilt: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Degrees, the largest angle of a frame by which neighbouring moments turn against each other."""
+    """Range of the largest angle between neighbouring moments in a frame, degrees."""
     turn: bool = True
-    """Whether all moments of a frame turn together, in any direction."""
+    """Whether to rotate all moments of a frame together by a random rotation."""
     constrained: list[str] | None = None
-    """Elements whose moments are held; None: all that have one."""
+    """Elements whose moments are held; None: all elements with moments."""
     hold: Literal["direction", "vector"] = "direction"
-    """What of a moment is held."""
+    """Whether to hold the direction of the moments, or the whole vector."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Systems by name, and the arguments of ase.build.bulk for a structure where the user gives none."""
+    """Systems by name, and arguments of ase.build.bulk for a structure if the user gives none."""
 
     systems: Mapping[str, SystemRecipe]
     structure: Mapping[str, Any] | None = None
@@ -72,7 +72,7 @@ class Recipe:
 def configurations(recipe: Recipe, structure: Atoms, seed: int) -> list[Configuration]:
     """All configurations of a recipe. structure: with vectors as initial moments.
 
-    Raises InputError for what contradicts itself or the structure.
+    Raises InputError if the recipe contradicts itself or the structure.
     """
     require(recipe.systems, "recipe.systems", "{}", "at least one, e.g. recipe.systems.mine={frames: 20}.")
     made = []
@@ -102,15 +102,15 @@ class SystemMaker:
         self.check_distances()
 
     def key(self, name: str) -> str:
-        """How messages name a setting."""
+        """The full name of a setting, for messages."""
         return f"recipe.systems.{self.name}.{name}"
 
     def need(self, holds: object, name: str, expected: str) -> None:
-        """Raise InputError unless a setting holds what is expected."""
+        """Raise InputError about a setting if `holds` is false."""
         require(holds, self.key(name), getattr(self.settings, name), expected)
 
     def check_ranges(self) -> None:
-        """Numbers that make sense by themselves."""
+        """Raise InputError if a single number or range makes no sense."""
         own = self.settings
         self.need(own.frames >= 0, "frames", "a whole number >= 0.")
         self.need(own.volume > 0.0, "volume", "a number > 0; 1 is the structure's.")
@@ -126,7 +126,7 @@ class SystemMaker:
             self.need(fine, name, f"[low, high], two numbers from 0 to {most:g}.")
 
     def supercell_matrix(self) -> Array:
-        """(3, 3), rows are the supercell's vectors in those of the structure."""
+        """(3, 3), whose rows are the supercell vectors in lattice vectors of the structure."""
         given = np.array(self.settings.supercell)
         matrix = np.diag(given) if given.shape == (3,) else given
         fine = matrix.shape == (3, 3) and np.linalg.det(matrix) > 0.5
@@ -134,7 +134,7 @@ class SystemMaker:
         return matrix
 
     def supercell(self) -> Atoms:
-        """The strained supercell with its elements; arrays: sublattice, and sites in the structure's cell."""
+        """The strained supercell; its arrays `sublattice` and `sites` give the position in the structure."""
         atoms: Atoms = self.structure.copy()
         atoms.arrays["sublattice"] = np.arange(len(atoms))
         atoms = make_supercell(atoms, self.copies)
@@ -147,7 +147,7 @@ class SystemMaker:
         return atoms
 
     def occupation(self, sites: int) -> list[str]:
-        """The elements in random order, the same in all frames of the system."""
+        """The elements of the sites in random order, the same for all frames of the system."""
         counts = self.settings.elements or {}
         unknown = [one for one in counts if one not in atomic_numbers]
         self.need(not unknown, "elements", f"symbols of elements, without {' '.join(unknown)}.")
@@ -159,7 +159,7 @@ class SystemMaker:
         return [symbols[k] for k in np.random.default_rng(self.seed).permutation(sites)]
 
     def ranges_of_lengths(self) -> Array:
-        """The range (N, 2) of each atom's |S|, μ_B."""
+        """The range of |S| of each atom, (N, 2), μ_B."""
         given, own = self.settings.moments, np.linalg.norm(self.atoms.get_initial_magnetic_moments(), axis=1)
         symbols = self.atoms.get_chemical_symbols()
         unknown = sorted(set(given) - set(symbols))
@@ -170,7 +170,8 @@ class SystemMaker:
         self.need(
             not without,
             "moments",
-            f"a length (μ_B) for {' '.join(without)}, of which the structure has no moments; 0 for none.",
+            f"a length (μ_B) for {' '.join(without)}, because the structure has no moments for it; 0: no "
+            "moment.",
         )
         ranges = np.array(
             [given.get(s, length) for s, length in zip(symbols, own, strict=True)], dtype=object
@@ -181,7 +182,7 @@ class SystemMaker:
         return found
 
     def held_atoms(self) -> np.ndarray:
-        """(N,) bool: whose moments are held."""
+        """(N,) bools: atoms whose moments are held."""
         wanted = self.settings.constrained
         if wanted is None:
             return np.asarray(self.magnetic)
@@ -191,7 +192,7 @@ class SystemMaker:
         return np.asarray(np.isin(symbols, wanted) & self.magnetic)
 
     def check_tilts(self) -> None:
-        """There is something to be tilted against."""
+        """Raise InputError for tilts in a system without neighbouring moments or sublattices."""
         sublattice = self.atoms.arrays["sublattice"][self.pairs]
         fine = not self.settings.tilt[1] or len(self.pairs)
         self.need(fine, "tilt", "[0, 0], as no two atoms with moments are neighbours; or a larger supercell.")
@@ -199,7 +200,7 @@ class SystemMaker:
         self.need(fine, "sublattice_tilt", "[0, 0], as all neighbouring moments are of one sublattice.")
 
     def check_spirals(self) -> None:
-        """Spirals are those of a periodic supercell."""
+        """Raise InputError for spirals that do not fit the supercell."""
         for q in self.settings.spirals or ():
             turns = self.copies @ np.asarray(q, dtype=np.float64) if len(q) == 3 else np.full(3, 0.5)
             fine = np.abs(turns - np.rint(turns)).max() < COMMENSURATE
@@ -210,7 +211,7 @@ class SystemMaker:
             )
 
     def check_distances(self) -> None:
-        """Displaced atoms stay apart."""
+        """Raise InputError if displaced atoms could overlap."""
         nearest = shortest(self.atoms)
         distances = neighbor_list("d", self.atoms, nearest + 1e-3)
         most = float(distances.min()) / 2 if len(distances) else np.inf
@@ -221,7 +222,7 @@ class SystemMaker:
         )
 
     def configuration(self, number: int) -> Configuration:
-        """A frame of the system."""
+        """The configuration of frame `number`."""
         random = np.random.default_rng([*self.seed, number])
         return Configuration(
             name=f"{self.name}/{number:04d}",
@@ -232,7 +233,7 @@ class SystemMaker:
         )
 
     def displaced(self, random: np.random.Generator) -> Atoms:
-        """The supercell with a strain and displacements of its own."""
+        """The supercell with random strain and displacements."""
         made = Atoms(
             self.atoms.symbols, positions=self.atoms.positions, cell=self.atoms.cell, pbc=self.atoms.pbc
         )
@@ -247,7 +248,7 @@ class SystemMaker:
         return made
 
     def drawn_moments(self, random: np.random.Generator) -> Array:
-        """(N, 3), μ_B."""
+        """Random moments (N, 3), μ_B."""
         own = self.settings
         base = self.order(random)
         sublattices = self.atoms.arrays["sublattice"]
@@ -264,7 +265,7 @@ class SystemMaker:
         return np.asarray(lengths[:, None] * directions)
 
     def order(self, random: np.random.Generator) -> Array:
-        """Unit vectors (N, 3): of the structure's moments, parallel where it has none, with a spiral."""
+        """Unit vectors (N, 3) before tilting: the structure's directions (else z), with a spiral."""
         given = self.atoms.get_initial_magnetic_moments()
         length = np.linalg.norm(given, axis=1, keepdims=True)
         base = np.where(length > 0.0, given / np.where(length > 0.0, length, 1.0), [0.0, 0.0, 1.0])
@@ -281,7 +282,7 @@ def _pair(limits: Sequence[float]) -> tuple[float, float]:
 
 
 def recipe_of(plain: Mapping[str, Any]) -> Recipe:
-    """A recipe of the section of a config: settings of all systems beside `systems` with their own."""
+    """The recipe from its config section: settings for all systems, and `systems` with their own settings."""
     names = [one.name for one in fields(SystemRecipe)]
     common = {name: plain[name] for name in names if plain.get(name) is not None}
     systems = {name: SystemRecipe(**{**common, **(own or {})}) for name, own in plain["systems"].items()}
@@ -289,7 +290,7 @@ def recipe_of(plain: Mapping[str, Any]) -> Recipe:
 
 
 def by_system(made: Sequence[Configuration]) -> dict[str, list[Configuration]]:
-    """Configurations by their system's name, in order."""
+    """Configurations grouped by the name of their system, in order."""
     found: dict[str, list[Configuration]] = {}
     for one in made:
         found.setdefault(one.system, []).append(one)

@@ -1,4 +1,4 @@
-"""spinpot label: a structure and a recipe → labelled frames, each by a job that is done once."""
+"""`spinpot label`: makes configurations from a structure and a recipe, and labels them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def label(
     retry_failed: bool = False,
     report: bool = True,
 ) -> LabelFolder:
-    """Label the configurations of a recipe into a folder, or those that it does not have yet.
+    """Label the configurations of a recipe that have no label in the folder yet.
 
-    Raises InputError before the first calculation for what cannot be used, and at the end if all have failed.
+    Raises InputError before the first calculation if an input cannot be used, and at the end if all frames
+    have failed.
     """
     atoms = find_structure(structure, recipe.structure)
     made = configurations(recipe, atoms, seed)
@@ -47,8 +48,8 @@ def label(
     own = label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
     if own.jobs and len(own.failed()) == len(own.jobs):
         raise InputError(
-            "no frame has a label: see the reasons above, and the files of the code in "
-            f"{own.folder / JOBS}. Correct what is wrong, and add retry_failed=true to the command."
+            f"All frames failed. See the reasons above, and the files of the code in {own.folder / JOBS}. "
+            "Correct the cause, and add retry_failed=true to the command."
         )
     return own
 
@@ -61,10 +62,10 @@ def label_all(
     retry_failed: bool = False,
     report: bool = True,
 ) -> LabelFolder:
-    """Label configurations into a folder. settings: plain data that tell them from others.
+    """Label configurations into a folder. settings: plain data that identify the set of configurations.
 
-    Several processes may do so at once; each frame is labelled by one of them. Raises InputError before the
-    first calculation for what cannot be used, and for a folder of other settings.
+    Several processes may work on one folder; each frame is labelled by one of them. Raises InputError before
+    the first calculation if an input cannot be used, or the folder has other settings.
     """
     labeller.check(made)
     provenance = {"labeller": labeller.provenance(), **settings}
@@ -81,17 +82,18 @@ def label_all(
 
 
 def say(own: LabelFolder) -> None:
-    """What was labelled, what failed, what is left."""
+    """Print how many frames are labelled, have failed and are left."""
     labelled = sum(len(own.labelled(system)) for system in own.systems)
     failed, left_out = own.failed(), own.left_out()
     print_line(f"{labelled:,} of {len(own.jobs):,} frames are labelled: {own.folder / FRAMES}")
     for name, why in [*failed.items()][:20]:
-        print_line(f"  {name} has no label: {why}")
+        print_line(f"  {name} failed: {why}")
     if failed:
-        print_line(f"{len(failed)} failed. retry_failed=true tries them again.")
+        print_line(f"{len(failed)} failed. Try them again with retry_failed=true.")
     if left_out:
         print_line(
-            f"Left out, by their energies: {shortened([f'{n} ({why})' for n, why in left_out.items()])}."
+            "Left out because of their energies: "
+            f"{shortened([f'{n} ({why})' for n, why in left_out.items()])}."
         )
     if waiting := len(own.jobs) - labelled - len(failed):
-        print_line(f"{waiting} are with other processes, or wait for the same command again.")
+        print_line(f"{waiting} are not labelled yet: other processes work on them, or repeat this command.")

@@ -1,4 +1,4 @@
-"""The structure that a recipe changes: of a file, or of a recipe's own words for ase.build.bulk."""
+"""Reads or builds the structure of a recipe: from a file, or with ase.build.bulk."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LEAST_VOLUME = 1.0  # Å³ per atom
 
 
 def find_structure(path: str | None, built: Mapping[str, Any] | None) -> Atoms:
-    """The structure with its moments, if it has any, as vectors.
+    """The structure, with its moments as vectors.
 
-    path: a file that ase reads; `FILE@3` is its fourth frame. built: arguments of ase.build.bulk, where no
-    path is given. Raises InputError for what cannot be read or built, and for a structure without a cell.
+    path: a file that ase reads; `FILE@3` is its fourth frame. built: arguments of ase.build.bulk, used
+    without a path. Raises InputError if the structure cannot be read or built, or has no periodic cell.
     """
     if path is None and built is None:
         raise InputError(
@@ -31,7 +31,7 @@ def find_structure(path: str | None, built: Mapping[str, Any] | None) -> Atoms:
         atoms = ase.io.read(path) if path is not None else bulk(**(built or {}))
     except FileNotFoundError as error:
         raise InputError(f"{where}: no such file. Correct the path.") from error
-    except Exception as error:  # whatever a reader of ase stumbles over
+    except Exception as error:  # ase's readers raise many types of errors
         raise InputError(
             f"{where}: could not be {'read' if path else 'built'} ({type(error).__name__}: {error}). "
             f"Expected {'a file that ase reads' if path else 'arguments of ase.build.bulk'}."
@@ -40,7 +40,7 @@ def find_structure(path: str | None, built: Mapping[str, Any] | None) -> Atoms:
         raise InputError(f"{where}: several structures. Give one, e.g. {path}@0.")
     check_cell(atoms, where)
     moments = vectors_of(atoms)
-    atoms.arrays.pop("initial_magmoms", None)  # which may be numbers
+    atoms.arrays.pop("initial_magmoms", None)  # it may hold scalars, which vectors cannot replace
     atoms.set_initial_magnetic_moments(moments)
     return atoms
 
@@ -58,9 +58,9 @@ def check_cell(atoms: Atoms, where: str) -> None:
 
 
 def vectors_of(atoms: Atoms) -> Array:
-    """The structure's moments (N, 3): of the column spin, else initial ones, else calculated ones.
+    """The moments (N, 3): the array `spin`, else initial moments, else calculated ones.
 
-    Numbers are along z.
+    Scalar moments are taken along z.
     """
     calculated = getattr(atoms.calc, "results", {}).get("magmoms", atoms.get_initial_magnetic_moments())
     found = atoms.arrays.get("spin", atoms.arrays.get("initial_magmoms", calculated))

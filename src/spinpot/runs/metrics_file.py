@@ -1,4 +1,4 @@
-"""Reading metrics.csv, whose last lines a crash of the machine may have cut short or filled with zeros."""
+"""Reads metrics.csv. A crash of the machine may have truncated its last lines or filled them with zeros."""
 
 import csv
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from spinpot.core.console import print_line
 
 @dataclass(frozen=True)
 class MetricsFile:
-    """The columns of a metrics.csv, the cells of its whole rows, whose steps grow, and the damaged lines."""
+    """The columns of a metrics.csv, its valid rows with increasing steps, and the number of damaged lines."""
 
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]
@@ -23,7 +23,7 @@ class MetricsFile:
 
 
 def read_metrics_file(path: Path) -> MetricsFile:
-    """Read a metrics.csv; damaged lines are only counted. Raises OSError where it cannot be read."""
+    """Read a metrics.csv; damaged lines are counted and skipped. Raises OSError if it cannot be read."""
     text = path.read_bytes().decode(errors="replace").replace("\r\n", "\n")
     header, *lines = text.split("\n")
     unfinished = bool(lines.pop()) if lines else bool(header)
@@ -37,7 +37,7 @@ def read_metrics_file(path: Path) -> MetricsFile:
 
 
 def read_columns(path: Path, say: bool = True) -> dict[str, np.ndarray]:
-    """The columns for pictures; none where there is no file. say: whether to print how much is damaged."""
+    """The columns for pictures; empty without a file. say: whether to report damaged lines."""
     if not path.exists():
         return {}
     found = read_metrics_file(path)
@@ -47,7 +47,7 @@ def read_columns(path: Path, say: bool = True) -> dict[str, np.ndarray]:
 
 
 def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
-    """Print how many lines of a file are damaged, if any. what: what becomes of them."""
+    """Print the number of damaged lines, if any. what: what happens to them, e.g. "dropped"."""
     if found.damaged:
         one = found.damaged == 1
         lines = "1 damaged line" if one else f"{found.damaged} damaged lines"
@@ -55,7 +55,7 @@ def say_damaged(path: Path, found: MetricsFile, what: str) -> None:
 
 
 def _row(line: str, columns: tuple[str, ...]) -> dict[str, str] | None:
-    """The cells of a line by column, as they are written; None if it is damaged."""
+    """The cells of a line by column, as text; None if the line is damaged."""
     values = line.split(",")
     if len(values) != len(columns):
         return None

@@ -1,4 +1,4 @@
-"""The runs of a sweep as they lie on disk."""
+"""Reads the runs of a sweep from disk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from spinpot.runs.metrics_file import read_columns
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sweep: settings by dotted key; summary, empty if unfinished; failure, why it has none."""
+    """A run of a sweep: settings by dotted key, summary (empty if unfinished), and message if it failed."""
 
     folder: Path
     settings: dict[str, Any]
@@ -42,13 +42,13 @@ class Run:
         return dict(self.summary.get("val", {}))
 
     def metrics(self) -> dict[str, np.ndarray]:
-        """The columns of metrics.csv; empty where the run wrote none."""
-        # The last line of an unfinished run may be just being written.
+        """The columns of metrics.csv; empty if there is no file."""
+        # Damage in an unfinished run is not reported: its last line may be incomplete at this moment.
         return read_columns(self.folder / "metrics.csv", say=bool(self.summary))
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """All runs and failed jobs below a folder whose config can be read. Raises InputError without any."""
+    """All readable runs and failed jobs below a folder. Raises InputError if there are none."""
     runs = []
     found = {file.parent for name in ("config.yaml", FAILURE) for file in folder.glob(f"*/{name}")}
     for place in sorted(found):
@@ -60,19 +60,19 @@ def read_runs(folder: Path) -> list[Run]:
         else:
             runs.append(Run(place, flat(settings), _summary(place), failure.get("message")))
     if not runs:
-        raise InputError(f"{folder}: no run folder (with a config.yaml) in it. Give the folder of a sweep.")
+        raise InputError(f"{folder} contains no run folder (with a config.yaml). Give the folder of a sweep.")
     return runs
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """A run's summary; empty where there is none or it is damaged."""
+    """The summary of a run; empty if it is missing or damaged."""
     summary = read_object(folder / "summary.json")
     errors = summary.get("val")
     return summary if isinstance(errors, dict) and "score" in errors else {}
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key; lists stay whole."""
+    """Nested settings as one dict with dotted keys; lists are not flattened."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -80,14 +80,14 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def short(value: Any) -> Any:
-    """A float with the four digits that one reads; anything else as it is."""
+    """A float as text with four digits; anything else unchanged."""
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-DERIVED = ("data.seed", "optimizer.lr")  # settings that the configs take from others
+DERIVED = ("data.seed", "optimizer.lr")  # settings that the configs derive from others
 
 
 def swept_keys(runs: Sequence[Run]) -> list[str]:
-    """The settings that are not the same in all runs."""
+    """The settings that differ between the runs."""
     keys = [key for key in dict.fromkeys(key for run in runs for key in run.settings) if key not in DERIVED]
     return [key for key in keys if any(run.settings.get(key) != runs[0].settings.get(key) for run in runs)]

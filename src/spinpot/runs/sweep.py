@@ -1,4 +1,4 @@
-"""The runs of a sweep side by side: what was swept against errors and seconds."""
+"""Compares the runs of a sweep: swept settings, errors and training times."""
 
 import csv
 import io
@@ -22,11 +22,11 @@ SYMBOLS = {quantity.rmse: quantity.symbol for quantity in QUANTITIES.values()}
 
 
 def write_sweep_table(folder: Path, whole: bool = True) -> Path:
-    """Write sweep.csv of the runs below a folder; if whole, sweep.png and report.html too, and print it.
+    """Write sweep.csv for the runs below a folder; if whole, print it and write sweep.png and report.html.
 
-    The runs are in the order of val/score. Raises InputError for a folder without runs.
+    The runs are sorted by val/score. Raises InputError if the folder contains no runs.
     """
-    runs = sorted(read_runs(folder), key=_by_score)  # the unfinished come last
+    runs = sorted(read_runs(folder), key=_by_score)  # unfinished runs come last
     swept = swept_keys(runs)
     names = (name for run in runs for name in run.errors)
     # The rmse of single elements, such as rmse_fm_transverse/Ni.
@@ -68,12 +68,12 @@ def _row(run: Run, swept: Sequence[str], per_element: Sequence[str]) -> dict[str
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     hidden = {"message"} if any(row["state"] == "failed" for row in rows) else {"message", "state"}
     columns = [name for name in rows[0] if name not in hidden and "/" not in name]
-    title = "Validation rmse (meV per atom, Å or μ_B), best score first; in full in sweep.csv"
+    title = "Validation rmse (meV per atom, Å or μ_B), best score first; sweep.csv has more digits"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     headers = [{**SYMBOLS, "train_seconds": "s"}.get(name, name.rpartition(".")[2]) for name in columns]
     lines = [[_shown(row[name], 1000 if name in SYMBOLS else 1) for name in columns] for row in rows]
     for header, *cells in zip(headers, *lines, strict=True):
-        # Not narrower than its numbers: a terminal may fold lines that are too long, but no number.
+        # A narrow terminal may fold long lines, but must not cut numbers.
         width = max(map(len, (header, *cells)))
         table.add_column(header, justify="right", no_wrap=True, min_width=width)
     for line in lines:

@@ -1,4 +1,4 @@
-"""When runs first reach given errors, and how they came there."""
+"""Finds when runs first reach given errors, and plots errors against time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from spinpot.report.style import LIGHT, faint, literal, new_figure, save_figure,
 from spinpot.runs.metrics_file import read_metrics_file
 
 BOUNDS = {FORCE.name: 6.2e-3, FORCE_MAG.name: 8.3e-3}
-"""Of rmse_fr, eV/Å, and rmse_fm, eV/μ_B, on the validation set, where none are given; BENCHMARKS.md."""
+"""Default bounds of the validation errors rmse_fr, eV/Å, and rmse_fm, eV/μ_B; see BENCHMARKS.md."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """A finished run: the validated steps, its errors there by quantity (eV, Å, μ_B), seconds of one step."""
+    """The learning curve of a run: validated steps, errors by quantity (eV, Å, μ_B), seconds per step."""
 
     name: str
     step: np.ndarray
@@ -33,24 +33,30 @@ class Course:
 
 
 def read_course(folder: Path, quantities: Sequence[str]) -> Course:
-    """From a run's folder. Raises InputError where a run has not ended or lacks a quantity."""
+    """Read the curve of a finished run. Raises InputError if it is unfinished or lacks a quantity."""
     try:
         summary = json.loads((folder / "summary.json").read_text())
         columns = read_metrics_file(folder / "metrics.csv").arrays()
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no finished run: {error}.") from error
     if not isinstance(summary, dict) or not summary.get("seconds_per_step"):
-        raise InputError(f"{folder / 'summary.json'} has no seconds_per_step: the run was too short to tell.")
+        raise InputError(
+            f"{folder / 'summary.json'} has no seconds_per_step, because the run was too short to measure "
+            "it. Give a longer run."
+        )
     names = [f"val/{QUANTITIES[quantity].rmse}" for quantity in quantities]
     if missing := [name for name in names if name not in columns]:
-        raise InputError(f"{folder / 'metrics.csv'} has no {', '.join(missing)}: no labels were validated.")
+        raise InputError(
+            f"{folder / 'metrics.csv'} has no {', '.join(missing)}: the validation set has no such labels. "
+            "Give bounds of other quantities."
+        )
     validated = ~np.isnan(columns[names[0]])
     errors = {quantity: columns[name][validated] for quantity, name in zip(quantities, names, strict=True)}
     return Course(folder.name, columns["step"][validated], errors, float(summary["seconds_per_step"]))
 
 
 def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
-    """A line for each run: the first step within the bounds, its seconds, and the lowest errors."""
+    """A Markdown table, one line per run: first step within the bounds, seconds to it, and lowest errors."""
     heads = [f"lowest {own.title} ({own.meV})" for own in (QUANTITIES[quantity] for quantity in bounds)]
     lines = [["run", "s/step", "steps", "seconds", *heads]]
     for course in courses:
@@ -63,7 +69,7 @@ def table(courses: Sequence[Course], bounds: Mapping[str, float]) -> str:
 
 
 def write_time_to_error(courses: Sequence[Course], bounds: Mapping[str, float], path: Path) -> None:
-    """A PNG of the errors against the time, steps times seconds of a step, with the bounds."""
+    """Write a PNG of errors and bounds against time, where time is step × seconds per step."""
     with themed(LIGHT):
         figure = new_figure(3.6 * len(bounds), 3.1, layout="constrained")
         for axes, quantity in zip(figure.subplots(1, len(bounds), squeeze=False)[0], bounds, strict=True):

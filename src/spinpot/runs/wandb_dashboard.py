@@ -1,4 +1,4 @@
-"""The saved workspace of a wandb project: what is looked at of spinpot's runs, on one page."""
+"""Saves a workspace to a wandb project: one page with the charts of spinpot's runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ SWEPT = (
     *(f"loss.{end}_{quantity.pref}" for quantity in MAIN for end in ("start", "limit")),
     "seed",
 )
-"""On the axes of the comparison of a sweep's runs, beside settings of their model."""
+"""Axes of the comparison of a sweep's runs, in addition to the settings of the model."""
 COMPARED = ("best/val/score", *(f"best/val/{quantity.rmse}" for quantity in MAIN), "seconds_per_step")
 
 
 def save_dashboard(entity: str | None, project: str) -> str:
-    """Save the workspace; returns its address. Raises InputError without package, account or success."""
+    """Save the workspace and return its URL.
+
+    Raises InputError if the package or an account is missing, or saving fails.
+    """
     require_package("The dashboard", "wandb-workspaces", "wandb")
     import wandb
 
@@ -32,18 +35,18 @@ def save_dashboard(entity: str | None, project: str) -> str:
         if wandb.login(prompt=False, verify=False):
             owner = entity or wandb.Api().default_entity
             return str(dashboard(str(owner), project).save().url)
-    except Exception as error:  # what a server or network can do wrong has no common class
+    except Exception as error:  # errors of servers and networks have no common class
         raise InputError(
-            f"The dashboard could not be saved to wandb project {project}: {str(error).rstrip('.')}. Nothing "
-            "was changed. Print what would be saved by --dry-run."
+            f"The dashboard could not be saved to the wandb project {project}: {str(error).rstrip('.')}. "
+            "Nothing was changed. With --dry-run it is printed instead."
         ) from error
     raise InputError(
-        "There is no wandb account here. Log in by `wandb login`, or print what would be saved by --dry-run."
+        "There is no wandb account here. Log in with `wandb login`, or print the dashboard with --dry-run."
     )
 
 
 def dashboard(entity: str, project: str) -> Workspace:
-    """The workspace, in memory. Raises InputError without the package wandb-workspaces."""
+    """Build the workspace without saving it. Raises InputError without the package wandb-workspaces."""
     require_package("The dashboard", "wandb-workspaces", "wandb")
     from wandb_workspaces import workspaces as ws
 
@@ -52,7 +55,7 @@ def dashboard(entity: str, project: str) -> Workspace:
 
 
 def specification(workspace: Workspace) -> str:
-    """All of a workspace as JSON text."""
+    """The whole workspace as JSON text."""
     from pydantic import TypeAdapter
     from wandb_workspaces import workspaces as ws
 
@@ -95,7 +98,7 @@ def _errors(quantity: Quantity) -> Any:
 
 
 def _comparison(kind: str) -> ParallelCoordinatesPlot:
-    """Of a model's runs; those of other models lack some of its settings and would not be drawn."""
+    """A comparison of the runs of one kind of model; runs of other kinds lack some of its settings."""
     import wandb_workspaces.reports.v2 as wr
 
     swept = (*SWEPT, *(f"model.{key}" for key in model_class(kind).spec_type.compared))

@@ -1,1 +1,1 @@
-"""What labels a configuration: codes of constrained DFT, a user's command, built-in Hamiltonians."""
+"""Labellers: constrained-DFT codes, a user's command, built-in Hamiltonians."""

@@ -1,7 +1,7 @@
-"""Labels by ABINIT, with norm-conserving pseudopotentials and LDA: there all its derivatives agree.
+"""Labels by ABINIT with norm-conserving pseudopotentials and LDA, for which all its derivatives agree.
 
-ABINIT finds a field that holds the moments in spheres about the atoms, and prints dE/dS as
-`grspin`, in Ha/μ_B.
+ABINIT finds a field that holds the moments in spheres around the atoms, and prints dE/dS as `grspin`, in
+Ha/μ_B.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from spinpot.labels.neighbours import shortest
 
 SETTLED = dict.fromkeys(("prtwf", "prtden", "prteig", "optstress", "kptopt"), 0)
 SETTLED |= {"optforces": 1, "nspinor": 2, "nspden": 4, "nsppol": 1, "nsym": 1}
-"""Variables that are the same in each frame."""
+"""ABINIT variables that are the same in all frames."""
 OWN = (
     *("acell", "rprim", "natom", "ntypat", "typat", "znucl", "xcart", "xred", "pp_dirpath", "pseudos"),
     *("nband", "nkpt", "ngkpt", "kpt", "shiftk", "so_psp", "spinat", "constraint_kind", "ratsph", *SETTLED),
 )
-"""Of ABINIT's variables, those that are made for each frame."""
-DIRECTION, VECTOR = 2, 1  # constraint_kind: what of a moment is held
+"""ABINIT variables that spinpot sets for each frame."""
+DIRECTION, VECTOR = 2, 1  # constraint_kind: hold the direction, or the whole vector
 INPUT, OUTPUT, LOG = "run.abi", "run.abo", "log"
 NUMBER = r"[-+]?\d+\.\d+(?:[ED][-+]\d+)?"
 INSTALL = (
-    "label=abinit runs the command {command}, which is not there. Install ABINIT: apt install abinit "
-    "abinit-data, or conda install -c conda-forge abinit; or give another by label.command=PATH."
+    "label=abinit: the command {command} was not found. Install ABINIT: apt install abinit abinit-data, or "
+    "conda install -c conda-forge abinit; or give its path with label.command=PATH."
 )
 
 
 class AbinitLabeller:
     """Labels by ABINIT ≥ 9.6, without spin–orbit coupling.
 
-    parameters: ABINIT's own variables, without those that each frame has of its own.
-    sphere: Bohr, the radius of the spheres whose moments are held. They must not overlap.
-    pseudopotentials: psp8 files by element, or a folder of ELEMENT.psp8; None: that of Debian's abinit-data.
+    parameters: ABINIT variables, except those that spinpot sets for each frame.
+    sphere: Bohr, the radius of the spheres in which moments are held. Spheres must not overlap.
+    pseudopotentials: psp8 files by element, or a folder of ELEMENT.psp8; None uses Debian's abinit-data.
     """
 
     isotropic = True
@@ -62,7 +62,7 @@ class AbinitLabeller:
         command: str = "abinit",
     ) -> None:
         require(kpoint_spacing > 0.0, "label.kpoint_spacing", kpoint_spacing, "a number > 0, in Å⁻¹.")
-        require(bands > 1.0, "label.bands", bands, "a number > 1, of spinor bands for each valence electron.")
+        require(bands > 1.0, "label.bands", bands, "a number > 1: spinor bands per valence electron.")
         require(sphere > 0.0, "label.sphere", sphere, "a radius > 0, in Bohr.")
         for name in OWN:
             value = parameters.get(name)
@@ -72,11 +72,11 @@ class AbinitLabeller:
         self.pseudopotentials, self.command = pseudopotentials, shlex.split(command)
 
     def pseudopotential(self, element: str) -> Pseudopotential:
-        """That of an element. Raises InputError where there is none, or none of LDA."""
+        """The pseudopotential of an element. Raises InputError if there is none, or none for LDA."""
         return find_pseudopotential(element, self.pseudopotentials)
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError without ABINIT or a pseudopotential, and where spheres overlap."""
+        """Raise InputError if ABINIT or a pseudopotential is missing, or spheres overlap."""
         if shutil.which(self.command[0]) is None:
             raise InputError(INSTALL.format(command=self.command[0]))
         for element in sorted({one for c in configurations for one in c.atoms.get_chemical_symbols()}):
@@ -85,7 +85,7 @@ class AbinitLabeller:
             self._check_spheres(one)
 
     def _check_spheres(self, one: Configuration) -> None:
-        """ABINIT would stop."""
+        """Raise InputError for overlapping spheres, with which ABINIT stops."""
         nearest = shortest(one.atoms)
         if nearest < 2.0 * self.sphere * Bohr:
             raise InputError(
@@ -109,7 +109,7 @@ class AbinitLabeller:
         }
 
     def label(self, configuration: Configuration, folder: Path) -> Label:
-        """Free energy, its derivatives and the moments. The folder keeps ABINIT's input and output."""
+        """Compute free energy, its derivatives and moments. The folder keeps ABINIT's input and output."""
         begun = monotonic()
         (folder / INPUT).write_text(self.input_text(configuration), encoding="utf-8")
         with (folder / LOG).open("w") as log:
@@ -123,7 +123,7 @@ class AbinitLabeller:
         return read_output(written, round(monotonic() - begun, 1))
 
     def input_text(self, configuration: Configuration) -> str:
-        """The input of a frame. Constraints are those of types: held and free atoms are different types."""
+        """The input of a frame. Constraints are per type, so held and free atoms get different types."""
         atoms, kind = configuration.atoms, VECTOR if configuration.hold_lengths else DIRECTION
         of_atoms = list(zip(atoms.get_chemical_symbols(), configuration.constrained.tolist(), strict=True))
         types = sorted(set(of_atoms))
@@ -142,7 +142,7 @@ class AbinitLabeller:
             "nkpt": len(points),
             "kpt": points,
             "nband": int(np.ceil(self.bands * electrons)),
-            "so_psp": [0] * len(types),  # nspinor 2 has it on
+            "so_psp": [0] * len(types),  # nspinor 2 would turn on spin-orbit coupling
             "spinat": configuration.moments,
             "constraint_kind": [kind if held else 0 for _, held in types],
             "ratsph": [self.sphere] * len(types),
@@ -153,14 +153,14 @@ class AbinitLabeller:
 
 
 def as_text(value: Any) -> str:
-    """A number, a text, a list or rows of numbers, to the last bit."""
+    """A number, text, list or array as text, without loss of precision."""
     if isinstance(value, np.ndarray):
         return "".join("\n  " + " ".join(repr(float(x)) for x in row) for row in value)
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def read_output(text: str, seconds: float) -> Label:
-    """The label of ABINIT's output. Raises FrameError where it did not converge or holds no constraint."""
+    """Read the label from ABINIT's output. Raises FrameError if it is not converged or lacks `grspin`."""
     done = re.search(r"At SCF step\s+(\d+).*=>\s*converged", text)
     if not done:
         steps = re.findall(rf"^ ETOT\s+(\d+).*?({NUMBER})\s+{NUMBER}\s+{NUMBER}\s*$", text, re.MULTILINE)
@@ -178,7 +178,7 @@ def read_output(text: str, seconds: float) -> Label:
 
 
 def rows_of(text: str, name: str) -> Array:
-    """A variable (N, 3) of ABINIT's own list."""
+    """A variable (N, 3) from ABINIT's list of variables."""
     found = re.search(rf"^\s*{name}\s+((?:{NUMBER}\s+)+)", text, re.MULTILINE)
     if not found:
         raise FrameError(f"ABINIT's output has no {name}: expected ABINIT 9.6 or newer")
@@ -186,7 +186,7 @@ def rows_of(text: str, name: str) -> Array:
 
 
 def read_moments(text: str) -> Array:
-    """Moments (N, 3) of the last table of spheres: atom, radius, density, x, y, z, charge."""
+    """Moments (N, 3) from the last table of spheres (atom, radius, density, x, y, z, charge)."""
     table = text[text.rindex("Integrated electronic and magnetization densities") :]
     table = table.partition("Total magnetization")[0]
     rows = re.findall(

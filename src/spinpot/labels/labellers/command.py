@@ -1,4 +1,4 @@
-"""Labels of any other code: a user's command reads a structure with moments and writes what it found."""
+"""Labels by any other code: a user's command reads a structure with moments and writes a labelled one."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from spinpot.data.systems import System
 from spinpot.labels.configuration import Configuration
 from spinpot.labels.label import FrameError, Label
 
-CLOSE = 1e-3  # Å, by which positions and cells of the answer may differ: files have few digits
+CLOSE = 1e-3  # Å, tolerance for positions and cells in the output, because files have few digits
 OUTPUT = "output.txt"
 START = "SPINPOT_START"
-PLAIN = re.compile(r"[\w./$+-]+")  # first words of a command that are its name
+PLAIN = re.compile(r"[\w./$+-]+")  # the first word of a command, if it is a plain name
 NEEDED = ("energy", "force", "force_mag")
 
 
 class CommandLabeller:
-    """Writes a configuration, runs the command in that folder, and reads its answer.
+    """Writes a configuration, runs the command in its folder, and reads the output.
 
-    command: of the shell, run in the frame's folder; $SPINPOT_START is the folder where spinpot was started.
-    input: the file that is written for it, extxyz with the columns spin:R:3 (μ_B: directions to hold, and
-        lengths to start from) and constrained:L:1.
-    output: the file or folder that is read back, of the format `read_as`, a name of `spinpot prepare
-        --format`, or `auto`. columns, moment_unit: as Wanted has them.
+    command: a shell command, run in the folder of the frame; $SPINPOT_START is the folder where spinpot was
+        started.
+    input: the name of the input file, extxyz with the columns spin:R:3 (μ_B: directions to hold and initial
+        lengths) and constrained:L:1.
+    output: the name of the output file or folder. read_as: its format, as in `spinpot prepare --format`, or
+        `auto`. columns, moment_unit: see Wanted.
     time_limit: s. isotropic: see Labeller. holds_lengths: whether the code can hold lengths.
-    code: what the frames' provenance calls it; None for the command.
+    code: the name of the code in the provenance of the frames; None uses the command.
     """
 
     def __init__(
@@ -69,18 +70,18 @@ class CommandLabeller:
         )
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError where the shell does not find the command, or lengths cannot be held."""
+        """Raise InputError if the shell does not find the command, or lengths cannot be held."""
         first = self.command.split(maxsplit=1)[:1]
-        require(first, "label.command", "", "the command that labels a frame.")
+        require(first, "label.command", "", "a command that labels a frame.")
         if PLAIN.fullmatch(first[0]) and not self.finds(first[0]):
             raise InputError(
                 f"label.command={self.command}: there is no {first[0]}. Install it, or correct the "
-                f"name; it is run in another folder, so that paths here begin with ${START}/."
+                f"name. The command runs in another folder; begin paths relative to this one with ${START}/."
             )
         if not self.holds_lengths and any(one.hold_lengths for one in configurations):
             raise InputError(
-                "recipe.hold=vector asks for lengths to be held, and label.holds_lengths=false says that the "
-                "command cannot. Take recipe.hold=direction."
+                "recipe.hold=vector needs a command that holds lengths, but label.holds_lengths=false. Use "
+                "recipe.hold=direction."
             )
 
     def finds(self, name: str) -> bool:
@@ -89,7 +90,7 @@ class CommandLabeller:
         return subprocess.run(asked, env=self.environment, capture_output=True, check=False).returncode == 0
 
     def provenance(self) -> dict[str, Any]:
-        """What the user says of the code, and how it was called."""
+        """The name of the code, the command, and how its output is read."""
         return {
             "code": self.code or self.command,
             "command": self.command,
@@ -101,7 +102,7 @@ class CommandLabeller:
         }
 
     def label(self, configuration: Configuration, folder: Path) -> Label:
-        """What the command answers. Raises FrameError where it fails, or answers something else."""
+        """Run the command and read its label. Raises FrameError if it fails or its output does not match."""
         write_input(configuration, folder / self.input)
         self.run(folder)
         answer = self.read(folder)
@@ -116,7 +117,7 @@ class CommandLabeller:
         )
 
     def run(self, folder: Path) -> None:
-        """The command, in a group of processes of its own, which is killed at the time limit."""
+        """Run the command in its own process group, which is killed at the time limit."""
         with (folder / OUTPUT).open("wb") as output:
             process = subprocess.Popen(
                 self.command,
@@ -142,7 +143,7 @@ class CommandLabeller:
             raise FrameError(f"the command ended with exit code {code}{last_line(folder)}")
 
     def read(self, folder: Path) -> System:
-        """One frame of the answer."""
+        """Read the single frame of the output."""
         place = folder / self.output
         if not place.exists():
             raise FrameError(f"the command wrote no {self.output}{last_line(folder)}")
@@ -158,7 +159,7 @@ class CommandLabeller:
 
 
 def write_input(configuration: Configuration, path: Path) -> None:
-    """Extended XYZ with the column spin, and who is held."""
+    """Write extended XYZ with the columns spin and constrained."""
     atoms = configuration.atoms.copy()
     atoms.arrays.pop("initial_magmoms", None)
     atoms.set_initial_magnetic_moments(configuration.moments)
@@ -168,29 +169,29 @@ def write_input(configuration: Configuration, path: Path) -> None:
 
 
 def check_same(configuration: Configuration, answer: System) -> None:
-    """The atoms of the answer are those that were asked for, in their order."""
+    """Raise FrameError unless the output has the same atoms, order and cell as the input."""
     atoms = configuration.atoms
     if answer.elements != atoms.get_chemical_symbols():
         raise FrameError(
-            f"the answer has other atoms: {' '.join(answer.elements)}, expected "
+            f"the output has other atoms: {' '.join(answer.elements)}, expected "
             f"{' '.join(atoms.get_chemical_symbols())}, in this order"
         )
     if not np.allclose(answer.box[0], atoms.cell.array, rtol=0.0, atol=CLOSE):
-        raise FrameError(f"the answer has another cell: {np.round(answer.box[0], 4).tolist()}")
+        raise FrameError(f"the output has another cell: {np.round(answer.box[0], 4).tolist()}")
     fractions = (np.asarray(answer.coord[0]) - atoms.positions) @ np.linalg.inv(atoms.cell.array)
     away = np.linalg.norm((fractions - np.rint(fractions)) @ atoms.cell.array, axis=1)
     if away.max() > CLOSE:
-        raise FrameError(f"the answer has atom {away.argmax()} elsewhere, {away.max():.3g} Å away")
+        raise FrameError(f"atom {away.argmax()} has moved by {away.max():.3g} Å in the output")
 
 
 def last_line(folder: Path) -> str:
-    """`: …`, the last line that the command printed."""
+    """`: …`, the last line printed by the command."""
     text = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f": {lines[-1][:300]}" if lines else ", and printed nothing"
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the command and what it has started."""
+    """Kill the command and all processes that it has started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

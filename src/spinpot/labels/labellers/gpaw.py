@@ -1,7 +1,7 @@
-"""Labels by GPAW, with moments whose directions are held by a penalty.
+"""Labels by GPAW; a penalty holds the directions of the moments.
 
-The penalty is p Σ (|m|² − (u·m)²) for the moments m and their directions u, and is not in the energy. Where
-the energy is least with it, −dE/dm = 2p (m − u (u·m)). Lengths are free, so that nothing pulls along u.
+The penalty is p Σ (|m|² − (u·m)²) for moments m with target directions u; it is not part of the energy. At
+the minimum of energy plus penalty, −dE/dm = 2p (m − u (u·m)). Lengths are free, so there is no force along u.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from spinpot.labels.label import FrameError, Label
 from spinpot.labels.labellers.mesh import half_shifted, mesh_size
 
 OWN = ("kpts", "nbands", "magmoms", "symmetry", "extensions", "txt")
-"""Of GPAW's parameters, those that are made for each frame."""
+"""GPAW parameters that spinpot sets for each frame."""
 FUNCTIONAL = "LDA"
-"""The one family that GPAW has for moments in any direction; a correction +U is one of its setups."""
+"""GPAW's only functionals for non-collinear moments; a +U correction is set in its setups."""
 INSTALL = (
     "label=gpaw needs the package gpaw, which compiles against libxc and a BLAS library: "
     "apt install libxc-dev libopenblas-dev, then pip install -c constraints.txt -e '.[label]'. If that stops "
@@ -37,11 +37,11 @@ INSTALL = (
 
 
 class GpawLabeller:
-    """Labels by GPAW ≥ 26.7, with moments of any direction.
+    """Labels by GPAW ≥ 26.7 with non-collinear moments.
 
-    parameters: as GPAW itself takes them, without those that each frame has of its own.
-    kpoint_spacing: Å⁻¹, the largest between points of the half-shifted mesh. penalty: eV/μ_B².
-    bands: spinor bands, which hold one electron each, for each valence electron.
+    parameters: GPAW parameters, except those that spinpot sets for each frame.
+    kpoint_spacing: Å⁻¹, the largest distance between points of the half-shifted mesh. penalty: eV/μ_B².
+    bands: spinor bands (one electron each) per valence electron.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GpawLabeller:
         penalty: float = 5.0,
     ) -> None:
         require(kpoint_spacing > 0.0, "label.kpoint_spacing", kpoint_spacing, "a number > 0, in Å⁻¹.")
-        require(bands > 1.0, "label.bands", bands, "a number > 1, of spinor bands for each valence electron.")
+        require(bands > 1.0, "label.bands", bands, "a number > 1: spinor bands per valence electron.")
         require(penalty > 0.0, "label.penalty", penalty, "a number > 0, in eV/μ_B².")
         self.parameters = dict(parameters)
         self.kpoint_spacing = kpoint_spacing
@@ -66,17 +66,17 @@ class GpawLabeller:
             parameters.get("xc") == FUNCTIONAL,
             "label.parameters.xc",
             parameters.get("xc"),
-            f"{FUNCTIONAL}: GPAW has no gradient corrections, such as PBE's, for moments in any direction. A "
-            "correction +U is given by setups, e.g. setups: {Ni: ':d,6.0'}.",
+            f"{FUNCTIONAL}: GPAW has no gradient corrections, such as PBE, for non-collinear moments. Set a +U "
+            "correction in the setups, e.g. setups: {Ni: ':d,6.0'}.",
         )
 
     @property
     def isotropic(self) -> bool:
-        """Without spin–orbit coupling."""
+        """Whether there is no spin–orbit coupling."""
         return not self.parameters.get("soc", False)
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError without GPAW, without a setup of an element, or where lengths are to be held."""
+        """Raise InputError if GPAW or the setup of an element is missing, or lengths are to be held."""
         if importlib.util.find_spec("gpaw") is None:
             raise InputError(INSTALL)
         refuse_lengths(configurations, "label=gpaw")
@@ -107,7 +107,7 @@ class GpawLabeller:
         }
 
     def label(self, configuration: Configuration, folder: Path) -> Label:
-        """Free energy, its derivatives and the moments. `gpaw.txt` is GPAW's own account."""
+        """Compute free energy, its derivatives and the moments. `gpaw.txt` is GPAW's output."""
         from gpaw import KohnShamConvergenceError
 
         begun = monotonic()
@@ -151,7 +151,7 @@ class GpawLabeller:
         )
 
     def _orbital_bands(self, configuration: Configuration) -> int:
-        """As GPAW counts them: each is two spinor bands. Its default follows the sum of all moments."""
+        """GPAW's number of bands, each of which is two spinor bands. Its default depends on the moments."""
         from gpaw.setup_data import SetupData
 
         symbols = configuration.atoms.get_chemical_symbols()
@@ -160,7 +160,7 @@ class GpawLabeller:
 
 
 def setups_version() -> str:
-    """Of the package with the setups, or where else they come from."""
+    """The version of gpaw-data, or the path of other setups."""
     try:
         return version("gpaw-data")
     except PackageNotFoundError:
@@ -168,16 +168,16 @@ def setups_version() -> str:
 
 
 def refuse_lengths(configurations: Sequence[Configuration], code: str) -> None:
-    """Raise InputError where a configuration has lengths held, for codes that hold directions alone."""
+    """Raise InputError if a configuration holds lengths; for codes that can only hold directions."""
     if held := [one.name for one in configurations if one.hold_lengths]:
         raise InputError(
-            f"{code} holds directions of moments, and their lengths are free, but {held[0]} has its lengths "
-            "held. Set hold=direction in the recipe, or label with another code."
+            f"{code} can only hold directions of moments, but {held[0]} asks to hold lengths. Set "
+            "hold=direction in the recipe, or label with another code."
         )
 
 
 def magnetic_forces(configuration: Configuration, moments: Array, penalty: float) -> Array:
-    """−dE/dm (N, 3) of moments (N, 3) that are held by a penalty; none where a moment is free."""
+    """−dE/dm (N, 3) of moments (N, 3) held by a penalty; zero for free moments."""
     directions = configuration.directions()
     across = moments - directions * (directions * moments).sum(axis=1, keepdims=True)
     return np.where(configuration.constrained[:, None], 2.0 * penalty * across, 0.0)

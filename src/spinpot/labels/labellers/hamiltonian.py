@@ -1,4 +1,4 @@
-"""Labels of built-in Hamiltonians, exact and at once: for tests and tutorials."""
+"""Labels by built-in Hamiltonians, exact and fast, for tests and tutorials."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Labels = dict[str, np.ndarray]
 
 
 class HamiltonianLabeller:
-    """name: `NiO`, the one of the built-in data set, or `alloy`, Fe, Co and O as in no real material."""
+    """name: `NiO`, the Hamiltonian of the built-in data set, or `alloy`, a fictitious Fe-Co-O alloy."""
 
     def __init__(self, name: Literal["NiO", "alloy"] = "NiO") -> None:
         self.name = name
         self.elements = ELEMENTS[name]
-        self.isotropic = name == "alloy"  # NiO has the dipole interaction
+        self.isotropic = name == "alloy"  # NiO has dipole interactions
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError for elements without terms."""
+        """Raise InputError for elements that the Hamiltonian does not have."""
         found = {symbol for one in configurations for symbol in one.atoms.get_chemical_symbols()}
         if unknown := sorted(found - set(self.elements)):
             raise InputError(
-                f"label.name={self.name}: knows {', '.join(self.elements)} and not {', '.join(unknown)}. "
-                "Give another structure or labeller."
+                f"label.name={self.name}: this Hamiltonian has {', '.join(self.elements)} only, not "
+                f"{', '.join(unknown)}. Give another structure or labeller."
             )
 
     def provenance(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class HamiltonianLabeller:
         }
 
     def label(self, configuration: Configuration, folder: Path) -> Label:
-        """Derivatives by positions, moments and strain. Nothing is written."""
+        """Compute energy, forces, magnetic forces and virial. Writes no files."""
         found = LABELS[self.name](configuration)
         return Label(
             energy=float(found["energy"]),

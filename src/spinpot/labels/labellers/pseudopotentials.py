@@ -1,4 +1,4 @@
-"""Norm-conserving pseudopotentials in the format psp8, of LDA: where they are, and what their headers say."""
+"""Finds norm-conserving LDA pseudopotentials in psp8 format and reads their headers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ase.data import atomic_numbers
 from spinpot.core.errors import InputError
 
 FOLDER = Path("/usr/share/abinit/psp/Pseudodojo_nc_sr_04_pw_standard_psp8")
-"""Of Debian's abinit-data: the standard scalar-relativistic PseudoDojo, LDA."""
+"""The standard scalar-relativistic LDA set of PseudoDojo, installed by Debian's abinit-data."""
 PSP8 = 8
-GRADIENTS = 100  # libxc's numbers of functionals are smaller for LDA
+GRADIENTS = 100  # libxc's numbers of LDA functionals are smaller
 
 
 @dataclass(frozen=True)
 class Pseudopotential:
-    """A file, its element's number, and how many valence electrons it has."""
+    """The file of a pseudopotential, its atomic number, and its number of valence electrons."""
 
     file: Path
     number: int
@@ -26,27 +26,28 @@ class Pseudopotential:
 
 
 def find_pseudopotential(element: str, given: str | Mapping[str, str] | None) -> Pseudopotential:
-    """That of an element. given: files by element, or a folder of ELEMENT.psp8; None: that of abinit-data.
+    """The pseudopotential of an element.
 
-    Raises InputError where there is none, or where it is none of LDA.
+    given: files by element, or a folder of ELEMENT.psp8; None uses abinit-data. Raises InputError if there is
+    none, or it is not for LDA.
     """
     if isinstance(given, Mapping):
         if element not in given:
-            raise InputError(f"label.pseudopotentials: has no file for {element}. Expected a psp8 file.")
+            raise InputError(f"label.pseudopotentials: there is no file for {element}. Give a psp8 file.")
         file = Path(given[element])
     else:
         file = Path(given or FOLDER) / f"{element}.psp8"
     file = file.expanduser().resolve()
     if not file.is_file():
         raise InputError(
-            f"label=abinit: there is no pseudopotential for {element}: {file}. Install abinit-data, or give "
-            "psp8 files of LDA by label.pseudopotentials='{" + element + ": FILE}', or a folder of them."
+            f"label=abinit: the pseudopotential {file} for {element} does not exist. Install abinit-data, or "
+            "give LDA psp8 files with label.pseudopotentials='{" + element + ": FILE}', or their folder."
         )
     return read_header(file, element)
 
 
 def read_header(file: Path, element: str) -> Pseudopotential:
-    """Three lines: a title; the element's number and valence; the format and functional."""
+    """Read the header: a title; atomic number and valence; format and functional. Raises InputError."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[1:3]
     try:
         number, valence = (float(word) for word in lines[0].split()[:2])
@@ -55,13 +56,14 @@ def read_header(file: Path, element: str) -> Pseudopotential:
         form = functional = 0
     if form != PSP8:
         raise InputError(
-            f"{file}: not a psp8 file, the one format that ABINIT's constraints were checked with."
+            f"{file}: not a psp8 file. Expected psp8, the only format with which spinpot's use of ABINIT's "
+            "constraints was checked."
         )
     if number != atomic_numbers[element]:
-        raise InputError(f"{file}: of the element {number:g}, expected {element}.")
+        raise InputError(f"{file}: a pseudopotential of element number {number:g}, expected {element}.")
     if max(divmod(-functional, 1000)) >= GRADIENTS or functional > 10:
         raise InputError(
-            f"{file}: made for functional {functional}, expected one of LDA: with gradient corrections "
-            "ABINIT's magnetic forces do not agree with its energies."
+            f"{file}: made for functional {functional}, expected LDA. With gradient corrections ABINIT's "
+            "magnetic forces do not agree with its energies."
         )
     return Pseudopotential(file, int(number), valence)
