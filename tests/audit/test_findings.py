@@ -121,9 +121,9 @@ def test_duplicates():
     assert [one.severity for one in found] == ["look", "wrong", "wrong", "wrong"]
     assert [one.text for one in found] == [
         "2 of 4 frames repeat another.",
-        "1 of 4 frames of other are in random1 too.",
-        "1 of 4 frames are there twice, with energies up to 100 meV/atom and forces up to 50 meV/Å apart.",
-        "1 of 4 frames of other are in random1 too.",
+        "1 of 4 frames of other are also in random1.",
+        "1 of 4 frames occur twice, with energies up to 100 meV/atom and forces up to 50 meV/Å apart.",
+        "1 of 4 frames of other are also in random1.",
     ]
     assert of_duplicates([], [MADE])[0].severity == "ok"
 

@@ -51,7 +51,7 @@ def test_models_with_spins_of_other_elements_are_refused(place, tmp_path):
     arguments = [f"checkpoint=[{place}/1.ckpt,both.ckpt]", f"systems=[{place}/a]", "output=out"]
     message = the_message(run_here("evaluate.py", *arguments, cwd=tmp_path))
     assert "both.ckpt has spins of Ni O" in message
-    assert "1.ckpt of Ni." in message
+    assert "1.ckpt has spins of Ni." in message
     assert not (tmp_path / "out").exists()
 
 

@@ -82,7 +82,7 @@ def test_killed_and_resumed_is_as_if_nothing_had_been(tmp_path):
     assert "training in" not in again
     assert labels(tmp_path / "killed") == after
     other = run_here("learn.py", *SMALL, "output=killed", "learn.batch=4", cwd=tmp_path)
-    assert "was begun with other settings (learn.batch: 3 there, 4 now)" in the_message(other)
+    assert "was started with other settings (learn.batch: 3 there, 4 now)" in the_message(other)
 
 
 def train_here(self, train, validation, test, folder, seed):
@@ -120,9 +120,9 @@ def test_a_labeller_that_fails_on_a_fifth_of_the_frames(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "rounds", "said"),
     [
-        ({"limit": 1e3}, 1, "0.0 % of the explored frames are uncertain: enough."),
+        ({"limit": 1e3}, 1, "0.0 % of the explored frames are uncertain; learn.uncertain_share="),
         ({"labels": 15}, 2, "learn.labels=15: the budget of labels is spent."),
-        ({"hours": 1e-9}, 1, "learn.hours=1e-09: the time is spent."),
+        ({"hours": 1e-9}, 1, "learn.hours=1e-09: the time is up."),
     ],
 )
 def test_when_it_ends(tmp_path, monkeypatch, capsys, more, rounds, said):
@@ -138,15 +138,15 @@ def test_when_it_ends(tmp_path, monkeypatch, capsys, more, rounds, said):
     [
         (["learn.limit=0"], "learn.limit=0: expected a number > 0, or null."),
         (["learn.limit=null"], "learn.limit and learn.limit_mag are both null."),
-        (["train.model=spin"], "learn.ensemble=1: this model does not know what errors to expect"),
+        (["train.model=spin"], "learn.ensemble=1: this model does not know its errors"),
         (["recipe=default", "recipe.systems.A={frames: 3}"], "structure is missing"),
         (["train.model.cutof=4"], "train: Unknown setting model.cutof"),
         (["train.trainer.max_steps=-3"], "train: trainer.max_steps=-3: expected a whole number >= 0."),
         (["train.data=NiO"], "train: data=NiO: learn sets data itself. Leave it out."),
         (["exploration.frames=99"], "exploration.frames=99: expected at most as many as steps, 24."),
-        (["learn.labels=3"], "learn.labels=3: the first round and what is held out have 11 frames already."),
+        (["learn.labels=3"], "learn.labels=3: the first round, validation and test already need 11 frames."),
         (["test.systems=[nowhere]"], "nowhere"),
-        (["exploration.damping=0", "exploration.friction=0"], "nothing is bound to the heat bath"),
+        (["exploration.damping=0", "exploration.friction=0"], "nothing is coupled to the heat bath"),
     ],
 )
 def test_what_is_refused_before_anything_is_computed(tmp_path, changes, said):

@@ -1,1 +1,1 @@
-"""What a set of labelled frames says about itself, before anything is trained on it."""
+"""Audits labelled frames before training: consistency of labels, duplicates, outliers, units."""

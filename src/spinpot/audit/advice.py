@@ -1,66 +1,71 @@
 """What to do about each finding of an audit."""
 
 SCALE = (
-    "No potential can fit energies and magnetic forces at once. Compute the labels again if the factor is a "
-    "mistake of theirs; otherwise give it to the loss, loss.label_scale_fm, so that −dE/dS is learnt."
+    "No potential can fit these energies and magnetic forces together. Recompute the labels if the factor "
+    "is an error; otherwise set it in the loss, loss.label_scale_fm, so that the model learns −dE/dS."
 )
-OPPOSITE = "The sign is the opposite: labels are −dE/dR, −dE/dS and −dE/dε here. Change it in the files."
+OPPOSITE = "The sign is wrong: spinpot expects −dE/dR, −dE/dS and −dE/dε. Change the sign in the files."
 DERIVATIVE = (
-    "No potential can fit both at once. Look for another unit, another functional or convergence for "
-    "energies than for the labels, a smearing whose free energy is meant, or frames in another order."
+    "No potential can fit both together. Possible causes: a wrong unit, different functionals or "
+    "convergence for energies and labels, energies without the smearing's entropy term, or frames in "
+    "another order."
 )
-UNTESTED = "Give frames of one composition with the labels of everything that differs between them."
+UNTESTED = "To test the labels, give frames of one composition with labels for everything that changes."
 UNEXPLAINED = (
-    "Energies and forces do not belong together: look for labels of other frames, energies of another "
-    "calculation or unit, or frames too far from each other for this test."
+    "Energies and forces do not match. Possible causes: labels of other frames, energies of another "
+    "calculation or in another unit, or frames too far apart for this test."
 )
-FEW = "More frames, or frames that differ more in this, would tell."
+FEW = "To determine the factor, add frames, or frames that differ more in this quantity."
 LENGTHS = (
-    "The energies say nothing about a change of |S|, so that nothing supports these labels. Add frames with "
-    "other lengths of the moments before you trust the model's answer to them, and look at transverse errors."
+    "|S| does not vary, so the energies cannot confirm these labels. Add frames with other lengths of the "
+    "moments before you rely on longitudinal predictions; until then compare transverse errors."
 )
 RELAXED = (
-    "That is right where directions alone were held, as by label=gpaw. If lengths were held "
-    "too, these labels are missing, and a model would learn that nothing pulls there: weigh the part across "
-    "alone, loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse in place of pref_fm."
+    "This is expected if only directions were held, e.g. by label=gpaw. If lengths were held as well, these "
+    "labels are missing, and the model would learn zero longitudinal forces; then train on the transverse "
+    "part only: set loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse instead of pref_fm."
 )
 NO_MOMENTS = (
-    "A spin model learns nothing from these frames. Look whether spin.npy was written from the right output."
+    "A spin model learns nothing from these frames. Check that spin.npy was written from the right output."
 )
 UNOWNED = (
-    "Such labels are not learnt. Look whether the moments of these atoms were lost; if they are small but "
-    "not zero, write them."
+    "Training ignores these labels. Check whether the moments of these atoms were lost; if they are small "
+    "but not zero, write them to the files."
 )
-WITHOUT = "Look whether the moments were lost; a calculation that has become non-magnetic is another state."
+WITHOUT = "Check whether the moments were lost, or the calculation converged to a non-magnetic state."
 SMALL_TILTS = (
-    "All frames are nearly collinear. Add tilted moments, or the model knows little of turning them."
+    "All frames are nearly collinear. Add tilted moments, or the model learns little about rotations."
 )
 NET_FORCE = (
-    "Forces of a crystal add up to zero. Look for fixed atoms, drifting grids or labels in another order."
+    "The forces in a crystal add up to zero. Possible causes: fixed atoms, errors of the real-space grid, or "
+    "labels in another order."
 )
 NET_TORQUE = (
-    "Torques add up to zero unless spin-orbit interaction, dipoles or an outer field hold the moments. "
-    "Without these, look whether moments and magnetic forces are of one calculation and in the same order."
+    "Torques add up to zero unless there is spin-orbit coupling, a dipole interaction or an external field. "
+    "Without these, check that moments and magnetic forces come from one calculation, in the same order."
 )
 OUTLIERS = (
-    "Look at these frames: not converged, in another magnetic state, or with atoms too close? A "
-    "training run leaves out those that data.exclude lists."
+    "Check these frames: are they not converged, in another magnetic state, or are atoms too close? To leave "
+    "frames out of training, list them in data.exclude."
 )
-CLOSE = "Closer than half the sum of the covalent radii. Look at coordinates, cell and units of these frames."
+CLOSE = (
+    "Two atoms are closer than half the sum of their covalent radii. Check coordinates, cell and units of "
+    "these frames."
+)
 DIGITS = (
-    "No model is better than the digits of its energies. Export them in float64 with all digits, or subtract "
-    "the atoms' energies before they are rounded."
+    "The model cannot be more accurate than the digits of the energies. Export energies in float64 with all "
+    "digits, or subtract the atomic energies before rounding."
 )
-UNITS = "A suspicion, no proof. Expected are Å, eV, μ_B; forces in eV/Å, magnetic forces in eV/μ_B."
-CONTRADICT = (
-    "Structures that are the same have one energy and the same forces. Keep the frames of one calculation."
+UNITS = (
+    "This is a suspicion, no proof. Expected units: Å, eV, μ_B, forces in eV/Å, magnetic forces in eV/μ_B."
 )
-REPEATED = "Frames that repeat count twice in the loss; spinpot prepare leaves them out."
+CONTRADICT = "Equal structures must have equal energies and forces. Keep only the frames of one calculation."
+REPEATED = "Duplicate frames count twice in the loss; spinpot prepare leaves them out."
 LEAKED = (
-    "If one of them validates or tests the other's training, its errors say nothing. Split again by "
-    "spinpot prepare, which leaves out frames that repeat."
+    "If one of these systems is used to validate or test a training on the other, its errors are "
+    "meaningless. Split again with spinpot prepare, which leaves out duplicates."
 )
 ZEROS = (
-    "A label that is missing must not be written as zeros: remove the file, or the frames. Forces of a "
-    "perfect crystal may be zero."
+    "Missing labels must not be written as zeros: remove the file, or the frames. Forces of a perfect "
+    "crystal may be zero."
 )

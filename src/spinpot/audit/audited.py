@@ -1,4 +1,4 @@
-"""One system with all that an audit finds out about it."""
+"""A system with the results of its audit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,12 +18,12 @@ from spinpot.looks.labels import close_looks, zero_labels
 
 
 class Audited:
-    """A system with all that is found out about it alone; tilts in degrees, one per non-zero moment."""
+    """A system and the results of its own audit. tilts: degrees, one per non-zero moment."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self.outliers = outliers(system)
-        # Frames whose energy stands apart do no work.
+        # Frames whose energy is an outlier are left out of the work test.
         strange = [outlier.frame for outlier in self.outliers if outlier.quantity == ENERGY]
         self.work = work_along_pairs(select(system, np.setdiff1d(np.arange(len(system)), strange)))
         self.elements = moments_by_element(system)
@@ -32,7 +32,7 @@ class Audited:
         self.net_force, self.net_torque = net_force(system), net_torque(system)
 
     def findings(self) -> list[Finding]:
-        """All statements about this system."""
+        """All findings about this system."""
         work = self.work if isinstance(self.work, Work) else None
         return [
             *findings.of_work(self.system, self.work),
@@ -45,7 +45,7 @@ class Audited:
         ]
 
     def numbers(self) -> dict[str, Any]:
-        """What audit.json holds of it."""
+        """The entries of audit.json for this system."""
         quantiles = np.quantile(self.tilts, (0.5, 0.95, 1.0)).tolist() if self.tilts.size else None
         return {
             "work": _numbers_of(self.work),
@@ -59,17 +59,17 @@ class Audited:
 
 
 def works_of(audited: Sequence[Audited]) -> dict[str, Work]:
-    """The works of the systems whose labels were tested, by name."""
+    """The work tests by name of the system; untestable systems are left out."""
     return {one.system.name: one.work for one in audited if isinstance(one.work, Work)}
 
 
 def labels_of(works: Mapping[str, Work]) -> list[str]:
-    """The labels that some of the works test."""
+    """The labels tested in at least one system."""
     return list(dict.fromkeys(label for work in works.values() for label in work.factors))
 
 
 def worst_of(works: Mapping[str, Work], most: int) -> dict[str, Work]:
-    """Of more than `most` works those that explain the energies worst, in their order."""
+    """At most `most` work tests, those with the lowest R², in their order."""
     worst = sorted(works, key=lambda name: works[name].r2)[:most]
     return {name: work for name, work in works.items() if name in worst}
 

@@ -1,4 +1,4 @@
-"""What the numbers of an audit mean, and what to do about it, in words."""
+"""Turns the numbers of an audit into findings with a severity and advice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from spinpot.looks.precision import precision_looks
 SEVERITIES = ("wrong", "look", "ok")
 
 FINE, WRONG = 0.03, 0.05
-"""Distance of a factor from 1 that is fine, and beyond which it is wrong if the error is small enough."""
-VAGUE = 0.1  # standard error of a factor, relative if that is above 1, beyond which it says little
-EXPLAINED = 0.9  # R² of the works below which they do not explain the energies
+"""|factor − 1| up to FINE is ok; above WRONG it is wrong if the standard error is small enough."""
+VAGUE = 0.1  # a factor with a larger standard error (relative for factors above 1) is inconclusive
+EXPLAINED = 0.9  # with a smaller R², the work of the labels does not explain the energies
 NET_FORCE, NET_TORQUE = 0.05, 0.3
 SMALL_TILT = 5.0  # degrees
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement about one system (or two), with what to do about it unless it is ok."""
+    """A statement about one or two systems, with advice unless the severity is ok."""
 
     severity: str
     topic: str
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """Findings of one severity, topic and advice: what is said of each system."""
+    """All findings with the same severity, topic and advice. statements: (system, text)."""
 
     severity: str
     topic: str
@@ -46,7 +46,7 @@ class Group:
 
 
 def grouped(findings: Sequence[Finding]) -> list[Group]:
-    """The worst first, otherwise in the order given."""
+    """Group findings; the worst groups come first, otherwise in the order given."""
     groups: dict[tuple[str, str, str], Group] = {}
     for finding in findings:
         key = (finding.severity, finding.topic, "" if finding.severity == "ok" else finding.advice)
@@ -56,11 +56,11 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
 
 
 def of_work(system: System, work: Work | Untestable) -> list[Finding]:
-    """Whether each label is the derivative of the energies."""
+    """Whether each label is the derivative of the energy."""
     if isinstance(work, Untestable):
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
     found = [_of_factor(system, label, factor) for label, factor in work.factors.items()]
-    text = f"the works explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
+    text = f"the labels explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
     severity = "wrong" if work.r2 < EXPLAINED else "ok"
     return [*found, Finding(severity, "energies", system.name, text, advice.UNEXPLAINED)]
 
@@ -72,7 +72,7 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
         what = advice.LENGTHS if label.endswith("longitudinal") else advice.FEW
         what = advice.RELAXED if factor.undetermined == SMALL else what
         return Finding("look", topic, system.name, text, what)
-    text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energies."
+    text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energy."
     off, what = abs(factor.value - 1), advice.DERIVATIVE
     if factor.value < 0:
         what = advice.OPPOSITE
@@ -86,21 +86,22 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
 
 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
-    """Lengths and tilts of the moments, and magnetic forces where there are none."""
+    """Lengths and tilts of the moments, and magnetic forces on atoms without moments."""
     magnetic = [one for one in elements if one.greatest > 0]
     found = [finding for one in magnetic for finding in _of_magnetic(system, one)]
     if not magnetic:
         found.append(Finding("wrong", "moments", system.name, "all moments are zero.", advice.NO_MOMENTS))
     for one in elements:
         if one.unowned is not None and one.unowned > SMALLEST:
-            text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms whose moment is zero."
+            text = f"up to {one.unowned:.3g} eV/μ_B on {one.element} atoms with zero moment."
             found.append(
                 Finding("look", "magnetic forces without moments", system.name, text, advice.UNOWNED)
             )
     if magnetic:
         middle, most = np.median(tilts), tilts.max()
         text = (
-            f"moments tilt by {middle:.3g}° (median), at most {most:.3g}°, from the nearest collinear axis."
+            f"moments are tilted by {middle:.3g}° (median) and at most {most:.3g}° from the nearest "
+            "collinear axis."
         )
         severity = "look" if most < SMALL_TILT else "ok"
         found.append(Finding(severity, "tilts", system.name, text, advice.SMALL_TILTS))
@@ -109,7 +110,7 @@ def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.nda
 
 def _of_magnetic(system: System, one: ElementMoments) -> list[Finding]:
     lengths = (
-        f"|S| of {one.element} {one.least:.3f}–{one.greatest:.3f} μ_B, mean {one.mean:.3f}, "
+        f"|S| of {one.element}: {one.least:.3f}–{one.greatest:.3f} μ_B, mean {one.mean:.3f}, "
         f"standard deviation {one.spread:.4f}."
     )
     found = [Finding("ok", "moments", system.name, lengths)]
@@ -120,79 +121,79 @@ def _of_magnetic(system: System, one: ElementMoments) -> list[Finding]:
 
 
 def of_sums(system: System, force: float | None, torque: float | None) -> list[Finding]:
-    """Net force and net torque; the arguments are moments.net_force's and net_torque's."""
+    """Net force and net torque, as computed by moments.net_force and net_torque."""
     found = []
     for value, most, topic, name, terms, what in (
         (force, NET_FORCE, "net force", "net force", "forces", advice.NET_FORCE),
         (torque, NET_TORQUE, "net torque", "net torque S × F_mag", "torques", advice.NET_TORQUE),
     ):
         if value is not None:
-            text = f"the {name} is {100 * value:.3g} % of what unrelated {terms} would add up to."
+            text = f"the {name} is {100 * value:.3g} % of the sum expected for unrelated {terms}."
             found.append(Finding("look" if value > most else "ok", topic, system.name, text, what))
     return found
 
 
 def of_outliers(system: System, outliers: Sequence[Outlier]) -> list[Finding]:
-    """The frames that stand apart, the strangest named with its place on disk."""
+    """The number of outliers, and the strangest one with its place on disk."""
     frames = len({outlier.frame for outlier in outliers})
     texts = [
         f"{frames} of {len(system)} frames; the strangest is {system.where(worst.frame)}: {worst.quantity} "
         f"{worst.value:.3g} {worst.unit}, {abs(worst.deviations):.3g} robust standard deviations away."
         for worst in outliers[:1]
     ]
-    return _each("outliers", system, texts, advice.OUTLIERS, "no frame stands apart.")
+    return _each("outliers", system, texts, advice.OUTLIERS, "no frame is an outlier.")
 
 
 def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
-    """Labels that are zero throughout a frame. zeros: as outliers.zero_labels gives them."""
+    """Labels that are all zero in a frame. zeros: number of such frames by label."""
     found = []
     for label, count in zeros.items():
         severity = "wrong" if count == len(system) else "look"
-        text = f"{label} is zero throughout {count} of {len(system)} frames."
+        text = f"{label} is zero on all atoms in {count} of {len(system)} frames."
         found.append(Finding(severity, "labels of zeros", system.name, text, advice.ZEROS))
     return found
 
 
 def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
-    """Each suspicion."""
-    return _each("units", system, suspicions, advice.UNITS, "nothing looks like another unit.")
+    """Suspicions about units, one finding each."""
+    return _each("units", system, suspicions, advice.UNITS, "all units look right.")
 
 
 def of_close(system: System, close: Sequence[Look]) -> list[Finding]:
-    """Atoms closer than any bond."""
+    """Atoms closer than any bond length."""
     texts = [f"{one.seen}." for one in close]
-    return _each("close atoms", system, texts, advice.CLOSE, "no two atoms are closer than bonds are.")
+    return _each("close atoms", system, texts, advice.CLOSE, "no two atoms are closer than a bond length.")
 
 
 def _each(topic: str, system: System, texts: Sequence[str], what: str, fine: str) -> list[Finding]:
-    """Each text is to be looked at; where there is none all is fine."""
+    """A finding "look" for each text; without texts, one finding "ok" with the text `fine`."""
     found = [Finding("look", topic, system.name, text, what) for text in texts]
     return found or [Finding("ok", topic, system.name, fine)]
 
 
 def of_precision(systems: Sequence[System]) -> list[Finding]:
-    """Energies whose stored numbers are coarse beside their spread, by file."""
+    """Energies stored with too few digits for their spread, by file."""
     found = [
         Finding("look", "digits of energies", system.name, f"{look.seen}.", advice.DIGITS)
         for system, look in precision_looks(systems)
     ]
-    fine = "the energies have digits enough for their spread."
+    fine = "the energies have enough digits for their spread."
     return found or [Finding("ok", "digits of energies", "all", fine)]
 
 
 def of_duplicates(duplicates: Sequence[Duplicates], systems: Sequence[System]) -> list[Finding]:
-    """Within and between systems; with labels that contradict each other."""
+    """Duplicate frames within and between systems, and duplicates with contradicting labels."""
     lengths = {system.name: len(system) for system in systems}
     found = []
     for one in duplicates:
         names = one.first if one.first == one.second else f"{one.first}, {one.second}"
         count = f"{one.of_second} of {lengths[one.second]} frames"
         if one.contradicting:
-            text = f"{count} are there twice, with {differing(one.contradicting)}."
+            text = f"{count} occur twice, with {differing(one.contradicting)}."
             found.append(Finding("wrong", "duplicates that contradict", names, text, advice.CONTRADICT))
         elif one.first == one.second:
             found.append(Finding("look", "duplicates", names, f"{count} repeat another.", advice.REPEATED))
         if one.first != one.second:
-            text = f"{count} of {one.second} are in {one.first} too."
+            text = f"{count} of {one.second} are also in {one.first}."
             found.append(Finding("wrong", "duplicates between systems", names, text, advice.LEAKED))
-    return found or [Finding("ok", "duplicates", "all", "no frame is there twice.")]
+    return found or [Finding("ok", "duplicates", "all", "no frame occurs twice.")]

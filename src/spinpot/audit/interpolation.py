@@ -1,8 +1,8 @@
-"""Smooth functions of pairs and how fast each changes along a path, to interpolate work between its ends.
+"""Smooth basis functions that interpolate the work of the labels along a path between two frames.
 
-They are terms that spin-lattice energies commonly have: pair functions f(r), exchange f(r) S_i·S_j, and of
-each magnetic element the components of S (a field), their products (anisotropy) and |S|⁴. Nothing is assumed
-of the labels but that such terms follow their course between two nearby frames.
+They are common terms of spin-lattice energies: pair functions f(r), exchange f(r) S_i·S_j, and for each
+magnetic element the components of S (a field), their products (anisotropy) and |S|⁴. The only assumption
+about the labels is that such terms describe how they vary between two nearby frames.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from spinpot.data.systems import System
 
 CUTOFF = 5.0  # Å
 FUNCTIONS = 8  # radial functions of each pair of elements
-SKIN = 0.5  # Å beyond the cutoff within which pairs are listed, for those that come nearer on the way
+SKIN = 0.5  # Å added to the cutoff of the pair list, for pairs that come closer along the path
 
 
 def radial(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """sin(kπr/r_c)/r, k = 1…FUNCTIONS, going smoothly to zero at the cutoff, and derivatives: (…, FUNCTIONS).
+    """sin(kπr/r_c)/r, k = 1…FUNCTIONS, smoothly zero at the cutoff, and derivatives: (…, FUNCTIONS).
 
-    The spherical Bessel functions of J. Gasteiger et al., ICLR 2020 (DimeNet), eq. 7.
+    These are the spherical Bessel functions of J. Gasteiger et al., ICLR 2020 (DimeNet), eq. 7.
     """
     k = np.arange(1, FUNCTIONS + 1) * np.pi / CUTOFF
     x = np.minimum(r / CUTOFF, 1.0)[..., None]
@@ -32,7 +32,7 @@ def radial(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Basis:
-    """The functions' rates of change along paths between frames of one system."""
+    """Rates of change of the basis functions along paths between frames of one system."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -40,10 +40,10 @@ class Basis:
         self.magnetic = [kind for kind in np.unique(types) if system.spin[:, types == kind].any()]
 
     def rates(self, path: Path, t: np.ndarray, spin_rates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """−dB/dt of every function B at t (T,), by what moves: (T, functions).
+        """−dB/dt of every function B at t (T,), split by what changes: (T, functions) by name.
 
-        spin_rates: dS/dt (T, N, 3) by name. Their names are in the result, beside `force`, the motion of the
-        atoms in the cell, and `virial`, that of the cell.
+        spin_rates: dS/dt (T, N, 3) by name. The names in the result are `force` (motion of the atoms in the
+        cell), `virial` (change of the cell) and those of spin_rates.
         """
         i, j, shift, kind = self._pairs(path.start)
         vectors, by_atoms, by_cell = path.pair_vectors(i, j, shift, t)
@@ -67,7 +67,7 @@ class Basis:
         return found
 
     def _of_one_moment(self, spin: np.ndarray, rate: np.ndarray) -> list[np.ndarray]:
-        """d/dt of S_a, S_a S_b and |S|⁴, summed over each magnetic element: (T, 10) each."""
+        """d/dt of S_a, S_a S_b and |S|⁴, summed over the atoms of each magnetic element: (T, 10) each."""
         a, b = np.triu_indices(3)
         products = rate[..., a] * spin[..., b] + spin[..., a] * rate[..., b]
         fourth = 4 * (spin**2).sum(-1) * (spin * rate).sum(-1)
@@ -75,7 +75,7 @@ class Basis:
         return [terms[:, self.system.types == kind].sum(axis=1) for kind in self.magnetic]
 
     def _pairs(self, frame: int) -> tuple[np.ndarray, ...]:
-        """Atoms i and j, cell shift of j and the pair of elements of every pair once, ordered by the last."""
+        """i, j, cell shift of j and pair of elements of every pair (each once), sorted by the elements."""
         coord, box, types = self.system.coord[frame], self.system.box[frame], self.system.types
         options = {"full_list": False, "sorted": True, "n_threads": 1}
         i, j, shift = neighbours(CUTOFF + SKIN, coord, box, self.system.pbc, "ijS", **options)
@@ -84,7 +84,7 @@ class Basis:
         return i[order], j[order], shift[order].astype(float), kind[order]
 
     def _slices(self, kind: np.ndarray) -> Iterator[tuple[slice, bool]]:
-        """Of every pair of elements, its pairs and whether both have moments; empty where there are none."""
+        """For every pair of elements, the slice of its pairs (maybe empty), and whether both are magnetic."""
         kinds = np.unique(self.system.types)
         for a in kinds:
             for b in kinds[kinds >= a]:

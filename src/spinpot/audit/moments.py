@@ -1,4 +1,4 @@
-"""Moments and magnetic forces of one system: their lengths, parts and sums, and how far moments tilt."""
+"""Statistics of moments and forces of one system: lengths, tilts, components, net force and torque."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class ElementMoments:
-    """The moments of one element in μ_B, and its magnetic forces in eV/μ_B, None without labels.
+    """Moments of one element in μ_B, and its magnetic forces in eV/μ_B (None without labels).
 
-    least, mean, spread, greatest: of |S|, over all frames. without: frames in which all its moments are zero.
-    transverse, longitudinal: rms of the vector across and of the number along the moments. unowned: the
-    largest magnetic force on an atom whose moment is zero.
+    least, mean, spread, greatest: of |S| over all frames. without: number of frames in which all its moments
+    are zero. transverse, longitudinal: rms of the components perpendicular and parallel to the moments.
+    unowned: the largest magnetic force on an atom with zero moment.
     """
 
     element: str
@@ -63,7 +63,7 @@ def _of_element(system: System, kind: int) -> ElementMoments:
 
 
 def _forces(system: System, own: np.ndarray) -> dict[str, float | None]:
-    """The magnetic forces of ElementMoments of some atoms, (N,) bool."""
+    """The magnetic-force fields of ElementMoments. own: (N,) bools, the atoms of the element."""
     if system.force_mag is None:
         return dict.fromkeys(("transverse", "longitudinal", "unowned"))
     squares, count, unowned = torch.zeros(2).double(), 0, 0.0
@@ -79,10 +79,9 @@ def _forces(system: System, own: np.ndarray) -> dict[str, float | None]:
 
 
 def tilts(spin: np.ndarray) -> np.ndarray:
-    """Degrees between the non-zero moments of (F, N, 3) and their frame's nearest collinear axis, (n,).
+    """Angles in degrees between non-zero moments of (F, N, 3) and the collinear axis of their frame, (n,).
 
-    The axis of a frame is that along which Σ (S·n)² is largest; antiparallel moments are on it as well, so
-    that no angle is above 90.
+    The axis n of a frame maximises Σ (S·n)². Antiparallel moments lie on it too, so no angle exceeds 90°.
     """
     _, vectors = np.linalg.eigh(np.einsum("fia,fib->fab", spin, spin))
     length = np.linalg.norm(spin, axis=-1)
@@ -93,14 +92,14 @@ def tilts(spin: np.ndarray) -> np.ndarray:
 
 
 def net_force(system: System) -> float | None:
-    """Σ F over the atoms relative to what unrelated forces would add up to; 0 if only distances matter."""
+    """|Σ F| over the atoms relative to unrelated forces; 0 for a translation-invariant energy."""
     return None if system.force is None else _net(force for (force,) in chunks(system.force))
 
 
 def net_torque(system: System) -> float | None:
-    """The same for the torques S × F_mag: 0 if E does not change as all moments turn together.
+    """The same for the torques S × F_mag; 0 if a common rotation of all moments conserves the energy.
 
-    So it is without spin-orbit and dipole interaction and without an outer field.
+    This holds without spin-orbit coupling, dipole interaction and external field.
     """
     if system.force_mag is None:
         return None
@@ -108,7 +107,7 @@ def net_torque(system: System) -> float | None:
 
 
 def _net(given: Iterable[np.ndarray]) -> float:
-    """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), sums over the atoms and means over the frames; 0 for rounding."""
+    """√⟨|Σ v|²⟩ / √⟨Σ |v|²⟩ of (F, N, 3), with sums over atoms and means over frames; 0 for tiny vectors."""
     total = apart = count = 0.0
     for vectors in given:
         total += (vectors.sum(axis=1) ** 2).sum()

@@ -1,4 +1,4 @@
-"""Frames that stand apart from the others of their system."""
+"""Outliers: frames far from the others of their system."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from spinpot.data.systems import System
 FAR = 6.0  # robust standard deviations
 FEWEST_FRAMES = 10
 ENERGY = "energy per atom"
-SMALLEST = 1e-4  # eV/Å and eV/μ_B; smaller forces count as that
+SMALLEST = 1e-4  # eV/Å and eV/μ_B, lower bound of forces
 
 
 @dataclass(frozen=True)
 class Outlier:
-    """A frame, the quantity it stands out by, its value in that unit, and by how many deviations."""
+    """A frame, the quantity in which it is an outlier, its value, and its robust standard deviations."""
 
     frame: int
     quantity: str
@@ -26,9 +26,10 @@ class Outlier:
 
 
 def outliers(system: System) -> list[Outlier]:
-    """Frames far from the others in energy per atom, or far above in the largest (magnetic) force.
+    """Frames whose energy per atom is far from the others, or whose largest (magnetic) force is far above.
 
-    Of the latter the logarithm is taken. The strangest come first; of few frames nothing is said.
+    Forces are compared by their logarithm. The strangest frames come first. Systems with fewer than
+    FEWEST_FRAMES frames have no outliers.
     """
     if len(system) < FEWEST_FRAMES:
         return []
@@ -46,7 +47,7 @@ def outliers(system: System) -> list[Outlier]:
 
 
 def robust_deviations(values: np.ndarray) -> np.ndarray:
-    """(x − median)/(1.4826 MAD), which is (x − mean)/σ of a normal distribution; 0 if over half are equal."""
+    """(x − median)/(1.4826 MAD), equal to (x − mean)/σ for normal distributions; 0 if over half are equal."""
     from_median = values - np.median(values)
     scale = 1.4826 * np.median(np.abs(from_median))
     return from_median / scale if scale > 0 else np.zeros_like(values)

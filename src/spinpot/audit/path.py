@@ -1,4 +1,4 @@
-"""The way from one frame to another: straight for atoms and cell, along the sphere for moments."""
+"""The path from one frame to another: straight for atoms and cell, along great circles for moments."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from spinpot.data.systems import System
 
 @dataclass(frozen=True)
 class Path:
-    """Frame `start` → frame `end`, t = 0…1. Fractional coordinates take the nearest image."""
+    """The path from frame `start` to frame `end`, t = 0…1. Atoms move to their nearest image."""
 
     system: System
     start: int
@@ -19,13 +19,13 @@ class Path:
 
     @property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Cell at t = 0 and its change (3, 3), Å; see `System.cell`."""
+        """The cell at t = 0 and its change, (3, 3) each, Å; see `System.cell`."""
         box = self.system.cell
         return box[self.start], box[self.end] - box[self.start]
 
     @property
     def fractional(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fractional coordinates at t = 0 and their change (N, 3)."""
+        """Fractional coordinates at t = 0 and their change, (N, 3) each."""
         coord, box = self.system.coord, self.system.cell
         before, after = (coord[k] @ np.linalg.inv(box[k]) for k in (self.start, self.end))
         change = after - before
@@ -34,9 +34,10 @@ class Path:
     def pair_vectors(
         self, i: np.ndarray, j: np.ndarray, shift: np.ndarray, t: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Vectors of pairs i → j (P,) with cell shifts (P, 3) at t (T,), and their change by t: (T, P, 3).
+        """Vectors of pairs i → j (P,) with cell shifts (P, 3) at t (T,), and their t-derivatives: (T, P, 3).
 
-        The change has two parts, of the atoms in the cell as it is and of the cell itself.
+        The derivative has two parts: from the motion of the atoms in the cell, and from the change of the
+        cell.
         """
         cell, strain = self.cells
         before, change = self.fractional
@@ -47,20 +48,21 @@ class Path:
         return places @ cells, step @ cells, places @ strain
 
     def spins(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Moments at t (T,), and their change by t across and along them: (T, N, 3), μ_B."""
+        """Moments at t (T,), and the t-derivatives perpendicular and parallel to them: (T, N, 3), μ_B."""
         return geodesic(self.system.spin[self.start], self.system.spin[self.end], t)
 
     def largest_turn(self) -> float:
-        """The largest angle that a moment turns by, radians."""
+        """The largest rotation angle of a moment, radians."""
         spin = self.system.spin
         return float(_turns(spin[self.start], spin[self.end])[2].max(initial=0.0))
 
 
 def geodesic(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vectors a → b (N, 3) at t (T,): direction along the great circle, length linear.
+    """Vectors from a to b (N, 3) at t (T,): directions along the great circle, lengths linear in t.
 
-    Returns the vectors and their derivatives by t across and along them, each (T, N, 3). A zero vector has
-    the direction of the other. Opposite directions have no great circle; `Path.largest_turn` tells them.
+    Returns the vectors and their t-derivatives perpendicular and parallel to them, each (T, N, 3). A zero
+    vector gets the direction of the other. Opposite directions have no unique great circle; find them with
+    `Path.largest_turn`.
     """
     u, side, angle = _turns(a, b)
     length, growth = _norm(a), _norm(b) - _norm(a)
@@ -73,7 +75,7 @@ def geodesic(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _turns(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit vectors of a and, normal to it, towards b (N, 3); the angles between a and b (N, 1)."""
+    """Unit vectors along a, and perpendicular to it towards b, (N, 3); angles between a and b (N, 1)."""
     u, v = unit(np.where(_norm(a) > 0, a, b)), unit(np.where(_norm(b) > 0, b, a))
     cosine = (u * v).sum(-1, keepdims=True)
     aside = v - cosine * u

@@ -1,4 +1,4 @@
-"""The audit of labelled frames: read, looked at, told in the terminal, written as a page and as numbers."""
+"""`spinpot audit`: checks labelled frames, prints the findings, and writes a page and a JSON file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ from spinpot.data.systems import read_systems
 from spinpot.report.page import REPORT
 
 AUDIT = "audit.json"
-MOST = 20  # systems that are named under each finding and in the table; the files have all
+MOST = 20  # systems printed per finding and in the table; the files list all
 COLOURS = {"wrong": "bold red", "look": "yellow"}
 
 
 def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str, Any]:
-    """Audit every system, print what was found, and with `output` write audit.json and report.html there.
+    """Audit every system and print the findings; with `output`, write audit.json and report.html there.
 
-    Returns what audit.json holds. Raises InputError for frames that cannot be read, and before anything is
-    done for an output folder that holds one of the files already.
+    Returns the contents of audit.json. Raises InputError if frames cannot be read, and at the start if the
+    output folder already holds one of the files.
     """
     if output is None:
         return _audit(systems)[0]
@@ -44,7 +44,7 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
 
 
 def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
-    """What audit.json holds, printed, and what the page is made of."""
+    """Audit and print. Returns the contents of audit.json and the audited systems."""
     found = read_systems(list(systems))
     audited = [Audited(system) for system in found]
     twice = duplicates(found)
@@ -63,11 +63,11 @@ def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
 
 
 def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
-    """The factors of all systems, then what is wrong or to be looked at."""
+    """Print the factors of all systems, then the findings that are wrong or need a look."""
     works = works_of(audited)
     if works:
         _print_factors(works)
-        console.print("In parentheses the standard error, in units of the last digit.")
+        console.print("In parentheses: the standard error, in units of the last digit.")
     for group in groups:
         if group.severity == "ok":
             continue
@@ -84,8 +84,8 @@ def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
 
 def _print_factors(works: Mapping[str, Work]) -> None:
     labels = labels_of(works)
-    left = f" (the {MOST} of {len(works)} explained worst)" if len(works) > MOST else ""
-    title = f"Labels over the derivatives of the energies: 1 is right{left}"
+    left = f" (the {MOST} of {len(works)} systems with the lowest R²)" if len(works) > MOST else ""
+    title = f"Labels divided by the derivatives of the energy: 1 is right{left}"
     rows = [
         (name, *(_shown(work.factors.get(label)) for label in labels), f"{work.r2:.5f}")
         for name, work in worst_of(works, MOST).items()

@@ -1,10 +1,10 @@
-"""Numbers that look as if they were in another unit. A suspicion each: none of them is proof."""
+"""Finds numbers that seem to be in another unit. These are suspicions, not proofs."""
 
 from spinpot.audit.work import Work, label_name
 from spinpot.data.systems import System
 from spinpot.looks.units import unit_looks
 
-NEAR = 0.03  # how close to a ratio of units a factor must be, relative
+NEAR = 0.03  # relative tolerance between a factor and a ratio of units
 
 HARTREE, RYDBERG, BOHR = 27.211386, 13.605693, 0.529177
 FORCE_RATIOS = {
@@ -21,19 +21,19 @@ FORCE_MAG_RATIOS = {
     "magnetic forces in Hartree/μ_B": 1 / HARTREE,
     "magnetic forces in Rydberg/μ_B": 1 / RYDBERG,
     "magnetic forces in meV/μ_B": 1000.0,
-    "magnetic forces per spin ħ, of 2 μ_B, but moments in μ_B": 2.0,
-    "moments in spins ħ, of 2 μ_B, but magnetic forces per μ_B": 0.5,
+    "magnetic forces per spin of ħ (2 μ_B), but moments in μ_B": 2.0,
+    "moments in spins of ħ (2 μ_B), but magnetic forces per μ_B": 0.5,
 }
 
 
 def suspicions(system: System, work: Work | None) -> list[str]:
-    """What looks wrong, in words."""
+    """Suspicious units, in words."""
     return [*(look.text for look in unit_looks(system)), *_factors(system, work)]
 
 
 def _factors(system: System, work: Work | None) -> list[str]:
-    """Factors of the works that are ratios of units."""
-    per_atom = {"energies per atom in place of those of the frame": float(system.n_atoms)}
+    """Factors of the work test that equal a ratio of units, in words."""
+    per_atom = {"energies per atom instead of per frame": float(system.n_atoms)}
     said = []
     for label, factor in (work.factors if work else {}).items():
         ratios = {**FORCE_RATIOS, **per_atom} if label == "force" else {}
@@ -41,5 +41,5 @@ def _factors(system: System, work: Work | None) -> list[str]:
             ratios = FORCE_MAG_RATIOS
         for guess, ratio in ratios.items():
             if factor.value is not None and abs(factor.value / ratio - 1) < NEAR:
-                said.append(f"{label_name(label)} are {factor.value:.4g} times what they should be: {guess}?")
+                said.append(f"{label_name(label)} are {factor.value:.4g} times the expected values: {guess}?")
     return said

@@ -1,10 +1,11 @@
-"""Are forces, magnetic forces and virial the derivatives of the energies? Work along pairs of frames.
+"""Tests whether forces, magnetic forces and virial are the derivatives of the energies.
 
-Between two frames ΔE = −∫ (F·dR + F_mag·dS + virial:dε). Every label's work is integrated by itself, the
-energy differences are regressed on all of them, ΔE = Σ b W, and a label's factor is −1/b: how large it is
-over what the energies ask for, 1 if it is their derivative. The labels are known at the two ends only, which
-gives the trapezoid rule; what that misses is taken from smooth functions fitted to the same label at the ends
-of all paths (spinpot.audit.interpolation). Energies take no part in it, and no label sees another.
+Between two frames ΔE = −∫ (F·dR + F_mag·dS + virial:dε). The work W of each label is integrated separately,
+and the energy differences are regressed on all of them, ΔE = Σ b W. The factor of a label is −1/b: the ratio
+of the label to the derivative of the energy, 1 if the label is right. Labels are known only at the two ends
+of a path, which gives the trapezoid rule. A correction comes from smooth functions, fitted to the same label
+at the ends of all paths (spinpot.audit.interpolation). The correction of a label uses neither energies nor
+other labels.
 """
 
 from collections.abc import Sequence
@@ -21,19 +22,19 @@ from spinpot.data.sample import thinned
 from spinpot.data.systems import System
 
 FEWEST_FRAMES = 8
-MOST_FRAMES = 200  # of longer systems, frames evenly spaced are taken
-NEIGHBOURS = 5  # each frame is paired with its nearest ones
+MOST_FRAMES = 200  # of longer systems, this many evenly spaced frames are used
+NEIGHBOURS = 5  # each frame is paired with this many nearest frames
 LARGEST_TURN = np.radians(120)
-"""Paths on which a moment turns by more are left out: the way round is not known any more."""
-UNMOVED = 1e-8  # Å, μ_B or strain; what moves less has not moved
-LITTLE_WORK = 1e-3  # of the energy differences: labels with less work are not determined by them
+"""Paths on which a moment rotates by more are left out, because the sense of rotation is uncertain."""
+UNMOVED = 1e-8  # Å, μ_B or strain; smaller changes count as none
+LITTLE_WORK = 1e-3  # relative to the energy differences; labels with less work are undetermined
 ONE_FRAME = 0.9
-"""A label with more than this share of its work (squared) on paths of one frame is not determined either."""
+"""A label is also undetermined if more than this share of its squared work is on paths of one frame."""
 RELAXED = 0.05
-"""Magnetic forces along the moments, relative to those across (rms), below which lengths were relaxed."""
-SMALL = f"they are less than {RELAXED:.0%} of those across the moments".replace("%", " %")
+"""Lengths count as relaxed if longitudinal magnetic forces (rms) are below this share of transverse ones."""
+SMALL = f"they are less than {RELAXED:.0%} of the transverse ones".replace("%", " %")
 RIDGE = 1e-8
-MISSED = 0.1  # share of the correction to the trapezoid rule that is counted as uncertain
+MISSED = 0.1  # the share of the correction to the trapezoid rule that is added to the error
 
 NODES = np.array([0.0, (1 - 5**-0.5) / 2, (1 + 5**-0.5) / 2, 1.0])
 WEIGHTS = np.array([1.0, 5.0, 5.0, 1.0]) / 12
@@ -45,7 +46,7 @@ NAMES = {"force": "forces", "force_mag": "magnetic forces", "virial": "virial"}
 
 @dataclass(frozen=True)
 class Factor:
-    """Label = value × (−derivative of the energy), with its standard error.
+    """The factor of a label: label = value × (−derivative of the energy), with its standard error.
 
     work: rms over the pairs, eV. undetermined: why there is no value, in words.
     """
@@ -58,12 +59,11 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What the pairs of a system say.
+    """The result of the work test of a system.
 
-    factors: by label, the magnetic force by element and part too (`force_mag/Ni/transverse`). r2: the share
-    of the energy differences that the works explain. correction: what the interpolation adds to the
-    trapezoid rule, relative to all work. energy, done: ΔE of each pair as labelled, and −ΣW of the labels as
-    they are, eV.
+    factors: by label; magnetic forces also by element and component (`force_mag/Ni/transverse`). r2: the
+    fraction of the energy differences explained by the work. correction: the correction to the trapezoid
+    rule, relative to all work. energy, done: ΔE of each pair, and −ΣW of the unscaled labels, eV.
     """
 
     frames: int
@@ -76,7 +76,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Untestable:
-    """Why a system's labels cannot be held against its energies."""
+    """The reason why the labels of a system cannot be compared with its energies."""
 
     reason: str
 
@@ -88,7 +88,7 @@ def label_name(label: str) -> str:
 
 
 def short_label(label: str) -> str:
-    """`force_mag/Ni/transverse` → `F_mag across, Ni`, for the head of a column."""
+    """`force_mag/Ni/transverse` → `F_mag across, Ni`, for column headers."""
     name, *rest = label.split("/")
     if not rest:
         return {"force": "F", "virial": "virial"}[name]
@@ -96,7 +96,7 @@ def short_label(label: str) -> str:
 
 
 def work_along_pairs(system: System) -> Work | Untestable:
-    """The test of one system, with a progress bar."""
+    """Run the work test of one system, with a progress bar."""
     if system.energy is None:
         return Untestable("there are no energies")
     if system.labels == ("energy",):
@@ -104,23 +104,23 @@ def work_along_pairs(system: System) -> Work | Untestable:
     if np.ptp(system.energy) == 0:
         return Untestable("all energies are the same")
     if len(system) < FEWEST_FRAMES:
-        return Untestable(f"{len(system)} frames are too few, {FEWEST_FRAMES} are needed")
+        return Untestable(f"{len(system)} frames are too few; the test needs {FEWEST_FRAMES}")
     system = thinned(system, MOST_FRAMES)
     near = nearby_pairs(system)
     distance, pairs = np.array([d for d, _, _ in near]), [Path(system, i, j) for _, i, j in near]
     kept = [k for k, path in enumerate(pairs) if not unlabelled(path)]
     if not kept:
-        return Untestable(f"{unlabelled(pairs[0])} between the frames, and that has no labels")
+        return Untestable(f"{unlabelled(pairs[0])} between the frames, but there are no labels for this")
     kept = [k for k in kept if pairs[k].largest_turn() < LARGEST_TURN]
     if len(kept) < FEWEST_FRAMES:
-        return Untestable("the moments of hardly any two frames are near each other")
+        return Untestable("too few pairs of frames have similar moments")
     return _regressed(system, [pairs[k] for k in kept], distance[kept])
 
 
 def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
-    """Distance² and frames of pairs, each frame with its nearest ones.
+    """Pairs of each frame with its nearest frames, as (distance², frame, frame).
 
-    Distances are those of moments and of atoms within the cell, each relative to their mean square.
+    The distance² adds the mean square differences of moments and of positions, each relative to its mean.
     """
     frames = np.unique(np.linspace(0, len(system) - 1, min(len(system), MOST_FRAMES)).astype(int))
     fractional = system.coord[frames] @ np.linalg.inv(system.cell[frames])
@@ -140,7 +140,7 @@ def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
 
 
 def unlabelled(path: Path) -> str | None:
-    """What moves along a path without a label of its work, in words; None if all is labelled."""
+    """What changes along a path without a label for its work, in words; None if everything is labelled."""
     system = path.system
     spin = system.spin[path.end] - system.spin[path.start]
     moved = {
@@ -155,9 +155,9 @@ def unlabelled(path: Path) -> str | None:
 
 
 def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Power of each label at the two ends of a path: F·dR/dt, virial:dε/dt and F_mag·dS/dt (2,), eV.
+    """The integrand of each label's work at both ends of a path: F·dR/dt, virial:dε/dt, F_mag·dS/dt (2,), eV.
 
-    spin_rates: dS/dt at NODES by the names of the works.
+    spin_rates: dS/dt at NODES by label.
     """
     system, ends = path.system, (path.start, path.end)
     change, strain = path.fractional[1], path.cells[1]
@@ -165,7 +165,7 @@ def label_rates(path: Path, spin_rates: dict[str, np.ndarray]) -> dict[str, np.n
     if system.force is not None:
         rates["force"] = [(system.force[k] * (change @ system.cell[k])).sum() for k in ends]
     if system.virial is not None:
-        # Rows of the cell change by the transposed strain.
+        # The rows of the cell change by the transposed strain.
         rates["virial"] = [(system.virial[k] * np.linalg.solve(system.cell[k], strain).T).sum() for k in ends]
     if system.force_mag is not None:
         for name, rate in spin_rates.items():
@@ -189,7 +189,7 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
     plain = {name: np.array(values).mean(axis=1) for name, values in ends.items()}
     added = {name: missed(np.array(values), np.array(functions[name])) for name, values in ends.items()}
 
-    # The trapezoid rule's error grows with the third power of the distance.
+    # The error of the trapezoid rule grows with the third power of the distance.
     weight = 1 / (1 + (distance / (np.median(distance) or 1.0)) ** 3)
     frames = np.array([(path.start, path.end) for path in paths])
     size = _rms(energy)
@@ -218,7 +218,7 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
 
 
 def small_labels(system: System) -> set[str]:
-    """Magnetic forces along moments whose lengths were relaxed: lengths follow the rest, and test nothing."""
+    """Longitudinal labels of moments with relaxed lengths; these labels cannot be tested."""
     return {
         f"force_mag/{one.element}/longitudinal"
         for one in moments_by_element(system)
@@ -227,7 +227,7 @@ def small_labels(system: System) -> set[str]:
 
 
 def _undetermined(work: np.ndarray, size: float, weight: np.ndarray, frames: np.ndarray) -> str:
-    """Why the works (pairs,) of a label do not say how large it is; empty if they do."""
+    """Why the work (pairs,) of a label cannot determine its factor; empty if it can."""
     square = weight * work**2
     if _rms(work) <= LITTLE_WORK * size:
         return "hardly any work between the frames"
@@ -236,11 +236,11 @@ def _undetermined(work: np.ndarray, size: float, weight: np.ndarray, frames: np.
 
 
 def _factor(known: Factor, b: float, error: float) -> Factor:
-    """The factor −1/b, unless it is undetermined already or b is not told from 0."""
+    """The factor −1/b, unless it is undetermined already or b does not differ significantly from 0."""
     if known.undetermined:
         return known
     if abs(b) <= 2 * error:
-        return replace(known, undetermined="lost in the scatter")
+        return replace(known, undetermined="its effect on the energies is within the noise")
     return replace(known, value=-1 / b, error=error / b**2)
 
 
@@ -249,7 +249,7 @@ def _rms(values: np.ndarray) -> float:
 
 
 def _spin_rates(basis: Basis, path: Path) -> dict[str, np.ndarray]:
-    """dS/dt at NODES of each magnetic element, across and along the moments: (nodes, N, 3) by name."""
+    """dS/dt at NODES per magnetic element, transverse and longitudinal: (nodes, N, 3) by label."""
     _, across, along = path.spins(NODES)
     types, names = path.system.types, path.system.type_map
     return {
@@ -260,9 +260,9 @@ def _spin_rates(basis: Basis, path: Path) -> dict[str, np.ndarray]:
 
 
 def missed(ends: np.ndarray, functions: np.ndarray) -> np.ndarray:
-    """What the trapezoid rule lacks of each path's integral (paths,).
+    """The correction to the trapezoid rule for the integral along each path (paths,).
 
-    ends (paths, 2): the integrand at the ends. functions (paths, nodes, K): what it is interpolated by.
+    ends (paths, 2): the integrand at the ends. functions (paths, nodes, K): basis that interpolates it.
     """
     known = functions[:, [0, -1]].reshape(-1, functions.shape[-1])
     scale = np.linalg.norm(known, axis=0)
@@ -276,7 +276,7 @@ def missed(ends: np.ndarray, functions: np.ndarray) -> np.ndarray:
 def _slopes(
     works: np.ndarray, energy: np.ndarray, weight: np.ndarray, frames: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The slopes b (columns,) and their standard errors, by a jackknife over frames, as pairs share them."""
+    """The slopes b (columns,) and their standard errors from a jackknife over frames, which pairs share."""
     each = np.unique(frames)
     left_out = np.array([(frames != k).all(axis=1) for k in each])
     b = np.array([_solve(works[keep], energy[keep], weight[keep]) for keep in left_out])

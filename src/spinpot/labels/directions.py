@@ -14,7 +14,7 @@ SPREADS = np.geomspace(1e-4, 1e4, 161)  # standard deviations of the noise added
 
 
 def draw_tilts(random: np.random.Generator, count: int, pairs: Pairs, low: float, high: float) -> Array:
-    """Unit vectors (count, 3) about z. Their largest angle between neighbours is drawn from low … high degrees.
+    """Unit vectors (count, 3) about z; the largest angle between neighbours is drawn from low … high degrees.
 
     If no draw reaches the angle, e.g. close to 180°, the draw with the largest angle is returned.
     """

@@ -46,7 +46,7 @@ class SystemRecipe:
     displacement: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Range of the largest displacement in a frame, Å."""
     moments: dict[str, float | list[float]] = field(default_factory=dict)
-    """Length or range of lengths by element, μ_B; 0: no moment. Other elements keep the structure's lengths."""
+    """Length or range of lengths by element, μ_B; 0: no moment. Others keep the structure's lengths."""
     spirals: list[list[float]] | None = None
     """Wave vectors in reciprocal lattice vectors of the structure; each frame has one of them."""
     sublattice_tilt: list[float] = field(default_factory=lambda: [0.0, 0.0])

@@ -1,1 +1,1 @@
-"""Training, exploration, choice and labels in turn, until little is left to learn."""
+"""Active learning: train, explore, choose and label frames in rounds, until few frames are uncertain."""

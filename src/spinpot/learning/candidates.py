@@ -1,4 +1,4 @@
-"""The choice after an exploration: uncertain frames, spread out, as configurations to be labelled."""
+"""Chooses uncertain, diverse frames of an exploration as configurations to be labelled."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from spinpot.learning.explore import Trajectory, bare
 from spinpot.learning.score import Judge
 
 MOST = 500
-"""Candidates that are compared with each other: of more, those of the largest scores."""
+"""Number of candidates compared with each other; if there are more, those with the largest scores."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A frame of a trajectory, by number. like: a configuration of its system."""
+    """A frame that may be labelled, by the numbers of its trajectory and frame.
+
+    like: a configuration of the same system.
+    """
 
     trajectory: int
     frame: int
@@ -29,7 +32,7 @@ class Candidate:
 
 
 def candidates(explored: Sequence[Trajectory], systems: Mapping[str, Configuration]) -> list[Candidate]:
-    """Frames above the limit, the most uncertain first. systems: a configuration of each."""
+    """Frames whose score is above 1, most uncertain first. systems: one configuration of each system."""
     found = [
         Candidate(number, frame, float(score), one.atoms(frame, systems[one.system]), systems[one.system])
         for number, one in enumerate(explored)
@@ -42,17 +45,17 @@ def candidates(explored: Sequence[Trajectory], systems: Mapping[str, Configurati
 def chosen(
     judge: Judge, found: Sequence[Candidate], known: Sequence[Configuration], number: int
 ) -> list[Candidate]:
-    """Choose up to `number` of them. known: all that the labeller was asked for, labelled or failed."""
+    """Choose up to `number` candidates. known: all configurations given to the labeller, also failed ones."""
     environments = [judge.environments(one.atoms) for one in found]
     there = [one for one in environments if one is not None]
-    if len(there) < len(found):  # the model has no features
+    if len(there) < len(found):  # the model provides no features
         return in_turn(found, number)
     labelled = [judge.environments(with_moments(one)) for one in known]
     return [found[k] for k in spread_out(there, [one for one in labelled if one], number)]
 
 
 def in_turn(found: Sequence[Candidate], number: int) -> list[Candidate]:
-    """The most uncertain frame of each trajectory, then the second of each, and so on."""
+    """Up to `number` candidates: first the most uncertain of each trajectory, then the second, and so on."""
     counts: dict[int, int] = {}
     places = []
     for one in found:
@@ -63,14 +66,14 @@ def in_turn(found: Sequence[Candidate], number: int) -> list[Candidate]:
 
 
 def with_moments(configuration: Configuration) -> Atoms:
-    """Its atoms with the moments that were asked for."""
+    """The atoms of a configuration with its target moments."""
     atoms = bare(configuration)
     atoms.set_initial_magnetic_moments(configuration.moments)
     return atoms
 
 
 def to_label(found: Sequence[Candidate]) -> list[Configuration]:
-    """Configurations, numbered within their systems in the order of the choice."""
+    """Configurations of the chosen candidates, numbered within each system in the order of choice."""
     counts: dict[str, int] = {}
     made = []
     for one in found:
@@ -88,12 +91,12 @@ def to_label(found: Sequence[Candidate]) -> list[Configuration]:
 
 
 def without_moments(atoms: Atoms) -> Atoms:
-    """The same atoms."""
+    """A copy of the atoms without moments."""
     return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
 def as_record(found: Sequence[Candidate]) -> dict[str, Any]:
-    """What chosen.json holds: the configurations, and where each came from."""
+    """The contents of chosen.json: the configurations, and the trajectory, frame and score of each."""
     return {
         "configurations": [one.as_plain() for one in to_label(found)],
         "from": [{"trajectory": one.trajectory, "frame": one.frame, "score": one.score} for one in found],

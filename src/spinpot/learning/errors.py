@@ -1,4 +1,4 @@
-"""Errors on the frames of a fixed test set."""
+"""Errors of a run on the fixed test set."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from spinpot.loss.metrics import ErrorMetric
 from spinpot.models.checkpoint import checkpoint_file
 
 TAIL = 95.0
-"""Per cent of the frames: their largest force error."""
+"""Percentile of the frames' force errors that is reported."""
 
 
 def errors_on(run: Path, systems: Sequence[str]) -> dict[str, float | None]:
-    """A run's errors, eV/atom, eV/Å and eV/μ_B; p95_fr is the TAIL of frames' force errors."""
+    """Errors of a run in eV/atom, eV/Å and eV/μ_B; p95_fr is the 95th percentile of the force errors."""
     predictor = load(checkpoint_file(run))
     metric = ErrorMetric(predictor.spec.type_map, predictor.spec.use_spin)
     of_frames: list[float] = []

@@ -1,4 +1,7 @@
-"""Exploration: dynamics of the newest potential from labelled frames, as far as it stays sane."""
+"""Exploration: spin-lattice dynamics with the newest potential, started from labelled frames.
+
+A trajectory ends early when its frames become unphysical or far too uncertain.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,20 @@ from spinpot.learning.score import Judge
 from spinpot.learning.settings import Exploration
 
 LOOKS = 4
-"""At a trajectory, for each frame that is kept."""
+"""Number of checks of a trajectory per kept frame."""
 FAR = 10.0
-"""Times the limit, or the labelled frame's score where that is larger: the potential knows too little."""
+"""A trajectory ends at this multiple of the limit, or of the start frame's score if that is larger."""
 CLOSE = 0.5
-"""Of the shortest distance of the first frame: atoms closer than that are on top of each other."""
+"""A trajectory ends if atoms come closer than this fraction of the shortest distance in its first frame."""
 TOLERANCE = 1e-4
-"""μ_B, of the spins' midpoints."""
+"""Tolerance of the implicit midpoint step of the spins, μ_B."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Frames of a trajectory, F of N atoms, with their scores (F,).
+    """The kept frames of a trajectory, F frames of N atoms, with their scores (F,).
 
-    system, start: those of the labelled frame it began from. ended: why it stopped early, or nothing.
+    system, start: system and name of the labelled frame it started from. ended: why it ended early, else "".
     """
 
     system: str
@@ -51,7 +54,7 @@ class Trajectory:
     seconds: float
 
     def atoms(self, frame: int, like: Configuration) -> Atoms:
-        """One frame. like: a configuration of the same atoms."""
+        """Frame `frame` as Atoms. like: a configuration of the same atoms."""
         made = bare(like)
         made.set_cell(self.cell)
         made.positions[:] = self.positions[frame]
@@ -59,14 +62,14 @@ class Trajectory:
         return made
 
     def write(self, file: Path) -> None:
-        """Whole or not at all."""
+        """Write the trajectory atomically."""
         contents = io.BytesIO()
         np.savez(contents, **vars(self))
         write_atomically(file, contents.getvalue())
 
     @classmethod
     def read(cls, file: Path) -> Trajectory:
-        """What `write` wrote."""
+        """Read a file written by `write`."""
         with np.load(file) as stored:
             found: dict[str, Any] = {
                 name: values if values.ndim else values.item() for name, values in stored.items()
@@ -75,13 +78,13 @@ class Trajectory:
 
 
 def bare(configuration: Configuration) -> Atoms:
-    """Its atoms without what a recipe has left on them."""
+    """The atoms of a configuration without the extra arrays of the recipe."""
     own = configuration.atoms
     return Atoms(own.symbols, positions=own.positions, cell=own.cell, pbc=own.pbc)
 
 
 def beginning(labelled: Labelled) -> Atoms:
-    """A labelled frame with the moments that were found, of those atoms that have one."""
+    """A labelled frame with its calculated moments; zero for non-magnetic atoms."""
     atoms = bare(labelled.configuration)
     magnetic = labelled.configuration.moments.any(axis=1, keepdims=True)
     atoms.set_initial_magnetic_moments(np.where(magnetic, labelled.label.moments, 0.0))
@@ -89,7 +92,7 @@ def beginning(labelled: Labelled) -> Atoms:
 
 
 def random_numbers(*key: int) -> np.random.Generator:
-    """A generator that is a function of the seed, the round and the number of what it is for."""
+    """A random generator that depends only on the key, e.g. (seed, round, number of the trajectory)."""
     return np.random.default_rng(list(key))
 
 
@@ -101,9 +104,9 @@ def explore(
     seed: int,
     number: int,
 ) -> list[Trajectory]:
-    """All trajectories of a round, each in a file; those that are there already are read.
+    """All trajectories of a round, each in a file; existing files are read.
 
-    starts: labelled frames by system. number: of the round.
+    starts: labelled frames by system. number: the number of the round.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for place in counted(range(settings.trajectories), "Exploring", settings.trajectories):
@@ -121,10 +124,10 @@ def explore(
 def trajectory(
     judge: Judge, start: Labelled, settings: Exploration, temperature: float, random: np.random.Generator
 ) -> Trajectory:
-    """One trajectory. Where it leaves what is sane it ends, and the last sane frame is kept."""
+    """Run one trajectory. If a check fails it ends, and the last frame that passed is kept."""
     begun, run = time.monotonic(), Running(judge, start, settings, temperature, random)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that frames are unlike those of training is what is looked for
+        warnings.simplefilter("ignore")  # exploration is meant to leave the range of the training frames
         ended = run.to_the_end()
     kept = run.kept
     return Trajectory(
@@ -142,7 +145,7 @@ def trajectory(
 
 @dataclass(frozen=True)
 class State:
-    """Positions and moments (N, 3), and the score."""
+    """Positions and moments (N, 3), and the score of a frame."""
 
     positions: Array
     moments: Array
@@ -150,7 +153,7 @@ class State:
 
 
 class Running:
-    """A trajectory while it runs, and the frames that it has kept."""
+    """A running trajectory and its kept frames."""
 
     def __init__(
         self,
@@ -180,7 +183,7 @@ class Running:
         )
 
     def to_the_end(self) -> str:
-        """All steps, or as far as it stays sane; why not farther."""
+        """Run all steps, or until a check fails; returns the reason of an early end, else ""."""
         looks = LOOKS * self.settings.frames
         steps = np.linspace(0, self.settings.steps, looks + 1).astype(int)
         sane: State | None = None
@@ -189,7 +192,7 @@ class Running:
                 count = int(steps[look] - steps[look - 1])
                 self.dynamics.run(count)  # type: ignore[no-untyped-call]
                 found, why = self.state()
-            except InputError as error:  # atoms on top of each other, no midpoint, no finite energy
+            except InputError as error:  # overlapping atoms, no converged midpoint, non-finite energy
                 found, why = None, str(error)
             if found is None or why:
                 if sane is not None:
@@ -201,13 +204,13 @@ class Running:
         return ""
 
     def state(self) -> tuple[State, str]:
-        """The frame as it is now, and what is not sane about it."""
+        """The current frame, and the reason to end if it fails a check, else ""."""
         positions, moments = self.atoms.positions.copy(), self.atoms.get_initial_magnetic_moments()
         if not (np.isfinite(positions).all() and np.isfinite(moments).all()):
             return State(positions, moments, np.inf), "not all numbers are finite"
         found = State(positions, moments.copy(), self.judge.score(self.atoms))
         if not found.score <= self.far:
-            return found, f"the expected error is {found.score:.3g} limits"
+            return found, f"the expected error is {found.score:.3g} times the limit"
         if (distance := shortest(self.atoms)) < self.closest:
             return found, f"atoms are {distance:.2f} Å apart"
         return found, ""

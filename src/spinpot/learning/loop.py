@@ -1,7 +1,7 @@
-"""spinpot learn: train → explore → choose → label, until little is uncertain or the budget is spent.
+"""`spinpot learn`: rounds of train → explore → choose → label, until few frames are uncertain.
 
-Every step of a round leaves a record when it is done, so that the same command goes on where it was stopped.
-What is random is a function of the seed, the round and the number of what it is for.
+Each finished step of a round writes a record, so that the same command resumes an interrupted loop. All
+random numbers depend only on the seed, the round and the item that they are for.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EXPLORED = ("explored", "uncertain", "share", "stopped", "scores")
 
 @dataclass(frozen=True)
 class Settings:
-    """All of a loop but the labeller, the recipe and what a round's training is given."""
+    """Settings of a loop, except the labeller, the recipe and the settings of the training."""
 
     exploration: Exploration
     learn: Learning
@@ -51,7 +51,7 @@ class Settings:
     report: bool = True
 
     def check(self) -> None:
-        """Raise InputError for what makes no sense."""
+        """Raise InputError for settings that make no sense."""
         self.exploration.check()
         self.learn.check()
         for name in HELD_OUT:
@@ -66,16 +66,16 @@ def learn(
     settings: Settings,
     structure: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Learn in a folder, or go on there; the records of all rounds.
+    """Start or resume active learning in a folder; returns the records of all rounds.
 
-    train: settings of `spinpot train`. Raises InputError before anything is computed for what cannot be used,
-    and TrainingError where a training fails.
+    train: settings for `spinpot train`. Raises InputError before the first calculation if an input cannot be
+    used, and TrainingError if a training fails.
     """
     settings.check()
     atoms = find_structure(structure, recipe.structure)
     made = configurations(recipe, atoms, settings.seed)
     if not made:
-        raise InputError("recipe.systems: no frame is asked for. Expected some to begin with.")
+        raise InputError("recipe.systems: all systems have 0 frames. Give some frames for the first round.")
     held_out = {
         name: _held_out(recipe, getattr(settings, name), atoms, settings.seed, number)
         for number, name in enumerate(HELD_OUT, start=1)
@@ -95,7 +95,7 @@ def learn(
 
 
 class Loop:
-    """The rounds in a folder."""
+    """The rounds of active learning in a folder."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Loop:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep the folder to one process. Raises InputError if another has it."""
+        """Lock the folder. Raises InputError if another process uses it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.folder / ".lock", blocking=False):
@@ -123,7 +123,7 @@ class Loop:
             ) from None
 
     def plain(self, structure: str | None, recipe: Recipe) -> dict[str, Any]:
-        """What makes the rounds what they are, as plain data."""
+        """All inputs that determine the rounds, as plain data."""
         own = self.settings
         return {
             "seed": own.seed,
@@ -135,7 +135,7 @@ class Loop:
         }
 
     def run(self) -> list[dict[str, Any]]:
-        """Rounds until there is a reason to end."""
+        """Run rounds until there is a reason to end."""
         why = ""
         while not why:
             current = Round(self.folder, len(self.records))
@@ -149,23 +149,26 @@ class Loop:
         return self.records
 
     def ended(self) -> str:
-        """Why no other round follows; nothing if one does."""
+        """Why no further round follows; "" if one does."""
         last, own = self.records[-1], self.settings.learn
         if last["share"] <= own.uncertain_share:
-            return f"{100 * last['share']:.1f} % of the explored frames are uncertain: enough."
+            return (
+                f"Only {100 * last['share']:.1f} % of the explored frames are uncertain; "
+                f"learn.uncertain_share={own.uncertain_share:g} is reached."
+            )
         if own.labels is not None and last["asked"] >= own.labels:
             return f"learn.labels={own.labels}: the budget of labels is spent."
         if own.hours is not None and sum(one["seconds"] for one in self.records) >= 3600 * own.hours:
-            return f"learn.hours={own.hours:g}: the time is spent."
+            return f"learn.hours={own.hours:g}: the time is up."
         if len(self.records) >= own.rounds:
             return f"learn.rounds={own.rounds}: all rounds are done."
         if not last["chosen"]:
-            reasons = [*last["stopped"], "no uncertain frame differs from those that are labelled"]
-            return f"Nothing to choose: {reasons[0]}."
+            reasons = [*last["stopped"], "no uncertain frame differs from the labelled ones"]
+            return f"No frame can be chosen: {reasons[0]}."
         return ""
 
     def round(self, current: Round) -> dict[str, Any]:
-        """All steps of a round, and its record."""
+        """Run all steps of a round; returns its record."""
         if current.number == 0:
             for name in HELD_OUT:
                 self.label_held_out(name)
@@ -191,30 +194,33 @@ class Loop:
     # ---- labels ----
 
     def asked(self, number: int) -> list[Configuration]:
-        """The configurations of a round."""
+        """The configurations to be labelled in a round."""
         if number == 0:
             return self.first
         plain = Round(self.folder, number - 1).record("chosen")["configurations"]
         return [Configuration.of_plain(one) for one in plain]
 
     def label_held_out(self, name: str) -> None:
-        """Frames that are never trained, unless they are given as folders."""
+        """Label the validation or test frames, unless they are given as folders."""
         if made := self.held_out[name]:
             settings = {"seed": self.settings.seed, "held_out": name}
             own = label_all(made, self.labeller, self.folder / name, settings, report=False)
             if not any(own.kept(system) for system in own.systems):
                 raise InputError(
-                    f"{name}: no frame has a label, the first because {next(iter(own.failed().values()))}."
+                    f"{name}: no frame could be labelled; the first failed because of: "
+                    f"{next(iter(own.failed().values()))}."
                 )
 
     def label(self, current: Round) -> dict[str, Any]:
-        """The labels of a round, and how many there are by now."""
+        """Label the configurations of a round; returns the numbers of labels and failures."""
         settings = {"seed": self.settings.seed, "round": current.number}
         label_all(self.asked(current.number), self.labeller, current.labels, settings, report=False)
         folders = [self.labelled(number) for number in range(current.number + 1)]
         counts = [sum(len(own.kept(system)) for system in own.systems) for own in folders]
         if not sum(counts):
-            raise InputError(f"{current.labels}: no frame has a label, so that nothing can be trained.")
+            raise InputError(
+                f"{current.labels}: no frame could be labelled, so there is nothing to train on."
+            )
         failures = folders[-1].failed()
         held_out = sum(map(len, self.held_out.values()))
         return {
@@ -225,7 +231,7 @@ class Loop:
         }
 
     def labelled(self, number: int) -> LabelFolder:
-        """The labels of a round that are there, to be read."""
+        """The existing labels of a round."""
         return LabelFolder(Round(self.folder, number).labels, self.asked(number), {})
 
     def starts(self, last: int) -> dict[str, list[Labelled]]:
@@ -239,14 +245,14 @@ class Loop:
         return found
 
     def systems(self, name: str) -> list[str]:
-        """The folders of frames that are held out."""
+        """The folders of the validation or test frames."""
         given = getattr(self.settings, name).systems
         return [str(Path(one).absolute()) for one in given] if given else [str(self.folder / name / FRAMES)]
 
     # ---- the other steps ----
 
     def train(self, current: Round) -> dict[str, Any]:
-        """One run, or the ensemble."""
+        """Train the run of a round, or all runs of its ensemble."""
         folders = [Round(self.folder, number).labels / FRAMES for number in range(current.number + 1)]
         train = [str(folder) for folder in folders if folder.is_dir() and any(folder.iterdir())]
         runs = [current.run(member) for member in range(self.settings.learn.ensemble)]
@@ -257,17 +263,17 @@ class Loop:
         return {"runs": [run.name for run in runs]}
 
     def judge(self, current: Round) -> Judge:
-        """The potentials of a round."""
+        """The trained potentials of a round."""
         runs = [current.run(member) for member in range(self.settings.learn.ensemble)]
         return Judge(runs, self.settings.learn)
 
     def explore(self, current: Round) -> dict[str, Any]:
-        """Trajectories, and how many of their frames are uncertain."""
+        """Run the trajectories; returns how many of their frames are uncertain."""
         own, number = self.settings, current.number
         starts = self.starts(number)
         found = explore(self.judge(current), starts, own.exploration, current.explored, own.seed, number)
         scores = np.concatenate([one.scores for one in found])
-        # Those that a trajectory did not reach, because it had to be stopped, are uncertain.
+        # Frames that a trajectory did not reach because it ended early count as uncertain.
         missing = sum(max(own.exploration.frames - len(one.scores), 0) for one in found if one.ended)
         explored, uncertain = len(scores) + missing, int((scores > 1.0).sum()) + missing
         return {
@@ -279,7 +285,7 @@ class Loop:
         }
 
     def choose(self, current: Round, asked: int) -> dict[str, Any]:
-        """The frames of the next round."""
+        """Choose the frames of the next round. asked: number of frames given to the labeller so far."""
         budget = self.settings.learn.labels
         number = self.settings.learn.batch
         number = number if budget is None else max(0, min(number, budget - asked))
@@ -294,7 +300,7 @@ class Loop:
 
 
 def said(record: Mapping[str, Any]) -> str:
-    """A round in a line."""
+    """A summary of a round in one line."""
     error = record["errors"].get(FORCE.rmse)
     force = "" if error is None else f", force error {1000 * error:.1f} meV/Å on the test set"
     failed = f", {record['failed']} failed" if record["failed"] else ""
@@ -305,7 +311,7 @@ def said(record: Mapping[str, Any]) -> str:
 
 
 def _held_out(recipe: Recipe, own: HeldOut, atoms: Any, seed: int, number: int) -> list[Configuration]:
-    """Configurations of the recipe by other random numbers; none where folders are given."""
+    """Validation or test configurations, with other random numbers; none if folders are given."""
     if own.systems:
         return []
     systems = {name: replace(one, frames=own.frames) for name, one in recipe.systems.items() if one.frames}
@@ -319,6 +325,6 @@ def _seed(*key: int) -> int:
 def _check_budget(own: Learning, first: int) -> None:
     if own.labels is not None and own.labels < first:
         raise InputError(
-            f"learn.labels={own.labels}: the first round and what is held out have {first} frames already. "
-            "Expected a larger budget, or fewer frames in recipe, test.frames and validation.frames."
+            f"learn.labels={own.labels}: the first round, validation and test already need {first} frames. "
+            "Give a larger budget, or fewer frames in recipe, test.frames and validation.frames."
         )

@@ -1,4 +1,4 @@
-"""The folder of a round: labels, runs, trajectories, the choice, and a record of each step that is done."""
+"""The folder of a round: labels, runs, trajectories, chosen frames, and a record of each finished step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from spinpot.core.files import read_object, write_atomically
 
 ROUND = "round"
-"""The record of the whole round; those of its steps have their names."""
+"""Name of the record of a whole round; the record of a step has the name of the step."""
 
 
 class Round:
-    """One round in a folder of its own."""
+    """A round and its folder."""
 
     def __init__(self, output: Path, number: int) -> None:
         self.number = number
@@ -28,11 +28,11 @@ class Round:
         return self.folder / (f"run_{member}" if member else "run")
 
     def record(self, name: str) -> dict[str, Any]:
-        """What a step has left; empty if it is not done."""
+        """The record of a step; empty if the step is not finished."""
         return read_object(self.folder / f"{name}.json")
 
     def step(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do a step and keep what it gives, with the seconds; or read that where it is done already."""
+        """Run a step and store its result and time in seconds; if it is finished already, read its record."""
         if known := self.record(name):
             return known
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -42,5 +42,5 @@ class Round:
         return found
 
     def keep(self, name: str, found: dict[str, Any]) -> None:
-        """Write a record, whole or not at all."""
+        """Write a record atomically."""
         write_atomically(self.folder / f"{name}.json", json.dumps(found, allow_nan=False) + "\n")

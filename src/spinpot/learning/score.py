@@ -1,4 +1,4 @@
-"""How uncertain a potential is of a frame: in parts of the limit, above which the frame is to be labelled."""
+"""The score of a frame: its uncertainty divided by the limit. Frames with a score above 1 are candidates."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from spinpot.models.registry import model_class
 
 OF_FORCES = ("forces_sigma", "forces_deviation")
 OF_MAGNETIC_FORCES = ("magnetic_forces_sigma", "magnetic_forces_deviation")
-"""Results of the calculator: what the model expects, and the deviation of several."""
+"""Results of the calculator: expected errors of one model, and the deviation between several."""
 
 
 class Judge:
-    """The potentials of a round's runs, and what they say of a frame."""
+    """Computes scores with the potentials of a round."""
 
     def __init__(self, runs: Sequence[Path], settings: Learning) -> None:
         self.settings = settings
@@ -36,13 +36,13 @@ class Judge:
         self.expects: bool | None = None
 
     def calculator(self) -> SpinCalculator:
-        """Of all potentials, for one trajectory."""
+        """A new calculator with all potentials, for one trajectory."""
         return SpinCalculator(self.predictors)
 
     def score(self, atoms: Atoms) -> float:
-        """The largest expected error, or deviation, of an atom, in parts of its limit.
+        """The largest expected error or deviation of an atom, divided by its limit.
 
-        atoms: with the calculator. Raises InputError where one model alone does not expect errors.
+        atoms: with the calculator. Raises InputError if a single model does not predict its errors.
         """
         parts = [
             float(evaluated(atoms, name)[0].max()) / limit
@@ -56,7 +56,7 @@ class Judge:
         return max(parts)
 
     def known(self, atoms: Atoms, names: tuple[str, str]) -> list[str]:
-        """Which of the two results there are."""
+        """Which of the two results are available."""
         expected, deviation = names
         if self.expects is None:
             own = system_from_atoms(atoms, "explored", atoms.get_initial_magnetic_moments())
@@ -66,7 +66,7 @@ class Judge:
         return [expected] * self.expects + [deviation] * (len(self.predictors) > 1)
 
     def environments(self, atoms: Atoms) -> Environments | None:
-        """The atoms by the model's features; None if it has none."""
+        """The features of the atoms; None if the model provides none."""
         own = self.first.systems([system_from_atoms(atoms, "frame", atoms.get_initial_magnetic_moments())])
         batch = collate(list(make_frames(own)), self.first.geometry)
         with torch.no_grad():
@@ -75,14 +75,14 @@ class Judge:
 
 
 NO_ERRORS = (
-    "learn.ensemble=1: this model does not know what errors to expect, and one run has no deviation. Give "
-    "learn.ensemble=3, say, for several runs, or a model that knows them (model=native_spin, begun by its "
+    "learn.ensemble=1: this model does not know its errors, and a single run has no deviation. Train several "
+    "runs, e.g. learn.ensemble=3, or use a model that knows its errors (model=native_spin, initialised by "
     "least squares)."
 )
 
 
 def check_knows(kind: str, settings: Learning) -> None:
-    """Raise InputError for a kind of model that never expects errors, where there is one run."""
+    """Raise InputError for a single run of a kind of model that never predicts its errors."""
     knows = model_class(kind).uncertainty is not Potential.uncertainty
     if settings.ensemble == 1 and not knows:
         raise InputError(NO_ERRORS)

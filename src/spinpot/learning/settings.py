@@ -1,4 +1,4 @@
-"""What a user sets about learning: exploration, the limit and the budget, and frames that are held out."""
+"""Settings of active learning: exploration, limits, budget, validation and test frames."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from spinpot.core.errors import InputError, require
 
 @dataclass(frozen=True)
 class Exploration:
-    """Spin-lattice dynamics from labelled frames, in a heat bath."""
+    """Spin-lattice dynamics from labelled frames, coupled to a heat bath."""
 
     temperatures: list[float] = field(default_factory=lambda: [300.0])
-    """K; the trajectories of a round have them in turn."""
+    """Temperatures in K, used in turn by the trajectories."""
     field: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    """Tesla."""
+    """Magnetic field in tesla."""
     trajectories: int = 8
-    """Of each round."""
+    """Number of trajectories in each round."""
     steps: int = 1000
-    """Of a trajectory."""
+    """Steps of a trajectory."""
     timestep: float = 1.0
-    """fs."""
+    """Time step in fs."""
     frames: int = 20
-    """Kept of a trajectory, at equal intervals."""
+    """Number of frames kept per trajectory, at equal intervals."""
     damping: float = 0.1
-    """α, by which the spins are bound to the bath."""
+    """Damping α, which couples the spins to the heat bath."""
     friction: float = 0.01
-    """1/fs, by which the atoms are."""
+    """Friction in 1/fs, which couples the atoms to the heat bath."""
 
     def check(self) -> None:
-        """Raise InputError for what makes no sense."""
+        """Raise InputError for settings that make no sense."""
         key = "exploration."
         fine = self.temperatures and min(self.temperatures) >= 0.0
         require(fine, f"{key}temperatures", self.temperatures, "at least one, in K, none below 0.")
@@ -45,33 +45,33 @@ class Exploration:
             require(getattr(self, name) >= 0.0, key + name, getattr(self, name), "a number >= 0.")
         if max(self.temperatures) > 0.0 and self.damping == self.friction == 0.0:
             raise InputError(
-                f"{key}damping=0 and {key}friction=0: nothing is bound to the heat bath. Give one of them."
+                f"{key}damping=0 and {key}friction=0: nothing is coupled to the heat bath. Set one above 0."
             )
 
 
 @dataclass(frozen=True)
 class Learning:
-    """When a frame is uncertain, and when it is enough."""
+    """When a frame is uncertain, and when learning ends."""
 
     limit: float | None = None
-    """eV/Å: a frame is uncertain if a force of it is expected to err by more."""
+    """eV/Å. A frame is uncertain if the expected error of a force is larger; None: forces do not count."""
     limit_mag: float | None = None
-    """eV/μ_B: the same for magnetic forces; None: they are not looked at."""
+    """eV/μ_B, the same for magnetic forces; None: magnetic forces do not count."""
     uncertain_share: float = 0.05
-    """Of the explored frames, at which learning ends."""
+    """Learning ends when at most this fraction of the explored frames is uncertain."""
     batch: int = 10
-    """The most frames that are labelled after a round."""
+    """Largest number of frames labelled after a round."""
     rounds: int = 20
-    """The most rounds."""
+    """Largest number of rounds."""
     labels: int | None = None
-    """The most frames that the labeller is asked for, those that are held out among them; None: no limit."""
+    """Largest number of frames given to the labeller, including validation and test; None: no limit."""
     hours: float | None = None
-    """After which no round begins; None: no limit."""
+    """No round starts after this time; None: no limit."""
     ensemble: int = 1
-    """Trainings of each round, by seed. Of several the deviation counts, too."""
+    """Number of runs per round, with different seeds. With several, their deviation counts as well."""
 
     def check(self) -> None:
-        """Raise InputError for what makes no sense."""
+        """Raise InputError for settings that make no sense."""
         key = "learn."
         for name in ("limit", "limit_mag", "hours"):
             value = getattr(self, name)
@@ -87,13 +87,13 @@ class Learning:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Frames that are not trained."""
+    """Validation or test frames."""
 
     systems: Sequence[str] | None = None
-    """Folders of them; None: the labeller makes them by the recipe, with other random numbers."""
+    """Folders of frames; None: frames are made by the recipe with other random numbers, and labelled."""
     frames: int = 10
-    """Of each system of the recipe, where there are no folders."""
+    """Number of frames of each system of the recipe, used without folders."""
 
     def check(self, name: str) -> None:
-        """Raise InputError for what makes no sense."""
+        """Raise InputError for settings that make no sense."""
         require(self.frames >= 1, f"{name}.frames", self.frames, "a whole number >= 1.")

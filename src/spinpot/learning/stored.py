@@ -1,4 +1,4 @@
-"""The settings of a loop in its folder: another command than the one that began it is refused."""
+"""Stores the settings of a loop in its folder, and refuses to resume it with other settings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from spinpot.core.notes import shortened
 from spinpot.labels.folder import SETTINGS, differences
 
 FREE = ("uncertain_share", "rounds", "labels", "hours")
-"""Settings of `learn` that may change: they say when it ends."""
+"""Settings of `learn` that may change, because they only decide when it ends."""
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings, or compare them with those that are there. Raises InputError where they differ."""
+    """Write the settings, or compare them with the stored ones. Raises InputError if they differ."""
     file, now = folder / SETTINGS, json.loads(json.dumps(settings))
     if not file.exists():
         if any(path.name[0] != "." for path in folder.iterdir()):
-            raise InputError(f"output={folder}: holds other things. Give a new or an empty folder.")
+            raise InputError(f"output={folder}: holds other files. Give a new or an empty folder.")
     else:
         listed = [
             f"{key}: {was!r} there, {wanted!r} now"
@@ -29,8 +29,9 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         ]
         if listed:
             raise InputError(
-                f"output={folder}: was begun with other settings ({shortened(listed)}). Give another folder, "
-                f"or the same settings; only learn.{', learn.'.join(FREE)} may change. Nothing was changed."
+                f"output={folder}: was started with other settings ({shortened(listed)}). Give another "
+                f"folder, or the same settings; only learn.{', learn.'.join(FREE)} may change. Nothing was "
+                "changed."
             )
     write_atomically(file, json.dumps(now, indent=2) + "\n")
 

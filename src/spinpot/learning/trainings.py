@@ -1,4 +1,4 @@
-"""A round's training: `spinpot train` in a process of its own, with all settings that it has."""
+"""Runs the training of a round: `spinpot train` in its own process, with any of its settings."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ OURS = (
     "resume",
     "seed",
 )
-"""Settings that the loop gives itself."""
+"""Settings of `spinpot train` that the loop sets itself."""
 TRIES = 2
-"""Of a training that a signal ends; what it had made it resumes."""
+"""Number of attempts at a training that a signal ends; the second one resumes the first."""
 
 
 class Trainings:
-    """What `spinpot train` is given, besides frames, folder and seed."""
+    """Runs `spinpot train` with the user's settings and the loop's frames, folder and seed."""
 
     def __init__(self, overrides: Sequence[str], elements: Sequence[str]) -> None:
         self.overrides = list(overrides)
@@ -47,7 +47,7 @@ class Trainings:
         self.places = config_folders()
 
     def check(self) -> str:
-        """The kind of the model. Raises InputError for settings that `spinpot train` would refuse."""
+        """Check the settings; returns the kind of the model. Raises InputError if they are invalid."""
         for one in self.overrides:
             if (key := one.split("=")[0].lstrip("+~")) in OURS:
                 raise InputError(f"train: {one}: learn sets {key} itself. Leave it out.")
@@ -61,10 +61,10 @@ class Trainings:
         return str(settings.spec_type.kind)
 
     def composed(self) -> DictConfig:
-        """The config of a run."""
+        """The composed config of a run."""
         given = [*self.arguments(["t"], ["v"], ["x"], Path("run"), 0), *self.search()]
         known = GlobalHydra.instance()
-        before, known.hydra = known.hydra, None  # that of `spinpot learn` itself
+        before, known.hydra = known.hydra, None  # set aside Hydra's state of `spinpot learn`
         try:
             with initialize_config_dir(str(CONFIGS), version_base="1.3"):
                 return compose("train", overrides=given)
@@ -74,16 +74,16 @@ class Trainings:
             known.hydra = before
 
     def search(self) -> list[str]:
-        """An argument that names the user's own folders of configs."""
+        """The argument that adds the user's config folders."""
         return [f"hydra.searchpath={listed(self.places)}"] if self.places else []
 
     def arguments(
         self, train: Sequence[str], validation: Sequence[str], test: Sequence[str], folder: Path, seed: int
     ) -> list[str]:
-        """Of `spinpot train`."""
+        """The arguments of `spinpot train`."""
         return [
             "data=npy",
-            "data.exclude=null",  # of an experiment
+            "data.exclude=null",  # an experiment may set it for its own data
             f"data.train={listed(train)}",
             f"data.validation={listed(validation)}",
             f"data.test={listed(test)}",
@@ -98,13 +98,13 @@ class Trainings:
     def train(
         self, train: Sequence[str], validation: Sequence[str], test: Sequence[str], folder: Path, seed: int
     ) -> None:
-        """Train, or go on with, a run. Raises TrainingError with its last words where it fails."""
+        """Train or resume a run. Raises TrainingError with the last line of its output if it fails."""
         folder.mkdir(parents=True, exist_ok=True)
         command = [*TRAIN, *self.arguments(train, validation, test, folder, seed), *self.search()]
         log = folder.with_name(f"{folder.name}.log")
         for number in range(1, TRIES + 1):
             with FileLock(folder / ".lock"):
-                pass  # a training that a killed loop has left comes to its end first
+                pass  # wait for a training that a killed loop has left running
             with log.open("ab") as output:
                 ended = subprocess.run(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
@@ -113,15 +113,15 @@ class Trainings:
                 return
             if ended.returncode > 0 or number == TRIES:
                 break
-            print_line(f"The training in {folder} was ended by signal {-ended.returncode}; it is resumed.")
+            print_line(f"Signal {-ended.returncode} ended the training in {folder}; resuming it.")
         raise TrainingError(
             f"The training in {folder} ended with exit code {ended.returncode}: {last_words(log)} "
-            f"All it said is in {log}. The same command tries it again."
+            f"Its output is in {log}. Repeat the command to try again."
         )
 
 
 def config_folders() -> list[str]:
-    """The user's own folders of configs, given by --config-dir."""
+    """The user's config folders, given with --config-dir."""
     if not HydraConfig.initialized():
         return []
     sources = HydraConfig.get().runtime.config_sources
@@ -129,6 +129,6 @@ def config_folders() -> list[str]:
 
 
 def last_words(log: Path) -> str:
-    """The last line of what a process said that is not empty."""
+    """The last non-empty line of a log."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "it said nothing.")
+    return next((line for line in reversed(lines) if line), "it printed nothing.")

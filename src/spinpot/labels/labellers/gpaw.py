@@ -66,8 +66,8 @@ class GpawLabeller:
             parameters.get("xc") == FUNCTIONAL,
             "label.parameters.xc",
             parameters.get("xc"),
-            f"{FUNCTIONAL}: GPAW has no gradient corrections, such as PBE, for non-collinear moments. Set a +U "
-            "correction in the setups, e.g. setups: {Ni: ':d,6.0'}.",
+            f"{FUNCTIONAL}: GPAW has no gradient corrections, such as PBE, for non-collinear moments. Set a "
+            "+U correction in the setups, e.g. setups: {Ni: ':d,6.0'}.",
         )
 
     @property
