@@ -8,7 +8,7 @@ from spinpot.audit.audited import Audited, labels_of
 from spinpot.audit.work import Work, short_label
 from spinpot.data.sample import thinned
 from spinpot.data.systems import System
-from spinpot.report.plots import histogram, one_panel
+from spinpot.report.plots import histogram, in_math, one_panel
 from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
 MOST_ERROR = 0.3  # factors known worse than that are not drawn
@@ -32,7 +32,13 @@ def factors_figure(works: Mapping[str, Work]) -> Figure:
         ]
         value, height, error = np.array(points).reshape(-1, 3).T
         axes.errorbar(
-            value, height, xerr=error, fmt="o", markersize=4, color=f"C{number}", label=short_label(label)
+            value,
+            height,
+            xerr=error,
+            fmt="o",
+            markersize=4,
+            color=f"C{number}",
+            label=in_math(short_label(label)),
         )
     axes.set_yticks(range(len(works)), list(map(literal, works)))
     axes.set(ylim=(len(works) - 0.5, -0.5), xlabel="label / derivative of the energy")
@@ -71,7 +77,8 @@ def lengths_figure(systems: Sequence[System]) -> Figure:
         for element, values in lengths.items():
             histogram(axes, values, edges, f"C{elements.index(element)}", element)
         axes.legend(frameon=False, handlelength=1.2)
-    axes.set(xlabel="|S| (μ$_\\mathrm{B}$)", ylabel="atoms in frames")
+    axes.set(xlabel=in_math("|S| (μ_B)"), ylabel="atoms in frames")
+    axes.locator_params(axis="x", nbins=4)
     return figure
 
 

@@ -14,9 +14,10 @@ from spinpot.labels.directions import angles_between
 from spinpot.labels.folder import LabelFolder, Labelled
 from spinpot.labels.neighbours import neighbours, shortest
 from spinpot.report.plots import histogram, one_panel
-from spinpot.report.style import Figure, ink
+from spinpot.report.style import Figure, ink, literal
 
 BINS = 40
+MOST_NAMES = 6  # of systems, each with a colour of its own
 FARTHEST = 2.0  # times the shortest distance, up to which distances are drawn
 
 
@@ -92,7 +93,18 @@ def energies_figure(covered: Mapping[str, Coverage], lowest: Mapping[str, float]
     figure, axes = one_panel()
     for number, (name, one) in enumerate(covered.items()):
         above = 1000.0 * (one.energies - lowest[name])
-        axes.plot(one.tilts, above, ".", color=f"C{number % 6}", markersize=4, alpha=0.7, rasterized=True)
+        axes.plot(
+            one.tilts,
+            above,
+            ".",
+            color=f"C{number % MOST_NAMES}",
+            markersize=4,
+            alpha=0.7,
+            rasterized=True,
+            label=literal(name),
+        )
+    if 1 < len(covered) <= MOST_NAMES:
+        axes.legend(frameon=False, fontsize=8, handletextpad=0.1)
     for one in covered.values():
         axes.plot(one.failed, np.zeros(len(one.failed)), "x", color=ink(), markersize=5, clip_on=False)
     axes.set(xlabel="largest tilt of a frame (°)", ylabel="energy per atom (meV)", xlim=(0, None))

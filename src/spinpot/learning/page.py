@@ -15,7 +15,7 @@ from spinpot.core.provenance import git_commit, versions
 from spinpot.core.quantities import ENERGY, FORCE, FORCE_MAG
 from spinpot.report.page import REPORT, render
 from spinpot.report.panels import Panel, panel
-from spinpot.report.plots import Curve, draw_curves, one_panel
+from spinpot.report.plots import Curve, draw_curves, in_math, one_panel
 from spinpot.report.style import Figure, faint, ink
 
 SUMMARY = "summary.json"
@@ -71,7 +71,7 @@ def error_figure(records: Records, name: str, unit: str) -> Figure:
     labels = np.array([one["labels"] for one in records], dtype=float)
     errors = np.array([1000.0 * (one["errors"].get(name) or np.nan) for one in records])
     draw_curves(axes, [Curve(labels, errors, {"color": ink(), "marker": "o", "markersize": 4})])
-    axes.set(xlabel="labels", ylabel=f"rmse ({unit})".replace("μ_B", "μ$_\\mathrm{B}$"))
+    axes.set(xlabel="labels", ylabel=f"rmse ({in_math(unit)})")
     return figure
 
 
@@ -104,7 +104,7 @@ def scores_figure(records: Records) -> Figure:
         scores = np.clip(one["scores"], BINS[0], BINS[-1])
         counts, _ = np.histogram(scores, BINS)
         axes.stairs(counts, BINS, color=colour, label=f"round {one['round']}")
-    axes.set(xscale="log", xlabel="score (limits)", ylabel="frames")
+    axes.set(xscale="log", xlabel="score (largest expected error / limit)", ylabel="frames")
     axes.legend(frameon=False, fontsize=8)
     return figure
 

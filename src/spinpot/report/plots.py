@@ -4,6 +4,7 @@ Figures are made without pyplot, so that no display is needed, in the theme (spi
 A `*_figure` shows all quantities side by side, for a file; a `*_panel` one of them, for a page.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ MOST_DECADES = 1.7  # a logarithmic axis that spans fewer has numbers at 2 and 5
 
 
 LINES: dict[str, dict[str, Any]] = {
-    "training batch": {"alpha": 0.35, "linewidth": 0.8},
+    "training batch": {"alpha": 0.6, "linewidth": 0.8},
     "validation": {"marker": "o", "markersize": 2.5},
     PARTS[0].words: {"linestyle": "--", "linewidth": 1.0},
     PARTS[1].words: {"linestyle": ":", "linewidth": 1.2},
@@ -112,7 +113,7 @@ def expected_panel(quantity: str, sigma: np.ndarray, error: np.ndarray) -> Figur
 def one_panel() -> tuple[Figure, Axes]:
     """A figure for a page, and the axes that fill it."""
     figure = new_figure(3.4, 3.3)
-    return figure, figure.add_axes((0.2, 0.15, 0.78, 0.83))
+    return figure, figure.add_axes((0.22, 0.15, 0.74, 0.83))
 
 
 def histogram(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
@@ -261,7 +262,9 @@ def _draw_prefactors(axes: Axes, columns: Mapping[str, np.ndarray], quantity: st
     if drawn:
         values = [columns[name] for name in drawn]
         curves = [Curve(columns["step"], columns[name], {"color": ink(), **drawn[name]}) for name in drawn]
-        draw_curves(axes, curves, logarithmic=np.nanmin(values) < np.nanmax(values), most=1)
+        draw_curves(axes, curves, logarithmic=np.nanmax(values) >= 10 * np.nanmin(values), most=1)
+        if axes.get_yscale() == "linear":
+            axes.locator_params(axis="y", nbins=3)
     else:
         axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
@@ -325,4 +328,9 @@ def plain_numbers(axis: Axis, most: float = MOST_DECADES) -> None:
 def name_and_unit(quantity: str) -> tuple[str, str]:
     """Title and unit of a quantity, as matplotlib writes them."""
     own = ERRORS[quantity]
-    return own.title, own.meV.replace("μ_B", "μ$_\\mathrm{B}$")
+    return own.title, in_math(own.meV)
+
+
+def in_math(text: str) -> str:
+    """`μ_B` and `F_mag` with their subscripts, as matplotlib writes them."""
+    return re.sub(r"(μ|F)_(B|mag)", r"\1$_\\mathrm{\2}$", text)
