@@ -65,5 +65,7 @@ def test_numbers_stand_for_fractions(q, expected):
 
 
 def test_what_does_not_fit_is_told_with_what_does():
-    with pytest.raises(InputError, match=r"at most 5 cells. The nearest that fits is \(1/4, 0, 0\), with 4"):
+    with pytest.raises(
+        InputError, match=r"at most 5 cells. The nearest commensurate one is \(1/4, 0, 0\), with 4"
+    ):
         as_fractions([0.26, 0.0, 0.0], 5)

@@ -43,7 +43,7 @@ def test_nickel_oxide_cold_and_hot():
     assert found["lattice_temperature"][0] == pytest.approx(0.0, abs=1.0)
     assert found["lattice_temperature"][1] > 100.0
     assert found["drift_range"] < 1e-7
-    assert "no claim about an ordering temperature" in " ".join(result.paragraphs)
+    assert "not a prediction of the ordering temperature" in " ".join(result.paragraphs)
 
 
 def test_the_energy_of_hot_spins_and_atoms_is_kept():

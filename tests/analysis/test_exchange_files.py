@@ -103,7 +103,7 @@ def test_every_pair_of_tb2j_has_all_parts(found):
         assert parts.keys() == contents["exchange_Jdict"].keys()
         assert any(map(np.any, parts.values())) == found.full
     for said in (text.splitlines()[0], contents["description"]):
-        assert ("DMI and J_ani are zero, for they are not known" in said) != found.full
+        assert ("DMI and J_ani are unknown and set to zero" in said) != found.full
 
 
 @pytest.mark.parametrize("file", ["exchange.out", "TB2J.pickle"])

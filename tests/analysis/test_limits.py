@@ -19,10 +19,11 @@ from support.frames import small_potential
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 FAR = (
-    "Not determined by the training data: the shortest lattice vector of every training cell is at most "
-    "6.00 Å long. Moments farther apart than half of it, 3.00 Å, coincide there with images of others, so "
-    "that the data say nothing about their J alone. 1 of 2 shells are so (marked †): their J, and what "
-    "follows from them (ordering temperature, spin waves), are the network's guess. Train on larger cells."
+    "The training data do not determine all J: the shortest lattice vector of every training cell is at "
+    "most 6.00 Å long. Moments more than half of this apart, 3.00 Å, coincide with periodic images of "
+    "nearer ones, so the data do not determine their J separately. This holds for 1 of 2 shells (marked †); "
+    "their J, and results derived from them (ordering temperature, spin waves), are extrapolated by the "
+    "model. Train on larger cells."
 )
 
 
@@ -47,7 +48,7 @@ def far():
 
 def test_shells_beyond_half_of_the_training_cells_are_marked(far):
     assert FAR in far.paragraphs
-    assert any(" K †; for quantum spins" in text for text in far.paragraphs)
+    assert any(" K †; multiply by (S+1)/S for quantum spins" in text for text in far.paragraphs)
     assert [row[1] for row in far.tables[0].rows] == ["2.949", "4.170 †"]
     assert "†: not determined by the training data." in far.tables[0].note
     assert [shell["determined_by_training"] for shell in far.numbers["shells"]] == [True, False]
@@ -63,7 +64,7 @@ def test_shells_beyond_half_of_the_training_cells_are_marked(far):
 
 def test_a_model_of_large_cells_marks_nothing():
     found = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.5))
-    assert not any("Not determined" in text for text in found.paragraphs)
+    assert not any("do not determine all J" in text for text in found.paragraphs)
     assert [row[1] for row in found.tables[0].rows] == ["2.949", "4.170"]
     assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [True, True]
     assert found.numbers["told_apart_A"] is None
@@ -127,11 +128,12 @@ def test_a_spread_over_equal_pairs_is_named(state):
     J = 1000.0 * wrong.isotropic[far]
     ends = f"{shown(float(J.min()))} to {shown(float(J.max()))} meV"
     assert limits.said(wrong, shells) == [
-        f"Pairs that the symmetry of the structure makes equal differ in J by up to {np.ptp(J):.3g} meV "
-        f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). That is no exchange: it is the model's error."
+        f"Pairs that are equal by symmetry differ in J by up to {np.ptp(J):.3g} meV "
+        f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). This difference is an error of the model, "
+        "not exchange."
     ]
     assert [limits.marks(wrong, shell.pairs) for shell in shells] == ["", " ‡"]
-    assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, by the model's error."
+    assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, an error of the model."
 
 
 def test_one_atom_in_a_cell_of_high_symmetry():

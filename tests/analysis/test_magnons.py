@@ -107,7 +107,9 @@ def test_ones_own_points():
 
 
 def test_unknown_points_are_refused():
-    with pytest.raises(InputError, match=r"task.magnons.path=GQ: .*Expected names among G K L U W X"):
+    with pytest.raises(
+        InputError, match=r"task.magnons.path=GQ: .*Expected a sequence of the names G K L U W X"
+    ):
         band_path(nio_atoms(), Settings(path="GQ"))
 
 
@@ -115,7 +117,7 @@ def test_spins_are_those_of_the_moments_or_those_given():
     atoms = nio_atoms()
     assert spin_numbers(atoms, Settings()) == pytest.approx([0.95, 0.95, 0, 0])
     assert spin_numbers(atoms, Settings(spin={"Ni": 1})) == pytest.approx([1, 1, 0, 0])
-    with pytest.raises(InputError, match="no O with a moment"):
+    with pytest.raises(InputError, match="no O atom with a moment"):
         spin_numbers(atoms, Settings(spin={"O": 1.0}))
 
 
@@ -151,5 +153,5 @@ def renumbered(model, atoms):
 
 def test_a_misspelt_element_is_told_before_the_work(monkeypatch):
     monkeypatch.setattr("spinpot.analysis.magnons.exchange_of", None)
-    with pytest.raises(InputError, match="no Nj with a moment"):
+    with pytest.raises(InputError, match="no Nj atom with a moment"):
         magnons(NiOCalculator(), nio_atoms(), Settings(spin={"Nj": 1.0}))

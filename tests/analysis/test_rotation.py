@@ -106,17 +106,17 @@ def test_frames_beside_it(tmp_path):
 def test_frames_with_others_off(tmp_path):
     write_npy(tmp_path / "off", frames_of([0.5], stray=np.radians(10)))
     result = rotation(NiOCalculator(), nio_atoms(), Settings(points=4, reference=str(tmp_path / "off")))
-    assert "other moments stand up to 10° off" in " ".join(result.paragraphs)
+    assert "other moments deviate by up to 10°" in " ".join(result.paragraphs)
     write_npy(tmp_path / "far", frames_of([0.5], stray=np.radians(80)))
-    with pytest.raises(InputError, match="stand up to 80° off those of the structure"):
+    with pytest.raises(InputError, match="other moments deviate by up to 80° from the structure"):
         turn(points=4, reference=str(tmp_path / "far"))
 
 
 REFUSED = {
-    "atom=2: expected one or several, each once, of those with moments: atoms 0, 1": {"atom": 2},
+    "atom=2: expected one or several different indices of atoms with moments: atoms 0, 1": {"atom": 2},
     r"atoms=.0, 4.: expected one or several": {"atoms": [0, 4]},
     "atom=-1: expected": {"atom": -1},
-    "atoms=.0, 0.: expected one or several, each once": {"atoms": [0, 0]},
+    "atoms=.0, 0.: expected one or several different indices": {"atoms": [0, 0]},
     "both given": {"atom": 0, "atoms": [1]},
     "at least 4 angles": {"points": 3},
     "axis=.0, 0, 0.: expected a vector with a direction": {"axis": [0, 0, 0]},

@@ -83,8 +83,8 @@ def test_the_files_are_those_that_tasks_name_before(place):
 
 
 UNKNOWN = (
-    "The model's file does not say which cells it was trained on, so it is not known up to which distance "
-    "its training data tell pairs of moments apart."
+    "The model file does not contain the sizes of the training cells, so the distance up to which the "
+    "training data determine J is unknown."
 )
 
 

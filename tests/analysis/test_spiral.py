@@ -72,12 +72,12 @@ def test_a_reciprocal_lattice_vector_changes_nothing_in_a_bravais_lattice():
 REFUSED = {
     "at least 1 step": {"steps": 0},
     "three numbers each": {"path": [[0, 0]]},
-    "special points, which are G, K, L": {"path": "GQ"},
+    "special points of this cell, which are G, K, L": {"path": "GQ"},
     "not commensurate with a supercell of at most 5 cells": {
         "path": [[0, 0, 0], [0.27, 0, 0]],
         "most_atoms": 10,
     },
-    "fits 16 cells, 32 atoms; task.spiral.most_atoms=30 allows 15": {"most_atoms": 30},
+    "needs 16 cells, 32 atoms; task.spiral.most_atoms=30 allows 15": {"most_atoms": 30},
     "most_atoms=1: expected at least the 2 of the structure": {"most_atoms": 1},
     "changes nothing": {"axis": [0, 0, 1]},
 }

@@ -54,7 +54,7 @@ def test_a_folder_of_frames(tmp_path):
         ("collinear.extxyz", "magmoms has one number per atom"),
         ("zero.extxyz", "all moments are zero"),
         ("iron.extxyz", "holds Fe, which the model does not know"),
-        ("good.extxyz@7", "there are 1 frames, from 0 on"),
+        ("good.extxyz@7", "there are only 1 frames, numbered from 0"),
         ("text.abc", "could not be read .UnknownFileTypeError.*Expected extxyz"),
         ("broken.extxyz", "could not be read"),
         ("folder", "holds 2 systems"),

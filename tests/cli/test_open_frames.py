@@ -103,20 +103,20 @@ def test_a_structure_relaxes_and_keeps_its_periodicity(kind, structures, tmp_pat
         (
             "cluster",
             ("task=[relax,exchange]",),
-            "task exchange: needs a crystal, and the structure is periodic in no direction of the cell. Give "
-            "a crystal, or another task: rotation, relax, dynamics.",
+            "task exchange: needs a crystal, but the structure is periodic in no direction of the cell. Give "
+            "a crystal, or use another task: rotation, relax, dynamics.",
         ),
         (
             "slab",
             ("task=[magnons,spiral]",),
-            "task magnons, spiral: needs a crystal, and the structure is periodic along a and b of the cell. "
-            "Give a crystal, or another task: rotation, relax, dynamics.",
+            "task magnons, spiral: needs a crystal, but the structure is periodic along a and b of the cell. "
+            "Give a crystal, or use another task: rotation, relax, dynamics.",
         ),
         (
             "slab",
             ("task=dynamics", "task.dynamics.repeat=[2,2,2]"),
-            "task.dynamics.repeat=[2, 2, 2]: expected repeats along a and b of the cell alone: the structure "
-            "is periodic there only.",
+            "task.dynamics.repeat=[2, 2, 2]: expected repeats only along a and b of the cell, where the "
+            "structure is periodic.",
         ),
     ],
 )

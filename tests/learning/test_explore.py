@@ -61,7 +61,7 @@ def test_frames_at_equal_intervals(tmp_path, start):
 def test_the_last_sane_frame_is_kept(tmp_path, start):
     found = run(Strict(tmp_path, [0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 1000.0]), start)
     assert found.scores.tolist() == [4.0, 9.0]
-    assert found.ended == "the expected error is 1e+03 limits"
+    assert found.ended == "the expected error is 1e+03 times the limit"
 
 
 @pytest.mark.parametrize("score", [1000.0, np.nan])

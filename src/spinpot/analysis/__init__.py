@@ -1,1 +1,1 @@
-"""What a potential says about a magnet: exchange, magnons and more, each a task of spinpot analyze."""
+"""`spinpot analyze`: computes exchange, magnons and other magnetic properties from a potential."""

@@ -1,4 +1,4 @@
-"""Energies of others against the angle of turn: a table, or frames in which the moments are turned."""
+"""Reference energies against the rotation angle: from a table, or from frames with rotated moments."""
 
 import csv
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from spinpot.core.vectors import angles
 from spinpot.data.systems import System, read_systems
 
 KEY = "task.rotation.reference"
-STRAY = 1.0  # degrees; other moments that stand farther off than this are mentioned
-ASTRAY = 30.0  # degrees; with other moments farther off than this, frames say nothing about the turn
+STRAY = 1.0  # degrees; larger deviations of the other moments are mentioned
+ASTRAY = 30.0  # degrees; with larger deviations of the other moments, frames are no valid reference
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Points (M,) at angles in degrees within a turn; E in eV, −dE/dθ in eV/rad where it is known."""
+    """Reference points (M,): angles in degrees (0…360), E in eV, −dE/dθ in eV/rad if known."""
 
     name: str
     angle: np.ndarray
@@ -28,10 +28,10 @@ class Reference:
 
 
 def read_reference(source: str, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:
-    """A csv with the columns angle (degrees) and energy (eV), or frames in any layout that training reads.
+    """Read a csv with the columns angle (degrees) and energy (eV), or frames in any layout of training.
 
-    The frames are of the structure `atoms`, in its order; the angle of each is that by which the moments of
-    `group` are turned about `axis`. Raises InputError for what cannot be used.
+    Frames must have the atoms of `atoms` in the same order; their angle is the rotation of the moments of
+    `group` about `axis`. Raises InputError if the reference cannot be used.
     """
     path = Path(source).expanduser()
     if not path.exists():
@@ -67,8 +67,8 @@ def _of_table(path: Path) -> Reference:
 def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> Reference:
     if system.elements != atoms.get_chemical_symbols():
         raise InputError(
-            f"{KEY}: {system.name} holds {system.n_atoms} atoms, and not those of the structure in its "
-            "order. Expected frames of the same atoms."
+            f"{KEY}: {system.name} holds {system.n_atoms} atoms, which are not those of the structure in the "
+            "same order. Expected frames of the same atoms."
         )
     if system.energy is None:
         raise InputError(f"{KEY}: {system.name} has no energies. Expected energy.npy.")
@@ -81,15 +81,15 @@ def _of_system(system: System, atoms: Atoms, group: np.ndarray, axis: np.ndarray
     stray = np.degrees(angles(system.spin[:, others], start[others]).max(initial=0.0))
     if stray > ASTRAY:
         raise InputError(
-            f"{KEY}: in {system.name}, moments that are not turned stand up to {stray:.0f}° off those of the "
-            "structure. Expected frames that differ from it in the turned moments alone."
+            f"{KEY}: in {system.name}, other moments deviate by up to {stray:.0f}° from the structure. "
+            "Expected frames in which only the rotated moments differ from it."
         )
-    remark = "" if stray < STRAY else f"In {system.name} other moments stand up to {stray:.0f}° off."
+    remark = "" if stray < STRAY else f"In {system.name} other moments deviate by up to {stray:.0f}°."
     return Reference(system.name, np.degrees(angle) % 360.0, np.asarray(system.energy), torque, remark)
 
 
 def turn_of(spin: np.ndarray, start: np.ndarray, group: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """The angle (F,), rad, by which spins (F, N, 3) of the group are turned about the axis from `start`."""
+    """The angle (F,), rad, of the rotation about `axis` from `start` to the spins (F, N, 3) of the group."""
     flat = start[group] - (start[group] @ axis)[:, None] * axis
     sine = np.cross(flat, spin[:, group]).sum(axis=1) @ axis
     cosine = (flat * spin[:, group]).sum(axis=(1, 2))

@@ -18,21 +18,20 @@ SHAPES = (
     np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]) / np.sqrt(2.0),
     np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]]) / np.sqrt(3.0),
 )
-"""Cubic lattices with a shortest vector of 1: the nearer a supercell's to these, the fewer atoms it needs."""
+"""Cubic lattices with shortest vector 1. Supercells close to these shapes need the fewest atoms."""
 
 
 def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
-    """The smallest cell that repeats with elements, positions and moments, within a tolerance (Å and μ_B).
+    """The smallest cell that repeats elements, positions and moments, within a tolerance (Å and μ_B).
 
-    Its atoms are those of the structure; the cell is Minkowski-reduced and right-handed.
+    Its atoms are a subset of the structure's; the cell is Minkowski-reduced and right-handed.
     """
     lattice = atoms.cell.array
     found = symmetry(atoms, _kinds(atoms, tolerance), tolerance)
     if found is None:
         raise InputError(
-            "The structure repeats itself only roughly: translations that leave it as it is within the "
-            "tolerance do not add up. Give another task.exchange.tolerance or task.magnons.tolerance (Å and "
-            "μ_B)."
+            "The structure is only roughly periodic: the translations found within the tolerance are "
+            "inconsistent. Give another task.exchange.tolerance or task.magnons.tolerance (Å and μ_B)."
         )
     multiples = np.rint(lattice @ np.linalg.inv(found.primitive_lattice))
     vectors, _ = minkowski_reduce(np.linalg.inv(multiples) @ lattice)
@@ -42,29 +41,29 @@ def magnetic_cell(atoms: Atoms, tolerance: float) -> Atoms:
 
 
 def symmetry(atoms: Atoms, kinds: np.ndarray, tolerance: float) -> spglib.SpglibDataset | None:
-    """What spglib finds where atoms of one kind (N,) are equal; None for a cell it does not understand."""
+    """Symmetry data from spglib, with atoms of the same kind (N,) equal; None if it finds none."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of how spglib reports errors
+        warnings.simplefilter("ignore", DeprecationWarning)  # about spglib's way to report errors
         cell = (atoms.cell.array, atoms.get_scaled_positions(), kinds.tolist())
         return spglib.get_symmetry_dataset(cell, symprec=tolerance)
 
 
 def _kinds(atoms: Atoms, tolerance: float) -> np.ndarray:
-    """Numbers that are the same for atoms of one element with the same moment."""
+    """Integers that are equal for atoms of one element with equal moments."""
     features = np.column_stack((1e3 * atoms.numbers, atoms.get_initial_magnetic_moments()))
     return connected(len(atoms), cKDTree(features).query_pairs(tolerance, output_type="ndarray").T)
 
 
 def connected(count: int, links: np.ndarray) -> np.ndarray:
-    """The number of the group that each of so many things is in, by links (2, L) between them."""
+    """The number of the connected group of each of `count` items, given links (2, L) between them."""
     graph = coo_matrix((np.ones(links.shape[1]), links), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def supercell(cell: Atoms, length: float) -> tuple[Atoms, np.ndarray]:
-    """A supercell whose lattice vectors are all at least `length` (Å) long, of few atoms; and its matrix.
+    """A small supercell whose lattice vectors are all at least `length` (Å) long, and its matrix.
 
-    Atom k of it is an image of atom k modulo the number of atoms of the cell.
+    Atom k of the supercell is an image of atom k mod n of the cell with n atoms.
     """
     inverse = np.linalg.inv(cell.cell.array)
     edges = np.linalg.norm(cell.cell.array, axis=1)
@@ -77,6 +76,6 @@ def supercell(cell: Atoms, length: float) -> tuple[Atoms, np.ndarray]:
 
 
 def shortest(vectors: np.ndarray) -> float:
-    """The length of a lattice's shortest vector; vectors: (3, 3), in rows."""
+    """The length of the shortest vector of a lattice; vectors: (3, 3), in rows."""
     reduced, _ = minkowski_reduce(vectors)
     return float(np.linalg.norm(reduced, axis=1).min())

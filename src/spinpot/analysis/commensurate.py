@@ -12,15 +12,15 @@ from ase.geometry import minkowski_reduce
 
 from spinpot.core.errors import InputError
 
-CLOSE = 1e-4  # a coordinate of a wave vector this near to a fraction is meant to be it
+CLOSE = 1e-4  # tolerance between a coordinate of a wave vector and a fraction
 
 Wave = tuple[Fraction, ...]  # three numbers, in units of the reciprocal lattice vectors
 
 
 def as_fractions(q: Sequence[float], most_cells: int) -> Wave:
-    """A wave vector in fractions whose supercell has at most so many cells.
+    """A wave vector as fractions, commensurate with a supercell of at most `most_cells` cells.
 
-    Raises InputError, naming the nearest one that fits, for one that is not commensurate.
+    Raises InputError, which names the nearest commensurate vector, if it is not commensurate.
     """
     nearest = min(
         (tuple(Fraction(round(x * cells), cells) for x in q) for cells in range(1, most_cells + 1)),
@@ -29,14 +29,14 @@ def as_fractions(q: Sequence[float], most_cells: int) -> Wave:
     if _distance(nearest, q) >= CLOSE:
         raise InputError(
             f"q=({', '.join(f'{x:g}' for x in q)}): not commensurate with a supercell of at most "
-            f"{most_cells} cells. The nearest that fits is ({in_words(nearest)}), with {cells_of(nearest)} "
-            "cells. Give it, or allow more atoms by task.spiral.most_atoms."
+            f"{most_cells} cells. The nearest commensurate one is ({in_words(nearest)}), with "
+            f"{cells_of(nearest)} cells. Give it, or allow more atoms with task.spiral.most_atoms."
         )
     return nearest
 
 
 def cells_of(wave: Wave) -> int:
-    """How many cells the smallest supercell with this wave has: the waves' common denominator."""
+    """The number of cells in the smallest supercell of a wave: its common denominator."""
     return math.lcm(*(x.denominator for x in wave))
 
 
@@ -52,7 +52,7 @@ def supercell_for(wave: Wave) -> np.ndarray:
 
 
 def repeated(atoms: Atoms, wave: Wave) -> Atoms:
-    """The smallest supercell that fits the wave, in a compact shape; moments are repeated too."""
+    """The smallest supercell that fits the wave, in a compact shape, with repeated moments."""
     matrix = supercell_for(wave)
     _, change = minkowski_reduce(matrix @ atoms.cell.array)
     made: Atoms = make_supercell(atoms, change @ matrix)

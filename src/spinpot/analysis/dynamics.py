@@ -1,4 +1,4 @@
-"""Short spin-lattice dynamics: does it keep the energy, and how does the order fade with temperature?"""
+"""Task dynamics: energy conservation and magnetic order against temperature in short dynamics."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field, fields
@@ -17,8 +17,8 @@ from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, faint, ink, new_figure
 
 TOLERANCE = {"free": 1e-6, "bath": 1e-3}
-"""μ_B, of the midpoint of a step; the energy is kept to it, the noise of a bath is far larger."""
-SAMPLE_EVERY = 5  # steps; energies between them would cost evaluations of the model and say little more
+"""Tolerance of the midpoint iteration, μ_B. It limits energy conservation; a bath's noise is far larger."""
+SAMPLE_EVERY = 5  # steps between samples; more samples cost evaluations and add little information
 FEWEST_STEPS = 10
 TITLE = "Energy without bath, and order in it"
 ALT = "Left the total energy against time, right the order of the sublattices against temperature."
@@ -26,7 +26,7 @@ ALT = "Left the total energy against time, right the order of the sublattices ag
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/dynamics.yaml. Raises InputError for what cannot be meant."""
+    """Settings of configs/task/dynamics.yaml. Raises InputError for invalid values."""
 
     temperatures: list[float] = field(default_factory=lambda: [100.0, 300.0, 600.0])
     repeat: list[int] = field(default_factory=lambda: [1, 1, 1])
@@ -54,17 +54,17 @@ class Settings:
             require(long, f"task.dynamics.{name}", time, expected)
 
     def steps(self, name: str, every: int = 1) -> int:
-        """How many steps one of the times has, a multiple of `every`."""
+        """The number of steps of a time setting, rounded down to a multiple of `every`."""
         return round(1000.0 * float(getattr(self, name)) / self.timestep) // every * every
 
 
 @dataclass(frozen=True)
 class Average:
-    """Of the time at one temperature (K), by the names in analysis.json.
+    """Time averages at one temperature (K), named as in analysis.json.
 
-    order: |Σ S|/Σ|S| of a sublattice, the mean over sublattices and time, and its standard deviation in time;
-    net_moment: |Σ S| per magnetic atom, μ_B; energy_per_atom: potential, eV above the given structure;
-    lattice_temperature: the atoms' kinetic temperature, K.
+    order, order_spread: |Σ S|/Σ|S| of a sublattice, mean over sublattices and time, and its standard
+    deviation in time. net_moment: |Σ S| per magnetic atom, μ_B. energy_per_atom: potential energy above the
+    given structure, eV. lattice_temperature: kinetic temperature of the atoms, K.
     """
 
     temperature: float
@@ -77,7 +77,7 @@ class Average:
 
 @dataclass(frozen=True)
 class Drift:
-    """Of the total energy without a bath. time: ps. change: eV/atom from the start. rate: eV/atom/ps."""
+    """The drift of the total energy without a bath. time: ps. change: eV/atom. rate: eV/atom/ps."""
 
     time: np.ndarray
     change: np.ndarray
@@ -85,10 +85,10 @@ class Drift:
 
 
 def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """From one temperature to the next, lowest first: equilibrate in a bath, then average.
+    """Equilibrate in a heat bath and average, at increasing temperatures.
 
-    At the first of them the bath is then taken away, to see whether the energy is kept. Raises InputError
-    where a step is too long, and where the structure falls apart.
+    After equilibration at the first temperature, a run without the bath tests energy conservation. Raises
+    InputError if the time step is too long or the structure falls apart.
     """
     cells, groups = check(atoms, settings)
     cells.calc = model
@@ -106,7 +106,7 @@ def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
             pass
         drift = drift or conserved(cells, settings)
         averages.append(averaged(bath, settings, groups, ground))
-    assert drift is not None  # there is a first temperature
+    assert drift is not None  # there is at least one temperature
     chance = order_by_chance(groups)
     return Result(
         "Spin-lattice dynamics",
@@ -125,13 +125,13 @@ def dynamics(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 
 def check(atoms: Atoms, settings: Settings) -> tuple[Atoms, list[np.ndarray]]:
-    """The repeated structure and its sublattices. Raises InputError if no order can be told of them."""
+    """The repeated structure and its sublattices. Raises InputError if their order cannot be computed."""
     periodic = all(times == 1 or repeats for times, repeats in zip(settings.repeat, atoms.pbc, strict=True))
-    expected = f"repeats {directions(atoms.pbc)} of the cell alone: the structure is periodic there only."
+    expected = f"repeats only {directions(atoms.pbc)} of the cell, where the structure is periodic."
     require(periodic, "task.dynamics.repeat", settings.repeat, expected)
     cells = atoms.repeat(settings.repeat)
     groups = sublattices(cells)
-    several = "more cells, such as [2,2,2]: each sublattice has a single moment, whose order is always 1."
+    several = "more cells, such as [2,2,2]: now each sublattice has one moment, whose order is always 1."
     require(max(map(len, groups)) > 1, "task.dynamics.repeat", settings.repeat, several)
     return cells, groups
 
@@ -152,7 +152,7 @@ def in_bath(atoms: Atoms, settings: Settings, temperature: float, step_number: i
 
 
 def conserved(atoms: Atoms, settings: Settings) -> Drift:
-    """The total energy of a copy of the atoms, left to itself; its rate by least squares."""
+    """The total energy of a copy of the atoms without a bath; its drift rate by least squares."""
     copy = atoms.copy()
     copy.calc = atoms.calc
     free = SpinLatticeDynamics(
@@ -169,7 +169,7 @@ def conserved(atoms: Atoms, settings: Settings) -> Drift:
 def averaged(
     bath: SpinLatticeDynamics, settings: Settings, groups: Sequence[np.ndarray], ground: float
 ) -> Average:
-    """What the state is like in the mean over a time."""
+    """Run in the bath and average."""
     atoms, temperature = bath.atoms, bath.thermal_energy / units.kB
     orders, nets, energies, temperatures = [], [], [], []
     for _ in _moved(bath, settings.steps("average", SAMPLE_EVERY), f"{temperature:g} K"):
@@ -194,13 +194,13 @@ def order_of(spin: np.ndarray) -> float:
 
 
 def order_by_chance(groups: Sequence[np.ndarray]) -> float:
-    """The mean order of as many moments in random directions: √(8/3πn), exact for n = 1 and near it above."""
+    """The mean order of random moments in groups of the same sizes n: about √(8/3πn); 1 for n = 1."""
     sizes = np.array([len(group) for group in groups])
     return float(np.where(sizes == 1, 1.0, np.sqrt(8.0 / (3.0 * np.pi * sizes))).mean())
 
 
 def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
-    """Left the energy in time, right the order against temperature."""
+    """Left: energy against time. Right: order against temperature."""
     picture = new_figure(6.8, 3.2, layout="constrained")
     left, right = picture.subplots(1, 2)
     left.plot(drift.time, 1000 * drift.change, linewidth=0.8)
@@ -214,7 +214,7 @@ def figure(drift: Drift, averages: Sequence[Average], chance: float) -> Figure:
 
 
 def _moved(dynamics: SpinLatticeDynamics, steps: int, title: str) -> Iterator[int]:
-    """Take some steps, with a progress bar; yields after each SAMPLE_EVERY of them."""
+    """Run `steps` steps with a progress bar; yield after every SAMPLE_EVERY steps."""
     for number in counted(range(1, steps + 1), title):
         dynamics.step()
         if number % SAMPLE_EVERY == 0:
@@ -228,30 +228,31 @@ def _paragraphs(
     averages: Sequence[Average],
     settings: Settings,
 ) -> list[str]:
-    moving = "atoms and spins" if settings.lattice else "spins alone"
+    moving = "atoms and spins" if settings.lattice else "only spins"
     sizes = ", ".join(str(len(group)) for group in groups[:8]) + (" …" if len(groups) > 8 else "")
     return [
-        f"{len(atoms)} atoms in a fixed cell; {moving} move, lengths of moments are kept. Sublattices: "
-        f"{len(groups)}, of {sizes} moments.",
+        f"{len(atoms)} atoms in a fixed cell; {moving} move, the lengths of the moments are fixed. There are "
+        f"{len(groups)} sublattices with {sizes} moments.",
         f"Without a bath, at {averages[0].temperature:g} K, the total energy drifts by "
         f"{shown(1000 * drift.rate)} meV/atom/ps over {drift.time[-1]:g} ps and stays within "
         f"{rounded(1000 * float(np.ptp(drift.change)))} meV/atom.",
-        f"{_fading(averages)} This is a smoke test of the potential, no claim about an ordering temperature: "
-        f"so few moments stay ordered in part at any temperature, the averages are over {settings.average:g} "
-        "ps, and classical moments fluctuate more than quantum ones when it is cold.",
+        f"{_fading(averages)} This is a quick test of the potential, not a prediction of the ordering "
+        "temperature: so few moments stay partly ordered at any temperature, the averages cover only "
+        f"{settings.average:g} ps, and classical moments fluctuate more than quantum moments at low "
+        "temperature.",
     ]
 
 
 def _fading(averages: Sequence[Average]) -> str:
-    """Between which temperatures the order falls below a half."""
+    """A sentence that says between which temperatures the order falls below 0.5."""
     first = next((k for k, average in enumerate(averages) if average.order < 0.5), None)
     temperatures = [f"{average.temperature:g}" for average in averages]
     if first is None:
-        return f"The sublattices are ordered by more than a half up to {temperatures[-1]} K."
+        return f"The order of the sublattices stays above 0.5 up to {temperatures[-1]} K."
     if first == 0:
-        return f"The sublattices are ordered by less than a half at {temperatures[0]} K already."
+        return f"The order of the sublattices is below 0.5 already at {temperatures[0]} K."
     between = " and ".join(temperatures[first - 1 : first + 1])
-    return f"The order of the sublattices falls below a half between {between} K."
+    return f"The order of the sublattices falls below 0.5 between {between} K."
 
 
 def _table(averages: Sequence[Average]) -> Table:

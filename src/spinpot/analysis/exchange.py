@@ -1,4 +1,4 @@
-"""Task exchange: the constants J_ij of a potential, and what follows from them."""
+"""Task exchange: the exchange constants J_ij of a potential and the mean-field temperature."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -20,16 +20,16 @@ from spinpot.core.errors import require
 from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
-"""All that the task may write beside the page."""
-SMALL = 0.005  # shells whose J stay below this share of the largest are not listed
+"""All files that the task may write in addition to the page."""
+SMALL = 0.005  # shells with all |J| below this share of the largest are not listed
 CONVENTION = (
-    "E = −½ Σ_{i≠j} e_i·J_ij·e_j, e unit vectors, i j and j i both in the sum: J > 0 is ferromagnetic"
+    "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/exchange.yaml. Raises InputError for numbers that mean nothing."""
+    """Settings of configs/task/exchange.yaml. Raises InputError for invalid values."""
 
     cutoff: float | None = None
     full_tensor: bool = False
@@ -44,7 +44,7 @@ class Settings:
 
 
 def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """J_ij of the pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
+    """J_ij of all pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
     found, reach = exchange_of(model, atoms, settings)
     shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
     warning = limits.in_short(found)
@@ -71,19 +71,20 @@ def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 
 def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
-    """The tensors, and how far the model reaches (Å)."""
+    """The exchange tensors, and the interaction range of the model (Å)."""
     cell = magnetic_cell(atoms, settings.tolerance)
     reach = model.reach(cell)
     cutoff = settings.cutoff or reach
     found = exchange_tensors(model, cell, cutoff, reach, settings.step, settings.full_tensor)
-    require(len(found.i), "task.exchange.cutoff", cutoff, "more: no two magnetic atoms are that near.")
+    require(len(found.i), "task.exchange.cutoff", cutoff, "more: no two magnetic atoms are that close.")
     return found, reach
 
 
 def mean_field_temperature(found: Exchange) -> float:
-    """K, for classical spins: k T = λ/3, λ the largest eigenvalue of Σ_R J_ij(R) over the cell's moments.
+    """The mean-field ordering temperature of classical spins, K.
 
-    It is the temperature of the order, among those that repeat with the magnetic cell, that sets in first.
+    k T = λ/3, where λ is the largest eigenvalue of Σ_R J_ij(R) over the moments of the cell. Only orders with
+    the period of the magnetic cell are considered.
     """
     sums = np.zeros((len(found.cell),) * 2)
     np.add.at(sums, (found.i, found.j), found.isotropic)
@@ -96,8 +97,8 @@ def _strongest(found: Exchange, shells: list[Shell], limits: Limits) -> str:
     return (
         f"The strongest exchange is J = {shown(J)} meV ({shell.elements} at {shell.distance:.3f} Å, "
         f"{'ferro' if J > 0.0 else 'antiferro'}magnetic). Mean-field ordering temperature: "
-        f"{mean_field_temperature(found):.0f} K{marks}; for quantum spins times (S+1)/S. The real one is "
-        "lower. It is that of classical spins, and of orders that repeat with this cell."
+        f"{mean_field_temperature(found):.0f} K{marks}; multiply by (S+1)/S for quantum spins. The real "
+        "temperature is lower. The value holds for classical spins and orders with the period of this cell."
     )
 
 
@@ -109,19 +110,19 @@ def strongest_of(found: Exchange, shells: list[Shell]) -> tuple[Shell, float]:
 
 def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str]:
     cutoff = settings.cutoff or reach
-    limit = "The model reaches no farther."
+    limit = "This is the interaction range of the model."
     if cutoff < reach:
-        limit = f"The model lets atoms act on each other up to {reach:.2f} Å: farther pairs are left out."
+        limit = f"The interaction range of the model is {reach:.2f} Å: farther pairs are left out."
     said = [
-        f"J_ij are second derivatives of E at the given state, by central differences of the "
-        f"magnetic forces across moments tilted by {settings.step:g} and {2 * settings.step:g} rad.",
+        "J_ij are second derivatives of E at the given state, from central differences of the transverse "
+        f"magnetic forces with moments tilted by {settings.step:g} and {2 * settings.step:g} rad.",
         f"Magnetic cell {found.cell.get_chemical_formula()}; pairs up to {cutoff:.2f} Å in a supercell of "
         f"{found.supercell_atoms} atoms. {limit}",
     ]
     if not found.full:
         said.append(
-            "One state shows only what turns moments across themselves: J is the mean of that, D and the "
-            "anisotropy are parts. task.exchange.full_tensor=true turns the state onto two further axes."
+            "One state gives only the components perpendicular to its moments: J is their mean, D and the "
+            "anisotropy are incomplete. task.exchange.full_tensor=true rotates the state to two further axes."
         )
     return said
 
@@ -133,11 +134,11 @@ def _checks(model: SpinCalculator, found: Exchange) -> str:
     cell = found.cell.copy()
     cell.calc = model
     return (
-        f"Checks: the step changes no component by more than {1000 * found.error:.2g} meV. Turning a single "
-        f"moment costs {own[magnetic].mean():.4g} meV (the curvature of E by its angle), of which isotropic "
-        f"pairs explain {expected[magnetic].mean():.4g} meV; an atom's two numbers differ by at most "
-        f"{worst:.2g} meV (anisotropy, pairs left out, more than pairs). The torque of the state is at most "
-        f"{1000 * largest(fields_across(cell)):.2g} meV/μ_B."
+        f"Checks: the finite step changes components by at most {1000 * found.error:.2g} meV. The curvature "
+        f"of E for rotating a single moment is {own[magnetic].mean():.4g} meV on average, of which isotropic "
+        f"pairs explain {expected[magnetic].mean():.4g} meV. For single atoms the two differ by at most "
+        f"{worst:.2g} meV (anisotropy, omitted pairs, many-body terms). The largest transverse magnetic "
+        f"force of the state is {1000 * largest(fields_across(cell)):.2g} meV/μ_B."
     )
 
 
@@ -152,17 +153,19 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     energies = ["J", "range", *(["J ↑↑", "J ↑↓"] if collinear else []), "|D|", "anisotropy"]
     columns = ["pair", "d (Å)", "z", *(f"{name} (meV)" for name in energies)]
     rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs)) for shell in large]
-    note = "z: neighbours per atom. J: mean over the pairs of the shell, and their range"
-    note += "; J ↑↑ and J ↑↓: of parallel and antiparallel moments. " if collinear else ". "
-    note += "|D| and anisotropy (the rest of the symmetric part): the largest component of any pair."
+    note = "z: neighbours per atom. J, range: mean and range over the pairs of the shell"
+    note += "; J ↑↑ and J ↑↓: for parallel and antiparallel moments. " if collinear else ". "
+    note += "|D| and anisotropy (symmetric traceless part): the largest component of any pair."
     if limits.far.any():
         note += f" {FAR}: not determined by the training data."
     if any(BROKEN in str(row[1]) for row in rows):
-        note += f" {BROKEN}: pairs that are equal by symmetry differ, by the model's error."
+        note += f" {BROKEN}: pairs that are equal by symmetry differ, an error of the model."
     left = [shell for shell in shells if shell not in large]
     if left:
         most = max(1000.0 * np.abs(found.isotropic[shell.pairs]).max() for shell in left)
-        note += f" Not shown, but in analysis.json: {len(left)} with |J| up to {shown(float(most))} meV."
+        note += (
+            f" {len(left)} shells with |J| up to {shown(float(most))} meV are listed in analysis.json only."
+        )
     return Table("Shells of neighbours", columns, rows, note)
 
 
@@ -181,7 +184,7 @@ def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cel
 def _convention_table(found: Exchange, shells: list[Shell]) -> Table:
     strongest, J = strongest_of(found, shells)
     rows: list[list[Cell]] = [
-        ["here and in Vampire", "−½ Σ_{i≠j} J e_i·e_j", "1", J],
+        ["spinpot and Vampire", "−½ Σ_{i≠j} J e_i·e_j", "1", J],
         ["TB2J", "−Σ_{i≠j} J e_i·e_j", "½", 0.5 * J],
         ["each pair once, J > 0 antiferromagnetic", "Σ_{i<j} J e_i·e_j", "−1", -J],
         ["the same with spins of length S", "Σ_{i<j} J S_i·S_j", "−1/S²", ""],

@@ -1,4 +1,4 @@
-"""Exchange constants as other programs read them: Vampire's unit cell and materials, TB2J's results."""
+"""Writes exchange constants for other programs: Vampire's unit cell and materials, TB2J's results."""
 
 import itertools
 import pickle
@@ -12,18 +12,18 @@ from ase.build import make_supercell
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.core.vectors import unit
 
-MOST = 4  # an orthogonal cell's vectors are looked for among multiples of the cell's up to this
+MOST = 4  # largest multiple of the lattice vectors in the search for an orthogonal cell
 TITLE = "Exchange constants of a spin potential, written by spinpot."
 NO_ORTHOGONAL_CELL = (
-    "No files for Vampire: it fills space with rectangular boxes, and no small supercell of this magnetic "
-    "cell is one."
+    "No files for Vampire were written: Vampire needs a rectangular unit cell, and no small supercell of "
+    "this magnetic cell is rectangular."
 )
 
 
 # ---- TB2J ----
 
-NOT_KNOWN = " Isotropic: DMI and J_ani are zero, for they are not known."
-"""Readers of vector moments, as pyspinw, want both for every pair."""
+NOT_KNOWN = " Isotropic: DMI and J_ani are unknown and set to zero."
+"""Readers of vector moments, such as pyspinw, need both for every pair."""
 
 
 def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,7 +33,10 @@ def _tb2j_parts(exchange: Exchange) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def tb2j_text(exchange: Exchange, warning: str = "") -> str:
-    """TB2J's exchange.out: E = −Σ_{i≠j}, its constants are half of ours; meV. warning: for the first line."""
+    """The text of TB2J's exchange.out, in meV. E = −Σ_{i≠j}, so TB2J's constants are half of spinpot's.
+
+    warning: added to the first line.
+    """
     names = _numbered(exchange.cell)
     cell = "\n".join("  ".join(f"{x:12.8f}" for x in vector) for vector in exchange.cell.cell.array)
     moments = exchange.cell.get_initial_magnetic_moments()
@@ -69,7 +72,7 @@ def _tb2j_pairs(exchange: Exchange, names: list[str]) -> Iterator[str]:
 
 
 def tb2j_pickle(exchange: Exchange, warning: str = "") -> bytes:
-    """TB2J.pickle, what TB2J's own programs read: the contents of its SpinIO, plain data and ase.Atoms."""
+    """TB2J.pickle, which TB2J's programs read: the contents of its SpinIO, plain data and ase.Atoms."""
     cell = exchange.cell.copy()
     moments = cell.get_initial_magnetic_moments()
     cell.set_initial_magnetic_moments(None)
@@ -98,7 +101,7 @@ def tb2j_pickle(exchange: Exchange, warning: str = "") -> bytes:
 
 
 def _numbered(cell: Atoms) -> list[str]:
-    """`Ni1`, `Ni2`, `O1` … as TB2J names atoms."""
+    """TB2J's names of the atoms: `Ni1`, `Ni2`, `O1` …"""
     symbols = cell.get_chemical_symbols()
     return [f"{symbol}{symbols[: k + 1].count(symbol)}" for k, symbol in enumerate(symbols)]
 
@@ -107,10 +110,10 @@ def _numbered(cell: Atoms) -> list[str]:
 
 
 def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str], str]:
-    """vampire.ucf and vampire.mat (to be completed) of the magnetic atoms in a rectangular box.
+    """vampire.ucf and vampire.mat (to be completed) for the magnetic atoms in a rectangular box.
 
-    E = −½ Σ_{i≠j} e_i·J_ij·e_j as here, in joules. warning: for a comment in them. Without such a
-    box no files, and a remark that says so.
+    E = −½ Σ_{i≠j} e_i·J_ij·e_j as in spinpot, in joules. warning: written as a comment. If there is no such
+    box, returns no files and a remark.
     """
     matrix = orthogonal_matrix(exchange.cell.cell.array)
     if matrix is None:
@@ -120,7 +123,7 @@ def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str]
     i, j = (np.searchsorted(magnetic, atoms) for atoms in (exchange.i, exchange.j))
     exchange = replace(exchange, cell=exchange.cell[magnetic], own=exchange.own[magnetic], i=i, j=j)
     box = make_supercell(exchange.cell, matrix, wrap=False)
-    turn = unit(box.cell.array)  # onto the axes
+    turn = unit(box.cell.array)  # rotates the box onto the axes
     comment = f"# {warning}\n" if warning else ""
     return {
         "vampire.ucf": comment + _unit_cell_file(exchange, box, turn),
@@ -129,7 +132,7 @@ def vampire_files(exchange: Exchange, warning: str = "") -> tuple[dict[str, str]
 
 
 def orthogonal_matrix(cell: np.ndarray) -> np.ndarray | None:
-    """The smallest supercell (3, 3) of a cell that has right angles; None if there is no small one."""
+    """The matrix (3, 3) of the smallest supercell with right angles; None if there is no small one."""
     numbers = np.array(list(itertools.product(range(-MOST, MOST + 1), repeat=3)))
     numbers = numbers[np.any(numbers, axis=1)]
     lengths = np.linalg.norm(numbers @ cell, axis=1)
@@ -166,11 +169,11 @@ def _unit_cell_file(exchange: Exchange, box: Atoms, turn: np.ndarray) -> str:
 
 
 def _links(exchange: Exchange, box: Atoms) -> Iterator[tuple[int, int, np.ndarray, int]]:
-    """Atom, neighbour and the box it is in, and the pair of the magnetic cell that this is an image of."""
+    """(atom, neighbour, box of the neighbour, pair of the magnetic cell of which this is an image)."""
     n = len(exchange.cell)
     inverse = np.linalg.inv(box.cell.array)
     scaled = box.positions @ inverse
-    wrapped = np.floor(box.get_scaled_positions(wrap=True) - scaled + 0.5)  # boxes by which each is moved
+    wrapped = np.floor(box.get_scaled_positions(wrap=True) - scaled + 0.5)  # boxes by which wrapping moves
     for source in range(len(box)):
         for pair in np.flatnonzero(exchange.i == source % n):
             images = np.arange(exchange.j[pair], len(box), n)
@@ -182,7 +185,7 @@ def _links(exchange: Exchange, box: Atoms) -> Iterator[tuple[int, int, np.ndarra
 
 
 def _material_file(cell: Atoms, names: list[str], turn: np.ndarray) -> str:
-    lines = ["# To be completed: damping, and anisotropy, which the exchange constants do not hold."]
+    lines = ["# Complete this file: damping, and anisotropy, which the exchange constants do not contain."]
     lines.append(f"material:num-materials={len(cell)}")
     moments = cell.get_initial_magnetic_moments()
     for number, (name, element, moment) in enumerate(zip(names, cell.symbols, moments, strict=True), start=1):

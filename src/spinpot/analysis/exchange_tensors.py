@@ -1,10 +1,11 @@
-"""Exchange tensors of a model: second derivatives of the energy by the directions of two moments.
+"""Exchange tensors of a model: second derivatives of the energy with respect to two moment directions.
 
-With e = S/|S|, the energy near the reference state is E = −½ Σ_{i≠j} e_i·J_ij·e_j + …, both i j and j i in
-the sum, so that J_ij = −∂²E/∂e_i∂e_j = |S_i| ∂B_i/∂e_j with B = −∂E/∂S, the magnetic force. A direction turns
-only across itself; what lies along a moment is its change of length and no exchange. So one state gives J_ij
-between the planes across e_i and e_j, and the same state turned onto other axes gives the rest
-(as X. He et al., Comput. Phys. Commun. 264, 107938 (2021), section 2.4, do for collinear states).
+With e = S/|S|, the energy near the reference state is E = −½ Σ_{i≠j} e_i·J_ij·e_j + …, where the sum counts
+each pair twice. Hence J_ij = −∂²E/∂e_i∂e_j = |S_i| ∂B_i/∂e_j with the magnetic force B = −∂E/∂S. A direction
+changes only perpendicular to itself; a change along a moment is a change of its length, not exchange. One
+state therefore gives the components of J_ij between the planes perpendicular to e_i and e_j. The same state
+rotated to other axes gives the rest (X. He et al., Comput. Phys. Commun. 264, 107938 (2021), section 2.4, for
+collinear states).
 """
 
 from collections.abc import Sequence
@@ -19,20 +20,20 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.vectors import unit
 
-SLACK = 1e-3  # Å, by which pairs may be farther than the cutoff: shells are in or out as a whole
+SLACK = 1e-3  # Å added to the cutoff, so that shells are included as a whole or not at all
 DISPLACEMENTS = (-2, -1, 1, 2)
-WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # of the central difference of fourth order
+WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # fourth-order central difference
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """All pairs i j of magnetic atoms within a cutoff, both ways, i in the magnetic cell.
+    """All pairs i j of magnetic atoms within a cutoff (both i j and j i), with i in the magnetic cell.
 
-    cell: the magnetic cell, n atoms. i, j (P,): atoms of it. shift (P, 3): j is in the cell moved by these
-    many lattice vectors. vector (P, 3): from i to j, Å. tensor (P, 3, 3): J_ij, eV; outside the planes across
-    the moments zero unless `full`. own (n,): the curvature of E for turning each moment alone, eV, NaN for
-    atoms without one; see expected_own. error: how much the
-    step decides, eV: the largest difference of a tensor's component from the simple central difference's.
+    cell: the magnetic cell, n atoms. i, j (P,): its atoms. shift (P, 3): cell of j, in lattice vectors.
+    vector (P, 3): from i to j, Å. tensor (P, 3, 3): J_ij, eV; unless `full`, only components perpendicular to
+    the moments, others zero. own (n,): curvature of E for rotating each moment alone, eV, NaN for atoms
+    without a moment; see expected_own. error: largest difference of a tensor component from the second-order
+    central difference, eV; it estimates the error of the finite step.
     """
 
     cell: Atoms
@@ -53,18 +54,18 @@ class Exchange:
 
     @property
     def directions(self) -> np.ndarray:
-        """E (n, 3); zero for atoms without moment."""
+        """Unit vectors e (n, 3); zero for atoms without a moment."""
         return unit(self.cell.get_initial_magnetic_moments())
 
     @property
     def alignment(self) -> np.ndarray:
-        """E_i·e_j of each pair (P,)."""
+        """The cosine e_i·e_j of each pair (P,)."""
         e = self.directions
         return np.asarray((e[self.i] * e[self.j]).sum(axis=1))
 
     @property
     def isotropic(self) -> np.ndarray:
-        """J (P,), eV: the multiple of the identity that is nearest to the tensor where that is known."""
+        """J (P,), eV: the multiple of the identity closest to the known components of the tensor."""
         trace = np.trace(self.tensor, axis1=1, axis2=2)
         if self.full:
             return np.asarray(trace / 3.0)
@@ -73,21 +74,21 @@ class Exchange:
 
     @property
     def antisymmetric(self) -> np.ndarray:
-        """D (P, 3), eV: E has −½ Σ D_ij·(e_i × e_j)."""
+        """D (P, 3), eV, with the energy −½ Σ D_ij·(e_i × e_j)."""
         T = self.tensor
         parts = (T[:, 1, 2] - T[:, 2, 1], T[:, 2, 0] - T[:, 0, 2], T[:, 0, 1] - T[:, 1, 0])
         return 0.5 * np.stack(parts, axis=1)
 
     @property
     def anisotropic(self) -> np.ndarray:
-        """The symmetric part of the tensors without the isotropic one (P, 3, 3), eV."""
+        """The symmetric part of the tensors minus the isotropic part (P, 3, 3), eV."""
         across = _across(self.directions)
         unit = np.eye(3) if self.full else np.einsum("pab,pbc->pac", across[self.i], across[self.j])
         part = self.tensor - self.isotropic[:, None, None] * unit
         return 0.5 * (part + part.swapaxes(1, 2))
 
     def expected_own(self) -> np.ndarray:
-        """Σ_j J_ij e_i·e_j (n,), eV: what `own` is where the energy is that of isotropic pairs alone."""
+        """Σ_j J_ij e_i·e_j (n,), eV: the value of `own` for an energy of isotropic pairs only."""
         sums = np.zeros(len(self.cell))
         np.add.at(sums, self.i, self.isotropic * self.alignment)
         return sums
@@ -101,10 +102,10 @@ def exchange_tensors(
     step: float,
     full: bool,
 ) -> Exchange:
-    """The tensors of all pairs within `cutoff` (Å) at the state `cell` is in, a magnetic cell.
+    """The tensors of all pairs within `cutoff` (Å) in the state of the magnetic cell `cell`.
 
-    reach: Å, the farthest that the model lets atoms act on each other; the supercell is so large that of all
-    images of a pair only the nearest counts. step: rad.
+    reach: interaction range of the model, Å. The supercell is so large that only the nearest image of each
+    pair interacts. step: rad.
     """
     big, _ = supercell(cell, cutoff + max(cutoff, reach) + 2.0 * SLACK)
     assert shortest(big.cell.array) > 2.0 * (cutoff + SLACK)
@@ -128,7 +129,7 @@ def exchange_tensors(
 
 
 def _response(big: Atoms, centre: int, moments: np.ndarray, step: float) -> tuple[np.ndarray, float, float]:
-    """J_i,centre of all atoms (N, 3, 3) across the moments, its error by the step, and the curvature of E."""
+    """J_i,centre of all atoms (N, 3, 3) (transverse components), its step error, and the curvature of E."""
     length = np.linalg.norm(moments, axis=1)
     direction = unit(moments)
     across = _across(direction)
@@ -151,13 +152,13 @@ def _response(big: Atoms, centre: int, moments: np.ndarray, step: float) -> tupl
 
 
 def _field(big: Atoms, moments: np.ndarray) -> np.ndarray:
-    """−∂E/∂S (N, 3) at some moments, eV/μ_B."""
+    """−∂E/∂S (N, 3) with the given moments, eV/μ_B."""
     big.set_initial_magnetic_moments(moments)
     return np.array(big.calc.get_property("magnetic_forces", big))
 
 
 def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.ndarray, ...]:
-    """The magnetic atoms near an atom: indices in `big`; then i, j, shift and vector of an Exchange."""
+    """The magnetic atoms near an atom: their indices in `big`, then i, j, shift and vector of an Exchange."""
     magnetic = np.flatnonzero(big.get_initial_magnetic_moments().any(axis=1))
     vectors, distances = find_mic(big.positions[magnetic] - big.positions[centre], big.cell)
     near = (distances <= cutoff + SLACK) & (magnetic != centre)
@@ -171,10 +172,10 @@ def _pairs_of(big: Atoms, cell: Atoms, centre: int, cutoff: float) -> tuple[np.n
 def _joined(
     responses: Sequence[np.ndarray], across: Sequence[np.ndarray], atoms: np.ndarray, centre: int
 ) -> np.ndarray:
-    """J_i,centre (P, 3, 3) of some atoms i: the least squares of what each of the turned states shows of it.
+    """J_i,centre (P, 3, 3) of some atoms i, by least squares from the responses in all rotated states.
 
-    Of one state, that is what it shows. The unknown of a pair is a vector of 9, of which P_i ⊗ P_centre shows
-    a part.
+    The unknown of a pair is a vector of 9 components; each state gives its projection by P_i ⊗ P_centre. A
+    single state gives this projection only.
     """
     shown = [np.einsum("pac,bd->pabcd", p[atoms], p[centre]).reshape(-1, 9, 9) for p in across]
     seen = [response[atoms].reshape(-1, 9, 1) for response in responses]
@@ -185,7 +186,7 @@ def _joined(
 def _both_ways(
     i: np.ndarray, j: np.ndarray, shift: np.ndarray, vector: np.ndarray, tensor: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """The pairs by distance; J_ij is averaged with the transposed J_ji. tensor: J_ji of each pair."""
+    """Average J_ij with the transposed J_ji, and sort the pairs by distance. tensor: J_ji of each pair."""
     tensor = tensor.swapaxes(1, 2)
     place = {(a, b, *s): p for p, (a, b, s) in enumerate(zip(i, j, shift.tolist(), strict=True))}
     reverse = [place[(b, a, *(-k for k in s))] for a, b, s in zip(i, j, shift.tolist(), strict=True)]
@@ -195,19 +196,19 @@ def _both_ways(
 
 
 def _turns(moment: np.ndarray) -> list[np.ndarray]:
-    """Rotations that take a moment onto itself and onto the two axes across it."""
+    """Rotations that take a moment to itself and to the two axes perpendicular to it."""
     triad = _triad(unit(moment))
     once = np.roll(triad, -1, axis=0).T @ triad  # each axis to the next
     return [np.eye(3), once, once @ once]
 
 
 def _triad(direction: np.ndarray) -> np.ndarray:
-    """A right-handed triad of unit vectors in rows, the first along a direction."""
+    """Three right-handed orthonormal vectors in rows, the first along a direction."""
     helper = np.eye(3)[np.abs(direction).argmin()]
     second = unit(np.cross(direction, helper))
     return np.array([direction, second, np.cross(direction, second)])
 
 
 def _across(directions: np.ndarray) -> np.ndarray:
-    """The projections on the planes across some directions, (N, 3) → (N, 3, 3)."""
+    """Projectors onto the planes perpendicular to directions, (N, 3) → (N, 3, 3)."""
     return np.asarray(np.eye(3) - directions[:, :, None] * directions[:, None, :])

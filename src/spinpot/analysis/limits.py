@@ -1,4 +1,4 @@
-"""What training data cannot tell about exchange: pairs that coincide with images, and broken symmetry."""
+"""Limits of exchange constants: pairs that the training data do not determine, and broken symmetry."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from spinpot.analysis.shells import Shell
 from spinpot.ase import SpinCalculator
 
 FAR, BROKEN = "†", "‡"
-"""Marks of shells: beyond half of the training cells' shortest vectors; equal pairs that differ."""
+"""Marks of shells: not determined by the training cells; equal pairs with different J."""
 LARGE = 0.1
-"""A spread of J over pairs that are equal by symmetry is marked from this share of the largest |J| on."""
+"""Shells are marked if J differs between equal pairs by more than this share of the largest |J|."""
 UNKNOWN = (
-    "The model's file does not say which cells it was trained on, so it is not known up to which distance "
-    "its training data tell pairs of moments apart."
+    "The model file does not contain the sizes of the training cells, so the distance up to which the "
+    "training data determine J is unknown."
 )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What to believe of an Exchange.
+    """Which pairs of an Exchange are reliable.
 
-    reach: Å, half of the largest of the training cells' shortest lattice vectors; None if unknown. far (P,):
-    pairs beyond it. equal (P,): the number of the set of pairs, equal by symmetry, that a pair is in.
+    reach: Å, half of the largest "shortest lattice vector" among the training cells; None if unknown. far
+    (P,): whether a pair is beyond it. equal (P,): number of the set of symmetry-equivalent pairs.
     """
 
     reach: float | None
@@ -34,31 +34,31 @@ class Limits:
     equal: np.ndarray
 
     def marks(self, found: Exchange, pairs: np.ndarray) -> str:
-        """The marks of some pairs, and of what follows from them, behind a blank."""
+        """The marks for some pairs, and for results derived from them, after a blank."""
         broken = self.spread(found, pairs) > LARGE * np.abs(found.isotropic).max()
         marks = FAR * bool(self.far[pairs].any()) + BROKEN * bool(broken)
         return f" {marks}" if marks else ""
 
     def spread(self, found: Exchange, pairs: np.ndarray) -> float:
-        """The largest difference of J, eV, between two of some pairs that are equal by symmetry."""
+        """The largest difference of J, eV, between symmetry-equivalent pairs among the given ones."""
         J, equal = found.isotropic[pairs], self.equal[pairs]
         return max(float(np.ptp(J[equal == one])) for one in np.unique(equal))
 
     def said(self, found: Exchange, shells: list[Shell]) -> list[str]:
-        """Paragraphs about both."""
+        """Paragraphs about both limits."""
         return [*self._of_training_cells(shells), *self._of_symmetry(found, shells)]
 
     def in_short(self, found: Exchange) -> str:
-        """One line for pictures and files; empty where nothing is to be said."""
+        """A one-line warning for pictures and files; empty if there is none."""
         if self.far.any() and self.reach is not None:
             return f"J beyond {self.reach:.2f} Å is not determined by the training data."
         if self.spread(found, np.arange(len(found.i))) > LARGE * np.abs(found.isotropic).max():
-            return "Pairs that are equal by symmetry differ, by the model's error."
+            return "Pairs that are equal by symmetry differ, an error of the model."
         return ""
 
     @property
     def finite_reach(self) -> float | None:
-        """reach, for JSON; None also where nothing limits it."""
+        """`reach` for JSON; None if unknown or infinite."""
         return None if self.reach is None or np.isinf(self.reach) else self.reach
 
     def _of_training_cells(self, shells: list[Shell]) -> list[str]:
@@ -66,42 +66,43 @@ class Limits:
         if self.reach is None or not count:
             return []
         return [
-            "Not determined by the training data: the shortest lattice vector of every training cell is at "
-            f"most {2.0 * self.reach:.2f} Å long. Moments farther apart than half of it, {self.reach:.2f} Å, "
-            "coincide there with images of others, so that the data say nothing about their J alone. "
-            f"{count} of {len(shells)} shells are so (marked {FAR}): their J, and what follows from them "
-            "(ordering temperature, spin waves), are the network's guess. Train on larger cells."
+            "The training data do not determine all J: the shortest lattice vector of every training cell "
+            f"is at most {2.0 * self.reach:.2f} Å long. Moments more than half of this apart, "
+            f"{self.reach:.2f} Å, coincide with periodic images of nearer ones, so the data do not determine "
+            f"their J separately. This holds for {count} of {len(shells)} shells (marked {FAR}); their J, "
+            "and results derived from them (ordering temperature, spin waves), are extrapolated by the "
+            "model. Train on larger cells."
         ]
 
     def _of_symmetry(self, found: Exchange, shells: list[Shell]) -> list[str]:
         worst = max(shells, key=lambda shell: self.spread(found, shell.pairs))
         spread, largest = self.spread(found, worst.pairs), float(np.abs(found.isotropic).max())
-        if spread == 0.0:  # nothing is equal to anything but its reverse
+        if spread == 0.0:  # no pair is equivalent to another, except to its reverse
             return []
         J = 1000.0 * found.isotropic[worst.pairs]
         limits = f"{shown(float(J.min()))} to {shown(float(J.max()))} meV"
         meV = f"{1000 * spread:.3g} meV"
-        text = f"Pairs that the symmetry of the structure makes equal differ in J by up to {meV}"
+        text = f"Pairs that are equal by symmetry differ in J by up to {meV}"
         if spread <= LARGE * largest:
-            return [f"{text}: an error of the model, beside a largest |J| of {1000 * largest:.4g} meV."]
+            return [f"{text}, an error of the model; the largest |J| is {1000 * largest:.4g} meV."]
         return [
-            f"{text} ({worst.elements} at {worst.distance:.3f} Å: {limits}; such "
-            f"shells are marked {BROKEN}). That is no exchange: it is the model's error."
+            f"{text} ({worst.elements} at {worst.distance:.3f} Å: {limits}; such shells are marked "
+            f"{BROKEN}). This difference is an error of the model, not exchange."
         ]
 
 
 def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limits:
-    """tolerance: Å and μ_B, within which the structure is symmetric."""
+    """The limits of exchange constants. tolerance: of the symmetry search, Å and μ_B."""
     reach = model.tells_apart()
     far = np.zeros(len(found.i), dtype=bool) if reach is None else found.distance > reach + SLACK
     return Limits(reach, far, equal_pairs(found, tolerance))
 
 
 def equal_pairs(found: Exchange, tolerance: float) -> np.ndarray:
-    """The number of the set that each pair is in (P,): sets of pairs that symmetry takes into each other.
+    """The number of the set of symmetry-equivalent pairs that each pair belongs to (P,).
 
-    Symmetry is of the structure with its moments, all of which may be turned or reflected together: the
-    isotropic exchange stays the same.
+    The symmetry is that of the structure with its moments, up to a common rotation or reflection of all
+    moments, which does not change isotropic exchange.
     """
     features = _features(found, np.arange(len(found.cell)), np.eye(3))
     tree, here = cKDTree(features), np.arange(len(features))
@@ -115,7 +116,7 @@ def equal_pairs(found: Exchange, tolerance: float) -> np.ndarray:
 
 
 def symmetries(found: Exchange, tolerance: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Where each takes the atoms (n,) of the cell, and its Cartesian rotation (3, 3)."""
+    """For each symmetry operation, the images of the atoms (n,) and the Cartesian rotation (3, 3)."""
     cell = found.cell
     moments = cell.get_initial_magnetic_moments()
     products = moments @ moments.T
@@ -135,6 +136,6 @@ def symmetries(found: Exchange, tolerance: float) -> list[tuple[np.ndarray, np.n
 
 
 def _features(found: Exchange, atoms: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Pairs as points (P, 5) that are apart unless atoms and vector are the same."""
+    """Pairs as points (P, 5), close to each other only if atoms and vector are the same."""
     far = 1e3
     return np.column_stack((far * atoms[found.i], far * atoms[found.j], found.vector @ rotation.T))

@@ -1,4 +1,4 @@
-"""Task magnons: linear spin waves of a potential's exchange constants, by magnopy."""
+"""Task magnons: linear spin waves from the exchange constants of a potential, with magnopy."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +22,13 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
 
-SAME = 1e-2  # meV; energies that differ by less are of one degenerate mode
-NO_NORM = 1e-6  # a mode of less is neither created nor annihilated: it is unstable, or costs nothing
+SAME = 1e-2  # meV; energies that differ by less count as degenerate
+NO_NORM = 1e-6  # modes with a smaller norm are no bosons: they are unstable or have zero energy
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/magnons.yaml. Raises InputError for numbers that mean nothing."""
+    """Settings of configs/task/magnons.yaml. Raises InputError for invalid values."""
 
     path: str | None = None
     points: dict[str, list[float]] | None = None
@@ -44,7 +44,9 @@ class Settings:
         require(self.samples >= 2, "task.magnons.samples", self.samples, "at least 2 wave vectors.")
         require(self.g > 0.0, "task.magnons.g", self.g, "a number > 0.")
         if self.points is not None and self.path is None:
-            raise InputError("task.magnons.points: no path through them. Give task.magnons.path too.")
+            raise InputError(
+                "task.magnons.points: there is no path through them. Give task.magnons.path, too."
+            )
         for name, values in (self.spin or {}).items():
             positive = isinstance(values, int | float) and values > 0.0
             require(positive, f"task.magnons.spin.{name}", values, "a number > 0, such as 1.")
@@ -54,7 +56,7 @@ class Settings:
 
 
 def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """ħω along a path, at its special points, and beside what was measured where that is known."""
+    """ħω along a path and at its special points, compared with measurements if there are any."""
     check(atoms, settings)
     path = band_path(atoms, settings)
     given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
@@ -96,14 +98,14 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 
 def check(atoms: Atoms, settings: Settings) -> None:
-    """Raise InputError for what is known to be wrong before anything is computed."""
+    """Raise InputError for invalid inputs, before the first calculation."""
     _magnopy()
     band_path(atoms, settings)
     spin_numbers(atoms, settings)
 
 
 def band_path(atoms: Atoms, settings: Settings) -> BandPath:
-    """The path, in reciprocal vectors of the chosen cell. Raises InputError for unknown special points."""
+    """The path in reciprocal lattice vectors of the chosen cell. Raises InputError for unknown points."""
     bare = atoms.copy()
     if settings.cell == "chemical":
         bare.set_initial_magnetic_moments(np.zeros((len(bare), 3)))
@@ -116,26 +118,28 @@ def band_path(atoms: Atoms, settings: Settings) -> BandPath:
     except (KeyError, ValueError) as error:
         known = " ".join(settings.points or cell.get_bravais_lattice().get_special_points())
         raise InputError(
-            f"task.magnons.path={settings.path}: {error}. Expected names among {known}, written one behind "
-            "the other, with a comma where the path jumps."
+            f"task.magnons.path={settings.path}: {error}. Expected a sequence of the names {known} without "
+            "blanks, with a comma where the path jumps."
         ) from error
 
 
 def wave_vectors(path: BandPath, cell: Atoms, places: np.ndarray | None = None) -> np.ndarray:
-    """The path's wave vectors, or some places (K, 3) in its cell's, in another cell's reciprocal vectors."""
+    """The wave vectors of the path, or `places` (K, 3), converted to reciprocal vectors of `cell`."""
     k = path.kpts if places is None else places
     return np.asarray(k @ path.cell.reciprocal().array @ cell.cell.array.T)
 
 
 def spin_numbers(cell: Atoms, settings: Settings) -> np.ndarray:
-    """S of each atom (n,), zero where there is no moment. Raises InputError for elements without one."""
+    """S of each atom (n,), zero without a moment. Raises InputError for S of a non-magnetic element."""
     lengths = np.linalg.norm(cell.get_initial_magnetic_moments(), axis=1)
     spins: np.ndarray = lengths / settings.g
     symbols = np.array(cell.get_chemical_symbols())
     for name, value in (settings.spin or {}).items():
         own = (symbols == name) & (lengths > 0.0)
         if not own.any():
-            raise InputError(f"task.magnons.spin.{name}: no {name} with a moment is in the structure.")
+            raise InputError(
+                f"task.magnons.spin.{name}: the structure has no {name} atom with a moment. Leave it out."
+            )
         spins[own] = value
     return spins
 
@@ -143,8 +147,8 @@ def spin_numbers(cell: Atoms, settings: Settings) -> np.ndarray:
 def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarray:
     """ħω (K, M) in meV, ascending, of the M magnetic atoms, at k (K, 3) in the cell's reciprocal vectors.
 
-    Only the isotropic part counts. Where the state is no minimum there are negative energies; imaginary ones
-    are given as negative numbers too, as for phonons.
+    Only the isotropic part of the exchange is used. If the state is no energy minimum, some energies are
+    negative. Imaginary energies are given as negative numbers, as usual for phonons.
     """
     magnopy = _magnopy()
     convention = magnopy.Convention(multiple_counting=True, spin_normalized=True, c22=-0.5)
@@ -166,7 +170,7 @@ def spin_waves(exchange: Exchange, spins: np.ndarray, k: np.ndarray) -> np.ndarr
 
 
 def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
-    """ħω (M,) in meV at one wave vector, of magnopy, which gives none where one of them is imaginary."""
+    """ħω (M,) in meV at one wave vector; computed here if an energy is imaginary, which magnopy rejects."""
     found = np.real(np.array(waves.omega(k, relative=True), dtype=complex))
     if np.isfinite(found).all() and (found >= 0.0).all():
         return found
@@ -177,12 +181,12 @@ def _energies(waves: Any, k: np.ndarray) -> np.ndarray:
     norms = (signs[:, None] * np.abs(vectors) ** 2).sum(axis=0)
     is_real = (np.abs(values.real) > np.abs(values.imag)) & (np.abs(norms) > NO_NORM)
     real = 2.0 * values.real[is_real & (norms > 0.0)]
-    imaginary = 2.0 * np.sort(np.abs(values.imag[~is_real]))[::2]  # they come in pairs, ±
+    imaginary = 2.0 * np.sort(np.abs(values.imag[~is_real]))[::2]  # imaginary values come in pairs, ±
     return np.concatenate((real, -imaginary))[:number]
 
 
 def modes(energies: np.ndarray) -> list[tuple[float, int]]:
-    """Energies (M,) of one wave vector with their degeneracies."""
+    """The distinct energies of one wave vector (M,) and their degeneracies."""
     groups = np.split(energies, np.flatnonzero(np.diff(energies) > SAME) + 1)
     return [(float(group.mean()), len(group)) for group in groups]
 
@@ -230,7 +234,7 @@ def _unstable(energies: np.ndarray) -> list[str]:
 
 
 def _magnopy() -> Any:
-    """The package. Raises InputError where it is not installed."""
+    """Import magnopy. Raises InputError if it is not installed."""
     try:
         import magnopy
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What was measured on NiO, to be drawn beside a model's spin waves."""
+"""Measured exchange constants of NiO, for comparison with the spin waves of a model."""
 
 from dataclasses import replace
 
@@ -22,9 +22,9 @@ SAID = (
 
 
 def measured_nio(exchange: Exchange) -> tuple[Exchange, np.ndarray] | None:
-    """The same pairs with the measured constants, and S (n,) with which those were found.
+    """The same pairs with the measured constants, and the S (n,) of the measurement.
 
-    For rock-salt NiO whose first two shells are among the pairs; None for anything else.
+    None unless the material is rock-salt NiO and the pairs include the first two shells.
     """
     symbols = exchange.cell.get_chemical_symbols()
     if set(symbols) != {"Ni", "O"} or symbols.count("Ni") != symbols.count("O"):

@@ -1,4 +1,4 @@
-"""Moments as a whole: which belong together, turned about an axis, and the torques on them."""
+"""Sublattices of moments, rotations about an axis, and transverse magnetic forces."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from spinpot.core.errors import require
 from spinpot.core.vectors import transverse, unit
 
-PARALLEL = 30.0  # degrees; moments of one element within it are of one sublattice
+PARALLEL = 30.0  # degrees; moments of one element within this angle form a sublattice
 
 
 def sublattices(atoms: Atoms) -> list[np.ndarray]:
@@ -30,22 +30,22 @@ def sublattices(atoms: Atoms) -> list[np.ndarray]:
 
 
 def turned(spin: np.ndarray, axis: np.ndarray, angle: float | np.ndarray) -> np.ndarray:
-    """Spins (N, 3) turned about a unit vector (3,) by one angle or by one each (N,), in rad."""
+    """Spins (N, 3) rotated about a unit vector (3,) by one angle, or one angle each (N,), rad."""
     angles = np.broadcast_to(angle, len(spin))
     return np.asarray(Rotation.from_rotvec(angles[:, None] * axis).apply(spin))
 
 
 def fields_across(atoms: Atoms) -> np.ndarray:
-    """The parts of −∂E/∂S across the moments (N, 3), eV/μ_B, by the atoms' calculator; zero at rest."""
+    """The components of −∂E/∂S perpendicular to the moments (N, 3), eV/μ_B; zero at equilibrium."""
     fields = atoms.calc.get_property("magnetic_forces", atoms)
     return transverse(fields, atoms.get_initial_magnetic_moments())
 
 
 def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> np.ndarray:
-    """The unit vector along the axis `given`; without one, across the first of the moments (N, 3).
+    """The unit vector along `given`; without it, one perpendicular to the first of the moments (N, 3).
 
-    key: the setting, for messages. Raises InputError for a zero axis and for one along all moments, a turn
-    about which changes nothing.
+    key: the setting, for messages. Raises InputError for a zero axis, and for an axis along all moments,
+    about which a rotation changes nothing.
     """
     if given is None:
         first = spin[np.argmax(spin.any(axis=1))]
@@ -54,7 +54,7 @@ def axis_of_turn(key: str, given: Sequence[float] | None, spin: np.ndarray) -> n
     axis = unit(np.array(given, dtype=np.float64))
     across = np.linalg.norm(np.cross(spin, axis), axis=1).max() >= 1e-3 * np.linalg.norm(spin, axis=1).max()
     expected = (
-        "an axis across the moments, for a turn about one along them changes nothing; null chooses one."
+        "an axis that is not along the moments, about which a rotation changes nothing; null chooses one."
     )
     require(across, key, list(given), expected)
     return axis

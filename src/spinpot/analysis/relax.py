@@ -1,4 +1,4 @@
-"""Relaxation of atoms, spins or both, until forces and torques are small."""
+"""Task relax: relaxes atoms, spins or both until forces and magnetic forces are small."""
 
 import io
 from collections.abc import Iterator
@@ -24,21 +24,21 @@ from spinpot.report.style import Axes, Figure, faint, new_figure
 ALT = "Energy above its last value, and largest forces, against the step, on logarithmic axes."
 MOST_ROWS = 12
 RELAXED = "relaxed.extxyz"
-FAR = 0.5  # Å; few training sets hold atoms that far from their sites
+FAR = 0.5  # Å; few training sets contain atoms this far from their sites
 WARNING = (
-    f"Atoms moved by more than {FAR} Å. See whether the training data hold such structures; the model knows "
-    "no others."
+    f"Atoms moved by more than {FAR} Å. Check that the training data contain such structures; otherwise the "
+    "model extrapolates."
 )
 HELD = {
-    "atoms": "Cell and moments were held.",
-    "spins": "Cell and positions were held.",
-    "both": "The cell was held.",
+    "atoms": "Cell and moments were fixed.",
+    "spins": "Cell and positions were fixed.",
+    "both": "The cell was fixed.",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/relax.yaml. Raises InputError for what cannot be meant."""
+    """Settings of configs/task/relax.yaml. Raises InputError for invalid values."""
 
     move: Literal["atoms", "spins", "both"] = "both"
     spins: Relaxed = "directions"
@@ -55,7 +55,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """energy: eV. force: the largest, eV/Å. magnetic: the largest that moves a spin, eV/μ_B; or None."""
+    """Energy, eV; largest force, eV/Å; largest magnetic force on what relaxes, eV/μ_B. None: not relaxed."""
 
     energy: float
     force: float | None
@@ -63,7 +63,7 @@ class Step:
 
 
 def relax(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """Move atoms, spins or both downhill in a fixed cell; the end is written to relaxed.extxyz."""
+    """Relax atoms, spins or both in a fixed cell; the final structure is written to relaxed.extxyz."""
     start = atoms.copy()
     atoms.calc = model
     steps: list[Step] = []
@@ -92,11 +92,11 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
     moved = SpinFilter(atoms, spins, positions=settings.move == "both")
     kind = getattr(optimize, settings.optimizer)
     optimizer = kind(atoms if settings.move == "atoms" else moved, logfile=None)
-    # Two limits of two units: whoever takes the steps ends them, not the optimizer with its one.
+    # There are two limits with different units, so the caller stops the iteration, not the optimizer.
     for _ in optimizer.irun(fmax=0.0, steps=settings.steps):
         magnetic = moved.get_forces()[-len(atoms) :]
         if spins == "directions":
-            # The variables are vectors of growing length, along which the derivative falls.
+            # The filter's variables are vectors whose length grows, which shrinks their derivatives.
             magnetic = fields_across(atoms)
         yield Step(
             float(atoms.get_potential_energy()),
@@ -106,10 +106,10 @@ def descent(atoms: Atoms, settings: Settings) -> Iterator[Step]:
 
 
 def as_extxyz(atoms: Atoms) -> str:
-    """The structure with the columns spin, forces and mforce, as training and this script read it."""
+    """The structure as extxyz with the columns spin, forces and mforce, readable by training and analyze."""
     force_mag = atoms.calc.get_property("magnetic_forces", atoms)
     made = with_columns(atoms, atoms.get_forces(), force_mag, energy=atoms.get_potential_energy())
-    import ase.io  # here: with it comes half of scipy
+    import ase.io  # here, because it imports much of scipy
 
     text = io.StringIO()
     ase.io.write(text, made, format="extxyz")
@@ -142,7 +142,7 @@ def figure(steps: list[Step], atoms: int, settings: Settings) -> Figure:
 
 
 def _draw(axes: Axes, values: np.ndarray, label: str | None = None) -> None:
-    """Positive values against the step, 1000 times as large."""
+    """Plot 1000 × the positive values against the step."""
     shown_values = 1000 * np.where(values > 0.0, values, np.nan)
     axes.plot(np.arange(len(values)), shown_values, marker="o", markersize=2.5, label=label)
 
@@ -190,13 +190,13 @@ def _in_words(step: Step) -> str:
 
 
 def turns(start: Atoms, end: Atoms) -> np.ndarray:
-    """By which each moment has turned, in degrees (N,); zero where there is none."""
+    """The rotation angle of each moment in degrees (N,); zero without a moment."""
     before, after = (atoms.get_initial_magnetic_moments() for atoms in (start, end))
     return np.asarray(np.degrees(angles(before, after)))
 
 
 def _convergence(steps: list[Step], atoms: int) -> Table:
-    """Some of the steps, the first and the last among them."""
+    """A table of some steps, including the first and the last."""
     picked = np.unique(np.linspace(0, len(steps) - 1, min(MOST_ROWS, len(steps))).round().astype(int))
     rows: list[list[Cell]] = []
     for k in picked.tolist():
@@ -211,7 +211,7 @@ def _convergence(steps: list[Step], atoms: int) -> Table:
 
 
 def _moments(start: Atoms, end: Atoms) -> Table:
-    """What became of the moments, per element."""
+    """A table of the changes of the moments, per element."""
     before, after = (np.linalg.norm(a.get_initial_magnetic_moments(), axis=1) for a in (start, end))
     across = 1000 * np.linalg.norm(fields_across(end), axis=1)
     turned = turns(start, end)

@@ -1,4 +1,4 @@
-"""What a task of spinpot analyze hands back, to be printed, drawn and written."""
+"""The result of a task of `spinpot analyze`: paragraphs, tables, pictures, numbers and files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from typing import Any
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure
 
-ZERO = 1e-6  # numbers below are shown as 0
+ZERO = 1e-6  # smaller numbers are shown as 0
 
-Cell = str | int | float | None  # text as it is to be read; a number of three digits; or nothing
+Cell = str | int | float | None  # text or int, shown as is; a float, shown with three digits; None, a dash
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, drawn anew for each theme. name: of the png file. alt: what it shows, in words."""
+    """A figure that is drawn once per theme. name: of the png file. alt: a description in words."""
 
     name: str
     title: str

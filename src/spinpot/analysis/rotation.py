@@ -1,4 +1,4 @@
-"""Energy and torque against the angle by which some moments are turned, all else being held."""
+"""Task rotation: energy and torque against the rotation angle of some moments, with all else fixed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from spinpot.core.errors import InputError, require
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, ink, new_figure
 
-STEP = 1e-3  # rad, of the central differences that the torque is checked with
+STEP = 1e-3  # rad, step of the central differences that check the torque
 HARMONICS = 4
 ALT = "Above the energy, below the torque, against the angle of turn."
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/rotation.yaml. Raises InputError for what cannot be meant."""
+    """Settings of configs/task/rotation.yaml. Raises InputError for invalid values."""
 
     atom: int | None = None
     atoms: list[int] | None = None
@@ -49,7 +49,7 @@ class Curve:
 
 
 class Turn:
-    """Some moments of a structure, turned together about an axis."""
+    """Some moments of a structure that rotate together about an axis."""
 
     def __init__(self, model: SpinCalculator, atoms: Atoms, group: np.ndarray, axis: np.ndarray) -> None:
         self.atoms = atoms.copy()
@@ -64,7 +64,7 @@ class Turn:
         return float(energy), float(self.axis @ np.cross(spin, field)[self.group].sum(axis=0))
 
     def turn(self, angle: float) -> np.ndarray:
-        """The moments (N, 3), at an angle in rad."""
+        """Rotate the moments to an angle in rad; returns all moments (N, 3)."""
         spin = self.start.copy()
         spin[self.group] = turned(self.start[self.group], self.axis, angle)
         self.atoms.set_initial_magnetic_moments(spin)
@@ -76,7 +76,7 @@ class Turn:
         return float(self.atoms.get_potential_energy())
 
     def curve(self, angles: np.ndarray) -> Curve:
-        """Angles in degrees."""
+        """Energies and torques at angles in degrees."""
         shown = counted(np.radians(angles), "Turning")
         energy, torque = np.array([self.at(angle) for angle in shown]).T
         return Curve(angles, energy, torque)
@@ -90,10 +90,10 @@ class Turn:
 
 
 def rotation(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """Turn some moments once around and look at the energy, and at reference points beside it.
+    """Rotate some moments by 360° and compute the energy; compare it with reference points if given.
 
-    Raises InputError for atoms that are not there or have no moment, for an axis that is none, and for a
-    reference that cannot be used.
+    Raises InputError for atoms that do not exist or have no moment, an invalid axis, and a reference that
+    cannot be used.
     """
     group, axis, reference = check(atoms, settings)
     turn = Turn(model, atoms, group, axis)
@@ -117,7 +117,7 @@ def rotation(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 
 def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, np.ndarray, Reference | None]:
-    """The atoms that turn, the axis and the reference points. Raises InputError, see rotation."""
+    """The atoms whose moments rotate, the axis and the reference. Raises InputError like `rotation`."""
     group = chosen(atoms, settings)
     axis = axis_of_turn("task.rotation.axis", settings.axis, atoms.get_initial_magnetic_moments()[group])
     reference = read_reference(settings.reference, atoms, group, axis) if settings.reference else None
@@ -125,20 +125,20 @@ def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, np.ndarray, Ref
 
 
 def chosen(atoms: Atoms, settings: Settings) -> np.ndarray:
-    """Indices of the atoms to turn; by default the sublattice of the first magnetic atom."""
+    """Indices of the atoms whose moments rotate; by default the sublattice of the first magnetic atom."""
     if settings.atom is None and settings.atoms is None:
         return sublattices(atoms)[0]
     indices = [settings.atom] if settings.atom is not None else list(settings.atoms or [])
     key, given = ("atom", settings.atom) if settings.atoms is None else ("atoms", indices)
     magnetic = np.flatnonzero(atoms.get_initial_magnetic_moments().any(axis=1))
     right = indices and len(set(indices)) == len(indices) and set(indices) <= set(magnetic)
-    expected = f"one or several, each once, of those with moments: {_few(magnetic)}."
+    expected = f"one or several different indices of atoms with moments: {_few(magnetic)}."
     require(right, f"task.rotation.{key}", given, expected)
     return np.array(indices)
 
 
 def harmonics(energy: np.ndarray) -> np.ndarray:
-    """c_k of E(θ) = Re Σ c_k e^(−ikθ), k = 0, 1, …, from energies spread evenly over a turn less its end."""
+    """c_k of E(θ) = Re Σ c_k e^(−ikθ), k = 0, 1, …, from energies at equal steps in 0 ≤ θ < 360°."""
     count = min(HARMONICS, (len(energy) - 1) // 2) + 1
     found = np.conj(np.fft.rfft(energy)[:count]) / len(energy)
     found[1:] *= 2.0
@@ -146,7 +146,7 @@ def harmonics(energy: np.ndarray) -> np.ndarray:
 
 
 def compared(reference: Reference, model: Curve) -> tuple[dict[str, Any], str]:
-    """Numbers and words on the reference beside the model at its angles; energies but for a constant."""
+    """Compare the reference with the model at the same angles, up to a constant energy: numbers and text."""
     difference = model.energy - reference.energy
     offset = float(difference.mean())
     rmse = float(np.sqrt(np.square(difference - offset).mean()))
@@ -167,7 +167,7 @@ def compared(reference: Reference, model: Curve) -> tuple[dict[str, Any], str]:
 
 
 def figure(curve: Curve, reference: Reference | None) -> Figure:
-    """Energy above, torque below."""
+    """Energy (top) and torque (bottom) against the angle."""
     picture = new_figure(6.8, 4.6, layout="constrained")
     above, below = picture.subplots(2, 1, sharex=True)
     start = curve.energy[0]
@@ -232,7 +232,7 @@ def _harmonics(curve: Curve) -> Table:
 
 
 def _in_meV(value: float) -> float:  # noqa: N802
-    """Without the digits that are rounding errors."""
+    """The value in meV, without digits that are rounding errors."""
     return round(1000 * float(value), 6)
 
 

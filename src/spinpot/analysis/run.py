@@ -1,4 +1,4 @@
-"""spinpot analyze: a checkpoint and a structure → tables, pictures, analysis.json and a page."""
+"""`spinpot analyze`: runs tasks for a checkpoint and a structure; writes tables, pictures and a page."""
 
 import json
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ def analyze(
     moments: str | None = None,
     moment_unit: str | None = None,
 ) -> dict[str, Any]:
-    """Do some tasks on a structure and write what they found: analysis.json, report.html, pictures, files.
+    """Run tasks on a structure and write their results: analysis.json, report.html, pictures and files.
 
-    tasks: settings by the name of the task, see spinpot.analysis.tasks. moments, moment_unit: as in
-    read_structure. Returns what analysis.json holds.
-    Raises InputError before anything is computed for what cannot be used, and for an output folder that holds
-    one of the files already. Where a later task fails, those before it are written, and its error is raised.
+    tasks: settings by name of the task, see spinpot.analysis.tasks. moments, moment_unit: as in
+    read_structure. Returns the contents of analysis.json. Raises InputError before the first calculation if
+    an input cannot be used or the output folder already holds one of the files. If a task fails, the results
+    of the earlier tasks are written and its error is raised.
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [ANALYSIS, REPORT, *(file for name in tasks for file in TASKS[name].files)])
@@ -53,7 +53,7 @@ def analyze(
         remarks.append(UNKNOWN)
     for line in remarks:
         print_line(line)
-    # The folder is made first, so that nobody waits for results that cannot be written.
+    # Create the folder before the calculation, so that a write error appears at once.
     with all_or_nothing(folder, last=ANALYSIS) as place:
         results, failure = _results(calculator, atoms, tasks, folder)
         if failure and not results:
@@ -82,14 +82,14 @@ def analyze(
 def _results(
     calculator: SpinCalculator, atoms: Atoms, tasks: Mapping[str, Any], folder: Path
 ) -> tuple[dict[str, Result], BaseException | None]:
-    """The results by task, up to the first that fails, and its error."""
+    """The results of all tasks up to the first that fails, and its error."""
     results: dict[str, Result] = {}
     for name, settings in tasks.items():
         try:
             found = TASKS[name].work(calculator, atoms.copy(), settings)
             show(found)
-            refuse_existing(folder, files_of(found))  # one may have come meanwhile
-        except BaseException as error:  # Ctrl-C too: what was computed is kept
+            refuse_existing(folder, files_of(found))  # another process may have written one meanwhile
+        except BaseException as error:  # also after Ctrl-C, keep the finished results
             return results, error
         results[name] = found
     return results, None
@@ -98,7 +98,7 @@ def _results(
 def _not_done(
     tasks: Mapping[str, Any], results: Mapping[str, Result], failure: BaseException | None
 ) -> list[str]:
-    """A line about the tasks without a result."""
+    """A line about the tasks that were not finished."""
     if failure is None:
         return []
     left = [name for name in tasks if name not in results]
@@ -106,7 +106,7 @@ def _not_done(
 
 
 def files_of(result: Result) -> list[str]:
-    """Names of what is written of a result beside the page."""
+    """Names of the files and pictures of a result."""
     return [*result.files, *(f"{picture.name}.png" for picture in result.pictures)]
 
 
@@ -127,7 +127,7 @@ def show(result: Result) -> None:
 
 
 def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result]) -> None:
-    """The files and pictures of all results, the page and the numbers."""
+    """Write the files and pictures of all results, the page and the JSON file."""
     for result in results.values():
         for name, data in result.files.items():
             (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
@@ -139,7 +139,7 @@ def write(folder: Path, contents: dict[str, Any], results: Mapping[str, Result])
 
 
 def _page(contents: dict[str, Any], results: Mapping[str, Result]) -> str:
-    """report.html, a section for each task, in the order in which they were done."""
+    """The text of report.html, one section per task."""
     panels = {
         name: [panel(one.title, "", one.alt, one.draw) for one in result.pictures]
         for name, result in results.items()

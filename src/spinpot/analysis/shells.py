@@ -1,4 +1,4 @@
-"""Pairs of the same elements and distance taken together."""
+"""Shells: groups of pairs with the same elements and distance."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from spinpot.analysis.exchange_tensors import Exchange
 
-GAP = 0.03  # Å; pairs whose distances differ by less from one to the next are of one shell
+GAP = 0.03  # Å; a larger gap between successive distances starts a new shell
 
 
 @dataclass(frozen=True)
 class Shell:
-    """elements: of the pair, `Ni–Ni`. pairs: indices into the Exchange. neighbours: per atom of the first."""
+    """A shell. elements: `Fe–Ni`, … pairs: indices into the Exchange. neighbours: per atom of the first."""
 
     elements: str
     distance: float
@@ -42,5 +42,5 @@ def pair_labels(exchange: Exchange) -> np.ndarray:
 
 
 def is_collinear(exchange: Exchange) -> bool:
-    """Whether all moments are along one line."""
+    """Whether all moments are parallel or antiparallel."""
     return bool(np.all(np.abs(exchange.alignment) > 0.999))

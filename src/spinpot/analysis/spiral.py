@@ -1,4 +1,4 @@
-"""Energy of spin spirals along a path of wave vectors, each in the smallest supercell it fits."""
+"""Task spiral: energy of spin spirals along a path of wave vectors, in the smallest commensurate cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ from spinpot.core.vectors import largest
 from spinpot.report.style import Figure, new_figure
 
 Stretch = list[tuple[str, Wave]]
-"""Connected wave vectors of a path with their labels, most of which are empty."""
+"""A connected part of a path: (label, wave vector); most labels are empty."""
 
 ALT = "The energy against the wave vector along the path."
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Keys of configs/task/spiral.yaml. Raises InputError for what cannot be meant."""
+    """Settings of configs/task/spiral.yaml. Raises InputError for invalid values."""
 
     path: str | list[list[float]] = field(default_factory=lambda: [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     unit: Literal["fractional", "1/Å"] = "fractional"
@@ -59,10 +59,10 @@ class Point:
 
 
 def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
-    """E(q) of the structure with each moment at R turned by q·R about an axis: q = 0 is the structure itself.
+    """E(q) with the moment at each position R rotated by q·R about an axis; q = 0 is the given structure.
 
-    Raises InputError for wave vectors that fit no supercell of at most `most_atoms` atoms, and for an axis
-    that is none.
+    Raises InputError for an invalid axis, and for wave vectors that need a supercell of more than
+    `most_atoms` atoms.
     """
     axis, route = check(atoms, settings)
     start, _ = energy_of(model, atoms, (Fraction(0),) * 3, axis)
@@ -92,13 +92,13 @@ def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
 
 
 def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, list[Stretch]]:
-    """The axis and the waves. Raises InputError, see spiral."""
+    """The axis and the wave vectors. Raises InputError like `spiral`."""
     axis = axis_of_turn("task.spiral.axis", settings.axis, atoms.get_initial_magnetic_moments())
     return axis, route_of(atoms, settings)
 
 
 def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
-    """The waves between the path's corners, by stretches. Raises InputError for those of too many cells."""
+    """The wave vectors of each connected part of the path. Raises InputError if one needs too many cells."""
     most_cells = settings.most_atoms // len(atoms)
     least = f"at least the {len(atoms)} of the structure itself."
     require(most_cells >= 1, "task.spiral.most_atoms", settings.most_atoms, least)
@@ -109,15 +109,15 @@ def route_of(atoms: Atoms, settings: Settings) -> list[Stretch]:
     for _, wave in chain(*route):
         if cells_of(wave) > most_cells:
             raise InputError(
-                f"task.spiral: q=({in_words(wave)}) of the path fits {cells_of(wave)} cells, "
+                f"task.spiral: q=({in_words(wave)}) of the path needs {cells_of(wave)} cells, "
                 f"{cells_of(wave) * len(atoms)} atoms; task.spiral.most_atoms={settings.most_atoms} allows "
-                f"{most_cells} cells. Take fewer steps between corners, or allow more atoms."
+                f"{most_cells} cells. Use fewer steps between corners, or allow more atoms."
             )
     return route
 
 
 def corners_of(atoms: Atoms, settings: Settings) -> list[list[tuple[str, np.ndarray]]]:
-    """Names and wave vectors (3,), fractional, of the corners. Raises InputError for unknown names."""
+    """Names and fractional wave vectors (3,) of the corners. Raises InputError for unknown names."""
     if not isinstance(settings.path, str):
         given = np.array(settings.path, dtype=np.float64)
         if settings.unit == "1/Å":
@@ -128,13 +128,13 @@ def corners_of(atoms: Atoms, settings: Settings) -> list[list[tuple[str, np.ndar
         return [[(name, special[name]) for name in part] for part in parse_path_string(settings.path)]
     except (KeyError, ValueError, AttributeError) as error:
         raise InputError(
-            f"task.spiral.path={settings.path}: no path along this cell's special points, which are "
-            f"{', '.join(sorted(special))}. Name some of them, or give wave vectors."
+            f"task.spiral.path={settings.path}: this is no path along the special points of this cell, which "
+            f"are {', '.join(sorted(special))}. Give names of these points, or wave vectors."
         ) from error
 
 
 def divided(corners: Stretch, steps: int) -> Stretch:
-    """The corners and what lies between them in equal steps."""
+    """The corners, and wave vectors at equal steps between them."""
     stops = [(name or f"({in_words(wave)})", wave) for name, wave in corners]
     waves = stops[:1]
     for (_, a), (name, b) in pairwise(stops):
@@ -145,7 +145,7 @@ def divided(corners: Stretch, steps: int) -> Stretch:
 
 
 def placed(route: Sequence[Stretch], atoms: Atoms) -> list[tuple[str, Wave, float]]:
-    """Each wave with its distance along the path, 1/Å; between two stretches there is none."""
+    """Each wave vector with its distance along the path, 1/Å; a jump between two parts adds none."""
     found: list[tuple[str, Wave, float]] = []
     place = 0.0
     for stretch in route:
@@ -158,23 +158,23 @@ def placed(route: Sequence[Stretch], atoms: Atoms) -> list[tuple[str, Wave, floa
 
 
 def cartesian(wave: Wave, atoms: Atoms) -> np.ndarray:
-    """A wave vector (3,) in 1/Å, with its 2π."""
+    """A wave vector (3,) in 1/Å, including the factor 2π."""
     return np.linalg.solve(atoms.cell.array, 2.0 * np.pi * np.array(wave, dtype=np.float64))
 
 
 def energy_of(model: SpinCalculator, atoms: Atoms, wave: Wave, axis: np.ndarray) -> tuple[float, float]:
-    """E per magnetic atom (eV), and the largest part of −∂E/∂S across a moment (eV/μ_B)."""
+    """E per magnetic atom (eV), and the largest transverse magnetic force (eV/μ_B)."""
     cells = repeated(atoms, wave)
     phase = cells.positions @ cartesian(wave, atoms)
     spin = turned(cells.get_initial_magnetic_moments(), axis, phase)
     cells.set_initial_magnetic_moments(spin)
     cells.calc = model
-    across = largest(fields_across(cells))  # first, as it has the energy evaluated, too
+    across = largest(fields_across(cells))  # first, because it also evaluates the energy
     return float(cells.get_potential_energy() / np.count_nonzero(spin.any(axis=1))), across
 
 
 def figure(points: Sequence[Point]) -> Figure:
-    """E(q), with a line at each corner of the path."""
+    """E(q) along the path, with a line at each corner."""
     picture = new_figure(6.8, 3.4, layout="constrained")
     axes = picture.add_subplot()
     places = [point.place for point in points]

@@ -1,4 +1,4 @@
-"""The structure to analyse: of a file that ase reads, with vectors as moments, or of a system of frames."""
+"""Reads the structure to analyse: a file that ase reads, with vector moments, or a frame of a system."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ from spinpot.data.systems import read_systems
 def read_structure(
     source: str, type_map: Sequence[str], moments: str | None = None, moment_unit: str | None = None
 ) -> Atoms:
-    """The atoms, with their moments (N, 3) in μ_B as initial magnetic moments.
+    """The atoms, with moments (N, 3) in μ_B as initial magnetic moments.
 
-    source: a file or a system's folder, with `@NUMBER` for another frame than the first, as in ase.
-    type_map: the elements the model knows. moments: the column of a file that the moments are.
-    moment_unit: whether moments of length 1 are in μ_B (`mu_B`) or directions (`direction`).
+    source: a file or the folder of a system; `@NUMBER` selects another frame than the first, as in ase.
+    type_map: the elements of the model. moments: the column of the file with the moments. moment_unit: the
+    unit of moments of length 1, `mu_B` or `direction`.
 
-    Raises InputError for what cannot be read, for frames that are not there, for a structure without moments
-    or with none but zeros, for a cell that is not one, and for elements the model does not know.
+    Raises InputError if the structure or frame cannot be read, has an invalid cell, no or only zero moments,
+    or elements that the model does not know.
     """
     path, frame = _split(source)
     if not path.exists():
@@ -36,7 +36,7 @@ def read_structure(
         atoms = _of_a_system(path, frame, type_map)
     else:
         atoms = _of_a_file(path, frame, wanted_moments(moments, moment_unit))
-    system_from_atoms(atoms, f"structure={source}")  # refuses what is no structure with moments
+    system_from_atoms(atoms, f"structure={source}")  # raises InputError if it is no structure with moments
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(type_map))
     if unknown:
         raise InputError(
@@ -45,14 +45,14 @@ def read_structure(
         )
     if not np.any(atoms.get_initial_magnetic_moments()):
         raise InputError(
-            f"structure={source}: all moments are zero. Expected a vector (μ_B) for each magnetic atom: the "
-            "state to analyse."
+            f"structure={source}: all moments are zero. Give the state to analyse: a vector (μ_B) for each "
+            "magnetic atom."
         )
     return atoms
 
 
 def _split(source: str) -> tuple[Path, int]:
-    """The path and the frame's number; a path that really holds an @ is left whole."""
+    """The path and the number of the frame; an existing path that contains @ is not split."""
     path, _, frame = source.rpartition("@")
     if path and frame.isdigit() and not Path(source).expanduser().exists():
         return Path(path).expanduser(), int(frame)
@@ -73,7 +73,7 @@ def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
         frames = _frames(path)
     except InputError:
         raise
-    except Exception as error:  # whatever a reader of ase stumbles over
+    except Exception as error:  # ase's readers raise many types of errors
         raise InputError(
             f"structure={path}: could not be read ({type(error).__name__}: {error}). Check the file. "
             "Expected extxyz with a column spin:R:3, another of ase's formats, or a folder of frames."
@@ -89,7 +89,7 @@ def _of_a_file(path: Path, frame: int, wanted: Wanted) -> Atoms:
 
 
 def _frames(path: Path) -> list[RawFrame]:
-    """The frames of a file, by the reader that prepare_data.py has for it, else by ase's."""
+    """The frames of a file, read by spinpot's reader for its format if there is one, else by ase."""
     import ase.io
 
     from spinpot.data.readers.vasp import Vasp
@@ -107,4 +107,6 @@ def _frames(path: Path) -> list[RawFrame]:
 
 def _check_frame(path: Path, frame: int, frames: int) -> None:
     if frame >= frames:
-        raise InputError(f"structure={path}@{frame}: there are {frames} frames, from 0 on. Give another.")
+        raise InputError(
+            f"structure={path}@{frame}: there are only {frames} frames, numbered from 0. Give another number."
+        )

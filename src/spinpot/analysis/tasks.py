@@ -1,4 +1,4 @@
-"""The tasks by name: what each is given, and the function that does it."""
+"""The tasks of `spinpot analyze` by name: their settings and functions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ from spinpot.data.cell import directions
 
 @dataclass(frozen=True)
 class Task:
-    """A dataclass, whose fields are the keys of configs/task, and (model, atoms, settings) → Result.
+    """A task of `spinpot analyze`.
 
-    crystal: whether it makes sense only for structures that are periodic along three lattice vectors.
-    check: (atoms, settings) → raises InputError for what is known to be wrong before anything is computed.
-    files: names of all that it may write beside the page.
-    of_pairs: whether it needs pairs of moments that the training data tell apart.
+    settings: a dataclass with the keys of configs/task. work: (model, atoms, settings) → Result.
+    files: names of all files that it may write in addition to the page.
+    crystal: whether the structure must be periodic along three lattice vectors.
+    check: (atoms, settings) → raises InputError for invalid inputs, before the first calculation.
+    of_pairs: whether it uses single pairs of moments, which small training cells may not determine.
     """
 
     settings: type[Any]
@@ -43,11 +44,11 @@ TASKS = {
 
 
 def check_periodic(names: Iterable[str], atoms: Atoms) -> None:
-    """Raise InputError for tasks that need a crystal, where the structure is none."""
+    """Raise InputError for tasks that need a crystal if the structure is not periodic in three directions."""
     wanting = [name for name in names if TASKS[name].crystal]
     if wanting and not atoms.pbc.all():
         others = ", ".join(name for name, task in TASKS.items() if not task.crystal)
         raise InputError(
-            f"task {', '.join(wanting)}: needs a crystal, and the structure is periodic "
-            f"{directions(atoms.pbc)} of the cell. Give a crystal, or another task: {others}."
+            f"task {', '.join(wanting)}: needs a crystal, but the structure is periodic "
+            f"{directions(atoms.pbc)} of the cell. Give a crystal, or use another task: {others}."
         )
