@@ -92,7 +92,7 @@ def active(potential: Potential, pool: list[System], labelled: list[int]) -> lis
     best = np.argsort(-known, kind="stable")[:MOST]
     candidates = environments(potential, [pool[left[k]] for k in best])
     there = environments(potential, [pool[k] for k in labelled])
-    return [int(left[best[k]]) for k in spread_out(candidates, there, BATCH)]
+    return [int(left[best[k]]) for k in spread_out(known[best], candidates, there, BATCH)]
 
 
 class Comparison:

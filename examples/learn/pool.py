@@ -47,7 +47,8 @@ WIDE = {**RECIPE, "displacement": [0.0, 0.6], "frames": 60}  # what the dynamics
 FRAMES = {"pool": 50, "test": 20}  # of a trajectory; two of each temperature and system
 EVERY, WARM, STEP = 12, 30, 3.0  # steps, steps, fs
 AGAIN = 1000  # added to the number of a trajectory that is drawn again
-CLOSEST = 1.2  # Å: the dynamics' potential fails where atoms come closer, and the trajectory is drawn again
+FAILS = 1.2  # Å: the dynamics' potential fails where atoms come closer, and the trajectory is drawn again
+CLOSEST = 1.9  # Å: frames with closer atoms are left out, as no linear potential fits them
 MAGNETIC = torch.tensor([True, True, False])
 
 
@@ -112,11 +113,12 @@ def trajectory(
     )
     dynamics.run(WARM)
     found = []
-    for _ in range(frames):
+    while len(found) < frames:
         dynamics.run(EVERY)
-        found.append(exact(atoms))
-        if shortest(atoms) < CLOSEST:
+        if (distance := shortest(atoms)) < FAILS:
             return trajectory(potential, name, temperature, frames, number + AGAIN)
+        if distance > CLOSEST:
+            found.append(exact(atoms))
     names = ("box", "coord", "spin", "energy", "force", "force_mag")
     arrays = {key: np.concatenate([getattr(one, key) for one in found]) for key in names}
     return {**arrays, "types": found[0].types, "temperature": np.full(frames, temperature)}

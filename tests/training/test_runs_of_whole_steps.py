@@ -74,7 +74,8 @@ def trained(folder, *settings):
         ["optimizer=muon"],
         [
             *(NATIVE, "model.linear=free", "trainer.max_steps=12", "model/exchange=heisenberg"),
-            *("model.descriptor.groups=[density,exchange]", "model.descriptor.n_radial=4", "model.fit_frames=8"),
+            *("model.descriptor.groups=[density,exchange]", "model.descriptor.n_radial=4"),
+            "model.fit_frames=8",
         ],
         ["trainer.gradient_clip_val=0.01", "callbacks=[default,ema,early_stopping]", "optimizer=adamw"],
         ["loss.label_scale_fm=learned", "scheduler=cosine", "scheduler.warmup_steps=7"],

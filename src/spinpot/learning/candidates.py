@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from spinpot.labels.configuration import Configuration
@@ -51,7 +52,8 @@ def chosen(
     if len(there) < len(found):  # the model provides no features
         return in_turn(found, number)
     labelled = [judge.environments(with_moments(one)) for one in known]
-    return [found[k] for k in spread_out(there, [one for one in labelled if one], number)]
+    scores = np.array([one.score for one in found])
+    return [found[k] for k in spread_out(scores, there, [one for one in labelled if one], number)]
 
 
 def in_turn(found: Sequence[Candidate], number: int) -> list[Candidate]:

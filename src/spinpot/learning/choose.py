@@ -1,4 +1,4 @@
-"""Choose which of many uncertain frames to label: frames as different as possible."""
+"""Choose which of many uncertain frames to label: frames of large scores, as different as possible."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ class Environments:
     features: Array
 
 
-def spread_out(candidates: Sequence[Environments], known: Sequence[Environments], number: int) -> list[int]:
-    """Choose up to `number` candidates, one after the other the most novel one; of equal ones the first.
+def spread_out(
+    scores: Array, candidates: Sequence[Environments], known: Sequence[Environments], number: int
+) -> list[int]:
+    """Choose up to `number` candidates, one after the other the one of largest score × novelty.
 
-    known: the frames that have labels. The novelty of a frame is the root mean square, over its atoms, of the
-    distance to the closest atom of the same element in frames that are known or chosen. Frames without
-    novelty are never chosen.
-
-    How uncertain a candidate is does not weigh here: weighed by it, the choice gathers frames at the edge of
-    what was explored, and needs more labels than a random one (examples/learn/compare.py).
+    scores: (C,), how uncertain each is. known: the frames that have labels. The novelty of a frame is the
+    root mean square, over its atoms, of the distance to the closest atom of the same element in frames that
+    are known or chosen. Frames without novelty are never chosen.
     """
     nearest = Nearest(candidates)
     for one in known:
@@ -38,7 +37,8 @@ def spread_out(candidates: Sequence[Environments], known: Sequence[Environments]
     least, chosen = SAME * nearest.size, list[int]()
     for _ in range(min(number, len(candidates))):
         novelty = nearest.novelty()
-        best = int(np.argmax(novelty))
+        novelty[chosen] = 0.0
+        best = int(np.argmax(np.where(novelty > least, scores * novelty, -1.0)))
         if novelty[best] <= least:
             break
         chosen.append(best)
