@@ -174,7 +174,7 @@ def test_a_run_does_not_begin_with_another_kind(place, small_set):
                 "model.descriptor.groups=[exchange,anisotropy]",
                 NO_CHANNELS,
             ],
-            "anisotropy of model.descriptor.groups change if the spins alone turn",
+            "anisotropy of model.descriptor.groups change when all spins rotate",
         ),
     ],
     ids=str,
@@ -198,7 +198,7 @@ def test_the_exchange_term_under_it(place, small_set, terms):
 @pytest.mark.parametrize("suffix", [".dp", ".pth"])
 def test_deepmd_kit_has_no_such_model(place, suffix):
     result = run_here("convert.py", "run", f"x{suffix}", cwd=place)
-    assert "deepmd-kit's formats hold networks of its own descriptors" in the_message(result)
+    assert "deepmd-kit has no native-spin model, so its formats cannot hold this one" in the_message(result)
     assert not (place / f"x{suffix}").exists()
 
 

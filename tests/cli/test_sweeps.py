@@ -249,8 +249,8 @@ SOME_FAIL = [
 ]
 """Of these choices of Optuna's, the second is refused and the third diverges."""
 REFUSED = (
-    "model.spin.virtual_len=9 Å is not smaller than model.descriptor.rcut=4.0: an atom would not see its own "
-    "virtual atom. Usual are 0.2 to 0.6 Å."
+    "model.spin.virtual_len=9 Å is not smaller than model.descriptor.rcut=4.0: an atom's own virtual atom "
+    "would be beyond the cutoff. Usual are 0.2 to 0.6 Å."
 )
 
 

@@ -66,7 +66,7 @@ def test_moments_near_zero_unless_the_model_is_protected():
     frames = [made([1.2, 0.001, 1.1])]
     assert Watch(SPEC, None).new(frames) == [
         "1 of 3 moments of Ni are near zero (below 0.13 μ_B, the smallest 0.001): the energy has a cusp at S "
-        "= 0, and a virtual atom so close to its atom raises the deviation by which all neighbours are "
+        "= 0, and virtual atoms so close to their atoms increase the deviation by which all neighbours are "
         "divided. Train with model.descriptor.env_protection=1.0."
     ]
     for settings in ({"env_protection": 1.0}, {"exclude_types": ((0, 2),)}):
@@ -77,8 +77,8 @@ def test_moments_near_zero_unless_the_model_is_protected():
 def test_an_element_that_never_had_a_moment():
     watch = Watch(SPEC, TrainingFacts({"Ni": [1e-20, 0.01]}, 4.0))
     assert watch.new([made([1e-20, 0.01])]) == [
-        "no moment of Ni in the training frames is above 0.01 μ_B, and the model has spins of it. Train with "
-        "use_spin without it, or look whether its moments were lost."
+        "no moment of Ni in the training frames is above 0.01 μ_B, but the model treats Ni as magnetic. "
+        "Train with use_spin without it, or check whether its moments were lost."
     ]
 
 

@@ -173,7 +173,9 @@ def test_direct_evaluation_gets_nodes_that_are_as_exact(tmp_path, capsys):
 
 def test_embeddings_with_kinks_are_refused(tmp_path):
     potential = small_potential(radial="direct", activation_function="relu")
-    with pytest.raises(InputError, match=r"activation_function=relu has kinks.*Use the checkpoint"):
+    with pytest.raises(
+        InputError, match=r"activation_function=relu is not smooth enough.*Use the checkpoint"
+    ):
         written(tmp_path / "model.safetensors", potential)
     assert not list(tmp_path.iterdir())
 
@@ -209,7 +211,7 @@ def test_truncated_files(path):
     for length in (1, 8, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         said = refused(path)
-        assert "damaged, maybe truncated: it is no whole safetensors file. Copy it again" in said
+        assert "damaged, maybe truncated: it is not a complete safetensors file. Copy it again" in said
         assert f"remove it and convert the checkpoint again: `spinpot convert CHECKPOINT {path.name}`" in said
     path.write_bytes(b"")
     assert "empty file" in refused(path)

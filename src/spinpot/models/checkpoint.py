@@ -1,4 +1,4 @@
-"""Checkpoint files: what they hold beside Lightning's entries; reading them runs no code."""
+"""Checkpoint files: spinpot's entry beside Lightning's. Reading a file never runs code from it."""
 
 import io
 import pickle
@@ -19,22 +19,22 @@ from spinpot.models.upgrades import ENTRY, FORMAT, upgrade
 __all__ = ["ENTRY", "FORMAT"]
 
 OLDEST = 5
-"""The first format that can be read."""
+"""The oldest format that can be read."""
 HEISENBERG = "heisenberg"
-"""In the entry, if the run has one: the HeisenbergFit its errors were set beside."""
+"""Key of the entry: the HeisenbergFit that serves as a baseline of the run's errors, if there is one."""
 SCORE = 2
-"""Raised whenever val/score means something else, so that those of before cannot be compared."""
+"""Raise it whenever the definition of val/score changes: scores of different versions are not compared."""
 
 BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
-"""In a run folder."""
+"""Folder of the checkpoints in a run folder."""
 
 
 def checkpoint_entry(
     potential: Potential, config: dict[str, Any], fingerprints: dict[str, str]
 ) -> dict[str, Any]:
-    """What a checkpoint holds beside the weights: plain data only, so that it loads with weights_only.
+    """The entry of a checkpoint beside the weights: plain data only, so that it loads with weights_only.
 
-    fingerprints: of the data sets it was trained with, by their names.
+    fingerprints: {name: fingerprint} of the data sets of the run.
     """
     return {
         ENTRY: {
@@ -51,9 +51,10 @@ def checkpoint_entry(
 
 
 def save_potential(path: Path, potential: Potential, deepmd: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint of a potential alone: to evaluate, to export and to begin from, not to resume.
+    """Write a checkpoint of a potential alone: it can be evaluated, exported and used by init_from, but not
+    resumed.
 
-    deepmd: what a file of deepmd-kit held beside the weights, plain data and tensors.
+    deepmd: contents of deepmd-kit's file beside the weights, plain data and tensors.
     """
     prefix = "potential."
     entry = checkpoint_entry(potential, {}, {})
@@ -66,7 +67,7 @@ def save_potential(path: Path, potential: Potential, deepmd: dict[str, Any] | No
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The file itself; of a run folder its best checkpoint, or the last where no score could be compared."""
+    """The file itself; for a run folder, its best checkpoint, or the last if no score could be compared."""
     path = Path(path)
     if not path.is_dir():
         return path
@@ -75,9 +76,9 @@ def checkpoint_file(path: str | Path) -> Path:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint, of a run folder's best one, or of a model file.
+    """The contents of a checkpoint, of a run folder's best checkpoint, or of a model file.
 
-    Raises InputError for a file that is missing, damaged or not ours.
+    Raises InputError for a file that is missing, damaged or not spinpot's.
     """
     path = checkpoint_file(path)
     if not path.is_file():
@@ -96,7 +97,7 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     if entry.get("format") not in range(OLDEST, FORMAT + 1):
         raise InputError(
             f"{path}: checkpoint format {entry.get('format')}; this version of spinpot reads the formats "
-            f"{OLDEST} to {FORMAT}. Use the version that wrote it, or train anew."
+            f"{OLDEST} to {FORMAT}. Use the version that wrote it, or train again."
         )
     if not isinstance(entry.get("model"), dict) or not isinstance(contents.get("state_dict"), dict):
         raise InputError(f"{path}: damaged: it lacks the model or its weights. Use another, e.g. best.ckpt.")
@@ -104,10 +105,10 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_archive(path: Path, expected: str, otherwise: str) -> Any:
-    """What torch.save wrote, tensors and plain data; nothing in it is run.
+    """Tensors and plain data that torch.save wrote; no code in the file is run.
 
-    expected: the kind of file. otherwise: what to do with a damaged one. Raises InputError for a file that is
-    damaged or holds more.
+    expected: the kind of file, for messages. otherwise: advice for a damaged file. Raises InputError for a
+    file that is damaged or holds anything else.
     """
     try:
         check_whole(path)
@@ -122,7 +123,7 @@ def read_archive(path: Path, expected: str, otherwise: str) -> Any:
 
 
 def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:
-    """The potential of a checkpoint's contents, in float64 and in evaluation mode. Raises InputError."""
+    """Build the potential of a checkpoint, in float64 and in evaluation mode. Raises InputError."""
     prefix = "potential."
     weights = {
         name.removeprefix(prefix): value

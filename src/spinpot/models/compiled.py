@@ -1,4 +1,4 @@
-"""A model as two calls of the kernels (spinpot.kernels), with its backward pass written out there."""
+"""Evaluates a model by two calls of the compiled kernels (spinpot.kernels): forward and backward pass."""
 
 import ctypes
 from abc import ABC, abstractmethod
@@ -17,14 +17,14 @@ from spinpot.models.derivatives import Derivatives
 
 DERIVATIVES = structure("spinpot_derivatives")
 OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
-"""Arrays of every model's struct that are attributes of a batch."""
+"""Attributes of a batch that every model's struct has under the same name."""
 
 
 class Call(ABC):
-    """A batch and the weights as the kernels take them; holds what their pointers point to.
+    """A batch and the weights in the form of the kernels; keeps the arrays alive that the struct points to.
 
-    name: of the functions, spinpot_NAME_forward and so on. given: their struct. like: what the outputs are
-    of the kind of. weights: in the order of the gradients. A sub-class keeps other arrays that it points to.
+    name: of the functions, spinpot_NAME_forward and so on. given: their struct. like: a tensor with dtype and
+    device of the outputs. weights: in the order of the gradients. A sub-class keeps other arrays alive.
     """
 
     name: ClassVar[str]
@@ -36,7 +36,7 @@ class Call(ABC):
 
     @abstractmethod
     def into(self, gradients: Sequence[Tensor]) -> Sequence[Any]:
-        """Where the backward pass writes gradients by the weights: its last arguments."""
+        """The last arguments of the backward pass: pointers to the gradients by the weights."""
 
     def forward(self, keep: bool) -> tuple[Tensor, ...]:
         """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3); keep: for `backward`."""
@@ -45,20 +45,20 @@ class Call(ABC):
         return found
 
     def energies(self) -> Tensor:
-        """Of atoms (A,), float64, without what derivatives cost."""
+        """Energies of atoms (A,), float64, without the cost of derivatives."""
         found = self.like.new_empty(self.given.atoms)
         self._run("forward", byref(self.given), outputs((found,)), None)
         return found.double()
 
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
-        """Gradients by the weights, in their order."""
+        """Gradients by the weights, in the order of the weights."""
         by = [gradient.contiguous() for gradient in by_outputs]
         found = [torch.empty_like(weight) for weight in self.weights]
         self._run("backward", self.kept, outputs(by), *self.into(found))
         return found
 
     def derivatives(self, weights: Sequence[Tensor], differentiable: bool) -> Derivatives:
-        """Energies and their derivatives; with `differentiable` by the weights too, once."""
+        """Energies and their derivatives; differentiable: once more, by the weights."""
         if not differentiable:
             energy, *derivatives = self.forward(keep=False)
         else:
@@ -77,7 +77,7 @@ class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *weights: Tensor) -> tuple[Tensor, ...]:
         ctx.call = call
-        ctx.save_for_backward(*weights)  # so that torch sees when they were changed meanwhile
+        ctx.save_for_backward(*weights)  # torch checks that they do not change
         return call.forward(keep=True)
 
     @staticmethod
@@ -88,51 +88,51 @@ class _Compiled(torch.autograd.Function):
 
 
 def sizes(batch: Batch) -> dict[str, int]:
-    """Of a batch, by the names in every model's struct, and how many threads there are."""
+    """Sizes of a batch by their names in every model's struct, and the number of threads."""
     found = {"atoms": len(batch.types), "frames": batch.n_frames, "pairs": len(batch.pair_type)}
     return {**found, "threads": torch.get_num_threads()}
 
 
 def of_batch(batch: Batch, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Arrays of a batch by the names in every model's struct, contiguous; dtype: of vectors and moments."""
+    """Contiguous arrays of a batch by their names in every model's struct; dtype: of vectors and moments."""
     tensors = {name: getattr(batch, name) for name in OF_BATCH}
     tensors |= {"vector": batch.pair_vector.to(dtype), "spin": batch.spin.to(dtype)}
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def room_for_derivatives(given: Any, like: Tensor) -> tuple[Tensor, ...]:
-    """Arrays for the energies of a struct's atoms and their derivatives."""
+    """Empty arrays for the energies of a struct's atoms and their derivatives."""
     new, atoms = like.new_empty, given.atoms
     return new(atoms), new(atoms, 3), new(atoms, 3), new(given.frames, 3, 3)
 
 
 def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:
-    """The same numbers row by row, copied only where they are not."""
+    """The weights in C order; only those in another order are copied."""
     return [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
 
 
 def outputs(tensors: Sequence[Tensor]) -> Any:
-    """Where the numbers of these are; null for those that are left out at the end."""
+    """Pointers to the outputs; null for the outputs that are left out at the end."""
     return byref(DERIVATIVES(*map(Tensor.data_ptr, tensors)))
 
 
 def pointers(tensors: Sequence[Tensor]) -> Any:
-    """Null for those without numbers."""
+    """Pointers to the tensors; null for empty ones."""
     return (c_void_p * len(tensors))(*(tensor.data_ptr() or None for tensor in tensors))
 
 
 def integers(numbers: Sequence[int]) -> Any:
-    """An array of them."""
+    """A C array of the numbers."""
     return (c_int64 * len(numbers))(*numbers)
 
 
 def widths(weights: Sequence[Tensor]) -> Any:
-    """Of the input and of each layer of nets, three weights each."""
+    """Widths of the input and of each layer of nets; weights: three per layer."""
     own = weights[::3]
     return integers([own[0].shape[-2], *(weight.shape[-1] for weight in own)])
 
 
 def addresses(tensors: dict[str, Tensor], arrays: dict[str, Any]) -> dict[str, int]:
-    """Of what a struct points to, by its names."""
+    """Addresses of the arrays that a struct points to, by their names."""
     of_arrays = {name: ctypes.addressof(array) for name, array in arrays.items()}
     return {name: tensor.data_ptr() for name, tensor in tensors.items()} | of_arrays

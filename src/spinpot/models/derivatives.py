@@ -1,4 +1,4 @@
-"""What every part of the potential gives: energies of atoms and their derivatives."""
+"""The result of every part of a potential: energies of atoms and their derivatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

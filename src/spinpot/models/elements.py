@@ -1,4 +1,4 @@
-"""Settings that belong to elements: which have spin, and numbers for those that do."""
+"""Settings per element: which elements have spin, and numbers for the magnetic elements."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ def magnetic_types(
 ) -> tuple[bool, ...]:
     """One bool per element of type_map.
 
-    `with_moments` lists the elements with non-zero spins in the training data, which is what `auto` means.
+    `with_moments` lists the elements with non-zero spins in the training data; `auto` selects these.
     Raises InputError for a wrong length, an unknown symbol or an index out of range.
     """
     if use_spin == "auto":
@@ -41,7 +41,7 @@ def magnetic_types(
 def _refuse_contradiction(
     entries: list[Any], chosen: Sequence[bool], type_map: Sequence[str], with_moments: Sequence[str]
 ) -> None:
-    """Raise InputError if all moments are on elements that are to have none."""
+    """Raise InputError if use_spin excludes all elements that have moments."""
     named = [name for name, uses in zip(type_map, chosen, strict=True) if uses]
     if with_moments and not set(named) & set(with_moments):
         raise InputError(
@@ -53,7 +53,7 @@ def _refuse_contradiction(
 
 
 def per_type(key: str, value: PerType, use_spin: Sequence[bool]) -> tuple[float, ...]:
-    """A scalar, or one number per magnetic element, or one per element, spread over all elements (T,).
+    """Expand one number, one per magnetic element, or one per element, to all elements (T,).
 
     Elements without spin get 0. Raises InputError, naming the setting `key`, for a wrong length and for a
     number that is not positive.

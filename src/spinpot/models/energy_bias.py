@@ -1,4 +1,4 @@
-"""The energy of an atom of each element that compositions tell."""
+"""The energy bias: energy per atom of each element, fitted to the compositions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from spinpot.data.systems import System
 def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray:
     """Energy per atom of each element (T,), eV: least squares on the composition, of minimum norm.
 
-    per_atom: whether the errors of energies per atom are least, not those of energies.
+    per_atom: minimise the errors of energies per atom instead of total energies.
     """
     labelled = [system for system in systems if system.energy is not None]
     n_types = len(systems[0].type_map)
@@ -20,7 +20,7 @@ def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray
         return np.zeros(n_types)
     rows = np.array([np.bincount(system.types, minlength=n_types) for system in labelled])
     energies = np.concatenate([system.energy for system in labelled if system.energy is not None])
-    known = np.isfinite(energies)  # frames that are not looked at yet may be broken
+    known = np.isfinite(energies)  # frames that have not been checked yet may be broken
     compositions = np.repeat(rows, [len(system) for system in labelled], axis=0)[known]
     energies = energies[known]
     n_atoms = compositions.sum(axis=1, keepdims=True) if per_atom else np.ones((1, 1))
@@ -28,12 +28,12 @@ def energy_bias(systems: Sequence[System], per_atom: bool = False) -> np.ndarray
 
 
 def composition(batch: Batch) -> Tensor:
-    """(F, T), the atoms of each element, int64."""
+    """(F, T), number of atoms of each element, int64."""
     elements = len(batch.type_sizes)
     place = batch.frame * elements + batch.types
     return place.bincount(minlength=batch.n_frames * elements).view(batch.n_frames, -1)
 
 
 def composition_fit(compositions: np.ndarray, energies: np.ndarray) -> np.ndarray:
-    """Least squares of energies (F,) on the atoms of each element (F, T), of minimum norm: (T,)."""
+    """Least squares of energies (F,) on compositions (F, T), of minimum norm: (T,)."""
     return np.asarray(np.linalg.lstsq(compositions.astype(np.float64), energies, rcond=None)[0])

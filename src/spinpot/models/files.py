@@ -1,4 +1,4 @@
-"""Model files of any kind: checkpoints, run folders, and those of other programs."""
+"""Reads models of any kind: checkpoints, run folders, model files, and files of other programs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,5 +29,5 @@ def read_model(path: Path) -> ModelFile:
 
 
 def experiment_writer(path: Path) -> Callable[[Path, Path], None] | None:
-    """What writes another program's input as an experiment; None for a file that is no input."""
+    """The function that converts another program's input to an experiment; None for any other file."""
     return write_experiment if is_input(path) else None

@@ -1,8 +1,8 @@
-"""Model files, `model.safetensors`: a model for inference, read by Python and by the kernels without it.
+"""Model files, `model.safetensors`: a model for inference, readable by Python and by the kernels alone.
 
-The metadata has two entries. `spinpot` is a JSON text: what builds the Potential again (model, version,
-state), and its parts as the kernels evaluate them (Potential.inference), whose arrays are tensors of the file
-by their names. `checksum` is the CRC-32 of that text and the tensors behind it.
+The metadata has two entries. `spinpot` is a JSON text: the data that rebuild the Potential (model, version,
+state), and its parts for the kernels (Potential.inference), which refer to tensors of the file by name.
+`checksum` is the CRC-32 of that text and of the tensors that follow it.
 """
 
 import json
@@ -25,12 +25,12 @@ from spinpot.models.upgrades import ENTRY
 
 MODEL_FILE = ".safetensors"
 FORMAT = 1
-"""Raised whenever what the kernels or read_model_file read changes."""
+"""Raise it whenever the contents that the kernels or read_model_file read change."""
 AS_CHECKPOINT = {1: 6}
-"""The format of checkpoints that has the model as each format of model files does."""
+"""For each format of model files: the checkpoint format that stores the model in the same way."""
 CHECKSUM = "checksum"
 OF_KERNELS = "kernel."
-"""How names of tensors begin that only the kernels need."""
+"""Prefix of the names of tensors that only the kernels need."""
 
 
 def write_model_file(path: Path, potential: Potential) -> None:
@@ -57,16 +57,16 @@ def write_model_file(path: Path, potential: Potential) -> None:
 
 
 def read_model_file(path: Path) -> dict[str, Any]:
-    """What a checkpoint of the potential alone would hold (spinpot.models.checkpoint); nothing in it is run.
+    """The contents as of a checkpoint of the potential alone (spinpot.models.checkpoint); no code is run.
 
-    Raises InputError for a file that is damaged, newer than this version, or not ours.
+    Raises InputError for a file that is damaged, newer than this version, or not spinpot's.
     """
     contents = path.read_bytes()
     try:
         tensors, (header, behind) = load(contents), _divided(contents)
         metadata = json.loads(header).get("__metadata__") or {}
     except (SafetensorError, ValueError) as error:
-        raise _damaged(path, "it is no whole safetensors file") from error
+        raise _damaged(path, "it is not a complete safetensors file") from error
     if ENTRY not in metadata:
         raise InputError(
             f"{path}: a safetensors file, but not of spinpot (its metadata have no {ENTRY!r}). Expected what "
@@ -80,13 +80,13 @@ def read_model_file(path: Path) -> dict[str, Any]:
 
 
 def _entry(text: str, path: Path) -> dict[str, Any]:
-    """That of a checkpoint. Raises InputError for a format that is not known here."""
+    """The entry as of a checkpoint. Raises InputError for an unknown format."""
     try:
         entry = json.loads(text)
         found, writer = entry["format"], entry["written_by"]
         kept = {name: entry[name] for name in ("model", "version", "state", "training_facts")}
     except (ValueError, LookupError, TypeError) as error:
-        raise _damaged(path, "what it says of the model cannot be read") from error
+        raise _damaged(path, "its description of the model cannot be read") from error
     if found not in AS_CHECKPOINT:
         raise InputError(
             f"{path}: model file of format {found}, written by {writer}; this version of spinpot reads up to "
@@ -103,7 +103,7 @@ def _damaged(path: Path, why: str) -> InputError:
 
 
 def _described(part: InferencePart, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """The entry of a part; its arrays that are not among the tensors are added to them."""
+    """The entry of a part; adds its arrays to `tensors` unless they are there already."""
     arrays = {}
     for field, array in part.arrays.items():
         place = _place(array, tensors)
@@ -115,13 +115,13 @@ def _described(part: InferencePart, tensors: dict[str, Tensor]) -> dict[str, Any
 
 
 def _plain(array: Tensor) -> Tensor:
-    """In a type that the kernels read, by itself in memory."""
+    """A contiguous copy in a dtype that the kernels read."""
     array = array.detach().to(torch.uint8) if array.dtype == torch.bool else array.detach()
     return array.clone(memory_format=torch.contiguous_format)
 
 
 def _place(array: Tensor, tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the tensor that an array is."""
+    """The name of the tensor that shares an array's memory; None if there is none."""
     own = _identity(array)
     return next((name for name, tensor in tensors.items() if _identity(tensor) == own), None)
 
@@ -131,7 +131,7 @@ def _identity(array: Tensor) -> tuple[object, ...]:
 
 
 def _divided(contents: bytes) -> tuple[bytes, bytes]:
-    """The header, whose size the first eight bytes say, and the tensors behind it."""
+    """The header, whose size is in the first eight bytes, and the tensors after it."""
     end = 8 + int.from_bytes(contents[:8], "little")
     return contents[8:end], contents[end:]
 

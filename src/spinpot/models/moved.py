@@ -1,4 +1,4 @@
-"""Classes that configs of earlier versions name by another path."""
+"""Classes that have moved since earlier versions; old configs name them by their old paths."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ MOVED = {
     "spinpot.model.settings.SpinSettings": "spinpot.models.deepspin.settings.VirtualAtomSettings",
     "spinpot.model.settings.ExchangeSettings": "spinpot.models.exchange.settings.ExchangeSettings",
 }
-"""What configs of earlier versions name, and its name today."""
+"""{old path: present path}."""
 
 
 def renamed_targets(config: Any) -> Any:
-    """A config as plain data, its `_target_`s under today's names."""
+    """A config as plain data, with the present paths in its `_target_`s."""
     if isinstance(config, dict):
         return {
             key: MOVED.get(value, value) if key == "_target_" else renamed_targets(value)

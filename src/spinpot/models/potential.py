@@ -1,4 +1,4 @@
-"""What a model is: all that training, evaluation, ASE and the tasks of `analyze` may ask of one."""
+"""The interface of a model: everything that training, evaluation, ASE and `analyze` use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,18 +21,18 @@ from spinpot.models.start import TrainingLabels
 from spinpot.models.training_facts import TrainingFacts
 
 Upgrade = Callable[[dict[str, Any]], None]
-"""Changes the contents of a checkpoint into those of the next version."""
+"""Converts the contents of a checkpoint to the next version of the model."""
 Part = tuple[Sequence[nn.Parameter], int | EllipsisType]
-"""Of each of some parameters one row, or all."""
+"""Parameters of a part: of each, one row or all."""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
-"""Writes a model to a path; with what a foreign file held besides, and the Python of that program."""
+"""Writes a model: takes the path, the rest of the original foreign file, and that program's Python."""
 
 
 @dataclass(frozen=True)
 class InferencePart:
-    """A part of the energy as the kernels evaluate it without Python (spinpot.models.model_file).
+    """A part of the energy that the kernels evaluate without Python (spinpot.models.model_file).
 
-    kind: its name there. settings: plain data. arrays: float64, int64 or uint8.
+    kind: the kernels' name of it. settings: plain data. arrays: float64, int64 or uint8.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class InferencePart:
 
 
 def refusal(reason: str | None) -> Exporter:
-    """An exporter that says why it writes nothing."""
+    """An exporter that raises InputError with the reason."""
 
     def refuse(path: Path, *_: Any) -> None:
         raise InputError(f"{path}: {reason}")
@@ -50,7 +50,7 @@ def refusal(reason: str | None) -> Exporter:
 
 
 class Prediction(dict[str, Tensor]):
-    """Energy and derivatives under the names of core.conventions, frames laid one behind the other.
+    """Energy and derivatives by the names in core.conventions, frames concatenated.
 
     energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
     """
@@ -59,13 +59,13 @@ class Prediction(dict[str, Tensor]):
 class Potential(nn.Module, ABC):
     """E(R, S) = Σ_i [E_i + bias_{t_i}] over the real atoms, and all first derivatives.
 
-    A model of its own implements `derivatives`, and of the rest what differs from the defaults here;
-    spinpot.models.registry says how it gets known. Wrappers (spinpot.models.wrapper) add to any model.
+    A new model implements `derivatives` and overrides the defaults that do not fit; spinpot.models.registry
+    explains how to register it. Wrappers (spinpot.models.wrapper) extend any model.
 
     seed: of the initial weights.
-    spec_type: the class of its spec. version: of the stored form; upgrades: from each earlier one.
-    facts: what its training frames covered; None where that is not known.
-    not_exported: why other programs' files cannot hold any such model; None where some can.
+    spec_type: the class of its spec. version: of the stored form; upgrades: from each earlier version.
+    facts: the range of its training frames; None if unknown.
+    not_exported: why no other program's file can hold this kind of model; None if one can.
     """
 
     spec_type: ClassVar[type[Spec]]
@@ -82,15 +82,15 @@ class Potential(nn.Module, ABC):
 
     @abstractmethod
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """Energies of atoms, without the bias, and their derivatives; as in `forward`."""
+        """Energies of atoms without the bias, and their derivatives; differentiable: as in `forward`."""
 
     def energies(self, batch: Batch) -> Tensor:
-        """Those of `derivatives` alone (A,), not to be differentiated; for less, where a model can."""
+        """Energies of atoms (A,) without the bias, not differentiable; override it if this can be cheaper."""
         return self.derivatives(batch, differentiable=False).atom_energy
 
     @torch.no_grad()
     def energy(self, batch: Batch) -> Prediction:
-        """Only energy and atom_energy of the prediction for a batch."""
+        """The prediction for a batch, with energy and atom_energy only."""
         return Prediction(self._with_bias(batch, self.energies(batch)))
 
     def _with_bias(self, batch: Batch, atom_energy: Tensor) -> dict[str, Tensor]:
@@ -101,7 +101,7 @@ class Potential(nn.Module, ABC):
     def forward(self, batch: Batch, differentiable: bool = False) -> Prediction:
         """The prediction for a batch.
 
-        With `differentiable` it can be differentiated with respect to the weights, as training needs.
+        differentiable: it can be differentiated with respect to the weights, as training needs.
         """
         with torch.set_grad_enabled(differentiable):
             found = self.derivatives(batch, differentiable)
@@ -115,46 +115,46 @@ class Potential(nn.Module, ABC):
         return self
 
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
-        """Take from the training frames what is not trained, first of all the energy bias.
+        """Set everything that is not trained, such as the energy bias, from the training frames.
 
-        batches: of all of them, made as they are asked for.
+        batches: of all training frames, made on demand.
         """
         self.energy_bias.copy_(torch.from_numpy(energy_bias(systems)))
 
     def uncertainty(self, batch: Batch) -> dict[str, Tensor] | None:
-        """What errors are to be expected, under the names of core.conventions; None where it is not known.
+        """Expected errors, by the names in core.conventions; None if unknown.
 
         energy_sigma (F,), eV/atom; force_sigma (A,), eV/Å, and force_mag_sigma (A,), eV/μ_B, per component;
-        leverage (A,), without unit: how far an atom's forces are from those of training, about 1 there.
+        leverage (A,), dimensionless: the distance of an atom from the training data, about 1 within them.
         """
         return None
 
     def features(self, batch: Batch) -> Tensor | None:
-        """What the model knows of each atom, (A, …): to compare atoms by. None if it has no such thing."""
+        """A feature vector of each atom, (A, …), to compare atoms by; None if the model has none."""
         return None
 
     def cover(self, closest: np.ndarray) -> None:
-        """Prepare for frames whose closest neighbours of the centres of each element (T,) are so near, Å."""
+        """Prepare for frames whose closest neighbours, for each centre element (T,), are this close, Å."""
 
     def start(self, labels: TrainingLabels) -> list[str] | None:
-        """Begin as what can be fitted to the labels at once, if there is such a thing (Spec.has_start).
+        """Initialise the model by a direct fit to the labels, if it has one (Spec.has_start).
 
-        Lines on what is odd about it; None where nothing was done.
+        Returns warnings about the fit; None if nothing was fitted.
         """
         return None
 
     def end(self, labels: TrainingLabels) -> None:
-        """Fit again what is not trained to the last weights of a run, before they are validated."""
+        """Refit everything that is not trained to the final weights of a run, before their validation."""
 
     def begin_at_zero(self) -> None:
-        """Let the energies of `derivatives` be zero, so that training starts as a wrapper alone."""
+        """Make the energies of `derivatives` zero, so that training starts from a wrapper's term alone."""
         raise InputError(
-            f"model.exchange begins with a model that gives zero, and {self.spec.kind} cannot. Use "
+            f"model.exchange needs a model that can start at zero energy, but {self.spec.kind} cannot. Use "
             "model/exchange=none."
         )
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it beside spec and weights, plain data."""
+        """The data that a checkpoint stores beside spec and weights, plain data."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -165,76 +165,76 @@ class Potential(nn.Module, ABC):
         if tuple(type_map) == self.spec.type_map:
             return self
         raise InputError(
-            f"A {self.spec.kind} model keeps the order of its elements. Give "
+            f"A {self.spec.kind} model cannot reorder its elements. Give "
             f"data.type_map=[{','.join(self.spec.type_map)}]."
         )
 
     def watched_parameters(self) -> list[nn.Parameter]:
-        """Parameters whose gradients are finite only if all are."""
+        """Parameters whose gradients are finite only if all gradients are."""
         return list(self.parameters())
 
     def parts(self) -> dict[str, Part]:
-        """The parts whose gradients have a norm of their own, by name."""
+        """{name: parameters} of the parts whose gradient norms are logged separately."""
         return {}
 
     def evaluation(self) -> str:
-        """How it is evaluated here, in a word."""
+        """The name of the implementation that evaluates it, e.g. `compiled` or `torch`."""
         return "torch"
 
     def settle(self, batch: Batch, averaged: bool = False) -> str | None:
-        """Fit approximations to the weights as they are, by some training frames; what is wrong even so.
+        """Adapt approximations to the present weights, by some training frames; returns a warning or None.
 
-        averaged: whether validations see an average of the weights so far.
+        averaged: whether validation uses an average of the weights.
         """
         return None
 
     def settled_in(self, model: Mapping[str, Any]) -> bool:
-        """Whether the run of a checkpoint, whose spec is given as as_dict, has settled it."""
+        """Whether the run of a checkpoint has called `settle`; model: the spec's as_dict."""
         return True
 
     def not_recorded(self) -> str | None:
-        """Why a step cannot be recorded as a CUDA graph, in words; None if it can."""
+        """Why a training step cannot be recorded as a CUDA graph; None if it can."""
         return None
 
     def record_key(self) -> str:
-        """What a recorded step holds for: another one, and it is stale."""
+        """A key of the recorded step: when the key changes, the recording is stale."""
         return ""
 
     def record_reads(self, elements: Sequence[int], closest: list[float]) -> object:
-        """What a step recorded for structures of some elements reads, and must keep alive."""
+        """Objects that a recorded step reads for structures of some elements; the step keeps them alive."""
         return None
 
     def approximation(self, batch: Batch) -> dict[str, Any]:
-        """Entries for summary.json about approximations, by a validation batch; printed as well."""
+        """Entries of summary.json on approximations, measured on a validation batch; also printed."""
         return {}
 
     def exporters(self) -> dict[str, Exporter]:
-        """Other programs' files it can be written as, by their suffixes."""
+        """{suffix: exporter} of the other programs' formats."""
         return {}
 
     def inference(self) -> list[InferencePart]:
-        """The parts that add up to it, without time reversal and the energy bias, for a model file.
+        """The parts whose sum is the model without time reversal and energy bias, for a model file.
 
-        Raises InputError where the kernels cannot evaluate it.
+        Raises InputError if the kernels cannot evaluate the model.
         """
         raise InputError(
-            f"A model of the kind {self.spec.kind} cannot be written as a model file: it does not say what "
-            "the kernels are to evaluate (Potential.inference). Use its checkpoint, by spinpot.load or "
+            f"A model of the kind {self.spec.kind} cannot be written as a model file: the kernels cannot "
+            "evaluate it (it lacks Potential.inference). Use its checkpoint, by spinpot.load or "
             "spinpot.ase."
         )
 
     def n_parameters(self) -> int:
-        """How many numbers are trained."""
+        """Number of trained parameters."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
 
     def describe(self) -> dict[str, Any]:
-        """What shapes it and how many parameters it has, as plain data."""
+        """Its spec and number of parameters, as plain data."""
         return {**self.spec.as_dict(), "parameters": self.n_parameters()}
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A potential, and what the file of another program held beside it: plain data and tensors."""
+    """A potential, and the rest of another program's file: plain data and tensors."""
 
     potential: Potential
     rest: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The models there are, and how one is put together with its wrappers."""
+"""The known kinds of models, and how a model is built with its wrappers."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,23 +12,23 @@ from spinpot.models.spec import Spec
 from spinpot.models.time_reversal import TimeReversed
 
 ENTRY_POINTS = "spinpot.models"
-"""The group in which an installed package names its own models, each as `kind = "module:Class"`."""
+"""Entry-point group in which installed packages register models, each as `kind = "module:Class"`."""
 BUILT_IN = {
     "deepspin": "spinpot.models.deepspin.potential:DeepSpin",
     "native_spin": "spinpot.models.native_spin.potential:NativeSpin",
 }
-"""By their names in checkpoints. A file chooses from these and the installed ones; it names no module."""
+"""Models by their names in checkpoints. A file names only these and installed ones, never a module."""
 
 
 def model_class(kind: str, where: object = "model") -> type[Potential]:
-    """The class of a kind of model. Raises InputError for one that is not known here; where: it is named."""
+    """The class of a kind of model. Raises InputError for an unknown kind; where: the file, for messages."""
     known = dict(BUILT_IN)
     if kind not in known:
         known |= {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
     if kind not in known:
         raise InputError(
-            f"{where}: a model of the kind {kind!r}, which is not known here; known are {', '.join(known)}. "
-            "Install the package that has it, or use a newer version of spinpot."
+            f"{where}: unknown kind of model {kind!r}; known are {', '.join(known)}. Install the package "
+            "that provides it, or use a newer version of spinpot."
         )
     module, _, name = known[kind].partition(":")
     found: type[Potential] = getattr(import_module(module), name)
@@ -36,12 +36,12 @@ def model_class(kind: str, where: object = "model") -> type[Potential]:
 
 
 def spec_of(stored: Mapping[str, Any]) -> Spec:
-    """The model that a checkpoint or a summary.json describes; the oldest of these name no kind."""
+    """The spec in a checkpoint or a summary.json; the oldest ones name no kind."""
     return model_class(stored.get("kind", "deepspin")).spec_type.from_dict(stored)
 
 
 def facts_of(stored: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What pages show of a model. stored: as Potential.describe has it; settings: the config's `model`."""
+    """Facts on a model for pages. stored: from Potential.describe; settings: the config's `model`."""
     spec = spec_of(stored)
     own = [spec.facts_of(kind) for kind in range(len(spec.type_map))]
     columns = list(dict.fromkeys(title for facts in own for title in facts))
@@ -56,7 +56,7 @@ def facts_of(stored: Mapping[str, Any], settings: Mapping[str, Any] | None = Non
 
 
 def build_potential(spec: Spec, seed: int = 0) -> Potential:
-    """A potential with fresh weights. seed: of these."""
+    """A potential with random initial weights; seed: of these."""
     potential = model_class(spec.kind)(spec, seed)
     if spec.time_reversal:
         potential = TimeReversed(potential)

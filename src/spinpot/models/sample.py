@@ -1,4 +1,4 @@
-"""A small potential with random weights, to try programs with."""
+"""A small potential with random weights, for tests and trials."""
 
 from spinpot.data.dataset import FrameDataset
 from spinpot.data.systems import System
@@ -9,7 +9,7 @@ from spinpot.models.registry import build_potential
 
 
 def sample_potential(system: System, use_spin: tuple[bool, ...], seed: int = 0) -> Potential:
-    """For the elements of a system, with the statistics of its frames; use_spin: of each element."""
+    """A potential for the elements of a system, with its frames' statistics; use_spin: one per element."""
     spec = DeepSpinSpec(
         type_map=system.type_map,
         use_spin=use_spin,

@@ -1,4 +1,4 @@
-"""What the config says of any model: which elements have spin, its symmetries, and its exchange term."""
+"""The settings that all models share: elements with spin, symmetries, and the exchange term."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from spinpot.models.spec import Spec
 
 @dataclass(frozen=True)
 class SpinSettings:
-    """Which elements carry a moment, and what holds when moments turn.
+    """Which elements carry a moment, and the symmetries of the spins.
 
     use_spin: `auto` (the elements with non-zero spins in the training data), one bool per element, indices
         into the type map, or element symbols.
-    time_reversal: E(R, S) = E(R, −S): `exact`, as part of the model; or `augment`, learned from training
-        samples whose spins are reversed at random.
-    spin_rotation: `augment`: training samples have their spins, and these alone, turned at random; for data
-        without spin–orbit coupling.
+    time_reversal: E(R, S) = E(R, −S). `exact`: built into the model; `augment`: learned from training samples
+        with randomly reversed spins.
+    spin_rotation: `augment`: learned from training samples whose spins, but not positions, are rotated at
+        random; for data without spin–orbit coupling.
     """
 
     use_spin: Literal["auto"] | Sequence[bool] | Sequence[int] | Sequence[str] = "auto"
@@ -29,9 +29,9 @@ class SpinSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(ABC):
-    """The section `model` of a config; each kind of model has its own, and these two parts in common.
+    """The section `model` of a config. Each kind of model has its own, with these two parts in common.
 
-    spec_type: the class of what `spec` gives.
+    spec_type: the class of the spec.
     """
 
     spec_type: ClassVar[type[Spec]]
@@ -39,15 +39,15 @@ class ModelSettings(ABC):
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)
 
     def check(self) -> None:
-        """Raise InputError for what is wrong whatever the data."""
+        """Raise InputError for settings that are wrong for any data."""
         self.exchange.check()
         fixed = [name for name in SPIN_ORBIT if name in self.exchange.terms]
         if fixed and self.spin.spin_rotation == "augment":
             raise InputError(
-                "model.spin.spin_rotation=augment trains a model that is the same when the spins alone are "
-                f"turned; {', '.join(fixed)} of model.exchange.terms do not. Use model/exchange=heisenberg."
+                "model.spin.spin_rotation=augment trains a model that does not change when all spins rotate, "
+                f"but {', '.join(fixed)} of model.exchange.terms do. Use model/exchange=heisenberg."
             )
 
     @abstractmethod
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> Spec:
-        """The model for some elements, one bool for each; what the frames' neighbours settle is left open."""
+        """The spec for some elements; values that depend on the frames' neighbours may still be `auto`."""

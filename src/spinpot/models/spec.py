@@ -1,4 +1,4 @@
-"""A model with nothing left open, and what may be asked of it without its weights."""
+"""The complete specification of a model, without its weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from spinpot.models.training_facts import TrainingFacts
 
 @dataclass(frozen=True, kw_only=True)
 class Spec(ABC):
-    """What a checkpoint stores of a model, and what a potential is built from.
+    """The specification that a checkpoint stores and from which a potential is built.
 
     use_spin has one entry per element of type_map. exchange, time_reversal: the wrappers around the model.
 
-    kind: the model's name in checkpoints. changeable: settings that do not change what is trained, so that a
-    resumed run may have others. compared: those whose values a sweep's runs are set beside. has_start: if
-    fresh potentials are fitted before training (Potential.start).
+    kind: the model's name in checkpoints. changeable: settings that a resumed run may change, since they do
+    not affect the trained weights. compared: settings that a sweep's page compares. has_start: whether new
+    potentials are initialised by a fit before training (Potential.start).
     """
 
     kind: ClassVar[str]
@@ -37,7 +37,7 @@ class Spec(ABC):
     @property
     @abstractmethod
     def geometry(self) -> Geometry:
-        """Which neighbour pairs the model needs."""
+        """The geometry of the neighbour pairs that the model needs."""
 
     @property
     def magnetic_elements(self) -> list[str]:
@@ -46,11 +46,11 @@ class Spec(ABC):
 
     @property
     def symmetries(self) -> set[str]:
-        """Those that hold whatever the weights, by their names in evaluation.json."""
+        """Symmetries that hold for any weights, by their names in evaluation.json."""
         return {"joint_rotation", *(["time_reversal"] if self.time_reversal else [])}
 
     def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
-        """What the model is, for pages, by titles. settings: the config's `model`, or empty."""
+        """{title: fact} on the model, for pages. settings: the config's `model`, or empty."""
         facts = {"Cutoff": f"{self.geometry.cutoff:g} Å"}
         if self.exchange.terms:
             facts["Exchange term"] = ", ".join(self.exchange.terms)
@@ -59,11 +59,11 @@ class Spec(ABC):
         return facts
 
     def facts_of(self, kind: int) -> dict[str, str]:
-        """What is the model's own about an element, by short titles."""
+        """{short title: fact} on an element of the model."""
         return {}
 
     def reach(self, moment: float) -> float:
-        """Å: how far apart two atoms can act on each other, an atom between them seeing both.
+        """Å: the largest distance of two atoms that both interact with a third one.
 
         moment: the largest |S|, μ_B.
         """
@@ -78,22 +78,22 @@ class Spec(ABC):
             self.check(system)
 
     def surely_trainable(self, frame: Frame) -> bool:
-        """Whether check_training surely passes a frame, told in a few microseconds."""
+        """A quick test (microseconds): True if check_training passes the frame."""
         return type(self).check is Spec.check and type(self).check_training is Spec.check_training
 
     def settled(self, training: Neighbours, resumed: "Spec | None") -> Self:
-        """The spec with what the neighbours of the training frames settle.
+        """The spec with every `auto` that depends on the training frames' neighbours resolved.
 
-        resumed: that of the run that is resumed, whose values hold where the config leaves them open.
+        resumed: the spec of the run that is resumed; its values replace `auto`.
         """
         return self
 
     def unlike_training(self, found: Neighbours) -> str | None:
-        """What to say of the first frame that differs from all training frames."""
+        """A message on the first frame that is unlike all training frames; None if there is none."""
         return None
 
     def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
-        """Elements whose moments the model cannot treat well, and what to say of each."""
+        """(element, message) for elements whose moments the model cannot describe well."""
         yield from ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Spec(ABC):
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """The inverse of as_dict, with its dicts as the dataclasses that they were."""
+        """The inverse of as_dict; nested dicts become dataclasses again."""
         types, made = get_type_hints(cls), {}
         for name in (item.name for item in fields(cls) if item.name in stored):
             value = stored[name]
@@ -113,7 +113,7 @@ class Spec(ABC):
         return cls(**made)
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a config's `model` that make this model again; wanted: those that are there."""
+        """The config's `model` section that rebuilds this model; wanted: the section as given."""
         made: dict[str, Any] = plain(asdict(self))
         del made["type_map"]
         reversal = "exact" if made.pop("time_reversal") else wanted["spin"]["time_reversal"]
@@ -122,7 +122,7 @@ class Spec(ABC):
 
 
 def plain(value: Any) -> Any:
-    """Lists for tuples, as JSON and YAML have them."""
+    """The value with lists instead of tuples, as in JSON and YAML."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

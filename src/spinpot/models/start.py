@@ -1,4 +1,4 @@
-"""The labels that a fresh potential may start from, as the loss weighs them."""
+"""The labels, with the loss's weights, from which a new potential can be initialised."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ Place = tuple[System, int]
 
 @dataclass(frozen=True)
 class TrainingLabels:
-    """The training frames' labels, and how much each kind of them counts.
+    """The training frames' labels and their weights.
 
-    prefactors: of the loss's terms that are on, at their limits, by the names of core.quantities. power: the
+    prefactors: limit prefactors of the loss's active terms, by the names of core.quantities. power: the
     errors of energy and virial are divided by N**power. magnetic: (T,), the elements with spin. scale: (T,),
-    the multiples of −∂E/∂S that the magnetic forces are, None for 1. seed: of what is drawn. less: parts of
-    the model that give some of them already. held_out: the validation frames, to tell errors by.
+    c of the magnetic forces −c ∂E/∂S; None for 1. seed: of random draws. less: parts of the model whose
+    predictions are subtracted from the labels. held_out: the validation frames, to measure errors on.
     """
 
     systems: Sequence[System]
@@ -40,18 +40,18 @@ class TrainingLabels:
 
     @property
     def names(self) -> set[str]:
-        """Of the labels that are trained; of the magnetic force maybe one part alone."""
+        """Names of the labels that are trained; of the magnetic force possibly one part alone."""
         terms = (QUANTITIES[name] for name in self.prefactors)
         return {term.name if term.whole else term.label for term in terms}
 
     def without(self, *parts: Callable[[Batch], Derivatives]) -> Self:
-        """What other parts of the model leave of them."""
+        """The residuals: the labels minus the predictions of other parts of the model."""
         return replace(self, less=(*self.less, *parts))
 
     def batches(
         self, places: Iterable[Place], size: int, device: torch.device | str = "cpu"
     ) -> Iterator[Batch]:
-        """Frames, `size` at a time; their magnetic forces are −∂E/∂S."""
+        """Batches of `size` frames; their magnetic forces are −∂E/∂S, in eV/μ_B."""
         frames = (make_frame(*place) for place in places)
         return (self._left(batch.to(device)) for batch in batches(frames, self.geometry, size))
 
@@ -73,7 +73,7 @@ class TrainingLabels:
 
 
 def of_elements(energies: Tensor) -> Callable[[Batch], Derivatives]:
-    """The part of a model that elements have an energy of their own, (T,), eV."""
+    """The part of a model with one energy per element, (T,), eV."""
 
     def part(batch: Batch) -> Derivatives:
         none = torch.zeros_like(batch.force)

@@ -1,4 +1,4 @@
-"""Any model made even in the spins: E(R, S) = ½ [E_inner(R, S) + E_inner(R, −S)]."""
+"""Makes any model even in the spins: E(R, S) = ½ [E_inner(R, S) + E_inner(R, −S)]."""
 
 from dataclasses import fields, replace
 
@@ -12,7 +12,7 @@ from spinpot.models.wrapper import Wrapper
 
 
 class TimeReversed(Wrapper):
-    """The mean over S and −S; the inner model sees every frame and its reversed twin."""
+    """The mean over S and −S: the inner model evaluates every frame and its spin-reversed copy."""
 
     scale: Tensor
     not_exported = (
@@ -38,9 +38,9 @@ class TimeReversed(Wrapper):
 
 
 def with_reversed(batch: Batch, scale: Tensor) -> Batch:
-    """The frames, and behind them the same with all spins reversed; labels are left as they are.
+    """The frames, followed by copies with all spins reversed; labels are not changed.
 
-    Needs the pairs of any direction (Geometry.any_direction), which both share. scale: (2T,), η of every
+    Needs the pairs of any spin direction (Geometry.any_direction), which both share. scale: (2T,), η of every
     neighbour type, Å/μ_B.
     """
     n_atoms, n_pairs = len(batch.types), len(batch.pair_type)
@@ -66,7 +66,7 @@ def with_reversed(batch: Batch, scale: Tensor) -> Batch:
 
 
 def mean_of_both(found: Derivatives) -> Derivatives:
-    """The means over frames and twins of what was found for with_reversed; −∂E/∂S is odd in S."""
+    """Average the results of with_reversed over frames and their copies; −∂E/∂S is odd in S."""
     means = {}
     for item in fields(Derivatives):
         values = getattr(found, item.name)

@@ -1,4 +1,4 @@
-"""What a model's training frames covered, in a few numbers that its checkpoint keeps."""
+"""The range of a model's training frames, in a few numbers that its checkpoint stores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ ROUNDOFF = 1e-12
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """The range of what a model has seen.
+    """The range of a model's training frames.
 
     moments: {element: [least, greatest |S|]}, μ_B, of the elements with spin in the training frames.
-    largest_shortest_vector: Å, the largest over the training cells of the shortest lattice vector. Pairs of
-        atoms that differ by a lattice vector in every training cell are not told apart.
+    largest_shortest_vector: Å, the shortest lattice vector of each training cell, the largest of these. The
+        data cannot distinguish pairs of atoms that differ by a lattice vector in every training cell.
     """
 
     moments: dict[str, list[float]]
@@ -31,9 +31,10 @@ def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> Train
 
 
 def _told_apart(systems: Sequence[System]) -> float:
-    """largest_shortest_vector of frames, by the directions they are periodic along.
+    """largest_shortest_vector of frames, over their periodic directions.
 
-    Without any, all pairs are told apart, as far as the atoms reach: half of the value is what counts.
+    Frames without periodic directions distinguish all pairs, up to the extent of the atoms; since half of the
+    value is used, it is twice that extent.
     """
     cells: dict[Periodic, list[np.ndarray]] = {}
     largest = 0.0
@@ -48,7 +49,7 @@ def _told_apart(systems: Sequence[System]) -> float:
 
 
 def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[str, list[float]]:
-    """The least and the greatest |S|, μ_B, of each element with spin that occurs."""
+    """{element: [least, greatest |S|]}, μ_B, of the elements with spin that occur."""
     ranges: dict[str, list[float]] = {}
     for system in systems:
         length = np.linalg.norm(system.spin, axis=-1)
@@ -61,8 +62,8 @@ def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[s
 
 
 def largest_shortest_vector(box: np.ndarray, pbc: Periodic = PERIODIC) -> float:
-    """The largest over cells (F, 3, 3), Å, of their shortest lattice vector that the frame repeats along."""
-    box = np.unique(box, axis=0)  # of a set with one cell, one
+    """The shortest periodic lattice vector of each cell (F, 3, 3), Å; returns the largest of these."""
+    box = np.unique(box, axis=0)  # many sets have only one cell
     periodic = np.array(pbc)
     # A sum of few vectors bounds the shortest from above, up to roundoff, and mostly is it.
     few = np.stack(np.meshgrid(*[np.arange(-1, 2)] * periodic.sum()), -1).reshape(-1, periodic.sum())

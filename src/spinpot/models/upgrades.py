@@ -1,4 +1,4 @@
-"""Checkpoints of earlier formats as those of today: each function takes their contents one format on."""
+"""Upgrades checkpoints of earlier formats: each function converts the contents to the next format."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,13 @@ from spinpot.models.registry import model_class
 
 ENTRY = "spinpot"
 FORMAT = 6
-"""Raised whenever checkpoints change in a way that needs a function here."""
+"""Raise it whenever checkpoints change in a way that needs a function here."""
 
 
 def upgrade(contents: dict[str, Any], where: object) -> None:
-    """Change a checkpoint's contents, format 5 or later, into those of today's format and model.
+    """Upgrade a checkpoint's contents, of format 5 or later, to the present format and model version.
 
-    where: the file, for messages. Raises InputError for a model or a version of one that is not known here.
+    where: the file, for messages. Raises InputError for an unknown model, or a newer version of one.
     """
     entry = contents[ENTRY]
     while entry["format"] in UPGRADES:
@@ -34,7 +34,7 @@ def upgrade(contents: dict[str, Any], where: object) -> None:
 
 
 def _from_5(contents: dict[str, Any]) -> None:
-    """Models have a kind, a version and a state; exchange and time reversal are wrappers around them."""
+    """Since format 6, models have kind, version and state; exchange and time reversal are wrappers."""
     entry = contents[ENTRY]
     model = {"exchange": {}, "time_reversal": False, **entry["model"], "kind": "deepspin"}
     wrappers = bool(model["exchange"].get("terms")) + model["time_reversal"]
@@ -44,7 +44,7 @@ def _from_5(contents: dict[str, Any]) -> None:
         own = name.removeprefix("potential.")
         return name if own == name or own.startswith("exchange.") else inner + own
 
-    for weights in {"state_dict", "current_model_state"} & contents.keys():  # the latter of weight averaging
+    for weights in {"state_dict", "current_model_state"} & contents.keys():  # the latter: weight averaging
         contents[weights] = {place(name): value for name, value in contents[weights].items()}
     entry |= {"model": model, "version": 1, "state": {"nodes": entry.pop("nodes")}}
     entry["config"] = renamed_targets(entry["config"])

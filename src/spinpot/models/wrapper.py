@@ -1,4 +1,4 @@
-"""A potential around another one: what it does not change it asks of that."""
+"""A potential that wraps another one; it delegates what it does not change."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
@@ -13,11 +13,11 @@ ASKED_OF_INNER = (
     *("evaluation", "settle", "settled_in", "not_recorded", "record_key", "record_reads", "approximation"),
     *("start", "end", "uncertainty", "features", "inference"),
 )
-"""Methods of Potential that a wrapper does not have itself."""
+"""Methods of Potential that a wrapper delegates to the inner model."""
 
 
 class Wrapper(Potential):
-    """Adds to the model `inner`, whose spec it shares and whose energy bias is its own.
+    """Extends the model `inner`; it shares the inner model's spec and energy bias.
 
     not_exported: why no other program's file can hold what it adds.
     """
@@ -35,22 +35,22 @@ class Wrapper(Potential):
         return self.inner.energy_bias
 
     def rewrapped(self, inner: Potential) -> Self:
-        """The same around another inner model, in float64."""
+        """The same wrapper around another inner model, in float64."""
         return type(self)(inner)
 
     def set_precision(self, dtype: torch.dtype) -> Self:
-        """That of the inner model."""
+        """Set the precision of the inner model."""
         self.inner.set_precision(dtype)
         return self
 
     def reordered(self, type_map: Sequence[str]) -> Potential:
-        """The same around the inner model reordered."""
+        """The same wrapper around the reordered inner model."""
         made = self.rewrapped(self.inner.reordered(type_map))
         made.facts = self.facts
         return made
 
     def exporters(self) -> dict[str, Exporter]:
-        """None of the inner model's can hold what is around it."""
+        """The inner model's formats, which raise InputError: they cannot hold the wrapper."""
         return dict.fromkeys(self.inner.exporters(), refusal(self.inner.not_exported or self.not_exported))
 
 

@@ -124,7 +124,7 @@ def test_a_broken_frame_is_named_and_left_out():
     wrong = fresh()
     (line,) = wrong.start(labels_for(wrong, frames))
     assert line.startswith(
-        "look: least squares: random3 frame 7 counts by 0: the rmse of its magnetic force, "
+        "look: least squares: random3 frame 7 has the weight 0: the rmse of its magnetic force, "
     )
     unseen = random_system(seed=9)
     wanted, found = (evaluate(potential, unseen)["force_mag"] for potential in (truth, wrong))
@@ -138,7 +138,7 @@ def test_a_frame_counts_whatever_its_labels_that_the_loss_has_not():
     potential = fresh()
     assert potential.start(labels_for(potential, frames, prefactors={"e": 1.0, "fm": 1.0, "v": 0.0})) == []
     (line,) = potential.start(labels_for(potential, frames, prefactors={"fr": 1.0}))
-    assert "frame 7 counts by 0: the rmse of its force" in line
+    assert "frame 7 has the weight 0: the rmse of its force" in line
 
 
 def test_a_frame_is_named_for_the_error_for_which_it_counts_less():
@@ -149,7 +149,7 @@ def test_a_frame_is_named_for_the_error_for_which_it_counts_less():
     left, frames = fit.Left(errors, labels), random_system(3, 40)
     places = [(frames, n) for n in range(40)]
     (line,) = fit._outliers(places, left.weights(), left, [QUANTITIES["e"], QUANTITIES["fr"]])
-    assert "frame 7 counts by 0: the rmse of its force" in line
+    assert "frame 7 has the weight 0: the rmse of its force" in line
 
 
 def test_many_unlike_frames_are_no_outliers():

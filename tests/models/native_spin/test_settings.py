@@ -20,7 +20,7 @@ from support.configs import composed
         ({"groups": ("heisenberg",)}, "expected some of density, angle"),
         ({"groups": ("exchange", "densty")}, "each once. Did you mean density?"),
         ({"groups": ()}, "expected some of density, angle"),
-        ({"groups": ("length",)}, "also one that has sums over neighbours"),
+        ({"groups": ("length",)}, "at least one with sums over neighbours"),
         ({"channels": {"moment": 0}}, "whole numbers of at least 1 for some of density"),
         ({"channels": {"moment": "many"}}, "whole numbers of at least 1 for some of density"),
         ({"channels": {"moment": 2.5}}, "whole numbers of at least 1 for some of density"),
@@ -28,7 +28,7 @@ from support.configs import composed
         ({"channels": {"momentum": 3}}, "whole numbers of at least 1 for some of density"),
         (
             {"channels": {"shape": 3}},
-            "channels: no group of model.descriptor.groups needs sums of the kind shape. Take this away",
+            "channels: no group of model.descriptor.groups needs sums of the kind shape. Remove this setting",
         ),
     ],
     ids=str,

@@ -1,4 +1,4 @@
-"""Activation functions with the two derivatives that energies, forces and their training need."""
+"""Activation functions with first and second derivatives, which forces and their training need."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Activation:
-    """f(x); from x and f(x) the slope f'; from x, f and f' the curvature f''."""
+    """value: f(x); slope: f' from x and f; curvature: f'' from x, f and f'."""
 
     value: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor, Tensor], Tensor]
@@ -61,18 +61,18 @@ ACTIVATIONS = {
     "linear": Activation(lambda x: x, lambda x, y: torch.ones_like(x), _none),
 }
 SILUT = "silut"
-"""`silut` or `silut:THRESHOLD`: silu below the threshold, 3 if none is given, a tanh above it."""
+"""`silut` or `silut:THRESHOLD` (default 3): silu below the threshold, a tanh above it."""
 NOT_SMOOTH = (*(name for name, known in ACTIVATIONS.items() if not known.smooth), SILUT)
 
 
 def activation(name: str) -> Activation:
-    """The function of a name. Raises KeyError for an unknown one."""
+    """The activation function of a name. Raises KeyError for an unknown name."""
     kind, threshold = kind_and_threshold(name)
     return ACTIVATIONS[kind] if threshold is None else silut(threshold)
 
 
 def kind_and_threshold(name: str) -> tuple[str, float | None]:
-    """The name without silut's threshold, and that, or None for others. Raises KeyError for a wrong one."""
+    """The name without the threshold, and silut's threshold (else None). Raises KeyError for a wrong name."""
     kind, _, number = name.partition(":")
     if kind != SILUT:
         return name, None
@@ -86,7 +86,7 @@ def kind_and_threshold(name: str) -> tuple[str, float | None]:
 
 
 def of_activation(prefix: str, name: str) -> dict[str, Any]:
-    """The kernels' settings of a function; a threshold of 0 where it has none."""
+    """The kernels' settings of a function; the threshold is 0 if it has none."""
     kind, threshold = kind_and_threshold(name)
     return {f"{prefix}activation": kind, f"{prefix}threshold": threshold or 0.0}
 

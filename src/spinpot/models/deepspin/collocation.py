@@ -1,11 +1,11 @@
-"""The embedding nets as functions of one number: evaluated at nodes, interpolated between them.
+"""Collocation: evaluates the embedding nets, functions of one number, at nodes and interpolates.
 
 G(s~) = Σ_m φ_m(s~) G(node_m) with piecewise polynomials φ, so that a sum over neighbours becomes
 
     T_i = Σ_j G(s~_ij) ⊗ R~_ij = Σ_m G(node_m) ⊗ B_im,    B_im = Σ_j φ_m(s~_ij) R~_ij.
 
-B depends on the structure alone. So neither the energy, nor the forces, nor their derivatives by the weights
-evaluate a net for each pair; the forces are the exact gradient of the interpolated energy.
+B depends only on the structure. Therefore no net is evaluated per pair, neither for energies and forces nor
+for their derivatives by the weights. The forces are the exact gradient of the interpolated energy.
 """
 
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-STENCIL = 8  # nodes that a value is interpolated from: polynomials of degree 7
+STENCIL = 8  # nodes per interpolated value: polynomials of degree 7
 SCALE = 2.0
-"""Width, in s~, within which nodes are about equally dense; beyond it their distance grows with s~.
+"""Range of s~ within which nodes are about equally dense; beyond it their spacing grows with s~.
 
-The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and less and less far from it.
+The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and ever less farther away.
 """
-CHUNK = 28  # nodes of a net that are evaluated side by side with as many of every other net
-BEYOND = STENCIL // 2  # nodes behind the last value, so that it has as many on either side as any other
+CHUNK = 28  # nodes of a net that are evaluated in one product with as many of every other net
+BEYOND = STENCIL // 2  # nodes beyond the last value, so that its stencil is centred as well
 NUMBERS = tuple(CHUNK * chunks - BEYOND for chunks in (1, 2, 3, 4, 6, 9, 14, 21, 32, 48))
-"""Of nodes, as many as are tried; half as many again divide the error by about 20."""
-USUAL_NODES = NUMBERS[2]  # where none have looked at the error yet
-ROUNDING = 1e-3  # of a number of nodes, so that float32 gives the same
-USUAL_CLOSEST = 0.5  # Å, the closest neighbour of an element that no data have shown
+"""Numbers of nodes that are tried; each step of a factor 1.5 divides the error by about 20."""
+USUAL_NODES = NUMBERS[2]  # used until the error has been measured
+ROUNDING = 1e-3  # tolerance when counting nodes, so that float32 gives the same number
+USUAL_CLOSEST = 0.5  # Å, assumed distance of the closest neighbour of an element without data
 
 
 @dataclass
 class Nodes:
-    """How many nodes there are and how far they reach: part of a checkpoint, but nothing that is trained.
+    """Number and range of the nodes: part of a checkpoint, but not trained.
 
-    closest: Å, for each centre element the distance of the closest neighbour in the training data; nodes
-        cover the s of all that is farther.
-    numbers: from s = 0 to there, for each centre element and neighbour type.
+    closest: Å, for each centre element the distance of the closest neighbour in the training data; the nodes
+        cover the s of all larger distances.
+    numbers: nodes from s = 0 to there, for each centre element and neighbour type.
     """
 
     closest: list[float]
@@ -46,17 +46,17 @@ class Nodes:
 
     @classmethod
     def equally_many(cls, closest: list[float], number: int = USUAL_NODES) -> Self:
-        """The same number for all."""
+        """Nodes with the same number for all pairs of types."""
         return cls(closest, [[number] * (2 * len(closest)) for _ in closest])
 
     def end_before(self, closest: list[float]) -> bool:
-        """Whether some neighbours are closer, Å, than those they cover."""
+        """Whether some neighbours (closest: Å) are closer than the nodes cover."""
         return any(here < known for here, known in zip(closest, self.closest, strict=True))
 
 
 @dataclass(frozen=True)
 class Stencil:
-    """Where P values lie between the nodes: first node (P,) of their stencil, φ and dφ/ds~ (P, STENCIL)."""
+    """Interpolation of P values: first node (P,) of each stencil, φ and dφ/ds~ (P, STENCIL)."""
 
     first: Tensor
     value: Tensor
@@ -65,9 +65,9 @@ class Stencil:
 
 @dataclass(frozen=True)
 class Chunks:
-    """C runs of CHUNK nodes: the types centre, neighbour (C,) of each and points (C, CHUNK, 1).
+    """C chunks of CHUNK nodes: their types centre, neighbour (C,) and their points (C, CHUNK, 1).
 
-    first: (T, 2T), the number of the first chunk of each pair of types; 0 for centres that do not occur.
+    first: (T, 2T), index of the first chunk of each pair of types; 0 for centres that do not occur.
     """
 
     centre: Tensor
@@ -81,8 +81,8 @@ class Grid:
     """Nodes low + SCALE·(exp(m·step) − 1), m = 0 … CHUNK·n_chunks − 1, for each pair of types.
 
     A pair of types is a centre element and a neighbour type. low: (T,); step, n_chunks: (T, 2T). centres,
-    used: the centre elements and the neighbour types that occur; the nodes of the latter are the columns of
-    B, one type behind the other.
+    used: the centre elements and the neighbour types that occur. The columns of B are the nodes of the used
+    neighbour types, type after type.
     """
 
     low: Tensor
@@ -93,12 +93,12 @@ class Grid:
 
     @cached_property
     def polynomials(self) -> Tensor:
-        """(STENCIL, STENCIL), of lagrange_polynomials."""
+        """(STENCIL, STENCIL), coefficients of lagrange_polynomials."""
         return lagrange_polynomials(STENCIL).to(self.low)
 
     @cached_property
     def slopes(self) -> Tensor:
-        """(STENCIL - 1, STENCIL), of the polynomials' derivatives."""
+        """(STENCIL - 1, STENCIL), coefficients of the polynomials' derivatives."""
         return self._powers[1:].unsqueeze(1) * self.polynomials[1:]
 
     @cached_property
@@ -112,14 +112,14 @@ class Grid:
 
     @cached_property
     def widths(self) -> list[int]:
-        """The columns of B that each centre element has; none where it does not occur."""
+        """Number of columns of B for each centre element; 0 for one that does not occur."""
         widths = torch.zeros_like(self.n_chunks[:, 0])
         widths[self.centres] = self.n_nodes[self.centres][:, self.used].sum(1)
         return list(widths.tolist())
 
     @cached_property
     def column(self) -> Tensor:
-        """(T, 2T), where the nodes of a pair of types begin in B; meaningless for types that do not occur."""
+        """(T, 2T), first column in B of each pair of types; meaningless for types that do not occur."""
         own = self.n_nodes[:, self.used]
         column = torch.zeros_like(self.n_chunks)
         column[:, self.used] = own.cumsum(1) - own
@@ -127,9 +127,9 @@ class Grid:
 
     @cached_property
     def chunks(self) -> Chunks:
-        """In the order of B's columns, centre element by centre element; at the end the types without any.
+        """The chunks in the order of B's columns, by centre element; types without columns come last.
 
-        Of those only the first node is asked for.
+        Of these only the first node is used.
         """
         others = [j for j in range(self.n_chunks.shape[1]) if j not in self.used]
         pairs = [*product(self.centres, self.used), *product(self.centres, others)]
@@ -144,7 +144,7 @@ class Grid:
         return Chunks(centre, neighbour, self.at(centre, neighbour, places).unsqueeze(-1), first)
 
     def at(self, centre: Tensor, neighbour: Tensor, places: Tensor) -> Tensor:
-        """s~ at places (K, n) counted in nodes, for K pairs of types, (K, n)."""
+        """s~ (K, n) at fractional node indices `places` (K, n), for K pairs of types."""
         step = self.step[centre, neighbour].unsqueeze(1)
         return self.low[centre].unsqueeze(1) + SCALE * torch.expm1(step * places)
 
@@ -154,7 +154,7 @@ class Grid:
         last = self.n_nodes[centre_type, neighbour_type] - STENCIL
         place = torch.log1p(shifted / SCALE) / step
         first = (place.floor().long() - (STENCIL // 2 - 1)).clamp(min=0).minimum(last)
-        # Seen from the middle of the stencil, where powers stay small.
+        # Relative to the middle of the stencil, so that powers stay small.
         x = place - first - (STENCIL - 1) / 2
         powers = x.unsqueeze(-1).pow(self._powers)
         per_s = 1.0 / ((shifted + SCALE) * step)
@@ -162,7 +162,10 @@ class Grid:
 
 
 def lagrange_polynomials(points: int) -> Tensor:
-    """Coefficients [power, m] of polynomials, 1 at point m and 0 at others; points 1 apart, centred on 0."""
+    """Coefficients [power, m] of the polynomials that are 1 at point m and 0 at the other points.
+
+    The points have the spacing 1 and are centred on 0.
+    """
     return torch.tensor(_coefficients(points))
 
 

@@ -1,7 +1,7 @@
-"""How far the interpolated embedding is from the evaluated one, and as many nodes as that takes.
+"""Measures the error of the interpolated embedding and chooses the numbers of nodes.
 
-Each net has as many nodes as bring the error of its values below one and the same number, wherever its
-argument lies; that number is as large as the energies and forces of some frames allow.
+Each net gets as many nodes as it needs to keep the error of its values below a common bound for all
+arguments. The bound is the largest one with which energies and forces of some frames are within tolerance.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 ENERGY_TOLERANCE = 1e-9
 FORCE_TOLERANCE = 1e-8
-"""eV/atom; eV/Å and eV/μ_B. A tenth of what is promised for any frame, since few are looked at."""
+"""eV/atom; eV/Å and eV/μ_B. A tenth of the documented tolerance, since only few frames are checked."""
 MARGIN = 10.0
-"""So much smaller than the tolerances the errors of fewer nodes must be before they are taken.
+"""The numbers of nodes are reduced only if the errors stay below the tolerances by this factor.
 
-The weights change until the next check; and numbers would swing up and down at the tolerance itself.
+The weights change until the next check; without a margin the numbers would oscillate.
 """
 MOST_CENTRES = 256
-NET_ERRORS = tuple(10.0**-n for n in range(4, 14))  # of the values of a net, that are tried
+NET_ERRORS = tuple(10.0**-n for n in range(4, 14))  # bounds of a net's error that are tried
 
-Numbers = list[list[int]]  # of nodes, for each centre element and neighbour type
+Numbers = list[list[int]]  # numbers of nodes for each centre element and neighbour type
 
 
 @dataclass(frozen=True)
 class CollocationErrors:
-    """Nodes, and the largest differences to the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
+    """Numbers of nodes, and the largest differences from the direct evaluation: eV/atom; eV/Å or eV/μ_B."""
 
     nodes: Numbers
     energy: float
@@ -52,18 +52,18 @@ class CollocationErrors:
 
     @property
     def most(self) -> int:
-        """The most that a net has."""
+        """The largest number of nodes of a net."""
         return max(map(max, self.nodes))
 
     @property
     def size(self) -> float:
-        """The larger of the two in units of its tolerance; infinite where they are not numbers."""
+        """The larger of the two errors in units of its tolerance; infinite for NaN."""
         size = max(self.energy / ENERGY_TOLERANCE, self.force / FORCE_TOLERANCE)
         return size if math.isfinite(size) else math.inf
 
     @property
     def words(self) -> str:
-        """What they are."""
+        """A line that states the errors."""
         return (
             f"Embedding interpolated between up to {self.most} nodes: energies within {self.energy:.0e} "
             f"eV/atom, forces within {self.force:.0e} eV/Å of the direct evaluation."
@@ -71,23 +71,23 @@ class CollocationErrors:
 
     @property
     def too_large(self) -> str:
-        """What they are, where they are not within the tolerances."""
+        """A warning that states errors above the tolerances."""
         return (
-            f"With up to {self.most} nodes the interpolated embedding still differs from the evaluated one "
+            f"With up to {self.most} nodes the interpolated embedding still differs from the direct one "
             f"by {self.energy:.1e} eV/atom and {self.force:.1e} eV/Å. model.descriptor.radial=direct does "
             "not interpolate."
         )
 
     def within(self, margin: float = 1.0) -> bool:
-        """Whether they are within the tolerances divided by a margin."""
+        """Whether the errors are within the tolerances divided by `margin`."""
         return self.size * margin <= 1.0
 
 
 class DirectValues:
-    """The evaluated embedding's values for a batch, with which any number of nodes is compared.
+    """Direct evaluation of a batch, the reference for any numbers of nodes.
 
-    All in float64 whatever the potential's own precision. Of many atoms only some are looked at, since the
-    direct evaluation takes much memory.
+    Always in float64, whatever the potential's precision. Only some of many atoms are evaluated, since the
+    direct evaluation needs much memory.
     """
 
     def __init__(self, potential: DeepSpin, batch: Batch) -> None:
@@ -98,7 +98,7 @@ class DirectValues:
         self._twin.descriptor.radial = "collocated"
 
     def errors(self, numbers: Numbers) -> CollocationErrors:
-        """The differences with these numbers of nodes."""
+        """The errors with these numbers of nodes."""
         self._twin.descriptor.nodes.numbers = numbers
         interpolated = self._twin(self._batch)
         difference = {name: (interpolated[name] - value).abs() for name, value in self._values.items()}
@@ -109,20 +109,20 @@ class DirectValues:
         )
 
     def candidates(self) -> Iterator[Numbers]:
-        """More and more nodes, by NET_ERRORS."""
+        """Increasing numbers of nodes, one set per bound in NET_ERRORS."""
         return numbers_of_nodes(self._twin.descriptor, elements_of(self._batch))
 
 
 def collocation_errors(potential: DeepSpin, batch: Batch) -> CollocationErrors:
-    """The differences on a batch with the nodes as they are."""
+    """The errors on a batch with the present nodes."""
     return DirectValues(potential, batch).errors(potential.descriptor.nodes.numbers)
 
 
 def settle_nodes(potential: DeepSpin, batch: Batch, fewer: bool = True) -> CollocationErrors:
-    """Take as many nodes as the errors on a batch ask for; returns their errors, small or not.
+    """Choose the numbers of nodes by the errors on a batch; returns the errors, even if too large.
 
-    fewer: whether to take fewer where the errors stay within the tolerances by MARGIN. Settled once more
-        with the same weights they stay.
+    fewer: also reduce the numbers if the errors stay within the tolerances by MARGIN. A second call with the
+        same weights changes nothing.
     """
     direct = DirectValues(potential, batch)
     errors = direct.errors(potential.descriptor.nodes.numbers)
@@ -135,7 +135,7 @@ def settle_nodes(potential: DeepSpin, batch: Batch, fewer: bool = True) -> Collo
 
 
 def _with_more(direct: DirectValues, errors: CollocationErrors) -> CollocationErrors:
-    """The first that are within the tolerances; where none are, the fewest that are about as good as any."""
+    """The first candidates within the tolerances; if none is, the fewest nodes about as good as any."""
     known, tried = errors.nodes, [errors]
     for numbers in direct.candidates():
         errors = direct.errors([list(map(max, *rows)) for rows in zip(known, numbers, strict=True)])
@@ -156,9 +156,9 @@ def _with_fewer(direct: DirectValues, errors: CollocationErrors) -> CollocationE
 
 
 def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterator[Numbers]:
-    """The fewest of NUMBERS for each net that bring its error below each of NET_ERRORS in turn.
+    """For each bound in NET_ERRORS: the fewest of NUMBERS with which each net's error is below it.
 
-    Nets between other elements have the fewest.
+    Nets between other elements get the smallest number.
     """
     pairs = list(product(elements, descriptor.neighbour_types(elements)))
     places = dict.fromkeys(pairs, 0)
@@ -175,7 +175,7 @@ def numbers_of_nodes(descriptor: Descriptor, elements: Sequence[int]) -> Iterato
 
 
 def exact_numbers(descriptor: Descriptor) -> Numbers:
-    """So many that the slopes of the nets, too, are right to rounding, whose errors grow with even more."""
+    """Numbers with which also the nets' slopes are exact to rounding; more nodes would amplify rounding."""
     *_, numbers = numbers_of_nodes(descriptor, range(descriptor.n_types))
     next_ones = dict(zip(NUMBERS, (*NUMBERS[1:], NUMBERS[-1]), strict=True))
     return [[next_ones[number] for number in row] for row in numbers]
@@ -190,7 +190,7 @@ def largest_net_error(descriptor: Descriptor, numbers: Numbers) -> float:
 
 @torch.no_grad()
 def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> float:
-    """The largest error of a net (centre element, neighbour type) half way between so many nodes."""
+    """The largest error of a net (centre element, neighbour type) halfway between `number` nodes."""
     closest = descriptor.nodes.closest
     grid = descriptor.make_grid(Nodes.equally_many(closest, number), closest, [])
     centre, neighbour = torch.tensor(pair).unsqueeze(1)
@@ -203,7 +203,7 @@ def net_error(descriptor: Descriptor, pair: tuple[int, int], number: int) -> flo
 
 
 def _seen_from_some(batch: Batch) -> tuple[Batch, Tensor]:
-    """The batch with the pairs of MOST_CENTRES of its atoms only, and how many of each frame these are."""
+    """The batch with only the pairs of MOST_CENTRES of its atoms, and the number of these in each frame."""
     stride = -(-len(batch.types) // MOST_CENTRES)
     kept = torch.arange(len(batch.types)) % stride == 0
     pairs = kept[batch.pair_centre]

@@ -1,6 +1,6 @@
-"""The network as two calls of the kernels (spinpot.kernels), with its backward pass written out there.
+"""Evaluates the DeepSPIN network by two calls of the compiled kernels: forward and backward pass.
 
-It gives what spinpot.models.deepspin.descriptor and fitting give by torch's operations.
+The results equal those of spinpot.models.deepspin.descriptor and fitting, which use torch's operations.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,10 @@ from spinpot.models.derivatives import Derivatives
 def compiled_network(
     descriptor: Descriptor, nets: FittingNet, batch: Batch, scale: Tensor, differentiable: bool
 ) -> Derivatives:
-    """Energies and derivatives, if wanted by the weights too, once. scale: (2T,), η of neighbour types."""
+    """Energies and derivatives. scale: (2T,), η of the neighbour types.
+
+    differentiable: the result can be differentiated once by the weights.
+    """
     weights = [*descriptor.embedding_nets.in_threes(), *nets.in_threes()]
     call = _Call(descriptor, nets, batch, scale, as_they_lie(weights))
     return call.derivatives(weights, differentiable)
@@ -46,7 +49,7 @@ def compiled_energies(descriptor: Descriptor, nets: FittingNet, batch: Batch, sc
 _IN = structure("spinpot_deepspin")
 OF_DESCRIPTOR = ("davg", "dstd", "sel")
 OF_GRID = ("low", "step", "polynomials", "n_nodes", "column")
-"""Arrays of _IN that are attributes of these."""
+"""Attributes of these objects that _IN has under the same name."""
 
 
 class _Call(Call):
@@ -85,7 +88,7 @@ class _Call(Call):
         super().__init__(given, descriptor.davg, weights)
 
     def _by_use(self, weights: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], Tensor, Tensor]:
-        """Of the embedding, of the fitting nets' hidden layers, and of their last one."""
+        """The weights of the embedding, of the fitting nets' hidden layers, and of their last layer."""
         n = self.embedding_weights
         return weights[:n], weights[n + 2 :], weights[n], weights[n + 1]
 
@@ -96,7 +99,7 @@ class _Call(Call):
 
 
 def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) -> dict[str, Tensor]:
-    """By the names in _IN, contiguous."""
+    """Contiguous arrays by their names in _IN."""
     dtype, chunks = descriptor.davg.dtype, grid.chunks
     found = {
         **{name: getattr(descriptor, name) for name in OF_DESCRIPTOR},
@@ -110,7 +113,7 @@ def _tensors(descriptor: Descriptor, grid: Grid, batch: Batch, scale: Tensor) ->
 
 
 def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
-    """By the names in _IN."""
+    """Settings by their names in _IN."""
     found = {
         "single": descriptor.davg.dtype == torch.float32,
         "n_sel": descriptor.n_sel,
@@ -120,7 +123,7 @@ def _settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
 
 
 def network_settings(descriptor: Descriptor, nets: FittingNet) -> dict[str, Any]:
-    """Settings that the kernels have under the same names in model files, too."""
+    """Settings that have the same names in the kernels and in model files."""
     settings = descriptor.settings
     return {
         "rcut": settings.rcut,

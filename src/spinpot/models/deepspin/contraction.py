@@ -17,7 +17,7 @@ def pull_back(T: Tensor, by_D: Tensor, axis: int) -> Tensor:
 
 
 def _product(T: Tensor, u: Tensor | None, axis: int) -> Tensor:
-    """Σ_c T_cm T_ck; or with u in place of one T, and then of the other."""
+    """Σ_c T_cm T_ck; with u, its change along u: Σ_c (u_cm T_ck + T_cm u_ck)."""
     if u is None:
         return torch.bmm(T.transpose(1, 2), T[:, :, :axis]).flatten(1)
     half = torch.bmm(u.transpose(1, 2), T[:, :, :axis])

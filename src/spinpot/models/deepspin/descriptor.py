@@ -18,15 +18,15 @@ from spinpot.models.deepspin.spec import DeepSpinSpec
 Number = TypeVar("Number", int, Tensor)
 
 SMALLEST_DEVIATION = 0.01
-UNSEEN_DEVIATION = 0.1  # of elements without training atoms, as in deepmd-kit
+UNSEEN_DEVIATION = 0.1  # dstd of elements without training atoms, as in deepmd-kit
 
 
 class Descriptor(nn.Module):
     """D = T Tᵀ[:, :axis] with T_i = (1/N_sel) Σ_j G(s~_ij) ⊗ R~_ij over the neighbours j of real centres i.
 
     R~ = (row − davg)/dstd are the normalised environment rows, s~ their first column, and G the embedding
-    net of the (centre, neighbour) types. Every one of the N_sel slots that holds no neighbour adds what the
-    row 0 gives: (a, 0, 0, 0) with a = −davg_s/dstd_s.
+    net of the (centre, neighbour) types. Each of the N_sel slots without a neighbour contributes the row 0,
+    which is normalised to (a, 0, 0, 0) with a = −davg_s/dstd_s.
 
     davg, dstd: (T, 4) buffers, per centre element, from the training data.
     """
@@ -63,15 +63,15 @@ class Descriptor(nn.Module):
         return self.embedding_nets.one_of(self.net_number(centre_type, neighbour_type))
 
     def net_number(self, centre_type: Number, neighbour_type: Number) -> Number:
-        """The number of a net, or numbers of nets, among those side by side."""
+        """The index of the net of a pair of types, or of many pairs, in embedding_nets."""
         return neighbour_type + (0 if self.settings.type_one_side else 2 * self.n_types) * centre_type
 
     def environment(
         self, batch: Batch, scale: Tensor, differentiable: bool
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
-        """T (A, 4, M), the atoms sorted by element, and what makes forces and virial of ∂E/∂T.
+        """T (A, 4, M), the atoms sorted by element, and a function from ∂E/∂T to forces and virial.
 
-        scale: (2T,), η of every neighbour type, Å/μ_B. With `differentiable` both can be differentiated with
+        scale: (2T,), η of every neighbour type, Å/μ_B. differentiable: both can be differentiated with
         respect to the weights.
         """
         if self.radial == "direct":
@@ -81,7 +81,7 @@ class Descriptor(nn.Module):
     def direct_environment(
         self, batch: Batch, scale: Tensor, differentiable: bool
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
-        """The embedding nets evaluated for each pair."""
+        """`environment` with the embedding nets evaluated for each pair."""
         settings, dtype = self.settings, self.davg.dtype
         with torch.enable_grad():
             vector = batch.pair_vector.to(dtype).detach().requires_grad_()
@@ -104,7 +104,7 @@ class Descriptor(nn.Module):
     def collocated_environment(
         self, batch: Batch, scale: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], Derivatives]]:
-        """The embedding nets evaluated at nodes (spinpot.models.deepspin.collocation)."""
+        """`environment` with the embedding nets interpolated (spinpot.models.deepspin.collocation)."""
         grid = self.grid(batch)
         pairs = PairMap(batch, self, scale, grid)
         at_nodes, at_empty = self._at_nodes(grid)
@@ -126,10 +126,10 @@ class Descriptor(nn.Module):
         return T, derivatives
 
     def statistics(self, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-        """Davg and dstd of training frames: means and deviations of the environment rows, float64.
+        """Compute davg and dstd: means and standard deviations of the training frames' rows, float64.
 
-        All N_sel slots count, empty ones as 0; x, y and z are pooled. Their mean is subtracted in dstd, but
-        davg has zeros for them, so that the descriptor stays rotationally invariant.
+        All N_sel slots count, empty ones as 0; x, y and z are pooled. dstd is taken about their mean, but
+        davg is zero for them, so that the descriptor stays rotationally invariant.
         """
         settings, n_types = self.settings, self.n_types
         sums = torch.zeros(n_types, 4, dtype=torch.float64)
@@ -153,11 +153,11 @@ class Descriptor(nn.Module):
         return davg, torch.where(slots > 0, dstd, UNSEEN_DEVIATION)
 
     def neighbour_types(self, elements: Sequence[int]) -> list[int]:
-        """Those that some elements can be: themselves, and the virtual atoms of the magnetic ones."""
+        """Neighbour types that some elements provide: real atoms, and virtual atoms of magnetic elements."""
         return [*elements, *(self.n_types + t for t in elements if self.use_spin[t])]
 
     def grid(self, batch: Batch) -> Grid:
-        """The nodes for the elements of a batch and for its closest neighbours."""
+        """The nodes for the elements and the closest neighbours of a batch."""
         return self.grid_for(elements_of(batch) or [0], batch.closest)
 
     def grid_for(self, elements: Sequence[int], closest: list[float]) -> Grid:
@@ -166,22 +166,22 @@ class Descriptor(nn.Module):
         davg, dstd = self.davg, self.dstd
         made_of = (
             *(str(self.nodes), davg.dtype, davg.device, _identity(davg), _identity(dstd)),
-            torch.is_inference_mode_enabled(),  # tensors made there cannot be used in training
+            torch.is_inference_mode_enabled(),  # training cannot use tensors made in inference mode
         )
         if self._grids[0] != made_of:
             self._grids = made_of, {}
         grids, key = self._grids[1], (*elements, tuple(closest) if beyond else None)
         if key not in grids:
             for other in [other for other in grids if beyond and other[-1] is not None]:
-                del grids[other]  # each such structure has its own
+                del grids[other]  # a structure with closer neighbours needs a grid of its own
             grids[key] = self.make_grid(self.nodes, closest, elements)
         return grids[key]
 
     def make_grid(self, nodes: Nodes, closest: list[float], elements: Sequence[int]) -> Grid:
-        """That of any nodes, for structures as in `grid_for`.
+        """The grid of given nodes, for structures as in `grid_for`.
 
-        Where neighbours are closer than in the training more nodes follow, and those before stay where they
-        are: a pair's share does not depend on the other pairs.
+        For neighbours closer than in training, nodes are appended and the others stay in place, so that the
+        contribution of a pair does not depend on other pairs.
         """
         settings, davg, dstd = self.settings, self.davg[:, 0], self.dstd[:, 0]
 
@@ -198,7 +198,7 @@ class Descriptor(nn.Module):
         return Grid(-davg / dstd, step, n_chunks, list(elements), self.neighbour_types(elements))
 
     def _complete(self, sums: Tensor, at_empty: Tensor, batch: Batch) -> Tensor:
-        """The sums with the empty slots' part, Σ_j (sel_j − n_j) a G_j(a). at_empty: a G_j(a), (T, 2T, M)."""
+        """Add the part of empty slots, Σ_j (sel_j − n_j) a G_j(a). at_empty: a G_j(a), (T, 2T, M)."""
         empty = (self.sel - batch.neighbour_counts[batch.atom_order]).to(sums.dtype)
         parts = zip(empty.split(batch.type_sizes), at_empty, strict=True)
         added = torch.cat([counts @ values for counts, values in parts]).unsqueeze(1)
@@ -217,7 +217,7 @@ class Descriptor(nn.Module):
         return torch.cat(values)[torch.argsort(order)]
 
     def _at_empty_slots(self, elements: Sequence[int]) -> Tensor:
-        """What an unused slot adds, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M); 0 for other centres."""
+        """The part of one empty slot, a G_j(a) with a = −davg_s/dstd_s, (T, 2T, M); 0 for other centres."""
         a = -self.davg[:, 0] / self.dstd[:, 0]
         types = torch.arange(2 * self.n_types, device=a.device)
         added = [a.new_zeros(len(types), self.settings.neuron[-1])] * self.n_types
@@ -239,10 +239,10 @@ class Descriptor(nn.Module):
 
 
 def elements_of(batch: Batch) -> list[int]:
-    """The elements that occur."""
+    """The elements that occur in a batch."""
     return [t for t, count in enumerate(batch.type_sizes) if count]
 
 
 def _identity(numbers: Tensor) -> tuple[int, int | None]:
-    """What changes with a tensor's numbers; those made in inference mode do not count their changes."""
+    """A key that changes when the tensor changes; tensors of inference mode do not count their changes."""
     return numbers.data_ptr(), None if numbers.is_inference() else numbers._version

@@ -1,4 +1,4 @@
-"""The environment of an atom: the switch and the rows (s, s·d/r) of its neighbours."""
+"""The environment of an atom: the switching function and the rows (s, s·d/r) of its neighbours."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ def _switch(u: Tensor) -> Tensor:
 
 
 def length(vector: Tensor) -> Tensor:
-    """|d| of (…, 3) vectors, with derivative zero instead of NaN where d = 0.
+    """|d| of vectors (…, 3), with derivative zero instead of NaN at d = 0.
 
-    d = 0 happens: the virtual atom of an atom whose moment is zero sits on the atom itself.
+    d = 0 occurs: the virtual atom of an atom with zero moment lies on the atom itself.
     """
     square = (vector * vector).sum(-1)
     zero = square == 0.0
@@ -32,7 +32,7 @@ def length(vector: Tensor) -> Tensor:
 def environment_rows(vector: Tensor, rcut_smth: float, rcut: float, protection: float) -> Tensor:
     """w(r)·(1/(r+p), d/(r+p)²) for pair vectors d, (P, 3) Å → (P, 4).
 
-    p = `protection` (Å) keeps the rows finite where a virtual atom comes close to a centre.
+    p = `protection` (Å) keeps the rows finite if a virtual atom comes close to a centre.
     """
     r = length(vector)
     inverse = 1.0 / (r + protection)
@@ -42,7 +42,7 @@ def environment_rows(vector: Tensor, rcut_smth: float, rcut: float, protection: 
 
 @dataclass(frozen=True)
 class Rows:
-    """Normalised environment rows R~ = (row − davg)/dstd of P pairs, and what their derivatives are made of.
+    """Normalised environment rows R~ = (row − davg)/dstd of P pairs, and the factors of their derivatives.
 
     row = (s, t d) with s = w(r)/(r+p) and t = s/(r+p); ∂s/∂d = s' n, ∂(t d_k)/∂d_l = t δ_kl + t' d_k n_l.
 
@@ -59,14 +59,14 @@ class Rows:
     per_std: Tensor
 
     def pull_back(self, by_row: Tensor) -> Tensor:
-        """Derivatives with respect to R~, (P, 4), as derivatives with respect to d, (P, 3)."""
+        """Derivatives with respect to d, (P, 3), from derivatives with respect to R~, (P, 4)."""
         by_row = by_row * self.per_std
         radial, angular = by_row[:, 0], by_row[:, 1:]
         along = radial * self.ds + (angular * self.vector).sum(-1) * self.dt
         return along.unsqueeze(-1) * self.direction + self.t.unsqueeze(-1) * angular
 
     def push_forward(self, by_vector: Tensor) -> Tensor:
-        """The transpose of pull_back: changes of d, (P, 3), as changes of R~, (P, 4)."""
+        """The transpose of pull_back: changes of R~, (P, 4), from changes of d, (P, 3)."""
         along = (by_vector * self.direction).sum(-1)
         angular = self.t.unsqueeze(-1) * by_vector + (along * self.dt).unsqueeze(-1) * self.vector
         return torch.cat(((along * self.ds).unsqueeze(-1), angular), dim=-1) * self.per_std

@@ -1,7 +1,7 @@
-"""The fitting nets: energies of atoms and, with them, their gradients by the descriptor.
+"""The fitting nets: energies of atoms and their gradients by the descriptor.
 
-Both are computed side by side, so that the forces' dependence on the weights takes one backward pass with
-its products written out, and none of automatic differentiation's of second order.
+Both are computed together, with a backward pass written out by hand. Training on forces then needs no
+second-order automatic differentiation.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from spinpot.models.deepspin.settings import FittingSettings
 class FittingNet(nn.Module):
     """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV.
 
-    weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets side by side, with (K, n_out, 1) and
-    (K, 1, 1). An optimizer gives each of its threads a part of every tensor, here some of the nets: those
-    whose gradients the same thread has computed, where threads share the elements out (spinpot.kernels).
+    weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets stacked, with (K, n_out, 1) and (K, 1, 1).
+    Each thread of the optimizer updates a part of every tensor, here some of the nets: the same nets whose
+    gradients it has computed, if the kernels distribute the elements over threads.
     """
 
     def __init__(self, hidden: ResidualNet, weight: Tensor, bias: Tensor) -> None:
@@ -35,24 +35,24 @@ class FittingNet(nn.Module):
 
     @classmethod
     def random(cls, n_in: int, settings: FittingSettings, generator: torch.Generator) -> FittingNet:
-        """A net as training begins."""
+        """A net with random initial weights."""
         hidden, width = ResidualNet.random(n_in, settings, generator), settings.neuron[-1]
         weight = normal_parameter((width, 1), 0.0, 1.0 / math.sqrt(width + 1), generator)
         return cls(hidden, weight, normal_parameter((1,), 0.0, 1.0, generator))
 
     @classmethod
     def side_by_side(cls, nets: Sequence[FittingNet]) -> FittingNet:
-        """K nets of one shape."""
+        """Stack K nets of one shape."""
         hidden = ResidualNet.side_by_side([net.hidden for net in nets])
         weight, bias = [net.weight for net in nets], [net.bias.unsqueeze(0) for net in nets]
         return cls(hidden, stacked(weight), stacked(bias))
 
     def one_of(self, k: int) -> FittingNet:
-        """Net k of those side by side; it shares their numbers."""
+        """Net k of stacked nets; it shares their memory."""
         return FittingNet(self.hidden.one_of(k), self.weight[k], self.bias[k, 0])
 
     def forward(self, descriptor: Tensor) -> Tensor:
-        """(n, n_in) → (n,), eV, by one net."""
+        """(n, n_in) → (n,), eV, for a single net."""
         return torch.addmm(self.bias, self.hidden(descriptor), self.weight).squeeze(-1)
 
     def weights(self) -> list[Tensor]:
@@ -61,19 +61,19 @@ class FittingNet(nn.Module):
         return [self.weight, self.bias, *(weight for weight in of_layers if weight is not None)]
 
     def in_threes(self) -> list[Tensor]:
-        """The last layer's parameters, and three for each hidden one, as ResidualNet.in_threes."""
+        """The last layer's parameters, then three per hidden layer, as ResidualNet.in_threes."""
         return [self.weight, self.bias, *self.hidden.in_threes()]
 
     @property
     def layers(self) -> list[ResidualLayer]:
-        """The hidden layers, from the descriptor on."""
+        """The hidden layers, beginning at the descriptor."""
         return self.hidden.layers
 
 
 def energy_and_gradient(nets: FittingNet, descriptor: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Energies (A,), eV, and ∂E/∂D (A, n_in) of atoms sorted by element, `sizes` of each.
 
-    nets: side by side. Differentiable once, in the descriptor and the weights.
+    nets: stacked. Differentiable once, by the descriptor and the weights.
     """
     result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *nets.weights())  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], result)
@@ -111,7 +111,7 @@ class _EnergyAndGradient(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Part:
-    """Atoms that are evaluated together: those of one element, or all, by the nets side by side."""
+    """Atoms that are evaluated together: those of one element, or all of them by stacked nets."""
 
     net: FittingNet
     element: int | None
@@ -119,12 +119,12 @@ class _Part:
     shape: tuple[int, ...]
 
     def of(self, values: Tensor) -> Tensor:
-        """Of numbers of all atoms (A, …) these, (n, …) or (K, n, …)."""
+        """The part of per-atom values (A, …): (n, …) or (K, n, …)."""
         return values.narrow(0, self.first, math.prod(self.shape)).view(*self.shape, *values.shape[1:])
 
 
 def _parts(nets: FittingNet, sizes: list[int]) -> list[_Part]:
-    """All elements at once, with one product for each layer, where they have as many atoms each."""
+    """The parts to evaluate: one for all elements if these have equal numbers of atoms, else one each."""
     if min(sizes) == max(sizes):
         return [_Part(nets, None, 0, (len(sizes), sizes[0]))]
     ends = accumulate(sizes)
@@ -137,7 +137,7 @@ def _parts(nets: FittingNet, sizes: list[int]) -> list[_Part]:
 
 @dataclass
 class _State:
-    """Of a layer: its input x, z = xW + b, f(z) and its slope, and ∂E/∂y and ∂E/∂z."""
+    """Intermediate values of a layer: input x, z = xW + b, f(z) and its slope, ∂E/∂y and ∂E/∂z."""
 
     layer: ResidualLayer
     x: Tensor
@@ -149,7 +149,7 @@ class _State:
 
 
 def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> list[_State]:
-    """Fill energy (n,) and ∂E/∂D (n, n_in) of the atoms of one element; of K elements (K, n, …)."""
+    """Fill energy (n,) and ∂E/∂D (n, n_in) of one element's atoms; for K elements (K, n, …)."""
     x, states = D, []
     for layer in net.layers:
         z = layer.linear(x)
@@ -168,9 +168,9 @@ def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> list[
 def _backward(
     net: FittingNet, states: list[_State], of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
 ) -> list[Tensor]:
-    """Gradients by net.weights(), in their order; fills the one by the descriptor.
+    """Gradients in the order of net.weights(); fills the gradient by the descriptor.
 
-    First up through the layers, against the direction in which ∂E/∂D came down, then down as usual.
+    Two passes: first up through the layers, opposite to the pass that computed ∂E/∂D, then down as usual.
     """
     u, ups = of_gradient, []
     for state in states:
@@ -194,7 +194,7 @@ def _layer_backward(
 ) -> tuple[Tensor, list[Tensor]]:
     """∂L/∂x and the gradients by W, b and idt, from u = ∂L/∂(∂E/∂x), change = uW and ∂L/∂y.
 
-    z acts on L through y and, by its slope, through ∂E/∂z.
+    L depends on z through y and, through the slope f'(z), through ∂E/∂z.
     """
     layer = state.layer
     curvature = layer.activation.curvature(state.z, state.value, state.slope)

@@ -1,8 +1,7 @@
-"""What is linear in the pairs: the sums B of the collocated embedding, and the forces made of ∂E/∂B.
+"""The sums B over pairs of the collocated embedding, and the linear map from ∂E/∂B to forces.
 
-The structure is given and has no gradient of its own, so B is a constant, and its derivatives by the pair
-vectors are a fixed linear map from ∂E/∂B to force, magnetic force and virial, whose transpose serves the
-backward pass.
+The structure needs no gradient, so that B is a constant. The derivatives of B by the pair vectors are a fixed
+linear map from ∂E/∂B to force, magnetic force and virial; the backward pass uses its transpose.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class PairMap:
-    """B (A, 4, room), the atoms sorted by element, as `sums`, and its linear map; all in davg's dtype.
+    """B (A, 4, room) as `sums`, the atoms sorted by element, and its linear map; all in davg's dtype.
 
-    scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), of each neighbour; between:
+    scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), η of each neighbour; between:
     (P, 3), vectors between the real atoms; rows: R~ of the pairs and their derivatives; index:
-    (P, 4, STENCIL), places in B laid flat.
+    (P, 4, STENCIL), indices into flattened B.
     """
 
     def __init__(self, batch: Batch, descriptor: "Descriptor", scale: Tensor, grid: Grid) -> None:
@@ -44,17 +43,17 @@ class PairMap:
         self.sums = self._add_up(values.unsqueeze(-1) * self.stencil.value.unsqueeze(1))
 
     def _add_up(self, terms: Tensor) -> Tensor:
-        """Numbers (P, 4, STENCIL) of the pairs added to their places, (A, 4, room)."""
+        """Add values of the pairs (P, 4, STENCIL) at their indices: (A, 4, room)."""
         total = terms.new_zeros(len(self.batch.types), 4, self.room)
         total.view(-1).index_add_(0, self.index.flatten(), terms.flatten())
         return total
 
     def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, differentiable in that."""
+        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B; differentiable by it."""
         return cast(Derivatives, _Map.apply(by_sums, self))  # type: ignore[no-untyped-call]
 
     def mapped(self, by_sums: Tensor) -> Derivatives:
-        """The same, not differentiable."""
+        """The same map, not differentiable."""
         stencil, rows = self.stencil, self.rows
         at_nodes = by_sums.flatten()[self.index]
         by_row = (at_nodes * stencil.value.unsqueeze(1)).sum(-1)
@@ -63,7 +62,7 @@ class PairMap:
         return scatter(rows.pull_back(by_row), self.batch, self.eta, self.between)
 
     def transposed(self, force: Tensor, force_mag: Tensor, virial: Tensor) -> Tensor:
-        """The transpose, (A, 4, room)."""
+        """The transposed map, (A, 4, room)."""
         batch, stencil, rows = self.batch, self.stencil, self.rows
         of_strain = (virial[batch.pair_frame] @ self.between.unsqueeze(-1)).squeeze(-1)
         by_vector = force[batch.pair_centre] - force[batch.pair_neighbour]

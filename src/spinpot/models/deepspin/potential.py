@@ -1,4 +1,4 @@
-"""DeepSPIN: se_e2_a on real and virtual atoms, and a fitting net for each element."""
+"""DeepSPIN: the se_e2_a descriptor of real and virtual atoms, and one fitting net per element."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -42,7 +42,7 @@ from spinpot.models.derivatives import Derivatives
 from spinpot.models.potential import Exporter, InferencePart, Part, Potential
 
 ROUGH = 1e-11
-"""Of a net's values: a larger error of interpolation is more than rounding."""
+"""Largest interpolation error of a net's values that counts as rounding."""
 
 
 class DeepSpin(Potential):
@@ -58,12 +58,12 @@ class DeepSpin(Potential):
         self.descriptor = Descriptor(spec, generator)
         fitting = self.descriptor.width, spec.fitting_net, generator
         self.fitting_nets = FittingNet.side_by_side([FittingNet.random(*fitting) for _ in spec.type_map])
-        # η of every neighbour type: none for real atoms, then that of the virtual atoms.
+        # η of every neighbour type: zero for real atoms, then η of the virtual atoms.
         scale = torch.tensor([*(0.0 for _ in spec.type_map), *spec.virtual_scale], dtype=torch.float64)
         self.register_buffer("virtual_scale", scale)
 
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """Descriptor, fitting nets, and back to the pair vectors, by the means that `evaluation` names."""
+        """Descriptor, fitting nets, and back to the pair vectors; `evaluation` names the implementation."""
         if self.evaluation() == "compiled":
             return compiled_network(
                 self.descriptor, self.fitting_nets, batch, self.virtual_scale, differentiable
@@ -77,7 +77,7 @@ class DeepSpin(Potential):
         return Derivatives(atom_energy[batch.atom_place].double(), *derivatives(by_environment))
 
     def energies(self, batch: Batch) -> Tensor:
-        """By the kernels without what derivatives cost."""
+        """As Potential.energies; the kernels skip the derivatives."""
         if self.evaluation() == "compiled":
             return compiled_energies(self.descriptor, self.fitting_nets, batch, self.virtual_scale)
         return super().energies(batch)
@@ -89,13 +89,13 @@ class DeepSpin(Potential):
         return contract(environment, self.spec.descriptor.axis_neuron)[batch.atom_place]
 
     def evaluation(self) -> str:
-        """`direct`: the embedding for each pair; else between nodes, `compiled` or by `torch`."""
+        """`direct`: embedding evaluated for each pair; else interpolated: `compiled` kernels or `torch`."""
         if self.descriptor.radial == "direct":
             return "direct"
         return "torch" if kernels.library_for(self.descriptor.davg) is None else "compiled"
 
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
-        """Also davg and dstd."""
+        """As Potential.set_statistics; also davg and dstd."""
         super().set_statistics(batches, systems)
         davg, dstd = self.descriptor.statistics(batches)
         if not self.spec.descriptor.set_davg_zero:
@@ -103,12 +103,12 @@ class DeepSpin(Potential):
         self.descriptor.dstd.copy_(dstd)
 
     def cover(self, closest: np.ndarray) -> None:
-        """Let the nodes reach so far, inf where there is no neighbour."""
+        """Let the nodes cover neighbours this close, Å; inf: no neighbour."""
         known = np.where(np.isinf(closest), USUAL_CLOSEST, closest).tolist()
         self.descriptor.nodes = Nodes.equally_many(known, NUMBERS[0])
 
     def begin_at_zero(self) -> None:
-        """Zero weights in the last layer."""
+        """Set the weights of the last layer to zero."""
         nn.init.zeros_(self.fitting_nets.weight)
         nn.init.zeros_(self.fitting_nets.bias)
 
@@ -123,7 +123,7 @@ class DeepSpin(Potential):
     def reordered(self, type_map: Sequence[str]) -> "DeepSpin":
         """As Potential.reordered."""
         order = [self.spec.type_map.index(name) for name in type_map]
-        types = [*order, *(len(order) + t for t in order)]  # of neighbours, the virtual ones behind
+        types = [*order, *(len(order) + t for t in order)]  # neighbour types: real ones, then virtual ones
         made = DeepSpin(_reordered(self.spec, type_map, order, types))
         centres = order[:1] if self.spec.descriptor.type_one_side else order
         embedding = [self.descriptor.net_number(*pair) for pair in product(centres, types)]
@@ -141,7 +141,7 @@ class DeepSpin(Potential):
         return made
 
     def watched_parameters(self) -> list[nn.Parameter]:
-        """The biases: every atom's part of every layer goes into their gradients."""
+        """The biases: every atom contributes to their gradients in every layer."""
         return [parameter for name, parameter in self.named_parameters() if name.endswith("bias")]
 
     def parts(self) -> dict[str, Part]:
@@ -151,13 +151,13 @@ class DeepSpin(Potential):
         return {"descriptor": (descriptor, ...), **{f"fitting_net_{name}": (nets, t) for t, name in elements}}
 
     def settled_in(self, model: Mapping[str, Any]) -> bool:
-        """Only without interpolation there was nothing to settle."""
+        """True only without interpolation: there was nothing to settle."""
         return bool(model["descriptor"]["radial"] != "direct")
 
     def settle(self, batch: Batch, averaged: bool = False) -> str | None:
-        """As many nodes for each embedding net as the batch needs.
+        """Choose the number of nodes of each embedding net by the errors on the batch.
 
-        averaged: never fewer, for an average of the weights so far is as rough as those were.
+        averaged: never reduce it, since averaged weights also depend on earlier, rougher weights.
         """
         if self.descriptor.radial == "direct":
             return None
@@ -165,7 +165,7 @@ class DeepSpin(Potential):
         return None if errors.within() else errors.too_large
 
     def not_recorded(self) -> str | None:
-        """The direct evaluation cannot be."""
+        """The direct evaluation cannot be recorded."""
         direct = self.descriptor.radial == "direct"
         return "model.descriptor.radial=direct sorts the pairs on the host" if direct else None
 
@@ -174,11 +174,11 @@ class DeepSpin(Potential):
         return str(self.descriptor.nodes)
 
     def record_reads(self, elements: Sequence[int], closest: list[float]) -> object:
-        """The grid of the nodes."""
+        """The grid of nodes."""
         return self.descriptor.grid_for(elements, closest)
 
     def approximation(self, batch: Batch) -> dict[str, Any]:
-        """Nodes and errors of the interpolated embedding."""
+        """Number of nodes and errors of the interpolated embedding."""
         if self.descriptor.radial == "direct":
             return {"collocation": None}
         errors = collocation_errors(self, batch)
@@ -186,7 +186,7 @@ class DeepSpin(Potential):
         return {"collocation": asdict(errors)}
 
     def inference(self) -> list[InferencePart]:
-        """One. Raises InputError for an embedding that cannot be interpolated."""
+        """One part. Raises InputError for an embedding that cannot be interpolated."""
         descriptor, nets = self.descriptor, self.fitting_nets
         settings = {
             **network_settings(descriptor, nets),
@@ -210,14 +210,14 @@ class DeepSpin(Potential):
         return [InferencePart("deepspin", settings, arrays)]
 
     def exporters(self) -> dict[str, Exporter]:
-        """deepmd-kit's .dp, and with its Python .pth."""
+        """deepmd-kit's .dp, and .pth if deepmd-kit is installed."""
         from spinpot.models.deepspin.deepmd.export import export
 
         return dict.fromkeys((".dp", ".pth"), partial(export, self))
 
 
 def _copy(nets: nn.Module, to: nn.Module, order: list[int]) -> None:
-    """Parameters of nets side by side, in another order."""
+    """Copy the parameters of stacked nets in another order."""
     for given, copied in zip(nets.parameters(), to.parameters(), strict=True):
         copied.copy_(given[order])
 
@@ -237,13 +237,13 @@ def _reordered(
 
 
 def _interpolated(descriptor: Descriptor) -> Numbers:
-    """Its numbers of nodes; without interpolation as many as are as good as the direct evaluation."""
+    """The numbers of nodes; for radial=direct, as many as make interpolation equally accurate."""
     if descriptor.radial != "direct":
         return descriptor.nodes.numbers
     name = descriptor.settings.activation_function
     if not is_smooth(name):
         raise InputError(
-            f"model.descriptor.activation_function={name} has kinks, of its slope at least, and the kernels "
+            f"model.descriptor.activation_function={name} is not smooth enough for the kernels, which "
             "interpolate the embedding. Use the checkpoint, by spinpot.load or spinpot.ase, or train with "
             "another activation, e.g. tanh."
         )
@@ -251,8 +251,8 @@ def _interpolated(descriptor: Descriptor) -> Numbers:
     error, most = largest_net_error(descriptor, numbers), max(map(max, numbers))
     if error > ROUGH:
         raise InputError(
-            f"The embedding, which model.descriptor.radial=direct evaluates for each pair, cannot be "
-            f"interpolated as exactly: with {most} nodes errors are {error:.0e}. Use the checkpoint, by "
+            f"The embedding of this model (model.descriptor.radial=direct) cannot be interpolated exactly "
+            f"enough for the kernels: with {most} nodes errors are {error:.0e}. Use the checkpoint, by "
             "spinpot.load or spinpot.ase."
         )
     print_line(

@@ -8,10 +8,10 @@ Derivatives = tuple[Tensor, Tensor, Tensor]  # force (A, 3), magnetic force (A, 
 
 
 def scatter(gradient: Tensor, batch: Batch, eta: Tensor, between: Tensor) -> Derivatives:
-    """Add up g = ∂E/∂d, (P, 3), of the pairs with vectors d = R_j + η_j S_j − R_i.
+    """Sum up g = ∂E/∂d, (P, 3), of the pairs with vectors d = R_j + η_j S_j − R_i.
 
-    −∂E/∂R gets +g at i and −g at j, and −∂E/∂S gets −η_j g at j. Spins do not strain: the virial takes the
-    vector between the real atoms. eta: (P, 1), η_j; between: (P, 3), of between_atoms.
+    −∂E/∂R gets +g at i and −g at j, and −∂E/∂S gets −η_j g at j. Strain does not change spins: the virial
+    uses the vector between the real atoms. eta: (P, 1), η_j; between: (P, 3), of between_atoms.
     """
     zeros = gradient.new_zeros(len(batch.types), 3)
     force = zeros.index_add(0, batch.pair_centre, gradient).index_add(

@@ -1,4 +1,4 @@
-"""What a user sets about the parts of DeepSPIN: descriptor, fitting nets and virtual atoms."""
+"""The user's settings of DeepSPIN: descriptor, fitting nets and virtual atoms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from spinpot.models.settings import SpinSettings
 class DescriptorSettings:
     """The se_e2_a descriptor (Zhang et al., NeurIPS 2018), under deepmd-kit's names.
 
-    `sel` is the largest number of neighbours of each real element, doubled inside for the virtual atoms;
-    `auto` takes it from the training data. It scales the descriptor, so it is part of the model. `radial`
-    says how the embedding is evaluated: interpolated between nodes, many times faster, or for each pair.
-    `exclude_types` are pairs of types that do not see each other, deepmd-kit's pair_exclude_types: indices
-    into the type map, those from its length on being the virtual atoms of the same elements.
+    `sel` is the largest number of neighbours of each real element; spinpot doubles it for the virtual atoms.
+    `auto` takes it from the training data. The descriptor is divided by it, so it is part of the model.
+    `radial`: `collocated` interpolates the embedding, which is many times faster; `direct` evaluates it for
+    each pair. `exclude_types`: pairs of types that do not interact, deepmd-kit's pair_exclude_types; indices
+    into the type map, followed by the virtual atoms of the same elements.
     """
 
     rcut: float = 6.0
@@ -47,7 +47,7 @@ class DescriptorSettings:
         if self.radial == "collocated" and not is_smooth(self.activation_function):
             raise InputError(
                 f"model.descriptor.radial=collocated interpolates the embedding, but activation_function="
-                f"{self.activation_function} has kinks, of its slope at least. Use "
+                f"{self.activation_function} is not smooth enough for that. Use "
                 "model.descriptor.radial=direct, or another activation, e.g. tanh."
             )
         pairs = all(len(pair) == 2 and min(pair) >= 0 for pair in self.exclude_types)
@@ -70,14 +70,14 @@ class FittingSettings:
 
 @dataclass(frozen=True)
 class VirtualAtomSettings(SpinSettings):
-    """Which elements carry a moment, and how far along it their virtual atoms sit.
+    """Which elements carry a moment, and the positions of their virtual atoms.
 
-    The virtual atom of atom i sits at R_i + η S_i with η = virtual_len / spin_norm (Å/μ_B), which deepmd-kit
-    calls `virtual_scale` and which may be given instead.
+    The virtual atom of atom i is at R_i + η S_i with η = virtual_len / spin_norm (Å/μ_B). deepmd-kit calls η
+    `virtual_scale`; it may be given instead.
 
     virtual_len: Å, one number or one per magnetic element (or per element).
     spin_norm: μ_B, likewise.
-    virtual_scale: Å/μ_B, likewise, in place of the two.
+    virtual_scale: Å/μ_B, likewise, instead of the two.
     """
 
     virtual_len: PerType = 0.4
@@ -85,7 +85,7 @@ class VirtualAtomSettings(SpinSettings):
     virtual_scale: PerType = None
 
     def check_within(self, rcut: float) -> None:
-        """Raise InputError for virtual atoms that cannot be, whatever the elements; rcut in Å."""
+        """Raise InputError for settings that are wrong for any elements; rcut in Å."""
         given = [value is not None for value in (self.virtual_len, self.spin_norm, self.virtual_scale)]
         if given not in ([True, True, False], [False, False, True]):
             raise InputError(
@@ -99,7 +99,7 @@ class VirtualAtomSettings(SpinSettings):
         if max(_numbers(self.virtual_len), default=0.0) >= rcut:
             raise InputError(
                 f"model.spin.virtual_len={self.virtual_len} Å is not smaller than model.descriptor.rcut="
-                f"{rcut}: an atom would not see its own virtual atom. Usual are 0.2 to 0.6 Å."
+                f"{rcut}: an atom's own virtual atom would be beyond the cutoff. Usual are 0.2 to 0.6 Å."
             )
 
 
@@ -120,7 +120,7 @@ def is_smooth(activation_function: str) -> bool:
 
 
 def check_activation(section: str, name: str) -> None:
-    """Raise InputError for the name of no activation function; section: of the config."""
+    """Raise InputError for an unknown activation function; section: of the config."""
     try:
         activation(name)
     except KeyError:

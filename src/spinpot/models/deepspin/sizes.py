@@ -1,4 +1,4 @@
-"""sel: the number of neighbours of each element that the descriptor is normalised by."""
+"""sel: the number of neighbours of each element, by which the descriptor is normalised."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ from spinpot.data.systems import System
 if TYPE_CHECKING:
     from spinpot.models.deepspin.spec import DeepSpinSpec
 
-MOST_NEIGHBOURS = 10_000  # around an atom: a hundred times the usual number
+MOST_NEIGHBOURS = 10_000  # of an atom; a hundred times the usual number
 BEYOND_SEL = (
-    "spinpot counts them all; but none of the frames that sel was taken from had as many, and deepmd-kit and "
-    "LAMMPS leave out the farthest of them."
+    "spinpot counts them all, but no frame that determined sel had as many; deepmd-kit and its LAMMPS plugin "
+    "ignore the farthest ones."
 )
-"""Of frames that did not size the model. Here sel is what the sums over neighbours are divided by."""
+"""On frames that did not determine sel. spinpot uses sel only to normalise the sums over neighbours."""
 
 
 def settled_sel(spec: "DeepSpinSpec", training: Neighbours) -> list[int]:
@@ -46,7 +46,7 @@ def settled_sel(spec: "DeepSpinSpec", training: Neighbours) -> list[int]:
 
 
 def check_rcut(rcut: float, systems: Iterable[System]) -> None:
-    """Raise InputError if a sphere of rcut (Å) holds absurdly many atoms, by the density of first frames."""
+    """Raise InputError if a sphere of radius rcut (Å) would hold far too many atoms; uses first frames."""
     for system in systems:
         expected = _expected_neighbours(rcut, system)
         if expected > MOST_NEIGHBOURS:
@@ -58,7 +58,7 @@ def check_rcut(rcut: float, systems: Iterable[System]) -> None:
 
 
 def surely_few(rcut: float, frame: Frame) -> bool:
-    """Whether check_rcut surely passes a frame."""
+    """A quick test: True if check_rcut passes the frame."""
     per_volume = len(frame.types) / volume(completed(frame.box, frame.pbc))
     return per_volume * _balls(rcut)[sum(frame.pbc)] <= MOST_NEIGHBOURS
 
@@ -66,8 +66,8 @@ def surely_few(rcut: float, frame: Frame) -> bool:
 def _expected_neighbours(rcut: float, system: System) -> float:
     """Atoms in a sphere of rcut about an atom of the first frame, by their density.
 
-    Along directions without images the atoms themselves tell how much room they take; a thin layer or wire
-    counts by the area or length that is within rcut.
+    Along non-periodic directions the extent of the atoms is used; for a thin layer or wire, the area or
+    length within rcut.
     """
     cell, periodic, balls = system.cell[0], np.array(system.pbc), _balls(rcut)
     per_volume = system.n_atoms / abs(np.linalg.det(cell))
@@ -77,13 +77,13 @@ def _expected_neighbours(rcut: float, system: System) -> float:
 
 
 def _balls(rcut: float) -> tuple[float, float, float, float]:
-    """What is within rcut in no to three dimensions."""
-    # Not rcut**3, with which Python raises an error of its own if it is too large.
+    """Volume of a ball of radius rcut in 0, 1, 2 and 3 dimensions."""
+    # Not rcut**3: Python raises OverflowError if it is too large.
     return 1.0, 2.0 * rcut, np.pi * rcut * rcut, 4 / 3 * np.pi * rcut * rcut * rcut
 
 
 def excess_of(spec: "DeepSpinSpec", found: Neighbours) -> str | None:
-    """What to say of frames where atoms have more neighbours than sel."""
+    """A message on frames whose atoms have more neighbours than sel; None if there are none."""
     sel, most = np.array(spec.descriptor.sel), np.maximum(*np.split(found.most, 2, axis=1))
     beyond = np.flatnonzero((most > sel).any(axis=1))
     if not len(beyond):
@@ -100,7 +100,7 @@ def excess_of(spec: "DeepSpinSpec", found: Neighbours) -> str | None:
 
 
 def one_per_type(sel: int | Sequence[int], n_types: int) -> list[int]:
-    """The numbers of neighbours of every element. Raises InputError for a wrong length or wrong numbers."""
+    """Expand sel to one number per element. Raises InputError for a wrong length or wrong numbers."""
     numbers = [sel] * n_types if isinstance(sel, int) else list(sel)
     right = len(numbers) == n_types and all(isinstance(n, int) and n >= 1 for n in numbers)
     expected = f"{n_types} numbers >= 1, one per element (the virtual atoms' are added inside), or `auto`."

@@ -1,4 +1,4 @@
-"""DeepSPIN as the config says it, and with every `auto` settled."""
+"""DeepSPIN's config section, and its spec with every `auto` resolved."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,14 +30,14 @@ from spinpot.models.training_facts import TrainingFacts
 
 @dataclass(frozen=True, kw_only=True)
 class DeepSpinSpec(Spec):
-    """DeepSPIN with nothing left open.
+    """The complete specification of a DeepSPIN model.
 
-    virtual_scale (Å/μ_B, zero where use_spin is false) has one entry per element of type_map; so has
-    descriptor.sel, not doubled.
+    virtual_scale (Å/μ_B, zero without use_spin) and descriptor.sel (not doubled) have one entry per element
+    of type_map.
     """
 
     kind: ClassVar[str] = "deepspin"
-    # How the embedding is evaluated; the weights are the same.
+    # How the embedding is evaluated does not change the weights.
     changeable: ClassVar[tuple[str, ...]] = ("descriptor.radial",)
     compared: ClassVar[tuple[str, ...]] = ("spin.virtual_len", "descriptor.rcut")
 
@@ -52,7 +52,7 @@ class DeepSpinSpec(Spec):
 
     @property
     def geometry(self) -> Geometry:
-        """Real and virtual neighbours within rcut; for the mean over S and −S those of either."""
+        """Real and virtual neighbours within rcut; with time reversal, of both S and −S."""
         return Geometry(
             self.descriptor.rcut,
             self.use_spin,
@@ -71,11 +71,11 @@ class DeepSpinSpec(Spec):
         check_moments(self, systems)
 
     def surely_trainable(self, frame: Frame) -> bool:
-        """By the largest component of a spin, and by the density."""
+        """As Spec.surely_trainable: checks the largest spin component and the density."""
         return surely_few(self.descriptor.rcut, frame) and surely_placed(self, frame)
 
     def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
-        """With one sel per element; raises InputError where it is too small."""
+        """As Spec.settled: resolves sel to one number per element. Raises InputError if it is too small."""
         spec = self
         if isinstance(resumed, DeepSpinSpec) and self.descriptor.sel == "auto":
             spec = self.with_sel(cast(Sequence[int], resumed.descriptor.sel))
@@ -87,7 +87,7 @@ class DeepSpinSpec(Spec):
         return excess and f"{excess} {BEYOND_SEL}"
 
     def ill_posed(self, facts: TrainingFacts | None, systems: Sequence[System]) -> Iterator[tuple[str, str]]:
-        """Elements with spin of which some moments are near zero: there the energy has a cusp."""
+        """Elements with spin that have moments near zero, where the energy has a cusp."""
         return near_zero(self, facts, systems)
 
     def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -106,12 +106,12 @@ class DeepSpinSpec(Spec):
         return facts
 
     def facts_of(self, kind: int) -> dict[str, str]:
-        """Where the virtual atoms are, and sel."""
+        """Distance of the virtual atoms, and sel."""
         scale = {"virtual_scale": f"{self.virtual_scale[kind]:.4f} Å/μ_B"} if self.use_spin[kind] else {}
         return {**scale, "sel": str(self.sel_doubled[kind])}
 
     def with_sel(self, sel: Sequence[int]) -> Self:
-        """The same with the numbers of neighbours settled."""
+        """The spec with sel replaced."""
         return replace(self, descriptor=replace(self.descriptor, sel=tuple(int(n) for n in sel)))
 
     @property
@@ -120,7 +120,7 @@ class DeepSpinSpec(Spec):
         return cast(tuple[int, ...], tuple(self.descriptor.sel)) * 2  # type: ignore[arg-type]
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """As Spec.config; how the embedding is evaluated stays as wanted, where it can."""
+        """As Spec.config; the evaluation of the embedding stays as wanted, if possible."""
         made = super().config(wanted)
         wanted_radial = wanted.get("descriptor", {}).get("radial", "collocated")
         smooth = is_smooth(self.descriptor.activation_function)
@@ -139,14 +139,14 @@ class DeepSpinSettings(ModelSettings):
     spin: VirtualAtomSettings = field(default_factory=VirtualAtomSettings)
 
     def check(self) -> None:
-        """Raise InputError for what is wrong whatever the data."""
+        """Raise InputError for settings that are wrong for any data."""
         super().check()
         self.descriptor.check()
         self.fitting_net.check()
         self.spin.check_within(self.descriptor.rcut)
 
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> DeepSpinSpec:
-        """As ModelSettings.spec; sel may be left open."""
+        """As ModelSettings.spec; sel may still be `auto`."""
         return DeepSpinSpec(
             type_map=type_map,
             use_spin=use_spin,

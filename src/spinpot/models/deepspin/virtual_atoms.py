@@ -1,4 +1,4 @@
-"""From `virtual_len` and `spin_norm` to one η per element, and moments that misplace virtual atoms."""
+"""Computes η per element from `virtual_len` and `spin_norm`; checks the distances of virtual atoms."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from spinpot.models.training_facts import TrainingFacts
 if TYPE_CHECKING:
     from spinpot.models.deepspin.spec import DeepSpinSpec
 
-COINCIDENT = 1e-6  # Å; a virtual atom closer to its own atom than this has a 1/r that means nothing
+COINCIDENT = 1e-6  # Å; 1/r has no meaning for a virtual atom closer than this to its own atom
 NEAR_ZERO = 0.05
-"""Å between an atom and its virtual atom, env_protection added; 1/r of nearer ones outweighs all others."""
+"""Å, distance of an atom from its virtual atom plus env_protection; 1/r of closer ones dominates."""
 
 
 def virtual_scales(spin: VirtualAtomSettings, use_spin: Sequence[bool], rcut: float) -> tuple[float, ...]:
@@ -40,9 +40,9 @@ def virtual_scales(spin: VirtualAtomSettings, use_spin: Sequence[bool], rcut: fl
 
 
 def check_moments(spec: DeepSpinSpec, systems: Sequence[System]) -> None:
-    """Raise InputError if a virtual atom lies beyond rcut, or on its own atom where nothing keeps 1/r finite.
+    """Raise InputError if a virtual atom lies beyond rcut, or on its own atom with infinite 1/r.
 
-    The latter takes env_protection=0 and a vanishing spin of an element with spin.
+    The latter happens with env_protection=0 and a zero moment of an element with spin.
     """
     for system in systems:
         check_largest(spec, system)
@@ -64,7 +64,7 @@ def check_moments(spec: DeepSpinSpec, systems: Sequence[System]) -> None:
 
 
 def surely_placed(spec: DeepSpinSpec, frame: Frame) -> bool:
-    """Whether check_moments surely passes a frame."""
+    """A quick test: True if check_moments passes the frame."""
     largest = 3**0.5 * np.abs(frame.spin).max() * max(spec.virtual_scale)
     if spec.descriptor.env_protection > 0.0:
         return bool(largest <= spec.descriptor.rcut)
@@ -74,7 +74,7 @@ def surely_placed(spec: DeepSpinSpec, frame: Frame) -> bool:
 
 
 def check_largest(spec: DeepSpinSpec, system: System) -> None:
-    """Refuse moments whose virtual atoms lie beyond rcut: finding their pairs exhausts the memory."""
+    """Raise InputError for virtual atoms beyond rcut: finding their pairs would exhaust the memory."""
     length = np.linalg.norm(system.spin, axis=-1) * np.array(spec.use_spin)[system.types]
     distance = length * np.array(spec.virtual_scale)[system.types]
     frame, atom = np.unravel_index(int(distance.argmax()), distance.shape)
@@ -90,7 +90,7 @@ def check_largest(spec: DeepSpinSpec, system: System) -> None:
 def near_zero(
     spec: DeepSpinSpec, facts: TrainingFacts | None, systems: Sequence[System]
 ) -> Iterator[tuple[str, str]]:
-    """Elements with spin of which some moments are near zero, and what to say of each."""
+    """(element, message) for elements with spin that have moments near zero."""
     protection, seen = spec.descriptor.env_protection, _see_their_own(spec)
     for kind, element in enumerate(spec.type_map):
         if not seen[kind] or protection >= NEAR_ZERO:
@@ -105,21 +105,21 @@ def near_zero(
 
 
 def _see_their_own(spec: DeepSpinSpec) -> np.ndarray:
-    """Whether atoms of each element have virtual atoms and see them, (T,)."""
+    """(T,) bool: whether atoms of each element interact with their own virtual atoms."""
     return spec.geometry.seen[:, len(spec.type_map) :].diagonal()
 
 
 def _never(element: str, greatest: float) -> str:
     return (
-        f"no moment of {element} in the training frames is above {greatest:.2g} μ_B, and the model has spins "
-        "of it. Train with use_spin without it, or look whether its moments were lost."
+        f"no moment of {element} in the training frames is above {greatest:.2g} μ_B, but the model treats "
+        f"{element} as magnetic. Train with use_spin without it, or check whether its moments were lost."
     )
 
 
 def _cusp(element: str, length: np.ndarray, limit: float) -> str:
     return (
         f"{(length < limit).sum()} of {len(length)} moments of {element} are near zero (below {limit:.2g} "
-        f"μ_B, the smallest {length.min():.2g}): the energy has a cusp at S = 0, and a virtual atom so close "
-        "to its atom raises the deviation by which all neighbours are divided. Train with "
+        f"μ_B, the smallest {length.min():.2g}): the energy has a cusp at S = 0, and virtual atoms so close "
+        "to their atoms increase the deviation by which all neighbours are divided. Train with "
         "model.descriptor.env_protection=1.0."
     )

@@ -1,1 +1,1 @@
-"""A physical term under the network: what of E(R, S) is exchange, anisotropy and Landau energy."""
+"""A physical baseline under the network: exchange, anisotropy and Landau energy."""

@@ -1,4 +1,4 @@
-"""The exchange term by the kernels: what its other modules give by torch's operations."""
+"""Evaluates the exchange term by the compiled kernels; the results equal those by torch's operations."""
 
 from collections.abc import Sequence
 from ctypes import byref
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _IN = structure("spinpot_exchange")
 OF_TERM = ("magnetic", "elements", "moment_squared")
-"""Arrays of _IN that are attributes of the term."""
+"""Attributes of the term that _IN has under the same name."""
 
 
 def compiled_exchange(term: "ExchangeTerm", batch: Batch) -> Derivatives:
-    """The term of a batch with its own coefficients, not to be differentiated by them."""
+    """The term of a batch; the result cannot be differentiated by the coefficients."""
     return Derivatives(*_evaluated(term, batch, 4))
 
 
@@ -32,7 +32,7 @@ def compiled_energies(term: "ExchangeTerm", batch: Batch) -> Tensor:
 
 
 def _evaluated(term: "ExchangeTerm", batch: Batch, wanted: int) -> Sequence[Tensor]:
-    """The first outputs."""
+    """The first `wanted` outputs."""
     own = {name: getattr(term, name) for name in OF_TERM} | term.named(term.coefficients)
     tensors = of_batch(batch, torch.float64) | {name: tensor.contiguous() for name, tensor in own.items()}
     arrays = {"type_sizes": integers(batch.type_sizes)}

@@ -1,4 +1,4 @@
-"""The exchange term fitted to labels by linear least squares: where its training starts."""
+"""Initialises the exchange term: fits it to the labels by linear least squares."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -19,20 +19,20 @@ from spinpot.models.derivatives import Derivatives
 from spinpot.models.energy_bias import composition, energy_bias
 from spinpot.models.exchange.term import ExchangeTerm
 
-RIDGE = 1e-4  # added to the columns, each of length 1: what the labels do not tell stays small
-REACHED = 1e-3  # a function counts if its column is as long as this part of the longest of its kind
+RIDGE = 1e-4  # for columns scaled to length 1: keeps coefficients small that the labels do not determine
+REACHED = 1e-3  # a function is fitted if its column is at least this fraction of the longest of its kind,
 ROUNDING = 1e-6
-"""And as this part of the longest of all: shorter ones are rounding, as those of lengths that never vary."""
-ROUNDS = 5  # of the solution and the weights that it gives
-SMALLEST = 0.1  # no label counts more than by the inverse of this part of its spread
-NOTHING = 1e-7  # eV/atom, eV/Å, eV/μ_B; labels that spread by less do not count: it is rounding
+"""and this fraction of the longest of all: shorter columns are rounding, such as those of fixed lengths."""
+ROUNDS = 5  # iterations of solution and weights
+SMALLEST = 0.1  # the residual that weights a kind of label is at least this fraction of its spread
+NOTHING = 1e-7  # eV/atom, eV/Å, eV/μ_B; labels with a smaller spread do not count: it is rounding
 
 FORCE_MAG_PARTS = tuple(part.name for part in PARTS)
-"""Labels that are fitted apart: across the moments and along them."""
+"""Parts of the magnetic force with separate weights: transverse and longitudinal to the moments."""
 
 MOST_FRAMES = 200
-MOST_EVALUATIONS = 1_500_000  # of a coefficient for an atom: many coefficients are fitted to fewer frames
-MOST_NUMBERS = 30_000_000  # in one array of the fit, to bound its memory
+MOST_EVALUATIONS = 1_500_000  # coefficients × atoms: with more coefficients, fewer frames are used
+MOST_NUMBERS = 30_000_000  # per array of the fit, to bound its memory
 
 FRAMES_AT_ONCE = 2
 
@@ -52,18 +52,18 @@ def fit_systems(
     labels: Collection[str] = LABELS,
     scale: Tensor | None = None,
 ) -> Fit:
-    """Set the mean lengths S_0 of a term's moments by some frames of the systems, and fit it to their labels.
+    """Set a term's mean moments S_0 from frames of the systems, and fit the term to their labels.
 
-    Of many frames, or large ones, evenly spaced ones are looked at, and the first of every system as long as
-    there are not too many systems.
-    labels: those to fit, of the magnetic force also one part alone (FORCE_MAG_PARTS). scale: (T,), the
-    multiples of −∂E/∂S that the magnetic forces are.
+    If there are many or large frames, evenly spaced ones are used, and the first frame of every system unless
+    there are too many systems.
+    labels: names of the labels to fit; also one part of the magnetic force (FORCE_MAG_PARTS). scale: (T,), c
+    of the magnetic forces −c ∂E/∂S.
     """
     frames = [make_frame(*place) for place in chosen_frames(systems, term)]
     for place, kind in enumerate(term.types):
         spin = np.concatenate([frame.spin[frame.types == kind] for frame in frames])
         term.moment_squared[place] = np.square(spin).sum(axis=-1).mean() if len(spin) else 0.0
-    # Only what the bias leaves of the energies is fitted: elements in none of these frames keep theirs.
+    # Fit the energies minus the bias: elements that are in none of these frames keep their bias.
     bias = energy_bias(systems)
     parts = [part for part in FORCE_MAG_PARTS if "force_mag" in labels or part in labels]
     known = {*labels, *(["force_mag"] if parts else [])}
@@ -74,7 +74,7 @@ def fit_systems(
 
 
 def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: np.ndarray) -> Frame:
-    """A frame with another energy, the labels that are wanted, and magnetic forces that are −∂E/∂S."""
+    """A frame with another energy, only the requested labels, and magnetic forces −∂E/∂S."""
     force_mag = frame.force_mag if scale is None else frame.force_mag / scale.numpy()[frame.types][:, None]
     every = {"energy": energy, "force": frame.force, "force_mag": force_mag, "virial": frame.virial}
     known = {name: own if name in labels else np.full_like(own, np.nan) for name, own in every.items()}
@@ -82,7 +82,7 @@ def _with(labels: Collection[str], scale: Tensor | None, frame: Frame, energy: n
 
 
 def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[System, int]]:
-    """The frames that fit_systems looks at."""
+    """The frames that fit_systems uses."""
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
     step = max(1, -(-len(places) // MOST_FRAMES), -(-atoms * len(term.start) // MOST_EVALUATIONS))
@@ -91,16 +91,16 @@ def chosen_frames(systems: Sequence[System], term: ExchangeTerm) -> list[tuple[S
 
 
 def fit_exchange(term: ExchangeTerm, given: Iterable[Batch], parts: Collection[str] = FORCE_MAG_PARTS) -> Fit:
-    """Fit a term and the energy bias to all labels at once; of the magnetic force to these parts.
+    """Fit a term and the energy bias jointly to all labels; parts: of the magnetic force.
 
-    The whitening is the inverse of the triangular factor of the least-squares matrix, so that each amplitude
-    changes the labels by about as much as is left of them.
+    The whitening is the inverse of the triangular factor of the least-squares matrix, so that a unit change
+    of any amplitude changes the labels by about their residual.
     """
     n_types = len(term.elements)
     triangles: dict[str, Tensor] = {}
     for batch in given:
         for kind, rows in _equations(term, batch, parts).items():
-            # Only the triangular factor is kept, so that memory does not grow with the data.
+            # Keep only the triangular factor, so that memory does not grow with the data.
             stacked = torch.cat((triangles[kind], rows)) if kind in triangles else rows
             triangles[kind] = torch.linalg.qr(stacked, mode="r").R
     sizes = [n_types, *(math.prod(shape) for shape in term.shapes.values())]
@@ -108,7 +108,7 @@ def fit_exchange(term: ExchangeTerm, given: Iterable[Batch], parts: Collection[s
 
 
 def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict[str, Tensor]:
-    """Those of each kind of label, (rows, T + M + 1): columns of the bias, of the coefficients, the label."""
+    """Equations of each kind of label, (rows, T + M + 1): columns of bias, coefficients and the label."""
     made = _of_unit_coefficients(term, batch)
     n_types, n_atoms = len(term.elements), batch.n_atoms.double()
     energy = torch.zeros(len(made.atom_energy), batch.n_frames, dtype=torch.float64)
@@ -138,10 +138,10 @@ def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict
 
 
 def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
-    """What each coefficient alone would give, (M, …) in place of (…)."""
+    """The term for each coefficient set to 1 alone: shapes (M, …) instead of (…)."""
     structure = term.structure(batch)
     units = torch.eye(len(term.start), dtype=torch.float64)
-    # The largest arrays have a vector of each radial function for every pair.
+    # The largest arrays have one vector per radial function and pair.
     at_once = max(1, MOST_NUMBERS // (3 * term.basis.number * (len(batch.pair_type) + 1)))
     every = torch.vmap(lambda unit: tuple(vars(term.evaluate(structure, unit)).values()), chunk_size=at_once)
     with torch.no_grad():
@@ -149,12 +149,12 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
 
 
 def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
-    """Each kind of label counts by the inverse of what is left of it, or of a tenth of its spread.
+    """Solve, weighting each kind of label by 1/residual, or 1/(SMALLEST × spread) if that is smaller.
 
-    So labels that the term explains are not spoilt by those that it can not, such as the forces of a lattice.
+    Labels that the term can explain are thus not spoilt by others, such as the forces of a lattice.
     """
     spreads = {kind: _spread(triangle, sizes[0]) for kind, triangle in triangles.items()}
-    # What hardly changes is no measure.
+    # Labels with negligible spread cannot set a scale.
     units = {kind: spread for kind, spread in spreads.items() if spread > 0.0}
     if not units:
         nothing = torch.zeros(sum(sizes[1:]), dtype=torch.float64)
@@ -169,7 +169,7 @@ def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
 
 
 def _spread(triangle: Tensor, n_types: int) -> float:
-    """√rows times the rms of the labels behind some equations, of energies that of what the bias leaves."""
+    """√rows times the rms of the labels of some equations; for energies, of their residual from the bias."""
     bias, label = triangle[:, :n_types], triangle[:, -1:]
     left = label - bias @ torch.linalg.lstsq(bias, label, driver="gelsd").solution
     norm = float(left.norm())
@@ -177,9 +177,9 @@ def _spread(triangle: Tensor, n_types: int) -> float:
 
 
 def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
-    """Least squares from the triangular factor of the equations, with a ridge on scaled columns.
+    """Solve least squares from the triangular factor of the equations, with a ridge on scaled columns.
 
-    sizes: of the groups of columns, the bias first. Returns the solution for all of them, too.
+    sizes: of the groups of columns, the bias first. Also returns the solution for all columns.
     """
     matrix, label = triangle[:, :-1], triangle[:, -1]
     scales = matrix.norm(dim=0).split(sizes)
@@ -197,5 +197,5 @@ def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
 
 
 def _inverse(scale: Tensor, least: float | Tensor) -> Tensor:
-    """1/scale, but zero for functions that hardly any pair reaches, or below `least`: they stay out."""
+    """1/scale; zero for functions that hardly any pair reaches, or below `least`, which excludes them."""
     return torch.where((scale > REACHED * scale.max()) & (scale > least), 1.0 / scale, 0.0)

@@ -1,4 +1,4 @@
-"""The energy of a moment's length, in the field of its neighbours' structure."""
+"""Landau terms: the energy of a moment's length, alone and in the field of its neighbours."""
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ def symmetric(upper: Tensor, n: int) -> Tensor:
 
 
 def _of_atoms(structure: Structure, energy: list[Tensor], by_spin: list[Tensor]) -> Derivatives:
-    """Energies and derivatives of the atoms of each magnetic element, laid out over the batch."""
+    """Energies and derivatives of each magnetic element's atoms, as arrays over all atoms of the batch."""
     batch = structure.batch
     zeros = batch.spin.new_zeros(len(batch.types), 3, dtype=torch.float64)
     atoms = torch.cat(structure.atoms)

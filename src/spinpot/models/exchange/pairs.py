@@ -1,7 +1,7 @@
-"""Energies of pairs of atoms of which the first, or both, carry a moment, with their derivatives.
+"""Pair energies of atoms with moments (both atoms, or only the first), and their derivatives.
 
-All are sums of coefficients times functions of the structure. Their derivatives by positions and moments are
-written out here, and only those by the coefficients are left to automatic differentiation.
+All are sums of coefficients times functions of the structure. The derivatives by positions and moments are
+written out here; automatic differentiation is used only for the coefficients.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from spinpot.models.derivatives import Derivatives
 
 @dataclass(frozen=True)
 class RadialBasis:
-    """φ_k(r) = (1 − r²/rcut²)³ exp(−(r − c_k)²/2w²), K centres c_k a width w apart; rcut in Å.
+    """φ_k(r) = (1 − r²/rcut²)³ exp(−(r − c_k)²/2w²), with K centres c_k spaced by w; rcut in Å.
 
-    Two derivatives vanish with φ at rcut.
+    φ and its first two derivatives vanish at rcut.
     """
 
     rcut: float
@@ -38,11 +38,11 @@ class RadialBasis:
 
 
 class SpinPairs:
-    """Some pairs of a batch, each seen from either end, and what the terms need of them.
+    """Some pairs of a batch, each listed from both ends, and the quantities that the terms need.
 
-    chosen: (P',) their numbers in the batch, or all. counted: (P',) bools, where only some of them count; the
-    others are as if at rcut, where all is zero. centre, neighbour: (P',) atoms; r: (P',), Å; direction:
-    (P', 3) from the centre to the neighbour; basis, slope: (P', K) of φ_k(r).
+    chosen: (P',) indices of the pairs, or a slice of all. counted: (P',) bools, if only some pairs count; the
+    others are treated as if at rcut, where all functions vanish. centre, neighbour: (P',) atoms; r: (P',), Å;
+    direction: (P', 3) from the centre to the neighbour; basis, slope: (P', K), φ_k(r) and dφ_k/dr.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class SpinPairs:
 
     @cached_property
     def along(self) -> tuple[Tensor, Tensor]:
-        """S_i·u and S_j·u, (P',) each, u the direction of the pair."""
+        """S_i·u and S_j·u, (P',) each; u: the direction of the pair."""
         return (self.spin_centre * self.direction).sum(-1), (self.spin_neighbour * self.direction).sum(-1)
 
     def radial(self, coefficients: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
-        """f(r) = Σ_k c_k φ_k(r) with the coefficients (kinds, K) of each pair's kind (P',), and df/dr."""
+        """f(r) = Σ_k c_k φ_k(r) and df/dr, (P',) each; kind: (P',), the row of coefficients (kinds, K)."""
         if len(coefficients) == 1:
             return self.basis @ coefficients[0], self.slope @ coefficients[0]
         own = coefficients[kind]
@@ -79,7 +79,7 @@ class SpinPairs:
     def add_up(
         self, energy: Tensor, by_vector: Tensor, by_centre: Tensor | None, by_neighbour: Tensor
     ) -> Derivatives:
-        """Energies (P',) and their derivatives by d, S_i and S_j, (P', 3) each, added up over the pairs."""
+        """Sum energies (P',) and their derivatives by d, S_i and S_j, (P', 3) each, over the pairs."""
         batch = self.batch
         zeros = batch.spin.new_zeros(len(batch.types), 3, dtype=torch.float64)
         force = zeros.index_add(0, self.centre, by_vector).index_add(0, self.neighbour, -by_vector)
@@ -104,7 +104,7 @@ def isotropic(pairs: SpinPairs, kind: Tensor, bilinear: Tensor, biquadratic: Ten
         by_dot = by_dot + 2.0 * B * dot
     by_dot = -0.5 * by_dot.unsqueeze(-1)
     by_vector = -0.5 * by_r.unsqueeze(-1) * pairs.direction
-    # Each pair is seen from either end: both give the neighbour's derivative, twice the half.
+    # Each pair is listed from both ends: each gives the neighbour's derivative, so the factor ½ cancels.
     return pairs.add_up(-0.5 * energy, by_vector, None, 2.0 * by_dot * pairs.spin_centre)
 
 

@@ -1,4 +1,4 @@
-"""`model.exchange`: which terms of the exchange energy a model has."""
+"""`model.exchange`: the terms of the exchange energy of a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from spinpot.core.errors import require
 
 SPIN_ORBIT = ("anisotropic", "single_ion")
-"""Terms that change if the spins alone turn."""
+"""Terms that change if all spins rotate while the lattice does not (spin-orbit coupling)."""
 EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landau", "landau_field")
 
 
 @dataclass(frozen=True)
 class ExchangeSettings:
-    """E_spin, the term under the network (spinpot.models.exchange); without `terms` there is none.
+    """E_spin, the physical baseline under the network (spinpot.models.exchange); no `terms`: no baseline.
 
     terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
-        anisotropic exchange · single_ion, of the directions around an atom · landau, of S² alone ·
-        landau_field, of S² in the field of the neighbours' moments.
-    n_radial: radial functions of which J(r) and its like are made, from 0 to the descriptor's rcut.
-    n_field: those, fewer and wider, by which landau_field weighs the neighbours' moments.
+        anisotropic exchange · single_ion, anisotropy by the directions around an atom · landau, a function of
+        S² · landau_field, a function of S² and the neighbours' moments.
+    n_radial: number of radial functions of J(r), B(r) and so on, from 0 to the descriptor's rcut.
+    n_field: number of the wider radial functions with which landau_field weights the neighbours' moments.
     """
 
     terms: Sequence[str] = ()
@@ -31,7 +31,7 @@ class ExchangeSettings:
         once = set(terms) <= set(EXCHANGE_TERMS) and len(set(terms)) == len(terms)
         known = f"some of {', '.join(EXCHANGE_TERMS)}, each once, as model/exchange=full chooses them."
         require(once, f"{key}.terms", terms, known)
-        based = "bilinear among them, on which the others build."
+        based = "bilinear among them, since the others build on it."
         require(not terms or "bilinear" in terms, f"{key}.terms", terms, based)
         for name in ("n_radial", "n_field"):
             require(getattr(self, name) >= 1, f"{key}.{name}", getattr(self, name), "at least 1.")

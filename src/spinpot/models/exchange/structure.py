@@ -1,4 +1,4 @@
-"""What of a batch the exchange term depends on, its parts made when first asked for."""
+"""The pairs and moments of a batch that the exchange term depends on, computed on first use."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Structure:
-    """Its pairs and moments, constants for any coefficients.
+    """Pairs and moments of a batch; they do not depend on the coefficients.
 
-    Each term is a sum over some of the pairs. On a CPU those are picked out; elsewhere, where the host would
-    have to wait to hear how many they are, all pairs are taken and the others count nothing (`pick`).
+    Each term is a sum over some of the pairs. On a CPU these pairs are selected (`pick`). On other devices
+    the host would have to wait for their number; there all pairs are used, and the others contribute zero.
 
-    term: of exchange, whose elements, moment_squared and radial functions these are.
+    term: the exchange term, which has the elements, moment_squared and radial functions.
     """
 
     def __init__(self, batch: Batch, term: "ExchangeTerm") -> None:
@@ -31,7 +31,7 @@ class Structure:
 
     @cached_property
     def spins(self) -> SpinPairs:
-        """The pairs of atoms that both carry moments."""
+        """Pairs of atoms that both carry moments."""
         return self._pairs((self._centre >= 0) & (self._neighbour >= 0))
 
     def _pairs(self, wanted: Tensor) -> SpinPairs:
@@ -48,20 +48,20 @@ class Structure:
 
     @cached_property
     def surroundings(self) -> SpinPairs:
-        """The pairs of atoms with moments and their neighbours of any element."""
+        """Pairs of an atom with a moment and a neighbour of any element."""
         return self._pairs((self._centre >= 0) & (self.batch.pair_type < len(self.term.elements)))
 
     @cached_property
     def surroundings_kind(self) -> Tensor:
         """The magnetic element and the neighbour's element of each of `surroundings`."""
         chosen, elements = self.surroundings.chosen, self.term.elements
-        # Of virtual neighbours, which count nothing, that of the real one.
+        # Virtual neighbours do not count; they get the element of their real atom.
         neighbour = elements[self.batch.pair_type[chosen] % len(elements)]
         return self._centre[chosen].clamp(min=0) * len(elements) + neighbour
 
     @cached_property
     def atoms(self) -> list[Tensor]:
-        """For each magnetic element its atoms."""
+        """The atoms of each magnetic element."""
         by_type = self.batch.atom_order.split(self.batch.type_sizes)
         return [by_type[t] for t in self.term.types]
 
@@ -77,12 +77,12 @@ class Structure:
 
     @cached_property
     def field_radial(self) -> tuple[Tensor, Tensor]:
-        """φ_k(r) of the fields for each of `spins` and its slope, (P', K) each."""
+        """φ_k(r) of landau_field and its slope for each of `spins`, (P', K) each."""
         return self.term.field_basis(self.spins.r)
 
     @cached_property
     def field_place(self) -> Tensor:
-        """(P',) to which element's field at which atom each of `spins` adds."""
+        """(P',) index of (atom, neighbour's element) in `fields` for each of `spins`."""
         neighbour = self._neighbour[self.spins.chosen].clamp(min=0)
         return self.spins.centre * len(self.atoms) + neighbour
 

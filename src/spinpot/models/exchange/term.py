@@ -1,4 +1,4 @@
-"""E_spin(R, S), linear in its coefficients: exchange between moments, their anisotropy and their length."""
+"""E_spin(R, S): exchange, anisotropy and Landau energy, linear in its coefficients."""
 
 import math
 
@@ -18,12 +18,12 @@ from spinpot.models.spec import Spec
 
 
 class ExchangeTerm(nn.Module):
-    """The sum of the terms named by model.exchange.terms; even in the spins.
+    """The sum of the terms in model.exchange.terms; even in the spins.
 
-    Its coefficients θ (M,) are start + whitening · amplitudes, of which the last are trained. `fit` sets the
-    first two, such that all amplitudes act about equally on the labels: an optimizer with one learning rate
-    can then train them beside the network's weights. θ is in the alphabetical order of the elements, whatever
-    the type map.
+    Its coefficients are θ (M,) = start + whitening · amplitudes; only the amplitudes are trained. `fit` sets
+    start and whitening such that all amplitudes change the labels about equally. An optimizer with one
+    learning rate can then train them together with the network's weights. θ is in the alphabetical order of
+    the elements, not in that of the type map.
 
     moment_squared: (magnetic elements,), μ_B², the S_0² of the Landau terms.
     """
@@ -56,28 +56,28 @@ class ExchangeTerm(nn.Module):
 
     @property
     def coefficients(self) -> Tensor:
-        """θ (M,): eV/μ_B², eV/μ_B⁴, … by the powers of the moments in each term."""
+        """θ (M,): eV/μ_B², eV/μ_B⁴, …, depending on the power of the moments in each term."""
         return self.start + self.whitening @ self.amplitudes
 
     def named(self, coefficients: Tensor) -> dict[str, Tensor]:
-        """The coefficients of each term, in the shapes of its function."""
+        """{term: its coefficients}, in the shapes of the term's function."""
         parts = coefficients.split([math.prod(shape) for shape in self.shapes.values()])
         return {
             name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
 
     def forward(self, batch: Batch) -> Derivatives:
-        """The term of a batch, differentiable in the amplitudes where torch records gradients."""
+        """The term of a batch; differentiable by the amplitudes if torch records gradients."""
         if not torch.is_grad_enabled() and kernels.library_for(batch.spin):
             return compiled_exchange(self, batch)
         return self.evaluate(self.structure(batch), self.coefficients)
 
     def energies(self, batch: Batch) -> Tensor:
-        """Those of the term alone (A,), not to be differentiated."""
+        """Energies of atoms (A,) of this term; not differentiable."""
         return compiled_energies(self, batch) if kernels.library_for(batch.spin) else self(batch).atom_energy
 
     def structure(self, batch: Batch) -> Structure:
-        """What of a batch the term depends on."""
+        """The pairs and moments of a batch that the term depends on."""
         return Structure(batch, self)
 
     def evaluate(self, structure: Structure, coefficients: Tensor) -> Derivatives:
@@ -96,9 +96,9 @@ class ExchangeTerm(nn.Module):
 
 
 def shapes(settings: ExchangeSettings, magnetic: int, elements: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of each term's coefficients for so many magnetic and so many other elements.
+    """Shapes of each term's coefficients; magnetic: number of magnetic elements; elements: of all.
 
-    Pair terms have one set for each unordered pair of magnetic elements.
+    Pair terms have one set of coefficients per unordered pair of magnetic elements.
     """
     terms = settings.terms
     pairs = (magnetic * (magnetic + 1) // 2, settings.n_radial)

@@ -1,4 +1,4 @@
-"""Any model with the exchange term under it."""
+"""Adds the exchange term to any model."""
 
 from dataclasses import replace
 from typing import Self
@@ -18,12 +18,12 @@ from spinpot.models.wrapper import Wrapper
 
 
 class WithExchange(Wrapper):
-    """E(R, S) = E_inner + E_spin, the terms of spec.exchange."""
+    """E(R, S) = E_inner + E_spin, with the terms of spec.exchange."""
 
     not_exported = (
-        "this model has an exchange term (model.exchange), for which deepmd-kit's format has no place. ASE "
-        "carries it (spinpot.ase.SpinCalculator). --network-only writes the network alone, another "
-        "potential; a model trained with model/exchange=none can be written whole."
+        "this model has an exchange term (model.exchange), which deepmd-kit's format cannot hold. Use it in "
+        "ASE (spinpot.ase.SpinCalculator). --network-only writes the network alone, which is another "
+        "potential. A model trained with model/exchange=none can be written completely."
     )
 
     def __init__(self, inner: Potential) -> None:
@@ -39,7 +39,7 @@ class WithExchange(Wrapper):
         return self.inner.energies(batch) + self.exchange.energies(batch)
 
     def start(self, labels: TrainingLabels) -> list[str]:
-        """Begin as the term fitted to the labels; the inner model with what it leaves, or giving zero."""
+        """Fit the term to the labels; initialise the inner model with the residuals, or with zero energy."""
         fit = fit_systems(self.exchange, labels.systems, labels.names, labels.scale)
         self.exchange.start.copy_(fit.coefficients)
         self.exchange.whitening.copy_(fit.whitening)
@@ -50,11 +50,11 @@ class WithExchange(Wrapper):
         return lines or []
 
     def end(self, labels: TrainingLabels) -> None:
-        """That of the inner model with what the term leaves."""
+        """`end` of the inner model with the residuals of the term."""
         self.inner.end(labels.without(self.exchange))
 
     def without_exchange(self) -> Potential:
-        """The inner model alone, another potential."""
+        """The inner model alone, which is another potential."""
         for module in self.inner.modules():
             if isinstance(module, Potential):
                 module.spec = replace(self.spec, exchange=ExchangeSettings())
@@ -62,13 +62,13 @@ class WithExchange(Wrapper):
         return self.inner
 
     def rewrapped(self, inner: Potential) -> Self:
-        """The same term; its coefficients are in the alphabetical order of the elements, whatever theirs."""
+        """The same term around another inner model; coefficients do not depend on the type map's order."""
         made = super().rewrapped(inner)
         made.exchange.load_state_dict(self.exchange.state_dict())
         return made
 
     def inference(self) -> list[InferencePart]:
-        """Also the exchange term; pairs of elements and of terms are counted as in ExchangeTerm."""
+        """The inner model's parts and the exchange term; pairs of elements are ordered as in ExchangeTerm."""
         term = self.exchange
         settings = {
             "cutoff": term.basis.rcut,
@@ -84,9 +84,9 @@ class WithExchange(Wrapper):
         return [*self.inner.inference(), InferencePart("exchange", settings, arrays)]
 
     def watched_parameters(self) -> list[nn.Parameter]:
-        """Also the amplitudes."""
+        """The inner model's parameters and the amplitudes."""
         return [*super().watched_parameters(), self.exchange.amplitudes]
 
     def parts(self) -> dict[str, Part]:
-        """Also the exchange term."""
+        """The inner model's parts and the exchange term."""
         return {**super().parts(), "exchange": (list(self.exchange.parameters()), ...)}

@@ -1,4 +1,4 @@
-"""The native-spin model by the kernels: what its other modules give by torch's operations."""
+"""Evaluates the native-spin model by the compiled kernels; results equal those by torch's operations."""
 
 from collections.abc import Sequence
 from ctypes import byref
@@ -33,11 +33,11 @@ OF_INVARIANTS = (
     *("magnetic", "moment_square", "mixing", "mean", "scale"),
     *("coefficient", "factors", "sum", "features"),
 )
-"""Arrays of _IN that are attributes of these."""
+"""Attributes of these objects that _IN has under the same name."""
 
 
 class _Call(Call):
-    """The fields of `of_energy` as of _given; weights: linear, and those of the nets in threes."""
+    """of_energy: as in compiled_model; weights: linear, then three per layer of the nets."""
 
     name = "native_spin"
 
@@ -67,9 +67,9 @@ def compiled_model(
     nets: FittingNet | None,
     differentiable: bool,
 ) -> Derivatives:
-    """Energies and their derivatives; with `differentiable` by the weights too, once.
+    """Energies and their derivatives; differentiable: once more, by the weights.
 
-    of_energy: energy_scale, eV; linear, centre and nearness, (T, P). nets: None where the model has none.
+    of_energy: energy_scale, eV; linear, centre and nearness, (T, P). nets: None for a linear model.
     """
     weights = [of_energy["linear"], *(nets.in_threes() if nets is not None else ())]
     call = _Call(invariants, batch, of_energy, nets, as_they_lie(weights))
@@ -85,7 +85,7 @@ def compiled_energies(
 
 
 def compiled_rows(invariants: Invariants, batch: Batch) -> list[Tensor]:
-    """What spinpot.models.native_spin.rows has: energy, force, force_mag and virial of each weight."""
+    """As spinpot.models.native_spin.rows: energy, force, force_mag and virial of each weight."""
     given, pointed_to = _given(invariants, batch, {}, None, ())
     new, columns = invariants.mean.new_empty, invariants.elements * invariants.size
     shapes = (given.frames,), (given.atoms, 3), (given.atoms, 3), (given.frames, 3, 3)
@@ -103,7 +103,7 @@ def _given(
     nets: FittingNet | None,
     of_nets: Sequence[Tensor],
 ) -> tuple[Any, Any]:
-    """The struct, and what it points to."""
+    """The struct, and the arrays it points to."""
     given, of_invariants = _of_invariants(invariants)
     tensors = of_batch(batch, torch.float64)
     tensors |= {name: value.contiguous() for name, value in of_energy.items() if isinstance(value, Tensor)}
@@ -119,11 +119,11 @@ def _given(
 
 
 _KEPT: WeakKeyDictionary[Invariants, tuple[list[int], Any, Any]] = WeakKeyDictionary()
-"""Where the buffers of invariants lie, the struct without the batch, and what it points to."""
+"""For each Invariants: addresses of its buffers, the struct without a batch, and the arrays it points to."""
 
 
 def _of_invariants(invariants: Invariants) -> tuple[Any, Any]:
-    """A struct of what does not change from batch to batch, and what it points to."""
+    """The struct's part that does not depend on the batch, and the arrays it points to."""
     places = [getattr(invariants, name).data_ptr() for name in OF_INVARIANTS]
     kept = _KEPT.get(invariants)
     if kept is None or kept[0] != places:
@@ -145,7 +145,7 @@ def _of_invariants(invariants: Invariants) -> tuple[Any, Any]:
 
 
 def _of_nets(nets: FittingNet) -> dict[str, Any]:
-    """By the names in _IN."""
+    """The nets' settings, by their names in _IN."""
     found = of_activation("", nets.layers[0].activation_function)
     single = nets.weight.dtype == torch.float32
     return {**found, "single": single, "activation": found["activation"].encode()}

@@ -1,8 +1,8 @@
-"""The linear part by least squares: the loss at its limits, least over all training frames.
+"""Fits the linear part by least squares: minimises the loss with its limit prefactors.
 
-The objective is Σ_x p_x/n_x Σ Δ_x² of the loss's terms x, with their prefactors at the limits and their
-counts n_x, as a function of the weights of the invariants and the energies of the elements. It is quadratic
-in these, so that only sums over frames are kept. A ridge keeps small what the labels do not tell.
+The objective is Σ_x p_x/n_x Σ Δ_x² over the loss's terms x, with their limit prefactors p_x and counts n_x.
+It is a quadratic function of the weights of the invariants and the energies of the elements, so that only
+sums over frames are stored. A ridge keeps weights small that the labels do not determine.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
     from spinpot.models.native_spin.potential import NativeSpin
 
 RIDGE = 1e-7
-"""In parts of the largest diagonal element of the normal matrix."""
+"""Relative to the largest diagonal element of the normal matrix."""
 COMPARED = (ENERGY, FORCE, *PARTS, VIRIAL)
-"""What frames are compared by, where the loss has it."""
+"""Labels whose residuals determine the frames' weights, as far as the loss has them."""
 OUTLIER, UNEXPLAINED, FEW = 10.0, 0.2, 0.05
-"""A frame counts less if of its labels there is left more than so many medians, than this part of them, and
-than of all frames but so many."""
+"""A frame gets a smaller weight if its residual exceeds OUTLIER × the median residual, UNEXPLAINED × the rms
+of its labels, and the residuals of all but the fraction FEW of the frames."""
 ROUNDS = 6
-"""Of the solution and the weights that it gives the frames."""
+"""Iterations of solution and frame weights."""
 SAME_WEIGHT = 1e-3
-"""Changes that do not matter."""
+"""The iteration ends when no weight changes by more."""
 LEAST_NOISE = 1e-12
-"""Of labels that are explained exactly, in parts of their mean square."""
+"""Lower bound of the residuals' variance, relative to the labels' mean square."""
 MOST_ATOMS = 50_000
-"""In a sample of frames."""
+"""Most atoms in a sample of frames."""
 CALIBRATED = 30
-"""The most frames by whose leverages and errors those of others are told."""
+"""Most frames used to calibrate the expected errors."""
 MOST_LINES = 5
 AT_ONCE, ATOMS_AT_ONCE = 4, 4000
-"""Frames; of large ones fewer."""
+"""Frames per batch, and most atoms per batch."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Over the rows x of some frames, C columns and the label, by the names of the loss's terms.
+    """Sums over the rows x (C columns and the label) of some frames, for each term of the loss.
 
     products: (C + 1, C + 1), Σ xᵀx. counts: as the loss counts. numbers: of rows.
     """
@@ -64,7 +64,7 @@ class Sums:
     numbers: dict[str, float]
 
     def __add__(self, other: Sums) -> Sums:
-        """Over both."""
+        """The sums over the frames of both."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Sums(*({name: own[name] + more[name] for name in own} for own, more in pairs))
 
@@ -78,7 +78,7 @@ class Sums:
         return sum((weight * self.products[name] for name, weight in weights.items()), torch.zeros(()))
 
     def variance(self, name: str, solution: Tensor) -> float:
-        """The mean square of what a solution (C,) leaves of the labels."""
+        """The mean square residual of the labels for a solution (C,)."""
         errors = torch.cat((solution, -solution.new_ones(1)))
         return max(float(errors @ self.products[name] @ errors), 0.0) / max(self.numbers[name], 1.0)
 
@@ -86,9 +86,9 @@ class Sums:
 def summed(
     invariants: Invariants, labels: TrainingLabels, places: Sequence[Place], weights: Tensor, unit: float
 ) -> Sums:
-    """Those of frames with weights (F,). unit: eV, that of the rows, ε.
+    """The sums over frames with weights (F,). unit: ε, eV, the unit of the rows.
 
-    The columns are those of `design`, and then the atoms of each element.
+    The columns are those of `design`, followed by the number of atoms of each element.
     """
     terms = [QUANTITIES[name] for name, prefactor in labels.prefactors.items() if prefactor > 0.0]
     size = invariants.elements * (invariants.size + 1) + 1
@@ -108,7 +108,7 @@ def summed(
 
 
 def at_once(places: Sequence[Place]) -> int:
-    """How many of these frames are taken at once: a row has many numbers for each atom."""
+    """Number of frames per batch, which bounds the memory: a row has many numbers per atom."""
     largest = max((system.n_atoms for system, _ in places), default=1)
     return max(1, min(AT_ONCE, ATOMS_AT_ONCE // largest))
 
@@ -116,13 +116,13 @@ def at_once(places: Sequence[Place]) -> int:
 def taken(
     labels: TrainingLabels, places: Sequence[Place], title: str, device: torch.device | str = "cpu"
 ) -> Iterable[Batch]:
-    """The frames, some at a time, with a progress bar."""
+    """Batches of the frames, with a progress bar."""
     size = at_once(places)
     return counted(labels.batches(places, size, device), title, -(-len(places) // size))
 
 
 def with_composition(rows: Rows, batch: Batch, unit: float) -> dict[str, Tensor]:
-    """The rows in a unit, by the names of core.conventions, and beside them the columns of the elements."""
+    """The rows times `unit`, by the names of core.conventions, followed by the elements' columns."""
     values = {name: unit * own for name, own in vars(rows).items()}
     elements = len(batch.type_sizes)
     no_energy = {name: own.new_zeros(*own.shape[:-1], elements) for name, own in values.items()}
@@ -133,9 +133,9 @@ def with_composition(rows: Rows, batch: Batch, unit: float) -> dict[str, Tensor]
 def compared(
     quantity: Quantity, columns: dict[str, Tensor], batch: Batch, labels: TrainingLabels
 ) -> tuple[Tensor, Tensor]:
-    """The columns as the loss compares them with a quantity's labels, (r, components, C + 1), the label last.
+    """Columns and labels in the form that the loss compares, (r, components, C + 1), the label last.
 
-    Also the frame of each row, (r,). Rows without a label are left out.
+    Also returns the frame of each row, (r,). Rows without a label are left out.
     """
     values = torch.cat((columns[quantity.label], getattr(batch, quantity.label).unsqueeze(-1)), dim=-1)
     if quantity.per_atom:
@@ -156,9 +156,9 @@ def compared(
 
 
 def solved(objective: Tensor, elements: int) -> Tensor:
-    """The least of the objective (C + 1, C + 1): (C,), weights and then the elements' energies.
+    """The minimum of the objective (C + 1, C + 1): (C,), the weights, then the elements' energies.
 
-    The energies are those of minimum norm, as models/energy_bias.py has them.
+    If the energies are not unique, they have minimum norm, as in models/energy_bias.py.
     """
     matrix, right = objective[:-1, :-1], objective[:-1, -1]
     n = len(matrix) - elements
@@ -176,9 +176,9 @@ def solved(objective: Tensor, elements: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Left:
-    """Of each frame and Q quantities the rms per component of what is left of labels, and of these, (F, Q).
+    """Rms per component of the residuals, and of the labels, for each frame and Q quantities, (F, Q).
 
-    NaN where there are no labels.
+    NaN without labels.
     """
 
     errors: Tensor
@@ -186,24 +186,24 @@ class Left:
 
     @property
     def usual(self) -> Tensor:
-        """(Q,), the medians over the frames."""
+        """(Q,), the median residuals over the frames."""
         return self.errors.nanmedian(dim=0).values
 
     @property
     def excess(self) -> Tensor:
-        """(F, Q), the errors in parts of what they may be."""
+        """(F, Q), the residuals relative to their outlier limits."""
         rank = "lower" if len(self.errors) * FEW >= 1.0 else "higher"
         of_most = self.errors.nanquantile(1.0 - FEW, dim=0, interpolation=rank)
         bound = torch.maximum(torch.maximum(OUTLIER * self.usual, of_most), UNEXPLAINED * self.labels)
         return (self.errors / bound).nan_to_num(nan=0.0)
 
     def weights(self) -> Tensor:
-        """(F,), 1, but less for the few of which much more is left than of the others: from twice that, 0."""
+        """(F,), weights: 1 within the outlier limit, smaller beyond it, 0 from twice the limit on."""
         return (2.0 - self.excess.amax(dim=-1)).clamp(0.0, 1.0)
 
 
 def trained(labels: TrainingLabels) -> list[Quantity]:
-    """Those of COMPARED that the loss has at its limits."""
+    """The quantities in COMPARED whose limit prefactors are not zero."""
     on = {name for name, prefactor in labels.prefactors.items() if prefactor > 0.0}
     return [q for q in COMPARED if q.name in on or (q in PARTS and FORCE_MAG.name in on)]
 
@@ -211,7 +211,7 @@ def trained(labels: TrainingLabels) -> list[Quantity]:
 def left_of(
     predict: Callable[[Batch], Mapping[str, Tensor]], labels: TrainingLabels, places: Sequence[Place]
 ) -> Left:
-    """What a prediction leaves of the labels that are trained."""
+    """The residuals of a prediction, for the labels that are trained."""
     found, labels = [], replace(labels, power=1.0)
     for batch in taken(labels, places, "Errors of least squares"):
         columns = {name: values.unsqueeze(-1) for name, values in predict(batch).items()}
@@ -226,9 +226,9 @@ def left_of(
 
 
 def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
-    """Let a potential whose nets give zero be the linear one of least squares; lines on how that was done.
+    """Initialise the linear part by least squares; the nets must give zero. Returns lines on the fit.
 
-    Frames of which much more is left than of the others count less, and the fit is made again.
+    Frames with far larger residuals than others get smaller weights, and the fit is repeated.
     """
     places = _places(potential, labels)
     bias = potential.energy_bias.clone()
@@ -255,9 +255,9 @@ def begin_linear(potential: NativeSpin, labels: TrainingLabels) -> list[str]:
 
 @torch.no_grad()
 def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
-    """Fit the energy bias again, to what the potential leaves of the energies as the loss weighs them.
+    """Refit the energy bias to the residuals of the energies, with the loss's weights.
 
-    Energies of which much more is left than of the others count less, as at the start.
+    Energies with far larger residuals than others get smaller weights, as in begin_linear.
     """
     bias = potential.energy_bias
     found = [torch.zeros(0, len(bias) + 2, dtype=torch.float64)]
@@ -273,7 +273,7 @@ def refit_bias(potential: NativeSpin, labels: TrainingLabels) -> None:
 
 
 def _shift(atoms: Tensor, left: Tensor, own: Tensor) -> Tensor:
-    """Energies of the elements (T,) that explain most of what is left, (F, 1), of these labels."""
+    """Energies of the elements (T,) that minimise the residuals (F, 1)."""
     weight = torch.ones_like(left)
     for _ in range(ROUNDS):
         root = weight.sqrt()
@@ -284,7 +284,7 @@ def _shift(atoms: Tensor, left: Tensor, own: Tensor) -> Tensor:
 
 @torch.no_grad()
 def calibrate(potential: NativeSpin, labels: TrainingLabels) -> None:
-    """Let the potential know what errors it makes: in frames held out if there are any, else in training."""
+    """Calibrate the potential's expected errors on held-out frames, or on training frames without any."""
 
     def some(systems: Sequence[System]) -> Iterable[Batch]:
         places = chosen(systems, labels.seed, CALIBRATED)
@@ -297,9 +297,9 @@ def calibrate(potential: NativeSpin, labels: TrainingLabels) -> None:
 
 
 def information(sums: Sums, solution: Tensor, elements: int) -> Tensor:
-    """Σ_x Σ xᵀx/σ_x², (C, C), with the mean square σ_x² of what is left of each kind of label, and a ridge.
+    """Σ_x Σ xᵀx/σ_x², (C, C), with the mean square residual σ_x² of each kind of label, and a ridge.
 
-    Its inverse is the covariance of the solution, if errors are independent.
+    Its inverse is the covariance of the solution if errors are independent.
     """
     n = len(solution) - elements
     matrix = torch.zeros(len(solution), len(solution), dtype=torch.float64)
@@ -322,14 +322,14 @@ def _sample(labels: TrainingLabels, places: Sequence[Place]) -> list[str]:
         return []
     return [
         f"Least squares on {len(places)} of the {every} training frames, drawn by the seed; "
-        "model.fit_frames=all takes all."
+        "model.fit_frames=all uses all."
     ]
 
 
 def _outliers(
     places: Sequence[Place], weights: Tensor, left: Left, quantities: Sequence[Quantity]
 ) -> list[str]:
-    """Of each frame that counts less why, the worst first, and at most MOST_LINES. quantities: of `left`."""
+    """Lines on the frames with smaller weights, worst first, at most MOST_LINES. quantities: of `left`."""
     numbers = [n for n in weights.argsort().tolist() if weights[n] < 1.0]
     lines = []
     for number in numbers[:MOST_LINES]:
@@ -337,9 +337,9 @@ def _outliers(
         worst = int(left.excess[number].argmax())
         quantity, error, usual = quantities[worst], left.errors[number, worst], left.usual[worst]
         lines.append(
-            f"look: least squares: {frame.origin[0]} frame {frame.origin[1]} counts by "
+            f"look: least squares: {frame.origin[0]} frame {frame.origin[1]} has the weight "
             f"{float(weights[number]):.2g}: the rmse of its {quantity.title} is {1000 * float(error):.3g} "
             f"{quantity.meV}, in the median frame {1000 * float(usual):.3g}."
         )
     more = len(numbers) - MOST_LINES
-    return [*lines, f"look: least squares: {more} more frames count less."] if more > 0 else lines
+    return [*lines, f"look: least squares: {more} more frames have smaller weights."] if more > 0 else lines

@@ -1,8 +1,8 @@
-"""Sums over neighbours, and the invariants that are made of them: sums of products of numbers of a centre.
+"""The kinds of sums over neighbours, and the invariants: sums of products of a centre's numbers.
 
 A centre's numbers are 1, the mean S² of its element, its moment S, and the channels of each kind of sum.
-Every invariant is a sum of products of up to three of them, or of sums before it, so that one short loop
-serves all, in torch and in the kernels.
+Every invariant is a sum of products of up to three of these numbers or of earlier sums. One short loop
+therefore computes all of them, in torch and in the kernels.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ SYMMETRIC = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of sum Σ_j φ_k(r_ij) ρ: how many components ρ has, and whether only magnetic neighbours count.
+    """A kind of sum Σ_j φ_k(r_ij) ρ, over all or only over magnetic neighbours.
 
-    weights: how often each component counts in the product of two.
+    weights: multiplicity of each component of ρ in the scalar product of two sums.
     """
 
     weights: tuple[int, ...]
@@ -25,7 +25,7 @@ class Kind:
 
     @property
     def size(self) -> int:
-        """Components of ρ."""
+        """Number of components of ρ."""
         return len(self.weights)
 
 
@@ -40,23 +40,23 @@ KINDS = {
     "shape_moment": Kind(tuple(w for w in TENSOR for _ in range(3)), True),  # (ûû − 1/3)_a S_b
     "pseudo_dipole": Kind(VECTOR, True),  # û(û·S) − S/3
 }
-"""By name, with ρ for a neighbour in the direction û, of the moment S."""
+"""The kinds by name; comments show ρ for a neighbour in direction û with moment S."""
 
 Term = tuple[float, tuple[int, ...]]
-"""A coefficient, and the places of up to three factors."""
+"""A coefficient, and the indices of up to three factors."""
 
 ONE, MEAN_SQUARE, SPIN, FIRST = 0, 1, (2, 3, 4), 5
-"""Places of 1, the mean S² of the element, S, and where the channels begin."""
+"""Indices of 1, of the element's mean S², of S, and of the first channel."""
 IN_PRODUCTS = 5
-"""The first channels of `moment`, which the products with S² have."""
+"""Number of channels of `moment` that enter products with S²."""
 
 
 @dataclass
 class Products:
-    """All sums of products, in the order in which they can be made.
+    """All sums of products, each after the sums it needs.
 
-    channels: of each kind. terms: of each sum. features: the places of those that are invariants of the
-    model; names: theirs. factors: the channels (kind, number) that each place is made of.
+    channels: number per kind. terms: of each sum. features: indices of the sums that are invariants of the
+    model; names: their names. factors: the channels (kind, number) that each number contains.
     """
 
     channels: Mapping[str, int]
@@ -77,7 +77,7 @@ class Products:
 
     @classmethod
     def of_groups(cls, groups: Sequence[str], channels: Mapping[str, int]) -> "Products":
-        """Those of some groups."""
+        """The sums of products of some groups."""
         made = cls(channels)
         for group in groups:
             GROUPS[group].add(made)
@@ -85,7 +85,7 @@ class Products:
         return made
 
     def _sort(self) -> None:
-        """Let those that need no other come first."""
+        """Sort the sums by level: sums that need no other sum come first."""
         levels = self.levels()
         order = sorted(range(len(levels)), key=levels.__getitem__)
         moved = {self.given + old: self.given + new for new, old in enumerate(order)}
@@ -101,29 +101,29 @@ class Products:
         self.features = [moved[place] for place in self.features]
 
     def at(self, kind: str, m: int, component: int) -> int:
-        """The place of a component of a channel."""
+        """The index of a component of a channel."""
         return self.starts[kind] + m * KINDS[kind].size + component
 
     def each(self, kind: str) -> range:
-        """The channels of a kind."""
+        """The channel numbers of a kind."""
         return range(self.channels[kind])
 
     def made(self, terms: Sequence[Term]) -> int:
-        """The place of a new sum of products."""
+        """Add a sum of products; returns its index."""
         _, places = terms[-1]
         self.factors.append(tuple(own for place in places for own in self.factors[place]))
         self.terms.append(list(terms))
         return self.given + len(self.terms) - 1
 
     def feature(self, name: str, terms: Sequence[Term]) -> int:
-        """The place of a new invariant."""
+        """Add an invariant; returns its index."""
         place = self.made(terms)
         self.features.append(place)
         self.names.append(name)
         return place
 
     def levels(self) -> list[int]:
-        """Of each sum, how many steps lead to it from what is given."""
+        """The level of each sum: the number of steps from a centre's own numbers."""
         found: list[int] = []
         for terms in self.terms:
             before = [found[p - self.given] for _, places in terms for p in places if p >= self.given]
@@ -135,7 +135,8 @@ class Products:
 class Group:
     """Invariants of one form.
 
-    kinds: of the sums they are made of. spin_orbit: whether they change if the spins alone turn.
+    kinds: the kinds of sums they use. spin_orbit: whether they change if all spins rotate but the lattice
+    does not.
     """
 
     kinds: tuple[str, ...]
@@ -153,7 +154,7 @@ def _density(made: Products) -> None:
 
 
 def _contracted(kind: str, symbol: str) -> Callable[[Products], None]:
-    """The products of two channels of a kind, added up over their components."""
+    """Scalar products of two channels of a kind."""
 
     def add(made: Products) -> None:
         for m, n in _pairs(made, kind):
@@ -165,7 +166,7 @@ def _contracted(kind: str, symbol: str) -> Callable[[Products], None]:
 
 
 def _along(kind: str, symbol: str) -> Callable[[Products], None]:
-    """The products of S and the channels of a vector, or of SS and those of a symmetric tensor."""
+    """Products of S with the channels of a vector, or of SS with the channels of a symmetric tensor."""
 
     def add(made: Products) -> None:
         size = KINDS[kind].size
@@ -182,7 +183,7 @@ def _along(kind: str, symbol: str) -> Callable[[Products], None]:
 
 
 def _excess(made: Products) -> int:
-    """X = S² − its mean."""
+    """The index of X = S² − its mean."""
     return made.made([(-1.0, (MEAN_SQUARE, ONE)), *((1.0, (s, s)) for s in SPIN)])
 
 
@@ -193,7 +194,7 @@ def _length(made: Products) -> None:
 
 
 def _length_exchange(made: Products) -> None:
-    """X (u·S), x (u·S)(u·S), x u·u of the first channels."""
+    """Add the products X (u·S), X (u·S)(u·S) and X u·u of the first channels."""
     x, few = _excess(made), range(min(IN_PRODUCTS, made.channels["moment"]))
     us = [made.made([(1.0, (made.at("moment", m, c), s)) for c, s in enumerate(SPIN)]) for m in few]
     for m in few:
@@ -216,7 +217,7 @@ def _bond_exchange(made: Products) -> None:
 
 
 def _dzyaloshinskii_moriya(made: Products) -> None:
-    """(û × v)·(S_i × S_j) of a magnetic centre, and (û_j × û_k)·(S_j × S_k) seen from any."""
+    """(û × v)·(S_i × S_j) of magnetic centres, and (û_j × û_k)·(S_j × S_k) of all centres."""
     w, v = "direction_moment", "direction"
     for m, n in product(made.each(w), made.each(v)):
         along = [
@@ -254,4 +255,4 @@ GROUPS = {
         ("direction_moment", "direction"), _dzyaloshinskii_moriya, spin_orbit=True
     ),
 }
-"""By the names that a config has. Vectors v of directions, u of moments; tensors w of both, b of moments."""
+"""Groups by config names. v: vectors of directions, u: of moments; w: tensors of both, b: of moments."""

@@ -1,4 +1,4 @@
-"""Invariants of centres from their sums: channels, products, and their normalisation."""
+"""Computes the invariants of centres from their sums: channels, products, normalisation."""
 
 from itertools import groupby
 
@@ -12,13 +12,14 @@ from spinpot.models.native_spin.sums import Radial, columns, neighbour_sums
 
 
 class Invariants(nn.Module):
-    """z = (I − mean) · scale of every centre, (A, P), and what of it the training frames settle.
+    """Normalised invariants z = (I − mean) · scale of every centre, (A, P).
 
-    Of T elements: moment_square (T,), the mean S², μ_B²; mixing (T, T K, M), the channels of all kinds side
-    by side; mean (T, P); scale (T, P), strength/deviation, zero where an invariant never changes. float64.
+    Buffers computed from the training frames, for T elements: moment_square (T,), the mean S², μ_B²; mixing
+    (T, T K, M), the channels of all kinds, concatenated; mean (T, P); scale (T, P), strength/deviation, zero
+    for an invariant that never changes. float64.
 
-    The products as a table: coefficient (N,) and factors (N, 3) of each term, places of numbers of a centre;
-    sum (N,), the place that it is added to; features (P,), the places of the invariants.
+    Table of the products: coefficient (N,) and factors (N, 3) of each term, as indices of a centre's numbers;
+    sum (N,), the index of the sum it belongs to; features (P,), the indices of the invariants.
     """
 
     magnetic: Tensor
@@ -46,15 +47,15 @@ class Invariants(nn.Module):
             self.register_buffer(name, torch.zeros(self.elements, *shape, dtype=torch.float64))
         for name, values in _table(self.products).items():
             self.register_buffer(name, values, persistent=False)
-        # Where terms begin and sums end that need no others than those before.
+        # The ends of terms and sums of each level, which need only sums of earlier levels.
         self.steps = _steps(self.products)
 
     def moments(self, batch: Batch) -> Tensor:
-        """(A, 3), μ_B, of the elements with spin; else zero."""
+        """Moments (A, 3), μ_B; zero for elements without spin."""
         return batch.spin.double() * self.magnetic[batch.types].unsqueeze(-1)
 
     def sums(self, batch: Batch, vector: Tensor, spin: Tensor) -> Tensor:
-        """Those over the neighbours, (A, T K, C).
+        """Sums over the neighbours, (A, T K, C).
 
         vector: (P, 3), Å, of the pairs; spin: (A, 3), as `moments`.
         """
@@ -68,7 +69,7 @@ class Invariants(nn.Module):
         )
 
     def given(self, sums: Tensor, spin: Tensor, element: int) -> Tensor:
-        """1, the mean S², S and the channels, (n, …), of centres of one element."""
+        """The numbers of centres of one element: 1, the mean S², S and the channels, (n, …)."""
         n = len(sums)
         numbers = [spin.new_ones(n, 1), self.moment_square[element].expand(n, 1), spin]
         places, first = columns(list(self.channels)), 0
@@ -79,7 +80,7 @@ class Invariants(nn.Module):
         return torch.cat(numbers, dim=1)
 
     def invariants(self, sums: Tensor, spin: Tensor, element: int) -> Tensor:
-        """I, (n, P), of centres of one element."""
+        """Invariants I, (n, P), of centres of one element."""
         numbers = self.given(sums, spin, element)
         begin = 0
         for end, size in self.steps:
@@ -92,7 +93,7 @@ class Invariants(nn.Module):
         return numbers[:, self.features]
 
     def normalised(self, batch: Batch, vector: Tensor, spin: Tensor) -> Tensor:
-        """(A, P), of the atoms sorted by element. vector, spin: as of `sums`."""
+        """Normalised invariants z (A, P), of the atoms sorted by element. vector, spin: as for `sums`."""
         sums = self.sums(batch, vector, spin)
         return torch.cat(
             [
@@ -115,7 +116,7 @@ def _table(products: Products) -> dict[str, Tensor]:
 
 
 def _steps(products: Products) -> list[tuple[int, int]]:
-    """Of each level the end of its terms, and how many sums they make."""
+    """For each level: the end of its terms, and its number of sums."""
     found, end = [], 0
     for _, level in groupby(zip(products.levels(), products.terms, strict=True), key=lambda pair: pair[0]):
         sizes = [len(terms) for _, terms in level]

@@ -28,22 +28,22 @@ from spinpot.models.potential import Exporter, InferencePart, Part, Potential, r
 from spinpot.models.start import TrainingLabels
 
 USUAL_SCALE = 0.01
-"""eV, ε where energies do not tell."""
+"""ε in eV, if the energies do not determine it."""
 SAME = {"energy_scale", "expected_errors.usual", "expected_errors.noise"}
-"""Numbers that do not belong to elements."""
+"""Entries of the state that have no element dimension."""
 OF_NEIGHBOURS = {"invariants.mixing"}
-"""Whose second dimension has the radial functions of each neighbour's element; the first is the centre's."""
+"""Entries with two element dimensions: first the centre's, second the neighbour's × radial functions."""
 COLUMNS = "expected_errors.whitening"
-"""Whose rows are those of the least squares: the weights of each element, and then the elements' energies."""
+"""Its rows are the columns of the least squares: the weights of each element, then the elements' energies."""
 
 
 class NativeSpin(Potential):
-    """A linear potential of invariants, and a net for each element on top of it."""
+    """A potential linear in invariants, plus one net per element."""
 
     spec_type = NativeSpinSpec
     not_exported = (
-        "deepmd-kit's formats hold networks of its own descriptors, none of which is a native-spin model. "
-        "Use it through spinpot.load or spinpot.ase; models of the kind deepspin can be written."
+        "deepmd-kit has no native-spin model, so its formats cannot hold this one. Use it through "
+        "spinpot.load or spinpot.ase; models of the kind deepspin can be exported."
     )
     spec: NativeSpinSpec
     energy_scale: Tensor
@@ -58,7 +58,7 @@ class NativeSpin(Potential):
         self.linear = nn.Parameter(
             torch.zeros(elements, size, dtype=torch.float64), requires_grad=spec.linear == "free"
         )
-        # The nets see centre + d/√(1 + nearness d²), d = z − centre; spinpot.models.native_spin.statistics.
+        # The nets' input is centre + d/√(1 + nearness d²), d = z − centre (native_spin.statistics).
         for name in ("centre", "nearness"):
             self.register_buffer(name, torch.zeros(elements, size, dtype=torch.float64))
         self.expected_errors = Uncertainty(elements, size)
@@ -68,7 +68,7 @@ class NativeSpin(Potential):
         )
 
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """By the invariants, and back from them to pair vectors and moments."""
+        """Energies from the invariants, and back through these to pair vectors and moments."""
         if self.evaluation() == "compiled":
             return compiled_model(self.invariants, batch, self._of_energy(), self.nets, differentiable)
         with torch.enable_grad():
@@ -87,7 +87,7 @@ class NativeSpin(Potential):
         return Derivatives(energy[batch.atom_place], force, force_mag, virial)
 
     def energies(self, batch: Batch) -> Tensor:
-        """By the kernels without what derivatives cost."""
+        """As Potential.energies; the kernels skip the derivatives."""
         if self.evaluation() == "compiled":
             return compiled_energies(self.invariants, batch, self._of_energy(), self.nets)
         return super().energies(batch)
@@ -97,7 +97,7 @@ class NativeSpin(Potential):
         return {name: getattr(self, name) for name in names} | {"energy_scale": float(self.energy_scale)}
 
     def evaluation(self) -> str:
-        """`compiled`, or by `torch`."""
+        """`compiled` kernels or `torch`."""
         return "compiled" if kernels.library_for(self.linear) else "torch"
 
     def of_invariants(self, z: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -125,7 +125,7 @@ class NativeSpin(Potential):
         return self
 
     def set_statistics(self, batches: Iterable[Batch], systems: Sequence[System]) -> None:
-        """Also the channels, means and deviations of the invariants, ε, and the bounds of the nets."""
+        """As Potential.set_statistics; also channels, means and scales of the invariants, ε, and bounds."""
         super().set_statistics(batches, systems)
         jitter = settle_invariants(self.invariants, self.spec.geometry, systems, self.seed)
         self.energy_scale.fill_(energy_scale(systems, self.energy_bias.numpy()))
@@ -135,19 +135,19 @@ class NativeSpin(Potential):
             self.nearness.copy_(nearness)
 
     def start(self, labels: TrainingLabels) -> list[str]:
-        """As the linear potential that least squares give."""
+        """Initialise the linear part by least squares."""
         lines = begin_linear(self, labels)
         calibrate(self, labels)
         return lines
 
     def end(self, labels: TrainingLabels) -> None:
-        """Fit the energy bias again, and see what errors are left."""
+        """Refit the energy bias, and calibrate the expected errors."""
         refit_bias(self, labels)
         calibrate(self, labels)
 
     @torch.no_grad()
     def uncertainty(self, batch: Batch) -> dict[str, Tensor] | None:
-        """By the normal equations of the least squares."""
+        """As Potential.uncertainty, from the normal equations of the least squares."""
         return self.expected_errors(self.invariants, self.energy_scale, batch)  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -157,14 +157,14 @@ class NativeSpin(Potential):
         return self.invariants.normalised(batch, vector, spin)[batch.atom_place]
 
     def begin_at_zero(self) -> None:
-        """No linear part, and nets that give zero."""
+        """Set the linear part and the nets' output to zero."""
         nn.init.zeros_(self.linear)
         if self.nets is not None:
             nn.init.zeros_(self.nets.weight)
             nn.init.zeros_(self.nets.bias)
 
     def parts(self) -> dict[str, Part]:
-        """The net of each element, and the linear part where it is trained."""
+        """The net of each element, and the linear part if it is trained."""
         weights = {"linear": [self.linear]} if self.linear.requires_grad else {}
         if self.nets is not None:
             weights["net"] = list(self.nets.parameters())
@@ -191,7 +191,7 @@ class NativeSpin(Potential):
         }
         if errors.usual.any():
             arrays |= {"whitening": errors.whitening, "usual": errors.usual}
-            # Numbers of model files are finite: noise below zero is not known.
+            # Model files hold only finite numbers: negative noise stands for unknown noise.
             arrays["noise"] = errors.noise.nan_to_num(-1.0)
         if nets is not None:
             arrays |= nets.hidden.by_place("hidden")
@@ -199,7 +199,7 @@ class NativeSpin(Potential):
         return [InferencePart("native_spin", settings, arrays)]
 
     def exporters(self) -> dict[str, Exporter]:
-        """None, in words."""
+        """Exporters that raise InputError with the reason."""
         return dict.fromkeys((".dp", ".pth"), refusal(self.not_exported))
 
     def reordered(self, type_map: Sequence[str]) -> "NativeSpin":
@@ -213,7 +213,7 @@ class NativeSpin(Potential):
         return made
 
     def _moved(self, name: str, values: Tensor, order: Sequence[int]) -> Tensor:
-        """Numbers of the state as they are for another order of the elements."""
+        """An entry of the state, for another order of the elements."""
         if name in SAME:
             return values
         if name == COLUMNS:
@@ -225,7 +225,7 @@ class NativeSpin(Potential):
 
 
 def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> FittingNet:
-    """Nets side by side that give zero: W ~ N(0, 1/n_in), b ~ N(0, ¼), skips in steps of ½."""
+    """Stacked nets with zero output: W ~ N(0, 1/n_in), b ~ N(0, ¼), time steps idt = ½."""
     name, widths = spec.fitting_net.activation_function, (size, *spec.fitting_net.neuron)
 
     def layer(n_in: int, n_out: int) -> ResidualLayer:
@@ -243,7 +243,7 @@ def fresh_nets(spec: NativeSpinSpec, size: int, generator: torch.Generator) -> F
 
 
 def energy_scale(systems: Sequence[System], bias: np.ndarray) -> float:
-    """ε, eV: the deviation of what the bias leaves of the energies, over √N of N atoms, without outliers."""
+    """ε, eV: robust standard deviation of (energy − bias)/√N over frames of N atoms."""
     parts = [
         (system.energy - bias[system.types].sum()) / math.sqrt(system.n_atoms)
         for system in systems

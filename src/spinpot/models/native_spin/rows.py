@@ -1,4 +1,4 @@
-"""What each weight of the linear part alone would give: the rows of its least squares."""
+"""The prediction of each weight of the linear part alone: the rows of its least squares."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.sums import neighbour_sums
 
 ATOMS_AT_ONCE = 16
-"""Centres whose derivatives are held at once, to bound the memory."""
+"""Centres whose derivatives are in memory at once."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What unit weights would give, with ε = 1 and without nets: column t·P + p is that of w_tp.
+    """Predictions for unit weights, with ε = 1 and without nets: column t·P + p belongs to w_tp.
 
-    energy (F, T P); force, force_mag (A, 3, T P); virial (F, 3, 3, T P). Units as of a prediction, for z
-    without unit: eV, eV/Å, eV/μ_B, eV.
+    energy (F, T P); force, force_mag (A, 3, T P); virial (F, 3, 3, T P). Units as in Prediction: eV, eV/Å,
+    eV/μ_B, eV.
     """
 
     energy: Tensor
@@ -46,7 +46,7 @@ def design(invariants: Invariants, batch: Batch) -> Rows:
 
 @dataclass(frozen=True)
 class _Given:
-    """Of a batch, the pairs' vectors (P, 3), Å, the atoms' moments (A, 3), μ_B, and their sums."""
+    """Pair vectors (P, 3), Å, moments (A, 3), μ_B, and sums of a batch."""
 
     vector: Tensor
     spin: Tensor
@@ -56,7 +56,7 @@ class _Given:
 def _of_element(
     invariants: Invariants, batch: Batch, given: _Given, element: int, atoms: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The columns of the weights of one element: what its centres give."""
+    """The columns of the weights of one element, from the centres of that element."""
     spin, vector = given.spin, given.vector
     size, frames = invariants.size, batch.n_frames
     energy, virial = spin.new_zeros(frames, size), spin.new_zeros(frames, 9, size)
@@ -81,7 +81,7 @@ def _of_element(
 
 
 def _added(to: Tensor, values: Tensor, size: int, weight: Tensor | None = None) -> Tensor:
-    """The values (n, …) of the same place added up, (size, …): index_add, but fast for long rows."""
+    """Sum the values (n, …) by index, (size, …): as index_add, but fast for long rows."""
     each = torch.stack((to, torch.arange(len(to), device=to.device)))
     weight = values.new_ones(len(to)) if weight is None else weight
     matrix = torch.sparse_coo_tensor(each, weight, (size, len(to)), check_invariants=False)
@@ -92,7 +92,7 @@ def _added(to: Tensor, values: Tensor, size: int, weight: Tensor | None = None) 
 def _by_sums(
     invariants: Invariants, given: _Given, element: int, centres: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of an element's centres z (n, P), and ∂z by their sums (n T, P, K C) and their moments (n, 3, P)."""
+    """Invariants z (n, P) of an element's centres; derivatives by sums (n T, P, K C), moments (n, 3, P)."""
     numbers = invariants.given(given.sums[centres], given.spin[centres], element)
     found, by_numbers = _products(invariants, numbers)
     scale = invariants.scale[element]
@@ -110,8 +110,8 @@ def _by_sums(
 
 
 def _products(invariants: Invariants, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """The invariants (n, P) of given numbers (n, G), and their derivatives by these (n, P, G)."""
-    # The places come first, so that sums are over rows.
+    """Invariants (n, P) of a centre's numbers (n, G), and their derivatives by these (n, P, G)."""
+    # The index dimension comes first, so that sums are over rows.
     numbers, begin = numbers.T, 0
     slopes = torch.eye(len(numbers)).to(numbers).unsqueeze(1).expand(-1, numbers.shape[1], -1)
     for end, size in invariants.steps:
@@ -127,7 +127,7 @@ def _products(invariants: Invariants, numbers: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pairs_of(batch: Batch, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """The pairs of some centres (p,), and which of the (centre, neighbour's element) each belongs to."""
+    """The pairs of some centres (p,), and the slot (centre, neighbour's element) of each."""
     place = torch.full_like(batch.types, -1)
     place[centres] = torch.arange(len(centres), device=centres.device)
     of_pairs = place[batch.pair_centre]
@@ -136,7 +136,7 @@ def _pairs_of(batch: Batch, centres: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tangents(invariants: Invariants, vector: Tensor, spin: Tensor) -> Tensor:
-    """How what each pair adds to the sums changes with its vector and the neighbour's moment, (p, K C, 6)."""
+    """Derivatives of each pair's part of the sums by pair vector and neighbour's moment, (p, K C, 6)."""
     each = torch.arange(len(vector), device=vector.device), torch.zeros_like(vector[:, 0], dtype=torch.int64)
 
     def added(vector: Tensor, spin: Tensor) -> Tensor:
@@ -153,9 +153,9 @@ def _tangents(invariants: Invariants, vector: Tensor, spin: Tensor) -> Tensor:
 
 
 def _contracted(by_sums: Tensor, tangents: Tensor, slots: Tensor) -> Tensor:
-    """Each pair's tangents (p, K C, 6) with the derivatives (n T, P, K C) of its slot: (p, 6, P).
+    """Contract each pair's tangents (p, K C, 6) with the derivatives (n T, P, K C) of its slot: (p, 6, P).
 
-    The pairs of a slot stand side by side, as many as the fullest one has: nothing is copied for each.
+    Slots are padded to the size of the fullest one, so that the derivatives are not copied for each pair.
     """
     number, order = slots.bincount(minlength=len(by_sums)), slots.argsort(stable=True)
     first = number.cumsum(0) - number

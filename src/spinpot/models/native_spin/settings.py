@@ -1,4 +1,4 @@
-"""What a user sets about the parts of the native-spin model: descriptor, linear part and nets."""
+"""The user's settings of the native-spin model: descriptor, linear part and nets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ CHANNELS = {
     "shape_moment": 5,
     "pseudo_dipole": 8,
 }
-"""Channels of each kind of sum for two elements, one of them magnetic, unless the config says otherwise."""
+"""Default number of channels of each kind of sum, for two elements, one of them magnetic."""
 ONE_BY_ONE = {"density": 2, "moment": 1, "moment_square": 1, "pseudo_dipole": 1}
-"""How many elements, or magnetic elements, the channels are enough for that enter invariants one by one."""
+"""Channels that enter invariants singly are enough for so many elements, or magnetic elements."""
 MORE_CHANNELS = {"anisotropy": {"shape": 16}, "dzyaloshinskii_moriya": {"direction_moment": 8}}
-"""Of the kinds of sum of groups for which these are not enough."""
+"""Groups that need more channels of some kinds of sum."""
 OWN_ELEMENTS = 4
-"""More elements share the channels of so many: the model does not grow with the square of elements."""
+"""Channels grow up to this number of elements, so that the model does not grow with its square."""
 
 LEAST_REACH = 0.5
-"""Å, from the centre of the first radial function to the cutoff."""
+"""Å, smallest distance from the centre of the first radial function to the cutoff."""
 
 
 @dataclass(frozen=True)
 class SumsSettings:
-    """The sums over neighbours, and the groups of invariants that are made of them.
+    """The sums over neighbours, and the groups of invariants built from them.
 
-    cutoff: Å. n_radial: radial functions φ_k. closest: Å, the centre of the first of them; `auto`: 0.8 of the
-    closest neighbours' distance in the training frames. groups: names of spinpot.models.native_spin.groups.
-    channels: of each kind of sum, where there are to be others than `usual_channels`.
+    cutoff: Å. n_radial: number of radial functions φ_k. closest: Å, centre of the first one; `auto`: 0.8 of
+    the smallest neighbour distance in the training frames. groups: names in models.native_spin.groups.
+    channels: number per kind of sum; None: `usual_channels`.
     """
 
     cutoff: float = 5.6
@@ -60,7 +60,7 @@ class SumsSettings:
         close = nearest(unknown[0], GROUPS) if unknown else ""
         require(once, f"{key}.groups", groups, f"some of {', '.join(GROUPS)}, each once.{close}")
         sums = any(GROUPS[name].kinds for name in groups)
-        require(sums, f"{key}.groups", groups, "also one that has sums over neighbours, such as exchange.")
+        require(sums, f"{key}.groups", groups, "at least one with sums over neighbours, such as exchange.")
         self._check_channels(f"{key}.channels", dict(self.channels or {}))
 
     def _check_channels(self, key: str, channels: Mapping[str, int]) -> None:
@@ -69,11 +69,11 @@ class SumsSettings:
         if unused := sorted(channels.keys() - self.numbers()):
             raise InputError(
                 f"{key}: no group of model.descriptor.groups needs sums of the kind {' or '.join(unused)}. "
-                "Take this away, or choose a group that needs them."
+                "Remove this setting, or choose a group that needs them."
             )
 
     def numbers(self, elements: int = 2, magnetic: int = 1) -> dict[str, int]:
-        """The channels of each kind of sum that the groups need, in the order of KINDS."""
+        """Number of channels of each kind of sum that the groups need, in the order of KINDS."""
         needed = {kind for group in self.groups for kind in GROUPS[group].kinds}
         found = usual_channels(elements, magnetic)
         for group in self.groups:
@@ -83,10 +83,10 @@ class SumsSettings:
 
 
 def usual_channels(elements: int, magnetic: int) -> dict[str, int]:
-    """Of each kind of sum for some elements, some of them magnetic.
+    """Default number of channels of each kind of sum, by the numbers of elements and magnetic elements.
 
-    Each pair of elements has functions of the distance of its own: channels that enter invariants one by one
-    are as many as a few elements need. Products of two channels stay as many as they are.
+    Each pair of elements has radial functions of its own. Channels that enter invariants singly grow with the
+    number of elements; channels that enter products of two do not.
     """
     present = {kind: magnetic if KINDS[kind].magnetic else elements for kind in ONE_BY_ONE}
     counted = {kind: min(max(n, 1), OWN_ELEMENTS) for kind, n in present.items()}
@@ -95,7 +95,7 @@ def usual_channels(elements: int, magnetic: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class NetSettings:
-    """The net of each element: hidden widths; none: the model is linear in the invariants."""
+    """The net of each element: hidden widths. Without widths the model is linear in the invariants."""
 
     neuron: Sequence[int] = (64, 64)
     activation_function: str = "tanh"

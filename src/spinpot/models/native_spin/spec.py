@@ -1,4 +1,4 @@
-"""The native-spin model as the config says it, and with every `auto` settled."""
+"""The native-spin model's config section, and its spec with every `auto` resolved."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 
 CLOSEST_CENTRE = 0.8
-"""The first radial function has its centre at this part of the closest neighbours' distance."""
+"""Centre of the first radial function, relative to the smallest neighbour distance."""
 MOST_FRAMES = 500
-"""Of the least squares, unless the config says otherwise."""
+"""Default for the most frames in the least squares."""
 USUAL_CLOSEST = 2.0
-"""Å, where the training frames have no neighbours."""
+"""Å, assumed smallest distance if the training frames have no neighbours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NativeSpinSpec(Spec):
-    """The native-spin model with nothing left open."""
+    """The complete specification of a native-spin model."""
 
     kind: ClassVar[str] = "native_spin"
     changeable: ClassVar[tuple[str, ...]] = ("fit_frames",)
@@ -48,11 +48,11 @@ class NativeSpinSpec(Spec):
 
     @property
     def products(self) -> Products:
-        """How the invariants are made."""
+        """The products that define the invariants."""
         return Products.of_groups(self.descriptor.groups, self.descriptor.numbers())
 
     def settled(self, training: Neighbours, resumed: Spec | None) -> Self:
-        """With the centre of the first radial function."""
+        """As Spec.settled: resolves `closest`, the centre of the first radial function."""
         if self.descriptor.closest != "auto":
             return self
         if isinstance(resumed, NativeSpinSpec):
@@ -63,7 +63,7 @@ class NativeSpinSpec(Spec):
         return self.with_closest(round(min(CLOSEST_CENTRE * known, furthest), 3))
 
     def unlike_training(self, found: Neighbours) -> str | None:
-        """Neighbours closer than the first radial function's centre."""
+        """As Spec.unlike_training: neighbours closer than the centre of the first radial function."""
         distance, centre = float(min(found.closest, default=float("inf"))), float(self.descriptor.closest)
         if distance >= centre:
             return None
@@ -75,13 +75,13 @@ class NativeSpinSpec(Spec):
         )
 
     def with_closest(self, closest: float) -> Self:
-        """The same with that centre, Å."""
+        """The spec with the centre of the first radial function replaced, Å."""
         return replace(self, descriptor=replace(self.descriptor, closest=closest))
 
     def facts(self, settings: Mapping[str, Any]) -> dict[str, str]:
         """As Spec.facts."""
         widths = "–".join(map(str, self.fitting_net.neuron))
-        frozen = "as least squares find them" if self.linear == "frozen" else "trained with the nets"
+        frozen = "fixed after least squares" if self.linear == "frozen" else "trained with the nets"
         return {
             "Descriptor": f"{len(self.products.features)} invariants: {', '.join(self.descriptor.groups)}",
             "Linear part": f"a weight of each invariant and element, {frozen}",
@@ -96,7 +96,7 @@ class NativeSpinSpec(Spec):
         return {"joint_rotation", "time_reversal", *([] if bound else ["spin_rotation"])}
 
     def config(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """As Spec.config; how the linear part is fitted and whether it is trained stay as wanted."""
+        """As Spec.config; fit_frames and linear stay as wanted."""
         own = {name: wanted.get(name, getattr(self, name)) for name in ("linear", "fit_frames")}
         return {**super().config(wanted), **own}
 
@@ -105,8 +105,8 @@ class NativeSpinSpec(Spec):
 class NativeSpinSettings(ModelSettings):
     """The section `model` of the native-spin model.
 
-    linear: whether the weights of the invariants stay as least squares find them, `frozen`, or are trained
-    with the nets, `free`. fit_frames: the most training frames that least squares take, or `all`.
+    linear: `frozen`: the weights of the invariants stay at the least-squares solution; `free`: they are
+    trained with the nets. fit_frames: most training frames used by least squares, or `all`.
     """
 
     spec_type: ClassVar[type[Spec]] = NativeSpinSpec
@@ -116,7 +116,7 @@ class NativeSpinSettings(ModelSettings):
     fit_frames: int | Literal["all"] = MOST_FRAMES
 
     def check(self) -> None:
-        """Raise InputError for what is wrong whatever the data."""
+        """Raise InputError for settings that are wrong for any data."""
         super().check()
         self.descriptor.check()
         self.fitting_net.check()
@@ -126,7 +126,7 @@ class NativeSpinSettings(ModelSettings):
         require(some, "model.fit_frames", self.fit_frames, "a number of frames, or all.")
 
     def spec(self, type_map: tuple[str, ...], use_spin: tuple[bool, ...]) -> NativeSpinSpec:
-        """As ModelSettings.spec; the centre of the first radial function may be left open."""
+        """As ModelSettings.spec; `closest` may still be `auto`."""
         channels = self.descriptor.numbers(len(type_map), sum(use_spin))
         return NativeSpinSpec(
             type_map=type_map,
@@ -139,24 +139,24 @@ class NativeSpinSettings(ModelSettings):
         )
 
     def _check_symmetries(self) -> None:
-        """Raise InputError for what the invariants have anyway, or cannot have."""
+        """Raise InputError for symmetries that the invariants always have, or cannot have."""
         if self.spin.time_reversal != "none":
             raise InputError(
-                f"model.spin.time_reversal={self.spin.time_reversal}: native spins have it in any case, as "
-                "all invariants are even in the spins. Use model.spin.time_reversal=none."
+                f"model.spin.time_reversal={self.spin.time_reversal}: native-spin models always have this "
+                "symmetry, since all invariants are even in the spins. Use model.spin.time_reversal=none."
             )
         if self.spin.spin_rotation != "none":
             bound = spin_orbit_groups(self.descriptor.groups)
             why = (
-                f"{', '.join(bound)} of model.descriptor.groups change if the spins alone turn. Leave these "
-                "groups out: the others are the same however all spins are turned."
+                f"{', '.join(bound)} of model.descriptor.groups change when all spins rotate. Remove these "
+                "groups: the others are invariant under spin rotation."
                 if bound
-                else "native spins have it in any case, without spin-orbit groups. Use "
+                else "native-spin models without spin-orbit groups always have this symmetry. Use "
                 "model.spin.spin_rotation=none."
             )
             raise InputError(f"model.spin.spin_rotation={self.spin.spin_rotation}: {why}")
 
 
 def spin_orbit_groups(groups: Sequence[str]) -> list[str]:
-    """Those whose invariants change if the spins alone turn."""
+    """The groups whose invariants change if all spins rotate but the lattice does not."""
     return [name for name in groups if GROUPS[name].spin_orbit]

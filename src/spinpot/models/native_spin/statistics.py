@@ -1,13 +1,13 @@
-"""What the training frames settle of the invariants: channels, means, deviations and bounds.
+"""Statistics of the invariants over the training frames: channels, means, deviations and bounds.
 
-The frames are jittered: in a crystal that hardly moves the invariants hardly change, and to scale them by
-those changes alone gives forces without bound as soon as something moves.
+The frames are jittered. In a crystal with small displacements the invariants hardly change; scaled by these
+changes alone, they would give unbounded forces for larger displacements.
 
-What the nets see is bounded: far from the training frames they are constant, and the linear part is alone.
-In place of an invariant z a net gets x = centre + d/√(1 + nearness d²), d = z − centre, at most 1/√nearness
-from the centre. Where the training frames are, x is nearly z; far from them ∂x/∂z = (1 + nearness d²)^(−3/2)
-vanishes, and with it the net's forces. ∂x/∂z is never above 1. (A factor of the net that falls with the
-distance would give forces by its slope.)
+The nets' input is bounded: far from the training frames the nets are constant, and only the linear part acts.
+Instead of an invariant z, a net gets x = centre + d/√(1 + nearness d²), d = z − centre, at most 1/√nearness
+from the centre. Near the training frames x is close to z; far from them ∂x/∂z = (1 + nearness d²)^(−3/2)
+vanishes, and with it the net's forces. ∂x/∂z never exceeds 1. (A factor of the net that decreases with the
+distance would cause forces by its slope.)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,32 +27,32 @@ from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.sums import columns
 
 JITTER = 0.01
-"""Å, the deviation of each coordinate."""
+"""Standard deviation of each coordinate, Å."""
 SPIN_JITTER = 0.03
-"""The deviation of each component of a moment, in parts of its length."""
+"""Standard deviation of each component of a moment, relative to its length."""
 SMALLEST_STRENGTH = 1e-6
-"""Channels with smaller parts of the largest eigenvalue are as strong as that."""
+"""Lower bound of a channel's strength: its eigenvalue relative to the largest."""
 ROUNDING = 1e-13
-"""In parts of the largest eigenvalue."""
+"""Eigenvalues below this fraction of the largest are rounding."""
 NO_CHANGE = 1e-10
-"""Invariants with a smaller deviation, for channels of length 1, are constant."""
+"""Invariants with a smaller deviation, for channels of length 1, count as constant."""
 MOST_FRAMES, MOST_ATOMS = 200, 20_000
-"""That are looked at."""
+"""Most frames and atoms used for the statistics."""
 LEAST_ATOMS = 10
-"""Of an element that are looked at: if there are fewer, each several times."""
+"""Least number of samples of an element: frames of a rarer one are repeated."""
 AT_ONCE = 4
 REACH = 20.0
-"""The largest |x − centre|, in deviations of the training frames,"""
+"""The largest |x − centre|, in standard deviations of the training frames."""
 LEAST_DEVIATION = 0.05
-"""which are at least this part of those of jittered frames: narrow bounds make curves sharp."""
+"""Lower bound of these deviations, relative to those of jittered frames: narrow bounds make x(z) sharp."""
 
 
 def settle_invariants(
     invariants: Invariants, geometry: Geometry, systems: Sequence[System], seed: int
 ) -> Tensor:
-    """Fill its buffers by jittered training frames, of many by some; the deviations of z in these, (T, P).
+    """Set the buffers of the invariants from jittered training frames; returns the deviations of z, (T, P).
 
-    seed: of the frames and of the noise.
+    seed: draws the noise, and the frames if there are too many.
     """
     given = list(batches(jittered(looked_at(systems, seed), seed), geometry, AT_ONCE))
     _settle_moments(invariants, given)
@@ -76,9 +76,9 @@ def settle_invariants(
 def bounds(
     invariants: Invariants, geometry: Geometry, systems: Sequence[System], jitter: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Centre and nearness (T, P) by training frames, of many by some; zero for an element without any.
+    """Centre and nearness (T, P) from training frames; zero for an element without frames.
 
-    jitter, seed: what settle_invariants gives and takes.
+    jitter: as settle_invariants returns it; seed: as there.
     """
     frames = (make_frame(*place) for place in looked_at(systems, seed))
     plain = invariants_of(invariants, batches(frames, geometry, AT_ONCE))
@@ -93,7 +93,7 @@ def bounds(
 
 
 def invariants_of(invariants: Invariants, given: Iterable[Batch]) -> list[Tensor]:
-    """Those of the centres of each element, (n, P)."""
+    """Invariants (n, P) of the centres of each element."""
     found: list[list[Tensor]] = [[] for _ in range(invariants.elements)]
     for batch in given:
         z = invariants.normalised(batch, batch.pair_vector.double(), invariants.moments(batch))
@@ -105,7 +105,7 @@ def invariants_of(invariants: Invariants, given: Iterable[Batch]) -> list[Tensor
 def chosen(
     systems: Sequence[System], seed: int, most_frames: int = MOST_FRAMES, most_atoms: int = MOST_ATOMS
 ) -> list[tuple[System, int]]:
-    """Training frames, drawn where there are too many: at least one with each element."""
+    """Training frames, randomly drawn if there are too many; at least one with each element."""
     places = [(system, index) for system in systems for index in range(len(system))]
     atoms = sum(system.n_atoms for system, _ in places)
     few = min(len(places), most_frames, max(1, len(places) * most_atoms // max(atoms, 1)))
@@ -120,7 +120,7 @@ def chosen(
 
 
 def looked_at(systems: Sequence[System], seed: int) -> list[tuple[System, int]]:
-    """Training frames for statistics with noise; those of an element that is rare in them several times."""
+    """Training frames for statistics with noise; frames of rare elements are repeated."""
     places = chosen(systems, seed)
     number = np.sum([_atoms(system) for system, _ in places], axis=0)
     times = -(-LEAST_ATOMS // np.maximum(number, 1))
@@ -128,7 +128,7 @@ def looked_at(systems: Sequence[System], seed: int) -> list[tuple[System, int]]:
 
 
 def _atoms(system: System) -> np.ndarray:
-    """(T,), of each element."""
+    """(T,), number of atoms of each element."""
     return np.bincount(system.types, minlength=len(system.type_map))
 
 
@@ -157,7 +157,7 @@ def _settle_moments(invariants: Invariants, given: Sequence[Batch]) -> None:
 
 
 def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dict[str, Tensor]]:
-    """Let channels be leading eigenvectors of ⟨Σ_c A_k A_l⟩; their strengths by element and kind."""
+    """Set the channels to leading eigenvectors of ⟨Σ_c A_k A_l⟩; returns strengths by element and kind."""
     places = columns(list(invariants.channels))
     squares = [{kind: torch.zeros(()) for kind in places} for _ in range(invariants.elements)]
     means, atoms_of = [torch.zeros(()) for _ in squares], torch.zeros(len(squares))
@@ -188,9 +188,9 @@ def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dic
 
 
 def channels(square: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Leading eigenvectors over the roots of their eigenvalues, (N, count), and these roots over the first.
+    """Leading eigenvectors divided by √eigenvalue, (N, count), and their √eigenvalues relative to the first.
 
-    Those that the frames do not show are zero; they would amplify rounding.
+    Eigenvectors whose eigenvalues are rounding are set to zero, since they would amplify it.
     """
     values, vectors = torch.linalg.eigh(square)
     values, vectors = values.flip(0)[:count], vectors.flip(1)[:, :count]
@@ -203,7 +203,7 @@ def channels(square: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def of_invariants(products: Products, strengths: dict[str, Tensor]) -> Tensor:
-    """Of each invariant the product of the strengths of the channels that it is made of, (P,)."""
+    """(P,), for each invariant the product of the strengths of its channels."""
     made = torch.ones(len(products.features), dtype=torch.float64)
     for number, place in enumerate(products.features):
         for kind, channel in products.factors[place]:

@@ -1,4 +1,4 @@
-"""Sums over the neighbours of each centre, by torch's operations."""
+"""Sums over the neighbours of each centre, with torch's operations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from torch import Tensor
 from spinpot.models.native_spin.groups import KINDS, SYMMETRIC
 
 FIRST_FROM_CUTOFF = 0.3
-"""Å, from the centre of the last radial function to the cutoff."""
+"""Å, distance from the centre of the last radial function to the cutoff."""
 PAIRS_AT_ONCE = 1 << 16
 """To bound the memory."""
 
 
 @dataclass(frozen=True)
 class Radial:
-    """φ_k(r) = (1 − r²/rc²)³ exp(−(r − c_k)²/2w²), c_k equidistant from `closest`, w their spacing.
+    """φ_k(r) = (1 − r²/rc²)³ exp(−(r − c_k)²/2w²); the c_k are equidistant, from `closest` on, spaced by w.
 
-    Two derivatives vanish with φ at the cutoff rc, Å.
+    φ and its first two derivatives vanish at the cutoff rc, Å.
     """
 
     cutoff: float
@@ -39,7 +39,7 @@ class Radial:
 
 
 def rows(kinds: Sequence[str], direction: Tensor, spin: Tensor) -> Tensor:
-    """ρ of every kind side by side, for directions û and moments (P, 3) of the neighbours: (P, C)."""
+    """ρ of all kinds, concatenated, for directions û and moments (P, 3) of the neighbours: (P, C)."""
     u, S = direction.unbind(-1), spin.unbind(-1)
     shape = [u[a] * u[b] - (1.0 / 3.0 if a == b else 0.0) for a, b in SYMMETRIC]
     along = (direction * spin).sum(-1)
@@ -66,8 +66,8 @@ def neighbour_sums(
 ) -> Tensor:
     """Σ_j φ_k(r_ij) ρ_c over the neighbours j of each element, (A, T K, C).
 
-    pairs: (P,) their centres and the elements of the neighbours; shape: A and T; vector: (P, 3), Å, to the
-    neighbour; spin: (P, 3), μ_B, its moment.
+    pairs: centres (P,) and neighbours' elements (P,); shape: A and T; vector: (P, 3), Å, to the neighbour;
+    spin: (P, 3), μ_B, the neighbour's moment.
     """
     atoms, elements = shape
     slots = pairs[0] * elements + pairs[1]
@@ -80,7 +80,7 @@ def neighbour_sums(
 
 
 def columns(kinds: Sequence[str]) -> dict[str, slice]:
-    """Where each kind's components are among those of `rows`."""
+    """{kind: its columns in `rows`}."""
     found, begin = {}, 0
     for kind in kinds:
         found[kind] = slice(begin, begin + KINDS[kind].size)

@@ -1,10 +1,10 @@
-"""How far a frame is from those of training, and how large errors are to be expected there.
+"""Estimates the distance of a frame from the training frames, and the expected errors.
 
-A predicted number changes with the weights of the linear part and with the energies of the elements by a row
-x. Its leverage is h = x N⁻¹ xᵀ, N the normal matrix of the least squares, in parts of the mean h of such
-numbers in the training frames: 1 for what is like them. Errors are expected to be
-σ = noise √(1 + h), with the noise from what the finished model gives for frames that it was not fitted to:
-nets that fit a few hundred energies err less in these than elsewhere.
+The derivative of a predicted number by the weights of the linear part and the elements' energies is a row x.
+The leverage of the number is h = x N⁻¹ xᵀ, with the normal matrix N of the least squares, divided by the mean
+h of such numbers in the training frames: about 1 for frames like these. The expected error is
+σ = noise √(1 + h). The noise is calibrated on the finished model's errors for held-out frames, since nets
+that fit a few hundred energies have smaller errors on these than on others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,14 +21,14 @@ from spinpot.models.native_spin.rows import design
 ATOMS_AT_ONCE = 1024
 """To bound the memory."""
 WITHIN = 0.683
-"""The part of the errors that is to be within one σ, as of normal errors."""
+"""Fraction of errors within one σ, as for a normal distribution."""
 
 
 class Uncertainty(nn.Module):
     """Leverages and σ of energy per atom, force and magnetic force.
 
     whitening: (T P + T, T P + T), W with W Wᵀ = N⁻¹. usual: (3,), the mean h in training frames. noise: (3,),
-    eV/atom, eV/Å, eV/μ_B. All are zero until they are known.
+    eV/atom, eV/Å, eV/μ_B. All are zero until they are set.
     """
 
     whitening: Tensor
@@ -43,14 +43,14 @@ class Uncertainty(nn.Module):
             self.register_buffer(name, torch.zeros(len(MAIN), dtype=torch.float64))
 
     def settle(self, normal: Tensor) -> None:
-        """Take N (T P + T, T P + T) with its ridge: first the weights, then the energies of the elements."""
+        """Set N (T P + T, T P + T), with its ridge: first the weights, then the elements' energies."""
         root = torch.linalg.cholesky(normal)
         unit = torch.eye(len(normal), dtype=root.dtype, device=root.device)
         self.whitening.copy_(torch.linalg.solve_triangular(root, unit, upper=False).mT)
         self.noise.zero_()
 
     def settle_usual(self, invariants: Invariants, scale: Tensor, training: Iterable[Batch]) -> None:
-        """Find the mean h. scale: ε, eV; training: some training frames."""
+        """Set the mean h. scale: ε, eV; training: some training frames."""
         leverages = [self._leverages(invariants, scale, batch) for batch in training]
         for place, of_batches in enumerate(zip(*leverages, strict=True)):
             h = torch.cat(of_batches)
@@ -59,7 +59,7 @@ class Uncertainty(nn.Module):
     def settle_noise(
         self, invariants: Invariants, scale: Tensor, given: Iterable[tuple[Batch, Mapping[str, Tensor]]]
     ) -> None:
-        """Find the noise. given: frames, and what the finished model gives for them."""
+        """Set the noise. given: frames, and the finished model's predictions for them."""
         found: list[list[Tensor]] = [[] for _ in MAIN]
         for batch, prediction in given:
             leverages = self._leverages(invariants, scale, batch)
@@ -90,7 +90,7 @@ class Uncertainty(nn.Module):
     def _leverages(
         self, invariants: Invariants, scale: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The h of a frame's energy per atom (F,), and the means over the components of both forces (A,)."""
+        """Leverages h of energy per atom (F,), force and magnetic force (A,), averaged over components."""
         rows = design(invariants, batch)
         weights = self.whitening[: rows.energy.shape[-1]]
         offsets = self.whitening[rows.energy.shape[-1] :]
@@ -110,7 +110,7 @@ def _squares(rows: Tensor, weights: Tensor) -> Tensor:
 
 
 def _errors(batch: Batch, prediction: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Sizes of the errors of the energy per atom (F, 1), the forces and the magnetic forces (A, 3)."""
+    """Absolute errors of energy per atom (F, 1), forces and magnetic forces (A, 3)."""
     energy = (prediction["energy"] - batch.energy) / batch.n_atoms
     force, force_mag = (prediction[name] - getattr(batch, name) for name in ("force", "force_mag"))
     return energy.abs().unsqueeze(-1), force.abs(), force_mag.abs()

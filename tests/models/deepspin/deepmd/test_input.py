@@ -119,7 +119,7 @@ def test_what_spinpot_does_not_have_is_named(convert):
     )
     contents["validating"] = {"full_validation": False}
     _, text, _ = convert(contents)
-    assert "#   training.enable_tf32: spinpot has nothing that corresponds" in text
+    assert "#   training.enable_tf32: spinpot has no equivalent" in text
     assert left_of(text) == LEFT | {
         "training.enable_tf32",
         "training.mixed_precision.compute_prec",
@@ -186,9 +186,9 @@ def composed_experiment(tmp_path, *more):
 
 MUON_LEFT = {
     "optimizer.type": (
-        "HybridMuon: muon takes its place, which has no weight decay (there 0.001 by default) and no damping"
+        "HybridMuon: muon is used instead, without weight decay (deepmd-kit's default is 0.001) and damping"
     ),
-    "optimizer.weight_decay": "only Adam and AdamW have a weight decay here",
+    "optimizer.weight_decay": "spinpot has weight decay only for Adam and AdamW",
     "optimizer.magma_muon": "Muon's steps are not damped",
 }
 
@@ -219,7 +219,7 @@ def test_hybrid_muon_is_muon(more, settings, convert, tmp_path):
 def test_an_optimizer_that_spinpot_does_not_have(name, convert):
     made, text, _ = convert(changed(optimizer={"type": name}))
     assert {"override /optimizer": "adam"} in made["defaults"]
-    said = f"#   optimizer.type: {name}: spinpot has Adam, AdamW, Muon and SOAP; Adam takes its place\n"
+    said = f"#   optimizer.type: {name}: spinpot has Adam, AdamW, Muon and SOAP; Adam is used instead\n"
     assert said in text
 
 

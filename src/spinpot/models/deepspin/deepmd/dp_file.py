@@ -1,8 +1,8 @@
 """deepmd-kit's portable model files: `.dp` (HDF5) and `.yaml`, as a tree of plain data and numpy arrays.
 
-The tree is {software, version, time, backend, model, model_def_script, "@variables"}. Under each key
-"@variables" names stand for arrays. In a `.dp` file they are datasets that the JSON text, the file's
-attribute `json`, names by their paths; in a `.yaml` file they are written out.
+The tree is {software, version, time, backend, model, model_def_script, "@variables"}. Each key "@variables"
+holds arrays by name. In a `.dp` file an array is an HDF5 dataset, and the JSON text in the file's attribute
+`json` holds its path; in a `.yaml` file the arrays are written out.
 """
 
 import io
@@ -22,13 +22,13 @@ from spinpot.core.files import write_atomically
 Tree = dict[str, Any]
 
 WRITTEN_AS = "3.2.0"
-"""The version of deepmd-kit whose format is written: the first with spin models in portable files."""
+"""Files are written in the format of this version of deepmd-kit: the first with portable spin models."""
 NEWEST_MAJOR = 3
 SOFTWARE = "deepmd-kit"
 
 
 def read_dp(path: Path) -> Tree:
-    """The tree of a `.dp` file. Raises InputError for a file that is damaged, or newer than is known here."""
+    """The tree of a `.dp` file. Raises InputError for a file that is damaged or of an unknown version."""
     try:
         with h5py.File(path) as file:
             if "json" not in file.attrs:
@@ -36,8 +36,8 @@ def read_dp(path: Path) -> Tree:
             tree = _with_arrays(json.loads(file.attrs["json"]), lambda name: file[name][()])
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"{path}: damaged, maybe truncated, or no HDF5 file, which every .dp file is ({error}). Copy it "
-            "again, or write it again by `dp convert-backend MODEL model.dp`."
+            f"{path}: damaged, maybe truncated, or not an HDF5 file, which every .dp file is ({error}). Copy "
+            "it again, or write it again by `dp convert-backend MODEL model.dp`."
         ) from error
     return _checked(tree, path)
 
@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> Tree:
     """The tree of a `.yaml` file. Raises InputError, as read_dp does."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # a safe loader both
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # both are safe loaders
         tree = _with_arrays(tree, lambda item: np.asarray(item["value"], dtype=item["dtype"]))
     except (yaml.YAMLError, OSError, KeyError, ValueError, TypeError) as error:
         said = " ".join(str(error).split())
@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> Tree:
 
 
 def write_dp(path: Path, tree: Tree) -> None:
-    """Write a tree, whole or not at all, with deepmd-kit 3.2.0's head."""
+    """Write a tree atomically, with the header of deepmd-kit 3.2.0."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
 
@@ -73,7 +73,7 @@ def write_dp(path: Path, tree: Tree) -> None:
 
 
 def _with_arrays(node: Any, convert: Callable[[Any], Any]) -> Any:
-    """The tree with every entry of "@variables" converted; nulls stay null."""
+    """The tree with every array in "@variables" converted; null stays null."""
     if isinstance(node, list):
         return [_with_arrays(item, convert) for item in node]
     if not isinstance(node, dict):

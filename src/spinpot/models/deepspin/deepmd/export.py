@@ -1,4 +1,4 @@
-"""A DeepSPIN potential as a file of deepmd-kit: `.dp`, and by its own Python `.pth`."""
+"""Writes a DeepSPIN potential as a file of deepmd-kit: `.dp`, or with an installed deepmd-kit `.pth`."""
 
 import subprocess
 import tempfile
@@ -14,10 +14,10 @@ from spinpot.models.deepspin.potential import DeepSpin
 
 
 def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str | None) -> None:
-    """Write a `.dp` or `.pth`, and print how LAMMPS uses it.
+    """Write a `.dp` or `.pth`, and print how to use it in LAMMPS.
 
-    rest: what read_deepmd gave beside the potential. python: an interpreter that has deepmd-kit 3.2, which
-    alone can write `.pth`. Raises InputError where that is missing or fails.
+    rest: as read_deepmd returns it. python: an interpreter with deepmd-kit 3.2, needed to write `.pth`.
+    Raises InputError if the interpreter is missing or fails.
     """
     tree = tree_of(potential, dict(rest) or None)
     if path.suffix == ".dp":
@@ -34,13 +34,13 @@ def export(potential: DeepSpin, path: Path, rest: Mapping[str, Any], python: str
     console.print(f"LAMMPS: pair_style deepspin {path.with_suffix('.pth').name}; pair_coeff * * {names}")
     if potential.descriptor.radial == "collocated":
         print_line(
-            "deepmd-kit evaluates the embedding for each pair, not between nodes: the same to about 1e-8 "
-            "eV/atom and 1e-7 eV/Å."
+            "deepmd-kit evaluates the embedding directly instead of interpolating it: results agree within "
+            "about 1e-8 eV/atom and 1e-7 eV/Å."
         )
 
 
 def write_frozen(target: Path, tree: Tree, python: str) -> None:
-    """Write a `.pth` by deepmd-kit's own convert-backend. Raises InputError where that fails."""
+    """Write a `.pth` by deepmd-kit's convert-backend. Raises InputError if that fails."""
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".convert.") as folder:
         portable, frozen = Path(folder) / "model.dp", Path(folder) / "model.pth"
         write_dp(portable, tree)

@@ -1,4 +1,6 @@
-"""deepmd-kit's input (.json, .yaml) → a Hydra experiment; each key is carried over, or named with why not."""
+"""Converts deepmd-kit's input (.json, .yaml) to a Hydra experiment. A comment lists every key that is not
+carried over, with the reason.
+"""
 
 import json
 import re
@@ -28,7 +30,7 @@ _TRAINING = re.compile(r"""(?:^|[{,])\s*["']?training["']?\s*:""", re.MULTILINE)
 def is_input(path: Path) -> bool:
     """Whether a file is an input of deepmd-kit: any .json, and a .yaml with a section `training`.
 
-    A model of deepmd-kit may be a .yaml, too.
+    Other .yaml files may be models of deepmd-kit.
     """
     if path.suffix not in YAML:
         return path.suffix == ".json"
@@ -36,10 +38,10 @@ def is_input(path: Path) -> bool:
 
 
 def write_experiment(source: Path, target: Path) -> None:
-    """Write an input as an experiment, and print what was not carried over.
+    """Write an input as an experiment, and print the keys that were not carried over.
 
-    Raises InputError for an input that is damaged, describes what spinpot does not have, or has a key that
-    deepmd-kit does not have.
+    Raises InputError for an input that is damaged, needs features that spinpot lacks, or has a key unknown
+    to deepmd-kit.
     """
     keys = InputKeys(read_input(source))
     try:
@@ -61,7 +63,7 @@ def write_experiment(source: Path, target: Path) -> None:
 
 
 def read_input(path: Path) -> dict[str, Any]:
-    """The contents of an input. Raises InputError for a file that is not one."""
+    """The contents of an input. Raises InputError for any other file."""
     kind, load = ("YAML", yaml.safe_load) if path.suffix in YAML else ("JSON", json.loads)
     try:
         contents = load(path.read_text(encoding="utf-8"))
@@ -75,7 +77,7 @@ def read_input(path: Path) -> dict[str, Any]:
 
 
 def experiment_of(keys: InputKeys, source: Path) -> Experiment:
-    """The experiment, as the YAML file has it."""
+    """The contents of the experiment's YAML file."""
     model = model_section(keys, source)
     data = input_training.data_section(keys, source)
     run = input_training.training(keys)
@@ -100,7 +102,7 @@ def experiment_of(keys: InputKeys, source: Path) -> Experiment:
 
 
 def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
-    """The section model; types are not doubled in either program's settings."""
+    """The section model; neither program's settings double the types."""
     section: Mapping[str, Any] = keys.contents["model"]
     type_map, settings = sections.read_sections(section, str(source))
     _check(type_map, settings, source)
@@ -122,7 +124,7 @@ def model_section(keys: InputKeys, source: Path) -> dict[str, Any]:
 
 
 def _check(names: tuple[str, ...], settings: DeepSpinSettings, source: Path) -> None:
-    """Raise InputError for a model that could not be built, whatever the data."""
+    """Raise InputError for a model that could not be built for any data."""
     once = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
     require(once, f"{source}: model.type_map", list(names), "a list of elements, each once, e.g. [Ni, O].")
     settings.check()

@@ -1,4 +1,4 @@
-"""The sections of an input.json beside the model: data, loss, learning rate, optimizer and the run itself."""
+"""The sections of an input.json beside the model: data, loss, learning rate, optimizer and training."""
 
 import math
 from collections.abc import Sequence
@@ -13,20 +13,18 @@ from spinpot.models.deepspin.deepmd.keys import InputKeys
 STEPS = ("numb_steps", "stop_batch", "num_steps", "num_step", "numb_step")
 SAMPLES = 32  # atoms per batch that deepmd-kit's `auto` aims at
 PREFACTORS = {"e": (0.02, 1.0), "fr": (1000.0, 1.0), "fm": (10000.0, 10.0), "v": (0.0, 0.0)}
-"""deepmd-kit's defaults, at the start and in the limit."""
+"""deepmd-kit's default prefactors: at the start, and at the limit."""
 STOP_LR = 5e-8  # deepmd-kit's default
 
 
 def data_section(keys: InputKeys, source: Path) -> dict[str, Any]:
-    """Folders, made absolute from the input's own, and batch sizes."""
+    """Folders, relative to the input's folder and made absolute, and batch sizes."""
     train = _folders(keys, "training_data", source)
     validation = _folders(keys, "validation_data", source)
     if not train:
         raise InputError(f"{source}: training.training_data.systems names no folder. Add one.")
     if not validation:
-        keys.leave(
-            "training.validation_data", "there is none, and a run needs one: the training frames stand in"
-        )
+        keys.leave("training.validation_data", "missing, but a run needs it: the training frames are used")
     type_map = keys.get("model.type_map")
     validation_size = _batch_size(keys, "validation_data", validation or train)
     return {
@@ -51,7 +49,7 @@ def loss_section(keys: InputKeys, source: Path) -> dict[str, Any]:
         if (start == 0.0) != (limit == 0.0):
             key = ends[0] if start else ends[1]
             keys.leave(
-                f"loss.{key}", "deepmd-kit leaves a term out where one of its prefactors is 0; so both are"
+                f"loss.{key}", "deepmd-kit drops a term if one of its prefactors is 0: both are set to 0"
             )
             start = limit = 0.0
         section |= {ends[0]: start, ends[1]: limit}
@@ -63,7 +61,7 @@ def loss_section(keys: InputKeys, source: Path) -> dict[str, Any]:
 
 
 def learning_rate(keys: InputKeys, steps: int) -> tuple[str, dict[str, Any]]:
-    """The option of the group scheduler, and its settings."""
+    """The config of the group scheduler to use, and its settings."""
     kind = keys.get("learning_rate.type", "exp")
     require(kind in ("exp", "cosine", "wsd"), "learning_rate.type", kind, "exp, cosine or wsd.")
     start = float(keys.get("learning_rate.start_lr", 1e-3))
@@ -91,13 +89,13 @@ def learning_rate(keys: InputKeys, steps: int) -> tuple[str, dict[str, Any]]:
 
 
 def optimizer(keys: InputKeys) -> tuple[str, dict[str, Any]]:
-    """The option of the group optimizer, and its settings."""
+    """The config of the group optimizer to use, and its settings."""
     kind = str(keys.get("optimizer.type", keys.get("training.opt_type", "Adam")))
     name = kind.lower()
     if name == "hybridmuon":
         return "muon", _muon(keys)
     if name not in ("adam", "adamw"):
-        keys.leave("optimizer.type", f"{kind}: spinpot has Adam, AdamW, Muon and SOAP; Adam takes its place")
+        keys.leave("optimizer.type", f"{kind}: spinpot has Adam, AdamW, Muon and SOAP; Adam is used instead")
         return "adam", {}
     default = {"adam": 0.0, "adamw": 1e-3}[name]
     betas = [keys.get("optimizer.adam_beta1", 0.9), keys.get("optimizer.adam_beta2", 0.999)]
@@ -108,7 +106,7 @@ def _muon(keys: InputKeys) -> dict[str, Any]:
     """The settings of HybridMuon that spinpot's Muon has."""
     keys.leave(
         "optimizer.type",
-        "HybridMuon: muon takes its place, which has no weight decay (there 0.001 by default) and no damping",
+        "HybridMuon: muon is used instead, without weight decay (deepmd-kit's default is 0.001) and damping",
     )
     momentum = keys.get("optimizer.momentum", keys.get("optimizer.muon_momentum", 0.95))
     betas = [keys.get("optimizer.adam_beta1", 0.9), keys.get("optimizer.adam_beta2", 0.95)]
@@ -116,9 +114,9 @@ def _muon(keys: InputKeys) -> dict[str, Any]:
 
 
 def training(keys: InputKeys) -> dict[str, Any]:
-    """Seed and trainer, and under `defaults` what more of the config groups the input asks for."""
+    """Seed and trainer, and under `defaults` the other config groups that the input needs."""
     steps = int(next((value for name in STEPS if (value := keys.get(f"training.{name}"))), 0))
-    expected = "a number of steps >= 1; numb_epoch alone does not tell it."
+    expected = "a number of steps >= 1; numb_epoch alone is not enough."
     require(steps >= 1, "training.numb_steps", steps, expected)
     save = min(int(keys.get("training.save_freq", 1000)), steps)
     trainer = {
@@ -140,7 +138,7 @@ def training(keys: InputKeys) -> dict[str, Any]:
 
 
 def _decay_rate(keys: InputKeys, section: dict[str, Any], span: int) -> None:
-    """deepmd-kit's decay_rate as the stop_lr that gives it."""
+    """Convert deepmd-kit's decay_rate to the equivalent stop_lr."""
     rate = keys.get("learning_rate.decay_rate")
     if rate is None:
         return
@@ -152,14 +150,14 @@ def _decay_rate(keys: InputKeys, section: dict[str, Any], span: int) -> None:
 
 
 def _precision(keys: InputKeys) -> str:
-    """The trainer's precision: float32 where both nets have it."""
+    """The trainer's precision: float32 if both nets have it, else float64."""
     names = ("model.descriptor.precision", "model.fitting_net.precision")
     found = [keys.get(name, "default") for name in names]
     if all(precision == "float32" for precision in found):
         return "32-true"
     for name, precision in zip(names, found, strict=True):
         if precision not in ("default", "float64"):
-            keys.leave(name, f"{precision}: both nets have one precision, here float64")
+            keys.leave(name, f"{precision}: spinpot has one precision for both nets; float64 is used")
     return "64-true"
 
 
@@ -174,7 +172,7 @@ def _folders(keys: InputKeys, part: str, source: Path) -> list[str]:
 
 
 def _matches(folder: Path, patterns: Any, key: str, source: Path) -> list[Path]:
-    """The systems below a folder that match a pattern. Raises InputError where there are none."""
+    """The systems below a folder that match a pattern. Raises InputError if there are none."""
     listed = isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)
     require(listed, f"{source}: {key}", patterns, "a list of patterns, e.g. ['data_*'].")
     found = {
@@ -193,25 +191,23 @@ def _batch_size(keys: InputKeys, part: str, folders: Sequence[str]) -> int:
     size = keys.get(key, "auto")
     if isinstance(size, list):
         if len(set(size)) > 1:
-            keys.leave(key, f"{size}: frames of all systems share a batch; the largest number is taken")
+            keys.leave(key, f"{size}: batches mix frames of all systems; the largest number is used")
         return int(max(size))
     if isinstance(size, int):
         return size
     kind, _, number = str(size).partition(":")
     wanted, atoms = int(number or SAMPLES), _atoms(folders)
     if kind != "auto" or atoms is None:
-        reason = (
-            "spinpot has a number of frames; 1 is taken" if atoms else "the data are not there; 1 is taken"
-        )
+        reason = "spinpot needs a number of frames; 1 is used" if atoms else "the data are missing; 1 is used"
         keys.leave(key, f"{size}: {reason}")
         return 1
     frames = math.ceil(wanted / atoms)
-    keys.leave(key, f"{size}: a number here; {frames} for the {atoms} atoms of the first system")
+    keys.leave(key, f"{size}: spinpot needs a number; {frames} for the {atoms} atoms of the first system")
     return frames
 
 
 def _atoms(folders: Sequence[str]) -> int | None:
-    """The atoms of the first system, where it is to be found."""
+    """Number of atoms of the first system; None if the system cannot be read."""
     for folder in folders:
         for file in sorted(Path(folder).rglob("type.raw")):
             return int(np.loadtxt(file, ndmin=1).size)

@@ -1,4 +1,4 @@
-"""The keys of an input.json: those deepmd-kit has, which were carried over, and why the others were not."""
+"""The keys of an input.json: all that deepmd-kit knows, and the reasons why some are not carried over."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,39 +6,39 @@ from typing import Any
 from spinpot.core.errors import InputError
 from spinpot.core.spelling import nearest
 
-COMMENT = "_"  # deepmd-kit passes over the keys that begin so
+COMMENT = "_"  # deepmd-kit ignores keys that begin with it
 
 REASONS = {
-    "model.descriptor.seed": "one seed, training.seed, draws all weights and the order of the frames",
-    "model.fitting_net.seed": "one seed, training.seed, draws all weights and the order of the frames",
+    "model.descriptor.seed": "training.seed is the only seed: it draws all weights and the order of frames",
+    "model.fitting_net.seed": "training.seed is the only seed: it draws all weights and the order of frames",
     "model.descriptor.exclude_types": "deepmd-kit ignores it in spin models; see model.pair_exclude_types",
     "model.descriptor.trainable": "all weights are trained",
     "model.fitting_net.trainable": "all weights are trained",
     "model.fitting_net.rcond": "the energy bias is the least-squares solution of minimum norm",
     "model.fitting_net.atom_ener": "the energy bias is fitted to the data",
     "model.fitting_net.layer_name": "no layers are shared",
-    "model.data_stat_nbatch": "statistics are taken over all training frames",
+    "model.data_stat_nbatch": "statistics use all training frames",
     "model.data_stat_protect": "the smallest deviation is deepmd-kit's 0.01",
     "model.data_bias_nsample": "the energy bias is fitted to all training frames",
     "model.preset_out_bias": "the energy bias is fitted to the data",
     "model.atom_exclude_types": "every atom has an energy",
-    "model.compress": "the embedding is interpolated between nodes anyway",
+    "model.compress": "spinpot always interpolates the embedding",
     "loss.start_pref_ae": "there is no loss of atomic energies",
     "loss.limit_pref_ae": "there is no loss of atomic energies",
     "loss.start_pref_pf": "there is no loss with weights per atom",
     "loss.limit_pref_pf": "there is no loss with weights per atom",
-    "loss.relative_f": "forces count by their absolute errors",
-    "loss.enable_atom_ener_coeff": "every atom's energy counts once",
+    "loss.relative_f": "the loss uses absolute errors of forces",
+    "loss.enable_atom_ener_coeff": "every atom's energy has the weight 1",
     "learning_rate.scale_by_worker": "data.batch_size counts frames per process; the rate is not scaled",
-    "optimizer.weight_decay": "only Adam and AdamW have a weight decay here",
+    "optimizer.weight_decay": "spinpot has weight decay only for Adam and AdamW",
     "optimizer.lr_adjust": "steps of matrices are 0.2·√max(n, m) times the rate, as with lr_adjust 0",
     "optimizer.lr_adjust_coeff": "steps of matrices are 0.2·√max(n, m) times the rate",
-    "optimizer.muon_mode": "each net's matrix is stepped by itself",
-    "optimizer.enable_gram": "matrices are made orthogonal by their Gram matrices in float32",
-    "optimizer.flash_muon": "matrices are made orthogonal by their Gram matrices in float32",
+    "optimizer.muon_mode": "each net's matrix is updated separately",
+    "optimizer.enable_gram": "matrices are orthogonalised by their Gram matrices in float32",
+    "optimizer.flash_muon": "matrices are orthogonalised by their Gram matrices in float32",
     "optimizer.magma_muon": "Muon's steps are not damped",
-    "training.training_data.auto_prob": "every frame is drawn once in turn, so systems count by their frames",
-    "training.training_data.sys_probs": "every frame is drawn once in turn, so systems count by their frames",
+    "training.training_data.auto_prob": "each pass has every frame once: systems count by their frames",
+    "training.training_data.sys_probs": "each pass has every frame once: systems count by their frames",
     "training.training_data.min_pair_dist": "frames with overlapping atoms are refused",
     "training.training_data.set_prefix": "sets are folders set.*",
     "training.validation_data.numb_btch": "validation is over all frames, exactly",
@@ -55,19 +55,19 @@ REASONS = {
     "training.ckpt_keep_ratio": "checkpoints are best.ckpt and last.ckpt",
     "training.ema_ckpt_keep": "checkpoints are best.ckpt and last.ckpt",
     "training.change_bias_after_training": "the bias stays as trained",
-    "training.stat_file": "statistics are made anew, which takes seconds",
-    "training.stat_file_mode": "statistics are made anew, which takes seconds",
+    "training.stat_file": "statistics are always recomputed, which takes seconds",
+    "training.stat_file_mode": "statistics are always recomputed, which takes seconds",
     "training.profiling": "use debug=profile",
     "training.profiling_file": "use debug=profile",
     "training.enable_profiler": "use debug=profile",
     "training.tensorboard_log_dir": "the log is in the run folder",
     "training.tensorboard_freq": "see training.disp_freq",
-    "training.enable_compile": "there is nothing to compile",
+    "training.enable_compile": "torch.compile is not used",
     "training.neighbor_graph_method": "neighbours are found once per frame",
     "training.zero_stage": "every process holds the whole optimizer",
 }
-"""Keys that are not carried over, and why."""
-NOTHING = "spinpot has nothing that corresponds"
+"""{key: why it is not carried over}."""
+NOTHING = "spinpot has no equivalent"
 
 _PREFACTORS = " ".join(
     f"start_pref_{name} limit_pref_{name}" for name in ("e", "f", "fr", "fm", "v", "gf", "h")
@@ -115,11 +115,11 @@ KEYS = {
     section: {*names.split(), *(name for place, _, name in _LEFT if place == section)}
     for section, names in _OTHERS.items()
 }
-"""Of versions 2 and 3, for a spin model with se_e2_a; sections that are not here are not looked into."""
+"""Keys of deepmd-kit 2 and 3 for a spin model with se_e2_a; the keys of other sections are not checked."""
 
 
 class InputKeys:
-    """The contents of an input as it was read, and what has become of each of its keys."""
+    """The contents of an input, and for each key whether it was carried over."""
 
     def __init__(self, contents: dict[str, Any]) -> None:
         self.contents = contents
@@ -128,22 +128,22 @@ class InputKeys:
         self.last = ""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a dotted key; it counts as carried over, and is the `last` that was asked for."""
+        """The value of a dotted key; marks it as carried over, and as `last`, for messages."""
         self.carry(key)
         self.last = key
         value = value_at(self.contents, key)
         return default if value is None else value
 
     def carry(self, *keys: str) -> None:
-        """Count keys as carried over, with all below them."""
+        """Mark keys, and all keys below them, as carried over."""
         self._carried.update(keys)
 
     def leave(self, key: str, reason: str) -> None:
-        """Name a key as not carried over, or not as it is."""
+        """Mark a key as not carried over, or changed, with the reason."""
         self._left[key] = reason
 
     def left(self) -> dict[str, str]:
-        """The keys that were not carried over, each with the reason."""
+        """{key: reason} for the keys that were not carried over."""
         for key in _leaves(self.contents):
             parts = key.split(".")
             parents = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
@@ -162,7 +162,7 @@ def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def check_keys(contents: Mapping[str, Any], where: str) -> None:
-    """Raise InputError for a key that deepmd-kit does not have, whose default would be taken silently."""
+    """Raise InputError for a key that deepmd-kit does not have: a misspelt key must not be ignored."""
     for section, known in KEYS.items():
         given = value_at(contents, section)
         for name in given if isinstance(given, dict) else ():
@@ -176,7 +176,7 @@ def check_keys(contents: Mapping[str, Any], where: str) -> None:
 
 
 def value_at(contents: Any, key: str) -> Any:
-    """What stands under a dotted key, all of it under none; None where there is nothing."""
+    """The value of a dotted key; all contents for an empty key; None if the key is missing."""
     for name in key.split(".") if key else ():
         contents = contents.get(name) if isinstance(contents, dict) else None
     return contents

@@ -1,8 +1,8 @@
-"""A potential's arrays and their places in deepmd-kit's serialised model, and that model without any weights.
+"""Maps a potential's arrays to their places in deepmd-kit's serialised model, and builds that model empty.
 
-deepmd-kit has a net and a row of statistics for every one of the 2T types as centres, and evaluates those of
-the virtual atoms for nothing. Here they do not exist: they come from the file the model was read from, or
-are zero.
+deepmd-kit has a net and a row of statistics for each of the 2T types as centres, also for virtual atoms,
+whose energies it does not use. spinpot lacks these arrays: they come from the file the model was read from,
+or are zero.
 """
 
 from collections.abc import Iterator
@@ -37,23 +37,23 @@ VERSIONS = {
     "FittingNetwork": 1,
     "Layer": 2,
 }
-"""The numbers deepmd-kit 3.2.0 writes beside each class."""
+"""The version that deepmd-kit 3.2.0 writes for each class."""
 
 
 def at(tree: Any, place: Place) -> Any:
-    """What is at a place of a tree. Raises KeyError or IndexError where there is none."""
+    """The value at a place of a tree. Raises KeyError or IndexError if there is none."""
     for key in place:
         tree = tree[key]
     return tree
 
 
 def put(tree: Any, place: Place, value: Any) -> None:
-    """Set what is at a place of a tree."""
+    """Set the value at a place of a tree."""
     at(tree, place[:-1])[place[-1]] = value
 
 
 def weights(potential: DeepSpin) -> Iterator[tuple[Place, Tensor | None]]:
-    """Every weight of a potential, and None where a layer has no time step, with its place."""
+    """(place, weight) for every weight of a potential; None for the time step of a layer without one."""
     n_types, one_side = len(potential.spec.type_map), potential.spec.descriptor.type_one_side
     for centre, neighbour in product(range(1 if one_side else n_types), range(2 * n_types)):
         index = neighbour if one_side else centre + neighbour * 2 * n_types
@@ -77,7 +77,10 @@ def _layers(net: ResidualNet, place: Place) -> Iterator[tuple[Place, Tensor | No
 
 
 def empty_tree(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "float64")) -> Tree:
-    """A spec as deepmd-kit 3.2.0 serialises it, weights zero. precision: of descriptor and fitting net."""
+    """A spec as deepmd-kit 3.2.0 serialises it, with zero weights.
+
+    precision: of descriptor and fitting net.
+    """
     n_types = len(spec.type_map)
     excluded = [*placeholder_pairs(spec.use_spin), *map(list, spec.descriptor.exclude_types)]
     virtual = list(range(n_types, 2 * n_types))
@@ -222,7 +225,7 @@ def _class(name: str) -> Tree:
 
 
 def _layer(n_in: int, n_out: int, name: str, resnet_dt: bool, resnet: bool, precision: str) -> Tree:
-    """One layer; it has a time step where it has a skip."""
+    """One layer; with resnet_dt it has a time step if it has a skip."""
     timestep = resnet_dt and n_out in (n_in, 2 * n_in)
     return {
         **_class("Layer"),

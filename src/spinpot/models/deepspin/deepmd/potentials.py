@@ -37,22 +37,22 @@ READERS: dict[str, Callable[[Path], Tree]] = {
     ".pt": tree_of_pt,
     ".pth": tree_of_pth,
 }
-"""By the file's suffix."""
-PRECISIONS = ("default", "float64", "float32")  # deepmd-kit's names of those that spinpot has
+"""Readers by the file's suffix."""
+PRECISIONS = ("default", "float64", "float32")  # deepmd-kit's names of the precisions that spinpot has
 
 
 def is_deepmd(path: Path) -> bool:
-    """Whether a file's name says that it is a model of deepmd-kit."""
+    """Whether a file's suffix is that of a deepmd-kit model."""
     return path.suffix in READERS
 
 
 def read_deepmd(path: Path) -> ModelFile:
-    """A model of deepmd-kit, its embedding evaluated for each pair, so that the numbers are the same.
+    """A model of deepmd-kit. Its embedding is evaluated directly, so that results equal deepmd-kit's.
 
-    With it what of the file a potential does not hold: the tree without its weights, plain data and tensors.
+    Also returns the rest of the file: the tree without the potential's weights, plain data and tensors.
 
-    Raises InputError for a file that is damaged or newer than is known here, and for a model that spinpot
-    does not have; nothing in it is run.
+    Raises InputError for a file that is damaged or of an unknown version, and for a model that spinpot does
+    not have. No code in the file is run.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file. Expected a model of deepmd-kit. Correct the path.")
@@ -73,9 +73,9 @@ def read_deepmd(path: Path) -> ModelFile:
 
 
 def tree_of(potential: DeepSpin, rest: Tree | None = None) -> Tree:
-    """A potential as deepmd-kit's serialised model, float64 or in the precision the model came with.
+    """A potential as deepmd-kit's serialised model, in float64 or in the precision of the original file.
 
-    rest: what read_deepmd gave beside the potential.
+    rest: as read_deepmd returns it.
     """
     tree = empty_tree(potential.spec) if rest is None else _map_arrays(rest, lambda tensor: tensor.numpy())
     n_types = len(potential.spec.type_map)
@@ -130,7 +130,7 @@ def _named(place: tuple[str | int, ...]) -> str:
 
 
 def _check_versions(node: Any, path: Path) -> None:
-    """Raise InputError where a class is newer than what is known here."""
+    """Raise InputError if a class has a newer version than spinpot knows."""
     if isinstance(node, list):
         for item in node:
             _check_versions(item, path)
@@ -147,7 +147,7 @@ def _check_versions(node: Any, path: Path) -> None:
 
 
 def _spec(model: Tree, path: Path) -> DeepSpinSpec:
-    """What shapes a serialised model. Raises InputError for what spinpot does not have."""
+    """The spec of a serialised model. Raises InputError for features that spinpot does not have."""
     kind = model.get("type", "standard")
     if kind != "spin_ener" or not isinstance(model.get("spin"), dict):
         raise InputError(
@@ -206,7 +206,7 @@ def _check_backbone(backbone: Tree, path: Path) -> None:
 
 
 def _without_weights(tree: Tree, potential: DeepSpin) -> Tree:
-    """The tree with tensors for arrays, and nothing where the potential's weights were."""
+    """The tree with tensors instead of arrays, and None instead of the potential's weights."""
     rest: Tree = _map_arrays(tree, lambda array: torch.from_numpy(np.array(array)))
     for place, _ in weights(potential):
         put(rest, place, None)

@@ -1,4 +1,4 @@
-"""The model section of deepmd-kit's input.json → settings, with deepmd-kit's own defaults."""
+"""Converts the model section of deepmd-kit's input.json to settings, with deepmd-kit's defaults."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -31,14 +31,14 @@ FITTING_DEFAULTS: dict[str, Any] = {
     "activation_function": "tanh",
     "resnet_dt": True,
 }
-ABSENT = ("numb_fparam", "numb_aparam", "dim_case_embd")  # of the fitting net, what spinpot does not have
-PROTECTION = 0.01  # what deepmd-kit puts in the place of env_protection 0 in spin models, Å
+ABSENT = ("numb_fparam", "numb_aparam", "dim_case_embd")  # settings of the fitting net that spinpot lacks
+PROTECTION = 0.01  # Å; deepmd-kit's spin models use it in place of env_protection 0
 
 
 def read_sections(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], DeepSpinSettings]:
-    """The type map and the settings of a model section, deepmd-kit's defaults filled in.
+    """The type map and the settings of a model section, completed by deepmd-kit's defaults.
 
-    Raises InputError for what is not a spin model with se_e2_a.
+    Raises InputError unless it is a spin model with se_e2_a.
     """
     for key in ("model_dict", "models"):
         if key in model:
@@ -71,10 +71,7 @@ def read_sections(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...]
 
 
 def undoubled(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A model section as a user writes it.
-
-    `dp freeze` stores it with the types doubled, and with the exclusions that spin models have by themselves.
-    """
+    """Reverse what `dp freeze` adds to a model section: doubled types and the exclusions of spin models."""
     section = copy.deepcopy(dict(model))
     names = list(section.get("type_map") or [])
     n_types = len(names) // 2
@@ -99,14 +96,14 @@ def doubled(type_map: Sequence[str]) -> list[str]:
 
 
 def placeholder_pairs(use_spin: Sequence[bool]) -> list[list[int]]:
-    """The pairs deepmd-kit excludes by itself: the virtual types of elements without spin, with all types."""
+    """The pairs that deepmd-kit always excludes: virtual types of elements without spin, with all types."""
     n_types = len(use_spin)
     without = [n_types + t for t in range(n_types) if not use_spin[t]]
     return [[a, b] for a in without for b in range(2 * n_types)]
 
 
 def spin_settings(spin: Mapping[str, Any], where: str) -> VirtualAtomSettings:
-    """PyTorch's virtual_scale, or TensorFlow's virtual_len and spin_norm."""
+    """Settings of the virtual atoms: virtual_scale (PyTorch), or virtual_len and spin_norm (TensorFlow)."""
     if spin.get("scheme", "deepspin") != "deepspin":
         raise InputError(
             f"{where}: spin.scheme={spin['scheme']!r}; spinpot has virtual atoms (deepspin) only."
@@ -118,7 +115,7 @@ def spin_settings(spin: Mapping[str, Any], where: str) -> VirtualAtomSettings:
 
 
 def fitting_settings(fitting: Mapping[str, Any]) -> FittingSettings:
-    """The fitting net of a section or a serialised model."""
+    """The fitting net's settings, from a section or a serialised model."""
     values = {key: fitting.get(key, value) for key, value in FITTING_DEFAULTS.items()}
     if "n_neuron" in fitting:
         values["neuron"] = fitting["n_neuron"]
@@ -126,7 +123,7 @@ def fitting_settings(fitting: Mapping[str, Any]) -> FittingSettings:
 
 
 def other_descriptor(kind: object, where: object) -> InputError:
-    """What to say of a model with another descriptor."""
+    """The error for a model with another descriptor."""
     return InputError(
         f"{where}: its descriptor is {kind!r}; spinpot has se_e2_a only. Train a model with se_e2_a, or keep "
         "this one in deepmd-kit."

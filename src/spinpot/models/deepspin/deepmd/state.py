@@ -1,7 +1,6 @@
-"""deepmd-kit's PyTorch files, training checkpoints `.pt` and frozen models `.pth`, as its serialised models.
+"""Converts deepmd-kit's PyTorch files, checkpoints `.pt` and frozen models `.pth`, to serialised models.
 
-Both hold the section `model` of the input and the arrays of the modules by their names. No code in them is
-run.
+Both hold the section `model` of the input, and the modules' arrays by name. No code in them is run.
 """
 
 import json
@@ -47,7 +46,7 @@ VARIABLES = {"matrix": "w", "bias": "b", "idt": "idt"}
 
 
 def tree_of_pt(path: Path) -> Tree:
-    """A training checkpoint. Raises InputError for what is not one, or pickles more than tensors."""
+    """A training checkpoint. Raises InputError for other files, and for pickles of more than tensors."""
     contents = read_archive(path, "training checkpoint of deepmd-kit", "Copy the file again.")
     contents = contents.get("model", contents) if isinstance(contents, Mapping) else {}
     extra = contents.get("_extra_state")
@@ -60,7 +59,7 @@ def tree_of_pt(path: Path) -> Tree:
 
 
 def tree_of_pth(path: Path) -> Tree:
-    """A frozen model. Raises InputError for what is not one, or pickles more than tensors and plain data."""
+    """A frozen model. Raises InputError for other files, and for pickles of more than tensors and data."""
     module = read_script(path)
     try:
         section = json.loads(attribute(module, "model_def_script") or "")
@@ -75,7 +74,7 @@ def tree_of_pth(path: Path) -> Tree:
 
 
 def tree_of_state(section: dict[str, Any], state: Mapping[str, Tensor], path: Path) -> Tree:
-    """The serialised model of an input section and named tensors. Raises InputError where they do not fit."""
+    """The serialised model of an input section and named tensors. Raises InputError if they do not fit."""
     section = undoubled(section)
     tree = empty_tree(_spec(section, path), _precision(section))
     places = dict(_places(tree))
@@ -116,7 +115,7 @@ def _precision(section: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _places(tree: Tree) -> Iterator[tuple[str, Place]]:
-    """Every array of a serialised model that a module has, by its name there."""
+    """(name in the PyTorch module, place in the serialised model) for every array of the module."""
     for name, place in NAMES.items():
         yield PREFIX + name, place
     for prefix, networks in NETWORKS.items():

@@ -1,9 +1,9 @@
-"""TorchScript archives (`.pth`) as plain data: attributes and tensors, and never the code beside them.
+"""Reads TorchScript archives (`.pth`) as plain data: attributes and tensors, never code.
 
 An archive of torch.jit.save is a zip file: `data.pkl` pickles the module's attributes, `data/0`, `data/1`, …
-hold the storages of its tensors, and `code/` its methods, which nothing here looks at. The unpickler below
-knows tensors, a few containers of PyTorch's, and empty records in place of the module's classes; whatever
-else a pickle names is refused before it is built.
+hold the storages of its tensors, and `code/` its methods, which are not read. The unpickler below builds
+tensors, a few containers of PyTorch, and records in place of the module's classes; it refuses every other
+name in the pickle.
 """
 
 import io
@@ -35,7 +35,7 @@ STORAGES = {
 
 
 class Record:
-    """What a class of the archive becomes: its attributes and nothing else."""
+    """Replaces a class of the archive: holds its attributes, nothing else."""
 
 
 def read_script(path: Path) -> Record:
@@ -74,7 +74,7 @@ def tensors_of(record: Record, prefix: str = "") -> Iterator[tuple[str, Tensor]]
 
 
 def attribute(record: Record, name: str) -> Any:
-    """An attribute of a module or of the first submodule that has it; None where none has."""
+    """An attribute of a module, or of the first submodule that has it; else None."""
     if name in vars(record):
         return vars(record)[name]
     for value in vars(record).values():
@@ -92,7 +92,7 @@ class _DataUnpickler(pickle.Unpickler):
         self.folder = folder
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few callables a pickle may name."""
+        """The few callables that a pickle may name."""
         if module.startswith("__torch__."):
             return type(name, (Record,), {})
         if module == "torch" and name in STORAGES:
@@ -120,5 +120,5 @@ class _DataUnpickler(pickle.Unpickler):
 def _rebuild_tensor(
     storage: Tensor, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any
 ) -> Tensor:
-    """A tensor of a storage, as a copy of its own; as_strided checks that it lies within."""
+    """A tensor copied from a storage; as_strided checks the bounds."""
     return storage.as_strided(tuple(size), tuple(stride), offset).clone()
