@@ -39,7 +39,7 @@ def test_conventions(result):
 def test_what_is_left_out_is_said():
     near = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.0))
     assert [shell["neighbours"] for shell in near.numbers["shells"]] == [12]
-    assert "up to 6.40 Å: farther pairs are left out" in " ".join(near.method)
+    assert "of the model is 6.40 Å: farther pairs are left out" in " ".join(near.method)
 
 
 def test_pictures_and_files(result):
@@ -51,7 +51,7 @@ def test_pictures_and_files(result):
 
 
 def test_no_pair_is_refused():
-    with pytest.raises(InputError, match=r"cutoff=2.0: expected more: no two magnetic atoms are that near"):
+    with pytest.raises(InputError, match=r"cutoff=2.0: expected more: no two magnetic atoms are that close"):
         exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=2.0))
 
 

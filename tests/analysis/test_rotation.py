@@ -145,5 +145,5 @@ def test_frames_of_something_else(tmp_path):
     write_npy(
         tmp_path / "frames", system(("Ni",), np.zeros(1, int), np.eye(3)[None] * 9, *np.ones((2, 1, 1, 3)))
     )
-    with pytest.raises(InputError, match="not those of the structure in its order"):
+    with pytest.raises(InputError, match="not those of the structure in the same order"):
         turn(reference=str(tmp_path / "frames"))

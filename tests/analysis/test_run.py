@@ -148,7 +148,7 @@ MAGNOPY = "task=magnons needs magnopy. Install it: pip install -c constraints.tx
         (("task=[exchange,spiral]", "task.spiral.most_atoms=1"), "task.spiral.most_atoms=1"),
         (
             ("task=[exchange,dynamics]",),
-            "task.dynamics.repeat=[1, 1, 1]: expected more cells, such as [2,2,2]: each sublattice",
+            "task.dynamics.repeat=[1, 1, 1]: expected more cells, such as [2,2,2]: now each sublattice",
         ),
     ],
 )

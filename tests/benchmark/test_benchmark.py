@@ -140,7 +140,7 @@ def test_a_peers_course_that_says_nothing(lcurve, message, shared_data, tmp_path
     peer.chmod(0o755)
     with pytest.raises(InputError, match=message):
         peer_course(peer, shared_data / "NiO_deltaspin", tmp_path / "run", 100, 1e-3, 50)
-    with pytest.raises(InputError, match="Fetch it by"):
+    with pytest.raises(InputError, match="Download it with"):
         peer_course(peer, tmp_path / "nowhere", tmp_path / "run", 100, 1e-3, 50)
 
 
@@ -151,13 +151,15 @@ def test_ratios_of_times():
 
     ours, theirs = course("a", [9e-3, 6e-3, 5e-3], 0.1), course("b", [9e-3, 9e-3, 6e-3], 0.4)
     assert ratios([ours, theirs]) == ["b takes 6.0 times as long as a."]
-    assert ratios([theirs, course("c", [1.0, 1.0, 1.0], 1.0)]) == ["c does not get there in 150 steps."]
+    assert ratios([theirs, course("c", [1.0, 1.0, 1.0], 1.0)]) == [
+        "c does not reach the bounds in 150 steps."
+    ]
 
 
 def test_a_peer_that_is_not_there(tmp_path):
     for name in TRAINED:
         (tmp_path / name).mkdir()
-    with pytest.raises(InputError, match="Give a Python that has deepmd-kit"):
+    with pytest.raises(InputError, match="Give a Python with deepmd-kit"):
         peer_seconds_per_step(tmp_path / "python", "pytorch", tmp_path, tmp_path / "run", 30)
     failing = tmp_path / "fails"
     failing.write_text("#!/bin/sh\necho no module named deepmd >&2\nexit 1\n")

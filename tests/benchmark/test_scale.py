@@ -73,7 +73,7 @@ def test_sets_stay_and_are_made_whole_or_not_at_all(few, tmp_path, monkeypatch):
 
 
 def test_the_room_is_looked_at_before_anything_is_made(tmp_path):
-    with pytest.raises(InputError, match=r"The sets need 3\d+\.\d GB in .*Name another folder by --folder"):
+    with pytest.raises(InputError, match=r"The sets need 3\d+\.\d GB in .*Give another folder with --folder"):
         make_sets(tmp_path, [Size(1, 10**11)])
     assert not list(tmp_path.iterdir())
 
@@ -114,7 +114,7 @@ def test_deepmd_kit_is_watched(tmp_path):
     assert made["numb_steps"] == 30
     assert made["training_data"] == {"batch_size": 4, "systems": [str(tmp_path / "set")]}
     peer.write_text(f"#!/bin/sh\necho {said[0]}\n")
-    with pytest.raises(InputError, match="did not say how long steps took"):
+    with pytest.raises(InputError, match="did not report its time per step"):
         peer_first_step(peer, tmp_path / "set", tmp_path / "run", 30, batch=4)
 
 
@@ -199,7 +199,7 @@ def test_runs_are_measured(few, tmp_path, monkeypatch):
         (["scale", "--profile"], "leave out --profile: it does not apply to scale"),
         (
             ["scale", "--sizes", "3y2"],
-            "argument --sizes: 3y2: expected frames, as 10000, or systems x frames, as 50000x2",
+            "argument --sizes: 3y2: expected frames, e.g. 10000, or systems x frames, e.g. 50000x2",
         ),
         (["scale", "--steps", "10"], "expected at least 100"),
         (["scale", "--plot", "nowhere/scale.png"], "there is no folder nowhere"),

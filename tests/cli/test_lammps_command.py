@@ -11,7 +11,7 @@ COMMAND = "import sys; sys.argv = ['spinpot', *sys.argv[1:]]; from spinpot.cli i
 def test_a_folder_without_lammps(task, tmp_path):
     said = run_python(["-c", COMMAND, "lammps", task, "--lammps", "."], cwd=tmp_path)
     assert said.returncode == 1
-    assert said.stderr.startswith("Error: --lammps .: LAMMPS' headers are not there.")
+    assert said.stderr.startswith("Error: --lammps .: there are no LAMMPS headers.")
     assert not list(tmp_path.iterdir())
 
 

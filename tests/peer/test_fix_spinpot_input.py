@@ -12,21 +12,21 @@ REFUSED = {
     "no value": ("fix 1 all spinpot damping", "a value is missing after damping"),
     "no lattice": ("fix 1 all spinpot lattice free", "Expected lattice moving or frozen"),
     "negative": ("fix 1 all spinpot damping -0.1", "damping -0.1. Expected a number that is not negative"),
-    "tolerance": ("fix 1 all spinpot tolerance 0", "a tolerance below 1e-14"),
+    "tolerance": ("fix 1 all spinpot tolerance 0", "the tolerance is below 1e-14"),
     "field": ("fix 1 all spinpot field 0 1", "field needs three numbers"),
     "seed": ("fix 1 all spinpot seed -1", "seed -1. Expected an integer that is not negative"),
     "no seed": ("fix 1 all spinpot temperature 300 damping 0.1", "a temperature needs a seed"),
-    "no bath": ("fix 1 all spinpot temperature 300 seed 1", "nothing is bound to the heat bath"),
-    "friction": ("fix 1 all spinpot lattice frozen friction 1", "it needs lattice moving"),
+    "no bath": ("fix 1 all spinpot temperature 300 seed 1", "nothing is coupled to the heat bath"),
+    "friction": ("fix 1 all spinpot lattice frozen friction 1", "friction acts only on atoms that this fix moves"),
     "nve/spin": (
         "fix 1 all spinpot\nfix 2 all nve/spin lattice no\nrun 0",
-        "fix 2 (nve/spin) moves the spins, too",
+        "fix 2 (nve/spin) also moves the spins",
     ),
     "langevin/spin": (
         "fix 1 all spinpot\nfix 2 all precession/spin zeeman 1 0 0 1\nfix 3 all langevin/spin 1 0.1 4\nrun 0",
-        "fix 3 (langevin/spin) moves the spins, too",
+        "fix 3 (langevin/spin) also moves the spins",
     ),
-    "nve": ("fix 1 all spinpot\nfix 2 all nve\nrun 0", "fix 2 (nve) moves the same atoms, too"),
+    "nve": ("fix 1 all spinpot\nfix 2 all nve\nrun 0", "fix 2 (nve) also moves the same atoms"),
     "langevin": (
         "fix 1 all spinpot\nfix 2 all langevin 1 1 1 4\nrun 0",
         "Use friction and temperature of fix spinpot",
@@ -38,7 +38,7 @@ REFUSED = {
         "fix 1 (ave/time) must be defined after",
     ),
     "respa": ("run_style respa 2 2\nfix 1 all spinpot\nrun 0", "run_style respa. Expected run_style verlet"),
-    "too long": ("timestep 0.3\nfix 1 all spinpot\nrun 10", "no midpoint of a step"),
+    "too long": ("timestep 0.3\nfix 1 all spinpot\nrun 10", "did not converge in 30 iterations"),
 }
 
 
@@ -54,7 +54,7 @@ def test_what_makes_no_sense_is_refused(case, lammps):
     ("change", "expected"),
     [
         (("units metal", "units lj"), "units lj. Expected units metal"),
-        (("units metal", "units metal\nnewton off"), "newton off. Spins need newton on"),
+        (("units metal", "units metal\nnewton off"), "newton is off. Spins need newton on"),
         (("atom_style spin", "atom_style atomic"), "the atoms have no spins. Use atom_style spin"),
         (
             ("units metal", "package omp 1\nunits metal"),

@@ -41,7 +41,7 @@ def small(models, tmp_path):
 def test_the_check(deepmd, plugin, capsys):
     """As `spinpot lammps check` runs it, in the LAMMPS that the plugin was built for."""
     check(Path(deepmd).parents[1], plugin.parent, None)
-    assert "bin/lmp gives spinpot's numbers: energy" in capsys.readouterr().out
+    assert "bin/lmp and spinpot agree: relative differences energy" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

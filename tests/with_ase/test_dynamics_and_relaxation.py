@@ -372,5 +372,5 @@ def test_moments_along_z_alone_are_no_vectors():
     atoms = two([[1, 0, 0], [0, 1, 0]])
     atoms.set_initial_magnetic_moments(None)
     atoms.set_initial_magnetic_moments([1.0, -1.0])
-    with pytest.raises(InputError, match="the atoms' initial magnetic moments are no vectors"):
+    with pytest.raises(InputError, match="the initial magnetic moments of the atoms are no vectors"):
         SpinLatticeDynamics(atoms, 1.0)

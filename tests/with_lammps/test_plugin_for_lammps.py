@@ -109,7 +109,7 @@ def test_mpi_by_its_compiler(sources, monkeypatch):
 
 def test_what_is_missing(sources, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(InputError, match=rf"--lammps {empty}: LAMMPS' headers are not there"):
+    with pytest.raises(InputError, match=rf"--lammps {empty}: there are no LAMMPS headers"):
         find_installation(empty)
     with pytest.raises(InputError, match=r"mpi.h was not found"):
         find_installation(sources)
@@ -149,7 +149,7 @@ SAID = {
 @pytest.mark.parametrize("line", SAID)
 def test_a_lammps_that_fails(line, wheel):
     """The check says in words what is missing, and shows what LAMMPS said."""
-    with pytest.raises(InputError, match=r"Build it first, by `spinpot lammps build`"):
+    with pytest.raises(InputError, match=r"Build it first: `spinpot lammps build`"):
         check(wheel, wheel / "out", None)
     (wheel / "out").mkdir()
     (wheel / "out" / "spinpotplugin.so").touch()
@@ -190,7 +190,7 @@ def test_other_numbers_are_told(wheel):
         f"#!/bin/sh\nseq 9 > forces.dump\necho '{rows}' >> forces.dump\necho SPINPOT -1.5 6.58e-4\n"
     )
     lmp.chmod(0o755)
-    with pytest.raises(InputError, match=r"gives other numbers than spinpot, off by energy .*, force_mag"):
+    with pytest.raises(InputError, match=r"and spinpot differ: relative differences energy .*, force_mag"):
         check(wheel, wheel / "out", lmp)
 
 

@@ -1,4 +1,4 @@
-"""A potential, or several, as an ASE calculator."""
+"""An ASE calculator for one potential or an ensemble of several."""
 
 from __future__ import annotations
 
@@ -25,42 +25,40 @@ EXPECTED = {
     "magnetic_forces_sigma": "force_mag_sigma",
     "leverage": "leverage",
 }
-"""Results that are expected errors, and their names in spinpot.core.conventions."""
+"""Results with expected errors, and their names in spinpot.core.conventions."""
 
 DEVIATIONS = {"forces_deviation": "force", "magnetic_forces_deviation": "force_mag"}
-"""Results that are deviations of several models, and of what."""
+"""Results with deviations between several models, and the quantities whose deviations they are."""
 ENERGIES = {"energy", "free_energy"}
 MOVES = {"positions", "initial_magmoms", "initial_charges"}
-"""Changes after which atoms are the same ones in the same cell."""
+"""Changes that keep the atoms and the cell."""
 
 Source = str | Path | Predictor
-"""A checkpoint, a model of deepmd-kit, or one that was loaded already."""
+"""A checkpoint, a model of deepmd-kit, or a loaded model."""
 
 
 class SpinCalculator(Calculator):
     """E(R, S) and its derivatives for ase.Atoms with vectors as initial magnetic moments (μ_B), in float64.
 
     Results: energy (eV), free_energy (the same), forces (N, 3) eV/Å, magnetic_forces −∂E/∂S (N, 3) eV/μ_B,
-    stress (6,) eV/Å³: the symmetric part of −virial/volume, at fixed spins. As of ASE's own calculators,
-    there is no stress without three lattice vectors; with them, atoms may be periodic along any.
+    stress (6,) eV/Å³: the symmetric part of −virial/volume, at fixed spins. As with ASE's calculators, there
+    is no stress without three lattice vectors.
 
-    Several models are an ensemble: results are their means, and besides there are the deviations of their
-    forces and magnetic forces, forces_deviation and magnetic_forces_deviation (N,): √⟨|F − ⟨F⟩|²⟩ of each
-    atom.
+    Several models form an ensemble: results are their means. Additional results are the deviations
+    forces_deviation and magnetic_forces_deviation (N,): √⟨|F − ⟨F⟩|²⟩ of each atom.
 
-    A model that expects errors (model=native_spin) gives these when they are asked for, by
-    get_property("leverage", atoms) or one of the others: energy_sigma, eV/atom, forces_sigma, eV/Å, and
-    magnetic_forces_sigma, eV/μ_B (N,), standard deviations of each component, and leverage (N,), how far an
-    atom is from the training frames, about 1 within them.
+    A model that predicts its errors (model=native_spin) has more results, computed on request, e.g. with
+    get_property("leverage", atoms): energy_sigma, eV/atom; forces_sigma, eV/Å, and magnetic_forces_sigma,
+    eV/μ_B (N,), standard deviations of each component; leverage (N,), the distance of an atom from the
+    training frames, about 1 within their range.
 
-    models: files, or what spinpot.load gave; one or several.
-    skin: Å; the neighbours are looked for again when an atom has moved by half of it.
+    models: files, or results of spinpot.load; one or several.
+    skin: Å. The neighbour list is rebuilt when an atom has moved by half of it.
 
-    Moments on elements without spin in the model are ignored, with a warning; so there is one where moments
-    leave the range of training, or are near zero.
+    Moments on elements without spin in the model are ignored, with a warning. Moments outside the range of
+    training, or near zero, also cause a warning.
 
-    Raises InputError for files that cannot be used, and on calculating for structures that the models do not
-    know.
+    Raises InputError for files that cannot be used, and in calculations for structures with unknown elements.
     """
 
     implemented_properties = [  # noqa: RUF012
@@ -86,7 +84,7 @@ class SpinCalculator(Calculator):
         self.volume: float | None = None  # Å³; None without three lattice vectors
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation, a column `spin` too, at which ase itself does not look."""
+        """What has changed since the last calculation, including an array `spin`, which ase ignores."""
         known = cast(Atoms | None, self.atoms)
         if known is None or len(known) != len(atoms):
             return list(all_changes)
@@ -104,7 +102,7 @@ class SpinCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`: with the energy alone for less; all derivatives cost as much as one."""
+        """Fill `results`. The energy alone is cheaper; all derivatives together cost as much as one."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
         self.move(current, anew=not MOVES.issuperset(system_changes))
@@ -126,26 +124,26 @@ class SpinCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)
 
     def move(self, atoms: Atoms, anew: bool) -> None:
-        """Take the atoms as they are now; anew: where more than positions and moments has changed."""
+        """Update to the current atoms. anew: rebuild, because more than positions and moments has changed."""
         spin = live_moments(atoms)
         if self.moving and not anew:
             for one in self.moving:
                 one.move(atoms.positions, spin)
             return
-        self.moving = []  # so that where this fails nothing is left of other atoms
+        self.moving = []  # if the following fails, no state of other atoms remains
         self.volume = float(atoms.get_volume()) if atoms.cell.rank == 3 else None
         system = system_from_atoms(atoms, "atoms 0", spin)
         self.moving = [Moving(predictor, system, type(self).__name__) for predictor in self.predictors]
 
     def reach(self, atoms: Atoms) -> float:
-        """Å: how far apart two atoms can act on each other. An atom between them may see both."""
+        """The interaction range in Å: the largest distance of two atoms that act on each other."""
         longest = largest(atoms.get_initial_magnetic_moments())
         return max(predictor.spec.reach(longest) for predictor in self.predictors)
 
     def tells_apart(self) -> float | None:
-        """Å: half of the largest of the training cells' shortest lattice vectors; None if a file lacks it.
+        """Half of the largest "shortest lattice vector" of the training cells, Å; None if a file lacks it.
 
-        Atoms farther apart coincide with images of nearer ones in every frame that the model was trained on.
+        In every training frame, atoms farther apart coincide with periodic images of nearer ones.
         """
         facts = [predictor.potential.facts for predictor in self.predictors]
         known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
@@ -153,7 +151,7 @@ class SpinCalculator(Calculator):
 
 
 def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:
-    """Several properties of atoms, by one evaluation at most, where get_property takes one for each."""
+    """Several properties of atoms from at most one evaluation; get_property would need one for each."""
     calculator = cast(Calculator, atoms.calc)
     changes = calculator.check_state(atoms)
     if changes:
@@ -174,17 +172,18 @@ def _differ(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray])
 
 
 def live_moments(atoms: Atoms) -> np.ndarray:
-    """The moments (N, 3), μ_B, of atoms that move: initial_magmoms, which are what dynamics and relaxations
-    change; without vectors there, those of moments_of.
+    """The moments (N, 3), μ_B, of moving atoms: initial_magmoms, which dynamics and relaxations change.
+
+    If these are no vectors, the moments found by moments_of.
     """
     initial = atoms.arrays.get("initial_magmoms")
     if initial is not None and initial.shape == (len(atoms), 3):
         return initial
-    return moments_of(atoms.copy(), "SpinCalculator").values  # a copy has no calculator to ask
+    return moments_of(atoms.copy(), "SpinCalculator").values  # a copy without calculator, which is not asked
 
 
 def _with_skin(source: Source, skin: float) -> Predictor:
-    """A predictor of its own for each calculator: it keeps the neighbours of one structure."""
+    """A separate predictor for each calculator, because it keeps the neighbour list of one structure."""
     loaded = source if isinstance(source, Predictor) else load(source)
     predictor = Predictor(loaded.potential)
     predictor.watch = loaded.watch

@@ -1,4 +1,4 @@
-"""Relaxation of spins, alone or together with the atoms, by any of ASE's optimizers."""
+"""Relaxation of spins, alone or together with the atoms, with any of ASE's optimizers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Relaxed = Literal["directions", "lengths", "both"]
 
 
 class SpinFilter(Filter):
-    """What an optimizer moves: the spins of some atoms, and their positions if `positions`.
+    """Lets an optimizer move the spins of atoms, and their positions if `positions`.
 
     `BFGS(SpinFilter(atoms, "directions")).run(fmax=0.001)`; fmax is in eV/Å for positions, eV/μ_B for spins.
 
-    The variables of a spin are a vector x (3,), at first the spin itself, with S(x) = |S₀| x/|x| for
-    directions, S(x) = (x·n)n with n = S₀/|S₀| for lengths, and S(x) = x for both; the forces are the exact
-    −dE/dx. A spin that is zero stays so unless `both` are relaxed.
+    Each spin has three variables x (3,), which start at the spin S₀: S(x) = |S₀| x/|x| for directions, S(x) =
+    (x·n)n with n = S₀/|S₀| for lengths, and S(x) = x for both. The forces are the exact −dE/dx. A zero spin
+    stays zero unless `both` are relaxed.
     """
 
     def __init__(self, atoms: Atoms, spins: Relaxed = "both", positions: bool = False) -> None:
@@ -33,7 +33,7 @@ class SpinFilter(Filter):
         self.x = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
         if self.x.shape != (len(atoms), 3):
             raise InputError(
-                "SpinFilter: the atoms' initial magnetic moments are no vectors. Expected three numbers "
+                "SpinFilter: the initial magnetic moments of the atoms are no vectors. Set three numbers "
                 "(μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
             )
         self.length = np.linalg.norm(self.x, axis=1, keepdims=True)
@@ -43,18 +43,18 @@ class SpinFilter(Filter):
         return len(self.atoms) * (2 if self.moves_atoms else 1)
 
     def get_positions(self) -> np.ndarray:
-        """The variables: positions if they are relaxed (Å), then those of the spins (μ_B)."""
+        """The variables: positions if they are relaxed (Å), then the spin variables x (μ_B)."""
         return np.vstack((self.atoms.get_positions(), self.x)) if self.moves_atoms else self.x.copy()
 
     def set_positions(self, positions: np.ndarray, **options: Any) -> None:
-        """Move atoms and spins: the variables of get_positions. options: of Atoms.set_positions."""
+        """Set the variables, in the order of get_positions. options: of Atoms.set_positions."""
         if self.moves_atoms:
             self.atoms.set_positions(positions[: len(self.atoms)], **options)
         self.x = np.array(positions[-len(self.atoms) :])
         self.atoms.set_initial_magnetic_moments(self._spin())
 
     def get_forces(self) -> np.ndarray:
-        """−dE/d(variables): eV/Å, then eV/μ_B."""
+        """−dE/d(variables): eV/Å for positions, then eV/μ_B for spins."""
         magnetic = self.atoms.calc.get_property("magnetic_forces", self.atoms)
         spin_forces = self._pull_back(magnetic)
         return np.vstack((self.atoms.get_forces(), spin_forces)) if self.moves_atoms else spin_forces
@@ -67,7 +67,7 @@ class SpinFilter(Filter):
         return self.x.copy()
 
     def _pull_back(self, magnetic: np.ndarray) -> np.ndarray:
-        """−∂E/∂S as −∂E/∂x."""
+        """Transform −∂E/∂S to −∂E/∂x."""
         if self.spins == "directions":
             norm = np.linalg.norm(self.x, axis=1, keepdims=True)
             return np.asarray(self.length / np.where(norm > 0.0, norm, 1.0) * transverse(magnetic, self.x))

@@ -1,1 +1,1 @@
-"""How fast a training step is, and where its time goes."""
+"""Benchmarks of training, evaluation and large data sets."""

@@ -1,4 +1,4 @@
-"""What is measured: settings of spinpot train, and the frames they need."""
+"""The benchmark cases: settings of `spinpot train`, and their frames."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,25 +7,25 @@ from typing import Any, cast
 import numpy as np
 
 EXAMPLE = "experiment=nio_deltaspin"
-"""deepmd-kit's example: embedding 25-50-100, fitting 240-240-240, float64, 3 frames of 32 atoms a step."""
-FRAMES = 4  # of a supercell; which they are makes no difference to the time
+"""deepmd-kit's example: embedding 25-50-100, fitting 240-240-240, float64, 3 frames of 32 atoms per step."""
+FRAMES = 4  # number of supercell frames; the choice does not affect the time
 
 
 @dataclass(frozen=True)
 class Case:
-    """Settings of spinpot train; with `repeats`, those of the built-in NiO, so often in each direction."""
+    """Settings of `spinpot train`; with `repeats`, for supercells of the built-in NiO."""
 
     about: str
     own: tuple[str, ...] = ()
     repeats: int = 0
 
     def settings(self, folder: Path) -> list[str]:
-        """The settings. folder: for frames of the case's own."""
+        """The settings. folder: for the frames of supercells."""
         return _supercell(self.repeats, folder) if self.repeats else [*self.own]
 
 
 def _supercell(repeats: int, folder: Path) -> list[str]:
-    """deepmd-kit's example network on supercells of the built-in NiO, one frame a step."""
+    """deepmd-kit's example network on supercells of the built-in NiO, one frame per step."""
     from spinpot.data.nio_frames import prepare_nio  # not above: it imports torch
 
     name = f"NiO_{32 * repeats**3}"
@@ -35,26 +35,26 @@ def _supercell(repeats: int, folder: Path) -> list[str]:
 
 
 def example_on(train: Path, validation: Path) -> list[str]:
-    """deepmd-kit's example network, 4 frames a step, on folders of NiO."""
+    """deepmd-kit's example network, 4 frames per step, on folders of NiO."""
     sets = (f"data.train=[{train}]", f"data.validation=[{validation}]")
     return [EXAMPLE, "data=npy", *sets, "data.type_map=[Ni,O]"]
 
 
 CASES = {
     "NiO": Case("the built-in set and the default network"),
-    "NiO_deltaspin": Case("deepmd-kit's example, 3 frames a step", (EXAMPLE,)),
-    "NiO_deltaspin_1": Case("the same, 1 frame", (EXAMPLE, "data.batch_size=1")),
-    "NiO_deltaspin_16": Case("the same, 16 frames", (EXAMPLE, "data.batch_size=16")),
-    "NiO_deltaspin_32-true": Case("the same, 3 frames, float32", (EXAMPLE, "trainer.precision=32-true")),
-    "native_spin": Case("native spins on the same frames, 3 a step", ("experiment=native_spin",)),
-    "atoms_32": Case("the example's network, one frame of 32 atoms", repeats=1),
-    "atoms_256": Case("one of 256 atoms", repeats=2),
-    "atoms_2048": Case("one of 2048 atoms", repeats=4),
+    "NiO_deltaspin": Case("deepmd-kit's example, 3 frames per step", (EXAMPLE,)),
+    "NiO_deltaspin_1": Case("deepmd-kit's example, 1 frame per step", (EXAMPLE, "data.batch_size=1")),
+    "NiO_deltaspin_16": Case("deepmd-kit's example, 16 frames per step", (EXAMPLE, "data.batch_size=16")),
+    "NiO_deltaspin_32-true": Case("deepmd-kit's example, float32", (EXAMPLE, "trainer.precision=32-true")),
+    "native_spin": Case("native spins on the same frames, 3 per step", ("experiment=native_spin",)),
+    "atoms_32": Case("deepmd-kit's example network, one frame of 32 atoms per step", repeats=1),
+    "atoms_256": Case("deepmd-kit's example network, one frame of 256 atoms per step", repeats=2),
+    "atoms_2048": Case("deepmd-kit's example network, one frame of 2048 atoms per step", repeats=4),
 }
 
 
 def write_supercell(system: Path, folder: Path, repeats: int) -> None:
-    """The first frames of a system, repeated along each lattice vector, with their labels but the virial."""
+    """Write the first frames of a system, repeated along each lattice vector, without the virial."""
     from spinpot.data.npy_folder import write_npy  # not above, as prepare_nio
     from spinpot.data.systems import in_memory, read_systems, select
 

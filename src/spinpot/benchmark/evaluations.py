@@ -1,4 +1,4 @@
-"""Seconds of evaluations, for spinpot.benchmark.inference, which starts it in a process of its own.
+"""Measures the time of evaluations; spinpot.benchmark.inference runs it in a separate process.
 
 `python -m spinpot.benchmark.evaluations CHECKPOINT STRUCTURE PROGRAM THREADS`
 """
@@ -22,13 +22,13 @@ from spinpot.data.dataset import make_frames
 from spinpot.evaluation.predictor import load
 
 SECONDS, LEAST = 3.0, 5
-"""Evaluations are made for so long, and so many at least."""
+"""Duration of the evaluations in seconds, and their smallest number."""
 SKIN, MOVE = 0.5, 0.005
-"""Å: neighbours are kept for such a skin; coordinates are so far from those of the structure."""
+"""Å: the skin of the neighbour list, and the standard deviation of the random displacements."""
 
 
 def by_potential(checkpoint: str, atoms: Atoms) -> Callable[[], object]:
-    """Pairs and the model alone."""
+    """Evaluate the neighbour list and the model only."""
     predictor = load(checkpoint)
     geometry = replace(predictor.geometry, skin=SKIN)
 
@@ -40,7 +40,7 @@ def by_potential(checkpoint: str, atoms: Atoms) -> Callable[[], object]:
 
 
 def by_calculator(checkpoint: str, atoms: Atoms) -> Callable[[], object]:
-    """As users of ASE have it."""
+    """Evaluate with SpinCalculator, as users of ASE do."""
     atoms.calc = SpinCalculator(checkpoint, skin=SKIN)
     return lambda: atoms.get_forces()
 
@@ -49,7 +49,7 @@ PROGRAMS = {"potential": by_potential, "SpinCalculator": by_calculator}
 
 
 def seconds(evaluate: Callable[[], object], atoms: Atoms) -> float:
-    """The median of evaluations of atoms that move, after one that does not count."""
+    """The median time of evaluations of moving atoms, after one warm-up."""
     rng, start, taken = np.random.default_rng(0), atoms.positions.copy(), list[float]()
     evaluate()
     while len(taken) < LEAST or sum(taken) < SECONDS:
@@ -61,7 +61,7 @@ def seconds(evaluate: Callable[[], object], atoms: Atoms) -> float:
 
 
 def main(checkpoint: str, structure: str, program: str, threads: str) -> None:
-    """Print what the system says of the process, and the seconds."""
+    """Print the system's status of this process, and the seconds per evaluation."""
     torch.set_num_threads(int(threads))
     atoms = ase.io.read(structure)
     assert isinstance(atoms, Atoms)

@@ -1,4 +1,4 @@
-"""A callback that says when the first step ends."""
+"""A callback that prints a line when the first step ends."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class FirstStep(pl.Callback):
     """Prints LINE."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Once, when a GPU has ended it too."""
+        """Print the line once, after the GPU has finished the step."""
         if trainer.global_step == 1:
             now()
             print_line(LINE)

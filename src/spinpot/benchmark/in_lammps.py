@@ -1,4 +1,4 @@
-"""Steps of LAMMPS, one evaluation each, by spinpot's plugin and by deepmd-kit's pair style."""
+"""Times LAMMPS steps (one evaluation each) with spinpot's plugin and with deepmd-kit's pair style."""
 
 import re
 import tempfile
@@ -30,14 +30,14 @@ shell "cat /proc/$PPID/status"
 """
 LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps")
 ATOM_STEPS = 40_000
-"""So many atoms times steps take seconds."""
+"""Atoms × steps of a measurement, which takes seconds."""
 FEWEST, MOST = 5, 200
 PEER_STEPS = {32: 5}
 PEER_FEWEST = 2
 
 
 class Lammps:
-    """LAMMPS of an environment, with spinpot's plugin, which is built there now if need be."""
+    """The LAMMPS of an environment, with spinpot's plugin, which is built if needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,13 +45,13 @@ class Lammps:
         self.program = self._find("lmp")
 
     def write(self, path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
-        """A structure as `measure` takes it."""
+        """Write a structure for `measure`."""
         write_data(path, atoms, elements)
 
     def measure(
         self, model: Path, data: Path, elements: Sequence[str], atoms: int, ranks: int
     ) -> tuple[float, int | None]:
-        """Seconds of a step of spinpot's pair style, and bytes of memory of a rank."""
+        """Seconds per step of spinpot's pair style, and memory of a rank in bytes."""
         steps = min(max(ATOM_STEPS // atoms, FEWEST), MOST)
         style = {"style": "ml/spinpot", "plugin": f"plugin load {self.plugin}"}
         launcher = [self._find("mpirun"), "-n", str(ranks)] if ranks > 1 else []
@@ -60,7 +60,7 @@ class Lammps:
     def measure_peer(
         self, model: Path, data: Path, elements: Sequence[str], atoms: int
     ) -> tuple[float, int | None]:
-        """The same of deepmd-kit's, on one rank."""
+        """The same for deepmd-kit's pair style, on one rank."""
         steps = PEER_STEPS.get(atoms, PEER_FEWEST)
         return self._run([], model, data, elements, steps, {"style": "deepspin", "plugin": ""})
 
@@ -80,7 +80,7 @@ class Lammps:
             said = run(command, Path(folder), {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""})
         loops = LOOP.findall(said)
         if not loops:
-            raise InputError(f"{' '.join(command)} did not say how long it took: {said.strip()[-1000:]}")
+            raise InputError(f"{' '.join(command)} printed no loop time: {said.strip()[-1000:]}")
         seconds, made = loops[-1]
         return float(seconds) / int(made), peak_memory(said)
 
@@ -88,4 +88,4 @@ class Lammps:
         for place in (self.folder / "bin" / program, self.folder / program):
             if place.is_file():
                 return str(place)
-        raise InputError(f"There is no {program} in {self.folder}. Give the environment that LAMMPS is in.")
+        raise InputError(f"There is no {program} in {self.folder}. Give an environment with LAMMPS.")

@@ -1,4 +1,4 @@
-"""How fast models are where they are used: in Python, in LAMMPS, and beside them deepmd-kit in LAMMPS."""
+"""Measures the speed of models in Python and LAMMPS, and that of deepmd-kit in LAMMPS."""
 
 import statistics
 import sys
@@ -34,9 +34,9 @@ SHORT = (
     "trainer.val_check_interval=100",
     "report=false",
 )
-"""Of trainings that settle all of a model that its time depends on."""
+"""Settings of short trainings; longer ones do not change the speed of the model."""
 REPEATS = {32: 1, 256: 2, 2048: 4, 16384: 8}
-"""Of a frame of 32 atoms in each direction, by the number of atoms."""
+"""Repetitions of a frame of 32 atoms in each direction, by the number of atoms."""
 TURNS, WORKERS = 3, (1, 2)
 IN_PYTHON = ("potential", "SpinCalculator")
 IN_LAMMPS, PEER = "LAMMPS", "deepspin"
@@ -46,7 +46,7 @@ ELEMENTS = ("Ni", "O")
 
 @dataclass(frozen=True)
 class Row:
-    """A model by a program, one of IN_PYTHON, IN_LAMMPS or PEER, on so many threads or, of LAMMPS, ranks."""
+    """A measurement of a model. program: one of IN_PYTHON, IN_LAMMPS or PEER. workers: threads, or ranks."""
 
     model: str
     atoms: int
@@ -55,16 +55,16 @@ class Row:
 
     @property
     def on(self) -> str:
-        """Its threads or ranks."""
+        """The number of threads or ranks, in words."""
         kind = "thread" if self.program in IN_PYTHON else "rank"
         return f"{self.workers} {kind}{'s' * (self.workers > 1)}"
 
 
 def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -> dict[str, Any]:
-    """Measure all rows in turn, TURNS times, each in processes of its own; print, write and return them.
+    """Measure all rows in turn, TURNS times, each in its own processes; print, write and return the results.
 
-    lammps: an environment with LAMMPS, in which the plugin is tried. peer: an interpreter with deepmd-kit,
-    whose LAMMPS is taken for both. Raises InputError for what fails.
+    lammps: an environment with LAMMPS, to measure the plugin. peer: an interpreter with deepmd-kit; the
+    LAMMPS of its environment is used for both. Raises InputError if a program fails.
     """
     if peer:
         lammps = peer.parent.parent
@@ -87,7 +87,7 @@ def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -
 def result(
     row: Row, turns: Sequence[tuple[float, int | None]], operations: float, rate: float
 ) -> dict[str, Any]:
-    """What was measured in all turns. operations: of an atom; rate: of a thread, per second."""
+    """The result of a row. operations: per atom. rate: operations per second of a thread."""
     seconds, memory = zip(*turns, strict=True)
     at_peak = operations * row.atoms / (rate * row.workers)
     share = at_peak / statistics.median(seconds)
@@ -100,7 +100,7 @@ def result(
 
 
 def rows(lammps: bool, peer: bool) -> list[Row]:
-    """What is measured, the programs for one model and size one after the other."""
+    """All rows, ordered by model and size."""
     programs = (*IN_PYTHON, *([IN_LAMMPS] if lammps else []))
     found = []
     for model, atoms in product(MODELS, REPEATS):
@@ -111,7 +111,7 @@ def rows(lammps: bool, peer: bool) -> list[Row]:
 
 
 class Place:
-    """A folder with trained models and structures as the programs take them."""
+    """A folder with trained models and structures for all programs."""
 
     def __init__(self, folder: Path, lammps: Lammps | None, peer: Path | None) -> None:
         self.folder, self.lammps = folder, lammps
@@ -129,15 +129,15 @@ class Place:
                 lammps.write(folder / f"{atoms}.data", made, ELEMENTS)
 
     def checkpoint(self, model: str) -> Path:
-        """Of a model."""
+        """The checkpoint of a model."""
         return self.folder / model / "checkpoints" / "best.ckpt"
 
     def model(self, name: str, suffix: str = ".safetensors") -> Path:
-        """The same for other programs."""
+        """The model file of a model for other programs."""
         return self.folder / f"{name.replace(' ', '_')}{suffix}"
 
     def measure(self, row: Row) -> tuple[float, int | None]:
-        """Seconds of an evaluation, and bytes of memory, of each rank of LAMMPS."""
+        """Seconds per evaluation, and memory in bytes (in LAMMPS, of a rank)."""
         if row.program in IN_PYTHON:
             arguments = (
                 self.checkpoint(row.model),
@@ -155,7 +155,7 @@ class Place:
         return self.lammps.measure(self.model(row.model), data, ELEMENTS, row.atoms, row.workers)
 
     def operations_per_atom(self, model: str, repeats: int = 2) -> float:
-        """Floating-point operations of the matrix products of an evaluation, as torch makes them."""
+        """Floating-point operations per atom of the matrix products in an evaluation with torch."""
         predictor = load(self.checkpoint(model))
         made = supercell(self.folder / "NiO" / "train" / "tetragonal_32", repeats)
         batch = collate(list(make_frames(predictor.systems([made]))), predictor.geometry)
@@ -170,7 +170,7 @@ def supercell(system: Path, repeats: int) -> Atoms:
 
 
 def _rate() -> float:
-    """Operations per second of large matrix products by one thread, now."""
+    """The current operations per second of large matrix products on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -180,14 +180,14 @@ def _rate() -> float:
 
 
 def _print(found: dict[str, Any]) -> None:
-    columns = ["model", "atoms", "program", "on", "ms", "μs/atom", "memory", "of peak", "times"]
+    columns = ["model", "atoms", "program", "on", "ms", "μs/atom", "memory", "of peak", "ratio"]
     print_table(title("Evaluations", found), columns, _cells(found["inference"]), ("model", "program", "on"))
     print_line(
-        "ms of an evaluation: energy, forces, magnetic forces and virial in float64 of atoms that move, the "
-        f"median of {TURNS} turns. potential: the pairs and the model alone. Memory: of a process, of LAMMPS "
-        "of a rank. Of peak: the matrix products as torch makes them, of which the kernels need fewer, at "
-        f"the rate of large ones, {found['matrix_rate'] / 1e9:.0f} GFLOP/s of each thread or rank. "
-        "deepspin: deepmd-kit's pair style; times: as long as spinpot's on one rank."
+        "ms: an evaluation of energy, forces, magnetic forces and virial in float64 with moving atoms, "
+        f"median of {TURNS} turns. potential: neighbour list and model only. Memory: of a process or rank. "
+        "Of peak: torch's matrix products (the kernels need fewer) at the rate of large ones, "
+        f"{found['matrix_rate'] / 1e9:.0f} GFLOP/s per thread or rank, relative to the measured time. "
+        "deepspin: deepmd-kit's pair style. Ratio: its time divided by spinpot's on one rank."
     )
 
 

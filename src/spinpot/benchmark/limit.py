@@ -1,4 +1,4 @@
-"""The arithmetic limit of a step: its matrix products at the rate of large ones on this machine."""
+"""The arithmetic limit of a step: the time of its matrix products at the rate of large ones."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ SIZES = {"cpu": 1000, "cuda": 4000}
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
-    """Floating-point operations per second of large matrix products, the best of some."""
+    """Floating-point operations per second of large matrix products, the best of several."""
     size = SIZES[device.type]
     a = torch.randn(size, size, dtype=dtype, device=device)
     seconds = []
@@ -23,15 +23,15 @@ def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def now() -> float:
-    """The time at which all that was asked for so far is done, on a GPU too."""
+    """The current time, after all operations on a GPU have finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def matrix_operations(step: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products of a step that torch makes; two for each product."""
-    # torch knows these by their other names only.
+    """Floating-point operations of torch's matrix products in a step; multiply and add count as two."""
+    # torch's counter does not know these in-place operations.
     in_place = {
         torch.ops.aten.addmm_: lambda c, a, b, **_: addmm_flop(c, a, b),
         torch.ops.aten.baddbmm_: lambda c, a, b, **_: baddbmm_flop(c, a, b),

@@ -1,4 +1,4 @@
-"""A callback that measures a run from inside."""
+"""A callback that measures the times of a training run."""
 
 import copy
 import json
@@ -27,18 +27,18 @@ from spinpot.training.trainer import NoProfiler
 
 FILE = "measured.json"
 DEAREST = 10
-WARM_UP = 20  # steps before the first that counts
+WARM_UP = 20  # steps before the measurement
 BETWEEN, BARE, SKIPPED = 20, 6, 2
-"""After so many steps the copy makes some that count, and before them some that do not."""
+"""After every BETWEEN steps the copy makes SKIPPED warm-up steps and BARE measured steps."""
 
 
 def shares(
     steps: Sequence[float], logged_steps: Sequence[float], bare_steps: Sequence[float], log_interval: int
 ) -> dict[str, float]:
-    """From seconds: the median of the steps that do not log, and two shares of time.
+    """The median time of steps that do not log, and the shares of overhead and logging, from seconds.
 
-    bare_steps: the same without Lightning. overhead: the share of a step that is not the model, its
-    derivatives and the optimizer; logging: what logging adds to the time of all steps, as a share of it.
+    bare_steps: steps without Lightning. overhead: share of a step outside the model, its derivatives and the
+    optimizer. logging: share that logging adds to the time of all steps.
     """
     median = statistics.median(steps)
     return {
@@ -49,13 +49,14 @@ def shares(
 
 
 class Measure(pl.Callback):
-    """Times every step of a run; now and then, some of a copy without Lightning, and of Lightning alone.
+    """Times every step of a run, and at intervals steps of a copy without Lightning, and of an empty loop.
 
-    profile: look at the copy's operations at the end. The three alternate because machines are not equally
-    fast at all times. Into FILE of the run folder go `shares`; empty_loop, seconds of a step of Lightning
-    around nothing; peak_memory in bytes, of the process or of the GPU; operations of a step's matrix
-    products, and arithmetic_limit, their seconds at the rate of large ones; dearest, operations and their
-    seconds; device_busy, the share of the time in which a GPU computes.
+    The three alternate, because the speed of a machine varies with time. profile: profile the copy at the
+    end.
+    FILE in the run folder gets: `shares`; empty_loop, seconds per step of Lightning's loop with an empty
+    model; peak_memory of the process or GPU, bytes; operations of the matrix products of a step, and
+    arithmetic_limit, their seconds at the rate of large ones; dearest, the slowest operations and their
+    seconds; device_busy, the share of the time in which the GPU computes.
     """
 
     def __init__(self, profile: bool = False) -> None:
@@ -71,7 +72,7 @@ class Measure(pl.Callback):
         self._loop = EmptyLoop(partial(self._copy.make, 1))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Take the time; what follows a validation or the copy's steps has no beginning to count from."""
+        """Record the time of a step, except after a validation or steps of the copy."""
         end = mark(trainer.strategy.root_device)
         step = trainer.global_step
         if self._last_end is not None and step > WARM_UP:
@@ -89,7 +90,7 @@ class Measure(pl.Callback):
         self._last_end = None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what was measured into the run folder."""
+        """Write the results to the run folder."""
         device = trainer.strategy.root_device
         on_gpu = device.type == "cuda"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -110,7 +111,7 @@ class Measure(pl.Callback):
 
 
 class BareLoop:
-    """The steps of a training with nothing around them, on a copy of the potential; recorded if those are."""
+    """Bare training steps on a copy of the potential; recorded as CUDA graphs if the run's steps are."""
 
     def __init__(self, trainer: pl.Trainer, module: SpinModule) -> None:
         assert module.step is not None
@@ -126,31 +127,31 @@ class BareLoop:
         self.dtype = next(potential.parameters()).dtype
 
     def seconds_per_step(self) -> float:
-        """Of BARE steps, after some that do not count."""
+        """The mean time of BARE steps, after SKIPPED warm-up steps."""
         self.make(SKIPPED)
         start = now()
         self.make(BARE)
         return (now() - start) / BARE
 
     def make(self, number: int) -> None:
-        """Make some steps."""
+        """Make `number` steps."""
         for given in islice(self.given, number):
             self.step(given)
 
     def step(self, given: Any) -> Done:
-        """Make a step of what the loader of the training gave."""
+        """Make a step with an item of the training's loader."""
         if self.recorded is not None:
             return self.recorded(given, 1.0)
         return self.whole(given.to(self.prefactors.device), self.prefactors)
 
     def operations(self) -> int:
-        """Floating-point operations of the matrix products of a step, counted in torch's own operations."""
+        """Floating-point operations of the matrix products of a step, counted with torch's operations."""
         batch = self.step(next(self.given)).batch
         with kernels.without():
             return matrix_operations(lambda: self.whole(batch, self.prefactors))
 
     def profiled(self, on_gpu: bool, steps: int = 20) -> list[tuple[str, float]]:
-        """The operations of a step and their own seconds, the dearest first; on a GPU its kernels."""
+        """The operations (on a GPU, kernels) of a step and their seconds, slowest first."""
         self.make(SKIPPED)
         activity = torch.profiler.ProfilerActivity
         with torch.profiler.profile(activities=[activity.CUDA if on_gpu else activity.CPU]) as profiler:
@@ -167,8 +168,8 @@ class BareLoop:
 class EmptyLoop(pl.LightningModule):
     """Lightning's loop around one parameter, without callbacks and loggers.
 
-    between: called in each step, its time left out. A step of a model leaves the processor's caches as a
-    training does; with full caches Lightning takes half the time.
+    between: called in each step; its time is left out. It makes a step of the model, so that the processor's
+    caches are as in a training; with warm caches Lightning would take half the time.
     """
 
     def __init__(self, between: Callable[[], object]) -> None:
@@ -177,18 +178,18 @@ class EmptyLoop(pl.LightningModule):
         self._between = between
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The least there is."""
+        """A minimal optimizer."""
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """The loss."""
+        """Call `between`, and return the loss."""
         self._starts.append(now())
         self._between()
         self._ends.append(now())
         return self.weight * 1.0
 
     def seconds_per_step(self, steps: int, device: torch.device) -> list[float]:
-        """What Lightning needs from one step's end to the next one's."""
+        """The time that Lightning needs between two steps, for each step."""
         self._starts, self._ends = list[float](), list[float]()
         own: dict[str, Any] = {"max_steps": steps, "max_epochs": -1, "profiler": NoProfiler()}
         enabled = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")

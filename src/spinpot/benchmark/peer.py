@@ -1,4 +1,4 @@
-"""deepmd-kit on its example, by its own command: the same network, loss, batch and frames as EXAMPLE."""
+"""Runs deepmd-kit's command on its example, with the same network, loss, batch and frames as EXAMPLE."""
 
 import json
 import re
@@ -17,14 +17,14 @@ EXAMPLE = Path(__file__).with_name("deepmd_example.json")
 TRAINED, VALIDATED = ("data_0", "data_1"), "data_2"
 AVERAGE = re.compile(r"average training time: ([0-9.]+) s/batch")
 FIRST = re.compile(r"Batch +1: trn")
-"""The PyTorch backend says so of its first step."""
+"""The line that the PyTorch backend prints for its first step."""
 
 
 def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, steps: int) -> float:
-    """Seconds per step as deepmd-kit reports them, its first steps left out.
+    """Seconds per step as reported by deepmd-kit, without its first steps.
 
-    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin; folder: for what it writes.
-    Raises InputError with its last words if it fails.
+    python: an interpreter with deepmd-kit. data: the folder of NiO_deltaspin. folder: for the output. Raises
+    InputError with the end of its output if it fails.
     """
     return _average(_train(python, backend, folder, peer_input(backend, data, folder, steps)))
 
@@ -32,9 +32,9 @@ def peer_seconds_per_step(python: Path, backend: str, data: Path, folder: Path, 
 def peer_first_step(
     python: Path, systems: Path, folder: Path, steps: int, batch: int
 ) -> tuple[float, Watched]:
-    """Seconds per step of the PyTorch backend with this batch, and its process until the first step.
+    """Seconds per step of the PyTorch backend with a batch size, and its process up to the first step.
 
-    systems: the folder that they are in. Other arguments and errors as of peer_seconds_per_step.
+    systems: a folder with systems. Other arguments and errors as in peer_seconds_per_step.
     """
     made = _input([systems], steps)
     made["training"]["training_data"]["batch_size"] = batch
@@ -43,9 +43,9 @@ def peer_first_step(
 
 
 def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float, validated: int) -> Course:
-    """Validation errors on VALIDATED of the TensorFlow backend, trained at a constant learning rate.
+    """Validation errors of the TensorFlow backend on VALIDATED, trained with a constant learning rate.
 
-    validated: the steps between two validations. Other arguments and errors as of peer_seconds_per_step.
+    validated: the steps between two validations. Other arguments and errors as in peer_seconds_per_step.
     """
     made = peer_input("tensorflow", data, folder, steps)
     system = data / VALIDATED
@@ -71,31 +71,31 @@ def peer_course(python: Path, data: Path, folder: Path, steps: int, rate: float,
 def _train(
     python: Path, backend: str, folder: Path, made: dict[str, Any], line: re.Pattern[str] = AVERAGE
 ) -> Watched:
-    """What deepmd-kit says of a training with this input, watched until it says such a line."""
+    """Train with deepmd-kit and this input, watched until it prints a line that matches."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.json").write_text(json.dumps(made, indent=2))
     command = [str(python), "-m", "deepmd", BACKENDS[backend], "train", "input.json"]
     try:
         return watch(command, folder, line)
     except OSError as error:
-        raise InputError(f"--peer {python}: {error.strerror}. Give a Python that has deepmd-kit.") from error
+        raise InputError(f"--peer {python}: {error.strerror}. Give a Python with deepmd-kit.") from error
 
 
 def _average(watched: Watched) -> float:
-    """Seconds of a step, as deepmd-kit reports them at the end of a training."""
+    """Seconds per step, as reported by deepmd-kit at the end of a training."""
     found = AVERAGE.search(watched.said)
     if not found:
-        raise InputError(f"--peer: deepmd-kit did not say how long steps took: {watched.said[-1500:]}")
+        raise InputError(f"--peer: deepmd-kit did not report its time per step: {watched.said[-1500:]}")
     return float(found[1])
 
 
 def peer_input(backend: str, data: Path, folder: Path, steps: int) -> dict[str, Any]:
-    """The input.json of the spin example, in float64; for TensorFlow also the frames in its own layout."""
+    """The input.json of the spin example in float64. For TensorFlow this also writes frames in its layout."""
     systems = [data / name for name in TRAINED]
     if missing := [system for system in systems if not system.is_dir()]:
         raise InputError(
-            f"There is no {missing[0]}. Fetch it by `spinpot train data=NiO_deltaspin "
-            "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that NiO_deltaspin is in."
+            f"There is no {missing[0]}. Download it with `spinpot train data=NiO_deltaspin "
+            "trainer.max_steps=1`, or set SPINPOT_DATA to the folder that contains NiO_deltaspin."
         )
     if backend == "pytorch":
         return _input(systems, steps)
@@ -116,13 +116,13 @@ def _example() -> dict[str, Any]:
 
 
 def _with_virtual_atoms(system: Path, folder: Path) -> Path:
-    """The layout of the TensorFlow backend, in which Ni has virtual atoms."""
-    from spinpot.data.prepare import write_old  # not above: --help needs BACKENDS alone
+    """Write a system in the layout of the TensorFlow backend, in which Ni has virtual atoms."""
+    from spinpot.data.prepare import write_old  # here, because --help only needs BACKENDS
     from spinpot.data.readers.reader import Wanted
     from spinpot.data.systems import parts, read_systems
 
     (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
     (frames,) = read_systems([system])
     write_old(folder, frames, parts(frames), Wanted(magnetic=("Ni",), virtual_scale=scale))
-    (folder / frames.name / "type_map.raw").unlink()  # which would have to name the virtual atoms, too
+    (folder / frames.name / "type_map.raw").unlink()  # it would have to name the virtual atoms, too
     return folder / frames.name

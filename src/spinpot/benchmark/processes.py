@@ -1,4 +1,4 @@
-"""Programs of a benchmark, each in a process of its own."""
+"""Runs the programs of a benchmark in separate processes and measures their time and memory."""
 
 import os
 import re
@@ -13,18 +13,18 @@ from typing import NamedTuple
 from spinpot.core.errors import InputError
 
 STATUS = "/proc/self/status"
-"""Linux says there how much memory a process has needed since its program began.
+"""The file in which Linux reports the peak memory of a process since its program began.
 
-What a parent learns of a child has the memory of whoever started it, too: of Python, which starts LAMMPS.
+The numbers that a parent gets about a child would include the memory of Python, which starts LAMMPS.
 """
 PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 OWN = re.compile(r"^RssAnon:\s+(\d+) kB", re.MULTILINE)
-"""Without the pages of files, which the system keeps for all."""
-PERIOD = 0.05  # seconds between two looks at OWN, of which Linux keeps no peak
+"""Memory of a process without pages of files, which the system shares."""
+PERIOD = 0.05  # seconds between two readings of OWN, for which Linux records no peak
 
 
 def run(command: Sequence[str], folder: Path | None = None, settings: Mapping[str, str] | None = None) -> str:
-    """What a command says. settings: of the environment. Raises InputError with its last words."""
+    """Run a command; returns its output. settings: environment variables. Raises InputError if it fails."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -40,12 +40,12 @@ def run(command: Sequence[str], folder: Path | None = None, settings: Mapping[st
 
 
 def peak_memory(status: str) -> int | None:
-    """Bytes, from the contents of STATUS; None where they are not there."""
+    """The peak memory in bytes, from the contents of STATUS; None if it is missing."""
     return _bytes(PEAK, status)
 
 
 class Watched(NamedTuple):
-    """What a command said, the seconds until it said a line, and the most bytes of one of its processes."""
+    """Output of a command, seconds until a certain line, and peak memory (bytes) of its largest process."""
 
     said: str
     seconds: float
@@ -53,7 +53,7 @@ class Watched(NamedTuple):
 
 
 def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watched:
-    """Run a command. Raises InputError with its last words if it fails or never says a line like that."""
+    """Run a command. Raises InputError with its output if it fails or never prints a matching line."""
     started, said, seconds = time.perf_counter(), list[str](), None
     process = subprocess.Popen(
         command,
@@ -73,7 +73,7 @@ def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watche
                 said.append(text)
                 if seconds is None and line.search(text):
                     seconds = time.perf_counter() - started
-        except BaseException:  # as Ctrl-C: nobody would wait for it
+        except BaseException:  # e.g. Ctrl-C: the command must not outlive the benchmark
             process.kill()
             raise
     looking.join()
@@ -87,14 +87,14 @@ def _failed(command: Sequence[str], said: str) -> InputError:
 
 
 def _look(process: subprocess.Popen[str], memory: list[int]) -> None:
-    """While a process runs, add OWN of the largest of its processes to a list, in bytes."""
+    """While a process runs, append OWN (bytes) of the largest of its processes to a list."""
     while process.poll() is None:
         memory.append(max(_owned(process.pid), default=0))
         time.sleep(PERIOD)
 
 
 def _owned(process: int) -> Iterator[int]:
-    with suppress(OSError):  # of a process that has ended meanwhile
+    with suppress(OSError):  # the process may have ended meanwhile
         place = Path(f"/proc/{process}")
         yield _bytes(OWN, (place / "status").read_text()) or 0
         for started in place.glob("task/*/children"):

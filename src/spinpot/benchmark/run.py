@@ -1,4 +1,4 @@
-"""The benchmark: real training runs, measured from inside, in turn with deepmd-kit; a table and JSON."""
+"""Benchmarks of training steps: real runs of spinpot, and of deepmd-kit in turn; a table and JSON."""
 
 import json
 import os
@@ -27,7 +27,10 @@ PEER_CASE, PEER_STEPS = "NiO_deltaspin", 30
 def run_benchmark(
     cases: Sequence[str], steps: int, output: Path | None, profile: bool = False
 ) -> dict[str, Any]:
-    """Measure each case in its own process; print, write and return it. Raises InputError if one fails."""
+    """Measure each case in its own process; print, write and return the results.
+
+    Raises InputError if a run fails.
+    """
     results = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
         for name in counted(cases, "Measuring"):
@@ -40,10 +43,12 @@ def run_benchmark(
 def compare(
     python: Path, backends: Sequence[str], data: Path, steps: int, output: Path | None
 ) -> dict[str, Any]:
-    """Ours and backends of deepmd-kit in turn, A B C A B C …; machines are not always equally fast.
+    """Compare spinpot with backends of deepmd-kit.
 
-    Both as a user gets them: seconds_per_step of summary.json, and what deepmd-kit reports; medians.
-    Raises InputError for a run that failed.
+    The programs run in turn, A B C A B C …, because the speed of a machine varies. Times are those reported
+    to
+    users: seconds_per_step in summary.json, and deepmd-kit's report; medians. Raises InputError if a run
+    fails.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *backends)}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
@@ -62,7 +67,7 @@ def compare(
 
 
 def measure(case: str, steps: int, place: Path, profile: bool = False) -> dict[str, Any]:
-    """Train some steps by the real command; returns what Measure found. Raises InputError if that fails."""
+    """Train with the real command; returns the results of Measure. Raises InputError if the run fails."""
     folder = place / f"run_{case}"
     settings = [
         *CASES[case].settings(place),
@@ -80,22 +85,22 @@ def _ours(steps: int, folder: Path) -> float:
 
 
 def seconds_per_step(folder: Path) -> float:
-    """Of a finished run, as the user gets it."""
+    """The seconds per step in the summary of a finished run."""
     return float(json.loads((folder / "summary.json").read_text())["seconds_per_step"])
 
 
 def steps_alone(number: int) -> list[str]:
-    """So many, with one validation at their end."""
+    """Settings for a number of steps with one validation at the end."""
     return [f"trainer.max_steps={number}", f"trainer.val_check_interval={number}"]
 
 
 def train(settings: Sequence[str], folder: Path) -> None:
-    """Run spinpot train with a run folder. Raises InputError with its last words if it fails."""
+    """Run `spinpot train` with a run folder. Raises InputError with its output if it fails."""
     run([*TRAIN, *settings, f"hydra.run.dir={folder}"])
 
 
 def written(results: dict[str, Any], output: Path | None) -> dict[str, Any]:
-    """The results with the day and the machine; written as JSON where a file is asked for."""
+    """The results with date and machine; also written to a JSON file if `output` is given."""
     found = {"date": date.today().isoformat(), "machine": machine(), **results}
     if output is not None:
         write_atomically(output, json.dumps(found, indent=2) + "\n")
@@ -103,7 +108,7 @@ def written(results: dict[str, Any], output: Path | None) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers hold for."""
+    """The machine and versions for which the numbers hold."""
     return {
         "processor": _processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -115,7 +120,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The processor's name, which Python's platform module does not know on Linux."""
+    """The name of the processor; Python's platform module does not know it on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -125,7 +130,7 @@ def _processor() -> str:
 
 
 def title(about: str, found: dict[str, Any]) -> str:
-    """The head of a table of results."""
+    """The title of a table of results."""
     machine = found["machine"]
     device = machine["gpu"] or f"{machine['processor']}, {machine['cores']} cores"
     return f"{about}, {found['date']}: {device}"
@@ -150,10 +155,10 @@ def _print(found: dict[str, Any]) -> None:
     columns += ["GPU busy"] * on_gpu
     print_table(title("Training steps", found), columns, rows, ("case",))
     print_line(
-        "ms per step: median of whole steps of spinpot train. Around the model: ms of it that a "
-        "plain loop does not need (data, Lightning, callbacks). Empty loop: ms that Lightning's loop takes "
-        "around a module of one parameter, without callbacks, measured in turn with them. Logging: its share "
-        "of all steps. Limit: a step's matrix products at the rate of large ones on this machine."
+        "ms per step: median of whole steps of spinpot train. Around the model: the part of it that a plain "
+        "loop does not need (data, Lightning, callbacks). Empty loop: ms per step of Lightning's loop with "
+        "a model of one parameter and no callbacks. Logging: its share of the time of all steps. Limit: ms "
+        "of the matrix products of a step at the rate of large ones on this machine."
         + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")
     )
     for name, case in found["cases"].items():
@@ -170,5 +175,5 @@ def _print_ratios(found: dict[str, Any], medians: dict[str, float]) -> None:
         ratio = f"{found['ratios'][name]:.1f}" if name in found["ratios"] else ""
         label = name if name == "spinpot" else f"deepmd-kit, {name}"
         rows.append((label, f"{1000 * medians[name]:.1f}", turns, ratio))
-    columns = ("program", "ms per step", "turns", "times spinpot's")
+    columns = ("program", "ms per step", "turns", "ratio to spinpot")
     print_table(title("Training steps", found), columns, rows, ("program",))

@@ -1,4 +1,4 @@
-"""What a run costs by the size of its training set, beside deepmd-kit."""
+"""Measures start-up time, step time and memory against the size of the training set."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from spinpot.report.style import LIGHT, new_figure, save_figure, themed
 
 VALIDATED, BATCH = Size(1, 40), 4
 OURS, PEER = "spinpot", "deepmd-kit, PyTorch"
-PEER_MOST = 20_000  # frames, before whose first step deepmd-kit takes three minutes
+PEER_MOST = 20_000  # frames; with more, deepmd-kit takes over three minutes to its first step
 OPTIONS = ("report=false", f"+callbacks.first._target_={FirstStep.__module__}.FirstStep")
 PANELS = (
     ("first_step", 1.0, "start to first step (s)"),
@@ -37,7 +37,7 @@ PANELS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured. cold: files are not in memory when a run begins; peer: an interpreter."""
+    """What to measure. cold: empty the file cache before each run. peer: an interpreter with deepmd-kit."""
 
     sizes: Sequence[Size]
     ranks: Sequence[int]
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Row:
-    """A program on a set, on so many ranks."""
+    """A measurement: a program on a set with a number of ranks."""
 
     size: Size
     program: str
@@ -57,17 +57,17 @@ class Row:
 
 
 def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path | None) -> dict[str, Any]:
-    """Measure all rows in turn, each run in processes of its own; print, write, draw and return them.
+    """Measure all rows in turn, each run in its own processes; print, write, plot and return the results.
 
-    folder: where the sets are made, and stay. Raises InputError for what fails.
+    folder: where the sets are made and kept. Raises InputError if a run fails.
     """
-    kernels.library()  # which the first run would compile
+    kernels.library()  # compile the kernels here, not in the first run
     listed, found = rows(plan), list[dict[str, float | None]]()
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as own:
         sets = make_sets(folder or Path(own), [VALIDATED, *plan.sizes])
         for place in sets.values():
             _take(place, into_memory=True)
-        os.sync()  # what is not on the disk yet cannot be forgotten
+        os.sync()  # only pages that are on the disk can be dropped from the cache
         for number, row in enumerate(counted(listed * plan.turns, "Taking turns", len(listed) * plan.turns)):
             if plan.cold:
                 _take(sets[row.size], into_memory=False)
@@ -81,7 +81,7 @@ def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path |
 
 
 def rows(plan: Plan) -> list[Row]:
-    """What is measured, all of a set one after the other; deepmd-kit on sets that it begins with soon."""
+    """All rows, ordered by set; deepmd-kit only on sets with up to PEER_MOST frames."""
     found = []
     for size in plan.sizes:
         found += [Row(size, OURS, ranks) for ranks in plan.ranks]
@@ -109,7 +109,7 @@ def _result(row: Row, turns: Sequence[Mapping[str, float | None]]) -> dict[str, 
 
 
 def _take(folder: Path, into_memory: bool) -> None:
-    """Read the files of a set, so that the system keeps them in memory; or have it forget them."""
+    """Read the files of a set into the file cache, or drop them from it."""
     for path in folder.rglob("*.npy"):
         with path.open("rb", buffering=0) as file:
             if not into_memory:
@@ -119,13 +119,14 @@ def _take(folder: Path, into_memory: bool) -> None:
 
 
 def _print(found: dict[str, Any]) -> None:
-    columns = ["set", "program", "first step, s", "beside", "ms a step", "times", "memory"]
-    print_table(title("Sets of any size", found), columns, _cells(found["scale"]), ("set", "program"))
+    columns = ["set", "program", "first step, s", "compared", "ms per step", "ratio", "memory"]
+    print_table(title("Large training sets", found), columns, _cells(found["scale"]), ("set", "program"))
     print_line(
-        "Medians, with the range of the turns. First step: seconds from the start of the program to its end; "
-        "beside the first set, by deepmd-kit beside spinpot. Times: a step beside one of the first set, by "
-        "deepmd-kit beside spinpot. Memory: the most that one process had of its own, without the pages of "
-        f"files. Files were {'not ' * found['cold']}in memory when a run began."
+        "Medians, with the range of the turns. First step: seconds from the start of the program to the end "
+        "of its first step. Compared: for spinpot the seconds more than with the first set, for deepmd-kit "
+        "the ratio to spinpot. Ratio: of ms per step, for spinpot to the first set, for deepmd-kit to "
+        "spinpot. Memory: the peak of one process, without pages of files. The files were "
+        f"{'not ' * found['cold']}in the file cache when a run began."
     )
 
 
@@ -162,7 +163,7 @@ def _most(result: Mapping[str, Any]) -> float:
 
 
 def write_scale(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """A PNG of all three against the number of frames: lines for sets of one system, stars for others."""
+    """Plot all three quantities against the number of frames: lines for sets of one system, else stars."""
     with themed(LIGHT):
         figure = new_figure(10.8, 3.1, layout="constrained")
         for axes, (name, unit, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):

@@ -1,4 +1,4 @@
-"""Sets of any size: frames of the built-in NiO, each turned and moved as a whole, with their exact labels."""
+"""Makes training sets of any size: frames of the built-in NiO, rotated and translated, with exact labels."""
 
 import re
 import shutil
@@ -16,27 +16,27 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import cannot_write
 
 SHAPE, DRAWN = "rhombohedral_32", 200
-"""Of the built-in set; so many different frames are labelled."""
-BLOCK = 10_000  # frames in memory at once
+"""A structure of the built-in set, and the number of different labelled frames."""
+BLOCK = 10_000  # frames in memory at once, and per set.* folder
 VECTORS = ("box", "coord", "spin", "force", "force_mag")
 ROWS = dict.fromkeys(VECTORS, 96) | {"box": 9, "energy": 1, "virial": 9}
-PAGE = 4096  # bytes of a disk that a file or folder takes at least
-BESIDE = 4  # type.raw, type_map.raw and two folders of each system
+PAGE = 4096  # smallest size of a file or folder on disk, bytes
+BESIDE = 4  # type.raw, type_map.raw and two folders per system
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a set: systems, and frames in each."""
+    """The size of a set: the number of systems, and of frames in each."""
 
     systems: int
     frames: int
 
     @classmethod
     def of(cls, text: str) -> "Size":
-        """Frames of one system, as 10000, or systems x frames of each, as 50000x2."""
+        """Parse `10000`, frames of one system, or `50000x2`, systems x frames per system."""
         found = re.fullmatch(r"(?:([1-9]\d*)x)?([1-9]\d*)", text)
         if not found:
-            raise ArgumentTypeError(f"{text}: expected frames, as 10000, or systems x frames, as 50000x2")
+            raise ArgumentTypeError(f"{text}: expected frames, e.g. 10000, or systems x frames, e.g. 50000x2")
         return cls(int(found[1] or 1), int(found[2]))
 
     def __str__(self) -> str:
@@ -44,25 +44,25 @@ class Size:
 
     @property
     def label(self) -> str:
-        """For people."""
+        """The size in words."""
         return f"{self.systems:,} systems of {self.frames}" if self.systems > 1 else f"{self.frames:,} frames"
 
     @property
     def total(self) -> int:
-        """Frames."""
+        """The number of all frames."""
         return self.systems * self.frames
 
     @property
     def bytes(self) -> int:
-        """Of a disk."""
+        """The size on disk in bytes."""
         pages = sum(8 * self.frames * row // PAGE + 1 for row in ROWS.values())
         return self.systems * PAGE * (pages + BESIDE)
 
 
 def make_sets(folder: Path, sizes: Sequence[Size]) -> dict[Size, Path]:
-    """The sets in a folder, made where they are not there yet, in deepmd npy layout, float64.
+    """The sets in a folder, in deepmd npy layout and float64; missing ones are made.
 
-    Raises InputError where there is no room for them.
+    Raises InputError if there is not enough disk space.
     """
     folder.mkdir(exist_ok=True)
     places = {size: folder / f"NiO_{size}" for size in sizes}
@@ -70,8 +70,8 @@ def make_sets(folder: Path, sizes: Sequence[Size]) -> dict[Size, Path]:
     needed, free = sum(size.bytes for size in missing), shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
-            f"The sets need {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free. Name "
-            "another folder by --folder, or smaller sets by --sizes."
+            f"The sets need {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free. Give "
+            "another folder with --folder, or smaller sets with --sizes."
         )
     few = _labelled() if missing else {}
     for size in missing:
@@ -88,8 +88,8 @@ def make_sets(folder: Path, sizes: Sequence[Size]) -> dict[Size, Path]:
 
 
 def _labelled() -> dict[str, np.ndarray]:
-    """Some frames of the built-in set with their labels, and the types of the atoms."""
-    from spinpot.data import nio  # not above: they import torch
+    """Frames of the built-in set with their labels, and the types of the atoms."""
+    from spinpot.data import nio  # here, because it imports torch
     from spinpot.data.nio_frames import sample
 
     rng = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def _labelled() -> dict[str, np.ndarray]:
 
 
 def turned(few: Mapping[str, np.ndarray], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """So many frames, drawn from a few: each is turned with its moments and labels, and moved, at random."""
+    """`count` frames drawn from a few; each is rotated with moments and labels, and translated, at random."""
     from scipy.spatial.transform import Rotation
 
     chosen = rng.integers(len(few["energy"]), size=count)
@@ -112,7 +112,7 @@ def turned(few: Mapping[str, np.ndarray], count: int, rng: np.random.Generator) 
 
 
 def _write(folder: Path, size: Size, few: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """Write the systems, yielding after each block of frames, which is a set.*."""
+    """Write the systems; yield after each block of frames (a set.* folder)."""
     rng = np.random.default_rng([1, size.total])
     for number, start in product(range(size.systems), range(0, size.frames, BLOCK)):
         system = folder / f"{number // 1000:03d}" / f"{number:06d}" if size.systems > 1 else folder

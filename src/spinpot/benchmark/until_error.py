@@ -1,4 +1,4 @@
-"""Ours and deepmd-kit's TensorFlow backend until given errors on NiO_deltaspin, one after the other."""
+"""Trains spinpot and deepmd-kit's TensorFlow backend until they reach given errors on NiO_deltaspin."""
 
 import tempfile
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ OURS = {
 
 
 def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]:
-    """Print when each program's validation errors are first within BOUNDS; write it as JSON.
+    """Print when the validation errors of each program are first within BOUNDS; write the results as JSON.
 
-    python: an interpreter that has deepmd-kit; data: the folder of NiO_deltaspin. Seconds are those of the
-    steps, without validation. Returns what the file holds. Raises InputError for a run that failed.
+    python: an interpreter with deepmd-kit. data: the folder of NiO_deltaspin. Times are those of the steps,
+    without validation. Returns the contents of the file. Raises InputError if a run fails.
     """
     peer = "deepmd-kit, TensorFlow"
     courses = {}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
-        # The peer first: it is the one that may not be there.
+        # The peer runs first, because it may be missing.
         for name in counted([peer, *OURS], "Training"):
             folder = Path(place) / name.replace(", ", "-")
             if name == peer:
@@ -49,11 +49,11 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
 
 
 def ratios(courses: Sequence[Course]) -> list[str]:
-    """How many times as long the last one takes as each other, where both get there."""
+    """Lines with the time of the last program relative to each other one, if both reach the bounds."""
     *others, peer = courses
     last = peer.first_step(BOUNDS)
     if last is None:
-        return [f"{peer.name} does not get there in {peer.step[-1]} steps."]
+        return [f"{peer.name} does not reach the bounds in {peer.step[-1]} steps."]
     seconds = last * peer.seconds_per_step
     return [
         f"{peer.name} takes {seconds / (step * course.seconds_per_step):.1f} times as long as {course.name}."

@@ -1,1 +1,1 @@
-"""The plugin for LAMMPS: built for the user's own LAMMPS (build.py), and checked there (check.py)."""
+"""The LAMMPS plugin: build.py builds it for the user's LAMMPS, check.py checks it there."""

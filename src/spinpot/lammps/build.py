@@ -1,4 +1,4 @@
-"""Build the plugin for a LAMMPS: spinpotplugin.so and the kernel libraries of all widths, in one folder."""
+"""Builds the LAMMPS plugin: spinpotplugin.so and kernel libraries for all vector widths, in one folder."""
 
 import hashlib
 import os
@@ -26,19 +26,19 @@ from spinpot.lammps.installation import Installation, find_installation
 
 SOURCES = Path(__file__).parent / "plugin"
 PLUGIN = "spinpotplugin.so"
-"""LAMMPS loads files whose names end so from the folders of LAMMPS_PLUGIN_PATH by itself."""
+"""LAMMPS automatically loads files `*plugin.so` from the folders of LAMMPS_PLUGIN_PATH."""
 FLAGS = ("-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter")
 LINK = ("-shared", *(("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ("-ldl",)))
 
 
 def build(lammps: Path | None, output: Path | None) -> Path:
-    """Build the plugin and print how it is loaded; the file. Raises InputError that says what is missing.
+    """Build the plugin and print how to load it; returns the file. Raises InputError if something is missing.
 
-    lammps: as find_installation takes it. output: a folder, by default one of the cache for each LAMMPS.
+    lammps: as in find_installation. output: a folder; by default in the cache, separate for each LAMMPS.
     """
     installation = find_installation(lammps)
     plugin = plugin_of(installation, output)
-    _say(f"Building the plugin for LAMMPS of {installation.version}, {installation.headers}.")
+    _say(f"Building the plugin for LAMMPS {installation.version} ({installation.headers}).")
     try:
         plugin.parent.mkdir(parents=True, exist_ok=True)
         kernels = {width: _kernels(plugin.parent, width) for width in widths()}
@@ -48,13 +48,13 @@ def build(lammps: Path | None, output: Path | None) -> Path:
         raise InputError(f"The plugin was not built. {error}") from error
     except OSError as error:
         raise InputError(f"The plugin was not built: {error.filename}: {reason(error)}.") from error
-    print_line(f"Written: {plugin}, and the kernels beside it. In LAMMPS' input, before pair_style:")
+    print_line(f"Written: {plugin} and its kernels. Put this line before pair_style in the LAMMPS input:")
     print_line(f"\nplugin load {plugin}")
     return plugin
 
 
 def plugin_of(installation: Installation, output: Path | None) -> Path:
-    """The file of the plugin for a LAMMPS."""
+    """The path of the plugin file for a LAMMPS."""
     if output:
         return output.expanduser().absolute() / PLUGIN
     own = hashlib.sha256(str(installation).encode()).hexdigest()[:8]
@@ -64,7 +64,7 @@ def plugin_of(installation: Installation, output: Path | None) -> Path:
 def compile_plugin(
     installation: Installation, plugin: Path, kernels: dict[str, str], more: tuple[str, ...] = ()
 ) -> None:
-    """Compile and link the plugin. kernels: the files beside it, by their widths; more: flags.
+    """Compile and link the plugin. kernels: names of the kernel libraries by width. more: further flags.
 
     Raises NotCompiledError.
     """
@@ -83,14 +83,14 @@ def compile_plugin(
 
 
 def _kernels(folder: Path, width: str) -> str:
-    """Put a kernel library into a folder, compiled unless it is somewhere already; its name."""
+    """Copy a kernel library to a folder, after compiling it if needed; returns its name."""
     name = file_name(width)
     if is_whole(folder / name):
         return name
     cache = cache_folder("kernels")
     found = next((place / name for place in (INSTALLED, cache) if is_whole(place / name)), None)
     if found is None:
-        _say(f"Compiling the kernels for {width} processors; that takes a minute.")
+        _say(f"Compiling the kernels for {width} processors; this takes a minute.")
         found = compile_library(cache, width)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as place:
         shutil.copyfile(found, Path(place) / name)
@@ -99,7 +99,7 @@ def _kernels(folder: Path, width: str) -> str:
 
 
 def _remove_others(folder: Path, used: set[str]) -> None:
-    """Kernel libraries of earlier versions."""
+    """Remove kernel libraries of earlier versions."""
     for file in _libraries(folder):
         if file.name not in used:
             with suppress(OSError):

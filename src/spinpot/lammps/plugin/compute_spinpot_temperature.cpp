@@ -25,7 +25,7 @@ constexpr double STEP = 1e-4; /* μ_B */
 
 double dot(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-/* What evaluations overwrite. */
+/* The arrays and numbers that evaluations overwrite. */
 struct Kept {
   std::vector<double> sp, f, fm;
   double numbers[8] = {};
@@ -105,7 +105,7 @@ void ComputeSpinpotTemperature::compute_vector() {
   forces.pairs_only();
   sums_here(&there, nullptr);
   put_spins(kept, atom);
-  forces.of_fixes(); /* for their energies */
+  forces.of_fixes(); /* so that their energies are those of these spins */
   put_forces(kept, atom, force->pair);
   const double own[2] = {square / force->boltz, (there - here) / STEP};
   MPI_Allreduce(own, vector, 2, MPI_DOUBLE, MPI_SUM, world);
@@ -132,7 +132,7 @@ void ComputeSpinpotTemperature::draw_directions() {
   }
 }
 
-/* Each S moves by √2 u a unit of the way: |√2 u|² is the number of directions across it. slope: dE on the way. */
+/* Each S moves by √2 u per unit of the path: |√2 u|² = 2 is the number of its transverse directions. slope: dE/ds. */
 void ComputeSpinpotTemperature::sums_here(double* slope, double* square) {
   for (size_t s = 0; s < spins.size(); ++s) {
     const double* n = atom->sp[spins[s]];
@@ -152,7 +152,7 @@ void ComputeSpinpotTemperature::field_of(int i, double* field) const {
   for (int k = 0; k < 3; ++k) field[k] += outer[k];
 }
 
-/* On the spheres, where u turns with S. */
+/* Moves the spins along u on their spheres; u rotates with S. */
 void ComputeSpinpotTemperature::step_aside() {
   for (size_t s = 0; s < spins.size(); ++s) {
     double *n = atom->sp[spins[s]], *u = &aside[3 * s];

@@ -9,7 +9,7 @@
 namespace spinpot {
 namespace {
 
-/* Largest, smallest and mean of what all ranks have. */
+/* Largest, smallest and mean value over all ranks. */
 struct Extremes {
   double largest = 0.0, smallest = std::numeric_limits<double>::infinity(), sum = 0.0, count = 0.0;
 
@@ -33,7 +33,7 @@ struct Extremes {
   }
 };
 
-/* √⟨|F − ⟨F⟩|²⟩ of three components of an atom, from the first on. */
+/* √⟨|F − ⟨F⟩|²⟩ of three components of an atom, starting with `first`. */
 double deviation(const std::vector<Predicted>& models, size_t atom, int first) {
   double total = 0.0;
   for (int c = first; c < first + 3; ++c) {
@@ -44,7 +44,7 @@ double deviation(const std::vector<Predicted>& models, size_t atom, int first) {
   return std::sqrt(total / models.size());
 }
 
-/* Of each component of the virial per atom; the mean is the root of the mean square. */
+/* Largest, smallest and rms deviation of the nine components of the virial per atom. */
 void deviation_of_virials(const std::vector<Predicted>& models, double atoms, MPI_Comm world, double* out) {
   std::vector<double> own, all;
   for (const Predicted& model : models) own.insert(own.end(), model.virial.begin(), model.virial.end());

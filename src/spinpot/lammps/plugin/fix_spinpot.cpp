@@ -54,7 +54,7 @@ int FixSpinpot::setmask() {
 }
 
 void FixSpinpot::init() {
-  if (update->whichflag == 2) return; /* a minimisation: the fix rests, but for its field */
+  if (update->whichflag == 2) return; /* a minimisation: only the field of the fix acts */
   check_system();
   check_other_fixes();
   time_integrate = !others_move_atoms;
@@ -81,7 +81,7 @@ void FixSpinpot::initial_integrate(int vflag) {
     return;
   }
   if (moving) drift(0.5 * update->dt);
-  /* At the end of the step atoms are half a drift further: a list made now will still have all their neighbours. */
+  /* At the end of the step the atoms have drifted by another half step. A list built now still has all neighbours. */
   if (moving && state_wanted) next_reneighbor = update->ntimestep;
   predict(update->dt, SPINS);
 }
@@ -91,12 +91,12 @@ void FixSpinpot::pre_force(int /*vflag*/) {
   resume();
   draw_noise(update->dt, SPINS);
   iterate(update->dt);
-  forces.clear(); /* LAMMPS evaluates once more, at the same midpoint */
+  forces.clear(); /* LAMMPS evaluates again, at the same midpoint */
 }
 
 void FixSpinpot::post_force(int /*vflag*/) { made = owned_forces(); }
 
-/* The field's part of fm, by which a minimisation turns spins. */
+/* Adds the field to fm, which a minimisation uses to rotate spins. */
 void FixSpinpot::min_post_force(int /*vflag*/) {
   for (int i = 0; i < atom->nlocal; ++i)
     if (atom->mask[i] & groupbit)
@@ -128,14 +128,14 @@ void FixSpinpot::end_of_step() {
   forces.set_by_fixes();
 }
 
-/* Half a step of the spins, the atoms where they are. */
+/* Advances the spins by half a step with fixed atoms. */
 void FixSpinpot::half_step(int purpose) {
   predict(0.5 * update->dt, purpose);
   iterate(0.5 * update->dt);
   set_spins(after);
 }
 
-/* Forces of the state as it is. */
+/* Evaluates the forces of the current state. */
 void FixSpinpot::evaluate(int eflag, int vflag) {
   forces.all(eflag, vflag);
   made = owned_forces();
@@ -146,7 +146,7 @@ std::vector<double> FixSpinpot::owned_forces() const {
   return {atom->f[0], atom->f[0] + 3 * atom->nlocal};
 }
 
-/* What fixes behind this one have added to the forces; its part stays as it is when forces are made anew. */
+/* The forces added by later fixes; this part is kept when the forces are evaluated again. */
 std::vector<double> FixSpinpot::added_by_others() const {
   auto added = owned_forces();
   for (size_t k = 0; k < added.size(); ++k) added[k] -= made[k];
@@ -161,8 +161,8 @@ void FixSpinpot::add(const std::vector<double>& added) {
   for (size_t k = 0; k < added.size(); ++k) atom->f[0][k] += added[k];
 }
 
-/* Whether somebody looks at the state at the end of this step. A barostat asks for a pressure at every step, which
-   is that of the forces it uses. */
+/* Whether any output or compute needs the state at the end of this step. A barostat needs a pressure at every step, but
+   that of the forces it uses. */
 bool FixSpinpot::is_state_wanted() const {
   const bigint now = update->ntimestep;
   if (output->next == now) return true;
@@ -178,7 +178,7 @@ double FixSpinpot::compute_scalar() {
   double own = 0, all = 0;
   for (int i = 0; i < atom->nlocal; ++i) {
     const double* sp = atom->sp[i];
-    if (!(atom->mask[i] & groupbit) || sp[3] == 0) continue; /* which may have any direction, or none */
+    if (!(atom->mask[i] & groupbit) || sp[3] == 0) continue; /* the direction of a zero moment may be NaN */
     own -= sp[3] * (field[0] * sp[0] + field[1] * sp[1] + field[2] * sp[2]);
   }
   MPI_Allreduce(&own, &all, 1, MPI_DOUBLE, MPI_SUM, world);

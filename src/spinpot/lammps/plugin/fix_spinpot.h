@@ -1,11 +1,11 @@
-/* fix spinpot: dynamics of spins and atoms in one time-symmetric step of second order.
+/* fix spinpot: dynamics of spins and atoms with a time-symmetric step of second order.
 
    dS/dt = S × A,  A = −(g/ħ)/(1 + α²) · (B + α/|S| S × B),  B = −∂E/∂S + field + noise.
 
-   lattice moving: half a drift of the atoms; spins and momenta jump together, by the field and the forces at the
-   spins' midpoint (McLachlan, Modin, Verdier, Phys. Rev. E 89, 061301, 2014), with the friction in the middle of the
-   jump; half a drift. lattice frozen: the spins' part alone. Beside a fix that moves atoms: half a step of the spins
-   before it and half a step after it. */
+   lattice moving: half a drift of the atoms; a kick of spins and momenta by the fields and forces at the spins'
+   midpoint (McLachlan, Modin, Verdier, Phys. Rev. E 89, 061301, 2014), with friction in its middle; half a drift.
+   lattice frozen: only the spins move. Together with a fix that moves the atoms: half a step of the spins before that
+   fix and half a step after it. */
 
 #pragma once
 
@@ -35,7 +35,7 @@ class FixSpinpot : public Fix {
 
   /* The energy −Σ S·H of the field. */
   double compute_scalar() override;
-  /* Evaluations a step since the run began. */
+  /* Mean number of evaluations per step since the start of the run. */
   double compute_vector(int which) override;
   /* "field": three numbers, eV/μ_B. */
   void* extract(const char* name, int& dimensions) override;
@@ -54,7 +54,7 @@ class FixSpinpot : public Fix {
   double memory_usage() override;
 
  private:
-  /* As given. */
+  /* Settings. */
   bool moving = true;
   double damping = 0, temperature = 0, friction = 0, tolerance = 1e-6; /* K, 1/ps, μ_B */
   double field[3] = {0, 0, 0};                                        /* eV/μ_B */
@@ -63,11 +63,11 @@ class FixSpinpot : public Fix {
   bool others_move_atoms = false;
   SpinForces forces;
 
-  /* Of each atom, wherever it goes: the fields of the last steps, and S and S' while a step is under way. */
+  /* Per-atom data that move with the atom: fields of the last steps, and during a step S and S'. */
   double** kept = nullptr;
-  int history = 0; /* where the fields of steps as the present one begin */
+  int history = 0; /* first column of the history for the current kind of step */
 
-  /* Of the spins that turn, on this rank, until atoms change their places. */
+  /* The rotating spins of this rank; valid until atoms are exchanged or sorted. */
   std::vector<int> turning;
   std::vector<int64_t> ids;
   std::vector<double> before, middle, after, at_middle, noise;
@@ -78,7 +78,7 @@ class FixSpinpot : public Fix {
   std::vector<double> made; /* f as evaluated, without what other fixes add */
   int virial_flags = 0;
   bool state_wanted = false;
-  bigint begun = -1; /* the step that is under way */
+  bigint begun = -1; /* the current step */
   int64_t evaluations = 0, steps = 0;
 
   int read_keyword(int left, char** words);

@@ -1,4 +1,4 @@
-/* What fix spinpot keeps of atoms, where they go, and its restarts. */
+/* fix spinpot: per-atom data, their exchange between ranks, and restarts. */
 
 #include <algorithm>
 
@@ -31,7 +31,7 @@ int FixSpinpot::size_restart(int /*atom*/) { return BETWEEN_STEPS + 1; }
 
 int FixSpinpot::maxsize_restart() { return BETWEEN_STEPS + 1; }
 
-/* LAMMPS finds the next fix's numbers by the first one, how many there are. */
+/* The first number must be their count: LAMMPS uses it to find the numbers of the next fix. */
 int FixSpinpot::pack_restart(int i, double* buffer) {
   buffer[0] = BETWEEN_STEPS + 1;
   std::copy_n(kept[i], int(BETWEEN_STEPS), buffer + 1);
@@ -42,7 +42,7 @@ void FixSpinpot::unpack_restart(int i, int nth) {
   const double* numbers = atom->extra[i];
   for (int k = 0; k < nth; ++k) numbers += static_cast<int>(numbers[0]);
   set_arrays(i);
-  if (static_cast<int>(numbers[0]) != size_restart(i)) return; /* of another build: the history begins anew */
+  if (static_cast<int>(numbers[0]) != size_restart(i)) return; /* written by another build: the history starts empty */
   std::copy_n(numbers + 1, int(BETWEEN_STEPS), kept[i]);
 }
 

@@ -1,4 +1,4 @@
-/* What fix spinpot is given, and what it refuses. */
+/* fix spinpot: keywords, and checks of settings, system and other fixes. */
 
 #include <cmath>
 #include <cstring>
@@ -25,7 +25,7 @@ std::string named(Fix* fix) { return std::string("fix ") + fix->id + " (" + fix-
 
 void FixSpinpot::refuse(const std::string& words) const { error->all(FLERR, "fix spinpot: " + words); }
 
-/* Reads a keyword and what follows; how many words these are. */
+/* Reads a keyword and its values; returns the number of words read. */
 int FixSpinpot::read_keyword(int left, char** words) {
   const std::string keyword = words[0];
   if (keyword == "field") {
@@ -63,21 +63,21 @@ void FixSpinpot::read_numbers(const char* keyword, int left, char** words, doubl
 
 void FixSpinpot::check_settings() const {
   if (!atom->sp_flag) refuse("the atoms have no spins. Use atom_style spin");
-  if (!atom->tag_enable) refuse("the atoms have no IDs, by which their noise is drawn");
-  if (!(tolerance >= 1e-14)) refuse("a tolerance below 1e-14, which rounding does not let spins reach. Expected μ_B");
+  if (!atom->tag_enable) refuse("the atoms have no IDs, which their random numbers need. Use atom_modify id yes");
+  if (!(tolerance >= 1e-14)) refuse("the tolerance is below 1e-14 μ_B, less than rounding errors. Give a larger one");
   if (!moving && friction > 0)
-    refuse("friction acts on atoms that the fix moves: it needs lattice moving. With lattice frozen leave it out");
+    refuse("friction acts only on atoms that this fix moves. Leave it out, or use lattice moving");
   if (temperature > 0 && !(damping > 0) && !(friction > 0))
-    refuse("a temperature, but nothing is bound to the heat bath: give the spins a damping, such as 0.1" +
-           std::string(moving ? ", or the atoms a friction, such as 1.0 (1/ps)" : ""));
+    refuse("there is a temperature, but nothing is coupled to the heat bath. Give a damping of the spins, such as 0.1" +
+           std::string(moving ? ", or a friction of the atoms, such as 1.0 (1/ps)" : ""));
   if (temperature > 0 && seed < 0) refuse("a temperature needs a seed for its random numbers, such as seed 12345");
 }
 
 void FixSpinpot::check_system() const {
   if (std::strcmp(update->unit_style, "metal") != 0)
     refuse(std::string("units ") + update->unit_style + ". Expected units metal");
-  if (!force->newton_pair) refuse("newton off. Spins need newton on");
-  if (atom->torque_flag) refuse("atoms that turn as bodies do not work with it. Use atom_style spin alone");
+  if (!force->newton_pair) refuse("newton is off. Spins need newton on");
+  if (atom->torque_flag) refuse("it does not support atoms that rotate as bodies. Use atom_style spin alone");
   if (!utils::strmatch(update->integrate_style, "^verlet$"))
     refuse(std::string("run_style ") + update->integrate_style + ". Expected run_style verlet");
   if (lmp->kokkos) refuse("it does not run under KOKKOS: start LAMMPS without -k on and -sf kk");
@@ -85,12 +85,12 @@ void FixSpinpot::check_system() const {
     if (modify->get_fix_by_id(package))
       refuse(std::string("it does not run beside the accelerator of ") + package +
              ": start LAMMPS without -sf and without the package command");
-  if (force->kspace && force->kspace->spinflag) refuse("long-range solvers of spins do not work with it");
+  if (force->kspace && force->kspace->spinflag) refuse("it does not support long-range solvers for spins");
   const bool of_lammps = force->pair_match("^spin/", 0) || force->pair_match("^spin/", 0, 1);
   if (moving && of_lammps && comm->me == 0)
     error->warning(FLERR,
-                   "fix spinpot lattice moving: without fix nve/spin LAMMPS' own pair styles spin/... exert no forces "
-                   "on atoms, so that the energy is not kept. Take lattice frozen");
+                   "fix spinpot lattice moving: without fix nve/spin, LAMMPS' pair styles spin/... exert no forces on "
+                   "atoms, so the energy is not conserved. Use lattice frozen");
 }
 
 void FixSpinpot::check_other_fixes() {
@@ -104,28 +104,28 @@ void FixSpinpot::check_other_fixes() {
     check_fix_beside(other);
     const int mask = modify->get_fix_mask(other) & (INITIAL_INTEGRATE | POST_FORCE | FINAL_INTEGRATE | END_OF_STEP);
     if (!behind && mask && !acts_on_spins(other))
-      refuse(named(other) + " must be defined after fix spinpot, as it goes by what the spins' step leaves");
+      refuse(named(other) + " must be defined after fix spinpot, because it uses the result of the spins' step");
     others_move_atoms = others_move_atoms || other->time_integrate;
     const bool tallied = other->thermo_energy || (other->thermo_virial && other->virial_global_flag);
     if (moving && tallied && (mask & POST_FORCE) && !acts_on_spins(other) && comm->me == 0)
-      error->warning(FLERR, "{} is told of atoms half a drift before the end of a step: with it the total energy "
-                     "oscillates in proportion to the timestep. Take lattice frozen and fix nve", named(other));
+      error->warning(FLERR, "{} sees the atoms half a drift before the end of a step: with it the total energy "
+                     "oscillates in proportion to the timestep. Use lattice frozen and fix nve", named(other));
   }
   if (moving && others_move_atoms && comm->me == 0)
     error->warning(FLERR,
-                   "fix spinpot lattice moving beside a fix that moves other atoms: they are coupled to first order of "
-                   "the timestep only. To second order: lattice frozen, and another fix for all atoms");
+                   "fix spinpot lattice moving together with a fix that moves other atoms: their coupling is only of "
+                   "first order in the timestep. For second order use lattice frozen, and another fix for all atoms");
   others_move_atoms = others_move_atoms && !moving;
 }
 
 void FixSpinpot::check_fix_beside(Fix* other) const {
   if (std::strcmp(other->style, style) == 0)
-    refuse("there are two of it. All spins turn at once: one fix spinpot for all of them");
+    refuse("there are two of it. All spins rotate together: use one fix spinpot for all of them");
   if (begins(other->style, {"nve/spin", "langevin/spin", "neb/spin"}))
-    refuse(named(other) + " moves the spins, too. Leave it out: damping and temperature are keywords of fix spinpot");
+    refuse(named(other) + " also moves the spins. Leave it out: damping and temperature are keywords of fix spinpot");
   if (!moving || !shares_atoms(other)) return;
   if (other->time_integrate)
-    refuse(named(other) + " moves the same atoms, too. Leave it out, or take lattice frozen");
+    refuse(named(other) + " also moves the same atoms. Leave it out, or use lattice frozen");
   if (begins(other->style, {"langevin"}))
     refuse(named(other) + " acts on the same atoms. Use friction and temperature of fix spinpot, or lattice frozen "
                           "and a fix that moves the atoms");

@@ -1,4 +1,4 @@
-/* What fix spinpot keeps of each atom, and what its random numbers are for. */
+/* fix spinpot: the columns of its per-atom data, and the purposes of its random numbers. */
 
 #pragma once
 
@@ -6,8 +6,8 @@
 
 namespace spinpot {
 
-/* Columns: two histories, the other one of second half steps, before which atoms have moved; then, while a step is under
-   way, S before it and S' (μ_B) found so far. */
+/* Columns: the history of first steps, and that of second half steps, before which atoms have moved; then, during a
+   step, S before it and the current S' (μ_B). */
 constexpr int HISTORY = SPINPOT_HISTORY, BETWEEN_STEPS = 2 * HISTORY, BEFORE = BETWEEN_STEPS, AFTER = BEFORE + 3, COLUMNS = AFTER + 3;
 
 enum Purpose { SPINS = 0, ATOMS = 1, SECOND_HALVES = 2, TEMPERATURE = 3 };

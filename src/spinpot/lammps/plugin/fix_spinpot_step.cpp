@@ -1,4 +1,4 @@
-/* The step of fix spinpot: the spins' midpoint, and the atoms' drift, kick and friction. */
+/* fix spinpot: the step. Midpoint iteration of the spins; drift, kick and friction of the atoms. */
 
 #include <algorithm>
 #include <cmath>
@@ -16,17 +16,17 @@ using namespace spinpot;
 
 namespace {
 
-constexpr double G = 2; /* between a moment in μ_B and its angular momentum in ħ */
+constexpr double G = 2; /* ratio of a moment in μ_B to its angular momentum in ħ */
 constexpr int MOST_ITERATIONS = 30;
 
 }  // namespace
 
-/* Raises LAMMPS' error for a code of the kernels. */
+/* Raises a LAMMPS error for an error code of the kernels. */
 void FixSpinpot::done(int code) const {
   if (code) error->one(FLERR, std::string("fix spinpot: ") + kernels().error());
 }
 
-/* Spins to where their midpoint will be, by the fields of the steps before. */
+/* Sets the spins to their predicted midpoints, extrapolated from the fields of earlier steps. */
 void FixSpinpot::predict(double dt, int purpose) {
   collect();
   draw_noise(dt, purpose);
@@ -42,7 +42,7 @@ void FixSpinpot::predict(double dt, int purpose) {
   set_spins(middle);
 }
 
-/* The spins that turn, at the beginning of a step. */
+/* Collects the rotating spins at the start of a step. */
 void FixSpinpot::collect() {
   turning.clear();
   ids.clear();
@@ -56,7 +56,7 @@ void FixSpinpot::collect() {
   middle = after = before;
 }
 
-/* The same in the middle of a step, when atoms may have come from other ranks. */
+/* Collects them again in the middle of a step, because atoms may have come from other ranks. */
 void FixSpinpot::resume() {
   collect();
   for (size_t k = 0; k < turning.size(); ++k) {
@@ -65,7 +65,7 @@ void FixSpinpot::resume() {
   }
 }
 
-/* A field that stays for a step: variance 2 α k_B T ħ/(g |S| dt). */
+/* Draws the noise, constant during a step, with variance 2 α k_B T ħ/(g |S| dt). */
 void FixSpinpot::draw_noise(double dt, int purpose) {
   noise.assign(before.size(), 0);
   if (!(damping * temperature > 0)) return;
@@ -74,7 +74,7 @@ void FixSpinpot::draw_noise(double dt, int purpose) {
   for (size_t k = 0; k < noise.size(); ++k) noise[k] *= std::sqrt(variance / atom->sp[turning[k / 3]][3]);
 }
 
-/* Finds the midpoint that is that of S and of S turned about the field there. */
+/* Iterates to the midpoint between S and S', where S' is S rotated about the field at this midpoint. */
 void FixSpinpot::iterate(double dt) {
   last_change = 0;
   for (int k = 0; k < MOST_ITERATIONS; ++k) {
@@ -84,11 +84,11 @@ void FixSpinpot::iterate(double dt) {
     if (turn(dt)) return;
     set_spins(middle);
   }
-  error->all(FLERR, "fix spinpot: no midpoint of a step of {} ps after {} iterations. Take a shorter timestep.", dt,
-             MOST_ITERATIONS);
+  error->all(FLERR, "fix spinpot: the spins of a step of {} ps did not converge in {} iterations. Use a shorter "
+             "timestep.", dt, MOST_ITERATIONS);
 }
 
-/* Whether S' is found, on all ranks. */
+/* Rotates the spins once; returns whether S' has converged on all ranks. */
 bool FixSpinpot::turn(double dt) {
   double own = turned(dt), change = 0;
   if (!std::isfinite(own)) own = HUGE_VAL;
@@ -98,7 +98,7 @@ bool FixSpinpot::turn(double dt) {
   return found != 0;
 }
 
-/* S turned about what the model says and the fields from outside; by how much S' changed. */
+/* Rotates S about the model's field, the external field and the noise; returns the change of S'. */
 double FixSpinpot::turned(double dt) {
   std::vector<double> acting(noise);
   for (size_t k = 0; k < acting.size(); ++k) acting[k] += at_middle[k] + field[k % 3];
@@ -110,7 +110,7 @@ double FixSpinpot::turned(double dt) {
   return change;
 }
 
-/* What the model says at the midpoints, but for the spins' own parts, which turn none. first: in this step. */
+/* Reads the model's fields at the midpoints, without longitudinal parts, which rotate no spin. first: of the step. */
 void FixSpinpot::take_fields(bool first) {
   at_middle.resize(before.size());
   for (size_t k = 0; k < turning.size(); ++k) {
@@ -138,7 +138,7 @@ void FixSpinpot::kick(double dt) {
       for (int k = 0; k < 3; ++k) atom->v[i][k] += dt * force->ftm2v / mass_of(i) * atom->f[i][k];
 }
 
-/* Friction and its noise, exactly over a time (an Ornstein-Uhlenbeck process). */
+/* Applies friction and its noise, exact over a time dt (an Ornstein-Uhlenbeck process). */
 void FixSpinpot::rub(double dt) {
   if (friction == 0) return;
   const double stays = std::exp(-friction * dt);

@@ -1,4 +1,4 @@
-/* LAMMPS' own ħ, in its units: eV ps in metal units. */
+/* ħ in LAMMPS' units: eV ps in metal units. */
 
 #pragma once
 

@@ -7,7 +7,7 @@
 namespace spinpot {
 namespace {
 
-/* The name of the library of the widest vectors that this processor has, or null. */
+/* The name of the library for the widest vectors of this processor. */
 const char* library_name() {
 #ifdef SPINPOT_KERNELS_AVX512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
@@ -32,13 +32,13 @@ std::string own_folder() {
 
 void* function(void* library, const std::string& file, const char* name) {
   void* found = dlsym(library, name);
-  if (!found) throw std::runtime_error(file + " lacks " + name + ": run spinpot lammps build again");
+  if (!found) throw std::runtime_error(file + " lacks " + name + ": rebuild it with spinpot lammps build");
   return found;
 }
 
 Kernels loaded() {
   const std::string file = own_folder() + library_name();
-  /* Its threads may outlive the plugin. */
+  /* NODELETE, because its threads may outlive the plugin. */
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) {
     const char* reason = dlerror();

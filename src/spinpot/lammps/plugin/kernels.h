@@ -1,4 +1,4 @@
-/* spinpot's kernel library, found beside the plugin and loaded for this processor. */
+/* Loads spinpot's kernel library for this processor from the folder of the plugin. */
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace spinpot {
 
-/* The functions of the library that LAMMPS' styles use. One more: a name here. */
+/* The functions of the library that the LAMMPS styles use. To use another one, add its name. */
 #define SPINPOT_FUNCTIONS(USE) \
   USE(error)                   \
   USE(model_read)              \
@@ -28,11 +28,11 @@ struct Kernels {
   SPINPOT_FUNCTIONS(SPINPOT_MEMBER)
 #undef SPINPOT_MEMBER
 
-  /* Throws std::runtime_error, with the library's words, for a code other than 0. */
+  /* Throws std::runtime_error with the library's message for a code other than 0. */
   void checked(int code) const;
 };
 
-/* Loaded by the first call. Throws std::runtime_error that says what is wrong. */
+/* The library, loaded in the first call. Throws std::runtime_error with the reason of a failure. */
 const Kernels& kernels();
 
 }  // namespace spinpot

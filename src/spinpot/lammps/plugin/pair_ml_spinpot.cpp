@@ -17,7 +17,7 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-constexpr double MARGIN = 1.0 + 1e-6; /* directions have the length 1 to rounding alone */
+constexpr double MARGIN = 1.0 + 1e-6; /* directions have length 1 only up to rounding */
 
 bool is_keyword(const char* word) {
   return !strcmp(word, "out_freq") || !strcmp(word, "out_file") || !strcmp(word, "stop_at");
@@ -61,10 +61,10 @@ void PairMLSpinpot::settings(int count, char** words) {
 
 int PairMLSpinpot::keyword(int next, int count, char** words) {
   const std::string name = words[next];
-  if (files_.size() < 2) error->all(FLERR, "pair_style ml/spinpot: " + name + " is for several models");
+  if (files_.size() < 2) error->all(FLERR, "pair_style ml/spinpot: " + name + " needs several models");
   if (!is_keyword(words[next]))
     error->all(FLERR, "pair_style ml/spinpot: expected out_freq, out_file or stop_at after the files, not " + name);
-  if (next + 1 == count) error->all(FLERR, "pair_style ml/spinpot: " + name + " lacks its value");
+  if (next + 1 == count) error->all(FLERR, "pair_style ml/spinpot: " + name + " has no value");
   const char* value = words[next + 1];
   if (name == "out_file") {
     deviation_.file = value;
@@ -173,7 +173,7 @@ void PairMLSpinpot::check_setting() const {
   if (suffix("gpu")) error->all(FLERR, "pair_style ml/spinpot does not run with the GPU package");
 }
 
-/* LAMMPS reads a direction of 0 0 0 as one that is no number, and writes it so. */
+/* LAMMPS turns a direction of 0 0 0 into NaN when it reads it, and writes NaN. */
 void PairMLSpinpot::give_directions() {
   int own = 0, all = 0;
   for (int i = 0; i < atom->nlocal; ++i) {
@@ -202,7 +202,7 @@ void PairMLSpinpot::look_at_moments() {
   for (double& length : longest_) length *= MARGIN;
 }
 
-/* As spinpot.looks.model: moments that training has not seen. */
+/* Warns of moments outside the range of training, like spinpot.looks.model. */
 void PairMLSpinpot::warn_of_moments(const std::vector<double>& shortest) {
   const spinpot_model_facts& facts = models_[0]->facts();
   for (int type = 1; type <= atom->ntypes && !warned_of_moments_; ++type) {
@@ -215,7 +215,7 @@ void PairMLSpinpot::warn_of_moments(const std::vector<double>& shortest) {
     if (comm->me == 0)
       error->warning(FLERR,
                      "pair_style ml/spinpot: moments of {} leave the range of training, {:.3f} to {:.3f} μ_B: {:.3f} to "
-                     "{:.3f} μ_B. The model extrapolates there",
+                     "{:.3f} μ_B. The model extrapolates",
                      facts.elements[element], least, greatest, shortest[type], longest_[type]);
   }
 }
@@ -247,7 +247,7 @@ double PairMLSpinpot::init_one(int i, int j) {
 std::string PairMLSpinpot::moment_too_long(int i) const {
   const double length = moment(atom->sp[i]);
   const std::string atom_name = "pair_style ml/spinpot: atom " + std::to_string(atom->tag[i]);
-  if (!std::isfinite(length)) return atom_name + " has a spin that is no number";
+  if (!std::isfinite(length)) return atom_name + " has a spin that is not finite";
   return atom_name + " has a moment of " + std::to_string(length) + " μ_B, but the longest of its type when the run "
          "began was " + std::to_string(longest_[atom->type[i]] / MARGIN) + ": neighbours may be missing. Start a new run";
 }
@@ -264,8 +264,8 @@ void* PairMLSpinpot::extract_peratom(const char* name, int& columns) {
   columns = 3;
   if (!models_.empty() && models_[0]->facts().row_size == 0)
     error->all(FLERR,
-               "pair_style ml/spinpot: this model does not know its errors. A native_spin model does, after its least "
-               "squares; of other kinds give several models");
+               "pair_style ml/spinpot: this model does not know its errors. Use a native_spin model that was fitted by "
+               "least squares, or give several models");
   uncertainty_.assign(std::max(1, atom->nlocal), {NAN, NAN, NAN});
   if (uncertainty_wanted_ && evaluated_at_ == update->ntimestep) find_uncertainty();
   rows_of_uncertainty_.clear();

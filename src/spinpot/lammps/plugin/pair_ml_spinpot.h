@@ -3,8 +3,8 @@
    pair_coeff * * FILE ELEMENT …   without files in pair_style
    pair_coeff * * ELEMENT …        with files there: the first model drives
 
-   Several models: every N steps (100) how far they are from each other, into F (model_devi.out); a deviation above
-   stop_at (eV/Å, eV/μ_B) ends the run. */
+   With several models, their deviation is written every N steps (100) to F (model_devi.out). A deviation above stop_at
+   (eV/Å, eV/μ_B) ends the run. */
 
 #pragma once
 
@@ -33,17 +33,17 @@ class PairMLSpinpot : public Pair {
   int pack_reverse_comm(int count, int first, double* buffer) override;
   void unpack_reverse_comm(int count, int* atoms, double* buffer) override;
 
-  /* "evaluations": a number, how often the model that drives was evaluated on this rank. "uncertainty_flag": whether
-     the next extract_peratom finds what is asked for. */
+  /* "evaluations": number of evaluations of the driving model on this rank. "uncertainty_flag": set it to let the next
+     extract_peratom compute the uncertainty. */
   void* extract(const char* name, int& dimension) override;
 
-  /* "uncertainty", for fix pair with trigger 1: of each atom the expected error of components of its force (eV/Å) and
-     magnetic force (eV/μ_B), and the leverage, 1 for what is like the training frames. NaN if not asked for. */
+  /* "uncertainty", for fix pair with trigger 1: for each atom the expected errors of the components of its force (eV/Å)
+     and magnetic force (eV/μ_B), and the leverage, about 1 for atoms like those in training. NaN if not requested. */
   void* extract_peratom(const char* name, int& columns) override;
 
  private:
-  /* Of the command and the start of a run. */
-  int keyword(int next, int count, char** words); /* where the next one is */
+  /* Reading the commands, and the start of a run. */
+  int keyword(int next, int count, char** words); /* returns the position of the next keyword */
   void read_models(const std::vector<std::string>& files);
   void allocate();
   void free_types();
@@ -58,7 +58,7 @@ class PairMLSpinpot : public Pair {
   static double moment(const double* sp);
   std::string moment_too_long(int i) const;
 
-  /* Of an evaluation. */
+  /* Evaluations. */
   void gather();
   void gather_atom(int i);
   void take_list();
@@ -67,7 +67,7 @@ class PairMLSpinpot : public Pair {
   void add(const spinpot::Model& model);
   void add_atom_virial(const spinpot::Model& model);
   void tell_deviation();
-  spinpot::Predicted collected(const spinpot::Model& model); /* with what other ranks found for our atoms */
+  spinpot::Predicted collected(const spinpot::Model& model); /* adds the contributions of other ranks */
   void find_uncertainty();
   void add_rows_of_images(std::vector<double>& force, std::vector<double>& force_mag);
   void write_deviation(const std::array<double, 9>& row);
@@ -75,17 +75,17 @@ class PairMLSpinpot : public Pair {
 
   std::vector<std::string> files_;
   std::vector<std::unique_ptr<spinpot::Model>> models_;
-  std::vector<std::vector<int>> element_of_; /* of each model, by LAMMPS' type; −1 where the type is not ours */
-  std::vector<double> longest_;              /* by LAMMPS' type, μ_B, of all atoms when the run began */
+  std::vector<std::vector<int>> element_of_; /* for each model, by LAMMPS type; −1 for types of other pair styles */
+  std::vector<double> longest_;              /* longest moment at the start of the run, by LAMMPS type, μ_B */
   bool warned_ = false, warned_of_moments_ = false;
 
   spinpot::Cluster cluster_;
-  std::vector<int> atom_of_, place_of_; /* LAMMPS' index of each atom of the cluster, and back */
+  std::vector<int> atom_of_, place_of_; /* LAMMPS' index of each atom of the cluster, and the inverse */
   std::vector<int32_t> neighbours_;
 
   spinpot::DeviationSettings deviation_;
   spinpot::DeviationFile file_;
-  bigint told_ = -1; /* the last step of which the deviation was told */
+  bigint told_ = -1; /* the last step whose deviation was written */
   std::vector<std::array<double, 6>> collected_;
 
   int uncertainty_wanted_ = 0;

@@ -24,7 +24,7 @@ void PairMLSpinpot::gather() {
   for (int i = 0; i < all; ++i)
     if (place_of_[i] < 0 && element_of_[0][atom->type[i]] >= 0) gather_atom(i);
 
-  bool direct = true; /* the list's own numbers are those of the cluster */
+  bool direct = true; /* whether the neighbour list and the cluster number the atoms alike */
   for (size_t k = 0; k < atom_of_.size() && direct; ++k) direct = atom_of_[k] == static_cast<int>(k);
   if (direct)
     take_list();

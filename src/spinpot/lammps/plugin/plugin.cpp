@@ -1,6 +1,6 @@
-/* The plugin's styles, and the checks before LAMMPS gets them.
+/* Registers the styles of the plugin, after checking that it was built for this LAMMPS.
 
-   A new style: its header below and one line in `styles`. */
+   To add a style, include its header and add one line to `styles`. */
 
 #include <dlfcn.h>
 
@@ -22,7 +22,7 @@ using namespace LAMMPS_NS;
 
 namespace {
 
-/* lammpsplugin_t of LAMMPS' lammpsplugin.h, which an installation lacks. */
+/* The struct lammpsplugin_t of lammpsplugin.h, which installations of LAMMPS lack. */
 struct Registration {
   const char *version, *style, *name, *info, *author;
   union {
@@ -86,7 +86,7 @@ int size_of(LAMMPS* lammps, const char* what, int expected) {
   return setting ? setting(lammps, what) : expected;
 }
 
-/* What this LAMMPS has that the plugin was not built for, or nothing. Classes would lie elsewhere in memory. */
+/* How this LAMMPS differs from the one the plugin was built for, or nothing. Its classes would have another layout. */
 std::string differs(LAMMPS* lammps) {
   if (lammps->num_ver != SPINPOT_LAMMPS_VERSION)
     return "version " + std::to_string(lammps->num_ver) + " instead of " + std::to_string(SPINPOT_LAMMPS_VERSION);

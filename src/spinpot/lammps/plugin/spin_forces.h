@@ -1,4 +1,4 @@
-/* What acts on atoms and spins, evaluated outside LAMMPS' own turn. */
+/* Evaluates forces on atoms and spins outside LAMMPS' own force computation. */
 
 #pragma once
 
@@ -15,25 +15,25 @@ class SpinForces : protected Pointers {
  public:
   explicit SpinForces(LAMMPS* lammps) : Pointers(lammps) {}
 
-  /* Before each run: finds the fixes that act on spins alone. */
+  /* Call before each run: finds the fixes that act on spins, and those that set forces. */
   void init();
 
-  /* Fills f and fm at the present positions and spins: of the pair style alone, which is where spins interact. */
+  /* Fills f and fm at the current positions and spins with the pair style only, in which spins interact. */
   void pairs_only();
 
-  /* The same of all that depends on positions alone, too, with energies and virial as the flags say. */
+  /* The same, including bonds, k-space etc., with energies and virial as the flags say. */
   void all(int eflag, int vflag);
 
-  /* What those fixes add to fm; their energies are those of the present spins then. */
+  /* Adds the contributions of the fixes on spins to fm; updates their energies to the current spins. */
   void of_fixes();
 
-  /* Lets fixes that set forces, as setforce does, set those that were made anew. */
+  /* Lets fixes that set forces, such as setforce, act on newly evaluated forces. */
   void set_by_fixes();
 
-  /* f and fm zero, of images too. */
+  /* Sets f and fm to zero, also for ghost atoms. */
   void clear();
 
-  /* −∂E/∂S (eV/μ_B) of atom i from what was evaluated last. */
+  /* −∂E/∂S (eV/μ_B) of atom i from the last evaluation. */
   void field_of(int i, double* field) const;
 
  private:
@@ -42,13 +42,13 @@ class SpinForces : protected Pointers {
   void finish();
 };
 
-/* Whether a style's name begins with one of these. */
+/* Whether the name of a style begins with one of these names. */
 bool begins(const char* style, std::initializer_list<const char*> names);
 
-/* Whether it acts on spins alone, as fix precession/spin does. */
+/* Whether a fix acts only on spins, such as fix precession/spin. */
 bool acts_on_spins(const Fix* fix);
 
-/* The moment S (μ_B) of an atom, and back: its length stays as it is. */
+/* take_spin reads the moment S (μ_B) of an atom; set_direction sets its direction and keeps its length. */
 void take_spin(const double* sp, double* spin);
 void set_direction(const double* spin, double* sp);
 

@@ -1,4 +1,4 @@
-/* For LAMMPS' atom.h where an installation lacks this header: a declaration is enough. */
+/* Replaces a header that LAMMPS' atom.h includes but installations lack; a declaration is enough. */
 
 #pragma once
 
