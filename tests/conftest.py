@@ -1,4 +1,4 @@
-"""Paths and data that many tests share."""
+"""Paths and data shared by many tests."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""pyproject.toml declares what the sources import, and nothing else."""
+"""pyproject.toml declares exactly the packages that the sources import."""
 
 import ast
 import re

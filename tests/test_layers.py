@@ -1,4 +1,4 @@
-"""Packages import downwards only, and what one model alone knows stays with the models."""
+"""Packages import only lower ones, and knowledge about one model stays in models."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Supercells and the waves that fit them."""
+"""Wave vectors, and the supercells that are commensurate with them."""
 
 from fractions import Fraction
 from itertools import product

@@ -1,4 +1,4 @@
-"""The task dynamics: averages that are known, energy that stays."""
+"""Task dynamics: averages with known values, and energy conservation."""
 
 import numpy as np
 import pytest

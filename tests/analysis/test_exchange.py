@@ -1,4 +1,4 @@
-"""Task exchange: shells, temperature, checks and words."""
+"""Task exchange: shells, ordering temperature, checks and messages."""
 
 import pytest
 

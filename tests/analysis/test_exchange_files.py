@@ -1,4 +1,4 @@
-"""Vampire's and TB2J's files hold the energy of the constants they were written from."""
+"""The files for Vampire and TB2J give the energy of the constants that they were written from."""
 
 import pickle
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Exchange tensors by differences: those that an energy is made of are found again."""
+"""Exchange tensors by finite differences reproduce the constants of a known Hamiltonian."""
 
 import numpy as np
 import pytest

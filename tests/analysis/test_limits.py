@@ -1,4 +1,4 @@
-"""What the training data cannot tell of exchange: far pairs are marked, equal pairs that differ are named."""
+"""Limits of exchange constants: distant pairs are marked, and equivalent pairs that differ are reported."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Spin waves against the dispersion that is known in closed form."""
+"""Spin waves agree with dispersions that are known in closed form."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which moments belong together, and what a turn does to them."""
+"""Sublattices of moments, and rotations of moments."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Relaxation of NiO: it ends in the crystal that the Hamiltonian is made for."""
+"""Relaxation of NiO ends in the equilibrium crystal of its Hamiltonian."""
 
 import io
 

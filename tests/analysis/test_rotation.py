@@ -1,4 +1,4 @@
-"""Turned moments of NiO: what exchange and symmetry say is found."""
+"""Rotated moments of NiO give the energies and torques expected from exchange and symmetry."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""spinpot analyze: all files or none, the right page, and one message for what is wrong."""
+"""spinpot analyze writes all files or none, the right page, and one message for each error."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Spirals of NiO's moments against the exchange summed by hand."""
+"""Energies of spirals in NiO agree with exchange constants summed by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The structure to analyse, or one message that says what is wrong with it."""
+"""The structure to analyse is read, or refused with one message."""
 
 import ase.io
 import numpy as np

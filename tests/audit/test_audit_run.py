@@ -1,4 +1,4 @@
-"""The audit of folders: what it says, writes and refuses."""
+"""The audit of folders: its output, its files and its errors."""
 
 import json
 from unittest.mock import ANY

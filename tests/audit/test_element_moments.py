@@ -1,4 +1,4 @@
-"""Lengths, parts, tilts and sums of moments and magnetic forces."""
+"""Lengths, components, tilts and sums of moments and magnetic forces."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Numbers become statements of the right severity, with advice where there is something to do."""
+"""Numbers become findings with the right severity, and with advice if needed."""
 
 import numpy as np
 import pytest

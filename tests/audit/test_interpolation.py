@@ -1,4 +1,4 @@
-"""The functions' rates, integrated along a path, are their differences."""
+"""The rates of the basis functions, integrated along a path, equal their differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frames that stand apart are named, ordinary scatter is not."""
+"""Outliers are reported, ordinary scatter is not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Frames in another unit arouse the suspicion that fits, right ones none."""
+"""Frames in wrong units raise the right suspicion, frames in right units raise none."""
 
 from dataclasses import replace
 

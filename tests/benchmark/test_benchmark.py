@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic, and the real command. No time is asserted."""
+"""The arithmetic of the benchmark, and the real command. No time is asserted."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `spinpot benchmark inference` measures and how it counts. No time is asserted."""
+"""`spinpot benchmark inference`: its rows and its arithmetic. No time is asserted."""
 
 import json
 import sys

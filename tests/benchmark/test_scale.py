@@ -1,4 +1,4 @@
-"""`spinpot benchmark scale`: the sets it makes, what it measures and how it counts. No time is asserted."""
+"""`spinpot benchmark scale`: its sets, its rows and its arithmetic. No time is asserted."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Small frames, a finished run, and runs that are refused."""
+"""Fixtures: small frames, a finished run, and refused runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Native spins learn an alloy of three elements as they are shipped."""
+"""The shipped native-spin experiment learns an alloy of three elements."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""spinpot analyze with the tasks that turn, relax and move spins; what is refused and how."""
+"""spinpot analyze with tasks that rotate, relax and move spins, and its errors."""
 
 import json
 

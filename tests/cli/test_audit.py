@@ -1,4 +1,4 @@
-"""spinpot audit in a process of its own."""
+"""spinpot audit as a command in its own process."""
 
 import json
 

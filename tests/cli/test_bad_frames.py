@@ -1,4 +1,4 @@
-"""Frames that cannot be used: one message with file, frame and atom, and nothing is changed."""
+"""Frames that cannot be used cause one message with file, frame and atom; nothing is changed."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Several processes give the result of one: same global batch, same weights, exact validation."""
+"""Several processes give the result of one: same global batch, same weights, same validation errors."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""data.exclude in the real commands: what a run says, keeps and does again."""
+"""data.exclude in the real commands: messages, stored settings and resumed runs."""
 
 import json
 import shutil

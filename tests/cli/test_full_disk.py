@@ -1,4 +1,4 @@
-"""A full quota or a limit on files ends every script in one message, and nothing half-written stays."""
+"""With a full disk every script ends with one message and leaves no incomplete files."""
 
 import contextlib
 import resource

@@ -1,4 +1,4 @@
-"""`--help` says of every setting what the comments of the configs say, and each of them has one."""
+"""`--help` shows the comment of every setting, and every setting has a comment."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The scripts of docs/interop.md in processes of their own, from deepmd-kit's model to a run and back."""
+"""The commands of docs/interop.md in their own processes, from deepmd-kit's model to a run and back."""
 
 import json
 import shutil

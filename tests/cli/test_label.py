@@ -1,4 +1,4 @@
-"""spinpot label as a user has it: killed and resumed, shared, with a command that fails."""
+"""spinpot label as users run it: killed and resumed, shared by processes, with a command that fails."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Runs on sets that stay on disk, by the real commands."""
+"""Runs on sets that stay on disk, with the real commands."""
 
 import csv
 import json

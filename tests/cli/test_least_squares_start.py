@@ -1,4 +1,4 @@
-"""Native spins begin as least squares leave them, and may stay so."""
+"""Native spins are initialised by least squares, and need no training steps after that."""
 
 import json
 

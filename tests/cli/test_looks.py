@@ -1,4 +1,4 @@
-"""What training, evaluation, a deviation of models and an analysis say of frames that look odd."""
+"""Messages about suspicious frames in training, evaluation, model deviation and analysis."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""model=native_spin through the real commands: runs, what begins with them, and what is asked of them."""
+"""model=native_spin in the real commands: runs, runs that start from them, and their errors."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Clusters and slabs beside crystals, from the folder to the tables: train, evaluate, audit, analyze."""
+"""Clusters, slabs and crystals together in train, evaluate, audit and analyze."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Several processes, started by hand or by the run itself: none waits for one that has ended."""
+"""Several processes, started by hand or by the run: no process waits for one that has ended."""
 
 import json
 import os

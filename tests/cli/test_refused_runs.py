@@ -1,4 +1,4 @@
-"""Folders that hold a run, checkpoints that do not fit or are damaged, and runs that diverge."""
+"""Errors for folders with another run, for unsuitable or damaged checkpoints, and for diverging runs."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""spinpot report, and what resume=auto of a finished run makes: the page and the pictures once more."""
+"""spinpot report, and resume=auto of a finished run, rebuild page and pictures."""
 
 import json
 import shutil

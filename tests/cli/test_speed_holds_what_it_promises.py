@@ -1,4 +1,4 @@
-"""What speed must not cost, by the real command: memory grows with the atoms."""
+"""Memory is linear in the number of atoms, measured with the real command."""
 
 import json
 import subprocess

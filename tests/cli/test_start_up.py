@@ -1,4 +1,4 @@
-"""What does not train imports neither Lightning nor torchmetrics nor matplotlib, which take seconds."""
+"""Commands that do not train import neither Lightning nor torchmetrics nor matplotlib, which take seconds."""
 
 import subprocess
 import sys

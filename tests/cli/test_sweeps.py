@@ -1,4 +1,4 @@
-"""Sweeps through the real command line: killed and continued, several processes, launchers, recipes."""
+"""Sweeps with the real command: killed and resumed, several processes, launchers, recipes."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""spinpot train as a user runs it: the run folder, resume, a kill, and loggers."""
+"""spinpot train as users run it: run folder, resume, kill, loggers."""
 
 import csv
 import json

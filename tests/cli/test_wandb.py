@@ -1,4 +1,4 @@
-"""logger=wandb as a user runs it, without an account: what is written is read back from wandb's own files."""
+"""logger=wandb as users run it, without an account; results are read back from wandb's own files."""
 
 import json
 import os

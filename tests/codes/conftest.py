@@ -1,4 +1,4 @@
-"""GPAW and ABINIT themselves, for minutes of a processor: `make test-label`, which sets LABEL_CODES."""
+"""Tests with GPAW and ABINIT themselves, which take minutes: `make test-label`, which sets LABEL_CODES."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Labelled energies and their derivatives agree along short paths: some minutes of a processor."""
+"""Labelled energies agree with their derivatives along short paths; takes minutes."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`spinpot label` with GPAW itself, killed and resumed: some minutes of a processor."""
+"""`spinpot label` with GPAW itself, killed and resumed; takes minutes."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Which errors are the user's, told in one message, and which are the program's and keep their traceback."""
+"""User errors end with one message; program errors keep their traceback."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Settings that contradict each other, that end a run without a checkpoint, or that have no effect."""
+"""Settings that contradict each other, end a run without a checkpoint, or have no effect."""
 
 import pytest
 from omegaconf import OmegaConf

@@ -1,4 +1,4 @@
-"""The nearest valid key, and where a key was written."""
+"""Suggestions of the nearest valid key, and the place where a key was given."""
 
 import pytest
 from hydra import compose, initialize_config_dir

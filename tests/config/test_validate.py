@@ -1,4 +1,4 @@
-"""Unknown keys and values of a wrong kind, in sections that no shipped config has."""
+"""Unknown keys and values of wrong types, in sections that no shipped config has."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta

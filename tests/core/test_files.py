@@ -1,4 +1,4 @@
-"""Files are whole or not there, on the disk when a run relies on them, and a full disk ends in words."""
+"""Files are complete or absent, synced when a run relies on them, and a full disk ends with a message."""
 
 import errno
 import os

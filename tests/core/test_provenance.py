@@ -1,4 +1,4 @@
-"""The commit is that of spinpot's own checkout, never of a repository that the package happens to lie in."""
+"""The commit is that of spinpot's checkout, never that of another repository around the package."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The names and units of what is compared stand in one place."""
+"""Names and units of the quantities are defined in one place."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Work by threads, and by several processes in shares."""
+"""Work shared by threads and by processes."""
 
 import gc
 import threading

@@ -1,4 +1,4 @@
-"""Small systems on disk in every layout, and ways to spoil them, for the tests of reading."""
+"""Small systems on disk in every layout, and ways to damage them, for the tests of readers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Batches that threads make while steps run: the same ones, in the same order, whatever the threads."""
+"""Batches prefetched by threads are the same in the same order, for any number of threads."""
 
 import threading
 import time

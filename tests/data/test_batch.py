@@ -1,4 +1,4 @@
-"""Frames laid one behind the other."""
+"""Frames concatenated to batches."""
 
 from dataclasses import fields
 

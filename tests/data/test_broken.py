@@ -1,4 +1,4 @@
-"""Frames of large sets are checked when read: a broken one names itself, or is left out and counted."""
+"""Frames of large sets are checked when read: a broken one raises an error, or is skipped and counted."""
 
 from collections.abc import Callable
 from dataclasses import replace

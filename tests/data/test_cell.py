@@ -1,4 +1,4 @@
-"""Cells that are periodic along some vectors only."""
+"""Cells that are periodic along only some vectors."""
 
 import itertools
 

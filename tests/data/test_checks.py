@@ -1,4 +1,4 @@
-"""Every kind of bad frame is refused by its file, frame and atom."""
+"""Every kind of bad frame causes an error with file, frame and atom."""
 
 from collections.abc import Callable
 from pathlib import Path

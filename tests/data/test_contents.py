@@ -1,4 +1,4 @@
-"""Every array of a system is read, or named as not used; two sources of one label must agree."""
+"""Every array of a system is read, or reported as unused; two sources of one label must agree."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pairs are found as batches are made, and nothing of them is kept."""
+"""Pairs are computed when batches are made, and are not kept."""
 
 import weakref
 from dataclasses import fields, replace

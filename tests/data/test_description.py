@@ -1,4 +1,4 @@
-"""Sets of frames in a few numbers."""
+"""Descriptions of sets of frames."""
 
 from dataclasses import replace
 

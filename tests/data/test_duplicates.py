@@ -1,4 +1,4 @@
-"""Frames that are there twice are found in spite of images, those that only look alike are not."""
+"""Duplicate frames are found in other periodic images; frames that only look alike are not duplicates."""
 
 from dataclasses import replace
 from pathlib import Path

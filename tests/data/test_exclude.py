@@ -1,4 +1,4 @@
-"""data.exclude: which frames are left out, and what the others are called."""
+"""data.exclude: which frames are left out, and the numbers of the others."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Fetching the public NiO frames, from a server on this machine."""
+"""Download of the public NiO frames, from a server on this machine."""
 
 import functools
 import hashlib

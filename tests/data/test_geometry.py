@@ -1,4 +1,4 @@
-"""Neighbour pairs against a sum over all images."""
+"""Neighbour pairs agree with a sum over all images."""
 
 import itertools
 from dataclasses import replace

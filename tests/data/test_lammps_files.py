@@ -1,4 +1,4 @@
-"""LAMMPS data files: read back by dpdata they are the same structure, turned."""
+"""LAMMPS data files: dpdata reads the same structure, rotated."""
 
 import dpdata
 import numpy as np

@@ -1,4 +1,4 @@
-"""The spin-lattice Hamiltonian of NiO is what it claims to be."""
+"""The spin-lattice Hamiltonian of NiO has its documented properties."""
 
 from __future__ import annotations
 

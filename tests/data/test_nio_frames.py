@@ -1,4 +1,4 @@
-"""The built-in NiO set: its frames keep to their ranges, and its files are written as promised."""
+"""The built-in NiO set: ranges of its frames, and its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of every format, there and back; splits that leave nothing out; duplicates; what is refused."""
+"""Frames of every format, written and read back; complete splits; duplicates; errors."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A data set on a device gives the batches that collate gives, with a frame that pads them."""
+"""A data set on a device gives the same batches as collate, with a padding frame."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What shapes a model comes from a sample of a large set; small sets are as they are."""
+"""The statistics of a model come from a sample of a large set, and from all frames of a small one."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""The order of frames is a function of seed and step."""
+"""The order of frames depends only on seed and step."""
 
 import numpy as np
 import pytest

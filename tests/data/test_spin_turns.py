@@ -1,4 +1,4 @@
-"""Training samples with turned spins: as if their neighbours had been looked for anew."""
+"""Training samples with rotated spins equal those with a newly built neighbour list."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Places that hold no readable system are refused, saying what is there instead."""
+"""Folders without a readable system cause an error that says what they hold."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Arrays that stay where they are stored are indexed as arrays in memory, whatever the layout."""
+"""Arrays on disk are indexed like arrays in memory, in any layout."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Systems of every layout become the same checked frames under one type map."""
+"""Systems of every layout become the same checked frames with one type map."""
 
 import os
 import re

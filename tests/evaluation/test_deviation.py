@@ -1,4 +1,4 @@
-"""Model deviation: deepmd-kit's definitions, in the columns DP-GEN reads."""
+"""Model deviation: deepmd-kit's definitions, in the columns that DP-GEN reads."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""spinpot evaluate: the right numbers in the right files, or one message and nothing."""
+"""spinpot evaluate: the right numbers in the right files, or one message and no files."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`spinpot.load`: a checkpoint called with frames of every kind gives what the potential gives."""
+"""`spinpot.load`: the predictor gives the potential's results for frames of every kind."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Residuals of symmetries: zero where the model has one, and the change of the prediction where not."""
+"""Symmetry residuals: zero for symmetries of the model, otherwise the change of the prediction."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which functions of the library were called, and what there is without it."""
+"""Fixtures that record calls of the library, and that disable it."""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,4 @@
-"""What spin dynamics needs beside the model: the kernels' numbers, numpy's, and published ones."""
+"""Kernels of spin dynamics agree with numpy and with published numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whether gradients are finite, compiled and by torch's operations."""
+"""Checks for finite gradients, compiled and with torch's operations."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""interface.h is the one place that says what the library takes."""
+"""interface.h is the only definition of the library's interface."""
 
 from ctypes import c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
 

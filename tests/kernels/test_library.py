@@ -1,4 +1,4 @@
-"""The library is compiled once, found again, and never loaded where it would harm."""
+"""The library is compiled once, found again, and never loaded if it does not fit."""
 
 import os
 import pwd

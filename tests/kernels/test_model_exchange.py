@@ -1,4 +1,4 @@
-"""Files whose exchange term does not fit the model are refused."""
+"""Files whose exchange term does not fit the model cause an error."""
 
 import ctypes
 import json

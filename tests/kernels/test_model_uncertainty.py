@@ -1,4 +1,4 @@
-"""Expected errors of a model file, from rows of clusters with images, are those of Potential.uncertainty."""
+"""Expected errors of a model file, from rows of clusters with images, equal Potential.uncertainty."""
 
 import ctypes
 

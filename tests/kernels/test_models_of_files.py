@@ -1,4 +1,4 @@
-"""A model file evaluated by the kernels for clusters gives what the Potential gives for periodic frames."""
+"""The kernels evaluate a model file for clusters like the Potential does for periodic frames."""
 
 import ctypes
 import os

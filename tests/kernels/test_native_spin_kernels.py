@@ -1,4 +1,4 @@
-"""The compiled native-spin model gives what torch's operations give."""
+"""The compiled native-spin model agrees with torch's operations."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The compiled network gives what torch's operations give."""
+"""The compiled network agrees with torch's operations."""
 
 import gc
 import warnings

@@ -1,4 +1,4 @@
-"""The library's pairs are those of vesin."""
+"""The library's pairs equal those of vesin."""
 
 import itertools
 import warnings

@@ -1,4 +1,4 @@
-"""The compiled sums of penalties, and their derivatives, are those of torch's operations."""
+"""The compiled sums of penalties and their derivatives agree with torch's operations."""
 
 from contextlib import nullcontext
 from dataclasses import replace

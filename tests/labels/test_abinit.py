@@ -1,4 +1,4 @@
-"""ABINIT's labeller without ABINIT: the input that is written, outputs that are read, what is refused."""
+"""ABINIT's labeller without ABINIT: the input file, the parsed output, and errors."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""GPAW's labeller without GPAW: what is refused, what GPAW is asked, what becomes of its answers."""
+"""GPAW's labeller without GPAW: errors, the parameters for GPAW, and the use of its results."""
 
 import importlib.util
 import sys

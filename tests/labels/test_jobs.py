@@ -1,4 +1,4 @@
-"""Jobs in a folder: done once, failed with a reason, shared."""
+"""Jobs in a folder: run once, failures with a reason, shared by processes."""
 
 import json
 import threading

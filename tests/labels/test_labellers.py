@@ -1,4 +1,4 @@
-"""The labellers that come with the package but need no other code."""
+"""Labellers that need no other code."""
 
 from dataclasses import replace
 

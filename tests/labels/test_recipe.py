@@ -1,4 +1,4 @@
-"""From a structure and a recipe to configurations."""
+"""Configurations made from a structure and a recipe."""
 
 import numpy as np
 import pytest

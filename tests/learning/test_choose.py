@@ -1,4 +1,4 @@
-"""Frames that are chosen are uncertain, and different from those that are known and from each other."""
+"""Chosen frames are uncertain, and different from known frames and from each other."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a trajectory does where the potential knows too little, and how several potentials judge."""
+"""Trajectories that become too uncertain, and scores of several potentials."""
 
 import numpy as np
 import pytest

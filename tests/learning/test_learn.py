@@ -1,4 +1,4 @@
-"""spinpot learn as a user has it: killed and resumed, with labels that fail, and refused."""
+"""spinpot learn as users run it: killed and resumed, with failing labels, and refused."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Moments that a model ignores, has not seen, or that are near zero, are named once."""
+"""Moments that the model ignores, has not seen in training, or that are near zero are reported once."""
 
 import warnings
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is said of the sets of a run, and that nothing is said of good ones."""
+"""Messages about suspicious sets of a run; good sets cause none."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The loss beyond deepmd-kit's numbers: missing labels, frames of different sizes, huber."""
+"""Parts of the loss that deepmd-kit does not have: missing labels, frames of different sizes, huber."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The baseline that is set beside every model: what it knows, and which frames it is fitted to."""
+"""The Heisenberg baseline: what it can fit, and the frames that it is fitted to."""
 
 import numpy as np
 import pytest

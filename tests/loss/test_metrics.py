@@ -1,4 +1,4 @@
-"""Errors over a set equal those computed at once, whatever the batches."""
+"""Errors over a set do not depend on the batches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""val/score: what it measures errors by, and that nothing without meaning decides."""
+"""val/score: the units of the errors, and labels without spread, which do not count."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used are refused in words, and none runs code."""
+"""Checkpoints that cannot be used cause a clear message, and none runs code."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Model files, `model.safetensors`: they give what the potential gives, and say why they cannot be used."""
+"""Model files, `model.safetensors`, give the potential's results; broken ones cause a clear message."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The doubled batch of an exactly symmetric model; its symmetry is in tests/physics."""
+"""The doubled batch of a model with exact time reversal; its symmetry is tested in tests/physics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A model that spinpot has never seen (tests/toy) does what its own model does, for a folder and a yaml."""
+"""A model unknown to spinpot (tests/toy) works like a built-in one, with a folder and a yaml file only."""
 
 import csv
 import json

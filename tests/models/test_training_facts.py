@@ -1,4 +1,4 @@
-"""What training frames covered: the range of moments, and the shortest vectors of their lattices."""
+"""The facts about training frames: ranges of moments, and shortest lattice vectors."""
 
 from dataclasses import replace
 

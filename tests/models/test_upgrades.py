@@ -1,4 +1,4 @@
-"""Checkpoints of earlier formats, stored as they were written, predict and resume as they did."""
+"""Stored checkpoints of earlier formats predict and resume as before."""
 
 import copy
 from pathlib import Path

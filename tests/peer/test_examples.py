@@ -1,4 +1,4 @@
-"""The inputs of examples/lammps as they stand, for both models: each shows the physics it is there for."""
+"""The inputs in examples/lammps run unchanged for both models and show the intended physics."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What `fix spinpot` refuses, in LAMMPS' own errors."""
+"""Errors of `fix spinpot` for wrong input."""
 
 import pytest
 
@@ -17,7 +17,10 @@ REFUSED = {
     "seed": ("fix 1 all spinpot seed -1", "seed -1. Expected an integer that is not negative"),
     "no seed": ("fix 1 all spinpot temperature 300 damping 0.1", "a temperature needs a seed"),
     "no bath": ("fix 1 all spinpot temperature 300 seed 1", "nothing is coupled to the heat bath"),
-    "friction": ("fix 1 all spinpot lattice frozen friction 1", "friction acts only on atoms that this fix moves"),
+    "friction": (
+        "fix 1 all spinpot lattice frozen friction 1",
+        "friction acts only on atoms that this fix moves",
+    ),
     "nve/spin": (
         "fix 1 all spinpot\nfix 2 all nve/spin lattice no\nrun 0",
         "fix 2 (nve/spin) also moves the spins",

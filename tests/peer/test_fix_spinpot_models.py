@@ -1,4 +1,4 @@
-"""`fix spinpot` with spinpot's models: the paths of Python's SpinLatticeDynamics, and the energy kept."""
+"""`fix spinpot` with spinpot's models: trajectories of SpinLatticeDynamics, and energy conservation."""
 
 from unittest.mock import patch
 

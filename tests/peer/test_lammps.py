@@ -1,4 +1,4 @@
-"""deepmd-kit's `pair_style deepspin` with what spinpot trained: the same numbers."""
+"""deepmd-kit's `pair_style deepspin` gives spinpot's numbers for a model trained by spinpot."""
 
 import re
 import shutil

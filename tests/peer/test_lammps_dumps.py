@@ -1,4 +1,4 @@
-"""Dumps that LAMMPS itself writes are read as what it was given; its data files are ours."""
+"""Dumps written by LAMMPS are read correctly, and LAMMPS reads spinpot's data files."""
 
 import numpy as np
 import pytest

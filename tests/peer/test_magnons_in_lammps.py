@@ -1,4 +1,4 @@
-"""A spin wave of `fix spinpot` turns at the frequency that `spinpot analyze` gives for its wave vector."""
+"""A spin wave in `fix spinpot` has the frequency that `spinpot analyze` gives for its wave vector."""
 
 import json
 

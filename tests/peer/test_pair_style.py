@@ -1,4 +1,4 @@
-"""`pair_style ml/spinpot`: spinpot's own numbers in LAMMPS, for every model, on any number of ranks."""
+"""`pair_style ml/spinpot` gives spinpot's numbers in LAMMPS, for every model, on any number of ranks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`pair_style ml/spinpot` in use: other styles beside it, open boundaries, several models, wrong input."""
+"""`pair_style ml/spinpot` with other styles, open boundaries, several models, and wrong input."""
 
 import re
 from dataclasses import replace
@@ -235,7 +235,7 @@ WRONG = {
     "units": (("units metal", "units real"), "needs units metal"),
     "no spins": (("atom_style spin", "atom_style atomic"), "needs spins: atom_style spin"),
     "newton": (("units metal", "newton off\nunits metal"), "newton on"),
-    "keyword": (("ml/spinpot", "ml/spinpot stop_at 1.0"), "stop_at is for several models"),
+    "keyword": (("ml/spinpot", "ml/spinpot stop_at 1.0"), "stop_at needs several models"),
     "kokkos": (("units metal", "suffix kk\nunits metal"), "does not run with KOKKOS"),
     "gpu": (("units metal", "suffix gpu\nunits metal"), "does not run with the GPU package"),
     "file twice": (("pair_style ml/spinpot", "pair_style ml/spinpot {model}"), "names 3 elements"),

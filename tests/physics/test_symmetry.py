@@ -1,4 +1,4 @@
-"""What must not change the energy, and how the derivatives turn with it."""
+"""Transformations that conserve the energy, and the transformation of its derivatives."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The models, their frames and the sampled systems of the reference files; nothing here needs deepmd-kit."""
+"""Models, frames and sampled systems of the reference files; this module does not need deepmd-kit."""
 
 from dataclasses import dataclass
 

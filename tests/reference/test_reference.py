@@ -1,4 +1,4 @@
-"""The numbers of deepmd-kit 3.2.0; make_reference.py says how its files were made."""
+"""Agreement with numbers of deepmd-kit 3.2.0; make_reference.py made its files."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The pages say what the files say, escape what users named, and need nothing else."""
+"""Pages show the numbers of the files, escape names given by users, and load no other files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures of a page: one drawing serves both themes where that is the same as two."""
+"""Panels of a page: one drawing serves both themes if the two do not differ."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Pictures of labels and errors that are all zero, or nearly, or all the same: drawn, without a warning."""
+"""Pictures of labels and errors that are zero, nearly zero or all equal are drawn without warnings."""
 
 import logging
 import warnings

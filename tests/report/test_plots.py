@@ -1,4 +1,4 @@
-"""The pictures show what they say: which panels, whose points, which errors."""
+"""Pictures have the right panels, points and errors."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tables of systems: small sets as they are, large ones by elements, all within 80 columns."""
+"""Tables of systems: small sets by system, large ones by elements, all within 80 columns."""
 
 import re
 

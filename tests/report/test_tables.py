@@ -1,4 +1,4 @@
-"""Errors as rows, and the table of them in the terminal."""
+"""Errors as rows, and their table in the terminal."""
 
 import pytest
 

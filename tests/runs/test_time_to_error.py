@@ -1,4 +1,4 @@
-"""The first moment within given errors, from run folders made by hand."""
+"""The first step within given errors, from run folders made by hand."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Folders in which ABACUS ran, in the words of its versions, with any numbers."""
+"""ABACUS run folders with any numbers, in the formats of its versions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

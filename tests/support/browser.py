@@ -1,4 +1,4 @@
-"""Pages in a real browser, headless and without network: what it loads, draws, says and lays out."""
+"""Pages in a real browser, headless and without network: requests, drawings, errors and layout."""
 
 import shutil
 from collections.abc import Iterator

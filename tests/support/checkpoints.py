@@ -1,4 +1,4 @@
-"""Checkpoints written without training, and read without what is around their potential."""
+"""Checkpoints written without training, and read without the parts around their potential."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The real scripts in processes of their own."""
+"""The real scripts in their own processes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The shipped configs, found in their folder so that none is forgotten."""
+"""The shipped configs, found in their folder, so that none is missed."""
 
 from pathlib import Path
 

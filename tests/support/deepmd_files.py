@@ -1,4 +1,4 @@
-"""deepmd-kit's model files: where they are, how two of them differ, and broken ones."""
+"""deepmd-kit's model files: their places, comparison of two files, and broken files."""
 
 from pathlib import Path
 

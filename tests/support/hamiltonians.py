@@ -1,4 +1,4 @@
-"""More terms of model Hamiltonians, those of spin–orbit coupling, and random structures for them."""
+"""More terms of model Hamiltonians, including spin–orbit coupling, and random structures for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page as a reader of its source has it: words, tables, pictures and links."""
+"""A parsed page: text, tables, pictures and links."""
 
 from html.parser import HTMLParser
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The real scripts in the test's own process: from command line to exit code without the start-up."""
+"""The real scripts in the process of the test, from command line to exit code, without start-up time."""
 
 import contextlib
 import io

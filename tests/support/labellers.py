@@ -1,4 +1,4 @@
-"""Labellers that make mistakes, and small sets of configurations."""
+"""Labellers that make errors, and small sets of configurations."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Frames with a potential's own predictions as labels, and labels as a start takes them."""
+"""Frames whose labels are a potential's predictions, and training labels for least squares."""
 
 from collections.abc import Mapping
 from dataclasses import replace

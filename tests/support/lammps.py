@@ -1,4 +1,4 @@
-"""Inputs for LAMMPS with `pair_style ml/spinpot`, and what comes out under spinpot's names."""
+"""Inputs for LAMMPS with `pair_style ml/spinpot`, and its output under spinpot's names."""
 
 import os
 import re

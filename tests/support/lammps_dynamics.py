@@ -1,4 +1,4 @@
-"""Input for LAMMPS with `fix spinpot`, and what is read of its output."""
+"""Inputs for LAMMPS with `fix spinpot`, and its parsed output."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Small sets that are treated as large ones, and how many of their frames are in memory at once."""
+"""Small sets that are treated as large ones, and the number of their frames in memory."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Atoms and moments that do not see each other: models whose equilibrium is known."""
+"""Atoms and moments that do not interact: models with known equilibrium."""
 
 import numpy as np
 from ase import Atoms

@@ -1,4 +1,4 @@
-"""The loss as one number, as no part of the program needs it."""
+"""The loss as one number, for tests."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Any of the built-in models, small, by its name in checkpoints."""
+"""Small instances of all built-in models, by their names in checkpoints."""
 
 from spinpot.models.native_spin.groups import GROUPS
 from spinpot.models.native_spin.spec import NativeSpinSpec

@@ -1,4 +1,4 @@
-"""Small native-spin potentials whose every part matters."""
+"""Small native-spin potentials in which every part affects the result."""
 
 from dataclasses import replace
 from functools import cache

@@ -1,4 +1,4 @@
-"""Frames of the built-in NiO in memory, the very ones of its training set."""
+"""Frames of the built-in NiO in memory, equal to those of its training set."""
 
 from functools import cache
 

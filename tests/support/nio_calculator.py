@@ -1,4 +1,4 @@
-"""The built-in Hamiltonian of NiO as an ASE calculator: a model whose exchange is known."""
+"""The built-in Hamiltonian of NiO as an ASE calculator, a model with known exchange."""
 
 import numpy as np
 from ase import Atoms

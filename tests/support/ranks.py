@@ -1,4 +1,4 @@
-"""Processes that somebody starts by hand, one for each rank, and what several come to."""
+"""Processes started by hand, one for each rank, and their results."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Ranks of a run that are threads of one process."""
+"""Ranks of a run as threads of one process."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

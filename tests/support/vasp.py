@@ -1,4 +1,4 @@
-"""OUTCAR of VASP with any numbers, as far as readers look at it."""
+"""OUTCAR files of VASP with any numbers, with the lines that readers use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

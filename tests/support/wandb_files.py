@@ -1,4 +1,4 @@
-"""What an offline wandb run has written, read back through wandb's own record format.
+"""Results of an offline wandb run, read with wandb's record format.
 
 wandb has no reader in Python any more, but the file is a LevelDB log of its protobuf records.
 """

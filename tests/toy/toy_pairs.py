@@ -1,4 +1,4 @@
-"""A model of its own package: a pair potential and pair exchange, by automatic differentiation."""
+"""A model in another package: a pair potential and pair exchange, with automatic differentiation."""
 
 from dataclasses import dataclass
 from typing import ClassVar

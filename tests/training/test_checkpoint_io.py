@@ -1,4 +1,4 @@
-"""Checkpoints are written beside their place, not through the folder of temporary files."""
+"""Checkpoints are written next to their final place, not in the temporary folder."""
 
 from unittest import mock
 

@@ -1,4 +1,4 @@
-"""Whole steps, launched kernel by kernel anywhere and recorded as CUDA graphs where there is a GPU."""
+"""Whole steps, launched kernel by kernel, or recorded as CUDA graphs on a GPU."""
 
 import copy
 import json

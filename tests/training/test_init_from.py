@@ -1,4 +1,4 @@
-"""Beginning with another run's model, or one of deepmd-kit's."""
+"""Starting from another run's model, or from one of deepmd-kit."""
 
 import json
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""Columns that come and go with callbacks=[default,gradient_norms], and lines that a crash damaged."""
+"""Columns that come and go with callbacks=[default,gradient_norms], and lines damaged by a crash."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What callbacks and sweeps watch, and what is refused before the first step."""
+"""Monitored quantities of callbacks and sweeps, and errors before the first step."""
 
 from dataclasses import replace
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""A training step asks the host for nothing up to its gradients, so that a GPU can repeat it."""
+"""A training step needs no data from the host up to its gradients, so a GPU can replay it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Adam against torch's; steps of matrices against their formulas in numpy, and what is left to Adam."""
+"""Adam agrees with torch's; matrix optimizers agree with formulas in numpy, other parameters use Adam."""
 
 import io
 import re

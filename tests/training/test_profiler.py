@@ -1,4 +1,4 @@
-"""Hooks are not timed unless the config asks for it."""
+"""Hooks are timed only if the config requests it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where ranks meet: in a store of torchrun's, which outlives its restarts."""
+"""Ranks meet in torchrun's store, which outlives its restarts."""
 
 from itertools import count
 

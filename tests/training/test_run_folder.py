@@ -1,4 +1,4 @@
-"""What a run folder holds at each moment."""
+"""The contents of a run folder at each moment."""
 
 from unittest import mock
 

@@ -1,4 +1,4 @@
-"""Runs whose steps are whole ones, here launched one by one on a CPU, are the usual runs."""
+"""Runs with whole steps, launched one by one on a CPU, equal usual runs."""
 
 import json
 import re
@@ -74,8 +74,11 @@ def trained(folder, *settings):
         ["optimizer=muon"],
         [
             *(NATIVE, "model.linear=free", "trainer.max_steps=12", "model/exchange=heisenberg"),
-            *("model.descriptor.groups=[density,exchange]", "model.descriptor.n_radial=4"),
-            "model.fit_frames=8",
+            *(
+                "model.descriptor.groups=[density,exchange]",
+                "model.descriptor.n_radial=4",
+                "model.fit_frames=8",
+            ),
         ],
         ["trainer.gradient_clip_val=0.01", "callbacks=[default,ema,early_stopping]", "optimizer=adamw"],
         ["loss.label_scale_fm=learned", "scheduler=cosine", "scheduler.warmup_steps=7"],

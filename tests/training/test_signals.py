@@ -1,4 +1,4 @@
-"""Signals before, in and after a run, and what a run leaves behind in its process."""
+"""Signals before, during and after a run, and the state that a run leaves in its process."""
 
 import gc
 import json

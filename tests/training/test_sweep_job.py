@@ -1,4 +1,4 @@
-"""A job of a sweep against the run that its folder holds."""
+"""A job of a sweep, compared with the run in its folder."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What shapes a model comes from the training frames; what validation frames have beyond that is said."""
+"""Only training frames determine the statistics of a model; a message says what is new in validation."""
 
 import json
 from unittest import mock

@@ -1,4 +1,4 @@
-"""The ASE calculator: evaluate.py's numbers, finite differences, skins, ensembles."""
+"""The ASE calculator: the numbers of evaluate, finite differences, skins, ensembles."""
 
 import copy
 import warnings

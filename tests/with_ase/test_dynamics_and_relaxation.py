@@ -1,4 +1,4 @@
-"""Spins that move: what must be conserved is, and relaxed structures have no forces."""
+"""Moving spins: conservation laws, and relaxed structures without forces."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""Spins and atoms in a heat bath: equilibrium is Boltzmann's, whatever the damping."""
+"""Spins and atoms in a heat bath: the equilibrium is Boltzmann's for any damping."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The plugin for LAMMPS: what is found of an installation, and what is said where something is missing."""
+"""The LAMMPS plugin: installations that are found, and errors if something is missing."""
 
 import re
 import sys

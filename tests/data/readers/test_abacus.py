@@ -1,4 +1,4 @@
-"""ABACUS: each step that has everything is read, the others are counted; tables of every version."""
+"""ABACUS: complete steps are read, others are counted; tables of every version."""
 
 import contextlib
 import shutil

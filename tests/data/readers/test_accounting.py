@@ -1,4 +1,4 @@
-"""The rule: one more numeric column or key than is used is answered with a line that names it."""
+"""A line names every numeric column or key that is not used."""
 
 from dataclasses import replace
 

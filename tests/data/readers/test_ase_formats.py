@@ -1,4 +1,4 @@
-"""extxyz, trajectories, databases and json: what is read, and from which column or key."""
+"""extxyz, trajectories, databases and json: which columns and keys are read."""
 
 import ase.io
 import numpy as np

@@ -1,4 +1,4 @@
-"""LAMMPS data files: what spinpot writes it reads."""
+"""LAMMPS data files: spinpot reads what it writes."""
 
 from dataclasses import replace
 

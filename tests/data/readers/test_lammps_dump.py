@@ -1,4 +1,4 @@
-"""LAMMPS dumps: which columns are the spins, what is named, and what is refused."""
+"""LAMMPS dumps: columns of spins, messages and errors."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""The numbers in lines of logs: a line of many digits is no slower to look at than others."""
+"""Numbers in lines of logs: long lines of digits are parsed in linear time."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""VASP: vectors of moments from the OUTCAR, steps that are no frames, and a vasprun.xml, which has none."""
+"""VASP: moments as vectors from the OUTCAR, incomplete steps, and vasprun.xml, which has no moments."""
 
 import gzip
 from pathlib import Path

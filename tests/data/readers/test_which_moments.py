@@ -1,4 +1,4 @@
-"""One choice of moments for files, ase.Atoms, `analyze` and the calculator."""
+"""Files, ase.Atoms, `analyze` and the calculator choose the moments by the same rules."""
 
 import ase.io
 import numpy as np

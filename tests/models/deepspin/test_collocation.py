@@ -1,4 +1,4 @@
-"""The interpolated embedding: its pieces, and that it is the evaluated one to what is promised."""
+"""The interpolated embedding: its pieces, and its agreement with the evaluated one within its tolerance."""
 
 import copy
 from dataclasses import replace

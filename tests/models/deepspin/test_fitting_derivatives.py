@@ -1,4 +1,4 @@
-"""Energies of the fitting nets and their derivatives are those of automatic differentiation."""
+"""Energies and derivatives of the fitting nets agree with automatic differentiation."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""sel: settled by the data, or checked against it."""
+"""sel: determined from the data, or checked against them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The compiled exchange term gives what torch's operations give."""
+"""The compiled exchange term agrees with torch's operations."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The least-squares start of the exchange term."""
+"""The least-squares initialisation of the exchange term."""
 
 import numpy as np
 import pytest

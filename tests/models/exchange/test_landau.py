@@ -1,4 +1,4 @@
-"""The energy of a moment's length."""
+"""The Landau energy of the length of a moment."""
 
 import numpy as np
 import torch

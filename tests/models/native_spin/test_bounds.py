@@ -1,4 +1,4 @@
-"""The nets of native spins do no harm far from the training frames."""
+"""The nets of native spins stay bounded far from the training frames."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Any number of elements: what grows with them, and elements that are rare, absent or without moments."""
+"""Many elements: the size of the model, and elements that are rare, absent or without moments."""
 
 from dataclasses import replace
 

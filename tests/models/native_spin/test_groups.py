@@ -1,4 +1,4 @@
-"""The table of products: what each group of invariants is, and how its sums are ordered."""
+"""The table of products: the invariants of each group, and the order of their sums."""
 
 from itertools import combinations
 

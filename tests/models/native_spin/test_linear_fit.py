@@ -1,4 +1,4 @@
-"""The linear part by least squares."""
+"""The least-squares fit of the linear part."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What large structures need room for grows with their atoms, not with pairs times columns."""
+"""Memory for large structures grows with the number of atoms, not with pairs × columns."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""A potential for another order of its elements."""
+"""A potential with another order of its elements."""
 
 from dataclasses import replace
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""The rows of the least squares are what the linear part gives."""
+"""The rows of the least-squares fit agree with the linear part."""
 
 import pytest
 import torch

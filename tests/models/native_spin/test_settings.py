@@ -1,4 +1,4 @@
-"""Settings of the native-spin model that make no sense are refused in words."""
+"""Invalid settings of the native-spin model cause an error with a clear message."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Spin–orbit groups learn anisotropies and Dzyaloshinskii–Moriya terms, which no other groups learn."""
+"""Only spin–orbit groups learn anisotropies and Dzyaloshinskii–Moriya terms."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The errors that a native-spin model expects are like those that it makes."""
+"""The errors expected by a native-spin model are similar to its actual errors."""
 
 from dataclasses import replace
 

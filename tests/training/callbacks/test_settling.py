@@ -1,4 +1,4 @@
-"""The nodes of a training run: as many as its weights need at the time, and the same after a stop."""
+"""Interpolation nodes during training: as many as the weights need, and the same after a stop."""
 
 import json
 import signal

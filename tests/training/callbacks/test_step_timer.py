@@ -1,4 +1,4 @@
-"""Seconds and frames per step, of all processes together."""
+"""Seconds and frames per step over all processes."""
 
 from types import SimpleNamespace
 

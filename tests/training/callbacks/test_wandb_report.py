@@ -1,4 +1,4 @@
-"""The shares of several processes come together in the order of the frames."""
+"""The shares of several processes are merged in the order of the frames."""
 
 import numpy as np
 import pytest

@@ -215,7 +215,7 @@ void PairMLSpinpot::warn_of_moments(const std::vector<double>& shortest) {
     if (comm->me == 0)
       error->warning(FLERR,
                      "pair_style ml/spinpot: moments of {} leave the range of training, {:.3f} to {:.3f} μ_B: {:.3f} to "
-                     "{:.3f} μ_B. The model extrapolates",
+                     "{:.3f} μ_B. The model extrapolates there",
                      facts.elements[element], least, greatest, shortest[type], longest_[type]);
   }
 }

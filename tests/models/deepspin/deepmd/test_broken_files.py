@@ -1,4 +1,4 @@
-"""Files that cannot be used: one clear message, a non-zero exit code, nothing written, nothing run."""
+"""Broken files cause one clear message and exit code 1; no file is written and no code is run."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""input.json → an experiment that composes, is valid and trains; no key is lost without a word."""
+"""input.json becomes an experiment that composes, is valid and trains; no key is lost silently."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""deepmd-kit's files: every one of them gives the same model, and what goes out is what came in."""
+"""deepmd-kit's files: all formats give the same model, and a converted model converts back unchanged."""
 
 import json
 import zipfile
