@@ -52,7 +52,7 @@ def test_the_same_page_and_pictures(run):
     before = taken(run, *MADE)
     result = report(run)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == f"Written: {run / 'report.html'}, and the pictures beside it\n"
+    assert result.stdout == f"Written: {run / 'report.html'} and its pictures\n"
     assert {name: (run / name).read_bytes() for name in MADE} == before
     assert not list(run.glob(".*"))
 

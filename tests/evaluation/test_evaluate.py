@@ -353,7 +353,7 @@ def test_expected_errors_are_beside_those_that_are_made(
     page = (tmp_path / "out/report.html").read_text()
     assert 'id="uncertainty"' in page
     assert "against the expected one" in page
-    assert "in up to 30 frames of the run's validation set" in page  # as fit.calibrate has it
+    assert "in up to 30 frames of the run’s validation set" in page  # as fit.calibrate has it
     assert "<dt>Time reversal, S → −S</dt>" in page
 
 

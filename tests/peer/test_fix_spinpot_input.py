@@ -61,7 +61,7 @@ def test_what_makes_no_sense_is_refused(case, lammps):
         (("atom_style spin", "atom_style atomic"), "the atoms have no spins. Use atom_style spin"),
         (
             ("units metal", "package omp 1\nunits metal"),
-            "it does not run beside the accelerator of package_omp",
+            "it does not run together with the accelerator of package_omp",
         ),
     ],
     ids=["units", "newton", "spins", "omp"],

@@ -77,7 +77,7 @@ def test_this_environment_and_that_of_lmp(wheel, monkeypatch):
     assert find_installation(None).version == 20250722
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(
-        InputError, match=r"No LAMMPS was found in /nonexistent or beside lmp. Give --lammps DIR"
+        InputError, match=r"No LAMMPS was found in /nonexistent or next to lmp. Give --lammps DIR"
     ):
         find_installation(None)
 

@@ -155,7 +155,7 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs)) for shell in large]
     note = "z: neighbours per atom. J, range: mean and range over the pairs of the shell"
     note += "; J ↑↑ and J ↑↓: for parallel and antiparallel moments. " if collinear else ". "
-    note += "|D| and anisotropy (symmetric traceless part): the largest component of any pair."
+    note += "|D| and anisotropy (the symmetric part without J): the largest component of any pair."
     if limits.far.any():
         note += f" {FAR}: not determined by the training data."
     if any(BROKEN in str(row[1]) for row in rows):

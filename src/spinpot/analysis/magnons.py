@@ -213,23 +213,23 @@ def _method(found: Exchange, spins: np.ndarray, settings: Settings) -> str:
     numbers = ", ".join(dict.fromkeys(f"{cell.symbols[k]} {spins[k]:.3g}" for k in magnetic))
     number = f"{len(magnetic)} mode{'s' * (len(magnetic) > 1)}"
     return (
-        f"Linear spin waves of the isotropic constants J_ij of the pairs up to {found.distance.max():.2f} Å, "
+        f"Linear spin waves from the isotropic constants J_ij of pairs up to {found.distance.max():.2f} Å, "
         f"with S: {numbers}. Magnetic cell {cell.get_chemical_formula()}, {number}; the path is "
-        f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so that turning all "
-        "moments together costs nothing: at Γ the energy is zero."
+        f"in the Brillouin zone of the {settings.cell} cell. Anisotropy is left out, so a common rotation of "
+        "all moments costs no energy, and the energy at Γ is zero."
     )
 
 
 def _unstable(energies: np.ndarray) -> list[str]:
-    """A remark on wave vectors at which the state is no minimum, if there are any."""
+    """A remark on wave vectors at which the state is no energy minimum, if there are any."""
     lost = int((energies < -SAME).any(axis=1).sum())
     if not lost:
         return []
     return [
         f"At {lost} of the {len(energies)} wave vectors an energy is negative, or imaginary and shown as "
-        f"a negative number, the lowest {energies.min():.3g} meV: turning the moments with that wave "
-        "lowers the energy. Small ones, where a mode would cost nothing, are within the constants' "
-        "errors; large ones say that the given state is not the ground state of these constants."
+        f"a negative number; the lowest is {energies.min():.3g} meV. Rotating the moments with such a wave "
+        "lowers the energy. Small negative energies of modes with zero energy are within the errors of the "
+        "constants. Large ones mean that the given state is not the ground state of these constants."
     ]
 
 

@@ -13,11 +13,11 @@ HIGHEST = 117.0
 """meV, the highest spin-wave energy: M. T. Hutchings and E. J. Samuelsen, Phys. Rev. B 6, 3447 (1972)."""
 LABEL = "J₁ and J₂ of neutron scattering"
 SAID = (
-    "Beside it, spin waves of constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) found by "
-    f"neutron scattering, each pair once with {shown(1000 * nio.J1)} meV between nearest and "
-    f"{shown(1000 * nio.J2)} meV between next-nearest neighbours and S = 1, and the highest energy they "
-    f"measured, about {HIGHEST:g} meV. For the same J_ij of unit vectors energies go as 1/S; "
-    "task.magnons.spin={Ni:1.0} compares like with like."
+    "For comparison: spin waves of the constants that Hutchings and Samuelsen (Phys. Rev. B 6, 3447, 1972) "
+    f"measured by neutron scattering, {shown(1000 * nio.J1)} meV between nearest and "
+    f"{shown(1000 * nio.J2)} meV between next-nearest neighbours (each pair counted once, S = 1), and the "
+    f"highest energy that they measured, about {HIGHEST:g} meV. With the same J_ij of unit vectors, energies "
+    "are proportional to 1/S; use task.magnons.spin={Ni:1.0} to compare at the same S."
 )
 
 

@@ -175,7 +175,8 @@ def _outcome(
     return numbers, [
         f"{ending}: {_in_words(last)}. {HELD[settings.move]}",
         f"The energy changed by {shown(1000 * change / len(end))} meV/atom; atoms moved by up to "
-        f"{rounded(displacement)} Å, moments turned by up to {rounded(turn)}°. The end is in {RELAXED}.",
+        f"{rounded(displacement)} Å, moments rotated by up to {rounded(turn)}°. The final structure is in "
+        f"{RELAXED}.",
         *([WARNING] if displacement > FAR else []),
     ]
 
@@ -204,8 +205,8 @@ def _convergence(steps: list[Step], atoms: int) -> Table:
         rows.append([str(k), 1000 * (steps[k].energy - steps[0].energy) / atoms, *largest])
     columns = ("step", "E − E(start) (meV/atom)", "largest F (meV/Å)", "largest F_mag (meV/μ_B)")
     note = (
-        "Converged where the largest force is below fmax and the largest magnetic force, of what relaxes of "
-        "the spins, below fmax_mag."
+        "Converged when the largest force is below fmax and the largest magnetic force on the relaxed "
+        "components of the spins is below fmax_mag."
     )
     return Table("Convergence", columns, rows, note)
 

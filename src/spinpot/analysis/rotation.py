@@ -193,10 +193,10 @@ def _paragraphs(atoms: Atoms, group: np.ndarray, axis: np.ndarray, curve: Curve,
     return [
         f"The energy is lowest at {curve.angle[lowest]:g}° and "
         f"{rounded(1000 * float(np.ptp(curve.energy)))} meV higher at {curve.angle[highest]:g}°.",
-        f"Turned: {what} {_few(group)} ({elements}), about {in_numbers(axis)}. The other moments and all "
-        "positions are held, as are the moments’ lengths.",
-        "The torque −dE/dθ is n·Σ S × (−∂E/∂S), n the axis. From central differences of the energy it "
-        f"differs by at most {rounded(1000 * error)} meV/rad; its largest value is "
+        f"Rotated: {what} {_few(group)} ({elements}), about {in_numbers(axis)}. The other moments, all "
+        "positions and the lengths of the moments are fixed.",
+        "The torque −dE/dθ is n·Σ S × (−∂E/∂S) with the axis n. It differs from central differences of the "
+        f"energy by at most {rounded(1000 * error)} meV/rad; its largest value is "
         f"{rounded(1000 * float(np.abs(curve.torque).max()))} meV/rad.",
     ]
 
@@ -225,8 +225,8 @@ def _harmonics(curve: Curve) -> Table:
     found = harmonics(curve.energy[:-1])
     rows = [(str(k), _in_meV(found[k].real), _in_meV(found[k].imag)) for k in range(1, len(found))]
     note = (
-        "Bilinear exchange with moments that are held has k = 1 alone; anisotropy and biquadratic exchange "
-        "have k = 2."
+        "Bilinear exchange with fixed moments gives only k = 1; anisotropy and biquadratic exchange give "
+        "k = 2."
     )
     return Table("Harmonics of the energy", ("k", "cos kθ (meV)", "sin kθ (meV)"), rows, note)
 

@@ -76,8 +76,8 @@ def spiral(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
         paragraphs=[
             f"Along the path the energy is lowest at q = ({in_words(lowest.wave)}), with "
             f"{shown(1000 * lowest.energy)} meV per magnetic atom.",
-            f"Each moment at R is turned by q·R about {in_numbers(axis)}, so that q = 0 is the given "
-            "structure. Energies are relative to it; each wave has the smallest supercell that it fits.",
+            f"The moment at each position R is rotated by q·R about {in_numbers(axis)}; q = 0 is the given "
+            "structure. Energies are relative to it. Each wave is computed in its smallest supercell.",
         ],
         tables=[_table(points, len(atoms))],
         pictures=[Picture("spiral", "Energy of spin spirals", ALT, partial(figure, points))],

@@ -33,7 +33,7 @@ def report(parser: ArgumentParser) -> None:
     from spinpot.training.again import make_run_report_again
 
     make_run_report_again(folder)
-    print(f"Written: {folder / 'report.html'}, and the pictures beside it")
+    print(f"Written: {folder / 'report.html'} and its pictures")
 
 
 def sweep_table(parser: ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def sweep_table(parser: ArgumentParser) -> None:
     folder = parser.parse_args().folder
     from spinpot.runs.sweep import write_sweep_table
 
-    print(f"Written: {write_sweep_table(folder)}, and report.html beside it")
+    print(f"Written: {write_sweep_table(folder)} and report.html")
 
 
 def time_to_error(parser: ArgumentParser) -> None:

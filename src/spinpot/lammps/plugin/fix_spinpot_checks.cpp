@@ -83,7 +83,7 @@ void FixSpinpot::check_system() const {
   if (lmp->kokkos) refuse("it does not run under KOKKOS: start LAMMPS without -k on and -sf kk");
   for (const char* package : {"package_gpu", "package_omp", "package_intel"})
     if (modify->get_fix_by_id(package))
-      refuse(std::string("it does not run beside the accelerator of ") + package +
+      refuse(std::string("it does not run together with the accelerator of ") + package +
              ": start LAMMPS without -sf and without the package command");
   if (force->kspace && force->kspace->spinflag) refuse("it does not support long-range solvers for spins");
   const bool of_lammps = force->pair_match("^spin/", 0) || force->pair_match("^spin/", 0, 1);

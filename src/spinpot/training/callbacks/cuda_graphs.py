@@ -1,4 +1,4 @@
-"""Records whole steps as CUDA graphs, or tells why a run does not allow it."""
+"""Records whole steps as CUDA graphs, or reports why a run does not allow it."""
 
 from functools import partial
 from typing import Literal
