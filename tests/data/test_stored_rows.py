@@ -12,10 +12,11 @@ from stored_samples import TYPES, frames, labeled, write_hdf5, write_npy, write_
 
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
+from spinpot.data.frame_checks import PER_FRAME
 from spinpot.data.npy_folder import write_npy as write
 from spinpot.data.readers.deepmd import npy_header
 from spinpot.data.readers.deepmd.rows import CHUNK, Rows
-from spinpot.data.systems import PER_FRAME, System, in_memory, part_of, read_systems, select
+from spinpot.data.systems import System, in_memory, part_of, read_systems, select
 
 SETS = [frames(3, seed=1), frames(1, seed=2), frames(4, seed=3)]
 KEYS = (

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from spinpot.core.differences import differences
 from spinpot.core.errors import InputError
 from spinpot.data.systems import read_systems
-from spinpot.labels.folder import FRAMES, LabelFolder, differences
+from spinpot.labels.folder import FRAMES, LabelFolder, keeps_frames
 from spinpot.labels.jobs import FAILED, LABEL, LOCK
 from spinpot.labels.run import label_all
 from support.labellers import Counting, alloy, replaced
@@ -185,11 +186,14 @@ def test_a_setting_that_was_null_is_a_setting():
     def settings(**own):
         return {"recipe": {"systems": {"one": {"strain": None, "moments": {"Fe": 2.2}, "frames": 2, **own}}}}
 
-    assert not differences(settings(), settings(frames=3))
-    assert not differences(settings(), {"recipe": {"systems": {}}})
+    def changes(**own):
+        return differences(settings(), settings(**own), keeps_frames)
+
+    assert not changes(frames=3)
+    assert not differences(settings(), {"recipe": {"systems": {}}}, keeps_frames)
     key = "recipe.systems.one"
-    assert differences(settings(), settings(strain=[[1]])) == [(f"{key}.strain", None, [[1]])]
-    changed = differences(settings(), settings(moments={"Fe": 2.2, "O": 0}))
+    assert changes(strain=[[1]]) == [(f"{key}.strain", None, [[1]])]
+    changed = changes(moments={"Fe": 2.2, "O": 0})
     assert changed == [(f"{key}.moments.O", None, 0)]
 
 

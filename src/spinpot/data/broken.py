@@ -12,7 +12,8 @@ from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.data.batch import Frame
 from spinpot.data.cell import FLAT, flat_cells, volume
-from spinpot.data.systems import LARGEST, System, check_frames, in_memory, part_of
+from spinpot.data.frame_checks import LARGEST, check_frames
+from spinpot.data.systems import System, in_memory, part_of
 
 if TYPE_CHECKING:
     from spinpot.data.dataset import Neighbours

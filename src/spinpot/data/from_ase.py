@@ -8,10 +8,11 @@ import numpy as np
 from ase import Atoms
 
 from spinpot.core.errors import InputError
+from spinpot.data.frame_checks import check_cells, check_finite
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.moments import Moments, find_moments
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System, check_cells, check_finite
+from spinpot.data.systems import System
 
 
 def moments_of(

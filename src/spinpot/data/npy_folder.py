@@ -8,8 +8,9 @@ from typing import BinaryIO
 import numpy as np
 
 from spinpot.data.cell import with_vacuum
+from spinpot.data.frame_checks import PER_FRAME
 from spinpot.data.readers.deepmd.stored import PBC
-from spinpot.data.systems import PER_FRAME, System, parts
+from spinpot.data.systems import System, parts
 
 OF_ATOMS = ("coord", "spin", "force", "force_mag")
 """Arrays that may be written in float32: they are nearly all of the numbers, and none of them is large."""

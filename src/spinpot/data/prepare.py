@@ -19,6 +19,7 @@ from spinpot.core.quantities import OF_LABEL
 from spinpot.data.cell import VACUUM, directions
 from spinpot.data.description import describe_system
 from spinpot.data.duplicates import copies, left_out, without
+from spinpot.data.frame_checks import check_frames
 from spinpot.data.from_ase import atoms_of, with_columns
 from spinpot.data.lammps_files import write_data
 from spinpot.data.npy_folder import write_npy
@@ -27,7 +28,7 @@ from spinpot.data.readers.deepmd.stored import PBC
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.frames import check_known
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System, all_parts, check_frames, n_parts, read_systems, select
+from spinpot.data.systems import System, all_parts, n_parts, read_systems, select
 from spinpot.report.systems_table import print_systems
 
 SETS = ("train", "validation", "test")

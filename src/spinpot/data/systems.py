@@ -20,8 +20,8 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes, shortened
 from spinpot.core.shares import ALONE, Processes
-from spinpot.data.cell import PERIODIC, Periodic, completed, directions, flat_cells
-from spinpot.data.pairs import refuse_overlaps
+from spinpot.data.cell import PERIODIC, Periodic, completed, directions
+from spinpot.data.frame_checks import PER_FRAME, check_frames
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
@@ -29,9 +29,7 @@ from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.rows import CHUNK, Array, Rows, taken
 from spinpot.data.readers.deepmd.stored import Stored, stored_arrays
 
-PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
 SAMPLE = 5_000  # frames: larger sets stay where they are stored, and what shapes a model looks at so many
-LARGEST = 1e15  # in any unit: beyond it differences of float64 numbers are no distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,49 +354,3 @@ def _select(arrays: dict[str, Rows], frames: np.ndarray, atoms: np.ndarray) -> d
     """The given frames (indices) and atoms (mask) of every array."""
     per_frame = ("box", "energy", "virial")
     return {n: a.take(frames, None if n in per_frame else atoms) for n, a in arrays.items()}
-
-
-def check_frames(system: System) -> None:
-    """Refuse numbers that are not finite, flat cells and overlapping atoms, naming file, frame and atoms."""
-    check_finite(system)
-    check_cells(system)
-    refuse_overlaps(system.box, system.coord, system.pbc, system.elements, system.where)
-
-
-def check_finite(system: System) -> None:
-    """Refuse NaN, inf and beyond, naming file, frame, atom and component of the first one, counted from 0."""
-    for array in PER_FRAME:
-        if getattr(system, array) is not None:
-            _check_finite(system, array)
-
-
-def _check_finite(system: System, array: str) -> None:
-    values = getattr(system, array)
-    bad = ~(np.abs(values) < LARGEST)
-    if not bad.any():
-        return
-    frame, *rest = (int(i) for i in np.argwhere(bad)[0])
-    place = system.where(frame, array)
-    if array in ("box", "virial"):
-        place += f", row {rest[0]}, column {rest[1]}"
-    elif rest:
-        place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
-    frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
-    raise InputError(
-        f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames looked at have NaN, inf "
-        f"or numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
-        "compute them again."
-    )
-
-
-def check_cells(system: System) -> None:
-    """Refuse cells whose periodic vectors span nothing."""
-    flat = np.flatnonzero(flat_cells(np.asarray(system.box), system.pbc))
-    if flat.size:
-        raise InputError(
-            f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "
-            f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell, or "
-            "pbc; in a deepmd-kit folder by an empty file `nopbc` beside type.raw for a molecule or cluster, "
-            "for a slab or wire by a file `pbc.raw` with 1 for each lattice vector that it repeats along and "
-            "0 for others."
-        )

@@ -11,8 +11,9 @@ from torch import Tensor
 from spinpot.core.conventions import EXPECTED_PER_FRAME, PER_FRAME
 from spinpot.data.batch import collate, moved
 from spinpot.data.dataset import make_frame
+from spinpot.data.frame_checks import check_finite
 from spinpot.data.geometry import Structures
-from spinpot.data.systems import System, check_finite
+from spinpot.data.systems import System
 from spinpot.evaluation.predictor import Predictor
 
 SAME_LENGTH = 1e-9

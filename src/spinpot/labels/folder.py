@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from spinpot.core.differences import differences, in_words
 from spinpot.core.errors import InputError
 from spinpot.core.files import one_at_a_time, read_object, reason, write_atomically
 from spinpot.core.notes import shortened
@@ -82,7 +83,7 @@ class LabelFolder:
             write_atomically(file, json.dumps(settings, indent=2) + "\n")
             return
         then = read_object(file)
-        listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in differences(then, settings)]
+        listed = in_words(differences(then, settings, keeps_frames))
         if listed:
             raise InputError(
                 f"output={self.folder}: holds labels with other settings ({shortened(listed, most=4)}). Give "
@@ -197,21 +198,12 @@ def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
     return np.where(magnetic, values, 0.0)
 
 
-def differences(then: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted key, then, now) of settings that contradict each other.
+def keeps_frames(key: str, then: Any, now: Any) -> bool:
+    """Whether a difference of settings changes no existing frame.
 
-    A recipe may add or drop systems, or change their number of frames, because that changes no existing
-    frame.
+    A recipe may add or drop systems, or change their number of frames.
     """
     place = key.split(".")
-    if place[:2] == ["recipe", "systems"] and (
+    return place[:2] == ["recipe", "systems"] and (
         place[3:] == ["frames"] or (len(place) == 3 and None in (then, now))
-    ):
-        return []
-    if isinstance(then, dict) and isinstance(now, dict):
-        return [
-            change
-            for name in sorted(then.keys() | now.keys())
-            for change in differences(then.get(name), now.get(name), f"{key}.{name}" if key else name)
-        ]
-    return [] if then == now else [(key, then, now)]
+    )

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spinpot.core.differences import differences, in_words
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object, write_atomically
 from spinpot.core.notes import shortened
-from spinpot.labels.folder import SETTINGS, differences
+from spinpot.labels.folder import SETTINGS, keeps_frames
 
 FREE = ("uncertain_share", "rounds", "labels", "hours")
 """Settings of `learn` that may change, because they only decide when it ends."""
@@ -23,10 +24,8 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         if any(path.name[0] != "." for path in folder.iterdir()):
             raise InputError(f"output={folder}: holds other files. Give a new or an empty folder.")
     else:
-        listed = [
-            f"{key}: {was!r} there, {wanted!r} now"
-            for key, was, wanted in differences(_without_free(read_object(file)), _without_free(now))
-        ]
+        then = _without_free(read_object(file))
+        listed = in_words(differences(then, _without_free(now), keeps_frames))
         if listed:
             raise InputError(
                 f"output={folder}: was started with other settings ({shortened(listed)}). Give another "

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from spinpot.config.suggest import options_of
 from spinpot.config.targets import find_target
 from spinpot.core.console import print_line
+from spinpot.core.differences import differences
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.models.energy_bias import composition, composition_fit
@@ -20,7 +21,7 @@ from spinpot.models.registry import build_potential
 from spinpot.models.settings import ModelSettings
 from spinpot.models.spec import Spec
 from spinpot.report.tables import print_model_of_file
-from spinpot.training.resume import Resumed, differences
+from spinpot.training.resume import Resumed, without
 
 MOST_FRAMES = 100
 """Number of training frames used to detect a different energy zero."""
@@ -170,4 +171,5 @@ def _take_over(config: DictConfig, spec: Spec, path: Path) -> None:
     for name, value in spec.config(cast(dict[str, Any], before)).items():
         OmegaConf.update(config, f"model.{name}", value, merge=True, force_add=True)
     OmegaConf.update(config, "data.type_map", list(spec.type_map), merge=False, force_add=True)
-    print_model_of_file(path, differences(before, OmegaConf.to_container(config.model, resolve=True)))
+    now = OmegaConf.to_container(config.model, resolve=True)
+    print_model_of_file(path, differences(before, now, without(())))

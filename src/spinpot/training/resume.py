@@ -1,6 +1,6 @@
 """Resumes a run from its checkpoint, and never overwrites another run."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from spinpot.config.rerun import NO_LONGER_NEEDED
 from spinpot.core.console import print_line
+from spinpot.core.differences import differences
 from spinpot.core.errors import InputError
 from spinpot.core.files import read_object
 from spinpot.models.checkpoint import ENTRY, LAST, SCORE, potential_from, read_checkpoint
@@ -72,7 +73,7 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
 def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     """The summary of a run that is finished with this same config; print so. None if steps are left."""
     written = read_object(run_dir / "summary.json")
-    if written.get("steps") != resumed.step or differences(resumed.config, config, IRRELEVANT):
+    if written.get("steps") != resumed.step or differences(resumed.config, config, without(IRRELEVANT)):
         return None
     print_line(
         f"Nothing to do: the run in {run_dir} finished at step {resumed.step}. To train longer, raise "
@@ -95,8 +96,8 @@ def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
 def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:
     """Print which settings and data changed. Raises InputError for another model or optimizer."""
     changes = [
-        *differences(resumed.spec.as_dict(), spec.as_dict(), spec.changeable),
-        *differences(_state_of(resumed.config), _state_of(config)),
+        *differences(resumed.spec.as_dict(), spec.as_dict(), without(spec.changeable)),
+        *differences(_state_of(resumed.config), _state_of(config), without(())),
     ]
     if changes:
         listed = "; ".join(f"{key}: {was!r} in the checkpoint, {now!r} now" for key, was, now in changes)
@@ -104,7 +105,7 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
             f"{resumed.path} holds another model or optimizer ({listed}). A resumed run must keep both: undo "
             "the change, or start a new run."
         )
-    settings = differences(resumed.config, config, IRRELEVANT)
+    settings = differences(resumed.config, config, without(IRRELEVANT))
     data = differences(resumed.fingerprints, fingerprints) if resumed.fingerprints else []
     print_changes(settings, data)
     if resumed.score != SCORE:
@@ -144,21 +145,11 @@ def follow_moved_folder(callbacks: dict[str, dict[str, Any]], folder: Path) -> N
         state["dirpath"] = str(folder)
 
 
-def differences(
-    then: Any, now: Any, ignored: Collection[str] = (), key: str = ""
-) -> list[tuple[str, Any, Any]]:
-    """(dotted key, then, now) wherever two nested dicts differ, except at and below the `ignored` keys."""
-    if key in ignored:
-        return []
-    if isinstance(then, dict) and isinstance(now, dict):
-        places = {name: f"{key}.{name}" if key else name for name in sorted(then.keys() | now.keys())}
-        return [
-            change
-            for name, place in places.items()
-            for change in differences(then.get(name), now.get(name), ignored, place)
-        ]
-    same = then == now or (isinstance(then, str) and isinstance(now, str) and {then, now} == ADAM)
-    return [] if same else [(key, then, now)]
+def without(ignored: Collection[str]) -> Callable[[str, Any, Any], bool]:
+    """Ignore differences at and below some dotted keys, and between the names of Adam."""
+    return lambda key, then, now: (
+        key in ignored or (isinstance(then, str) and isinstance(now, str) and {then, now} == ADAM)
+    )
 
 
 def _refuse_used(run_dir: Path) -> None:

@@ -19,6 +19,7 @@ from spinpot.config.app import FAILURE, TRAIN, describe, stop
 from spinpot.config.rerun import read_settings, runnable
 from spinpot.config.sweep_job import sweep_job
 from spinpot.config.validate import validate
+from spinpot.core.differences import differences, in_words
 from spinpot.core.errors import InputError, TrainingError
 from spinpot.core.files import write_atomically
 from spinpot.core.notes import shortened
@@ -27,7 +28,7 @@ from spinpot.training.callbacks.stop_on_signal import SIGNALS, signals_kept
 from spinpot.training.finish import optimized_metric
 from spinpot.training.places import wants_several
 from spinpot.training.ranks import all_ranks
-from spinpot.training.resume import IRRELEVANT, differences
+from spinpot.training.resume import IRRELEVANT, without
 from spinpot.training.run import train
 
 MAY_CHANGE = (*IRRELEVANT, "trainer.max_steps", "trainer.max_time")
@@ -106,8 +107,7 @@ def check_same_job(config: DictConfig, folder: Path) -> None:
     if not found.exists():
         return
     now = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    changes = differences(read_settings(found), now, MAY_CHANGE)
-    listed = [f"{key}: {was!r} there, {wanted!r} now" for key, was, wanted in changes]
+    listed = in_words(differences(read_settings(found), now, without(MAY_CHANGE)))
     if listed:
         raise InputError(
             f"{folder} holds a run with other settings ({shortened(listed, most=4)}). To resume a sweep, "

@@ -12,10 +12,11 @@ from spinpot.core.conventions import LABELS, PER_ATOM, SHAPES
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, directions
+from spinpot.data.frame_checks import check_cells
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.systems import System, check_cells
+from spinpot.data.systems import System
 
 ENERGY_AGREES = 1e-10
 """Two energies of one frame agree within 1e-5 eV + this × their size, or within float32 rounding."""

@@ -1,0 +1,31 @@
+"""Where nested settings differ."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Difference = tuple[str, Any, Any]
+"""A dotted key, and its values then and now."""
+
+
+def differences(
+    then: Any, now: Any, accepted: Callable[[str, Any, Any], bool] = lambda *_: False, key: str = ""
+) -> list[Difference]:
+    """Find where two nested dicts differ.
+
+    accepted: says of a difference, also of one between two dicts, whether to ignore it and all below it.
+    """
+    if then == now or accepted(key, then, now):
+        return []
+    if isinstance(then, dict) and isinstance(now, dict):
+        places = {name: f"{key}.{name}" if key else name for name in sorted(then.keys() | now.keys())}
+        return [
+            change
+            for name, place in places.items()
+            for change in differences(then.get(name), now.get(name), accepted, place)
+        ]
+    return [(key, then, now)]
+
+
+def in_words(changes: Sequence[Difference]) -> list[str]:
+    """Name what a folder has and what is asked for now."""
+    return [f"{key}: {then!r} there, {now!r} now" for key, then, now in changes]
