@@ -18,7 +18,7 @@ test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal
 
 test-wheel: .venv-wheel/installed
-	WHEEL_PYTHON=$(abspath .venv-wheel/bin/python) .venv-wheel/bin/python -m pytest tests/cli/test_wheel.py
+	WHEEL_PYTHON=$(abspath .venv-wheel/bin/python) .venv-wheel/bin/python -m pytest tests/cli/test_wheel.py tests/tutorial
 
 test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer

@@ -1,4 +1,4 @@
-"""docs/tutorial.md as what it asks its reader to do: files to save and commands to run, section by section."""
+"""docs/tutorial.md as a list of steps: files to save and commands to run, section by section."""
 
 import re
 import shlex
@@ -9,8 +9,10 @@ from pathlib import Path
 from support.cli import PROJECT
 
 PAGE = PROJECT / "docs" / "tutorial.md"
-BLOCK = re.compile(r"(?:<!-- the test adds: (?P<more>.*) -->\n)?```(?P<kind>.*)\n(?P<text>(?:.*\n)*?)```\n")
-PICTURE = re.compile(r"!\[(?P<text>.+)\]\((?P<file>\S+)\)\n<!-- made by the command above: (?P<made>\S+) -->\n")
+ADDED = r"(?:<!-- the test adds: (?P<more>.*) -->\n\n?)?"
+BLOCK = re.compile(ADDED + r"```(?P<kind>.*)\n(?P<text>(?:.*\n)*?)```\n")
+MADE = r"<!-- made by the command above: (?P<made>\S+) -->\n"
+PICTURE = re.compile(r"!\[(?P<text>.+)\]\((?P<file>\S+)\)\n" + MADE)
 INSTALLATION = "Install"
 
 
@@ -49,9 +51,9 @@ def _steps(section: str, text: str) -> Iterator[Step]:
 
 
 def follow(steps: list[Step], folder: Path, run: Callable[[tuple[str, ...]], str]) -> dict[str, str]:
-    """Save the files in the folder and run the commands. What was said, by the command without its settings.
+    """Save the files in the folder and run the commands; what each command printed.
 
-    run: runs a command in the folder and gives what it prints.
+    run: runs a command in the folder and returns what it prints.
     """
     said = {}
     for step in steps:

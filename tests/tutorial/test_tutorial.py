@@ -9,7 +9,6 @@ import os
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from support.cli import PROJECT, run_python
@@ -58,7 +57,8 @@ def shells(folder):
 def test_the_commands_up_to_lammps(reader, tmp_path):
     said = follow([step for step in steps() if step.section not in IN_LAMMPS], tmp_path, reader)
     assert not any("look:" in text for command, text in said.items() if command.startswith("spinpot train"))
-    for picture in PICTURE.finditer("".join(text for name, text in sections().items() if name not in IN_LAMMPS)):
+    text = "".join(text for name, text in sections().items() if name not in IN_LAMMPS)
+    for picture in PICTURE.finditer(text):
         if "magnons" not in picture["made"] or has_magnopy():
             assert (tmp_path / picture["made"]).read_bytes().startswith(b"\x89PNG"), picture["made"]
     errors_are_small(tmp_path)
@@ -70,7 +70,7 @@ def test_the_commands_up_to_lammps(reader, tmp_path):
 
 
 def errors_are_small(folder):
-    """Of iron a tenth of the spreads on the test set, of NiO a hundredth."""
+    """Beside the spreads of the test set; the page names about a tenth for Fe and a hundredth for NiO."""
     for run, part in (("Fe", 0.15), ("NiO", 0.015)):
         summary = json.loads((folder / run / "summary.json").read_text())
         spreads = summary["baselines"]["test"]["labels_spread"]
@@ -94,7 +94,7 @@ def test_pictures_are_there_and_small():
     for picture in PICTURE.finditer(text):
         content = (PAGE.parent / picture["file"]).read_bytes()
         assert content.startswith(b"\x89PNG")
-        assert len(content) < 100_000, picture["file"]
+        assert len(content) < 120_000, picture["file"]
 
 
 def test_the_page_needs_no_file_of_the_checkout():
@@ -106,4 +106,3 @@ def test_the_page_needs_no_file_of_the_checkout():
 def test_each_comment_for_the_test_belongs_to_a_block():
     added = PAGE.read_text().count("<!-- the test adds:")
     assert added == sum("-var" in step.command for step in steps()) == 1
-    assert np.all([step.command or step.file for step in steps()])
