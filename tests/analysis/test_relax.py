@@ -93,7 +93,8 @@ def test_at_rest_already():
     result = relax(NiOCalculator(), nio_atoms(), Settings(fmax=0.01, fmax_mag=0.01))
     assert result.numbers["converged"]
     assert result.numbers["steps"] == 0
-    result.pictures[0].draw()
+    for axes in result.pictures[0].draw().axes:
+        assert [tick for tick in axes.get_xticks() if abs(tick) <= 0.5] == [0.0]
 
 
 @pytest.mark.parametrize("wrong", [{"fmax": 0.0}, {"fmax_mag": -1.0}, {"steps": 0}])

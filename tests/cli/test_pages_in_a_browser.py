@@ -90,7 +90,7 @@ SHOWN = {
     "labels": ("4 labelled frames of Ni and O", "What is covered", "No frame failed"),
     "audit": ("Labels of Ni and O in 7 frames", "Labels not tested", "Moments and magnetic forces"),
     "analysis": ("by its spin potential", "Rotation of moments", "Relaxation"),
-    "learn": ("labels in 1 round", "Uncertain share", "Failed labels"),
+    "learn": ("labels in 1 round", "Force rmse", "Uncertain share", "Failed labels"),
 }
 
 

@@ -23,6 +23,7 @@ from spinpot.report.page import (
     in_words,
     number,
     percent,
+    symbols,
     unit,
     worst_systems,
 )
@@ -312,6 +313,7 @@ def test_an_only_element_has_one_row():
         (date("2026-01-02T03:04:05+00:00"), "2 January 2026, 03:04"),
         (formula("Ni16<O>2"), "Ni<sub>16</sub>&lt;O&gt;<sub>2</sub>"),
         (unit("<meV/μ_B"), "&lt;meV/μ<sub>B</sub>"),
+        (symbols("F_mag, J_ij"), "F<sub>mag</sub>, J<sub>ij</sub>"),
         (number(9.8661), '<data value="9.8661">9.87</data>'),
         (in_words(["Ni"]), "Ni"),
         (in_words(["Ni", "Fe", "O"]), "Ni, Fe and O"),

@@ -17,10 +17,13 @@ from spinpot.report.plots import (
     Points,
     draw_curves,
     error_histogram_figure,
+    in_math,
     learning_curve_figure,
+    learning_curve_panel,
     parity_figure,
+    parity_panel,
 )
-from spinpot.report.style import new_figure
+from spinpot.report.style import LIGHT, new_figure, themed
 from spinpot.runs.metrics_file import read_metrics_file
 from spinpot.training.metrics_csv import COLUMNS, MetricsCsv
 from support.frames import random_system, small_potential, with_random_labels
@@ -161,6 +164,31 @@ def test_learning_curves(tmp_path: Path, with_virial: bool) -> None:
     assert {axes.get_xscale() for axes in figure.axes} == {"log"}
     if with_virial:
         assert [text.get_text() for text in prefactors[3].texts] == ["off"]
+
+
+def test_a_prefactor_of_less_than_a_decade_has_few_numbers():
+    columns = {name: np.full(3, np.nan) for name in COLUMNS} | {"step": np.array([50.0, 100.0, 200.0])}
+    columns |= {"val/rmse_e": np.ones(3), "pref_e": np.array([0.65, 0.9, 0.99])}
+    _, beneath = learning_curve_panel(columns, "e").axes
+    beneath.figure.draw_without_rendering()
+    low, high = beneath.get_ylim()
+    assert 1 < sum(low <= tick <= high for tick in beneath.get_yticks()) <= 4
+    assert not len(beneath.get_yticks(minor=True))
+
+
+def test_long_numbers_leave_the_names_of_the_axes_room():
+    values = np.array([-12_000.0, 12_000.0])
+    with themed(LIGHT):
+        figure = parity_panel("v", [("", values, values)], ["Ni"])
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        box = label.get_window_extent()
+        assert min(box.x0, box.y0) >= 0.0
+
+
+def test_subscripts():
+    assert in_math("F_mag across (meV/μ_B)") == "F$_\\mathrm{mag}$ across (meV/μ$_\\mathrm{B}$)"
 
 
 def test_a_run_that_logged_nothing(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def expected_panel(quantity: str, sigma: np.ndarray, error: np.ndarray) -> Figur
 def one_panel() -> tuple[Figure, Axes]:
     """A figure for a page, and the axes that fill it."""
     figure = new_figure(3.4, 3.3)
-    return figure, figure.add_axes((0.22, 0.15, 0.74, 0.83))
+    return figure, figure.add_axes((0.24, 0.15, 0.72, 0.83))
 
 
 def histogram(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
