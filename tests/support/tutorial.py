@@ -42,7 +42,7 @@ def steps() -> list[Step]:
 def _steps(section: str, text: str) -> Iterator[Step]:
     for block in BLOCK.finditer(text):
         if block["kind"] == "bash":
-            for line in block["text"].splitlines():
+            for line in block["text"].replace("\\\n", " ").splitlines():
                 yield Step(section, command=(*shlex.split(line), *shlex.split(block["more"] or "")))
         else:
             named = re.match(r"# (\S+)\n", block["text"])
