@@ -107,5 +107,5 @@ def energies_figure(covered: Mapping[str, Coverage], lowest: Mapping[str, float]
         axes.legend(frameon=False, fontsize=8, handletextpad=0.1)
     for one in covered.values():
         axes.plot(one.failed, np.zeros(len(one.failed)), "x", color=ink(), markersize=5, clip_on=False)
-    axes.set(xlabel="largest tilt of a frame (°)", ylabel="energy per atom (meV)", xlim=(0, None))
+    axes.set(xlabel="largest tilt of a frame (°)", ylabel="energy (meV/atom)", xlim=(0, None))
     return figure

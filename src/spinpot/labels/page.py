@@ -105,7 +105,12 @@ def _pictures(covered: Mapping[str, Coverage], systems: list[System]) -> list[Pa
         *pictures,
         panel("Lengths of the moments", "", lengths, partial(lengths_figure, systems)),
         panel("Distances", "", distances, partial(distances_figure, covered)),
-        panel("Energies", "a colour per system", energies, partial(energies_figure, covered, lowest)),
+        panel(
+            "Energies",
+            "a colour per system" if len(covered) > 1 else "",
+            energies,
+            partial(energies_figure, covered, lowest),
+        ),
     ]
 
 
