@@ -1,1 +1,1 @@
-"""What happens around the steps: timing, lines for those without a progress bar, a stop on a signal."""
+"""Callbacks of a training run: timing, validation lines, stop on a signal, CUDA graphs, wandb reports."""
