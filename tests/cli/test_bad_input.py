@@ -182,7 +182,7 @@ OWN_FILES = {
     ),
     "option": (
         "# @package _global_\ndefaults:\n  - override /loss: ener_spinn\n",
-        ["There is no loss=ener_spinn (which the defaults of a config file ask for)", "ener_spin?"],
+        ["There is no loss=ener_spinn (requested by the defaults of a config file)", "ener_spin?"],
     ),
     "group": (
         "# @package _global_\ndefaults:\n  - override /losss: ener_spin\n",

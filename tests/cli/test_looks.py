@@ -51,16 +51,16 @@ def test_training(said, folders):
     (coarse,) = [line for line in found if "too coarsely" in line]
     assert f"({file} is float32: at −10,015 eV its numbers lie 0.00098 eV apart, 0.2 meV/atom, " in coarse
     assert (
-        "look: the moments of O are ignored: the model has spins of Ni only (O up to 0.05 μ_B). Set them to "
-        "zero, or train with them in use_spin."
+        "look: the moments of O are ignored: the model treats only Ni as magnetic (O up to 0.05 μ_B). "
+        "Set them to zero, or train with them in use_spin."
     ) in found
     assert (
-        "look: 1 of 4 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; spinpot prepare splits without repeats "
+        "look: 1 of 4 frames of the validation set are also in the train set (equal within 0.0001 Å and "
+        "μ_B), so that its errors are too small; spinpot prepare splits without duplicates "
         "(validation: 1 of 4)"
     ) in found
     (beyond,) = [line for line in found if "leaves the range" in line]
-    assert beyond.startswith("look: validation: |S| of Ni leaves the range of training, 1.200 to 1.200 μ_B: ")
+    assert beyond.startswith("look: validation: |S| of Ni leaves the training range, 1.200 to 1.200 μ_B: ")
     assert said.index("look: ") < said.index("step      2")
 
 
@@ -69,7 +69,7 @@ def test_evaluation_and_deviation(said, folders):
     arguments = [f"systems=[{folders / 'validation'}]", f"output={folders}/out"]
     result = run_here("evaluate.py", f"checkpoint={checkpoint}", *arguments, cwd=folders)
     (line,) = [line for line in looks(result.stdout) if "leaves" in line]
-    assert line.startswith("look: |S| of Ni leaves the range of training, 1.200 to 1.200 μ_B: ")
+    assert line.startswith("look: |S| of Ni leaves the training range, 1.200 to 1.200 μ_B: ")
     both = f"checkpoint=[{checkpoint},{checkpoint}]"
     result = run_here("evaluate.py", both, f"output={folders}/devi", arguments[0], cwd=folders)
     (line,) = [line for line in looks(result.stdout) if "leaves" in line]

@@ -167,7 +167,7 @@ def test_a_run_does_not_begin_with_another_kind(place, small_set):
     [
         (["model.spin.time_reversal=exact"], "all invariants are even in the spins"),
         (["model.spin.time_reversal=augment"], "all invariants are even in the spins"),
-        (["model.spin.spin_rotation=augment"], "in any case, without spin-orbit groups"),
+        (["model.spin.spin_rotation=augment"], "models without spin-orbit groups always have this symmetry"),
         (
             [
                 "model.spin.spin_rotation=augment",
@@ -192,7 +192,7 @@ def test_the_exchange_term_under_it(place, small_set, terms):
     assert ("spin_rotation" in predictor.spec.symmetries) == (terms == "heisenberg")
     assert predictor.potential.exchange.amplitudes.any()
     result = run_here("convert.py", terms, "x.dp", cwd=place)
-    assert "none of which is a native-spin model" in the_message(result)
+    assert "deepmd-kit has no native-spin model" in the_message(result)
 
 
 @pytest.mark.parametrize("suffix", [".dp", ".pth"])
@@ -214,7 +214,7 @@ def test_it_evaluates(place, small_set):
 
 
 def test_moments_near_zero_are_no_trouble(place, small_set):
-    """The energy is smooth there. What leaves the range of training is said."""
+    """The energy is smooth there. What leaves the training range is said."""
     frames = random_system(3)
     predictor = spinpot.load(place / "run")
     assert not list(predictor.spec.ill_posed(predictor.potential.facts, [frames]))
@@ -224,7 +224,7 @@ def test_moments_near_zero_are_no_trouble(place, small_set):
         warnings.simplefilter("always")
         predictor(frames)
     lines = [str(one.message) for one in said]
-    assert any("|S| of Ni leaves the range of training" in line for line in lines)
+    assert any("|S| of Ni leaves the training range" in line for line in lines)
     assert any("atoms 1 Å apart in random3, frame 0, closer than the centre" in line for line in lines)
     assert not any("near zero" in line for line in lines)
 

@@ -295,7 +295,7 @@ def test_a_sweep_by_optuna_in_which_every_trial_fails(small_set, tmp_path):
     result = run_here("train.py", *command, *small_set, f"hydra.sweep.dir={tmp_path / 'sweep'}", cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        "Error: Every trial has failed, and its message is above: Optuna has none to call the best."
+        "Error: Every trial has failed, so that Optuna has no best trial. The messages are above."
     )
     assert states(tmp_path / "sweep") == dict.fromkeys(("0", "1"), ("failed", REFUSED))
 

@@ -22,9 +22,9 @@ REFUSED = {
     "trainer.check_val_every_n_epoch=2": f"trainer.check_val_every_n_epoch=2: {EPOCH}; the interval is "
     "trainer.val_check_interval, in steps. Use null.",
     "trainer.num_sanity_val_steps=2": "trainer.num_sanity_val_steps=2: the first validation is "
-    "trainer.val_check_interval steps on. Use 0.",
-    "trainer.use_distributed_sampler=true": "trainer.use_distributed_sampler=true: the data module shares "
-    "out the frames among the processes itself. Use false.",
+    "after trainer.val_check_interval steps. Use 0.",
+    "trainer.use_distributed_sampler=true": "trainer.use_distributed_sampler=true: the data module "
+    "distributes the frames over the processes itself. Use false.",
     "+trainer.fast_dev_run=true": "trainer.fast_dev_run=true: it keeps no checkpoint, so nothing could be "
     "evaluated. Use debug=fast.",
     "+trainer.barebones=true": "trainer.barebones=true: it keeps no checkpoint and logs nothing. Use "
@@ -42,16 +42,16 @@ REFUSED = {
     "days:hours:minutes:seconds.",
     "trainer.max_time={hours:0}": "trainer.max_time={'hours': 0}: no time to train. Expected "
     "days:hours:minutes:seconds.",
-    "optimizer.lr=0.01": "optimizer.lr=0.01 beside scheduler.start_lr=0.005: two learning rates for the "
-    "first step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
-    "config.yaml, set that to the same.",
-    "~optimizer.lr": "optimizer.lr is missing: spinpot.training.optimizers.Adam would begin at a rate of its "
-    "own, not at scheduler.start_lr. Add lr: ${scheduler.start_lr} to the section optimizer.",
+    "optimizer.lr=0.01": "optimizer.lr=0.01 and scheduler.start_lr=0.005: two learning rates for the "
+    "first step. Set scheduler.start_lr; if the config has a number for optimizer.lr, as a run's "
+    "config.yaml does, set both to the same value.",
+    "~optimizer.lr": "optimizer.lr is missing: spinpot.training.optimizers.Adam would start with its own "
+    "default, not scheduler.start_lr. Add lr: ${scheduler.start_lr} to the section optimizer.",
     "callbacks.checkpoint.mode=max": "callbacks.checkpoint.mode=max: the worst val/score would count as the "
     "best. Use mode=min.",
-    "+callbacks.checkpoint.save_top_k=3": "callbacks.checkpoint.save_top_k=3: all would be written to "
+    "+callbacks.checkpoint.save_top_k=3": "callbacks.checkpoint.save_top_k=3: all would overwrite "
     "one file. Use 1; to keep more, add a callback with another filename, e.g. '{step}'.",
-    "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: the file is looked for in "
+    "+callbacks.checkpoint.dirpath=a": "callbacks.checkpoint.dirpath=a: the file must be in "
     "RUN/checkpoints. Leave it out; the run folder is hydra.run.dir.",
     "+callbacks.checkpoint.every_n_epochs=2": f"callbacks.checkpoint.every_n_epochs=2: {EPOCH}, so that "
     "nothing would be saved. Leave it out.",
@@ -59,8 +59,8 @@ REFUSED = {
     f"save_on_train_epoch_end=true: {EPOCH}, so that only its end would be saved. Leave it out.",
     "~callbacks.checkpoint ~callbacks.last_checkpoint": "callbacks: none writes checkpoints/best.ckpt or "
     "last.ckpt, so nothing could be evaluated at the end. Keep callbacks.checkpoint and "
-    "callbacks.last_checkpoint as in configs/callbacks/default.yaml, and give further ones names of their "
-    "own.",
+    "callbacks.last_checkpoint as in configs/callbacks/default.yaml, and give other callbacks other "
+    "names.",
     "callbacks=early_stopping +callbacks.early_stopping.check_on_train_epoch_end=true": "callbacks."
     f"early_stopping.check_on_train_epoch_end=true: {EPOCH}, so that it would stop nothing. Leave it out.",
     "callbacks=early_stopping callbacks.early_stopping.mode=max": "callbacks.early_stopping.mode=max: the "
@@ -98,33 +98,35 @@ SAID = {
     "+trainer.gradient_clip_algorithm=value": [
         "trainer.gradient_clip_algorithm=value has no effect with trainer.gradient_clip_val=null."
     ],
-    "data.seed=3": ["data.seed=3 decides the order of the frames, seed=0 the initial weights alone."],
+    "data.seed=3": ["data.seed=3 determines the order of the frames, seed=0 only the initial weights."],
     "debug=overfit": [
-        "trainer.overfit_batches=1: training repeats the same batches, and validation takes as many of its "
+        "trainer.overfit_batches=1: training repeats the same batches, and validation uses as many of its "
         "own."
     ],
     "+trainer.overfit_batches=0": [],
     "+trainer.overfit_batches=0.0": [],
     "+trainer.overfit_batches=0.5": [
-        "trainer.overfit_batches=0.5: training repeats the same batches, and validation takes as many of its "
+        "trainer.overfit_batches=0.5: training repeats the same batches, and validation uses as many of its "
         "own."
     ],
     "+trainer.limit_train_batches=1": ["trainer.limit_train_batches=1: training repeats the same batches."],
     "+trainer.limit_train_batches=1.0": [],
     "+trainer.limit_val_batches=0.5": [
-        "trainer.limit_val_batches=0.5: val/score, and so best.ckpt, are of this part of the validation set."
+        "trainer.limit_val_batches=0.5: val/score and best.ckpt depend on this part of the validation set "
+        "only."
     ],
     "~callbacks.checkpoint": [
         "No callback writes checkpoints/best.ckpt: the final errors are those of last.ckpt."
     ],
     "~callbacks.last_checkpoint": [
-        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
+        "No callback writes a complete checkpoints/last.ckpt: resume=auto cannot resume the run."
     ],
     "+callbacks.last_checkpoint.save_weights_only=true": [
-        "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
+        "No callback writes a complete checkpoints/last.ckpt: resume=auto cannot resume the run."
     ],
     "+callbacks.checkpoint.every_n_train_steps=3": [
-        "best.ckpt is saved between validations by the val/score of the last one, which is of other weights."
+        "best.ckpt is saved between validations, but its val/score is that of the last validation, with "
+        "other weights."
     ],
     "+callbacks.last_checkpoint.every_n_train_steps=10": [],
 }

@@ -205,7 +205,7 @@ def test_missing_labels_are_null(tmp_path: Path, checkpoint: Path, capsys: pytes
         assert arrays["virial"].shape == (2, 3, 3)
     said = capsys.readouterr().out
     assert "No force in some" in said
-    assert "Heisenberg fit: left out, since the checkpoint has none from its training." in said
+    assert "Heisenberg fit: left out, since the checkpoint does not contain one." in said
 
 
 def test_no_labels_at_all(tmp_path: Path, checkpoint: Path) -> None:

@@ -36,7 +36,7 @@ def test_nothing_is_said_of_moments_within_the_range():
 def test_moments_that_leave_the_range_of_training():
     watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
     assert watch.new([made([1.0, 1.25]), made([1.5])]) == [
-        "|S| of Ni leaves the range of training, 1.200 to 1.300 μ_B: 1.000 to 1.500 μ_B, in 2 of 3 frames. "
+        "|S| of Ni leaves the training range, 1.200 to 1.300 μ_B: 1.000 to 1.500 μ_B, in 2 of 3 frames. "
         "The model extrapolates there."
     ]
     assert watch.new([made([1.7])]) == []
@@ -48,8 +48,9 @@ def test_moments_and_labels_on_an_element_without_spin():
     force_mag[1, 1] = [0.0, 0.03, 0.04]
     watch = Watch(SPEC, None)
     assert watch.new([made([1.2, 1.2], [0.0, 0.1], force_mag=force_mag)]) == [
-        "the moments of O are ignored: the model has spins of Ni only (O up to 0.1 μ_B). So are the labels "
-        "of their magnetic forces (O up to 50 meV/μ_B). Set them to zero, or train with them in use_spin."
+        "the moments of O are ignored: the model treats only Ni as magnetic (O up to 0.1 μ_B). The labels of "
+        "their magnetic forces are ignored too (O up to 50 meV/μ_B). Set them to zero, or train with them in "
+        "use_spin."
     ]
     assert watch.new([made([1.2], 0.2)]) == []
 
@@ -57,8 +58,8 @@ def test_moments_and_labels_on_an_element_without_spin():
 def test_labels_alone_on_an_element_without_spin():
     force_mag = np.full((1, 2, 3), 0.1)
     assert Watch(SPEC, None).new([made([1.2], force_mag=force_mag)]) == [
-        "the labels of magnetic forces on O are ignored: the model has spins of Ni only, and the moments "
-        "there are zero (O up to 173 meV/μ_B). Look whether these moments were lost."
+        "the labels of magnetic forces on O are ignored: the model treats only Ni as magnetic, and the "
+        "moments there are zero (O up to 173 meV/μ_B). Check whether these moments were lost."
     ]
 
 
@@ -87,7 +88,7 @@ def test_a_call_and_a_calculator_warn_once():
     potential.facts = TrainingFacts({"Ni": [0.0, 0.1]}, 4.0)
     frames = random_system(5)
     predictor = Predictor(potential)
-    with pytest.warns(UserWarning, match=r"^spinpot\.load: \|S\| of Ni leaves the range of training") as told:
+    with pytest.warns(UserWarning, match=r"^spinpot\.load: \|S\| of Ni leaves the training range") as told:
         first = predictor(frames)
     assert len(told) == 1
     second = predictor(frames)

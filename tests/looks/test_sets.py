@@ -46,12 +46,12 @@ def changed(sets, **arrays):
     [
         (
             {"energy": np.zeros_like},
-            "look: energy is zero throughout a frame; a label that is missing must not",
+            "look: energy is zero in a whole frame; do not write missing labels as zeros",
         ),
         ({"spin": lambda a: 1e-20 * a}, "look: moments not in μ_B, or not magnetic? "),
         (
             {"spin": lambda a: a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), 1e-9)},
-            "look: directions in place of moments in μ_B? (",
+            "look: directions instead of moments in μ_B? (",
         ),
         (
             {"coord": lambda a: a / 0.529177, "box": lambda a: a / 0.529177},
@@ -89,10 +89,10 @@ def test_frames_that_are_in_an_earlier_set_too(sets):
     shifted = replace(shifted, coord=shifted.coord + 0.7)
     both = {**sets, "validation": [validation, shifted], "test": [replace(validation, name="c")]}
     assert said(both) == [
-        "look: 2 of 12 frames of the validation set are in the train set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; spinpot prepare splits without repeats (b: 2 of 2)",
-        "look: 10 of 10 frames of the test set are in the validation set too (the same to 0.0001 Å and μ_B), "
-        "so that its errors say too little; spinpot prepare splits without repeats (c: 10 of 10)",
+        "look: 2 of 12 frames of the validation set are also in the train set (equal within 0.0001 Å and "
+        "μ_B), so that its errors are too small; spinpot prepare splits without duplicates (b: 2 of 2)",
+        "look: 10 of 10 frames of the test set are also in the validation set (equal within 0.0001 Å and "
+        "μ_B), so that its errors are too small; spinpot prepare splits without duplicates (c: 10 of 10)",
     ]
 
 
@@ -100,13 +100,13 @@ def test_moments_of_the_validation_set_beyond_those_of_training(sets):
     (validation,) = sets["validation"]
     longer = {**sets, "validation": [replace(validation, spin=1.2 * validation.spin)]}
     (line,) = said(longer)
-    assert line.startswith("look: validation: |S| of Ni leaves the range of training, ")
+    assert line.startswith("look: validation: |S| of Ni leaves the training range, ")
 
 
 def test_an_element_of_the_validation_set_that_no_training_frame_has(sets):
     (train,) = sets["train"]
     without = replace(train, types=np.zeros_like(train.types))
-    line = "look: validation: no training frame has O. The model knows nothing of it."
+    line = "look: validation: no training frame has O, so the model cannot describe it."
     assert line in said({**sets, "train": [without]})
     assert line not in said({**sets, "train": [without, train]})
 

@@ -40,8 +40,8 @@ def test_it_knows_more_than_the_mean(truth):
     found = fitted_to([train], truth.spec)
     assert rmse_fm(found.fit, other, truth) < 0.1 * rmse_fm(spread_of([other]), other, truth)
     assert found.words == (
-        "Heisenberg fit: no network, but exchange J(r) between the moments within the cutoff and an energy "
-        "of their lengths, fitted by least squares to the labels of 20 training frames."
+        "Heisenberg fit: exchange J(r) between the moments within the cutoff and an energy of their lengths, "
+        "without a network, fitted by least squares to the labels of 20 training frames."
     )
 
 
@@ -76,7 +76,7 @@ def test_training_frames_that_are_all_judged_leave_no_fit(truth):
     found = fitted_to([train], truth.spec, found=copies([train, labelled(truth, 1, 3)]))
     assert found.fit is None
     assert found.words == (
-        "Heisenberg fit: left out, since every training frame is a frame of the validation or test set, too."
+        "Heisenberg fit: left out, since every training frame is also in the validation or test set."
     )
 
 

@@ -64,8 +64,8 @@ def test_as_many_compositions_as_frames_are_measured_by_the_training_set():
     score = Score(["e", "fr"], own, lambda: {"rmse_e": 0.02})
     assert score({"rmse_e": 0.01, "rmse_fr": 0.0}) == pytest.approx(0.25)
     assert list(score.notes) == [
-        "val/score: the energy labels of the validation set spread by less than 1e-07 eV/atom after a fit by "
-        "composition; the score measures their errors by the spread of the training set, 0.02 eV/atom."
+        "val/score: the spread of the energy labels of the validation set is below 1e-07 eV/atom after a fit "
+        "by composition; the score uses the spread of the training set instead, 0.02 eV/atom."
     ]
 
 
@@ -73,8 +73,8 @@ def test_labels_that_never_vary_do_not_count_and_this_is_said():
     score = Score(["e", "fr"], SPREAD | {"rmse_fr": 1e-9}, lambda: {"rmse_fr": 0.0})
     assert score({"rmse_e": 0.005, "rmse_fr": 1.0}) == pytest.approx(0.5)
     assert list(score.notes) == [
-        "val/score: the force labels of the validation set spread by less than 1e-07 eV/Å, and so do those "
-        "of the training set: they do not count in the score."
+        "val/score: the spread of the force labels of the validation set is below 1e-07 eV/Å, also in the "
+        "training set: they do not count in the score."
     ]
 
 

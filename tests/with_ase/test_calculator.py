@@ -70,7 +70,7 @@ def test_moments_on_elements_without_spin_are_named_once(checkpoint):
     moments = atoms.get_initial_magnetic_moments()
     moments[atoms.symbols == "O"] = 0.1
     atoms.set_initial_magnetic_moments(moments)
-    with pytest.warns(UserWarning, match=r"moments of O are ignored: the model has spins of Ni only"):
+    with pytest.warns(UserWarning, match=r"moments of O are ignored: the model treats only Ni as magnetic"):
         assert atoms.get_potential_energy() == without
     atoms.rattle(0.01, seed=1)
     with warnings.catch_warnings():

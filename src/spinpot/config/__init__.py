@@ -1,1 +1,1 @@
-"""The config around a run: unknown keys, and errors in words."""
+"""Checks the config of a run and explains errors in it."""

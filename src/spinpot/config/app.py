@@ -1,4 +1,4 @@
-"""What every script does around its work: one clear message for a wrong input, and an exit code."""
+"""Runs a command: one clear message for a wrong input, and an exit code."""
 
 import functools
 import os
@@ -31,19 +31,19 @@ from spinpot.core.files import cannot_write, no_room
 PACKAGE = Path(__file__).parents[1]
 
 TRAIN = (sys.executable, "-P", "-m", "spinpot", "train")
-"""The command of a training. -P: modules are not looked for in the user's folder."""
+"""The command of a training. -P: Python does not import modules from the user's folder."""
 
 STARTED_HERE = "SPINPOT_STARTED_HERE"
-"""An environment variable: the first process of the run started this one, which shares its terminal."""
+"""An environment variable: the run's first process started this one, and both share a terminal."""
 
 FAILURE = "failure.json"
-"""What a job of a sweep stopped by, and its settings; its folder may hold nothing else."""
+"""File with the error and the settings of a failed job of a sweep."""
 
 DEFAULT_PARENT = "runs"  # where configs/train.yaml puts run folders
 
 
 class JobFailedError(Exception):
-    """A job of a sweep that has stopped and said why; its arguments: its number and the sweep's folder."""
+    """A job of a sweep failed and has printed why. Arguments: its number and the sweep's folder."""
 
     def __str__(self) -> str:
         return f"job {self.args[0]}, whose message is above"
@@ -62,10 +62,10 @@ class StoppedError(SystemExit):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGUSR1 raise StoppedError, so that what was begun is cleaned up; then give them back.
+    """Let SIGTERM and SIGUSR1 raise StoppedError within the block, so that locks and temporary files are
+    removed. By default they end the program at once.
 
-    They would end the program at once, and leave locks and temporary files behind. Where Python is in the
-    middle of a __del__ it drops what a handler raises; the signal is then sent once more.
+    Python drops an exception that a handler raises during a __del__; the signal is then sent again.
     """
     numbers = [n for n in (signal.SIGTERM, signal.SIGUSR1) if signal.getsignal(n) == signal.SIG_DFL]
     for number in numbers:
@@ -81,7 +81,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def failed_jobs_said_once() -> Iterator[None]:
-    """Keep Hydra from adding a line about a job that has said why it failed."""
+    """Keep Hydra from adding a line about a failed job that has printed its error."""
     hydras = vars(JobReturn)["return_value"]
 
     def returned(result: JobReturn) -> Any:
@@ -101,7 +101,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _send_again(dropped: Any) -> None:
-    """What Python calls with an exception that it drops."""
+    """Hook that Python calls with an exception it drops: send the signal again."""
     if isinstance(dropped.exc_value, StoppedError):
         threading.Timer(0.1, os.kill, (os.getpid(), dropped.exc_value.number)).start()
     else:
@@ -109,11 +109,11 @@ def _send_again(dropped: Any) -> None:
 
 
 def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
-    """Call a hydra.main function; print what the user did wrong without a traceback, and exit with code 1.
+    """Call a hydra.main function. For an error of the user, print a message and exit with code 1.
 
     config_name: the main config file, for suggestions. Defects of the program keep their traceback.
     """
-    # Otherwise Hydra prints the errors itself, with its own advice.
+    # Keeps Hydra from printing the errors itself, with its own advice.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with stopped_by_signals(), failed_jobs_said_once():
@@ -123,7 +123,7 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
         remove_empty_output()
         sys.exit(128 + signal.SIGINT)
     except StoppedError as error:
-        if STARTED_HERE not in os.environ:  # else the process that started this one says what ends it
+        if STARTED_HERE not in os.environ:  # else the process that started this one prints it
             say(f"Stopped by {error}.")
         remove_empty_output()
         sys.exit(error.code)
@@ -138,14 +138,14 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
 
 
 def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """Decorate what hydra.main calls, so that Hydra adds no line of its own to the message.
+    """Decorate a hydra.main function, so that Hydra adds no line of its own to the message.
 
-    In a sweep the other jobs go on, and the message says whose it is.
+    In a sweep the message names the job, and the other jobs continue.
     """
 
     @functools.wraps(task)
     def reported(config: DictConfig) -> Any:
-        keep_freed_memory()  # here, for a launcher may call this in another process
+        keep_freed_memory()  # here, since a launcher may call this in another process
         try:
             return task(config)
         except Exception as error:
@@ -154,7 +154,7 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
                 raise
             if not in_sweep():
                 stop(message)
-        # Not within the block: Hydra keeps what is raised, and that would keep the error and the job's data.
+        # Outside the except block: Hydra keeps the exception, which would keep the job's data in memory.
         settings = " ".join(HydraConfig.get().overrides.task)
         say(f"{message} (Job {HydraConfig.get().job.num} of the sweep: {settings})")
         remove_empty_output()
@@ -177,7 +177,7 @@ def say(message: str) -> None:
 
 
 def describe(error: BaseException, config_name: str = "train") -> str | None:
-    """The message for an error of the user's; None for a defect of the program."""
+    """The message for an error of the user; None for a defect of the program."""
     if isinstance(error, (InputError, TrainingError)):
         return str(error)
     if isinstance(error, InstantiationException):
@@ -189,7 +189,7 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
     if _is_misconfiguration(error):
         return str(error)
     if isinstance(error, ValueError) and str(error) == "No trials are completed yet.":  # Optuna's, at its end
-        return "Every trial has failed, and its message is above: Optuna has none to call the best."
+        return "Every trial has failed, so that Optuna has no best trial. The messages are above."
     if isinstance(error, HydraException):
         return explain_composition(error, sys.argv[1:], config_name)
     if isinstance(error, OSError) and no_room(error):
@@ -214,25 +214,25 @@ def output_folder() -> Path:
 
 
 def remove_empty_output() -> None:
-    """Take away the folder Hydra made for a job that never began."""
+    """Remove the folder that Hydra made for a job that never began."""
     if not HydraConfig.initialized():
         return
-    with suppress(OSError, OmegaConfBaseException):  # it holds something, or there is none
+    with suppress(OSError, OmegaConfBaseException):  # it is not empty, or does not exist
         folder = output_folder().resolve()
-        if folder != Path.cwd():  # which may be empty too, but is the user's
+        if folder != Path.cwd():  # it may be empty, but belongs to the user
             folder.rmdir()
         if folder.parent == Path.cwd() / DEFAULT_PARENT:
             folder.parent.rmdir()
 
 
 def remove_empty_sweep(folder: Path) -> None:
-    """Take away the folder of a sweep whose jobs have left nothing, not even why they failed."""
+    """Remove the folder of a sweep if its jobs have left nothing in it, not even an error."""
     if folder.is_dir() and all(path.name == "multirun.yaml" for path in folder.iterdir()):
         shutil.rmtree(folder)
 
 
 def _describe_building(error: InstantiationException) -> str | None:
-    """What somebody's class said about its arguments; a TypeError in our own code is a defect."""
+    """The message of a class that rejected its arguments; a TypeError in spinpot's code is a defect."""
     cause = error.__cause__
     if cause is None:
         return str(error)
@@ -243,12 +243,12 @@ def _describe_building(error: InstantiationException) -> str | None:
 
 
 def _is_misconfiguration(error: BaseException) -> bool:
-    """Lightning's own InputError, told by its name: importing it would import torch."""
+    """Whether it is Lightning's MisconfigurationException; by name, since importing it imports torch."""
     return type(error).__name__ == "MisconfigurationException"
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether an error was raised, or let through, by the program's own code beyond the command line's."""
+    """Whether the traceback passes through spinpot's code, other than the command line's."""
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     outside = {Path(__file__), PACKAGE / "cli", PACKAGE}
     return any(PACKAGE in file.parents and outside.isdisjoint((file, file.parent)) for file in files)

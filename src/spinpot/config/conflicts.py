@@ -1,6 +1,6 @@
-"""Settings against each other, and against how a run works: contradictions are refused, idle settings named.
+"""Checks settings against each other: refuses contradictions, and names settings without effect.
 
-The tables below are the whole list: a setting that another one overrides belongs into one of them.
+The tables below are complete: a setting that another one overrides belongs into one of them.
 """
 
 import re
@@ -16,12 +16,12 @@ from spinpot.core.errors import InputError
 
 EPOCH = "Lightning's epoch is the whole run"
 CHECKPOINTS = ("best", "last")
-"""File names of the checkpoints that the rest of the program looks for in RUN/checkpoints."""
+"""File names of the checkpoints in RUN/checkpoints that the program needs."""
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A setting that is no choice here. values: those that are right; problem: of others, and what to do."""
+    """A setting that must not be changed. values: the valid ones; problem: of others, and what to do."""
 
     values: tuple[Any, ...]
     problem: str
@@ -29,7 +29,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Idle:
-    """A setting without effect while another one has some values. default: of which nothing is said."""
+    """A setting without effect if another one has certain values. default: a value that is not reported."""
 
     key: str
     default: Any
@@ -49,10 +49,10 @@ TRAINER = {
         (None,), f"{EPOCH}; the interval is trainer.val_check_interval, in steps. Use null."
     ),
     "num_sanity_val_steps": Fixed(
-        (0,), "the first validation is trainer.val_check_interval steps on. Use 0."
+        (0,), "the first validation is after trainer.val_check_interval steps. Use 0."
     ),
     "use_distributed_sampler": Fixed(
-        (False,), "the data module shares out the frames among the processes itself. Use false."
+        (False,), "the data module distributes the frames over the processes itself. Use false."
     ),
     "fast_dev_run": Fixed((False,), "it keeps no checkpoint, so nothing could be evaluated. Use debug=fast."),
     "barebones": Fixed((False,), "it keeps no checkpoint and logs nothing. Use spinpot benchmark for times."),
@@ -61,7 +61,7 @@ TRAINER = {
     "logger": Fixed((None,), "loggers are the section logger of the config. Put them there."),
     "default_root_dir": Fixed((None,), "the run folder is hydra.run.dir. Set that."),
 }
-"""Trainer settings that would end a run without a checkpoint, or that the program sets itself."""
+"""Trainer settings that would leave a run without a checkpoint, or that the program sets itself."""
 
 CALLBACKS = {
     "pytorch_lightning.callbacks.ModelCheckpoint": {
@@ -79,19 +79,19 @@ CALLBACKS = {
         "update_starting_at_epoch": Fixed((None, 0), f"{EPOCH}. Use update_starting_at_step."),
     },
 }
-"""By class, subclasses included."""
+"""Settings of callbacks, by class; they also hold for subclasses."""
 
 NEEDED = {
     "save_top_k": Fixed(
         (1,),
-        "all would be written to one file. Use 1; to keep more, add a callback with another filename, e.g. "
+        "all would overwrite one file. Use 1; to keep more, add a callback with another filename, e.g. "
         "'{step}'.",
     ),
     "dirpath": Fixed(
-        (None,), "the file is looked for in RUN/checkpoints. Leave it out; the run folder is hydra.run.dir."
+        (None,), "the file must be in RUN/checkpoints. Leave it out; the run folder is hydra.run.dir."
     ),
 }
-"""Of the callbacks that write CHECKPOINTS."""
+"""Settings of the callbacks that write CHECKPOINTS."""
 
 IDLE = (
     Idle("init_from_bias", "keep", "init_from", (None,)),
@@ -103,11 +103,11 @@ IDLE = (
 )
 
 LIMITS = {
-    "overfit_batches": (0, "training repeats the same batches, and validation takes as many of its own"),
+    "overfit_batches": (0, "training repeats the same batches, and validation uses as many of its own"),
     "limit_train_batches": (1.0, "training repeats the same batches"),
-    "limit_val_batches": (1.0, "val/score, and so best.ckpt, are of this part of the validation set"),
+    "limit_val_batches": (1.0, "val/score and best.ckpt depend on this part of the validation set only"),
 }
-"""Trainer settings that take a part of the frames: the value that takes all, and what a part means."""
+"""Trainer settings that select a part of the frames: the value for all, and the effect of a part."""
 
 
 def check_conflicts(config: DictConfig) -> None:
@@ -127,7 +127,7 @@ def check_conflicts(config: DictConfig) -> None:
 
 
 def remarks(config: DictConfig) -> Iterator[str]:
-    """Lines about settings without effect, and about what runs on a part of the frames."""
+    """Lines on settings without effect, and on settings that select a part of the frames."""
     for idle in IDLE:
         value, other = OmegaConf.select(config, idle.key), OmegaConf.select(config, idle.beside)
         if value not in (None, idle.default) and other in idle.values:
@@ -139,8 +139,8 @@ def remarks(config: DictConfig) -> Iterator[str]:
     order = config.data.get("seed", config.seed)
     if order != config.seed:
         yield (
-            f"data.seed={order} decides the order of the frames, "
-            f"seed={config.seed} the initial weights alone."
+            f"data.seed={order} determines the order of the frames, "
+            f"seed={config.seed} only the initial weights."
         )
     savers = [_plain(section) for name, section in config.callbacks.items() if _saves(str(name), section)]
     if not any(saver.get("filename") == "best" for saver in savers):
@@ -149,16 +149,16 @@ def remarks(config: DictConfig) -> Iterator[str]:
         between = saver.get("every_n_train_steps") or saver.get("train_time_interval")
         if between and saver.get("monitor") is not None:
             yield (
-                f"{saver.get('filename')}.ckpt is saved between validations by the {saver['monitor']} of "
-                "the last one, which is of other weights."
+                f"{saver.get('filename')}.ckpt is saved between validations, but its {saver['monitor']} is "
+                "that of the last validation, with other weights."
             )
     last = [saver for saver in savers if saver.get("filename") == "last"]
     if not last or any(saver.get("save_weights_only") for saver in last):
-        yield "No callback writes a whole checkpoints/last.ckpt: resume=auto cannot resume the run."
+        yield "No callback writes a complete checkpoints/last.ckpt: resume=auto cannot resume the run."
 
 
 def _takes_all(value: Any, whole: Any) -> bool:
-    """0 and 0.0 are the same, while 1 is one batch and 1.0 all of them."""
+    """Whether a value selects all frames. 0 equals 0.0, but 1 is one batch and 1.0 is all batches."""
     return bool(value == whole) and (whole == 0 or type(value) is type(whole))
 
 
@@ -192,20 +192,20 @@ def _is_no_time(time: Any) -> bool:
 
 
 def _check_learning_rate(config: DictConfig) -> None:
-    """The optimizer begins with the scheduler's rate."""
+    """Check that the optimizer uses the scheduler's learning rate."""
     section, start = _plain(config.optimizer), OmegaConf.select(config, "scheduler.start_lr")
     target = section["_target_"]
     known = parameters(find_target("optimizer", target)) or {}
     if "lr" in known and "lr" not in section:
         raise InputError(
-            f"optimizer.lr is missing: {target} would begin at a rate of its own, not at scheduler.start_lr. "
+            f"optimizer.lr is missing: {target} would start with its own default, not scheduler.start_lr. "
             "Add lr: ${scheduler.start_lr} to the section optimizer."
         )
     if start is not None and section.get("lr", start) != start:
         raise InputError(
-            f"optimizer.lr={section['lr']} beside scheduler.start_lr={start}: two learning rates for the "
-            "first step. Set scheduler.start_lr; where the config has a number for optimizer.lr, as a run's "
-            "config.yaml, set that to the same."
+            f"optimizer.lr={section['lr']} and scheduler.start_lr={start}: two learning rates for the "
+            "first step. Set scheduler.start_lr; if the config has a number for optimizer.lr, as a run's "
+            "config.yaml does, set both to the same value."
         )
 
 
@@ -221,7 +221,7 @@ def _saves(name: str, section: Mapping[str, Any]) -> bool:
 
 
 def _check_mode(name: str, section: Mapping[str, Any]) -> None:
-    """The least of an error is the best."""
+    """Check that the smallest error counts as the best."""
     monitor = section.get("monitor")
     if section.get("mode") == "max" and re.search("rmse|mae|loss|score", str(monitor)):
         raise InputError(
@@ -239,13 +239,13 @@ def _check_averaging(name: str, section: Mapping[str, Any], trainer: Mapping[str
 
 
 def _check_savers(savers: Mapping[str, Mapping[str, Any]]) -> None:
-    """The checkpoints that the end of a run needs are written, each by what its name says."""
+    """Check that the checkpoints needed at the end of a run are written, each by the right callback."""
     needed = {name: saver for name, saver in savers.items() if saver.get("filename") in CHECKPOINTS}
     if not needed:
         raise InputError(
             "callbacks: none writes checkpoints/best.ckpt or last.ckpt, so nothing could be evaluated at the "
             "end. Keep callbacks.checkpoint and callbacks.last_checkpoint as in "
-            "configs/callbacks/default.yaml, and give further ones names of their own."
+            "configs/callbacks/default.yaml, and give other callbacks other names."
         )
     for name, saver in needed.items():
         _check_fixed(f"callbacks.{name}", saver, NEEDED)

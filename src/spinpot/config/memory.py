@@ -1,4 +1,4 @@
-"""Keep freed memory in the process, where a training step finds it again."""
+"""Keeps freed memory in the process, so that the next training step can reuse it."""
 
 import ctypes
 import sys
@@ -8,11 +8,11 @@ TRIM_ABOVE = 2_000_000_000  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc's malloc not to give large blocks back to the system each time.
+    """Tell glibc's malloc not to return large blocks to the system.
 
-    By default it maps every large tensor afresh and unmaps it when it is freed, so that each step pays a page
-    fault for every 4 kB it touches: up to ten times the step's own time on virtual machines. Elsewhere than
-    on Linux with glibc this does nothing.
+    By default it maps every large tensor anew and unmaps it when it is freed. Each step then has a page fault
+    for every 4 kB it touches, which can take ten times as long as the step on virtual machines. Without glibc
+    this does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""Texts and lists of them as Hydra's command line reads them."""
+"""Quotes texts, and lists of texts, for Hydra's command line."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""A run's config as a file that runs again by itself."""
+"""A run's config as a file from which the run can be repeated."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 
 HEADER = """\
-# All settings of a run. The same again, in a new folder:
+# All settings of a run. To repeat it in a new folder:
 #   spinpot train --config-dir FOLDER_OF_THIS_FILE --config-name config
 defaults:
 - _self_
@@ -26,13 +26,13 @@ hydra:
     sweep_page:
       _target_: spinpot.cli.configured.SweepPage
 """
-"""What configs/train.yaml says to Hydra; the rest of a run's settings follow it."""
+"""The settings for Hydra in configs/train.yaml; the run's own settings follow."""
 
 NO_LONGER_NEEDED = ("data.cache_gb", "data.cache_disk_gb")  # settings in configs of earlier versions
 
 
 def without_old(config: DictConfig) -> DictConfig:
-    """The config without these settings; a line says which there were."""
+    """The config without these settings; prints those it removes."""
     found = [key for key in NO_LONGER_NEEDED if OmegaConf.select(config, key) is not None]
     with open_dict(config):
         for section, name in (key.split(".") for key in found):
@@ -43,12 +43,12 @@ def without_old(config: DictConfig) -> DictConfig:
 
 
 def runnable(config: DictConfig) -> str:
-    """The resolved config as YAML, with what makes it a main config of Hydra's."""
+    """The resolved config as YAML, with the header of a main config of Hydra."""
     return HEADER + OmegaConf.to_yaml(config, resolve=True)
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a run's config.yaml. Raises InputError where it is empty or damaged."""
+    """The settings in a run's config.yaml. Raises InputError if it is empty or damaged."""
     try:
         settings = settings_of(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -60,7 +60,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def settings_of(text: str) -> dict[str, Any]:
-    """The settings in such a file, by section. Raises ValueError for a text that is something else."""
+    """The settings in the text of such a file, by section. Raises ValueError for any other text."""
     settings = OmegaConf.to_container(OmegaConf.create(text))
     if not isinstance(settings, dict):
         raise ValueError("Expected the settings of a run.")

@@ -1,4 +1,4 @@
-"""Hydra's errors in our words, with the nearest valid key or option."""
+"""Explains Hydra's errors, and suggests the nearest valid key or option."""
 
 import re
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from spinpot.core.errors import InputError
 from spinpot.core.spelling import dotted_keys, nearest
 
 CONFIGS = (Path(__file__).parents[1] / "configs").resolve()
-"""A link to the configs at the top of the checkout; in an installed package a copy of them."""
+"""In a checkout, a link to the top-level configs; in an installed package, a copy."""
 
 UNWRAPPED = ("experiment", "sweep", "debug")
-"""Groups whose options are meant for the whole config, over all others, not for a section of their name."""
+"""Groups whose options change the whole config instead of a section of their name."""
 
 PLUGINS = ("hydra/launcher", "hydra/sweeper")
 PLUGINS_HINT = " More of them come with: pip install -c constraints.txt -e '.[sweeps]'."
@@ -34,7 +34,7 @@ OPTIONS = re.compile(r"Available options in '[^']+':\n((?:\t.+\n?)+)")
 
 
 def explain_composition(error: BaseException, arguments: Sequence[str], config_name: str) -> str:
-    """What is wrong with the command line or a config file, and what was probably meant."""
+    """A message on the error in the command line or a config file, with a suggestion."""
     text = str(error).strip()
     place = re.search(r"In '([^']+)': ", text)
     where = f" (in {place[1]})" if place and place[1] not in (config_name, "hydra/config") else ""
@@ -43,8 +43,8 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
         key = next(filter(None, unknown_key.groups()))
         if (CONFIGS / key).is_dir():
             return (
-                f"{key}: this config holds the settings themselves, so that no option of the group can be "
-                f"chosen. Change single ones, {key}.KEY=VALUE, or begin from the default config."
+                f"{key}: this config holds the settings themselves, so that you cannot choose an option of "
+                f"the group. Change single settings, {key}.KEY=VALUE, or start from the default config."
             )
         config = compose_without(key, arguments, config_name)
         if known_to_target(key, config):
@@ -56,7 +56,7 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
         listed = OPTIONS.search(text)
         choices = listed[1].split() if listed else options_of(group)
         if not any(option in argument for argument in arguments):
-            where = " (which the defaults of a config file ask for)"
+            where = " (requested by the defaults of a config file)"
         if choices:
             hint = nearest(option, choices) + PLUGINS_HINT * (group in PLUGINS)
             return f"There is no {group}={option}{where}; choose from {', '.join(choices)}.{hint}"
@@ -85,7 +85,7 @@ def compose_without(unknown: str, arguments: Sequence[str], config_name: str) ->
 
 
 def known_to_target(key: str, config: DictConfig) -> bool:
-    """Whether a key that the config lacks is an argument of what its section builds."""
+    """Whether a key that the config lacks is an argument of its section's _target_."""
     path, _, name = key.rpartition(".")
     section = OmegaConf.select(config, path) if path else None
     if not isinstance(section, DictConfig) or "_target_" not in section:
@@ -97,7 +97,7 @@ def known_to_target(key: str, config: DictConfig) -> bool:
 
 
 def options_of(group: str) -> list[str]:
-    """The options of a config group, those in the user's own config folders included."""
+    """The options of a config group, including those in the user's config folders."""
     if GlobalHydra.instance().is_initialized():
         loader = GlobalHydra.instance().config_loader()
         return list(loader.get_group_options(group, results_filter=ObjectType.CONFIG))
@@ -105,7 +105,7 @@ def options_of(group: str) -> list[str]:
 
 
 def setting_of(key: str) -> str:
-    """Which options of its group have a key, e.g. ' It is a setting of model=spin.', or nothing."""
+    """The options of a key's group that have the key: ' It is a setting of model=spin.'; else empty."""
     group = key.partition(".")[0]
     files = {option: CONFIGS / group / f"{option}.yaml" for option in options_of(group)}
     found = [option for option, file in files.items() if file.is_file() and _holds(file, group, key)]
@@ -113,7 +113,7 @@ def setting_of(key: str) -> str:
 
 
 def file_with(key: str) -> str:
-    """' (in FILE)' if a key comes from one of the config files that were chosen, else nothing."""
+    """' (in FILE)' if a key comes from one of the chosen config files; else empty."""
     if not HydraConfig.initialized():
         return ""
     hydra = HydraConfig.get()

@@ -1,4 +1,4 @@
-"""The class or function behind a dotted name of a config, and the arguments it takes."""
+"""Finds the class or function that a config's dotted name means, and its arguments."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ from spinpot.core.spelling import nearest
 
 
 def find_target(key: str, path: object) -> Callable[..., Any]:
-    """What `_target_: path` of the section `key` means. Raises InputError, with the nearest name there is."""
+    """The object that `_target_: path` of section `key` names. Raises InputError with the nearest name."""
     setting = f"{key}._target_={path}"
     if not isinstance(path, str) or not path:
         raise InputError(f"{setting}: expected the dotted name of a class or function.")
@@ -30,7 +30,7 @@ def find_target(key: str, path: object) -> Callable[..., Any]:
 
 
 def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
-    """The arguments a target takes by name; None where nobody can say."""
+    """The arguments that a target takes by name; None if they cannot be found out."""
     try:
         found = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):  # some classes of compiled modules
@@ -41,7 +41,7 @@ def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter] | Non
 
 
 def _import(setting: str, path: str) -> Any:
-    """A module that is not loaded yet; None where a package has no module of that name."""
+    """Import a module; None if its package has no module of that name."""
     try:
         return importlib.import_module(path)
     except ImportError as error:

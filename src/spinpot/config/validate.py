@@ -1,4 +1,4 @@
-"""No unknown key and no value of a wrong kind: a composed config against what it builds, before any work."""
+"""Checks a composed config before any work: no unknown keys, no values of a wrong type."""
 
 import inspect
 import typing
@@ -19,7 +19,7 @@ from spinpot.core.spelling import dotted_keys, missing_keys, nearest
 
 METRICS = ("score", *(f"{kind}_{name}" for kind in ("rmse", "mae") for name in QUANTITIES))
 SECTIONS = ("data", "model", "loss", "scheduler", "optimizer", "trainer", "callbacks", "logger")
-"""Those that others refer to come before them, so that an error is told where it was made."""
+"""Sections that others refer to come first, so that an error is reported at its origin."""
 FREE = ("callbacks", "logger")  # sections whose entries have names of the user's choice
 SCALARS: dict[str, Any] = {
     "seed": int,
@@ -30,9 +30,9 @@ SCALARS: dict[str, Any] = {
     "optimized_metric": Literal[METRICS],
     "paths.data_dir": Path,
 }
-"""Settings that no section's target takes, and their types."""
+"""Settings outside the sections, and their types."""
 OWN: dict[str, dict[str, Any]] = {"trainer": {"cuda_graph": Literal["auto"] | bool}}
-"""Settings of a section that are not its target's, and their types."""
+"""Settings of a section that its target does not take, and their types."""
 EVALUATION = {"checkpoint": list[Path], "systems": list[Path], "output": Path, "batch_size": int}
 AUDIT = {"systems": list[Path], "output": Path | None}
 ANALYSIS = {
@@ -58,13 +58,13 @@ LEARN = {
 }
 """The settings of other commands than train, and their types."""
 AT_LEAST_ONE = ("val_check_interval", "log_every_n_steps", "accumulate_grad_batches")
-"""Numbers of steps, of which Lightning would divide by zero or train none."""
-PRECISIONS = {"64-true": "float64", "32-true": "float32"}  # and torch's name for the networks' numbers
-MANY = 20  # no error lists more valid keys than these
+"""Numbers of steps and their minimum: with less, Lightning would divide by zero, or not train."""
+PRECISIONS = {"64-true": "float64", "32-true": "float32"}  # precision → torch's dtype of the networks
+MANY = 20  # most valid keys that an error lists
 
 
 def validate(config: DictConfig) -> None:
-    """Raise InputError at the first unknown key or wrong value, one that came from a config file included."""
+    """Raise InputError for the first unknown key or wrong value, on the command line or in a config file."""
     top = {key.partition(".")[0] for key in SCALARS}
     _check_keys("", config, {*SECTIONS, *top}, config)
     for section in (*SECTIONS, "paths"):
@@ -84,7 +84,7 @@ def validate(config: DictConfig) -> None:
 
 
 def needed(keys: Iterable[str]) -> str:
-    """What is said about settings that have no value."""
+    """The message on settings that have no value."""
     keys = list(keys)
     verb = "have no value, but are" if len(keys) > 1 else "has no value, but is"
     given = " ".join(f"{key}=VALUE" for key in keys)
@@ -119,7 +119,7 @@ def _as_paths(value: Any, hint: Any) -> Any:
 
 
 def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> dict[str, Any]:
-    """What `spinpot.analysis.run.analyze` takes, from a composed analyze.yaml.
+    """The arguments of `spinpot.analysis.run.analyze`, from a composed analyze.yaml.
 
     tasks: the dataclass of each task's settings. Raises InputError for an unknown key or a wrong value.
     """
@@ -133,7 +133,7 @@ def analysis_arguments(config: DictConfig, tasks: Mapping[str, type[Any]]) -> di
 
 
 def label_arguments(config: DictConfig, system: type[Any]) -> dict[str, Any]:
-    """What `spinpot.labels.run.label` takes beside the labeller, from a composed label.yaml, as plain data.
+    """The arguments of `spinpot.labels.run.label`, except the labeller, from a composed label.yaml.
 
     system: the dataclass of a system's settings. Raises InputError for an unknown key or a wrong value.
     """
@@ -143,9 +143,9 @@ def label_arguments(config: DictConfig, system: type[Any]) -> dict[str, Any]:
 def learn_arguments(
     config: DictConfig, system: type[Any], sections: Mapping[str, type[Any]]
 ) -> dict[str, Any]:
-    """What `spinpot.learning.loop.learn` takes beside the labeller, from a composed learn.yaml.
+    """The arguments of `spinpot.learning.loop.learn`, except the labeller, from a composed learn.yaml.
 
-    sections: the dataclass of each, which is built. Raises InputError for an unknown key or a wrong value.
+    sections: the dataclass to build for each. Raises InputError for an unknown key or a wrong value.
     """
     found = _labelling(LEARN, config, system)
     for name, made in sections.items():
@@ -173,11 +173,11 @@ def _check_section(name: str, config: DictConfig) -> None:
 
 
 def _check_trainer(trainer: DictConfig) -> None:
-    """What Lightning would accept and then stumble over, or not do."""
+    """Raise InputError for trainer settings that Lightning accepts but fails on, or ignores."""
     for name in ("max_steps", *AT_LEAST_ONE):
         value = trainer.get(name)
         if name == "max_steps" and value == 0:
-            continue  # a model as it is fitted before training
+            continue  # 0 steps: the model is only initialised
         if name == "val_check_interval" and isinstance(value, (str, DictConfig)):
             continue  # a duration
         whole, least = type(value) is int and value >= 1, 0 if name == "max_steps" else 1
@@ -230,7 +230,7 @@ def _check_keys(prefix: str, node: DictConfig, valid: Iterable[str], config: Dic
 
 
 def _check_complete(key: str, node: DictConfig, known: dict[str, inspect.Parameter]) -> None:
-    """Every argument without a default is there, unless the rest is given later."""
+    """Raise InputError for a missing argument without default, unless the section is _partial_."""
     if node.get("_partial_") or "_args_" in node:
         return
     for name, parameter in known.items():
@@ -251,7 +251,7 @@ def _check_value(key: str, value: Any, hint: Any) -> None:
 
 
 def _value(key: str, config: DictConfig) -> Any:
-    """The value of a dotted key as plain data. Raises InputError if it refers to what is not there."""
+    """The value of a dotted key as plain data. Raises InputError if it refers to an unknown key."""
     try:
         value = OmegaConf.select(config, key)
         if isinstance(value, (DictConfig, ListConfig)):
@@ -263,5 +263,5 @@ def _value(key: str, config: DictConfig) -> Any:
 
 
 def _whole(value: Any) -> str:
-    """Advice for 1e5, which YAML takes for a float."""
+    """Advice for values such as 1e5, which YAML reads as a float."""
     return f" Write {int(value)}." if isinstance(value, float) and value.is_integer() else ""

@@ -1,4 +1,4 @@
-"""Whether a value of a config fits the annotation of the argument it is for, and the annotation in words."""
+"""Checks whether a config value fits the type annotation of its argument, and describes annotations."""
 
 import collections.abc
 import dataclasses
@@ -17,27 +17,27 @@ WORDS: dict[Any, tuple[str, str]] = {
     str: ("text", "texts"),
     Path: ("a path", "paths"),
 }
-"""Annotations that a plain value can satisfy: one of them, and many."""
+"""Names of the annotations that a plain value can satisfy: singular and plural."""
 
 SEQUENCES = (list, tuple, set, collections.abc.Sequence, collections.abc.Iterable)
 MAPPINGS = (dict, collections.abc.Mapping)
 
 
 def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
-    """The argument types of a class or function; nothing where they cannot be found out."""
+    """The argument types of a class or function; empty if they cannot be found out."""
     try:
-        # Of a dataclass the fields: each is known where its own class is written, a base class included.
+        # The annotations of a dataclass's fields must be evaluated in the module of their own class.
         by_init = inspect.isclass(target) and not dataclasses.is_dataclass(target)
         return typing.get_type_hints(target.__init__ if by_init else target)
-    except Exception:  # whatever evaluating somebody's annotations may raise; then nothing is known
+    except Exception:  # evaluating foreign annotations may raise anything
         return {}
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value as YAML has it (None, bool, int, float, str, list, dict) suits an annotation.
+    """Whether a YAML value (None, bool, int, float, str, list, dict) fits an annotation.
 
-    Of other classes than Python's own nothing is known: lists and dicts suit them, single values do not, and
-    nothing suits a dataclass, which is built from a section with a _target_.
+    For classes other than Python's own, lists and dicts fit and single values do not. No plain value fits a
+    dataclass, which is built from a section with a _target_.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _is_union(hint):
@@ -86,7 +86,7 @@ def _items_fit(values: list[Any], arguments: tuple[Any, ...]) -> bool:
 
 
 def _names(hint: Any, many: bool) -> list[str]:
-    """What somebody who writes YAML can give, in the singular or the plural; nothing for other classes."""
+    """The kinds of YAML values that fit, in the singular or the plural; empty for other classes."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _is_union(hint):
         options = [option for option in arguments if not (option is int and float in arguments)]

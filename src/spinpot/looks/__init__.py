@@ -1,1 +1,1 @@
-"""Cheap checks of frames: what looks odd, said before a run, an evaluation or a prediction uses them."""
+"""Quick checks of frames: lines on suspicious data, before a run, an evaluation or a prediction uses them."""

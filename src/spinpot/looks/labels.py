@@ -1,4 +1,4 @@
-"""Labels that are zeros, and atoms closer than any bond."""
+"""Finds labels that are all zero, and atoms closer than any bond."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from spinpot.data.readers.deepmd.rows import chunks, taken
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
-BOND = 0.5  # over the sum of covalent radii; bonds, and atoms that meet in a hot liquid, are longer
+BOND = 0.5  # times the sum of covalent radii; bonds, and close contacts in hot liquids, are longer
 
 
 def zero_labels(system: System) -> dict[str, int]:
-    """Frames in which every number of a label is exactly zero, as where a missing label was filled in."""
+    """{label: number of frames in which all its numbers are zero}, often a missing label."""
     labels = {name: chunks(getattr(system, name)) for name in system.labels}
     zeros = {
         name: sum(int((~rows.reshape(len(rows), -1).any(axis=1)).sum()) for (rows,) in every)
@@ -24,14 +24,14 @@ def zero_labels(system: System) -> dict[str, int]:
 
 
 def label_looks(system: System) -> list[Look]:
-    """Labels that are zero throughout a frame."""
-    problem = "is zero throughout a frame; a label that is missing must not be written as zeros"
+    """Looks for labels that are zero in a whole frame."""
+    problem = "is zero in a whole frame; do not write missing labels as zeros"
     zeros = zero_labels(system).items()
     return [Look(f"{name} {problem}", f"{count} of {len(system)} frames") for name, count in zeros]
 
 
 def close_looks(system: System, frames: Sequence[int]) -> list[Look]:
-    """Atoms closer than any bond in the given frames, the closest named."""
+    """Looks for atoms closer than any bond in the given frames; names the closest pair."""
     elements = system.elements
     radii = np.array([covalent_radii[atomic_numbers[e]] if e in atomic_numbers else 0.0 for e in elements])
     least = max(2 * BOND * float(radii.max()), OVERLAP)

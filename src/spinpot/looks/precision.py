@@ -1,4 +1,4 @@
-"""Energies whose stored numbers are coarse beside their spread: float32, or few digits."""
+"""Finds energies stored with too low precision for their spread: float32, or few digits."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
 MATTERS = 0.01
-"""The spacing of the numbers over the standard deviation of the energies, from which it is said."""
-FEWEST = 5  # distinct numbers that tell their spacing
-EVEN = 0.01  # of the spacing, how far numbers may be from its multiples
+"""A spacing of the numbers above this fraction of the energies' standard deviation is reported."""
+FEWEST = 5  # least distinct numbers from which a spacing is determined
+EVEN = 0.01  # largest deviation from multiples of the spacing, relative to the spacing
 SUSPICION = (
     "energies are stored too coarsely for their spread, and no model is better than that. Export them in "
     "float64 with all digits"
@@ -19,7 +19,7 @@ SUSPICION = (
 
 
 def precision_looks(systems: Sequence[System]) -> Iterator[tuple[System, Look]]:
-    """What to say of each file of energies whose spacing matters; the spread is that of its composition."""
+    """A Look for each file of energies with a coarse spacing; the spread is that of its composition."""
     alike: dict[str, list[System]] = defaultdict(list)
     for system in systems:
         if system.energy is not None:
@@ -33,14 +33,14 @@ def precision_looks(systems: Sequence[System]) -> Iterator[tuple[System, Look]]:
 
 
 def spacing_of(values: np.ndarray) -> float:
-    """The largest number that all differences of the values (n,) are multiples of; 0 where there is none.
+    """The largest number of which all differences of the values (n,) are multiples; 0 if there is none.
 
-    A number below a thousandth of their standard deviation is not looked for.
+    Numbers below a thousandth of their standard deviation are not searched.
     """
     known = np.unique(values)
     if len(known) < FEWEST:
         return 0.0
-    # Decimal numbers are off the multiples by their rounding to float64.
+    # Decimal numbers deviate from the multiples by their rounding to float64.
     rounding = 4 * float(np.spacing(np.abs(known).max()))
     gaps = np.diff(known)
     gaps = gaps[gaps > rounding]
@@ -70,7 +70,7 @@ def _by_file(system: System) -> Iterator[tuple[str, np.dtype, np.ndarray]]:
 
 
 def _seen(where: str, dtype: np.dtype, energy: np.ndarray, spread: float, n_atoms: int) -> str:
-    """The spacing in words; empty where it does not matter."""
+    """A line on the spacing; empty if it is fine enough."""
     largest = float(energy[np.abs(energy).argmax()])
     short = dtype.kind == "f" and dtype.itemsize < 8
     spacing = float(np.spacing(np.array(abs(largest), dtype=dtype))) if short else spacing_of(energy)

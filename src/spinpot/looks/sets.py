@@ -1,4 +1,4 @@
-"""All cheap checks of the sets of a run or of an evaluation's frames, as lines that begin with `look:`."""
+"""All quick checks of a run's sets or an evaluation's frames, as lines that begin with `look:`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from spinpot.looks.precision import precision_looks
 from spinpot.looks.units import FRAMES, unit_looks
 
 NEAREST_SAMPLE = 400
-"""Frames over all systems in which distances of nearest neighbours are looked at."""
-CLOSE_SAMPLE = 10_000  # frames over all systems in which atoms closer than any bond are looked for
+"""Frames over all systems in which nearest-neighbour distances are checked."""
+CLOSE_SAMPLE = 10_000  # most frames that are searched for atoms closer than any bond
 
 
 def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iterable[Copy]) -> Notes:
-    """What is odd about the sets of a run, also beside `train`. found: the copies among all their systems."""
+    """Lines on suspicious data in a run's sets, also against `train`. found: copies among all systems."""
     notes = Notes()
     every = [system for systems in sets.values() for system in systems]
     _frames(every, notes)
@@ -32,13 +32,13 @@ def look_at_sets(sets: Mapping[str, Sequence[System]], watch: Watch, found: Iter
             for _, line in watch.beyond(systems):
                 notes.add(f"look: {name}: {line}")
             for element in sorted(_elements(systems) - _elements(sets["train"])):
-                notes.add(f"look: {name}: no training frame has {element}. The model knows nothing of it.")
+                notes.add(f"look: {name}: no training frame has {element}, so the model cannot describe it.")
     _repeats(sets, found, notes)
     return notes
 
 
 def look_at(systems: Sequence[System], watch: Watch) -> Notes:
-    """What is odd about frames that a model is used on."""
+    """Lines on suspicious data in frames that a model is used on."""
     notes = Notes()
     for line in watch.new(_looked_at(systems, notes)):
         notes.add(f"look: {line}")
@@ -46,25 +46,25 @@ def look_at(systems: Sequence[System], watch: Watch) -> Notes:
 
 
 def look_at_frames(systems: Sequence[System]) -> Notes:
-    """What is odd about frames by themselves: units, zeros, close atoms and the precision of energies."""
+    """Lines on suspicious frames, without a model: units, zeros, close atoms, precision of energies."""
     notes = Notes()
     _looked_at(systems, notes)
     return notes
 
 
 def _looked_at(systems: Sequence[System], notes: Notes) -> Sequence[System]:
-    """The frames, or a sample of many, by themselves; returns those."""
+    """Check the frames, or a sample of many; returns the checked ones."""
     some = sample_of(systems, SAMPLE, 0)
     every, looked_at = (sum(map(len, own)) for own in (systems, some))
     if looked_at < every:
-        notes.add(f"{every:,} frames: what is said of them comes from a sample of {looked_at:,}.")
+        notes.add(f"{every:,} frames: the checks use a sample of {looked_at:,}.")
     _frames(some, notes)
     _precision(some, notes)
     return some
 
 
 def _frames(systems: Sequence[System], notes: Notes) -> None:
-    """What is odd about frames by themselves."""
+    """Checks of frames that need no model."""
     every = -(-len(systems) // NEAREST_SAMPLE)
     for number, system in enumerate(systems):
         few = 0 if number % every else max(1, min(FRAMES, NEAREST_SAMPLE // len(systems)))
@@ -77,18 +77,18 @@ def _frames(systems: Sequence[System], notes: Notes) -> None:
 
 
 def _elements(systems: Sequence[System]) -> set[str]:
-    """Those that have atoms."""
+    """The elements that have atoms."""
     return {system.type_map[kind] for system in systems for kind in np.unique(system.types)}
 
 
 def _precision(systems: Sequence[System], notes: Notes) -> None:
-    """Energies of one set whose stored precision matters."""
+    """Check the stored precision of one set's energies."""
     for _, look in precision_looks(systems):
         look.tell(notes)
 
 
 def _repeats(sets: Mapping[str, Sequence[System]], found: Iterable[Copy], notes: Notes) -> None:
-    """Frames of one set that are in an earlier one too."""
+    """Find frames of one set that are also in an earlier set."""
     places = [(name, system) for name, systems in sets.items() for system in systems]
     shared: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for copy in found:
@@ -100,7 +100,7 @@ def _repeats(sets: Mapping[str, Sequence[System]], found: Iterable[Copy], notes:
         for place, count in counts.items():
             system = places[place][1]
             notes.add(
-                f"look: {frames} of the {name} set are in the {kept} set too (the same to {SAME:g} Å and "
-                "μ_B), so that its errors say too little; spinpot prepare splits without repeats",
+                f"look: {frames} of the {name} set are also in the {kept} set (equal within {SAME:g} Å and "
+                "μ_B), so that its errors are too small; spinpot prepare splits without duplicates",
                 f"{system.name}: {count} of {len(system)}",
             )

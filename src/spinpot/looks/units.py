@@ -1,4 +1,4 @@
-"""Numbers that look as if they were in another unit. A suspicion each: none of them is proof."""
+"""Finds numbers that are probably in another unit. Each result is a suspicion, not a proof."""
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
@@ -10,22 +10,22 @@ from spinpot.data.systems import System
 from spinpot.looks.look import Look
 
 CLOSE, WIDE = 0.6, 1.6
-"""Nearest neighbours' distance over the sum of covalent radii in solids and molecules lies well between."""
-FRAMES = 20  # distances are looked at in so many frames, evenly spaced
-REACH = 6.0  # Å within which nearest neighbours are sought
+"""Limits of the nearest-neighbour distance over the sum of covalent radii; normal values lie well between."""
+FRAMES = 20  # evenly spaced frames in which distances are checked
+REACH = 6.0  # Å, search radius for nearest neighbours
 LARGE_MOMENT, SMALL_MOMENT = 12.0, 0.02  # μ_B; the largest moments, of 4f elements, are about 10
 LARGE_FORCE, LARGE_FORCE_MAG = 20.0, 5.0  # rms in eV/Å and eV/μ_B
 LARGE_SPREAD = 5.0  # eV/atom, standard deviation of energies within a system
 
 
 def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:
-    """What looks wrong. frames: how many, evenly spaced, distances are looked at in."""
+    """Suspicions about units. frames: number of evenly spaced frames in which distances are checked."""
     distances = _distances(system, frames) if frames else []
     return [*distances, *_moments(system), *_magnitudes(system)]
 
 
 def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
-    """Median distance of nearest neighbours over the sum of covalent radii; None for names of no elements."""
+    """Median nearest-neighbour distance over the sum of covalent radii; None if names are not elements."""
     names = system.elements
     if not set(names) <= set(atomic_numbers):
         return None
@@ -53,7 +53,7 @@ def _moments(system: System) -> list[Look]:
     if not own.size:
         return []
     if all_unit([np.asarray(system.spin)]):
-        return [Look("directions in place of moments in μ_B?", "every moment is 1")]
+        return [Look("directions instead of moments in μ_B?", "every moment is 1")]
     if own.max() > LARGE_MOMENT:
         return [Look("moments not in μ_B?", f"they reach {own.max():.3g}")]
     if own.max() < SMALL_MOMENT:

@@ -1,4 +1,4 @@
-"""Predictors that know next to nothing, to set a model's errors beside."""
+"""Trivial predictors, as baselines of a model's errors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def dataset_errors(
 
 @dataclass(frozen=True)
 class MeanBaseline:
-    """Predicts means: per element for the forces, per atom for energy and virial.
+    """Predicts mean values: per element for the forces, per atom for energy and virial.
 
     Energies are sums of energy_per_element (T,), eV; force, force_mag: (T, 3); virial per atom: (3, 3).
     """
@@ -45,7 +45,7 @@ class MeanBaseline:
     virial: Tensor
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """The same numbers for every frame, under the names of spinpot.core.conventions."""
+        """The prediction, which depends only on the composition, by the names in core.conventions."""
         per_atom = self.energy_per_element[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
         return {
@@ -57,18 +57,18 @@ class MeanBaseline:
 
 
 def mean_of(systems: Sequence[System]) -> MeanBaseline:
-    """The means of some systems' labels; the energy by least squares on the composition."""
+    """Mean values of some systems' labels; energies are fitted to the composition by least squares."""
     force, force_mag = (_mean_per_element(systems, label) for label in ("force", "force_mag"))
     return MeanBaseline(torch.from_numpy(energy_bias(systems)), force, force_mag, _mean_virial(systems))
 
 
 def spread_of(systems: Sequence[System]) -> MeanBaseline:
-    """The predictor whose errors are the labels' own spread.
+    """The predictor whose rms errors are the spread of these labels.
 
-    That is the rms of the forces, the deviation of the virial per atom from its mean, and what is left of the
-    energy per atom after a least-squares fit by composition, of these very labels: for one composition the
-    deviation from the mean. The energies of different compositions differ by thousands of eV, so that the
-    deviation from one mean would be no measure of what there is to learn.
+    The spread is the rms of the forces, the standard deviation of the virial per atom, and the rms residual
+    of the energy per atom after a least-squares fit to the composition (for one composition, the standard
+    deviation). Energies of different compositions differ by thousands of eV; their deviation from one common
+    mean would not measure what a model has to learn.
     """
     energies = torch.from_numpy(energy_bias(systems, per_atom=True))
     zeros = torch.zeros(len(systems[0].type_map), 3, dtype=torch.float64)

@@ -22,33 +22,34 @@ class Prefactor:
 
     @property
     def active(self) -> bool:
-        """Whether the term is on at any time: either end is non-zero."""
+        """Whether the term is ever active: start or limit is non-zero."""
         return self.start != 0.0 or self.limit != 0.0
 
     def at(self, lr_ratio: float) -> float:
-        """The prefactor where the learning rate is lr_ratio times its start value."""
+        """The prefactor when the learning rate is lr_ratio times its start value."""
         return self.start * lr_ratio + self.limit * (1.0 - lr_ratio)
 
 
 class EnerSpinLoss:
     """L = p_e L_e + p_fr L_fr + p_fm L_fm + p_v L_v with prefactors that follow the learning rate.
 
-    With `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f; L_fr is the mean of ΔF² over all atoms of the
-    batch and x, y, z; L_fm that of ΔF_m² over the atoms of magnetic types; L_v = mean_f mean_9 ΔV²/N_f. `mae`
-    takes |ΔE|/N_f, |ΔF|, |ΔF_m| and |ΔV|/N_f in their place. So does deepmd-kit 3.2, also for batches of
-    unequal frames. `huber`, ours, is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m, ΔV/N_f) and linear
-    above it.
-    With `intensive_ener_virial` the squares of L_e and L_v are divided by N_f² in place of N_f.
+    `mse`, for frames f of N_f atoms: L_e = mean_f ΔE²/N_f; L_fr is the mean of ΔF² over all atoms of the
+    batch and x, y, z; L_fm is the mean of ΔF_m² over atoms of magnetic types; L_v = mean_f mean_9 ΔV²/N_f.
+    `mae` uses |ΔE|/N_f, |ΔF|, |ΔF_m| and |ΔV|/N_f instead. Both equal deepmd-kit 3.2, also for batches of
+    frames of different sizes. `huber`, spinpot's own, is quadratic below huber_delta (of ΔE/N_f, ΔF, ΔF_m,
+    ΔV/N_f) and linear above it.
+    `intensive_ener_virial`: the squares in L_e and L_v are divided by N_f² instead of N_f.
 
-    The magnetic force can be weighed in its parts, p_fmt L_fmt + p_fml L_fml in place of p_fm L_fm
-    (fm_transverse, fm_longitudinal): L_fmt is the mean over the same atoms and x, y, z of the squares of ΔF_m
-    across the spin, and L_fml that over the atoms of (ΔF_m·S/|S|)²/3. So with `mse` L_fm = L_fmt + L_fml.
-    `mae` and `huber` act on the same numbers.
+    The parts of the magnetic force can have separate prefactors: p_fmt L_fmt + p_fml L_fml instead of
+    p_fm L_fm (fm_transverse, fm_longitudinal). L_fmt is the mean over the same atoms and x, y, z of the
+    squared part of ΔF_m perpendicular to the spin; L_fml is the mean over the atoms of (ΔF_m·S/|S|)²/3. With
+    `mse`, L_fm = L_fmt + L_fml. `mae` and `huber` act on the same numbers.
 
-    label_scale_fm: labels of the magnetic force are c·(−∂E/∂S); null is c = 1, a number or one per magnetic
-    element is c, and `learned` finds one per magnetic element. The loss compares c·(−∂E/∂S) with them.
+    label_scale_fm: the labels of the magnetic force are c·(−∂E/∂S). null: c = 1; a number, or one per
+    magnetic element: c; `learned`: c is trained, one per magnetic element. The loss compares c·(−∂E/∂S) with
+    the labels.
 
-    A term is on when either of its prefactors is non-zero; in a frame that lacks the label it is left out.
+    A term is active if either of its prefactors is non-zero. Frames without the label do not contribute.
     """
 
     def __init__(
@@ -70,12 +71,12 @@ class EnerSpinLoss:
         intensive_ener_virial: bool = False,
         label_scale_fm: LabelScaleSetting = None,
     ) -> None:
-        given = locals()  # the settings' names are made of the quantities'
+        given = locals()  # the settings' names contain the quantities' names
         self.prefactors = {
             name: Prefactor(given[f"start_{term.pref}"], given[f"limit_{term.pref}"])
             for name, term in QUANTITIES.items()
         }
-        # For squares, unless intensive, ΔE²/N_f in place of (ΔE/N_f)².
+        # Squared errors that are not intensive: ΔE²/N_f instead of (ΔE/N_f)².
         power = 0.5 if loss_func == "mse" and not intensive_ener_virial else 1.0
         self.penalty = Penalty(loss_func, huber_delta, power)
         self.label_scale_fm = label_scale_fm
@@ -96,41 +97,41 @@ class EnerSpinLoss:
         whole, parts = FORCE_MAG.pref, " or ".join(part.pref for part in PARTS)
         if FORCE_MAG.name in self.active and any(part.name in self.active for part in PARTS):
             raise InputError(
-                f"The loss has {whole} as well as {parts}, which weigh its two parts. Give one way, "
-                f"e.g. with the parts loss.start_{whole}=0 loss.limit_{whole}=0."
+                f"The loss has {whole} and {parts}, the prefactors of its two parts. Use only one of the two "
+                f"ways, e.g. for the parts set loss.start_{whole}=0 loss.limit_{whole}=0."
             )
         check_label_scale(self.label_scale_fm)
         if self.label_scale_fm is not None and FORCE_MAG.label not in self.labels:
             raise InputError(
-                f"loss.label_scale_fm={self.label_scale_fm}, but the loss has no magnetic force. Turn it on "
-                f"by loss.start_{whole}, or use loss.label_scale_fm=null."
+                f"loss.label_scale_fm={self.label_scale_fm}, but the loss has no magnetic force. Set "
+                f"loss.start_{whole}, or use loss.label_scale_fm=null."
             )
         if not self.active:
             raise InputError("Every prefactor of the loss is zero: nothing would be learned.")
 
     @property
     def active(self) -> list[str]:
-        """The names of the terms that are on."""
+        """The names of the active terms."""
         return [name for name, prefactor in self.prefactors.items() if prefactor.active]
 
     @property
     def labels(self) -> set[str]:
-        """The labels that these terms need."""
+        """The labels that the active terms need."""
         return {QUANTITIES[name].label for name in self.active}
 
     def active_prefactors(self, lr_ratio: float) -> list[float]:
-        """Those of the active terms where the learning rate is lr_ratio times its start value."""
+        """Prefactors of the active terms when the learning rate is lr_ratio times its start value."""
         return [self.prefactors[name].at(lr_ratio) for name in self.active]
 
     def prefactors_at(self, lr_ratio: float) -> dict[str, float]:
-        """All prefactors where the learning rate is lr_ratio times its start value; parts only if on."""
+        """All prefactors when the learning rate is lr_ratio times its start value; of parts, active ones."""
         shown = {name: p for name, p in self.prefactors.items() if p.active or not QUANTITIES[name].whole}
         return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 
     def sums(
         self, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor, scale: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The sums and the counts whose quotients are the L_x of the active terms, (terms,) each.
+        """Per active term, the summed penalty and the number of labelled entries; their ratio is L_x.
 
         magnetic: (T,) bools, the elements with spin. scale: (T,), the c of label_scale_fm.
         """
@@ -141,17 +142,17 @@ class EnerSpinLoss:
         )
 
     def combine(self, totals: Tensor, counts: Tensor, prefactors: Tensor) -> Tensor:
-        """Σ_x p_x · total_x / count_x; the counts may be those of more frames than the totals."""
+        """Σ_x p_x · total_x / count_x; the counts may include frames of other processes."""
         return torch.dot(prefactors / counts.clamp(min=1), totals)
 
 
 def _compared(quantity: Quantity, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor) -> Compared:
-    """What the term of a quantity compares."""
+    """Predictions and labels that the term of a quantity compares."""
     ours, label = prediction[quantity.label], getattr(batch, quantity.label)
     if quantity.per_atom:
         return Compared(ours, label, quantity.components, n_atoms=batch.n_atoms)
     if quantity.part is not None:
-        # Along the spin there is one number, divided by 3 like the vectors: L_fm = L_fmt + L_fml.
+        # The longitudinal part is one number, also divided by 3, so that L_fm = L_fmt + L_fml.
         ours, label = (split_along(force, batch.spin)[quantity.part] for force in (ours, label))
     counted = magnetic[batch.types] if quantity.label == FORCE_MAG.label else None
     return Compared(ours, label, quantity.components, counted=counted)

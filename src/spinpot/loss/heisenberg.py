@@ -1,4 +1,4 @@
-"""The baseline "Heisenberg fit": exchange and moment lengths alone, fitted to training frames."""
+"""The baseline "Heisenberg fit": exchange and Landau energy, fitted to the training frames."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from spinpot.models.spec import Spec
 TERMS = ("bilinear", "landau")
 LABELS = tuple(quantity.label for quantity in MAIN)
 NAME = "Heisenberg fit"
-STORED = ("coefficients", "energy_bias", "scale")  # as they are
+STORED = ("coefficients", "energy_bias", "scale")  # stored unchanged
 
 
 @dataclass(frozen=True)
 class HeisenbergFit:
-    """Heisenberg exchange and the energy of the moments' length, without a network, as a predictor.
+    """Predicts by Heisenberg exchange and the energy of the moments' length, without a network.
 
-    coefficients (M,) of the term, and energy_bias (T,), eV, fitted with them. scale: (T,), the multiples of
-    −∂E/∂S that the labels are, and so the predictions; None for 1. frames: digests of those it was fitted to.
+    coefficients (M,) and energy_bias (T,), eV, fitted together. scale: (T,), c of labels c·(−∂E/∂S), which
+    also multiplies the predictions; None for 1. frames: digests of the fitted frames.
     """
 
     term: ExchangeTerm
@@ -40,7 +40,7 @@ class HeisenbergFit:
     frames: frozenset[str]
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """Energies and their derivatives, under the names of spinpot.core.conventions."""
+        """Energies and their derivatives, by the names in spinpot.core.conventions."""
         made = self.term.evaluate(self.term.structure(batch), self.coefficients)
         per_atom = made.atom_energy + self.energy_bias[batch.types]
         energy = torch.zeros(batch.n_frames, dtype=torch.float64).index_add(0, batch.frame, per_atom)
@@ -54,7 +54,7 @@ class HeisenbergFit:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], spec: Spec) -> Self:
-        """That of as_dict; spec: of the checkpoint's model."""
+        """The inverse of as_dict; spec: of the checkpoint's model."""
         term = _term(spec)
         term.moment_squared.copy_(stored["moment_squared"])
         kept = {name: stored[name] for name in STORED}
@@ -63,7 +63,7 @@ class HeisenbergFit:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A Heisenberg fit and what it is, in words; or None and why there is none."""
+    """A Heisenberg fit and its description; or None and the reason why there is none."""
 
     fit: HeisenbergFit | None
     words: str
@@ -72,14 +72,14 @@ class Baseline:
 def fitted_to(
     training: Sequence[System], spec: Spec, scale: Tensor | None = None, found: Sequence[Copy] = ()
 ) -> Baseline:
-    """A fit to the energies, forces and magnetic forces of the training frames that are not judged.
+    """Fit energies, forces and magnetic forces of the training frames, without duplicates of judged frames.
 
-    spec: of the model it is set beside, whose cutoff is that of the exchange. scale: as in HeisenbergFit.
-    found: the copies among the training systems and, behind these, those that it will be compared with.
+    spec: of the model to compare with, which determines the cutoff. scale: as in HeisenbergFit. found: the
+    copies among the training systems followed by the judged systems (validation, test).
     """
     left = _not_judged(training, found)
     if not left:
-        return Baseline(None, _left_out("every training frame is a frame of the validation or test set, too"))
+        return Baseline(None, _left_out("every training frame is also in the validation or test set"))
     term = _term(spec)
     places = chosen_frames(left, term)
     unknowns = len(term.start) + len(spec.type_map)
@@ -93,9 +93,9 @@ def fitted_to(
 
 
 def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec: Spec) -> Baseline:
-    """A checkpoint's fit (from as_dict, or None), unless it was fitted to some of the judged frames."""
+    """The fit of a checkpoint (from as_dict, or None), unless it was fitted to some of the judged frames."""
     if stored is None:
-        return Baseline(None, _left_out("the checkpoint has none from its training"))
+        return Baseline(None, _left_out("the checkpoint does not contain one"))
     fit = HeisenbergFit.from_dict(stored, spec)
     shared = sum(digest in fit.frames for system in judged for digest in frame_digests(system))
     if shared:
@@ -104,10 +104,10 @@ def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec:
 
 
 def in_words(fit: HeisenbergFit) -> str:
-    """What stands below a table with its column."""
+    """The explanation below a table with the fit's column."""
     return (
-        f"{NAME}: no network, but exchange J(r) between the moments within the cutoff and an energy of their "
-        f"lengths, fitted by least squares to the labels of {len(fit.frames)} training frames."
+        f"{NAME}: exchange J(r) between the moments within the cutoff and an energy of their lengths, "
+        f"without a network, fitted by least squares to the labels of {len(fit.frames)} training frames."
     )
 
 
@@ -120,7 +120,7 @@ def _term(spec: Spec) -> ExchangeTerm:
 
 
 def _not_judged(training: Sequence[System], found: Sequence[Copy]) -> list[System]:
-    """The training frames that are not, or not nearly, frames that are judged; found: as for fitted_to."""
+    """The training frames that are not duplicates of judged frames; found: as for fitted_to."""
     own = len(training)
     judged = {(one.kept_system, one.kept_frame) for one in found if one.kept_system < own <= one.system}
     again = [one for one in found if one.system < own and (one.kept_system, one.kept_frame) in judged]

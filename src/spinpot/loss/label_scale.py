@@ -13,14 +13,14 @@ from spinpot.models.elements import per_type
 LabelScaleSetting = float | Sequence[float] | Literal["learned"] | None
 
 KEY = "loss.label_scale_fm"
-PARAMETER = "label_scale.excess"  # the name of what is learned, in a checkpoint's state_dict
+PARAMETER = "label_scale.excess"  # name of the trained parameter in a checkpoint's state_dict
 
 
 class LabelScale(nn.Module):
     """One number c for each element, (T,): the loss compares c·(−∂E/∂S) with the labels.
 
-    Learned, it is 1 + excess with a parameter that starts at zero, so that a weight decay draws it to 1; only
-    those of magnetic elements matter.
+    If learned, c = 1 + excess, with a parameter that starts at zero, so that weight decay pulls c to 1. Only
+    the numbers of magnetic elements matter.
     """
 
     excess: Tensor
@@ -43,19 +43,19 @@ class LabelScale(nn.Module):
         return 1.0 + self.excess
 
     def by_element(self, type_map: Sequence[str], scale: Tensor | None = None) -> dict[str, float]:
-        """The numbers of the magnetic elements, of a scale (T,) or those it has now."""
+        """{element: c} for the magnetic elements, from a given scale (T,) or the present one."""
         scale = self() if scale is None else scale
         numbers = zip(type_map, scale.tolist(), self.use_spin, strict=True)
         return {element: number for element, number, magnetic in numbers if magnetic}
 
 
 def fixed_scale(setting: LabelScaleSetting, use_spin: Sequence[bool]) -> Tensor | None:
-    """The numbers (T,) of a setting that gives them; None where there are none, or where they are learned."""
+    """The numbers (T,) of a setting; None if the setting is null or `learned`."""
     return None if setting is None or setting == "learned" else LabelScale(setting, use_spin)()
 
 
 def check_label_scale(setting: LabelScaleSetting) -> None:
-    """Raise InputError for what is wrong whatever the elements."""
+    """Raise InputError for a setting that is wrong for any elements."""
     if setting is None or setting == "learned":
         return
     numbers = [setting] if isinstance(setting, (int, float)) else setting
@@ -64,12 +64,12 @@ def check_label_scale(setting: LabelScaleSetting) -> None:
 
 
 def scaled(prediction: dict[str, Tensor], types: Tensor, scale: Tensor) -> dict[str, Tensor]:
-    """A prediction with its magnetic force (A, 3) as its labels have it. types: (A,); scale: (T,)."""
+    """A prediction whose magnetic force (A, 3) is multiplied by c. types: (A,); scale: c, (T,)."""
     return {**prediction, "force_mag": prediction["force_mag"] * scale[types].unsqueeze(-1)}
 
 
 def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
-    """What the loss of a checkpoint's run multiplied magnetic forces by; None where they are as they are."""
+    """The label scale of a checkpoint's run; None if the run had none."""
     entry, weights = contents[ENTRY], contents["state_dict"]
     setting = entry["config"].get("loss", {}).get("label_scale_fm")
     if setting is None:

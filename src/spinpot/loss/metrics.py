@@ -1,4 +1,4 @@
-"""Errors over a set of frames, exact: sums and counts, never a mean of means."""
+"""Exact errors over a set of frames: ratios of sums and counts, never means of means."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,11 +14,11 @@ from spinpot.loss.label_scale import scaled
 def _differences(
     quantity: Quantity, prediction: dict[str, Tensor], batch: Batch, magnetic: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """The differences (n, components) to the labels, and the element (n,) each belongs to.
+    """The differences (n, components) from the labels, and the element (n,) of each.
 
     Frames without the label are left out. The magnetic force is split along the moment: the longitudinal
-    part is the number Δ·S/|S|, the transverse part the vector that remains; atoms whose moment is zero have
-    neither. So rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3 over atoms with moments.
+    part is the number Δ·S/|S|, the transverse part is the remaining vector; atoms with zero moment have
+    neither. Therefore rmse_fm² = rmse_fm_transverse² + rmse_fm_longitudinal²/3 over atoms with moments.
     """
     label = getattr(batch, quantity.label)
     delta = (prediction[quantity.label] - label).view(-1, quantity.components)
@@ -42,8 +42,8 @@ class ErrorMetric:
     def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool] | Tensor) -> None:
         self.type_map = tuple(type_map)
         self.magnetic = torch.as_tensor(magnetic)
-        # Squares, absolute values and their number. Column 0 holds what has no element; a force's row sums
-        # over all columns.
+        # Squares, absolute values and their number. Column 0 holds quantities without an element; a force's
+        # row is summed over all columns.
         shape = (3, len(ERRORS), len(self.type_map) + 1)
         self.sums = torch.zeros(shape, dtype=torch.float64, device=self.magnetic.device)
 
@@ -64,9 +64,9 @@ class ErrorMetric:
         self.sums[:, row].index_add_(1, column, numbers)
 
     def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> dict[str, float]:
-        """{"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN where nothing was labelled.
+        """{"rmse_e": …, "mae_e": …, …} and, for the forces, "rmse_fr/Ni", …; NaN without labels.
 
-        SCALED_QUANTITIES only where a scale was given. reduce: adds up the sums of all processes.
+        SCALED_QUANTITIES only if a scale was given. reduce: adds up the sums of all processes.
         """
         sums = (self.sums if reduce is None else reduce(self.sums.clone())).cpu()
         found: dict[str, float] = {}

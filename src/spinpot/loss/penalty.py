@@ -1,4 +1,4 @@
-"""Sums of penalties: what a loss term compares, and what it makes of the differences."""
+"""Sums of penalties: the quantities that a loss term compares, and the penalty of their differences."""
 
 import ctypes
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ LossFunction = Literal["mse", "mae", "huber"]
 
 @dataclass(frozen=True)
 class Compared:
-    """A prediction (n, …) and its labels, n of frames or atoms; NaN where there is no label.
+    """A prediction (n, …) and its labels for n frames or atoms; a missing label is NaN.
 
-    components: what a row's penalties are divided by, 3 for vectors, so that terms are means of components.
-    counted: (n,) bools, the rows that count; None means all.
-    n_atoms: (n,), of a quantity that grows with the frame.
+    components: divisor of a row's penalties, 3 for vectors, so that terms are means over components.
+    counted: (n,) bools, the rows that count; None: all.
+    n_atoms: (n,), for an extensive quantity.
     """
 
     prediction: Tensor
@@ -34,7 +34,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Penalty:
-    """f(Δ) of the differences Δ to the labels: Δ² (mse), |Δ| (mae), or huber, quadratic below delta.
+    """f(Δ) of the differences Δ from the labels: Δ² (mse), |Δ| (mae), or huber, quadratic below delta.
 
     power: differences of quantities with n_atoms are divided by n_atoms**power.
     """
@@ -44,9 +44,9 @@ class Penalty:
     power: float
 
     def sums(self, terms: Sequence[Compared]) -> tuple[Tensor, Tensor]:
-        """Σ f(Δ)/components over the rows that have labels and count, and their number: (terms,) each.
+        """Σ f(Δ)/components over the labelled rows that count, and the number of these rows: (terms,) each.
 
-        They have the labels' precision. A row without a label costs nothing, unless its prediction is NaN.
+        They have the labels' precision. A row without a label adds zero, unless its prediction is NaN.
         """
         own = kernels.library()
         if own is not None and all(map(_is_compiled, terms)):
@@ -75,7 +75,7 @@ class Penalty:
 
 
 def _by_rows(values: Tensor, like: Tensor) -> Tensor:
-    """(n,) → (n, 1, …), to go with the rows of another tensor."""
+    """(n,) → (n, 1, …), which broadcasts with the rows of `like`."""
     return values.view(-1, *(1 for _ in like.shape[1:]))
 
 
@@ -84,7 +84,7 @@ _TYPES = {"label": torch.float64, "counted": torch.bool, "n_atoms": torch.int64}
 
 
 def _is_compiled(term: Compared) -> bool:
-    """Whether the kernel takes such tensors."""
+    """Whether the kernel accepts these tensors."""
     others = ((getattr(term, name), dtype) for name, dtype in _TYPES.items())
     return kernels.library_for(term.prediction) is not None and all(
         other is None or (other.is_cpu and other.dtype == dtype) for other, dtype in others
@@ -92,7 +92,7 @@ def _is_compiled(term: Compared) -> bool:
 
 
 def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) -> Any:
-    """Of a prediction, its label, and what counts rows and atoms. Raises RuntimeError if they disagree."""
+    """The kernel's struct of a term. Raises RuntimeError if the sizes of its tensors differ."""
     label, *by_row = tensors[1:]
     assert label is not None
     if label.shape != slope.shape:
@@ -105,7 +105,7 @@ def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) ->
 
 
 class _Compiled(torch.autograd.Function):
-    """`Penalty._sum` of all terms in one call, which finds the derivatives by the predictions as well."""
+    """`Penalty._sum` of all terms in one call, which also computes the derivatives by the predictions."""
 
     @staticmethod
     def forward(

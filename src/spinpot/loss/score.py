@@ -7,25 +7,26 @@ from spinpot.core.notes import Notes
 from spinpot.core.quantities import ENERGY, QUANTITIES, SCALED, Quantity
 
 NEGLIGIBLE = 1e-7
-"""eV/atom, eV/Å, eV/μ_B: labels that spread by less cannot set a scale, what they spread by is rounding."""
-FAR = 2.0  # an error of so many times the spread of its labels is named whatever the score is
+"""eV/atom, eV/Å, eV/μ_B: labels with a smaller spread cannot set a scale, since the spread is rounding."""
+FAR = 2.0  # an error of this many spreads of its labels is reported for any score
 
 
 class Score:
-    """The mean over the loss terms of rmse/spread: 1 is no better than knowing nothing.
+    """The mean over the loss terms of rmse/spread: 1 is no better than a trivial predictor.
 
-    Unlike a loss, whose prefactors change, it can be compared between times and runs. Where the loss scales
-    the magnetic force, so does the score.
+    Unlike the loss, whose prefactors change, the score can be compared between times and runs. If the loss
+    scales the magnetic force, so does the score.
 
-    The magnetic force is one term, whose unit is the spread of all its components. If the loss weighs its
-    parts, the error is that of the parts with a prefactor, √(rmse_fm_transverse² + rmse_fm_longitudinal²/3).
-    A part whose labels hardly vary (codes that constrain directions alone give longitudinal magnetic forces
-    near zero) so counts for as little as it is of the whole.
+    The magnetic force is one term, in units of the spread of all its components. If the loss has prefactors
+    for its parts, the error is that of these parts, √(rmse_fm_transverse² + rmse_fm_longitudinal²/3). A part
+    whose labels hardly vary therefore counts little: longitudinal magnetic forces are near zero if the code
+    constrains only directions.
 
-    terms: the active terms of the loss. spread: of the validation labels, as ErrorMetric gives it, NaN where
-    there are none. training: the same of the training labels, asked for only where the validation labels of
-    a term do not vary, as those of a single frame.
-    units: by term, eV/atom, eV/Å or eV/μ_B; a term without one does not count. notes: what was not as usual.
+    terms: the active terms of the loss. spread: of the validation labels, as ErrorMetric returns it; NaN
+    without labels. training: the same for the training labels, called only if a term's validation labels do
+    not vary, as for a single frame.
+    units: by term, eV/atom, eV/Å or eV/μ_B; a term without a unit does not count. notes: exceptions from
+    these rules.
     """
 
     def __init__(
@@ -53,16 +54,16 @@ class Score:
 
     def _without_own_unit(self, quantity: Quantity, of_training: float) -> None:
         left = " after a fit by composition" if quantity is ENERGY else ""
-        what = f"val/score: the {quantity.title} labels of the validation set spread by less than"
+        what = f"val/score: the spread of the {quantity.title} labels of the validation set is below"
         what = f"{what} {NEGLIGIBLE} {quantity.unit}{left}"
         if of_training > NEGLIGIBLE:
             self.units[quantity.name] = of_training
             self.notes.add(
-                f"{what}; the score measures their errors by the spread of the training set, "
+                f"{what}; the score uses the spread of the training set instead, "
                 f"{of_training:.3g} {quantity.unit}."
             )
         else:
-            self.notes.add(f"{what}, and so do those of the training set: they do not count in the score.")
+            self.notes.add(f"{what}, also in the training set: they do not count in the score.")
 
     def __call__(self, errors: Mapping[str, float]) -> float:
         """The mean of the ratios: infinite if it is not a finite number, NaN if no term has a unit."""
@@ -73,7 +74,7 @@ class Score:
         return mean if math.isfinite(mean) else math.inf
 
     def ratios(self, errors: Mapping[str, float]) -> dict[str, float]:
-        """The error of each term in its unit."""
+        """{term: error in its unit}."""
         return {name: self._error(name, errors) / unit for name, unit in self.units.items()}
 
     def _error(self, name: str, errors: Mapping[str, float]) -> float:
@@ -83,14 +84,14 @@ class Score:
 
 
 def _compared(quantity: Quantity, errors: Mapping[str, float]) -> float:
-    """The error of what the loss compares with the labels."""
+    """The error of the quantity that the loss compares with the labels."""
     return errors.get(f"{quantity.rmse}{SCALED}", errors[quantity.rmse])
 
 
 def verdict(score: float | None, ratios: Mapping[str, float | None]) -> str:
-    """One sentence about a run that is of no use; empty for others.
+    """One sentence about a run without useful result; empty for other runs.
 
-    score, ratios: of the best checkpoint, as Score gives them; None where they are not finite.
+    score, ratios: of the best checkpoint, as Score returns them; None if not finite.
     """
     far = {name: ratio for name, ratio in ratios.items() if ratio is None or ratio >= FAR}
     if not ratios or (score is not None and score < 1.0 and not far):
