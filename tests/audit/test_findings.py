@@ -1,11 +1,14 @@
 """Numbers become findings with the right severity, and with advice if needed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spinpot.audit import advice
 from spinpot.audit.findings import (
     Finding,
+    by_few,
     grouped,
     of_duplicates,
     of_moments,
@@ -26,6 +29,14 @@ MADE = random_system(1, 4)
 
 def work(label, value, error, r2=0.999):
     return Work(9, {label: Factor(value, error, 1.0)}, r2, 0.1, np.zeros(9), np.zeros(9))
+
+
+def test_few_frames_need_more_standard_errors_to_be_wrong():
+    few, many = (replace(work("force", 1.23, 0.06), frames=frames) for frames in (8, 60))
+    assert of_work(MADE, few)[0].severity == "look"
+    assert of_work(MADE, many)[0].severity == "wrong"
+    assert by_few(3.0, 8) == pytest.approx(4.53, abs=0.01)
+    assert by_few(3.0, 10**6) == pytest.approx(3.0, abs=1e-3)
 
 
 @pytest.mark.parametrize(

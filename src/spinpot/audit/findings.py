@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from spinpot.audit import advice
 from spinpot.audit.moments import ElementMoments
@@ -59,13 +60,18 @@ def of_work(system: System, work: Work | Untestable) -> list[Finding]:
     """Whether each label is the derivative of the energy."""
     if isinstance(work, Untestable):
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
-    found = [_of_factor(system, label, factor) for label, factor in work.factors.items()]
+    found = [_of_factor(system, label, factor, work.frames) for label, factor in work.factors.items()]
     text = f"the labels explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
     severity = "wrong" if work.r2 < EXPLAINED else "ok"
     return [*found, Finding(severity, "energies", system.name, text, advice.UNEXPLAINED)]
 
 
-def _of_factor(system: System, label: str, factor: Factor) -> Finding:
+def by_few(errors: float, frames: int) -> float:
+    """The number of standard errors from so many frames that is as rare as `errors` from infinitely many."""
+    return float(stdtrit(max(frames - 1, 1), ndtr(errors)))
+
+
+def _of_factor(system: System, label: str, factor: Factor, frames: int) -> Finding:
     name, topic = label_name(label), f"{label_name(label)} and energies"
     if factor.value is None or factor.error is None:
         text = f"not determined: {factor.undetermined}."
@@ -78,11 +84,17 @@ def _of_factor(system: System, label: str, factor: Factor) -> Finding:
         what = advice.OPPOSITE
     elif label.startswith("force_mag"):
         what = advice.SCALE
-    if off > max(WRONG, 3 * factor.error):
+    if off > max(WRONG, by_few(3.0, frames) * factor.error):
         return Finding("wrong", topic, system.name, text, what)
     if factor.error > VAGUE * max(1.0, abs(factor.value)):
         return Finding("look", topic, system.name, text, advice.FEW)
-    return Finding("look" if off > max(FINE, 2 * factor.error) else "ok", topic, system.name, text, what)
+    return Finding(
+        "look" if off > max(FINE, by_few(2.0, frames) * factor.error) else "ok",
+        topic,
+        system.name,
+        text,
+        what,
+    )
 
 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
