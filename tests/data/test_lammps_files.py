@@ -37,6 +37,16 @@ def test_read_back(tmp_path):
     assert [["O", "Ni"][t] for t in data["atom_types"]] == made.get_chemical_symbols()
 
 
+def test_moments_in_a_column(tmp_path):
+    atoms = atoms_of(random_system(3))
+    expected = write_data(tmp_path / "magmoms", atoms, ("O", "Ni"))
+    atoms.arrays["spin"] = atoms.arrays.pop("initial_magmoms")
+    made = write_data(tmp_path / "column", atoms, ("O", "Ni"))
+    moments = made.get_initial_magnetic_moments()
+    np.testing.assert_array_equal(moments, expected.get_initial_magnetic_moments())
+    assert (tmp_path / "column").read_text() == (tmp_path / "magmoms").read_text()
+
+
 def test_fm():
     fm, lengths = np.array([[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]), np.array([2.0, 0.0])
     np.testing.assert_allclose(force_mag_from_fm(fm, lengths), [[HBAR / 2, HBAR, 1.5 * HBAR], [0, 0, 0]])

@@ -35,14 +35,19 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
 
     If the atoms are not periodic in all directions, the first line names the `boundary` that LAMMPS needs.
 
-    elements: of the types 1, 2, …, as in `pair_coeff`. Raises InputError if an atom's element is missing.
+    elements: of the types 1, 2, …, as in `pair_coeff`. Raises InputError if an atom's element is missing, or
+    if there are no moments.
     """
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements))
     if unknown:
         raise InputError(
             f"{path}: no type for {' '.join(unknown)}; the types are {' '.join(elements)}. Add it."
         )
-    system_from_atoms(atoms, str(path))  # raises InputError unless it is a structure with moments
+    (moments,) = system_from_atoms(
+        atoms, str(path)
+    ).spin  # raises InputError unless it is a structure with moments
+    atoms = atoms.copy()
+    atoms.set_initial_magnetic_moments(moments)
     made = turned(atoms)
     made.wrap(eps=0.0)
     (_, _, _), (xy, _, _), (xz, yz, _) = made.cell.array
