@@ -152,7 +152,7 @@ def test_a_library_that_the_system_does_not_take_is_compiled_anew(cache, capsys)
     ("named", "said"),
     [
         ("'", "No closing quotation"),
-        ("true", "true ended well but compiled nothing"),
+        ("true", "true succeeded but wrote no library"),
         ("gcc", "undefined"),  # it knows C++, but does not link with its library
     ],
 )
@@ -161,7 +161,7 @@ def test_a_compiler_that_is_none(cache, named, said, monkeypatch):
         pytest.skip(f"needs {named}")
     monkeypatch.setenv("CXX", named)
     monkeypatch.setattr(compiler, "SOURCES", [*FEW, compiler.HERE / "memory.cpp"])
-    with pytest.warns(UserWarning, match=f"torch's own operations take their place.*{said}"):
+    with pytest.warns(UserWarning, match=f"torch's operations are used instead.*{said}"):
         assert not kernels.build()
     assert not cache.exists()
 
@@ -185,7 +185,7 @@ def test_a_compiler_that_fails_is_told(cache, command, monkeypatch, tmp_path):
     (tmp_path / "wrong.cpp").write_text("int main( {\n")
     monkeypatch.setattr(compiler, "SOURCES", [tmp_path / "wrong.cpp"])
     monkeypatch.setenv("CXX", command)
-    with pytest.warns(UserWarning, match=rf"torch's own operations take their place.*{command.split()[0]}"):
+    with pytest.warns(UserWarning, match=rf"torch's operations are used instead.*{command.split()[0]}"):
         assert not kernels.build()
     assert not list(cache.parent.glob("*.so"))
 

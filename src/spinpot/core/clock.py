@@ -1,4 +1,4 @@
-"""Times between points of a program's work; on a GPU, which lags behind the program, of the GPU's work."""
+"""Measures times between points of a program; on a GPU, which runs asynchronously, of the GPU's work."""
 
 import time
 
@@ -8,7 +8,7 @@ Mark = float | torch.cuda.Event
 
 
 def mark(device: torch.device) -> Mark:
-    """Where the device comes to when it has done what it was asked for so far."""
+    """A time mark that the device reaches after all work submitted so far."""
     if device.type != "cuda":
         return time.perf_counter()
     event = torch.cuda.Event(enable_timing=True)
@@ -17,7 +17,7 @@ def mark(device: torch.device) -> Mark:
 
 
 def seconds(start: Mark, end: Mark) -> float:
-    """The time between two marks; waits for a GPU to come to them."""
+    """The time between two marks, s; waits until a GPU has reached them."""
     if isinstance(start, float):
         assert isinstance(end, float)
         return end - start

@@ -1,4 +1,4 @@
-"""Where the program speaks, by the first process alone: results on stdout, progress on stderr."""
+"""Output of the program, by the first process only: results on stdout, progress on stderr."""
 
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -13,7 +13,7 @@ from rich.text import Text
 T = TypeVar("T")
 
 RANK = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Environment variables that tell the rank, in the order in which Lightning asks them."""
+"""Environment variables with the rank, in the order in which Lightning reads them."""
 
 PATIENCE = 10.0  # s between lines on progress
 
@@ -26,7 +26,7 @@ progress_console = Console(stderr=True, quiet=_others)
 def print_table(
     title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], words: Collection[str], note: str = ""
 ) -> None:
-    """A table of texts. words: the columns that are flush left; numbers are flush right. note: below it."""
+    """Print a table of texts. words: left-aligned columns; others are right-aligned. note: text below it."""
     table = Table(title=title, title_justify="left", caption=note or None)
     for column in columns:
         table.add_column(column, justify="left" if column in words else "right", overflow="fold")
@@ -36,14 +36,14 @@ def print_table(
 
 
 def print_line(text: str) -> None:
-    """Print a text as it is: no markup in it, and no line of it folded."""
+    """Print a text unchanged, without markup or line wrapping."""
     console.print(text, markup=False, soft_wrap=True)
 
 
 def counted(items: Iterable[T], title: str, total: float | None = None) -> Iterable[T]:
-    """The items, with a progress bar where somebody sees it, else with a line now and then.
+    """The items, with a progress bar on a terminal, else with a line every PATIENCE seconds.
 
-    total: how many they are, if that is known.
+    total: number of items, if known.
     """
     if progress_console.is_terminal:
         return track(items, title, total, console=progress_console, transient=True)

@@ -1,4 +1,4 @@
-"""Every tensor once: name, shape, unit, meaning; and the signs. Sources: ABACUS, deepmd-kit's `dp test`.
+"""Name, shape, unit, meaning and sign of every tensor. Sources: ABACUS, deepmd-kit's `dp test`.
 
 Lengths are in Å, energies in eV, spins (magnetic moment vectors) in μ_B. F counts frames, N the atoms of
 one frame, A the atoms of a batch, P the neighbour pairs of a batch, T the element types.
@@ -14,22 +14,22 @@ one frame, A the atoms of a batch, P the neighbour pairs of a batch, T the eleme
 | `virial`      | (F, 3, 3)                 | eV     | −∂E/∂ε at fixed spins; row: force, column: coordinate|
 | `atom_energy` | (F, N)                    | eV     | each atom's share of E                               |
 
-What a model may say about its own errors (Potential.uncertainty):
+A model's estimates of its own errors (Potential.uncertainty):
 
 | name              | shape  | unit    | meaning                                                             |
 |-------------------|--------|---------|---------------------------------------------------------------------|
 | `energy_sigma`    | (F,)   | eV/atom | expected error of the energy per atom, a standard deviation         |
-| `force_sigma`     | (F, N) | eV/Å    | of each component of an atom's force                                |
-| `force_mag_sigma` | (F, N) | eV/μ_B  | of each component of its magnetic force                             |
-| `leverage`        | (F, N) | 1       | how far the atom is from the training frames, about 1 within them   |
+| `force_sigma`     | (F, N) | eV/Å    | the same for each component of an atom's force                      |
+| `force_mag_sigma` | (F, N) | eV/μ_B  | the same for each component of its magnetic force                   |
+| `leverage`        | (F, N) | 1       | distance of the atom from the training data, about 1 within them    |
 
-A system's `pbc` says along which rows of `box` its atoms repeat; the other rows have no meaning, and atoms
-are not moved into the cell along them. The virial is the strain derivative there, too.
+A system's `pbc` marks the rows of `box` along which it is periodic. The other rows have no meaning, and atoms
+are not wrapped along them. The virial is the strain derivative in all directions.
 
-In a batch the frames lie one behind the other, so that (F, N, …) becomes (A, …).
+A batch concatenates its frames, so that (F, N, …) becomes (A, …).
 
-The stress of ASE is −virial/volume, its sign convention being that a compressed crystal has negative
-stress. LAMMPS' `fm` is `force_mag`·|S|/ħ with ħ = 6.5821191e-4 eV·ps.
+ASE's stress is −virial/volume: in its sign convention a compressed crystal has negative stress. LAMMPS' `fm`
+is `force_mag`·|S|/ħ with ħ = 6.5821191e-4 eV·ps.
 """
 
 LABELS = ("energy", "force", "force_mag", "virial")
@@ -37,11 +37,11 @@ LABELS = ("energy", "force", "force_mag", "virial")
 
 PER_FRAME: dict[str, tuple[int, ...]] = {"energy": (), "virial": (3, 3)}
 PER_ATOM: dict[str, tuple[int, ...]] = {"force": (3,), "force_mag": (3,), "atom_energy": ()}
-"""What is predicted, and the shape of each beside frames and atoms."""
+"""Predicted arrays, and their shapes per frame or atom."""
 SHAPES = PER_FRAME | PER_ATOM
 SIGMA = "_sigma"
-"""Ends the names of expected errors, behind the quantity's."""
+"""Suffix of the names of expected errors."""
 EXPECTED_PER_FRAME: dict[str, tuple[int, ...]] = {"energy_sigma": ()}
 EXPECTED_PER_ATOM: dict[str, tuple[int, ...]] = {"force_sigma": (), "force_mag_sigma": (), "leverage": ()}
 EXPECTED = EXPECTED_PER_FRAME | EXPECTED_PER_ATOM
-"""The same of what a model says about its own errors."""
+"""Arrays of a model's expected errors, and their shapes per frame or atom."""

@@ -1,4 +1,4 @@
-"""Derivatives that are written out, and have no second ones."""
+"""Guards backward passes that have no second derivatives."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,9 +8,9 @@ import torch
 
 
 def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """A backward pass that refuses to be differentiated itself, in place of doing so wrongly.
+    """A backward pass that raises RuntimeError when it is differentiated, instead of giving wrong results.
 
-    torch's own `once_differentiable` lets pass what is wrong too, where the given gradient is a constant.
+    torch's `once_differentiable` does not notice this if the given gradient is a constant.
     """
 
     @wraps(backward)
@@ -18,7 +18,7 @@ def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "There are no second derivatives by the weights (create_graph=True): energies, forces and "
-                "losses can be differentiated once."
+                "losses can be differentiated only once."
             )
         return backward(ctx, *by_outputs)
 

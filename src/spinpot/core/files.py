@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and one process at a time."""
+"""Writes files atomically, and locks folders against other processes."""
 
 import errno
 import json
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from spinpot.core.errors import InputError
 
 LFS_POINTER = b"version https://git-lfs"
-"""How the file begins that stands for one which Git LFS has not fetched."""
+"""First bytes of a Git LFS pointer, the placeholder of a file that has not been fetched."""
 
 NO_ROOM = {
     errno.ENOSPC: "the disk is full",
@@ -26,34 +26,32 @@ NO_ROOM = {
     errno.EFBIG: "the file would be larger than allowed (by `ulimit -f`, or by a quota)",
     errno.EROFS: "the file system is read-only",
 }
-"""What keeps a file from being written through no fault of the program, by the error's number."""
+"""{errno: reason} why a file cannot be written for reasons outside the program."""
 DAMAGED = (RuntimeError, EOFError, OSError, zipfile.BadZipFile, LookupError, ValueError)
-"""What reading a damaged or truncated file of torch.save raises."""
-LARGE = 2**25  # bytes that are memory's, not a file's
+"""Errors that torch.load raises for a damaged or truncated file."""
+LARGE = 2**25  # bytes; larger arrays go to a file instead of memory
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
-"""Errors of fsync on file systems that have none, mostly for folders."""
+"""Errors of fsync on file systems that do not support it, mostly for folders."""
 
 
 def roomy(shape: tuple[int, ...], folder: Path | None = None) -> np.ndarray:
-    """Room for numbers, float64; where they are many in a nameless file, so that they need no memory.
+    """An empty float64 array; a large one is in an unnamed temporary file, so that it needs no memory.
 
-    folder: of that file. Raises OSError where it does not fit.
+    folder: of that file. Raises OSError if there is not enough space.
     """
     size = 8 * math.prod(shape)
     if size <= LARGE:
         return np.empty(shape)
     with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # else a full disk is met when it is written to, and ends the process
+        if hasattr(os, "posix_fallocate"):  # else writing to the array on a full disk would crash the process
             os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, np.float64, "w+", shape=shape)
 
 
 def write_atomically(path: Path, contents: str | bytes) -> None:
-    """Write a file under a temporary name beside its place, then put it there, on the disk both times.
+    """Write a temporary file beside the target, sync it to disk, then rename it and sync the folder.
 
-    After a power cut the file is the old one or the new one. Raises OSError with the file's name.
+    After a power cut the file is either the old or the new one. Raises OSError with the file's name.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     data = contents.encode() if isinstance(contents, str) else contents
@@ -64,12 +62,12 @@ def write_atomically(path: Path, contents: str | bytes) -> None:
             temporary.replace(path)
             sync(path.parent)
         finally:
-            with suppress(OSError):  # of a full disk or the like, which is raised already
+            with suppress(OSError):  # the original error, such as a full disk, is raised already
                 temporary.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's contents, or the names in a folder, are on the disk. Raises OSError."""
+    """Wait until a file's contents, or a folder's entries, are on the disk. Raises OSError."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -82,7 +80,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Give an OSError the name of the file it is about; Python gives none where the write itself fails."""
+    """Add the file's name to an OSError; Python's has none if the write itself fails."""
     try:
         yield
     except OSError as error:
@@ -91,33 +89,33 @@ def named(path: Path) -> Iterator[None]:
 
 
 def no_room(error: BaseException) -> bool:
-    """Whether an error says that a file could not be written for want of room or permission to grow."""
+    """Whether an error means that there was no space, or no permission, to write a file."""
     return isinstance(error, OSError) and (error.errno in NO_ROOM or _cut_short(error))
 
 
 def reason(error: OSError) -> str:
-    """Why something could not be written, in words without a full stop."""
+    """Why something could not be written, without a full stop."""
     if _cut_short(error):
         return "not all of it could be written: the disk or a quota is full, or the file too large"
     return NO_ROOM.get(error.errno or 0) or error.strerror or str(error)
 
 
 def cannot_write(error: OSError) -> str:
-    """What could not be written, why, and what to do."""
+    """A message: what could not be written, why, and what to do."""
     what = error.filename or "standard output"
     return f"Cannot write {what}: {reason(error)}. Make room there, or write to another place."
 
 
 def _cut_short(error: OSError) -> bool:
-    """NumPy's own error: `1000 requested and 360 written`."""
+    """Whether it is NumPy's error `1000 requested and 360 written`."""
     return error.errno is None and str(error).endswith(" written")
 
 
 def remove_leftovers(folder: Path, *names: str) -> list[str]:
-    """Remove the temporary `.NAME.PROCESS` that interrupted writes left in a folder; returns what there was.
+    """Remove the temporary `.NAME.PROCESS` that interrupted writes left in a folder; returns their names.
 
-    names: globs of the files and folders that were to be written. What belongs to a process that still runs
-    on this machine stays; no process of another machine may be writing there.
+    names: globs of the target files and folders. Files of processes that still run on this machine stay. No
+    process on another machine may write to the folder at the same time.
     """
     left = [
         path
@@ -131,21 +129,21 @@ def remove_leftovers(folder: Path, *names: str) -> list[str]:
 
 
 def _ended(process: int) -> bool:
-    """Whether no process of this number runs; this one, which writes nothing when it asks, does not count."""
+    """Whether no other process with this number runs; this process is not writing when it asks."""
     if process == os.getpid():
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    except (PermissionError, OverflowError):  # it is another user's, or no process has such a number
+    except (PermissionError, OverflowError):  # another user's process, or an impossible number
         return False
     return False
 
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process at a time make a folder: of a run, of a sweep, of all nodes that share the disk."""
+    """Lock a folder, so that one process at a time makes it, among all nodes that share the disk."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f".{folder.name}.lock")
     with FileLock(lock):
@@ -157,9 +155,9 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep a run folder to one run while it lasts.
+    """Lock a run folder for the duration of a run.
 
-    Raises InputError if another holds it, or if it cannot be written to.
+    Raises InputError if another process holds the lock, or if the folder cannot be written to.
     """
     lock, is_new = folder / ".lock", not folder.exists()
     try:
@@ -180,12 +178,12 @@ def alone_in(folder: Path) -> Iterator[None]:
         finally:
             lock.unlink(missing_ok=True)
             if is_new:
-                with suppress(OSError):  # a run that was refused leaves nothing
+                with suppress(OSError):  # a refused run leaves no folder
                     folder.rmdir()
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Raise InputError for a file without contents and for a Git LFS pointer in place of the data."""
+    """Raise InputError for an empty file, and for a Git LFS pointer instead of the data."""
     with path.open("rb") as file:
         start = file.read(len(LFS_POINTER))
     if not start:
@@ -195,9 +193,9 @@ def refuse_placeholder(path: Path) -> None:
 
 
 def check_whole(path: Path) -> None:
-    """Raise BadZipFile unless torch.save or torch.jit.save wrote the file and its checksums hold.
+    """Raise BadZipFile unless torch.save or torch.jit.save wrote the file and its checksums are right.
 
-    Torch does not ask for them.
+    Torch does not check them.
     """
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:
@@ -205,7 +203,7 @@ def check_whole(path: Path) -> None:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty where there is none or the file is damaged."""
+    """The object in a JSON file; empty if the file is missing or damaged."""
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -214,5 +212,5 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def null_for_nan(values: Mapping[str, float]) -> dict[str, float | None]:
-    """NaN and infinities, which JSON does not have, become None."""
+    """Replace NaN and infinities, which JSON does not have, by None."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}

@@ -1,11 +1,11 @@
-"""Lines that reading, choosing and checking have to say: each once, with the places it holds for."""
+"""Collects lines for the user; each line is printed once, with the places it holds for."""
 
 from collections.abc import Iterator
 
 from spinpot.core.console import print_line
 
 NAMED = 3
-"""Places that are named; the rest are counted."""
+"""A line names so many places, and counts the rest."""
 
 
 class Notes:
@@ -18,7 +18,7 @@ class Notes:
         self._places: dict[str, list[str]] = {}
 
     def add(self, line: str, where: str = "") -> None:
-        """One line about one place; a place is kept once for each line."""
+        """Add a line about one place; each place is stored once per line."""
         places = self._places.setdefault(line, [])
         if where and where not in places[-1:]:
             places.append(where)
@@ -28,13 +28,13 @@ class Notes:
             yield f"{line} ({shortened(places)})" if places else line
 
     def print(self) -> None:
-        """Print what was collected, and forget it."""
+        """Print the collected lines, and clear them."""
         for line in self:
             print_line(line)
         self._places.clear()
 
 
 def shortened(names: list[str], most: int = NAMED) -> str:
-    """The first names, and how many more there are: "a, b, c and 397 more"."""
+    """The first names, and the number of the others: "a, b, c and 397 more"."""
     named = ", ".join(names[:most])
     return f"{named} and {len(names) - most} more" if len(names) > most else named

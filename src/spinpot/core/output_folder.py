@@ -1,4 +1,4 @@
-"""A folder for results: nothing in it is overwritten, and all of its files appear or none."""
+"""A folder for results: nothing is overwritten, and all files appear together or not at all."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from spinpot.core.files import reason, remove_leftovers
 
 
 def refuse_existing(folder: Path, names: Sequence[str]) -> None:
-    """Raise InputError if the folder is no folder or has a file of one of the names."""
+    """Raise InputError if the path is not a folder, or the folder has a file with one of the names."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"output={folder}: this is a file. Expected a folder, new or old. Give another.")
     for name in names:
@@ -24,15 +24,14 @@ def refuse_existing(folder: Path, names: Sequence[str]) -> None:
 
 @contextmanager
 def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
-    """A hidden folder whose files move to `folder` once all are written; the file `last` comes last.
+    """A hidden folder; its files are moved to `folder` once all are written, the file `last` last.
 
-    A folder that was not there before is taken away again if nothing comes of it. Raises InputError if the
-    place cannot be written to.
+    After an error, a newly made folder is removed again. Raises InputError if the place cannot be written to.
     """
     name, is_new = Path(last).stem, not folder.exists()
     place = folder / f".{name}.{os.getpid()}"
     try:
-        remove_leftovers(folder, name)  # of a process that was killed
+        remove_leftovers(folder, name)  # of killed processes
         place.mkdir(parents=True)
         yield place
         for file in sorted(place.iterdir(), key=lambda file: file.name == last):
@@ -44,5 +43,5 @@ def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(place, ignore_errors=True)
         if is_new:
-            with suppress(OSError):  # it holds the results
+            with suppress(OSError):  # it is not empty: it holds the results
                 folder.rmdir()

@@ -1,4 +1,4 @@
-"""Which program made a run, and on what."""
+"""Versions, commit and device that produced a run."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "dpdata", "vesin", "nump
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide about a run's numbers."""
+    """The versions of Python and of the packages that affect a run's numbers."""
     return {
         "python": platform.python_version(),
         "spinpot": __version__,
@@ -23,10 +23,10 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(package: Path = Path(__file__).parents[1]) -> str | None:
-    """The commit of spinpot's own checkout, with `-dirty` where files were changed.
+    """The commit of spinpot's own checkout, with `-dirty` if files were changed.
 
-    None where the package is installed, also within somebody's repository, and where git is missing;
-    `versions` tells what it is then.
+    None if the package is installed (also within another repository), or if git is missing; `versions` then
+    identifies it.
     """
     top = _git(package, "rev-parse", "--show-toplevel")
     own = top is not None and Path(top).resolve() / "src" / "spinpot" == package.resolve()
@@ -36,7 +36,7 @@ def git_commit(package: Path = Path(__file__).parents[1]) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says in a folder, whatever repository the environment names; None if it fails."""
+    """Output of git in a folder, ignoring a repository named by the environment; None if git fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(folder), *arguments]
     try:

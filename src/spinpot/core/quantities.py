@@ -1,7 +1,7 @@
-"""Every quantity that is compared with labels, once: its names, unit and parts.
+"""The quantities that are compared with labels: their names, units and parts.
 
-Loss terms, prefactors, errors, columns of metrics.csv, tables and pictures take them from here; what the
-arrays mean stands in spinpot.core.conventions.
+Loss terms, prefactors, errors, columns of metrics.csv, tables and pictures use them. spinpot.core.conventions
+explains the arrays.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from spinpot.core.conventions import PER_FRAME, SHAPES
 
 SCALED = "_scaled"
-"""Ends the names of errors of c·(−∂E/∂S) with the c of loss.label_scale_fm; others are of −∂E/∂S."""
+"""Suffix of the names of errors of c·(−∂E/∂S), with c of loss.label_scale_fm; others are of −∂E/∂S."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Quantity:
     """A quantity and its errors, which are per atom for energy and virial and per component for forces.
 
     name: of the loss term, short. label: the array that is compared. symbol: short, for a terminal. words:
-    in a table, where parts stand below the whole. unit: of the errors. carrier: the atoms that count.
-    whole: the name of the quantity this is a part of. part: its place in what `split_along` gives. share: of
-    the square of its rmse in the square of the whole's.
+    its name in tables, where parts are listed below the whole. unit: of the errors. carrier: the atoms that
+    count. whole: name of the quantity of which this is a part. part: its index in the result of
+    `split_along`. share: weight of its squared rmse in the squared rmse of the whole.
     """
 
     name: str
@@ -50,27 +50,27 @@ class Quantity:
 
     @property
     def meV(self) -> str:  # noqa: N802
-        """The unit of its errors as they are shown, a thousandth of that in which they are computed."""
+        """The unit of displayed errors, a thousandth of the computed ones."""
         return f"m{self.unit}"
 
     @property
     def per_atom(self) -> bool:
-        """Whether a frame has one, whose error is divided by the number of atoms."""
+        """Whether it is one value per frame, whose error is divided by the number of atoms."""
         return self.label in PER_FRAME
 
     @property
     def components(self) -> int:
-        """Of the array, for each frame or atom."""
+        """Number of components of the array per frame or atom."""
         return math.prod(SHAPES[self.label])
 
     @property
     def title(self) -> str:
-        """The words where it stands alone."""
+        """Its name outside tables; a part includes the name of the whole."""
         return f"{QUANTITIES[self.whole].words}, {self.words}" if self.whole else self.words
 
     @property
     def plural(self) -> str:
-        """Several of them: `energies`, `magnetic forces`."""
+        """The plural: `energies`, `magnetic forces`."""
         return f"{self.words[:-1]}ies" if self.words.endswith("y") else f"{self.words}s"
 
     def shown(self, error: float) -> str:
@@ -88,16 +88,16 @@ VIRIAL = Quantity("v", "virial", "V", "virial", "eV/atom")
 _part = replace(FORCE_MAG, whole=FORCE_MAG.name, carrier="an atom with a moment")
 PARTS = (
     replace(_part, name="fm_transverse", symbol="Fm⊥", words="transverse", part=0),
-    # One number for each atom, where the whole has three components.
+    # One number per atom, while the whole has three components.
     replace(_part, name="fm_longitudinal", symbol="Fm∥", words="longitudinal", part=1, share=1.0 / 3.0),
 )
-"""The magnetic force across the moment and along it."""
+"""The transverse and the longitudinal part of the magnetic force."""
 
 WHOLE = (ENERGY, FORCE, FORCE_MAG, VIRIAL)
 MAIN = (ENERGY, FORCE, FORCE_MAG)
-"""What is shown where there is little room."""
+"""The quantities shown where there is little space."""
 QUANTITIES = {quantity.name: quantity for quantity in (ENERGY, FORCE, FORCE_MAG, *PARTS, VIRIAL)}
-"""By name; each can have a term in the loss."""
+"""Quantities by name; each can have a term in the loss."""
 SCALED_QUANTITIES = tuple(
     replace(
         quantity,
@@ -107,8 +107,8 @@ SCALED_QUANTITIES = tuple(
     )
     for quantity in (FORCE_MAG, *PARTS)
 )
-"""Has errors beside them with loss.label_scale_fm."""
+"""Additional quantities of runs with loss.label_scale_fm."""
 ERRORS = {quantity.name: quantity for quantity in (*MAIN, *PARTS, *SCALED_QUANTITIES, VIRIAL)}
-"""All that has errors, by name, in the order of tables."""
+"""All quantities with errors, by name, in the order of tables."""
 OF_LABEL = {quantity.label: quantity for quantity in WHOLE}
-"""By the name of the array."""
+"""Quantities by the name of the array."""

@@ -1,4 +1,4 @@
-"""The keys of a config: all of them, those without a value, and the one that was probably meant."""
+"""Lists the keys of a config, finds keys without a value, and suggests the nearest key."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -7,10 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """' Did you mean …?' or nothing.
+    """' Did you mean …?' or an empty text.
 
-    Of dotted keys those beside the word are looked at first, then a slip in the path, then the same name
-    elsewhere.
+    For dotted keys, the search order is: keys of the same section, similar paths, the same name elsewhere.
     """
     path, _, name = word.rpartition(".")
     split = [choice.rpartition(".") for choice in choices]
@@ -28,7 +27,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 
 def dotted_keys(config: DictConfig, prefix: str = "", without: str = "") -> Iterator[str]:
-    """Every key of a config but one, sections included, as `data.batch_size`."""
+    """Every key of a config except `without`, including sections, as `data.batch_size`."""
     for key in config:
         name = prefix + str(key)
         if name == without:

@@ -1,12 +1,12 @@
-"""Magnetic forces and the like in their parts along a moment and across it."""
+"""Splits vectors such as magnetic forces into parts perpendicular and parallel to the moment."""
 
 from torch import Tensor
 
 
 def split_along(vector: Tensor, spin: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors (…, 3) as their parts across the spins (…, 3) and along them (…, 1).
+    """Split vectors (…, 3) into vectors perpendicular to the spins (…, 3) and components along them (…, 1).
 
-    The first are vectors, the second numbers; where a spin is zero, all of the vector is across.
+    If a spin is zero, the whole vector counts as perpendicular.
     """
     direction = spin / spin.norm(dim=-1, keepdim=True).clamp(min=1e-300)
     along = (vector * direction).sum(-1, keepdim=True)

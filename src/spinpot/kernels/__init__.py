@@ -1,6 +1,8 @@
-"""The dearest parts of a step, compiled: a C++ library on plain arrays (interface.h), called by ctypes.
+"""Compiled kernels for the slowest parts of a step: a C++ library on plain arrays (interface.h), called by
+ctypes.
 
-It is optional. Without it torch's operations, and vesin for pairs, give the same; tests hold the two equal.
+The kernels are optional. Without them, torch's operations, and vesin for pairs, give the same results; tests
+compare the two.
 """
 
 from spinpot.kernels.library import build, checked, library, library_for, without

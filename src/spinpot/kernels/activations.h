@@ -1,4 +1,4 @@
-// Activation functions with the two derivatives that spinpot.models.deepspin.activations has.
+// Activation functions with two derivatives, as in spinpot.models.deepspin.activations.
 
 #pragma once
 
@@ -8,13 +8,13 @@
 
 namespace spinpot {
 
-// A function by its name in the configs, a text that the caller keeps; silut has a threshold.
+// A function by its name in the configs; the caller keeps the text. silut has a threshold.
 struct Activation {
   std::string_view kind;
   double threshold;
 };
 
-// f, f' and f'' of numbers z (n, width): `value` is z until `apply` puts f there. A curvature of null is left out.
+// f, f' and f'' of numbers z (n, width): `apply` overwrites z in `value` by f. A null curvature is not computed.
 template <typename T>
 struct Activated {
   Matrix<T> value, slope, curvature;
@@ -24,7 +24,7 @@ struct Activated {
         slope(matrix<T>(memory, rows, columns)),
         curvature(curved ? matrix<T>(memory, rows, columns) : Matrix<T>{}) {}
 
-  // To `rows` of them from `first` on.
+  // Applies it to `rows` rows, from `first` on.
   void apply(const Activation& activation, int64_t first, int64_t rows) const;
 };
 

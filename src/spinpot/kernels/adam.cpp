@@ -12,8 +12,8 @@ struct Settings {
   double rate, beta1, beta2, eps;
 };
 
-// Changes p and the means m of its gradient g and v of g² in place. rest1, rest2: 1 − β₁, 1 − β₂, which float32 would
-// round; rate: the learning rate over 1 − β₁ᵗ; unbias: 1/√(1 − β₂ᵗ).
+// Updates p and the running means m of the gradient g and v of g² in place. rest1, rest2: 1 − β₁, 1 − β₂, which
+// float32 would round; rate: the learning rate over 1 − β₁ᵗ; unbias: 1/√(1 − β₂ᵗ).
 template <typename T>
 void step_part(T* p, const T* g, T* m, T* v, int64_t n, T beta1, T beta2, T rest1, T rest2, T rate, T unbias, T eps) {
 #pragma omp simd

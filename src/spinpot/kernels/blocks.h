@@ -18,7 +18,7 @@ struct Centres {
   const int64_t* atoms;
 };
 
-// All atoms of each element together (of none, too), or so many and the rest. atom_order: the atoms sorted by element.
+// Blocks of all atoms of each element (even of none), or of a given size. atom_order: the atoms sorted by element.
 inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, const int64_t* atom_order,
                                       int64_t most) {
   std::vector<Centres> blocks;
@@ -30,8 +30,8 @@ inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, 
   return blocks;
 }
 
-// body(number of the block, thread) for all: one after the other on all threads, or side by side where that keeps all
-// threads about equally busy, since they need not wait for each other then.
+// Calls body(block number, thread) for all blocks: one after the other, each on all threads; or in parallel, if that
+// keeps all threads about equally busy, since threads then need not wait for each other.
 template <typename Body>
 void each_block(const std::vector<Centres>& blocks, const Body& body) {
   const int64_t count = blocks.size(), parts = parts_of(count, 1);
@@ -48,13 +48,13 @@ void each_block(const std::vector<Centres>& blocks, const Body& body) {
   });
 }
 
-// Where forces of all atoms and virials of all structures are added up.
+// Sums of the forces of all atoms and the virials of all structures.
 template <typename T>
 struct Forces {
   T *force, *force_mag, *virial;
 };
 
-// Where each thread adds: the first one to what is there, the others to zeros. Null for all where it is for the first.
+// Sums of each thread: the first adds to the given values, the others to zeros. Null for all if the first is null.
 template <typename T>
 std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms, int64_t frames, Workspace& memory) {
   std::vector<Forces<T>> all{first};
@@ -64,7 +64,7 @@ std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms,
   return all;
 }
 
-// The same with zeros for the first one, too, whose sums are the results.
+// The same, but the first also adds to zeros; its sums are the results.
 template <typename T>
 std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
                                          Workspace& memory) {
@@ -76,7 +76,7 @@ std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t
   return with_other_threads(first, atoms, frames, memory);
 }
 
-// Adds the sums of the other threads to those of the first one.
+// Adds the sums of all other threads to those of the first.
 template <typename T>
 void add_up(const std::vector<Forces<T>>& forces, int64_t atoms, int64_t frames) {
   if (!forces[0].force) return;
@@ -94,7 +94,7 @@ inline bool within(const int64_t* numbers, int64_t count, int64_t limit) {
   return std::all_of(numbers, numbers + count, [&](int64_t n) { return 0 <= n && n < limit; });
 }
 
-// That indices of a batch are within its arrays; pairs are checked where they are read.
+// Checks that the indices of a batch are within its arrays; pairs are checked when they are read.
 template <typename In>
 void check_batch(const In& in) {
   require(within(in.type_sizes, in.types, in.atoms + 1), "atoms of each element");

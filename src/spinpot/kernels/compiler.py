@@ -24,7 +24,7 @@ WIDTHS = {
     "avx2": ("-mavx2", "-mfma"),
     "plain": (),
 }
-"""What the compiler may use, by the name of a library's width."""
+"""{vector width: compiler flags}."""
 TOGETHER = {
     "activations deepspin exchange fitting guard memory products": (),
     "adam finite native_spin pairs parallel penalties": (),
@@ -35,21 +35,21 @@ TOGETHER = {
 Every other file is compiled alone. The files that read models gain nothing from more than -O1.
 """
 LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
-"""A library that lacks something, such as C++'s own, is refused here rather than where it is loaded."""
+"""A library with missing symbols, such as C++'s own, fails at linking instead of at loading."""
 DIGEST = hashlib.sha256
 
 
 class NotCompiledError(Exception):
-    """There is no compiler, or it failed; says why."""
+    """There is no compiler, or it failed; the message says why."""
 
 
 def widths() -> tuple[str, ...]:
-    """Those that processors of this kind may have."""
+    """The vector widths that processors of this kind may have."""
     return tuple(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ("plain",)
 
 
 def file_name(width: str) -> str:
-    """Of a library: another one for each contents of the sources."""
+    """The file name of a library; it contains a digest of the sources."""
     contents = DIGEST(repr((FLAGS, LINK, WIDTHS[width], TOGETHER)).encode())
     for file in (*SOURCES, *HEADERS):
         contents.update(file.read_bytes())
@@ -57,7 +57,7 @@ def file_name(width: str) -> str:
 
 
 def is_whole(file: Path) -> bool:
-    """Whether a library is there as it was compiled. Loading a truncated one would end the process."""
+    """Whether a library is complete. Loading a truncated one would crash the process."""
     contents = file.read_bytes() if file.is_file() else b""
     size = DIGEST().digest_size
     return len(contents) > size and DIGEST(contents[:-size]).digest() == contents[-size:]
@@ -76,10 +76,10 @@ def compile_library(folder: Path, width: str) -> Path:
         made = place / "library.so"
         run_compiler([*compiler, *LINK, *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
         if not made.is_file():
-            raise NotCompiledError(f"{shlex.join(compiler)} ended well but compiled nothing.")
-        # For is_whole. Loaders ignore what stands behind a library's end.
+            raise NotCompiledError(f"{shlex.join(compiler)} succeeded but wrote no library.")
+        # For is_whole. Loaders ignore bytes after a library's end.
         made.write_bytes((contents := made.read_bytes()) + DIGEST(contents).digest())
-        # In one move, so that no process ever sees a part of it.
+        # A rename is atomic, so that no process ever sees a part of the library.
         os.replace(made, folder / file_name(width))
     return folder / file_name(width)
 
@@ -94,7 +94,7 @@ def units() -> list[list[str]]:
 
 
 def compiler_command() -> list[str]:
-    """The C++ compiler: CXX, or c++. Raises NotCompiledError where it is not there."""
+    """The C++ compiler: CXX, or c++. Raises NotCompiledError if it is missing."""
     named = os.environ.get("CXX") or "c++"
     try:
         command = shlex.split(named) or ["c++"]
@@ -106,7 +106,7 @@ def compiler_command() -> list[str]:
 
 
 def run_compiler(command: list[str]) -> None:
-    """Raises NotCompiledError with the first error of a compiler that fails."""
+    """Run the compiler. Raises NotCompiledError with its first error if it fails."""
     environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False, env=environment

@@ -21,8 +21,8 @@ struct Environments {
   Matrix<T> scalars() const { return {numbers, atoms, width, 4 * width, 1}; }
 };
 
-// D = T Tᵀ[:, :axis] of an atom, (M, axis), row by row. Its first `symmetric` rows, axis of them or none, are a
-// symmetric matrix, of which only the lower triangle is kept: each of its numbers once.
+// D = T Tᵀ[:, :axis] of an atom, (M, axis), in C order. Its first `symmetric` rows (axis of them, or none) are a
+// symmetric matrix, of which only the lower triangle is stored.
 struct DescriptorShape {
   int64_t width, axis, symmetric;
 
@@ -36,7 +36,7 @@ void fill(const DescriptorShape& shape, T* out, const Value& value) {
   for (int64_t i = 0; i < shape.width; ++i) {
 #pragma omp simd
     for (int64_t k = 0; k < shape.axis; ++k) out[k] = value(i, k);
-    out += i < shape.symmetric ? i + 1 : shape.axis;  // what is beyond the triangle is overwritten
+    out += i < shape.symmetric ? i + 1 : shape.axis;  // numbers beyond the triangle are overwritten
   }
 }
 
@@ -82,7 +82,7 @@ void contract(const Environments<T>& environment, const DescriptorShape& shape, 
   });
 }
 
-// How D changes as T changes by u, into out.
+// The change of D for a change u of T, into out.
 template <typename T>
 void contract_change(const Environments<T>& environment, const Environments<T>& u, const DescriptorShape& shape,
                      const Matrix<T>& out) {
@@ -119,7 +119,7 @@ void pull_back(const Environments<T>& environment, const Matrix<T>& by_descripto
       T* by_T = by_environment.at(n);
       unfold(by_D, symmetric, square.data());
       for (int64_t i = 0; i < symmetric; ++i) add_dots(&square[i * symmetric], own, m, axis, by_T + i);
-      // T stands in the rest twice: with its other columns on the left, and with `axis` of them on the right.
+      // The rest contains T twice: its other columns on the left, and its first `axis` columns on the right.
       for (int64_t i = symmetric; i < m; ++i) add_dots(rest + (i - symmetric) * axis, own, m, axis, by_T + i);
       multiply<T>(matrix(own, 4, m).part(0, 4, symmetric, m - symmetric), matrix(rest, m - symmetric, axis),
                        matrix(by_T, 4, m).part(0, 4, 0, axis), true);

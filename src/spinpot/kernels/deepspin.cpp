@@ -17,7 +17,7 @@ namespace spinpot {
 
 namespace {
 
-// Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
+// Atoms evaluated together if nothing is kept for the backward pass: few, so that their numbers stay in the caches.
 constexpr int64_t BLOCK = 48;
 
 template <typename T>
@@ -25,8 +25,8 @@ const T* numbers(const void* array) {
   return static_cast<const T*>(array);
 }
 
-// What parameters and nodes alone give: G/N_sel at the nodes, the fitting nets with folded weights, and what an empty
-// slot adds to T of each centre element, (2T, M).
+// Quantities that depend only on parameters and nodes: G/N_sel at the nodes, the fitting nets with folded weights, and
+// the contribution of an empty slot to T for each centre element, (2T, M).
 template <typename T>
 struct Parameters {
   // Arrays are kept by the caller.
@@ -207,7 +207,7 @@ class Network : public AnyNetwork {
 
 constexpr int64_t MOST = int64_t(1) << 40;
 
-// That no array of parameters and nodes is read past its end.
+// Checks that no array of parameters and nodes is read past its end.
 void check_parameters(const spinpot_deepspin& in) {
   const int64_t sizes[] = {in.types - 1,          in.chunks - 1,         in.chunk - 1, in.embedding_nets - 1,
                            in.embedding_layers - 1, in.fitting_layers - 1, in.axis - 1};
@@ -227,7 +227,7 @@ void check_parameters(const spinpot_deepspin& in) {
           "nets that fit to each other");
 }
 
-// The same of a batch; pairs are checked where they are read.
+// The same check for a batch; pairs are checked when they are read.
 void check_atoms(const spinpot_deepspin& in) {
   const int64_t sizes[] = {in.atoms, in.frames, in.pairs};
   require(within(sizes, std::size(sizes), MOST), "sizes that are not negative");

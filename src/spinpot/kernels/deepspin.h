@@ -1,4 +1,4 @@
-// DeepSPIN for many batches, as of a model in dynamics.
+// DeepSPIN for many batches with the same parameters, as in dynamics.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace spinpot {
 
-// What parameters and nodes alone give is made once.
+// Quantities that depend only on parameters and nodes are computed once.
 class PreparedDeepSpin {
  public:
   virtual ~PreparedDeepSpin() = default;
@@ -16,7 +16,7 @@ class PreparedDeepSpin {
   virtual void evaluate(const spinpot_deepspin& in, const spinpot_derivatives& out) const = 0;
 };
 
-// Of parameters and nodes that the caller keeps as they are; the batch does not matter.
+// The caller must not change the parameters and nodes; the batch does not matter.
 std::unique_ptr<PreparedDeepSpin> prepare_deepspin(const spinpot_deepspin& in);
 
 }  // namespace spinpot

@@ -1,5 +1,5 @@
-// The sums over pairs of spinpot.models.deepspin.pair_map as loops: the same formulas as there, without a tensor for
-// each of their steps. Pairs come sorted by their centres, so that each thread has sums of its own.
+// The sums over pairs of spinpot.models.deepspin.pair_map as loops: the same formulas, without intermediate tensors.
+// Pairs are sorted by centre, so that each thread has its own sums.
 
 #pragma once
 
@@ -20,7 +20,7 @@ namespace spinpot {
 
 constexpr int64_t STENCIL = 8;
 
-// A number for each node of a stencil, in whole vectors of the processor.
+// One number per node of a stencil, in vectors of the processor.
 template <typename T>
 struct Stencil {
   static constexpr int64_t bytes = std::min<int64_t>(BYTES, STENCIL * sizeof(T)), lanes = bytes / sizeof(T);
@@ -81,7 +81,7 @@ struct Components {
 template <typename T>
 using Row = typename Components<T>::Vector;
 
-// Columns of B that neighbours of one type reach: the first one among all, their number, the first one's place here.
+// Columns of B that neighbours of one type reach: the first among all columns, their number, the first one here.
 struct Reached {
   int64_t first = std::numeric_limits<int64_t>::max(), count = 0, place = 0;
 };
@@ -113,8 +113,8 @@ struct Polynomials {
   }
 };
 
-// B of n atoms, (columns, 4 n) with the components of an atom side by side, and its derivatives by the pairs' vectors as a
-// linear map. Nodes that no pair reaches have no columns.
+// B of n atoms, (columns, 4 n) with an atom's components adjacent, and its derivatives by the pairs' vectors as a linear
+// map. Nodes that no pair reaches have no columns.
 template <typename T>
 class PairMap {
  public:
@@ -152,7 +152,7 @@ class PairMap {
   // B, and room for what has its shape, not initialised.
   const Matrix<T>& sums() const { return sums_; }
   Matrix<T> sums(Workspace& memory) const {
-    // An odd number of lines of the cache, so that those of neighbouring nodes fall into different places of it.
+    // An odd number of cache lines, so that neighbouring nodes map to different cache sets.
     constexpr int64_t line = LINE_BYTES / sizeof(T);
     const int64_t next = ((4 * centres_.count + line - 1) / line | 1) * line;
     return {memory.numbers<T>(columns_ * next), columns_, 4 * centres_.count, next, 1};
@@ -172,8 +172,8 @@ class PairMap {
     });
   }
 
-  // Adds force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, each thread to sums of its own since a
-  // neighbour may be anybody's.
+  // Adds force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, each thread to its own sums, since centres
+  // of several threads may share a neighbour.
   void add_derivatives(const Matrix<T>& by_sums, const Forces<T>* of_threads) const {
     each_atom([&](int64_t n, int64_t i, int64_t thread) {
       const auto [force, force_mag, virials] = of_threads[thread];
@@ -297,7 +297,7 @@ class PairMap {
     for (int64_t k = 0; k < count; ++k) {
       const int64_t last = n_nodes[type[k]] - STENCIL;
       const T per_step = 1 / step[type[k]], place = x_[k] * per_step;
-      // In this order NaN gives the first node, and no number is too large for an integer.
+      // With this order of min and max, NaN gives the first node, and no number overflows an integer.
       const T node = std::max(T(0), std::floor(place) - T(STENCIL / 2 - 1));
       const int64_t stencil = static_cast<int64_t>(std::min(T(last), node));
       x_[k] = place - T(stencil) - T(STENCIL - 1) / 2;
@@ -339,7 +339,7 @@ class PairMap {
     for (int l = 0; l < 3; ++l) g[l] = along * rows_.per_r[k] * d[l] + rows_.t[k] * by_row[l + 1];
   }
 
-  // The transpose: adds what a change g of the pair's vector makes of its atom's part of B.
+  // The transpose: adds the change of the atom's part of B for a change g of the pair's vector.
   void push_forward(int64_t p, int64_t k, const T* g, T* sums) const {
     const Polynomials<T> stencil(polynomials_, rows_.x[k]);
     const Nodes<T> value(stencil.value), slope(stencil.slope);

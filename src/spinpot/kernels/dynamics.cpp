@@ -1,5 +1,5 @@
-// Spin dynamics beside the model: noise that is a function of the seed, the step and the atom; fields extrapolated from
-// the steps before; the step of the spins, iterated until it is found.
+// Model-independent parts of spin dynamics: noise as a function of seed, step and atom; fields extrapolated from
+// previous steps; the step of the spins, iterated to convergence.
 
 #include <algorithm>
 #include <cmath>
@@ -71,8 +71,8 @@ double turn_spins(const spinpot_turn& turn) {
   return change;
 }
 
-// Of fields b[0 … n - 1], newest first, ∇b_k = b_k - b_(k+1): the polynomial through m of them goes on as the sum of
-// ∇^j b_0 with j < m, and ∇^m b_0 and ∇^m b_1 say how well that would have done before. Takes the m that did best.
+// Fields b[0 … n - 1], newest first, ∇b_k = b_k - b_(k+1): the polynomial through m of them extrapolates to the sum of
+// ∇^j b_0 with j < m, and ∇^m b_0 and ∇^m b_1 are its errors in previous steps. Uses the m with the smallest error.
 Vector extrapolated(Vector* b, int64_t n) {
   Vector sum{0, 0, 0}, best = n > 0 ? b[0] : sum;
   double least = INFINITY;
@@ -104,7 +104,7 @@ Vector expected(const double* row) {
   return extrapolated(rest, kept);
 }
 
-// What λ is learned from is forgotten by a twentieth with each evaluation.
+// The sums that determine λ decay by a twentieth with each evaluation.
 constexpr double REMEMBERED = 0.95;
 
 void learn(double* row, const Vector& field, const Vector& middle) {

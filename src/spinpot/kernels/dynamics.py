@@ -1,4 +1,4 @@
-"""Spin dynamics beside the model, the same in Python and in LAMMPS: noise, extrapolated fields, turns."""
+"""Model-independent parts of spin dynamics, for Python and LAMMPS: noise, extrapolated fields, rotations."""
 
 from ctypes import byref, c_double, c_int64
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from spinpot.kernels.interface import structure
 from spinpot.kernels.library import checked, library
 
 SPINS, ATOMS = 0, 1
-"""Purposes of noise."""
+"""Purposes of random numbers."""
 FIELDS = 8
-"""How many steps back fields are kept."""
+"""Number of previous steps whose fields are stored."""
 REMEMBERED = 0.95
 """Of what λ is learned from, with each evaluation."""
 DAMPED_TURNS = 3
@@ -35,9 +35,10 @@ def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3)
 
 
 class History:
-    """What is kept of N spins from step to step: fields and midpoints, and the fields' own parts.
+    """History of N spins over previous steps: fields, midpoints, and the longitudinal parts of the fields.
 
-    B ≈ λ m + rest, with λ of each spin by least squares: the part λ m turns no spin whose midpoint is m.
+    B ≈ λ m + rest, with λ of each spin fitted by least squares. The part λ m does not rotate a spin whose
+    midpoint is m.
 
     rows: (N, 3 + 6 FIELDS), as SPINPOT_HISTORY says.
     """
@@ -46,9 +47,9 @@ class History:
         self.rows = np.zeros((count, 3 + 6 * FIELDS))
 
     def expected(self) -> np.ndarray:
-        """The rest of the next step (N, 3), by a polynomial through those of the last ones.
+        """The rest in the next step (N, 3), extrapolated by a polynomial from the previous steps.
 
-        Its order is that which would have done best for the spin in the last steps.
+        The polynomial has the order that was most accurate for the spin in the previous steps.
         """
         found = library()
         if found is None:
@@ -58,7 +59,7 @@ class History:
         return out
 
     def evaluated(self, first: bool, field: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """The rest (N, 3) of a field that was evaluated at `middle` (N, 3); first: in its step."""
+        """The rest (N, 3) of a field evaluated at `middle` (N, 3); first: first evaluation of the step."""
         found = library()
         if found is None:
             return self._evaluated(first, field, middle)
@@ -96,7 +97,7 @@ class History:
 
 
 def _extrapolated(fields: np.ndarray) -> np.ndarray:
-    """As spinpot_extrapolate_fields: ∇^m b_0 and ∇^m b_1 say how well the sum of ∇^j b_0, j < m, did."""
+    """As spinpot_extrapolate_fields: ∇^m b_0 and ∇^m b_1 measure the error of the sum of ∇^j b_0, j < m."""
     if not fields.shape[1]:
         return np.zeros((len(fields), 3))
     best, total = fields[:, 0], np.zeros((len(fields), 3))
@@ -112,9 +113,10 @@ def _extrapolated(fields: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Turn:
-    """The step of N spins that is iterated: S′ is S turned about the field at their midpoint.
+    """The iterated step of N spins: S′ is S rotated about the field at their midpoint.
 
-    angle: g dt/ħ, μ_B/eV. damping: α. before: S. middle: where the field is wanted; after: S′; (N, 3), μ_B.
+    angle: g dt/ħ, μ_B/eV. damping: α. before: S; middle: midpoint, at which to evaluate the field; after: S′;
+    (N, 3) each, μ_B.
     """
 
     angle: float
@@ -128,7 +130,7 @@ class Turn:
         self.middle, self.after = self.before.copy(), self.before.copy()
 
     def by(self, field: np.ndarray) -> float:
-        """Turn about a field (N, 3), eV/μ_B; the largest change of any component of S′."""
+        """Rotate about a field (N, 3), eV/μ_B; returns the largest change of any component of S′."""
         found = library()
         if found is None:
             return self._by(field)
@@ -152,10 +154,10 @@ class Turn:
 
 @dataclass
 class Convergence:
-    """When the S′ of a step are found. contraction: of the changes, kept from step to step.
+    """Convergence test of the iteration of S′. contraction: of the changes, kept from step to step.
 
-    tolerance: μ_B. damping: α; without it the errors of many steps add up to a drift of the energy, and each
-    is held within a fifth of the tolerance.
+    tolerance: μ_B. damping: α; without damping the errors of many steps add up to an energy drift, so that
+    a fifth of the tolerance is used.
     """
 
     tolerance: float
@@ -168,7 +170,7 @@ class Convergence:
         self.last = 0.0
 
     def found(self, change: float) -> bool:
-        """Whether the error of S′ after a change by so much is within the tolerance (μ_B)."""
+        """Whether the error of S′ after this change is within the tolerance (μ_B)."""
         own = library()
         if own is None:
             return self._found(change)
@@ -186,7 +188,7 @@ class Convergence:
 
 
 def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The vectors half way between those of equal lengths, on their sphere; (N, 3)."""
+    """The vectors (N, 3) halfway between vectors of equal lengths, with the same length."""
     return np.asarray(unit(one + other) * np.linalg.norm(one, axis=1, keepdims=True))
 
 

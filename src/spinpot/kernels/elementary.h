@@ -1,5 +1,4 @@
-// Functions without a branch, so that the compiler makes them of several numbers at once, which it does where they stand
-// within a loop.
+// Functions without branches, so that the compiler vectorises loops over them.
 
 #pragma once
 

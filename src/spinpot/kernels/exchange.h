@@ -6,11 +6,11 @@
 
 namespace spinpot {
 
-// That no array is read past its end; pairs are checked where they are read.
+// Checks that no array is read past its end; pairs are checked when they are read.
 void check_exchange(const spinpot_exchange& in);
 
-// Adds the energies of the centres (of all atoms, or where centres come first of these), and what they alone give to
-// forces: a pair of centres is seen from either end, one of a centre and another atom once.
+// Adds the energies of the centres (all atoms, or the first ones) and the derivatives of these energies. A pair of two
+// centres is listed from both ends, a pair of a centre and another atom once.
 void add_exchange(const spinpot_exchange& in, double* energy, const Forces<double>& to);
 
 }  // namespace spinpot

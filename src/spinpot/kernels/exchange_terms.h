@@ -1,4 +1,4 @@
-// What the exchange term is made of: its radial functions, and its coefficients as loops over pairs read them.
+// Parts of the exchange term: radial functions, and the coefficients in the order in which loops over pairs read them.
 
 #pragma once
 
@@ -76,10 +76,10 @@ struct Basis {
   }
 };
 
-// Functions of the distance by which the parts of a pair's energy are multiplied, side by side.
+// Functions of the distance that multiply the parts of a pair's energy, adjacent in memory.
 enum Part { BILINEAR, BIQUADRATIC, ANISOTROPIC, SINGLE_ION, PARTS };
 
-// The coefficients as the loops read them, zeros where the term lacks them.
+// The coefficients in the order of the loops; zeros for missing terms.
 class Coefficients {
  public:
   explicit Coefficients(const spinpot_exchange& in)

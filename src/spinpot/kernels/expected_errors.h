@@ -1,4 +1,4 @@
-// What errors are to be expected of a model whose weights least squares gave: spinpot.models.native_spin.uncertainty.
+// Expected errors of a model fitted by least squares: spinpot.models.native_spin.uncertainty.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// Whether numbers are finite: spinpot.training.step.
+// Checks whether numbers are finite, for spinpot.training.step.
 
 #include <algorithm>
 #include <cmath>

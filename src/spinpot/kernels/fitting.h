@@ -1,5 +1,5 @@
-// The fitting net of one element: spinpot.models.deepspin.fitting, with the same formulas as there. Its inputs are D as
-// DescriptorShape has it: where two numbers of D are one input, that has the sum of their weights.
+// The fitting net of one element, with the formulas of spinpot.models.deepspin.fitting. Its inputs are D in the layout
+// of DescriptorShape: if two numbers of D are one input, this input has the sum of their weights.
 
 #pragma once
 

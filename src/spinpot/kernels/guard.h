@@ -11,7 +11,7 @@ namespace spinpot {
 // Keeps the text for spinpot_error; returns the code.
 int failed(const char* text) noexcept;
 
-// Calls body() with so many threads to share; returns 0, or the code of the exception it threw.
+// Calls body() with this number of threads; returns 0, or the code of an exception.
 template <typename Body>
 int guarded(int64_t threads, const Body& body) noexcept {
   try {
@@ -25,7 +25,7 @@ int guarded(int64_t threads, const Body& body) noexcept {
   }
 }
 
-// Throws what says what was expected.
+// Throws an exception that says what was expected.
 [[noreturn]] void refuse(const char* expected);
 
 inline void require(bool fits, const char* expected) {

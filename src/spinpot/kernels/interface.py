@@ -1,4 +1,4 @@
-"""What interface.h declares, as ctypes has it: the fields of structs and the arguments of functions."""
+"""The declarations of interface.h for ctypes: fields of structs and arguments of functions."""
 
 import ctypes
 import re
@@ -13,7 +13,7 @@ _NUMBERS = {"double": c_double, "int": c_int, "int32_t": c_int32, "int64_t": c_i
 
 
 def structure(name: str) -> Any:
-    """The class of a struct."""
+    """The ctypes class of a struct."""
     (body,) = re.findall(rf"typedef struct {{([^}}]*)}} {name};", _HEADER)
     fields = [field for declaration in body.split(";") for field in _declared(declaration)]
     return type(name, (ctypes.Structure,), {"_fields_": fields})

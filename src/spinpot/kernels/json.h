@@ -1,4 +1,4 @@
-// JSON texts, of which nothing is believed before it is read: no depth, no number and no size can do harm.
+// Reads JSON texts from untrusted files: no depth, number or size can do harm.
 
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace spinpot {
 
-// A text that is no JSON, or one that holds more than any model does.
+// The text is not JSON, or holds more values than any model does.
 struct NotJson : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -192,7 +192,7 @@ class JsonReader {
       if (!take('+')) take('-');
       require(digits(), "digits");
     }
-    // Whatever the program's language puts in place of the point.
+    // The decimal point of the program's locale.
     std::istringstream given(text_.substr(first, at_ - first));
     given.imbue(std::locale::classic());
     double made = 0.0;

@@ -24,7 +24,7 @@ inline Vec plus(const Vec& a, double factor, const Vec& b) {
 
 inline Vec vec_at(const double* first) { return {first[0], first[1], first[2]}; }
 
-// Short vectors of the lattice of a frame; zero, and without effect, along directions in which nothing repeats.
+// Short lattice vectors of a frame; zero, and without effect, along non-periodic directions.
 class Lattice {
  public:
   // box: three rows, of which those of periodic directions count.
@@ -52,12 +52,12 @@ class Lattice {
   Vec shift(const Vec& counts) const {
     return plus(plus(plus({}, counts[0], vectors_[0]), counts[1], vectors_[1]), counts[2], vectors_[2]);
   }
-  // How far, in units of vector k, points may be apart that are `distance` (Å) from each other.
+  // Largest separation, in units of vector k, of points at `distance` (Å).
   double reach(int k, double distance) const { return distance * length(duals_[k]); }
 
  private:
   using Matrix = std::array<Vec, 3>;
-  // A cell whose volume is below this share of |a||b||c| has no inverse worth the name; spinpot.data.cell.
+  // A cell whose volume is below this share of |a||b||c| counts as singular; as spinpot.data.cell.
   static constexpr double FLAT = 1e-6;
 
   static double determinant(const Matrix& rows) { return dot(rows[0], cross(rows[1], rows[2])); }
@@ -81,7 +81,7 @@ class Lattice {
     }
   }
 
-  // Takes whole multiples of another vector off one, if that shortens it; never so little that it might not end.
+  // Subtracts whole multiples of another vector if that shortens a vector by more than rounding, so that it ends.
   static bool shorten(Vec& own, const Vec& other) {
     const double square = dot(other, other);
     if (square == 0.0) return false;

@@ -11,8 +11,8 @@
 
 namespace spinpot {
 
-// y = idt ⊙ f(xW + b) + skip of x; an idt of null stands for none. Where x is not skipped the first rows of W may lie
-// elsewhere than the others: `first`, else of no rows.
+// y = idt ⊙ f(xW + b) + skip of x; idt may be null. Without a skip, the first rows of W may be stored separately:
+// `first`, which otherwise has no rows.
 template <typename T>
 struct Layer {
   Matrix<const T> weight;
@@ -21,7 +21,7 @@ struct Layer {
 
   int64_t width_in() const { return first.rows + weight.rows; }
   int64_t width() const { return weight.columns; }
-  // How often x is repeated to be skipped to y.
+  // Number of copies of x that the skip adds to y.
   int64_t repeats() const {
     return first.rows > 0 ? 0 : width() == width_in() ? 1 : width() == 2 * width_in() ? 2 : 0;
   }

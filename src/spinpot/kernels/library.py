@@ -1,4 +1,4 @@
-"""The compiled library: found or compiled, loaded, and left out on demand."""
+"""Finds, compiles and loads the library of kernels; it can also be disabled."""
 
 import ctypes
 import os
@@ -26,7 +26,7 @@ _ARGUMENTS = arguments()
 
 
 def build() -> bool:
-    """Whether there is a library for this processor, compiled now if need be; warns where that fails."""
+    """Compile the library for this processor if needed; returns whether there is one. Warns on failure."""
     if library() is not None:
         return True
     try:
@@ -34,8 +34,8 @@ def build() -> bool:
     except (NotCompiledError, OSError) as error:
         advice = ". XDG_CACHE_HOME names another folder for them." if isinstance(error, OSError) else ""
         warnings.warn(
-            "The kernels could not be compiled; torch's own operations take their place and give the same, "
-            f"more slowly. {error}{advice}",
+            "The kernels could not be compiled; torch's operations are used instead: the results are the "
+            f"same, but slower. {error}{advice}",
             stacklevel=2,
         )
         return False
@@ -44,12 +44,12 @@ def build() -> bool:
 
 
 def library() -> ctypes.CDLL | None:
-    """The library; None where it was not compiled, or is left out."""
+    """The library; None if it was not compiled, or is disabled."""
     return None if _left_out.get() else _loaded()
 
 
 def library_for(like: Tensor) -> ctypes.CDLL | None:
-    """The library, where tensors like this one are such as it takes; else None."""
+    """The library if it supports tensors like this one; else None."""
     return library() if like.is_cpu and like.dtype in (torch.float64, torch.float32) else None
 
 
@@ -66,7 +66,7 @@ _left_out: ContextVar[bool] = ContextVar("left_out", default=False)
 
 @contextmanager
 def without() -> Iterator[None]:
-    """Leave out what is compiled, to compare with."""
+    """Disable the kernels within the block, to compare results."""
     token = _left_out.set(True)
     try:
         yield
@@ -87,7 +87,7 @@ def _loaded() -> ctypes.CDLL | None:
 def _load(file: Path) -> ctypes.CDLL:
     """Raises OSError for a file that is missing or damaged, or that the system does not take."""
     if not is_whole(file):
-        raise OSError(f"{file} is no whole library")
+        raise OSError(f"{file} is not a complete library")
     loaded = ctypes.CDLL(str(file))
     loaded.spinpot_error.restype = ctypes.c_char_p
     for function, types in _ARGUMENTS.items():
@@ -98,7 +98,7 @@ def _load(file: Path) -> ctypes.CDLL:
 
 
 def _width() -> str:
-    """The widest that this processor has."""
+    """The widest vector instructions of this processor."""
     named = {"AVX512": "avx512", "AVX2": "avx2"}.get(torch.backends.cpu.get_cpu_capability(), "plain")
     return named if named in widths() else "plain"
 
@@ -136,7 +136,7 @@ def _say(line: str) -> None:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Libraries of earlier versions, and what killed compilations left."""
+    """Remove libraries of earlier versions, and files of killed compilations."""
     for path in folder.iterdir():
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > KEPT:

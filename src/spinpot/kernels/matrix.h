@@ -1,4 +1,4 @@
-// Matrices that lie in memory of others.
+// Views of matrices in other objects' memory.
 
 #pragma once
 
@@ -21,7 +21,7 @@ struct Matrix {
     return {at(i, j), n_rows, n_columns, down, along};
   }
   Matrix of_rows(int64_t i, int64_t n_rows) const { return part(i, n_rows, 0, columns); }
-  // Two things of as many rows that lie one above the other.
+  // The upper and the lower half of a matrix.
   Matrix upper() const { return of_rows(0, rows / 2); }
   Matrix lower() const { return of_rows(rows / 2, rows / 2); }
   operator Matrix<const T>() const { return {numbers, rows, columns, down, along}; }
@@ -32,7 +32,7 @@ struct Same {
   using Type = T;
 };
 
-// A matrix that is only read, as an argument from which T need not be found out.
+// A read-only matrix, as an argument from which T is not deduced.
 template <typename T>
 using In = Matrix<const typename Same<T>::Type>;
 

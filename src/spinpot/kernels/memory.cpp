@@ -11,7 +11,7 @@ struct Pool {
   std::vector<std::unique_ptr<Workspace>> free;
 };
 
-// Never destroyed: what is given back as the process ends still finds it.
+// Never destroyed: workspaces may be returned to it while the process exits.
 Pool& pool() {
   static Pool* own = new Pool;
   return *own;
@@ -47,7 +47,7 @@ void GiveBack::operator()(Workspace* workspace) const {
 }
 
 Borrowed borrow() {
-  // Never waits: in a process forked by another thread nobody may be there to unlock it.
+  // Never waits for the lock: in a forked process its owner may not exist.
   const std::unique_lock<std::mutex> one(pool().one, std::try_to_lock);
   auto& free = pool().free;
   if (!one || free.empty()) return Borrowed(new Workspace);

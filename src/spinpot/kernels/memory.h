@@ -1,4 +1,4 @@
-// Memory for the numbers of a call. Later calls use it again, since new pages cost more than the arithmetic on them.
+// Memory for the numbers of a call. Later calls reuse it, since new pages cost more than the arithmetic on them.
 
 #pragma once
 
@@ -14,7 +14,7 @@
 namespace spinpot {
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t LEAST_PIECE = 0;  // each array for itself, so that what reaches past its end is seen
+constexpr std::size_t LEAST_PIECE = 0;  // each array is allocated separately, so that sanitizers detect overruns
 #else
 constexpr std::size_t LEAST_PIECE = 1 << 18;
 #endif

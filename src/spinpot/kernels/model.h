@@ -1,4 +1,4 @@
-// Models of files, evaluated for clusters of atoms: what their parts share.
+// Models of files, evaluated for clusters of atoms: declarations that all parts share.
 
 #pragma once
 
@@ -25,8 +25,8 @@ struct ClusterPairs {
   const int64_t* counts;            // (C, 2T) neighbours of each type that they have
 };
 
-// What parts of a model add to: of the centres' energies alone, so that a pair of centres is seen from either end, and
-// one of a centre and another atom once. Where energies alone are wanted all but these are null.
+// Sums to which the parts of a model add: the centres' energies and their derivatives. A pair of two centres is listed
+// from both ends, a pair of a centre and another atom once. If only energies are requested, the others are null.
 struct Sums {
   double* energy;             // (C,), eV
   double *force, *force_mag;  // (A, 3), −∂E/∂R and −∂E/∂S
@@ -35,7 +35,7 @@ struct Sums {
   int64_t virials;            // V
 };
 
-// What centres see: neighbours of some types (T, 2T) within a cutoff, Å; a virtual atom stands at coord + η S (T,).
+// Neighbours of centres: the types that count (T, 2T), and a cutoff, Å; a virtual atom is at coord + η S (T,).
 struct Sight {
   double cutoff;
   std::vector<uint8_t> seen;
@@ -49,7 +49,7 @@ class ModelPart {
   virtual const Sight& sight() const = 0;
   // Adds its energies and derivatives, on as many threads as threads_here() says. The pairs are those it sees.
   virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
-  // What errors to expect; null where that is not known.
+  // Expected errors; null if unknown.
   virtual const ExpectedErrors* expected_errors() const { return nullptr; }
   // Fills the rows from which they follow, where there are any.
   virtual void fill_rows(const ClusterPairs&, const spinpot_rows&) {}
@@ -72,10 +72,10 @@ class KernelOutput {
   int64_t centres_ = 0;
 };
 
-// Throws the text of a kernel's error for a code other than 0.
+// Throws the message of a kernel's error for a code other than 0.
 void check_code(int code);
 
-// Fills what of a batch the structs of kernels take from a cluster.
+// Fills the fields of the kernels' structs that describe a batch, from a cluster.
 template <typename In>
 void set_batch(const ClusterPairs& pairs, const Sums& sums, int64_t threads, In& in) {
   in.threads = threads;

@@ -1,4 +1,4 @@
-// The pairs of a cluster, of candidates that its caller has.
+// Selects the pairs of a cluster from the caller's candidates.
 
 #pragma once
 
@@ -64,8 +64,8 @@ class ClusterPairFinder {
     }
   };
 
-  // Adds what centre i sees. Each neighbour is written, and the next one over it where it is not seen: no branch is
-  // taken that a processor cannot foresee.
+  // Adds the neighbours of centre i. Each candidate is written, and overwritten by the next one if it does not count:
+  // this avoids unpredictable branches.
   template <bool VIRTUAL>
   void see(const spinpot_cluster& cluster, const double* spin, int64_t i, Found& found) {
     const int64_t n = cluster.n_candidates[i];

@@ -10,7 +10,7 @@
 
 namespace spinpot {
 
-// What a file holds for one kind of part. Whatever does not fit is refused in words, with the file's path.
+// The contents of a file for one kind of part. Errors are reported with the file's path.
 class FilePart {
  public:
   // Both are kept by the caller. magnetic: of each element.

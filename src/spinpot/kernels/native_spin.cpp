@@ -12,7 +12,7 @@ namespace spinpot {
 
 namespace {
 
-// Atoms that are evaluated together where nothing is kept of them: few, so that their numbers stay in the caches.
+// Atoms evaluated together if nothing is kept for the backward pass: few, so that their numbers stay in the caches.
 constexpr int64_t BLOCK = 2 * CENTRES > 32 ? 2 * CENTRES : 32;
 
 // The gradients of a loss by the parameters.
@@ -337,7 +337,7 @@ class NativeSpin {
   std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
 };
 
-// That no array is read past its end; pairs are checked where they are read.
+// Checks that no array is read past its end; pairs are checked when they are read.
 void check(const spinpot_native_spin& in) {
   constexpr int64_t most = int64_t(1) << 40;
   const int64_t sizes[] = {in.types - 1, in.atoms,      in.frames, in.pairs, in.radial - 1,

@@ -1,4 +1,4 @@
-// What a pair adds to the sums of its centre, ρ of each kind times radial functions: spinpot.models.native_spin.sums.
+// The contribution of a pair to its centre's sums, ρ of each kind times radial functions: native_spin.sums.
 
 #pragma once
 

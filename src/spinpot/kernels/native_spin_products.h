@@ -1,4 +1,4 @@
-// The sums of products of spinpot.models.native_spin.groups, of several centres side by side.
+// The sums of products of spinpot.models.native_spin.groups, for several centres at once.
 
 #pragma once
 
@@ -35,7 +35,7 @@ class Products {
     }
   }
 
-  // Adds to the derivatives `by` all numbers what comes from those by the sums.
+  // Backward pass: adds to the derivatives `by` all numbers the contributions of those by the sums.
   void pull_back(const double* numbers, double* by) const {
     for (int64_t n = count_; n-- > 0;) pull_back(n, numbers, by);
   }

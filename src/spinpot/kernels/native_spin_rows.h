@@ -1,4 +1,4 @@
-// What each weight of the native-spin model's invariants gives alone: spinpot.models.native_spin.rows.
+// The predictions of single weights of the native-spin model: spinpot.models.native_spin.rows.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// Neighbour pairs of frames, and the list of structures that move.
+// Neighbour pairs of frames, and the pair list of moving structures.
 
 #include <algorithm>
 #include <cmath>
@@ -14,9 +14,9 @@ using namespace spinpot;
 
 namespace {
 
-// Atoms of one frame that a thread looks at in one go.
+// Atoms of one frame per block of a thread.
 constexpr int64_t ATOMS = 256;
-// Å; farther away no number has the digits of a distance.
+// Å; at larger coordinates, differences have too few digits.
 constexpr double FARTHEST = 1e15;
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
@@ -46,7 +46,7 @@ void check(const spinpot_frames& frames) {
   }
 }
 
-// All that pairs depend on but where atoms and virtual atoms are.
+// Everything that determines the pairs except the positions of atoms and virtual atoms.
 std::vector<double> fixed_of(const spinpot_frames& frames) {
   const int64_t n_frames = frames.n_frames, n_types = frames.n_types;
   std::vector<double> made{frames.cutoff, double(n_frames), double(n_types), double(frames.any_direction)};
@@ -60,7 +60,7 @@ std::vector<double> fixed_of(const spinpot_frames& frames) {
 
 }  // namespace
 
-// Pairs within a cutoff; kept, with a skin, while atoms move little.
+// Pairs within a cutoff; with a skin, candidates are reused while atoms move little.
 struct spinpot_pair_list {
  public:
   explicit spinpot_pair_list(double skin) : skin_(skin) {}
@@ -109,8 +109,8 @@ struct spinpot_pair_list {
     std::vector<double> lengths;
   };
 
-  // Whether no pair but the candidates can have come within reach: two atoms come closer by at most twice the largest
-  // move, a virtual atom by its own lengthening besides.
+  // Whether the candidates still include all pairs within the cutoff: two atoms approach each other by at most twice
+  // the largest displacement, plus the growth of a virtual atom's displacement.
   bool holds(const spinpot_frames& frames) const {
     if (skin_ == 0.0 || before_.fixed != fixed_of(frames)) return false;
     double moved = 0.0, lengthened = 0.0;

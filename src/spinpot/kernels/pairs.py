@@ -1,4 +1,4 @@
-"""Neighbour pairs by the compiled library: of many frames in one call, and of structures that move."""
+"""Neighbour search by the compiled library: of many frames in one call, and of moving structures."""
 
 from ctypes import addressof, byref, c_byte, c_int64, c_void_p
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ _FRAMES, _PAIRS = structure("spinpot_frames"), structure("spinpot_pairs")
 
 @dataclass(frozen=True)
 class Frames:
-    """F frames, laid one behind the other with A atoms altogether, and which of their pairs are looked for.
+    """F concatenated frames with A atoms in total, and the criteria for their pairs.
 
-    A virtual atom stands at coord + displacement; a centre's own one is a neighbour. Atoms are taken where
-    they are, not moved into the cell.
+    A virtual atom is at coord + displacement; a centre's own virtual atom is a neighbour. Positions are not
+    wrapped into the cell.
 
     cutoff: Å; n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
-    seen: (T, 2T) whether centres of an element see neighbours of a type.
-    any_direction: also virtual atoms that would be within the cutoff if they were displaced elsewhere.
+    seen: (T, 2T) bool, whether a neighbour type counts for a centre element.
+    any_direction: include virtual atoms that come within the cutoff for some direction of the displacement.
     """
 
     cutoff: float
@@ -37,11 +37,11 @@ class Frames:
 
 @dataclass(frozen=True)
 class PairArrays:
-    """P pairs of frames with A atoms altogether, sorted by their centres; types T…2T−1 are virtual atoms.
+    """P pairs of frames with A atoms in total, sorted by centre; types T…2T−1 are virtual atoms.
 
-    start: (A + 1,) where the pairs of each centre begin; neighbour: (P,) of the A atoms; type: (P,);
-    vector: (P, 3), Å, from the centre; counts: (A, 2T) neighbours of each type; closest: (T,), Å, of the
-    centres of each element, inf without any, with any_direction wherever spins point.
+    start: (A + 1,), index of each centre's first pair; neighbour: (P,), index of the atom; type: (P,);
+    vector: (P, 3), Å, from the centre; counts: (A, 2T), neighbours of each type; closest: (T,), Å, distance
+    of the closest neighbour for each centre element, inf without any; with any_direction, for all directions.
     """
 
     start: np.ndarray
@@ -53,9 +53,9 @@ class PairArrays:
 
 
 class PairList:
-    """Pairs of structures that move, searched for only when atoms have moved far enough.
+    """Pair list of moving structures; it is rebuilt only after atoms have moved far enough.
 
-    skin: Å; with 0 each call searches. searches: how many searches there were.
+    skin: Å; 0: every call searches. searches: number of searches so far.
     """
 
     def __init__(self, skin: float = 0.0) -> None:
@@ -73,9 +73,9 @@ class PairList:
 
 
 def find_pairs(frames: Frames, threads: int = 1, kept: PairList | None = None) -> PairArrays:
-    """The pairs of some frames. kept: what an earlier call left, of a structure that has moved since.
+    """The pairs of some frames. kept: the pair list to reuse and update, for a moving structure.
 
-    Raises RuntimeError for numbers that are not finite, types out of range and boxes without volume.
+    Raises RuntimeError for non-finite numbers, types out of range and boxes without volume.
     """
     kept = kept or PairList()
     n_frames, total, n_types = len(frames.n_atoms), len(frames.types), len(frames.seen)
@@ -116,6 +116,6 @@ def _array(values: Any, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def _address(values: Any) -> int:
     try:
-        return addressof(c_byte.from_buffer(values))  # in a quarter of the time
-    except (TypeError, ValueError):  # arrays that must not be written, or are empty
+        return addressof(c_byte.from_buffer(values))  # four times faster than values.ctypes
+    except (TypeError, ValueError):  # read-only or empty arrays
         return int(values.ctypes.data)

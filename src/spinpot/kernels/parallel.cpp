@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t MOST_THREADS = 256;
 
-// Loops follow each other within microseconds, so a thread looks for work before it sleeps. It soon gives way while
-// it looks: torch's threads and other processes want the same cores.
+// Loops follow each other within microseconds, so a thread spins before it sleeps. While it spins it soon yields:
+// torch's threads and other processes need the same cores.
 constexpr int LOOKS = 100;
 constexpr int YIELDS = 1000;
 
@@ -50,8 +50,8 @@ struct alignas(64) Seat {
   std::condition_variable wake;
 };
 
-// Threads that share the parts of one loop at a time, each the part of its number. The caller takes those that nobody
-// has begun: it never waits for a thread that the system lets wait.
+// A thread pool for one loop at a time; each thread takes the part with its number. The caller takes the parts that no
+// thread has begun, so that it never waits for a thread that the system has not scheduled.
 class Pool {
  public:
   void run(int64_t parts, void (*body)(void*, int64_t), void* context) {
@@ -145,7 +145,7 @@ class Pool {
   std::exception_ptr error_;
 };
 
-// Never destroyed, since its threads outlive every destructor. A forked process has none of them, so it begins anew.
+// Never destroyed, since its threads outlive every destructor. A forked process has no threads and makes a new pool.
 Pool*& pool() {
   static Pool* own = [] {
     pthread_atfork(nullptr, nullptr, [] { pool() = new Pool; });

@@ -1,4 +1,4 @@
-// Loops on several threads. A pool of our own needs no OpenMP library, of which torch brings a copy under another name.
+// Loops on several threads. An own thread pool avoids a second OpenMP library beside torch's.
 
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace spinpot {
 
-// How many threads the calls of this thread may use while it lives.
+// While it exists, calls of this thread may use this number of threads.
 class ThreadsOfCall {
  public:
   explicit ThreadsOfCall(int64_t threads);
@@ -19,7 +19,7 @@ class ThreadsOfCall {
   int64_t before_;
 };
 
-// The threads that a loop begun here would share: 1 within a part of another loop.
+// Number of threads for a loop that starts here: 1 within a part of another loop.
 int64_t threads_here();
 
 // Calls body(context, part) for each part, on as many threads where they are free; rethrows the first exception. Only a

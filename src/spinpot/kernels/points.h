@@ -1,4 +1,4 @@
-// What the atoms of a frame may see: atoms, virtual atoms and their images, as points sorted into boxes.
+// Possible neighbours in a frame: atoms, virtual atoms and their images, as points sorted into boxes.
 
 #pragma once
 
@@ -17,9 +17,9 @@
 
 namespace spinpot {
 
-// Å; as spinpot.data.pairs: keeps atoms that rounding puts at the very edge.
+// Å; as spinpot.data.pairs: keeps atoms at the very edge despite rounding.
 constexpr double MARGIN = 1e-9;
-// Å; more than what rounding does to where images and boxes are.
+// Å; larger than the rounding errors of images and boxes.
 constexpr double SLACK = 1e-6;
 
 // An atom, or its virtual atom, of type T…2T−1, or an image of either.
@@ -49,8 +49,8 @@ struct Point {
   }
 };
 
-// Boxes that points are sorted into. Where there would be too many, boxes far from each other are the same one: points
-// that are too far away cost time there, and are not seen.
+// Boxes for sorting points. If there would be too many, distant boxes share one slot: distant points in it cost time
+// but are rejected by their distance.
 class Boxes {
  public:
   // Sorts points into them, given their coordinates along each axis; returns where each one goes.
@@ -190,7 +190,7 @@ class Points {
   }
 
  private:
-  // So many points are looked at one by one as fast as they are sorted.
+  // Up to this number, checking all points is as fast as sorting them.
   static constexpr int64_t FEW = 1024;
   // 2 GB; a cutoff that is a hundred times as long as the cell would fill any memory.
   static constexpr double MOST = 2e7;
@@ -268,7 +268,7 @@ class Points {
     return keep(beyond, points, size, found);
   }
 
-  // Writes the points with negative numbers; returns how many. Without branches, which no processor could foresee.
+  // Writes the points with negative numbers; returns their number. Without branches, which would be unpredictable.
   static int64_t keep(const double* numbers, const int32_t* points, int64_t size, int32_t* found) {
     int64_t count = 0, n = 0;
 #if defined(__AVX512VL__)

@@ -12,8 +12,8 @@ namespace {
 // The registers hold ROWS of a result, two vectors wide; the caches hold DEPTH and HEIGHT of the operands.
 constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48;
 
-// Numbers that are needed soon. Memory is slower than the sums, and brings them meanwhile if it is asked early and
-// evenly: for LINES of the cache every STEPS terms, as fast as HEIGHT rows use them up.
+// Prefetches the next operands during the current tile. Memory is slower than the arithmetic, so requests are early and
+// evenly spaced: LINES cache lines every STEPS terms, as fast as HEIGHT rows consume them.
 template <typename T>
 class Prefetch {
  public:
@@ -96,8 +96,8 @@ void pack(const In<T>& left, T* packed) {
   }
 }
 
-// What a product needs after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by
-// rows: of the rows of left below, the share of this panel, or else the next panel of right.
+// The operands after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by rows: this
+// panel's share of the next rows of left, or else the next panel of right.
 template <typename T>
 In<T> needed_next(const In<T>& left, const In<T>& right, int64_t top, int64_t k, int64_t j) {
   const int64_t below = std::min(HEIGHT, left.rows - top - HEIGHT), columns = right.columns;

@@ -1,5 +1,5 @@
-// Matrix products. A library first copies both operands into an order of its own, which pays where each of their
-// numbers is used many times; here most products have a short side, and are read where they lie.
+// Matrix products. BLAS libraries first copy both operands into blocks, which pays only if each number is used many
+// times. Here most products have a short side, so that operands are read in place.
 
 #pragma once
 

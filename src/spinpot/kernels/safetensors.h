@@ -1,4 +1,4 @@
-// Files of named arrays (huggingface/safetensors), of which nothing is believed before it is checked.
+// Reads files of named arrays (huggingface/safetensors); everything is checked, since files are untrusted.
 
 #pragma once
 
@@ -21,7 +21,7 @@ struct Tensor {
 
 class Safetensors {
  public:
-  // Reads the header. What is wrong with a file is thrown in words, with its path.
+  // Reads the header. Errors are thrown with a message and the file's path.
   explicit Safetensors(const std::string& path);
 
   // A text of the metadata, and an array; null where there is none.

@@ -1,4 +1,4 @@
-// The numbers that the processor takes at once.
+// Vectors of numbers that the processor handles in one instruction.
 
 #pragma once
 
