@@ -153,7 +153,7 @@ def test_it_learns_and_resumes(data, tmp_path):
 
 def test_unknown_elements(data, tmp_path):
     save_potential(tmp_path / "x.ckpt", small_potential())
-    with pytest.raises(InputError, match="does not know Fe"):
+    with pytest.raises(InputError, match="has no element Fe"):
         run(tmp_path, *data, f"init_from={tmp_path / 'x.ckpt'}", "data.type_map=[Ni,O,Fe]")
 
 
