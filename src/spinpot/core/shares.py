@@ -18,6 +18,7 @@ R = TypeVar("R")
 
 THREADS = 16  # a disk on a network answers as many requests in the time of one
 WAITING = 3.0  # times the processor's time that a thread waiting for files takes
+LEAST_WAIT = 0.1  # s before a disk is called slow
 MOST_AT_ONCE = 32  # things that a thread takes at once
 
 
@@ -90,12 +91,14 @@ def by_threads(work: Callable[[T], R], things: Sequence[T], title: str) -> list[
 
 
 def _made(work: Callable[[T], R], groups: Iterator[Sequence[T]]) -> Iterator[R]:
+    lasted = worked = 0.0  # over all groups: another program may delay one
     for group in groups:
-        began, worked = perf_counter(), thread_time()
+        began, began_work = perf_counter(), thread_time()
         made = list(map(work, group))
-        waited = perf_counter() - began > WAITING * (thread_time() - worked)
+        lasted += perf_counter() - began
+        worked += thread_time() - began_work
         yield from made
-        if waited:
+        if lasted > max(WAITING * worked, LEAST_WAIT):
             break
     with ThreadPoolExecutor(THREADS) as threads:
         for made in threads.map(lambda group: list(map(work, group)), groups):
