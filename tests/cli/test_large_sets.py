@@ -144,7 +144,7 @@ def test_a_broken_frame_of_many_ends_a_run_or_is_left_out(place, many, tmp_path,
             np.save(tmp_path / "train/set.000/force.npy", arrays["force"])
         result = train(tmp_path, tmp_path / name, *settings, "data.skip_broken=true", *more)
         assert result.returncode == 0, result.stderr
-        assert f"data.skip_broken left {left_out} frames of data.train out." in result.stdout
+        assert f"data.skip_broken left out {left_out} frames of data.train." in result.stdout
     first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("again", "run"))
     assert first["val"] == second["val"]
 
