@@ -47,7 +47,7 @@ def test_the_public_frames_have_magnetic_forces_of_four_fifths(shared_data, name
     (system,) = read_systems([shared_data / "NiO_deltaspin" / name])
     work = work_along_pairs(system)
     assert work.factors[TRANSVERSE].value == pytest.approx(0.8, abs=0.02)
-    assert work.factors[TRANSVERSE].error < 0.02
+    assert work.factors[TRANSVERSE].error < 0.03
     assert abs(work.factors["force"].value - 1) < 2 * work.factors["force"].error
     # One frame alone has another length of the moments.
     assert work.factors[LONGITUDINAL].value is None

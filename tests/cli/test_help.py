@@ -62,8 +62,8 @@ def test_a_section_of_what_is_composed(tmp_path):
     (tmp_path / "mine" / "loss" / "own.yaml").write_text("defaults:\n  - ener_spin\nloss_func: huber\n")
     asked = ["--help", "--config-dir", "mine", "loss", "optimizer.every", "loss=own", "optimizer=soap"]
     lines = shown("train", *asked, cwd=tmp_path).splitlines()
-    assert f"{'loss.loss_func=huber':44}  mse (squares), mae (absolute values) or huber" in lines
-    assert lines[-1] == f"{'optimizer.every=10':44}  steps between two turns of the bases"
+    assert f"{'loss.loss_func=huber':44}  mse (squared errors), mae (absolute errors) or huber" in lines
+    assert lines[-1] == f"{'optimizer.every=10':44}  steps between two updates of the eigenbases"
     assert all(line.startswith(("loss.", "optimizer.every")) for line in lines)
     message = the_message(run_here("train.py", "--help", "lss", cwd=tmp_path))
     assert message == "There is no setting lss. Did you mean loss?"

@@ -59,7 +59,7 @@ def test_training(said, folders):
         "μ_B), so that its errors are too small; spinpot prepare splits without duplicates "
         "(validation: 1 of 4)"
     ) in found
-    (beyond,) = [line for line in found if "leaves the range" in line]
+    (beyond,) = [line for line in found if "leaves the training range" in line]
     assert beyond.startswith("look: validation: |S| of Ni leaves the training range, 1.200 to 1.200 μ_B: ")
     assert said.index("look: ") < said.index("step      2")
 

@@ -58,7 +58,7 @@ def test_page_and_summary(place):
     nets = [value.numel() for name, value in weights(place / "run").items() if name.startswith("nets.")]
     assert summary["model"]["parameters"] == sum(nets)
     text = Page.of(place / "run/report.html").text
-    for fact in ("density, angle, length", "as least squares find them", "neuron 8–8, one net per element"):
+    for fact in ("density, angle, length", "fixed after least squares", "neuron 8–8, one net per element"):
         assert fact in text
 
 

@@ -167,7 +167,7 @@ def test_more_neighbours_than_sel() -> None:
         predictor(random_system(2))
     (only,) = (str(warning.message) for warning in said)
     assert only.startswith("model.descriptor.sel=[3, 3] is too small for random0, frame 0: an atom has ")
-    assert only.endswith("and deepmd-kit and LAMMPS leave out the farthest of them.")
+    assert only.endswith("deepmd-kit and its LAMMPS plugin ignore the farthest ones.")
 
 
 def test_an_energy_that_is_not_finite() -> None:

@@ -182,7 +182,7 @@ def test_each_forward_pass_keeps_what_is_its_own():
 def test_a_second_derivative_is_refused():
     potential = small_native()
     output = potential(batch_of(potential, random_system(1)), differentiable=True)
-    with pytest.raises(RuntimeError, match="differentiated once"):
+    with pytest.raises(RuntimeError, match="differentiated only once"):
         torch.autograd.grad(output["force"].square().sum(), [potential.nets.weight], create_graph=True)
 
 

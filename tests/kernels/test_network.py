@@ -166,7 +166,7 @@ def test_a_second_derivative_is_refused(compiled, without, radial, with_it):
     potential = small_potential(radial=radial)
     output = potential(batch_of(potential, random_system(1)), differentiable=True)
     for value in (output["energy"], output["force"].square()):
-        with pytest.raises(RuntimeError, match="differentiated once"):
+        with pytest.raises(RuntimeError, match="differentiated only once"):
             torch.autograd.grad(value.sum(), [potential.fitting_nets.layers[0].weight], create_graph=True)
 
 

@@ -87,7 +87,7 @@ def test_a_second_derivative_of_the_loss_is_refused(compiled):
     force = batch.force.clone().requires_grad_()
     prediction = {"energy": batch.energy, "force": force, "force_mag": batch.force_mag}
     loss, _ = loss_and_terms(EnerSpinLoss(), prediction, batch, torch.tensor([True, False]), 1.0)
-    with pytest.raises(RuntimeError, match="differentiated once"):
+    with pytest.raises(RuntimeError, match="differentiated only once"):
         torch.autograd.grad(loss, force, create_graph=True)
 
 

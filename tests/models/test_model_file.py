@@ -250,6 +250,6 @@ def test_foreign_and_newer_files(path, monkeypatch):
 
 
 def test_a_run_is_not_resumed_from_it(path, tmp_path):
-    with pytest.raises(InputError, match=r"holds no optimizer state.* by init_from="):
+    with pytest.raises(InputError, match=r"holds no optimizer state.* with init_from="):
         find_checkpoint(str(path), tmp_path / "run")
     assert read_checkpoint(path)["global_step"] == 0

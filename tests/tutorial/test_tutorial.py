@@ -1,6 +1,6 @@
 """The tutorial as a reader follows it: its files saved, its commands run, in an empty folder.
 
-Its part in LAMMPS is run by tests/peer/test_tutorial.py. `make test-wheel` names the Python of the installed
+Its part in LAMMPS is run by tests/peer/test_tutorial_in_lammps.py. `make test-wheel` names the Python of the installed
 wheel in WHEEL_PYTHON; otherwise the checkout's spinpot runs.
 """
 

@@ -34,7 +34,11 @@ RELAXED = 0.05
 """Lengths count as relaxed if longitudinal magnetic forces (rms) are below this share of transverse ones."""
 SMALL = f"they are less than {RELAXED:.0%} of the transverse ones".replace("%", " %")
 RIDGE = 1e-8
-MISSED = 0.1  # the share of the correction to the trapezoid rule that is added to the error
+MISSED = 0.1
+"""The share of a small correction to the trapezoid rule that is added to the error; a large one misses more.
+
+Exact labels of bcc Fe with tilts to 85° had corrections of 0.2 to 0.7 of the work, and factors of up to 1.18.
+"""
 
 NODES = np.array([0.0, (1 - 5**-0.5) / 2, (1 + 5**-0.5) / 2, 1.0])
 WEIGHTS = np.array([1.0, 5.0, 5.0, 1.0]) / 12
@@ -203,7 +207,8 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
     trapezoid = np.column_stack([plain[name] for name in names] or [np.zeros((len(energy), 0))])
     works = trapezoid + np.column_stack([added[name] for name in names] or [trapezoid])
     slope, error = _slopes(works, energy, weight, frames)
-    error = np.hypot(error, MISSED * (_solve(trapezoid, energy, weight) - slope))
+    corrected = np.sqrt(((works - trapezoid) ** 2).mean(axis=0) / (trapezoid**2).mean(axis=0))
+    error = np.hypot(error, (MISSED + corrected) * (_solve(trapezoid, energy, weight) - slope))
     for name, b, db in zip(names, slope, error, strict=True):
         factors[name] = _factor(factors[name], float(b), float(db))
     explained = works @ slope
