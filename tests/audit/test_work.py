@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from spinpot.audit.findings import of_work
 from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, Untestable, missed, work_along_pairs
 from spinpot.data import nio
+from spinpot.data.fe_gpaw import SHIPPED
 from spinpot.data.systems import read_systems, select
+from spinpot.models.native_spin.settings import NetSettings, SumsSettings
+from spinpot.models.native_spin.spec import NativeSpinSettings
+from spinpot.models.registry import build_potential
+from spinpot.models.start import TrainingLabels
 from support.folders import with_labels_of_a_potential
-from support.frames import random_system
+from support.frames import evaluate, random_system
 from support.nickel_oxide import primitive_nio
 
 TRANSVERSE, LONGITUDINAL = "force_mag/Ni/transverse", "force_mag/Ni/longitudinal"
@@ -178,3 +185,23 @@ def test_exact_labels_of_what_is_no_crystal_have_factors_of_one(pbc):
     names = {"force", TRANSVERSE, LONGITUDINAL} | ({"virial"} if any(pbc) else set())
     for name in names:
         assert work.factors[name].value == pytest.approx(1.0, abs=0.03), name
+
+
+@pytest.mark.slow
+def test_exact_labels_of_few_frames_with_large_tilts_are_not_wrong():
+    """The interpolation misses much of such paths, and the standard error says so."""
+    systems = read_systems(SHIPPED / "train")
+    settings = NativeSpinSettings(
+        descriptor=SumsSettings(cutoff=4.5, closest=2.0), fitting_net=NetSettings(neuron=[])
+    )
+    spec = settings.spec(("Fe",), (True,))
+    potential = build_potential(spec)
+    potential.set_statistics(iter(()), systems)
+    prefactors = {"e": 1.0, "fr": 1.0, "fm": 1.0}
+    potential.start(TrainingLabels(systems, spec.geometry, prefactors, 0.5, torch.tensor([True])))
+    made = next(system for system in systems if system.name == "Fe16")
+    outputs = evaluate(potential, made)
+    labels = {name: outputs[name].reshape(made.coord.shape) for name in ("force", "force_mag")}
+    exact = replace(made, energy=outputs["energy"], **labels)
+    findings = of_work(exact, work_along_pairs(exact))
+    assert [one.text for one in findings if one.severity == "wrong"] == []
