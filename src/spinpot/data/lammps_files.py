@@ -43,9 +43,7 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
         raise InputError(
             f"{path}: no type for {' '.join(unknown)}; the types are {' '.join(elements)}. Add it."
         )
-    (moments,) = system_from_atoms(
-        atoms, str(path)
-    ).spin  # raises InputError unless it is a structure with moments
+    moments = system_from_atoms(atoms, str(path)).spin[0]  # raises InputError without moments
     atoms = atoms.copy()
     atoms.set_initial_magnetic_moments(moments)
     made = turned(atoms)
