@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import count
 
+import torch
 import torch.distributed as dist
 from omegaconf import DictConfig
 from rich.console import Console
@@ -58,15 +59,31 @@ def all_ranks(trainer: DictConfig) -> Iterator[None]:
         ranks = Ranks(place)
         _present.append(ranks)
         try:
-            ranks.meet()
-            yield
-            ranks.leave()
+            with _own_cores(place):
+                ranks.meet()
+                yield
+                ranks.leave()
         except BaseException as error:
             ranks.end_with(error)
             raise
         finally:
             _present.remove(ranks)
             ranks.close()
+
+
+@contextmanager
+def _own_cores(place: Place) -> Iterator[None]:
+    """Divide the cores of a node among the ranks that are started here, unless OMP_NUM_THREADS is set.
+
+    Lightning does so only when training starts; until then the threads of the ranks wait for each other.
+    """
+    threads = torch.get_num_threads()
+    if place.started_here and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, threads // place.per_node))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def processes() -> Processes:
