@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+import yaml
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+from spinpot.cli.describe import comments, in_yaml
+from spinpot.config.suggest import CONFIGS
+
 COMMANDS = {
     "train": [
         "data",
@@ -67,11 +69,27 @@ def settings_page() -> str:
 
 
 def rows(file: Path) -> list[Row]:
-    """The settings of a config file; a meaning comes from the file, else from another option of the group."""
-    own = list(_rows(_read(file), _prefix(file)))
+    """The settings of a config file, but for what Hydra reads."""
+    own, values = dict(comments(file)), yaml.safe_load(file.read_text(encoding="utf-8"))
+    start = 0 if _is_recipe(file) else len(file.parent.relative_to(CONFIGS).parts)
+    found = []
+    for key in own:
+        path = key.split(".")
+        hidden = path[start] in ("defaults", "hydra") or any(part.startswith("_") for part in path)
+        if not hidden and not any(other.startswith(f"{key}.") for other in own):
+            found.append(Row(key, in_yaml(reduce(getitem, path[start:], values)), _meaning(key, file)))
+    return found
+
+
+def _meaning(key: str, file: Path) -> str:
+    """The comment of a setting in its file or in another option of the group, or that of its section."""
     others = sorted(file.parent.glob("*.yaml"), key=_order) if file.parent != CONFIGS else []
-    said = {row.key: row.meaning for other in reversed(others) for row in _rows(_read(other), _prefix(other))}
-    return [Row(row.key, row.default, row.meaning or said[row.key]) for row in own]
+    said = [dict(comments(one)) for one in (file, *others)]
+    while key:
+        if found := next((one[key] for one in said if one.get(key)), ""):
+            return found
+        key = key.rpartition(".")[0]
+    return ""
 
 
 def _command(command: str) -> Iterator[str]:
@@ -109,49 +127,7 @@ def _table(found: list[Row]) -> Iterator[str]:
 
 def _text(said: str) -> str:
     """A comment as Markdown."""
-    return re.sub(r"([|*<])", r"\\\1", said)
-
-
-def _rows(values: CommentedMap, prefix: str, section: str = "") -> Iterator[Row]:
-    """The settings below a mapping; section: what the comment of the mapping itself says."""
-    for key, value in values.items():
-        if key.startswith("_") or key in ("defaults", "hydra"):
-            continue
-        meaning = _comment(values, key) or section
-        if isinstance(value, CommentedMap) and value and not value.fa.flow_style():
-            yield from _rows(value, f"{prefix}{key}.", meaning)
-        else:
-            yield Row(f"{prefix}{key}", _default(value), meaning)
-
-
-def _comment(values: CommentedMap, key: str) -> str:
-    """The comment in the line of a key."""
-    tokens = values.ca.items.get(key) or []
-    nested = getattr(values[key], "ca", None)
-    of_value = nested.comment[:1] if nested is not None and nested.comment else []
-    for token in [*tokens, *of_value]:
-        if token is not None and not isinstance(token, list) and not token.value.startswith("\n"):
-            return str(token.value.splitlines()[0].lstrip("# "))
-    return ""
-
-
-def _default(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_default(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_default(one) for one in value) + "]"
-    words = {None: "null", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def _read(file: Path) -> CommentedMap:
-    return YAML().load(file) or CommentedMap()
-
-
-def _prefix(file: Path) -> str:
-    """What precedes the file's keys on the command line; nothing for a recipe and a command."""
-    return "" if _is_recipe(file) else "".join(f"{part}." for part in file.parent.relative_to(CONFIGS).parts)
+    return re.sub(r"([|*])", r"\\\1", said).replace("<", "&lt;")
 
 
 def _is_recipe(file: Path) -> bool:

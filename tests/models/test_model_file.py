@@ -191,6 +191,15 @@ def test_a_model_without_parts_is_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt", ".dp"])
+def test_a_name_that_the_disk_refuses_is_named(path, suffix):
+    """The temporary file's name is longer than the disk allows."""
+    target = path.with_name("m" * (254 - len(suffix)) + suffix)
+    with pytest.raises(InputError, match=r"Cannot write .*mmm.*: .* write to another place"):
+        convert(path, target)
+    assert sorted(path.parent.iterdir()) == [path]
+
+
 def test_nothing_is_overwritten(path):
     before = path.read_bytes()
     save_potential(path.with_suffix(".ckpt"), small_potential(seed=5))

@@ -63,8 +63,12 @@ def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) ->
             raise InputError(f"There is no setting {section}.{nearest(section, known)}")
     for key, value in settings.items():
         if not sections or key.startswith(tuple(f"{section}." for section in sections)):
-            shown = yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n")[0]
-            yield f"{f'{key[:-1]}={shown}':44}  {said.get(key[:-1], '')}".rstrip()
+            yield f"{f'{key[:-1]}={in_yaml(value)}':44}  {said.get(key[:-1], '')}".rstrip()
+
+
+def in_yaml(value: Any) -> str:
+    """A value as on the command line."""
+    return str(yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)).split("\n")[0]
 
 
 def meanings(choices: dict[str, Any]) -> dict[str, str]:

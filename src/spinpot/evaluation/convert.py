@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
+from spinpot.core.files import cannot_write
 from spinpot.models.checkpoint import checkpoint_file, save_potential
 from spinpot.models.exchange.wrapper import WithExchange
 from spinpot.models.files import CHECKPOINT, experiment_writer, read_model
@@ -20,14 +22,15 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     exchange term, which deepmd-kit's files cannot hold.
 
     Raises InputError, before it writes anything, if the source is missing or cannot be read, or if the target
-    exists or has an unsupported suffix.
+    exists or has an unsupported suffix; and if the target cannot be written.
     """
     source = checkpoint_file(source)
     if not source.is_file():
         raise InputError(f"{source}: no such file. Correct the path.")
     if write := experiment_writer(source):
         _check_target(target, (".yaml",))
-        write(source, target)
+        with _named_errors():
+            write(source, target)
         return
     model = read_model(source)
     potential = model.potential
@@ -35,17 +38,27 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
         potential = potential.without_exchange()
     exporters = potential.exporters()
     _check_target(target, (CHECKPOINT, MODEL_FILE, *exporters))
-    if target.suffix == CHECKPOINT:
-        save_potential(target, potential, deepmd=model.rest)
-    elif target.suffix == MODEL_FILE:
-        write_model_file(target, potential)
-    else:
-        exporters[target.suffix](target, model.rest, deepmd)
+    with _named_errors():
+        if target.suffix == CHECKPOINT:
+            save_potential(target, potential, deepmd=model.rest)
+        elif target.suffix == MODEL_FILE:
+            write_model_file(target, potential)
+        else:
+            exporters[target.suffix](target, model.rest, deepmd)
     spec = potential.spec
     print_line(
         f"Written: {target}: {' '.join(spec.type_map)} (with spin: {' '.join(spec.magnetic_elements)}), "
         f"cutoff {spec.geometry.cutoff} Å, {potential.n_parameters()} parameters."
     )
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Raise InputError if the target cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(cannot_write(error)) from error
 
 
 def _check_target(target: Path, suffixes: Iterable[str]) -> None:

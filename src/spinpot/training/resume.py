@@ -94,7 +94,7 @@ def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
 
 
 def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:
-    """Print which settings and data changed. Raises InputError for another model or optimizer."""
+    """Print where the run resumes and what changed. Raises InputError for another model or optimizer."""
     changes = [
         *differences(resumed.spec.as_dict(), spec.as_dict(), without(spec.changeable)),
         *differences(_state_of(resumed.config), _state_of(config), without(())),
@@ -107,6 +107,7 @@ def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerpr
         )
     settings = differences(resumed.config, config, without(IRRELEVANT))
     data = differences(resumed.fingerprints, fingerprints) if resumed.fingerprints else []
+    print_line(f"Resuming from step {resumed.step} of {resumed.path}.")
     print_changes(settings, data)
     if resumed.score != SCORE:
         print_line(
