@@ -1,10 +1,14 @@
 """Task exchange: shells, ordering temperature, checks and messages."""
 
+import numpy as np
 import pytest
 
 from spinpot.analysis.exchange import Settings, exchange
+from spinpot.ase import SpinCalculator
 from spinpot.core.errors import InputError
 from spinpot.data import nio
+from spinpot.evaluation.predictor import Predictor
+from support.native_spin import calibrated_native
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 
@@ -36,6 +40,21 @@ def test_conventions(result):
     assert [row[3] for row in result.tables[1].rows[:3]] == pytest.approx([J, J / 2, -J])
 
 
+def test_the_uncertainty_is_the_spread_of_drawn_models():
+    model = SpinCalculator(Predictor(calibrated_native()))
+    given = [exchange(one, nio_atoms(), Settings(cutoff=3.5, draws=0)) for one in (model, *model.drawn(3))]
+    own, *others = (one.numbers["shells"][0]["J_meV"] for one in given)
+    _, *temperatures = (one.numbers["mean_field_temperature_K"] for one in given)
+    found = exchange(model, nio_atoms(), Settings(cutoff=3.5, draws=3))
+    (shell,) = found.numbers["shells"]
+    assert shell["J_meV"] == own
+    assert shell["sigma_meV"] == pytest.approx(np.std(others, ddof=1), rel=1e-9)
+    assert found.numbers["mean_field_temperature_sigma_K"] == pytest.approx(np.std(temperatures, ddof=1))
+    assert found.tables[0].columns[3:5] == ["J (meV)", "σ (meV)"]
+    assert found.tables[0].rows[0][3:5] == [own, shell["sigma_meV"]]
+    assert "σ (meV)" not in given[0].tables[0].columns
+
+
 def test_what_is_left_out_is_said():
     near = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.0))
     assert [shell["neighbours"] for shell in near.numbers["shells"]] == [12]
@@ -55,7 +74,7 @@ def test_no_pair_is_refused():
         exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=2.0))
 
 
-@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"step": 0.5}, {"tolerance": 0.0}])
+@pytest.mark.parametrize("wrong", [{"cutoff": 0.0}, {"step": 0.5}, {"tolerance": 0.0}, {"draws": 1}])
 def test_numbers_that_mean_nothing_are_refused(wrong):
     with pytest.raises(InputError, match=f"task.exchange.{next(iter(wrong))}"):
         Settings(**wrong)

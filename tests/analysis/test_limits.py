@@ -13,17 +13,17 @@ from spinpot.analysis.limits import equal_pairs, limits_of
 from spinpot.analysis.result import shown
 from spinpot.analysis.shells import shells_of
 from spinpot.ase import SpinCalculator
+from spinpot.data import nio
 from spinpot.evaluation.predictor import Predictor
 from spinpot.models.training_facts import TrainingFacts
 from support.frames import small_potential
 from support.nio_calculator import NiOCalculator, nio_atoms
 
 FAR = (
-    "The training data do not determine all J: the shortest lattice vector of every training cell is at "
-    "most 6.00 Å long. Moments more than half of this apart, 3.00 Å, coincide with periodic images of "
-    "nearer ones, so the data do not determine their J separately. This holds for 1 of 2 shells (marked †); "
-    "their J, and results derived from them (ordering temperature, spin waves), are extrapolated by the "
-    "model. Train on larger cells."
+    "The training data do not determine J in 1 of 2 shells (marked †; the nearest is Ni–Ni at 4.170 Å). In "
+    "the training cells these pairs coincide with periodic images at other distances, so the labels give "
+    "only the sum of their J. The model extrapolates each J, and what depends on it (ordering temperature, "
+    "spin waves). Train on larger cells."
 )
 
 
@@ -53,12 +53,13 @@ def test_shells_beyond_half_of_the_training_cells_are_marked(far):
     assert "†: not determined by the training data." in far.tables[0].note
     assert [shell["determined_by_training"] for shell in far.numbers["shells"]] == [True, False]
     assert far.numbers["told_apart_A"] == 3.0
-    line = "J beyond 3.00 Å is not determined by the training data."
+    line = "The training data do not determine all J; the nearest such pair is 4.17 Å apart."
     assert line in far.files["exchange.out"].splitlines()[0]
     assert far.files["vampire.ucf"].startswith(f"# {line}\n# Unit cell")
     assert far.files["vampire.mat"].startswith(f"# {line}\n")
     figure = far.pictures[0].draw()
-    assert figure.get_suptitle() == "grey: beyond 3.00 Å, not determined by the training data"
+    assert figure.get_suptitle() == "faint: not determined by the training data"
+    assert {line.get_alpha() for line in figure.axes[0].lines} == {1.0, 0.3, None}
     figure.savefig(io.BytesIO())
 
 
@@ -68,9 +69,27 @@ def test_a_model_of_large_cells_marks_nothing():
     assert [row[1] for row in found.tables[0].rows] == ["2.949", "4.170"]
     assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [True, True]
     assert found.numbers["told_apart_A"] is None
-    assert "determined" not in found.files["exchange.out"].splitlines()[0]
+    assert "determine" not in found.files["exchange.out"].splitlines()[0]
     assert found.files["vampire.ucf"].startswith("# Unit cell")
     assert found.pictures[0].draw().get_suptitle() == ""
+
+
+class OfTwoCubes(NiOCalculator):
+    """As if it had been trained on 32 atoms, whose lattice vectors are twice the second distance of Ni."""
+
+    strain = np.eye(3) + 0.01 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
+
+    def tells_apart(self):
+        return 0.99 * nio.LATTICE_CONSTANT
+
+    def training_cells(self):
+        return [2.0 * nio.LATTICE_CONSTANT * self.strain]
+
+
+def test_images_that_are_equal_by_symmetry_are_determined():
+    """A second neighbour and the opposite one are images of each other."""
+    found = exchange(OfTwoCubes(), nio_atoms(), Settings(cutoff=4.5))
+    assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [True, True]
 
 
 @pytest.mark.parametrize(

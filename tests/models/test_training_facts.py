@@ -24,7 +24,15 @@ def made(lengths, box=4.0):
 
 def test_moments_of_the_elements_with_spin_over_all_systems():
     facts = training_facts([made([1.2, 1.3]), made([-0.4])], (True, False))
-    assert facts == TrainingFacts({"Ni": [0.4, 1.3]}, 4.0)
+    assert facts == TrainingFacts({"Ni": [0.4, 1.3]}, 4.0, [(4.0 * np.eye(3)).tolist()])
+
+
+def test_the_largest_cells_that_differ_by_more_than_a_strain():
+    boxes = [4.0, 8.0, 8.1, *range(12, 22)]
+    cells = training_facts([made([1.0], box) for box in boxes], (True, True)).cells
+    assert [cell[0][0] for cell in cells] == [21, 20, 19, 18, 17, 16, 15, 14]
+    few = training_facts([made([1.0], box) for box in boxes[:3]], (True, True)).cells
+    assert [cell[0][0] for cell in few] == [8.0, 4.0]
 
 
 def test_the_shortest_vector_of_a_skewed_cell_is_none_of_its_rows():

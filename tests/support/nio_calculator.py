@@ -37,6 +37,12 @@ class NiOCalculator(Calculator):
         """Å: it was not trained."""
         return np.inf
 
+    def training_cells(self):
+        return []
+
+    def drawn(self, number):
+        return []
+
 
 def frame_of(atoms: Atoms) -> nio.Structure:
     types = np.where(atoms.numbers == 28, nio.NICKEL, nio.OXYGEN)

@@ -1,5 +1,6 @@
 """Task exchange: the exchange constants J_ij of a potential and the mean-field temperature."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,33 +36,36 @@ class Settings:
     full_tensor: bool = False
     step: float = 0.02
     tolerance: float = 0.01
+    draws: int = 16
 
     def __post_init__(self) -> None:
         positive = self.cutoff is None or self.cutoff > 0.0
         require(positive, "task.exchange.cutoff", self.cutoff, "a distance > 0 Å, or null.")
         require(0.0 < self.step <= 0.2, "task.exchange.step", self.step, "an angle > 0 and ≤ 0.2 rad.")
         require(self.tolerance > 0.0, "task.exchange.tolerance", self.tolerance, "a distance > 0 Å.")
+        require(self.draws != 1 and self.draws >= 0, "task.exchange.draws", self.draws, "0, or at least 2.")
 
 
 def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """J_ij of all pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
     found, reach = exchange_of(model, atoms, settings)
     shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
+    drawn = [exchange_of(one, atoms, settings)[0] for one in model.drawn(settings.draws)]
     warning = limits.in_short(found)
     vampire, remark = vampire_files(found, warning)
-    draw = partial(exchange_figure, found, limits.reach)
+    draw = partial(exchange_figure, found, limits.far)
     return Result(
         title="Exchange",
         paragraphs=[
-            _strongest(found, shells, limits),
+            _strongest(found, shells, limits, drawn),
             f"{CONVENTION}.",
             *limits.said(found, shells),
             *([remark] if remark else []),
         ],
         method=[*_introduction(found, reach, settings), _checks(model, found)],
-        tables=[_shell_table(found, shells, limits), _convention_table(found, shells)],
+        tables=[_shell_table(found, shells, limits, drawn), _convention_table(found, shells)],
         pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
-        numbers=_numbers(found, shells, reach, limits),
+        numbers=_numbers(found, shells, reach, limits, drawn),
         files={
             "exchange.out": tb2j_text(found, warning),
             "TB2J.pickle": tb2j_pickle(found, warning),
@@ -91,14 +95,27 @@ def mean_field_temperature(found: Exchange) -> float:
     return float(np.linalg.eigvalsh(0.5 * (sums + sums.T))[-1] / (3.0 * units.kB))
 
 
-def _strongest(found: Exchange, shells: list[Shell], limits: Limits) -> str:
+def sigma(values: Sequence[float]) -> float | None:
+    """The standard deviation of results of drawn models; None without any."""
+    return float(np.std(values, ddof=1)) if values else None
+
+
+def _sigma_of_shell(drawn: Sequence[Exchange], shell: Shell) -> float | None:
+    """The uncertainty of a shell's mean J, meV."""
+    return sigma([1000.0 * float(one.isotropic[shell.pairs].mean()) for one in drawn])
+
+
+def _strongest(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequence[Exchange]) -> str:
     shell, J = strongest_of(found, shells)
     marks = limits.marks(found, np.arange(len(found.i)))
+    spreads = _sigma_of_shell(drawn, shell), sigma([mean_field_temperature(one) for one in drawn])
+    of_J, of_T = ("" if one is None else f" ± {one:.2g}" for one in spreads)
     return (
-        f"The strongest exchange is J = {shown(J)} meV ({shell.elements} at {shell.distance:.3f} Å, "
+        f"The strongest exchange is J = {shown(J)}{of_J} meV ({shell.elements} at {shell.distance:.3f} Å, "
         f"{'ferro' if J > 0.0 else 'antiferro'}magnetic). Mean-field ordering temperature: "
-        f"{mean_field_temperature(found):.0f} K{marks}; multiply by (S+1)/S for quantum spins. The real "
-        "temperature is lower. The value holds for classical spins and orders with the period of this cell."
+        f"{mean_field_temperature(found):.0f}{of_T} K{marks}; multiply by (S+1)/S for quantum spins. "
+        "The real temperature is lower. The value holds for classical spins and orders with the period of "
+        "this cell."
     )
 
 
@@ -147,14 +164,23 @@ def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
     return [shell for shell in shells if J[shell.pairs].max() >= SMALL * J.max()]
 
 
-def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
+def _shell_table(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequence[Exchange]) -> Table:
     collinear = is_collinear(found)
     large = _large(found, shells)
-    energies = ["J", "range", *(["J ↑↑", "J ↑↓"] if collinear else []), "|D|", "anisotropy"]
+    energies = [
+        "J",
+        *(["σ"] if drawn else []),
+        "range",
+        *(["J ↑↑", "J ↑↓"] if collinear else []),
+        "|D|",
+        "anisotropy",
+    ]
     columns = ["pair", "d (Å)", "z", *(f"{name} (meV)" for name in energies)]
-    rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs)) for shell in large]
+    rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs), drawn) for shell in large]
     note = "z: neighbours per atom. J, range: mean and range over the pairs of the shell"
     note += "; J ↑↑ and J ↑↓: for parallel and antiparallel moments. " if collinear else ". "
+    if drawn:
+        note += f"σ: the uncertainty of J from the linear part of the model, by {len(drawn)} random draws. "
     note += "|D| and anisotropy (the symmetric part without J): the largest component of any pair."
     if limits.far.any():
         note += f" {FAR}: not determined by the training data."
@@ -169,11 +195,11 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits) -> Table:
     return Table("Shells of neighbours", columns, rows, note)
 
 
-def _row(found: Exchange, shell: Shell, collinear: bool, marks: str) -> list[Cell]:
+def _row(found: Exchange, shell: Shell, collinear: bool, marks: str, drawn: Sequence[Exchange]) -> list[Cell]:
     J = 1000.0 * found.isotropic[shell.pairs]
     limits = f"{shown(float(J.min()))} … {shown(float(J.max()))}"
     row: list[Cell] = [shell.elements, f"{shell.distance:.3f}{marks}", f"{shell.neighbours:g}"]
-    row += [float(J.mean()), limits]
+    row += [float(J.mean()), *([_sigma_of_shell(drawn, shell)] if drawn else []), limits]
     if collinear:
         along = found.alignment[shell.pairs]
         row += [float(J[own].mean()) if own.any() else None for own in (along > 0.0, along < 0.0)]
@@ -201,7 +227,9 @@ def _in_words(found: Exchange, shells: list[Shell]) -> str:
     return f"J against the distance of the pair: {', '.join(said)}."
 
 
-def _numbers(found: Exchange, shells: list[Shell], reach: float, limits: Limits) -> dict[str, Any]:
+def _numbers(
+    found: Exchange, shells: list[Shell], reach: float, limits: Limits, drawn: Sequence[Exchange]
+) -> dict[str, Any]:
     J = 1000.0 * found.isotropic
     magnetic = np.isfinite(found.own)
     return {
@@ -214,6 +242,7 @@ def _numbers(found: Exchange, shells: list[Shell], reach: float, limits: Limits)
                 "determined_by_training": None if limits.reach is None else not limits.far[shell.pairs].any(),
                 "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, shell.pairs),
                 "J_meV": float(J[shell.pairs].mean()),
+                "sigma_meV": _sigma_of_shell(drawn, shell),
                 "lowest_meV": float(J[shell.pairs].min()),
                 "highest_meV": float(J[shell.pairs].max()),
                 "D_meV": 1000.0 * float(np.abs(found.antisymmetric[shell.pairs]).max()),
@@ -224,6 +253,7 @@ def _numbers(found: Exchange, shells: list[Shell], reach: float, limits: Limits)
         "told_apart_A": limits.finite_reach,
         "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, np.arange(len(J))),
         "mean_field_temperature_K": mean_field_temperature(found),
+        "mean_field_temperature_sigma_K": sigma([mean_field_temperature(one) for one in drawn]),
         "reach_A": reach,
         "supercell_atoms": found.supercell_atoms,
         "step_error_meV": 1000.0 * found.error,

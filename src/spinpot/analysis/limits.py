@@ -6,7 +6,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from spinpot.analysis.cells import connected, symmetry
-from spinpot.analysis.exchange_tensors import SLACK, Exchange
+from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.periodic_images import determined
 from spinpot.analysis.result import shown
 from spinpot.analysis.shells import Shell
 from spinpot.ase import SpinCalculator
@@ -26,7 +27,8 @@ class Limits:
     """Which pairs of an Exchange are reliable.
 
     reach: Å, half of the largest "shortest lattice vector" among the training cells; None if unknown. far
-    (P,): whether a pair is beyond it. equal (P,): number of the set of symmetry-equivalent pairs.
+    (P,): pairs that the training cells do not determine. equal (P,): number of the set of
+    symmetry-equivalent pairs.
     """
 
     reach: float | None
@@ -50,8 +52,11 @@ class Limits:
 
     def in_short(self, found: Exchange) -> str:
         """A one-line warning for pictures and files; empty if there is none."""
-        if self.far.any() and self.reach is not None:
-            return f"J beyond {self.reach:.2f} Å is not determined by the training data."
+        if self.far.any():
+            nearest = found.distance[self.far].min()
+            return (
+                f"The training data do not determine all J; the nearest such pair is {nearest:.2f} Å apart."
+            )
         if self.spread(found, np.arange(len(found.i))) > LARGE * np.abs(found.isotropic).max():
             return "Pairs that are equal by symmetry differ, an error of the model."
         return ""
@@ -62,16 +67,15 @@ class Limits:
         return None if self.reach is None or np.isinf(self.reach) else self.reach
 
     def _of_training_cells(self, shells: list[Shell]) -> list[str]:
-        count = sum(bool(self.far[shell.pairs].any()) for shell in shells)
-        if self.reach is None or not count:
+        far = [shell for shell in shells if self.far[shell.pairs].any()]
+        if not far:
             return []
         return [
-            "The training data do not determine all J: the shortest lattice vector of every training cell "
-            f"is at most {2.0 * self.reach:.2f} Å long. Moments more than half of this apart, "
-            f"{self.reach:.2f} Å, coincide with periodic images of nearer ones, so the data do not determine "
-            f"their J separately. This holds for {count} of {len(shells)} shells (marked {FAR}); their J, "
-            "and results derived from them (ordering temperature, spin waves), are extrapolated by the "
-            "model. Train on larger cells."
+            f"The training data do not determine J in {len(far)} of {len(shells)} shells (marked {FAR}; the "
+            f"nearest is {far[0].elements} at {far[0].distance:.3f} Å). In the training cells these pairs "
+            "coincide with periodic images at other distances, so the labels give only the sum of their J. "
+            "The model extrapolates each J, and what depends on it (ordering temperature, spin waves). Train "
+            "on larger cells."
         ]
 
     def _of_symmetry(self, found: Exchange, shells: list[Shell]) -> list[str]:
@@ -93,9 +97,10 @@ class Limits:
 
 def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limits:
     """The limits of exchange constants. tolerance: of the symmetry search, Å and μ_B."""
-    reach = model.tells_apart()
-    far = np.zeros(len(found.i), dtype=bool) if reach is None else found.distance > reach + SLACK
-    return Limits(reach, far, equal_pairs(found, tolerance))
+    reach, equal = model.tells_apart(), equal_pairs(found, tolerance)
+    if reach is None:
+        return Limits(None, np.zeros(len(found.i), dtype=bool), equal)
+    return Limits(reach, ~determined(found, equal, reach, model.training_cells()), equal)
 
 
 def equal_pairs(found: Exchange, tolerance: float) -> np.ndarray:

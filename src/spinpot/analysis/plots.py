@@ -12,51 +12,50 @@ from spinpot.analysis.shells import is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
 SMALLEST = 1e-3  # meV; the logarithmic axis ends here, or higher
+FAINT = 0.3
 
 
-def exchange_figure(exchange: Exchange, told_apart: float | None = None) -> Figure:
+def exchange_figure(exchange: Exchange, far: np.ndarray | None = None) -> Figure:
     """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open.
 
-    told_apart: Å; the distances beyond, of which the training data say nothing, are grey.
+    far (P,): pairs that the training data do not determine; they are faint.
     """
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(6.8, 3.1, layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
+    far = np.zeros(len(exchange.i), dtype=bool) if far is None else far
     J = 1000.0 * exchange.isotropic
-    _scatter(linear, exchange, J)
+    _scatter(linear, exchange, J, far)
     linear.axhline(0.0, color=faint(), linewidth=0.8, zorder=0)
     linear.set(xlabel="distance (Å)", ylabel="J (meV)")
     if len(linear.get_legend_handles_labels()[0]) > 1:
         linear.legend(frameon=False)
-    _scatter(logarithmic, exchange, np.abs(J))
+    _scatter(logarithmic, exchange, np.abs(J), far)
     logarithmic.set(xlabel="distance (Å)", ylabel="|J| (meV)", yscale="log")
     logarithmic.set_ylim(bottom=max(SMALLEST, 0.5 * np.abs(J).min()), top=2.0 * np.abs(J).max())
-    far = told_apart is not None and exchange.distance.max() > told_apart
     for axes in (linear, logarithmic):
-        if told_apart is not None and far:
-            left, right = axes.get_xlim()
-            axes.axvspan(max(left, told_apart), right, color=faint(), alpha=0.4, zorder=-1, linewidth=0)
-            axes.set_xlim(left, right)
         axes.xaxis.set_major_locator(MaxNLocator(6))
-    if far:
-        figure.suptitle(f"grey: beyond {told_apart:.2f} Å, not determined by the training data", fontsize=8)
+    if far.any():
+        figure.suptitle("faint: not determined by the training data", fontsize=8)
     return figure
 
 
-def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray) -> None:
+def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray, far: np.ndarray) -> None:
     labels = pair_labels(exchange)
     collinear = is_collinear(exchange)
     antiparallel = collinear & (exchange.alignment < 0.0)
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
             own = (labels == label) & (antiparallel == is_open)
-            style: dict[str, Any] = {"markersize": 4.5}
+            style: dict[str, Any] = {"color": f"C{number}", "markersize": 4.5}
             if is_open:
-                style = {"markersize": 8, "markerfacecolor": "none"}
-            if own.any():
-                name = f"{label}, {word}" if collinear else label
-                axes.plot(exchange.distance[own], values[own], "o", color=f"C{number}", label=name, **style)
+                style |= {"markersize": 8, "markerfacecolor": "none"}
+            name: str | None = f"{label}, {word}" if collinear else label
+            for shown, alpha in ((own & ~far, 1.0), (own & far, FAINT)):
+                if shown.any():
+                    axes.plot(exchange.distance[shown], values[shown], "o", label=name, alpha=alpha, **style)
+                    name = None
 
 
 def magnon_figure(

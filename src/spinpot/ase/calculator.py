@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -148,6 +149,26 @@ class SpinCalculator(Calculator):
         facts = [predictor.potential.facts for predictor in self.predictors]
         known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
         return min(known) if len(known) == len(facts) else None
+
+    def training_cells(self) -> list[np.ndarray]:
+        """The largest cells that the model was trained on, (3, 3) each, Å; none for several models."""
+        facts = self.predictors[0].potential.facts
+        if facts is None or len(self.predictors) > 1:
+            return []
+        return [np.array(cell) for cell in facts.cells]
+
+    def drawn(self, number: int) -> list[SpinCalculator]:
+        """Models drawn at random from the posterior of the linear part, with a fixed seed.
+
+        The spread of their results is the uncertainty of a result. Empty for several models, and for a model
+        that does not know its errors.
+        """
+        if len(self.predictors) > 1:
+            return []
+        (predictor,) = self.predictors
+        generator = torch.Generator().manual_seed(0)
+        drawn = (predictor.potential.drawn(generator) for _ in range(number))
+        return [SpinCalculator(Predictor(one)) for one in drawn if one is not None]
 
 
 def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:

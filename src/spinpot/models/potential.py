@@ -129,6 +129,10 @@ class Potential(nn.Module, ABC):
         """
         return None
 
+    def drawn(self, generator: torch.Generator) -> "Potential | None":
+        """A copy with weights drawn from their posterior; None if it is unknown."""
+        return None
+
     def features(self, batch: Batch) -> Tensor | None:
         """A feature vector of each atom, (A, …), to compare atoms by; None if the model has none."""
         return None

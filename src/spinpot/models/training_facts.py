@@ -1,7 +1,7 @@
 """The range of a model's training frames, in a few numbers that its checkpoint stores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -10,6 +10,9 @@ from spinpot.data.cell import PERIODIC, Periodic, completed
 from spinpot.data.systems import System
 
 ROUNDOFF = 1e-12
+MOST_CELLS = 8
+ALIKE = 0.5
+"""Å. Cells whose vectors round to the same multiples of it count as one, e.g. strained copies."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,25 @@ class TrainingFacts:
     moments: {element: [least, greatest |S|]}, μ_B, of the elements with spin in the training frames.
     largest_shortest_vector: Å, the shortest lattice vector of each training cell, the largest of these. The
         data cannot distinguish pairs of atoms that differ by a lattice vector in every training cell.
+    cells: the largest different cells of crystals, at most MOST_CELLS; lattice vectors in rows, Å.
     """
 
     moments: dict[str, list[float]]
     largest_shortest_vector: float
+    cells: list[list[list[float]]] = field(default_factory=list)
 
 
 def training_facts(systems: Sequence[System], use_spin: Sequence[bool]) -> TrainingFacts:
     """The facts of training frames; use_spin: one bool per element of their type map."""
-    return TrainingFacts(moment_ranges(systems, use_spin), _told_apart(systems))
+    return TrainingFacts(moment_ranges(systems, use_spin), _told_apart(systems), _largest_cells(systems))
+
+
+def _largest_cells(systems: Sequence[System]) -> list[list[list[float]]]:
+    """The largest different cells, from the first frame of each system."""
+    crystals = [np.asarray(system.box[0]) for system in systems if all(system.pbc)]
+    different = {tuple(np.rint(cell / ALIKE).astype(int).flat): cell for cell in reversed(crystals)}
+    by_volume = sorted(different.values(), key=lambda cell: -abs(np.linalg.det(cell)))
+    return [cell.tolist() for cell in by_volume[:MOST_CELLS]]
 
 
 def _told_apart(systems: Sequence[System]) -> float:

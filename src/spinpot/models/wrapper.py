@@ -49,6 +49,11 @@ class Wrapper(Potential):
         made.facts = self.facts
         return made
 
+    def drawn(self, generator: torch.Generator) -> Potential | None:
+        """The same wrapper around the drawn inner model."""
+        inner = self.inner.drawn(generator)
+        return None if inner is None else self.rewrapped(inner)
+
     def exporters(self) -> dict[str, Exporter]:
         """The inner model's formats, which raise InputError: they cannot hold the wrapper."""
         return dict.fromkeys(self.inner.exporters(), refusal(self.inner.not_exported or self.not_exported))

@@ -151,3 +151,26 @@ def test_features_are_of_atoms_and_do_not_turn(made):
     assert len(features[0]) == 10
     torch.testing.assert_close(features[1], features[0], rtol=1e-8, atol=1e-8)
     assert (features[0][0] - features[0][1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("exchange", [(), ("bilinear",)])
+def test_drawn_models_spread_as_sigma_says(exchange):
+    """σ² = noise² + the spread of the linear part; on average over the three components of each atom."""
+    potential, frames = calibrated_native(exchange=exchange), random_system(1)
+    given = Predictor(potential)(frames, uncertainty=True)
+    before = given.force_mag.copy()
+    generator = torch.Generator().manual_seed(3)
+    drawn = [Predictor(potential.drawn(generator))(frames).force_mag for _ in range(400)]
+    spread = np.sqrt(np.square(np.array(drawn) - before).mean(axis=(0, -1)))
+    noise = float(native_under(potential).expected_errors.noise[2])
+    magnetic = given.force_mag_sigma > 0.0
+    assert magnetic.any()
+    expected = np.sqrt(np.square(given.force_mag_sigma[magnetic]) - noise**2)
+    np.testing.assert_allclose(spread[magnetic], expected, rtol=0.15)
+    np.testing.assert_array_equal(Predictor(potential)(frames).force_mag, before)
+
+
+def test_nothing_is_drawn_from_a_model_that_does_not_know_its_errors():
+    generator = torch.Generator()
+    assert small_potential().drawn(generator) is None
+    assert small_native().drawn(generator) is None

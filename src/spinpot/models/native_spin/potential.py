@@ -1,5 +1,6 @@
 """Native spins: E_i = ε [w·z_i + net(z_i)] of invariants z of the neighbours' directions and moments."""
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -149,6 +150,16 @@ class NativeSpin(Potential):
     def uncertainty(self, batch: Batch) -> dict[str, Tensor] | None:
         """As Potential.uncertainty, from the normal equations of the least squares."""
         return self.expected_errors(self.invariants, self.energy_scale, batch)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def drawn(self, generator: torch.Generator) -> "NativeSpin | None":
+        """As Potential.drawn: of the linear part, with the spread that fits the magnetic forces."""
+        change = self.expected_errors.drawn(self.linear.numel(), generator)
+        if change is None:
+            return None
+        made = copy.deepcopy(self)
+        made.linear.add_(change.view_as(made.linear))
+        return made
 
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:

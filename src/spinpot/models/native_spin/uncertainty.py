@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from spinpot.core.quantities import MAIN
+from spinpot.core.quantities import FORCE_MAG, MAIN
 from spinpot.data.batch import Batch
 from spinpot.models.energy_bias import composition
 from spinpot.models.native_spin.invariants import Invariants
@@ -86,6 +86,18 @@ class Uncertainty(nn.Module):
             "force_mag_sigma": of_force_mag.where(invariants.magnetic[batch.types], 0.0),
             "leverage": torch.maximum(force, force_mag),
         }
+
+    def drawn(self, size: int, generator: torch.Generator) -> Tensor | None:
+        """A random change of the first `size` weights: covariance N⁻¹ noise²/(mean h) of magnetic forces.
+
+        None if the noise of magnetic forces is unknown.
+        """
+        place = MAIN.index(FORCE_MAG)
+        if not (self.usual[place] > 0.0 and self.noise[place] > 0.0):
+            return None
+        normal = torch.randn(len(self.whitening), generator=generator, dtype=torch.float64)
+        spread = self.noise[place] / self.usual[place].sqrt()
+        return spread * (self.whitening[:size] @ normal.to(self.whitening.device))
 
     def _leverages(
         self, invariants: Invariants, scale: Tensor, batch: Batch
