@@ -13,6 +13,7 @@ from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_file
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
 from spinpot.analysis.moments import fields_across
+from spinpot.analysis.periodic_images import SMALL
 from spinpot.analysis.plots import exchange_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, is_collinear, shells_of
@@ -22,7 +23,6 @@ from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All files that the task may write in addition to the page."""
-SMALL = 0.005  # shells with all |J| below this share of the largest are not listed
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )

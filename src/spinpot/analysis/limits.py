@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from spinpot.analysis.cells import connected, symmetry
 from spinpot.analysis.exchange_tensors import Exchange
-from spinpot.analysis.periodic_images import determined
+from spinpot.analysis.periodic_images import SMALL, determined
 from spinpot.analysis.result import shown
 from spinpot.analysis.shells import Shell
 from spinpot.ase import SpinCalculator
@@ -27,8 +27,8 @@ class Limits:
     """Which pairs of an Exchange are reliable.
 
     reach: Å, half of the largest "shortest lattice vector" among the training cells; None if unknown. far
-    (P,): pairs that the training cells do not determine. equal (P,): number of the set of
-    symmetry-equivalent pairs.
+    (P,): pairs that the training cells do not determine and whose J is not small. equal (P,): number of the
+    set of symmetry-equivalent pairs.
     """
 
     reach: float | None
@@ -100,7 +100,10 @@ def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limit
     reach, equal = model.tells_apart(), equal_pairs(found, tolerance)
     if reach is None:
         return Limits(None, np.zeros(len(found.i), dtype=bool), equal)
-    return Limits(reach, ~determined(found, equal, reach, model.training_cells()), equal)
+    size = np.abs(found.isotropic)
+    smallest = SMALL * size.max()
+    known = determined(found, equal, reach, model.training_cells())
+    return Limits(reach, ~known & (size > smallest), equal)
 
 
 def equal_pairs(found: Exchange, tolerance: float) -> np.ndarray:

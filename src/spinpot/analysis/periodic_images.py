@@ -14,8 +14,9 @@ from spinpot.analysis.exchange_tensors import SLACK, Exchange
 STRAIN = 0.15
 """Largest deviation of a cell's vectors from a supercell, in units of the shortest lattice vector."""
 EQUAL = 0.03  # Å; within it, images are equally near
-SHARE, SMALL = 0.1, 0.005
-"""Farther images are small if the sum of their |J| is below SHARE of the nearest, or SMALL of the largest."""
+SMALL = 0.005  # of the largest |J|; shells of smaller J are not listed
+SHARE = 0.1
+"""Farther images are small if the sum of their |J| is below this share of the nearest, or SMALL."""
 
 
 def determined(found: Exchange, equal: np.ndarray, reach: float, cells: Iterable[np.ndarray]) -> np.ndarray:
