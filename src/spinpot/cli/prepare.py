@@ -68,7 +68,7 @@ def _add_options(parser: ArgumentParser) -> None:
     rename = "rename labels of atoms to elements, e.g. Fe1=Fe"
     add("--rename", nargs="+", default=(), type=_pair, metavar="LABEL=NAME", help=rename)
     add("--moments", metavar="NAME", help="the column of the magnetic moments")
-    unit = "unit of moments that all have length 1"
+    unit = "unit of moments that all have length 1; direction: times a column of lengths, if there is one"
     add("--moment-unit", choices=("mu_B", "direction"), help=unit)
     add("--non-magnetic", action="store_true", help="write zero moments for frames without moments")
     for name in LABELS:

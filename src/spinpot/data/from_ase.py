@@ -20,8 +20,7 @@ def moments_of(
 ) -> Moments:
     """The moments (N, 3), μ_B, from the column `moments`; without it, from the one find_moments chooses.
 
-    moment_unit: `mu_B`, or `direction` for unit vectors beside a column of their lengths. Raises InputError
-    as find_moments does.
+    moment_unit: as in Wanted. Raises InputError as find_moments does.
     """
     check_some(atoms, name)
     wanted = wanted_moments(moments, moment_unit)

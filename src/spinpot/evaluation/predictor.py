@@ -83,7 +83,8 @@ class Predictor:
         batch_size: frames per batch; it affects speed and memory, not the results.
         progress: show a progress bar.
         moments: the array of ase.Atoms that holds the moments, if several disagree. moment_unit: the unit of
-            this array, `mu_B`, or `direction` for unit vectors with their lengths in another array.
+            this array if all its lengths are 1: `mu_B`, or `direction`, multiplied by an array of lengths if
+            there is one.
         uncertainty: also return the errors that the model expects: energy_sigma, force_sigma, force_mag_sigma
             and leverage. Only some models know them (model=native_spin).
 

@@ -120,8 +120,8 @@ def test_directions_alone(refused, read):
     assert refused(text) == (
         "x.dump: c_s[1] c_s[2] c_s[3] are directions (length 1), and no column beside them holds lengths. "
         "Dump sp too, or name its column: --moments 'LENGTH c_s[1] c_s[2] c_s[3]'. If the moments are 1 μ_B, "
-        "give --moment-unit mu_B; if their lengths are unknown, --moment-unit direction (the directions are "
-        "then read unchanged)."
+        "give --moment-unit mu_B; if their lengths are unknown, --moment-unit direction. Both keep the "
+        "length 1."
     )
     (system,), said = read(text, Wanted(elements=("Ni", "O"), moment_unit="direction"))
     np.testing.assert_allclose(system.spin[0], DIRECTIONS)

@@ -97,8 +97,9 @@ def test_analyze_refuses_moments_of_length_1_unless_they_are_in_bohr_magnetons(t
     with pytest.raises(InputError) as error:
         read_structure(str(path), ("Fe",))
     assert str(error.value) == (
-        f"structure={path}: all moments have the length 1. If they are moments in μ_B, give moment_unit=mu_B"
-        "; if they are directions of unknown lengths, moment_unit=direction (they are then read unchanged)."
+        f"structure={path}: all moments have the length 1, and no column holds lengths. If they are moments "
+        "in μ_B, give moment_unit=mu_B; if they are directions of unknown lengths, moment_unit=direction. "
+        "Both keep the length 1."
     )
     read = read_structure(str(path), ("Fe",), moment_unit="mu_B")
     np.testing.assert_allclose(read.get_initial_magnetic_moments(), UNIT)

@@ -65,7 +65,7 @@ def find_spins(columns: Columns, where: str, wanted: Wanted) -> SpinColumns | No
             f"{where}: {found.source} are directions (length 1), and no column beside them holds lengths. "
             f"Dump sp too, or name its column: {wanted.option('moments', f'LENGTH {found.source}')}. If the "
             f"moments are 1 μ_B, give {wanted.option('moment_unit', 'mu_B')}; if their lengths are unknown, "
-            f"{wanted.option('moment_unit', 'direction')} (the directions are then read unchanged)."
+            f"{wanted.option('moment_unit', 'direction')}. Both keep the length 1."
         )
     return found
 

@@ -130,9 +130,9 @@ def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> N
     """Raise InputError if all moments have the length 1 and the user gives no unit. frames: (N, 3) each."""
     if wanted.moment_unit is None and all_unit(frames):
         raise InputError(
-            f"{where}: all moments have the length 1. If they are moments in μ_B, give "
-            f"{wanted.option('moment_unit', 'mu_B')}; if they are directions of unknown lengths, "
-            f"{wanted.option('moment_unit', 'direction')} (they are then read unchanged)."
+            f"{where}: all moments have the length 1, and no column holds lengths. If they are moments in "
+            f"μ_B, give {wanted.option('moment_unit', 'mu_B')}; if they are directions of unknown lengths, "
+            f"{wanted.option('moment_unit', 'direction')}. Both keep the length 1."
         )
 
 

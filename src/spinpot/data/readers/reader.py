@@ -16,7 +16,8 @@ class Wanted:
 
     elements: element of each type, for formats with only type numbers; also the order of the type map.
     rename: labels in the file → elements. columns: array (`force`, `spin`, …) → the column or key to read it
-    from. moment_unit: `mu_B`, or `direction` for unit vectors. non_magnetic: set missing moments to zero.
+    from. moment_unit: `mu_B`, or `direction` for unit vectors, which a column of lengths multiplies if there
+    is one. non_magnetic: set missing moments to zero.
     magnetic: elements with virtual atoms in the old layout; virtual_scale: their distance per moment, Å/μ_B.
     keywords: messages name options as keywords (`moments=spin`) instead of flags (`--moments spin`).
     """
