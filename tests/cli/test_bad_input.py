@@ -118,7 +118,7 @@ VALUES = {
     "callbacks.checkpoint.mode=most": "but got most. (While building callbacks.checkpoint.)",
     "resume=": "resume= is empty",
     "resume=5": "resume=5: expected auto, a path or null.",
-    "resume=runs/none.ckpt": "runs/none.ckpt: no such checkpoint file",
+    "resume=runs/none.ckpt": "runs/none.ckpt: no such file or folder",
     "paths.data_dir=null": "paths.data_dir=null: expected a path.",
 }
 

@@ -261,7 +261,7 @@ def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str) ->
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"checkpoint": "absent.ckpt"}, "absent.ckpt: no such checkpoint file"),
+        ({"checkpoint": "absent.ckpt"}, "absent.ckpt: no such file or folder"),
         ({"checkpoint": "cut.ckpt"}, "cut.ckpt: not a readable checkpoint"),
         ({"systems": ["absent"]}, "absent: no such folder or file"),
         ({"systems": ["iron"]}, "iron: holds Fe .*lacks: Ni O"),

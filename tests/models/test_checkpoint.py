@@ -53,8 +53,12 @@ def test_a_run_folder_stands_for_its_best_checkpoint(tmp_path):
     assert (
         evaluate(load_potential(run), made)["energy"] == evaluate(small_potential(seed=5), made)["energy"]
     ).all()
-    with pytest.raises(InputError, match=r"best\.ckpt: no such checkpoint file"):
-        load_potential(tmp_path)
+    for read in (load_potential, read_model, spinpot.load):
+        with pytest.raises(InputError, match=r"holds no checkpoint: it has no checkpoints/best\.ckpt and no"):
+            read(tmp_path)
+        for absent in ("nowhere", "nowhere.dp", "nowhere.json", "nowhere.ckpt"):
+            with pytest.raises(InputError, match=rf"{absent}: no such file or folder\. Correct the path"):
+                read(tmp_path / absent)
 
 
 class Malicious:
@@ -82,7 +86,7 @@ def test_damaged_files(tmp_path):
 
 
 def test_missing_foreign_and_newer_files(tmp_path):
-    with pytest.raises(InputError, match="no such checkpoint"):
+    with pytest.raises(InputError, match="no such file or folder"):
         read_checkpoint(tmp_path / "none.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(InputError, match="not a spinpot checkpoint"):
@@ -107,5 +111,5 @@ def test_what_resume_means(tmp_path):
         assert find_checkpoint(resume, tmp_path).step == 5
     with pytest.raises(InputError, match="holds a run already"):
         find_checkpoint(None, tmp_path)
-    with pytest.raises(InputError, match="no such checkpoint"):
+    with pytest.raises(InputError, match="no such file or folder"):
         find_checkpoint(str(tmp_path / "elsewhere"), tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.files import cannot_write
-from spinpot.models.checkpoint import checkpoint_file, save_potential
+from spinpot.models.checkpoint import existing_file, save_potential
 from spinpot.models.exchange.wrapper import WithExchange
 from spinpot.models.files import CHECKPOINT, experiment_writer, read_model
 from spinpot.models.model_file import MODEL_FILE, write_model_file
@@ -24,9 +24,7 @@ def convert(source: Path, target: Path, deepmd: str | None = None, network_only:
     Raises InputError, before it writes anything, if the source is missing or cannot be read, or if the target
     exists or has an unsupported suffix; and if the target cannot be written.
     """
-    source = checkpoint_file(source)
-    if not source.is_file():
-        raise InputError(f"{source}: no such file. Correct the path.")
+    source = existing_file(source)
     if write := experiment_writer(source):
         _check_target(target, (".yaml",))
         with _named_errors():

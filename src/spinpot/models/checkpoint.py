@@ -75,14 +75,24 @@ def checkpoint_file(path: str | Path) -> Path:
     return last if last.exists() and not best.exists() else best
 
 
+def existing_file(path: str | Path) -> Path:
+    """As checkpoint_file. Raises InputError if there is no such file."""
+    path, file = Path(path), checkpoint_file(path)
+    if path.is_dir() and not file.is_file():
+        raise InputError(f"{path} holds no checkpoint: it has no {BEST} and no {LAST}.")
+    if not file.is_file():
+        raise InputError(
+            f"{path}: no such file or folder. Correct the path. A run has its checkpoints in RUN/checkpoints/."
+        )
+    return file
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint, of a run folder's best checkpoint, or of a model file.
 
     Raises InputError for a file that is missing, damaged or not spinpot's.
     """
-    path = checkpoint_file(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint file. A run keeps its own in RUN/checkpoints/.")
+    path = existing_file(path)
     refuse_placeholder(path)
     contents = read_model_file(path) if path.suffix == MODEL_FILE else _read_checkpoint(path)
     upgrade(contents, path)

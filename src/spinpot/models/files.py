@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import ENTRY, checkpoint_file, potential_from, read_checkpoint
+from spinpot.models.checkpoint import ENTRY, existing_file, potential_from, read_checkpoint
 from spinpot.models.deepspin.deepmd.input import is_input, write_experiment
 from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
 from spinpot.models.model_file import MODEL_FILE
@@ -15,7 +15,7 @@ CHECKPOINT = ".ckpt"
 
 def read_model(path: Path) -> ModelFile:
     """The model of a checkpoint, a run folder, a model file or a file of deepmd-kit. Raises InputError."""
-    path = checkpoint_file(path)
+    path = existing_file(path)
     if is_deepmd(path):
         return read_deepmd(path)
     if path.suffix not in (CHECKPOINT, MODEL_FILE):

@@ -54,8 +54,6 @@ def read_deepmd(path: Path) -> ModelFile:
     Raises InputError for a file that is damaged or of an unknown version, and for a model that spinpot does
     not have. No code in the file is run.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file. Expected a model of deepmd-kit. Correct the path.")
     refuse_placeholder(path)
     try:
         tree = READERS[path.suffix](path)
