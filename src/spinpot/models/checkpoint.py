@@ -82,7 +82,7 @@ def existing_file(path: str | Path) -> Path:
         raise InputError(f"{path} holds no checkpoint: it has no {BEST} and no {LAST}.")
     if not file.is_file():
         raise InputError(
-            f"{path}: no such file or folder. Correct the path. A run has its checkpoints in RUN/checkpoints/."
+            f"{path}: no such file or folder. Correct the path. Checkpoints of a run are in RUN/checkpoints/."
         )
     return file
 
