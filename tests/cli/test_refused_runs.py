@@ -91,6 +91,18 @@ def test_a_finished_run_without_its_last_evaluation_gets_it(small_set, finished,
     assert (folder / "summary.json").exists()
 
 
+def test_fewer_steps_than_the_run_has_made(small_set, finished, tmp_path, place):
+    """Also if the last evaluation is missing, and each time."""
+    folder = shutil.copytree(finished, tmp_path / "killed")
+    (folder / "summary.json").unlink()
+    before = contents(folder)
+    for _ in range(2):
+        arguments = [*small_set, "trainer.max_steps=2", f"hydra.run.dir={folder}", "resume=auto"]
+        message = the_message(run_here("train.py", *arguments, cwd=place))
+        assert "is from step 4, and trainer.max_steps=2: no step is left to train" in message
+    assert contents(folder) == before
+
+
 def change_a_force(folder):
     file = folder / "small" / "set.000" / "force.npy"
     force = np.load(file)

@@ -82,15 +82,25 @@ def summary_of_finished(resumed: Resumed, run_dir: Path, config: dict[str, Any])
     return written
 
 
+def check_not_beyond(resumed: Resumed, total_steps: int) -> None:
+    """Raise InputError if the checkpoint has more steps than the run shall have."""
+    if resumed.step > total_steps:
+        raise _no_step_left(resumed, total_steps)
+
+
 def check_steps_left(resumed: Resumed, run_dir: Path, total_steps: int) -> None:
     """Raise InputError if no step is left to train, unless the final evaluation of this run is missing."""
     same_run = run_dir.resolve() in resumed.path.parents
     steps = read_object(run_dir / "summary.json").get("steps")
     if resumed.step >= total_steps and not (same_run and steps != resumed.step):
-        raise InputError(
-            f"{resumed.path} is from step {resumed.step}, and trainer.max_steps={total_steps}: no step is "
-            "left to train. Raise trainer.max_steps."
-        )
+        raise _no_step_left(resumed, total_steps)
+
+
+def _no_step_left(resumed: Resumed, total_steps: int) -> InputError:
+    return InputError(
+        f"{resumed.path} is from step {resumed.step}, and trainer.max_steps={total_steps}: no step is left "
+        "to train. Raise trainer.max_steps."
+    )
 
 
 def check_resumed(resumed: Resumed, spec: Spec, config: dict[str, Any], fingerprints: dict[str, str]) -> None:

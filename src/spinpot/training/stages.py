@@ -45,7 +45,13 @@ from spinpot.training.init_from import begin_with, model_to_begin_with
 from spinpot.training.module import SpinModule
 from spinpot.training.ranks import processes
 from spinpot.training.remarks import print_remarks
-from spinpot.training.resume import Resumed, check_resumed, check_steps_left, find_checkpoint
+from spinpot.training.resume import (
+    Resumed,
+    check_not_beyond,
+    check_resumed,
+    check_steps_left,
+    find_checkpoint,
+)
 from spinpot.training.schedulers import Schedule
 from spinpot.training.trainer import build, build_trainer
 
@@ -105,6 +111,8 @@ def opened(config: DictConfig, folder: Path) -> Opened:
 def check_config(start: Opened) -> Checked:
     """Build and check all that does not need the data, because making or reading them takes time."""
     config = start.config
+    if start.resumed:
+        check_not_beyond(start.resumed, config.trainer.max_steps)
     settings: ModelSettings = build(config.model)
     settings.check()
     loss: EnerSpinLoss = build(config.loss)
