@@ -51,7 +51,8 @@ def test_findings(written):
         ("duplicates that contradict", "right, scaled & odd"),
     }
     assert "2 of 32 frames" in wrong["duplicates between systems", "right, scaled & odd"]
-    assert "3 frames are too few" in look["labels not tested", "few"]
+    assert not [topic for topic, system in look if topic == "labels not tested"]
+    assert statements(result, "note") == {("labels not tested", "few"): "fewer than 8 frames."}
     assert result["data"]["frames"] == 55
 
 
@@ -81,9 +82,20 @@ def test_without_output_it_is_only_told(folders, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     audit([str(folders / "few")])
     said = capsys.readouterr().out
-    assert "look: labels not tested" in said
+    assert "note: labels not tested\n  few: fewer than 8 frames.\n" in said
+    assert "look: labels" not in said
     assert "ok: " in said
     assert not list(tmp_path.iterdir())
+
+
+def test_many_systems_of_a_frame_or_few_are_one_note(tmp_path, capsys):
+    for k in range(5):
+        write_npy(tmp_path / f"s{k}", labelled_by_a_potential(k, 1 + k))
+    result = audit([str(tmp_path)])
+    found = [group for group in result["findings"] if group["topic"] == "labels not tested"]
+    assert [group["statements"] for group in found] == [[("s0, s1, s2 and 2 more", "fewer than 8 frames.")]]
+    assert result["systems"]["s0"]["work"] == {"untestable": "fewer than 8 frames: 1"}
+    assert "energies are the same" not in capsys.readouterr().out
 
 
 def test_nothing_is_overwritten(folders, written):

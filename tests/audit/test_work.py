@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spinpot.audit.findings import of_work
-from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, Untestable, missed, work_along_pairs
+from spinpot.audit.work import NODES, TRAPEZOID, WEIGHTS, TooFew, Untestable, missed, work_along_pairs
 from spinpot.data import nio
 from spinpot.data.fe_gpaw import SHIPPED
 from spinpot.data.systems import read_systems, select
@@ -134,7 +134,7 @@ def test_missing_labels_are_told(few, changes, reason):
 
 
 def test_few_frames_and_equal_energies_are_told(few):
-    assert "too few" in work_along_pairs(select(few, np.arange(7))).reason
+    assert work_along_pairs(select(few, np.arange(7))) == TooFew("fewer than 8 frames: 7")
     assert "the same" in work_along_pairs(replace(few, energy=np.zeros(len(few)))).reason
 
 

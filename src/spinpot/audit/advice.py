@@ -11,6 +11,7 @@ DERIVATIVE = (
     "another order."
 )
 UNTESTED = "To test the labels, give frames of one composition with labels for everything that changes."
+FEW_FRAMES = "A factor needs at least 8 frames of one system, without outliers. The other checks were made."
 UNEXPLAINED = (
     "Energies and forces do not match. Possible causes: labels of other frames, energies of another "
     "calculation or in another unit, or frames too far apart for this test."

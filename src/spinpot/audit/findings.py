@@ -9,13 +9,14 @@ from scipy.special import ndtr, stdtrit
 from spinpot.audit import advice
 from spinpot.audit.moments import ElementMoments
 from spinpot.audit.outliers import SMALLEST, Outlier
-from spinpot.audit.work import SMALL, Factor, Untestable, Work, label_name
+from spinpot.audit.work import FEWEST_FRAMES, SMALL, Factor, TooFew, Untestable, Work, label_name
+from spinpot.core.notes import shortened
 from spinpot.data.duplicates import Duplicates, differing
 from spinpot.data.systems import System
 from spinpot.looks.look import Look
 from spinpot.looks.precision import precision_looks
 
-SEVERITIES = ("wrong", "look", "ok")
+SEVERITIES = ("wrong", "look", "note", "ok")
 
 FINE, WRONG = 0.03, 0.05
 """|factor − 1| up to FINE is ok; above WRONG it is wrong if the standard error is small enough."""
@@ -57,13 +58,24 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
 
 
 def of_work(system: System, work: Work | Untestable) -> list[Finding]:
-    """Whether each label is the derivative of the energy."""
+    """Whether each label is the derivative of the energy; nothing for too few frames, see of_few."""
+    if isinstance(work, TooFew):
+        return []
     if isinstance(work, Untestable):
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
     found = [_of_factor(system, label, factor, work.frames) for label, factor in work.factors.items()]
     text = f"the labels explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
     severity = "wrong" if work.r2 < EXPLAINED else "ok"
     return [*found, Finding(severity, "energies", system.name, text, advice.UNEXPLAINED)]
+
+
+def of_few(systems: Sequence[System]) -> list[Finding]:
+    """One finding about all systems with too few frames for the work test."""
+    if not systems:
+        return []
+    names = shortened([system.name for system in systems])
+    text = f"fewer than {FEWEST_FRAMES} frames."
+    return [Finding("note", "labels not tested", names, text, advice.FEW_FRAMES)]
 
 
 def by_few(errors: float, frames: int) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 from rich.text import Text
 
 from spinpot.audit.audited import Audited, labels_of, works_of, worst_of
-from spinpot.audit.findings import Group, grouped, of_duplicates, of_precision
+from spinpot.audit.findings import Group, grouped, of_duplicates, of_few, of_precision
 from spinpot.audit.page import audit_page
-from spinpot.audit.work import Factor, Work, short_label
+from spinpot.audit.work import Factor, TooFew, Work, short_label
 from spinpot.core.console import console, print_line, print_table
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
@@ -22,7 +22,7 @@ from spinpot.report.page import REPORT
 
 AUDIT = "audit.json"
 MOST = 20  # systems printed per finding and in the table; the files list all
-COLOURS = {"wrong": "bold red", "look": "yellow"}
+COLOURS = {"wrong": "bold red", "look": "yellow", "note": ""}
 
 
 def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str, Any]:
@@ -49,7 +49,8 @@ def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
     audited = [Audited(system) for system in found]
     twice = duplicates(found)
     every = [finding for one in audited for finding in one.findings()]
-    groups = grouped([*every, *of_precision(found), *of_duplicates(twice, found)])
+    few = of_few([one.system for one in audited if isinstance(one.work, TooFew)])
+    groups = grouped([*every, *few, *of_precision(found), *of_duplicates(twice, found)])
     _print(audited, groups)
     result = {
         "data": describe(found),
@@ -63,7 +64,7 @@ def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
 
 
 def _print(audited: Sequence[Audited], groups: Sequence[Group]) -> None:
-    """Print the factors of all systems, then the findings that are wrong or need a look."""
+    """Print the factors of all systems, then all findings that are not ok."""
     works = works_of(audited)
     if works:
         _print_factors(works)

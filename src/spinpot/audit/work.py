@@ -85,6 +85,10 @@ class Untestable:
     reason: str
 
 
+class TooFew(Untestable):
+    """The system has fewer than FEWEST_FRAMES frames."""
+
+
 def label_name(label: str) -> str:
     """`force_mag/Ni/transverse` → `transverse magnetic forces on Ni`."""
     name, *rest = label.split("/")
@@ -105,10 +109,10 @@ def work_along_pairs(system: System) -> Work | Untestable:
         return Untestable("there are no energies")
     if system.labels == ("energy",):
         return Untestable("there are energies only")
+    if len(system) < FEWEST_FRAMES:
+        return TooFew(f"fewer than {FEWEST_FRAMES} frames: {len(system)}")
     if np.ptp(system.energy) == 0:
         return Untestable("all energies are the same")
-    if len(system) < FEWEST_FRAMES:
-        return Untestable(f"{len(system)} frames are too few; the test needs {FEWEST_FRAMES}")
     system = thinned(system, MOST_FRAMES)
     near = nearby_pairs(system)
     distance, pairs = np.array([d for d, _, _ in near]), [Path(system, i, j) for _, i, j in near]
