@@ -22,9 +22,9 @@ LENGTHS = (
     "moments before you rely on longitudinal predictions; until then compare transverse errors."
 )
 RELAXED = (
-    "This is expected if only directions were held, e.g. by label=gpaw. If lengths were held as well, these "
-    "labels are missing, and the model would learn zero longitudinal forces; then train on the transverse "
-    "part only: set loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse instead of pref_fm."
+    "This is right if the calculation constrained only the directions of the moments, as label=gpaw does. If "
+    "it constrained the lengths too, the longitudinal labels are missing. Then train on the transverse part "
+    "only: set loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse instead of pref_fm."
 )
 NO_MOMENTS = (
     "A spin model learns nothing from these frames. Check that spin.npy was written from the right output."
