@@ -43,6 +43,11 @@ def audit(systems: Sequence[str], output: str | Path | None = None) -> dict[str,
     return result
 
 
+def wrong(result: Mapping[str, Any]) -> int:
+    """The number of findings that are wrong. result: the contents of audit.json."""
+    return sum(len(group["statements"]) for group in result["findings"] if group["severity"] == "wrong")
+
+
 def _audit(systems: Sequence[str]) -> tuple[dict[str, Any], list[Audited]]:
     """Audit and print. Returns the contents of audit.json and the audited systems."""
     found = read_systems(list(systems))

@@ -25,6 +25,8 @@ USERS_KEYS = (
     *("label.columns", "label.parameters"),
 )
 """Sections with keys of the user's choice."""
+WRONG = 2
+"""The exit code of an audit with a finding `wrong`. Input that cannot be used gives 1."""
 TRAINING = "train."
 """Prefix of arguments that `spinpot learn` passes on to `spinpot train`."""
 
@@ -131,12 +133,15 @@ def evaluate(config: DictConfig) -> None:
 
 @configured
 def audit(config: DictConfig) -> None:
-    """Print the findings; with an output folder also write a page."""
+    """Print the findings; with an output folder also write a page. Exits with WRONG if one is wrong."""
     with no_garbage():
-        from spinpot.audit.run import audit
+        from spinpot.audit.run import audit, wrong
         from spinpot.config.validate import AUDIT, arguments
+        from spinpot.core.console import print_line
 
-    audit(**arguments(AUDIT, config))
+    if count := wrong(audit(**arguments(AUDIT, config))):
+        print_line(f"Wrong: {count} (exit code {WRONG}).")
+        sys.exit(WRONG)
 
 
 @configured

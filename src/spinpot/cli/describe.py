@@ -39,7 +39,7 @@ def describe(command: str) -> None:
             dict[str, Any], OmegaConf.to_container(compose(command, overrides, return_hydra_config=True))
         )
         choices = config.pop("hydra")["runtime"]["choices"]
-        lines = _lines(config, sections, meanings(choices))
+        lines = _lines(config, sections, meanings(command, choices))
         if sections:
             print(*lines, sep="\n")
         else:
@@ -71,9 +71,10 @@ def in_yaml(value: Any) -> str:
     return str(yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)).split("\n")[0]
 
 
-def meanings(choices: dict[str, Any]) -> dict[str, str]:
-    """The comment of each setting by its dotted key. Chosen options take precedence over others."""
+def meanings(command: str, choices: dict[str, Any]) -> dict[str, str]:
+    """The comment of each setting by its dotted key. The command's own files take precedence over others."""
     chosen = [CONFIGS / group / f"{option}.yaml" for group, option in choices.items()]
+    chosen.append(CONFIGS / f"{command}.yaml")
     files = [*(file for file in CONFIGS.rglob("*.yaml") if file not in chosen), *chosen]
     return {key: said for file in files if file.is_file() for key, said in comments(file) if said}
 
