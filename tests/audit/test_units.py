@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinpot.audit.units import BOHR, HARTREE, suspicions
-from spinpot.audit.work import work_along_pairs
+from spinpot.audit.work import Factor, Work, work_along_pairs
 from spinpot.data.systems import select
 from spinpot.looks.units import neighbour_ratio
 from support.nickel_oxide import primitive_nio
@@ -46,7 +46,11 @@ def test_values_alone(made, change, suspicion):
     [
         (lambda s: {"energy": s.energy / HARTREE}, "energies in Hartree"),
         (lambda s: {"energy": s.energy / s.n_atoms}, "energies per atom"),
-        (lambda s: {"force": s.force * BOHR / HARTREE}, "forces in Hartree/Bohr"),
+        (lambda s: {"energy": s.energy / 13.605693}, "energies in Rydberg"),
+        (lambda s: {"energy": s.energy * 23.0605}, "energies in kcal/mol"),
+        (lambda s: {"force": s.force / 51.4221}, "forces in Hartree/Bohr"),
+        (lambda s: {"force": s.force / 25.7110}, "forces in Rydberg/Bohr"),
+        (lambda s: {"force": s.force * 0.529177}, "forces per Bohr instead of per Å"),
         (lambda s: {"spin": s.spin / 2}, "moments in spins"),
         (lambda s: {"force_mag": s.force_mag / HARTREE}, "magnetic forces in Hartree"),
     ],
@@ -55,6 +59,22 @@ def test_factors_that_are_ratios_of_units(made, change, suspicion):
     changed = replace(made, **change(made))
     (said,) = suspicions(changed, work_along_pairs(changed))
     assert suspicion in said
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "guess"),
+    [
+        (0.0322, 0.0036, "forces in Rydberg/Bohr?"),
+        (0.0420, 0.0047, "forces in Rydberg/Bohr, or energies in kcal/mol?"),
+        (0.0420, 0.0001, None),
+        (1.7, 0.4, None),
+        (0.6, 0.3, None),
+    ],
+)
+def test_the_standard_error_of_a_factor_counts(made, value, error, guess):
+    work = Work(9, {"force": Factor(value, error, 1.0)}, 0.99, 0.1, np.zeros(9), np.zeros(9))
+    said = suspicions(made, work)
+    assert [one.partition(": ")[2] for one in said] == ([guess] if guess else [])
 
 
 def test_names_that_are_no_elements(made):
