@@ -57,6 +57,13 @@ def test_the_help_of_a_command(tmp_path, command):
     assert all(said.values())
 
 
+def test_what_the_options_of_recipes_are_for(tmp_path):
+    lines = shown("train", "--help", "sweep", "experiment", "debug", cwd=tmp_path).splitlines()
+    assert all(re.match(r"(sweep|experiment|debug)=\w+ +\w.*", line) for line in lines)
+    prefactors = "Prefactors of the magnetic forces, at the start and at the end"
+    assert f"{'sweep=prefactors':44}  {prefactors}" in lines
+
+
 def test_a_section_of_what_is_composed(tmp_path):
     (tmp_path / "mine" / "loss").mkdir(parents=True)
     (tmp_path / "mine" / "loss" / "own.yaml").write_text("defaults:\n  - ener_spin\nloss_func: huber\n")

@@ -236,7 +236,9 @@ def test_recipes(recipe, small_set, tmp_path):
     if recipe == "optuna":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     command = [f"sweep={recipe}", *small_set, *ONE_VALUE[recipe]]
-    run_script("train.py", *command, cwd=tmp_path)
+    said = run_script("train.py", *command, "hydra.run.dir=mine", cwd=tmp_path).stdout
+    assert "hydra.run.dir has no effect in a sweep; hydra.sweep.dir=DIR sets" in said
+    assert not (tmp_path / "mine").exists()
     (folder,) = (tmp_path / "multirun").iterdir()
     assert sorted(scores(folder)) == ["0", "1"]
     again = run_script("train.py", *command, f"hydra.sweep.dir={folder}", cwd=tmp_path)

@@ -49,6 +49,12 @@ class SweepPage(Callback):
 
     def on_multirun_start(self, config: DictConfig, **others: Any) -> None:
         """Remember the folder of the sweep."""
+        if any(one.startswith("hydra.run.dir=") for one in config.hydra.overrides.hydra):
+            from spinpot.core.console import print_line
+
+            print_line(
+                "hydra.run.dir has no effect in a sweep; hydra.sweep.dir=DIR sets the folder of a sweep."
+            )
         self.begun.append(Path(config.hydra.sweep.dir))
 
     @classmethod

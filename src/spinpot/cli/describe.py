@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ KEY = re.compile(r"( *)(\w+):(?: .*?)??(?: +# (.*))?$")
 FLAGS = """\
 Options, to be used without --help:
   --cfg job --resolve   print the config and exit
-  -m KEY=A,B …          sweep: one run for each combination of values
+  -m KEY=A,B …          sweep: one run for each combination of values (sweep=RECIPE needs no -m)
   --config-dir DIR      add your own configs, in folders by group, e.g. DIR/experiment/mine.yaml"""
 
 
@@ -39,11 +40,13 @@ def describe(command: str) -> None:
             dict[str, Any], OmegaConf.to_container(compose(command, overrides, return_hydra_config=True))
         )
         choices = config.pop("hydra")["runtime"]["choices"]
-        lines = _lines(config, sections, meanings(command, choices))
+        recipes = [group for group in choices if group not in config and not group.startswith("hydra/")]
+        lines = _lines(config, sections, meanings(command, choices), recipes)
         if sections:
             print(*lines, sep="\n")
         else:
-            hint = f"`spinpot {command} --help SECTION …` shows only these sections."
+            hint = f"`spinpot {command} --help SECTION …` shows only these sections"
+            hint += f"; {', '.join(recipes)}: what each option is for." if recipes else "."
             print(_head(command), *_choices(choices), "", *lines, "", hint, FLAGS, sep="\n")
 
 
@@ -54,16 +57,37 @@ def shown_of(command: str) -> dict[str, str]:
     return {"task": f"[{','.join(options_of('task'))}]"} if command == "analyze" else {}
 
 
-def _lines(config: dict[str, Any], sections: list[str], said: dict[str, str]) -> Iterator[str]:
-    """One line per setting of the given sections, or of all. Raises InputError for an unknown section."""
+def _lines(
+    config: dict[str, Any], sections: list[str], said: dict[str, str], recipes: list[str]
+) -> Iterator[str]:
+    """One line per option of each recipe, and per setting of the other sections; else per setting of all.
+
+    recipes: groups whose options set other sections. Raises InputError for an unknown section.
+    """
     settings = {f"{key}.": value for key, value in flat(config).items() if "._" not in key}
     known = dict.fromkeys(key[:end] for key in settings for end in range(len(key)) if key[end] == ".")
     for section in sections:
-        if section not in known:
-            raise InputError(f"There is no setting {section}.{nearest(section, known)}")
+        if section in recipes:
+            yield from _options(section)
+        elif section not in known:
+            raise InputError(f"There is no setting {section}.{nearest(section, [*known, *recipes])}")
     for key, value in settings.items():
         if not sections or key.startswith(tuple(f"{section}." for section in sections)):
             yield f"{f'{key[:-1]}={in_yaml(value)}':44}  {said.get(key[:-1], '')}".rstrip()
+
+
+def _options(group: str) -> Iterator[str]:
+    """One line per option of a group: the first sentence of its file."""
+    for option in options_of(group):
+        yield f"{f'{group}={option}':44}  {_purpose(CONFIGS / group / f'{option}.yaml')}".rstrip()
+
+
+def _purpose(file: Path) -> str:
+    if not file.is_file():  # an option of the user
+        return ""
+    head = takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
+    text = " ".join(line.lstrip("# ") for line in head if "@package" not in line)
+    return re.split(r"\.(?= |$)|: `spinpot|; `make", text)[0]
 
 
 def in_yaml(value: Any) -> str:
