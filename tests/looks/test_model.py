@@ -10,7 +10,7 @@ from spinpot.ase import SpinCalculator
 from spinpot.core.errors import InputError
 from spinpot.data.from_ase import atoms_of
 from spinpot.evaluation.predictor import Predictor
-from spinpot.looks.model import Watch
+from spinpot.looks.model import Watch, far_cutoff
 from spinpot.models.elements import magnetic_types
 from spinpot.models.training_facts import TrainingFacts
 from support.frames import random_system, small_potential, system, with_random_labels
@@ -31,6 +31,15 @@ def made(nickel, oxygen=0.0, **labels):
 def test_nothing_is_said_of_moments_within_the_range():
     watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
     assert watch.new([made([1.195, 1.25, 1.31])]) == []
+
+
+def test_a_cutoff_far_beyond_the_usual():
+    crystal = made([1.2])
+    assert far_cutoff(50.0, [crystal]) == (
+        "the cutoff of 50 Å is unusually large: an atom has about 16,362 neighbours, 579 times as many as "
+        "within 6 Å. Time and memory of a step grow with them."
+    )
+    assert far_cutoff(12.0, [crystal]) == far_cutoff(50.0, [replace(crystal, pbc=(True, True, False))]) == ""
 
 
 def test_moments_that_leave_the_range_of_training():

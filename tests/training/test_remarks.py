@@ -71,6 +71,12 @@ def test_init_from_beside_resume(trained, tmp_path):
     assert f"init_from={last} has no effect: the weights come from {last}." in lines
 
 
+def test_a_large_cutoff(trained):
+    lines = trained("model.descriptor.rcut=12.5")
+    (said,) = [line for line in lines if line.startswith("look: the cutoff of 12.5 Å is unusually large")]
+    assert lines.index(said) < lines.index(next(line for line in lines if "validation rmse" in line))
+
+
 def test_decay_steps_that_are_replaced():
     assert Exponential(decay_steps=5000).remark(3000) == (
         "scheduler.decay_steps=5000 is not shorter than the run; spinpot uses 100, like deepmd-kit."

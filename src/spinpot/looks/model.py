@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from spinpot.core.vectors import largest
+from spinpot.data.cell import volume
 from spinpot.data.systems import System
 from spinpot.models.spec import Spec
 from spinpot.models.training_facts import TrainingFacts
@@ -12,6 +13,22 @@ from spinpot.models.training_facts import TrainingFacts
 BEYOND = 0.01  # moments may exceed the training range by this fraction of its greatest |S|,
 SMALLEST = 1e-3  # and by this in any case, μ_B
 SMALLEST_LABEL = 1e-4  # eV/μ_B; smaller magnetic forces count as none
+
+
+FAR, USUAL = 12.0, 6.0  # Å
+
+
+def far_cutoff(cutoff: float, systems: Sequence[System]) -> str:
+    """A line on a cutoff (Å) above FAR: the expected neighbours in the densest crystal; else empty."""
+    crystals = [system for system in systems if all(system.pbc)]
+    if cutoff <= FAR or not crystals:
+        return ""
+    density = max(system.n_atoms / volume(np.asarray(system.box[0])) for system in crystals)
+    many, usual = (4 / 3 * np.pi * radius**3 * density for radius in (cutoff, USUAL))
+    return (
+        f"the cutoff of {cutoff:g} Å is unusually large: an atom has about {many:,.0f} neighbours, "
+        f"{many / usual:,.0f} times as many as within {USUAL:g} Å. Time and memory of a step grow with them."
+    )
 
 
 class Watch:

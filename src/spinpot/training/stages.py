@@ -20,7 +20,7 @@ from spinpot.core.notes import Notes
 from spinpot.core.quantities import MAIN, SCALED, VIRIAL
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.data.duplicates import Copy, copies
-from spinpot.looks.model import Watch
+from spinpot.looks.model import Watch, far_cutoff
 from spinpot.looks.sets import look_at_sets
 from spinpot.loss.baselines import dataset_errors, spread_of
 from spinpot.loss.ener_spin import EnerSpinLoss
@@ -179,6 +179,8 @@ def settle(settings: ModelSettings, data: SpinDataModule, resumed: Resumed | Non
     spec = settings.spec(data.type_map, use_spin)
     for systems in data.sampled.values():
         spec.check_training(systems)
+    if line := far_cutoff(spec.geometry.cutoff, data.sampled["train"]):
+        print_line(f"look: {line}")
     spin = settings.spin
     data.make_datasets(
         spec.geometry,
