@@ -1,8 +1,12 @@
 """`spinpot benchmark scale`: its sets, its rows and its arithmetic. No time is asserted."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -17,7 +21,7 @@ from spinpot.benchmark.sets import Size, make_sets
 from spinpot.core.errors import InputError
 from spinpot.data import nio
 from spinpot.data.systems import read_systems
-from support.cli import run_script
+from support.cli import python, run_script
 
 
 @pytest.mark.parametrize(
@@ -168,6 +172,49 @@ def test_the_picture(results, tmp_path):
     assert shown == {(ours, 100, 6.0), (None, 100, 9.0), (None, 100, 8.0), (peer, 100, 50.0)}
     write_scale(results, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_benchmark_prints_what_it_has_measured(few, tmp_path, monkeypatch, capsys):
+    measured, output = iter(range(1, 6)), tmp_path / "found.json"
+    written = list[int]()
+
+    def run(*_):
+        if output.exists():
+            written.append(sum(len(row["memory"]) for row in json.loads(output.read_text())["scale"]))
+        if (number := next(measured)) == 4:
+            raise KeyboardInterrupt
+        return {"first_step": float(number), "seconds_per_step": 0.01, "memory": 1e8}
+
+    monkeypatch.setattr(scale, "VALIDATED", Size(1, 4))
+    monkeypatch.setattr(scale, "_measured", run)
+    plan, plot = Plan((Size(1, 4), Size(1, 5)), (1,), 100, 5), tmp_path / "scale.png"
+    with pytest.raises(KeyboardInterrupt):
+        run_scale(plan, tmp_path / "sets", output, plot)
+    assert written == [1, 2, 3]
+    assert [row["first_step"] for row in json.loads(output.read_text())["scale"]] == [[1.0, 3.0], [2.0]]
+    printed = capsys.readouterr().out
+    assert "4 frames" in printed
+    assert re.search(r"5 frames .* \+1\.0 ", printed)
+    assert plot.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_benchmark_leaves_what_it_has_measured(few, tmp_path):
+    make_sets(tmp_path / "sets", [Size(1, 40), Size(1, 20)])
+    options = ("--sizes", "20", "--ranks", "1", "--folder", "sets", "--output", "found.json")
+    benchmark = python(
+        ["-m", "spinpot", "benchmark", "scale", *options],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while benchmark.poll() is None and not (tmp_path / "found.json").exists():
+        time.sleep(0.05)
+    os.killpg(benchmark.pid, signal.SIGKILL)
+    benchmark.communicate()
+    (row,) = json.loads((tmp_path / "found.json").read_text())["scale"]
+    assert len(row["first_step"]) == len(row["seconds_per_step"]) == 1
 
 
 @pytest.mark.slow

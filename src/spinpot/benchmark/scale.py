@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from operator import itemgetter
@@ -57,13 +58,14 @@ class Row:
 
 
 def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path | None) -> dict[str, Any]:
-    """Measure all rows in turn, each run in its own processes; print, write, plot and return the results.
+    """Measure all rows in turn, each run in its own processes; print, plot and return the results.
 
-    folder: where the sets are made and kept. Raises InputError if a run fails.
+    folder: where the sets are made and kept. output: is written after each run. Raises InputError if a run
+    fails.
     """
     kernels.library()  # compile the kernels here, not in the first run
-    listed, found = rows(plan), list[dict[str, float | None]]()
-    with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as own:
+    listed, found, everything = rows(plan), list[dict[str, float | None]](), dict[str, Any]()
+    with _printed(everything, plot), tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as own:
         sets = make_sets(folder or Path(own), [VALIDATED, *plan.sizes])
         for place in sets.values():
             _take(place, into_memory=True)
@@ -72,12 +74,21 @@ def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path |
             if plan.cold:
                 _take(sets[row.size], into_memory=False)
             found.append(_measured(row, sets, plan, Path(own) / f"run_{number}"))
-    results = [_result(row, found[n :: len(listed)]) for n, row in enumerate(listed)]
-    everything = written({"scale": results, "steps": plan.steps, "cold": plan.cold}, output)
-    _print(everything)
-    if plot:
-        write_scale(results, plot)
+            results = [_result(own, found[n :: len(listed)]) for n, own in enumerate(listed[: len(found)])]
+            everything |= written({"scale": results, "steps": plan.steps, "cold": plan.cold}, output)
     return everything
+
+
+@contextmanager
+def _printed(found: dict[str, Any], plot: Path | None) -> Iterator[None]:
+    """Print and plot what was found at the end, also after an error or Ctrl-C."""
+    try:
+        yield
+    finally:
+        if found:
+            _print(found)
+        if found and plot:
+            write_scale(found["scale"], plot)
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -135,8 +146,9 @@ def _cells(results: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
     for own in results:
         is_ours = own["program"] == OURS
         base = ours.get((results[0]["set"] if is_ours else own["set"], own["ranks"]), own)
+        turns = len(own["first_step"])  # an interrupted last turn has only the first rows
         first, base_first, step, base_step = (
-            np.array(of[name]) for name in ("first_step", "seconds_per_step") for of in (own, base)
+            np.array(of[name][:turns]) for name in ("first_step", "seconds_per_step") for of in (own, base)
         )
         yield [
             own["set"],
