@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -13,6 +14,7 @@ from spinpot.data.systems import read_systems
 from support.cli import PROJECT, python, run_script
 from support.folders import SMALL
 from support.in_process import run_here, the_message
+from support.nio_calculator import nio_atoms
 
 CODE = '''
 """A code in a few lines: E = Σ x + Σ S_x, whose derivatives are easy."""
@@ -220,3 +222,25 @@ def test_what_cannot_be_labelled_is_said_before_anything_is_done(arguments, mess
     (tmp_path / "molecule.xyz").write_text("2\n\nNi 0 0 0\nO 0 0 2\n")
     assert message in the_message(run_here("label.py", *arguments, cwd=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["molecule.xyz"]
+
+
+def test_frames_of_a_dynamics_are_labelled(place):
+    """No structure is needed."""
+    frames = [nio_atoms() for _ in range(5)]
+    for number, atoms in enumerate(frames):
+        atoms.rattle(0.03, seed=number)
+        atoms.arrays["spin"] = atoms.arrays.pop("initial_magmoms")
+    ase.io.write(place / "run.extxyz", frames)
+    recipe = ["recipe=trajectory", "recipe.systems={hot: {trajectory: run.extxyz, frames: 3}}"]
+    result = run_here("label.py", "label=hamiltonian", *recipe, "output=labels", cwd=place)
+    assert result.returncode == 0, result.stderr
+    (system,) = read_systems([place / "labels/frames"])
+    assert len(system) == 3
+    for coord in system.coord:
+        assert min(np.abs(coord - one.positions).max() for one in frames) < 1e-7
+    again = run_here("label.py", "label=hamiltonian", *recipe, "output=labels", cwd=place)
+    assert "3 of 3 frames are labelled" in again.stdout
+    loop = ["learn.limit=0.1", "train.model=native_spin", "output=loop"]
+    refused = run_here("learn.py", "label=hamiltonian", *recipe, *loop, cwd=place)
+    expected = "validation.systems is missing: frames of a trajectory (hot) could be those of the training"
+    assert expected in the_message(refused)

@@ -91,7 +91,7 @@ def test_audit_is_valid():
 @pytest.mark.parametrize("recipe", options_of("recipe"))
 def test_a_recipe_is_valid_and_makes_configurations(recipe):
     given = ["output=o", "label=hamiltonian", f"recipe={recipe}"]
-    if recipe == "default":
+    if recipe in ("default", "trajectory"):
         given.append("++recipe.systems.mine={frames: 2}")
     found = recipe_of(label_arguments(composed(*given, name="label"), SystemRecipe)["recipe"])
     structure = find_structure(None, found.structure or {"name": "Fe", "cubic": True})

@@ -22,6 +22,7 @@ from spinpot.core.errors import require
 from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.directions import draw_tilts, random_turn, relative_to, spiral
 from spinpot.labels.neighbours import neighbours, shortest
+from spinpot.labels.trajectory import trajectory_configurations
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 COMMENSURATE = 1e-6
@@ -59,6 +60,8 @@ class SystemRecipe:
     """Elements whose moments are held; None: all elements with moments."""
     hold: Literal["direction", "vector"] = "direction"
     """Whether to hold the direction of the moments, or the whole vector."""
+    trajectory: str | None = None
+    """A file of frames to label as they are."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,13 @@ class Recipe:
     systems: Mapping[str, SystemRecipe]
     structure: Mapping[str, Any] | None = None
 
+    def needs_structure(self) -> bool:
+        """Whether any system is made from a structure."""
+        return not self.systems or any(one.trajectory is None for one in self.systems.values())
 
-def configurations(recipe: Recipe, structure: Atoms, seed: int) -> list[Configuration]:
-    """All configurations of a recipe. structure: with vectors as initial moments.
+
+def configurations(recipe: Recipe, structure: Atoms | None, seed: int) -> list[Configuration]:
+    """All configurations of a recipe. structure: with vectors as initial moments; None: all are trajectories.
 
     Raises InputError if the recipe contradicts itself or the structure.
     """
@@ -78,6 +85,10 @@ def configurations(recipe: Recipe, structure: Atoms, seed: int) -> list[Configur
     made = []
     for name, settings in recipe.systems.items():
         require(NAME.fullmatch(name), "recipe.systems", name, "names of letters, digits and . _ + -")
+        if settings.trajectory is not None:
+            made += trajectory_configurations(name, settings, SystemRecipe(settings.frames, turn=False), seed)
+            continue
+        assert structure is not None
         system = SystemMaker(name, settings, structure, seed)
         made += [system.configuration(number) for number in range(settings.frames)]
     return made

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import shortened
@@ -33,17 +35,12 @@ def label(
     Raises InputError before the first calculation if an input cannot be used, and at the end if all frames
     have failed.
     """
-    atoms = find_structure(structure, recipe.structure)
+    atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
     made = configurations(recipe, atoms, seed)
     settings = {
         "seed": seed,
         "recipe": {"systems": {name: asdict(own) for name, own in recipe.systems.items()}},
-        "structure": {
-            "symbols": atoms.get_chemical_symbols(),
-            "cell": atoms.cell.array.tolist(),
-            "positions": atoms.positions.tolist(),
-            "moments": atoms.get_initial_magnetic_moments().tolist(),
-        },
+        "structure": None if atoms is None else _as_plain(atoms),
     }
     own = label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
     if own.jobs and len(own.failed()) == len(own.jobs):
@@ -52,6 +49,15 @@ def label(
             "Correct the cause, and add retry_failed=true to the command."
         )
     return own
+
+
+def _as_plain(atoms: Atoms) -> dict[str, Any]:
+    return {
+        "symbols": atoms.get_chemical_symbols(),
+        "cell": atoms.cell.array.tolist(),
+        "positions": atoms.positions.tolist(),
+        "moments": atoms.get_initial_magnetic_moments().tolist(),
+    }
 
 
 def label_all(

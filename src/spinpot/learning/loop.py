@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
+from spinpot.core.notes import shortened
 from spinpot.core.quantities import FORCE
 from spinpot.data.systems import read_systems
 from spinpot.labels.configuration import Configuration
@@ -72,12 +73,12 @@ def learn(
     used, and TrainingError if a training fails.
     """
     settings.check()
-    atoms = find_structure(structure, recipe.structure)
+    atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
     made = configurations(recipe, atoms, settings.seed)
     if not made:
         raise InputError("recipe.systems: all systems have 0 frames. Give some frames for the first round.")
     held_out = {
-        name: _held_out(recipe, getattr(settings, name), atoms, settings.seed, number)
+        name: _held_out(name, recipe, getattr(settings, name), atoms, settings.seed, number)
         for number, name in enumerate(HELD_OUT, start=1)
     }
     elements = sorted({symbol for one in made for symbol in one.atoms.get_chemical_symbols()})
@@ -310,10 +311,17 @@ def said(record: Mapping[str, Any]) -> str:
     )
 
 
-def _held_out(recipe: Recipe, own: HeldOut, atoms: Any, seed: int, number: int) -> list[Configuration]:
+def _held_out(
+    key: str, recipe: Recipe, own: HeldOut, atoms: Any, seed: int, number: int
+) -> list[Configuration]:
     """Validation or test configurations, with other random numbers; none if folders are given."""
     if own.systems:
         return []
+    if names := [name for name, one in recipe.systems.items() if one.trajectory is not None]:
+        raise InputError(
+            f"{key}.systems is missing: frames of a trajectory ({shortened(names)}) could be those of the "
+            f"training. Give labelled frames: {key}.systems=[DIR]."
+        )
     systems = {name: replace(one, frames=own.frames) for name, one in recipe.systems.items() if one.frames}
     return configurations(replace(recipe, systems=systems), atoms, _seed(seed, number))
 
