@@ -16,6 +16,7 @@ from spinpot.loss.baselines import dataset_errors, mean_of, spread_of
 from spinpot.loss.score import Score, verdict
 from spinpot.models.registry import facts_of
 from spinpot.report.page import (
+    breakable,
     date,
     duration,
     error_table,
@@ -344,3 +345,11 @@ def test_many_points_stay_small(tmp_path):
         parity_points([many], [{"force": 0.9 * many.force}], (True, False)), many.type_map
     )
     assert len(panel.light) < 400_000
+
+
+def test_long_names_break_between_their_words():
+    name = "bcc_iron.primitive-cell/run_0001"
+    made = breakable(f"{name}, R² 0.9 & more")
+    broken = "bcc_<wbr>iron.<wbr>primitive-<wbr>cell/<wbr>run_<wbr>0001,"
+    assert made == f'<span class="long">{broken}</span> R² 0.9 &amp; more'
+    assert breakable("Fe2_dense") == "Fe2_dense"

@@ -138,3 +138,10 @@ def test_names_that_are_no_formula_and_have_letters_of_other_scripts(drawn) -> N
     work = Audited(labelled_by_a_potential(1, 12)).work
     assert isinstance(work, Work)
     drawn(lambda: factors_figure({"$a_{b$ 镍": work}))
+
+
+def test_names_that_are_too_long_for_an_axis_lose_their_middle() -> None:
+    work = Audited(labelled_by_a_potential(1, 12)).work
+    assert isinstance(work, Work)
+    (axes,) = factors_figure({"bcc_iron_primitive_cell_under_strain_run_0001": work, "Fe2": work}).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bcc_iron_pri…in_run_0001", "Fe2"]

@@ -13,6 +13,7 @@ from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
 MOST_ERROR = 0.3  # factors known worse than that are not drawn
 BINS = 40
+WIDEST = 24  # characters of a name beside an axis
 
 
 def factors_figure(works: Mapping[str, Work]) -> Figure:
@@ -40,11 +41,16 @@ def factors_figure(works: Mapping[str, Work]) -> Figure:
             color=f"C{number}",
             label=in_math(short_label(label)),
         )
-    axes.set_yticks(range(len(works)), list(map(literal, works)))
+    axes.set_yticks(range(len(works)), [literal(_abridged(name)) for name in works])
     axes.set(ylim=(len(works) - 0.5, -0.5), xlabel="label / derivative of the energy")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper center", ncols=min(len(labels), 4), fontsize=8, frameon=False)
     return figure
+
+
+def _abridged(name: str) -> str:
+    """A name with its middle left out if it has no room beside the axis."""
+    return name if len(name) <= WIDEST else f"{name[: WIDEST // 2]}…{name[1 - WIDEST // 2 :]}"
 
 
 def work_figure(work: Work) -> Figure:

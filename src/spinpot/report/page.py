@@ -21,6 +21,7 @@ REPORT = "report.html"
 
 MOST = 50  # rows of a table of systems
 MOST_FORMULAS = 6  # compositions named in a sentence
+LONG = 20  # characters; longer names may break after _ - / and .
 
 
 def render(template: str, **context: Any) -> str:
@@ -32,7 +33,7 @@ def render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (number, meV, residual, percent, unit, symbols, formula, duration, date)
+    filters = (number, meV, residual, percent, unit, symbols, formula, breakable, duration, date)
     environment.filters |= {one.__name__: one for one in filters}
     now = datetime.now().isoformat()
     return environment.get_template(template).render(**context, version=__version__, moment=now)
@@ -176,6 +177,18 @@ def formula(text: str) -> Markup:
     """A composition with its numbers as subscripts."""
     parts = re.split(r"(\d+)", text)
     return Markup("").join(Markup("<sub>{}</sub>").format(p) if p.isdigit() else escape(p) for p in parts)
+
+
+def breakable(text: str) -> Markup:
+    """A text whose long names of systems may break on a narrow page, but not within a word."""
+    parts = re.split(rf"(\S{{{LONG + 1},}})", text)
+    made = [_in_parts(part) if number % 2 else escape(part) for number, part in enumerate(parts)]
+    return Markup("").join(made)
+
+
+def _in_parts(name: str) -> Markup:
+    parts = Markup("<wbr>").join(re.findall(r"[^_\-/.]*[_\-/.]|[^_\-/.]+", name))
+    return Markup('<span class="long">{}</span>').format(parts)
 
 
 def date(moment: str) -> str:
