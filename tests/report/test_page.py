@@ -301,6 +301,18 @@ def test_an_only_element_has_one_row():
     assert (entry["row"].element, entry["row"].mae, entry["share"], entry["begins"]) == ("Ni", 1.0, 0.5, True)
 
 
+@pytest.mark.parametrize(("labels", "shares"), [(0.001, [0.1, None]), (0.01, [0.1, 0.9])])
+def test_there_is_no_share_of_labels_near_zero(labels, shares):
+    """As of longitudinal forces with relaxed lengths, of which any error is a multiple."""
+    errors = {"rmse_fm": 0.003, "rmse_fm_longitudinal": 0.009}
+    spread = {"rmse_fm": 0.03, "rmse_fm_longitudinal": labels}
+    rows = error_table("", {"model": errors, "labels' own spread": spread}, None)["rows"]
+    assert [entry["share"] for entry in rows] == [
+        None if one is None else pytest.approx(one) for one in shares
+    ]
+    assert [entry["hardly_labelled"] for entry in rows] == [False, shares[1] is None]
+
+
 @pytest.mark.parametrize(
     ("made", "expected"),
     [

@@ -12,15 +12,16 @@ from spinpot import __version__
 from spinpot.core.console import duration
 from spinpot.core.conventions import LABELS
 from spinpot.core.notes import shortened
-from spinpot.core.quantities import OF_LABEL, QUANTITIES, WHOLE
+from spinpot.core.quantities import OF_LABEL, QUANTITIES, SCALED, WHOLE
 from spinpot.report.plots import rounded
 from spinpot.report.systems_table import rows_of
-from spinpot.report.tables import Errors, error_rows, without_repetition
+from spinpot.report.tables import ErrorRow, Errors, error_rows, without_repetition
 
 REPORT = "report.html"
 
 MOST = 50  # rows of a table of systems
 MOST_FORMULAS = 6  # compositions named in a sentence
+LITTLE = 0.05  # labels of a part with a smaller spread, relative to the whole, are near zero
 LONG = 20  # characters; longer names may break after _ - / and .
 
 
@@ -44,10 +45,12 @@ def render(template: str, **context: Any) -> str:
 
 def error_table(title: str, columns: Mapping[str, Errors], trained: Collection[str] | None) -> dict[str, Any]:
     """The rmse and mae of the first column beside the rmse of the others, for the macro of this name."""
-    shown = [
-        {"row": row, "begins": begins, "share": _share(*row.values[:2]) if len(columns) > 1 else None}
-        for row, begins in without_repetition(error_rows(columns, trained))
-    ]
+    _, spread, *_ = (*columns.values(), {})
+    shown = []
+    for row, begins in without_repetition(error_rows(columns, trained)):
+        few = _hardly_labelled(row, spread)
+        share = _share(*row.values[:2]) if len(columns) > 1 and not few else None
+        shown.append({"row": row, "begins": begins, "share": share, "hardly_labelled": few})
     return {"title": title, "columns": list(columns), "rows": shown}
 
 
@@ -127,6 +130,17 @@ def compositions(systems: Sequence[Mapping[str, Any]]) -> str:
 def in_words(names: Sequence[str]) -> str:
     """`Ni`, `Ni and O`, `Ni, Fe and O`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _hardly_labelled(row: ErrorRow, spread: Errors) -> bool:
+    """Whether the labels of a part are near zero, as longitudinal ones of relaxed lengths are."""
+    if not row.quantity.whole:
+        return False
+    part, whole = (
+        spread.get(QUANTITIES[name.removesuffix(SCALED)].rmse + (f"/{row.element}" if row.element else ""))
+        for name in (row.quantity.name, row.quantity.whole)
+    )
+    return part is not None and whole is not None and part < LITTLE * whole
 
 
 def _share(value: float | None, spread: float | None) -> float | None:
