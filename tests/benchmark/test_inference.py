@@ -13,6 +13,7 @@ from spinpot.benchmark.processes import STATUS, peak_memory, run
 from spinpot.core.errors import InputError
 from spinpot.evaluation.predictor import Predictor
 from support.cli import run_script
+from support.forkserver import forking
 from support.folders import write_npy
 from support.frames import batch_of, random_system, small_potential
 
@@ -88,12 +89,13 @@ def test_a_supercell_is_the_same_crystal(tmp_path):
 
 @pytest.mark.slow
 def test_python_is_measured(tmp_path, monkeypatch, capsys):
-    """A model is trained, and each program starts in a process of its own."""
+    """A model is trained, and each program runs in a process of its own."""
     monkeypatch.setattr(inference, "MODELS", {"native spins": "experiment=native_spin"})
     monkeypatch.setattr(inference, "REPEATS", {32: 1})
     monkeypatch.setattr(inference, "TURNS", 1)
     monkeypatch.setattr(inference, "WORKERS", (1,))
-    inference.run_inference(None, None, tmp_path / "found.json")
+    with forking():
+        inference.run_inference(None, None, tmp_path / "found.json")
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["program"] for row in found["inference"]] == ["potential", "SpinCalculator"]
     for row in found["inference"]:

@@ -2,7 +2,8 @@
 
 Starting Python and importing torch, Lightning and spinpot takes longer than most commands of the tests work.
 A fork begins where a real start is before its first line: nothing has been computed and no thread runs.
-`python -m support.forkserver N` serves the socket of that number (serve); Forked starts processes by it.
+`python -m support.forkserver N` serves the socket of that number (serve); Forked starts processes by it, and
+forking() lets the code under test do so.
 """
 
 import atexit
@@ -19,10 +20,12 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+from unittest import mock
 
 LATE = ("matplotlib.pyplot", "matplotlib.backends.backend_agg", "torch.utils.cpp_extension", "torch._dynamo")
 """What a run imports in the middle of its work, besides spinpot's own modules."""
@@ -57,13 +60,24 @@ class Forked(subprocess.Popen):
 
 
 def after_python(command: Any) -> list[str]:
-    """What follows Python and -P: a file, `-c CODE` or `-m spinpot`, and its arguments; [] for others."""
+    """What follows Python and -P: a file, `-c CODE` or `-m spinpot…`, and its arguments; [] for others."""
     words = [] if isinstance(command, str | bytes | Path) else list(map(str, command))
     if words[:1] != [sys.executable]:
         return []
     arguments = words[2:] if words[1] == "-P" else words[1:]
-    ours = arguments[0].endswith(".py") or arguments[0] == "-c" or arguments[:2] == ["-m", "spinpot"]
+    module = arguments[1].partition(".")[0] if arguments[0] == "-m" else ""
+    ours = arguments[0].endswith(".py") or arguments[0] == "-c" or module == "spinpot"
     return arguments if ours else []
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Every Python command that is started here is a fork, not only those of support.cli."""
+    if sys.platform == "linux":
+        with mock.patch.object(subprocess, "Popen", Forked):
+            yield
+    else:
+        yield
 
 
 def fork(request: dict[str, Any], files: Sequence[int]) -> int:
