@@ -13,8 +13,8 @@ from spinpot.benchmark.processes import STATUS, peak_memory, run
 from spinpot.core.errors import InputError
 from spinpot.evaluation.predictor import Predictor
 from support.cli import run_script
-from support.forkserver import forking
 from support.folders import write_npy
+from support.forkserver import forking
 from support.frames import batch_of, random_system, small_potential
 
 
