@@ -1,8 +1,8 @@
 """Whole training steps on a device that only pretends: does a step ask the host for anything?
 
-Run as a program, it prints each of CASES with `ok` or what went wrong. Tensors of the pretended device have
-shapes but no numbers, so whoever wants a number fails; and so does what mixes it with the CPU or copies from
-there. A step that passes can be recorded as a CUDA graph, as far as that can be said without a GPU.
+try_all prints each of CASES with `ok` or what went wrong. Tensors of the pretended device have shapes but no
+numbers, so whoever wants a number fails; and so does what mixes it with the CPU or copies from there. A step
+that passes can be recorded as a CUDA graph, as far as that can be said without a GPU.
 """
 
 import dataclasses
@@ -143,7 +143,8 @@ def pretend():
     torch.__future__.set_overwrite_module_params_on_conversion(True)
 
 
-if __name__ == "__main__":
+def try_all():
+    """Print each of CASES with `ok` or what went wrong; for a process of its own."""
     pretend()
     for name, case in CASES.items():
         try:
