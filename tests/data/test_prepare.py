@@ -414,12 +414,22 @@ def test_options_without_effect_and_frames_that_look_wrong_are_named(frames, tmp
 
 
 @pytest.mark.parametrize(
-    ("to", "arguments"), [("npy", ["--float32"]), ("old", OLD_ARGUMENTS), ("extxyz", []), ("lammps", [])]
+    ("given", "to", "arguments"),
+    [
+        ("npy", "npy", ["--float32"]),
+        ("npy", "old", OLD_ARGUMENTS),
+        ("npy", "extxyz", []),
+        ("npy", "lammps", []),
+        ("extxyz", "npy", []),
+    ],
 )
-def test_of_large_sets_few_frames_are_in_memory_at_once(to, arguments, frames, tmp_path, monkeypatch, capsys):
+def test_of_large_sets_few_frames_are_in_memory_at_once(given, to, arguments, frames, tmp_path, monkeypatch):
     write_npy(tmp_path / "again", labelled_by_a_potential(2, 5, n_ni=2))
     command = ["--to", to, "--split", "0.8", "0.2", *arguments]
     inputs = [str(frames[1]), str(tmp_path / "again")]
+    if given == "extxyz":
+        assert run_here("prepare_data.py", *inputs, "given", "--to", given, cwd=tmp_path).returncode == 0
+        inputs = ["given"]
     written, said = [], []
     for name in ("small", "large"):
         sizes = as_large(monkeypatch) if name == "large" else []

@@ -13,7 +13,7 @@ from spinpot.data.systems import read_systems
 
 CHUNK, SAMPLE = 3, 8
 CHUNKS = ("data.duplicates", "data.readers.deepmd.rows", "data.systems")
-SAMPLES = ("evaluation.evaluate", "looks.sets")
+SAMPLES = ("data.readers.gathered", "evaluation.evaluate", "looks.sets")
 
 
 def as_large(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -10,6 +10,7 @@ from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
 from spinpot.data.cell import directions, flat_cells
 from spinpot.data.pairs import refuse_overlaps
+from spinpot.data.readers.deepmd.rows import chunks
 
 if TYPE_CHECKING:
     from spinpot.data.systems import System
@@ -53,7 +54,7 @@ def _check_finite(system: System, array: str) -> None:
 
 def check_cells(system: System) -> None:
     """Refuse cells whose periodic vectors span nothing."""
-    flat = np.flatnonzero(flat_cells(np.asarray(system.box), system.pbc))
+    flat = np.flatnonzero(np.concatenate([flat_cells(box, system.pbc) for (box,) in chunks(system.box)]))
     if flat.size:
         raise InputError(
             f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "

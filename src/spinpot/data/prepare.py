@@ -64,9 +64,9 @@ def prepare(
         systems = [system for path in steps for system in read_frames(path, read_as, wanted, notes)]
     finally:
         notes.print()
-    for system in systems:
-        if system.stored is None:  # read_systems has checked the stored ones
-            check_frames(system)
+    unchecked = [system for system in systems if system.stored is None]  # read_systems has checked the others
+    for part in all_parts(unchecked, "Checking"):
+        check_frames(part)
     systems = unique_names(systems)
     again = copies(systems)
     systems, notes = without(systems, again), left_out(systems, again)

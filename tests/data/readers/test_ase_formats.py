@@ -1,5 +1,7 @@
 """extxyz, trajectories, databases and json: which columns and keys are read."""
 
+from functools import partial
+
 import ase.io
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from ase.db import connect
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.data.readers import gathered
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
 
@@ -164,3 +167,32 @@ def test_a_label_in_place_of_an_element(tmp_path):
         f"{path}, frame 0: Ni1 is not an element, and ase reads only elements. Write the element's symbol "
         "instead."
     )
+
+
+def test_frames_of_large_sets_go_through_a_temporary_file(tmp_path, monkeypatch):
+    path, rng = tmp_path / "a.xyz", np.random.default_rng(0)
+    for number in range(11):
+        atoms = iron()[: 1 + number % 3 % 2]
+        atoms.set_initial_magnetic_moments(None)
+        atoms.set_array("spin", rng.normal(size=(len(atoms), 3)))
+        atoms.info["energy"] = -1.0 * number
+        ase.io.write(path, atoms, append=True)
+    in_memory, said = read(path)
+    monkeypatch.setattr(gathered, "SAMPLE", 4)
+    from_file, again = read(path)
+    assert again == said
+    assert [system.in_memory for system in (*in_memory, *from_file)] == [True, True, False, False]
+    for one, other in zip(in_memory, from_file, strict=True):
+        assert (one.name, one.elements) == (other.name, other.elements)
+        for array in ("box", "coord", "spin", "energy"):
+            np.testing.assert_array_equal(getattr(one, array), getattr(other, array))
+    monkeypatch.setattr(gathered, "SAMPLE", 11)
+    assert all(system.in_memory for system in read(path)[0])
+
+
+def test_the_temporary_file_does_not_fit_on_the_disk(tmp_path, monkeypatch):
+    ase.io.write(tmp_path / "a.xyz", [iron(energy=-2.0)] * 2)
+    monkeypatch.setattr(gathered, "SAMPLE", 1)
+    monkeypatch.setattr(gathered, "TemporaryFile", partial(open, "/dev/full", "r+b", 0))
+    with pytest.raises(InputError, match=r"a\.xyz: .* the disk is full\. Make room there, or set TMPDIR"):
+        read(tmp_path / "a.xyz")

@@ -1,9 +1,9 @@
 """Converts frames of other programs to Systems. Every column and key is either used or named in a note."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.cell import Periodic, directions
 from spinpot.data.frame_checks import check_cells
+from spinpot.data.readers.deepmd.rows import Array, chunks
+from spinpot.data.readers.gathered import gathered
 from spinpot.data.readers.moments import check_lengths, find_moments
 from spinpot.data.readers.names import OPTIONS, arrays_like, known, rank
 from spinpot.data.readers.reader import Wanted
@@ -62,28 +64,35 @@ def systems_of(frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: N
 
     Raises InputError for frames without moments, and if two sources of one label disagree.
     """
-    groups: dict[_Kind, list[dict[str, np.ndarray]]] = {}
     said: dict[str, dict[str, int]] = {}
-    for number, frame in enumerate(counted(frames, f"Reading {place.name}")):
+    stream = _by_kind(counted(frames, f"Reading {place.name}"), place, wanted, notes, said)
+    groups = gathered(stream, str(place))
+    if not groups:
+        raise InputError(f"{place}: no frames in it. Check the file.")
+    _check_sources(said, str(place))
+    spins = (spin for arrays in groups.values() for (spin,) in chunks(arrays["spin"]))
+    check_lengths(spins, str(place), wanted)
+    _say_sources(said, str(place), notes)
+    name, systems = folder_name(place) if place.is_dir() else place.stem, []
+    for number, (kind, arrays) in enumerate(groups.items()):
+        if not all(kind.pbc):
+            notes.add(f"Periodic {directions(kind.pbc)} of the cell", str(place))
+        own_name = f"{name}_{number}" if len(groups) > 1 else name
+        systems.append(_made(own_name, place, kind, arrays, wanted))
+    return systems
+
+
+def _by_kind(
+    frames: Iterable[RawFrame], place: Path, wanted: Wanted, notes: Notes, said: dict[str, dict[str, int]]
+) -> Iterator[tuple[_Kind, dict[str, np.ndarray]]]:
+    """The kind and arrays of each frame. said: gets the sources of each array, with their first frames."""
+    for number, frame in enumerate(frames):
         chosen = _chosen(frame, f"{place}, frame {number}", wanted)
         _account(frame, chosen, str(place), wanted, notes)
         for array, source in chosen.sources.items():
             said.setdefault(array, {}).setdefault(source, number)
         symbols = tuple(wanted.rename.get(symbol, symbol) for symbol in frame.symbols)
-        kind = _Kind(symbols, frame.pbc, frozenset(chosen.arrays))
-        groups.setdefault(kind, []).append(chosen.arrays)
-    if not groups:
-        raise InputError(f"{place}: no frames in it. Check the file.")
-    _check_sources(said, str(place))
-    check_lengths([arrays["spin"] for group in groups.values() for arrays in group], str(place), wanted)
-    _say_sources(said, str(place), notes)
-    name, systems = folder_name(place) if place.is_dir() else place.stem, []
-    for number, (kind, group) in enumerate(groups.items()):
-        if not all(kind.pbc):
-            notes.add(f"Periodic {directions(kind.pbc)} of the cell", str(place))
-        own_name = f"{name}_{number}" if len(groups) > 1 else name
-        systems.append(_made(own_name, place, kind, group, wanted))
-    return systems
+        yield _Kind(symbols, frame.pbc, frozenset(chosen.arrays)), chosen.arrays
 
 
 def folder_name(folder: Path) -> str:
@@ -196,12 +205,9 @@ def _say_sources(said: dict[str, dict[str, int]], where: str, notes: Notes) -> N
             notes.add(f"{array}: read from {next(iter(sources))}", where)
 
 
-def _made(
-    name: str, path: Path, kind: _Kind, frames: Sequence[dict[str, np.ndarray]], wanted: Wanted
-) -> System:
+def _made(name: str, path: Path, kind: _Kind, arrays: Mapping[str, Array], wanted: Wanted) -> System:
     type_map = wanted.elements or tuple(dict.fromkeys(kind.symbols))
     check_known(kind.symbols, type_map, f"{path}: its elements")
-    arrays = {key: np.array([frame[key] for frame in frames], dtype=np.float64) for key in frames[0]}
     system = System(
         name=name,
         path=path,
@@ -209,7 +215,7 @@ def _made(
         types=np.array([type_map.index(symbol) for symbol in kind.symbols]),
         pbc=kind.pbc,
         stored=None,
-        **arrays,
+        **cast(dict[str, Any], arrays),
     )
     check_cells(system)
     return system

@@ -1,6 +1,6 @@
 """Chooses the magnetic moments of a frame, by the same rules for files, ase.Atoms and the calculator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,8 +126,8 @@ def _in_bohr_magnetons(
     return Moments(scale[:, None] * values, (name, lengths[0]))
 
 
-def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> None:
-    """Raise InputError if all moments have the length 1 and the user gives no unit. frames: (N, 3) each."""
+def check_lengths(frames: Iterable[np.ndarray], where: str, wanted: Wanted) -> None:
+    """Raise InputError if all moments have the length 1 and the user gives no unit. frames: (…, 3) each."""
     if wanted.moment_unit is None and all_unit(frames):
         raise InputError(
             f"{where}: all moments have the length 1, and no column holds lengths. If they are moments in "
@@ -136,8 +136,13 @@ def check_lengths(frames: Sequence[np.ndarray], where: str, wanted: Wanted) -> N
         )
 
 
-def all_unit(frames: Sequence[np.ndarray]) -> bool:
+def all_unit(frames: Iterable[np.ndarray]) -> bool:
     """Whether all non-zero moments (…, 3) have the length 1, as directions do."""
-    lengths = np.concatenate([np.linalg.norm(values, axis=-1).ravel() for values in frames])
-    lengths = lengths[lengths > 0.0]
-    return bool(lengths.size) and bool(np.abs(lengths - 1.0).max() <= UNIT)
+    found = False
+    for moments in frames:
+        lengths = np.linalg.norm(moments, axis=-1)
+        lengths = lengths[lengths > 0.0]
+        if not (np.abs(lengths - 1.0) <= UNIT).all():
+            return False
+        found |= bool(lengths.size)
+    return found
