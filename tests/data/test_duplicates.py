@@ -124,8 +124,20 @@ def compared(monkeypatch):
 
 
 def test_one_frame_many_times_is_compared_once_each(made, compared):
-    assert kept(select(made, np.zeros(3000, dtype=int))) == [0]
+    many = select(made, np.zeros(3000, dtype=int))
+    noise = 1e-9 * np.random.default_rng(0).normal(size=many.spin.shape)
+    assert kept(replace(many, spin=many.spin + noise)) == [0]
     assert sum(compared) == 2999
+
+
+def test_frames_that_are_exactly_equal_are_not_compared(made, compared):
+    """Also copies of a copy, whose kept frame is the first one."""
+    many = select(made, np.array([1, 0, 0, 0, 1, 0]))
+    spin = many.spin.copy()
+    spin[2:4] += SAME / 2
+    found = copies([replace(many, spin=spin)])
+    assert [(copy.kept_frame, copy.frame) for copy in found] == [(1, 2), (1, 3), (0, 4), (1, 5)]
+    assert compared == [1]
 
 
 def test_frames_with_one_number_changed_in_each_are_told_apart_by_it(made, compared):

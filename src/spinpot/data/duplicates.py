@@ -159,36 +159,54 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
     alike = [systems[place] for place in places]
     owner = np.repeat(np.arange(len(alike)), [len(system) for system in alike])
     number = np.concatenate([np.arange(len(system)) for system in alike])
-    taken = np.zeros(len(owner), dtype=bool)
-    for k, near in counted(_candidates(alike, taken), "Comparing frames that look alike"):
+    points, kept = _sieve(alike)
+    taken = kept < np.arange(len(kept))
+    for k, near in counted(_candidates(alike, points, taken), "Comparing frames that look alike"):
         later = near[(near > k) & ~taken[near]]
         for other in np.unique(owner[later]):
             own = later[owner[later] == other]
             same = own[_same(alike[owner[k]], number[k], alike[other], number[own])]
-            taken[same] = True
-            for copy in same:
-                yield Copy(places[other], int(number[copy]), places[owner[k]], int(number[k]))
+            taken[same], kept[same] = True, k
+    for copy in np.flatnonzero(taken):
+        first = kept[kept[copy]]  # what a frame equals exactly may itself be a copy
+        yield Copy(places[owner[copy]], int(number[copy]), places[owner[first]], int(number[first]))
 
 
-def _candidates(systems: Sequence[System], taken: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each frame that may have duplicates and is not yet `taken`, in order, with its candidates."""
-    every = np.arange(len(taken))
+def _sieve(systems: Sequence[System]) -> tuple[np.ndarray, np.ndarray]:
+    """Per frame, the SIEVE coordinates that vary most (n, SIEVE), and the first exactly equal frame (n,).
+
+    A tree is slow for more coordinates, and for many equal frames.
+    """
+    every = np.arange(sum(map(len, systems)))
     sample = np.concatenate(list(_chunks(systems, every[:: max(1, len(every) // SAMPLE)])))
-    widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]  # a tree over all coordinates is slow
+    widest = np.argsort(-sample.std(axis=0), kind="stable")[:SIEVE]
     number = sum(-(-len(system) // CHUNK) for system in systems)
-    shown = counted(_chunks(systems, every), "Duplicates", number)
-    points = np.concatenate([chunk[:, widest] for chunk in shown])
-    tree = cKDTree(points)
-    counts = tree.query_ball_point(points, SIEVE_REACH, p=np.inf, return_length=True)
-    crowded = np.flatnonzero(counts > CROWD)
+    points, hashes = [], list[int]()
+    for chunk in counted(_chunks(systems, every), "Duplicates", number):
+        points.append(chunk[:, widest])
+        hashes += [hash(row.tobytes()) for row in chunk]
+    joined = np.concatenate(points)
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    equal = first[inverse]
+    return joined, np.where((joined == joined[equal]).all(axis=1), equal, every)
+
+
+def _candidates(
+    systems: Sequence[System], points: np.ndarray, taken: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each frame that may have duplicates and is not yet `taken`, in order, with its candidates."""
+    compared = np.flatnonzero(~taken)
+    tree = cKDTree(points[compared])
+    counts = tree.query_ball_point(points[compared], SIEVE_REACH, p=np.inf, return_length=True)
+    crowded = compared[counts > CROWD]
     group = _groups(systems, crowded) if len(crowded) else {}
-    for k in np.flatnonzero(counts > 1).tolist():
+    for k, count in zip(compared[counts > 1].tolist(), counts[counts > 1], strict=True):
         if taken[k]:
             continue
-        if k in group and len(group[k]) < counts[k]:
+        if k in group and len(group[k]) < count:
             yield k, group[k]
         else:
-            yield k, np.sort(tree.query_ball_point(points[k], SIEVE_REACH, p=np.inf))
+            yield k, compared[np.sort(tree.query_ball_point(points[k], SIEVE_REACH, p=np.inf))]
 
 
 def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarray]:
