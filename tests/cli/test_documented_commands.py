@@ -33,12 +33,20 @@ def commands(*pages):
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
+def python_of(page):
+    """The one Python block of a page."""
+    (example,) = re.findall(r"```python\n(.*?)```", (PROJECT / page).read_text(), re.S)
+    return example
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Where a user stands: their data, and a run to resume and to evaluate."""
     folder = tmp_path_factory.mktemp("user")
     for name, seed in (("train", 1), ("validation", 2)):
         write_npy(folder / "my_data" / name, labelled_by_a_potential(seed, 4))
+    subprocess.run([sys.executable, "-c", python_of("docs/data.md")], cwd=folder, check=True)
+    run_script("prepare_data.py", "frames.extxyz", "my_frames", "--split", "0.75", "0.25", cwd=folder)
     own = ["data=npy", "data.train=[my_data/train]", "data.validation=[my_data/validation]"]
     run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder, fresh=True)
     shutil.copytree(folder / "runs" / "mine", folder / "finished")
@@ -69,6 +77,8 @@ def test_script_command(command, place):
             arguments = [argument for argument in arguments if not argument.startswith("debug=")]
         if "sweep=virtual_len" in command:
             arguments += ["model.spin.virtual_len=0.2,0.3"]
+    if "frames.extxyz my_frames" in command:
+        shutil.rmtree(place / "my_frames")
     if name == "convert.py":
         restore(place)
     if name == "evaluate.py":
@@ -123,15 +133,13 @@ def test_make_train(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/evaluate.md", "docs/python.md", "docs/recipes.md"])
 def test_python_example(page, place):
-    text = (PROJECT / page).read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
     restore(place)
     run_script("prepare_data.py", "my_data/validation", "frames", "--to", "extxyz", cwd=place)
     shutil.move(place / "frames/validation.xyz", place / "structure.extxyz")
     shutil.rmtree(place / "frames")
     names = "['atom_energy', 'energy', 'force', 'force_mag', 'virial']"
     check = f"\nassert 'prediction' not in vars() or sorted(prediction) == {names}"
-    subprocess.run([sys.executable, "-c", example + check], cwd=place, check=True)
+    subprocess.run([sys.executable, "-c", python_of(page) + check], cwd=place, check=True)
 
 
 def test_no_command_is_left_out():
