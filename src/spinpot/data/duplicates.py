@@ -16,12 +16,11 @@ from spinpot.data.readers.deepmd.rows import CHUNK, chunks, taken
 from spinpot.data.systems import System, select
 
 SAME = 1e-4  # Å and μ_B: frames are duplicates if no coordinate differs by more
+REACH = 10 * SAME
+"""Largest difference of a coordinate of _points: it sums the noise of two atoms and of the cell."""
 SIEVE = 12  # number of coordinates that preselect candidate duplicates
-SIEVE_REACH = 10 * SAME
-"""Largest difference of a sieve coordinate: it sums the noise of two atoms and of the cell."""
+FEW = 64  # groups of so many frames need not be divided further
 SAMPLE = 200  # evenly spaced frames, used to find the coordinates that vary most
-CROWD = 64
-"""If more frames than this agree in the sieve coordinates, the other coordinates are compared as well."""
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
 """Largest difference between the labels of duplicates: eV/atom, eV/Å, eV/μ_B, eV/atom."""
 
@@ -175,7 +174,7 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
 def _sieve(systems: Sequence[System]) -> tuple[np.ndarray, np.ndarray]:
     """Per frame, the SIEVE coordinates that vary most (n, SIEVE), and the first exactly equal frame (n,).
 
-    A tree is slow for more coordinates, and for many equal frames.
+    A tree of all frames is slow for more coordinates, and for many equal frames.
     """
     every = np.arange(sum(map(len, systems)))
     sample = np.concatenate(list(_chunks(systems, every[:: max(1, len(every) // SAMPLE)])))
@@ -196,17 +195,15 @@ def _candidates(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each frame that may have duplicates and is not yet `taken`, in order, with its candidates."""
     compared = np.flatnonzero(~taken)
-    tree = cKDTree(points[compared])
-    counts = tree.query_ball_point(points[compared], SIEVE_REACH, p=np.inf, return_length=True)
-    crowded = compared[counts > CROWD]
-    group = _groups(systems, crowded) if len(crowded) else {}
-    for k, count in zip(compared[counts > 1].tolist(), counts[counts > 1], strict=True):
-        if taken[k]:
-            continue
-        if k in group and len(group[k]) < count:
-            yield k, group[k]
-        else:
-            yield k, compared[np.sort(tree.query_ball_point(points[k], SIEVE_REACH, p=np.inf))]
+    apart = cKDTree(points[compared]).query(points[compared], 2, p=np.inf, distance_upper_bound=REACH)[0]
+    alike = compared[np.isfinite(apart[:, 1])]
+    if len(alike):
+        # The numbers of the groups differ by more than REACH, so that only frames of one group are near.
+        near = np.column_stack((points[alike], _groups(systems, alike)))
+        tree = cKDTree(near)
+        for k, own in zip(alike.tolist(), near, strict=True):
+            if not taken[k]:
+                yield k, alike[np.sort(tree.query_ball_point(own, REACH, p=np.inf))]
 
 
 def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarray]:
@@ -219,27 +216,27 @@ def _chunks(systems: Sequence[System], numbers: np.ndarray) -> Iterator[np.ndarr
             yield _points(system, own[start : start + CHUNK])
 
 
-def _groups(systems: Sequence[System], members: np.ndarray) -> dict[int, np.ndarray]:
-    """The group of each member (n,). Between two groups, some coordinate has a gap.
+def _groups(systems: Sequence[System], numbers: np.ndarray) -> np.ndarray:
+    """The group of each frame (n,), counted from 0. Between two groups, some coordinate has a gap.
 
     This separates frames that agree in nearly all coordinates, such as frames with one atom displaced each.
     """
-    groups = np.zeros(len(members), dtype=np.int64)
-    for values in _coordinates(systems, members):
+    groups = np.zeros(len(numbers), dtype=np.int64)
+    for values in _coordinates(systems, numbers):
         order = np.lexsort((values, groups))
-        apart = (np.diff(values[order]) > SIEVE_REACH) | (np.diff(groups[order]) > 0)
+        apart = (np.diff(values[order]) > REACH) | (np.diff(groups[order]) > 0)
         groups[order] = np.concatenate(([0], np.cumsum(apart)))
-    order = np.argsort(groups, kind="stable")
-    parts = np.split(members[order], np.flatnonzero(np.diff(groups[order])) + 1)
-    return {int(member): part for part in parts for member in part}
+        if np.bincount(groups).max() <= FEW:
+            break
+    return groups
 
 
-def _coordinates(systems: Sequence[System], members: np.ndarray) -> np.ndarray:
+def _coordinates(systems: Sequence[System], numbers: np.ndarray) -> np.ndarray:
     """_points of frames by their numbers (n,), transposed: (coordinates, n)."""
     first = 0
-    for chunk in _chunks(systems, members):
+    for chunk in _chunks(systems, numbers):
         if not first:
-            found = roomy((chunk.shape[1], len(members)))
+            found = roomy((chunk.shape[1], len(numbers)))
         found[:, first : first + len(chunk)] = chunk.T
         first += len(chunk)
     return found

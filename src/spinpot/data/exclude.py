@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,6 @@ MOST = 20
 """Most frames or systems that a message names."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """A system that an entry names: its set, name, place on disk, and number of frames read."""
-
-    set_name: str
-    system: str
-    place: str
-    frames: int
-
-
 class Exclude:
     """Leaves frames out of systems while the sets are read; then checks that every entry matched one system.
 
@@ -37,7 +26,7 @@ class Exclude:
 
     def __init__(self, wanted: Mapping[str, Any] | None) -> None:
         self.wanted = {str(key): _ranges(str(key), numbers) for key, numbers in (wanted or {}).items()}
-        self.found: dict[str, list[Found]] = {key: [] for key in self.wanted}
+        self.found: dict[str, dict[str, int]] = {key: {} for key in self.wanted}  # {place: frames}
         self.left_out: dict[str, dict[str, list[int]]] = {}
         self.names: list[str] = []
 
@@ -46,7 +35,7 @@ class Exclude:
         self.names.append(system.name)
         leaves = np.zeros(len(system), dtype=bool)
         for key in (key for key in self.wanted if _names(key, system)):
-            self.found[key].append(Found(set_name, system.name, _place(system), len(system)))
+            self.found[key][_place(system)] = len(system)
             for numbers in self.wanted[key]:
                 leaves[numbers.start : numbers.stop] = True
         if not leaves.any():
@@ -60,17 +49,16 @@ class Exclude:
         Raises InputError for an entry that names no system, several systems, or frames its system lacks.
         """
         for key, numbers in self.wanted.items():
-            found = self.found[key]
-            self._check_one(key, {one.place: one.system for one in found})
-            self._check_range(key, found[0])
+            self._check_one(key)
+            self._check_range(key)
             frames = sorted({number for part in numbers for number in part})
             if frames:
                 plural = "s" * (len(frames) > 1)
                 shown = shortened(list(map(str, frames)), MOST)
                 yield f"data.exclude leaves out {len(frames)} frame{plural} of {key}: {shown}."
 
-    def _check_one(self, key: str, places: Mapping[str, str]) -> None:
-        if not places:
+    def _check_one(self, key: str) -> None:
+        if not (places := self.found[key]):
             known = shortened(list(dict.fromkeys(self.names)), MOST)
             raise InputError(
                 f"data.exclude: no set has a system {key}. Expected the name or the path of a system. The "
@@ -82,13 +70,13 @@ class Exclude:
                 "one. Give a longer part of its path."
             )
 
-    def _check_range(self, key: str, found: Found) -> None:
+    def _check_range(self, key: str) -> None:
+        ((place, frames),) = self.found[key].items()
         last = max((part.stop for part in self.wanted[key]), default=0) - 1
-        if last >= found.frames:
+        if last >= frames:
             raise InputError(
-                f"data.exclude: {key} has no frame {last}: {found.place} holds {found.frames} frames. "
-                f"Expected numbers from 0 to {found.frames - 1}, counted over all its files. Correct the "
-                "number."
+                f"data.exclude: {key} has no frame {last}: {place} holds {frames} frames. Expected numbers "
+                f"from 0 to {frames - 1}, counted over all its files. Correct the number."
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from spinpot.core.shares import ALONE, Processes, shared
 from spinpot.data.broken import Broken
 from spinpot.data.readers.deepmd.rows import CHUNK
-from spinpot.data.systems import System, in_arrays, in_memory, part_of
+from spinpot.data.systems import System, in_memory, part_of
 
 STREAM = 2  # keeps these random numbers apart from those that order the frames and turn spins
 
@@ -31,17 +31,13 @@ def sample_of(
     if all(system.in_memory for system in chosen):  # they have been checked
         return list(chosen)
     found = shared(partial(_checked, broken), chosen, "Sample", processes)
-    read = (
-        broken.without(in_memory(system, arrays), wrong)
-        for system, (arrays, wrong) in zip(chosen, found, strict=True)
-    )
+    read = (broken.without(system, wrong) for system, wrong in found)
     return [system for system in read if len(system)]
 
 
-def _checked(broken: Broken, system: System) -> tuple[dict[str, np.ndarray], dict[int, str]]:
-    """The arrays of a system, and its broken frames."""
-    arrays = in_arrays(system)
-    return arrays, broken.within(in_memory(system, arrays))
+def _checked(broken: Broken, system: System) -> tuple[System, dict[int, str]]:
+    """The system in memory, and its broken frames."""
+    return (read := in_memory(system)), broken.within(read)
 
 
 def with_energies(systems: Sequence[System], processes: Processes = ALONE) -> list[System]:

@@ -7,7 +7,7 @@ Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_ato
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -108,16 +108,11 @@ def part_of(system: System, frames: np.ndarray) -> System:
     return replace(system, **chosen, numbers=frames if system.numbers is None else system.numbers[frames])
 
 
-def in_memory(system: System, arrays: Mapping[str, np.ndarray] | None = None) -> System:
-    """The system with all its arrays in memory. arrays: those of in_arrays, if they have been read."""
-    read: dict[str, Any] = {**(in_arrays(system) if arrays is None else arrays)}
-    return replace(system, **read, stored=system.stored and system.stored.bare())
-
-
-def in_arrays(system: System) -> dict[str, np.ndarray]:
-    """The arrays of a system with a row for each frame, read."""
+def in_memory(system: System) -> System:
+    """The system with all its arrays in memory."""
     arrays = ((name, getattr(system, name)) for name in PER_FRAME)
-    return {name: array[:] for name, array in arrays if array is not None}
+    read: dict[str, Any] = {name: array[:] for name, array in arrays if array is not None}
+    return replace(system, **read, stored=system.stored and system.stored.bare())
 
 
 def parts(system: System) -> Iterator[System]:
