@@ -7,7 +7,7 @@ import pytest
 
 from spinpot.data.batch import collate
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.sampling import NumberedBatches, ShuffledBatches
+from spinpot.data.sampling import ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from support.frames import evaluate, geometry, random_system, small_potential, system, with_random_labels
 
@@ -61,7 +61,7 @@ def test_what_is_drawn_depends_on_seed_and_number_alone():
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_samples_have_the_same_numbers_in_any_number_of_processes(world_size):
     def stream(batch_size, rank=0, processes=1, first=0):
-        return list(NumberedBatches(ShuffledBatches(11, batch_size, 3, first, 9, rank, processes)))
+        return list(ShuffledBatches(11, batch_size, 3, first, 9, rank, processes, numbered=True))
 
     alone = stream(2 * world_size)
     shares = [stream(2, rank, world_size) for rank in range(world_size)]

@@ -23,7 +23,7 @@ from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
 from spinpot.data.sample import drawn, sample_of, with_energies
-from spinpot.data.sampling import EveryFrameOnce, NumberedBatches, ShuffledBatches
+from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
 from spinpot.data.systems import SAMPLE, System, read_systems
 
@@ -230,6 +230,7 @@ class SpinDataModule(pl.LightningDataModule):
             total=self.trainer.max_steps * accumulated,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
+            numbered=self.turned is not None and not self.by_number,
         )
         if self.by_number:
             return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
@@ -239,9 +240,7 @@ class SpinDataModule(pl.LightningDataModule):
                 f"data.num_workers={self.num_workers}: these frames are in memory, where threads gain nothing"
                 " and take time of the steps. Use 0."
             )
-        if self.turned is None:
-            return self._loader(self.datasets["train"], self.datasets["train"], batches)
-        return self._loader(self.datasets["train"], self.turned, NumberedBatches(batches))
+        return self._loader(self.datasets["train"], self.turned or self.datasets["train"], batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Every frame that is validated once."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from spinpot.data.sampling import NumberedBatches, ShuffledBatches
+from spinpot.data.sampling import ShuffledBatches
 from spinpot.training.callbacks.step_timer import StepTimer
 
 
@@ -24,14 +24,14 @@ class Written:
 )
 def test_frames_per_second(numbered, batch_size, world_size, accumulated, frames):
     """The frames of a step are those of all processes, each once: never more than the set has."""
-    batches = ShuffledBatches(11, batch_size, 0, first=0, total=9, rank=0, world_size=world_size)
+    batches = ShuffledBatches(11, batch_size, 0, 0, total=9, world_size=world_size, numbered=numbered)
     written = Written()
     trainer = SimpleNamespace(
         global_step=0,
         log_every_n_steps=1,
         accumulate_grad_batches=accumulated,
         world_size=world_size,
-        train_dataloader=SimpleNamespace(batch_sampler=NumberedBatches(batches) if numbered else batches),
+        train_dataloader=SimpleNamespace(batch_sampler=batches),
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
         loggers=[written],
     )
