@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,32 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def make_once(
+    folder: Path, is_there: Callable[[Path], bool], make: Callable[[Path], object], what: str
+) -> None:
+    """Make the folder of a data set unless it is there. An interruption leaves nothing behind.
+
+    is_there: raises InputError if the folder holds something else. make: makes the set at another path beside
+    the folder. what: for messages. Raises InputError if the folder cannot be written.
+    """
+    folder = Path(folder).resolve()
+    try:
+        if is_there(folder):
+            return
+        with one_at_a_time(folder):
+            if is_there(folder):  # another process may have made it in the meantime
+                return
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+                draft = Path(temporary) / folder.name
+                make(draft)
+                draft.replace(folder)
+    except OSError as error:
+        raise InputError(
+            f"cannot {what} {folder}: {reason(error)}. Make room there, or give another folder as "
+            "paths.data_dir or by setting SPINPOT_DATA."
+        ) from error
 
 
 @contextmanager

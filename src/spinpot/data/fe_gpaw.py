@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 
 from spinpot.core.errors import InputError
-from spinpot.core.files import one_at_a_time, reason
+from spinpot.core.files import make_once
 
 SHIPPED = Path(__file__).with_name("Fe_gpaw")
 """Holds `train`, `validation` and `test`, each with one folder per system, and provenance.json."""
@@ -19,21 +19,7 @@ def copy_fe_gpaw(folder: Path) -> None:
     Raises InputError if the folder holds something else, such as the set of another version, or cannot be
     written.
     """
-    folder = Path(folder).resolve()
-    try:
-        if _is_there(folder):
-            return
-        with one_at_a_time(folder):
-            if not _is_there(folder):  # another process may have copied it in the meantime
-                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-                    draft = Path(temporary) / folder.name
-                    shutil.copytree(SHIPPED, draft)
-                    draft.replace(folder)
-    except OSError as error:
-        raise InputError(
-            f"cannot copy the data set Fe_gpaw to {folder}: {reason(error)}. Make room there, or give "
-            "another folder as paths.data_dir or by setting SPINPOT_DATA."
-        ) from error
+    make_once(folder, _is_there, partial(shutil.copytree, SHIPPED), "copy the data set Fe_gpaw to")
 
 
 def _is_there(folder: Path) -> bool:

@@ -6,9 +6,9 @@ the set covers the range from near the ground state to strong disorder.
 """
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from spinpot.core.console import counted
 from spinpot.core.conventions import LABELS
 from spinpot.core.errors import InputError
-from spinpot.core.files import one_at_a_time, reason
+from spinpot.core.files import make_once
 from spinpot.data import nio
 from spinpot.data.cell import PERIODIC
 from spinpot.data.npy_folder import write_npy
@@ -65,22 +65,8 @@ def prepare_nio(folder: Path, seed: int = 0) -> None:
     complete, so that neither an interruption nor a second caller leaves half a set in it. Raises `InputError`
     if `folder` holds something else, such as a set of another seed, or cannot be written.
     """
-    folder = Path(folder).resolve()
-    try:
-        if _is_complete(folder, seed):
-            return
-        with one_at_a_time(folder), _one_thread():
-            if not _is_complete(folder, seed):  # another process may have made it in the meantime
-                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-                    draft = Path(temporary) / folder.name
-                    draft.mkdir()
-                    _write(draft, seed)
-                    draft.replace(folder)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the NiO data set in {folder}: {reason(error)}. Make room there, or give another "
-            "folder as paths.data_dir or by setting SPINPOT_DATA."
-        ) from error
+    there, make = partial(_is_complete, seed=seed), lambda draft: _write(draft, seed)
+    make_once(folder, there, make, "make the NiO data set in")
 
 
 def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
@@ -146,7 +132,20 @@ def _systems() -> list[str]:
     return [f"{split}/{shape}" for split, shapes in FRAMES.items() for shape in shapes]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for torch: the arrays are small, and a fixed order of summation gives the same bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def _write(folder: Path, seed: int) -> None:
+    folder.mkdir()
     total = sum(sum(shapes.values()) for shapes in FRAMES.values())
     drawn = counted(_drawn(seed), "Making the NiO data set", total)
     for name, frames in groupby(drawn, key=itemgetter(0)):
@@ -171,14 +170,3 @@ def write_system(frames: list[tuple[nio.Structure, dict[str, nio.Array]]], folde
     arrays |= {name: np.stack([found[name] for _, found in frames]) for name in LABELS}
     types = frames[0][0].types
     write_npy(System(folder.name, folder, nio.TYPE_NAMES, types, pbc=PERIODIC, stored=None, **arrays), folder)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: the arrays are small, and a fixed order of summation gives the same bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -25,7 +25,6 @@ from spinpot.data.frame_checks import PER_FRAME, check_frames
 from spinpot.data.readers.deepmd.checks import check_stored
 from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.find import find_stored
-from spinpot.data.readers.deepmd.npy_header import ArrayHeader
 from spinpot.data.readers.deepmd.rows import CHUNK, Array, Rows, taken
 from spinpot.data.readers.deepmd.stored import Stored, stored_arrays
 
@@ -316,16 +315,12 @@ def _opened(
             pbc=stored.pbc,
             frame_ids=frame_ids,
             stored=stored,
-            **cast(dict[str, Any], own if "spin" in own else {**own, "spin": _zeros(own["coord"].shape)}),
+            **cast(dict[str, Any], own),
         )
         if leave_out is not None:
             system = leave_out(system)
         if len(system):
             yield system
-
-
-def _zeros(shape: tuple[int, ...]) -> Rows:
-    return Rows([ArrayHeader.of("", np.broadcast_to(0.0, shape))], shape[1:])
 
 
 def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -136,17 +136,18 @@ def stored_arrays(stored: Stored) -> dict[str, Rows]:
     """The arrays of a checked system under deepmd-kit's names, frames of all sets in order.
 
     coord, spin, force, force_mag (F, N, 3), box, virial (F, 3, 3), energy (F,) and, if the layout is
-    mixed, real_atom_types (F, N), all float64. Arrays that are not stored are left out, except box: it may be
-    missing only if nothing is periodic, and is then zero.
+    mixed, real_atom_types (F, N), all float64. Arrays that are not stored are left out, except two that are
+    then zero: box, which is missing only if nothing is periodic, and spin, of frames that are not magnetic.
     """
     arrays = {
         name: Rows([s.arrays[name] for s in stored.sets], shape_of(name, len(stored.types)))
         for name in (*ARRAYS, REAL_TYPES)
         if stored.has(name)
     }
-    if "box" not in arrays:
-        no_cell = np.broadcast_to(np.zeros(()), (len(arrays["coord"]), 3, 3))
-        arrays["box"] = Rows([ArrayHeader.of(stored.where, no_cell)], (3, 3))
+    frames, n_atoms = len(arrays["coord"]), len(stored.types)
+    for name in {"box", "spin"} - arrays.keys():
+        zeros = np.broadcast_to(0.0, (frames, *shape_of(name, n_atoms)))
+        arrays[name] = Rows([ArrayHeader.of(stored.where, zeros)], zeros.shape[1:])
     return arrays
 
 
