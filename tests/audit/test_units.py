@@ -37,7 +37,8 @@ def test_nothing_is_suspected_of_right_frames(made):
     ],
 )
 def test_values_alone(made, change, suspicion):
-    (said,) = suspicions(replace(made, **change(made)), None)
+    few = select(made, np.arange(8))
+    (said,) = suspicions(replace(few, **change(few)), None)
     assert suspicion in said
 
 

@@ -22,6 +22,7 @@ SMALL = (
     *("trainer.max_steps=40", "trainer.val_check_interval=20", "trainer.log_every_n_steps=20"),
     *("loss.start_pref_v=1", "loss.limit_pref_v=1", "scheduler.start_lr=0.01"),
 )
+FEW = (*SMALL, "trainer.max_steps=8", "trainer.val_check_interval=4", "report=false")
 
 
 def with_toy(script, *arguments, **options):
@@ -60,11 +61,10 @@ def test_it_trains(place):
 
 
 def test_it_resumes_as_if_uninterrupted(place):
-    half = [option.replace("max_steps=40", "max_steps=20") for option in SMALL]
     schedule = "scheduler.stop_lr=0.01"  # the same rate at each step, however many there are
-    with_toy("train.py", *half, schedule, "hydra.run.dir=half", cwd=place)
-    with_toy("train.py", *SMALL, schedule, "hydra.run.dir=half", "resume=auto", cwd=place)
-    with_toy("train.py", *SMALL, schedule, "hydra.run.dir=whole", cwd=place)
+    with_toy("train.py", *FEW, "trainer.max_steps=4", schedule, "hydra.run.dir=half", cwd=place)
+    with_toy("train.py", *FEW, schedule, "hydra.run.dir=half", "resume=auto", cwd=place)
+    with_toy("train.py", *FEW, schedule, "hydra.run.dir=whole", cwd=place)
     weights = [
         torch.load(place / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
         for name in ("half", "whole")
@@ -142,7 +142,7 @@ def test_it_is_analyzed(place, toy):
 @pytest.mark.slow
 def test_it_sweeps_with_the_wrappers(place):
     options = ("model.spin.time_reversal=none,exact", "model/exchange=heisenberg")
-    with_toy("train.py", "-m", *SMALL, *options, "hydra.sweep.dir=sweep", cwd=place)
+    with_toy("train.py", "-m", *FEW, *options, "hydra.sweep.dir=sweep", cwd=place)
     with_toy("sweep_table.py", "sweep", cwd=place)
     assert (place / "sweep/report.html").is_file()
     for job in "01":
