@@ -164,32 +164,32 @@ def test_a_run_folder_is_for_one_run_at_a_time(small_set, tmp_path):
 @pytest.mark.slow
 def test_a_damaged_checkpoint_stops_its_own_job_only(small_set, tmp_path):
     folder = tmp_path / "sweep"
-    command = ["-m", *small_set, "loss.start_pref_fm=1,2,3", f"hydra.sweep.dir={folder}"]
+    command = ["-m", *small_set, "loss.start_pref_fm=1,2", f"hydra.sweep.dir={folder}"]
     run_script("train.py", *command)
     (folder / "0" / "checkpoints" / "last.ckpt").write_bytes(b"cut short")
-    (folder / "2" / "summary.json").unlink()
+    (folder / "1" / "summary.json").unlink()
     result = run_script("train.py", *command, check=False)
     assert result.returncode == 1
     assert "not a readable checkpoint" in result.stderr
     assert "(Job 0 of the sweep" in result.stderr
-    assert (folder / "2" / "summary.json").exists()
+    assert (folder / "1" / "summary.json").exists()
 
 
 @pytest.mark.slow
 def test_jobs_of_several_processes(small_set, tmp_path):
     """Each is what it would be alone; one that is wrong does not stop the next."""
-    jobs = ["loss.start_pref_fm=1000,10000", "scheduler.warmup_steps=99,0", "trainer=ddp_cpu"]
+    jobs = ["scheduler.warmup_steps=99,0,1", "trainer=ddp_cpu"]
     result = run_script(
         "train.py", "-m", *jobs, *small_set, f"hydra.sweep.dir={tmp_path / 'a sweep'}", check=False
     )
     assert result.returncode == 1
-    assert result.stderr.count("scheduler.warmup_steps=99") >= 2
+    assert "scheduler.warmup_steps=99" in result.stderr
     assert "Traceback" not in result.stderr
-    assert [run for run, score in sorted(scores(tmp_path / "a sweep").items()) if score] == ["1", "3"]
+    assert [run for run, score in sorted(scores(tmp_path / "a sweep").items()) if score] == ["1", "2"]
     alone = tmp_path / "alone"
-    jobs = ["loss.start_pref_fm=10000", "scheduler.warmup_steps=0", "trainer=ddp_cpu"]
+    jobs = ["scheduler.warmup_steps=1", "trainer=ddp_cpu"]
     run_script("train.py", *jobs, *small_set, f"hydra.run.dir={alone}")
-    assert (alone / "metrics.csv").read_text() == (tmp_path / "a sweep" / "3" / "metrics.csv").read_text()
+    assert (alone / "metrics.csv").read_text() == (tmp_path / "a sweep" / "2" / "metrics.csv").read_text()
 
 
 @pytest.mark.slow
@@ -211,16 +211,14 @@ def test_a_warning_reaches_the_processes_of_a_job(small_set, tmp_path):
 def test_launchers(launcher, small_set, tmp_path):
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     folder = tmp_path / "sweep"
-    settings = [f"hydra/launcher={launcher}", "model.spin.virtual_len=0.3,9,0.4"]
+    settings = [f"hydra/launcher={launcher}", "model.spin.virtual_len=9,0.3"]
     result = run_script(
         "train.py", "-m", *settings, *small_set, f"hydra.sweep.dir={folder}", check=False, cwd=tmp_path
     )
     assert result.returncode != 0, "one job is wrong"
-    assert [run for run, score in sorted(scores(folder).items()) if score] == ["0", "2"]
-    for number, value in (("0", 0.3), ("2", 0.4)):
-        text = (folder / number / "config.yaml").read_text()
-        assert f"virtual_len: {value}\n" in text
-        assert json.loads((folder / number / "summary.json").read_text())["steps"] == 4
+    assert [run for run, score in sorted(scores(folder).items()) if score] == ["1"]
+    assert "virtual_len: 0.3\n" in (folder / "1" / "config.yaml").read_text()
+    assert json.loads((folder / "1" / "summary.json").read_text())["steps"] == 4
 
 
 ONE_VALUE = {
