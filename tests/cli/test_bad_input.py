@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -230,8 +231,8 @@ def test_own_options_are_offered(refused, tmp_path):
 # ---- in a process of its own, as a user starts it ----
 
 
-def real(*arguments, cwd):
-    return run_script(*arguments, cwd=cwd, check=False, fresh=True)
+def real(*arguments, cwd, fresh=False):
+    return run_script(*arguments, cwd=cwd, check=False, fresh=fresh)
 
 
 def test_from_the_shell_unknown_key(refused):
@@ -245,7 +246,7 @@ def test_from_the_shell_unknown_option(refused):
 def test_from_the_shell_bad_frames(refused, tmp_path):
     folder = write_npy(tmp_path / "bad", labelled_by_a_potential(5, 3))
     (folder / "set.000" / "spin.npy").unlink()
-    assert "spin.npy is missing" in refused(f"data.train=[{folder}]", run=real)
+    assert "spin.npy is missing" in refused(f"data.train=[{folder}]", run=partial(real, fresh=True))
 
 
 def test_a_sweep_says_which_jobs_were_wrong_and_does_the_others(small_set, place):

@@ -2,12 +2,11 @@
 
 import socket
 import subprocess
-import sys
 from functools import cache
 
 import pytest
 
-from support.cli import PROJECT, run_script
+from support.cli import PROJECT, python, run_script
 from support.folders import write_small_set
 from support.ranks import assert_same_result
 
@@ -51,7 +50,6 @@ def test_two_processes(small_set, alone, tmp_path):
         *small_set,
         "data.batch_size=2",
         f"hydra.run.dir={folder}",
-        fresh=True,
     )
     assert_same_result(alone, folder)
     assert result.stdout.count("Errors on the validation set") == 1, "only the first process speaks"
@@ -120,9 +118,9 @@ def test_two_nodes_by_torchrun(small_set, alone, tmp_path):
         port = free.getsockname()[1]
     folder = tmp_path / "run"
     nodes = [
-        subprocess.Popen(
+        # The launchers are forks; the scripts they start with -u begin as a user's.
+        python(
             [
-                sys.executable,
                 "-m",
                 "torch.distributed.run",
                 "--nnodes=2",
@@ -139,9 +137,7 @@ def test_two_nodes_by_torchrun(small_set, alone, tmp_path):
                 f"hydra.run.dir={folder}",
             ],
             cwd=tmp_path,
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
         for rank in (0, 1)
     ]

@@ -8,11 +8,10 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-from support.cli import PROJECT, run_script
+from support.cli import PROJECT, run_python, run_script
 from support.folders import labelled_by_a_potential, write_npy
 
 RUN = ("README.md", "docs/install.md", "docs/train.md", "docs/data.md", "docs/evaluate.md")
@@ -45,10 +44,10 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     for name, seed in (("train", 1), ("validation", 2)):
         write_npy(folder / "my_data" / name, labelled_by_a_potential(seed, 4))
-    subprocess.run([sys.executable, "-c", python_of("docs/data.md")], cwd=folder, check=True)
+    python_here(python_of("docs/data.md"), folder)
     run_script("prepare_data.py", "frames.extxyz", "my_frames", "--split", "0.75", "0.25", cwd=folder)
     own = ["data=npy", "data.train=[my_data/train]", "data.validation=[my_data/validation]"]
-    run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder, fresh=True)
+    run_script("train.py", *own, *SHORT, "hydra.run.dir=runs/mine", cwd=folder)
     shutil.copytree(folder / "runs" / "mine", folder / "finished")
     return folder
 
@@ -97,6 +96,11 @@ def test_script_command(command, place):
     assert result.stdout
 
 
+def python_here(code, folder):
+    ran = run_python(["-c", code], cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+
+
 def restore(place):
     """Put the finished run back to where the pages have it."""
     shutil.rmtree(place / "runs" / "mine", ignore_errors=True)
@@ -139,7 +143,7 @@ def test_python_example(page, place):
     shutil.rmtree(place / "frames")
     names = "['atom_energy', 'energy', 'force', 'force_mag', 'virial']"
     check = f"\nassert 'prediction' not in vars() or sorted(prediction) == {names}"
-    subprocess.run([sys.executable, "-c", python_of(page) + check], cwd=place, check=True)
+    python_here(python_of(page) + check, place)
 
 
 def test_no_command_is_left_out():

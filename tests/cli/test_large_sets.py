@@ -153,7 +153,7 @@ def on_ranks(size, place, run, *arguments):
     """A run with batches of four frames on all ranks together."""
     count = ["trainer=ddp_cpu", f"trainer.devices={size}", f"data.batch_size={4 // size}"]
     given = [*settings(place, run), "data.sample=10", *count, *arguments]
-    return run_script("train.py", *given, cwd=place, check=False, fresh=True)
+    return run_script("train.py", *given, cwd=place, check=False)
 
 
 @pytest.mark.slow

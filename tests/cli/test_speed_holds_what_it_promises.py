@@ -1,13 +1,12 @@
 """Memory is linear in the number of atoms, measured with the real command."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
 from spinpot.benchmark.cases import write_supercell
-from support.cli import PROJECT
+from support.cli import TRAIN, run_python
 from support.folders import labelled_by_a_potential, write_npy
 
 
@@ -23,8 +22,7 @@ def peak_memory(system, folder):
         "code = subprocess.run(sys.argv[1:], capture_output=True).returncode\n"
         "print(json.dumps([code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))"
     )
-    command = [sys.executable, "-c", told, sys.executable, str(PROJECT / "scripts" / "train.py"), *settings]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = run_python(["-c", told, sys.executable, TRAIN, *settings])
     code, peak = json.loads(result.stdout)
     assert code == 0
     return peak

@@ -60,13 +60,13 @@ class Forked(subprocess.Popen):
 
 
 def after_python(command: Any) -> list[str]:
-    """What follows Python and -P: a file, `-c CODE` or `-m spinpot…`, and its arguments; [] for others."""
+    """What follows Python and -P: a file, `-c CODE`, or `-m` and a module of spinpot or torch; else []."""
     words = [] if isinstance(command, str | bytes | Path) else list(map(str, command))
     if words[:1] != [sys.executable]:
         return []
     arguments = words[2:] if words[1] == "-P" else words[1:]
     module = arguments[1].partition(".")[0] if arguments[0] == "-m" else ""
-    ours = arguments[0].endswith(".py") or arguments[0] == "-c" or module == "spinpot"
+    ours = arguments[0].endswith(".py") or arguments[0] == "-c" or module in ("spinpot", "torch")
     return arguments if ours else []
 
 
