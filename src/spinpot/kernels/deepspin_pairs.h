@@ -86,7 +86,7 @@ struct Reached {
   int64_t first = std::numeric_limits<int64_t>::max(), count = 0, place = 0;
 };
 
-// What is kept of the pairs of some centres, and of which φ and dφ/ds~ are polynomials in x.
+// Data of the pairs of some centres; φ and dφ/ds~ are polynomials in x.
 template <typename T>
 struct Rows {
   T *s;            // the first component of R~
@@ -218,7 +218,7 @@ class PairMap {
   static Row<T>& at(T* numbers) { return *reinterpret_cast<Row<T>*>(numbers); }
   static const Row<T>& at(const T* numbers) { return *reinterpret_cast<const Row<T>*>(numbers); }
 
-  // Finds what is reached, and lets the pairs' columns be those here.
+  // Finds the columns that the pairs use, and renumbers them within this group.
   void settle_columns() {
     const auto each = [&](const auto& body) {
       for (int64_t n = 0; n < centres_.count; ++n)
@@ -237,7 +237,7 @@ class PairMap {
       if (own.count) body(rows.row(own.place), at_nodes.row(own.first), own.count * rows.columns);
   }
 
-  // Of each centre's first pair among those here, and how many there are.
+  // The index of each centre's first pair within this group, and last the number of pairs.
   int64_t* offsets(Workspace& memory) const {
     int64_t* found = memory.numbers<int64_t>(centres_.count + 1);
     found[0] = 0;

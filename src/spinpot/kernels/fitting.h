@@ -21,8 +21,8 @@ struct FittingNets {
   T* bias(int64_t net) const { return static_cast<T*>(biases) + net; }
 };
 
-// What is kept of n atoms at a layer. Two things that meet in one product, ∂L/∂W = xᵀ ∂L/∂z + uᵀ ∂E/∂z, lie one above
-// the other: inputs has x and u = ∂L/∂(∂E/∂x), by_z has ∂L/∂z and ∂E/∂z. by_output is ∂E/∂y.
+// Data of n atoms at a layer, kept for the backward pass. The factors of ∂L/∂W = xᵀ ∂L/∂z + uᵀ ∂E/∂z are stored one above
+// the other, so that one product gives both: inputs has x and u = ∂L/∂(∂E/∂x), by_z has ∂L/∂z and ∂E/∂z. by_output is ∂E/∂y.
 template <typename T>
 struct FittingState {
   Matrix<T> inputs, by_z, by_output;

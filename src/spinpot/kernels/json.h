@@ -27,7 +27,7 @@ class Json {
   template <typename T>
   explicit Json(T value) : value_(std::move(value)) {}
 
-  // What it is, or null.
+  // The value if it has this type, else null.
   const bool* truth() const { return std::get_if<bool>(&value_); }
   const double* number() const { return std::get_if<double>(&value_); }
   const std::string* text() const { return std::get_if<std::string>(&value_); }
@@ -65,7 +65,7 @@ class JsonReader {
   void require(bool fits, const char* expected) const {
     if (!fits) throw NotJson(std::string("expected ") + expected + " at byte " + std::to_string(at_));
   }
-  // What comes next; 0 at the end.
+  // The next character; 0 at the end.
   char next() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   bool take(char wanted) {
     if (next() != wanted || at_ == text_.size()) return false;

@@ -47,7 +47,7 @@ constexpr int64_t FORMAT = 1;  // of files, the newest that is known
 constexpr size_t MOST_ELEMENTS = 128;
 constexpr int64_t SLICE = 1 << 16;  // centres whose pairs are made together
 
-// What the metadata of a file say.
+// The metadata of a file.
 Json header_of(const Safetensors& file) {
   const std::string *text = file.metadata("spinpot"), *checksum = file.metadata("checksum");
   if (!text) file.damaged("it has no entry spinpot");

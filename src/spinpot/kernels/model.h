@@ -51,7 +51,7 @@ class ModelPart {
   virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
   // Expected errors; null if unknown.
   virtual const ExpectedErrors* expected_errors() const { return nullptr; }
-  // Fills the rows from which they follow, where there are any.
+  // Fills the rows that expected errors are computed from; nothing without expected errors.
   virtual void fill_rows(const ClusterPairs&, const spinpot_rows&) {}
 };
 
@@ -62,7 +62,7 @@ std::unique_ptr<ModelPart> read_exchange(const FilePart& part);
 // Numbers of a call of a kernel, which are added to sums.
 class KernelOutput {
  public:
-  // Those that are written to, of atoms and virials as the sums have.
+  // The arrays to write to, with the sizes that the sums have.
   const spinpot_derivatives& of(const ClusterPairs& pairs, const Sums& sums);
   void add_to(const Sums& sums) const;
 

@@ -14,7 +14,7 @@ namespace spinpot {
 
 namespace {
 
-// What a hostile file could make memory of: nodes of a pair of types, and numbers of the nets at all nodes.
+// Bounds on the memory that a file can request: nodes of a pair of types, and numbers of the nets at all nodes.
 constexpr int64_t MOST_NODES = 10000, MOST_NUMBERS = int64_t(1) << 28;
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
@@ -55,8 +55,8 @@ class NodeGrid {
     lay_out();
   }
 
-  // Whether nodes had to be added so that neighbours of the centres of each element (T,) may be so close, Å. Those
-  // before stay where they are.
+  // Adds nodes so that neighbours of each element's centres may be as close as `closest` (T,), Å. Existing nodes do not
+  // move. Returns whether any were added.
   bool cover(const std::vector<double>& closest) {
     bool grown = false;
     for (int64_t t = 0; t < types_; ++t) {

@@ -26,7 +26,7 @@ class ClusterPairFinder {
     return find(cluster, spin, 0, cluster.centres);
   }
 
-  // Those of the centres first … end − 1 alone.
+  // Finds the pairs of the centres first … end − 1.
   const ClusterPairs& find(const spinpot_cluster& cluster, const double* spin, int64_t first, int64_t end) {
     const int64_t count = end - first, parts = parts_of(count, GRAIN);
     if (int64_t(found_.size()) < parts) found_.resize(parts);

@@ -7,7 +7,7 @@
 
 namespace spinpot {
 
-// What is made anew for each group: the sums of CENTRES centres over the neighbours of each element (T, K, C, CENTRES),
+// Recomputed for each group: the sums of CENTRES centres over the neighbours of each element (T, K, C, CENTRES),
 // where there are such neighbours, and numbers of the pairs of a run.
 struct Scratch {
   Borrowed memory = borrow();

@@ -76,7 +76,7 @@ class Rows {
     double *energy, *force, *force_mag, *virial;
   };
 
-  // What is made anew for each run: ψ_m = Σ_k V_km φ_k and its derivatives (M, 2 room); changes of channels; for each
+  // Recomputed for each run: ψ_m = Σ_k V_km φ_k and its derivatives (M, 2 room); changes of channels; for each
   // centre: ∂z by the places of the pattern, and sums over its pairs of ∂z by d, and of that times d (4, P).
   struct Work {
     Borrowed memory = borrow();

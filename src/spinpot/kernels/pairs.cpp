@@ -93,16 +93,16 @@ struct spinpot_pair_list {
   }
 
  private:
-  // Some atoms of one frame, one after the other.
+  // A range of atoms of one frame.
   struct Block {
     int64_t frame, begin, end;
   };
-  // Of each atom, the points that it sees: where they begin, and for each block which they are.
+  // The neighbours of each atom: index of its first one, and their points, by block.
   struct Seen {
     std::vector<int64_t> start;
     std::vector<std::vector<int32_t>> points;
   };
-  // What a search was for: all but where atoms and virtual atoms are, and that.
+  // The input of a search: everything except positions, then the positions of atoms and lengths of displacements.
   struct Before {
     std::vector<double> fixed;
     std::vector<Vec> coord;
@@ -122,7 +122,7 @@ struct spinpot_pair_list {
     return 2.0 * moved + lengthened <= skin_;
   }
 
-  // Finds the candidates: what is within the skin, too, however virtual atoms are displaced.
+  // Finds the candidates: pairs within cutoff + skin, for any direction of the virtual atoms' displacements.
   void search(spinpot_frames frames) {
     before_ = {};
     const auto fixed = fixed_of(frames);
@@ -167,7 +167,7 @@ struct spinpot_pair_list {
     before_.fixed = fixed;
   }
 
-  // Those of the candidates within the cutoff now.
+  // The candidates that are within the cutoff now.
   Seen still_seen(const spinpot_frames& frames) {
     parallel(points_.size(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t frame = begin; frame < end; ++frame) points_[frame].move(frames);

@@ -39,7 +39,7 @@ bool looked(int yields, const Ready& ready) {
   return false;
 }
 
-// A loop's number, growing, and how many parts it has, in one word.
+// The number of a loop (increasing) and its number of parts, packed into one word.
 constexpr uint64_t PARTS = 0xffff, NEXT = PARTS + 1;
 
 // Of each thread; the first is the caller's.
@@ -55,7 +55,7 @@ struct alignas(64) Seat {
 class Pool {
  public:
   void run(int64_t parts, void (*body)(void*, int64_t), void* context) {
-    // At work with a loop of another thread, or with the one that calls this.
+    // The pool is busy with another thread's loop, or with the loop that makes this call.
     if (parts > MOST_THREADS || busy_.exchange(true, std::memory_order_acquire)) {
       for (int64_t part = 0; part < parts; ++part) alone(body, context, part);
       return;
@@ -84,7 +84,7 @@ class Pool {
     body(context, part);
   }
 
-  // A part of a loop, unless it has been taken.
+  // Runs a part of a loop unless another thread has taken it.
   void work(uint64_t loop, int64_t part) {
     auto& taken = seats_[part].taken;
     uint64_t last = taken.load(std::memory_order_relaxed);

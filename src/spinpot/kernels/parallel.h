@@ -22,8 +22,9 @@ class ThreadsOfCall {
 // Number of threads for a loop that starts here: 1 within a part of another loop.
 int64_t threads_here();
 
-// Calls body(context, part) for each part, on as many threads where they are free; rethrows the first exception. Only a
-// single part may begin loops on several threads. It is called from here, too, so that no body is compiled twice.
+// Calls body(context, part) for each part, on as many threads if they are free; rethrows the first exception. Only a loop
+// with a single part may contain loops on several threads. A single part is called here, too, so that no body is compiled
+// twice.
 void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context);
 
 // How many parts `parallel` makes.

@@ -53,7 +53,7 @@ struct Point {
 // but are rejected by their distance.
 class Boxes {
  public:
-  // Sorts points into them, given their coordinates along each axis; returns where each one goes.
+  // Sorts points into the boxes by their coordinates along each axis; returns the new index of each.
   std::vector<int32_t> sort(const std::vector<double>* at, double reach) {
     const int64_t size = at[0].size();
     reach_ = reach + SLACK;
@@ -114,10 +114,10 @@ class Boxes {
   }
   int64_t row(int64_t a, int64_t b) const { return (a * count_[1] + b) * count_[2]; }
 
-  // As long as nothing is sorted, one box goes farther than any point.
+  // Before sort(), one box is larger than any coordinate.
   double reach_ = 1e16;
   Vec width_{1e17, 1e17, 1e17};
-  // Along each axis the boxes that points are in, and how many are kept.
+  // For each axis: the first and last box with points, and the number of boxes.
   int64_t first_[3] = {}, last_[3] = {}, count_[3] = {1, 1, 1};
   std::vector<int32_t> begin_;
 };
@@ -166,7 +166,7 @@ class Points {
   // The point that an atom is a centre at.
   int32_t home(int64_t atom) const { return homes_[atom - first_atom_]; }
 
-  // Writes the points that an atom sees into `found`, which has room for all; returns how many.
+  // Writes the neighbours of an atom into `found`, which has room for all; returns their number.
   int64_t seen_from(int64_t atom, int32_t* found) const {
     const int64_t own = home(atom);
     int64_t count = 0;
@@ -200,7 +200,7 @@ class Points {
 
   static double square(double value) { return value * value; }
 
-  // Those near places between two fractional coordinates. Returns whether that is possible.
+  // Adds the images of a site between two fractional coordinates. Returns whether their number is within bounds.
   bool add_images(const Lattice& lattice, const Vec& low, const Vec& high, const Point& site) {
     const Vec place = lattice.fractional(site.place);
     Vec first, count;

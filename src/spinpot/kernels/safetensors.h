@@ -34,7 +34,7 @@ class Safetensors {
   // As zlib's CRC-32 of a text and all arrays behind it.
   uint32_t checksum(const std::string& text) const;
 
-  // Throws the path and what is wrong; and that the file is damaged.
+  // Throw an error with the path and the reason; `damaged` also says that the file is damaged.
   [[noreturn]] void refuse(const std::string& why) const;
   [[noreturn]] void damaged(const std::string& detail) const;
 
