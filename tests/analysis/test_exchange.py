@@ -58,7 +58,45 @@ def test_the_uncertainty_is_the_spread_of_drawn_models():
 def test_what_is_left_out_is_said():
     near = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.0))
     assert [shell["neighbours"] for shell in near.numbers["shells"]] == [12]
+    assert (
+        "Pairs beyond 4.00 Å are left out, although the model's interaction range is 6.40 Å"
+        in near.paragraphs[1]
+    )
     assert "of the model is 6.40 Å: farther pairs are left out" in " ".join(near.method)
+    far = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=50.0))
+    assert far.numbers["shells"] == exchange(NiOCalculator(), nio_atoms(), Settings()).numbers["shells"]
+    assert "Beyond it J is zero, so that pairs up to 50.00 Å are not listed" in " ".join(far.method)
+
+
+def ferromagnetic():
+    atoms = nio_atoms()
+    spin = atoms.get_initial_magnetic_moments()
+    atoms.set_initial_magnetic_moments(
+        np.abs(spin @ spin[0])[:, None] / np.linalg.norm(spin[0]) * [0.0, 0.0, 1.0]
+    )
+    return atoms
+
+
+def test_a_state_that_is_not_stable_is_said():
+    """A ferromagnet of NiO: no order with this period, in place of a temperature of the oxygens' zero."""
+    found = exchange(NiOCalculator(), ferromagnetic(), Settings(cutoff=4.5))
+    assert found.numbers["mean_field_temperature_K"] < 0.0
+    assert found.paragraphs[0].endswith("No order with the period of this cell is stable in mean field.")
+    said = [text for text in found.paragraphs if text.startswith("The state is not stable")]
+    assert len(said) == 1
+
+
+def test_a_state_that_is_not_stationary_is_said():
+    atoms = nio_atoms()
+    spin = atoms.get_initial_magnetic_moments()
+    first = np.flatnonzero(spin.any(axis=1))[0]
+    across = np.cross(spin[first], [0.3, -0.5, 0.8])
+    spin[first] += 0.6 * np.linalg.norm(spin[first]) * across / np.linalg.norm(across)
+    atoms.set_initial_magnetic_moments(spin)
+    found = exchange(NiOCalculator(), atoms, Settings(cutoff=4.5))
+    assert any(text.startswith("The state is not stationary: its transverse") for text in found.paragraphs)
+    perfect = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.5))
+    assert not any(text.startswith("The state") for text in perfect.paragraphs)
 
 
 def test_pictures_and_files(result):

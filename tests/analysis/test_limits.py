@@ -149,7 +149,8 @@ def test_a_spread_over_equal_pairs_is_named(state):
     assert limits.said(wrong, shells) == [
         f"Pairs that are equal by symmetry differ in J by up to {np.ptp(J):.3g} meV "
         f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). This difference is an error of the model, "
-        "not exchange."
+        "not exchange; but with spin–orbit coupling it may be real, because a single state gives only a part "
+        "of each tensor. task.exchange.full_tensor=true gives the whole."
     ]
     assert [limits.marks(wrong, shell.pairs) for shell in shells] == ["", " ‡"]
     assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, an error of the model."

@@ -46,6 +46,18 @@ def test_a_folder_with_the_beginning_of_a_run(small_set, finished, tmp_path, pla
     assert result.returncode == 0
 
 
+@pytest.mark.parametrize("resume", [[], ["resume=auto"]])
+def test_a_folder_of_another_command(small_set, tmp_path, place, resume):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for name in ("summary.json", "report.html"):
+        (folder / name).write_text("of another command")
+    before = contents(folder)
+    message = the_message(run_here("train.py", *small_set, f"hydra.run.dir={folder}", *resume, cwd=place))
+    assert f"{folder} holds summary.json, report.html of another command" in message
+    assert contents(folder) == before
+
+
 def test_resuming_a_finished_run_does_nothing(small_set, finished, place):
     before = contents(finished)
     result = run_here("train.py", *small_set, f"hydra.run.dir={finished}", "resume=auto", cwd=place)

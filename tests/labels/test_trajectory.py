@@ -59,6 +59,7 @@ def test_frames_are_drawn_at_random_and_stay_when_more_are_wanted(frames, tmp_pa
         ({"frames": 7}, r"hot\.frames=7: expected at most 6, the frames of"),
         ({"tilt": [0.0, 30.0]}, r"hot\.tilt=.*: expected its default: the frames of a trajectory"),
         ({"supercell": [2, 1, 1]}, r"hot\.supercell=.*: expected its default"),
+        ({"constrained": ["O"]}, r"hot\.constrained=.*: expected elements with moments, without O"),
         ({"trajectory": "nowhere.xyz"}, r"nowhere\.xyz: no such file"),
     ],
 )
@@ -72,6 +73,7 @@ def test_what_contradicts_a_trajectory_is_refused(frames, tmp_path, settings, me
     [
         (lambda atoms: atoms.set_pbc((True, True, False)), "is not periodic in all three directions"),
         (lambda atoms: atoms.arrays["spin"].fill(0.0), "has no moments"),
+        (lambda atoms: atoms.positions.fill(np.nan), r"run\.extxyz.* nan .*frames looked at have NaN"),
     ],
 )
 def test_frames_that_cannot_be_labelled_are_refused(frames, tmp_path, change, message):

@@ -23,6 +23,8 @@ from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All files that the task may write in addition to the page."""
+LARGE_TORQUE = 0.1
+"""A state is not stationary if a transverse magnetic force (eV/μ_B) exceeds this share of a curvature (eV)."""
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )
@@ -51,18 +53,19 @@ def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     found, reach = exchange_of(model, atoms, settings)
     shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
     drawn = [exchange_of(one, atoms, settings)[0] for one in model.drawn(settings.draws)]
-    warning = limits.in_short(found)
+    warning, torque = limits.in_short(found), _torque(model, found)
     vampire, remark = vampire_files(found, warning)
     draw = partial(exchange_figure, found, limits.far)
     return Result(
         title="Exchange",
         paragraphs=[
             _strongest(found, shells, limits, drawn),
+            *_warnings(found, reach, settings, torque),
             f"{CONVENTION}.",
             *limits.said(found, shells),
             *([remark] if remark else []),
         ],
-        method=[*_introduction(found, reach, settings), _checks(model, found)],
+        method=[*_introduction(found, reach, settings), _checks(found, torque)],
         tables=[_shell_table(found, shells, limits, drawn), _convention_table(found, shells)],
         pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
         numbers=_numbers(found, shells, reach, limits, drawn),
@@ -78,7 +81,7 @@ def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tupl
     """The exchange tensors, and the interaction range of the model (Å)."""
     cell = magnetic_cell(atoms, settings.tolerance)
     reach = model.reach(cell)
-    cutoff = settings.cutoff or reach
+    cutoff = min(settings.cutoff or reach, reach)
     found = exchange_tensors(model, cell, cutoff, reach, settings.step, settings.full_tensor)
     require(len(found.i), "task.exchange.cutoff", cutoff, "more: no two magnetic atoms are that close.")
     return found, reach
@@ -88,10 +91,12 @@ def mean_field_temperature(found: Exchange) -> float:
     """The mean-field ordering temperature of classical spins, K.
 
     k T = λ/3, where λ is the largest eigenvalue of Σ_R J_ij(R) over the moments of the cell. Only orders with
-    the period of the magnetic cell are considered.
+    the period of the magnetic cell are considered; a value ≤ 0 means that none of them is stable.
     """
     sums = np.zeros((len(found.cell),) * 2)
     np.add.at(sums, (found.i, found.j), found.isotropic)
+    magnetic = np.flatnonzero(np.isfinite(found.own))
+    sums = sums[np.ix_(magnetic, magnetic)]
     return float(np.linalg.eigvalsh(0.5 * (sums + sums.T))[-1] / (3.0 * units.kB))
 
 
@@ -110,13 +115,40 @@ def _strongest(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequ
     marks = limits.marks(found, np.arange(len(found.i)))
     spreads = _sigma_of_shell(drawn, shell), sigma([mean_field_temperature(one) for one in drawn])
     of_J, of_T = ("" if one is None else f" ± {one:.2g}" for one in spreads)
-    return (
+    strongest = (
         f"The strongest exchange is J = {shown(J)}{of_J} meV ({shell.elements} at {shell.distance:.3f} Å, "
-        f"{'ferro' if J > 0.0 else 'antiferro'}magnetic). Mean-field ordering temperature: "
-        f"{mean_field_temperature(found):.0f}{of_T} K{marks}; multiply by (S+1)/S for quantum spins. "
-        "The real temperature is lower. The value holds for classical spins and orders with the period of "
-        "this cell."
+        f"{'ferro' if J > 0.0 else 'antiferro'}magnetic)."
     )
+    temperature = mean_field_temperature(found)
+    if temperature <= 0.0:
+        return f"{strongest} No order with the period of this cell is stable in mean field{marks}."
+    return (
+        f"{strongest} Mean-field ordering temperature: {temperature:.0f}{of_T} K{marks}; multiply by (S+1)/S "
+        "for quantum spins. The real temperature is lower. The value holds for classical spins and orders "
+        "with the period of this cell."
+    )
+
+
+def _warnings(found: Exchange, reach: float, settings: Settings, torque: float) -> list[str]:
+    """Reasons not to trust the results. torque: the largest transverse magnetic force, eV/μ_B."""
+    said = []
+    if settings.cutoff is not None and settings.cutoff < reach:
+        said.append(
+            f"Pairs beyond {settings.cutoff:.2f} Å are left out, although the model's interaction range is "
+            f"{reach:.2f} Å. The ordering temperature and the marks take their J as zero."
+        )
+    unstable = np.flatnonzero(found.own < 0.0)
+    if len(unstable):
+        said.append(
+            f"The state is not stable: rotating the moment of atom {unstable[0]} alone lowers the energy. "
+            "Exchange constants and the ordering temperature describe a stable state; give another one."
+        )
+    elif torque > LARGE_TORQUE * float(np.abs(found.own[np.isfinite(found.own)]).max()):
+        said.append(
+            f"The state is not stationary: its transverse magnetic forces are up to {1000 * torque:.3g} "
+            "meV/μ_B. Relax the moments first (task=relax), or give another state."
+        )
+    return said
 
 
 def strongest_of(found: Exchange, shells: list[Shell]) -> tuple[Shell, float]:
@@ -126,10 +158,12 @@ def strongest_of(found: Exchange, shells: list[Shell]) -> tuple[Shell, float]:
 
 
 def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str]:
-    cutoff = settings.cutoff or reach
+    cutoff = min(settings.cutoff or reach, reach)
     limit = "This is the interaction range of the model."
     if cutoff < reach:
         limit = f"The interaction range of the model is {reach:.2f} Å: farther pairs are left out."
+    elif settings.cutoff is not None and settings.cutoff > reach:
+        limit += f" Beyond it J is zero, so that pairs up to {settings.cutoff:.2f} Å are not listed."
     said = [
         "J_ij are second derivatives of E at the given state, from central differences of the transverse "
         f"magnetic forces with moments tilted by {settings.step:g} and {2 * settings.step:g} rad.",
@@ -144,18 +178,23 @@ def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str
     return said
 
 
-def _checks(model: SpinCalculator, found: Exchange) -> str:
+def _torque(model: SpinCalculator, found: Exchange) -> float:
+    """The largest transverse magnetic force of the state, eV/μ_B."""
+    cell = found.cell.copy()
+    cell.calc = model
+    return float(largest(fields_across(cell)))
+
+
+def _checks(found: Exchange, torque: float) -> str:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
     worst = np.abs(own - expected)[magnetic].max()
-    cell = found.cell.copy()
-    cell.calc = model
     return (
         f"Checks: the finite step changes components by at most {1000 * found.error:.2g} meV. The curvature "
         f"of E for rotating a single moment is {own[magnetic].mean():.4g} meV on average, of which isotropic "
         f"pairs explain {expected[magnetic].mean():.4g} meV. For single atoms the two differ by at most "
         f"{worst:.2g} meV (anisotropy, omitted pairs, many-body terms). The largest transverse magnetic "
-        f"force of the state is {1000 * largest(fields_across(cell)):.2g} meV/μ_B."
+        f"force of the state is {1000 * torque:.2g} meV/μ_B."
     )
 
 

@@ -14,8 +14,13 @@ from spinpot.ase import SpinCalculator
 
 FAR, BROKEN = "†", "‡"
 """Marks of shells: not determined by the training cells; equal pairs with different J."""
+ROUNDING = 1e-9
 LARGE = 0.1
 """Shells are marked if J differs between equal pairs by more than this share of the largest |J|."""
+ONE_STATE = (
+    "; but with spin–orbit coupling it may be real, because a single state gives only a part of each tensor. "
+    "task.exchange.full_tensor=true gives the whole."
+)
 UNKNOWN = (
     "The model file does not contain the sizes of the training cells, so the distance up to which the "
     "training data determine J is unknown."
@@ -81,7 +86,7 @@ class Limits:
     def _of_symmetry(self, found: Exchange, shells: list[Shell]) -> list[str]:
         worst = max(shells, key=lambda shell: self.spread(found, shell.pairs))
         spread, largest = self.spread(found, worst.pairs), float(np.abs(found.isotropic).max())
-        if spread == 0.0:  # no pair is equivalent to another, except to its reverse
+        if spread <= ROUNDING * largest:  # also if no pair is equivalent to another, except to its reverse
             return []
         J = 1000.0 * found.isotropic[worst.pairs]
         limits = f"{shown(float(J.min()))} to {shown(float(J.max()))} meV"
@@ -91,7 +96,8 @@ class Limits:
             return [f"{text}, an error of the model; the largest |J| is {1000 * largest:.4g} meV."]
         return [
             f"{text} ({worst.elements} at {worst.distance:.3f} Å: {limits}; such shells are marked "
-            f"{BROKEN}). This difference is an error of the model, not exchange."
+            f"{BROKEN}). This difference is an error of the model, not exchange"
+            + ("." if found.full else ONE_STATE)
         ]
 
 

@@ -73,7 +73,7 @@ class Recipe:
 
     def needs_structure(self) -> bool:
         """Whether any system is made from a structure."""
-        return not self.systems or any(one.trajectory is None for one in self.systems.values())
+        return any(one.trajectory is None for one in self.systems.values())
 
 
 def configurations(recipe: Recipe, structure: Atoms | None, seed: int) -> list[Configuration]:

@@ -36,6 +36,10 @@ def label(
     have failed.
     """
     atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
+    if structure is not None and atoms is None:
+        raise InputError(
+            f"structure={structure} is not used: all systems of the recipe are trajectories. Remove it."
+        )
     made = configurations(recipe, atoms, seed)
     settings = {
         "seed": seed,

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from spinpot.core.errors import InputError, require
 from spinpot.core.notes import Notes
+from spinpot.data.frame_checks import check_frames
 from spinpot.data.readers.find import read_frames
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
@@ -42,6 +43,9 @@ def trajectory_configurations(
     symbols = [system.type_map[kind] for kind in system.types]
     held = np.asarray((np.asarray(system.spin) != 0.0).any(axis=(0, 2)))
     if settings.constrained is not None:
+        bare = [one for one in settings.constrained if not held[np.array(symbols) == one].any()]
+        expected = f"elements with moments, without {' '.join(bare)}."
+        require(not bare, f"{key}.constrained", settings.constrained, expected)
         held &= np.isin(symbols, settings.constrained)
     return [
         Configuration(
@@ -64,6 +68,7 @@ def read_trajectory(key: str, path: str) -> System:
         names = ", ".join(system.name for system in systems)
         raise InputError(f"{key}={path}: holds {len(systems)} systems ({names}). Give a file with one.")
     (system,) = systems
+    check_frames(system)
     if not all(system.pbc):
         raise InputError(f"{key}={path}: is not periodic in all three directions. Expected a crystal.")
     if not np.asarray(system.spin).any():

@@ -74,6 +74,10 @@ def learn(
     """
     settings.check()
     atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
+    if structure is not None and atoms is None:
+        raise InputError(
+            f"structure={structure} is not used: all systems of the recipe are trajectories. Remove it."
+        )
     made = configurations(recipe, atoms, settings.seed)
     if not made:
         raise InputError("recipe.systems: all systems have 0 frames. Give some frames for the first round.")

@@ -35,6 +35,8 @@ ADAM = {"torch.optim.Adam", "spinpot.training.optimizers.Adam"}
 ALIKE = dict.fromkeys((*ADAM, "torch.optim.AdamW"), "spinpot.training.optimizers.Adam")
 """Optimizers that can load each other's state."""
 
+OF_RUNS = ("config.yaml", "checkpoints")
+"""A run folder has at least one of these."""
 RUN_FILES = ("config.yaml", "metrics.csv", "summary.json", "report.html", "checkpoints", "wandb_run.json")
 
 
@@ -62,7 +64,10 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Resumed | None:
         _refuse_used(run_dir)
         return None
     if resume == "auto":
-        return _read(last) if last.exists() else None
+        if last.exists():
+            return _read(last)
+        _refuse_other_folders(run_dir)
+        return None
     path = Path(resume)
     resumed = _read(path / LAST if path.is_dir() else path)
     if run_dir.resolve() not in resumed.path.parents:
@@ -169,10 +174,23 @@ def _refuse_used(run_dir: Path) -> None:
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return
     if there := [name for name in RUN_FILES if (run_dir / name).exists()]:
+        _refuse_other_folders(run_dir)
         raise InputError(
             f"{run_dir} holds a run already ({', '.join(there)}). Resume it with resume=auto (without a "
             "checkpoint this starts a new run), or choose another folder with hydra.run.dir=DIR. Nothing was "
             "changed."
+        )
+
+
+def _refuse_other_folders(run_dir: Path) -> None:
+    """Raise InputError for a folder with files of a run's names that other commands wrote."""
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        return
+    there = [name for name in RUN_FILES if (run_dir / name).exists()]
+    if there and not set(there) & set(OF_RUNS):
+        raise InputError(
+            f"{run_dir} holds {', '.join(there)} of another command, which a run would overwrite. Choose "
+            "another folder with hydra.run.dir=DIR. Nothing was changed."
         )
 
 
