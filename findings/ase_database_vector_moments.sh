@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# ase 3.29.0: an SQLite database (.db) keeps vectors of magnetic moments flat.
-# - `magmoms` (N, 3) of a calculation come back with the shape (3N,), without a word.
-# - `initial_magmoms` (N, 3) are written, and the row cannot be read back as Atoms: ValueError.
-# A json database (.json) gives both back as (N, 3).
+# ase 3.29.0: an SQLite database (.db) does not keep the shape of vector magnetic moments, and prints no warning.
+# - `magmoms` (N, 3) of a calculation are read back with the shape (3N,).
+# - `initial_magmoms` (N, 3) are written, but the row cannot be read back as Atoms: ValueError.
+# A json database (.json) returns both as (N, 3).
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

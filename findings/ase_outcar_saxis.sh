@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# ase 3.29.0: the moments of a noncollinear OUTCAR are not turned with SAXIS.
-# VASP writes moments in the basis that SAXIS defines (https://vasp.at/wiki/SAXIS). With SAXIS = 1 0 0 a moment along
-# x is written as (0, 0, m), and ase gives it as one along z, without a word. With spin–orbit coupling that is another
-# state.
+# ase 3.29.0: the moments of a noncollinear OUTCAR are not rotated by SAXIS.
+# VASP writes moments in the basis that SAXIS defines (https://vasp.at/wiki/SAXIS). With SAXIS = 1 0 0 VASP writes a
+# moment along x as (0, 0, m). ase returns it as a moment along z, without a warning. With spin–orbit coupling this is
+# a different state.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# deepmd-kit 3.2.0: in a left-handed cell the neighbours across its faces are missing, without a word.
-# Distances between faces are the signed volume over an area. Where it is negative, no image of the cell is made if the cell is
-# larger than the cutoff (energies and forces miss these pairs), and no atom at all is left if it is smaller (training ends with an
-# AssertionError in the neighbour statistics). The TensorFlow backend refuses such cells (deepmd-kit issue 972); a review of pull
-# request 5613 noted the sign. Two lattice vectors exchanged are the same crystal.
+# deepmd-kit 3.2.0: in a left-handed cell neighbours in the periodic images are missing, without a warning.
+# deepmd-kit computes the distance between opposite faces as the signed volume over an area, which is negative in such a
+# cell. If the cell is larger than the cutoff, no periodic images are made: energies and forces miss these pairs. If it
+# is smaller, no atom is left: training ends with an AssertionError in the neighbour statistics. The TensorFlow backend
+# refuses such cells (deepmd-kit issue 972); a review of pull request 5613 mentions the sign. To make the cell
+# right-handed, exchange two lattice vectors; the crystal is the same.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

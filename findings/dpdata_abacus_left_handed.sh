@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# dpdata 1.1.0: `abacus/scf` inverts a left-handed cell and its positions, and not the forces (dpdata issue 1061).
-# ABACUS keeps left-handed lattice vectors, with a warning. The frame that dpdata gives has the forces of its mirror image, so that
-# they do not belong to its energy; magnetic moments and magnetic forces are right, as an inversion leaves them.
+# dpdata 1.1.0: `abacus/scf` inverts a left-handed cell and its positions, but not the forces (dpdata issue 1061).
+# ABACUS keeps left-handed lattice vectors, with a warning. dpdata returns the inverted structure with the forces of the
+# original one, so the forces do not agree with the energy. Magnetic moments and magnetic forces are correct, because an
+# inversion does not change them.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

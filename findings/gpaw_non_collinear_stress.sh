@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# gpaw 26.7.0, with moments of any direction:
-# 1. get_stress() ends in a ValueError of einsum ("operand has more dimensions than subscripts"): there is no stress,
-#    and no message that says so. With moments along z alone it is there.
-# 2. ase's get_magnetic_moments() gives the z components alone, and says nothing of x and y.
-# Needs libxc and BLAS with their headers (apt install libxc-dev libopenblas-dev). Exits with 0 while both are so.
+# gpaw 26.7.0, with non-collinear moments:
+# 1. get_stress() ends with a ValueError of einsum ("operand has more dimensions than subscripts") instead of a message
+#    that there is no stress. With moments along z alone the stress is computed.
+# 2. get_magnetic_moments() of ase returns only the z components, without a warning.
+# Needs libxc and BLAS with their headers (apt install libxc-dev libopenblas-dev).
+# Exits with 0 while both hold.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-# Without this file GPAW takes MPI where there is mpic++, with headers or without: then "mpi.h: No such file".
+# Without this file GPAW uses MPI if mpic++ is installed, and without the headers the build fails: "mpi.h: No such file".
 printf 'mpi = False\ncompiler = "g++"\nlibraries = ["xc", "blas"]\n' > siteconfig.py
 GPAW_CONFIG="$folder/siteconfig.py" venv/bin/pip install --quiet 'gpaw==26.7.0' 'gpaw-data==1.2.1' 'ase==3.29.0'
 OMP_NUM_THREADS=1 venv/bin/python - <<'PYTHON'

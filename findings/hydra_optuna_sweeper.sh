@@ -1,11 +1,11 @@
 #!/bin/sh
-# hydra-optuna-sweeper 1.3.0 with what pip installs beside it (optuna 2.10.1, SQLAlchemy 2.1.9):
-# 1. hydra.sweeper.storage=sqlite:///FILE ends in an AssertionError of optuna before the first trial; SQLAlchemy 1.4 works.
-# 2. max_failure_rate is a rate of the n_jobs trials that run at once, not of n_trials: with n_jobs=1 and a rate of 0.5
-#    the first of four trials that fails ends the sweep.
-# 3. A trial that returns NaN ends the sweep whatever max_failure_rate is: the sweeper tells optuna of a failed trial
-#    together with the value, which optuna refuses.
-# Exits with 0 while all three are so.
+# hydra-optuna-sweeper 1.3.0 with the versions that pip installs with it (optuna 2.10.1, SQLAlchemy 2.1.9):
+# 1. hydra.sweeper.storage=sqlite:///FILE ends with an AssertionError of optuna before the first trial; SQLAlchemy 1.4 works.
+# 2. max_failure_rate is the share of failures among the n_jobs trials that run at the same time, not among n_trials: with
+#    n_jobs=1 and a rate of 0.5 the first failure among four trials ends the sweep.
+# 3. A trial that returns NaN ends the sweep for every max_failure_rate: the sweeper reports the trial to optuna as failed
+#    together with its value, which optuna refuses.
+# Exits with 0 while all three hold.
 set -eu
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# LAMMPS 22 Jul 2025 (update 4): a dump of a general triclinic box (`dump_modify triclinic/general yes`) is in two frames.
-# - Positions and velocities are written along a, b, c as the user gave them.
-# - Spins by `compute property/atom spx spy spz` stay in LAMMPS' own box (a along x, b in the plane xy), into which
-#   `read_data` has turned them. Nothing in the file says so.
+# LAMMPS 22 Jul 2025 (update 4): a dump of a general triclinic box (`dump_modify triclinic/general yes`) mixes two
+# coordinate systems, and nothing in the file says so.
+# - Positions and velocities are written in the axes a, b, c that the user gave.
+# - Spins from `compute property/atom spx spy spz` are written in LAMMPS' internal axes (a along x, b in the plane xy),
+#   into which `read_data` rotated them.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

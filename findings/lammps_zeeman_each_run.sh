@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# LAMMPS of 22 July 2025: each `run` multiplies the Zeeman field of `fix precession/spin` once more.
-# It is converted from tesla to rad/ps when a run begins, also where that was done by the run before. One spin along z in 100 T: its
-# energy at the beginning of three runs of no step falls by the factor 0.1759 = g μ_B/ħ (in rad/ps/T) from one to the next. So the
-# field is right in the first `run` or `minimize` of an input alone.
+# LAMMPS of 22 July 2025: each `run` multiplies the Zeeman field of `fix precession/spin` by the same factor again.
+# The field is converted from tesla to rad/ps at the start of every run, also if an earlier run has already converted it.
+# Example: one spin along z in 100 T, three runs of zero steps. From one run to the next its energy at the start is
+# multiplied by 0.1759 = g μ_B/ħ (in rad/ps/T). So the field is correct only in the first `run` or `minimize` of an input.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/bin/bash
-# numpy.save says nothing where a small array does not fit: of NumPy 2.4.6 a file that may have 300 bytes (a full disk
-# or quota fails in the same way) keeps 300 of 528, and no exception is raised. ndarray.tofile hands the data to C's
-# stdio, whose buffer of 4096 bytes is written when the file is closed, and the error of that is not looked at. A
-# larger array raises OSError('5000 requested and 21 written'). Seen with 2.4.6 and Python 3.11 on Linux.
-# Exits 0 while this is so, 1 once it is not.
+# NumPy 2.4.6: numpy.save of a small array raises no exception if the disk or the quota is full.
+# Example: of a file that may have 300 bytes, 300 of 528 bytes are written, without an exception. ndarray.tofile passes
+# the data to the stdio of C, whose buffer of 4096 bytes is written when the file is closed; the error of closing is not
+# checked. A larger array raises OSError('5000 requested and 21 written'). Seen with Python 3.11 on Linux.
+# Exits with 0 while this holds, and with 1 when it has changed.
 set -e
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT

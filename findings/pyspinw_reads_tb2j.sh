@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# pyspinw 1.1.0b2 reads the files of TB2J 0.9.22 (TB2J.pickle and exchange.out), and its magnons are others:
-# - Energies are half of TB2J's own and of the closed form: it takes −2J S·S for each pair as −J S·S.
-# - It reads the pairs' Cartesian vectors in the cell's standard axes, the first lattice vector along x. The same chain
-#   along y has no pair left, without a word.
+# pyspinw 1.1.0b2 reads the files of TB2J 0.9.22 (TB2J.pickle and exchange.out), but its magnons are different:
+# - Energies are half of those of TB2J and of the closed form: the energy −2J S·S of a pair is read as −J S·S.
+# - Cartesian vectors of pairs are read as if the first lattice vector were along x. For the same chain along y no pair
+#   is left, without a warning.
 # Exits with 0 while this holds, and with 1 when it has changed.
 set -euo pipefail
 folder=$(mktemp -d)
