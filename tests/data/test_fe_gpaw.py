@@ -48,3 +48,15 @@ def test_frames_are_of_different_configurations_and_within_the_recipe():
             assert np.abs(system.spin[..., :2]).max() > 0.5  # not z components alone
             seen += [frame.tobytes() for frame in np.asarray(system.coord)]
     assert len(seen) == len(set(seen)) > 0
+
+
+def test_the_set_has_the_frames_that_its_page_names():
+    frames = {}
+    for name in SETS:
+        for system in read_systems([SHIPPED / name]):
+            own = frames.setdefault(system.name, {"atoms": system.n_atoms})
+            own[name] = len(system)
+    counts = {name: sum(own.get(part, 0) for part in SETS) for name, own in frames.items()}
+    assert counts == {"Fe16": 40, "Fe2": 48, "Fe2_dense": 24, "Fe2_sheared": 24, "Fe2_wide": 24, "Fe4": 48}
+    assert [sum(own[part] for own in frames.values()) for part in SETS] == [147, 29, 32]
+    assert {name: own["atoms"] for name, own in frames.items()}["Fe16"] == 16

@@ -56,9 +56,7 @@ def shells(folder):
 def test_the_commands_up_to_lammps(reader, tmp_path):
     said = follow([step for step in steps() if step.section not in IN_LAMMPS], tmp_path, reader)
     looks = [line for text in said.values() for line in text.splitlines() if line.startswith("look:")]
-    trained = [line for line in looks if "least squares" in line]
-    assert trained
-    assert all("Fe2_dense frame" in line for line in trained)
+    assert any("|S| of Fe leaves the training range" in line for line in looks)
     text = "".join(text for name, text in sections().items() if name not in IN_LAMMPS)
     for picture in PICTURE.finditer(text):
         if "magnons" not in picture["made"] or has_magnopy():
@@ -68,12 +66,12 @@ def test_the_commands_up_to_lammps(reader, tmp_path):
     constants = shells(tmp_path / "NiO_analysis")
     assert constants[2.95]["J_meV"] == pytest.approx(1.37, abs=0.05)
     assert constants[4.17]["J_meV"] == pytest.approx(-19.0, abs=0.05)
-    assert not constants[4.17]["determined_by_training"]
+    assert all(shell["determined_by_training"] for shell in constants.values())
 
 
 def errors_are_small(folder):
-    """Beside the spreads of the test set; the page names about a tenth for Fe and a hundredth for NiO."""
-    for run, part in (("Fe", 0.15), ("NiO", 0.015)):
+    """Beside the spreads of the test set; the page names 1 to 4 % for Fe and a hundredth for NiO."""
+    for run, part in (("Fe", 0.06), ("NiO", 0.015)):
         summary = json.loads((folder / run / "summary.json").read_text())
         spreads = summary["baselines"]["test"]["labels_spread"]
         for name in ("rmse_e", "rmse_fr", "rmse_fm_transverse"):
@@ -82,12 +80,14 @@ def errors_are_small(folder):
 
 def iron_shares_out_its_exchange_as_the_page_says(folder):
     first, second = (shells(folder / name) for name in ("Fe_exchange", "Fe_short_exchange"))
-    for constants in (first, second):
-        determined = [distance for distance, shell in constants.items() if shell["determined_by_training"]]
-        assert determined == [2.48, 2.86]
-    assert abs(first[2.48]["J_meV"] - second[2.48]["J_meV"]) > 10.0
-    sums = [8 * constants[2.48]["J_meV"] + 24 * constants[4.74]["J_meV"] for constants in (first, second)]
-    assert sums[0] == pytest.approx(sums[1], rel=0.15)
+    for constants, expected in ((first, [2.48, 4.74]), (second, [])):
+        assert [d for d, shell in constants.items() if not shell["determined_by_training"]] == expected
+        assert constants[2.48]["J_meV"] == pytest.approx(50.0, abs=5.0)
+        assert 0.5 < constants[2.48]["sigma_meV"] < 5.0
+        assert -15.0 < constants[2.86]["J_meV"] < 0.0
+    for name in ("Fe_exchange", "Fe_short_exchange"):
+        found = json.loads((folder / name / "analysis.json").read_text())["results"]["exchange"]
+        assert found["mean_field_temperature_K"] == pytest.approx(1130.0, abs=80.0)
 
 
 def test_pictures_are_there_and_small():

@@ -24,7 +24,7 @@ from spinpot.core.vectors import largest
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All files that the task may write in addition to the page."""
 LARGE_TORQUE = 0.1
-"""A state is not stationary if a transverse magnetic force (eV/μ_B) exceeds this share of a curvature (eV)."""
+"""A state is not stationary if a transverse magnetic force (eV/μ_B) exceeds this share of a curvature, eV."""
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )

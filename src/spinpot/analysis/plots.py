@@ -12,13 +12,12 @@ from spinpot.analysis.shells import is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 
 SMALLEST = 1e-3  # meV; the logarithmic axis ends here, or higher
-FAINT = 0.3
 
 
 def exchange_figure(exchange: Exchange, far: np.ndarray | None = None) -> Figure:
     """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open.
 
-    far (P,): pairs that the training data do not determine; they are faint.
+    far (P,): pairs that the training data do not determine; they are grey.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -37,7 +36,7 @@ def exchange_figure(exchange: Exchange, far: np.ndarray | None = None) -> Figure
     for axes in (linear, logarithmic):
         axes.xaxis.set_major_locator(MaxNLocator(6))
     if far.any():
-        figure.suptitle("faint: not determined by the training data", fontsize=8)
+        figure.suptitle("grey: not determined by the training data", fontsize=8)
     return figure
 
 
@@ -48,13 +47,14 @@ def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray, far: np.ndarray
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
             own = (labels == label) & (antiparallel == is_open)
-            style: dict[str, Any] = {"color": f"C{number}", "markersize": 4.5}
+            style: dict[str, Any] = {"markersize": 4.5}
             if is_open:
                 style |= {"markersize": 8, "markerfacecolor": "none"}
             name: str | None = f"{label}, {word}" if collinear else label
-            for shown, alpha in ((own & ~far, 1.0), (own & far, FAINT)):
+            for shown, colour in ((own & ~far, f"C{number}"), (own & far, faint())):
                 if shown.any():
-                    axes.plot(exchange.distance[shown], values[shown], "o", label=name, alpha=alpha, **style)
+                    at = exchange.distance[shown], values[shown]
+                    axes.plot(*at, "o", label=name, color=colour, **style)
                     name = None
 
 
