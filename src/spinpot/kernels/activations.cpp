@@ -12,7 +12,7 @@ namespace spinpot {
 
 namespace {
 
-// f, f' and f'' at a number.
+// The values f(x), f'(x) and f''(x).
 template <typename T>
 struct Jet {
   T value, slope, curvature;

@@ -8,13 +8,14 @@
 
 namespace spinpot {
 
-// A function by its name in the configs; the caller keeps the text. silut has a threshold.
+// kind: the function's name in the configs; the caller keeps this text. threshold: only silut uses it.
 struct Activation {
   std::string_view kind;
   double threshold;
 };
 
-// f, f' and f'' of numbers z (n, width): `apply` overwrites z in `value` by f. A null curvature is not computed.
+// f, f' and f'' of numbers z (n, width). The caller writes z to `value`; `apply` overwrites it by f(z). If curvature is
+// null, f'' is not computed.
 template <typename T>
 struct Activated {
   Matrix<T> value, slope, curvature;
@@ -24,7 +25,7 @@ struct Activated {
         slope(matrix<T>(memory, rows, columns)),
         curvature(curved ? matrix<T>(memory, rows, columns) : Matrix<T>{}) {}
 
-  // Applies it to `rows` rows, from `first` on.
+  // Applies the function to `rows` rows, starting at row `first`.
   void apply(const Activation& activation, int64_t first, int64_t rows) const;
 };
 

@@ -12,8 +12,8 @@ struct Settings {
   double rate, beta1, beta2, eps;
 };
 
-// Updates p and the running means m of the gradient g and v of g² in place. rest1, rest2: 1 − β₁, 1 − β₂, which
-// float32 would round; rate: the learning rate over 1 − β₁ᵗ; unbias: 1/√(1 − β₂ᵗ).
+// Updates p, m and v in place: m is the running mean of the gradient g, v that of g². rest1, rest2: 1 − β₁ and 1 − β₂,
+// computed in float64 by the caller; rate: the learning rate over 1 − β₁ᵗ; unbias: 1/√(1 − β₂ᵗ).
 template <typename T>
 void step_part(T* p, const T* g, T* m, T* v, int64_t n, T beta1, T beta2, T rest1, T rest2, T rate, T unbias, T eps) {
 #pragma omp simd
@@ -24,7 +24,7 @@ void step_part(T* p, const T* g, T* m, T* v, int64_t n, T beta1, T beta2, T rest
   }
 }
 
-// Of parameter k of n.
+// Updates parameter k of n, which has `size` numbers.
 template <typename T>
 void step(void* const* places, int64_t k, int64_t n, int64_t size, const Settings& with) {
   const auto numbers = [&](int64_t which) { return static_cast<T*>(places[which * n + k]); };

@@ -12,13 +12,14 @@
 
 namespace spinpot {
 
-// Some atoms of one element.
+// Atoms of one element: a list of indices.
 struct Centres {
   int64_t type, count;
   const int64_t* atoms;
 };
 
-// Blocks of all atoms of each element (even of none), or of a given size. atom_order: the atoms sorted by element.
+// Divides the atoms into blocks of one element and at most `most` atoms. If `most` is 0, there is one block for each
+// element, which may be empty. atom_order: the atoms sorted by element.
 inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, const int64_t* atom_order,
                                       int64_t most) {
   std::vector<Centres> blocks;
@@ -30,8 +31,8 @@ inline std::vector<Centres> blocks_of(int64_t types, const int64_t* type_sizes, 
   return blocks;
 }
 
-// Calls body(block number, thread) for all blocks: one after the other, each on all threads; or in parallel, if that
-// keeps all threads about equally busy, since threads then need not wait for each other.
+// Calls body(block number, thread) for all blocks. The blocks run in parallel if they keep all threads about equally
+// busy, since threads then rarely wait for each other. Otherwise the blocks run one after the other, each on all threads.
 template <typename Body>
 void each_block(const std::vector<Centres>& blocks, const Body& body) {
   const int64_t count = blocks.size(), parts = parts_of(count, 1);
@@ -54,7 +55,8 @@ struct Forces {
   T *force, *force_mag, *virial;
 };
 
-// Sums of each thread: the first adds to the given values, the others to zeros. Null for all if the first is null.
+// Sums for each thread: the first thread adds to the given arrays, the others to arrays of zeros. If the given arrays are
+// null, all are null.
 template <typename T>
 std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms, int64_t frames, Workspace& memory) {
   std::vector<Forces<T>> all{first};
@@ -64,7 +66,7 @@ std::vector<Forces<T>> with_other_threads(const Forces<T>& first, int64_t atoms,
   return all;
 }
 
-// The same, but the first also adds to zeros; its sums are the results.
+// Like with_other_threads, but the first thread's arrays are those of `out`, which are set to zero.
 template <typename T>
 std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t atoms, int64_t frames,
                                          Workspace& memory) {
@@ -76,7 +78,7 @@ std::vector<Forces<T>> forces_of_threads(const spinpot_derivatives& out, int64_t
   return with_other_threads(first, atoms, frames, memory);
 }
 
-// Adds the sums of all other threads to those of the first.
+// Adds the sums of the other threads to those of the first thread.
 template <typename T>
 void add_up(const std::vector<Forces<T>>& forces, int64_t atoms, int64_t frames) {
   if (!forces[0].force) return;

@@ -1,4 +1,7 @@
-"""Compile the kernels, one library for each vector width. Standard library alone: setup.py runs this file."""
+"""Compiles the kernels, one library for each vector width.
+
+setup.py runs this file, so it imports only the standard library.
+"""
 
 import hashlib
 import os
@@ -16,7 +19,7 @@ HEADERS = sorted(HERE.glob("*.h"))
 FLAGS = (
     *("-std=c++17", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden"),
     *("-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),
-    # Takes a twelfth of the time to compile, and today's processors order instructions themselves.
+    # The pass takes a twelfth of the compilation time, and processors reorder instructions themselves.
     "-fno-schedule-insns2",
 )
 WIDTHS = {
@@ -30,12 +33,13 @@ TOGETHER = {
     "adam finite native_spin pairs parallel penalties": (),
     "expected_errors model model_deepspin model_exchange model_native_spin model_part safetensors": ("-O1",),
 }
-"""Files that are compiled together, since they share headers that take long to parse; and their flags.
+"""{files compiled together: additional flags}. These files share headers that take long to parse.
 
-Every other file is compiled alone. The files that read models gain nothing from more than -O1.
+Every other file is compiled alone. The files that read models use -O1, since more optimisation does not make
+them faster.
 """
 LINK = ("-shared", "-pthread", *(("-Wl,-z,defs",) if platform.system() == "Linux" else ()))
-"""A library with missing symbols, such as C++'s own, fails at linking instead of at loading."""
+"""With -z defs, missing symbols, such as those of C++'s library, are an error at linking, not at loading."""
 DIGEST = hashlib.sha256
 
 
@@ -44,7 +48,7 @@ class NotCompiledError(Exception):
 
 
 def widths() -> tuple[str, ...]:
-    """The vector widths that processors of this kind may have."""
+    """The vector widths that processors of this architecture may have."""
     return tuple(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ("plain",)
 
 
@@ -77,15 +81,15 @@ def compile_library(folder: Path, width: str) -> Path:
         run_compiler([*compiler, *LINK, *map(str, sorted(place.glob("*.o"))), "-o", str(made)])
         if not made.is_file():
             raise NotCompiledError(f"{shlex.join(compiler)} succeeded but wrote no library.")
-        # For is_whole. Loaders ignore bytes after a library's end.
+        # is_whole checks this digest. Loaders ignore bytes after a library's end.
         made.write_bytes((contents := made.read_bytes()) + DIGEST(contents).digest())
-        # A rename is atomic, so that no process ever sees a part of the library.
+        # A rename is atomic, so no process ever reads an incomplete library.
         os.replace(made, folder / file_name(width))
     return folder / file_name(width)
 
 
 def units() -> list[list[str]]:
-    """The arguments for each compilation of some of SOURCES."""
+    """The compiler's arguments for each object file, which contains one or several of SOURCES."""
     files: dict[str, list[str]] = {}
     for file in SOURCES:
         names = next((names for names in TOGETHER if file.stem in names.split()), file.stem)
@@ -94,7 +98,7 @@ def units() -> list[list[str]]:
 
 
 def compiler_command() -> list[str]:
-    """The C++ compiler: CXX, or c++. Raises NotCompiledError if it is missing."""
+    """The C++ compiler: the variable CXX, or c++. Raises NotCompiledError if it is missing."""
     named = os.environ.get("CXX") or "c++"
     try:
         command = shlex.split(named) or ["c++"]

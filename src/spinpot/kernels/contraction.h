@@ -1,4 +1,4 @@
-// spinpot.models.deepspin.contraction as loops, for the atoms of one element.
+// The formulas of spinpot.models.deepspin.contraction as loops, for the atoms of one element.
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace spinpot {
 
-// Environments (n, 4, M) and what has their shape.
+// Environments T (n, 4, M), or derivatives of the same shape.
 template <typename T>
 struct Environments {
   T* numbers;
@@ -17,12 +17,12 @@ struct Environments {
 
   T* at(int64_t i) const { return numbers + i * 4 * width; }
   Matrix<T> rows() const { return matrix(numbers, 4 * atoms, width); }
-  // The first component of each atom, (n, M).
+  // The first component of each atom's T, (n, M).
   Matrix<T> scalars() const { return {numbers, atoms, width, 4 * width, 1}; }
 };
 
-// D = T Tᵀ[:, :axis] of an atom, (M, axis), in C order. Its first `symmetric` rows (axis of them, or none) are a
-// symmetric matrix, of which only the lower triangle is stored.
+// The layout of D = T Tᵀ[:, :axis] of an atom, (M, axis), row-major. The first `symmetric` rows form a symmetric matrix,
+// of which only the lower triangle is stored. `symmetric` is axis, or 0 if all of D is stored.
 struct DescriptorShape {
   int64_t width, axis, symmetric;
 
@@ -30,24 +30,24 @@ struct DescriptorShape {
   int64_t size() const { return triangle() + (width - symmetric) * axis; }
 };
 
-// out = value(i, k) for the elements (i, k) of a D.
+// Fills out with value(i, k) for the stored elements (i, k) of D.
 template <typename T, typename Value>
 void fill(const DescriptorShape& shape, T* out, const Value& value) {
   for (int64_t i = 0; i < shape.width; ++i) {
 #pragma omp simd
     for (int64_t k = 0; k < shape.axis; ++k) out[k] = value(i, k);
-    out += i < shape.symmetric ? i + 1 : shape.axis;  // numbers beyond the triangle are overwritten
+    out += i < shape.symmetric ? i + 1 : shape.axis;  // the next row overwrites the numbers beyond the triangle
   }
 }
 
-// Σ_c left_ci right_ck of left and right (4, M).
+// Σ_c left_ci right_ck, with left and right (4, M).
 template <typename T>
 T dot(const T* left, int64_t i, const T* right, int64_t k, int64_t m) {
   return left[i] * right[k] + left[m + i] * right[m + k] + left[2 * m + i] * right[2 * m + k] +
          left[3 * m + i] * right[3 * m + k];
 }
 
-// out_c += Σ_k row_k x_ck, k < axis, for the four components c, which lie m apart in x and out.
+// out_c += Σ_k row_k x_ck with k < axis, for the four components c. Components are m numbers apart in x and in out.
 template <typename T>
 void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
   T s = 0, a = 0, b = 0, c = 0;
@@ -64,13 +64,13 @@ void add_dots(const T* row, const T* x, int64_t m, int64_t axis, T* out) {
   out[3 * m] += c;
 }
 
-// body(begin, end) for parts of the atoms.
+// Calls body(begin, end) for parts of the atoms, on several threads.
 template <typename Body>
 void each_atoms(int64_t atoms, const Body& body) {
   parallel(atoms, 8, body);
 }
 
-// D of each atom, into out.
+// Writes D of each atom to out.
 template <typename T>
 void contract(const Environments<T>& environment, const DescriptorShape& shape, const Matrix<T>& out) {
   each_atoms(environment.atoms, [&](int64_t begin, int64_t end) {
@@ -82,7 +82,7 @@ void contract(const Environments<T>& environment, const DescriptorShape& shape, 
   });
 }
 
-// The change of D for a change u of T, into out.
+// Writes to out the change of D for a change u of T.
 template <typename T>
 void contract_change(const Environments<T>& environment, const Environments<T>& u, const DescriptorShape& shape,
                      const Matrix<T>& out) {
@@ -97,7 +97,7 @@ void contract_change(const Environments<T>& environment, const Environments<T>& 
   });
 }
 
-// From a triangle: the symmetric matrix (n, n), its diagonal twice.
+// Expands a triangle to the symmetric matrix (n, n), with the diagonal doubled.
 template <typename T>
 void unfold(const T* triangle, int64_t n, T* square) {
   for (int64_t i = 0; i < n; ++i)
@@ -107,7 +107,7 @@ void unfold(const T* triangle, int64_t n, T* square) {
     }
 }
 
-// Adds to by_environment ∂E/∂T from ∂E/∂D.
+// Adds ∂E/∂T, computed from ∂E/∂D, to by_environment.
 template <typename T>
 void pull_back(const Environments<T>& environment, const Matrix<T>& by_descriptor, const DescriptorShape& shape,
                const Environments<T>& by_environment) {
@@ -119,7 +119,7 @@ void pull_back(const Environments<T>& environment, const Matrix<T>& by_descripto
       T* by_T = by_environment.at(n);
       unfold(by_D, symmetric, square.data());
       for (int64_t i = 0; i < symmetric; ++i) add_dots(&square[i * symmetric], own, m, axis, by_T + i);
-      // The rest contains T twice: its other columns on the left, and its first `axis` columns on the right.
+      // The other rows of D are products of two parts of T: columns from `symmetric` on, and the first `axis` columns.
       for (int64_t i = symmetric; i < m; ++i) add_dots(rest + (i - symmetric) * axis, own, m, axis, by_T + i);
       multiply<T>(matrix(own, 4, m).part(0, 4, symmetric, m - symmetric), matrix(rest, m - symmetric, axis),
                        matrix(by_T, 4, m).part(0, 4, 0, axis), true);

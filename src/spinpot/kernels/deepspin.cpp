@@ -1,5 +1,5 @@
-// DeepSPIN: energies with all first derivatives, and the gradients of a loss of them. The same as
-// spinpot.models.deepspin.descriptor and fitting, whose names the arrays here bear.
+// DeepSPIN: energies with all first derivatives, and the gradients of a loss that depends on them. Formulas and names are
+// those of spinpot.models.deepspin.descriptor and fitting.
 
 #include <numeric>
 #include <optional>
@@ -17,7 +17,8 @@ namespace spinpot {
 
 namespace {
 
-// Atoms evaluated together if nothing is kept for the backward pass: few, so that their numbers stay in the caches.
+// Number of atoms evaluated together if nothing is kept for the backward pass: small, so that their numbers stay in the
+// caches.
 constexpr int64_t BLOCK = 48;
 
 template <typename T>
@@ -25,11 +26,11 @@ const T* numbers(const void* array) {
   return static_cast<const T*>(array);
 }
 
-// Quantities that depend only on parameters and nodes: G/N_sel at the nodes, the fitting nets with folded weights, and
-// the contribution of an empty slot to T for each centre element, (2T, M).
+// Quantities that depend only on parameters and nodes: G/N_sel at the nodes (`values`), the fitting nets with folded
+// weights, and for each centre element the contribution of an empty slot to T, (2T, M) (`at_empty`).
 template <typename T>
 struct Parameters {
-  // Arrays are kept by the caller.
+  // The caller keeps the arrays of `in`.
   explicit Parameters(const spinpot_deepspin& in)
       : shape(descriptor_shape(in)),
         embedding({in.embedding_widths, in.embedding_layers, in.embedding}, in.embedding_nets,
@@ -52,14 +53,14 @@ struct Parameters {
     }
   }
 
-  // body(numbers at the first node, number of the empty slot's neighbour type, a): a slot adds a times G at that node.
+  // Calls body(numbers at the first node, j, a) for each neighbour type j: an empty slot of type j adds a·G at that node.
   template <typename Body>
   static void each_empty(const spinpot_deepspin& in, int64_t type, const Matrix<T>& values, const Body& body) {
     for (int64_t j = 0; j < 2 * in.types; ++j)
       body(values.row(in.first[type * 2 * in.types + j] * in.chunk), j, numbers<T>(in.low)[type]);
   }
 
-  // Where a first layer skips D to its output, that is whole.
+  // If the first layer adds D to its output, all of D is stored.
   static DescriptorShape descriptor_shape(const spinpot_deepspin& in) {
     const Layer<T> first = Nets<const T>{in.fitting_widths, in.fitting_layers, in.fitting}.layer(0, 0);
     return {first.width_in() / in.axis, in.axis, first.repeats() ? 0 : in.axis};
@@ -84,7 +85,7 @@ struct AnyNetwork {
 template <typename T>
 class Network : public AnyNetwork {
  public:
-  // keep: for `backward`.
+  // keep: whether to keep the data that `backward` needs.
   Network(const spinpot_deepspin& in, std::shared_ptr<const Parameters<T>> parameters, bool keep)
       : in_(in),
         keep_(keep),
@@ -119,9 +120,9 @@ class Network : public AnyNetwork {
   }
 
  private:
-  // Some atoms of one element, n: G/N_sel at the nodes that they reach; T, ∂E/∂T (n, 4, M); D above what becomes
-  // ∂L/∂(∂E/∂D) (2n, size); ∂E/∂D, in the place of D where nothing is kept; slots without a neighbour, Σ_j (sel_j − n_j),
-  // (n, 2T).
+  // Data of n atoms of one element. nodes: G/N_sel at the nodes that their pairs use. environment, by_environment: T and
+  // ∂E/∂T, (n, 4, M). descriptors (2n, size): D in the upper half, later ∂L/∂(∂E/∂D) in the lower half. by_descriptor:
+  // ∂E/∂D; it overwrites D if nothing is kept. empty (n, 2T): numbers of empty slots, sel_j − n_j.
   struct Block {
     std::optional<PairMap<T>> pairs = {};
     Matrix<T> nodes = {};
@@ -130,7 +131,7 @@ class Network : public AnyNetwork {
     FittingStates<T> fitting = {};
   };
 
-  // Numbers (C·n, M) like those at the nodes, of a centre element.
+  // The rows of `values`, or of its gradients, at the nodes of a centre element.
   Matrix<T> at_nodes(const Matrix<T>& values, const Centres& centres) const {
     return values.of_rows(parameters_->first_node[centres.type], in_.columns[centres.type]);
   }
@@ -140,7 +141,7 @@ class Network : public AnyNetwork {
     return {zero ? memory.zeros<T>(count) : memory.numbers<T>(count), centres.count, shape_.width};
   }
 
-  // Energies, and what each thread adds to forces; without these if they are null.
+  // Computes energies, and adds to the thread's forces unless these are null.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, T* energy, const Forces<T>* forces) const {
     const int64_t n = centres.count, neighbours = 2 * in_.types;
     here.pairs.emplace(in_, centres, memory);
@@ -166,7 +167,7 @@ class Network : public AnyNetwork {
     here.pairs->add_derivatives(by_sums, forces);
   }
 
-  // Fills gradients by the fitting net, and those by G at the nodes.
+  // Fills the gradients with respect to the fitting net, and adds those with respect to G at the nodes.
   void differentiate(const Centres& centres, Block& here, const spinpot_derivatives& by,
                      const FittingNets<T>& by_fitting, const Matrix<T>& by_values) const {
     const Borrowed memory = borrow();
@@ -200,14 +201,14 @@ class Network : public AnyNetwork {
   std::shared_ptr<const Parameters<T>> parameters_;
   DescriptorShape shape_;
   Borrowed memory_;
-  std::vector<Centres> centres_;  // of the blocks
+  std::vector<Centres> centres_;  // one for each block
   std::vector<Block> blocks_;
-  std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
+  std::vector<Borrowed> memories_;  // one for each block; one for each thread if nothing is kept
 };
 
 constexpr int64_t MOST = int64_t(1) << 40;
 
-// Checks that no array of parameters and nodes is read past its end.
+// Checks sizes and indices of parameters and nodes, so that no array is read past its end.
 void check_parameters(const spinpot_deepspin& in) {
   const int64_t sizes[] = {in.types - 1,          in.chunks - 1,         in.chunk - 1, in.embedding_nets - 1,
                            in.embedding_layers - 1, in.fitting_layers - 1, in.axis - 1};
@@ -227,7 +228,7 @@ void check_parameters(const spinpot_deepspin& in) {
           "nets that fit to each other");
 }
 
-// The same check for a batch; pairs are checked when they are read.
+// Checks sizes and indices of a batch. Pairs are checked when they are read.
 void check_atoms(const spinpot_deepspin& in) {
   const int64_t sizes[] = {in.atoms, in.frames, in.pairs};
   require(within(sizes, std::size(sizes), MOST), "sizes that are not negative");

@@ -1,4 +1,4 @@
-// DeepSPIN for many batches with the same parameters, as in dynamics.
+// DeepSPIN for many batches with the same parameters, such as the steps of dynamics.
 
 #pragma once
 
@@ -12,11 +12,11 @@ namespace spinpot {
 class PreparedDeepSpin {
  public:
   virtual ~PreparedDeepSpin() = default;
-  // As spinpot_deepspin_forward with nothing kept, of any batch for the same parameters and nodes.
+  // Like spinpot_deepspin_forward without `kept`. `in` may have another batch, but the same parameters and nodes.
   virtual void evaluate(const spinpot_deepspin& in, const spinpot_derivatives& out) const = 0;
 };
 
-// The caller must not change the parameters and nodes; the batch does not matter.
+// The caller keeps the parameters and nodes of `in` unchanged. The batch of `in` is not used.
 std::unique_ptr<PreparedDeepSpin> prepare_deepspin(const spinpot_deepspin& in);
 
 }  // namespace spinpot

@@ -1,5 +1,5 @@
 // The sums over pairs of spinpot.models.deepspin.pair_map as loops: the same formulas, without intermediate tensors.
-// Pairs are sorted by centre, so that each thread has its own sums.
+// Pairs are sorted by centre, and each thread computes the sums of its own centres.
 
 #pragma once
 
@@ -20,14 +20,14 @@ namespace spinpot {
 
 constexpr int64_t STENCIL = 8;
 
-// One number per node of a stencil, in vectors of the processor.
+// One number for each node of a stencil, as vectors of the processor's width.
 template <typename T>
 struct Stencil {
   static constexpr int64_t bytes = std::min<int64_t>(BYTES, STENCIL * sizeof(T)), lanes = bytes / sizeof(T);
   typedef T Vector __attribute__((vector_size(bytes), aligned(alignof(T)), may_alias));
   Vector parts[STENCIL / lanes];
 
-  // f(part, the same part of another).
+  // Applies f to each part and the same part of the other stencil.
   template <typename Function>
   Stencil each(const Stencil& other, const Function& f) const {
     Stencil result;
@@ -58,7 +58,7 @@ Stencil<T> load(const T* numbers) {
   return result;
 }
 
-// The numbers of a stencil one by one.
+// The numbers of a stencil as an array.
 template <typename T>
 struct Nodes {
   T at[STENCIL];
@@ -73,7 +73,7 @@ struct Nodes {
   }
 };
 
-// A number for each component of R~.
+// One number for each component of R~, as a vector.
 template <typename T>
 struct Components {
   typedef T Vector __attribute__((vector_size(4 * sizeof(T)), aligned(alignof(T)), may_alias));
@@ -81,18 +81,20 @@ struct Components {
 template <typename T>
 using Row = typename Components<T>::Vector;
 
-// Columns of B that neighbours of one type reach: the first among all columns, their number, the first one here.
+// The columns of B that neighbours of one type use. first: index of the first among all columns; count: how many; place:
+// index of the first among the columns kept here.
 struct Reached {
   int64_t first = std::numeric_limits<int64_t>::max(), count = 0, place = 0;
 };
 
-// Data of the pairs of some centres; φ and dφ/ds~ are polynomials in x.
+// Data of the pairs of some centres. x: position of s~ within its stencil, the variable of the polynomials φ; per_r: 1/r;
+// per_s: dx/ds~.
 template <typename T>
 struct Rows {
   T *s;            // the first component of R~
   T *t, *ds, *dt;  // as in spinpot.models.deepspin.environment.Rows
   T *per_r, *x, *per_s;
-  int64_t* column;  // of B, the first one
+  int64_t* column;  // first column of B of the stencil
 
   Rows(Workspace& memory, int64_t pairs) {
     for (T** array : {&s, &t, &ds, &dt, &per_r, &x, &per_s}) *array = memory.numbers<T>(pairs);
@@ -100,7 +102,7 @@ struct Rows {
   }
 };
 
-// φ of a stencil, and dφ/dx. polynomials (STENCIL, STENCIL): coefficients of φ, those of one power in a row.
+// φ and dφ/dx at the nodes of a stencil. polynomials (STENCIL, STENCIL): coefficients of φ, one row for each power of x.
 template <typename T>
 struct Polynomials {
   Stencil<T> value, slope = {};
@@ -113,12 +115,12 @@ struct Polynomials {
   }
 };
 
-// B of n atoms, (columns, 4 n) with an atom's components adjacent, and its derivatives by the pairs' vectors as a linear
-// map. Nodes that no pair reaches have no columns.
+// B of n atoms, (columns, 4 n) with the four components of an atom adjacent; and the derivatives of B with respect to the
+// pair vectors, as a linear map and its transpose. Nodes that no pair uses have no column.
 template <typename T>
 class PairMap {
  public:
-  // in: checked, and kept by the caller as are the atoms; memory: for what is kept here.
+  // The caller has checked `in`, and keeps it and the atoms. memory: holds the arrays of this object.
   PairMap(const spinpot_deepspin& in, const Centres& centres, Workspace& memory)
       : in_(in),
         centres_(centres),
@@ -149,31 +151,31 @@ class PairMap {
     });
   }
 
-  // B, and room for what has its shape, not initialised.
+  // B; and an array of its shape, not initialised.
   const Matrix<T>& sums() const { return sums_; }
   Matrix<T> sums(Workspace& memory) const {
-    // An odd number of cache lines, so that neighbouring nodes map to different cache sets.
+    // Each row takes an odd number of cache lines, so that neighbouring nodes map to different cache sets.
     constexpr int64_t line = LINE_BYTES / sizeof(T);
     const int64_t next = ((4 * centres_.count + line - 1) / line | 1) * line;
     return {memory.numbers<T>(columns_ * next), columns_, 4 * centres_.count, next, 1};
   }
 
-  // The rows of the columns' nodes, from rows of all nodes of the centres' element.
+  // Copies the rows of the nodes that are used here from at_nodes, which has all nodes of the centres' element.
   Matrix<T> reached(Workspace& memory, const Matrix<T>& at_nodes) const {
     const auto found = matrix<T>(memory, columns_, at_nodes.columns);
     each_reached(found, at_nodes, [](T* own, T* all, int64_t count) { std::copy_n(all, count, own); });
     return found;
   }
 
-  // Adds such rows to those of all nodes.
+  // Adds rows of the nodes that are used here to at_nodes, which has all nodes.
   void add_reached(const Matrix<T>& rows, const Matrix<T>& at_nodes) const {
     each_reached(rows, at_nodes, [](T* own, T* all, int64_t count) {
       for (int64_t n = 0; n < count; ++n) all[n] += own[n];
     });
   }
 
-  // Adds force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B, each thread to its own sums, since centres
-  // of several threads may share a neighbour.
+  // Adds force (A, 3), magnetic force (A, 3) and virial (F, 3, 3), computed from ∂E/∂B. Each thread adds to its own sums,
+  // since centres of several threads may share a neighbour.
   void add_derivatives(const Matrix<T>& by_sums, const Forces<T>* of_threads) const {
     each_atom([&](int64_t n, int64_t i, int64_t thread) {
       const auto [force, force_mag, virials] = of_threads[thread];
@@ -196,7 +198,8 @@ class PairMap {
     });
   }
 
-  // The transpose of the derivatives: from weights of force, magnetic force and virial to a change of B, into `out`.
+  // The transpose of add_derivatives: writes to `out` the change of B for given weights of force, magnetic force and
+  // virial.
   void transposed(const T* force, const T* force_mag, const T* virial, const Matrix<T>& out) const {
     std::fill_n(out.numbers, out.rows * out.down, T(0));
     each_atom([&](int64_t n, int64_t i, int64_t) {
@@ -218,7 +221,7 @@ class PairMap {
   static Row<T>& at(T* numbers) { return *reinterpret_cast<Row<T>*>(numbers); }
   static const Row<T>& at(const T* numbers) { return *reinterpret_cast<const Row<T>*>(numbers); }
 
-  // Finds the columns that the pairs use, and renumbers them within this group.
+  // Finds the columns that the pairs use, and numbers them from 0.
   void settle_columns() {
     const auto each = [&](const auto& body) {
       for (int64_t n = 0; n < centres_.count; ++n)
@@ -230,14 +233,14 @@ class PairMap {
     each([](Reached& own, int64_t& column) { column += own.place - own.first; });
   }
 
-  // body(numbers of rows here, the same rows of all nodes, how many) for the rows of each neighbour type.
+  // Calls body(numbers of `rows`, the same rows in at_nodes, how many numbers) for each neighbour type.
   template <typename Body>
   void each_reached(const Matrix<T>& rows, const Matrix<T>& at_nodes, const Body& body) const {
     for (const Reached& own : reached_)
       if (own.count) body(rows.row(own.place), at_nodes.row(own.first), own.count * rows.columns);
   }
 
-  // The index of each centre's first pair within this group, and last the number of pairs.
+  // For each centre the number of pairs of all centres before it; the last entry is the number of all pairs.
   int64_t* offsets(Workspace& memory) const {
     int64_t* found = memory.numbers<int64_t>(centres_.count + 1);
     found[0] = 0;
@@ -248,7 +251,7 @@ class PairMap {
     return found;
   }
 
-  // body(n, atom, thread) for every centre.
+  // Calls body(n, atom, thread) for every centre, on several threads.
   template <typename Body>
   void each_atom(const Body& body) const {
     parallel_parts(centres_.count, 16, [&](int64_t begin, int64_t end, int64_t thread) {
@@ -256,14 +259,14 @@ class PairMap {
     });
   }
 
-  // body(number among all pairs, number among those here) for those of one centre.
+  // Calls body(index among all pairs, index among the pairs here) for each pair of one centre.
   template <typename Body>
   void each_pair(int64_t n, int64_t atom, const Body& body) const {
     for (int64_t p = in_.pair_start[atom], k = offset_[n]; k < offset_[n + 1]; ++p, ++k) body(p, k);
   }
 
-  // R~ = (s, t d) with s = w(r)/(r + p), t = s/(r + p), their derivatives by r, and the place of s~ between the nodes
-  // low + scale·(exp(m·step) − 1), of one centre's pairs.
+  // For the pairs of one centre: R~ = (s, t d) with s = w(r)/(r + p) and t = s/(r + p), their derivatives with respect to
+  // r, and the position of s~ among the nodes low + scale·(exp(m·step) − 1).
   void make_rows(int64_t n, int64_t atom) const {
     const int64_t first = in_.pair_start[atom], count = in_.pair_start[atom + 1] - first, types = 2 * in_.types;
     const int64_t *type = in_.pair_type + first, *n_nodes = in_.n_nodes + types * centres_.type,
@@ -307,7 +310,7 @@ class PairMap {
     }
   }
 
-  // R~ of a pair.
+  // Fills R~ of a pair.
   void row(int64_t p, int64_t k, Row<T>& row) const {
     row[0] = rows_.s[k];
     for (int c = 1; c < 4; ++c) row[c] = (vector_[3 * p + c - 1] * rows_.t[k] - mean_[c]) * per_deviation_[c];
@@ -319,7 +322,7 @@ class PairMap {
       x[l] = vector_[3 * p + l] - eta_[in_.pair_type[p]] * spin_[3 * in_.pair_neighbour[p] + l];
   }
 
-  // g = Σ ∂E/∂B ∂B/∂d of a pair, from ∂E/∂B of its atom at the first node.
+  // g = Σ ∂E/∂B ∂B/∂d of a pair. by_sums: ∂E/∂B of the pair's centre, from the first node of the stencil on.
   void pull_back(int64_t p, int64_t k, const T* by_sums, T* g) const {
     const Polynomials<T> stencil(polynomials_, rows_.x[k]);
     const Nodes<T> value(stencil.value), slope(stencil.slope);
@@ -339,7 +342,7 @@ class PairMap {
     for (int l = 0; l < 3; ++l) g[l] = along * rows_.per_r[k] * d[l] + rows_.t[k] * by_row[l + 1];
   }
 
-  // The transpose: adds the change of the atom's part of B for a change g of the pair's vector.
+  // The transpose of pull_back: adds to `sums` the change of B for a change g of the pair's vector.
   void push_forward(int64_t p, int64_t k, const T* g, T* sums) const {
     const Polynomials<T> stencil(polynomials_, rows_.x[k]);
     const Nodes<T> value(stencil.value), slope(stencil.slope);
@@ -361,7 +364,7 @@ class PairMap {
   T mean_[4], per_deviation_[4];
   int64_t* offset_;
   Rows<T> rows_;
-  std::vector<Reached> reached_;  // of each neighbour type
+  std::vector<Reached> reached_;  // for each neighbour type
   int64_t columns_ = 0;
   Matrix<T> sums_ = {};
 };

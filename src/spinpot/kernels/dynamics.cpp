@@ -1,5 +1,5 @@
-// Model-independent parts of spin dynamics: noise as a function of seed, step and atom; fields extrapolated from
-// previous steps; the step of the spins, iterated to convergence.
+// The parts of spin dynamics that do not depend on the model: random numbers, fields extrapolated from previous steps, and
+// the iterated step of the spins.
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ Vector cross(const Vector& a, const Vector& b) {
   return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
 }
 
-// Zero where there is none.
+// The unit vector along a; zero for a zero vector.
 Vector direction(const Vector& a) {
   const double norm = length(a);
   return norm > 0 ? 1 / norm * a : Vector{0, 0, 0};
@@ -44,15 +44,16 @@ Vector turned(const Vector& spin, const Vector& a) {
   return 1 / (1 + square) * ((1 - square) * spin + 2 * (cross(spin, a) + dot(a, spin) * a));
 }
 
-// NaN where there is one.
+// The largest absolute component; NaN if any component is NaN.
 double largest(const Vector& a) {
   return std::max({std::abs(a.x), std::abs(a.y), std::abs(a.z)}) + 0 * (a.x + a.y + a.z);
 }
 
-// For the damping: n × B is of the midpoint that is looked for.
+// Number of fixed-point iterations for the damping term n × B, which depends on the unknown midpoint.
 constexpr int DAMPED_TURNS = 3;
 
-// dS/dt = S × A with A = -(g/ħ)/(1 + α²) (B + α n × B), where S is between the step's ends.
+// One step of dS/dt = S × A with A = -(g/ħ)/(1 + α²) (B + α n × B), where n is the direction of the midpoint. Returns the
+// largest change of a component of S'.
 double turn_spins(const spinpot_turn& turn) {
   const double half = -0.5 * turn.angle / (1 + turn.damping * turn.damping);
   double change = 0;
@@ -71,8 +72,9 @@ double turn_spins(const spinpot_turn& turn) {
   return change;
 }
 
-// Fields b[0 … n - 1], newest first, ∇b_k = b_k - b_(k+1): the polynomial through m of them extrapolates to the sum of
-// ∇^j b_0 with j < m, and ∇^m b_0 and ∇^m b_1 are its errors in previous steps. Uses the m with the smallest error.
+// Extrapolates the fields b[0 … n - 1], newest first, to the next step. With ∇b_k = b_k - b_(k+1), the polynomial through
+// the newest m fields extrapolates to the sum of ∇^j b_0 with j < m. Its errors in the last two steps were ∇^m b_0 and
+// ∇^m b_1. The m with the smallest error is used.
 Vector extrapolated(Vector* b, int64_t n) {
   Vector sum{0, 0, 0}, best = n > 0 ? b[0] : sum;
   double least = INFINITY;
@@ -88,7 +90,7 @@ Vector extrapolated(Vector* b, int64_t n) {
   return best;
 }
 
-// A row of the history: SPINPOT_HISTORY numbers.
+// Offsets in a row of the history, which has SPINPOT_HISTORY numbers: number of steps, the two sums for λ, the steps.
 constexpr int KEPT = 0, ALONG = 1, SQUARES = 2, STEPS = 3, OF_STEP = 6;
 
 double own_part(const double* row) { return row[SQUARES] > 0 ? row[ALONG] / row[SQUARES] : 0; }
@@ -104,7 +106,7 @@ Vector expected(const double* row) {
   return extrapolated(rest, kept);
 }
 
-// The sums that determine λ decay by a twentieth with each evaluation.
+// The factor by which the sums that determine λ decay with each evaluation.
 constexpr double REMEMBERED = 0.95;
 
 void learn(double* row, const Vector& field, const Vector& middle) {

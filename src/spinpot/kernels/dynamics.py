@@ -1,4 +1,7 @@
-"""Model-independent parts of spin dynamics, for Python and LAMMPS: noise, extrapolated fields, rotations."""
+"""The parts of spin dynamics that do not depend on the model: random numbers, extrapolated fields, rotations.
+
+Each function calls the kernel of the same purpose, or computes the same with numpy if there are no kernels.
+"""
 
 from ctypes import byref, c_double, c_int64
 from dataclasses import dataclass, field
@@ -14,9 +17,9 @@ SPINS, ATOMS = 0, 1
 FIELDS = 8
 """Number of previous steps whose fields are stored."""
 REMEMBERED = 0.95
-"""Of what λ is learned from, with each evaluation."""
+"""The factor by which the sums that determine λ decay with each evaluation."""
 DAMPED_TURNS = 3
-"""For the damping, which acts by the midpoint that is looked for."""
+"""Number of fixed-point iterations for the damping term, which depends on the unknown midpoint."""
 _TURN = structure("spinpot_turn")
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -24,7 +27,7 @@ _FACTORS, _BUMPS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64), (0x9E377
 
 
 def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3) -> np.ndarray:
-    """Normal numbers (N, width): functions of seed, step, purpose, atom's id (N,) and column alone."""
+    """Normal random numbers (N, width). They depend only on seed, step, purpose, ids (N,) and column."""
     ids = np.ascontiguousarray(ids, dtype=np.int64)
     found = library()
     if found is None:
@@ -35,21 +38,21 @@ def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3)
 
 
 class History:
-    """History of N spins over previous steps: fields, midpoints, and the longitudinal parts of the fields.
+    """The fields and midpoints of N spins in previous steps.
 
-    B ≈ λ m + rest, with λ of each spin fitted by least squares. The part λ m does not rotate a spin whose
-    midpoint is m.
+    The field of a spin is B ≈ λ m + rest, with λ of each spin fitted by least squares. The part λ m does not
+    rotate a spin whose midpoint is m.
 
-    rows: (N, 3 + 6 FIELDS), as SPINPOT_HISTORY says.
+    rows: (N, 3 + 6 FIELDS), in the layout of SPINPOT_HISTORY (interface.h).
     """
 
     def __init__(self, count: int) -> None:
         self.rows = np.zeros((count, 3 + 6 * FIELDS))
 
     def expected(self) -> np.ndarray:
-        """The rest in the next step (N, 3), extrapolated by a polynomial from the previous steps.
+        """The rest in the next step (N, 3), extrapolated from the previous steps by a polynomial.
 
-        The polynomial has the order that was most accurate for the spin in the previous steps.
+        For each spin, the polynomial has the order that was most accurate in the previous steps.
         """
         found = library()
         if found is None:
@@ -59,7 +62,10 @@ class History:
         return out
 
     def evaluated(self, first: bool, field: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """The rest (N, 3) of a field evaluated at `middle` (N, 3); first: first evaluation of the step."""
+        """Store a field evaluated at `middle` (N, 3) and return its rest (N, 3).
+
+        first: whether this is the first evaluation of the step; later ones replace it.
+        """
         found = library()
         if found is None:
             return self._evaluated(first, field, middle)
@@ -78,7 +84,7 @@ class History:
         return self.rows[:, 3:].reshape(-1, FIELDS, 2, 3)
 
     def _expected(self) -> np.ndarray:
-        """As spinpot_expected_fields; all spins have turned in as many steps."""
+        """As spinpot_expected_fields; here all spins have the same number of steps."""
         steps = self._steps()[:, : int(self.rows[:, 0].max(initial=0.0))]
         return _extrapolated(steps[:, :, 0] - self._own()[:, None] * steps[:, :, 1])
 
@@ -97,7 +103,7 @@ class History:
 
 
 def _extrapolated(fields: np.ndarray) -> np.ndarray:
-    """As spinpot_extrapolate_fields: ∇^m b_0 and ∇^m b_1 measure the error of the sum of ∇^j b_0, j < m."""
+    """As `extrapolated` in dynamics.cpp: ∇^m b_0 and ∇^m b_1 are errors of the sum of ∇^j b_0 with j < m."""
     if not fields.shape[1]:
         return np.zeros((len(fields), 3))
     best, total = fields[:, 0], np.zeros((len(fields), 3))
@@ -113,10 +119,10 @@ def _extrapolated(fields: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Turn:
-    """The iterated step of N spins: S′ is S rotated about the field at their midpoint.
+    """The iterated step of N spins: S′ is S rotated about the field at the midpoint of S and S′.
 
-    angle: g dt/ħ, μ_B/eV. damping: α. before: S; middle: midpoint, at which to evaluate the field; after: S′;
-    (N, 3) each, μ_B.
+    angle: g dt/ħ, μ_B/eV. damping: α. before: S. middle: the midpoint, where the field is to be evaluated.
+    after: S′. All three are (N, 3), μ_B.
     """
 
     angle: float
@@ -154,10 +160,11 @@ class Turn:
 
 @dataclass
 class Convergence:
-    """Convergence test of the iteration of S′. contraction: of the changes, kept from step to step.
+    """Convergence test of the iteration for S′.
 
-    tolerance: μ_B. damping: α; without damping the errors of many steps add up to an energy drift, so that
-    a fifth of the tolerance is used.
+    tolerance: μ_B. damping: α; without damping the errors of many steps add up to an energy drift, so a fifth
+    of the tolerance is used. contraction: ratio of successive changes, kept from step to step. last: the
+    previous change.
     """
 
     tolerance: float
@@ -166,7 +173,7 @@ class Convergence:
     last: float = 0.0
 
     def begin(self) -> None:
-        """A new step."""
+        """Begin a new step."""
         self.last = 0.0
 
     def found(self, change: float) -> bool:
@@ -193,7 +200,7 @@ def midpoint(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def rotated(spin: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """S′ with S′ − S = ½(S + S′) × angle, a rotation about `angle`; (N, 3) both. The Cayley transform."""
+    """S′ with S′ − S = ½(S + S′) × angle, the Cayley transform: S rotated about `angle`. Both are (N, 3)."""
     a = 0.5 * angle
     square = (a * a).sum(axis=1, keepdims=True)
     along = (a * spin).sum(axis=1, keepdims=True) * a
@@ -211,7 +218,7 @@ def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 
 
 def _normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int) -> np.ndarray:
-    """As spinpot_normals: pairs of words by Box and Muller's formula."""
+    """As spinpot_normals: Box and Muller's formula makes two normal numbers from two words."""
     blocks = np.arange(-(-width // 4), dtype=np.uint64)
     low = np.full((len(ids), len(blocks)), step & 0xFFFFFFFF, dtype=np.uint64)
     high = low * np.uint64(0) + np.uint64(step >> 32 | purpose << 16) + (blocks << np.uint64(24))

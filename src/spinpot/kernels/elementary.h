@@ -11,9 +11,10 @@ namespace spinpot {
 
 #define SPINPOT_WITHIN_LOOPS inline __attribute__((always_inline))
 
-// Floating-point numbers: their bits as an integer, those of the fraction, the exponent of 1, and how many terms of
-// the series of exp(x) − 1 up to x = ln(2)/2, and of the logarithm, reach their precision. ln(2) = above + below, of
-// which `above` has so few bits that its multiples are exact. From 2|x| = most on, tanh|x| is 1.
+// Facts about a floating-point type. Bits: the integer type of its size; fraction: number of bits of the fraction;
+// exponent: the bias of the exponent; terms, log_terms: numbers of terms after which the series of exp(x) − 1 (for
+// |x| up to ln(2)/2) and of the logarithm reach full precision; above + below: ln(2), with so few bits in `above` that its
+// multiples are exact; most: for 2|x| above this, tanh|x| is 1.
 template <typename T>
 struct Format;
 
@@ -46,14 +47,14 @@ To same_bits(From from) {
   return to;
 }
 
-// exp(x) = 2ⁿ (1 + (exp(r) − 1)), x = n ln 2 + r: 2ⁿ and exp(r) − 1.
+// power = 2ⁿ and rest = exp(r) − 1 with x = n ln 2 + r, so that exp(x) = power (1 + rest).
 template <typename T>
 struct Exponential {
   T power, rest;
 
   SPINPOT_WITHIN_LOOPS explicit Exponential(T x) {
     using F = Format<T>;
-    constexpr T round = T(1.5) * T(typename F::Bits(1) << F::fraction);  // adding it leaves n in the last bits
+    constexpr T round = T(1.5) * T(typename F::Bits(1) << F::fraction);  // a sum with it has n in its last bits
     const T shifted = x * T(M_LOG2E) + round, n = shifted - round;
     const T r = (x - n * F::above) - n * F::below;
     T series = T(0);  // (exp(r) − 1)/r
@@ -64,13 +65,13 @@ struct Exponential {
   }
 };
 
-// exp(x) of an |x| below 700.
+// exp(x) for |x| < 700.
 SPINPOT_WITHIN_LOOPS double exponential(double x) {
   const Exponential<double> e(x);
   return e.power + e.power * e.rest;
 }
 
-// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1. Within 4 units of the last place.
+// tanh|x| = e/(e + 2) with e = exp(2|x|) − 1. The error is at most 4 units in the last place.
 template <typename T>
 SPINPOT_WITHIN_LOOPS T hyperbolic_tangent(T x) {
   const T twice = T(2) * std::abs(x);
@@ -79,14 +80,14 @@ SPINPOT_WITHIN_LOOPS T hyperbolic_tangent(T x) {
   return std::copysign(e / (e + T(2)), x);
 }
 
-// ln x of a normal x ≥ √½: x = 2ⁿ m with m from √½ to √2, and ln m = 2 artanh(q) with q = (m − 1)/(m + 1).
+// ln x for a normal number x ≥ √½. x = 2ⁿ m with m from √½ to √2, and ln m = 2 artanh(q) with q = (m − 1)/(m + 1).
 template <typename T>
 SPINPOT_WITHIN_LOOPS T logarithm(T x) {
   using F = Format<T>;
   using Bits = typename F::Bits;
   const Bits bits = same_bits<Bits>(x), root_half = same_bits<Bits>(T(M_SQRT1_2)), offset = bits - root_half;
   const Bits n = offset >> F::fraction;
-  const T whole = T(Bits(1) << F::fraction);  // its last bit counts 1
+  const T whole = T(Bits(1) << F::fraction);  // the last bit of this number has the value 1
   const T m = same_bits<T>(bits - (n << F::fraction));
   const T q = (m - T(1)) / (m + T(1)), square = q * q;
   T series = T(0);

@@ -1,4 +1,4 @@
-// Embedding nets at their nodes: spinpot.models.deepspin.networks, with each net on one thread.
+// The embedding nets of spinpot.models.deepspin.networks, evaluated at their nodes. Each net runs on one thread.
 
 #pragma once
 
@@ -11,8 +11,8 @@ namespace spinpot {
 template <typename T>
 class EmbeddingNets {
  public:
-  // nets: `count` side by side, kept by the caller, as is numbers (C,), the net of each chunk of nodes. Chunks have
-  // `chunk` nodes each.
+  // nets: `count` nets side by side, kept by the caller. numbers (C,): the net of each chunk of nodes. A chunk has `chunk`
+  // nodes.
   EmbeddingNets(const Nets<const T>& nets, int64_t count, const Activation& activation, const int64_t* numbers,
                 int64_t chunks, int64_t chunk)
       : nets_(nets), count_(count), activation_(activation) {
@@ -22,7 +22,7 @@ class EmbeddingNets {
     }
   }
 
-  // G at points (n, 1), (n, M).
+  // G (n, M) at points (n, 1).
   Matrix<T> evaluate(Workspace& memory, const In<T>& points) {
     states_.clear();
     In<T> x = points;
@@ -45,7 +45,7 @@ class EmbeddingNets {
     return states_.back().y;
   }
 
-  // Fills gradients by the parameters from those by G.
+  // Fills the gradients with respect to the parameters from those with respect to G.
   void backward(Workspace& memory, const In<T>& by_values, const Nets<T>& gradients) const {
     std::vector<Matrix<T>> by_zs, by_xs;
     for (const auto& state : states_) {
@@ -75,7 +75,7 @@ class EmbeddingNets {
   }
 
  private:
-  // Chunks of one net that follow each other, as rows of all numbers.
+  // Successive chunks of one net: a range of rows.
   struct Run {
     int64_t net, first, count;
 
@@ -89,7 +89,7 @@ class EmbeddingNets {
     Activated<T> activated;
   };
 
-  // begin(net) and then body(run) for all runs of a net, those of one net on one thread.
+  // For each net calls begin_net(net), then body(run) for all its runs. All calls for one net are on one thread.
   template <typename Begin, typename Body>
   void each_net(const Begin& begin_net, const Body& body) const {
     parallel(count_, 1, [&](int64_t begin, int64_t end) {

@@ -8,12 +8,12 @@ namespace spinpot {
 
 namespace {
 
-constexpr int64_t SHARE = 16;  // centres of one part of a loop on several threads
+constexpr int64_t SHARE = 16;  // number of centres that a thread takes at a time
 
-// The centres of one thread, one after the other.
+// Evaluates centres one after the other; each thread has its own.
 class Site {
  public:
-  // in, coefficients: kept by the caller.
+  // The caller keeps both arguments.
   Site(const spinpot_exchange& in, const Coefficients& coefficients)
       : in_(in), of_(coefficients), pair_basis_{in.cutoff, in.radial}, field_basis_{in.cutoff, in.fields},
         runs_(in.types) {}
@@ -36,7 +36,7 @@ class Site {
     projected_ = memory_->numbers<double>(of_.fields());
   }
 
-  // Adds what centre i of an element gives, unless forces are null; returns its energy.
+  // Returns the energy of centre i, and adds its derivatives unless `to` is null. type: the centre's element.
   double add(int64_t i, int64_t type, const Forces<double>& to) {
     energy_ = 0.0;
     differentiated_ = to.force;
@@ -54,9 +54,9 @@ class Site {
   }
 
  private:
-  // Numbers of the neighbours, (ROWS, room): three for each vector.
+  // Rows of the array of neighbours (ROWS, room). A vector takes three rows.
   enum Row { VECTOR, SPIN = 3, BY_VECTOR = 6, BY_SPIN = 9, DISTANCE = 12, PER_DISTANCE, ROWS };
-  // The neighbours of one element side by side, in whole vectors.
+  // The neighbours of one element, which are adjacent. first, end: range padded to whole vectors.
   struct Run {
     int64_t first, count, end;
   };
@@ -67,7 +67,7 @@ class Site {
   }
   bool is_magnetic(int64_t type) const { return in_.magnetic[type] >= 0; }
 
-  // Sorts the neighbours that count.
+  // Sorts the neighbours with a contribution by element.
   void gather(int64_t i) {
     const int64_t begin = in_.pair_start[i], end = in_.pair_start[i + 1];
     const int64_t* counts = in_.neighbour_counts + 2 * in_.types * i;
@@ -92,7 +92,7 @@ class Site {
     fill_numbers();
   }
 
-  // Where there is no pair, all radial functions are zero.
+  // Fills vectors, moments and distances. Padding has a distance beyond the cutoff, where all radial functions are zero.
   void fill_numbers() {
     for (int64_t n = 0; n < room_; ++n) {
       const int64_t p = pairs_[n];
@@ -112,7 +112,7 @@ class Site {
     }
   }
 
-  // Fills derivatives by vectors and by the neighbours' moments.
+  // Adds the energies of the pairs. Fills the derivatives with respect to pair vectors and the neighbours' moments.
   void add_pairs(int64_t type) {
     pair_basis_.begin(row(DISTANCE), room_, gaussians_);
     Vector energy = {}, by_S[3] = {};
@@ -133,7 +133,7 @@ class Site {
     for (int64_t a = 0; a < 3; ++a) by_S_[a] += sum(by_S[a]);
   }
 
-  // −½ [J S_i·S_j + B (S_i·S_j)² + A ((S_i·u)(S_j·u) − S_i·S_j/3)] + D ((S_i·u)² − S_i²/3) of some pairs.
+  // −½ [J S_i·S_j + B (S_i·S_j)² + A ((S_i·u)(S_j·u) − S_i·S_j/3)] + D ((S_i·u)² − S_i²/3), for one vector of pairs.
   void add_pair(int64_t p, const Vector* f, const Vector* slope, Vector* energy, Vector* by_S) {
     Vector u[3], S[3];
     load_vector(VECTOR, p, u);
@@ -168,7 +168,7 @@ class Site {
     for (int64_t a = 0; a < 3; ++a) by_S_[a] += 2.0 * (c[0] + 2.0 * c[1] * x) * S_[a];
   }
 
-  // (S² − S_0²) [Σ_k a_k S·h_k + Σ_kl b_kl (S·h_k)(S·h_l) + Σ_kl c_kl h_k·h_l], h the sums of φ_k(r) S_j.
+  // (S² − S_0²) [Σ_k a_k S·h_k + Σ_kl b_kl (S·h_k)(S·h_l) + Σ_kl c_kl h_k·h_l] with h_k = Σ_j φ_k(r) S_j.
   void add_in_field() {
     const int64_t n = of_.fields();
     double* by_fields = fields_ + 3 * n;
@@ -197,14 +197,14 @@ class Site {
     pull_back(by_fields);
   }
 
-  // body(run of neighbours, number of their first field) for all magnetic elements.
+  // Calls body(run of neighbours, index of their first field) for all magnetic elements.
   template <typename Body>
   void each_magnetic(const Body& body) {
     for (int64_t t = 0; t < in_.types; ++t)
       if (is_magnetic(t)) body(runs_[t], in_.magnetic[t] * in_.fields);
   }
 
-  // Fills the fields; keeps φ_k and φ'_k.
+  // Fills the fields h_k, and stores φ_k and φ'_k for pull_back.
   void make_fields() {
     field_basis_.begin(row(DISTANCE), room_, gaussians_);
     each_magnetic([&](const Run& run, int64_t first) {
@@ -223,7 +223,7 @@ class Site {
     });
   }
 
-  // Adds to the derivatives by vectors and by the neighbours' moments.
+  // Adds the fields' part to the derivatives with respect to pair vectors and the neighbours' moments.
   void pull_back(const double* by_fields) {
     each_magnetic([&](const Run& run, int64_t first) {
       for (int64_t p = run.first; p < run.end; p += LANES) {
@@ -245,7 +245,7 @@ class Site {
   }
   void add_to(int64_t n, int64_t p, const Vector& value) { store(row(n) + p, load(row(n) + p) + value); }
 
-  // Puts the derivatives on the centre, its neighbours and its virial.
+  // Adds the derivatives to the forces of the centre and its neighbours, and to the virial.
   void add_up(int64_t i, const Forces<double>& to) {
     Vector force[3] = {}, strain[9] = {};
     for (int64_t p = 0; p < room_; p += LANES) {
@@ -267,7 +267,7 @@ class Site {
         const int64_t j = in_.pair_neighbour[pairs_[n]];
         for (int64_t a = 0; a < 3; ++a) {
           to.force[3 * j + a] -= row(BY_VECTOR + a)[n];
-          to.force_mag[3 * j + a] -= row(BY_SPIN + a)[n];  // zeros of neighbours that are not magnetic
+          to.force_mag[3 * j + a] -= row(BY_SPIN + a)[n];  // zero for neighbours that are not magnetic
         }
       }
   }
@@ -275,15 +275,15 @@ class Site {
   const spinpot_exchange& in_;
   const Coefficients& of_;
   Basis pair_basis_, field_basis_;
-  std::vector<Run> runs_;  // of each element
+  std::vector<Run> runs_;  // for each element
   Borrowed memory_ = borrow();
   int64_t most_ = -1, room_ = 0;
-  // Numbers of the neighbours, and of their Gaussians; φ_k and φ'_k of the fields (L, 2, room); the fields and the
-  // derivatives by them (2, fields, 3); S·h_k.
+  // The array of neighbours (ROWS, room); their Gaussians; φ_k and φ'_k of the fields (L, 2, room); the fields and the
+  // derivatives with respect to them (2, fields, 3); S·h_k.
   double *numbers_, *gaussians_, *functions_, *fields_, *projected_;
-  int64_t* pairs_;  // their numbers among all pairs, −1 where there is none
+  int64_t* pairs_;  // index of each neighbour's pair among all pairs; −1 for padding
   Vector* sums_;
-  // Of the centre.
+  // The current centre.
   bool differentiated_;
   double S_[3], by_S_[3], energy_;
   int64_t element_;

@@ -1,4 +1,4 @@
-// Parts of the exchange term: radial functions, and the coefficients in the order in which loops over pairs read them.
+// The exchange term's radial functions, and its coefficients in the order in which loops over pairs read them.
 
 #pragma once
 
@@ -31,8 +31,8 @@ inline double sum(const Vector& all) {
 }
 inline int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
-// φ_k(r) = (1 − r²/rcut²)³ exp(−(r − c_k)²/2w²) of c_k = w, 2 w, …, K w. Each Gaussian comes from the one before it,
-// and every twelfth or so from exp, so that the errors of products do not grow.
+// φ_k(r) = (1 − r²/rcut²)³ exp(−(r − c_k)²/2w²) with c_k = w, 2 w, …, K w. Each Gaussian is the previous one times a ratio.
+// About every twelfth Gaussian is computed by exp, so that rounding errors of the products stay small.
 struct Basis {
   double cutoff;
   int64_t number;
@@ -41,7 +41,7 @@ struct Basis {
   int64_t parts() const { return (number + 11) / 12; }
   int64_t first(int64_t part) const { return part * number / parts(); }
 
-  // Fills the first Gaussian of each part, and its ratio to the next one, of distances r: (2 parts, room).
+  // For distances r (room,) fills the first Gaussian of each part and the ratio of the second to the first, (2 parts, room).
   void begin(const double* r, int64_t room, double* gaussians) const {
     const double per = per_width();
     for (int64_t part = 0; part < parts(); ++part, gaussians += 2 * room) {
@@ -49,14 +49,14 @@ struct Basis {
       double* ratio = gaussians + room;
 #pragma omp simd
       for (int64_t p = 0; p < room; ++p) {
-        const double x = std::min(std::max(r[p] * per - start, -30.0), 30.0);  // beyond, φ is zero in all digits
+        const double x = std::min(std::max(r[p] * per - start, -30.0), 30.0);  // exp(−30²/2) is negligible
         gaussians[p] = exponential(-0.5 * x * x);
         ratio[p] = exponential(x - 0.5);
       }
     }
   }
 
-  // body(k, φ_k, φ'_k) of some distances r, whose numbers of `begin` are at place p.
+  // Calls body(k, φ_k, φ'_k) for one vector of distances r. p: their index in the arrays of `begin`.
   template <typename Body>
   void each(const Vector& r, const double* gaussians, int64_t room, int64_t p, const Body& body) const {
     const double per = per_width(), per_cutoff = 1.0 / (cutoff * cutoff), fall = std::exp(-1.0);
@@ -76,7 +76,7 @@ struct Basis {
   }
 };
 
-// Functions of the distance that multiply the parts of a pair's energy, adjacent in memory.
+// The parts of a pair's energy, each with a function of the distance. Their coefficients are adjacent in memory.
 enum Part { BILINEAR, BIQUADRATIC, ANISOTROPIC, SINGLE_ION, PARTS };
 
 // The coefficients in the order of the loops; zeros for missing terms.
@@ -92,13 +92,13 @@ class Coefficients {
       if (in.linear) *to = symmetric(upper);
   }
 
-  // Of the pairs of a centre and a neighbour (K, PARTS).
+  // Coefficients (K, PARTS) for pairs of a centre element and a neighbour element.
   const double* pairs(int64_t centre, int64_t t) const {
     return pairs_.data() + (centre * in_.types + t) * in_.radial * PARTS;
   }
-  // How many fields an atom is in, of all magnetic elements.
+  // Number of fields at an atom: those of all magnetic elements.
   int64_t fields() const { return fields_; }
-  // Row k of the matrix of Σ_{k<=l} upper_kl x_k x_l = xᵀCx, of centres of a magnetic element.
+  // Row k of the symmetric matrix C with Σ_{k<=l} upper_kl x_k x_l = xᵀCx, for centres of a magnetic element.
   const double* along(int64_t element, int64_t k) const { return along_.data() + (element * fields_ + k) * fields_; }
   const double* across(int64_t element, int64_t k) const { return across_.data() + (element * fields_ + k) * fields_; }
 

@@ -1,4 +1,4 @@
-// Expected errors of a model fitted by least squares: spinpot.models.native_spin.uncertainty.
+// Expected errors of a model fitted by least squares, with the formulas of spinpot.models.native_spin.uncertainty.
 
 #pragma once
 
@@ -11,7 +11,8 @@ namespace spinpot {
 
 class ExpectedErrors {
  public:
-  // Of a part of a file that knows them, with rows of `size` numbers. scale: what those are multiplied by, eV.
+  // part: the part of a model file with the arrays for expected errors. size: length of a row. scale: factor of the rows,
+  // eV.
   ExpectedErrors(const FilePart& part, int64_t size, double scale);
 
   int64_t size() const { return size_; }
@@ -21,7 +22,7 @@ class ExpectedErrors {
   enum Quantity { ENERGY, FORCE, FORCE_MAG, QUANTITIES };
 
   double of_energy(const spinpot_complete_rows& rows) const;
-  // Fills leverages of `count` atoms, in parts of the usual one.
+  // Fills the leverages of `count` atoms, each divided by the usual one.
   void of_atoms(const double* rows, int64_t count, Quantity quantity, double* leverage) const;
   double sigma(Quantity quantity, double leverage) const;
 

@@ -4,7 +4,8 @@ namespace spinpot {
 
 namespace {
 
-// Fills the part of ∂L/∂z that comes through f', and u of what follows; the part of ∂L/∂idt through ∂E/∂z.
+// Fills the part of ∂L/∂z that comes from f' in ∂E/∂z, u of the next layer (`next`), and the part of ∂L/∂idt that comes
+// from ∂E/∂z.
 template <typename T>
 void up(Workspace& memory, const Layer<T>& layer, const FittingState<T>& state, const Matrix<T>& next, T* by_idt) {
   const auto u = state.inputs.lower(), by_z = state.by_z.upper();
@@ -27,7 +28,7 @@ void up(Workspace& memory, const Layer<T>& layer, const FittingState<T>& state, 
   });
 }
 
-// Adds to ∂L/∂z what comes from ∂L/∂y, and to ∂L/∂idt what comes through y; fills ∂L/∂b.
+// Adds the parts that come from ∂L/∂y to ∂L/∂z and ∂L/∂idt, and fills ∂L/∂b.
 template <typename T>
 void down_again(const Layer<T>& layer, const FittingState<T>& state, const In<T>& by_output, T* by_bias, T* by_idt) {
   const auto by_z = state.by_z.upper();
@@ -120,7 +121,7 @@ void FittingNet<T>::backward(Workspace& memory, const FittingStates<T>& states, 
   }
 }
 
-// Fills ∂L/∂W; of numbers that are one input both weights have the gradient of their sum.
+// Fills ∂L/∂W. If two numbers of D are one input, both of their weights have the gradient of the summed weight.
 template <typename T>
 void FittingNet<T>::by_weight(Workspace& memory, const Layer<T>& layer, const In<T>& x, const In<T>& by_z,
                               T* gradient) const {
@@ -135,7 +136,7 @@ void FittingNet<T>::by_weight(Workspace& memory, const Layer<T>& layer, const In
       for (const int64_t row : {i * n + k, k * n + i}) std::copy_n(sum, width, gradient + row * width);
 }
 
-// Fills the gradients by the last layer's parameters; ∂L/∂y of the layer before it.
+// Fills the gradients with respect to the last layer's parameters; returns ∂L/∂y of the layer before it.
 template <typename T>
 Matrix<T> FittingNet<T>::last(Workspace& memory, const Matrix<T>& outputs, const T* by_energy,
                               const FittingNets<T>& gradients) const {

@@ -10,8 +10,8 @@
 
 namespace spinpot {
 
-// Parameters of fitting nets side by side, or gradients by them: weight (K, n_out) and bias (K,) of the last layer, and
-// the hidden layers.
+// Parameters of K fitting nets side by side, or gradients with respect to them: weight (K, n_out) and bias (K,) of the last
+// layer, and the hidden layers.
 template <typename T>
 struct FittingNets {
   typename Nets<T>::Void *weights, *biases;
@@ -29,7 +29,7 @@ struct FittingState {
   Activated<T> activated;
 };
 
-// At all layers; outputs has y of the last one, and u.
+// Data of n atoms at all layers. outputs (2n, n_out): y of the last hidden layer above its u.
 template <typename T>
 struct FittingStates {
   std::vector<FittingState<T>> layers;
@@ -39,19 +39,19 @@ struct FittingStates {
 template <typename T>
 class FittingNet {
  public:
-  // Net k of nets that are kept by the caller.
+  // Net k of `nets`, which the caller keeps.
   FittingNet(const FittingNets<const T>& nets, int64_t k, const Activation& activation, const DescriptorShape& shape);
 
-  // Sums the weights of numbers of D that are one input, in place of the first axis² rows of W; before anything else.
+  // Replaces the first axis² rows of W by the summed weights of the numbers of D that are one input. To be called first.
   void fold(Workspace& memory);
 
-  // Fills energy (n,) for the descriptors D = rows[:n] of rows (2n, n_in), and ∂E/∂D (n, n_in), unless that has no rows.
-  // With `curved` the states serve `backward`.
+  // Fills energy (n,) for the descriptors D, the upper half of rows (2n, n_in), and ∂E/∂D (n, n_in) unless by_descriptor
+  // has no rows. curved: whether `backward` will use the states.
   FittingStates<T> evaluate(Workspace& memory, const Matrix<T>& rows, T* energy, const Matrix<T>& by_descriptor,
                             bool curved) const;
 
-  // From u = ∂L/∂(∂E/∂D) in the lower half of `rows` and ∂L/∂E: fills ∂L/∂D, unless that has no rows, and this net's
-  // part of the gradients by the parameters.
+  // Fills ∂L/∂D unless by_descriptor has no rows, and this net's gradients with respect to the parameters. by_energy: ∂L/∂E.
+  // The lower half of the `rows` given to `evaluate` has u = ∂L/∂(∂E/∂D).
   void backward(Workspace& memory, const FittingStates<T>& states, const T* by_energy, const Matrix<T>& by_descriptor,
                 const FittingNets<T>& gradients) const;
 

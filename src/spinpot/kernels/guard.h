@@ -1,4 +1,4 @@
-// Errors at the C interface: a C++ exception becomes a code and a text.
+// Converts C++ exceptions to the return codes and texts of the C interface.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace spinpot {
 
-// Keeps the text for spinpot_error; returns the code.
+// Stores the text for spinpot_error; returns the code.
 int failed(const char* text) noexcept;
 
 // Calls body() with this number of threads; returns 0, or the code of an exception.

@@ -21,7 +21,7 @@ SPINPOT_API const char* spinpot_error(void);
 /* 0 if the numbers of `count` (float64, or float32 where `single` is not 0) are all finite, else 1. */
 SPINPOT_API int spinpot_all_finite(const void* numbers, int64_t count, int single);
 
-/* F frames with A atoms in total, one frame after the other, of T elements; and which pairs to search for.
+/* F frames with A atoms in total, of T elements, one frame after the other; and which pairs to search for.
 
    The virtual atom of an atom is at coord + displacement. Atoms are not wrapped into the cell. */
 typedef struct {
@@ -65,9 +65,9 @@ SPINPOT_API int spinpot_take_pairs(const spinpot_pair_list* list, const spinpot_
 SPINPOT_API int spinpot_adam_step(void* const* places, const int64_t* sizes, const signed char* single, int64_t count,
                                   double rate, double beta1, double beta2, double eps, int64_t threads);
 
-/* A term of a loss: predictions (rows, width), float64, or float32 where `single` is not 0, and their labels, NaN if
-   missing. counted (rows): whether a row enters the sum; NULL: all do. n_atoms (rows): divisor of an extensive quantity,
-   or NULL. slope (rows, width): output, the derivative of the term's sum. */
+/* A term of a loss. prediction (rows, width): float64, or float32 where `single` is not 0. label (rows, width): NaN if
+   missing. counted (rows): whether a row enters the sum; null: all do. n_atoms (rows): divisor of an extensive quantity,
+   or null. slope (rows, width): output, the derivative of the term's sum. components: divisor of the sum. */
 typedef struct {
   const void* prediction;
   const double* label;
@@ -80,18 +80,18 @@ typedef struct {
   double components;
 } spinpot_term;
 
-/* For each term: totals, Σ f((prediction − label)/n_atoms^power)/components; counts, the number of rows in the sum.
-   function: 0 Δ², 1 |Δ|, 2 quadratic below delta and linear above it. */
+/* For each term computes totals, Σ f((prediction − label)/n_atoms^power)/components, and counts, the number of rows in the
+   sum. function: 0 is Δ², 1 is |Δ|, 2 is quadratic below delta and linear above it. */
 SPINPOT_API int spinpot_penalties(const spinpot_term* terms, int64_t count, int function, double delta, double power,
                                   double* totals, int64_t* counts);
 
-/* A DeepSPIN model and a batch; names as in spinpot.models.deepspin. T elements; neighbour type T + t is the virtual
-   atom of t; A atoms, F structures, P pairs sorted by their centres; nodes low + scale (exp(m step) - 1),
-   m < n_nodes, for each centre and neighbour type, in C chunks. Nets lie side by side: W, b and idt (or null) of each
-   layer. Real numbers in arrays are float64, or float32 where `single` is not 0. The caller
-   keeps all arrays until the call returns, or until `kept` is freed. */
+/* A DeepSPIN model and a batch; names as in spinpot.models.deepspin. T elements, A atoms, F structures, P pairs sorted by
+   their centres. Neighbour type T + t is the virtual atom of element t. The nodes of a centre element and neighbour type are
+   low + scale (exp(m step) - 1) with m < n_nodes; all nodes are stored in C chunks. Nets are stored side by side: W, b and
+   idt (or null) of each layer. Real numbers in arrays are float64, or float32 where `single` is not 0. The caller keeps all
+   arrays until the call returns, or until `kept` is freed. */
 typedef struct {
-  int64_t single, threads, types, atoms, frames, pairs, chunks, chunk; /* chunk: nodes of each */
+  int64_t single, threads, types, atoms, frames, pairs, chunks, chunk; /* chunk: number of nodes in a chunk */
   int64_t embedding_nets, embedding_layers, fitting_layers, axis;
   double rcut, rcut_smth, protection, n_sel, scale, embedding_threshold, fitting_threshold;
   const int64_t *atom_order;                 /* the centres (atoms with an energy), sorted by element */
@@ -100,10 +100,10 @@ typedef struct {
   const int64_t *neighbour_counts;           /* (A, 2T) */
   const void *davg, *dstd, *sel;             /* (T, 4), (T, 4), (2T,) */
   const void *low, *step, *polynomials;      /* (T,), (T, 2T), (8, 8) [power, node] */
-  const int64_t *n_nodes, *column;           /* (T, 2T) nodes and their first column */
+  const int64_t *n_nodes, *column;           /* (T, 2T) number of nodes; (T, 2T) column of the first node */
   const void *vector, *spin, *eta;           /* (P, 3) from the centre to the neighbour, (A, 3), (2T,) */
   const void *points;                        /* (C, chunk) */
-  const int64_t *first, *nets;               /* (T, 2T) the first chunk; (C,) the embedding net of each */
+  const int64_t *first, *nets;               /* (T, 2T) the first chunk; (C,) the embedding net of each chunk */
   const int64_t *type_sizes, *columns;       /* (T,) centres and columns of each element */
   const int64_t *embedding_widths, *fitting_widths; /* of the input and of each layer */
   const void *const *embedding, *const *fitting;
@@ -130,8 +130,8 @@ SPINPOT_API void spinpot_deepspin_free(void* kept);
 
 /* A native-spin model and a batch; names as in spinpot.models.native_spin. T elements, P invariants, K radial functions,
    M channels of all kinds of sums, N terms of the table of products; A atoms, F structures. Pairs are sorted by centre;
-   neighbours are real atoms. Places are indices into the numbers of a centre; sums of products come last. Nets lie side
-   by side, as in spinpot_deepspin; without nets last_weight is null. Numbers of nets are float64, or float32 where
+   neighbours are real atoms. Places are indices into the numbers of a centre; sums of products come last. Nets are stored
+   side by side, as in spinpot_deepspin; without nets last_weight is null. Numbers of nets are float64, or float32 where
    `single` is not 0; all others are float64. The caller keeps all arrays until the call returns, or until `kept` is
    freed. */
 typedef struct {
@@ -143,7 +143,7 @@ typedef struct {
   const double *moment_square, *mixing;      /* (T,), (T, T K, M) */
   const double *mean, *scale;                /* (T, P) */
   const double* coefficient;                 /* (N,) */
-  const int64_t *factors, *sum, *features;   /* (N, 3) and (N,), places; (P,), places of the invariants */
+  const int64_t *factors, *sum, *features;   /* (N, 3) places; (N,) places; (P,) places of the invariants */
   const double *linear, *centre, *nearness;  /* (T, P) */
   const int64_t *type_sizes, *channels;      /* (T,) centres of each element; (8,) channels of each kind of sum, or 0 */
   const int64_t* widths;                     /* of the input and of each hidden layer */
@@ -165,8 +165,8 @@ SPINPOT_API void spinpot_native_spin_free(void* kept);
    (A, 3, T P), virial (F, 3, 3, T P). Atoms of each element are sorted by structure. */
 SPINPOT_API int spinpot_native_spin_rows(const spinpot_native_spin* in, const spinpot_derivatives* out);
 
-/* The exchange term and a batch; names as in spinpot.models.exchange. T elements, M of them magnetic; K radial functions,
-   L of the fields; A atoms, F structures, P pairs sorted by centre. Virtual neighbours (types T … 2T - 1) are ignored.
+/* The exchange term and a batch; names as in spinpot.models.exchange. T elements, M of them magnetic; K radial functions
+   of pairs, L of fields; A atoms, F structures, P pairs sorted by centre. Virtual neighbours (types T … 2T - 1) are ignored.
    Coefficients of absent terms are null. */
 typedef struct {
   int64_t threads, types, magnetic_types, atoms, frames, pairs, radial, fields;
@@ -195,17 +195,18 @@ SPINPOT_API int spinpot_normals(int64_t seed, int64_t step, int64_t purpose, con
 /* Size of the history of an atom: the number of stored fields, the two sums of the least squares for λ, and field and
    midpoint (6 numbers) of each step, newest first. All are zero before the first step.
 
-   The field B of a spin depends on that spin itself (through the energy of its length, and anisotropy): B ≈ λ m + rest. At
-   the midpoint m, λ m exerts no torque. Spins therefore rotate about the rest alone, which changes less within a step. */
+   The field B of a spin depends on that spin itself (through the energy of its length, and anisotropy): B ≈ λ m + rest. The
+   part λ m exerts no torque at the midpoint m. Spins therefore rotate about the rest alone, which changes less within a
+   step. */
 #define SPINPOT_HISTORY (3 + 6 * SPINPOT_FIELDS)
 
-/* Predicts the rest of the next step (count, 3) by a polynomial through the last steps. Its order is the one that would
-   have predicted the last steps of the atom best: high for smooth fields, low for noisy ones. Zero if no field is
-   stored. history: (count, SPINPOT_HISTORY). */
+/* Predicts the rest in the next step (count, 3) by a polynomial through the fields of the previous steps. Its order is the
+   one that predicted the last steps of the atom best: high for smooth fields, low for noisy ones. The prediction is zero if
+   no field is stored. history: (count, SPINPOT_HISTORY). */
 SPINPOT_API int spinpot_expected_fields(int64_t count, const double* history, double* out);
 
-/* Stores the field evaluated at the midpoints `middle` in the history, updates λ, and returns the rest. first: whether it is
-   the first evaluation of a step; later ones of the step replace it. field, middle, rest: (count, 3); rest may be field. */
+/* Stores the field evaluated at the midpoints `middle` in the history, updates λ, and writes the rest. first: whether this is
+   the first evaluation of a step; later ones replace it. field, middle, rest: (count, 3); rest may be the array `field`. */
 SPINPOT_API int spinpot_evaluated_fields(int64_t count, int64_t first, const double* field, const double* middle,
                                          double* history, double* rest);
 
@@ -221,15 +222,15 @@ typedef struct {
 /* change: the largest change of a component of S', μ_B. Zero spins stay zero. */
 SPINPOT_API int spinpot_turn_spins(const spinpot_turn* turn, double* change);
 
-/* Whether the iteration for S' has converged. The error is estimated as change c/(1 - c), with c = change/last.
-   It must be within the tolerance (μ_B); without damping within a fifth of it, because errors of many steps add up to a drift
-   of the energy. last: the previous change, 0 in a step's first iteration. contraction: c, kept from step to step, 1 in the
-   first step. Both are updated. A step's first iteration uses the c of the step before, increased for each step that did not
-   measure it. change: the largest of all spins, on all ranks. */
+/* found: whether the iteration for S' has converged. The error is estimated as change c/(1 - c) with c = change/last. It
+   must be within the tolerance (μ_B). Without damping it must be within a fifth of the tolerance, because errors of many
+   steps add up to a drift of the energy. A step's first iteration uses the c of the previous step, increased for each step
+   that did not measure it. change: the largest change of any spin on any rank. last: the previous change, 0 in a step's first
+   iteration. contraction: c, kept from step to step, 1 in the first step. last and contraction are updated. */
 SPINPOT_API int spinpot_spins_found(double tolerance, double damping, double change, double* last, double* contraction,
                                     int64_t* found);
 
-/* A model read from a file of spinpot.models.model_file. Only one thread at a time may use it. */
+/* A model, read from a file that spinpot.models.model_file wrote. Only one thread at a time may use it. */
 typedef struct spinpot_model spinpot_model;
 
 /* Facts about a model. Texts and arrays live as long as the model. */
@@ -244,7 +245,7 @@ typedef struct {
   int64_t row_size; /* length of a row of spinpot_model_rows; 0 for a model without expected errors */
 } spinpot_model_facts;
 
-/* Fails for a file that is missing, damaged, truncated, newer than this library, or of another kind. */
+/* Reads a model. Fails if the file is missing, damaged, truncated, newer than this library, or of another kind. */
 SPINPOT_API int spinpot_model_read(const char* path, spinpot_model** model);
 SPINPOT_API void spinpot_model_free(spinpot_model* model);
 SPINPOT_API int spinpot_model_facts_of(const spinpot_model* model, spinpot_model_facts* facts);
@@ -269,8 +270,8 @@ typedef struct {
 SPINPOT_API int spinpot_model_evaluate(spinpot_model* model, const spinpot_cluster* cluster,
                                        const spinpot_cluster_derivatives* out, int64_t threads);
 
-/* The prediction of each weight of a model's linear part: the energy of all centres (row_size,), and its derivatives force
-   and magnetic force (atoms, 3, row_size). The caller adds those of images to those of their atoms, as for forces. */
+/* The prediction of each weight of a model's linear part: the energy of all centres (row_size,), force and magnetic force
+   (atoms, 3, row_size). The caller adds the rows of periodic images to those of their atoms, as for forces. */
 typedef struct {
   double *energy, *force, *force_mag;
 } spinpot_rows;
@@ -278,8 +279,8 @@ typedef struct {
 SPINPOT_API int spinpot_model_rows(spinpot_model* model, const spinpot_cluster* cluster, const spinpot_rows* out,
                                    int64_t threads);
 
-/* Complete rows of some atoms, and the row of the energy of a whole structure with `counts` (n_elements,) atoms of each
-   element. */
+/* The rows of some atoms, with those of their images added, and the energy's row of a whole structure. counts
+   (n_elements,): number of the structure's atoms of each element. */
 typedef struct {
   int64_t atoms;
   const int64_t *types, *counts;

@@ -1,4 +1,4 @@
-"""The declarations of interface.h for ctypes: fields of structs and arguments of functions."""
+"""Reads the declarations of interface.h for ctypes: fields of structs and arguments of functions."""
 
 import ctypes
 import re
@@ -28,7 +28,7 @@ def arguments() -> dict[str, list[Any]]:
 
 
 def _declared(declaration: str) -> Iterator[tuple[str, Any]]:
-    """Names and types; `const double *a, *b` declares two pointers."""
+    """The names and types in one declaration; `const double *a, *b` declares two pointers."""
     if found := re.match(r"\s*(?:const )?(\w+)(.*)", declaration, re.DOTALL):
         kind, names = found.groups()
         for name in filter(str.strip, names.split(",")):

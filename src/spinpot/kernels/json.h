@@ -1,4 +1,4 @@
-// Reads JSON texts from untrusted files: no depth, number or size can do harm.
+// Reads JSON texts from untrusted files. Depth, numbers and sizes are limited.
 
 #pragma once
 
@@ -34,7 +34,7 @@ class Json {
   const List* list() const { return std::get_if<List>(&value_); }
   const Entries* entries() const { return std::get_if<Entries>(&value_); }
 
-  // An entry of an object; null where there is none.
+  // The entry of an object; null if there is none.
   const Json* find(const std::string& name) const {
     if (const Entries* own = entries())
       for (const auto& [key, value] : *own)
@@ -192,7 +192,7 @@ class JsonReader {
       if (!take('+')) take('-');
       require(digits(), "digits");
     }
-    // The decimal point of the program's locale.
+    // In the classic locale a point is the decimal separator, whatever the program's locale.
     std::istringstream given(text_.substr(first, at_ - first));
     given.imbue(std::locale::classic());
     double made = 0.0;

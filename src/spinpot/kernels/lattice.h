@@ -1,4 +1,4 @@
-// Vectors of space, and the lattice of a frame.
+// Vectors in space, and the lattice of a frame.
 
 #pragma once
 
@@ -24,10 +24,10 @@ inline Vec plus(const Vec& a, double factor, const Vec& b) {
 
 inline Vec vec_at(const double* first) { return {first[0], first[1], first[2]}; }
 
-// Short lattice vectors of a frame; zero, and without effect, along non-periodic directions.
+// Short lattice vectors of a frame. Those of non-periodic directions are zero and have no effect.
 class Lattice {
  public:
-  // box: three rows, of which those of periodic directions count.
+  // box: three rows; those of non-periodic directions are ignored.
   Lattice(const double* box, const uint8_t* periodic) {
     for (int k = 0; k < 3; ++k)
       if (periodic[k]) vectors_[k] = vec_at(box + 3 * k);
@@ -38,7 +38,7 @@ class Lattice {
     reduce();
     const Matrix own = products(periodic);
     for (int k = 0; k < 3; ++k) {
-      const Vec row = cross(own[(k + 1) % 3], own[(k + 2) % 3]);  // of the inverse
+      const Vec row = cross(own[(k + 1) % 3], own[(k + 2) % 3]);  // row k of the inverse, times the determinant
       for (int j = 0; j < 3; ++j) duals_[k] = plus(duals_[k], row[j] / determinant(own), vectors_[j]);
     }
   }
@@ -46,23 +46,23 @@ class Lattice {
   // Whether the periodic vectors are finite and independent.
   bool valid() const { return valid_; }
 
-  // In units of the vectors.
+  // Coordinates in units of the lattice vectors.
   Vec fractional(const Vec& place) const { return {dot(duals_[0], place), dot(duals_[1], place), dot(duals_[2], place)}; }
   // Σ counts · vectors
   Vec shift(const Vec& counts) const {
     return plus(plus(plus({}, counts[0], vectors_[0]), counts[1], vectors_[1]), counts[2], vectors_[2]);
   }
-  // Largest separation, in units of vector k, of points at `distance` (Å).
+  // The largest separation along vector k, in units of it, of points at `distance` (Å).
   double reach(int k, double distance) const { return distance * length(duals_[k]); }
 
  private:
   using Matrix = std::array<Vec, 3>;
-  // A cell whose volume is below this share of |a||b||c| counts as singular; as spinpot.data.cell.
+  // A cell whose volume is below this fraction of |a||b||c| is singular; spinpot.data.cell has the same limit.
   static constexpr double FLAT = 1e-6;
 
   static double determinant(const Matrix& rows) { return dot(rows[0], cross(rows[1], rows[2])); }
 
-  // Of the vectors with each other, as if unit vectors stood at right angles where nothing repeats.
+  // Scalar products of the vectors. Non-periodic directions count as unit vectors orthogonal to all others.
   Matrix products(const uint8_t* periodic) const {
     Matrix made;
     for (int i = 0; i < 3; ++i)
@@ -70,7 +70,7 @@ class Lattice {
     return made;
   }
 
-  // Skewed cells need many images: short vectors of the same lattice need few.
+  // Replaces the vectors by short ones of the same lattice, which need fewer periodic images.
   void reduce() {
     for (bool again = true; again;) {
       again = false;
@@ -81,7 +81,8 @@ class Lattice {
     }
   }
 
-  // Subtracts whole multiples of another vector if that shortens a vector by more than rounding, so that it ends.
+  // Subtracts a whole multiple of another vector if that shortens `own` by more than rounding errors; otherwise `reduce`
+  // might never end.
   static bool shorten(Vec& own, const Vec& other) {
     const double square = dot(other, other);
     if (square == 0.0) return false;

@@ -1,4 +1,4 @@
-// Layers of networks: spinpot.models.deepspin.networks.
+// Layers of networks, with the formulas of spinpot.models.deepspin.networks.
 
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace spinpot {
 
-// y = idt ⊙ f(xW + b) + skip of x; idt may be null. Without a skip, the first rows of W may be stored separately:
-// `first`, which otherwise has no rows.
+// y = idt ⊙ f(xW + b) + skip of x; idt may be null. In layers without a skip, the first rows of W may be stored separately,
+// in `first`; otherwise `first` has no rows.
 template <typename T>
 struct Layer {
   Matrix<const T> weight;
@@ -28,8 +28,8 @@ struct Layer {
   T scale(int64_t column) const { return idt ? idt[column] : T(1); }
 };
 
-// The parameters of nets of one shape, or gradients by them. widths: of the input and of each layer. arrays: W
-// (K, n_in, n_out), b (K, n_out) and idt (K, n_out) of each layer, the last null where there is none.
+// The parameters of K nets of one shape, or gradients with respect to them. widths: of the input and of each layer. arrays:
+// W (K, n_in, n_out), b (K, n_out) and idt (K, n_out; null if there is none) of each layer.
 template <typename T>
 struct Nets {
   using Void = std::conditional_t<std::is_const_v<T>, const void, void>;
@@ -52,13 +52,13 @@ struct Nets {
   }
 };
 
-// body(begin, end) for parts of a layer's columns, each on a thread of its own.
+// Calls body(begin, end) for parts of a layer's columns, on several threads.
 template <typename T, typename Body>
 void each_part(const Layer<T>& layer, const Body& body) {
   parallel(layer.width(), 64, body);
 }
 
-// The part of x that meets `first`, and the part that meets the other rows of W.
+// The columns of x that are multiplied by `first`, and those that are multiplied by the other rows of W.
 template <typename T>
 Matrix<T> of_first(const Layer<std::remove_const_t<T>>& layer, const Matrix<T>& x) {
   return x.part(0, x.rows, 0, layer.first.rows);
@@ -69,7 +69,7 @@ Matrix<T> of_others(const Layer<std::remove_const_t<T>>& layer, const Matrix<T>&
   return x.part(0, x.rows, layer.first.rows, layer.weight.rows);
 }
 
-// out = or += xW.
+// out = xW, or out += xW if `add`.
 template <typename T>
 void times_weight(const Layer<T>& layer, const In<T>& x, const Matrix<T>& out, bool add) {
   multiply<T>(of_others(layer, x), layer.weight, out, add);
@@ -83,7 +83,7 @@ void affine(const Layer<T>& layer, const In<T>& x, const Matrix<T>& z) {
   times_weight(layer, x, z, true);
 }
 
-// Columns [begin, end) of y += skip of x, for one row.
+// Adds the skip of x to columns [begin, end) of y, for one row.
 template <typename T>
 void add_skip(const Layer<T>& layer, const T* x, int64_t begin, int64_t end, T* y) {
   const int64_t n = layer.width_in();
@@ -91,7 +91,7 @@ void add_skip(const Layer<T>& layer, const T* x, int64_t begin, int64_t end, T* 
     for (int64_t c = std::max(begin, from); c < std::min(end, from + n); ++c) y[c] += x[c - from];
 }
 
-// y from f(z) and x.
+// y = idt ⊙ f(z) + skip of x. value: f(z).
 template <typename T>
 void output(const Layer<T>& layer, const In<T>& value, const In<T>& x, const Matrix<T>& y) {
   each_part(layer, [&](int64_t begin, int64_t end) {
@@ -116,7 +116,7 @@ void down(const Layer<T>& layer, const In<T>& by_output, const In<T>& slope, con
   });
 }
 
-// The derivative by a layer's input from those by y and z.
+// ∂E/∂x of a layer from ∂E/∂y and ∂E/∂z.
 template <typename T>
 void by_input(const Layer<T>& layer, const In<T>& by_output, const In<T>& by_z, const Matrix<T>& by_x) {
   multiply<T>(by_z, layer.weight.transposed(), of_others(layer, by_x));

@@ -1,4 +1,4 @@
-"""Finds, compiles and loads the library of kernels; it can also be disabled."""
+"""Finds, compiles, loads and disables the library of kernels."""
 
 import ctypes
 import os
@@ -21,7 +21,7 @@ from spinpot.kernels.compiler import HERE, NotCompiledError, compile_library, fi
 from spinpot.kernels.interface import arguments
 
 INSTALLED = HERE / "built"  # where an installation puts the libraries of all widths
-KEPT = 90 * 24 * 3600.0  # seconds for which a library that is not used is kept
+KEPT = 90 * 24 * 3600.0  # seconds after its last use until a library is removed
 _ARGUMENTS = arguments()
 
 
@@ -44,7 +44,7 @@ def build() -> bool:
 
 
 def library() -> ctypes.CDLL | None:
-    """The library; None if it was not compiled, or is disabled."""
+    """The library; None if it is not compiled or disabled."""
     return None if _left_out.get() else _loaded()
 
 
@@ -54,7 +54,7 @@ def library_for(like: Tensor) -> ctypes.CDLL | None:
 
 
 def checked(code: int) -> None:
-    """Raise RuntimeError, with the library's text, for a code other than 0."""
+    """Raise RuntimeError with the library's error text if a function returned a code other than 0."""
     if code:
         own = _loaded()
         assert own is not None
@@ -85,7 +85,7 @@ def _loaded() -> ctypes.CDLL | None:
 
 
 def _load(file: Path) -> ctypes.CDLL:
-    """Raises OSError for a file that is missing or damaged, or that the system does not take."""
+    """Raises OSError if the file is missing or damaged, or if the system cannot load it."""
     if not is_whole(file):
         raise OSError(f"{file} is not a complete library")
     loaded = ctypes.CDLL(str(file))
@@ -104,7 +104,7 @@ def _width() -> str:
 
 
 def cache_folder(name: str = "kernels") -> Path:
-    """Where libraries are compiled to: one for each kind of system. Raises OSError without a home."""
+    """The folder for compiled libraries on this kind of system. Raises OSError if there is no home folder."""
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:
@@ -113,7 +113,7 @@ def cache_folder(name: str = "kernels") -> Path:
 
 
 def _compiled_once(folder: Path) -> ctypes.CDLL:
-    """The library, compiled unless it loads. One process compiles; others that need it wait."""
+    """Load the library, or compile it first. One process compiles; others that need it wait."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / file_name(_width())
     lock = FileLock(f"{file}.lock")
@@ -136,7 +136,7 @@ def _say(line: str) -> None:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Remove libraries of earlier versions, and files of killed compilations."""
+    """Remove libraries that were not used for long, and files of killed compilations."""
     for path in folder.iterdir():
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > KEPT:

@@ -1,4 +1,4 @@
-// Views of matrices in other objects' memory.
+// Matrices whose numbers belong to other objects.
 
 #pragma once
 
@@ -32,17 +32,17 @@ struct Same {
   using Type = T;
 };
 
-// A read-only matrix, as an argument from which T is not deduced.
+// A read-only matrix as an argument. The compiler does not deduce T from it, so that Matrix<T> converts.
 template <typename T>
 using In = Matrix<const typename Same<T>::Type>;
 
-// Rows that lie one behind the other.
+// A matrix with contiguous rows.
 template <typename T>
 Matrix<T> matrix(T* numbers, int64_t rows, int64_t columns) {
   return {numbers, rows, columns, columns, 1};
 }
 
-// One in a workspace, not initialised.
+// A matrix in a workspace, not initialised.
 template <typename T>
 Matrix<T> matrix(Workspace& memory, int64_t rows, int64_t columns) {
   return matrix(memory.numbers<T>(rows * columns), rows, columns);

@@ -11,7 +11,7 @@ struct Pool {
   std::vector<std::unique_ptr<Workspace>> free;
 };
 
-// Never destroyed: workspaces may be returned to it while the process exits.
+// The pool is never destroyed, because workspaces may be returned to it while the process exits.
 Pool& pool() {
   static Pool* own = new Pool;
   return *own;
@@ -47,7 +47,7 @@ void GiveBack::operator()(Workspace* workspace) const {
 }
 
 Borrowed borrow() {
-  // Never waits for the lock: in a forked process its owner may not exist.
+  // This never waits for the lock: in a forked process, the thread that holds it may not exist.
   const std::unique_lock<std::mutex> one(pool().one, std::try_to_lock);
   auto& free = pool().free;
   if (!one || free.empty()) return Borrowed(new Workspace);

@@ -21,7 +21,7 @@ constexpr std::size_t LEAST_PIECE = 1 << 18;
 
 class Workspace {
  public:
-  // `count` numbers, not initialised, in lines of the cache of their own.
+  // `count` numbers, not initialised. They share no cache line with other numbers.
   template <typename T>
   T* numbers(int64_t count) {
     return reinterpret_cast<T*>(bytes(static_cast<std::size_t>(count) * sizeof(T)));
@@ -34,7 +34,7 @@ class Workspace {
     return first;
   }
 
-  // Gives up all numbers; their memory stays, in one piece.
+  // Frees all numbers. The memory is kept for later ones, in one piece.
   void rewind();
 
  private:
@@ -52,7 +52,7 @@ class Workspace {
   std::byte* bytes(std::size_t count);
 
   std::vector<Piece> pieces_;
-  std::size_t used_ = 0;  // of the last piece
+  std::size_t used_ = 0;  // bytes in the last piece
 };
 
 // Gives a workspace back to the pool.
@@ -62,7 +62,7 @@ struct GiveBack {
 
 using Borrowed = std::unique_ptr<Workspace, GiveBack>;
 
-// A workspace without numbers, of those given back if there is one.
+// An empty workspace, from the pool if it has one.
 Borrowed borrow();
 
 }  // namespace spinpot

@@ -17,7 +17,7 @@ namespace spinpot {
 
 const spinpot_derivatives& KernelOutput::of(const ClusterPairs& pairs, const Sums& sums) {
   centres_ = pairs.centres;
-  energy_.assign(pairs.atoms, 0.0);  // of centres without pairs here
+  energy_.assign(pairs.atoms, 0.0);  // kernels write only the energies of the current slice's centres
   to_ = {energy_.data(), nullptr, nullptr, nullptr};
   for (auto* numbers : {&force_, &force_mag_, &virial_}) numbers->clear();
   if (!sums.force) return to_;
@@ -43,11 +43,11 @@ void check_code(int code) {
 
 namespace {
 
-constexpr int64_t FORMAT = 1;  // of files, the newest that is known
+constexpr int64_t FORMAT = 1;  // the newest file format that this library reads
 constexpr size_t MOST_ELEMENTS = 128;
-constexpr int64_t SLICE = 1 << 16;  // centres whose pairs are made together
+constexpr int64_t SLICE = 1 << 16;  // number of centres whose pairs are in memory at a time
 
-// The metadata of a file.
+// The checked metadata of a file.
 Json header_of(const Safetensors& file) {
   const std::string *text = file.metadata("spinpot"), *checksum = file.metadata("checksum");
   if (!text) file.damaged("it has no entry spinpot");
@@ -68,11 +68,11 @@ Json header_of(const Safetensors& file) {
   return header;
 }
 
-// Of each element.
+// The elements of a model.
 struct Elements {
   std::vector<std::string> names;
   std::vector<uint8_t> magnetic;
-  std::vector<double> least, greatest;  // |S| in the training
+  std::vector<double> least, greatest;  // range of |S| in training, NaN if unknown
 
   Elements(const Safetensors& file, const Json& header) {
     const Json *named = header.find("elements"), *with_spin = header.find("magnetic");
@@ -144,11 +144,11 @@ struct spinpot_model {
   }
 
  private:
-  // Where parts add to.
+  // The arrays that parts add to.
   struct Numbers {
     std::vector<double> energy, force, force_mag, virial;
 
-    // Zeros; of energies alone unless differentiated.
+    // Sets all numbers to zero. Without `differentiated` there are only energies.
     Sums sums(int64_t centres, int64_t atoms, const std::vector<int64_t>& virial_of, int64_t virials,
               bool differentiated) {
       energy.assign(centres, 0.0);
@@ -194,12 +194,12 @@ struct spinpot_model {
     kind_ = part.kind();
     try {
       inner_ = kind_ == "deepspin" ? read_deepspin(part) : read_native_spin(part);
-    } catch (const std::invalid_argument& error) {  // of a kernel that is prepared
+    } catch (const std::invalid_argument& error) {  // from preparing the kernel
       file.damaged(error.what());
     }
   }
 
-  // Whether a part sees the same real neighbours as the inner model.
+  // Whether a part has the same real neighbours as the inner model.
   bool sees_the_same(const Sight& other) const {
     const Sight& own = inner_->sight();
     for (int64_t t = 0; t < types(); ++t) {
@@ -210,7 +210,7 @@ struct spinpot_model {
     return own.cutoff == other.cutoff;
   }
 
-  // An atom of each element that sees nothing, so that what does not fit is found before it matters.
+  // Evaluates an atom of each element without neighbours, so that wrong arrays are an error now and not in the first step.
   void evaluate_lone_atoms(const Safetensors& file) {
     const Sight blind{1.0, std::vector<uint8_t>(2 * types() * types()), std::vector<double>(types())};
     std::vector<int64_t> each(types());
@@ -240,7 +240,7 @@ struct spinpot_model {
     sums_ = numbers_.sums(centres_, atoms_, virial_of_, of_centres ? centres_ : 1, differentiated);
   }
 
-  // body(pairs) for all centres, for so many at a time that the memory for their pairs has a limit.
+  // Calls body(pairs) for slices of the centres, which limits the memory for their pairs.
   template <typename Body>
   void each_slice(const spinpot_cluster& cluster, const double* spin, const Body& body) {
     for (int64_t first = 0; first < centres_; first += SLICE)
@@ -255,7 +255,7 @@ struct spinpot_model {
     });
   }
 
-  // The mean of the inner model for S and −S, of which the magnetic force is odd in S; exchange is even.
+  // Adds the mean of the inner model for S and −S. The magnetic force is odd in S. The exchange term is even by definition.
   void add_both(const spinpot_cluster& cluster) {
     reversed_.resize(3 * atoms_);
     std::transform(cluster.spin, cluster.spin + 3 * atoms_, reversed_.begin(), std::negate<double>());
@@ -294,7 +294,7 @@ struct spinpot_model {
   std::unique_ptr<ModelPart> inner_, exchange_;
   std::unique_ptr<ClusterPairFinder> finder_;
 
-  // Of an evaluation.
+  // The current evaluation.
   int64_t centres_ = 0, atoms_ = 0;
   Numbers numbers_;
   Sums sums_ = {};

@@ -1,4 +1,4 @@
-// Models of files, evaluated for clusters of atoms: declarations that all parts share.
+// Declarations for the evaluation of model files: a cluster with its pairs, the sums, the parts of a model.
 
 #pragma once
 
@@ -11,31 +11,34 @@
 
 namespace spinpot {
 
-// A cluster of A atoms, of T elements, whose first C are centres, and the P pairs of some of these, sorted by their
-// centres: real atoms within the cutoff, and virtual ones of the types T … 2T − 1, the centre's own among them.
+// A cluster of A atoms of T elements, and P pairs sorted by centre. The first C atoms are centres; the pairs are those of
+// some centres, the selected ones. Neighbours are real atoms and virtual atoms (types T … 2T − 1) within the cutoff,
+// including the centre's own virtual atom.
 struct ClusterPairs {
   int64_t types, atoms, centres, pairs;
   const int64_t* atom_type;         // (A,)
-  const double* spin;               // (A, 3), μ_B; an element that is not magnetic may have any
-  const int64_t* order;             // those centres sorted by element
-  const int64_t* type_sizes;        // (T,) of each element
-  const int64_t* start;             // (A + 1,) the pairs of each of them, and none of other atoms
-  const int64_t *neighbour, *type;  // (P,) the atom, or the one whose virtual atom it is; of 2T
+  const double* spin;               // (A, 3), μ_B; ignored for elements that are not magnetic
+  const int64_t* order;             // the selected centres, sorted by element
+  const int64_t* type_sizes;        // (T,) number of selected centres of each element
+  const int64_t* start;             // (A + 1,) index of the first pair of each atom; other atoms have no pairs
+  const int64_t *neighbour, *type;  // (P,) index of the neighbour (for a virtual atom, of its atom); (P,) of 2T types
   const double* vector;             // (P, 3), Å, from the centre to the neighbour
-  const int64_t* counts;            // (C, 2T) neighbours of each type that they have
+  const int64_t* counts;            // (C, 2T) number of neighbours of each type
 };
 
 // Sums to which the parts of a model add: the centres' energies and their derivatives. A pair of two centres is listed
-// from both ends, a pair of a centre and another atom once. If only energies are requested, the others are null.
+// twice, once for each centre; a pair of a centre and another atom is listed once. If only energies are requested, the
+// other arrays are null.
 struct Sums {
   double* energy;             // (C,), eV
   double *force, *force_mag;  // (A, 3), −∂E/∂R and −∂E/∂S
   double* virial;             // (V, 3, 3), −Σ ∂E/∂d ⊗ d, d between real atoms
-  const int64_t* virial_of;   // (A,) to which of these a centre adds: the same for all, or each to its own
+  const int64_t* virial_of;   // (A,) index of the virial that a centre adds to: one for all, or one for each centre
   int64_t virials;            // V
 };
 
-// Neighbours of centres: the types that count (T, 2T), and a cutoff, Å; a virtual atom is at coord + η S (T,).
+// Which neighbours a model has: cutoff, Å; seen (T, 2T), the neighbour types of each centre element; virtual_scale (T,), η
+// of virtual atoms at coord + η S.
 struct Sight {
   double cutoff;
   std::vector<uint8_t> seen;
@@ -47,11 +50,11 @@ class ModelPart {
  public:
   virtual ~ModelPart() = default;
   virtual const Sight& sight() const = 0;
-  // Adds its energies and derivatives, on as many threads as threads_here() says. The pairs are those it sees.
+  // Adds energies and derivatives, on threads_here() threads. The pairs are those of sight().
   virtual void add(const ClusterPairs& pairs, const Sums& sums) = 0;
-  // Expected errors; null if unknown.
+  // Null if the model has no expected errors.
   virtual const ExpectedErrors* expected_errors() const { return nullptr; }
-  // Fills the rows that expected errors are computed from; nothing without expected errors.
+  // Fills the rows from which expected errors are computed. Does nothing without expected errors.
   virtual void fill_rows(const ClusterPairs&, const spinpot_rows&) {}
 };
 
@@ -59,10 +62,10 @@ std::unique_ptr<ModelPart> read_deepspin(const FilePart& part);
 std::unique_ptr<ModelPart> read_native_spin(const FilePart& part);
 std::unique_ptr<ModelPart> read_exchange(const FilePart& part);
 
-// Numbers of a call of a kernel, which are added to sums.
+// The output arrays of a kernel's call, which are then added to the sums.
 class KernelOutput {
  public:
-  // The arrays to write to, with the sizes that the sums have.
+  // The arrays to write to, with the sizes of the sums.
   const spinpot_derivatives& of(const ClusterPairs& pairs, const Sums& sums);
   void add_to(const Sums& sums) const;
 
@@ -72,10 +75,10 @@ class KernelOutput {
   int64_t centres_ = 0;
 };
 
-// Throws the message of a kernel's error for a code other than 0.
+// Throws an exception with the kernel's error text if the code is not 0.
 void check_code(int code);
 
-// Fills the fields of the kernels' structs that describe a batch, from a cluster.
+// Fills those fields of a kernel's struct that describe a batch.
 template <typename In>
 void set_batch(const ClusterPairs& pairs, const Sums& sums, int64_t threads, In& in) {
   in.threads = threads;

@@ -1,4 +1,4 @@
-// DeepSPIN of a model file (spinpot.models.deepspin.inference).
+// A part of a model file: DeepSPIN, as DeepSpin.inference in spinpot.models.deepspin.potential writes it.
 
 #include <algorithm>
 #include <cmath>
@@ -14,14 +14,14 @@ namespace spinpot {
 
 namespace {
 
-// Bounds on the memory that a file can request: nodes of a pair of types, and numbers of the nets at all nodes.
+// Limits on the memory that a file can request: nodes of a pair of types, and numbers of the nets at all nodes.
 constexpr int64_t MOST_NODES = 10000, MOST_NUMBERS = int64_t(1) << 28;
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
-// The nodes of spinpot.models.deepspin.collocation for all elements, as Descriptor.make_grid and Grid lay them out.
+// The nodes of spinpot.models.deepspin.collocation for all elements, in the layout of Descriptor.make_grid and Grid.
 class NodeGrid {
  public:
-  // width: of the nets.
+  // width: of the embedding nets' output.
   NodeGrid(const FilePart& part, const spinpot_deepspin& in, int64_t width)
       : types_(in.types),
         rcut_(in.rcut),
@@ -55,8 +55,8 @@ class NodeGrid {
     lay_out();
   }
 
-  // Adds nodes so that neighbours of each element's centres may be as close as `closest` (T,), Å. Existing nodes do not
-  // move. Returns whether any were added.
+  // Adds nodes so that neighbours may be as close as `closest` (T,; by centre element), Å. Existing nodes do not move.
+  // Returns whether any were added.
   bool cover(const std::vector<double>& closest) {
     bool grown = false;
     for (int64_t t = 0; t < types_; ++t) {
@@ -84,7 +84,7 @@ class NodeGrid {
   }
 
  private:
-  // How far beyond s = 0 a distance is, in the measure in which nodes are equally far apart.
+  // The position of a distance r among the nodes, measured from s = 0 on the scale on which nodes are equidistant.
   double reach(int64_t type, double r) const {
     const double u = std::min(std::max((r - rcut_smth_) / (rcut_ - rcut_smth_), 0.0), 1.0);
     const double weight = u * u * u * ((-6.0 * u + 15.0) * u - 10.0) + 1.0;
@@ -99,7 +99,8 @@ class NodeGrid {
   int64_t chunks(int64_t place) const { return (last_[place] + 1 + beyond_ + chunk_ - 1) / chunk_; }
   bool occurs(int64_t neighbour) const { return neighbour < types_ || magnetic_[neighbour - types_]; }
 
-  // As Grid.chunks: the columns of all centres, and behind them a chunk of each neighbour type that does not occur.
+  // The layout of Grid.chunks: the columns of all centre elements, then one chunk for each neighbour type that does not
+  // occur.
   void lay_out() {
     const int64_t neighbours = 2 * types_;
     for (auto* numbers : {&n_nodes, &column, &first}) numbers->assign(types_ * neighbours, 0);
@@ -129,12 +130,12 @@ class NodeGrid {
   int64_t chunk_, beyond_;
   bool one_side_;
   std::vector<uint8_t> magnetic_;
-  std::vector<double> covered_;  // Å, of each element
-  std::vector<int64_t> last_;    // (T, 2T), the node there
+  std::vector<double> covered_;  // Å, by centre element, the smallest distance that the nodes cover
+  std::vector<int64_t> last_;    // (T, 2T), the node at this distance
   const double *davg_, *dstd_;
 
  public:
-  // As in spinpot_deepspin.
+  // The arrays of spinpot_deepspin.
   std::vector<double> low, step, points;
   std::vector<int64_t> n_nodes, column, columns, first, nets;
 };
@@ -213,13 +214,13 @@ class DeepSpinPart final : public ModelPart {
     in_.last_weight = last_weight_.data(), in_.last_bias = last_bias_.data();
   }
 
-  // Whatever depends on the nodes.
+  // Recomputes everything that depends on the nodes.
   void prepare() {
     grid_->set(in_);
     prepared_ = prepare_deepspin(in_);
   }
 
-  // Å, the closest neighbour of the centres of each element.
+  // The distance of the closest neighbour, Å, by centre element.
   Reals closest(const ClusterPairs& pairs) const {
     Reals squares(types_, INFINITE);
     for (int64_t i = 0; i < pairs.centres; ++i) {

@@ -1,4 +1,4 @@
-// The exchange term of a model file (spinpot.models.exchange.inference).
+// A part of a model file: the exchange term, as spinpot.models.exchange.wrapper writes it.
 
 #include <algorithm>
 #include <list>

@@ -1,4 +1,4 @@
-// Native spins of a model file (spinpot.models.native_spin.inference).
+// A part of a model file: native spins, as spinpot.models.native_spin.potential writes them.
 
 #include <optional>
 
@@ -60,7 +60,8 @@ class NativeSpinPart final : public ModelPart {
     in_.energy_scale = part.number("energy_scale", 0.0, 1e9);
   }
 
-  // Sizes that no array of the file has would be memory for nothing.
+  // Sizes come from the arrays of the file or are limited by them, so that a file cannot request memory without having
+  // data.
   void read_invariants(const FilePart& part) {
     int64_t given = 5, mixed = 0;
     for (int64_t kind = 0; kind < KINDS; ++kind) {

@@ -14,19 +14,19 @@ namespace spinpot {
 
 class ClusterPairFinder {
  public:
-  // sight: kept by the caller.
+  // The caller keeps `sight`.
   explicit ClusterPairFinder(const Sight& sight) : sight_(sight), types_(sight.virtual_scale.size()) {
     for (int64_t t = 0; t < types_; ++t)
       for (int64_t j = types_; j < 2 * types_; ++j) with_virtual_ |= sight.seen[2 * types_ * t + j] != 0;
   }
 
-  // The pairs of all centres for spins (A, 3), which hold until the next call. cluster: checked but for its candidates,
-  // of which not more is looked at than they say.
+  // The pairs of all centres for spins (A, 3), valid until the next call. The caller has checked the cluster except for its
+  // candidates, which are checked here.
   const ClusterPairs& find(const spinpot_cluster& cluster, const double* spin) {
     return find(cluster, spin, 0, cluster.centres);
   }
 
-  // Finds the pairs of the centres first … end − 1.
+  // The pairs of the centres first … end − 1.
   const ClusterPairs& find(const spinpot_cluster& cluster, const double* spin, int64_t first, int64_t end) {
     const int64_t count = end - first, parts = parts_of(count, GRAIN);
     if (int64_t(found_.size()) < parts) found_.resize(parts);
@@ -36,7 +36,7 @@ class ClusterPairFinder {
     for (Found& found : found_) found.count = 0;
     parallel_parts(count, GRAIN, [&](int64_t begin, int64_t part_end, int64_t part) {
       for (int64_t i = first + begin; i < first + part_end; ++i) {
-        start_[i] = found_[part].count;  // among those of the part, yet
+        start_[i] = found_[part].count;  // index within this part; `join` makes it an index among all pairs
         with_virtual_ ? see<true>(cluster, spin, i, found_[part]) : see<false>(cluster, spin, i, found_[part]);
       }
     });
@@ -64,8 +64,8 @@ class ClusterPairFinder {
     }
   };
 
-  // Adds the neighbours of centre i. Each candidate is written, and overwritten by the next one if it does not count:
-  // this avoids unpredictable branches.
+  // Adds the neighbours of centre i. Each candidate is written, and overwritten by the next one if it is no neighbour. This
+  // avoids unpredictable branches.
   template <bool VIRTUAL>
   void see(const spinpot_cluster& cluster, const double* spin, int64_t i, Found& found) {
     const int64_t n = cluster.n_candidates[i];
@@ -100,7 +100,7 @@ class ClusterPairFinder {
     found.count = count;
   }
 
-  // The parts' pairs one behind the other, and where those of each centre begin.
+  // Concatenates the pairs of the parts, and completes start_.
   void join(int64_t begin, int64_t end, int64_t parts) {
     std::vector<int64_t> first{0};
     for (int64_t part = 0; part < parts; ++part) first.push_back(first.back() + found_[part].count);
@@ -129,8 +129,8 @@ class ClusterPairFinder {
 
   const Sight& sight_;
   int64_t types_;
-  bool with_virtual_ = false;  // whether any are seen
-  std::vector<Found> found_;  // of the parts
+  bool with_virtual_ = false;  // whether any centre has virtual neighbours
+  std::vector<Found> found_;  // one for each part
   Found joined_;
   std::vector<int64_t> start_, counts_, order_, sizes_, next_;
   ClusterPairs pairs_ = {};

@@ -1,4 +1,4 @@
-// A part of a model file: its settings and arrays by name, checked as they are read.
+// A part of a model file: its settings and arrays, which are read by name and checked.
 
 #pragma once
 
@@ -10,17 +10,17 @@
 
 namespace spinpot {
 
-// The contents of a file for one kind of part. Errors are reported with the file's path.
+// The entries of a file for one part. Errors are reported with the file's path.
 class FilePart {
  public:
-  // Both are kept by the caller. magnetic: of each element.
+  // The caller keeps all arguments. magnetic: for each element.
   FilePart(const Safetensors& file, const Json& part, const std::vector<uint8_t>& magnetic);
 
   const std::string& kind() const { return kind_; }
   int64_t types() const { return magnetic_.size(); }
   const std::vector<uint8_t>& magnetic() const { return magnetic_; }
 
-  // Settings; the limits are included.
+  // Settings by name. Numbers must be from `least` to `most`, limits included.
   double number(const char* name, double least, double most) const;
   int64_t integer(const char* name, int64_t least, int64_t most) const;
   bool truth(const char* name) const;
@@ -28,10 +28,10 @@ class FilePart {
   std::vector<double> numbers(const char* name) const;
   std::vector<std::string> texts(const char* name) const;
 
-  // Arrays, as Safetensors has them.
+  // Arrays by name.
   bool has(const std::string& field) const;
   const std::vector<int64_t>& shape(const std::string& field) const;
-  int64_t length(const std::string& field) const;  // of a row of numbers
+  int64_t length(const std::string& field) const;  // the length of a one-dimensional array
   template <typename T>
   std::vector<T> array(const std::string& field, const std::vector<int64_t>& shape) const {
     return file_.array<T>(place(field), shape);
@@ -44,7 +44,7 @@ class FilePart {
 
  private:
   const Json& setting(const char* name) const;
-  // The name of the file's array.
+  // The name that the file gives to an array of this part.
   const std::string& place(const std::string& field) const;
 
   const Safetensors& file_;
@@ -53,14 +53,14 @@ class FilePart {
   std::string kind_;
 };
 
-// Nets of a file in threes, W, b and idt of each layer, as the structs of kernels take them.
+// Nets of a file: three arrays W, b and idt for each layer, in the layout of the kernels' structs.
 class FileNets {
  public:
-  // name.0 … of `count` nets side by side; there may be no layer.
+  // Reads the arrays NAME.0, NAME.1, … of `count` nets. There may be no layer.
   FileNets(const FilePart& part, const std::string& name, int64_t count);
 
   int64_t layers() const { return widths_.size() - 1; }
-  // Of the input and of each layer; for no layer of nothing.
+  // The widths of the input and of each layer; {0} without layers.
   const std::vector<int64_t>& widths() const { return widths_; }
   const void* const* pointers() const { return pointers_.data(); }
 

@@ -1,5 +1,5 @@
-// The native-spin model: energies with all first derivatives, and the gradients of a loss of them. The same as
-// spinpot.models.native_spin, whose names the arrays here bear.
+// The native-spin model: energies with all first derivatives, and the gradients of a loss that depends on them. Formulas
+// and names are those of spinpot.models.native_spin.
 
 #include <cmath>
 #include <memory>
@@ -12,23 +12,25 @@ namespace spinpot {
 
 namespace {
 
-// Atoms evaluated together if nothing is kept for the backward pass: few, so that their numbers stay in the caches.
+// Number of atoms evaluated together if nothing is kept for the backward pass: small, so that their numbers stay in the
+// caches.
 constexpr int64_t BLOCK = 2 * CENTRES > 32 ? 2 * CENTRES : 32;
 
-// The gradients of a loss by the parameters.
+// The gradients of a loss with respect to the parameters.
 struct Gradients {
   double* linear;
   void* const* hidden;
   void *last_weight, *last_bias;
 };
 
-// The net of one element, for some atoms of it.
+// The net of one element, evaluated for n atoms of it.
 struct AnyNet {
   virtual ~AnyNet() = default;
-  // Fills the net's value (n,) and slope (n, P), unless that has no rows, for z (n, P); keep: for `backward`.
+  // Fills the net's value (n,) for inputs z (n, P), and its slope (n, P) unless that has no rows. keep: whether to keep what
+  // `backward` needs.
   virtual void evaluate(Workspace& memory, const Matrix<double>& z, double* value, const Matrix<double>& slope,
                         bool keep) = 0;
-  // From the derivatives of a loss by them.
+  // Fills the gradients of a loss from its derivatives with respect to value and slope.
   virtual void backward(Workspace& memory, const double* by_value, const Matrix<double>& by_slope,
                         const Gradients& by) = 0;
 };
@@ -68,7 +70,7 @@ class Net final : public AnyNet {
 
 class NativeSpin {
  public:
-  // keep: for `backward`.
+  // keep: whether to keep the data that `backward` needs.
   NativeSpin(const spinpot_native_spin& in, bool keep)
       : in_(in),
         keep_(keep),
@@ -96,8 +98,8 @@ class NativeSpin {
   }
 
  private:
-  // Some atoms of one element, n: numbers of each group of centres; z and ∂E/∂z (n, P); the net with its value; what it
-  // sees, x, its slope ∂net/∂x and ∂x/∂z (n, P).
+  // Data of n atoms of one element. numbers: those of each group of centres. z, by_z: z and ∂E/∂z. value: of the net. seen:
+  // the net's input x. slope: ∂net/∂x. shrink: ∂x/∂z. Matrices are (n, P).
   struct Block {
     std::unique_ptr<Neighbours> neighbours;
     std::unique_ptr<AnyNet> net;
@@ -105,7 +107,7 @@ class NativeSpin {
     Matrix<double> z, by_z, seen, slope, shrink;
   };
 
-  // body(centres, the first one's number, numbers, scratch, thread) for each group of a block.
+  // Calls body(centres, index of the first centre, numbers, scratch, thread) for each group of a block.
   template <typename Body>
   void each_group(const Centres& centres, const Block& here, const Body& body) const {
     const int64_t groups = (centres.count + CENTRES - 1) / CENTRES;
@@ -121,7 +123,7 @@ class NativeSpin {
 
   const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
 
-  // Energies, and what each thread adds to forces; without these if they are null.
+  // Computes energies, and adds to the forces of each thread unless these are null.
   void evaluate(const Centres& centres, Block& here, Workspace& memory, double* energy,
                 const Forces<double>* forces) const {
     const int64_t n = centres.count, groups = (n + CENTRES - 1) / CENTRES;
@@ -186,7 +188,7 @@ class NativeSpin {
     for (int64_t p = 0; p < in_.invariants; ++p) by_z[p] = in_.energy_scale * (weight[p] + shrink[p] * slope[p]);
   }
 
-  // Adds what the derivatives by the sums and moments of a group, in scratch, make of forces.
+  // Adds the forces of a group, computed from the derivatives with respect to its sums and moments in `scratch`.
   void add_derivatives(const Centres& group, int64_t first, const Neighbours& neighbours, Scratch& scratch,
                        const Forces<double>& forces) const {
     for (int64_t n = 0; n < group.count; ++n) {
@@ -200,7 +202,7 @@ class NativeSpin {
     }
   }
 
-  // Fills ∂E/∂d and ∂E/∂S (6, room) of the pairs of a run, from centre n of the derivatives by the sums.
+  // Fills ∂E/∂d and ∂E/∂S (6, room) of the pairs of a run, from the derivatives with respect to the sums of centre n.
   void pull_back(const Run& run, int64_t n, Scratch& scratch) const {
     const Kinds kinds = invariants_.kinds(run);
     const Matrix<double> by_sums = invariants_.of_centre(scratch, run, n).transposed();
@@ -240,8 +242,8 @@ class NativeSpin {
     }
   }
 
-  // Fills gradients: the loss's derivatives by forces are changes of pairs' vectors and of moments, which change z, and
-  // the gradients are those of Σ_i [∂L/∂E_i E_i + ∂E_i/∂z · δz_i].
+  // Fills the gradients of the loss. Its derivatives with respect to forces, magnetic forces and virial are taken as changes
+  // of pair vectors and moments, which change z by δz. The gradients are those of Σ_i [∂L/∂E_i E_i + ∂E_i/∂z · δz_i].
   void differentiate(const Centres& centres, Block& here, const spinpot_derivatives& by,
                      const Gradients& gradients) const {
     const Borrowed memory = borrow();
@@ -261,7 +263,7 @@ class NativeSpin {
     if (here.net) by_net(*memory, centres, here, by_energy, change, gradients);
   }
 
-  // Fills the changes (6, room) of vectors and of neighbours' moments of a run's pairs.
+  // Fills the changes (6, room) of the vectors and of the neighbours' moments, for the pairs of a run.
   void changes_of_pairs(const Run& run, int64_t i, const spinpot_derivatives& by, double* out) const {
     const auto *force = static_cast<const double*>(by.force), *force_mag = static_cast<const double*>(by.force_mag);
     const double* strain = static_cast<const double*>(by.virial) + 9 * in_.frame[i];
@@ -277,11 +279,11 @@ class NativeSpin {
     }
   }
 
-  // Fills the change of centre n of the sums, from those of the pairs of a run (6, room).
+  // Fills the change of the sums of centre n, from the changes (6, room) of the pairs of a run.
   void push_forward(const Run& run, int64_t n, Scratch& scratch) const {
     const Kinds kinds = invariants_.kinds(run);
     const int64_t count = kinds.columns(), columns = whole(count, LANES);
-    const auto rows = matrix(scratch.columns, 2 * run.room, columns);  // what meets φ, and φ'
+    const auto rows = matrix(scratch.columns, 2 * run.room, columns);  // factors of φ above those of φ'
     for (int64_t p = 0; p < run.room; p += LANES) {
       const Some some(run, p);
       Vector d[3];
@@ -315,7 +317,7 @@ class NativeSpin {
     }
   }
 
-  // change: of z; becomes the derivative by the net's slope.
+  // change: δz; it is overwritten by the derivative of the loss with respect to the net's slope.
   void by_net(Workspace& memory, const Centres& centres, Block& here, const double* by_energy,
               const Matrix<double>& change, const Gradients& gradients) const {
     double* by_value = memory.numbers<double>(centres.count);
@@ -332,12 +334,12 @@ class NativeSpin {
   bool keep_;
   Borrowed memory_;
   Invariants invariants_;
-  std::vector<Centres> centres_;  // of the blocks
+  std::vector<Centres> centres_;  // one for each block
   std::vector<Block> blocks_;
-  std::vector<Borrowed> memories_;  // of the blocks; of the threads where nothing is kept
+  std::vector<Borrowed> memories_;  // one for each block; one for each thread if nothing is kept
 };
 
-// Checks that no array is read past its end; pairs are checked when they are read.
+// Checks sizes and indices, so that no array is read past its end. Pairs are checked when they are read.
 void check(const spinpot_native_spin& in) {
   constexpr int64_t most = int64_t(1) << 40;
   const int64_t sizes[] = {in.types - 1, in.atoms,      in.frames, in.pairs, in.radial - 1,

@@ -1,5 +1,5 @@
-// Invariants of the centres of one element, with their derivatives: spinpot.models.native_spin.invariants. Groups of
-// CENTRES centres are evaluated side by side.
+// The invariants of spinpot.models.native_spin.invariants with their derivatives, for the centres of one element. CENTRES
+// centres form a group and are evaluated together.
 
 #pragma once
 
@@ -7,8 +7,9 @@
 
 namespace spinpot {
 
-// Recomputed for each group: the sums of CENTRES centres over the neighbours of each element (T, K, C, CENTRES),
-// where there are such neighbours, and numbers of the pairs of a run.
+// Numbers that are recomputed for each group. present (T,): whether the group has neighbours of an element. sums
+// (T, K, C, CENTRES): sums over the neighbours of each element; not initialised if there are none. numbers (places,
+// CENTRES). columns, by_columns, of_run: numbers of the pairs of one run.
 struct Scratch {
   Borrowed memory = borrow();
   std::vector<char> present;
@@ -17,7 +18,7 @@ struct Scratch {
 
 class Invariants {
  public:
-  // in: checked, and kept by the caller.
+  // The caller has checked `in` and keeps it.
   explicit Invariants(const spinpot_native_spin& in) : in_(in), kinds_(all_kinds(in)), products_(in, given(in)) {
     int64_t place = FIRST;
     for (int64_t kind = 0; kind < KINDS; ++kind) {
@@ -33,18 +34,18 @@ class Invariants {
     std::copy_n(in.channels, KINDS, kinds.channels);
     return kinds;
   }
-  // Places that are no sums of products.
+  // Number of places before the sums of products.
   static int64_t given(const spinpot_native_spin& in) {
     int64_t place = FIRST;
     for (int64_t kind = 0; kind < KINDS; ++kind) place += in.channels[kind] * COMPONENTS[kind];
     return place;
   }
   const Products& products() const { return products_; }
-  // Of a kind's first channel.
+  // The place of a kind's first channel.
   int64_t place(int64_t kind) const { return place_[kind]; }
   Kinds kinds(const Run& run) const { return kinds_.of_neighbours(in_.magnetic[run.type]); }
 
-  // most: the largest room of a run.
+  // most: the largest `room` of any run.
   Scratch scratch(int64_t most) const {
     Scratch made;
     const int64_t columns = kinds_.columns();
@@ -57,7 +58,7 @@ class Invariants {
     return made;
   }
 
-  // Fills numbers (places, CENTRES) of centres [first, first + count) among those of `neighbours`, and z (count, P).
+  // Fills numbers (places, CENTRES) and z (count, P) of a group. first: index of its first centre in `neighbours`.
   void evaluate(const Centres& group, int64_t first, Neighbours& neighbours, Scratch& scratch, double* numbers,
                 const Matrix<double>& z) const {
     std::fill(scratch.present.begin(), scratch.present.end(), false);
@@ -86,8 +87,8 @@ class Invariants {
     });
   }
 
-  // From by_z (count, P) the derivatives by the sums, in scratch, and by the moments, in its numbers. Otherwise as
-  // `evaluate`.
+  // From by_z (count, P) computes the derivatives with respect to the sums, into scratch.sums, and with respect to the
+  // moments, into scratch.numbers. Other arguments are those of `evaluate`.
   void pull_back(const Centres& group, int64_t first, const Neighbours& neighbours, Scratch& scratch,
                  const double* numbers, const Matrix<double>& by_z) const {
     std::fill(scratch.present.begin(), scratch.present.end(), false);
@@ -104,8 +105,8 @@ class Invariants {
     });
   }
 
-  // Fills z's change (count, P) from that of the sums, in scratch, and of the moments of all atoms: `factor` times
-  // spin (A, 3).
+  // Fills the change of z (count, P) from the change of the sums, in scratch.sums, and from the change of the moments of
+  // all atoms, `factor` times spin (A, 3).
   void push_forward(const Centres& group, const double* numbers, const double* spin, double factor, Scratch& scratch,
                     const Matrix<double>& change) const {
     std::fill_n(scratch.numbers, FIRST * CENTRES, 0.0);
@@ -117,7 +118,8 @@ class Invariants {
     });
   }
 
-  // Fills the sums of centre n of a group over the first `pairs` rows of ρ, in scratch, with as many functions of a run.
+  // Fills the sums of centre n of a group: radial functions of a run times the rows of ρ in scratch.columns, over the first
+  // `pairs` rows.
   void sum(const Run& run, int64_t pairs, int64_t n, Scratch& scratch) const {
     const auto to = of_centre(scratch, run, n);
     const int64_t next = 2 * run.room, columns = whole(to.columns, LANES);
@@ -133,7 +135,7 @@ class Invariants {
       for (int64_t c = 0; c < to.columns; ++c) *to.at(k, c) = scratch.by_columns[k * columns + c];
   }
 
-  // Where the sums of centre n of a group over the neighbours of a run lie, (K, C); zeros for the group at first.
+  // The sums (K, C) of centre n of a group over the neighbours of a run. The first access sets those of the group to zero.
   Matrix<double> of_centre(Scratch& scratch, const Run& run, int64_t n) const {
     const int64_t columns = kinds_.columns(), size = in_.radial * columns * CENTRES;
     double* first = scratch.sums + run.type * size;
@@ -142,7 +144,7 @@ class Invariants {
     return {first + n, in_.radial, kinds(run).columns(), columns * CENTRES, CENTRES};
   }
 
-  // V of centres and neighbours of two elements, (K, M) with the channels that such neighbours have.
+  // V (K, M) for a centre element and a neighbour element, with the channels of such neighbours.
   Matrix<const double> mixing(int64_t centre, int64_t t) const {
     const int64_t has = in_.magnetic[t] ? mixed_ : first_[MOMENT];
     return {in_.mixing + (centre * in_.types + t) * in_.radial * mixed_, in_.radial, has, mixed_, 1};
@@ -151,7 +153,7 @@ class Invariants {
  private:
   const double* of_element(const double* numbers, int64_t type) const { return numbers + type * in_.invariants; }
 
-  // body(p, z of a centre, number at the place of the invariant), for all.
+  // Calls body(p, z of a centre, number at the invariant's place) for all invariants p of all centres.
   template <typename T, typename Body>
   void each_invariant(const Centres& group, const Matrix<T>& z, double* numbers, const Body& body) const {
     for (int64_t n = 0; n < group.count; ++n)
@@ -168,7 +170,7 @@ class Invariants {
     return mixing(centre, t).part(0, in_.radial, first_[kind], kinds_.channels[kind]);
   }
 
-  // The channels of a kind (channels, components of all centres), and the sums (K, components of all centres).
+  // The channels of a kind, (channels, components × CENTRES), and its sums, (K, components × CENTRES).
   Matrix<double> channels(double* numbers, int64_t kind) const {
     return matrix(numbers + place_[kind] * CENTRES, kinds_.channels[kind], COMPONENTS[kind] * CENTRES);
   }
@@ -178,7 +180,7 @@ class Invariants {
             COMPONENTS[kind] * CENTRES, columns * CENTRES, 1};
   }
 
-  // body(element, kind) for the sums that there may be.
+  // Calls body(neighbour element, kind) for all kinds of sums over the neighbours of each element.
   template <typename Body>
   void each_mixed(const Body& body) const {
     for (int64_t kind = 0; kind < KINDS; ++kind)
@@ -186,7 +188,7 @@ class Invariants {
         if (kinds_.of_neighbours(in_.magnetic[t]).has(kind)) body(t, kind);
   }
 
-  // Channels from sums.
+  // Fills the channels from the sums.
   void mix(int64_t type, const Scratch& scratch, double* numbers) const {
     std::fill_n(numbers + FIRST * CENTRES, (given(in_) - FIRST) * CENTRES, 0.0);
     each_mixed([&](int64_t t, int64_t kind) {
@@ -198,7 +200,8 @@ class Invariants {
   const spinpot_native_spin& in_;
   Kinds kinds_;
   Products products_;
-  int64_t place_[KINDS], first_[KINDS], mixed_ = 0;  // of each kind: of its numbers, and among all channels
+  // For each kind: the place of its first number, and the index of its first channel. mixed_: number of all channels.
+  int64_t place_[KINDS], first_[KINDS], mixed_ = 0;
 };
 
 }  // namespace spinpot

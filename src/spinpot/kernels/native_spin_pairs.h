@@ -1,4 +1,5 @@
-// The contribution of a pair to its centre's sums, ρ of each kind times radial functions: native_spin.sums.
+// The contributions of pairs to their centres' sums: ρ of each kind times radial functions, as in
+// spinpot.models.native_spin.sums.
 
 #pragma once
 
@@ -13,13 +14,13 @@
 
 namespace spinpot {
 
-// As spinpot.models.native_spin.groups.KINDS. The first ones need no moment of the neighbour.
+// The KINDS of spinpot.models.native_spin.groups. Those before MOMENT do not depend on the neighbour's moment.
 enum Kind { DENSITY, DIRECTION, SHAPE, MOMENT, MOMENT_SQUARE, DIRECTION_MOMENT, SHAPE_MOMENT, PSEUDO_DIPOLE, KINDS };
-constexpr int64_t COMPONENTS[KINDS] = {1, 3, 6, 3, 6, 9, 18, 3}, MOST_COLUMNS = 56;  // in whole vectors
-// Of a symmetric tensor.
+constexpr int64_t COMPONENTS[KINDS] = {1, 3, 6, 3, 6, 9, 18, 3}, MOST_COLUMNS = 56;  // all components, in whole vectors
+// The components of a symmetric tensor.
 constexpr int64_t SYMMETRIC[6][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}};
 
-// How many channels each kind has: none where the model, or neighbours that are not magnetic, do without it.
+// The number of channels of each kind: 0 if the model does not use the kind, or the neighbours do not have it.
 struct Kinds {
   int64_t channels[KINDS];
 
@@ -36,7 +37,7 @@ struct Kinds {
   }
 };
 
-// Numbers of several pairs, and their changes.
+// A number of several pairs, and its change.
 struct Change {
   Vector value, change;
 
@@ -54,7 +55,7 @@ void make_shape(const N* u, N* shape) {
   for (int64_t s = 0; s < 3; ++s) shape[s] = shape[s] + -1.0 / 3.0;
 }
 
-// ρ of all kinds side by side, of neighbours in the directions u with moments S.
+// ρ of all kinds, one after the other, for neighbours in the directions u with moments S.
 template <typename N>
 void make_rho(const Kinds& kinds, const N* u, const N* S, N* rho) {
   N shape[6];
@@ -80,7 +81,7 @@ void make_rho(const Kinds& kinds, const N* u, const N* S, N* rho) {
   }
 }
 
-// Adds the derivatives of Σ_s z_s x_a x_b over the components s = (a, b) by x.
+// Adds to by_x the derivatives of Σ_s z_s x_a x_b with respect to x; s = (a, b) are the components of a symmetric tensor.
 inline void add_symmetric(const Vector* z, const Vector* x, Vector* by_x) {
   for (int64_t s = 0; s < 6; ++s) {
     const auto [a, b] = SYMMETRIC[s];
@@ -89,7 +90,7 @@ inline void add_symmetric(const Vector* z, const Vector* x, Vector* by_x) {
   }
 }
 
-// Fills the derivatives of Σ_c z_c ρ_c by u and S.
+// Fills the derivatives of Σ_c z_c ρ_c with respect to u and S.
 inline void pull_back_rho(const Kinds& kinds, const Vector* z, const Vector* u, const Vector* S, Vector* by_u,
                           Vector* by_S) {
   for (int64_t a = 0; a < 3; ++a) by_u[a] = by_S[a] = Vector{};
@@ -128,10 +129,11 @@ inline void pull_back_rho(const Kinds& kinds, const Vector* z, const Vector* u, 
 
 inline int64_t whole(int64_t count, int64_t of) { return (count + of - 1) / of * of; }
 
-// So many sums are made at once.
+// Number of radial functions whose sums are computed together.
 constexpr int64_t SUMS = 5;
 
-// out_c = Σ_p functions_p ρ_pc for SUMS functions, whose numbers lie `next` apart as their sums do, and N vectors of c.
+// out_c = Σ_p functions_p ρ_pc for SUMS functions and N vectors of components c. `next`: distance between the numbers of
+// successive functions. `columns`: the same for rows of ρ and of out.
 template <int64_t N>
 void sum_over_pairs(const double* functions, int64_t next, int64_t pairs, const double* rho, int64_t columns,
                     double* out) {
@@ -146,16 +148,16 @@ void sum_over_pairs(const double* functions, int64_t next, int64_t pairs, const 
     for (int64_t n = 0; n < N; ++n) *reinterpret_cast<Vector*>(out + k * columns + n * LANES) = total[k][n];
 }
 
-// The neighbours of one element that a centre has, in whole vectors: `room` of each number. Beyond `count` the radial
-// functions are zero.
+// The neighbours of one element of a centre. Each of their numbers is stored `room` times, `count` padded to whole vectors.
+// The radial functions of the padding are zero.
 struct Run {
   int64_t type, count, room, radial;
-  int64_t* pairs;   // their numbers among all pairs
+  int64_t* pairs;   // indices among all pairs
   double* numbers;
 
   static int64_t numbers_of_pair(int64_t radial) { return 2 * whole(radial, SUMS) + 7; }
 
-  // φ and φ' (K, 2 room); below them rows of zeros, up to a multiple of SUMS.
+  // φ and φ' (K, 2 room), followed by rows of zeros up to a multiple of SUMS.
   Matrix<double> functions() const { return matrix(numbers, radial, 2 * room); }
   double* vector(int64_t axis) const { return numbers + (2 * whole(radial, SUMS) + axis) * room; }
   double* per_distance() const { return vector(3); }
@@ -166,7 +168,7 @@ inline Vector load(const double* numbers) { return *reinterpret_cast<const Vecto
 inline void store(double* numbers, const Vector& value) { *reinterpret_cast<Vector*>(numbers) = value; }
 
 #if defined(__clang__) || __GNUC__ >= 12
-// Exchanges rows and columns of LANES vectors, from halves of the matrix down to single numbers.
+// Transposes the matrix of LANES vectors: first swaps blocks of half its size, then smaller ones.
 template <int64_t SIDE = LANES / 2, int64_t... LANE>
 inline void transpose(Vector* rows, std::integer_sequence<int64_t, LANE...> lanes) {
   for (int64_t i = 0; i < LANES; ++i) {
@@ -188,7 +190,7 @@ inline void transpose(Vector* rows, std::make_integer_sequence<int64_t, LANES>) 
 }
 #endif
 
-// Puts ρ_c of LANES pairs into rows of all c, of `columns` in whole vectors; changes rho.
+// Writes ρ_c of LANES pairs as one row of all c for each pair. columns: length of a row, in whole vectors. Overwrites rho.
 inline void store_rows(Vector* rho, int64_t columns, double* rows) {
   for (int64_t c = 0; c < columns; c += LANES) {
     transpose(rho + c, std::make_integer_sequence<int64_t, LANES>());
@@ -196,7 +198,7 @@ inline void store_rows(Vector* rho, int64_t columns, double* rows) {
   }
 }
 
-// Some pairs of a run side by side: 1/r, direction and moment.
+// One vector of a run's pairs: 1/r, direction and moment.
 struct Some {
   Vector per_r, u[3], S[3];
 
@@ -213,7 +215,7 @@ inline Vector dot(const Vector* a, const Vector* b) { return a[0] * b[0] + a[1] 
 // The neighbours of some atoms, sorted by element.
 class Neighbours {
  public:
-  // in: checked, and kept by the caller; memory: for what is kept here.
+  // The caller has checked `in` and keeps it. memory: holds the arrays of this object.
   Neighbours(const spinpot_native_spin& in, const Centres& centres, Workspace& memory) : in_(in), centres_(centres) {
     int64_t pairs = 0, rooms = 0;
     for (int64_t n = 0; n < centres.count; ++n) {
@@ -240,16 +242,16 @@ class Neighbours {
     }
   }
 
-  // The largest room of a run.
+  // The largest `room` of any run.
   int64_t most() const { return most_; }
 
-  // body(run) for those of a centre.
+  // Calls body(run) for all runs of centre n.
   template <typename Body>
   void each(int64_t n, const Body& body) const {
     for (int64_t k = first_[n]; k < first_[n + 1]; ++k) body(runs_[k]);
   }
 
-  // Sorts the pairs of a centre and fills its runs. scratch: of room for 6 numbers of each pair of a run.
+  // Sorts the pairs of a centre and fills its runs. scratch: room for 6 numbers of each pair of a run.
   void fill(int64_t n, double* scratch) {
     const int64_t atom = centres_.atoms[n];
     for (int64_t k = first_[n]; k < first_[n + 1]; ++k) runs_[k].count = 0;
@@ -289,8 +291,8 @@ class Neighbours {
     make_functions(run, r, scratch + run.room);
   }
 
-  // φ_k and φ'_k of distances r. Each Gaussian comes from the one before it, and every twelfth or so from exp, so that
-  // the errors of products do not grow.
+  // φ_k and φ'_k of distances r. Each Gaussian is the previous one times a ratio. About every twelfth Gaussian is computed
+  // by exp, so that rounding errors of the products stay small.
   void make_functions(const Run& run, const double* r, double* scratch) const {
     const int64_t room = run.room, parts = (run.radial + 11) / 12;
     const double per_width = 1.0 / in_.width, per_cutoff = 1.0 / (in_.cutoff * in_.cutoff), fall = std::exp(-1.0);
@@ -302,7 +304,7 @@ class Neighbours {
         const double left = std::max(1.0 - r[p] * r[p] * per_cutoff, 0.0), place = (r[p] - in_.closest) * per_width;
         inside[p] = left * left * left;
         slope[p] = -6.0 * r[p] * per_cutoff * left * left;
-        x[p] = std::min(std::max(place - double(first), -30.0), 30.0);  // beyond, φ is zero in all digits
+        x[p] = std::min(std::max(place - double(first), -30.0), 30.0);  // exp(−30²/2) is negligible
         gauss[p] = exponential(-0.5 * x[p] * x[p]);
         ratio[p] = exponential(x[p] - 0.5);
       }
@@ -322,7 +324,7 @@ class Neighbours {
   const spinpot_native_spin& in_;
   Centres centres_;
   std::vector<Run> runs_;
-  std::vector<int64_t> first_;  // run of each centre
+  std::vector<int64_t> first_;  // the first run of each centre
   int64_t most_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// The sums of products of spinpot.models.native_spin.groups, for several centres at once.
+// The table of products of spinpot.models.native_spin.groups, evaluated for several centres at once.
 
 #pragma once
 
@@ -12,21 +12,21 @@ namespace spinpot {
 
 using Vector = Lanes<double>::Vector;
 constexpr int64_t LANES = Lanes<double>::count;
-// Each number of so many centres lies together.
+// Number of centres in a group. Each number of all centres of a group is stored together.
 constexpr int64_t CENTRES = WIDTH<double>;
 
-// Places of a centre's numbers that are no channels and no sums: 1, the mean S² of its element, and S.
+// The first places of a centre's numbers: 1, the mean S² of its element, and S. Channels and sums of products follow.
 constexpr int64_t ONE = 0, MEAN_SQUARE = 1, SPIN = 2, FIRST = 5;
 
-// The table, for numbers (places, CENTRES).
+// The table of products, for numbers (places, CENTRES).
 class Products {
  public:
-  // given: places that are no sums.
+  // given: number of places before the sums.
   Products(const spinpot_native_spin& in, int64_t given)
       : given_(given), places_(in.places), count_(in.terms), coefficient_(in.coefficient), sum_(in.sum),
         factors_(in.factors) {}
 
-  // Fills the sums.
+  // Fills the sums from the other numbers.
   void evaluate(double* numbers) const {
     clear_sums(numbers);
     for (int64_t n = 0; n < count_; ++n) {
@@ -35,12 +35,12 @@ class Products {
     }
   }
 
-  // Backward pass: adds to the derivatives `by` all numbers the contributions of those by the sums.
+  // Backward pass: `by` has the derivatives with respect to the sums; adds those with respect to all other numbers.
   void pull_back(const double* numbers, double* by) const {
     for (int64_t n = count_; n-- > 0;) pull_back(n, numbers, by);
   }
 
-  // Of one term.
+  // Backward pass of one term.
   void pull_back(int64_t n, const double* numbers, double* by) const {
     const int64_t* places = factors_ + 3 * n;
     const auto [a, b, c] = factors(numbers, n);
@@ -52,7 +52,7 @@ class Products {
     }
   }
 
-  // Fills the changes of the sums from those of the other numbers.
+  // Fills the changes of the sums from the changes of the other numbers.
   void push_forward(const double* numbers, double* change) const {
     clear_sums(change);
     for (int64_t n = 0; n < count_; ++n) {

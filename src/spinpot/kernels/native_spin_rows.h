@@ -1,4 +1,4 @@
-// The predictions of single weights of the native-spin model: spinpot.models.native_spin.rows.
+// The predictions of single weights of the native-spin model, as in spinpot.models.native_spin.rows.
 
 #pragma once
 
@@ -6,17 +6,17 @@
 
 namespace spinpot {
 
-// The derivatives of the invariants by channels and moments: which there are, the same for all centres.
+// Which derivatives of the invariants with respect to channels and moments are not zero. They are the same for all centres.
 struct Pattern {
-  // Of an invariant: its terms and those of sums in it, the last one first; its derivatives among all; whether any is
-  // by channels that neighbours without, or with, a moment have.
+  // An invariant. terms: its terms of the table, including those of sums in it, the last one first. begin, end: range of
+  // its derivatives in `places`. plain, magnetic: whether it depends on channels without, or with, neighbours' moments.
   struct Feature {
     std::vector<int64_t> terms;
     int64_t begin, end;
     bool plain, magnetic;
   };
   std::vector<Feature> features;
-  std::vector<int64_t> places;  // of all derivatives
+  std::vector<int64_t> places;  // for each derivative, the place of the number
 
   Pattern(const spinpot_native_spin& in, int64_t given, int64_t first_magnetic) {
     std::vector<char> needed(in.places);
@@ -42,7 +42,7 @@ struct Pattern {
 
 class Rows {
  public:
-  // in: checked, and kept by the caller.
+  // The caller has checked `in` and keeps it.
   explicit Rows(const spinpot_native_spin& in)
       : in_(in), invariants_(in), given_(Invariants::given(in)),
         pattern_(in, given_, invariants_.place(MOMENT)), columns_(in.types * in.invariants) {}
@@ -54,7 +54,7 @@ class Rows {
     std::fill_n(to.force, in_.atoms * 3 * columns_, 0.0);
     std::fill_n(to.force_mag, in_.atoms * 3 * columns_, 0.0);
     std::fill_n(to.virial, in_.frames * 9 * columns_, 0.0);
-    // The centres of one element in one structure have rows that no others write to.
+    // The rows of one element in one structure are written only by its centres, so these form one part of the loop.
     std::vector<Centres> parts;
     for (const Centres& all : blocks_of(in_.types, in_.type_sizes, in_.atom_order, 0))
       for (int64_t n = 0; n < all.count; ++n) {
@@ -76,8 +76,9 @@ class Rows {
     double *energy, *force, *force_mag, *virial;
   };
 
-  // Recomputed for each run: ψ_m = Σ_k V_km φ_k and its derivatives (M, 2 room); changes of channels; for each
-  // centre: ∂z by the places of the pattern, and sums over its pairs of ∂z by d, and of that times d (4, P).
+  // Numbers that are recomputed for each run or centre. mixed: ψ_m = Σ_k V_km φ_k and its derivatives (M, 2 room). changes:
+  // of the channels. derivatives: of z with respect to the places of the pattern, for a centre; group_derivatives: for a
+  // group. sums (4, P): Σ ∂z/∂d over the pairs of a run, and Σ ∂z/∂d ⊗ d.
   struct Work {
     Borrowed memory = borrow();
     double *mixed, *derivatives, *group_derivatives;
@@ -109,7 +110,8 @@ class Rows {
     }
   }
 
-  // Fills ∂z by the places of the pattern, for CENTRES centres each. by: room for numbers.
+  // Fills the derivatives of z with respect to the places of the pattern, for CENTRES centres. by: scratch of the size of
+  // `numbers`.
   void differentiate(int64_t type, const double* numbers, double* by, double* out) const {
     for (int64_t p = 0; p < in_.invariants; ++p) {
       const auto& feature = pattern_.features[p];
@@ -127,7 +129,7 @@ class Rows {
     return rows + row * columns_ + type * in_.invariants;
   }
 
-  // Energy, and the derivatives by the centre's own moment.
+  // Adds the energy, and the derivatives with respect to the centre's own moment.
   void add_own(const Centres& group, int64_t n, const double* z, const Work& work, const Outputs& out) const {
     const int64_t i = group.atoms[n];
     double* energy = column(out.energy, in_.frame[i], group.type);
@@ -173,8 +175,8 @@ class Rows {
     }
   }
 
-  // Fills the changes of the centre's channels with component `way` of some pairs' vectors, or from 3 on of their
-  // neighbours' moments.
+  // Fills the derivatives of the centre's channels with respect to one component of one vector of pairs. way: 0, 1, 2 are
+  // components of the pair vectors; 3, 4, 5 those of the neighbours' moments.
   void make_changes(const Run& run, int64_t k, int64_t way, const Work& work) const {
     const Kinds kinds = invariants_.kinds(run);
     const Some some(run, k);
@@ -219,7 +221,7 @@ class Rows {
   Invariants invariants_;
   int64_t given_;
   Pattern pattern_;
-  int64_t columns_;  // of all rows, T P
+  int64_t columns_;  // length of a row, T P
 };
 
 }  // namespace spinpot

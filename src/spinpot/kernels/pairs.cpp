@@ -14,9 +14,9 @@ using namespace spinpot;
 
 namespace {
 
-// Atoms of one frame per block of a thread.
+// Number of atoms of one frame that a thread takes at a time.
 constexpr int64_t ATOMS = 256;
-// Å; at larger coordinates, differences have too few digits.
+// Å; differences of larger coordinates have too few digits.
 constexpr double FARTHEST = 1e15;
 constexpr double INFINITE = std::numeric_limits<double>::infinity();
 
@@ -60,7 +60,7 @@ std::vector<double> fixed_of(const spinpot_frames& frames) {
 
 }  // namespace
 
-// Pairs within a cutoff; with a skin, candidates are reused while atoms move little.
+// The pairs within a cutoff. With a skin, candidates are reused as long as atoms have moved little.
 struct spinpot_pair_list {
  public:
   explicit spinpot_pair_list(double skin) : skin_(skin) {}
@@ -97,12 +97,12 @@ struct spinpot_pair_list {
   struct Block {
     int64_t frame, begin, end;
   };
-  // The neighbours of each atom: index of its first one, and their points, by block.
+  // The neighbours of all atoms. start: index of each atom's first neighbour. points: the neighbours' points, by block.
   struct Seen {
     std::vector<int64_t> start;
     std::vector<std::vector<int32_t>> points;
   };
-  // The input of a search: everything except positions, then the positions of atoms and lengths of displacements.
+  // The input of the last search: everything except positions; the positions of atoms; the lengths of displacements.
   struct Before {
     std::vector<double> fixed;
     std::vector<Vec> coord;
@@ -131,7 +131,8 @@ struct spinpot_pair_list {
     const auto sees = [&frames](int64_t element, int64_t type) {
       return frames.seen[2 * element * frames.n_types + type] != 0;
     };
-    // Of each element, whether any centre sees its virtual atoms, and whether its centres miss what others see.
+    // For each element: whether any centre has its virtual atoms as neighbours; whether its own centres do not have all
+    // neighbour types that the points include.
     std::vector<char> with_virtual(frames.n_types, 0), excludes(frames.n_types, 0);
     for (int64_t a = 0; a < frames.n_types; ++a)
       for (int64_t b = 0; b < frames.n_types; ++b) with_virtual[b] |= sees(a, frames.n_types + b);
@@ -179,7 +180,7 @@ struct spinpot_pair_list {
     });
   }
 
-  // Of all atoms, what look(points, block, atom, found) writes and counts.
+  // Collects the neighbours of all atoms. look(points, block, atom, found) writes those of one atom and returns their number.
   template <typename Look>
   Seen seen(const Look& look) const {
     Seen made;
@@ -203,7 +204,8 @@ struct spinpot_pair_list {
     return made;
   }
 
-  // Writes the pairs of a block's atoms, and for each atom the square of how close a neighbour may come.
+  // Writes the pairs of a block's atoms. least: for each atom, the squared distance of its closest neighbour; with
+  // any_direction, the smallest one for any direction of the neighbour's displacement.
   void fill(size_t block, const spinpot_pairs& out, double* least) const {
     const Block& own = blocks_[block];
     const Points& points = points_[own.frame];
@@ -238,7 +240,7 @@ struct spinpot_pair_list {
   std::vector<Block> blocks_;
   std::vector<Points> points_;
   Seen candidates_, found_;
-  // Of virtual atoms that are looked for at their atoms, else none.
+  // Displacements of virtual atoms whose points are at their atoms (any_direction); empty otherwise.
   std::vector<double> away_;
   Before before_;
 };

@@ -1,4 +1,4 @@
-"""Neighbour search by the compiled library: of many frames in one call, and of moving structures."""
+"""Neighbour search by the compiled library, for many frames in one call and for moving structures."""
 
 from ctypes import addressof, byref, c_byte, c_int64, c_void_p
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Frames:
     wrapped into the cell.
 
     cutoff: Å; n_atoms: (F,); types: (A,); coord, displacement: (A, 3), Å; box: (F, 3, 3), Å; pbc: (F, 3).
-    seen: (T, 2T) bool, whether a neighbour type counts for a centre element.
+    seen: (T, 2T) bool, whether centres of an element have neighbours of a type.
     any_direction: include virtual atoms that come within the cutoff for some direction of the displacement.
     """
 
@@ -40,8 +40,9 @@ class PairArrays:
     """P pairs of frames with A atoms in total, sorted by centre; types T…2T−1 are virtual atoms.
 
     start: (A + 1,), index of each centre's first pair; neighbour: (P,), index of the atom; type: (P,);
-    vector: (P, 3), Å, from the centre; counts: (A, 2T), neighbours of each type; closest: (T,), Å, distance
-    of the closest neighbour for each centre element, inf without any; with any_direction, for all directions.
+    vector: (P, 3), Å, from the centre; counts: (A, 2T), number of neighbours of each type; closest: (T,), Å,
+    distance of the closest neighbour for each centre element, inf without any. With any_direction, closest is
+    the smallest distance for any direction of the displacements.
     """
 
     start: np.ndarray
@@ -53,9 +54,9 @@ class PairArrays:
 
 
 class PairList:
-    """Pair list of moving structures; it is rebuilt only after atoms have moved far enough.
+    """Pair list of a moving structure. A new search is made only after atoms have moved far enough.
 
-    skin: Å; 0: every call searches. searches: number of searches so far.
+    skin: Å; with 0, every call searches. searches: number of searches so far.
     """
 
     def __init__(self, skin: float = 0.0) -> None:

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t MOST_THREADS = 256;
 
-// Loops follow each other within microseconds, so a thread spins before it sleeps. While it spins it soon yields:
+// Loops follow each other within microseconds, so a thread spins before it sleeps. It soon yields while it spins, because
 // torch's threads and other processes need the same cores.
 constexpr int LOOKS = 100;
 constexpr int YIELDS = 1000;
@@ -29,7 +29,7 @@ inline void pause() {
 #endif
 }
 
-// Whether ready() was seen to become true.
+// Spins until ready() is true, but not for long; returns whether it became true.
 template <typename Ready>
 bool looked(int yields, const Ready& ready) {
   for (int look = 0; look < LOOKS; ++look, pause())
@@ -39,12 +39,12 @@ bool looked(int yields, const Ready& ready) {
   return false;
 }
 
-// The number of a loop (increasing) and its number of parts, packed into one word.
+// One word holds a loop's number, which increases by NEXT, and its number of parts.
 constexpr uint64_t PARTS = 0xffff, NEXT = PARTS + 1;
 
-// Of each thread; the first is the caller's.
+// The state of one thread. The first one belongs to the caller.
 struct alignas(64) Seat {
-  std::atomic<uint64_t> taken{0};  // the last loop whose part of this number some thread took
+  std::atomic<uint64_t> taken{0};  // the last loop in which some thread took the part with this thread's number
   std::atomic<bool> asleep{false};
   std::mutex sleep;
   std::condition_variable wake;
@@ -98,7 +98,7 @@ class Pool {
     unfinished_.fetch_sub(1, std::memory_order_release);
   }
 
-  // Threads for so many parts. Where the system gives no more of them, those that are there do.
+  // Starts threads for this number of parts. If the system cannot start more, the existing threads are enough.
   void start(int64_t parts) {
     try {
       for (; threads_ < parts; ++threads_)
@@ -145,7 +145,8 @@ class Pool {
   std::exception_ptr error_;
 };
 
-// Never destroyed, since its threads outlive every destructor. A forked process has no threads and makes a new pool.
+// The pool is never destroyed, since its threads outlive every destructor. A forked process has no threads and makes a new
+// pool.
 Pool*& pool() {
   static Pool* own = [] {
     pthread_atfork(nullptr, nullptr, [] { pool() = new Pool; });

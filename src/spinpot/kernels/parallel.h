@@ -1,4 +1,4 @@
-// Loops on several threads. An own thread pool avoids a second OpenMP library beside torch's.
+// Loops on several threads. This thread pool avoids a second OpenMP library beside torch's.
 
 #pragma once
 
@@ -22,18 +22,18 @@ class ThreadsOfCall {
 // Number of threads for a loop that starts here: 1 within a part of another loop.
 int64_t threads_here();
 
-// Calls body(context, part) for each part, on as many threads if they are free; rethrows the first exception. Only a loop
-// with a single part may contain loops on several threads. A single part is called here, too, so that no body is compiled
-// twice.
+// Calls body(context, part) for each part, each on its own thread if these are free; rethrows the first exception. Loops
+// inside a part run on one thread, unless the part is the only one. A single part is called from here, too, so that no body
+// is compiled twice.
 void run_parts(int64_t parts, void (*body)(void*, int64_t), void* context);
 
-// How many parts `parallel` makes.
+// The number of parts that `parallel` makes.
 inline int64_t parts_of(int64_t count, int64_t grain) {
   return std::max<int64_t>(1, std::min(threads_here(), (count + grain - 1) / grain));
 }
 
-// body(begin, end, part) for parts of [0, count), the same ones for the same number of threads. More parts than one are
-// at least half of `grain` long.
+// Calls body(begin, end, part) for parts of [0, count). The parts depend only on count, grain and the number of threads. If
+// there are several parts, each is at least grain/2 long.
 template <typename Body>
 void parallel_parts(int64_t count, int64_t grain, const Body& body) {
   if (count <= 0) return;
@@ -50,7 +50,7 @@ void parallel_parts(int64_t count, int64_t grain, const Body& body) {
       &context);
 }
 
-// body(begin, end) for such parts.
+// The same, with body(begin, end).
 template <typename Body>
 void parallel(int64_t count, int64_t grain, const Body& body) {
   parallel_parts(count, grain, [&](int64_t begin, int64_t end, int64_t) { body(begin, end); });

@@ -1,4 +1,4 @@
-// The sums of penalties of spinpot.loss.penalty, with their derivatives.
+// The sums of spinpot.loss.penalty, with their derivatives.
 
 #include <cmath>
 
@@ -30,7 +30,7 @@ struct Huber {
   }
 };
 
-// Fills f'(Δ) of each number; returns Σ f(Δ)/components. known: becomes the number of rows that have labels and count.
+// Fills f'(Δ) of each number; returns Σ f(Δ)/components. known: output, the number of counted rows with labels.
 template <typename T, typename Function>
 double add_up(const spinpot_term& term, double power, const Function& function, int64_t& known) {
   const T* prediction = static_cast<const T*>(term.prediction);

@@ -1,5 +1,5 @@
-// Random numbers that are functions of their place: Philox 4x32 with 10 rounds (Salmon, Moraes, Dror, Shaw, SC'11), and
-// normal numbers from them by Box and Muller's formula.
+// Counter-based random numbers: Philox 4x32 with 10 rounds (Salmon, Moraes, Dror, Shaw, SC'11), and normal numbers from
+// them by Box and Muller's formula.
 
 #pragma once
 
@@ -20,7 +20,7 @@ inline FourWords philox(FourWords c, std::array<uint32_t, 2> key) {
   return c;
 }
 
-// The counter: the id, then 48 bits of the step, 8 of the purpose and 8 of the block.
+// The counter consists of the id (64 bits), the step (48), the purpose (8) and the block (8).
 inline FourWords philox_words(int64_t seed, int64_t step, int64_t purpose, int64_t block, int64_t id) {
   const uint64_t s = seed, i = id, t = uint64_t(step) | uint64_t(purpose) << 48 | uint64_t(block) << 56;
   return philox({uint32_t(i), uint32_t(i >> 32), uint32_t(t), uint32_t(t >> 32)}, {uint32_t(s), uint32_t(s >> 32)});
@@ -31,7 +31,7 @@ inline std::array<double, 4> four_normals(int64_t seed, int64_t step, int64_t pu
   const FourWords words = philox_words(seed, step, purpose, block, id);
   std::array<double, 4> normals;
   for (int k : {0, 2}) {
-    // Above 0 and at most 1, so that the logarithm is finite.
+    // The logarithm's argument is above 0 and at most 1.
     const double radius = std::sqrt(-2 * std::log((double(words[k]) + 1) * UNIT)), angle = TURN * words[k + 1];
     normals[k] = radius * std::cos(angle);
     normals[k + 1] = radius * std::sin(angle);

@@ -17,20 +17,20 @@
 
 namespace spinpot {
 
-// Å; as spinpot.data.pairs: keeps atoms at the very edge despite rounding.
+// Å; keeps atoms exactly at the cutoff despite rounding errors. spinpot.data.pairs has the same margin.
 constexpr double MARGIN = 1e-9;
 // Å; larger than the rounding errors of images and boxes.
 constexpr double SLACK = 1e-6;
 
-// An atom, or its virtual atom, of type T…2T−1, or an image of either.
+// An atom, or its virtual atom (type T…2T−1), or an image of either.
 struct Point {
   int32_t atom, type;
-  // Of the atom or virtual atom, and from there to the image.
+  // Position of the atom or virtual atom, and the vector from there to the image.
   Vec place, shift;
-  // Up to which distance it is seen.
+  // Largest distance, Å, at which it is a neighbour.
   double reach;
 
-  // Puts it where its atom is now; a virtual atom that may be displaced to anywhere, there too.
+  // Updates the position. With any_direction, a virtual atom is placed at its atom, with its displacement added to `reach`.
   void move(const spinpot_frames& frames) {
     place = vec_at(frames.coord + 3 * atom);
     reach = frames.cutoff;
@@ -43,14 +43,15 @@ struct Point {
     }
   }
 
-  // To another one; as exact as differences of coordinates are, however far the atoms are outside a cell.
+  // The vector to another point. Positions and shifts are subtracted separately, which is exact also for atoms far outside
+  // the cell.
   Vec to(const Point& other) const {
     return plus(plus(other.place, -1.0, place), 1.0, plus(other.shift, -1.0, shift));
   }
 };
 
-// Boxes for sorting points. If there would be too many, distant boxes share one slot: distant points in it cost time
-// but are rejected by their distance.
+// Boxes for sorting points. If there would be too many, distant boxes share one slot. This costs time, but is no error:
+// distant points are rejected by their distance.
 class Boxes {
  public:
   // Sorts points into the boxes by their coordinates along each axis; returns the new index of each.
@@ -58,7 +59,7 @@ class Boxes {
     const int64_t size = at[0].size();
     reach_ = reach + SLACK;
     const double wide = std::max(LEAST, reach_);
-    width_ = {wide, wide, 0.125 * wide};  // along the last axis points of many boxes are looked at in one go
+    width_ = {wide, wide, 0.125 * wide};  // boxes along the last axis are adjacent in memory and are visited together
     for (int k = 0; k < 3; ++k) {
       const auto ends = std::minmax_element(at[k].begin(), at[k].end());
       first_[k] = box(k, *ends.first);
@@ -82,10 +83,10 @@ class Boxes {
     return goes;
   }
 
-  // One box for points in any order.
+  // Puts all points into one box, unsorted.
   void hold_all(int64_t size) { begin_ = {0, static_cast<int32_t>(size)}; }
 
-  // visit(begin, end) for sorted points, among them all within reach of a place.
+  // Calls visit(begin, end) for ranges of sorted points that include all points within reach of `place`.
   template <typename Visit>
   void each_near(const Vec& place, const Visit& visit) const {
     int64_t first[3], end[3];
@@ -105,7 +106,7 @@ class Boxes {
   }
 
  private:
-  // Å; atoms are not so dense that narrower ones would help.
+  // The smallest width, Å. Atoms are not dense enough for narrower boxes to help.
   static constexpr double LEAST = 1.0;
 
   int64_t box(int k, double place) const { return static_cast<int64_t>(std::floor(place / width_[k])); }
@@ -114,7 +115,7 @@ class Boxes {
   }
   int64_t row(int64_t a, int64_t b) const { return (a * count_[1] + b) * count_[2]; }
 
-  // Before sort(), one box is larger than any coordinate.
+  // Before sort() there is one box, larger than any coordinate.
   double reach_ = 1e16;
   Vec width_{1e17, 1e17, 1e17};
   // For each axis: the first and last box with points, and the number of boxes.
@@ -126,7 +127,7 @@ class Points {
  public:
   Points() = default;
 
-  // Of a frame whose atoms are begin…end − 1, with the virtual atoms of some elements.
+  // The points of one frame with the atoms begin…end − 1. with_virtual: whether to add virtual atoms, by element.
   Points(const spinpot_frames& frames, const std::vector<char>& with_virtual, int64_t frame, int64_t begin, int64_t end)
       : first_atom_(begin), homes_(end - begin, -1) {
     const Lattice lattice(frames.box + 9 * frame, frames.periodic + 3 * frame);
@@ -155,7 +156,7 @@ class Points {
     sort();
   }
 
-  // Puts the same points where their atoms are now.
+  // Updates the positions of all points to those of their atoms.
   void move(const spinpot_frames& frames) {
     for (Point& point : points_) point.move(frames);
     spread();
@@ -163,7 +164,7 @@ class Points {
 
   int64_t size() const { return static_cast<int64_t>(points_.size()); }
   const Point& operator[](int64_t k) const { return points_[k]; }
-  // The point that an atom is a centre at.
+  // The point of an atom as a centre.
   int32_t home(int64_t atom) const { return homes_[atom - first_atom_]; }
 
   // Writes the neighbours of an atom into `found`, which has room for all; returns their number.
@@ -178,7 +179,7 @@ class Points {
     return count;
   }
 
-  // The same of so many candidates.
+  // Like seen_from, but considers only `number` candidates.
   int64_t seen_among(const int32_t* candidates, int64_t number, int64_t atom, int32_t* found) const {
     int64_t count = 0;
     for (int64_t first = 0; first < number; first += BLOCK) {
@@ -192,15 +193,16 @@ class Points {
  private:
   // Up to this number, checking all points is as fast as sorting them.
   static constexpr int64_t FEW = 1024;
-  // 2 GB; a cutoff that is a hundred times as long as the cell would fill any memory.
+  // The largest number of points, about 2 GB. A cutoff of a hundred cell lengths would fill any memory.
   static constexpr double MOST = 2e7;
-  // Å²; more than what rounding of images does to a distance.
+  // Å²; larger than the rounding errors of images in squared distances.
   static constexpr double ROUNDING = 1e-7;
   static constexpr int64_t BLOCK = 256;
 
   static double square(double value) { return value * value; }
 
-  // Adds the images of a site between two fractional coordinates. Returns whether their number is within bounds.
+  // Adds the images of a site that may be within reach of atoms with fractional coordinates from low to high. Returns false
+  // if there would be too many points.
   bool add_images(const Lattice& lattice, const Vec& low, const Vec& high, const Point& site) {
     const Vec place = lattice.fractional(site.place);
     Vec first, count;
@@ -223,7 +225,7 @@ class Points {
     return true;
   }
 
-  // The numbers that are looked at, side by side.
+  // Copies positions and limits into separate arrays, which `look` reads.
   void spread() {
     for (auto* each : {&at_[0], &at_[1], &at_[2], &limit_}) each->resize(size());
     for (int64_t k = 0; k < size(); ++k) {
@@ -245,7 +247,8 @@ class Points {
     spread();
   }
 
-  // Writes those of the points at(0), at(1), …, also given by their numbers, that are seen from another one.
+  // Writes the neighbours of the point `own` among the points at(0), at(1), … at(size − 1), whose indices are also in the
+  // array `points`. Returns their number.
   template <typename At>
   int64_t look(int64_t own, const At at, const int32_t* points, int64_t size, int32_t* found) const {
     const double x = at_[0][own], y = at_[1][own], z = at_[2][own];
@@ -257,7 +260,7 @@ class Points {
       beyond[n] = square(px[k] - x) + square(py[k] - y) + square(pz[k] - z) - limit[k];
       nearest = std::min(nearest, std::abs(beyond[n]));
     }
-    // Points at the very edge, as those of a crystal may be, are looked at as exactly as they are written.
+    // For points very close to the limit, as in crystals, the distance is recomputed without the rounding of images.
     for (int64_t n = 0; nearest < ROUNDING && n < size; ++n)
       if (std::abs(beyond[n]) < ROUNDING) {
         const Vec exact = points_[own].to(points_[at(n)]);
@@ -268,7 +271,7 @@ class Points {
     return keep(beyond, points, size, found);
   }
 
-  // Writes the points with negative numbers; returns their number. Without branches, which would be unpredictable.
+  // Writes the points whose number is negative; returns how many. There are no branches, since they would be unpredictable.
   static int64_t keep(const double* numbers, const int32_t* points, int64_t size, int32_t* found) {
     int64_t count = 0, n = 0;
 #if defined(__AVX512VL__)
@@ -286,7 +289,7 @@ class Points {
     return count;
   }
 
-  // limit: the square of the distance that a point is seen from; at: where it is, by axis.
+  // For each point: the square of `reach`; the position, by axis.
   std::vector<double> limit_, at_[3];
   std::vector<Point> points_;
   int64_t first_atom_ = 0;

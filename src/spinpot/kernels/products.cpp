@@ -9,11 +9,11 @@ namespace spinpot {
 
 namespace {
 
-// The registers hold ROWS of a result, two vectors wide; the caches hold DEPTH and HEIGHT of the operands.
+// The registers hold ROWS rows of a result, two vectors wide. The caches hold DEPTH terms of HEIGHT rows of the operands.
 constexpr int64_t ROWS = 6, DEPTH = 256, HEIGHT = 48;
 
 // Prefetches the next operands during the current tile. Memory is slower than the arithmetic, so requests are early and
-// evenly spaced: LINES cache lines every STEPS terms, as fast as HEIGHT rows consume them.
+// evenly spaced: LINES cache lines every STEPS terms, which is as fast as HEIGHT rows use them.
 template <typename T>
 class Prefetch {
  public:
@@ -37,8 +37,8 @@ class Prefetch {
   int64_t column_ = 0;
 };
 
-// out (rows, WIDTH) = or += Σ_k left(·, k) right(k, ·) for k < depth; rows of `right` lie `next` apart, those of
-// `out` `out_next`.
+// out (rows, WIDTH) = Σ_k left(·, k) right(k, ·) for k < depth, or += if `add`. next, out_next: distances between rows of
+// `right` and of `out`.
 template <typename T, int64_t rows>
 void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t next, int64_t depth, T* out,
           int64_t out_next, bool add, Prefetch<T>& soon) {
@@ -69,7 +69,7 @@ void tile(const T* left, int64_t down, int64_t along, const T* right, int64_t ne
   }
 }
 
-// `tile` for as many rows as left has, whose numbers are `along` apart.
+// Calls `tile` for the number of rows of left, which is at most ROWS.
 template <typename T, int64_t rows = ROWS>
 void tile_of(const In<T>& left, const T* right, int64_t next, const Matrix<T>& out, bool add, Prefetch<T>& soon) {
   if constexpr (rows > 1)
@@ -77,14 +77,14 @@ void tile_of(const In<T>& left, const T* right, int64_t next, const Matrix<T>& o
   tile<T, rows>(left.numbers, left.down, left.along, right, next, left.columns, out.numbers, out.down, add, soon);
 }
 
-// out = or += sums (rows, WIDTH), where out has fewer columns or its numbers lie apart.
+// out = sums (rows, WIDTH), or += if `add`. out may have fewer columns, or columns that are not adjacent.
 template <typename T>
 void put(const T* sums, const Matrix<T>& out, bool add) {
   for (int64_t i = 0; i < out.rows; ++i, sums += WIDTH<T>)
     for (int64_t j = 0; j < out.columns; ++j) *out.at(i, j) = add ? *out.at(i, j) + sums[j] : sums[j];
 }
 
-// ROWS of left side by side, so that the caches can hold them. left has its columns' numbers side by side.
+// Copies `left` so that ROWS rows are adjacent, which fits into the caches. The numbers of a column of left are adjacent.
 template <typename T>
 void pack(const In<T>& left, T* packed) {
   const int64_t whole = left.rows / ROWS * ROWS;
@@ -96,8 +96,9 @@ void pack(const In<T>& left, T* packed) {
   }
 }
 
-// The operands after terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on, by rows: this
-// panel's share of the next rows of left, or else the next panel of right.
+// The operands to prefetch during terms [k, k + DEPTH) of rows [top, top + HEIGHT) and the panel of columns from j on: this
+// panel's share of the next HEIGHT rows of left, or the next panel of right after the last rows. The result has its rows'
+// numbers adjacent.
 template <typename T>
 In<T> needed_next(const In<T>& left, const In<T>& right, int64_t top, int64_t k, int64_t j) {
   const int64_t below = std::min(HEIGHT, left.rows - top - HEIGHT), columns = right.columns;
@@ -112,7 +113,8 @@ In<T> needed_next(const In<T>& left, const In<T>& right, int64_t top, int64_t k,
   return right.part(term, std::min(DEPTH, right.rows - term), column, std::min(WIDTH<T>, columns - column));
 }
 
-// out = left · right or out += left · right, on one thread. right has its columns side by side, left either.
+// out = left · right, or out += left · right if `add`, on one thread. The numbers of each row of right are adjacent; left
+// has adjacent rows or columns.
 template <typename T>
 void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add) {
   T sums[ROWS * WIDTH<T>], edge[DEPTH * WIDTH<T>], packed[HEIGHT * DEPTH];
@@ -153,7 +155,7 @@ void multiply_part(const In<T>& left, const In<T>& right, const Matrix<T>& out, 
 
 template <typename T>
 void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add) {
-  if (right.along != 1 && right.columns > 1) {  // outᵀ = rightᵀ leftᵀ, with leftᵀ's columns side by side
+  if (right.along != 1 && right.columns > 1) {  // outᵀ = rightᵀ leftᵀ, with leftᵀ copied so that its rows are contiguous
     thread_local std::vector<T> kept;
     if (int64_t(kept.size()) < left.rows * left.columns) kept.resize(left.rows * left.columns);
     T* copy = kept.data();

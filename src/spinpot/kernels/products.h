@@ -1,5 +1,5 @@
-// Matrix products. BLAS libraries first copy both operands into blocks, which pays only if each number is used many
-// times. Here most products have a short side, so that operands are read in place.
+// Matrix products. BLAS libraries first copy both operands into blocks, which pays off only if each number is used many
+// times. Most products here have a short side, so the operands are read in place.
 
 #pragma once
 
@@ -8,11 +8,11 @@
 
 namespace spinpot {
 
-// Columns of a result that the registers hold: multiples of them are computed the fastest.
+// Number of columns of a result that the registers hold. Results whose width is a multiple of it are computed fastest.
 template <typename T>
 constexpr int64_t WIDTH = 2 * Lanes<T>::count;
 
-// out = left · right, or out += left · right with `add`, of matrices that have rows or columns side by side.
+// out = left · right, or out += left · right if `add`. In each matrix the numbers of a row or of a column are adjacent.
 template <typename T>
 void multiply(const In<T>& left, const In<T>& right, const Matrix<T>& out, bool add = false);
 

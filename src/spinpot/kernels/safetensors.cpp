@@ -13,9 +13,9 @@ namespace spinpot {
 
 namespace {
 
-constexpr int64_t LENGTH = 8;                            // bytes of the header's length
-constexpr int64_t LONGEST = int64_t(1) << 25;            // header
-constexpr int64_t LARGEST = int64_t(1) << 53;            // whole number that a double has exactly
+constexpr int64_t LENGTH = 8;                            // bytes of the number that is the header's length
+constexpr int64_t LONGEST = int64_t(1) << 25;            // limit of the header's length
+constexpr int64_t LARGEST = int64_t(1) << 53;            // up to here, doubles represent whole numbers exactly
 
 const std::map<std::string, int64_t> BYTES_OF_KIND = {
     {"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4}, {"U32", 4}, {"F16", 2}, {"BF16", 2},
@@ -26,7 +26,7 @@ constexpr const char* kind_of() {
   return std::is_same_v<T, double> ? "F64" : std::is_same_v<T, int64_t> ? "I64" : "U8";
 }
 
-// Without extents of 1, which change no order.
+// The shape without extents of 1, which do not change the order of the numbers.
 std::vector<int64_t> squeezed(std::vector<int64_t> shape) {
   shape.erase(std::remove(shape.begin(), shape.end(), 1), shape.end());
   return shape;
@@ -127,7 +127,7 @@ void Safetensors::damaged(const std::string& detail) const {
   refuse("this is no model file, or a damaged one (" + detail + "). `spinpot convert` writes model files.");
 }
 
-// Opens it.
+// Opens the file and returns its size.
 int64_t Safetensors::size_of_file() {
   struct stat found;
   if (stat(path_.c_str(), &found) != 0) refuse(std::string("cannot be read: ") + std::strerror(errno) + ".");
@@ -183,7 +183,7 @@ int64_t Safetensors::natural(const Json& number, const std::string& name) const 
   return static_cast<int64_t>(*value);
 }
 
-// That arrays follow each other and fill the file.
+// Checks that the arrays follow each other and fill the file.
 void Safetensors::check_places() const {
   std::vector<std::pair<int64_t, int64_t>> places;
   for (const auto& item : tensors_) places.emplace_back(item.second.begin, item.second.end);

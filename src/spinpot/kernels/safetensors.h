@@ -1,4 +1,4 @@
-// Reads files of named arrays (huggingface/safetensors); everything is checked, since files are untrusted.
+// Reads files of named arrays (huggingface/safetensors). Everything is checked, since files are untrusted.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace spinpot {
 
-// An array in the file: its kind, as F64, its shape, and where its bytes lie behind the header.
+// An array in the file. kind: such as F64. begin, end: range of its bytes after the header.
 struct Tensor {
   std::string kind;
   std::vector<int64_t> shape;
@@ -24,14 +24,15 @@ class Safetensors {
   // Reads the header. Errors are thrown with a message and the file's path.
   explicit Safetensors(const std::string& path);
 
-  // A text of the metadata, and an array; null where there is none.
+  // A text of the metadata, and an array; null if there is none.
   const std::string* metadata(const std::string& name) const;
   const Tensor* find(const std::string& name) const;
-  // Its numbers: T is double (finite), int64_t or uint8_t, as in the file. Extents of 1 need not be the same.
+  // The numbers of an array. T must be the type in the file: double (all numbers finite), int64_t or uint8_t. The shapes
+  // must agree except for extents of 1.
   template <typename T>
   std::vector<T> array(const std::string& name, const std::vector<int64_t>& shape) const;
 
-  // As zlib's CRC-32 of a text and all arrays behind it.
+  // zlib's CRC-32 of a text followed by all arrays.
   uint32_t checksum(const std::string& text) const;
 
   // Throw an error with the path and the reason; `damaged` also says that the file is damaged.
@@ -48,7 +49,7 @@ class Safetensors {
 
   std::string path_;
   mutable std::ifstream stream_;
-  int64_t data_ = 0, size_ = 0;  // where the arrays begin, and how many bytes they have
+  int64_t data_ = 0, size_ = 0;  // position of the first array, and number of bytes of all arrays
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Tensor> tensors_;
 };

@@ -1,4 +1,4 @@
-// Vectors of numbers that the processor handles in one instruction.
+// Vectors of numbers that the processor handles with one instruction.
 
 #pragma once
 
@@ -14,7 +14,7 @@ constexpr int64_t BYTES = 32;
 constexpr int64_t BYTES = 16;
 #endif
 
-constexpr int64_t LINE_BYTES = 64;  // of the caches
+constexpr int64_t LINE_BYTES = 64;  // size of a cache line
 
 template <typename T>
 struct Lanes {
