@@ -51,7 +51,7 @@ def test_all_raise_the_error_of_the_first_thing(size):
 def test_ranks_that_find_different_things_are_told():
     raised = as_ranks(2, lambda one: shared(of_ten, range(4 + one.rank), "Systems", one), InputError)
     assert {str(error).split(" Expected")[0] for error in raised} == {
-        "Systems: rank 0 finds 4, but rank 1 5."
+        "Systems: rank 0 found 4, but rank 1 found 5."
     }
 
 

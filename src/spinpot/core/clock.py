@@ -1,4 +1,4 @@
-"""Measures times between points of a program; on a GPU, which runs asynchronously, of the GPU's work."""
+"""Measures times between points of a program. A GPU runs asynchronously, so there it times the GPU's work."""
 
 import time
 

@@ -12,7 +12,8 @@ def differences(
 ) -> list[Difference]:
     """Find where two nested dicts differ.
 
-    accepted: says of a difference, also of one between two dicts, whether to ignore it and all below it.
+    accepted: called with key, old and new value of each difference, also of one between two dicts; returns
+    whether to ignore it and everything below it.
     """
     if then == now or accepted(key, then, now):
         return []
@@ -27,5 +28,5 @@ def differences(
 
 
 def in_words(changes: Sequence[Difference]) -> list[str]:
-    """Name what a folder has and what is asked for now."""
+    """The differences in words. `then` are the values in a folder, `now` those of the present command."""
     return [f"{key}: {then!r} there, {now!r} now" for key, then, now in changes]

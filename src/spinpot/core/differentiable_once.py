@@ -17,8 +17,8 @@ def differentiable_once(backward: Callable[..., Any]) -> Callable[..., Any]:
     def checked(ctx: Any, *by_outputs: Any) -> Any:
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "There are no second derivatives by the weights (create_graph=True): energies, forces and "
-                "losses can be differentiated only once."
+                "There are no second derivatives with respect to the weights (create_graph=True): energies, "
+                "forces and losses can be differentiated only once."
             )
         return backward(ctx, *by_outputs)
 

@@ -37,13 +37,13 @@ UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 def roomy(shape: tuple[int, ...], folder: Path | None = None) -> np.ndarray:
     """An empty float64 array; a large one is in an unnamed temporary file, so that it needs no memory.
 
-    folder: of that file. Raises OSError if there is not enough space.
+    folder: where the file is. Raises OSError if there is not enough space.
     """
     size = 8 * math.prod(shape)
     if size <= LARGE:
         return np.empty(shape)
     with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(os, "posix_fallocate"):  # else writing to the array on a full disk would crash the process
+        if hasattr(os, "posix_fallocate"):  # reserves the space; a full disk would later crash the process
             os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, np.float64, "w+", shape=shape)
 
@@ -107,12 +107,12 @@ def cannot_write(error: OSError) -> str:
 
 
 def _cut_short(error: OSError) -> bool:
-    """Whether it is NumPy's error `1000 requested and 360 written`."""
+    """Whether this is NumPy's error `1000 requested and 360 written`."""
     return error.errno is None and str(error).endswith(" written")
 
 
 def remove_leftovers(folder: Path, *names: str) -> list[str]:
-    """Remove the temporary `.NAME.PROCESS` that interrupted writes left in a folder; returns their names.
+    """Remove temporary files `.NAME.PROCESS` that interrupted writes left in a folder; return their names.
 
     names: globs of the target files and folders. Files of processes that still run on this machine stay. No
     process on another machine may write to the folder at the same time.
@@ -129,7 +129,7 @@ def remove_leftovers(folder: Path, *names: str) -> list[str]:
 
 
 def _ended(process: int) -> bool:
-    """Whether no other process with this number runs; this process is not writing when it asks."""
+    """Whether the process with this number has ended. This process counts as ended: it is not writing now."""
     if process == os.getpid():
         return True
     try:
@@ -143,7 +143,7 @@ def _ended(process: int) -> bool:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Lock a folder, so that one process at a time makes it, among all nodes that share the disk."""
+    """Lock a folder, so that only one process makes it, also among nodes that share the disk."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f".{folder.name}.lock")
     with FileLock(lock):
@@ -158,8 +158,9 @@ def make_once(
 ) -> None:
     """Make the folder of a data set unless it is there. An interruption leaves nothing behind.
 
-    is_there: raises InputError if the folder holds something else. make: makes the set at another path beside
-    the folder. what: for messages. Raises InputError if the folder cannot be written.
+    is_there: whether the set is complete; raises InputError if the folder holds something else. make: makes
+    the set at a given path beside the folder. what: the action in messages, such as "copy the set to". Raises
+    InputError if the folder cannot be written.
     """
     folder = Path(folder).resolve()
     try:
@@ -181,7 +182,7 @@ def make_once(
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Lock a run folder for the duration of a run.
+    """Lock a run folder during a run.
 
     Raises InputError if another process holds the lock, or if the folder cannot be written to.
     """
@@ -221,7 +222,7 @@ def refuse_placeholder(path: Path) -> None:
 def check_whole(path: Path) -> None:
     """Raise BadZipFile unless torch.save or torch.jit.save wrote the file and its checksums are right.
 
-    Torch does not check them.
+    Torch does not verify the checksums.
     """
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:

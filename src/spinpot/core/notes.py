@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spinpot.core.console import print_line
 
 NAMED = 3
-"""A line names so many places, and counts the rest."""
+"""Number of places that a line names; it counts the others."""
 
 
 class Notes:

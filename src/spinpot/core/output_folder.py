@@ -24,14 +24,14 @@ def refuse_existing(folder: Path, names: Sequence[str]) -> None:
 
 @contextmanager
 def all_or_nothing(folder: Path, last: str) -> Iterator[Path]:
-    """A hidden folder; its files are moved to `folder` once all are written, the file `last` last.
+    """A hidden folder to write to. At the end all its files are moved to `folder`, the file `last` last.
 
-    After an error, a newly made folder is removed again. Raises InputError if the place cannot be written to.
+    After an error, a newly made folder is removed again. Raises InputError if `folder` cannot be written to.
     """
     name, is_new = Path(last).stem, not folder.exists()
     place = folder / f".{name}.{os.getpid()}"
     try:
-        remove_leftovers(folder, name)  # of killed processes
+        remove_leftovers(folder, name)  # killed processes may have left some
         place.mkdir(parents=True)
         yield place
         for file in sorted(place.iterdir(), key=lambda file: file.name == last):

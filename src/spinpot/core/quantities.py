@@ -17,10 +17,10 @@ SCALED = "_scaled"
 class Quantity:
     """A quantity and its errors, which are per atom for energy and virial and per component for forces.
 
-    name: of the loss term, short. label: the array that is compared. symbol: short, for a terminal. words:
-    its name in tables, where parts are listed below the whole. unit: of the errors. carrier: the atoms that
-    count. whole: name of the quantity of which this is a part. part: its index in the result of
-    `split_along`. share: weight of its squared rmse in the squared rmse of the whole.
+    name: short name, that of the loss term. label: the array that is compared. symbol: short, for a terminal.
+    words: its name in tables, where parts are listed below the whole. unit: of the errors. whole: name of the
+    quantity of which this is a part. part: its index in the result of `split_along`. share: weight of its
+    squared rmse in the squared rmse of the whole. carrier: which atoms have this quantity.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Work on many things: by threads that wait for the disk at once, and by the processes of a run in shares."""
+"""Processes many items: threads wait for the disk in parallel, and each process of a run takes a share."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from spinpot.core.errors import InputError
 T = TypeVar("T")
 R = TypeVar("R")
 
-THREADS = 16  # a disk on a network answers as many requests in the time of one
-WAITING = 3.0  # times the processor's time that a thread waiting for files takes
-LEAST_WAIT = 0.1  # s before a disk is called slow
-MOST_AT_ONCE = 32  # things that a thread takes at once
+THREADS = 16  # a network disk answers this many requests in about the time of one
+WAITING = 3.0  # work waits for files if it takes more than this multiple of its processor time
+LEAST_WAIT = 0.1  # s before threads are started
+MOST_AT_ONCE = 32  # items that a thread takes at once
 
 
 class Processes(Protocol):
-    """The processes of a run, numbered by rank: this one is `rank` of `size`."""
+    """The processes of a run. rank: number of this process. size: number of processes."""
 
     rank: int
     size: int
 
     def gather(self, own: bytes) -> list[bytes]:
-        """What each of them gives, the same for all; all must call this. Raises what has ended another."""
+        """The bytes of all processes, by rank, in each process. All must call this.
+
+        Raises the error of another process if one has ended that process.
+        """
 
 
 class _Alone:
@@ -43,10 +46,10 @@ ALONE: Processes = _Alone()
 
 
 def shared(work: Callable[[T], R], things: Sequence[T], title: str, processes: Processes = ALONE) -> list[R]:
-    """What `work` makes of each thing, in order, the same for all processes: each works on a part.
+    """The results of `work` for all things, in order. Each process works on a part and receives all results.
 
-    `work` waits for files; what it makes is sent to the others. An InputError is raised by all processes,
-    that of the first thing that has one. title: of the progress line.
+    work: mostly waits for files; its results can be pickled. title: of the progress line. If `work` raises
+    InputError, all processes raise the error of the first thing that has one.
     """
     if processes.size == 1:
         return by_threads(work, things, title)
@@ -56,7 +59,7 @@ def shared(work: Callable[[T], R], things: Sequence[T], title: str, processes: P
         own = by_threads(work, things[len(things) * rank // size : len(things) * (rank + 1) // size], title)
     except InputError as error:
         own = error
-    # These bytes come from another process of this run, as in torch's own all_gather_object.
+    # Unpickling is safe: the bytes come from processes of this run, as in torch's all_gather_object.
     sent = processes.gather(pickle.dumps((len(things), own), pickle.HIGHEST_PROTOCOL))
     made: list[R] = []
     with no_garbage():
@@ -70,19 +73,20 @@ def shared(work: Callable[[T], R], things: Sequence[T], title: str, processes: P
 
 
 def _refuse_others(title: str, one: tuple[int, int], other: tuple[int, int]) -> None:
-    """Raise InputError where two processes, by their ranks, find different numbers of things."""
+    """Raise InputError if two processes have different numbers of things. one, other: (rank, number)."""
     if one[1] != other[1]:
         (first, a), (second, b) = sorted((one, other))
         raise InputError(
-            f"{title}: rank {first} finds {a}, but rank {second} {b}. Expected the same on all ranks. Give "
-            "all of them the same folders and settings."
+            f"{title}: rank {first} found {a}, but rank {second} found {b}. Expected the same number on all "
+            "ranks. Give all ranks the same folders and settings."
         )
 
 
 def by_threads(work: Callable[[T], R], things: Sequence[T], title: str) -> list[R]:
-    """What `work`, which may wait for files, makes of each thing, in order. Raises the first error in order.
+    """The results of `work` for all things, in order. Raises the error of the first thing that has one.
 
-    Other threads than this one begin when it waits: of files in the page cache they make it slower.
+    This thread works alone at first. Others start only if it waits for files, because threads make it slower
+    to read files that are in the page cache.
     """
     size = max(1, min(MOST_AT_ONCE, len(things) // (4 * THREADS)))
     groups = (things[k : k + size] for k in range(0, len(things), size))
@@ -91,7 +95,7 @@ def by_threads(work: Callable[[T], R], things: Sequence[T], title: str) -> list[
 
 
 def _made(work: Callable[[T], R], groups: Iterator[Sequence[T]]) -> Iterator[R]:
-    lasted = worked = 0.0  # over all groups: another program may delay one
+    lasted = worked = 0.0  # summed over groups, since another program may delay one of them
     for group in groups:
         began, began_work = perf_counter(), thread_time()
         made = list(map(work, group))
@@ -107,7 +111,7 @@ def _made(work: Callable[[T], R], groups: Iterator[Sequence[T]]) -> Iterator[R]:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Make many things that stay without looking for garbage, which takes a fifth of the time."""
+    """Disable garbage collection while many objects are made that stay; it would take a fifth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -119,8 +123,8 @@ def no_garbage() -> Iterator[None]:
 
 @contextmanager
 def never_garbage() -> Iterator[None]:
-    """Make many things that stay: no later search for garbage looks at them, which takes seconds each."""
-    gc.collect()  # as what is garbage now would stay, too
+    """Exclude objects made in this block from later garbage collections, each of which would take seconds."""
+    gc.collect()  # garbage that exists now would stay, too
     with no_garbage():
         yield
         gc.freeze()

@@ -96,7 +96,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of N atoms: its structure, as in data.systems, and its labels, of the shapes in Batch."""
+    """One frame of N atoms: its structure as in data.systems, and its labels with the shapes of Batch."""
 
     types: np.ndarray
     box: np.ndarray
@@ -111,7 +111,7 @@ class Frame:
 
 
 NUMBERS, VECTORS = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
-"""Of no atom."""
+"""Arrays for no atoms."""
 
 
 def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:

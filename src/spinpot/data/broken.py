@@ -18,7 +18,7 @@ from spinpot.data.systems import System, in_memory, part_of
 if TYPE_CHECKING:
     from spinpot.data.dataset import Neighbours
 
-NAMED = 3  # messages name so many of the frames left out of a set, and count the rest
+NAMED = 3  # number of left-out frames of a set that get a line each; the others are counted
 
 
 class Trained(Protocol):

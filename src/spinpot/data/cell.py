@@ -55,7 +55,7 @@ def volume(box: np.ndarray) -> float:
     return float(abs(a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g)))
 
 
-FLAT = 1e-6  # a cell whose volume is below this share of |a||b||c| counts as singular
+FLAT = 1e-6  # a cell whose volume is below this fraction of |a||b||c| is singular
 
 
 def room(box: np.ndarray, coord: np.ndarray, pbc: Sequence[bool]) -> float:

@@ -31,21 +31,22 @@ from spinpot.data.systems import SAMPLE, System, read_systems
 class SpinDataModule(pl.LightningDataModule):
     """Training, validation and test systems, and their batches with the pairs that a model needs.
 
-    train, validation, test: folders of systems, in any layout `read_systems` knows.
+    train, validation, test: folders of systems, in any layout that `read_systems` reads.
     type_map: the elements in the model's order; None takes them from the data.
-    batch_size: frames per step and process, of any systems.
-    validation_batch_size: frames per validation step; None means batch_size.
-    validation_frames: that are validated during the training, a fixed sample; None means those of `sample`.
+    batch_size: frames per step and process, from any systems.
+    validation_batch_size: frames per validation step; None: batch_size.
+    validation_frames: size of the fixed sample that validations during training use; None: the sample of size
+    `sample`.
     num_workers: threads that make the next batches while a step runs; 0: none.
-    seed: of the order of the frames.
-    prepare: called once before anything is read; makes or fetches the data where they are missing.
+    seed: determines the order of the frames and the samples.
+    prepare: called once before anything is read; makes or fetches missing data.
     exclude: frames to leave out, as in `Exclude`.
-    skip_broken: whether frames that cannot be used are left out and counted, where they are not an error.
-    sample: frames of a larger set that what shapes the model, and what is said of the set, is taken from.
+    skip_broken: leave out and count frames that cannot be used; otherwise they are an error.
+    sample: for larger sets, number of frames from which statistics and descriptions are computed.
 
-    systems: of each set; sampled: the same, or a sample of its frames. datasets, samples: of these.
-    validated: what is validated during the training.
-    by_number: whether training gets the numbers of frames that are on its device already.
+    systems: those of each set. sampled: the same, or a sample of their frames. datasets, samples: the data
+    sets of these. validated: the data set for validations during training. by_number: training batches are
+    numbers of frames, which are on the device already.
     """
 
     def __init__(
@@ -102,20 +103,20 @@ class SpinDataModule(pl.LightningDataModule):
                 )
 
     def prepare_data(self) -> None:
-        """Make or fetch the data where they are missing."""
+        """Make or fetch missing data."""
         if self.prepare is not None:
             self.prepare()
 
     @property
     def type_map(self) -> tuple[str, ...]:
-        """The elements; known once read() was called."""
+        """The elements; known after read()."""
         return self.systems["train"][0].type_map
 
     @never_garbage()
     def read(self, processes: Processes = ALONE) -> None:
-        """Read every system, or a sample of a large set. Raises InputError for what cannot be used.
+        """Read every system; of a large set, read a sample. Raises InputError for data that cannot be used.
 
-        processes: those of the run, which read in shares.
+        processes: those of the run; each reads a share.
         """
         notes = Notes()
         self.systems = {"train": self._read("train", self.wanted_type_map, notes, processes)}
@@ -127,7 +128,7 @@ class SpinDataModule(pl.LightningDataModule):
         if (every := sum(map(len, self.systems["validation"]))) > self.validation_frames:
             notes.add(
                 f"Validations look at a fixed sample of {self.validation_frames:,} of {every:,} frames "
-                "(data.validation_frames). The errors at the end are those of all."
+                "(data.validation_frames). The errors at the end are those of all frames."
             )
         notes.print()
 
@@ -155,12 +156,12 @@ class SpinDataModule(pl.LightningDataModule):
             return self.sampled[name]
         notes.add(
             f"data.{name} has {every:,} frames, which are read and checked when they are used. Statistics, "
-            f"spreads and what is said of them come from a sample of {some:,} (data.sample)."
+            f"label spreads and look: lines come from a sample of {some:,} frames (data.sample)."
         )
         return with_energies(systems, processes) if name == "train" else systems
 
     def count_broken(self, processes: Processes) -> None:
-        """Learn what the other processes have left out."""
+        """Add the frames that the other processes have left out to those of this process."""
         for broken in self.broken.values():
             if broken.skip:
                 for own in shared(lambda _: broken.frames, range(processes.size), "Left out", processes):  # noqa: B023
@@ -168,7 +169,7 @@ class SpinDataModule(pl.LightningDataModule):
 
     @cached_property
     def described(self) -> dict[str, dict[str, Any]]:
-        """What each set is, as plain data."""
+        """The description of each set, as plain data."""
         excluded = {name: {"excluded": frames} for name, frames in self.exclude.left_out.items()}
         return {
             name: describe(systems, self.sampled[name]) | excluded.get(name, {})
@@ -176,25 +177,25 @@ class SpinDataModule(pl.LightningDataModule):
         }
 
     def fingerprints(self, of_all: bool = False) -> dict[str, str]:
-        """Those of what a run depends on, the training and the validation data.
+        """The fingerprints of the training and the validation data, on which a run depends.
 
-        of_all: of all frames, as runs had them before there was data.sample.
+        of_all: compute them from all frames, as older versions without data.sample did.
         """
         if of_all:
             return {name: fingerprint(self.systems[name]) for name in ("train", "validation")}
         return {name: self.described[name]["fingerprint"] for name in ("train", "validation")}
 
     def make_datasets(self, geometry: Geometry, reversal: bool = False, rotation: bool = False) -> None:
-        """The data sets for a model with these pairs.
+        """Make the data sets for a model with this geometry.
 
-        reversal, rotation: whether the spins of training samples are reversed or turned at random. Then the
-        neighbours of the training frames are counted for spins of any direction.
+        reversal, rotation: whether the spins of training frames are reversed or rotated at random. Then the
+        neighbours of training frames are counted for spins of any direction.
         """
         self.geometry = geometry
         turned = reversal or rotation
         for name, systems in self.systems.items():
             of_set = replace(geometry, any_direction=True) if turned and name == "train" else geometry
-            # Errors of validation are those of all its frames: there none is left out when it is read.
+            # Validation errors are those of all its frames, so no broken frame is left out there.
             broken = self.broken[name] if name == "train" else None
             self.datasets[name] = FrameDataset(systems, of_set, broken)
             whole = self.sampled[name] is systems
@@ -219,7 +220,7 @@ class SpinDataModule(pl.LightningDataModule):
         return [name for name, has in zip(self.type_map, found, strict=True) if has]
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The batches from the trainer's present step to its last; with by_number, those of their frames."""
+        """The batches from the trainer's present step to its last; with by_number, lists of frame numbers."""
         assert self.trainer is not None
         accumulated = self.trainer.accumulate_grad_batches
         batches = ShuffledBatches(
@@ -237,13 +238,13 @@ class SpinDataModule(pl.LightningDataModule):
         on_host = self.trainer.strategy.root_device.type == "cpu"
         if self.num_workers and self.datasets["train"].in_memory and on_host:
             print_line(
-                f"data.num_workers={self.num_workers}: these frames are in memory, where threads gain nothing"
-                " and take time of the steps. Use 0."
+                f"data.num_workers={self.num_workers}: these frames are in memory, so threads gain nothing "
+                "and slow the steps down. Use 0."
             )
         return self._loader(self.datasets["train"], self.turned or self.datasets["train"], batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Every frame that is validated once."""
+        """All validated frames, each once."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         batches = EveryFrameOnce(len(self.validated), self.validation_batch_size, rank, world_size)
@@ -253,7 +254,7 @@ class SpinDataModule(pl.LightningDataModule):
         self, own: FrameDataset, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
     ) -> DataLoader[Batch]:
         assert self.trainer is not None
-        # The step has all threads of torch; beside it each batch is made by one.
+        # The step uses all threads of torch, so each batch that is made meanwhile gets one thread.
         geometry = replace(self.geometry, threads=1) if self.num_workers else self.geometry
         return BatchesAhead(
             frames,

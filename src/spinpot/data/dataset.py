@@ -69,7 +69,7 @@ def _most(batch: Batch, geometry: Geometry) -> Tensor:
 
 
 class FrameDataset(Dataset[Frame | None]):
-    """The frames of some systems, in order. geometry: determines the pairs of the batches made here.
+    """The frames of some systems, in order. geometry: determines the pairs of batches.
 
     Frames read from disk are checked when they are read, and `broken` handles the broken ones; a frame left
     out is None. If the model is known, a line names the first batch whose neighbours are unlike those that

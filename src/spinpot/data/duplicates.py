@@ -19,7 +19,7 @@ SAME = 1e-4  # Å and μ_B: frames are duplicates if no coordinate differs by mo
 REACH = 10 * SAME
 """Largest difference of a coordinate of _points: it sums the noise of two atoms and of the cell."""
 SIEVE = 12  # number of coordinates that preselect candidate duplicates
-FEW = 64  # groups of so many frames need not be divided further
+FEW = 64  # groups of at most this many frames are not divided further
 SAMPLE = 200  # evenly spaced frames, used to find the coordinates that vary most
 SAME_LABEL = {"energy": 1e-5, "force": 0.01, "force_mag": 0.01, "virial": 1e-3}
 """Largest difference between the labels of duplicates: eV/atom, eV/Å, eV/μ_B, eV/atom."""
@@ -167,7 +167,7 @@ def _among(systems: Sequence[System], places: Sequence[int]) -> Iterator[Copy]:
             same = own[_same(alike[owner[k]], number[k], alike[other], number[own])]
             taken[same], kept[same] = True, k
     for copy in np.flatnonzero(taken):
-        first = kept[kept[copy]]  # what a frame equals exactly may itself be a copy
+        first = kept[kept[copy]]  # the exactly equal frame may itself be a copy of an earlier one
         yield Copy(places[owner[copy]], int(number[copy]), places[owner[first]], int(number[first]))
 
 

@@ -14,7 +14,7 @@ from spinpot.data.systems import System, part_of
 
 EXAMPLE = "such as data.exclude='{data_0: [8, 12-15]}'"
 MOST = 20
-"""Most frames or systems that a message names."""
+"""Largest number of frames or systems that a message names."""
 
 
 class Exclude:

@@ -1,4 +1,4 @@
-"""Refuse frames that no model can be trained on, naming file, frame and atoms."""
+"""Checks frames for numbers, cells and positions that no model can be trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spinpot.data.systems import System
 
 PER_FRAME = ("box", "coord", "spin", *LABELS)  # arrays of a System with a row for each frame
-LARGEST = 1e15  # in any unit: beyond it differences of float64 numbers are no distances
+LARGEST = 1e15  # in any unit; differences of larger float64 numbers have too few digits
 
 
 def check_frames(system: System) -> None:
@@ -27,7 +27,7 @@ def check_frames(system: System) -> None:
 
 
 def check_finite(system: System) -> None:
-    """Refuse NaN, inf and beyond, naming file, frame, atom and component of the first one, counted from 0."""
+    """Refuse NaN, inf and huge numbers. The message names file, frame, atom and component of the first."""
     for array in PER_FRAME:
         if getattr(system, array) is not None:
             _check_finite(system, array)
@@ -53,13 +53,13 @@ def _check_finite(system: System, array: str) -> None:
 
 
 def check_cells(system: System) -> None:
-    """Refuse cells whose periodic vectors span nothing."""
+    """Refuse cells whose periodic vectors are linearly dependent."""
     flat = np.flatnonzero(np.concatenate([flat_cells(box, system.pbc) for (box,) in chunks(system.box)]))
     if flat.size:
         raise InputError(
             f"{system.where(flat[0], 'box')}: the cell {system.box[flat[0]].tolist()}, periodic "
-            f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell, or "
-            "pbc; in a deepmd-kit folder by an empty file `nopbc` beside type.raw for a molecule or cluster, "
-            "for a slab or wire by a file `pbc.raw` with 1 for each lattice vector that it repeats along and "
-            "0 for others."
+            f"{directions(system.pbc)}. Expected independent vectors in Å there. Correct the cell or pbc. In "
+            "a deepmd-kit folder, put an empty file `nopbc` beside type.raw for a molecule or cluster; for a "
+            "slab or wire, put a file `pbc.raw` there, with 1 for each periodic lattice vector and 0 for the "
+            "others."
         )

@@ -1,4 +1,4 @@
-"""ase.Atoms with vector moments → a System of one frame, and back."""
+"""Converts ase.Atoms with vector moments to a System of one frame, and back."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from spinpot.data.systems import System
 def moments_of(
     atoms: Atoms, name: str, moments: str | None = None, moment_unit: str | None = None
 ) -> Moments:
-    """The moments (N, 3), μ_B, from the column `moments`; without it, from the one find_moments chooses.
+    """The moments (N, 3), μ_B, from the column `moments`; if it is None, from the one find_moments chooses.
 
     moment_unit: as in Wanted. Raises InputError as find_moments does.
     """
@@ -46,9 +46,9 @@ def system_from_atoms(
 ) -> System:
     """One unlabelled frame; the atoms keep their order.
 
-    spin: (N, 3), μ_B; None: as moments_of finds them. type_map: None: the atoms' elements in alphabetical
-    order. Raises InputError if there are no atoms or no moments, if periodic lattice vectors are linearly
-    dependent, or if a number is not finite.
+    spin: (N, 3), μ_B; None: those of moments_of. type_map: None: the atoms' elements in alphabetical order.
+    Raises InputError if there are no atoms or no moments, if periodic lattice vectors are linearly dependent,
+    or if a number is not finite.
     """
     check_some(atoms, name)
     symbols = atoms.get_chemical_symbols()

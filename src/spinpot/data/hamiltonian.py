@@ -111,5 +111,5 @@ def exchange(first: Sequence[int], second: Sequence[int], strength: float, decay
 
 
 def total(*parts: Hamiltonian) -> Hamiltonian:
-    """Their sum."""
+    """The sum of some Hamiltonians."""
     return lambda bonds: torch.stack([part(bonds) for part in parts]).sum()

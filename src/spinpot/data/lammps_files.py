@@ -1,4 +1,4 @@
-"""Structures for LAMMPS' atom style `spin`, and its magnetic forces in our units."""
+"""Writes structures for LAMMPS' atom style `spin`, and converts its magnetic forces to eV/μ_B."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

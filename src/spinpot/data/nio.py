@@ -10,24 +10,25 @@ E_ion
     (2006)), here shifted to second order so that E is twice continuously differentiable at the cutoff.
     Without the long range, LO and TO phonons meet at Γ; as in every pair potential, C12 = C44 there.
 E_exchange
-    Heisenberg exchange with J1 and J2 of M. T. Hutchings and E. J. Samuelsen, Phys. Rev. B 6, 3447 (1972):
-    each pair counts once with J S_1·S_2, S = 1, J > 0 antiferromagnetic (6 J2 = 114 meV is then close to
-    their highest magnon, 117 meV). It acts through the bridging oxygen, by J2 along a 180° bridge and by J1/2
-    along each of the two 90° bridges of nearest neighbours, in between by their cos²-weighted mean
-    (Goodenough–Kanamori). Each Ni–O leg enters as r^-5, so that J falls as the tenth power of length: the
-    10/3 law of D. Bloch, J. Phys. Chem. Solids 27, 881 (1966).
+    Heisenberg exchange with J1 and J2 of M. T. Hutchings and E. J. Samuelsen, Phys. Rev. B 6, 3447 (1972).
+    Each pair counts once with J S_1·S_2, S = 1, J > 0 antiferromagnetic (6 J2 = 114 meV is then close to
+    their highest magnon, 117 meV). The exchange acts through the bridging oxygen. It is J2 for a 180° bridge,
+    J1/2 for each of the two 90° bridges of nearest neighbours, and the cos²-weighted mean for other angles
+    (Goodenough–Kanamori). Each Ni–O leg enters as r^-5, so that J falls with the tenth power of the length:
+    the 10/3 law of D. Bloch, J. Phys. Chem. Solids 27, 881 (1966).
 E_dipole
     The magnetic dipole–dipole interaction, which has no parameter. It makes (111) the easy plane of AFM-II
     (F. Keffer and W. O'Sullivan, Phys. Rev. 108, 637 (1957)) and turns with the crystal, as an axis fixed in
     space would not. The far smaller anisotropy within the plane is left out.
 E_Landau
-    A double well in |S|, which gives moments their length.
+    A double well in |S|, which determines the length of moments.
 
 Spins are moments in μ_B. The S = 1 of the exchange constants stands for the ordered moment of NiO, 1.90 μ_B
 (A. K. Cheetham and D. A. O. Hope, Phys. Rev. B 27, 6964 (1983)), taken as a classical vector.
 
-Chosen here, not published: `DAMPING`, such that the crystal is free of pressure at a = 4.17 Å (with the full
-Coulomb sum, without magnetism, the published potential gives 4.179 Å); `LANDAU_CURVATURE`; the cutoffs.
+These parameters are chosen here, not published: `LANDAU_CURVATURE`, the cutoffs, and `DAMPING`. With this
+`DAMPING` the pressure is zero at a = 4.17 Å (the published potential with the full Coulomb sum and without
+magnetism gives 4.179 Å).
 """
 
 import functools
@@ -57,7 +58,7 @@ J2 = 19.01e-3  # eV, between next-nearest Ni neighbours (a), antiferromagnetic
 LEG_EXPONENT = 5.0  # exchange falls as (leg length)^-5 with each of its two Ni–O legs
 
 LEG_SWITCH = (2.6, 3.2)
-"""Å. A leg is a nearest Ni–O contact (2.085 Å); the next ones, at 3.61 Å, are none."""
+"""Å. A leg is a nearest Ni–O contact (2.085 Å); the next-nearest contacts, at 3.61 Å, do not count."""
 
 DIPOLE_SWITCH = (5.2, CUTOFF)
 """Å. The dipole interaction is not truncated within the first number, which includes three Ni shells."""
@@ -67,8 +68,8 @@ MOMENT = 1.90  # μ_B, the length of a Ni moment in the ground state
 LANDAU_CURVATURE = 0.5
 """eV/μ_B², d²E/d|S|² of one moment in the ground state.
 
-Of the order of the intra-atomic exchange of a 3d ion, which causes the moment. A moment changed by 3 % then
-feels about the same magnetic force as one tilted by 30°, so that neither dominates the labels.
+It is of the order of the intra-atomic exchange of a 3d ion, which causes the moment. A moment changed by 3 %
+then has about the same magnetic force as one tilted by 30°, so that neither dominates the labels.
 """
 
 COULOMB = 14.399645  # eV·Å, e²/4πε0
@@ -93,10 +94,10 @@ class Structure:
 
 
 def structure(cell: ArrayLike, order: ArrayLike = AFM_II, axis: ArrayLike = EASY_AXIS) -> Structure:
-    """The perfect crystal in the given cell, its moments collinear.
+    """The perfect crystal in the given cell, with collinear moments. Ni atoms come first.
 
     `cell` (3, 3): rows are lattice vectors in units of the lattice constant. `order`: the ordering vector in
-    2π/a, with which the cell must be commensurate. `axis`: the direction of the moments. Ni come first.
+    2π/a, with which the cell must be commensurate. `axis`: the direction of the moments.
     """
     primitive = bulk("NiO", "rocksalt", a=LATTICE_CONSTANT)
     multiples = np.asarray(cell) * LATTICE_CONSTANT @ np.linalg.inv(primitive.cell.array)
@@ -175,7 +176,7 @@ def _o_o_buckingham(r: Tensor) -> Tensor:
 
 
 def _shifted(function: Callable[[Tensor], Tensor], r: Tensor) -> Tensor:
-    """The function minus its second-order expansion at the cutoff, so that it ends there smoothly (C²)."""
+    """The function minus its second-order expansion at the cutoff, so that it is C² there."""
     value, slope, curvature = _at_cutoff(function)
     x = r - CUTOFF
     return function(r) - value - slope * x - curvature * x**2 / 2
@@ -193,7 +194,7 @@ def _at_cutoff(function: Callable[[Tensor], Tensor]) -> tuple[float, float, floa
 
 @functools.cache
 def _coulomb_self() -> float:
-    """Self-energy of a unit charge in the truncated sum: half of shifted minus bare 1/r at r → 0, eV."""
+    """Self-energy of a unit charge in the truncated sum, eV: half of shifted minus bare 1/r for r → 0."""
     value, slope, curvature = _at_cutoff(_damped_coulomb)
     at_zero = value - slope * CUTOFF + curvature * CUTOFF**2 / 2
     return -(2 * COULOMB * DAMPING / math.sqrt(math.pi) + at_zero) / 2
@@ -238,6 +239,6 @@ def _landau_energy(spin: Tensor) -> Tensor:
 
 
 def _switch(r: Tensor, start: float, end: float) -> Tensor:
-    """1 up to `start`, 0 from `end`, in between the quintic with two continuous derivatives."""
+    """1 up to `start`, 0 beyond `end`, and between them the quintic with two continuous derivatives."""
     x = ((r - start) / (end - start)).clamp(0, 1)
     return 1 - x**3 * (10 - 15 * x + 6 * x**2)

@@ -62,8 +62,8 @@ def prepare_nio(folder: Path, seed: int = 0) -> None:
     """Write the NiO set into `folder` as `<split>/<shape>` in deepmd npy layout, unless it is there already.
 
     The same seed gives the same files, bit for bit. The set is written beside `folder` and moved there when
-    complete, so that neither an interruption nor a second caller leaves half a set in it. Raises `InputError`
-    if `folder` holds something else, such as a set of another seed, or cannot be written.
+    it is complete, so that `folder` never holds an incomplete set. Raises `InputError` if `folder` holds
+    something else, such as a set of another seed, or cannot be written.
     """
     there, make = partial(_is_complete, seed=seed), lambda draft: _write(draft, seed)
     make_once(folder, there, make, "make the NiO data set in")

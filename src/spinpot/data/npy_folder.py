@@ -1,4 +1,4 @@
-"""Systems → folders in deepmd-kit's npy layout."""
+"""Writes systems as folders in deepmd-kit's npy layout."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -24,8 +24,8 @@ def write_npy(
     deepmd-kit knows only crystals and clusters. Frames that are periodic along some directions only get
     pbc.raw for spinpot, and a vacuum in box.npy for deepmd-kit.
 
-    given: the parts of the system, to hold only one in memory. float32: write the arrays OF_ATOMS in float32.
-    Returns the largest change that float32 makes, by array.
+    given: the parts of the system, so that only one of them is in memory. float32: write the arrays OF_ATOMS
+    in float32. Returns the largest change by float32, by array.
     """
     _describe(system, folder)
     files: dict[str, BinaryIO] = {}

@@ -12,7 +12,7 @@ from spinpot.data.readers.deepmd.rows import Array
 from spinpot.kernels import library
 from spinpot.kernels.pairs import Frames, PairArrays, find_pairs
 
-MARGIN = 1e-9  # Å: keeps atoms at the very edge despite rounding; the switching function is zero there
+MARGIN = 1e-9  # Å; keeps atoms exactly at the cutoff despite rounding; the switching function is zero there
 OVERLAP = 0.1  # Å; two atoms closer than this are one atom written twice, or a wrong unit
 SMALLEST_REACH, LARGEST_REACH = 1.0, 4.0
 """Å. vesin divides a frame into boxes as wide as the search radius; far more boxes than atoms are slow."""
@@ -65,7 +65,7 @@ def _moves_together(coord: np.ndarray, box: np.ndarray, pbc: Sequence[bool], gap
 
 
 def pairs_by_vesin(frames: Frames, threads: int = 1) -> PairArrays:
-    """The same as kernels.pairs.find_pairs, without the compiled kernels."""
+    """Like kernels.pairs.find_pairs, but without the compiled kernels."""
     cutoff, types, coord, displacement = frames.cutoff, frames.types, frames.coord, frames.displacement
     candidates = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))]
     first = 0
@@ -125,9 +125,9 @@ def refuse_overlaps(
     elements: Sequence[str],
     where: Callable[[int], str],
 ) -> None:
-    """Refuse overlapping atoms. box: (F, 3, 3), coord: (F, N, 3), Å; where: names the place of a frame.
+    """Raise InputError for overlapping atoms, naming file, frame and atoms.
 
-    Raises InputError naming file, frame and atoms.
+    box: (F, 3, 3), Å. coord: (F, N, 3), Å. where: returns the file and frame number of a frame.
     """
     frame, i, j, distance = close_pairs(box, coord, pbc, OVERLAP)
     if len(frame):

@@ -1,4 +1,4 @@
-"""A sample of the frames of large sets: what shapes a model is taken from it, not from every frame."""
+"""Draws samples of large sets. A model's statistics come from a sample, not from every frame."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from spinpot.data.broken import Broken
 from spinpot.data.readers.deepmd.rows import CHUNK
 from spinpot.data.systems import System, in_memory, part_of
 
-STREAM = 2  # keeps these random numbers apart from those that order the frames and turn spins
+STREAM = 2  # makes these random numbers independent of those that order frames and rotate spins
 
 
 def sample_of(
@@ -21,10 +21,10 @@ def sample_of(
     broken: Broken | None = None,
     processes: Processes = ALONE,
 ) -> list[System]:
-    """The systems with the drawn frames, in memory and checked.
+    """The drawn frames of the systems, in memory and checked.
 
-    broken: what becomes of frames that cannot be used; by default they raise InputError. processes: that read
-    and check the frames in shares.
+    most: number of frames. broken: handles frames that cannot be used; by default they raise InputError.
+    processes: those of the run; each reads and checks a share of the frames.
     """
     broken = broken or Broken()
     chosen = drawn(systems, most, seed)
@@ -41,7 +41,7 @@ def _checked(broken: Broken, system: System) -> tuple[System, dict[int, str]]:
 
 
 def with_energies(systems: Sequence[System], processes: Processes = ALONE) -> list[System]:
-    """The systems with all their energies in memory, which the processes read in shares."""
+    """The systems with all their energies in memory. Each process reads a share."""
     labelled = [system for system in systems if system.energy is not None]
     found = iter(shared(_energies, labelled, "Energies", processes))
     return [system if system.energy is None else replace(system, energy=next(found)) for system in systems]
@@ -53,9 +53,9 @@ def _energies(system: System) -> np.ndarray:
 
 
 def drawn(systems: Sequence[System], most: int, seed: int) -> Sequence[System]:
-    """At most so many frames of the systems, which are not read yet; the systems, if they have no more.
+    """The systems with `most` of their frames, drawn at random; unchanged if they have no more frames.
 
-    They are drawn at random, and one more for each element and each label that none of these has.
+    For each element and each label that no drawn frame has, one more frame is added. Nothing is read yet.
     """
     sizes = np.array([len(system) for system in systems])
     if sizes.sum() <= most:
@@ -74,7 +74,7 @@ def drawn(systems: Sequence[System], most: int, seed: int) -> Sequence[System]:
 
 
 def thinned(system: System, most: int = CHUNK) -> System:
-    """The system in memory; of one that is stored at most so many frames, evenly spaced."""
+    """The system in memory. Of a system on disk, at most `most` frames are read, evenly spaced."""
     if system.in_memory:
         return system
     frames = np.unique(np.linspace(0, len(system) - 1, min(len(system), most)).astype(int))
@@ -82,5 +82,5 @@ def thinned(system: System, most: int = CHUNK) -> System:
 
 
 def _holds(system: System) -> set[str | int]:
-    """Its labels, and its elements by their numbers."""
+    """The labels of a system, and its elements as type numbers."""
     return {*system.labels, *np.unique(system.types).tolist()}

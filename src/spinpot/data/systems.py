@@ -1,8 +1,8 @@
-"""Any dpdata folder of spin frames → checked `System`s under one type map. Shapes and units: conventions.
+"""Reads folders of spin frames into checked `System`s with one type map. Shapes and units: core.conventions.
 
-Read are deepmd-kit's layouts npy (`set.*/coord.npy`), mixed (npy with `real_atom_types.npy`), raw
-(`coord.raw`), HDF5 and LMDB; the layout is recognised from the files, and a folder that has both `set.*` and
-`coord.raw` is read from its sets, as deepmd-kit does. A folder of systems stands for all systems below it.
+The layouts are deepmd-kit's npy (`set.*/coord.npy`), mixed (npy with `real_atom_types.npy`), raw
+(`coord.raw`), HDF5 and LMDB. The files determine the layout; a folder that has both `set.*` and `coord.raw`
+is read from its sets, as in deepmd-kit. A folder of systems stands for all systems below it.
 """
 
 import os
@@ -28,19 +28,19 @@ from spinpot.data.readers.deepmd.find import find_stored
 from spinpot.data.readers.deepmd.rows import CHUNK, Array, Rows, taken
 from spinpot.data.readers.deepmd.stored import Stored, stored_arrays
 
-SAMPLE = 5_000  # frames: larger sets stay where they are stored, and what shapes a model looks at so many
+SAMPLE = 5_000  # frames; larger sets stay on disk, and a sample of this size determines a model's statistics
 
 
 @dataclass(frozen=True, eq=False)
 class System:
     """Frames of one composition and atom order, float64; a label that was not stored is None.
 
-    Arrays are in memory, or rows that are read when they are asked for.
+    Arrays are in memory, or on disk and read when they are indexed.
     """
 
     name: str  # the folder's name; unique among the systems read together
     path: Path
-    type_map: tuple[str, ...]  # the training's, not the folder's
+    type_map: tuple[str, ...]  # that of the model, not of the folder
     types: np.ndarray  # (N,) int64, indices into type_map
     box: Array  # (F, 3, 3)
     coord: Array  # (F, N, 3)
@@ -49,45 +49,45 @@ class System:
     force: Array | None = None  # (F, N, 3)
     force_mag: Array | None = None  # (F, N, 3)
     virial: Array | None = None  # (F, 3, 3)
-    pbc: Periodic = PERIODIC  # along which rows of box the atoms repeat; other rows have no meaning
-    frame_ids: np.ndarray | None = None  # (F,) int64, the frame's number in `stored`, over all sets
+    pbc: Periodic = PERIODIC  # whether atoms repeat along each row of box; other rows have no meaning
+    frame_ids: np.ndarray | None = None  # (F,) int64, number of each frame in `stored`, over all sets
     stored: Stored | None = None  # None for frames that were not read from disk
-    numbers: np.ndarray | None = None  # (F,) int64, by which messages name the frames; None: 0, 1, …
+    numbers: np.ndarray | None = None  # (F,) int64, the frames' numbers in messages; None: 0, 1, …
 
     def __len__(self) -> int:
         return len(self.coord)
 
     @cached_property
     def cell(self) -> Array:
-        """(F, 3, 3), Å, never singular: box with unit normals in place of the rows that have no meaning."""
+        """(F, 3, 3), Å, never singular: `box`, with unit normals in place of its non-periodic rows."""
         return self.box if all(self.pbc) else completed(np.asarray(self.box), self.pbc)
 
     @property
     def elements(self) -> list[str]:
-        """Of each atom."""
+        """The element of each atom."""
         return [self.type_map[kind] for kind in self.types]
 
     @property
     def n_atoms(self) -> int:
-        """Atoms per frame."""
+        """Number of atoms per frame."""
         return len(self.types)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the labels that are there."""
+        """Names of the labels that the system has."""
         return tuple(name for name in LABELS if getattr(self, name) is not None)
 
     @property
     def in_memory(self) -> bool:
-        """Whether its frames are in memory, and so have been checked."""
+        """Whether the frames are in memory; these have been checked."""
         return not isinstance(self.coord, Rows)
 
     def number(self, frame: int) -> int:
-        """The number by which messages name this system's `frame`: that before any was left out."""
+        """The number of a frame in messages: its number before any frames were left out."""
         return frame if self.numbers is None else int(self.numbers[frame])
 
     def where(self, frame: int, array: str = "coord") -> str:
-        """File and frame on disk of this system's `frame`, for messages."""
+        """File and frame number on disk of a frame, for messages."""
         if self.stored is None or self.frame_ids is None:
             file = "" if self.path in (Path(), Path(self.name)) else f"{self.path}: "
             return f"{file}{self.name}, {array}, frame {self.number(frame)}"
@@ -95,13 +95,13 @@ class System:
 
 
 def select(system: System, frames: np.ndarray) -> System:
-    """Some frames of a system, by their numbers (n,), as a system of its own."""
+    """A new system of some frames, given by their numbers (n,)."""
     numbers = None if system.numbers is None else system.numbers[frames]
     return replace(part_of(system, frames), numbers=numbers, frame_ids=None, stored=None)
 
 
 def part_of(system: System, frames: np.ndarray) -> System:
-    """Some frames of a system, by their numbers (n,), which messages name as before."""
+    """Some frames of a system, given by their numbers (n,). Messages name their files and old numbers."""
     arrays = ((name, getattr(system, name)) for name in (*PER_FRAME, "frame_ids"))
     chosen: dict[str, Any] = {name: taken(array, frames) for name, array in arrays if array is not None}
     return replace(system, **chosen, numbers=frames if system.numbers is None else system.numbers[frames])
@@ -115,7 +115,7 @@ def in_memory(system: System) -> System:
 
 
 def parts(system: System) -> Iterator[System]:
-    """The system in memory; of one that is stored CHUNK frames at once."""
+    """The system in memory: as a whole if it is in memory already, else CHUNK frames at a time."""
     if system.in_memory:
         yield system
         return
@@ -130,7 +130,7 @@ def all_parts(systems: Sequence[System], title: str) -> Iterator[System]:
 
 
 def n_parts(system: System) -> int:
-    """How many parts it has."""
+    """The number of parts of a system."""
     return 1 if system.in_memory else -(-len(system) // CHUNK)
 
 
@@ -146,21 +146,20 @@ def read_systems(
 ) -> list[System]:
     """Read and check every system at `paths`: folders, folders of folders, HDF5 files, LMDB databases.
 
-    Types are mapped by name into `type_map`; without one, into the names of all folders in the order of
-    first appearance. A folder without `type_map.raw` is read only if `type_map` is given: its numbers are
-    then indices into it. A mixed folder gives one system per composition, named `folder#0`, `folder#1`, …
-    in the order of first appearance, and an LMDB database one per composition, named `folder#Ni2O2`.
-    `non_magnetic` is the user's word that a system without spins has no moments: its spins are zero.
+    A mixed folder gives one system per composition, named `folder#0`, `folder#1`, … in the order of first
+    appearance. An LMDB database gives one per composition, named `folder#Ni2O2`.
 
-    Lines on arrays of other names, on those that are not used, and on what is not a crystal go to `notes`;
-    without it they are printed. `leave_out` gives a system without some of its frames, which are then not
-    checked; a system without frames is not there.
+    type_map: the elements' names; None takes those of all folders, in the order of first appearance. Types
+    are mapped by name. A folder without `type_map.raw` needs type_map; its types are indices into it.
+    non_magnetic: systems without spins are allowed, and get spins of zero.
+    notes: receives lines on renamed or unused arrays, missing spins, non-periodic cells; None prints them.
+    leave_out: removes frames of a system before they are checked. Systems without frames are dropped.
+    at_once: sets with more frames stay on disk until the frames are used.
+    check: checks a system in memory and returns its usable frames; systems on disk are then not checked here.
+    None checks all frames, and any broken frame is an error.
+    processes: those of the run; each opens a share of the folders.
 
-    More frames than `at_once` stay where they are stored until they are used. All are checked; or, with
-    `check`, those in memory by it, which gives the frames of a system that can be used. `processes` open the
-    folders in shares.
-
-    Raises InputError for whatever cannot be used, naming file, frame or atom.
+    Raises InputError for everything that cannot be used, naming file, frame or atom.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     if not paths:
@@ -189,7 +188,7 @@ def read_systems(
 
 
 def _note(notes: Notes, stored: Stored, name: str) -> None:
-    """What there is to say of a system, whose arrays have not been read yet."""
+    """Add the lines on a system. Its arrays have not been read yet."""
     if not all(stored.pbc):
         notes.add(f"Periodic {directions(stored.pbc)} of the cell", name)
     if not stored.has("spin"):
@@ -202,7 +201,7 @@ def _note(notes: Notes, stored: Stored, name: str) -> None:
 
 
 def _refuse_repeats(stored: list[Stored]) -> None:
-    seen, real = set(), lru_cache(os.path.realpath)  # which looks at every folder of a path
+    seen, real = set(), lru_cache(os.path.realpath)  # realpath is slow: it visits every folder of a path
     for one in stored:
         folder, name = os.path.split(one.path)
         alone = name not in ("", "..") and not os.path.islink(one.path)
@@ -216,7 +215,7 @@ def _refuse_repeats(stored: list[Stored]) -> None:
 
 
 def _unique_names(stored: list[Stored]) -> list[str]:
-    """Folder names, lengthened by parents (`a-data_0`, `b-data_0`) where two would be the same."""
+    """Folder names. Equal ones are lengthened by their parents' names: `a-data_0`, `b-data_0`."""
     shared = Counter(one.path for one in stored)  # several groups of one file
     parts = []
     for one in stored:
@@ -230,7 +229,7 @@ def _unique_names(stored: list[Stored]) -> list[str]:
 
 
 def _distinct_names(parts: Sequence[tuple[str, ...]]) -> list[str]:
-    """The last part of each path, lengthened where two would be the same."""
+    """The last part of each path; equal ones are lengthened by the parts before it."""
     names = [""] * len(parts)
     clashing, length = list(range(len(parts))), 0
     while clashing:
@@ -282,8 +281,8 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
     if unknown:
         raise InputError(
             f"{stored.where}: holds {' '.join(unknown)} (its elements: {' '.join(names)}), which the given "
-            f"type map lacks: {' '.join(type_map)}. Add the element to the type map (a trained model's is "
-            "fixed: train one with the element), or leave the system out."
+            f"type map lacks: {' '.join(type_map)}. Add the element to the type map, or leave the system "
+            "out. The type map of a trained model is fixed: train a model with this element."
         )
     table = np.array([type_map.index(n) if n in type_map else -1 for n in names] + [-1])
     return np.asarray(table[types])
@@ -298,7 +297,7 @@ def _opened(
     type_map: tuple[str, ...],
     leave_out: Callable[[System], System] | None = None,
 ) -> Iterator[System]:
-    """One system; of the mixed layout one per row of atom types. The arrays are not read yet."""
+    """The system of a folder; for the mixed layout, one for each composition. The arrays are not read yet."""
     arrays = stored_arrays(stored)
     rows, group_of_frame = stored.types[None], np.zeros(len(arrays["coord"]), dtype=np.int64)
     if stored.mixed:

@@ -187,8 +187,8 @@ def test_other_tables_are_named(tmp_path):
     _, said = read(tmp_path)
     assert "orbital moment (y): not used (run/OUTCAR)" in said
     assert (
-        "I_CONSTRAINED_M: the energies contain the penalty of the constraint, and lambda*MW_perp, which is "
-        "not read, is no −∂E/∂S (run/OUTCAR)" in said
+        "I_CONSTRAINED_M: the energies contain the penalty of the constraint; lambda*MW_perp is not −∂E/∂S "
+        "and is not read (run/OUTCAR)" in said
     )
     write(tmp_path, [Step(more=" Magnetic force (eV/uB)\n   1 Fe 1 1 1 0.1 0.2 0.3")])
     _, said = read(tmp_path)

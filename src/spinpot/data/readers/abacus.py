@@ -136,7 +136,7 @@ def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
 
 
 def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
-    """Replace what MD_dump also holds, since it has more digits than the log."""
+    """Replace the step's numbers by those of MD_dump, which have more digits than the log."""
     step.coord = None
     if step.md is None or step.md not in dump:
         step.lack = "not in MD_dump, which holds each md_dumpfreq-th"
@@ -214,7 +214,7 @@ def _labels(step: Step) -> set[str]:
 
 
 def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes) -> list[str]:
-    """The element of each label: the label itself, or the label without its number, or as the user names it.
+    """The element of each label: the label itself, the label without its number, or the user's name for it.
 
     Raises InputError for other labels.
     """

@@ -18,7 +18,7 @@ BLOCKS = (
 
 @dataclass(frozen=True)
 class Structure:
-    """labels: of the atoms; box: (3, 3), rows, Å; coord: (N, 3), Å; None: not in the file."""
+    """Contents of a STRU file. labels: of the atoms; box: (3, 3), Å; coord: (N, 3), Å; None: missing."""
 
     labels: tuple[str, ...]
     lattice_constant: float | None = None

@@ -31,7 +31,7 @@ STRESS = re.compile(r"TOTAL-STRESS\s*\(kbar\)", re.IGNORECASE)
 LATTICE_CONSTANT = re.compile(rf"lattice constant \(Bohr\)\s*=\s*({NUMBER})", re.IGNORECASE)
 LATTICE = re.compile(r"Lattice vectors:.*in unit of a_0")
 COORDINATES = re.compile(r"^[ \t]*#?[ \t]*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE | re.MULTILINE)
-RULE = re.compile(r"^[\s\-=><+*]*$")  # lines that separate
+RULE = re.compile(r"^[\s\-=><+*]*$")  # lines that separate parts of the log
 DIGITS = "0123456789"
 ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\s*$")
 """A row of a table: the atom's label, in some tables with its number, and numbers."""
@@ -77,7 +77,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Log:
-    """version: as in the log, or empty; n_atoms: None if the log does not state it."""
+    """Contents of a log. version: empty if the log does not state it; n_atoms: None if it does not."""
 
     version: str
     n_atoms: int | None
@@ -118,7 +118,7 @@ def _step(
         energy=_number(energy[1]) if energy else None,
         sigma_zero=_number(sigma_zero[1]) if sigma_zero else None,
         converged=not converged["no"] if converged else None,
-        tables=dict(_tables(lines, labels)),  # of a table written several times, the last
+        tables=dict(_tables(lines, labels)),  # if a table is written several times, the last one
         heads=heads | ({"stress"} if stress else set()),
         stress=_matrix(stress[:8]),
         box=box,

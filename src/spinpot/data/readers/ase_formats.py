@@ -112,7 +112,7 @@ def _of_row(row: Any) -> RawFrame:
 def _frame(
     atoms: Atoms, columns: Mapping[str, Any], entries: Mapping[str, Any], results: Mapping[str, Any]
 ) -> RawFrame:
-    """results: the calculator's, per atom or per frame; a name that the file also has gets a suffix."""
+    """A frame with all numbers. results: the calculator's; a name that the file also has gets a suffix."""
     x, y, z = atoms.pbc.tolist()
     symbols = tuple(atoms.get_chemical_symbols())
     found = RawFrame(symbols, atoms.cell.array, (x, y, z), atoms.positions)

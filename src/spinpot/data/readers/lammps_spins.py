@@ -22,7 +22,7 @@ _MEMBER = re.compile(r"(.+)\[(\d+)\]")
 
 
 class SpinColumns(NamedTuple):
-    """direction: three columns; length: the column of |S|; None: the three columns are the moments."""
+    """The columns of the spins. direction: three; length: that of |S|, None if the three are the moments."""
 
     direction: tuple[str, ...]
     length: str | None

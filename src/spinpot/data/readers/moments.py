@@ -22,7 +22,7 @@ SAID = {
 
 @dataclass(frozen=True)
 class Moments:
-    """values: (N, 3), μ_B; names: the columns they were read from; others: columns of moments not used."""
+    """A frame's moments. values: (N, 3), μ_B; names: their columns; others: unused columns of moments."""
 
     values: np.ndarray
     names: tuple[str, ...]

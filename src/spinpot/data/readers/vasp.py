@@ -45,8 +45,8 @@ TOTAL_CHARGE = "total charge"
 ION = re.compile(rf"^\s*\d+((?:\s+{NUMBER})+)\s*$")
 MAGNETIC_FORCE = "Magnetic force (eV/uB)"
 PENALTY = (
-    "I_CONSTRAINED_M: the energies contain the penalty of the constraint, and lambda*MW_perp, which is not "
-    "read, is no −∂E/∂S"
+    "I_CONSTRAINED_M: the energies contain the penalty of the constraint; lambda*MW_perp is not −∂E/∂S and "
+    "is not read"
 )
 NO_MOMENTS = "without moments"
 
@@ -164,7 +164,7 @@ def _saxis(head: str, place: Path) -> np.ndarray:
 def _axes(saxis: np.ndarray) -> np.ndarray:
     """(3, 3), rows: the spin axes in Cartesian components; SAXIS determines them.
 
-    m = Rz(α) Ry(β) m_spins, α and β being the angles of SAXIS (https://vasp.at/wiki/SAXIS).
+    m = Rz(α) Ry(β) m_spins, where α and β are the angles of SAXIS (https://vasp.at/wiki/SAXIS).
     """
     x, y, z = saxis
     angles = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)

@@ -42,9 +42,8 @@ def _file(stored: Stored, array: str) -> str:
 def _no_spin(stored: Stored, type_map: Sequence[str] | None) -> str:
     message = (
         f"{stored.where}: {_file(stored, 'spin')} is missing. Expected the magnetic moments, 3 numbers per "
-        "atom in μ_B (zeros on atoms that carry none), beside coord. If the frames are not magnetic, say so: "
-        "spinpot prepare with --non-magnetic writes them with moments of zero, to train on or to "
-        "evaluate."
+        "atom in μ_B (zeros on atoms that carry none), beside coord. If the frames are not magnetic, convert "
+        "them with spinpot prepare --non-magnetic, which writes moments of zero."
     )
     others = [line.partition(":")[0] for line in stored.notes]
     if others:
@@ -77,7 +76,7 @@ def _check_cell_files(stored: Stored) -> None:
 
 
 def _check_same_arrays(stored: Stored) -> None:
-    """Check that all sets of a system hold the same arrays: with a gap, dpdata would mismatch the frames."""
+    """Check that all sets of a system hold the same arrays; otherwise dpdata would mismatch the frames."""
     for name in ("spin", *LABELS, REAL_TYPES):
         without = [s.where for s in stored.sets if name not in s.arrays]
         if stored.has(name) and without:
@@ -101,7 +100,7 @@ def _check_frame_counts(part: StoredSet) -> None:
 
 
 def _check_numeric(header: ArrayHeader, fractions: bool) -> None:
-    """fractions: the array needs real numbers, so that integers must be truncated values."""
+    """Check the dtype. fractions: the array needs real numbers, so integers must be truncated values."""
     if fractions and header.dtype.kind in "iu":
         raise InputError(
             f"{header.where}: dtype {header.dtype}: whole numbers, so that all decimals are lost. Expected "
@@ -144,7 +143,7 @@ def _shape_guess(stored: Stored, name: str, rest: tuple[int, ...]) -> str:
 
 
 def _spin_shape_guess(stored: Stored, rest: tuple[int, ...]) -> str:
-    """A guess what a spin array of a wrong shape holds."""
+    """A guess at what a spin array of a wrong shape holds."""
     n_atoms, size = len(stored.types), int(np.prod(rest))
     guesses = []
     if rest in ((n_atoms,), (n_atoms, 1)):

@@ -28,7 +28,7 @@ ADVICE = {
 @dataclass(frozen=True)
 class StoredSet:
     """One `set.*` of a system: its place, the headers of its arrays by deepmd-kit's names, and notes on
-    arrays with other names. The raw layout counts as one set.
+    arrays with other names. A folder in the raw layout is one set.
     """
 
     where: str

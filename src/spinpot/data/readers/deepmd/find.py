@@ -107,7 +107,7 @@ def _is_system(there: Mapping[str, str]) -> bool:
 
 
 def _listings(top: str) -> dict[str, dict[str, str]]:
-    """{real path: _listing} for a folder and the folders below it; it does not descend into systems."""
+    """{real path: _listing} for a folder and the folders below it, except those inside systems."""
     found: dict[str, dict[str, str]] = {}
     level = [top]
     while level:
