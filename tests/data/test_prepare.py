@@ -128,7 +128,7 @@ def test_frames_without_moments_need_the_users_word(tmp_path):
     (write_npy(tmp_path / "frames", made) / "set.000" / "spin.npy").unlink()
     message = the_message(run_here("prepare_data.py", "frames", "out", cwd=tmp_path))
     assert message.startswith("frames: spin.npy is missing.")
-    assert "spinpot prepare with --non-magnetic" in message
+    assert "spinpot prepare --non-magnetic" in message
     assert not (tmp_path / "out").exists()
     result = run_here("prepare_data.py", "frames", "out", "--non-magnetic", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

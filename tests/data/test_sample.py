@@ -71,7 +71,7 @@ def test_frames_of_a_large_set_are_those_of_a_small_one(tmp_path: Path, capsys) 
     assert small.samples["train"] is small.datasets["train"]
     large = data_module(tmp_path, 10)
     assert "data.train has 25 frames" in (said := capsys.readouterr().out)
-    assert "a sample of 10 (data.sample)" in said.replace("\n", " ")
+    assert "a sample of 10 frames (data.sample)" in said.replace("\n", " ")
     assert "data.validation" not in said
     assert len(large.samples["train"]) == 10
     assert len(large.datasets["train"]) == 25

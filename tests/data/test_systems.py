@@ -155,7 +155,7 @@ def test_spins_are_zero_only_by_the_users_word(tmp_path: Path) -> None:
     assert not system.spin.any()
     assert list(notes) == ["No spins: taken as non-magnetic, with spins of zero (s)"]
     with pytest.raises(
-        InputError, match=r"s: spin.npy is missing.*spinpot prepare with --non-magnetic writes"
+        InputError, match=r"s: spin.npy is missing.*spinpot prepare --non-magnetic, which writes"
     ):
         read_systems([folder])
 
