@@ -57,6 +57,8 @@ def place(tmp_path_factory):
 def test_script_command(command, place):
     _, name, *arguments = shlex.split(command)
     name = f"{SCRIPTS.get(name, name)}.py"
+    for run in (place / "runs").glob("2*"):  # named by the second, in which the next run may start
+        shutil.rmtree(run)
     if name == "train.py" and "--cfg" not in arguments:
         arguments += [*SHORT, "scheduler.warmup_steps=0"] if "warmup" in command else SHORT
         if "max_steps=0" in command:
