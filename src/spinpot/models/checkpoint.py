@@ -21,12 +21,12 @@ __all__ = ["ENTRY", "FORMAT"]
 OLDEST = 5
 """The oldest format that can be read."""
 HEISENBERG = "heisenberg"
-"""Key of the entry: the HeisenbergFit that serves as a baseline of the run's errors, if there is one."""
+"""Key of the HeisenbergFit, a baseline of the run's errors, if the run has one."""
 SCORE = 2
-"""Raise it whenever the definition of val/score changes: scores of different versions are not compared."""
+"""Version of val/score. Raise it whenever its definition changes; scores of two versions are not compared."""
 
 BEST, LAST = (Path("checkpoints") / name for name in ("best.ckpt", "last.ckpt"))
-"""Folder of the checkpoints in a run folder."""
+"""The checkpoints in a run folder."""
 
 
 def checkpoint_entry(
@@ -67,7 +67,7 @@ def save_potential(path: Path, potential: Potential, deepmd: dict[str, Any] | No
 
 
 def checkpoint_file(path: str | Path) -> Path:
-    """The file itself; for a run folder, its best checkpoint, or the last if no score could be compared."""
+    """The path if it is a file; in a run folder, the best checkpoint, or the last if there is no best one."""
     path = Path(path)
     if not path.is_dir():
         return path

@@ -1,4 +1,4 @@
-"""Evaluates a model by two calls of the compiled kernels (spinpot.kernels): forward and backward pass."""
+"""Evaluates a model by two calls of the compiled kernels (spinpot.kernels): the forward and backward pass."""
 
 import ctypes
 from abc import ABC, abstractmethod
@@ -23,8 +23,8 @@ OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", 
 class Call(ABC):
     """A batch and the weights in the form of the kernels; keeps the arrays alive that the struct points to.
 
-    name: of the functions, spinpot_NAME_forward and so on. given: their struct. like: a tensor with dtype and
-    device of the outputs. weights: in the order of the gradients. A sub-class keeps other arrays alive.
+    name: as in the functions' names, spinpot_NAME_forward and so on. given: their struct. like: a tensor with
+    dtype and device of the outputs. weights: in the order of the gradients. Subclasses keep further arrays.
     """
 
     name: ClassVar[str]
@@ -36,10 +36,13 @@ class Call(ABC):
 
     @abstractmethod
     def into(self, gradients: Sequence[Tensor]) -> Sequence[Any]:
-        """The last arguments of the backward pass: pointers to the gradients by the weights."""
+        """The last arguments of the backward pass: pointers to the gradients of the weights."""
 
     def forward(self, keep: bool) -> tuple[Tensor, ...]:
-        """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3); keep: for `backward`."""
+        """Energies of atoms (A,), force, magnetic force (A, 3) and virial (F, 3, 3).
+
+        keep: whether `backward` will be called.
+        """
         found = room_for_derivatives(self.given, self.like)
         self._run("forward", byref(self.given), outputs(found), byref(self.kept) if keep else None)
         return found
@@ -51,14 +54,14 @@ class Call(ABC):
         return found.double()
 
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
-        """Gradients by the weights, in the order of the weights."""
+        """Gradients of the weights, in the order of the weights."""
         by = [gradient.contiguous() for gradient in by_outputs]
         found = [torch.empty_like(weight) for weight in self.weights]
         self._run("backward", self.kept, outputs(by), *self.into(found))
         return found
 
     def derivatives(self, weights: Sequence[Tensor], differentiable: bool) -> Derivatives:
-        """Energies and their derivatives; differentiable: once more, by the weights."""
+        """Energies and their derivatives; differentiable: once more, with respect to the weights."""
         if not differentiable:
             energy, *derivatives = self.forward(keep=False)
         else:
@@ -112,7 +115,7 @@ def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def outputs(tensors: Sequence[Tensor]) -> Any:
-    """Pointers to the outputs; null for the outputs that are left out at the end."""
+    """Pointers to the outputs; null for outputs beyond the given tensors."""
     return byref(DERIVATIVES(*map(Tensor.data_ptr, tensors)))
 
 

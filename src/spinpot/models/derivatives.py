@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Derivatives:
-    """atom_energy (A,), eV; force, force_mag (A, 3) and virial (F, 3, 3), as in spinpot.core.conventions."""
+    """Energies of atoms (A,), eV; force, force_mag (A, 3) and virial (F, 3, 3), as in core.conventions."""
 
     atom_energy: Tensor
     force: Tensor
@@ -17,6 +17,6 @@ class Derivatives:
 
 
 def total(parts: Sequence[Derivatives]) -> Derivatives:
-    """Their sum."""
+    """The sum of the parts."""
     names = (item.name for item in fields(Derivatives))
     return Derivatives(**{name: sum(getattr(part, name) for part in parts) for name in names})

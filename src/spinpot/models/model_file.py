@@ -57,7 +57,7 @@ def write_model_file(path: Path, potential: Potential) -> None:
 
 
 def read_model_file(path: Path) -> dict[str, Any]:
-    """The contents as of a checkpoint of the potential alone (spinpot.models.checkpoint); no code is run.
+    """The contents, in the form of a checkpoint of the potential alone (models.checkpoint); no code is run.
 
     Raises InputError for a file that is damaged, newer than this version, or not spinpot's.
     """
@@ -80,7 +80,7 @@ def read_model_file(path: Path) -> dict[str, Any]:
 
 
 def _entry(text: str, path: Path) -> dict[str, Any]:
-    """The entry as of a checkpoint. Raises InputError for an unknown format."""
+    """The entry, in the form of a checkpoint's. Raises InputError for an unknown format."""
     try:
         entry = json.loads(text)
         found, writer = entry["format"], entry["written_by"]

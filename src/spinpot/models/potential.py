@@ -23,7 +23,7 @@ from spinpot.models.training_facts import TrainingFacts
 Upgrade = Callable[[dict[str, Any]], None]
 """Converts the contents of a checkpoint to the next version of the model."""
 Part = tuple[Sequence[nn.Parameter], int | EllipsisType]
-"""Parameters of a part: of each, one row or all."""
+"""Parameters of a part, and which row of each belongs to it (...: all rows)."""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model: takes the path, the rest of the original foreign file, and that program's Python."""
 
@@ -50,7 +50,7 @@ def refusal(reason: str | None) -> Exporter:
 
 
 class Prediction(dict[str, Tensor]):
-    """Energy and derivatives by the names in core.conventions, frames concatenated.
+    """Energy and derivatives by the names in core.conventions, with frames concatenated.
 
     energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
     """
@@ -63,7 +63,7 @@ class Potential(nn.Module, ABC):
     explains how to register it. Wrappers (spinpot.models.wrapper) extend any model.
 
     seed: of the initial weights.
-    spec_type: the class of its spec. version: of the stored form; upgrades: from each earlier version.
+    spec_type: the class of its spec. version: of the stored form. upgrades: {earlier version: upgrade}.
     facts: the range of its training frames; None if unknown.
     not_exported: why no other program's file can hold this kind of model; None if one can.
     """

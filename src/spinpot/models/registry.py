@@ -56,7 +56,7 @@ def facts_of(stored: Mapping[str, Any], settings: Mapping[str, Any] | None = Non
 
 
 def build_potential(spec: Spec, seed: int = 0) -> Potential:
-    """A potential with random initial weights; seed: of these."""
+    """A potential with random initial weights, drawn with `seed`."""
     potential = model_class(spec.kind)(spec, seed)
     if spec.time_reversal:
         potential = TimeReversed(potential)

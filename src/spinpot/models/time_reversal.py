@@ -28,11 +28,11 @@ class TimeReversed(Wrapper):
         self.register_buffer("scale", scale, persistent=False)
 
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """The mean; the energy bias is the same for both."""
+        """The mean over S and −S."""
         return mean_of_both(self.inner.derivatives(with_reversed(batch, self.scale), differentiable))
 
     def energies(self, batch: Batch) -> Tensor:
-        """The mean."""
+        """The mean over S and −S."""
         given, reversed_ = self.inner.energies(with_reversed(batch, self.scale)).chunk(2)
         return (given + reversed_) / 2.0
 
@@ -40,8 +40,8 @@ class TimeReversed(Wrapper):
 def with_reversed(batch: Batch, scale: Tensor) -> Batch:
     """The frames, followed by copies with all spins reversed; labels are not changed.
 
-    Needs the pairs of any spin direction (Geometry.any_direction), which both share. scale: (2T,), η of every
-    neighbour type, Å/μ_B.
+    Both have the same pairs, so the batch needs those of any spin direction (Geometry.any_direction).
+    scale: (2T,), η of every neighbour type, Å/μ_B.
     """
     n_atoms, n_pairs = len(batch.types), len(batch.pair_type)
     across = 2.0 * scale[batch.pair_type].unsqueeze(-1) * batch.spin[batch.pair_neighbour]

@@ -20,8 +20,8 @@ class TrainingFacts:
     """The range of a model's training frames.
 
     moments: {element: [least, greatest |S|]}, μ_B, of the elements with spin in the training frames.
-    largest_shortest_vector: Å, the shortest lattice vector of each training cell, the largest of these. The
-        data cannot distinguish pairs of atoms that differ by a lattice vector in every training cell.
+    largest_shortest_vector: Å, the largest of the training cells' shortest lattice vectors. The data cannot
+        distinguish pairs of atoms that differ by a lattice vector in every training cell.
     cells: the largest different cells of crystals, at most MOST_CELLS; lattice vectors in rows, Å.
     """
 
@@ -75,10 +75,10 @@ def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[s
 
 
 def largest_shortest_vector(box: np.ndarray, pbc: Periodic = PERIODIC) -> float:
-    """The shortest periodic lattice vector of each cell (F, 3, 3), Å; returns the largest of these."""
+    """The largest of the shortest periodic lattice vectors of cells (F, 3, 3), Å."""
     box = np.unique(box, axis=0)  # many sets have only one cell
     periodic = np.array(pbc)
-    # A sum of few vectors bounds the shortest from above, up to roundoff, and mostly is it.
+    # Sums of few vectors give an upper bound of the shortest one, up to roundoff, and mostly the exact value.
     few = np.stack(np.meshgrid(*[np.arange(-1, 2)] * periodic.sum()), -1).reshape(-1, periodic.sum())
     sums = few[len(few) // 2 + 1 :] @ box[:, periodic]
     largest, bound = 0.0, np.linalg.norm(sums, axis=2).min(axis=1) / (1.0 + ROUNDOFF)

@@ -31,7 +31,7 @@ class Wrapper(Potential):
 
     @property
     def energy_bias(self) -> Tensor:  # type: ignore[override]
-        """(T,), eV."""
+        """That of the inner model, (T,), eV."""
         return self.inner.energy_bias
 
     def rewrapped(self, inner: Potential) -> Self:

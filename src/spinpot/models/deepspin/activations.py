@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Activation:
-    """value: f(x); slope: f' from x and f; curvature: f'' from x, f and f'."""
+    """A function. value: f(x); slope: f' from x and f; curvature: f'' from x, f and f'."""
 
     value: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor, Tensor], Tensor]

@@ -5,7 +5,8 @@ G(s~) = Σ_m φ_m(s~) G(node_m) with piecewise polynomials φ, so that a sum ove
     T_i = Σ_j G(s~_ij) ⊗ R~_ij = Σ_m G(node_m) ⊗ B_im,    B_im = Σ_j φ_m(s~_ij) R~_ij.
 
 B depends only on the structure. Therefore no net is evaluated per pair, neither for energies and forces nor
-for their derivatives by the weights. The forces are the exact gradient of the interpolated energy.
+for their derivatives with respect to the weights. The forces are the exact gradient of the interpolated
+energy.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ STENCIL = 8  # nodes per interpolated value: polynomials of degree 7
 SCALE = 2.0
 """Range of s~ within which nodes are about equally dense; beyond it their spacing grows with s~.
 
-The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and ever less farther away.
+The nets vary on the scale of 1 around s~ = 0, where most neighbours are, and less with the distance from 0.
 """
 CHUNK = 28  # nodes of a net that are evaluated in one product with as many of every other net
 BEYOND = STENCIL // 2  # nodes beyond the last value, so that its stencil is centred as well
@@ -107,7 +108,7 @@ class Grid:
 
     @cached_property
     def n_nodes(self) -> Tensor:
-        """(T, 2T)."""
+        """(T, 2T), number of nodes."""
         return CHUNK * self.n_chunks
 
     @cached_property
@@ -127,9 +128,9 @@ class Grid:
 
     @cached_property
     def chunks(self) -> Chunks:
-        """The chunks in the order of B's columns, by centre element; types without columns come last.
+        """The chunks in the order of B's columns, by centre element.
 
-        Of these only the first node is used.
+        Neighbour types without columns come last, with one chunk each, of which only the first node is used.
         """
         others = [j for j in range(self.n_chunks.shape[1]) if j not in self.used]
         pairs = [*product(self.centres, self.used), *product(self.centres, others)]

@@ -33,7 +33,7 @@ def compiled_network(
 ) -> Derivatives:
     """Energies and derivatives. scale: (2T,), η of the neighbour types.
 
-    differentiable: the result can be differentiated once by the weights.
+    differentiable: the result can be differentiated once with respect to the weights.
     """
     weights = [*descriptor.embedding_nets.in_threes(), *nets.in_threes()]
     call = _Call(descriptor, nets, batch, scale, as_they_lie(weights))

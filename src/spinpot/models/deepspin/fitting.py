@@ -1,4 +1,4 @@
-"""The fitting nets: energies of atoms and their gradients by the descriptor.
+"""The fitting nets: energies of atoms and their gradients with respect to the descriptor.
 
 Both are computed together, with a backward pass written out by hand. Training on forces then needs no
 second-order automatic differentiation.
@@ -24,8 +24,8 @@ class FittingNet(nn.Module):
     """The energy of atoms of one element from their descriptors, (n, n_in) → (n,), eV.
 
     weight: (n_out, 1) and bias: (1,) of the last layer. Or K nets stacked, with (K, n_out, 1) and (K, 1, 1).
-    Each thread of the optimizer updates a part of every tensor, here some of the nets: the same nets whose
-    gradients it has computed, if the kernels distribute the elements over threads.
+    In stacked tensors, each thread of the optimizer updates some of the nets. If the kernels distribute the
+    elements over threads, these are the nets whose gradients the thread has computed.
     """
 
     def __init__(self, hidden: ResidualNet, weight: Tensor, bias: Tensor) -> None:
@@ -73,7 +73,7 @@ class FittingNet(nn.Module):
 def energy_and_gradient(nets: FittingNet, descriptor: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Energies (A,), eV, and ∂E/∂D (A, n_in) of atoms sorted by element, `sizes` of each.
 
-    nets: stacked. Differentiable once, by the descriptor and the weights.
+    nets: stacked. Differentiable once, with respect to the descriptor and the weights.
     """
     result = _EnergyAndGradient.apply(descriptor.contiguous(), nets, list(sizes), *nets.weights())  # type: ignore[no-untyped-call]
     return cast(tuple[Tensor, Tensor], result)
@@ -124,7 +124,7 @@ class _Part:
 
 
 def _parts(nets: FittingNet, sizes: list[int]) -> list[_Part]:
-    """The parts to evaluate: one for all elements if these have equal numbers of atoms, else one each."""
+    """The parts to evaluate: one for all elements if they have equal numbers of atoms, else one for each."""
     if min(sizes) == max(sizes):
         return [_Part(nets, None, 0, (len(sizes), sizes[0]))]
     ends = accumulate(sizes)
@@ -168,7 +168,7 @@ def _evaluate(net: FittingNet, D: Tensor, energy: Tensor, by_D: Tensor) -> list[
 def _backward(
     net: FittingNet, states: list[_State], of_energy: Tensor, of_gradient: Tensor, by_D: Tensor
 ) -> list[Tensor]:
-    """Gradients in the order of net.weights(); fills the gradient by the descriptor.
+    """Gradients in the order of net.weights(); fills by_D, the gradient with respect to the descriptor.
 
     Two passes: first up through the layers, opposite to the pass that computed ∂E/∂D, then down as usual.
     """
@@ -192,7 +192,7 @@ def _backward(
 def _layer_backward(
     state: _State, u: Tensor, change: Tensor, by_output: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
-    """∂L/∂x and the gradients by W, b and idt, from u = ∂L/∂(∂E/∂x), change = uW and ∂L/∂y.
+    """∂L/∂x and the gradients of W, b and idt, from u = ∂L/∂(∂E/∂x), change = uW and ∂L/∂y.
 
     L depends on z through y and, through the slope f'(z), through ∂E/∂z.
     """
@@ -207,5 +207,5 @@ def _layer_backward(
 
 
 def _by_input(state: _State, by_output: Tensor, by_z: Tensor) -> Tensor:
-    """The derivative by a layer's input from those by y and z."""
+    """∂E/∂x of a layer from ∂E/∂y and ∂E/∂z."""
     return state.layer.skip_back(by_output, by_z @ state.layer.weight.mT)

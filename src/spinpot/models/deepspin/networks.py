@@ -46,7 +46,7 @@ class ResidualLayer(nn.Module):
         return self.with_skip(self.scaled(self.activation.value(self.linear(x))), x)
 
     def linear(self, x: Tensor) -> Tensor:
-        """XW + b, of shapes as in forward."""
+        """The linear part xW + b; shapes as in forward."""
         product = torch.addmm if self.weight.ndim == 2 else torch.baddbmm
         return product(self.bias, x, self.weight)
 

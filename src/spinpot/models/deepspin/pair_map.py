@@ -1,7 +1,7 @@
 """The sums B over pairs of the collocated embedding, and the linear map from ∂E/∂B to forces.
 
-The structure needs no gradient, so that B is a constant. The derivatives of B by the pair vectors are a fixed
-linear map from ∂E/∂B to force, magnetic force and virial; the backward pass uses its transpose.
+The structure needs no gradient, so B is a constant. The derivatives of B with respect to the pair vectors are
+a fixed linear map from ∂E/∂B to force, magnetic force and virial; the backward pass uses its transpose.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PairMap:
-    """B (A, 4, room) as `sums`, the atoms sorted by element, and its linear map; all in davg's dtype.
+    """B (A, 4, room) as `sums`, with atoms sorted by element, and its linear map; all in davg's dtype.
 
     scale: (2T,), η of every neighbour type. room: columns of B. eta: (P, 1), η of each neighbour; between:
     (P, 3), vectors between the real atoms; rows: R~ of the pairs and their derivatives; index:
@@ -49,7 +49,7 @@ class PairMap:
         return total
 
     def derivatives(self, by_sums: Tensor) -> Derivatives:
-        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B; differentiable by it."""
+        """Force (A, 3), magnetic force (A, 3) and virial (F, 3, 3) from ∂E/∂B; differentiable."""
         return cast(Derivatives, _Map.apply(by_sums, self))  # type: ignore[no-untyped-call]
 
     def mapped(self, by_sums: Tensor) -> Derivatives:

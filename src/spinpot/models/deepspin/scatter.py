@@ -1,4 +1,4 @@
-"""From ∂E/∂(pair vectors) to force, magnetic force and virial."""
+"""Sums the derivatives with respect to pair vectors to force, magnetic force and virial."""
 
 from torch import Tensor
 
@@ -24,5 +24,5 @@ def scatter(gradient: Tensor, batch: Batch, eta: Tensor, between: Tensor) -> Der
 
 
 def between_atoms(batch: Batch, vector: Tensor, eta: Tensor, spin: Tensor) -> Tensor:
-    """D − η_j S_j of every pair, (P, 3). vector: (P, 3); eta: (P, 1); spin: (A, 3)."""
+    """The vectors d − η_j S_j of all pairs, (P, 3). vector: d, (P, 3); eta: (P, 1); spin: (A, 3)."""
     return vector - eta * spin[batch.pair_neighbour]

@@ -1,4 +1,4 @@
-"""sel: the number of neighbours of each element, by which the descriptor is normalised."""
+"""Determines and checks sel, the number of neighbours of each element, which normalises the descriptor."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ from spinpot.data.systems import System
 if TYPE_CHECKING:
     from spinpot.models.deepspin.spec import DeepSpinSpec
 
-MOST_NEIGHBOURS = 10_000  # of an atom; a hundred times the usual number
+MOST_NEIGHBOURS = 10_000  # limit for an atom, a hundred times the usual number
 BEYOND_SEL = (
     "spinpot counts them all, but no frame that determined sel had as many; deepmd-kit and its LAMMPS plugin "
     "ignore the farthest ones."
 )
-"""On frames that did not determine sel. spinpot uses sel only to normalise the sums over neighbours."""
+"""Appended to messages on frames that did not determine sel. Only the normalisation depends on sel."""
 
 
 def settled_sel(spec: "DeepSpinSpec", training: Neighbours) -> list[int]:

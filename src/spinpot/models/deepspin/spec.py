@@ -66,7 +66,7 @@ class DeepSpinSpec(Spec):
         check_largest(self, system)
 
     def check_training(self, systems: Sequence[System]) -> None:
-        """Refuse moments as above, an rcut that holds absurdly many atoms, and infinite 1/r."""
+        """Refuse moments as `check` does, an rcut with far too many neighbours, and infinite 1/r."""
         check_rcut(self.descriptor.rcut, systems)
         check_moments(self, systems)
 

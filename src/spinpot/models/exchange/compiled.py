@@ -1,4 +1,4 @@
-"""Evaluates the exchange term by the compiled kernels; the results equal those by torch's operations."""
+"""Evaluates the exchange term by the compiled kernels; results equal those of torch's operations."""
 
 from collections.abc import Sequence
 from ctypes import byref
@@ -22,7 +22,7 @@ OF_TERM = ("magnetic", "elements", "moment_squared")
 
 
 def compiled_exchange(term: "ExchangeTerm", batch: Batch) -> Derivatives:
-    """The term of a batch; the result cannot be differentiated by the coefficients."""
+    """The term of a batch; not differentiable with respect to the coefficients."""
     return Derivatives(*_evaluated(term, batch, 4))
 
 

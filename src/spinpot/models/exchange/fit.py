@@ -20,19 +20,20 @@ from spinpot.models.energy_bias import composition, energy_bias
 from spinpot.models.exchange.term import ExchangeTerm
 
 RIDGE = 1e-4  # for columns scaled to length 1: keeps coefficients small that the labels do not determine
-REACHED = 1e-3  # a function is fitted if its column is at least this fraction of the longest of its kind,
+REACHED = 1e-3  # columns shorter than this fraction of the longest of their kind are not fitted
 ROUNDING = 1e-6
-"""and this fraction of the longest of all: shorter columns are rounding, such as those of fixed lengths."""
+"""Columns shorter than this fraction of the longest of all are not fitted: they are rounding errors, such as
+those of functions of fixed moment lengths."""
 ROUNDS = 5  # iterations of solution and weights
 SMALLEST = 0.1  # the residual that weights a kind of label is at least this fraction of its spread
-NOTHING = 1e-7  # eV/atom, eV/Å, eV/μ_B; labels with a smaller spread do not count: it is rounding
+NOTHING = 1e-7  # eV/atom, eV/Å, eV/μ_B; labels with a smaller spread, which is rounding, are not used
 
 FORCE_MAG_PARTS = tuple(part.name for part in PARTS)
 """Parts of the magnetic force with separate weights: transverse and longitudinal to the moments."""
 
 MOST_FRAMES = 200
-MOST_EVALUATIONS = 1_500_000  # coefficients × atoms: with more coefficients, fewer frames are used
-MOST_NUMBERS = 30_000_000  # per array of the fit, to bound its memory
+MOST_EVALUATIONS = 1_500_000  # coefficients × atoms; with more coefficients, fewer frames are used
+MOST_NUMBERS = 30_000_000  # per array of the fit, which bounds its memory
 
 FRAMES_AT_ONCE = 2
 
@@ -56,8 +57,8 @@ def fit_systems(
 
     If there are many or large frames, evenly spaced ones are used, and the first frame of every system unless
     there are too many systems.
-    labels: names of the labels to fit; also one part of the magnetic force (FORCE_MAG_PARTS). scale: (T,), c
-    of the magnetic forces −c ∂E/∂S.
+    labels: names of the labels to fit, possibly one part of the magnetic force (FORCE_MAG_PARTS) alone.
+    scale: (T,), c of the magnetic forces −c ∂E/∂S.
     """
     frames = [make_frame(*place) for place in chosen_frames(systems, term)]
     for place, kind in enumerate(term.types):
@@ -138,7 +139,7 @@ def _equations(term: ExchangeTerm, batch: Batch, parts: Collection[str]) -> dict
 
 
 def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
-    """The term for each coefficient set to 1 alone: shapes (M, …) instead of (…)."""
+    """The term with one coefficient set to 1 and the others to 0, for each coefficient: shapes (M, …)."""
     structure = term.structure(batch)
     units = torch.eye(len(term.start), dtype=torch.float64)
     # The largest arrays have one vector per radial function and pair.
@@ -151,7 +152,7 @@ def _of_unit_coefficients(term: ExchangeTerm, batch: Batch) -> Derivatives:
 def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
     """Solve, weighting each kind of label by 1/residual, or 1/(SMALLEST × spread) if that is smaller.
 
-    Labels that the term can explain are thus not spoilt by others, such as the forces of a lattice.
+    Labels that the term cannot explain, such as the forces of a lattice, then do not spoil the others.
     """
     spreads = {kind: _spread(triangle, sizes[0]) for kind, triangle in triangles.items()}
     # Labels with negligible spread cannot set a scale.
@@ -197,5 +198,5 @@ def _solve(triangle: Tensor, sizes: list[int]) -> tuple[Tensor, Fit]:
 
 
 def _inverse(scale: Tensor, least: float | Tensor) -> Tensor:
-    """1/scale; zero for functions that hardly any pair reaches, or below `least`, which excludes them."""
+    """1/scale; zero, which excludes the column, below `least` or if the function hardly contributes."""
     return torch.where((scale > REACHED * scale.max()) & (scale > least), 1.0 / scale, 0.0)

@@ -1,7 +1,7 @@
 """Pair energies of atoms with moments (both atoms, or only the first), and their derivatives.
 
-All are sums of coefficients times functions of the structure. The derivatives by positions and moments are
-written out here; automatic differentiation is used only for the coefficients.
+All are sums of coefficients times functions of the structure. The derivatives with respect to positions and
+moments are written out here; automatic differentiation is used only for the coefficients.
 """
 
 from dataclasses import dataclass
@@ -40,9 +40,10 @@ class RadialBasis:
 class SpinPairs:
     """Some pairs of a batch, each listed from both ends, and the quantities that the terms need.
 
-    chosen: (P',) indices of the pairs, or a slice of all. counted: (P',) bools, if only some pairs count; the
-    others are treated as if at rcut, where all functions vanish. centre, neighbour: (P',) atoms; r: (P',), Å;
-    direction: (P', 3) from the centre to the neighbour; basis, slope: (P', K), φ_k(r) and dφ_k/dr.
+    chosen: (P',) indices of the pairs, or a slice of all. counted: (P',) bools, whether a pair contributes;
+    the others are placed at rcut, where all functions vanish; None: all contribute. centre, neighbour: (P',)
+    atoms; r: (P',), Å; direction: (P', 3) from the centre to the neighbour; basis, slope: (P', K), φ_k(r) and
+    dφ_k/dr.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class SpinPairs:
     def add_up(
         self, energy: Tensor, by_vector: Tensor, by_centre: Tensor | None, by_neighbour: Tensor
     ) -> Derivatives:
-        """Sum energies (P',) and their derivatives by d, S_i and S_j, (P', 3) each, over the pairs."""
+        """Sum energies (P',) and derivatives with respect to d, S_i and S_j, (P', 3) each, over the pairs."""
         batch = self.batch
         zeros = batch.spin.new_zeros(len(batch.types), 3, dtype=torch.float64)
         force = zeros.index_add(0, self.centre, by_vector).index_add(0, self.neighbour, -by_vector)
@@ -104,7 +105,7 @@ def isotropic(pairs: SpinPairs, kind: Tensor, bilinear: Tensor, biquadratic: Ten
         by_dot = by_dot + 2.0 * B * dot
     by_dot = -0.5 * by_dot.unsqueeze(-1)
     by_vector = -0.5 * by_r.unsqueeze(-1) * pairs.direction
-    # Each pair is listed from both ends: each gives the neighbour's derivative, so the factor ½ cancels.
+    # Each pair is listed from both ends, and each end adds the neighbour's derivative: the factor ½ cancels.
     return pairs.add_up(-0.5 * energy, by_vector, None, 2.0 * by_dot * pairs.spin_centre)
 
 

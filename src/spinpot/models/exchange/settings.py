@@ -12,7 +12,7 @@ EXCHANGE_TERMS = ("bilinear", "biquadratic", "anisotropic", "single_ion", "landa
 
 @dataclass(frozen=True)
 class ExchangeSettings:
-    """E_spin, the physical baseline under the network (spinpot.models.exchange); no `terms`: no baseline.
+    """E_spin, the physical baseline under the network (spinpot.models.exchange). Without terms there is none.
 
     terms: bilinear −½Σ J(r) S_i·S_j · biquadratic −½Σ B(r) (S_i·S_j)² · anisotropic, the symmetric
         anisotropic exchange · single_ion, anisotropy by the directions around an atom · landau, a function of

@@ -17,7 +17,7 @@ class Structure:
     """Pairs and moments of a batch; they do not depend on the coefficients.
 
     Each term is a sum over some of the pairs. On a CPU these pairs are selected (`pick`). On other devices
-    the host would have to wait for their number; there all pairs are used, and the others contribute zero.
+    the host would have to wait for their number, so all pairs are used there, and the others contribute zero.
 
     term: the exchange term, which has the elements, moment_squared and radial functions.
     """

@@ -22,8 +22,8 @@ class ExchangeTerm(nn.Module):
 
     Its coefficients are θ (M,) = start + whitening · amplitudes; only the amplitudes are trained. `fit` sets
     start and whitening such that all amplitudes change the labels about equally. An optimizer with one
-    learning rate can then train them together with the network's weights. θ is in the alphabetical order of
-    the elements, not in that of the type map.
+    learning rate can then train them together with the network's weights. The coefficients θ are in
+    alphabetical order of the elements, not in that of the type map.
 
     moment_squared: (magnetic elements,), μ_B², the S_0² of the Landau terms.
     """
@@ -67,7 +67,7 @@ class ExchangeTerm(nn.Module):
         }
 
     def forward(self, batch: Batch) -> Derivatives:
-        """The term of a batch; differentiable by the amplitudes if torch records gradients."""
+        """The term of a batch; differentiable with respect to the amplitudes if torch records gradients."""
         if not torch.is_grad_enabled() and kernels.library_for(batch.spin):
             return compiled_exchange(self, batch)
         return self.evaluate(self.structure(batch), self.coefficients)

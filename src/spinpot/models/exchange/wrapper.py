@@ -31,11 +31,11 @@ class WithExchange(Wrapper):
         self.exchange = ExchangeTerm(self.spec, self.spec.exchange)
 
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
-        """The sum."""
+        """The sum of the inner model and the exchange term."""
         return total([self.inner.derivatives(batch, differentiable), self.exchange(batch)])
 
     def energies(self, batch: Batch) -> Tensor:
-        """The sum."""
+        """The sum of the inner model's energies and those of the exchange term."""
         return self.inner.energies(batch) + self.exchange.energies(batch)
 
     def start(self, labels: TrainingLabels) -> list[str]:

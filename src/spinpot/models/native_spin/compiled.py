@@ -1,4 +1,4 @@
-"""Evaluates the native-spin model by the compiled kernels; results equal those by torch's operations."""
+"""Evaluates the native-spin model by the compiled kernels; results equal those of torch's operations."""
 
 from collections.abc import Sequence
 from ctypes import byref
@@ -67,7 +67,7 @@ def compiled_model(
     nets: FittingNet | None,
     differentiable: bool,
 ) -> Derivatives:
-    """Energies and their derivatives; differentiable: once more, by the weights.
+    """Energies and their derivatives; differentiable: once more, with respect to the weights.
 
     of_energy: energy_scale, eV; linear, centre and nearness, (T, P). nets: None for a linear model.
     """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 RIDGE = 1e-7
 """Relative to the largest diagonal element of the normal matrix."""
 COMPARED = (ENERGY, FORCE, *PARTS, VIRIAL)
-"""Labels whose residuals determine the frames' weights, as far as the loss has them."""
+"""Labels whose residuals determine the frames' weights, if the loss has these labels."""
 OUTLIER, UNEXPLAINED, FEW = 10.0, 0.2, 0.05
 """A frame gets a smaller weight if its residual exceeds OUTLIER × the median residual, UNEXPLAINED × the rms
 of its labels, and the residuals of all but the fraction FEW of the frames."""
@@ -56,7 +56,7 @@ AT_ONCE, ATOMS_AT_ONCE = 4, 4000
 class Sums:
     """Sums over the rows x (C columns and the label) of some frames, for each term of the loss.
 
-    products: (C + 1, C + 1), Σ xᵀx. counts: as the loss counts. numbers: of rows.
+    products: (C + 1, C + 1), Σ xᵀx. counts: as in the loss. numbers: of rows.
     """
 
     products: dict[str, Tensor]

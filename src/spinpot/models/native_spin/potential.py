@@ -153,7 +153,7 @@ class NativeSpin(Potential):
 
     @torch.no_grad()
     def drawn(self, generator: torch.Generator) -> "NativeSpin | None":
-        """As Potential.drawn: of the linear part, with the spread that fits the magnetic forces."""
+        """As Potential.drawn, for the linear part; the spread is that of the magnetic forces' errors."""
         change = self.expected_errors.drawn(self.linear.numel(), generator)
         if change is None:
             return None
@@ -183,7 +183,7 @@ class NativeSpin(Potential):
         return {f"{name}_{element}": (own, t) for name, own in weights.items() for t, element in elements}
 
     def inference(self) -> list[InferencePart]:
-        """One."""
+        """One part."""
         invariants, nets, errors = self.invariants, self.nets, self.expected_errors
         radial = invariants.radial
         settings: dict[str, Any] = {

@@ -110,7 +110,7 @@ def _by_sums(
 
 
 def _products(invariants: Invariants, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Invariants (n, P) of a centre's numbers (n, G), and their derivatives by these (n, P, G)."""
+    """Invariants (n, P) of centres with numbers (n, G), and their derivatives by the numbers, (n, P, G)."""
     # The index dimension comes first, so that sums are over rows.
     numbers, begin = numbers.T, 0
     slopes = torch.eye(len(numbers)).to(numbers).unsqueeze(1).expand(-1, numbers.shape[1], -1)

@@ -21,7 +21,10 @@ CHANNELS = {
 }
 """Default number of channels of each kind of sum, for two elements, one of them magnetic."""
 ONE_BY_ONE = {"density": 2, "moment": 1, "moment_square": 1, "pseudo_dipole": 1}
-"""Channels that enter invariants singly are enough for so many elements, or magnetic elements."""
+"""The numbers of elements (for kinds with moments: magnetic elements) for which CHANNELS are enough.
+
+These channels enter invariants singly.
+"""
 MORE_CHANNELS = {"anisotropy": {"shape": 16}, "dzyaloshinskii_moriya": {"direction_moment": 8}}
 """Groups that need more channels of some kinds of sum."""
 OWN_ELEMENTS = 4

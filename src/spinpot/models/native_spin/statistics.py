@@ -1,13 +1,13 @@
 """Statistics of the invariants over the training frames: channels, means, deviations and bounds.
 
-The frames are jittered. In a crystal with small displacements the invariants hardly change; scaled by these
-changes alone, they would give unbounded forces for larger displacements.
+The frames are jittered. In a crystal with small displacements the invariants hardly change. If they were
+scaled by these changes alone, forces for larger displacements would be unbounded.
 
-The nets' input is bounded: far from the training frames the nets are constant, and only the linear part acts.
-Instead of an invariant z, a net gets x = centre + d/√(1 + nearness d²), d = z − centre, at most 1/√nearness
-from the centre. Near the training frames x is close to z; far from them ∂x/∂z = (1 + nearness d²)^(−3/2)
-vanishes, and with it the net's forces. ∂x/∂z never exceeds 1. (A factor of the net that decreases with the
-distance would cause forces by its slope.)
+The nets' input is bounded: far from the training frames the nets are constant, and only the linear part
+changes. Instead of an invariant z, a net gets x = centre + d/√(1 + nearness d²) with d = z − centre, which is
+at most 1/√nearness from the centre. Near the training frames x is close to z. Far from them
+∂x/∂z = (1 + nearness d²)^(−3/2) vanishes, and with it the net's forces. ∂x/∂z never exceeds 1. (If the net
+were multiplied by a decreasing factor instead, the factor's slope would cause forces.)
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ NO_CHANGE = 1e-10
 MOST_FRAMES, MOST_ATOMS = 200, 20_000
 """Most frames and atoms used for the statistics."""
 LEAST_ATOMS = 10
-"""Least number of samples of an element: frames of a rarer one are repeated."""
+"""Least number of samples of an element; frames of rarer elements are repeated."""
 AT_ONCE = 4
 REACH = 20.0
 """The largest |x − centre|, in standard deviations of the training frames."""

@@ -11,7 +11,7 @@ from spinpot.models.native_spin.groups import KINDS, SYMMETRIC
 FIRST_FROM_CUTOFF = 0.3
 """Å, distance from the centre of the last radial function to the cutoff."""
 PAIRS_AT_ONCE = 1 << 16
-"""To bound the memory."""
+"""Pairs in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Radial:
 
     @property
     def width(self) -> float:
-        """Å, w."""
+        """The width w, Å."""
         return (self.cutoff - FIRST_FROM_CUTOFF - self.closest) / (self.number - 1)
 
     def __call__(self, r: Tensor) -> Tensor:
-        """(P,) → (P, K)."""
+        """φ_k(r), (P,) → (P, K)."""
         r = r.unsqueeze(-1)
         centres = self.closest + self.width * torch.arange(self.number, dtype=r.dtype, device=r.device)
         inside = (1.0 - (r / self.cutoff).square()).clamp(min=0.0)

@@ -1,9 +1,9 @@
 """Estimates the distance of a frame from the training frames, and the expected errors.
 
-The derivative of a predicted number by the weights of the linear part and the elements' energies is a row x.
-The leverage of the number is h = x N⁻¹ xᵀ, with the normal matrix N of the least squares, divided by the mean
-h of such numbers in the training frames: about 1 for frames like these. The expected error is
-σ = noise √(1 + h). The noise is calibrated on the finished model's errors for held-out frames, since nets
+The derivative of a predicted number with respect to the weights of the linear part and the elements' energies
+is a row x. The leverage of the number is h = x N⁻¹ xᵀ, with the normal matrix N of the least squares, divided
+by the mean h of such numbers in the training frames. It is about 1 for frames like these. The expected error
+is σ = noise √(1 + h). The noise is calibrated on the finished model's errors for held-out frames, since nets
 that fit a few hundred energies have smaller errors on these than on others.
 """
 
@@ -19,7 +19,7 @@ from spinpot.models.native_spin.invariants import Invariants
 from spinpot.models.native_spin.rows import design
 
 ATOMS_AT_ONCE = 1024
-"""To bound the memory."""
+"""Atoms whose rows are multiplied at once, which bounds the memory."""
 WITHIN = 0.683
 """Fraction of errors within one σ, as for a normal distribution."""
 
@@ -117,7 +117,7 @@ class Uncertainty(nn.Module):
 
 
 def _squares(rows: Tensor, weights: Tensor) -> Tensor:
-    """Σ of (rows · weights)² of each atom: of (A, 3, T P) and (T P, C), some atoms at a time."""
+    """Σ (rows · weights)² for each atom, (A,). rows: (A, 3, T P); weights: (T P, C)."""
     return torch.cat([(some @ weights).square().sum((-2, -1)) for some in rows.split(ATOMS_AT_ONCE)])
 
 
