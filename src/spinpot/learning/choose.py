@@ -1,4 +1,4 @@
-"""Choose which of many uncertain frames to label: frames of large scores, as different as possible."""
+"""Chooses frames to label among many uncertain ones: those with large scores, as different as possible."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scipy.spatial.distance import cdist
 from spinpot.labels.configuration import Array
 
 SAME = 1e-6
-"""Distance of features, in parts of their usual size, below which two frames are one."""
+"""Frames are equal if their features differ by less than this fraction of the features' usual size."""
 
 
 @dataclass(frozen=True)
 class Environments:
-    """The atoms of a frame as the model sees them: elements (N,) and features (N, P)."""
+    """The atoms of a frame as seen by the model: elements (N,) and features (N, P)."""
 
     types: np.ndarray
     features: Array
@@ -25,11 +25,11 @@ class Environments:
 def spread_out(
     scores: Array, candidates: Sequence[Environments], known: Sequence[Environments], number: int
 ) -> list[int]:
-    """Choose up to `number` candidates, one after the other the one of largest score × novelty.
+    """Choose up to `number` candidates, one by one, each time the one with the largest score × novelty.
 
-    scores: (C,), how uncertain each is. known: the frames that have labels. The novelty of a frame is the
-    root mean square, over its atoms, of the distance to the closest atom of the same element in frames that
-    are known or chosen. Frames without novelty are never chosen.
+    scores: (C,), the candidates' uncertainties. known: the frames with labels. For each atom of a frame, take
+    the distance to the closest atom of the same element in known or chosen frames: the frame's novelty is the
+    root mean square of these distances. Frames without novelty are never chosen.
     """
     nearest = Nearest(candidates)
     for one in known:
@@ -47,7 +47,7 @@ def spread_out(
 
 
 class Nearest:
-    """The distance of each atom of some frames to the closest one that is known."""
+    """For each atom of some frames, the distance of its features to the closest known atom."""
 
     def __init__(self, frames: Sequence[Environments]) -> None:
         self.types = np.concatenate([np.empty(0, dtype=int), *(one.types for one in frames)])
@@ -55,7 +55,7 @@ class Nearest:
         self.frame = np.repeat(np.arange(len(frames)), [len(one.types) for one in frames])
         self.atoms = np.bincount(self.frame, minlength=len(frames))
         self.size = float(np.sqrt(np.square(self.features).sum(axis=1).mean())) if len(self.features) else 0.0
-        self.square = np.full(len(self.types), (100.0 * self.size) ** 2)  # as long as nothing is known
+        self.square = np.full(len(self.types), (100.0 * self.size) ** 2)  # while no atoms are known
 
     def add(self, known: Environments) -> None:
         """Take the atoms of one more frame into account."""
@@ -66,5 +66,5 @@ class Nearest:
                 self.square[own] = np.minimum(self.square[own], distances.min(axis=1))
 
     def novelty(self) -> Array:
-        """(F,), of each frame."""
+        """The novelty of each frame, (F,)."""
         return np.asarray(np.sqrt(np.bincount(self.frame, self.square, len(self.atoms)) / self.atoms))

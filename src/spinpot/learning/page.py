@@ -21,13 +21,13 @@ from spinpot.report.style import Figure, faint, ink
 SUMMARY = "summary.json"
 SHOWN = (ENERGY, FORCE, FORCE_MAG)
 BINS = np.geomspace(1e-2, 1e2, 41)
-"""Of scores, in limits."""
+"""Bins of scores; 1 is the limit."""
 
 Records = Sequence[Mapping[str, Any]]
 
 
 def write_page(folder: Path, records: Records, why: str, train: Sequence[str]) -> None:
-    """Write both. why: it has ended, or nothing."""
+    """Write report.html and summary.json. why: the reason why the loop has ended; "" if it has not."""
     summary = {
         "ended": why,
         "train": list(train),
@@ -41,7 +41,7 @@ def write_page(folder: Path, records: Records, why: str, train: Sequence[str]) -
 
 
 def pictures(records: Records) -> list[Panel]:
-    """Errors, the uncertain share, labels and scores."""
+    """The page's panels: errors, the uncertain share, chosen frames and scores."""
     labelled = [quantity for quantity in SHOWN if records[-1]["errors"].get(quantity.rmse) is not None]
     errors = [
         panel(
@@ -59,7 +59,7 @@ def pictures(records: Records) -> list[Panel]:
         panel(
             "Scores",
             "first and last round",
-            "How often which score of an explored frame occurs, in limits.",
+            "Histogram of the scores of explored frames; 1 is the limit.",
             partial(scores_figure, records),
         ),
     ]
@@ -97,7 +97,7 @@ def frames_figure(records: Records) -> Figure:
 
 
 def scores_figure(records: Records) -> Figure:
-    """How often which score occurs in the first and the last exploration; 1 is the limit."""
+    """Histogram of the scores in the first and the last exploration; 1 is the limit."""
     figure, axes = one_panel()
     axes.axvline(1.0, color=faint(), linewidth=1.0, zorder=0)
     for one, colour in ((records[0], "C1"), (records[-1], ink()))[len(records) == 1 :]:

@@ -25,7 +25,7 @@ def dataset_errors(
     batch_size: int = 16,
     scale: Tensor | None = None,
 ) -> dict[str, float]:
-    """A predictor's errors over a data set, as of ErrorMetric. scale: (T,), the c of loss.label_scale_fm."""
+    """A predictor's errors over a data set, from ErrorMetric. scale: (T,), the c of loss.label_scale_fm."""
     metric = ErrorMetric(dataset.systems[0].type_map, magnetic)
     for batch in counted(dataset.batches(batch_size), "Errors", -(-len(dataset) // batch_size)):
         metric.update(predict(batch), batch, scale)
@@ -87,7 +87,7 @@ def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:
 
 
 def _mean_virial(systems: Sequence[System]) -> Tensor:
-    """Of an atom."""
+    """The mean virial per atom, (3, 3)."""
     total, frames = np.zeros((3, 3)), 0
     for system in systems:
         for (virial,) in chunks(system.virial) if system.virial is not None else ():

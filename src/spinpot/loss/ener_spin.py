@@ -124,7 +124,7 @@ class EnerSpinLoss:
         return [self.prefactors[name].at(lr_ratio) for name in self.active]
 
     def prefactors_at(self, lr_ratio: float) -> dict[str, float]:
-        """All prefactors when the learning rate is lr_ratio times its start value; of parts, active ones."""
+        """All prefactors when the learning rate is lr_ratio times its start value; parts only if active."""
         shown = {name: p for name, p in self.prefactors.items() if p.active or not QUANTITIES[name].whole}
         return {name: prefactor.at(lr_ratio) for name, prefactor in shown.items()}
 

@@ -74,7 +74,7 @@ def fitted_to(
 ) -> Baseline:
     """Fit energies, forces and magnetic forces of the training frames, without duplicates of judged frames.
 
-    spec: of the model to compare with, which determines the cutoff. scale: as in HeisenbergFit. found: the
+    spec: that of the compared model, which determines the cutoff. scale: as in HeisenbergFit. found: the
     copies among the training systems followed by the judged systems (validation, test).
     """
     left = _not_judged(training, found)

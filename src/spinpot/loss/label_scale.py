@@ -39,7 +39,7 @@ class LabelScale(nn.Module):
             self.register_buffer("excess", values - 1.0, persistent=False)
 
     def forward(self) -> Tensor:
-        """(T,)."""
+        """The numbers c, (T,)."""
         return 1.0 + self.excess
 
     def by_element(self, type_map: Sequence[str], scale: Tensor | None = None) -> dict[str, float]:

@@ -42,13 +42,13 @@ class ErrorMetric:
     def __init__(self, type_map: Sequence[str], magnetic: Sequence[bool] | Tensor) -> None:
         self.type_map = tuple(type_map)
         self.magnetic = torch.as_tensor(magnetic)
-        # Squares, absolute values and their number. Column 0 holds quantities without an element; a force's
-        # row is summed over all columns.
+        # Sums of squares and of absolute values, and their number. Column 0 is for quantities without an
+        # element; the total of a force is the sum of all columns.
         shape = (3, len(ERRORS), len(self.type_map) + 1)
         self.sums = torch.zeros(shape, dtype=torch.float64, device=self.magnetic.device)
 
     def update(self, prediction: dict[str, Tensor], batch: Batch, scale: Tensor | None = None) -> None:
-        """Add a batch. scale: (T,), the c of loss.label_scale_fm; with it come SCALED_QUANTITIES."""
+        """Add a batch. With scale, (T,), the c of loss.label_scale_fm, SCALED_QUANTITIES are added, too."""
         of_labels = None if scale is None else scaled(prediction, batch.types, scale)
         for row, quantity in enumerate(ERRORS.values()):
             compared = of_labels if quantity in SCALED_QUANTITIES else prediction

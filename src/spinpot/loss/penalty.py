@@ -34,7 +34,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Penalty:
-    """f(Δ) of the differences Δ from the labels: Δ² (mse), |Δ| (mae), or huber, quadratic below delta.
+    """The penalty f(Δ) of a difference Δ from a label: Δ² (mse), |Δ| (mae), or huber, quadratic below delta.
 
     power: differences of quantities with n_atoms are divided by n_atoms**power.
     """
@@ -46,7 +46,7 @@ class Penalty:
     def sums(self, terms: Sequence[Compared]) -> tuple[Tensor, Tensor]:
         """Σ f(Δ)/components over the labelled rows that count, and the number of these rows: (terms,) each.
 
-        They have the labels' precision. A row without a label adds zero, unless its prediction is NaN.
+        The sums have the labels' precision. A row without a label adds zero, unless its prediction is NaN.
         """
         own = kernels.library()
         if own is not None and all(map(_is_compiled, terms)):
@@ -105,7 +105,7 @@ def _term(tensors: Sequence[Tensor | None], slope: Tensor, components: float) ->
 
 
 class _Compiled(torch.autograd.Function):
-    """`Penalty._sum` of all terms in one call, which also computes the derivatives by the predictions."""
+    """`Penalty._sum` of all terms in one call, which also computes the derivatives of the sums."""
 
     @staticmethod
     def forward(

@@ -7,7 +7,7 @@ from spinpot.core.notes import Notes
 from spinpot.core.quantities import ENERGY, QUANTITIES, SCALED, Quantity
 
 NEGLIGIBLE = 1e-7
-"""eV/atom, eV/Å, eV/μ_B: labels with a smaller spread cannot set a scale, since the spread is rounding."""
+"""eV/atom, eV/Å, eV/μ_B. Labels with a smaller spread, which is rounding, cannot set a scale."""
 FAR = 2.0  # an error of this many spreads of its labels is reported for any score
 
 
