@@ -175,7 +175,7 @@ def test_other_settings_are_refused(tmp_path):
         label_all(alloy(2, seed=1), Counting(tmp_path / "asked"), tmp_path / "labels", {"seed": 1})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").touch()
-    with pytest.raises(InputError, match="holds other things than labels"):
+    with pytest.raises(InputError, match="holds files other than labels"):
         labelled(tmp_path / "full", Counting(tmp_path / "asked"))
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"output=.*file: cannot write there"):

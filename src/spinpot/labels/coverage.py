@@ -17,8 +17,8 @@ from spinpot.report.plots import histogram, one_panel
 from spinpot.report.style import Figure, ink, literal
 
 BINS = 40
-MOST_NAMES = 6  # of systems, each with a colour of its own
-FARTHEST = 2.0  # times the shortest distance, up to which distances are drawn
+MOST_NAMES = 6  # largest number of systems with a colour of their own
+FARTHEST = 2.0  # distances up to this multiple of the shortest one are drawn
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ def _joined(parts: Sequence[Array]) -> Array:
 
 
 def angles_figure(covered: Mapping[str, Coverage]) -> Figure:
-    """How often which angle between neighbouring moments occurs."""
+    """Histogram of the angles between neighbouring moments."""
     return _counts(_joined([one.angles for one in covered.values()]), "angle between neighbours (°)", "pairs")
 
 
 def distances_figure(covered: Mapping[str, Coverage]) -> Figure:
-    """How often which distance of two atoms occurs."""
+    """Histogram of the distances between two atoms."""
     values = _joined([one.distances for one in covered.values()])
     return _counts(values, "distance of two atoms (Å)", "pairs, from both ends")
 

@@ -62,7 +62,7 @@ class LabelFolder:
         self.next_writing = time.monotonic() + PATIENCE
 
     def open(self, settings: Mapping[str, Any]) -> None:
-        """Create the folder, or check that it has the same settings. Raises InputError if it has not."""
+        """Create the folder, or check that it has the same settings. Raises InputError if they differ."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with one_at_a_time(self.folder / SETTINGS):
@@ -78,7 +78,7 @@ class LabelFolder:
         if not file.exists():
             if any(path.name not in OTHERS for path in self.folder.iterdir() if path.name[0] != "."):
                 raise InputError(
-                    f"output={self.folder}: holds other things than labels. Give a new or an empty folder."
+                    f"output={self.folder}: holds files other than labels. Give a new or an empty folder."
                 )
             write_atomically(file, json.dumps(settings, indent=2) + "\n")
             return
@@ -193,7 +193,7 @@ def system_of(name: str, own: Sequence[Labelled]) -> System:
 
 
 def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
-    """Zero for non-magnetic atoms: their small induced moments are no independent variables."""
+    """The values, with zero for non-magnetic atoms: their induced moments are not independent variables."""
     magnetic = one.configuration.moments.any(axis=1, keepdims=True)
     return np.where(magnetic, values, 0.0)
 

@@ -26,11 +26,11 @@ from spinpot.report.page import REPORT, in_words, render
 from spinpot.report.panels import Panel, panel
 
 SUMMARY = "summary.json"
-MOST = 200  # failed frames that the page names
+MOST = 200  # largest number of failed frames that the page lists
 
 
 def write_summary(own: LabelFolder, report: bool) -> None:
-    """Write summary.json and, if wanted, the page, of what there is by now."""
+    """Write summary.json and, if `report`, the page, with the labels available now."""
     with own.alone():
         covered = {name: coverage_of(own, name) for name in own.systems}
         summary = summary_of(own, covered)
@@ -40,7 +40,7 @@ def write_summary(own: LabelFolder, report: bool) -> None:
 
 
 def summary_of(own: LabelFolder, covered: Mapping[str, Coverage]) -> dict[str, Any]:
-    """What summary.json holds."""
+    """The contents of summary.json."""
     systems = {name: _of_system(own, name, covered[name]) for name in own.systems}
     counts = {
         key: sum(one[key] for one in systems.values()) for key in ("asked", "labelled", "failed", "left_out")
@@ -75,7 +75,7 @@ def _of_system(own: LabelFolder, name: str, covered: Coverage) -> dict[str, Any]
 
 
 def page(own: LabelFolder, covered: Mapping[str, Coverage], summary: Mapping[str, Any]) -> str:
-    """The page, which says that it was made now."""
+    """The page, with the present time."""
     elements = sorted({s for job in own.jobs for s in job.configuration.atoms.get_chemical_symbols()})
     drawn = {name: one for name, one in covered.items() if len(one.energies)}
     systems = [system_of(name, own.kept(name)) for name in drawn]
@@ -96,10 +96,10 @@ def _pictures(covered: Mapping[str, Coverage], systems: list[System]) -> list[Pa
     lowest = _lowest(covered, systems)
     pictures = []
     if any(len(one.angles) for one in covered.values()):
-        angles = "How often which angle between neighbouring moments occurs."
+        angles = "Histogram of the angles between neighbouring moments."
         pictures.append(panel("Angles between moments", "", angles, partial(angles_figure, covered)))
-    lengths = "How often which length of the moment occurs, by element."
-    distances = "How often which distance of two atoms occurs."
+    lengths = "Histogram of the lengths of the moments, by element."
+    distances = "Histogram of the distances between two atoms."
     energies = "Energy per atom of each frame against its largest tilt."
     return [
         *pictures,
@@ -115,7 +115,7 @@ def _pictures(covered: Mapping[str, Coverage], systems: list[System]) -> list[Pa
 
 
 def _lowest(covered: Mapping[str, Coverage], systems: list[System]) -> dict[str, float]:
-    """The lowest energy per atom of the systems with the same shares of elements, by system."""
+    """For each system, the lowest energy per atom of all systems with the same composition."""
     shares = {
         one.name: tuple(sorted((e, one.elements.count(e) / one.n_atoms) for e in one.type_map))
         for one in systems

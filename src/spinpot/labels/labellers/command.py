@@ -70,7 +70,7 @@ class CommandLabeller:
         )
 
     def check(self, configurations: Sequence[Configuration]) -> None:
-        """Raise InputError if the shell does not find the command, or lengths cannot be held."""
+        """Raise InputError if the shell does not find the command, or it cannot hold lengths as requested."""
         first = self.command.split(maxsplit=1)[:1]
         require(first, "label.command", "", "a command that labels a frame.")
         if PLAIN.fullmatch(first[0]) and not self.finds(first[0]):
