@@ -85,7 +85,7 @@ class SpinCalculator(Calculator):
         self.volume: float | None = None  # Å³; None without three lattice vectors
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What has changed since the last calculation, including an array `spin`, which ase ignores."""
+        """What has changed since the last calculation; ase's method ignores an array `spin`."""
         known = cast(Atoms | None, self.atoms)
         if known is None or len(known) != len(atoms):
             return list(all_changes)
@@ -103,7 +103,7 @@ class SpinCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Fill `results`. The energy alone is cheaper; all derivatives together cost as much as one."""
+        """Fill `results`. The energy alone is cheaper; all derivatives together cost no more than one."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         current = cast(Atoms, self.atoms)
         self.move(current, anew=not MOVES.issuperset(system_changes))
@@ -125,7 +125,7 @@ class SpinCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress((stress + stress.T) / 2.0)
 
     def move(self, atoms: Atoms, anew: bool) -> None:
-        """Update to the current atoms. anew: rebuild, because more than positions and moments has changed."""
+        """Update to the current atoms. anew: more than positions and moments has changed, so rebuild all."""
         spin = live_moments(atoms)
         if self.moving and not anew:
             for one in self.moving:
@@ -144,7 +144,7 @@ class SpinCalculator(Calculator):
     def tells_apart(self) -> float | None:
         """Half of the largest "shortest lattice vector" of the training cells, Å; None if a file lacks it.
 
-        In every training frame, atoms farther apart coincide with periodic images of nearer ones.
+        In every training frame, a pair of atoms farther apart than this is also a pair of closer images.
         """
         facts = [predictor.potential.facts for predictor in self.predictors]
         known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
@@ -161,7 +161,7 @@ class SpinCalculator(Calculator):
         """Models drawn at random from the posterior of the linear part, with a fixed seed.
 
         The spread of their results is the uncertainty of a result. Empty for several models, and for a model
-        that does not know its errors.
+        that does not predict its errors.
         """
         if len(self.predictors) > 1:
             return []
@@ -195,12 +195,12 @@ def _differ(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray])
 def live_moments(atoms: Atoms) -> np.ndarray:
     """The moments (N, 3), μ_B, of moving atoms: initial_magmoms, which dynamics and relaxations change.
 
-    If these are no vectors, the moments found by moments_of.
+    If these are not vectors, the moments that moments_of finds.
     """
     initial = atoms.arrays.get("initial_magmoms")
     if initial is not None and initial.shape == (len(atoms), 3):
         return initial
-    return moments_of(atoms.copy(), "SpinCalculator").values  # a copy without calculator, which is not asked
+    return moments_of(atoms.copy(), "SpinCalculator").values  # a copy has no calculator to read moments from
 
 
 def _with_skin(source: Source, skin: float) -> Predictor:

@@ -42,13 +42,11 @@ class SpinLatticeDynamics(MolecularDynamics):
     Without damping and bath the energy does not drift, but oscillates in proportion to the square of the time
     step; |S| is conserved exactly.
 
-    timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: ratio of moment to angular momentum. field:
-    H
-        (3,), tesla.
-    tolerance: of the iteration for the spins of a step, μ_B; without damping a fifth of it, because the
-    errors of
-        the steps add up.
-    temperature_K: of the heat bath. The damping couples the spins to it, the friction the atoms.
+    timestep: in ASE's units, e.g. 0.1 * units.fs. damping: α. g: ratio of moment to angular momentum.
+    field: H (3,), tesla.
+    tolerance: of the iteration for the spins of a step, μ_B; without damping a fifth of it is used, because
+        the errors of the steps add up.
+    temperature_K: of the heat bath. The damping couples the spins to it, the friction couples the atoms.
     friction: of the atoms, in 1/(ASE's unit of time).
     seed: of the noise, 0 … 2⁶³ − 1; None chooses a new one each time, stored in the attribute `seed`.
     step_number: number of the current state. The noise of a step depends only on the seed, the number of the

@@ -47,7 +47,7 @@ class SpinFilter(Filter):
         return np.vstack((self.atoms.get_positions(), self.x)) if self.moves_atoms else self.x.copy()
 
     def set_positions(self, positions: np.ndarray, **options: Any) -> None:
-        """Set the variables, in the order of get_positions. options: of Atoms.set_positions."""
+        """Set the variables, in the order of get_positions. options: those of Atoms.set_positions."""
         if self.moves_atoms:
             self.atoms.set_positions(positions[: len(self.atoms)], **options)
         self.x = np.array(positions[-len(self.atoms) :])
