@@ -20,7 +20,7 @@ class Case:
     repeats: int = 0
 
     def settings(self, folder: Path) -> list[str]:
-        """The settings. folder: for the frames of supercells."""
+        """The settings. folder: where the frames of supercells are written."""
         return _supercell(self.repeats, folder) if self.repeats else [*self.own]
 
 

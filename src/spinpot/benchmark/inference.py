@@ -61,8 +61,9 @@ class Row:
 
 
 def run_inference(lammps: Path | None, peer: Path | None, output: Path | None) -> dict[str, Any]:
-    """Measure all rows in turn, TURNS times, each in its own processes; print, write and return the results.
+    """Measure all rows, one after the other, TURNS times, each in its own processes; return the results.
 
+    The results are also printed, and written to `output`.
     lammps: an environment with LAMMPS, to measure the plugin. peer: an interpreter with deepmd-kit; the
     LAMMPS of its environment is used for both. Raises InputError if a program fails.
     """

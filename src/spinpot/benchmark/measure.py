@@ -35,10 +35,11 @@ BETWEEN, BARE, SKIPPED = 20, 6, 2
 def shares(
     steps: Sequence[float], logged_steps: Sequence[float], bare_steps: Sequence[float], log_interval: int
 ) -> dict[str, float]:
-    """The median time of steps that do not log, and the shares of overhead and logging, from seconds.
+    """The median time of steps that do not log, and the fractions of overhead and logging.
 
-    bare_steps: steps without Lightning. overhead: share of a step outside the model, its derivatives and the
-    optimizer. logging: share that logging adds to the time of all steps.
+    steps, logged_steps, bare_steps: seconds of steps that do not log, of those that log, and of steps without
+    Lightning. overhead: fraction of a step outside the model, its derivatives and the optimizer. logging:
+    fraction that logging adds to the time of all steps.
     """
     median = statistics.median(steps)
     return {
@@ -49,14 +50,18 @@ def shares(
 
 
 class Measure(pl.Callback):
-    """Times every step of a run, and at intervals steps of a copy without Lightning, and of an empty loop.
+    """Times every step of a run, and at intervals steps of a copy without Lightning and of an empty loop.
 
     The three alternate, because the speed of a machine varies with time. profile: profile the copy at the
     end.
-    FILE in the run folder gets: `shares`; empty_loop, seconds per step of Lightning's loop with an empty
-    model; peak_memory of the process or GPU, bytes; operations of the matrix products of a step, and
-    arithmetic_limit, their seconds at the rate of large ones; dearest, the slowest operations and their
-    seconds; device_busy, the share of the time in which the GPU computes.
+
+    FILE in the run folder receives the numbers of `shares`, and
+    empty_loop: seconds per step of Lightning's loop with an empty model;
+    peak_memory: of the process or GPU, bytes;
+    operations: floating-point operations of the matrix products of a step;
+    arithmetic_limit: seconds of these operations at the rate of large matrix products;
+    dearest: the slowest operations and their seconds;
+    device_busy: the fraction of the time in which the GPU computes.
     """
 
     def __init__(self, profile: bool = False) -> None:
@@ -86,7 +91,7 @@ class Measure(pl.Callback):
             self._last_end = mark(trainer.strategy.root_device)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave validation out."""
+        """Leave the time of validation out of the next step."""
         self._last_end = None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -111,7 +116,7 @@ class Measure(pl.Callback):
 
 
 class BareLoop:
-    """Bare training steps on a copy of the potential; recorded as CUDA graphs if the run's steps are."""
+    """Training steps without Lightning, on a copy of the potential; CUDA graphs if the run uses these."""
 
     def __init__(self, trainer: pl.Trainer, module: SpinModule) -> None:
         assert module.step is not None
@@ -168,8 +173,8 @@ class BareLoop:
 class EmptyLoop(pl.LightningModule):
     """Lightning's loop around one parameter, without callbacks and loggers.
 
-    between: called in each step; its time is left out. It makes a step of the model, so that the processor's
-    caches are as in a training; with warm caches Lightning would take half the time.
+    between: called in each step; its time is not counted. It makes a step of the model, so that the
+    processor's caches are filled as in a training; with warm caches Lightning would take half the time.
     """
 
     def __init__(self, between: Callable[[], object]) -> None:

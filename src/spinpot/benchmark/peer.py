@@ -124,5 +124,5 @@ def _with_virtual_atoms(system: Path, folder: Path) -> Path:
     (scale, *_) = _example()["input"]["model"]["spin"]["virtual_scale"]
     (frames,) = read_systems([system])
     write_old(folder, frames, parts(frames), Wanted(magnetic=("Ni",), virtual_scale=scale))
-    (folder / frames.name / "type_map.raw").unlink()  # it would have to name the virtual atoms, too
+    (folder / frames.name / "type_map.raw").unlink()  # it lacks the names of the virtual atoms' types
     return folder / frames.name

@@ -53,7 +53,7 @@ class Watched(NamedTuple):
 
 
 def watch(command: Sequence[str], folder: Path, line: re.Pattern[str]) -> Watched:
-    """Run a command. Raises InputError with its output if it fails or never prints a matching line."""
+    """Run and watch a command. Raises InputError with its output if it fails or prints no matching line."""
     started, said, seconds = time.perf_counter(), list[str](), None
     process = subprocess.Popen(
         command,

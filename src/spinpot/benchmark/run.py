@@ -1,4 +1,4 @@
-"""Benchmarks of training steps: real runs of spinpot, and of deepmd-kit in turn; a table and JSON."""
+"""Benchmarks of training steps: real runs of spinpot and deepmd-kit; results as a table and as JSON."""
 
 import json
 import os
@@ -45,10 +45,9 @@ def compare(
 ) -> dict[str, Any]:
     """Compare spinpot with backends of deepmd-kit.
 
-    The programs run in turn, A B C A B C …, because the speed of a machine varies. Times are those reported
-    to
-    users: seconds_per_step in summary.json, and deepmd-kit's report; medians. Raises InputError if a run
-    fails.
+    The programs run in turn, A B C A B C …, because the speed of a machine varies. Times are those that
+    users see: seconds_per_step in summary.json, and deepmd-kit's report. Ratios are those of the medians.
+    Raises InputError if a run fails.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ("spinpot", *backends)}
     with tempfile.TemporaryDirectory(prefix="spinpot-benchmark-") as place:
@@ -158,7 +157,7 @@ def _print(found: dict[str, Any]) -> None:
         "ms per step: median of whole steps of spinpot train. Around the model: the part of it that a plain "
         "loop does not need (data, Lightning, callbacks). Empty loop: ms per step of Lightning's loop with "
         "a model of one parameter and no callbacks. Logging: its share of the time of all steps. Limit: ms "
-        "of the matrix products of a step at the rate of large ones on this machine."
+        "that the matrix products of a step would take at the rate of large ones on this machine."
         + (" GPU busy: the share of the time in which a kernel runs." if on_gpu else "")
     )
     for name, case in found["cases"].items():

@@ -60,8 +60,8 @@ class Row:
 def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path | None) -> dict[str, Any]:
     """Measure all rows in turn, each run in its own processes; print, plot and return the results.
 
-    folder: where the sets are made and kept. output: is written after each run. Raises InputError if a run
-    fails.
+    folder: where the sets are made and kept. output: file of the results, written after each run. Raises
+    InputError if a run fails.
     """
     kernels.library()  # compile the kernels here, not in the first run
     listed, found, everything = rows(plan), list[dict[str, float | None]](), dict[str, Any]()
@@ -81,7 +81,7 @@ def run_scale(plan: Plan, folder: Path | None, output: Path | None, plot: Path |
 
 @contextmanager
 def _printed(found: dict[str, Any], plot: Path | None) -> Iterator[None]:
-    """Print and plot what was found at the end, also after an error or Ctrl-C."""
+    """Print and plot the results at the end, also after an error or Ctrl-C."""
     try:
         yield
     finally:
@@ -134,10 +134,10 @@ def _print(found: dict[str, Any]) -> None:
     print_table(title("Large training sets", found), columns, _cells(found["scale"]), ("set", "program"))
     print_line(
         "Medians, with the range of the turns. First step: seconds from the start of the program to the end "
-        "of its first step. Compared: for spinpot the seconds more than with the first set, for deepmd-kit "
-        "the ratio to spinpot. Ratio: of ms per step, for spinpot to the first set, for deepmd-kit to "
-        "spinpot. Memory: the peak of one process, without pages of files. The files were "
-        f"{'not ' * found['cold']}in the file cache when a run began."
+        "of its first step. Compared: for spinpot, the additional seconds compared with the first set; for "
+        "deepmd-kit, the ratio to spinpot. Ratio: ms per step relative to spinpot with the first set; for "
+        "deepmd-kit, relative to spinpot with the same set. Memory: the peak of one process, without pages "
+        f"of files. The files were {'not ' * found['cold']}in the file cache when a run began."
     )
 
 

@@ -21,7 +21,7 @@ BLOCK = 10_000  # frames in memory at once, and per set.* folder
 VECTORS = ("box", "coord", "spin", "force", "force_mag")
 ROWS = dict.fromkeys(VECTORS, 96) | {"box": 9, "energy": 1, "virial": 9}
 PAGE = 4096  # smallest size of a file or folder on disk, bytes
-BESIDE = 4  # type.raw, type_map.raw and two folders per system
+BESIDE = 4  # further files and folders per system: type.raw, type_map.raw and two folders
 
 
 @dataclass(frozen=True)
