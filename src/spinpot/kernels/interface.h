@@ -1,7 +1,7 @@
 /* The C interface of spinpot's kernels: plain arrays in, plain arrays out.
 
-   Every function that can fail returns 0, or a number above 0 and leaves a text for spinpot_error. Arrays are
-   contiguous, in row-major order. Integers have 64 bits unless stated otherwise. Lengths are in Å, energies in eV, spins
+   Every function that can fail returns 0, or after an error a number above 0: spinpot_error then returns its text. Arrays
+   are contiguous, in row-major order. Integers have 64 bits unless stated otherwise. Lengths are in Å, energies in eV, spins
    in μ_B. `threads`: number of threads that a call may use, including the caller's. */
 
 #ifndef SPINPOT_INTERFACE_H
