@@ -15,7 +15,7 @@ T = TypeVar("T")
 RANK = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Environment variables with the rank, in the order in which Lightning reads them."""
 
-PATIENCE = 10.0  # s between lines on progress
+PATIENCE = 10.0  # s between progress lines
 
 _others = next((os.environ[name] for name in RANK if name in os.environ), "0") != "0"
 

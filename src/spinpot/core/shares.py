@@ -31,7 +31,7 @@ class Processes(Protocol):
     def gather(self, own: bytes) -> list[bytes]:
         """The bytes of all processes, by rank, in each process. All must call this.
 
-        Raises the error of another process if one has ended that process.
+        If an error has ended another process, that error is raised.
         """
 
 
@@ -111,7 +111,7 @@ def _made(work: Callable[[T], R], groups: Iterator[Sequence[T]]) -> Iterator[R]:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Disable garbage collection while many objects are made that stay; it would take a fifth of the time."""
+    """Disable garbage collection while making many objects to keep; it would take a fifth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
