@@ -240,6 +240,8 @@ def test_frames_of_a_dynamics_are_labelled(place):
         assert min(np.abs(coord - one.positions).max() for one in frames) < 1e-7
     again = run_here("label.py", "label=hamiltonian", *recipe, "output=labels", cwd=place)
     assert "3 of 3 frames are labelled" in again.stdout
+    unused = run_here("label.py", "label=hamiltonian", *recipe, "structure=a.cif", "output=other", cwd=place)
+    assert "structure=a.cif is not used: all systems of the recipe are trajectories" in the_message(unused)
     loop = ["learn.limit=0.1", "train.model=native_spin", "output=loop"]
     refused = run_here("learn.py", "label=hamiltonian", *recipe, *loop, cwd=place)
     expected = "validation.systems is missing: frames of a trajectory (hot) could be those of the training"

@@ -25,6 +25,7 @@ FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.
 """All files that the task may write in addition to the page."""
 LARGE_TORQUE = 0.1
 """A state is not stationary if a transverse magnetic force (eV/μ_B) exceeds this share of a curvature, eV."""
+UNSTABLE = -1e-6  # eV; curvatures below it are negative by more than rounding
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )
@@ -137,7 +138,7 @@ def _warnings(found: Exchange, reach: float, settings: Settings, torque: float) 
             f"Pairs beyond {settings.cutoff:.2f} Å are left out, although the model's interaction range is "
             f"{reach:.2f} Å. The ordering temperature and the marks take their J as zero."
         )
-    unstable = np.flatnonzero(found.own < 0.0)
+    unstable = np.flatnonzero(found.own < UNSTABLE)
     if len(unstable):
         said.append(
             f"The state is not stable: rotating the moment of atom {unstable[0]} alone lowers the energy. "

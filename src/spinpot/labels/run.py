@@ -18,7 +18,7 @@ from spinpot.labels.jobs import work
 from spinpot.labels.label import Labeller
 from spinpot.labels.page import write_summary
 from spinpot.labels.recipe import Recipe, configurations
-from spinpot.labels.structure import find_structure
+from spinpot.labels.structure import structure_of
 
 
 def label(
@@ -35,11 +35,7 @@ def label(
     Raises InputError before the first calculation if an input cannot be used, and at the end if all frames
     have failed.
     """
-    atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
-    if structure is not None and atoms is None:
-        raise InputError(
-            f"structure={structure} is not used: all systems of the recipe are trajectories. Remove it."
-        )
+    atoms = structure_of(recipe, structure)
     made = configurations(recipe, atoms, seed)
     settings = {
         "seed": seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ase.io
 import numpy as np
@@ -13,7 +13,24 @@ from ase.build import bulk
 from spinpot.core.errors import InputError
 from spinpot.labels.configuration import Array
 
+if TYPE_CHECKING:
+    from spinpot.labels.recipe import Recipe
+
 LEAST_VOLUME = 1.0  # Å³ per atom
+
+
+def structure_of(recipe: Recipe, path: str | None) -> Atoms | None:
+    """As find_structure; None if all systems of the recipe are trajectories.
+
+    Raises InputError also for a structure that nothing uses.
+    """
+    if recipe.needs_structure():
+        return find_structure(path, recipe.structure)
+    if path is not None:
+        raise InputError(
+            f"structure={path} is not used: all systems of the recipe are trajectories. Remove it."
+        )
+    return None
 
 
 def find_structure(path: str | None, built: Mapping[str, Any] | None) -> Atoms:

@@ -25,7 +25,7 @@ from spinpot.labels.folder import FRAMES, LabelFolder, Labelled
 from spinpot.labels.label import Labeller
 from spinpot.labels.recipe import Recipe, by_system, configurations
 from spinpot.labels.run import label_all
-from spinpot.labels.structure import find_structure
+from spinpot.labels.structure import structure_of
 from spinpot.learning.candidates import as_record, candidates, chosen
 from spinpot.learning.errors import errors_on
 from spinpot.learning.explore import Trajectory, explore
@@ -73,11 +73,7 @@ def learn(
     used, and TrainingError if a training fails.
     """
     settings.check()
-    atoms = find_structure(structure, recipe.structure) if recipe.needs_structure() else None
-    if structure is not None and atoms is None:
-        raise InputError(
-            f"structure={structure} is not used: all systems of the recipe are trajectories. Remove it."
-        )
+    atoms = structure_of(recipe, structure)
     made = configurations(recipe, atoms, settings.seed)
     if not made:
         raise InputError("recipe.systems: all systems have 0 frames. Give some frames for the first round.")
