@@ -24,6 +24,11 @@ from spinpot.data.systems import System
 FEWEST_FRAMES = 8
 MOST_FRAMES = 200  # of longer systems, this many evenly spaced frames are used
 NEIGHBOURS = 5  # each frame is paired with this many nearest frames
+REACH = 2.0
+"""Of these frames, those farther than this many times the nearest one are left out.
+
+A pair at distance d has a work of the order d and an error of the order d³, so far pairs tell little.
+"""
 LARGEST_TURN = np.radians(120)
 """Paths on which a moment rotates by more are left out, because the sense of rotation is uncertain."""
 UNMOVED = 1e-8  # Å, μ_B or strain; smaller changes count as none
@@ -143,7 +148,10 @@ def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
     distance = (square / np.where(scale > 0, scale, 1.0)).sum(axis=0)
     np.fill_diagonal(distance, np.inf)
     near = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
-    chosen = sorted({(min(i, j), max(i, j)) for i, row in enumerate(near) for j in row})
+    reach = REACH**2 * distance.min(axis=1)
+    chosen = sorted(
+        {(min(i, j), max(i, j)) for i, row in enumerate(near) for j in row if distance[i, j] <= reach[i]}
+    )
     return [(float(distance[i, j]), int(frames[i]), int(frames[j])) for i, j in chosen]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
 from spinpot.core.errors import require
+from spinpot.core.vectors import unit
 from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.directions import draw_tilts, random_turn, relative_to, spiral
 from spinpot.labels.neighbours import neighbours, shortest
@@ -26,6 +27,12 @@ from spinpot.labels.trajectory import trajectory_configurations
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 COMMENSURATE = 1e-6
+STEP, TURN, STRETCH = 0.01, np.radians(2.0), 0.03
+"""Å, radians and share of a length between the two frames of a pair.
+
+A model of bcc Fe as labeller, with 1e-5 eV of noise, gave factors within 0.7 % of 1. With twice the step they
+were off by up to 13 %, with half of it by up to 4 %.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class SystemRecipe:
     """Elements whose moments are held; None: all elements with moments."""
     hold: Literal["direction", "vector"] = "direction"
     """Whether to hold the direction of the moments, or the whole vector."""
+    pairs: bool = False
+    """Whether every second frame is a small step from the one before it; for `spinpot audit`."""
     trajectory: str | None = None
     """A file of frames to label as they are."""
 
@@ -235,6 +244,8 @@ class SystemMaker:
     def configuration(self, number: int) -> Configuration:
         """The configuration of frame `number`."""
         random = np.random.default_rng([*self.seed, number])
+        if self.settings.pairs and number % 2:
+            return small_step(random, f"{self.name}/{number:04d}", self.configuration(number - 1))
         return Configuration(
             name=f"{self.name}/{number:04d}",
             atoms=self.displaced(random),
@@ -285,6 +296,21 @@ class SystemMaker:
         q = self.settings.spirals[random.integers(len(self.settings.spirals))]
         first = base[np.argmax(self.magnetic)]
         return spiral(base, 2 * np.pi * self.atoms.arrays["sites"] @ np.asarray(q, dtype=np.float64), first)
+
+
+def small_step(random: np.random.Generator, name: str, given: Configuration) -> Configuration:
+    """The configuration with each atom moved by STEP and each moment rotated by TURN, at random.
+
+    Lengths change by up to STRETCH if they are held.
+    """
+    atoms = given.atoms.copy()
+    atoms.positions += STEP * unit(random.normal(size=atoms.positions.shape))
+    aside = unit(np.cross(given.moments, random.normal(size=given.moments.shape)))
+    lengths = np.linalg.norm(given.moments, axis=1, keepdims=True)
+    moments = np.cos(TURN) * given.moments + np.sin(TURN) * lengths * aside
+    if given.hold_lengths:
+        moments *= 1.0 + random.uniform(-STRETCH, STRETCH, size=lengths.shape)
+    return replace(given, name=name, atoms=atoms, moments=moments)
 
 
 def _pair(limits: Sequence[float]) -> tuple[float, float]:
