@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.profilers import PassThroughProfiler, PyTorchProfiler
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from spinpot.core.console import console, print_line
@@ -113,6 +113,9 @@ def build_trainer(
     )
     logs = [logger.path for logger in loggers if isinstance(logger, MetricsCsv)]
     trainer.strategy.checkpoint_io = WholeCheckpoints(before=logs)
+    if isinstance(trainer.profiler, PyTorchProfiler):  # type: ignore[attr-defined]
+        # Its hooks on modules cannot be copied, but potentials are copied for checks.
+        trainer.profiler._record_module_names = False  # type: ignore[attr-defined]
     return trainer
 
 
@@ -161,6 +164,7 @@ def quiet_lightning() -> None:
     """Silence Lightning's start-up messages and the warnings that do not apply to these runs."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the times of debug=profile
     for message in IRRELEVANT_WARNINGS:
         warnings.filterwarnings("ignore", message)
 
