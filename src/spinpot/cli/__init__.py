@@ -9,6 +9,7 @@ from importlib import import_module
 
 from spinpot import __version__
 from spinpot.config.app import run_app, stop
+from spinpot.core.closed_output import output_may_close
 from spinpot.core.spelling import nearest
 
 CONFIGURED = {
@@ -37,7 +38,11 @@ COMMANDS = CONFIGURED | PARSED
 def main(name: str | None = None) -> None:
     """Run a command with the arguments of the command line; without `name` the first argument is the name."""
     atexit.register(gc.freeze)  # otherwise Python collects garbage at exit, for half a second and more
-    name = name or _taken()
+    with output_may_close():
+        _run(name or _taken())
+
+
+def _run(name: str) -> None:
     function = name.replace("-", "_")
     if name in CONFIGURED and not {"-h", "--help"}.isdisjoint(sys.argv):
         describe = import_module("spinpot.cli.describe").describe

@@ -120,12 +120,10 @@ def run_app(main: Callable[[], Any], config_name: str = "train") -> None:
             main()
     except KeyboardInterrupt:
         say("Interrupted.")
-        remove_empty_output()
         sys.exit(128 + signal.SIGINT)
     except StoppedError as error:
         if STARTED_HERE not in os.environ:  # else the process that started this one prints it
             say(f"Stopped by {error}.")
-        remove_empty_output()
         sys.exit(error.code)
     except JobFailedError as error:
         remove_empty_sweep(Path(error.args[1]))
@@ -148,6 +146,9 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
         keep_freed_memory()  # here, since a launcher may call this in another process
         try:
             return task(config)
+        except (KeyboardInterrupt, SystemExit):
+            remove_empty_output()
+            raise
         except Exception as error:
             message = describe(error)
             if message is None:

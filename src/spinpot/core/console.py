@@ -10,6 +10,8 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from spinpot.core.closed_output import end_quietly
+
 T = TypeVar("T")
 
 RANK = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -19,8 +21,15 @@ PATIENCE = 10.0  # s between progress lines
 
 _others = next((os.environ[name] for name in RANK if name in os.environ), "0") != "0"
 
-console = Console(highlight=False, quiet=_others)
-progress_console = Console(stderr=True, quiet=_others)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """End the command when nobody reads its output any more."""
+        end_quietly()
+
+
+console = _Console(highlight=False, quiet=_others)
+progress_console = _Console(stderr=True, quiet=_others)
 
 
 def print_table(
