@@ -353,6 +353,16 @@ def test_columns_that_the_command_line_names(tmp_path):
         assert line in result.stdout
 
 
+@pytest.mark.parametrize("layout", [(), ("--format", "old")])
+@pytest.mark.parametrize("option", ["--moment-unit mu_B", "--energy free_energy", "--rename Fe1=Fe"])
+def test_a_layout_of_deepmd_has_fixed_names_and_units(frames, tmp_path, option, layout):
+    given = ["frames", "new", *layout, *option.split()]
+    message = the_message(run_here("prepare_data.py", *given, cwd=tmp_path))
+    assert message.startswith("frames: a layout of deepmd-kit, whose arrays and units are fixed")
+    assert f"Leave out {option};" in message
+    assert not (tmp_path / "new").exists()
+
+
 def test_frames_without_moments_are_not_magnetic_only_where_the_user_says_so(tmp_path):
     (tmp_path / "a.xyz").write_text(
         '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 energy=-1.5 pbc="T T T"\nFe 0 0 0\n'

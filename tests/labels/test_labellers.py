@@ -90,6 +90,16 @@ def test_the_unit_of_the_moments_is_in_the_provenance():
     assert made[0] != made[1], "or a folder would mix them"
 
 
+def test_messages_name_the_settings_of_the_command(tmp_path):
+    one = replace(iron(), moments=np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    with pytest.raises(FrameError, match=r"give label\.moment_unit=mu_B"):
+        CommandLabeller(ANSWER).label(one, tmp_path)
+    label = CommandLabeller(ANSWER, moment_unit="mu_B").label(one, tmp_path)
+    np.testing.assert_array_equal(label.moments, one.moments)
+    with pytest.raises(FrameError, match=r"label\.columns\.force_mag=torque: .* has no such name"):
+        answered(tmp_path, ANSWER, columns={"force_mag": "torque"})
+
+
 def test_columns_of_other_names(tmp_path):
     other = ANSWER.replace("mforce", "torque")
     with pytest.raises(FrameError, match=r"labelled\.xyz has no force_mag"):

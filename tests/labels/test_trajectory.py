@@ -6,6 +6,7 @@ import pytest
 
 from spinpot.core.errors import InputError
 from spinpot.labels.recipe import configurations, recipe_of
+from support.in_process import run_here
 from support.nio_calculator import nio_atoms
 
 
@@ -66,6 +67,18 @@ def test_frames_are_drawn_at_random_and_stay_when_more_are_wanted(frames, tmp_pa
 def test_what_contradicts_a_trajectory_is_refused(frames, tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
         drawn(tmp_path, **settings)
+
+
+def test_moments_of_length_1_are_converted_first(frames, tmp_path):
+    for atoms in frames:
+        spin = atoms.arrays["spin"]
+        spin /= np.where(spin.any(axis=1), np.linalg.norm(spin, axis=1), 1.0)[:, None]
+    ase.io.write(tmp_path / "run.extxyz", frames)
+    with pytest.raises(InputError, match=r"--moment-unit mu_B(.|\n)*`spinpot prepare .*run\.extxyz FOLDER`"):
+        drawn(tmp_path)
+    converted = ("run.extxyz", "converted", "--moment-unit", "mu_B")
+    assert run_here("prepare_data.py", *converted, cwd=tmp_path).returncode == 0
+    assert len(drawn(tmp_path, trajectory=str(tmp_path / "converted"))) == 4
 
 
 @pytest.mark.parametrize(

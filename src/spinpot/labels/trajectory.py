@@ -62,7 +62,15 @@ def trajectory_configurations(
 def read_trajectory(key: str, path: str) -> System:
     """The one system of a file, with its unit of moments. Raises InputError."""
     notes = Notes()
-    systems = read_frames(Path(path).expanduser(), "auto", Wanted(keywords=True), notes)
+    try:
+        systems = read_frames(Path(path).expanduser(), "auto", Wanted(), notes)
+    except InputError as error:
+        if "--" not in str(error):
+            raise
+        raise InputError(
+            f"{error}\nThese are options of `spinpot prepare {path} FOLDER`: convert the file, and give "
+            f"{key}=FOLDER."
+        ) from error
     notes.print()
     if len(systems) != 1:
         names = ", ".join(system.name for system in systems)

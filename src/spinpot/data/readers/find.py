@@ -13,7 +13,7 @@ from spinpot.data.readers.deepmd.lmdb_files import DATA
 from spinpot.data.readers.lammps_data import LammpsData
 from spinpot.data.readers.lammps_dump import LammpsDump
 from spinpot.data.readers.old_layout import OldLayout
-from spinpot.data.readers.reader import Reader, Wanted
+from spinpot.data.readers.reader import Reader, Wanted, refuse_choices
 from spinpot.data.readers.vasp import Vasp
 from spinpot.data.systems import System, read_systems
 
@@ -34,6 +34,7 @@ class DeepmdLayouts:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """Every system at a place, as training reads them."""
+        refuse_choices(place, wanted)
         return read_systems([place], wanted.elements or None, wanted.non_magnetic, notes)
 
 

@@ -13,7 +13,7 @@ from spinpot.data.readers.deepmd.contents import REAL_TYPES
 from spinpot.data.readers.deepmd.folders import from_folder
 from spinpot.data.readers.deepmd.stored import Stored, read_arrays
 from spinpot.data.readers.frames import check_known
-from spinpot.data.readers.reader import Wanted
+from spinpot.data.readers.reader import Wanted, refuse_choices
 from spinpot.data.systems import System
 
 LONGEST_ARM = 1.5  # Å, from a real atom to its virtual atom; a longer one belongs to another atom
@@ -34,6 +34,7 @@ class OldLayout:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """One system. Raises InputError if the virtual atoms are not at their expected places."""
+        refuse_choices(place, wanted)
         stored = from_folder(place, os.listdir(place))
         check_stored(stored, wanted.elements, non_magnetic=True)
         for line in (*stored.notes, *(f"{name}: not used" for name in UNUSED if stored.has(name))):

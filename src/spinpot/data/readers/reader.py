@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
+from spinpot.data.readers.names import OPTIONS
 from spinpot.data.systems import System
 
 
@@ -36,6 +38,19 @@ class Wanted:
         if self.keywords:
             return f"{name}={value}"
         return f"--{name.replace('_', '-')} {shlex.quote(value) if value else ''}".rstrip()
+
+
+def refuse_choices(place: Path, wanted: Wanted) -> None:
+    """Raise InputError for choices that a layout of deepmd-kit does not have."""
+    given = [wanted.option(OPTIONS[array], name) for array, name in wanted.columns.items()]
+    given += [wanted.option("rename", f"{label}={name}") for label, name in wanted.rename.items()]
+    if wanted.moment_unit:
+        given.append(wanted.option("moment_unit", wanted.moment_unit))
+    if given:
+        raise InputError(
+            f"{place}: a layout of deepmd-kit, whose arrays and units are fixed (moments in μ_B). Leave out "
+            f"{' '.join(given)}; convert frames of other formats by a separate command."
+        )
 
 
 class Reader(Protocol):

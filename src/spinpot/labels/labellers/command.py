@@ -17,6 +17,7 @@ from spinpot.core.errors import InputError, require
 from spinpot.core.notes import Notes
 from spinpot.data.from_ase import with_columns
 from spinpot.data.readers.find import READERS, read_frames
+from spinpot.data.readers.names import OPTIONS
 from spinpot.data.readers.reader import Wanted
 from spinpot.data.systems import System
 from spinpot.labels.configuration import Configuration
@@ -27,6 +28,15 @@ OUTPUT = "output.txt"
 START = "SPINPOT_START"
 PLAIN = re.compile(r"[\w./$+-]+")  # the first word of a command, if it is a plain name
 NEEDED = ("energy", "force", "force_mag")
+
+
+class _Settings(Wanted):
+    """How the output of the command is read; messages name the settings of `spinpot label`."""
+
+    def option(self, name: str, value: str = "") -> str:
+        """An option as the user gives it; name: its keyword."""
+        column = next((array for array, option in OPTIONS.items() if option == name), None)
+        return f"label.columns.{column}={value}" if column else f"label.{name}={value}"
 
 
 class CommandLabeller:
@@ -57,7 +67,7 @@ class CommandLabeller:
     ) -> None:
         self.command = command
         self.input, self.output, self.read_as = input, output, read_as
-        self.wanted = Wanted(columns=columns or {}, moment_unit=moment_unit, keywords=True)
+        self.wanted = _Settings(columns=columns or {}, moment_unit=moment_unit, keywords=True)
         self.time_limit = time_limit
         self.isotropic = isotropic
         self.holds_lengths = holds_lengths
