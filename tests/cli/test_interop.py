@@ -11,6 +11,7 @@ from spinpot.models.deepspin.deepmd.potentials import read_deepmd
 from support.cli import PROJECT, run_python, run_script
 from support.deepmd_files import REFERENCE, differences
 from support.folders import labelled_by_a_potential, write_npy, write_small_set
+from support.in_process import run_here
 
 
 @pytest.mark.slow
@@ -33,6 +34,21 @@ def test_a_converted_model_is_evaluated_and_begun_with(tmp_path):
     assert refused.returncode == 1
     assert "do not fit the model in the file" in refused.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("model", ["frozen.pth", "training.pt", "o_ni_davg_zero.dp"])
+def test_a_model_of_deepmd_is_evaluated_as_its_checkpoint(model, tmp_path):
+    write_npy(tmp_path / "frames", labelled_by_a_potential(1, 3))
+    assert run_here("convert.py", str(REFERENCE / model), "same.ckpt", cwd=tmp_path).returncode == 0
+    found = {}
+    for name, file in (("own", REFERENCE / model), ("same", "same.ckpt")):
+        arguments = (f"checkpoint={file}", "systems=[frames]", f"output={name}")
+        result = run_here("evaluate.py", *arguments, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        found[name] = json.loads((tmp_path / name / "evaluation.json").read_text())
+        assert found[name].pop("checkpoint") == str(file)
+    assert found["own"] == found["same"]
+    assert found["own"]["rmse_fm"] > 0.0
 
 
 @pytest.mark.slow

@@ -31,7 +31,8 @@ from spinpot.loss.heisenberg import NAME as HEISENBERG_FIT
 from spinpot.loss.heisenberg import Baseline, stored_for
 from spinpot.loss.label_scale import LabelScale, label_scale_of
 from spinpot.loss.metrics import ErrorMetric
-from spinpot.models.checkpoint import ENTRY, HEISENBERG, potential_from, read_checkpoint
+from spinpot.models.checkpoint import ENTRY, HEISENBERG
+from spinpot.models.files import read_contents
 from spinpot.report.page import REPORT
 from spinpot.report.panels import expected_panels, parity_panels
 from spinpot.report.plots import parity_figure
@@ -53,8 +54,8 @@ def evaluate(
     """
     folder = Path(output).expanduser()
     refuse_existing(folder, [EVALUATION, PARITY, REPORT])
-    contents = read_checkpoint(Path(checkpoint).expanduser())
-    predictor = Predictor(potential_from(contents, checkpoint))
+    potential, contents = read_contents(Path(checkpoint).expanduser())
+    predictor = Predictor(potential)
     found = read_systems([systems] if isinstance(systems, str) else systems, predictor.spec.type_map)
     refuse_existing(folder, [f"{system.name}.npz" for system in found])
     look_at(found, predictor.watch).print()

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from spinpot.core.errors import InputError
-from spinpot.models.checkpoint import ENTRY, existing_file, potential_from, read_checkpoint
+from spinpot.models.checkpoint import (
+    ENTRY,
+    checkpoint_entry,
+    existing_file,
+    potential_from,
+    read_checkpoint,
+)
 from spinpot.models.deepspin.deepmd.input import is_input, write_experiment
 from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
 from spinpot.models.model_file import MODEL_FILE
-from spinpot.models.potential import ModelFile
+from spinpot.models.potential import ModelFile, Potential
 
 CHECKPOINT = ".ckpt"
 
@@ -26,6 +33,19 @@ def read_model(path: Path) -> ModelFile:
         )
     contents = read_checkpoint(path)
     return ModelFile(potential_from(contents, path), contents[ENTRY].get("deepmd") or {})
+
+
+def read_contents(path: Path) -> tuple[Potential, dict[str, Any]]:
+    """The potential and the contents of a checkpoint, a run folder or a model file.
+
+    The contents of a model of deepmd-kit have the same form, without a config. Raises InputError.
+    """
+    path = existing_file(path)
+    if is_deepmd(path):
+        potential = read_deepmd(path).potential
+        return potential, {"state_dict": {}, "global_step": 0, **checkpoint_entry(potential, {}, {})}
+    contents = read_checkpoint(path)
+    return potential_from(contents, path), contents
 
 
 def experiment_writer(path: Path) -> Callable[[Path, Path], None] | None:
