@@ -41,6 +41,7 @@ def test_a_wrong_label_has_an_exit_code_and_its_page(tmp_path):
     [
         ([], "systems has no value"),
         (["systems=nowhere"], "nowhere"),
+        (["my_frames"], "If it is a path, write systems=my_frames."),
         (["systems=a", "outptu=b"], "outptu"),
     ],
 )

@@ -11,12 +11,12 @@ from spinpot.core.notes import shortened
 from spinpot.report.page import MOST, data_sets, in_words, render
 from spinpot.report.panels import Panel, panel
 
-MOST_PANELS = 12  # systems whose works are drawn; with more, those explained worst
+MOST_PANELS = 12  # systems with a picture of the work; of more, those with the lowest R²
 TILES = {"wrong": "wrong", "look": "to look at", "ok": "ok"}
 
 
 def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
-    """The page of an audit, which says that it was made now. result: what audit.json holds."""
+    """The page of an audit. result: the contents of audit.json."""
     works = works_of(audited)
     labels, worst = labels_of(works), worst_of(works, MOST)
     found = [group["severity"] for group in result["findings"] for _ in group["statements"]]
@@ -37,12 +37,12 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
 
 
 def _factors(works: Mapping[str, Work]) -> Panel:
-    alt = "Each label over the derivative of the energy, with its standard error, a row per system."
+    alt = "Label divided by the derivative of the energy, with its standard error; one row per system."
     return panel("Factors of the labels", "1 is right", alt, partial(factors_figure, works))
 
 
 def _works(works: Mapping[str, Work]) -> list[Panel]:
-    alt = "The work of the labels between frames of {} against the differences of the energies.".format
+    alt = "Work of the labels between frames of {}, against the energy differences.".format
     return [
         panel("Work and energies", f"{name}, R² {work.r2:.5f}", alt(name), partial(work_figure, work))
         for name, work in works.items()
@@ -53,8 +53,8 @@ def _pictures(audited: Sequence[Audited]) -> list[Panel]:
     if not any(one.tilts.size for one in audited):
         return []
     systems = [one.system for one in audited]
-    tilts = "How often moments tilt by which angle from their frame's nearest collinear axis."
-    lengths = "How often which length of the moment occurs, by element."
+    tilts = "Histogram of the angles between moments and the collinear axis nearest to them."
+    lengths = "Histogram of the lengths of the moments, by element."
     return [
         panel("Tilts", "all systems", tilts, partial(tilts_figure, audited)),
         panel("Lengths of the moments", "all systems", lengths, partial(lengths_figure, systems)),

@@ -11,7 +11,7 @@ from spinpot.data.systems import System
 from spinpot.report.plots import histogram, in_math, one_panel
 from spinpot.report.style import Figure, faint, ink, literal, new_figure
 
-MOST_ERROR = 0.3  # factors known worse than that are not drawn
+MOST_ERROR = 0.3  # factors with a larger standard error are not drawn
 BINS = 40
 WIDEST = 24  # characters of a name beside an axis
 
@@ -67,7 +67,7 @@ def work_figure(work: Work) -> Figure:
 
 
 def lengths_figure(systems: Sequence[System]) -> Figure:
-    """How often which |S| occurs, per magnetic element over all systems."""
+    """Histogram of |S| over all systems, per magnetic element."""
     elements = list(dict.fromkeys(element for system in systems for element in system.type_map))
     lengths = {}
     for element in elements:
@@ -89,7 +89,7 @@ def lengths_figure(systems: Sequence[System]) -> Figure:
 
 
 def tilts_figure(audited: Sequence[Audited]) -> Figure:
-    """How often which tilt occurs, over all systems."""
+    """Histogram of the tilts over all systems."""
     figure, axes = one_panel()
     angles = np.concatenate([one.tilts for one in audited])
     edges = np.linspace(0, max(angles.max(initial=0.0), 1e-6), BINS + 1)

@@ -26,6 +26,14 @@ UNWRAPPED = ("experiment", "sweep", "debug")
 PLUGINS = ("hydra/launcher", "hydra/sweeper")
 PLUGINS_HINT = " More of them come with: pip install -c constraints.txt -e '.[sweeps]'."
 
+PATHS = {
+    "audit": ("systems={}",),
+    "evaluate": ("checkpoint={}", "systems={}"),
+    "analyze": ("checkpoint={}", "structure={}"),
+    "train": ("data=npy data.train={}",),
+}
+"""How the arguments of a command give a path."""
+
 UNKNOWN_KEY = re.compile(
     r"Could not override '([^']+)'|Key '([^']+)' is not in struct|Could not delete from config\. '([^']+)'"
 )
@@ -63,11 +71,18 @@ def explain_composition(error: BaseException, arguments: Sequence[str], config_n
     if isinstance(error, OverrideParseException):
         return (
             f"Cannot read the argument {error.override}. Expected key=value, group=option or +key=value; "
-            "quote lists and blanks, as in 'data.train=[a,b]'."
+            f"quote lists and blanks, as in 'data.train=[a,b]'.{_path_hint(error.override, config_name)}"
         )
     if isinstance(error, yaml.YAMLError):
         return f"A config file is not YAML: {' '.join(text.split())}."
     return " ".join(text.split("\n\nConfig search path")[0].split())
+
+
+def _path_hint(argument: str, config_name: str) -> str:
+    """How to give a path that was given without its key; empty if the argument is no path."""
+    if "=" in argument or config_name not in PATHS:
+        return ""
+    return f" If it is a path, write {' or '.join(PATHS[config_name]).format(argument, argument)}."
 
 
 def compose_without(unknown: str, arguments: Sequence[str], config_name: str) -> DictConfig:

@@ -48,7 +48,7 @@ def parity_figure(
 def error_histogram_figure(
     points: Mapping[str, Points], elements: Sequence[str], trained: Collection[str] | None = None
 ) -> Figure:
-    """How often which difference of prediction and label occurs; arguments as for parity_figure.
+    """Histograms of prediction − label for every quantity; arguments as for parity_figure.
 
     The counts are on a logarithmic axis, so that single outliers are seen.
     """
@@ -117,7 +117,7 @@ def one_panel() -> tuple[Figure, Axes]:
 
 
 def histogram(axes: Axes, values: np.ndarray, edges: np.ndarray, colour: str, label: str | None) -> None:
-    """How many of some values (n,) lie between the edges, as filled steps."""
+    """A histogram of values (n,) between the edges, as filled steps."""
     counts, _ = np.histogram(values, edges)
     axes.stairs(counts, edges, fill=True, color=colour, alpha=0.25)
     axes.stairs(counts, edges, color=colour, label=label)
@@ -174,7 +174,7 @@ def _draw_histogram(axes: Axes, quantity: str, points: Points, elements: Sequenc
         histogram(axes, values, edges, f"C{elements.index(element)}" if element else ink(), element)
     axes.set_title(f"{title}\nmae {rounded(np.abs(every).mean())} {unit}", loc="left", fontsize=10)
     axes.set(xlim=(edges[0], edges[-1]), yscale="log", ylim=(0.7, None))
-    axes.set(xlabel=f"prediction − reference ({unit})", ylabel="how often")
+    axes.set(xlabel=f"prediction − reference ({unit})", ylabel="count")
     plain_numbers(axes.yaxis)
     if points[0][0]:
         axes.legend(loc="upper right", handlelength=1.2, frameon=False)
