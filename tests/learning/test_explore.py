@@ -8,6 +8,7 @@ from spinpot.labels.folder import Labelled
 from spinpot.labels.labellers.hamiltonian import HamiltonianLabeller
 from spinpot.labels.recipe import configurations, recipe_of
 from spinpot.learning.candidates import Candidate, candidates, in_turn, to_label
+from spinpot.learning.engines import in_python
 from spinpot.learning.explore import Trajectory, beginning, random_numbers, trajectory
 from spinpot.learning.score import Judge
 from spinpot.learning.settings import Exploration, Learning
@@ -45,7 +46,7 @@ class Strict(Judge):
 
 
 def run(judge, start):
-    return trajectory(judge, start, SHORT, 300.0, random_numbers(0, 0, 0))
+    return trajectory(judge, in_python, start, SHORT, 300.0, random_numbers(0, 0, 0))
 
 
 def test_frames_at_equal_intervals(tmp_path, start):

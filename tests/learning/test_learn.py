@@ -147,6 +147,7 @@ def test_when_it_ends(tmp_path, monkeypatch, capsys, more, rounds, said):
         (["learn.labels=3"], "learn.labels=3: the first round, validation and test already need 11 frames."),
         (["test.systems=[nowhere]"], "nowhere"),
         (["exploration.damping=0", "exploration.friction=0"], "nothing is coupled to the heat bath"),
+        (["exploration.lammps=no_lmp"], "exploration.lammps=no_lmp: there is no program no_lmp."),
     ],
 )
 def test_what_is_refused_before_anything_is_computed(tmp_path, changes, said):

@@ -1,6 +1,7 @@
 """Exploration: spin-lattice dynamics with the newest potential, started from labelled frames.
 
-A trajectory ends early when its frames become unphysical or far too uncertain.
+An engine makes the steps (engines.py). A trajectory ends early when its frames become unphysical or far too
+uncertain.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 
-from spinpot.ase.dynamics import SpinLatticeDynamics
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError
 from spinpot.core.files import write_atomically
 from spinpot.labels.configuration import Array, Configuration
 from spinpot.labels.folder import Labelled
 from spinpot.labels.neighbours import shortest
+from spinpot.learning.engines import Dynamics, Engine
 from spinpot.learning.score import Judge
-from spinpot.learning.settings import Exploration
+from spinpot.learning.settings import Bath, Exploration
 
 LOOKS = 4
 """Number of checks of a trajectory per kept frame."""
@@ -32,8 +33,6 @@ FAR = 10.0
 """A trajectory ends at this multiple of the limit, or of the start frame's score if that is larger."""
 CLOSE = 0.5
 """A trajectory ends if atoms come closer than this fraction of the shortest distance in its first frame."""
-TOLERANCE = 1e-4
-"""Tolerance of the implicit midpoint step of the spins, μ_B."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def random_numbers(*key: int) -> np.random.Generator:
 
 def explore(
     judge: Judge,
+    engine: Engine,
     starts: Mapping[str, Sequence[Labelled]],
     settings: Exploration,
     folder: Path,
@@ -117,18 +117,28 @@ def explore(
             system = [*starts][turn // len(settings.temperatures) % len(starts)]
             random = random_numbers(seed, number, place)
             start = starts[system][int(random.integers(len(starts[system])))]
-            trajectory(judge, start, settings, temperature, random).write(file)
+            trajectory(judge, engine, start, settings, temperature, random).write(file)
     return [Trajectory.read(folder / f"{place:04d}.npz") for place in range(settings.trajectories)]
 
 
 def trajectory(
-    judge: Judge, start: Labelled, settings: Exploration, temperature: float, random: np.random.Generator
+    judge: Judge,
+    engine: Engine,
+    start: Labelled,
+    settings: Exploration,
+    temperature: float,
+    random: np.random.Generator,
 ) -> Trajectory:
     """Run one trajectory. If a check fails it ends, and the last frame that passed is kept."""
-    begun, run = time.monotonic(), Running(judge, start, settings, temperature, random)
+    begun = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # exploration is meant to leave the range of the training frames
-        ended = run.to_the_end()
+        run = Running(judge, start, settings)
+        spread = np.sqrt(units.kB * temperature * run.atoms.get_masses())
+        run.atoms.set_momenta(spread[:, None] * random.normal(size=(len(run.atoms), 3)))
+        bath = Bath(settings, temperature, seed=int(random.integers(2**62)))
+        with engine(judge, run.atoms, bath) as dynamics:
+            ended = run.to_the_end(dynamics)
     kept = run.kept
     return Trajectory(
         system=start.configuration.system,
@@ -155,42 +165,22 @@ class State:
 class Running:
     """A running trajectory and its kept frames."""
 
-    def __init__(
-        self,
-        judge: Judge,
-        start: Labelled,
-        settings: Exploration,
-        temperature: float,
-        random: np.random.Generator,
-    ) -> None:
+    def __init__(self, judge: Judge, start: Labelled, settings: Exploration) -> None:
         self.judge, self.settings = judge, settings
         self.atoms = beginning(start)
         self.atoms.calc = judge.calculator()
         self.closest = CLOSE * shortest(self.atoms)
         self.far = FAR * max(1.0, judge.score(self.atoms))
         self.kept: list[State] = []
-        spread = np.sqrt(units.kB * temperature * self.atoms.get_masses())
-        self.atoms.set_momenta(spread[:, None] * random.normal(size=(len(self.atoms), 3)))
-        self.dynamics = SpinLatticeDynamics(
-            self.atoms,
-            settings.timestep * units.fs,
-            damping=settings.damping,
-            friction=settings.friction / units.fs,
-            temperature_K=temperature,
-            field=settings.field,
-            seed=int(random.integers(2**62)),
-            tolerance=TOLERANCE,
-        )
 
-    def to_the_end(self) -> str:
+    def to_the_end(self, dynamics: Dynamics) -> str:
         """Run all steps, or until a check fails; returns the reason of an early end, else ""."""
         looks = LOOKS * self.settings.frames
         steps = np.linspace(0, self.settings.steps, looks + 1).astype(int)
         sane: State | None = None
         for look in range(1, looks + 1):
             try:
-                count = int(steps[look] - steps[look - 1])
-                self.dynamics.run(count)  # type: ignore[no-untyped-call]
+                dynamics.run(int(steps[look] - steps[look - 1]))
                 found, why = self.state()
             except InputError as error:  # overlapping atoms, no converged midpoint, non-finite energy
                 found, why = None, str(error)

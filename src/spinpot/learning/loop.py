@@ -27,6 +27,7 @@ from spinpot.labels.recipe import Recipe, by_system, configurations
 from spinpot.labels.run import label_all
 from spinpot.labels.structure import structure_of
 from spinpot.learning.candidates import as_record, candidates, chosen
+from spinpot.learning.engines import Engine, engine_of
 from spinpot.learning.errors import errors_on
 from spinpot.learning.explore import Trajectory, explore
 from spinpot.learning.page import write_page
@@ -83,13 +84,16 @@ def learn(
     }
     elements = sorted({symbol for one in made for symbol in one.atoms.get_chemical_symbols()})
     trainings = Trainings(train, elements)
-    check_knows(trainings.check(), settings.learn)
+    kind = trainings.check()
+    check_knows(kind, settings.learn)
+    engine = engine_of(settings.exploration, kind)
     labeller.check([*made, *(one for own in held_out.values() for one in own)])
     for name in HELD_OUT:
         if systems := getattr(settings, name).systems:
             read_systems(list(systems), elements)
     _check_budget(settings.learn, len(made) + sum(map(len, held_out.values())))
-    loop = Loop(labeller, trainings, Path(output).expanduser().absolute(), settings, made, held_out)
+    folder = Path(output).expanduser().absolute()
+    loop = Loop(labeller, trainings, engine, folder, settings, made, held_out)
     with loop.alone():
         keep_settings(loop.folder, loop.plain(structure, recipe))
         return loop.run()
@@ -102,12 +106,13 @@ class Loop:
         self,
         labeller: Labeller,
         trainings: Trainings,
+        engine: Engine,
         folder: Path,
         settings: Settings,
         first: Sequence[Configuration],
         held_out: Mapping[str, Sequence[Configuration]],
     ) -> None:
-        self.labeller, self.trainings, self.folder = labeller, trainings, folder
+        self.labeller, self.trainings, self.engine, self.folder = labeller, trainings, engine, folder
         self.settings, self.first, self.held_out = settings, list(first), held_out
         self.records: list[dict[str, Any]] = []
 
@@ -271,8 +276,8 @@ class Loop:
     def explore(self, current: Round) -> dict[str, Any]:
         """Run the trajectories; returns how many of their frames are uncertain."""
         own, number = self.settings, current.number
-        starts = self.starts(number)
-        found = explore(self.judge(current), starts, own.exploration, current.explored, own.seed, number)
+        judge, starts, folder = self.judge(current), self.starts(number), current.explored
+        found = explore(judge, self.engine, starts, own.exploration, folder, own.seed, number)
         scores = np.concatenate([one.scores for one in found])
         # Frames that a trajectory did not reach because it ended early count as uncertain.
         missing = sum(max(own.exploration.frames - len(one.scores), 0) for one in found if one.ended)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from spinpot.core.errors import InputError, require
 
+TOLERANCE = 1e-4
+"""Tolerance of the implicit midpoint step of the spins in an exploration, μ_B."""
+
 
 @dataclass(frozen=True)
 class Exploration:
@@ -28,6 +31,8 @@ class Exploration:
     """Damping α, which couples the spins to the heat bath."""
     friction: float = 0.01
     """Friction in 1/fs, which couples the atoms to the heat bath."""
+    lammps: str | None = None
+    """Command that starts LAMMPS, which then runs the dynamics; None: it runs in Python."""
 
     def check(self) -> None:
         """Raise InputError for settings that make no sense."""
@@ -47,6 +52,15 @@ class Exploration:
             raise InputError(
                 f"{key}damping=0 and {key}friction=0: nothing is coupled to the heat bath. Set one above 0."
             )
+
+
+@dataclass(frozen=True)
+class Bath:
+    """The heat bath of one trajectory: temperature in K, and the seed of its noise. settings: all others."""
+
+    settings: Exploration
+    temperature: float
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from spinpot.labels.folder import SETTINGS, keeps_frames
 
 FREE = ("uncertain_share", "rounds", "labels", "hours")
 """Settings of `learn` that may change, because they only decide when it ends."""
+LAMMPS = "exploration.lammps"
+"""Its command may change, e.g. on another machine, but not whether there is one."""
 
 
 def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
@@ -25,14 +27,18 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
             raise InputError(f"output={folder}: holds other files. Give a new or an empty folder.")
     else:
         then = _without_free(read_object(file))
-        listed = in_words(differences(then, _without_free(now), keeps_frames))
+        listed = in_words(differences(then, _without_free(now), _may_change))
         if listed:
             raise InputError(
                 f"output={folder}: was started with other settings ({shortened(listed)}). Give another "
-                f"folder, or the same settings; only learn.{', learn.'.join(FREE)} may change. Nothing was "
-                "changed."
+                f"folder, or the same settings; only learn.{', learn.'.join(FREE)} and the command of "
+                f"{LAMMPS} may change. Nothing was changed."
             )
     write_atomically(file, json.dumps(now, indent=2) + "\n")
+
+
+def _may_change(key: str, then: Any, now: Any) -> bool:
+    return keeps_frames(key, then, now) or (key == LAMMPS and None not in (then, now))
 
 
 def _without_free(settings: Mapping[str, Any]) -> dict[str, Any]:
