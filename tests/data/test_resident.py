@@ -5,7 +5,7 @@ import torch
 
 from spinpot import kernels
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.resident import ResidentFrames, rounded_up
+from spinpot.data.resident import PaddedBatch, ResidentFrames, StreamedFrames, rounded_up
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.metrics import ErrorMetric
 from support.frames import geometry, random_system, small_potential, with_random_labels
@@ -29,7 +29,7 @@ def frames():
 
 
 def padded(frames, numbers):
-    resident = ResidentFrames(frames, "cpu")
+    resident = ResidentFrames.of(frames, "cpu")
     return resident.batch(torch.tensor(numbers), resident.shape(numbers))
 
 
@@ -92,9 +92,47 @@ def test_loss_gradients_and_errors_do_not_see_it(frames, numbers, time_reversal)
     assert errors == pytest.approx(expected_errors, rel=1e-12)
 
 
+@pytest.mark.parametrize("numbers", [[0], [4, 1, 3], [5, 5, 0, 6]])
+def test_a_padded_batch_is_that_of_resident_frames(frames, numbers):
+    own, expected = PaddedBatch.of(frames.batch(numbers)), padded(frames, numbers)
+    assert own.shape == ResidentFrames.of(frames, "cpu").shape(numbers)
+    assert own.origin == frames.batch(numbers).origin
+    for name in (*PER_ATOM, *PER_PAIR, *PER_FRAME, "pair_start", "atom_order", "atom_place"):
+        torch.testing.assert_close(
+            getattr(own.batch, name), getattr(expected, name), rtol=0, atol=0, equal_nan=True, msg=name
+        )
+
+
+def test_a_batch_whose_frames_were_all_left_out_has_no_labels(frames):
+    batch = PaddedBatch.of(frames.batch([])).batch
+    assert batch.n_frames == 2
+    assert batch.energy.isnan().all()
+    assert batch.force.isnan().all()
+    with kernels.without():
+        prediction = small_potential()(batch, differentiable=True)
+    value, _ = loss_and_terms(EnerSpinLoss(), prediction, batch, torch.tensor([True, False]), 0.5)
+    assert value == 0.0
+
+
+def test_streamed_batches_of_a_shape_lie_in_one_place(frames):
+    streamed = StreamedFrames([9.0, 9.0], "cpu")
+    first, other = (PaddedBatch.of(frames.batch(numbers)) for numbers in ([0, 1, 3], [2, 0, 4]))
+    assert first.shape == other.shape
+    place, shape = streamed.load(first)
+    centres = streamed.batch(place, shape).pair_centre
+    again, _ = streamed.load(other)
+    assert again is place
+    found = streamed.batch(again, shape)
+    assert torch.equal(found.pair_centre, other.batch.pair_centre)
+    assert not torch.equal(found.pair_centre, centres)
+    assert torch.equal(found.spin, other.batch.spin)
+    assert first.batch.spin.data_ptr() != place.spin.data_ptr()
+    assert found.closest == [min(pair) for pair in zip(first.batch.closest, other.batch.closest, strict=True)]
+
+
 def test_frames_of_about_the_same_size_have_one_shape(frames):
     """So that a step is recorded for few of them."""
-    resident = ResidentFrames(frames, "cpu")
+    resident = ResidentFrames.of(frames, "cpu")
     assert resident.shape([0, 1, 3]) == resident.shape([2, 0, 4])
 
 

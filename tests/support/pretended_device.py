@@ -7,6 +7,7 @@ that passes can be recorded as a CUDA graph, as far as that can be said without 
 
 import dataclasses
 import traceback
+from dataclasses import replace
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -16,11 +17,11 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from spinpot import kernels
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.resident import ResidentFrames
+from spinpot.data.resident import ResidentFrames, StreamedFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
 from spinpot.models.exchange.settings import EXCHANGE_TERMS
-from spinpot.training.cuda_graph import NumberedStep
+from spinpot.training.cuda_graph import LoadedStep
 from spinpot.training.optimizers import Muon
 from spinpot.training.step import Objective, WholeStep
 from support.frames import geometry, network, random_system, with_random_labels
@@ -72,7 +73,8 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
     """Raise for a step that wants anything from the host."""
     potential, loss = any_potential(**model), EnerSpinLoss(start_pref_v=1.0, **of_loss)
     systems = [with_random_labels(random_system(seed, n_frames=2), seed) for seed in (1, 2)]
-    frames = ResidentFrames(FrameDataset(systems, geometry(potential.spec)), "cpu")
+    dataset = FrameDataset(systems, geometry(potential.spec))
+    frames = ResidentFrames.of(dataset, "cpu")
     scale = LabelScale("learned", potential.spec.use_spin) if loss.label_scale_fm else None
     shape = frames.shape(numbers)
     # What is made once, with the first step of a shape.
@@ -91,7 +93,7 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
             grid.move()
         optimizer = torch.optim.SGD([p for part in parts for p in part.parameters()], lr=1.0, foreach=False)
         weights = list(potential.parameters())
-        step = NumberedStep(
+        step = LoadedStep(
             frames,
             WholeStep(
                 Objective(potential, loss, moved(torch.tensor(potential.spec.use_spin)), scale),
@@ -103,8 +105,10 @@ def step_on_the_pretended_device(model, of_loss, numbers=(0, 3)):
         )
         places = moved(torch.tensor(numbers))
         settings = moved(torch.tensor(step.settings(1.0), dtype=torch.float64))
+        streamed = StreamedFrames(frames.closest, "cpu"), moved(batch)
         with SameDevice():
             done = step(places, shape, settings)
+            replace(step, frames=streamed[0])(streamed[1], shape, settings)
             for p in potential.parameters():
                 if p.ndim > 2 and p.grad is not None:
                     rates = {"lr": settings[0], "momentum": 0.9, "iterations": 2}

@@ -10,10 +10,10 @@ import torch
 
 from spinpot.core.errors import TrainingError
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.resident import ResidentFrames
+from spinpot.data.resident import PaddedBatch, ResidentFrames, StreamedFrames
 from spinpot.loss.ener_spin import EnerSpinLoss
 from spinpot.loss.label_scale import LabelScale
-from spinpot.training.cuda_graph import NumberedStep, RecordedSteps, learning_rates
+from spinpot.training.cuda_graph import LoadedStep, RecordedSteps, learning_rates
 from spinpot.training.optimizers import Adam, Muon
 from spinpot.training.step import Objective, WholeStep
 from support.cli import run_script
@@ -43,14 +43,14 @@ def frames():
     return FrameDataset(systems, geometry(small_potential().spec))
 
 
-def whole_step(frames, optimizer, device="cpu", clip=None, scale=None, potential=None) -> NumberedStep:
+def whole_step(frames, optimizer, device="cpu", clip=None, scale=None, potential=None) -> LoadedStep:
     potential = (potential or small_potential()).to(device)
     scale = None if scale is None else scale.to(device)
     parameters = [*potential.parameters(), *([] if scale is None else scale.parameters())]
     loss = EnerSpinLoss(label_scale_fm=None if scale is None else "learned")
     objective = Objective(potential, loss, MAGNETIC.to(device), scale)
     whole = WholeStep(objective, OPTIMIZERS[optimizer](parameters), list(potential.parameters()), clip)
-    return NumberedStep(ResidentFrames(frames, device), whole)
+    return LoadedStep(ResidentFrames.of(frames, device), whole)
 
 
 def by_hand(frames, optimizer, scale=None):
@@ -82,7 +82,7 @@ def weights_of(made):
 
 
 def steps(made, make):
-    """Losses and weights of the same steps by a NumberedStep or by what repeats it."""
+    """Losses and weights of the same steps by a LoadedStep or by what repeats it."""
     losses = []
     for numbers, rate in zip(ORDER, RATES, strict=True):
         for group in made.whole.optimizer.param_groups:
@@ -91,10 +91,15 @@ def steps(made, make):
     return losses, weights_of(made).cpu()
 
 
+def streamed(frames, numbers):
+    """The padded batch as a loader gives it."""
+    return PaddedBatch.of(frames.batch(numbers)).pin_memory()
+
+
 def launched(made):
-    def make(numbers, ratio):
+    def make(given, ratio):
         settings = torch.tensor(made.settings(ratio), dtype=torch.float64)
-        return made(torch.tensor(numbers), made.frames.shape(numbers), settings)
+        return made(*made.frames.load(given), settings)
 
     return make
 
@@ -109,6 +114,16 @@ def test_a_whole_step_is_the_usual_one(frames, optimizer, scaled):
     tolerance = 1e-5 if optimizer == "muon" else 1e-10  # its directions are float32
     assert losses == pytest.approx(expected, rel=tolerance)
     torch.testing.assert_close(weights, expected_weights, rtol=0, atol=tolerance)
+
+
+def test_a_whole_step_of_a_streamed_batch_is_the_usual_one(frames):
+    made = whole_step(frames, "adam")
+    made = replace(made, frames=StreamedFrames(made.frames.closest, "cpu"))
+    step = launched(made)
+    losses, weights = steps(made, lambda numbers, ratio: step(PaddedBatch.of(frames.batch(numbers)), ratio))
+    expected, expected_weights = by_hand(frames, "adam")
+    assert losses == pytest.approx(expected, rel=1e-10)
+    torch.testing.assert_close(weights, expected_weights, rtol=0, atol=1e-10)
 
 
 def test_the_rates_are_the_optimizers_own_again(frames):
@@ -147,6 +162,32 @@ def test_recorded_steps_are_those_of_the_cpu(frames, optimizer, scaled):
     tolerance = 1e-4 if optimizer == "muon" else 1e-8
     assert losses == pytest.approx(expected, rel=tolerance)
     torch.testing.assert_close(weights, expected_weights, rtol=0, atol=tolerance)
+
+
+@needs_gpu
+def test_recorded_steps_of_streamed_batches_are_those_of_the_cpu(frames):
+    made = whole_step(frames, "adam", "cuda")
+    made = replace(made, frames=StreamedFrames(made.frames.closest, "cuda"))
+    recorded = RecordedSteps(made)
+    losses, weights = steps(made, lambda numbers, ratio: recorded(streamed(frames, numbers), ratio))
+    expected, expected_weights = by_hand(frames, "adam")
+    assert recorded.recorded
+    assert losses == pytest.approx(expected, rel=1e-8)
+    torch.testing.assert_close(weights, expected_weights, rtol=0, atol=1e-8)
+
+
+@needs_gpu
+def test_closer_atoms_are_recorded_anew(frames):
+    made = whole_step(frames, "adam", "cuda")
+    recorded = RecordedSteps(replace(made, frames=StreamedFrames(made.frames.closest, "cuda")))
+    given = streamed(frames, ORDER[0])
+    for _ in range(3):
+        recorded(given, 1.0)
+    before = recorded.recorded[given.shape]
+    closer = replace(given, batch=replace(given.batch, closest=[0.9 * r for r in made.frames.closest]))
+    for _ in range(3):
+        recorded(closer, 1.0)
+    assert recorded.recorded[given.shape] is not before
 
 
 @needs_gpu
@@ -270,7 +311,6 @@ def test_a_run_goes_on(tmp_path):
         (["model.descriptor.radial=direct"], "radial=direct"),
         (["optimizer=soap"], "Soap"),
         (["callbacks=[default,gradient_norms]"], "GradientNorms"),
-        (["model.spin.time_reversal=augment"], "turned"),
         (["trainer.accumulate_grad_batches=2"], "accumulate"),
     ],
 )

@@ -29,11 +29,11 @@ class Launched:
         self.step, self.objective = step, step.whole.objective
         self._failed, self.number = None, 0
 
-    def __call__(self, numbers, lr_ratio, number):
+    def __call__(self, given, lr_ratio, number):
         settings = torch.tensor(self.step.settings(lr_ratio), dtype=torch.float64)
-        done = self.step(torch.tensor(numbers), self.step.frames.shape(numbers), settings)
+        done = self.step(*self.step.frames.load(given), settings)
         if not done.finite and self._failed is None:
-            self._failed = number, [self.step.frames.origin[n] for n in numbers]
+            self._failed = number, self.step.frames.origins(given)
         self.number = number
         return done
 
@@ -53,9 +53,10 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def whole(monkeypatch):
-    """Lets the runs to come have whole steps."""
+    """Lets the runs to come have whole steps; streamed: their frames do not fit on the device."""
 
-    def start():
+    def start(streamed=False):
+        monkeypatch.setattr(cuda_graphs, "_fits", lambda *_: not streamed)
         monkeypatch.setattr(cuda_graphs, "RecordedSteps", Launched)
         monkeypatch.setattr(
             cuda_graphs.CudaGraphs, "decide", lambda graphs, *_: setattr(graphs, "outcome", cuda_graphs.USED)
@@ -73,6 +74,7 @@ def trained(folder, *settings):
     return summary["val"], (folder / "metrics.csv").read_text().splitlines()
 
 
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -93,9 +95,9 @@ def trained(folder, *settings):
         ],
     ],
 )
-def test_they_end_where_the_usual_ones_do(settings, whole, data, tmp_path):
+def test_they_end_where_the_usual_ones_do(settings, streamed, whole, data, tmp_path):
     usual, rows = trained(tmp_path / "usual", data, "trainer.max_steps=30", *settings)
-    whole()
+    whole(streamed)
     found, found_rows = trained(tmp_path / "whole", data, "trainer.max_steps=30", *settings)
     tolerance = 1e-4 if "optimizer=muon" in settings else 1e-6
     assert found == pytest.approx(usual, rel=tolerance, nan_ok=True)
@@ -122,8 +124,22 @@ def test_they_are_resumed(whole, data, tmp_path):
     assert found == pytest.approx(usual, rel=1e-6, nan_ok=True)
 
 
-def test_one_that_diverges_names_its_step(whole, data, tmp_path):
+ON_THE_HOST = ["model.spin.spin_rotation=augment", "data.sample=20"]
+
+
+@pytest.mark.parametrize(
+    "settings", [[], ON_THE_HOST, [*ON_THE_HOST, "data.skip_broken=true", "data.num_workers=1"]]
+)
+def test_batches_of_frames_on_disk_and_of_rotated_spins(settings, whole, data, tmp_path):
+    usual, _ = trained(tmp_path / "usual", data, "trainer.max_steps=20", *settings)
     whole()
+    found, _ = trained(tmp_path / "whole", data, "trainer.max_steps=20", *settings)
+    assert found == pytest.approx(usual, rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_one_that_diverges_names_its_step(streamed, whole, data, tmp_path):
+    whole(streamed)
     settings = (data, "trainer.max_steps=60", "scheduler.start_lr=1e250", "scheduler.stop_lr=1e249")
     result = run_here("train.py", *COMMON, *settings, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
     assert result.returncode == 1

@@ -80,13 +80,20 @@ class Batch:
             return self
         # non_blocking: the host need not wait for the copy.
         ahead = torch.device(device).type != "cpu"
-        return self._each(lambda values: values.to(device, non_blocking=ahead))
+        return self.each(lambda values: values.to(device, non_blocking=ahead))
 
     def pin_memory(self) -> Batch:
         """The batch in pinned memory, from which a GPU can copy while the host continues."""
-        return self._each(Tensor.pin_memory)
+        return self.each(Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def copy_(self, other: Batch) -> None:
+        """Copy the arrays of a batch of the same shape into this one's, without waiting for the copy."""
+        for item in fields(self):
+            if isinstance(array := getattr(self, item.name), Tensor):
+                array.copy_(getattr(other, item.name), non_blocking=True)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with each array changed."""
         arrays = {item.name: getattr(self, item.name) for item in fields(self)}
         changed: dict[str, Any] = {
             name: change(array) for name, array in arrays.items() if isinstance(array, Tensor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from spinpot.data.dataset import FrameDataset
 from spinpot.data.description import describe, fingerprint
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
+from spinpot.data.resident import PaddedBatch
 from spinpot.data.sample import drawn, sample_of, with_energies
 from spinpot.data.sampling import EveryFrameOnce, ShuffledBatches
 from spinpot.data.spin_turns import SpinTurns, TurnedFrames
@@ -45,8 +46,8 @@ class SpinDataModule(pl.LightningDataModule):
     sample: for larger sets, number of frames from which statistics and descriptions are computed.
 
     systems: those of each set. sampled: the same, or a sample of their frames. datasets, samples: the data
-    sets of these. validated: the data set for validations during training. by_number: training batches are
-    numbers of frames, which are on the device already.
+    sets of these. validated: the data set for validations during training. gives: what the training loader
+    gives: batches; numbers of frames, which are on the device already; or padded batches (PaddedBatch).
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class SpinDataModule(pl.LightningDataModule):
         self.validated: FrameDataset
         self._check()
         self.turned: TurnedFrames | None = None
-        self.by_number = False
+        self.gives: Literal["batches", "numbers", "padded"] = "batches"
 
     def _check(self) -> None:
         for name in ("batch_size", "validation_batch_size", "sample", "validation_frames"):
@@ -220,7 +221,7 @@ class SpinDataModule(pl.LightningDataModule):
         return [name for name, has in zip(self.type_map, found, strict=True) if has]
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The batches from the trainer's present step to its last; with by_number, lists of frame numbers."""
+        """What `gives` says, from the trainer's present step to its last."""
         assert self.trainer is not None
         accumulated = self.trainer.accumulate_grad_batches
         batches = ShuffledBatches(
@@ -231,9 +232,9 @@ class SpinDataModule(pl.LightningDataModule):
             total=self.trainer.max_steps * accumulated,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
-            numbered=self.turned is not None and not self.by_number,
+            numbered=self.turned is not None,
         )
-        if self.by_number:
+        if self.gives == "numbers":
             return DataLoader(range(batches.n_frames), batch_sampler=batches, collate_fn=list)  # type: ignore[arg-type]
         on_host = self.trainer.strategy.root_device.type == "cpu"
         if self.num_workers and self.datasets["train"].in_memory and on_host:
@@ -252,15 +253,17 @@ class SpinDataModule(pl.LightningDataModule):
 
     def _loader(
         self, own: FrameDataset, frames: Dataset[Frame | None], batch_sampler: Sampler[list[Any]]
-    ) -> DataLoader[Batch]:
+    ) -> DataLoader[Any]:
         assert self.trainer is not None
         # The step uses all threads of torch, so each batch that is made meanwhile gets one thread.
         geometry = replace(self.geometry, threads=1) if self.num_workers else self.geometry
+        training, collate = own is not self.validated, partial(own.collate, geometry=geometry)
+        pads = training and self.gives == "padded"
         return BatchesAhead(
             frames,
             batch_sampler=batch_sampler,
-            collate_fn=partial(own.collate, geometry=geometry),
+            collate_fn=(lambda given: PaddedBatch.of(collate(given))) if pads else collate,
             threads=self.num_workers,
             device=self.trainer.strategy.root_device,
-            watched=own is not self.validated and not own.in_memory,
+            watched=training and not own.in_memory,
         )

@@ -1,4 +1,4 @@
-"""Keeps a whole data set on a device and makes batches of few different shapes there.
+"""Batches of few different shapes, made on a device from a whole data set, or on the host one by one.
 
 A CUDA graph records a training step once and replays it. Replaying needs fixed shapes and no transfer to the
 host. Therefore each batch is padded with one extra frame at its end: atoms without neighbours, and pairs
@@ -7,7 +7,7 @@ beyond every cutoff. The extra frame has no labels, so that loss and metrics ign
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -32,10 +32,10 @@ class Shape:
 
 
 class ResidentFrames:
-    """The frames of a data set, concatenated on a device; the last one is the padding frame."""
+    """The frames of one large batch, concatenated on a device; the last one is the padding frame."""
 
-    def __init__(self, frames: FrameDataset, device: torch.device | str) -> None:
-        everything = _padded(frames.batch(range(len(frames))))
+    def __init__(self, frames: Batch, device: torch.device | str) -> None:
+        everything = _padded(frames)
         n_types = len(everything.type_sizes)
         self.origin, self.closest = everything.origin, everything.closest
         ends = everything.n_atoms.cumsum(0)
@@ -50,6 +50,25 @@ class ResidentFrames:
         self._of_frames = torch.cat((frame_by_frame, type_sizes), dim=1).to(device)
         self._pairs_of_atoms = self._all.pair_start.diff()
         self._wanted: dict[tuple[int, ...], Tensor] = {}
+        self._numbers: dict[int, Tensor] = {}
+
+    @classmethod
+    def of(cls, frames: FrameDataset, device: torch.device | str) -> Self:
+        """All frames of a data set."""
+        return cls(frames.batch(range(len(frames))), device)
+
+    def load(self, given: Sequence[int]) -> tuple[Tensor, Shape]:
+        """The numbers of frames on the device, always in the same tensor, and the shape of their batch."""
+        device = self._of_frames.device
+        if len(given) not in self._numbers:
+            self._numbers[len(given)] = torch.empty(len(given), dtype=torch.int64, device=device)
+        numbers = self._numbers[len(given)]
+        numbers.copy_(_pinned(torch.tensor(given), device), non_blocking=True)
+        return numbers, self.shape(given)
+
+    def origins(self, given: Sequence[int]) -> list[tuple[str, int]]:
+        """The origin of some frames, as in a Batch."""
+        return [self.origin[number] for number in given]
 
     def shape(self, numbers: Sequence[int]) -> Shape:
         """The shape of the batch of these frames, with at least one padding atom."""
@@ -117,6 +136,58 @@ class ResidentFrames:
         return self._wanted[shape.type_sizes]
 
 
+@dataclass(frozen=True)
+class PaddedBatch:
+    """A padded batch on the host, its shape, and the origin of its frames."""
+
+    batch: Batch
+    shape: Shape
+    origin: list[tuple[str, int]]
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """Pad a batch; one without frames becomes two padding frames."""
+        frames, numbers = ResidentFrames(batch, "cpu"), torch.arange(max(1, batch.n_frames))
+        shape = frames.shape(numbers.tolist())
+        return cls(frames.batch(numbers, shape), shape, batch.origin)
+
+    def pin_memory(self) -> Self:
+        """The same in pinned memory."""
+        return replace(self, batch=self.batch.pin_memory())
+
+    def to(self, device: torch.device | str) -> Self:
+        """Stay on the host, although Lightning asks: StreamedFrames copies the batch where graphs read it."""
+        return self
+
+
+class StreamedFrames:
+    """Batches that the host has padded; those of one shape are copied to the same place on a device.
+
+    closest: as in a Batch, of all batches so far and of a sample of the frames.
+    """
+
+    def __init__(self, closest: Sequence[float], device: torch.device | str) -> None:
+        self.closest, self._device = list(closest), device
+        self._places: dict[Shape, Batch] = {}
+
+    def load(self, given: PaddedBatch) -> tuple[Batch, Shape]:
+        """Copy a batch to its place on the device."""
+        self.closest = [min(pair) for pair in zip(self.closest, given.batch.closest, strict=True)]
+        if given.shape not in self._places:
+            self._places[given.shape] = given.batch.each(lambda values: values.to(self._device, copy=True))
+        else:
+            self._places[given.shape].copy_(given.batch)
+        return self._places[given.shape], given.shape
+
+    def batch(self, loaded: Batch, shape: Shape) -> Batch:
+        """The batch; a new object, as a Batch caches what it computes from its arrays."""
+        return replace(loaded, closest=self.closest)
+
+    def origins(self, given: PaddedBatch) -> list[tuple[str, int]]:
+        """The origin of the frames."""
+        return given.origin
+
+
 class _Laid:
     """Concatenates F runs of a long array; run k begins at first[k] and has sizes[k] entries.
 
@@ -133,6 +204,10 @@ class _Laid:
         self.is_padding = self.number == len(sizes)
         self.behind = places - self.start_of_padding
         self.source = places + (first - self.start)[self.number.clamp(max=len(sizes) - 1)]
+
+
+def _pinned(values: Tensor, device: torch.device) -> Tensor:
+    return values if device.type == "cpu" else values.pin_memory()
 
 
 def rounded_up(size: int) -> int:

@@ -6,38 +6,57 @@ valid for one batch shape, so batches are padded to a few shapes (spinpot.data.r
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from spinpot.core.errors import TrainingError
-from spinpot.data.resident import ResidentFrames, Shape
+from spinpot.data.batch import Batch
+from spinpot.data.resident import Shape
 from spinpot.training.step import Done, Failure, WholeStep
 
 MOST_GRAPHS = 64  # kept at once; steps of further shapes are launched kernel by kernel
 AHEAD = 4  # steps that the host may run ahead of the device before it checks for non-finite gradients
 
-Inputs = tuple[Tensor, Shape, Tensor]
-"""The frame numbers of a step (F,), the shape of their batch, and NumberedStep.settings."""
+Inputs = tuple[Any, Shape, Tensor]
+"""What the frames of a step loaded, the shape of their batch, and LoadedStep.settings."""
+
+
+class Frames(Protocol):
+    """Where the batches of recorded steps come from: ResidentFrames or StreamedFrames.
+
+    closest: as in a Batch, of all batches so far.
+    """
+
+    closest: list[float]
+
+    def load(self, given: Any) -> tuple[Any, Shape]:
+        """Copy what the loader gives to its place on the device, in stream order; and its shape."""
+
+    def batch(self, loaded: Any, shape: Shape) -> Batch:
+        """The batch, made on the device alone."""
+
+    def origins(self, given: Any) -> list[tuple[str, int]]:
+        """The origin of the frames, as in a Batch."""
 
 
 @dataclass(frozen=True)
-class NumberedStep:
-    """A whole step computed from frame numbers, without further data from the host."""
+class LoadedStep:
+    """A whole step from what is on the device, without further data from the host."""
 
-    frames: ResidentFrames
+    frames: Frames
     whole: WholeStep
 
-    def __call__(self, numbers: Tensor, shape: Shape, settings: Tensor) -> Done:
-        """Make the step. numbers: (F,), frames that fit `shape`; settings: as returned by `settings`."""
+    def __call__(self, loaded: Any, shape: Shape, settings: Tensor) -> Done:
+        """Make the step. loaded, shape: as returned by `frames.load`; settings: as returned by `settings`."""
         n_terms = len(self.whole.objective.loss.active)
         with learning_rates(self.whole.optimizer, settings[n_terms:]):
-            return self.whole(self.frames.batch(numbers, shape), settings[:n_terms])
+            return self.whole(self.frames.batch(loaded, shape), settings[:n_terms])
 
     def settings(self, lr_ratio: float) -> list[float]:
         """The current prefactors of the loss, followed by the current learning rates of the optimizer."""
@@ -74,8 +93,8 @@ class _Recorded:
 class _Verdict:
     """Whether the gradients of a step were finite; the answer is copied to the host asynchronously."""
 
-    def __init__(self, step: int, numbers: list[int], finite: Tensor) -> None:
-        self.step, self.numbers = step, numbers
+    def __init__(self, step: int, origins: list[tuple[str, int]], finite: Tensor) -> None:
+        self.failure = step, origins
         self._finite = torch.empty((), dtype=torch.bool, pin_memory=True)
         self._finite.copy_(finite, non_blocking=True)
         self._arrived = torch.cuda.Event()
@@ -88,25 +107,25 @@ class _Verdict:
 
 
 class RecordedSteps:
-    """Whole steps by frame numbers. The first step of a shape runs eagerly; later ones replay a graph."""
+    """Whole steps. The first step of a shape runs eagerly; later ones replay a graph."""
 
-    def __init__(self, step: NumberedStep) -> None:
+    def __init__(self, step: LoadedStep) -> None:
         self.step, self.objective = step, step.whole.objective
         self._unread: deque[_Verdict] = deque()
         self.recorded: dict[Shape, _Recorded] = {}
         self._first: dict[Shape, Any] = {}
-        self._made_for = ""
+        self._made_for: object = None
         self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream()
-        self._numbers: dict[int, Tensor] = {}
         self._settings: Tensor | None = None
 
-    def __call__(self, given: Sequence[int], lr_ratio: float, number: int = 0) -> Done:
-        """Make a step with the frames `given`; number: of the step, for `failure`."""
+    def __call__(self, given: Any, lr_ratio: float, number: int = 0) -> Done:
+        """Make a step with what the loader gives; number: of the step, for `failure`."""
+        inputs = self.inputs(given, lr_ratio)
         self._forget_stale()
-        done = self._make(*self.inputs(given, lr_ratio))
+        done = self._make(*inputs)
         assert done.finite is not None
-        self._unread.append(_Verdict(number, list(given), done.finite))
+        self._unread.append(_Verdict(number, self.step.frames.origins(given), done.finite))
         return done
 
     def failure(self, wait: bool = False) -> Failure | None:
@@ -114,7 +133,7 @@ class RecordedSteps:
         while len(self._unread) > (0 if wait else AHEAD):
             verdict = self._unread.popleft()
             if not verdict.finite():
-                return verdict.step, [self.step.frames.origin[n] for n in verdict.numbers]
+                return verdict.failure
         return None
 
     def _make(self, *inputs: *Inputs) -> Done:
@@ -129,22 +148,17 @@ class RecordedSteps:
         self.recorded[shape].graph.replay()
         return self.recorded[shape].done
 
-    def inputs(self, numbers: Sequence[int], lr_ratio: float) -> Inputs:
+    def inputs(self, given: Any, lr_ratio: float) -> Inputs:
         """Copy the inputs to the tensors that the graphs read, in stream order."""
-        device = self.objective.magnetic.device
         settings = torch.tensor(self.step.settings(lr_ratio), dtype=torch.float64).pin_memory()
         if self._settings is None:
-            self._settings = torch.empty_like(settings, device=device)
-        if len(numbers) not in self._numbers:
-            self._numbers[len(numbers)] = torch.empty(len(numbers), dtype=torch.int64, device=device)
+            self._settings = torch.empty_like(settings, device=self.objective.magnetic.device)
         self._settings.copy_(settings, non_blocking=True)
-        places = self._numbers[len(numbers)]
-        places.copy_(torch.tensor(numbers).pin_memory(), non_blocking=True)
-        return places, self.step.frames.shape(numbers), self._settings
+        return *self.step.frames.load(given), self._settings
 
     def _forget_stale(self) -> None:
-        """Drop all graphs if the potential has changed in more than its weights since they were recorded."""
-        key = self.objective.potential.record_key()
+        """Drop all graphs if more than the weights has changed, or atoms are closer than before."""
+        key = self.objective.potential.record_key(), self.step.frames.closest
         if key != self._made_for:
             self._made_for = key
             torch.cuda.synchronize()  # a graph may still be running

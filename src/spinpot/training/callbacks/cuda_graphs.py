@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from spinpot.core.console import console, print_line
 from spinpot.core.errors import InputError
 from spinpot.data.datamodule import SpinDataModule
-from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames
-from spinpot.training.cuda_graph import NumberedStep, RecordedSteps
+from spinpot.data.resident import BYTES_PER_PAIR, ResidentFrames, StreamedFrames
+from spinpot.training.cuda_graph import LoadedStep, RecordedSteps
 from spinpot.training.module import SpinModule, parts_of
 from spinpot.training.step import WholeStep
 
@@ -44,7 +44,7 @@ class CudaGraphs(pl.Callback):
             return
         reason = "trainer.cuda_graph=false"
         if self.setting is not False:
-            reason = why_not(trainer, module, data, optimizer) or ""
+            reason = why_not(trainer, module, optimizer) or ""
         self.outcome = f"not used: {reason}" if reason else USED
         if reason and self.setting is True:
             raise InputError(f"trainer.cuda_graph=true, but {reason}. Use trainer.cuda_graph=auto.")
@@ -52,9 +52,13 @@ class CudaGraphs(pl.Callback):
             print_line(f"No CUDA graph is used, so the steps are slower: {reason}.")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make the loader yield frame numbers if steps are recorded."""
+        """Make the loader yield what recorded steps take."""
         _, data = parts_of(trainer, pl_module)
-        data.by_number = self.outcome == USED
+        if self.outcome == USED:
+            reason = why_streamed(data, trainer.strategy.root_device)
+            data.gives = "padded" if reason else "numbers"
+            if reason:
+                print_line(f"The CPU makes each batch and copies it to the GPU: {reason}.")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print how the model is evaluated; replace the module's steps by recorded ones.
@@ -67,7 +71,7 @@ class CudaGraphs(pl.Callback):
         how = ", its steps recorded as CUDA graphs" if self.outcome == USED else ""
         console.print(f"Evaluation: {self.evaluation}{how}.", markup=False)
         if self.outcome == USED:
-            module.step = RecordedSteps(_numbered_step(trainer, module, data))
+            module.step = RecordedSteps(_loaded_step(trainer, module, data))
             for p, state in trainer.optimizers[0].state.items():
                 if isinstance(state.get("step"), torch.Tensor):
                     state["step"] = state["step"].to(p.device)
@@ -75,7 +79,7 @@ class CudaGraphs(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Free the device memory."""
         module, data = parts_of(trainer, pl_module)
-        module.step, data.by_number = None, False
+        module.step, data.gives = None, "batches"
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -84,9 +88,7 @@ class CudaGraphs(pl.Callback):
         self.on_fit_end(trainer, pl_module)
 
 
-def why_not(
-    trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
-) -> str | None:
+def why_not(trainer: pl.Trainer, module: SpinModule, optimizer: Optimizer) -> str | None:
     """The reason why the steps of a run cannot be recorded, in words; None if they can."""
     hooked = [
         type(callback).__name__
@@ -99,12 +101,20 @@ def why_not(
         "trainer.detect_anomaly checks every number": trainer._detect_anomaly,
         "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         unfit: unfit is not None,
-        "the spins of the training samples are rotated on the host": data.turned is not None,
         f"{type(optimizer).__name__} cannot be recorded": not _can_be_recorded(optimizer),
         f"{', '.join(hooked)} has a hook inside each step": bool(hooked),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def why_streamed(data: SpinDataModule, device: torch.device) -> str | None:
+    """The reason why the training set does not stay on the device, in words; None if it does."""
+    frames = data.datasets["train"]
+    reasons = {
+        "the training set takes too much of the GPU's memory": not _fits(data, device),
+        "the spins of the training samples are rotated on the CPU": data.turned is not None,
         "data.skip_broken checks each frame when it is used": data.broken["train"].skip
-        and not data.datasets["train"].in_memory,
-        "the data take too much of the GPU's memory": not _fits(data, trainer.strategy.root_device),
+        and not frames.in_memory,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -121,12 +131,17 @@ def _fits(data: SpinDataModule, device: torch.device) -> bool:
     return BYTES_PER_PAIR * data.samples["train"].neighbours.n_pairs * share < SHARE_OF_DEVICE * free
 
 
-def _numbered_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> NumberedStep:
+def _loaded_step(trainer: pl.Trainer, module: SpinModule, data: SpinDataModule) -> LoadedStep:
     (optimizer,) = trainer.optimizers
     assert module.step is not None
 
     # Clip within the recorded step: after it, Lightning would find no gradients.
     value, trainer.gradient_clip_val = trainer.gradient_clip_val, None
     clip = partial(module.clip_gradients, optimizer, value, trainer.gradient_clip_algorithm)
-    frames = ResidentFrames(data.datasets["train"], trainer.strategy.root_device)
-    return NumberedStep(frames, WholeStep(module.step.objective, optimizer, module.watched, clip))
+    device = trainer.strategy.root_device
+    frames: ResidentFrames | StreamedFrames
+    if data.gives == "numbers":
+        frames = ResidentFrames.of(data.datasets["train"], device)
+    else:
+        frames = StreamedFrames(data.samples["train"].neighbours.closest.tolist(), device)
+    return LoadedStep(frames, WholeStep(module.step.objective, optimizer, module.watched, clip))
