@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
+from spinpot.audit.work import work_along_pairs
 from spinpot.core.errors import InputError
 from spinpot.data.fe_gpaw import SHIPPED, copy_fe_gpaw
 from spinpot.data.systems import read_systems
@@ -60,3 +61,14 @@ def test_the_set_has_the_frames_that_its_page_names():
     assert counts == {"Fe16": 40, "Fe2": 48, "Fe2_dense": 24, "Fe2_sheared": 24, "Fe2_wide": 24, "Fe4": 48}
     assert [sum(own[part] for own in frames.values()) for part in SETS] == [147, 29, 32]
     assert {name: own["atoms"] for name, own in frames.items()}["Fe16"] == 16
+
+
+@pytest.mark.parametrize("name", ["Fe2", "Fe2_dense", "Fe2_sheared", "Fe2_wide", "Fe4", "Fe16"])
+def test_forces_and_magnetic_forces_are_the_derivatives_of_the_energies(name):
+    """With the frames of `pairs`, of which each second one is a small step from the one before it."""
+    (system,) = read_systems([SHIPPED / "pairs" / name])
+    work = work_along_pairs(system)
+    for label in ("force", "force_mag/Fe/transverse"):
+        factor = work.factors[label]
+        assert abs(factor.value - 1.0) < 0.02
+        assert factor.error < 0.02

@@ -33,7 +33,7 @@ LARGEST_TURN = np.radians(120)
 """Paths on which a moment rotates by more are left out, because the sense of rotation is uncertain."""
 UNMOVED = 1e-8  # Å, μ_B or strain; smaller changes count as none
 LITTLE_WORK = 1e-3  # relative to the energy differences; labels with less work are undetermined
-ONE_FRAME = 0.9
+ONE_FRAME = 0.99
 """A label is also undetermined if more than this share of its squared work is on paths of one frame."""
 RELAXED = 0.05
 """Lengths count as relaxed if longitudinal magnetic forces (rms) are below this share of transverse ones."""
@@ -213,17 +213,20 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         name: Factor(None, None, _rms(work), _undetermined(work, size, weight, frames))
         for name, work in plain.items()
     }
-    for name in factors.keys() & small_labels(system):
+    small = factors.keys() & small_labels(system)
+    for name in small:
         factors[name] = replace(factors[name], undetermined=SMALL)
+    # Their work counts as it is.
+    left = energy + np.sum([plain[name] for name in small], axis=0)
     names = [n for n, one in factors.items() if one.work > LITTLE_WORK * size and one.undetermined != SMALL]
     trapezoid = np.column_stack([plain[name] for name in names] or [np.zeros((len(energy), 0))])
     works = trapezoid + np.column_stack([added[name] for name in names] or [trapezoid])
-    slope, error = _slopes(works, energy, weight, frames)
+    slope, error = _slopes(works, left, weight, frames)
     corrected = np.sqrt(((works - trapezoid) ** 2).mean(axis=0) / (trapezoid**2).mean(axis=0))
-    error = np.hypot(error, (MISSED + corrected) * (_solve(trapezoid, energy, weight) - slope))
+    error = np.hypot(error, (MISSED + corrected) * (_solve(trapezoid, left, weight) - slope))
     for name, b, db in zip(names, slope, error, strict=True):
         factors[name] = _factor(factors[name], float(b), float(db))
-    explained = works @ slope
+    explained = works @ slope + energy - left
     return Work(
         frames=len(np.unique(frames)),
         factors=factors,

@@ -10,7 +10,7 @@ from spinpot.core.errors import InputError
 from spinpot.core.files import make_once
 
 SHIPPED = Path(__file__).with_name("Fe_gpaw")
-"""Holds `train`, `validation` and `test`, each with one folder per system, and provenance.json."""
+"""Holds `train`, `validation`, `test`, and `pairs` for the audit; in each, one folder per system."""
 
 
 def copy_fe_gpaw(folder: Path) -> None:
