@@ -15,6 +15,7 @@ from spinpot.learning.settings import Exploration, Learning
 from support.checkpoints import write_checkpoint
 from support.frames import small_potential
 from support.labellers import structure
+from support.native_spin import calibrated_native, native_under
 
 SHORT = Exploration(steps=8, frames=2, timestep=0.2)
 
@@ -106,6 +107,17 @@ def test_one_that_knows_no_errors_is_refused(tmp_path, start):
     atoms.calc = judge.calculator()
     with pytest.raises(InputError, match=r"learn\.ensemble=1: this model does not know"):
         judge.score(atoms)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "what"), [(1, "limit", "forces"), (2, "limit_mag", "magnetic forces")]
+)
+def test_errors_that_are_not_calibrated_are_refused_at_the_start(tmp_path, start, place, name, what):
+    potential = calibrated_native()
+    native_under(potential).expected_errors.noise[place] = np.nan
+    judge = Judge([write_checkpoint(tmp_path / "one.ckpt", potential)], Learning(limit=1.0, limit_mag=1.0))
+    with pytest.raises(InputError, match=rf"^learn\.{name}: the expected errors of the {what} are unknown"):
+        run(judge, start)
 
 
 def test_candidates_are_above_the_limit_and_become_configurations(tmp_path, start):

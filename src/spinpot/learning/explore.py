@@ -170,7 +170,7 @@ class Running:
         self.atoms = beginning(start)
         self.atoms.calc = judge.calculator()
         self.closest = CLOSE * shortest(self.atoms)
-        self.far = FAR * max(1.0, judge.score(self.atoms))
+        self.far = FAR * max(1.0, judge.first_score(self.atoms))
         self.kept: list[State] = []
 
     def to_the_end(self, dynamics: Dynamics) -> str:

@@ -40,20 +40,27 @@ class Judge:
         return SpinCalculator(self.predictors)
 
     def score(self, atoms: Atoms) -> float:
-        """The largest expected error or deviation of an atom, divided by its limit.
+        """The largest expected error or deviation of an atom, divided by its limit; NaN if one is unknown.
 
         atoms: with the calculator. Raises InputError if a single model does not predict its errors.
         """
-        parts = [
-            float(evaluated(atoms, name)[0].max()) / limit
-            for names, limit in (
-                (OF_FORCES, self.settings.limit),
-                (OF_MAGNETIC_FORCES, self.settings.limit_mag),
-            )
-            if limit is not None
+        return float(np.max([value for _, value in self.parts(atoms)]))
+
+    def first_score(self, atoms: Atoms) -> float:
+        """The score of a labelled frame. Raises InputError if it is unknown, as in all frames that follow."""
+        if np.isnan(score := self.score(atoms)):
+            name = next(name for name, value in self.parts(atoms) if np.isnan(value))
+            raise InputError(UNKNOWN.format(name=name, what=WHAT[name]))
+        return score
+
+    def parts(self, atoms: Atoms) -> list[tuple[str, float]]:
+        """Expected errors and deviations divided by their limits, each with the name of the limit."""
+        return [
+            (limit, float(evaluated(atoms, name)[0].max()) / value)
+            for names, limit in ((OF_FORCES, "limit"), (OF_MAGNETIC_FORCES, "limit_mag"))
+            if (value := getattr(self.settings, limit)) is not None
             for name in self.known(atoms, names)
         ]
-        return max(parts)
 
     def known(self, atoms: Atoms, names: tuple[str, str]) -> list[str]:
         """Which of the two results are available."""
@@ -78,6 +85,14 @@ NO_ERRORS = (
     "learn.ensemble=1: this model does not know its errors, and a single run has no deviation. Train several "
     "runs, e.g. learn.ensemble=3, or use a model that knows its errors (model=native_spin, initialised by "
     "least squares)."
+)
+
+
+WHAT = {"limit": "forces", "limit_mag": "magnetic forces"}
+UNKNOWN = (
+    "learn.{name}: the expected errors of the {what} are unknown (NaN), even for labelled frames. They are "
+    "calibrated with the validation frames, which need labels of the {what}. Start a new folder: with other "
+    "validation frames, validation.systems=[DIR], or without the {what}, learn.{name}=null."
 )
 
 
