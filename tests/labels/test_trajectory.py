@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from spinpot.core.errors import InputError
+from spinpot.labels.labellers.hamiltonian import HamiltonianLabeller
 from spinpot.labels.recipe import configurations, recipe_of
+from spinpot.labels.run import label
 from support.in_process import run_here
 from support.nio_calculator import nio_atoms
 
@@ -95,3 +97,35 @@ def test_frames_that_cannot_be_labelled_are_refused(frames, tmp_path, change, me
     ase.io.write(tmp_path / "run.extxyz", frames)
     with pytest.raises(InputError, match=message):
         drawn(tmp_path)
+
+
+def test_a_file_that_has_grown_is_refused(frames, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    still = {"displacement": [0.0, 0.0], "tilt": [0.0, 0.0], "turn": False}
+    recipe = recipe_of({**still, "systems": {"hot": {"trajectory": "run.extxyz", "frames": 2}}})
+    label(HamiltonianLabeller("NiO"), recipe, "labels", report=False)
+    ase.io.write("run.extxyz", frames + frames[:3])
+    begun = (tmp_path / "labels" / "settings.json").read_text()
+    message = r"^run\.extxyz has changed: it had 6 frames when output=labels was started, and has 9 now"
+    with pytest.raises(InputError, match=message):
+        label(HamiltonianLabeller("NiO"), recipe, "labels", report=False)
+    assert (tmp_path / "labels" / "settings.json").read_text() == begun
+    ase.io.write("run.extxyz", frames)
+    more = recipe_of({**still, "systems": {"hot": {"trajectory": "run.extxyz", "frames": 5}}})
+    own = label(HamiltonianLabeller("NiO"), more, "labels", report=False)
+    assert len(own.labelled("hot")) == 5
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_induced_moments_are_held_unless_the_recipe_names_others(everywhere, frames, tmp_path):
+    for atoms in frames:
+        atoms.arrays["spin"][atoms.numbers == 8] = [0.0, 0.01, 0.02]
+    ase.io.write(tmp_path / "run.extxyz", frames)
+    assert all(one.constrained.all() for one in drawn(tmp_path))
+    still = {"displacement": [0.0, 0.0], "tilt": [0.0, 0.0], "turn": False}
+    nickel = {"constrained": ["Ni"]}
+    system = {"trajectory": str(tmp_path / "run.extxyz"), "frames": 4}
+    whole, own = (nickel, {}) if everywhere else ({}, nickel)
+    for one in configurations(recipe_of({**still, **whole, "systems": {"hot": {**system, **own}}}), None, 0):
+        np.testing.assert_array_equal(one.constrained, one.atoms.numbers == 28)
+        np.testing.assert_allclose(one.moments[one.atoms.numbers == 8], [[0.0, 0.01, 0.02]] * 2, atol=1e-7)

@@ -6,14 +6,18 @@ import time
 from pathlib import Path
 
 import pytest
+from ase.io import write
 
+from spinpot.core.errors import InputError
+from spinpot.labels.labellers.hamiltonian import HamiltonianLabeller
 from spinpot.labels.recipe import recipe_of
+from spinpot.labels.run import label_all
 from spinpot.learning import loop
 from spinpot.learning.settings import Exploration, HeldOut, Learning
 from spinpot.learning.trainings import Trainings
 from support.cli import PROJECT, python, run_script
 from support.in_process import run_here, the_message
-from support.labellers import ALLOY, SITES, Counting
+from support.labellers import ALLOY, SITES, Counting, alloy
 
 FEW = "{density: 3, direction: 2, moment: 2, moment_square: 2}"
 LINEAR = [
@@ -131,6 +135,29 @@ def test_when_it_ends(tmp_path, monkeypatch, capsys, more, rounds, said):
     assert len(found) == rounds
     assert said in capsys.readouterr().out
     assert found[-1]["asked"] <= 15
+
+
+def test_a_trajectory_that_has_grown_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop.Loop, "run", lambda self: [])
+
+    def started(frames):
+        made = [one.atoms.copy() for one in alloy(frames)]
+        for atoms, one in zip(made, alloy(frames), strict=True):
+            atoms.arrays["spin"] = one.moments
+        write(tmp_path / "run.extxyz", made)
+        still = {"displacement": [0.0, 0.0], "tilt": [0.0, 0.0], "turn": False}
+        hot = {"trajectory": str(tmp_path / "run.extxyz"), "frames": 3}
+        held_out = HeldOut([str(tmp_path / "labels" / "frames")])
+        settings = loop.Settings(Exploration(), Learning(limit=0.1), held_out, held_out)
+        recipe = recipe_of({**still, "systems": {"hot": hot}})
+        return loop.learn(HamiltonianLabeller("alloy"), recipe, tmp_path / "out", LINEAR, settings)
+
+    label_all(alloy(2), HamiltonianLabeller("alloy"), tmp_path / "labels", {}, report=False)
+    assert started(5) == started(5) == []
+    with pytest.raises(
+        InputError, match=r"run\.extxyz has changed: it had 5 frames when output=.*, and has 7 now"
+    ):
+        started(7)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from spinpot.labels.configuration import Configuration
 from spinpot.labels.jobs import Job
 from spinpot.labels.label import Label
 from spinpot.labels.recipe import by_system
+from spinpot.labels.trajectory import TRAJECTORIES
 
 SETTINGS, JOBS, FRAMES, PROVENANCE = "settings.json", "jobs", "frames", "provenance.json"
 PATIENCE = 10.0  # shortest time between two writings of the frames, s
@@ -201,9 +202,12 @@ def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
 def keeps_frames(key: str, then: Any, now: Any) -> bool:
     """Whether a difference of settings changes no existing frame.
 
-    A recipe may add or drop systems, or change their number of frames.
+    A recipe may add or drop systems, or change their number of frames. Files of trajectories are compared by
+    frames_in_files.
     """
     place = key.split(".")
+    if place[0] == TRAJECTORIES:
+        return True
     return place[:2] == ["recipe", "systems"] and (
         place[3:] == ["frames"] or (len(place) == 3 and None in (then, now))
     )

@@ -13,12 +13,13 @@ from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 from spinpot.core.notes import shortened
 from spinpot.labels.configuration import Configuration
-from spinpot.labels.folder import FRAMES, JOBS, LabelFolder
+from spinpot.labels.folder import FRAMES, JOBS, SETTINGS, LabelFolder
 from spinpot.labels.jobs import work
 from spinpot.labels.label import Labeller
 from spinpot.labels.page import write_summary
 from spinpot.labels.recipe import Recipe, configurations
 from spinpot.labels.structure import structure_of
+from spinpot.labels.trajectory import TRAJECTORIES, frames_in_files
 
 
 def label(
@@ -37,12 +38,14 @@ def label(
     """
     atoms = structure_of(recipe, structure)
     made = configurations(recipe, atoms, seed)
+    folder = Path(output).expanduser()
     settings = {
         "seed": seed,
         "recipe": {"systems": {name: asdict(own) for name, own in recipe.systems.items()}},
         "structure": None if atoms is None else _as_plain(atoms),
+        TRAJECTORIES: frames_in_files(made, folder / SETTINGS),
     }
-    own = label_all(made, labeller, Path(output).expanduser(), settings, retry_failed, report)
+    own = label_all(made, labeller, folder, settings, retry_failed, report)
     if own.jobs and len(own.failed()) == len(own.jobs):
         raise InputError(
             f"All frames failed. See the reasons above, and the files of the code in {own.folder / JOBS}. "

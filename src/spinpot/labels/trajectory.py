@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from spinpot.core.errors import InputError, require
+from spinpot.core.files import read_object
 from spinpot.core.notes import Notes
 from spinpot.data.frame_checks import check_frames
 from spinpot.data.readers.find import read_frames
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 OWN = ("frames", "trajectory", "constrained", "hold")
 """Settings of a system with a trajectory; all others must keep their defaults."""
+FILE = "trajectory"
+"""Entry of Atoms.info: the file and its number of frames."""
+TRAJECTORIES = "trajectories"
 
 
 def trajectory_configurations(
@@ -40,6 +45,7 @@ def trajectory_configurations(
     expected = f"at most {len(system)}, the frames of {settings.trajectory}."
     require(0 <= settings.frames <= len(system), f"{key}.frames", settings.frames, expected)
     order = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(len(system))
+    file = {FILE: (settings.trajectory, len(system))}
     symbols = [system.type_map[kind] for kind in system.types]
     held = np.asarray((np.asarray(system.spin) != 0.0).any(axis=(0, 2)))
     if settings.constrained is not None:
@@ -50,13 +56,32 @@ def trajectory_configurations(
     return [
         Configuration(
             name=f"{name}/{number:04d}",
-            atoms=Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=True),
+            atoms=Atoms(symbols, positions=system.coord[frame], cell=system.box[frame], pbc=True, info=file),
             moments=np.array(system.spin[frame], dtype=np.float64),
             constrained=held,
             hold_lengths=settings.hold == "vector",
         )
         for number, frame in enumerate(order[: settings.frames].tolist())
     ]
+
+
+def frames_in_files(made: Sequence[Configuration], stored: Path) -> dict[str, int]:
+    """The number of frames in each file that configurations are drawn from.
+
+    stored: the settings of the folder, with these numbers under `trajectories`. Raises InputError if a number
+    differs, because other frames are then drawn.
+    """
+    found = dict(one.atoms.info[FILE] for one in made if FILE in one.atoms.info)
+    then = read_object(stored).get(TRAJECTORIES, {})
+    for file, number in found.items():
+        if (before := then.get(file, number)) != number:
+            raise InputError(
+                f"{file} has changed: it had {before} frames when output={stored.parent} was started, and "
+                f"has {number} now, so other frames would be drawn. Give a file with the first {before} "
+                "frames under this name, or another folder with output=DIR. Copy a file that still grows "
+                "before you label its frames."
+            )
+    return found
 
 
 def read_trajectory(key: str, path: str) -> System:

@@ -21,11 +21,12 @@ from spinpot.core.notes import shortened
 from spinpot.core.quantities import FORCE
 from spinpot.data.systems import read_systems
 from spinpot.labels.configuration import Configuration
-from spinpot.labels.folder import FRAMES, LabelFolder, Labelled
+from spinpot.labels.folder import FRAMES, SETTINGS, LabelFolder, Labelled
 from spinpot.labels.label import Labeller
 from spinpot.labels.recipe import Recipe, by_system, configurations
 from spinpot.labels.run import label_all
 from spinpot.labels.structure import structure_of
+from spinpot.labels.trajectory import TRAJECTORIES, frames_in_files
 from spinpot.learning.candidates import as_record, candidates, chosen
 from spinpot.learning.engines import Engine, engine_of
 from spinpot.learning.errors import errors_on
@@ -135,6 +136,7 @@ class Loop:
             "seed": own.seed,
             "structure": structure or dict(recipe.structure or {}),
             "recipe": {name: asdict(one) for name, one in recipe.systems.items()},
+            TRAJECTORIES: frames_in_files(self.first, self.folder / SETTINGS),
             "labeller": self.labeller.provenance(),
             "train": self.trainings.overrides,
             **{name: asdict(getattr(own, name)) for name in ("exploration", "learn", *HELD_OUT)},
