@@ -1,4 +1,4 @@
-"""Limits of exchange constants: distant pairs are marked, and equivalent pairs that differ are reported."""
+"""Limits of exchange constants: small training cells, the cutoff of the model, and broken symmetry."""
 
 import io
 from dataclasses import replace
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange import Settings, exchange
 from spinpot.analysis.exchange_tensors import exchange_tensors
 from spinpot.analysis.limits import equal_pairs, limits_of
@@ -17,98 +18,151 @@ from spinpot.data import nio
 from spinpot.evaluation.predictor import Predictor
 from spinpot.models.training_facts import TrainingFacts
 from support.frames import small_potential
-from support.nio_calculator import NiOCalculator, nio_atoms
+from support.nio_calculator import PRIMITIVE, NiOCalculator, ferromagnetic, nio_atoms
 
 FAR = (
-    "The training data do not determine J in 1 of 2 shells (marked †; the nearest is Ni–Ni at 4.170 Å). In "
+    "The training data do not determine J in 2 of 2 shells (marked †; the nearest is Ni–Ni at 2.949 Å). In "
     "the training cells these pairs coincide with periodic images at other distances, so the labels give "
-    "only the sum of their J. The model extrapolates each J, and what depends on it (ordering temperature, "
-    "spin waves). Train on larger cells."
+    "only the sum of their J. The model extrapolates each J, and the spin waves. The ordering temperature "
+    "depends only on a sum of J that the training data determine. Train on larger cells."
 )
+SMALL = {"Ni2O2": [nio.LATTICE_CONSTANT * np.array(PRIMITIVE)]}
+"""The magnetic cell itself: parallel pairs are images of an atom itself, antiparallel ones of each other."""
+CUBE = {
+    "Ni32O32": [
+        2.0 * nio.LATTICE_CONSTANT * (np.eye(3) + 0.01 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]]))
+    ]
+}
+"""Its lattice vectors are twice the second distance of Ni."""
+OTHER = {"Fe54": [3.0 * nio.LATTICE_CONSTANT * np.eye(3)]}
 
 
-class OfSmallCells(NiOCalculator):
-    """As if it had been trained on cells of 6 Å."""
+class TrainedOn(NiOCalculator):
+    """As if models had been trained on these crystals."""
 
-    def tells_apart(self):
-        return 3.0
+    def __init__(self, *crystals):
+        super().__init__()
+        self.crystals = list(crystals)
+
+    def training_crystals(self):
+        return self.crystals
+
+
+def of_training(*crystals):
+    found = exchange(TrainedOn(*crystals), nio_atoms(), Settings(cutoff=4.5))
+    return [shell["determined_by_training"] for shell in found.numbers["shells"]]
 
 
 @pytest.fixture(scope="module")
 def state():
     """The exchange of NiO, whose two shells each have one J."""
-    model, cell = NiOCalculator(), nio_atoms()
+    return state_of(nio_atoms())
+
+
+def state_of(atoms):
+    model, cell = NiOCalculator(), magnetic_cell(atoms, 0.01)
     return exchange_tensors(model, cell, 4.5, model.reach(cell), 0.02, full=False)
 
 
 @pytest.fixture(scope="module")
 def far():
-    return exchange(OfSmallCells(), nio_atoms(), Settings(cutoff=4.5))
+    return exchange(TrainedOn(SMALL), nio_atoms(), Settings(cutoff=4.5))
 
 
-def test_shells_beyond_half_of_the_training_cells_are_marked(far):
+def test_shells_that_small_cells_do_not_determine_are_marked(far):
     assert FAR in far.paragraphs
-    assert any(" K †; multiply by (S+1)/S for quantum spins" in text for text in far.paragraphs)
-    assert [row[1] for row in far.tables[0].rows] == ["2.949", "4.170 †"]
+    assert far.numbers["mean_field_temperature_determined_by_training"] is True
+    assert any(" K; multiply by (S+1)/S for quantum spins" in text for text in far.paragraphs)
+    assert [row[1] for row in far.tables[0].rows] == ["2.949 †", "4.170 †"]
     assert "†: not determined by the training data." in far.tables[0].note
-    assert [shell["determined_by_training"] for shell in far.numbers["shells"]] == [True, False]
-    assert far.numbers["told_apart_A"] == 3.0
-    line = "The training data do not determine all J; the nearest such pair is 4.17 Å apart."
+    assert [shell["determined_by_training"] for shell in far.numbers["shells"]] == [False, False]
+    line = "The training data do not determine all J; the nearest such pair is 2.95 Å apart."
     assert line in far.files["exchange.out"].splitlines()[0]
     assert far.files["vampire.ucf"].startswith(f"# {line}\n# Unit cell")
     assert far.files["vampire.mat"].startswith(f"# {line}\n")
     figure = far.pictures[0].draw()
     assert figure.get_suptitle() == "grey: not determined by the training data"
-    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    colours = {max(line.get_xdata()) > 4.0: line.get_color() for line in points}
-    assert colours[False] != colours[True]
+    determined = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.5)).pictures[0].draw()
+    assert colours(figure).isdisjoint(colours(determined))
     figure.savefig(io.BytesIO())
+
+
+def colours(figure):
+    return {line.get_color() for line in figure.axes[0].lines if line.get_marker() == "o"}
+
+
+def test_a_temperature_that_is_not_determined_is_marked():
+    """In a ferromagnet of one Ni, all pairs are images of the atom itself in the cell of training."""
+    atoms = ferromagnetic()
+    limits = limits_of(TrainedOn({"NiO": [magnetic_cell(atoms, 0.01).cell.array]}), state_of(atoms), 0.01)
+    assert limits.sum_known is False
+    assert limits.temperature_marks() == " †"
+    assert (
+        "They do not determine the ordering temperature, either." in limits.said(shells_of(limits.found))[0]
+    )
 
 
 def test_a_model_of_large_cells_marks_nothing():
     found = exchange(NiOCalculator(), nio_atoms(), Settings(cutoff=4.5))
-    assert not any("do not determine all J" in text for text in found.paragraphs)
+    assert not any("do not determine" in text for text in found.paragraphs)
     assert [row[1] for row in found.tables[0].rows] == ["2.949", "4.170"]
     assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [True, True]
-    assert found.numbers["told_apart_A"] is None
     assert "determine" not in found.files["exchange.out"].splitlines()[0]
     assert found.files["vampire.ucf"].startswith("# Unit cell")
     assert found.pictures[0].draw().get_suptitle() == ""
 
 
-class OfTwoCubes(NiOCalculator):
-    """As if it had been trained on 32 atoms, whose lattice vectors are twice the second distance of Ni."""
-
-    strain = np.eye(3) + 0.01 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
-
-    def tells_apart(self):
-        return 0.99 * nio.LATTICE_CONSTANT
-
-    def training_cells(self):
-        return [2.0 * nio.LATTICE_CONSTANT * self.strain]
-
-
 def test_images_that_are_equal_by_symmetry_are_determined():
     """A second neighbour and the opposite one are images of each other."""
-    found = exchange(OfTwoCubes(), nio_atoms(), Settings(cutoff=4.5))
-    assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [True, True]
+    assert of_training(CUBE) == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        ([TrainingFacts({}, 5.0)], 2.5),
-        ([TrainingFacts({}, 5.0), TrainingFacts({}, 4.0)], 2.0),
-        ([TrainingFacts({}, 5.0), None], None),
-    ],
-)
-def test_the_calculator_knows_it_from_the_files(facts, expected):
-    models = []
-    for one in facts:
+def test_cells_of_other_materials_are_no_evidence():
+    assert of_training(SMALL | OTHER) == of_training(SMALL) == [False, False]
+    found = exchange(TrainedOn(OTHER), nio_atoms(), Settings(cutoff=4.5))
+    assert [shell["determined_by_training"] for shell in found.numbers["shells"]] == [None, None]
+    assert found.numbers["mean_field_temperature_determined_by_training"] is None
+    assert any(
+        text.startswith("No training cell is a supercell of the magnetic cell Ni2O2")
+        for text in found.paragraphs
+    )
+    assert [row[1] for row in found.tables[0].rows] == ["2.949", "4.170"]
+
+
+def test_several_models_determine_what_each_of_them_determines():
+    assert of_training(CUBE, CUBE) == [True, True]
+    assert of_training(CUBE, SMALL) == [False, False]
+    assert of_training(CUBE, OTHER) == of_training(CUBE, {}) == [None, None]
+
+
+def test_small_constants_have_the_same_rule(state):
+    """A shell of small J is not marked, but the training cells do not determine it, either."""
+    tensor = np.where((state.distance < 3.5)[:, None, None], 1e-4 * state.tensor, state.tensor)
+    tensor += 1e-6 * np.eye(3)
+    limits = limits_of(TrainedOn(SMALL), replace(state, tensor=tensor), 0.01)
+    near = limits.found.distance < 3.5
+    assert not limits.known[near].all()
+    assert limits.marks(near) == ""
+
+
+def test_the_cutoff_makes_distant_constants_zero():
+    found = exchange(NiOCalculator(), nio_atoms(), Settings())
+    assert [round(shell["distance_A"], 2) for shell in found.numbers["shells"]] == [2.95, 4.17]
+    assert found.numbers["zero_by_cutoff_beyond_A"] == 3.2
+    (said,) = [text for text in found.paragraphs if "The cutoff, not the training data" in text]
+    assert said.startswith("The model has no direct exchange beyond its cutoff, 3.20 Å.")
+    assert "(the nearest is Ni–Ni at 5.107 Å)" in said
+    distances = np.concatenate([line.get_xdata() for line in found.pictures[0].draw().axes[0].lines[:-1]])
+    assert distances.max() < 4.2
+
+
+def test_the_calculator_knows_the_crystals_from_the_files():
+    crystals, models = {"NiO": [np.eye(3).tolist()]}, []
+    for facts in (TrainingFacts({}, crystals), None):
         potential = small_potential()
-        potential.facts = one
+        potential.facts = facts
         models.append(Predictor(potential))
-    assert SpinCalculator(models).tells_apart() == expected
+    assert SpinCalculator(models).training_crystals() == [crystals, {}]
 
 
 def test_pairs_of_nickel_oxide_that_are_equal(state):
@@ -148,14 +202,14 @@ def test_a_spread_over_equal_pairs_is_named(state):
     limits = limits_of(NiOCalculator(), wrong, 0.01)
     J = 1000.0 * wrong.isotropic[far]
     ends = f"{shown(float(J.min()))} to {shown(float(J.max()))} meV"
-    assert limits.said(wrong, shells) == [
+    assert limits.said(shells) == [
         f"Pairs that are equal by symmetry differ in J by up to {np.ptp(J):.3g} meV "
         f"(Ni–Ni at 4.170 Å: {ends}; such shells are marked ‡). This difference is an error of the model, "
         "not exchange; but with spin–orbit coupling it may be real, because a single state gives only a part "
         "of each tensor. task.exchange.full_tensor=true gives the whole."
     ]
-    assert [limits.marks(wrong, shell.pairs) for shell in shells] == ["", " ‡"]
-    assert limits.in_short(wrong) == "Pairs that are equal by symmetry differ, an error of the model."
+    assert [limits.marks(shell.pairs) for shell in shells] == ["", " ‡"]
+    assert limits.in_short() == "Pairs that are equal by symmetry differ, an error of the model."
 
 
 def test_one_atom_in_a_cell_of_high_symmetry():

@@ -181,7 +181,10 @@ def test_checkpoint_keeps_what_the_training_frames_covered(finished):
     lengths = np.concatenate([np.linalg.norm(s.spin[:, s.types == 0], axis=-1).ravel() for s in training])
     facts = entry["training_facts"]
     assert facts["moments"] == {"Ni": [lengths.min(), lengths.max()]}
-    assert facts["largest_shortest_vector"] == pytest.approx(np.linalg.norm(training[0].box[0], axis=1).min())
+    assert facts["crystals"] == {
+        "Ni3O2": [training[0].box[0].tolist()],
+        "Ni2O4": [training[1].box[0].tolist()],
+    }
 
 
 @pytest.mark.parametrize("found_by", ["--config-dir", "--config-path"])

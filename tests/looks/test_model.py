@@ -29,7 +29,7 @@ def made(nickel, oxygen=0.0, **labels):
 
 
 def test_nothing_is_said_of_moments_within_the_range():
-    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}))
     assert watch.new([made([1.195, 1.25, 1.31])]) == []
 
 
@@ -43,7 +43,7 @@ def test_a_cutoff_far_beyond_the_usual():
 
 
 def test_moments_that_leave_the_range_of_training():
-    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}, 4.0))
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1.2, 1.3]}))
     assert watch.new([made([1.0, 1.25]), made([1.5])]) == [
         "|S| of Ni leaves the training range, 1.200 to 1.300 μ_B: 1.000 to 1.500 μ_B, in 2 of 3 frames. "
         "The model extrapolates there."
@@ -85,7 +85,7 @@ def test_moments_near_zero_unless_the_model_is_protected():
 
 
 def test_an_element_that_never_had_a_moment():
-    watch = Watch(SPEC, TrainingFacts({"Ni": [1e-20, 0.01]}, 4.0))
+    watch = Watch(SPEC, TrainingFacts({"Ni": [1e-20, 0.01]}))
     assert watch.new([made([1e-20, 0.01])]) == [
         "no moment of Ni in the training frames is above 0.01 μ_B, but the model treats Ni as magnetic. "
         "Train with use_spin without it, or check whether its moments were lost."
@@ -94,7 +94,7 @@ def test_an_element_that_never_had_a_moment():
 
 def test_a_call_and_a_calculator_warn_once():
     potential = small_potential()
-    potential.facts = TrainingFacts({"Ni": [0.0, 0.1]}, 4.0)
+    potential.facts = TrainingFacts({"Ni": [0.0, 0.1]})
     frames = random_system(5)
     predictor = Predictor(potential)
     with pytest.warns(UserWarning, match=r"^spinpot\.load: \|S\| of Ni leaves the training range") as told:

@@ -1,14 +1,11 @@
-"""The facts about training frames: ranges of moments, and shortest lattice vectors."""
+"""The facts about training frames: ranges of moments, and the cells of crystals."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
-from ase.geometry import minkowski_reduce
-from scipy.spatial.transform import Rotation
 
 from spinpot.models.checkpoint import save_potential
-from spinpot.models.training_facts import TrainingFacts, largest_shortest_vector, training_facts
+from spinpot.models.training_facts import TrainingFacts, crystals, training_facts
 from support.checkpoints import load_potential
 from support.frames import random_system, small_potential, system
 
@@ -24,39 +21,21 @@ def made(lengths, box=4.0):
 
 def test_moments_of_the_elements_with_spin_over_all_systems():
     facts = training_facts([made([1.2, 1.3]), made([-0.4])], (True, False))
-    assert facts == TrainingFacts({"Ni": [0.4, 1.3]}, 4.0, [(4.0 * np.eye(3)).tolist()])
+    assert facts == TrainingFacts({"Ni": [0.4, 1.3]}, {"NiO": [(4.0 * np.eye(3)).tolist()]})
 
 
-def test_the_largest_cells_that_differ_by_more_than_a_strain():
+def test_the_cells_that_differ_by_more_than_a_strain():
     boxes = [4.0, 8.0, 8.1, *range(12, 22)]
-    cells = training_facts([made([1.0], box) for box in boxes], (True, True)).cells
-    assert [cell[0][0] for cell in cells] == [21, 20, 19, 18, 17, 16, 15, 14]
-    few = training_facts([made([1.0], box) for box in boxes[:3]], (True, True)).cells
-    assert [cell[0][0] for cell in few] == [8.0, 4.0]
+    (cells,) = crystals([made([1.0], box) for box in boxes]).values()
+    assert [cell[0][0] for cell in cells] == [4, 8, 12, 13, 14, 15, 16, 17]
 
 
-def test_the_shortest_vector_of_a_skewed_cell_is_none_of_its_rows():
-    skewed = np.array([[4.0, 0, 0], [4.0 * 7, 1.5, 0], [0.3, 0.2, 9.0]])
-    assert largest_shortest_vector(skewed[None]) == pytest.approx(1.5)
-
-
-def test_the_largest_over_cells_whatever_their_order():
-    cells = np.array([3.0, 5.0, 4.0])[:, None, None] * np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1.0]])
-    assert largest_shortest_vector(cells) == pytest.approx(5.0)
-    assert training_facts([made([1.0], 3.0), made([1.0], 6.0)], (True, True)).largest_shortest_vector == 6.0
-
-
-def test_turned_cells_are_one_cell(monkeypatch):
-    turned = Rotation.random(200, rng=0).as_matrix()
-    rhombohedral = np.array([[6.0, 0, 6], [6, 6, 0], [0, 6, 6]]) + 8.0 * np.eye(3)
-    cells, reduced = rhombohedral @ turned, []
-    monkeypatch.setattr(
-        "spinpot.models.training_facts.minkowski_reduce",
-        lambda cell, pbc: reduced.append(cell) or minkowski_reduce(cell, pbc),
-    )
-    whole = minkowski_reduce(rhombohedral)[0]
-    assert largest_shortest_vector(cells) == pytest.approx(np.linalg.norm(whole, axis=1).min(), rel=1e-11)
-    assert len(reduced) == 1
+def test_the_cells_of_each_material():
+    alone = system(("O", "Ni"), [1], 3.0 * np.eye(3)[None], np.zeros((1, 1, 3)), np.ones((1, 1, 3)))
+    slab = replace(made([1.0], 20.0), pbc=(True, True, False))
+    cells = crystals([*(made([1.0], float(box)) for box in range(4, 30)), alone, slab])
+    assert list(cells) == ["NiO", "Ni"]
+    assert cells["Ni"] == [(3.0 * np.eye(3)).tolist()]
 
 
 def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):
@@ -70,13 +49,6 @@ def test_a_checkpoint_keeps_them_and_an_older_one_has_none(tmp_path):
     assert loaded.reordered(("O", "Ni")).facts == potential.facts
 
 
-def test_what_is_no_crystal_tells_pairs_apart_as_far_as_it_reaches():
-    frames = made([1.0], 3.0)
-    box = frames.box.copy()
-    box[:, 2] *= 0.1
-    slab = replace(frames, box=box, pbc=(True, True, False))
-    assert training_facts([slab], (True, True)).largest_shortest_vector == pytest.approx(3.0)
-    coord = np.array([[[0.0, 0, 0], [3.0, 4.0, 0.0]]])
-    cluster = system(("Ni",), [0, 0], np.zeros((1, 3, 3)), coord, 0.0 * coord)
-    cluster = replace(cluster, pbc=(False, False, False))
-    assert training_facts([cluster], (True,)).largest_shortest_vector == pytest.approx(10.0)
+def test_facts_of_an_earlier_file():
+    facts = {"moments": {"Ni": [0.4, 1.3]}, "largest_shortest_vector": 4.0, "cells": [np.eye(3).tolist()]}
+    assert TrainingFacts.stored(facts) == TrainingFacts({"Ni": [0.4, 1.3]})

@@ -210,7 +210,7 @@ def test_expected_errors_are_the_first_models_whatever_the_order_of_the_others_e
 
 def test_moments_outside_the_range_of_training_are_warned_of(run_lammps, tmp_path):
     potential = calibrated_native()
-    potential.facts = TrainingFacts({"Ni": [1.8, 2.0]}, 5.0)
+    potential.facts = TrainingFacts({"Ni": [1.8, 2.0]})
     write_model_file(tmp_path / "model.safetensors", potential)
     write_data(tmp_path / "x.data", disturbed(32), ELEMENTS)
     said = run_lammps(case("x.data", "model.safetensors Ni O", "x.dump"), tmp_path, 1)

@@ -33,12 +33,9 @@ class NiOCalculator(Calculator):
         """Å: two Ni act on each other directly up to the cutoff, and over an oxygen twice as far as a leg."""
         return max(nio.CUTOFF, 2 * nio.LEG_SWITCH[1])
 
-    def tells_apart(self):
-        """Å: it was not trained."""
-        return np.inf
-
-    def training_cells(self):
-        return []
+    def training_crystals(self):
+        """As of a model that was trained on a large cell."""
+        return [{"Ni432O432": [6.0 * nio.LATTICE_CONSTANT * np.array(PRIMITIVE)]}]
 
     def drawn(self, number):
         return []
@@ -57,4 +54,12 @@ def nio_atoms(cell=PRIMITIVE, **options) -> Atoms:
     symbols = [nio.TYPE_NAMES[kind] for kind in frame.types]
     atoms = Atoms(symbols, positions=frame.coord, cell=frame.box, pbc=True)
     atoms.set_initial_magnetic_moments(frame.spin)
+    return atoms
+
+
+def ferromagnetic() -> Atoms:
+    """NiO with all moments of Ni parallel."""
+    atoms = nio_atoms()
+    length = np.linalg.norm(atoms.get_initial_magnetic_moments(), axis=1)
+    atoms.set_initial_magnetic_moments(length[:, None] * [0.0, 0.0, 1.0])
     return atoms

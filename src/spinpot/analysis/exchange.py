@@ -6,26 +6,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange_files import tb2j_pickle, tb2j_text, vampire_files
 from spinpot.analysis.exchange_tensors import Exchange, exchange_tensors
 from spinpot.analysis.limits import BROKEN, FAR, Limits, limits_of
-from spinpot.analysis.moments import fields_across
-from spinpot.analysis.periodic_images import SMALL
+from spinpot.analysis.mean_field import mean_field_temperature
 from spinpot.analysis.plots import exchange_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import Shell, is_collinear, shells_of
+from spinpot.analysis.state import doubts, largest_torque
 from spinpot.ase import SpinCalculator
 from spinpot.core.errors import require
-from spinpot.core.vectors import largest
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All files that the task may write in addition to the page."""
-LARGE_TORQUE = 0.1
-"""A state is not stationary if a transverse magnetic force (eV/μ_B) exceeds this share of a curvature, eV."""
-UNSTABLE = -1e-6  # eV; curvatures below it are negative by more than rounding
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )
@@ -52,24 +48,33 @@ class Settings:
 def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """J_ij of all pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
     found, reach = exchange_of(model, atoms, settings)
-    shells, limits = shells_of(found), limits_of(model, found, settings.tolerance)
+    limits = limits_of(model, found, settings.tolerance)
+    shells = shells_of(found)
+    listed = [shell for shell in shells if not limits.beyond[shell.pairs].all()]
     drawn = [exchange_of(one, atoms, settings)[0] for one in model.drawn(settings.draws)]
-    warning, torque = limits.in_short(found), _torque(model, found)
+    warning, torque = limits.in_short(), largest_torque(model, found)
     vampire, remark = vampire_files(found, warning)
-    draw = partial(exchange_figure, found, limits.far)
     return Result(
         title="Exchange",
         paragraphs=[
-            _strongest(found, shells, limits, drawn),
-            *_warnings(found, reach, settings, torque),
+            _strongest(limits, shells, drawn),
+            *left_out(reach, settings.cutoff),
+            *doubts(found, torque),
             f"{CONVENTION}.",
-            *limits.said(found, shells),
+            *limits.said(shells),
             *([remark] if remark else []),
         ],
         method=[*_introduction(found, reach, settings), _checks(found, torque)],
-        tables=[_shell_table(found, shells, limits, drawn), _convention_table(found, shells)],
-        pictures=[Picture("exchange", "Exchange against distance", _in_words(found, shells), draw)],
-        numbers=_numbers(found, shells, reach, limits, drawn),
+        tables=[_shell_table(limits, listed, drawn), _convention_table(found, shells)],
+        pictures=[
+            Picture(
+                "exchange",
+                "Exchange against distance",
+                _in_words(limits, listed),
+                partial(exchange_figure, limits),
+            )
+        ],
+        numbers=_numbers(limits, listed, reach, drawn),
         files={
             "exchange.out": tb2j_text(found, warning),
             "TB2J.pickle": tb2j_pickle(found, warning),
@@ -88,19 +93,6 @@ def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tupl
     return found, reach
 
 
-def mean_field_temperature(found: Exchange) -> float:
-    """The mean-field ordering temperature of classical spins, K.
-
-    k T = λ/3, where λ is the largest eigenvalue of Σ_R J_ij(R) over the moments of the cell. Only orders with
-    the period of the magnetic cell are considered; a value ≤ 0 means that none of them is stable.
-    """
-    sums = np.zeros((len(found.cell),) * 2)
-    np.add.at(sums, (found.i, found.j), found.isotropic)
-    magnetic = np.flatnonzero(np.isfinite(found.own))
-    sums = sums[np.ix_(magnetic, magnetic)]
-    return float(np.linalg.eigvalsh(0.5 * (sums + sums.T))[-1] / (3.0 * units.kB))
-
-
 def sigma(values: Sequence[float]) -> float | None:
     """The standard deviation of results of drawn models; None without any."""
     return float(np.std(values, ddof=1)) if values else None
@@ -111,16 +103,16 @@ def _sigma_of_shell(drawn: Sequence[Exchange], shell: Shell) -> float | None:
     return sigma([1000.0 * float(one.isotropic[shell.pairs].mean()) for one in drawn])
 
 
-def _strongest(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequence[Exchange]) -> str:
+def _strongest(limits: Limits, shells: list[Shell], drawn: Sequence[Exchange]) -> str:
+    found = limits.found
     shell, J = strongest_of(found, shells)
-    marks = limits.marks(found, np.arange(len(found.i)))
     spreads = _sigma_of_shell(drawn, shell), sigma([mean_field_temperature(one) for one in drawn])
     of_J, of_T = ("" if one is None else f" ± {one:.2g}" for one in spreads)
     strongest = (
-        f"The strongest exchange is J = {shown(J)}{of_J} meV ({shell.elements} at {shell.distance:.3f} Å, "
-        f"{'ferro' if J > 0.0 else 'antiferro'}magnetic)."
+        f"The strongest exchange is J = {shown(J)}{of_J} meV{limits.marks(shell.pairs)} ({shell.elements} at "
+        f"{shell.distance:.3f} Å, {'ferro' if J > 0.0 else 'antiferro'}magnetic)."
     )
-    temperature = mean_field_temperature(found)
+    temperature, marks = mean_field_temperature(found), limits.temperature_marks()
     if temperature <= 0.0:
         return f"{strongest} No order with the period of this cell is stable in mean field{marks}."
     return (
@@ -130,26 +122,14 @@ def _strongest(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequ
     )
 
 
-def _warnings(found: Exchange, reach: float, settings: Settings, torque: float) -> list[str]:
-    """Reasons not to trust the results. torque: the largest transverse magnetic force, eV/μ_B."""
-    said = []
-    if settings.cutoff is not None and settings.cutoff < reach:
-        said.append(
-            f"Pairs beyond {settings.cutoff:.2f} Å are left out, although the model's interaction range is "
-            f"{reach:.2f} Å. The ordering temperature and the marks take their J as zero."
-        )
-    unstable = np.flatnonzero(found.own < UNSTABLE)
-    if len(unstable):
-        said.append(
-            f"The state is not stable: rotating the moment of atom {unstable[0]} alone lowers the energy. "
-            "Exchange constants and the ordering temperature describe a stable state; give another one."
-        )
-    elif torque > LARGE_TORQUE * float(np.abs(found.own[np.isfinite(found.own)]).max()):
-        said.append(
-            f"The state is not stationary: its transverse magnetic forces are up to {1000 * torque:.3g} "
-            "meV/μ_B. Relax the moments first (task=relax), or give another state."
-        )
-    return said
+def left_out(reach: float, cutoff: float | None) -> list[str]:
+    """A remark on pairs beyond the setting `cutoff`. reach: the model's interaction range; both in Å."""
+    if cutoff is None or cutoff >= reach:
+        return []
+    return [
+        f"Pairs beyond {cutoff:.2f} Å are left out, although the model's interaction range is {reach:.2f} Å. "
+        "Results and marks take their J as zero."
+    ]
 
 
 def strongest_of(found: Exchange, shells: list[Shell]) -> tuple[Shell, float]:
@@ -179,13 +159,6 @@ def _introduction(found: Exchange, reach: float, settings: Settings) -> list[str
     return said
 
 
-def _torque(model: SpinCalculator, found: Exchange) -> float:
-    """The largest transverse magnetic force of the state, eV/μ_B."""
-    cell = found.cell.copy()
-    cell.calc = model
-    return float(largest(fields_across(cell)))
-
-
 def _checks(found: Exchange, torque: float) -> str:
     own, expected = 1000.0 * found.own, 1000.0 * found.expected_own()
     magnetic = np.isfinite(own)
@@ -194,19 +167,14 @@ def _checks(found: Exchange, torque: float) -> str:
         f"Checks: the finite step changes components by at most {1000 * found.error:.2g} meV. The curvature "
         f"of E for rotating a single moment is {own[magnetic].mean():.4g} meV on average, of which isotropic "
         f"pairs explain {expected[magnetic].mean():.4g} meV. For single atoms the two differ by at most "
-        f"{worst:.2g} meV (anisotropy, omitted pairs, many-body terms). The largest transverse magnetic "
-        f"force of the state is {1000 * torque:.2g} meV/μ_B."
+        f"{worst:.2g} meV (anisotropy, omitted pairs, many-body terms). The largest torque |S × ∂E/∂S| of "
+        f"the state is {1000 * torque:.2g} meV."
     )
 
 
-def _large(found: Exchange, shells: list[Shell]) -> list[Shell]:
-    J = np.abs(found.isotropic)
-    return [shell for shell in shells if J[shell.pairs].max() >= SMALL * J.max()]
-
-
-def _shell_table(found: Exchange, shells: list[Shell], limits: Limits, drawn: Sequence[Exchange]) -> Table:
+def _shell_table(limits: Limits, shells: list[Shell], drawn: Sequence[Exchange]) -> Table:
+    found, large = limits.found, _large(limits, shells)
     collinear = is_collinear(found)
-    large = _large(found, shells)
     energies = [
         "J",
         *(["σ"] if drawn else []),
@@ -216,7 +184,7 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits, drawn: Se
         "anisotropy",
     ]
     columns = ["pair", "d (Å)", "z", *(f"{name} (meV)" for name in energies)]
-    rows = [_row(found, shell, collinear, limits.marks(found, shell.pairs), drawn) for shell in large]
+    rows = [_row(found, shell, collinear, limits.marks(shell.pairs), drawn) for shell in large]
     note = "z: neighbours per atom. J, range: mean and range over the pairs of the shell"
     note += "; J ↑↑ and J ↑↓: for parallel and antiparallel moments. " if collinear else ". "
     if drawn:
@@ -233,6 +201,10 @@ def _shell_table(found: Exchange, shells: list[Shell], limits: Limits, drawn: Se
             f" {len(left)} shells with |J| up to {shown(float(most))} meV are listed in analysis.json only."
         )
     return Table("Shells of neighbours", columns, rows, note)
+
+
+def _large(limits: Limits, shells: list[Shell]) -> list[Shell]:
+    return [shell for shell in shells if limits.large[shell.pairs].any()]
 
 
 def _row(found: Exchange, shell: Shell, collinear: bool, marks: str, drawn: Sequence[Exchange]) -> list[Cell]:
@@ -259,17 +231,16 @@ def _convention_table(found: Exchange, shells: list[Shell]) -> Table:
     return Table(title, ["convention", "energy", "factor", "J (meV)"], rows)
 
 
-def _in_words(found: Exchange, shells: list[Shell]) -> str:
+def _in_words(limits: Limits, shells: list[Shell]) -> str:
     said = [
-        f"{1000 * found.isotropic[shell.pairs].mean():.3g} meV at {shell.distance:.2f} Å"
-        for shell in _large(found, shells)[:3]
+        f"{1000 * limits.found.isotropic[shell.pairs].mean():.3g} meV at {shell.distance:.2f} Å"
+        for shell in _large(limits, shells)[:3]
     ]
     return f"J against the distance of the pair: {', '.join(said)}."
 
 
-def _numbers(
-    found: Exchange, shells: list[Shell], reach: float, limits: Limits, drawn: Sequence[Exchange]
-) -> dict[str, Any]:
+def _numbers(limits: Limits, shells: list[Shell], reach: float, drawn: Sequence[Exchange]) -> dict[str, Any]:
+    found, known = limits.found, limits.known
     J = 1000.0 * found.isotropic
     magnetic = np.isfinite(found.own)
     return {
@@ -279,8 +250,8 @@ def _numbers(
                 "elements": shell.elements,
                 "distance_A": shell.distance,
                 "neighbours": shell.neighbours,
-                "determined_by_training": None if limits.reach is None else not limits.far[shell.pairs].any(),
-                "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, shell.pairs),
+                "determined_by_training": None if known is None else bool(known[shell.pairs].all()),
+                "spread_of_equal_pairs_meV": 1000.0 * limits.spread(shell.pairs),
                 "J_meV": float(J[shell.pairs].mean()),
                 "sigma_meV": _sigma_of_shell(drawn, shell),
                 "lowest_meV": float(J[shell.pairs].min()),
@@ -290,9 +261,10 @@ def _numbers(
             }
             for shell in shells
         ],
-        "told_apart_A": limits.finite_reach,
-        "spread_of_equal_pairs_meV": 1000.0 * limits.spread(found, np.arange(len(J))),
+        "zero_by_cutoff_beyond_A": limits.cutoff,
+        "spread_of_equal_pairs_meV": 1000.0 * limits.spread(),
         "mean_field_temperature_K": mean_field_temperature(found),
+        "mean_field_temperature_determined_by_training": limits.sum_known,
         "mean_field_temperature_sigma_K": sigma([mean_field_temperature(one) for one in drawn]),
         "reach_A": reach,
         "supercell_atoms": found.supercell_atoms,

@@ -11,13 +11,14 @@ from ase.dft.kpoints import BandPath, parse_path_string
 
 from spinpot.analysis.cells import magnetic_cell
 from spinpot.analysis.exchange import Settings as ExchangeSettings
-from spinpot.analysis.exchange import exchange_of
+from spinpot.analysis.exchange import exchange_of, left_out
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
 from spinpot.analysis.measured import SAID, measured_nio
 from spinpot.analysis.plots import magnon_figure
 from spinpot.analysis.result import Cell, Picture, Result, Table, shown
 from spinpot.analysis.shells import shells_of
+from spinpot.analysis.state import doubts, largest_torque
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import counted
 from spinpot.core.errors import InputError, require
@@ -60,16 +61,18 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     check(atoms, settings)
     path = band_path(atoms, settings)
     given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
-    found, _ = exchange_of(model, atoms, given)
+    found, reach = exchange_of(model, atoms, given)
     limits = limits_of(model, found, settings.tolerance)
-    warning = limits.in_short(found)
+    warning = limits.in_short()
     spins = spin_numbers(found.cell, settings)
     energies = spin_waves(found, spins, wave_vectors(path, found.cell))
     highest = float(energies.max())
     paragraphs = [
         f"The highest spin-wave energy along the path is {highest:.4g} meV.",
+        *left_out(reach, settings.cutoff),
+        *doubts(found, largest_torque(model, found)),
         *_unstable(energies),
-        *limits.said(found, shells_of(found)),
+        *limits.said(shells_of(found)),
     ]
     compared = None
     if measured := measured_nio(found):
@@ -86,7 +89,6 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
         numbers={
             "spins": {str(k): spins[k] for k in np.flatnonzero(spins).tolist()},
             "highest_meV": highest,
-            "told_apart_A": limits.finite_reach,
             "warning": warning,
             "path": path.path,
             "cell": path.cell.array.tolist(),

@@ -1,48 +1,69 @@
-"""Which pairs of moments the cells of the training frames determine.
+"""What the cells of the training frames determine: single exchange constants, and their sums.
 
 In a periodic frame a pair coincides with its images, the pairs that differ from it by a lattice vector of the
-frame's cell. The labels give the sum of their J. It is the J of the nearest pair if the others are small.
+frame's cell. The labels give the sum of their J. It is the J of the nearest pair if the others are small. An
+atom and its own images turn together, so the labels do not contain their J.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from ase import Atoms
+from ase.formula import Formula
 
-from spinpot.analysis.cells import shortest
-from spinpot.analysis.exchange_tensors import SLACK, Exchange
+from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.mean_field import largest_sum
 
-STRAIN = 0.15
-"""Largest deviation of a cell's vectors from a supercell, in units of the shortest lattice vector."""
+STRAIN = 0.1
+"""Largest strain of a training cell relative to a supercell of the structure."""
 EQUAL = 0.03  # Å; within it, images are equally near
 SMALL = 0.005  # of the largest |J|; shells of smaller J are not listed
 SHARE = 0.1
-"""Farther images are small if the sum of their |J| is below this share of the nearest, or SMALL."""
+"""What is not determined is small if the sum of its |J| is below this share of the result, or SMALL."""
+
+Cells = Mapping[str, Sequence[Sequence[Sequence[float]]]]
+"""Cells (3, 3), lattice vectors in rows, Å, by the formula of their atoms."""
 
 
-def determined(found: Exchange, equal: np.ndarray, reach: float, cells: Iterable[np.ndarray]) -> np.ndarray:
-    """Whether the training cells determine the J of each pair (P,).
-
-    In a cell that is a supercell of the magnetic cell, these are the nearest images, if they are equal by
-    symmetry and the farther ones are small. In other cells, and if none is known, these are the pairs within
-    `reach`, Å. equal (P,): number of the set of equal pairs.
-    """
-    matrices = [supercell_matrix(found.cell.cell.array, cell) for cell in cells]
-    known = np.zeros(len(found.i), dtype=bool)
-    if not matrices or any(matrix is None for matrix in matrices):
-        known |= found.distance <= reach + SLACK
-    for matrix in matrices:
-        if matrix is not None:
-            known |= _in_supercell(found, equal, matrix)
-    return known
+def supercells(atoms: Atoms, crystals: Cells) -> list[np.ndarray]:
+    """The matrices (see supercell_matrix) of the cells that are supercells of `atoms`."""
+    own, found = atoms.symbols.formula.count(), []
+    for formula, cells in crystals.items():
+        counts = Formula(formula).count()
+        size = sum(counts.values()) // len(atoms)
+        if counts == {element: size * number for element, number in own.items()}:
+            matrices = (supercell_matrix(atoms.cell.array, np.array(cell)) for cell in cells)
+            found += [m for m in matrices if m is not None and round(abs(np.linalg.det(m))) == size]
+    return found
 
 
 def supercell_matrix(lattice: np.ndarray, cell: np.ndarray) -> np.ndarray | None:
     """Integers M (3, 3) with cell ≈ M · lattice, vectors in rows; None if the cell is no supercell."""
     matrix = np.rint(cell @ np.linalg.inv(lattice))
-    apart = np.linalg.norm(cell - matrix @ lattice, axis=1).max()
-    if np.linalg.det(matrix) == 0.0 or apart > STRAIN * shortest(lattice):
+    if round(np.linalg.det(matrix)) == 0:
         return None
-    return np.asarray(matrix, dtype=int)
+    strain = np.linalg.solve(matrix @ lattice, cell) - np.eye(3)
+    return matrix.astype(int) if np.linalg.norm(strain, 2) <= STRAIN else None
+
+
+def pairs_determined(found: Exchange, equal: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether the frames of one of the supercells determine the J of each pair (P,).
+
+    They do for the nearest images, if these are equal by symmetry and the farther ones are small. equal (P,):
+    number of the set of equal pairs.
+    """
+    return np.asarray(np.any([_in_supercell(found, equal, matrix) for matrix in matrices], axis=0))
+
+
+def sums_determined(found: Exchange, matrices: Sequence[np.ndarray]) -> bool:
+    """Whether the frames of one of the supercells determine λ of `largest_sum`.
+
+    The labels contain every J except those between an atom and its own images. The sum of these changes λ by
+    no more than its largest value over the atoms.
+    """
+    J, smallest = np.abs(found.isotropic), SHARE * abs(largest_sum(found))
+    missing = (np.bincount(found.i, J * (_images(found, matrix) == 0)).max() for matrix in matrices)
+    return any(sums <= smallest for sums in missing)
 
 
 def _in_supercell(found: Exchange, equal: np.ndarray, matrix: np.ndarray) -> np.ndarray:

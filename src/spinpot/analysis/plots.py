@@ -7,6 +7,7 @@ import numpy as np
 from ase.dft.kpoints import BandPath
 
 from spinpot.analysis.exchange_tensors import Exchange
+from spinpot.analysis.limits import Limits
 from spinpot.analysis.measured import HIGHEST, LABEL
 from spinpot.analysis.shells import is_collinear, pair_labels
 from spinpot.report.style import Axes, Figure, faint, ink, new_figure
@@ -14,17 +15,18 @@ from spinpot.report.style import Axes, Figure, faint, ink, new_figure
 SMALLEST = 1e-3  # meV; the logarithmic axis ends here, or higher
 
 
-def exchange_figure(exchange: Exchange, far: np.ndarray | None = None) -> Figure:
+def exchange_figure(limits: Limits) -> Figure:
     """J on a linear axis, and its size on a logarithmic one; antiparallel pairs are open.
 
-    far (P,): pairs that the training data do not determine; they are grey.
+    Pairs that the training data do not determine are grey. Pairs whose J is zero due to the cutoff are left
+    out.
     """
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(6.8, 3.1, layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
-    far = np.zeros(len(exchange.i), dtype=bool) if far is None else far
-    J = 1000.0 * exchange.isotropic
+    exchange, far = limits.found, limits.far
+    J = np.where(limits.beyond, np.nan, 1000.0 * exchange.isotropic)
     _scatter(linear, exchange, J, far)
     linear.axhline(0.0, color=faint(), linewidth=0.8, zorder=0)
     linear.set(xlabel="distance (Å)", ylabel="J (meV)")
@@ -32,7 +34,7 @@ def exchange_figure(exchange: Exchange, far: np.ndarray | None = None) -> Figure
         linear.legend(frameon=False)
     _scatter(logarithmic, exchange, np.abs(J), far)
     logarithmic.set(xlabel="distance (Å)", ylabel="|J| (meV)", yscale="log")
-    logarithmic.set_ylim(bottom=max(SMALLEST, 0.5 * np.abs(J).min()), top=2.0 * np.abs(J).max())
+    logarithmic.set_ylim(bottom=max(SMALLEST, 0.5 * np.nanmin(np.abs(J))), top=2.0 * np.nanmax(np.abs(J)))
     for axes in (linear, logarithmic):
         axes.xaxis.set_major_locator(MaxNLocator(6))
     if far.any():
@@ -46,7 +48,7 @@ def _scatter(axes: Axes, exchange: Exchange, values: np.ndarray, far: np.ndarray
     antiparallel = collinear & (exchange.alignment < 0.0)
     for number, label in enumerate(sorted(set(labels))):
         for is_open, word in ((False, "parallel"), (True, "antiparallel")):
-            own = (labels == label) & (antiparallel == is_open)
+            own = (labels == label) & (antiparallel == is_open) & np.isfinite(values)
             style: dict[str, Any] = {"markersize": 4.5}
             if is_open:
                 style |= {"markersize": 8, "markerfacecolor": "none"}

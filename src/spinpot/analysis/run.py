@@ -8,7 +8,6 @@ from typing import Any
 
 from ase import Atoms
 
-from spinpot.analysis.limits import UNKNOWN
 from spinpot.analysis.result import Result, shown
 from spinpot.analysis.structure import read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
@@ -49,8 +48,6 @@ def analyze(
         TASKS[name].check(atoms.copy(), settings)
     remarks = [f"look: {line}" for line in predictor.watch.new(predictor.systems([atoms]))]
     calculator = SpinCalculator(predictor)
-    if any(TASKS[name].of_pairs for name in tasks) and calculator.tells_apart() is None:
-        remarks.append(UNKNOWN)
     for line in remarks:
         print_line(line)
     # Create the folder before the calculation, so that a write error appears at once.

@@ -11,7 +11,10 @@ GAP = 0.03  # Å; a larger gap between successive distances starts a new shell
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell. elements: `Fe–Ni`, … pairs: indices into the Exchange. neighbours: per atom of the first."""
+    """A shell of pairs, numbers (indices) of an Exchange.
+
+    elements: `Fe–Ni`, … neighbours: number per magnetic atom of the first element.
+    """
 
     elements: str
     distance: float
@@ -22,6 +25,7 @@ class Shell:
 def shells_of(exchange: Exchange) -> list[Shell]:
     """All shells, by distance."""
     symbols = np.array(exchange.cell.get_chemical_symbols())
+    magnetic = symbols[np.isfinite(exchange.own)]
     labels = pair_labels(exchange)
     found = []
     for label in dict.fromkeys(labels):
@@ -29,7 +33,7 @@ def shells_of(exchange: Exchange) -> list[Shell]:
         own = own[np.argsort(exchange.distance[own], kind="stable")]
         for pairs in np.split(own, np.flatnonzero(np.diff(exchange.distance[own]) > GAP) + 1):
             first = label.split("–")[0]
-            count = (symbols[exchange.i[pairs]] == first).sum() / (symbols == first).sum()
+            count = (symbols[exchange.i[pairs]] == first).sum() / (magnetic == first).sum()
             found.append(Shell(label, float(exchange.distance[pairs].mean()), float(count), pairs))
     return sorted(found, key=lambda shell: shell.distance)
 

@@ -20,7 +20,6 @@ class Task:
     files: names of all files that it may write in addition to the page.
     crystal: whether the structure must be periodic along three lattice vectors.
     check: (atoms, settings) → raises InputError for invalid inputs, before the first calculation.
-    of_pairs: whether it uses single pairs of moments, which small training cells may not determine.
     """
 
     settings: type[Any]
@@ -28,14 +27,11 @@ class Task:
     files: tuple[str, ...]
     crystal: bool = False
     check: Callable[..., Any] = lambda atoms, settings: None
-    of_pairs: bool = False
 
 
 TASKS = {
-    "exchange": Task(exchange.Settings, exchange.exchange, exchange.FILES, crystal=True, of_pairs=True),
-    "magnons": Task(
-        magnons.Settings, magnons.magnons, ("magnons.png",), crystal=True, check=magnons.check, of_pairs=True
-    ),
+    "exchange": Task(exchange.Settings, exchange.exchange, exchange.FILES, crystal=True),
+    "magnons": Task(magnons.Settings, magnons.magnons, ("magnons.png",), crystal=True, check=magnons.check),
     "rotation": Task(rotation.Settings, rotation.rotation, ("rotation.png",), check=rotation.check),
     "spiral": Task(spiral.Settings, spiral.spiral, ("spiral.png",), crystal=True, check=spiral.check),
     "relax": Task(relax.Settings, relax.relax, (relax.RELAXED, "relaxation.png")),

@@ -19,6 +19,7 @@ from spinpot.data.from_ase import moments_of, system_from_atoms
 from spinpot.evaluation.deviation import deviation
 from spinpot.evaluation.moving import Moving
 from spinpot.evaluation.predictor import Predictor, load
+from spinpot.models.training_facts import Crystals
 
 EXPECTED = {
     "energy_sigma": "energy_sigma",
@@ -141,21 +142,10 @@ class SpinCalculator(Calculator):
         longest = largest(atoms.get_initial_magnetic_moments())
         return max(predictor.spec.reach(longest) for predictor in self.predictors)
 
-    def tells_apart(self) -> float | None:
-        """Half of the largest "shortest lattice vector" of the training cells, Å; None if a file lacks it.
-
-        In every training frame, a pair of atoms farther apart than this is also a pair of closer images.
-        """
+    def training_crystals(self) -> list[Crystals]:
+        """The cells of each model's training crystals; empty if a file does not contain them."""
         facts = [predictor.potential.facts for predictor in self.predictors]
-        known = [0.5 * one.largest_shortest_vector for one in facts if one is not None]
-        return min(known) if len(known) == len(facts) else None
-
-    def training_cells(self) -> list[np.ndarray]:
-        """The largest cells that the model was trained on, (3, 3) each, Å; none for several models."""
-        facts = self.predictors[0].potential.facts
-        if facts is None or len(self.predictors) > 1:
-            return []
-        return [np.array(cell) for cell in facts.cells]
+        return [one.crystals if one else {} for one in facts]
 
     def drawn(self, number: int) -> list[SpinCalculator]:
         """Models drawn at random from the posterior of the linear part, with a fixed seed.

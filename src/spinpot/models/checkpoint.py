@@ -149,5 +149,5 @@ def potential_from(contents: dict[str, Any], path: str | Path) -> Potential:
         ) from error
     potential.load_state(contents[ENTRY]["state"])
     if facts := contents[ENTRY].get("training_facts"):
-        potential.facts = TrainingFacts(**facts)
+        potential.facts = TrainingFacts.stored(facts)
     return potential.eval()

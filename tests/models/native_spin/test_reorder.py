@@ -18,7 +18,7 @@ USE_SPIN = (True, False, True)
 @pytest.mark.parametrize("order", list(permutations(range(3)))[1:])
 def test_it_is_the_same_function(order, exchange):
     potential = small_native(exchange=exchange, use_spin=USE_SPIN, groups="all")
-    potential.facts = TrainingFacts({"Ni": [0.1, 2.0]}, 4.0)
+    potential.facts = TrainingFacts({"Ni": [0.1, 2.0]})
     frames = frames_of(USE_SPIN)
     other = tuple(frames.type_map[t] for t in order)
     renamed = replace(frames, type_map=other, types=np.argsort(order)[frames.types])
