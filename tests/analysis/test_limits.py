@@ -148,7 +148,7 @@ def test_small_constants_have_the_same_rule(state):
 def test_the_cutoff_makes_distant_constants_zero():
     found = exchange(NiOCalculator(), nio_atoms(), Settings())
     assert [round(shell["distance_A"], 2) for shell in found.numbers["shells"]] == [2.95, 4.17]
-    assert found.numbers["zero_by_cutoff_beyond_A"] == 3.2
+    assert found.numbers["model_cutoff_A"] == 3.2
     (said,) = [text for text in found.paragraphs if "The cutoff, not the training data" in text]
     assert said.startswith("The model has no direct exchange beyond its cutoff, 3.20 Å.")
     assert "(the nearest is Ni–Ni at 5.107 Å)" in said

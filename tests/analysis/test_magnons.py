@@ -122,7 +122,8 @@ def test_spins_are_those_of_the_moments_or_those_given():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"samples": 1}, {"g": 0.0}, {"points": {"A": [0, 0, 0]}}, {"spin": {"Ni": -1}}]
+    "wrong",
+    [{"samples": 1}, {"g": 0.0}, {"points": {"A": [0, 0, 0]}}, {"spin": {"Ni": -1}}, {"cutoff": -1.0}],
 )
 def test_numbers_that_mean_nothing_are_refused(wrong):
     with pytest.raises(InputError, match=f"task.magnons.{next(iter(wrong))}"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from spinpot.analysis.structure import read_structure
+from spinpot.analysis.structure import magnetic, read_structure
 from spinpot.core.errors import InputError
 from support.folders import write_npy
 from support.frames import random_system
@@ -77,3 +77,12 @@ def test_one_message(source, message, tmp_path, monkeypatch):
         write_npy(tmp_path / "folder" / name, random_system())
     with pytest.raises(InputError, match=message):
         read_structure(source, NI_O)
+
+
+def test_moments_that_the_model_ignores_are_left_out():
+    atoms = nio_atoms()
+    moments = np.array(atoms.get_initial_magnetic_moments())
+    atoms.set_initial_magnetic_moments(np.where(moments.any(axis=1, keepdims=True), moments, 0.01))
+    np.testing.assert_array_equal(magnetic(atoms, ("Ni",)).get_initial_magnetic_moments(), moments)
+    with pytest.raises(InputError, match="only atoms of other elements have moments"):
+        magnetic(atoms, ("Fe",))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -22,36 +22,49 @@ from spinpot.core.errors import require
 
 FILES = ("exchange.out", "TB2J.pickle", "vampire.ucf", "vampire.mat", "exchange.png")
 """All files that the task may write in addition to the page."""
+STEP = 0.02  # rad, by which a moment is tilted to either side
 CONVENTION = (
     "E = −½ Σ_{i≠j} e_i·J_ij·e_j with unit vectors e; the sum counts each pair twice; J > 0 is ferromagnetic"
 )
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of configs/task/exchange.yaml. Raises InputError for invalid values."""
+class PairSettings:
+    """Settings of all tasks that use exchange constants. Raises InputError for invalid values."""
 
+    task: ClassVar[str]
     cutoff: float | None = None
-    full_tensor: bool = False
-    step: float = 0.02
     tolerance: float = 0.01
-    draws: int = 16
 
     def __post_init__(self) -> None:
         positive = self.cutoff is None or self.cutoff > 0.0
-        require(positive, "task.exchange.cutoff", self.cutoff, "a distance > 0 Å, or null.")
+        require(positive, f"task.{self.task}.cutoff", self.cutoff, "a distance > 0 Å, or null.")
+        require(self.tolerance > 0.0, f"task.{self.task}.tolerance", self.tolerance, "a distance > 0 Å.")
+
+
+@dataclass(frozen=True)
+class Settings(PairSettings):
+    """Settings of configs/task/exchange.yaml. Raises InputError for invalid values."""
+
+    task: ClassVar[str] = "exchange"
+    full_tensor: bool = False
+    step: float = STEP
+    draws: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require(0.0 < self.step <= 0.2, "task.exchange.step", self.step, "an angle > 0 and ≤ 0.2 rad.")
-        require(self.tolerance > 0.0, "task.exchange.tolerance", self.tolerance, "a distance > 0 Å.")
         require(self.draws != 1 and self.draws >= 0, "task.exchange.draws", self.draws, "0, or at least 2.")
 
 
 def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """J_ij of all pairs within the cutoff: shells, mean-field temperature, files for Vampire and TB2J."""
-    found, reach = exchange_of(model, atoms, settings)
+    steps = settings.step, settings.full_tensor
+    found, reach = exchange_of(model, atoms, settings, *steps)
     limits = limits_of(model, found, settings.tolerance)
     shells = shells_of(found)
     listed = [shell for shell in shells if not limits.beyond[shell.pairs].all()]
-    drawn = [exchange_of(one, atoms, settings)[0] for one in model.drawn(settings.draws)]
+    drawn = [exchange_of(one, atoms, settings, *steps)[0] for one in model.drawn(settings.draws)]
     warning, torque = limits.in_short(), largest_torque(model, found)
     vampire, remark = vampire_files(found, warning)
     return Result(
@@ -83,13 +96,17 @@ def exchange(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     )
 
 
-def exchange_of(model: SpinCalculator, atoms: Atoms, settings: Settings) -> tuple[Exchange, float]:
-    """The exchange tensors, and the interaction range of the model (Å)."""
+def exchange_of(
+    model: SpinCalculator, atoms: Atoms, settings: PairSettings, step: float = STEP, full: bool = False
+) -> tuple[Exchange, float]:
+    """The exchange tensors, and the interaction range of the model (Å). step, full: see exchange_tensors."""
     cell = magnetic_cell(atoms, settings.tolerance)
     reach = model.reach(cell)
     cutoff = min(settings.cutoff or reach, reach)
-    found = exchange_tensors(model, cell, cutoff, reach, settings.step, settings.full_tensor)
-    require(len(found.i), "task.exchange.cutoff", cutoff, "more: no two magnetic atoms are that close.")
+    found = exchange_tensors(model, cell, cutoff, reach, step, full)
+    require(
+        len(found.i), f"task.{settings.task}.cutoff", cutoff, "more: no two magnetic atoms are that close."
+    )
     return found, reach
 
 
@@ -261,7 +278,7 @@ def _numbers(limits: Limits, shells: list[Shell], reach: float, drawn: Sequence[
             }
             for shell in shells
         ],
-        "zero_by_cutoff_beyond_A": limits.cutoff,
+        "model_cutoff_A": limits.cutoff,
         "spread_of_equal_pairs_meV": 1000.0 * limits.spread(),
         "mean_field_temperature_K": mean_field_temperature(found),
         "mean_field_temperature_determined_by_training": limits.sum_known,

@@ -118,9 +118,9 @@ class Limits:
             return []
         return [
             f"The model has no direct exchange beyond its cutoff, {self.cutoff:.2f} Å. The cutoff, not the "
-            f"training data, makes J zero in {len(zero)} shells, which are not listed (the nearest is "
-            f"{zero[0].elements} at {zero[0].distance:.3f} Å). If such pairs do interact, the fit has "
-            "assigned their J to nearer pairs."
+            f"training data, keeps |J| below {100 * SMALL:g} % of the largest in {len(zero)} shells, which "
+            f"are not listed (the nearest is {zero[0].elements} at {zero[0].distance:.3f} Å). If such pairs "
+            "do interact, the fit has assigned their J to nearer pairs."
         ]
 
     def _of_symmetry(self, shells: list[Shell]) -> list[str]:
@@ -159,8 +159,8 @@ def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limit
 def _no_supercell(found: Exchange) -> str:
     return (
         f"No training cell is a supercell of the magnetic cell {found.cell.get_chemical_formula()} (the same "
-        f"elements in the same ratio, the same orientation, a strain below {STRAIN:.0%}), so it is unknown "
-        "which J the training data determine."
+        f"elements in the same ratio, the same orientation, a strain below {100 * STRAIN:g} %), so it is "
+        "unknown which J the training data determine."
     )
 
 

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from ase import Atoms
 from ase.dft.kpoints import BandPath, parse_path_string
 
 from spinpot.analysis.cells import magnetic_cell
-from spinpot.analysis.exchange import Settings as ExchangeSettings
-from spinpot.analysis.exchange import exchange_of, left_out
+from spinpot.analysis.exchange import PairSettings, exchange_of, left_out
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.limits import limits_of
 from spinpot.analysis.measured import SAID, measured_nio
@@ -28,20 +27,19 @@ NO_NORM = 1e-6  # modes with a smaller norm are no bosons: they are unstable or 
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(PairSettings):
     """Settings of configs/task/magnons.yaml. Raises InputError for invalid values."""
 
+    task: ClassVar[str] = "magnons"
     path: str | None = None
     points: dict[str, list[float]] | None = None
     cell: Literal["chemical", "magnetic"] = "chemical"
     samples: int = 120
     spin: dict[str, float] | None = None
     g: float = 2.0
-    cutoff: float | None = None
-    step: float = 0.02
-    tolerance: float = 0.01
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.samples >= 2, "task.magnons.samples", self.samples, "at least 2 wave vectors.")
         require(self.g > 0.0, "task.magnons.g", self.g, "a number > 0.")
         if self.points is not None and self.path is None:
@@ -60,8 +58,7 @@ def magnons(model: SpinCalculator, atoms: Atoms, settings: Settings) -> Result:
     """ħω along a path and at its special points, compared with measurements if there are any."""
     check(atoms, settings)
     path = band_path(atoms, settings)
-    given = ExchangeSettings(settings.cutoff, False, settings.step, settings.tolerance)
-    found, reach = exchange_of(model, atoms, given)
+    found, reach = exchange_of(model, atoms, settings)
     limits = limits_of(model, found, settings.tolerance)
     warning = limits.in_short()
     spins = spin_numbers(found.cell, settings)

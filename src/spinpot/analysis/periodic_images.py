@@ -13,10 +13,10 @@ from ase.formula import Formula
 
 from spinpot.analysis.exchange_tensors import Exchange
 from spinpot.analysis.mean_field import largest_sum
+from spinpot.analysis.shells import GAP
 
 STRAIN = 0.1
 """Largest strain of a training cell relative to a supercell of the structure."""
-EQUAL = 0.03  # Å; within it, images are equally near
 SMALL = 0.005  # of the largest |J|; shells of smaller J are not listed
 SHARE = 0.1
 """What is not determined is small if the sum of its |J| is below this share of the result, or SMALL."""
@@ -71,7 +71,7 @@ def _in_supercell(found: Exchange, equal: np.ndarray, matrix: np.ndarray) -> np.
     image, J = _images(found, matrix), np.abs(found.isotropic)
     nearest = np.full(image.max() + 1, np.inf)
     np.minimum.at(nearest, image, found.distance)
-    near = found.distance <= nearest[image] + EQUAL
+    near = found.distance <= nearest[image] + GAP  # equally near
     least, most = np.full(len(nearest), equal.max()), np.zeros(len(nearest), dtype=equal.dtype)
     np.minimum.at(least, image[near], equal[near])
     np.maximum.at(most, image[near], equal[near])

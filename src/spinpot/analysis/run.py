@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from spinpot.analysis.result import Result, shown
-from spinpot.analysis.structure import read_structure
+from spinpot.analysis.structure import magnetic, read_structure
 from spinpot.analysis.tasks import TASKS, check_periodic
 from spinpot.ase import SpinCalculator
 from spinpot.core.console import console, print_line, print_table
@@ -42,25 +42,23 @@ def analyze(
     folder = Path(output).expanduser()
     refuse_existing(folder, [ANALYSIS, REPORT, *(file for name in tasks for file in TASKS[name].files)])
     predictor = load(checkpoint)
-    atoms = read_structure(structure, predictor.spec.type_map, moments, moment_unit)
+    given = read_structure(structure, predictor.spec.type_map, moments, moment_unit)
+    remarks = [f"look: {line}" for line in predictor.watch.new(predictor.systems([given]))]
+    atoms = magnetic(given, predictor.spec.magnetic_elements)
     check_periodic(tasks, atoms)
     for name, settings in tasks.items():
         TASKS[name].check(atoms.copy(), settings)
-    remarks = [f"look: {line}" for line in predictor.watch.new(predictor.systems([atoms]))]
-    calculator = SpinCalculator(predictor)
     for line in remarks:
         print_line(line)
     # Create the folder before the calculation, so that a write error appears at once.
     with all_or_nothing(folder, last=ANALYSIS) as place:
-        results, failure = _results(calculator, atoms, tasks, folder)
+        results, failure = _results(SpinCalculator(predictor), atoms, tasks, folder)
         if failure and not results:
             raise failure
         contents = {
             "checkpoint": str(checkpoint),
             "structure": structure,
-            "formula": atoms.get_chemical_formula(mode="hill", empirical=True),
-            "atoms": len(atoms),
-            "magnetic_atoms": int(atoms.get_initial_magnetic_moments().any(axis=1).sum()),
+            **_facts(atoms),
             "remarks": [*remarks, *_not_done(tasks, results, failure)],
             "settings": {name: asdict(tasks[name]) for name in results},
             "results": {name: result.numbers for name, result in results.items()},
@@ -74,6 +72,14 @@ def analyze(
     if failure:
         raise failure
     return contents
+
+
+def _facts(atoms: Atoms) -> dict[str, Any]:
+    return {
+        "formula": atoms.get_chemical_formula(mode="hill", empirical=True),
+        "atoms": len(atoms),
+        "magnetic_atoms": int(atoms.get_initial_magnetic_moments().any(axis=1).sum()),
+    }
 
 
 def _results(

@@ -1,6 +1,6 @@
 """Reads the structure to analyse: a file that ase reads, with vector moments, or a frame of a system."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,24 @@ def read_structure(
             "magnetic atom."
         )
     return atoms
+
+
+def magnetic(atoms: Atoms, elements: Collection[str]) -> Atoms:
+    """A copy without the moments that the model ignores: those on other elements than `elements`.
+
+    Otherwise each of them would be a magnetic atom without exchange, a spin wave of zero energy. Raises
+    InputError if no moment is left.
+    """
+    made: Atoms = atoms.copy()
+    moments = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+    moments[~np.isin(atoms.get_chemical_symbols(), list(elements))] = 0.0
+    if not moments.any():
+        raise InputError(
+            f"structure: only atoms of other elements have moments, but the model treats only "
+            f"{' '.join(elements)} as magnetic. Give a structure with moments on {' or '.join(elements)}."
+        )
+    made.set_initial_magnetic_moments(moments)
+    return made
 
 
 def _split(source: str) -> tuple[Path, int]:
