@@ -63,7 +63,7 @@ def test_the_data_of_a_run(place):
         result = run_here("train.py", "debug=fast", "paths.data_dir=data", "hydra.run.dir=run", cwd=place)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (  # above it is a progress bar
-        f"Error: cannot make the NiO data set in {place}/data/NiO: {TOO_LARGE}. Make room there, or give "
+        f"Error: Cannot write the data set NiO to {place}/data/NiO: {TOO_LARGE}. Make room there, or give "
         "another folder as paths.data_dir or by setting SPINPOT_DATA."
     )
     assert names(place) == ["data"]

@@ -15,12 +15,17 @@ def files(folder):
     return sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
 
 
-def test_the_set_is_copied_once(tmp_path):
+def test_the_set_is_copied_once(tmp_path, capsys):
     copy_fe_gpaw(tmp_path / "Fe_gpaw")
+    assert capsys.readouterr().out == (
+        f"Data set Fe_gpaw written to {tmp_path}/Fe_gpaw. paths.data_dir=DIR or SPINPOT_DATA chooses another "
+        "place.\n"
+    )
     assert files(tmp_path / "Fe_gpaw") == files(SHIPPED)
     then = (tmp_path / "Fe_gpaw" / "provenance.json").stat().st_mtime_ns
     copy_fe_gpaw(tmp_path / "Fe_gpaw")
     assert (tmp_path / "Fe_gpaw" / "provenance.json").stat().st_mtime_ns == then
+    assert capsys.readouterr().out == ""
 
 
 def test_another_version_is_refused(tmp_path):

@@ -54,11 +54,14 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_an_absent_folder_is_fetched_completely(tmp_path: Path, server: Server) -> None:
+def test_an_absent_folder_is_fetched_completely(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "datasets" / "NiO_deltaspin"
     fetch_nio_deltaspin(folder, server.url)
     assert contents(folder) == {name: f"content of {name}" for name in NIO_DELTASPIN_SHA256}
     assert list(folder.parent.iterdir()) == [folder]
+    assert f"Data set NiO_deltaspin written to {folder}." in capsys.readouterr().out
 
 
 def test_a_complete_folder_is_left_alone(tmp_path: Path, server: Server) -> None:

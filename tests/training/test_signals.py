@@ -14,6 +14,7 @@ from hydra.core.utils import run_job as run_job_of_hydra
 from spinpot.core.errors import TrainingError
 from spinpot.data.datamodule import SpinDataModule
 from spinpot.training.run import train
+from support.cli import run_python
 from support.configs import composed
 from support.folders import write_small_set
 from support.in_process import run_here
@@ -163,6 +164,29 @@ def test_sigterm_after_the_last_step(stopped_in, where):
 def test_sigterm_between_the_end_of_the_training_and_the_handlers_return(stopped_in):
     result, _ = stopped_in("spinpot.training.callbacks.cuda_graphs.CudaGraphs.teardown")
     assert result.stdout.splitlines()[-1] == "SIGTERM: saved at step 4. Resume with resume=auto."
+
+
+STOPPED_IN_AN_IMPORT = """
+import builtins, os, signal, sys
+from spinpot.cli import main
+
+def watched(name, *others, found=builtins.__import__):
+    made = found(name, *others)
+    if hasattr(sys.modules.get("torch._subclasses.fake_tensor"), "dump_cache_stats"):
+        builtins.__import__ = found
+        os.kill(os.getpid(), signal.SIGTERM)
+    return made
+
+builtins.__import__ = watched
+main("train")
+"""
+
+
+def test_sigterm_while_torch_is_imported(small_set, tmp_path):
+    command = ["-c", STOPPED_IN_AN_IMPORT, "-m", *small_set, f"hydra.sweep.dir={tmp_path / 'sweep'}"]
+    ended = run_python(command, cwd=tmp_path, fresh=True)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert (ended.stdout, ended.stderr) == ("", "Error: Stopped by SIGTERM.\n")
 
 
 def test_sigterm_between_the_jobs_of_a_sweep_ends_it(small_set, tmp_path):

@@ -1,6 +1,7 @@
 """Runs a command: one clear message for a wrong input, and an exit code."""
 
 import functools
+import logging
 import os
 import shutil
 import signal
@@ -144,6 +145,8 @@ def job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     @functools.wraps(task)
     def reported(config: DictConfig) -> Any:
         keep_freed_memory()  # here, since a launcher may call this in another process
+        # Torch does this at the end of its import; a signal before would make it log statistics at exit.
+        logging.getLogger("torch").setLevel(logging.WARNING)
         try:
             return task(config)
         except (KeyboardInterrupt, SystemExit):

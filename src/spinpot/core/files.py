@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from spinpot.core.console import print_line
 from spinpot.core.errors import InputError
 
 LFS_POINTER = b"version https://git-lfs"
@@ -154,13 +155,13 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def make_once(
-    folder: Path, is_there: Callable[[Path], bool], make: Callable[[Path], object], what: str
+    folder: Path, is_there: Callable[[Path], bool], make: Callable[[Path], object], name: str
 ) -> None:
-    """Make the folder of a data set unless it is there. An interruption leaves nothing behind.
+    """Make the folder of a data set unless it is there, and print so. An interruption leaves nothing behind.
 
     is_there: whether the set is complete; raises InputError if the folder holds something else. make: makes
-    the set at a given path beside the folder. what: the action in messages, such as "copy the set to". Raises
-    InputError if the folder cannot be written.
+    the set at a given path beside the folder. name: of the set. Raises InputError if the folder cannot be
+    written.
     """
     folder = Path(folder).resolve()
     try:
@@ -173,11 +174,17 @@ def make_once(
                 draft = Path(temporary) / folder.name
                 make(draft)
                 draft.replace(folder)
+            print_line(data_set_written(name, folder))
     except OSError as error:
         raise InputError(
-            f"cannot {what} {folder}: {reason(error)}. Make room there, or give another folder as "
-            "paths.data_dir or by setting SPINPOT_DATA."
+            f"Cannot write the data set {name} to {folder}: {reason(error)}. Make room there, or give "
+            "another folder as paths.data_dir or by setting SPINPOT_DATA."
         ) from error
+
+
+def data_set_written(name: str, folder: Path) -> str:
+    """The line about a data set that was copied, fetched or made."""
+    return f"Data set {name} written to {folder}. paths.data_dir=DIR or SPINPOT_DATA chooses another place."
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def copy_fe_gpaw(folder: Path) -> None:
     Raises InputError if the folder holds something else, such as the set of another version, or cannot be
     written.
     """
-    make_once(folder, _is_there, partial(shutil.copytree, SHIPPED), "copy the data set Fe_gpaw to")
+    make_once(folder, _is_there, partial(shutil.copytree, SHIPPED), "Fe_gpaw")
 
 
 def _is_there(folder: Path) -> bool:

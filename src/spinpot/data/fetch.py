@@ -13,9 +13,9 @@ from pathlib import Path
 import pooch
 from requests.exceptions import RequestException
 
-from spinpot.core.console import counted
+from spinpot.core.console import counted, print_line
 from spinpot.core.errors import InputError
-from spinpot.core.files import one_at_a_time, reason
+from spinpot.core.files import data_set_written, one_at_a_time, reason
 
 COMMIT = "e695a91ca6f7a1c9c830ab1c58b7b7a05db3da23"  # deepmd-kit v3.0.0
 
@@ -52,6 +52,7 @@ def fetch_nio_deltaspin(folder: Path, base_url: str = NIO_DELTASPIN_URL) -> None
             missing = _missing(folder)
             _download(missing, fresh, base_url)
             _move_into(fresh, folder, missing)
+        print_line(data_set_written("NiO_deltaspin", folder.absolute()))
     except RequestException as error:
         raise InputError(_by_hand(folder, f"could not be fetched from {base_url}: {error}")) from error
     except ValueError as error:  # pooch: the checksum differs

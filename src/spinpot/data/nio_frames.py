@@ -66,7 +66,7 @@ def prepare_nio(folder: Path, seed: int = 0) -> None:
     something else, such as a set of another seed, or cannot be written.
     """
     there, make = partial(_is_complete, seed=seed), lambda draft: _write(draft, seed)
-    make_once(folder, there, make, "make the NiO data set in")
+    make_once(folder, there, make, "NiO")
 
 
 def sample(shape: str, rng: np.random.Generator) -> nio.Structure:
