@@ -118,14 +118,20 @@ def test_a_run_of_before_there_was_the_setting_resumes(place, tmp_path):
         (["data.exclude=null"], None),
     ],
 )
-def test_another_system_than_the_experiment_names(tmp_path, arguments, excluded):
-    """What an experiment leaves out is replaced by a section, and changed by a key of it."""
+def test_another_system_than_the_data_set_names(tmp_path, arguments, excluded):
+    """What a data set leaves out is replaced by a section, and changed by a key of it."""
     shown = run_here("train.py", "experiment=native_spin", *arguments, "--cfg", "job", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert OmegaConf.create(shown.stdout).data.exclude == excluded
 
 
-def test_a_sweep_replaces_what_the_experiment_names(place):
+@pytest.mark.parametrize("experiment", ["native_spin", "fast", "fe_gpaw"])
+def test_an_experiment_leaves_out_no_frames_of_other_data(place, experiment):
+    shown = run_here("train.py", f"experiment={experiment}", "data=npy", "--cfg", "job", cwd=place)
+    assert OmegaConf.create(shown.stdout).data.exclude is None
+
+
+def test_a_sweep_replaces_what_the_data_set_names(place):
     small = ["model.descriptor.cutoff=4.0", "trainer.max_steps=0", "report=false"]
     sets = [f"data.{name}=[{place / name}]" for name in ("train", "validation")]
     swept = ["data.exclude={train: [8]},{validation: [0]}", f"hydra.sweep.dir={place}/swept"]
