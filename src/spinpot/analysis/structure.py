@@ -117,7 +117,7 @@ def _frames(path: Path) -> list[RawFrame]:
             return list(reader.frames(path))
     if Vasp().knows(path):
         notes = Notes()
-        frames = Vasp().frames(path, Wanted(keywords=True), notes)
+        frames = list(Vasp().frames(path, Wanted(keywords=True), notes))
         notes.print()
         return frames
     return [raw_frame(atoms) for atoms in ase.io.iread(path, index=":")]

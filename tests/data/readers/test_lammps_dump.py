@@ -180,9 +180,9 @@ def test_other_columns_that_the_user_names(read, refused):
 
 def test_named_columns_that_are_no_directions(refused):
     assert refused(dump("spx spy spz sp", [MOMENTS, LENGTHS])) == (
-        "x.dump: sp · (spx spy spz): the vectors have lengths from 0 to 2.2, and sp is at least 0. Expected "
-        "a direction of length 1 beside a length ≥ 0, as `compute property/atom sp spx spy spz` gives them. "
-        "If the vectors are the moments, give --moments 'spx spy spz'."
+        "x.dump, frame 0: sp · (spx spy spz): the vectors have lengths from 0 to 2.2, and sp is at least 0. "
+        "Expected a direction of length 1 beside a length ≥ 0, as `compute property/atom sp spx spy spz` "
+        "gives them. If the vectors are the moments, give --moments 'spx spy spz'."
     )
 
 
@@ -278,7 +278,7 @@ def test_frames_that_are_cut_off(part, read, refused):
         assert len(system) == text.count("ITEM: ATOMS") - ("ITEM: ATOMS" in cut)
         assert "1 frame left out: incomplete, as a killed run leaves them" in said
         within_a_line = text.endswith(cut) and not cut.endswith("\n")
-        assert ("the file ends within a line: its last number may be cut off" in said) == within_a_line
+        assert ("the file ends within a line, which is not read" in said) == within_a_line
     assert refused(cut).startswith("x.dump: no complete frame in it, 1 cut off.")
 
 

@@ -50,11 +50,11 @@ def test_an_outcar(last, tmp_path):
     np.testing.assert_allclose(system.virial[0], virial, rtol=1e-9)
     assert system.force_mag is None
     assert said == [
-        NO_FORCES,
         "energy_sigma_0: not used; to read it, give --energy energy_sigma_0 (run/OUTCAR)",
         "spin: read from magmoms, the final moments of the calculation (run/OUTCAR)",
         "energy: read from free_energy (run/OUTCAR)",
         "virial: read from stress (run/OUTCAR)",
+        NO_FORCES,
     ]
 
 

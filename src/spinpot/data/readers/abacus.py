@@ -4,8 +4,10 @@ dpdata reads such a run either whole or not at all; here each complete step is a
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -13,11 +15,11 @@ from ase.units import GPa
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.data.readers.abacus_files import Dumped, Structure, read_dump, read_input, read_stru
+from spinpot.data.readers.abacus_files import Dump, Structure, read_input, read_stru
 from spinpot.data.readers.abacus_log import MOMENTS, NO_POSITIONS, Log, Step, read_log
 from spinpot.data.readers.frames import RawFrame, systems_of
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.readers.texts import beginning, complete
+from spinpot.data.readers.texts import beginning, complete, whole_lines
 from spinpot.data.systems import System
 
 KINDS = ("scf", "relax", "cell-relax", "md")
@@ -47,6 +49,17 @@ class _Run:
     def stru(self) -> Path:
         return self.folder / self.parameters.get("stru_file", "STRU")
 
+    def read_log(self, structure: Structure, notes: Notes) -> Log:
+        """The log, with its steps yet to be read."""
+        return read_log(whole_lines(self.log, notes), structure)
+
+
+class _Found(NamedTuple):
+    """What any step of a run has. labels: as `_labels` of a step; heads: as those of a step."""
+
+    labels: set[str]
+    heads: set[str]
+
 
 class Abacus:
     """One folder is one run."""
@@ -66,19 +79,23 @@ class Abacus:
         """The complete steps of a run; a note counts the others, with the reason."""
         run = _run(place)
         structure = read_stru(run.stru)
-        log = read_log(run.log.read_text(errors="replace"), structure)
+        log = run.read_log(structure, notes)
         if log.n_atoms not in (None, len(structure.labels)):
             raise InputError(
                 f"{run.folder}: {run.stru.name} has {len(structure.labels)} atoms, but {run.log.name} has "
                 f"{log.n_atoms}. Put back the STRU of this run."
             )
         _note_others(run, notes)
-        _place(log.steps, structure, run)
-        wanted = _with_moments(log.steps, wanted)
-        steps = _complete(log, run, wanted, notes)
         symbols = tuple(_elements(structure.labels, wanted, str(run.folder), notes))
-        _note_collinear(steps, str(run.folder), notes)
-        return systems_of([_frame(step, symbols) for step in steps], run.folder, wanted, notes)
+        dump = Dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
+        found = _found(_placed(log.steps, structure, run, dump))
+        wanted = _with_moments(found, wanted)
+        needed = _needed(found, wanted)
+        # The log is read again: what each step must have is known only now.
+        steps = _placed(run.read_log(structure, notes).steps, structure, run, dump)
+        read = (_lack(step, needed) or _frame(step, symbols, str(run.folder), notes) for step in steps)
+        frames = complete(read, str(run.folder), notes, _file(run, log), _remedies(run, wanted))
+        return systems_of(frames, run.folder, wanted, notes)
 
 
 def _run(place: Path) -> _Run:
@@ -122,9 +139,8 @@ def _note_others(run: _Run, notes: Notes) -> None:
             notes.add(f"{other.name}: not read, as {why}", str(run.folder))
 
 
-def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
-    """Set the positions of each step: from MD_dump, else the log, else STRU and STRU_ION*_D."""
-    dump = read_dump(_there(run.out / "MD_dump", run), structure.labels) if run.kind == "md" else None
+def _placed(steps: Iterable[Step], structure: Structure, run: _Run, dump: Dump | None) -> Iterator[Step]:
+    """The steps with their positions: from MD_dump, else the log, else STRU and STRU_ION*_D."""
     for number, step in enumerate(steps):
         if dump is not None:
             _from_dump(step, dump)
@@ -133,15 +149,16 @@ def _place(steps: list[Step], structure: Structure, run: _Run) -> None:
             written = structure if number == 0 else read_stru(file) if file.is_file() else None
             if written is not None and written.labels == structure.labels:
                 step.box, step.coord = written.box, written.coord
+        yield step
 
 
-def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
+def _from_dump(step: Step, dump: Dump) -> None:
     """Replace the step's numbers by those of MD_dump, which have more digits than the log."""
     step.coord = None
-    if step.md is None or step.md not in dump:
+    dumped = dump.frame(step.md)
+    if dumped is None:
         step.lack = "not in MD_dump, which holds each md_dumpfreq-th"
         return
-    dumped = dump[step.md]
     if dumped.force is not None:
         allowed = 1e-5 + FORCES_AGREE * np.abs(dumped.force).max()
         if not np.abs(step.tables.get("force", dumped.force) - dumped.force).max() <= allowed:
@@ -153,26 +170,45 @@ def _from_dump(step: Step, dump: dict[int, Dumped]) -> None:
         step.stress = dumped.stress
 
 
-def _with_moments(steps: list[Step], wanted: Wanted) -> Wanted:
+def _found(steps: Iterable[Step]) -> _Found:
+    labels, heads = set[str](), set[str]()
+    for step in steps:
+        labels |= _labels(step)
+        heads |= step.heads
+    return _Found(labels, heads)
+
+
+def _with_moments(found: _Found, wanted: Wanted) -> Wanted:
     """Choose the table of moments to read, unless the user names one.
 
     Magnetic forces belong to the constrained moments; with plane waves these are the onsite projections.
     Without a constraint and magnetic forces nothing is chosen, and all tables must agree.
     """
-    there = [name for name in MOMENTS if any(name in step.tables for step in steps)]
-    forces = any("force_mag" in step.tables for step in steps)
+    there = [name for name in MOMENTS if name in found.labels]
+    forces = "force_mag" in found.labels
     belonging = [name for name in there if name == MOMENTS[0] or (forces and name == MOMENTS[1])]
     if "spin" in wanted.columns or not (belonging or len(there) == 1):
         return wanted
     return replace(wanted, columns={"spin": (belonging or there)[0], **wanted.columns})
 
 
-def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
-    """The complete steps: they have every label that any step has. Raises InputError if there is none."""
-    needed = _needed(log.steps, wanted)
-    lacks = [_lack(step, needed) for step in log.steps]
-    file = run.log.name + (f" (ABACUS {log.version})" if log.version else "")
-    remedies = {
+def _needed(found: _Found, wanted: Wanted) -> list[str]:
+    """The tables that a frame of the run must have: each label that any step has, and moments."""
+    needed: list[str] = [
+        name for name in ("force", "force_mag", "stress") if name in found.labels | found.heads
+    ]
+    if not wanted.non_magnetic or "moments" in found.heads:
+        needed.append(wanted.columns.get("spin", "moments"))
+    return needed
+
+
+def _file(run: _Run, log: Log) -> str:
+    return run.log.name + (f" (ABACUS {log.version})" if log.version else "")
+
+
+def _remedies(run: _Run, wanted: Wanted) -> dict[str, str]:
+    """{lack: what to do}."""
+    return {
         NO_MOMENTS: (
             f"INPUT has nspin {run.parameters.get('nspin', '1')}; moments are written with nspin 4 and "
             "sc_mag_switch 1, onsite_radius or out_mul 1. For frames that are not magnetic, give "
@@ -180,16 +216,6 @@ def _complete(log: Log, run: _Run, wanted: Wanted, notes: Notes) -> list[Step]:
         ),
         NO_POSITIONS: "out_stru 1 writes them.",
     }
-    return complete(log.steps, lacks, str(run.folder), notes, file, remedies)
-
-
-def _needed(steps: list[Step], wanted: Wanted) -> list[str]:
-    """The tables that a frame of the run must have: each label that any step has, and moments."""
-    known = {label for step in steps for label in (*step.heads, *_labels(step))}
-    needed: list[str] = [name for name in ("force", "force_mag", "stress") if name in known]
-    if not wanted.non_magnetic or any("moments" in step.heads for step in steps):
-        needed.append(wanted.columns.get("spin", "moments"))
-    return needed
 
 
 def _lack(step: Step, needed: list[str]) -> str:
@@ -238,18 +264,14 @@ def _elements(labels: tuple[str, ...], wanted: Wanted, where: str, notes: Notes)
     return [elements[label] for label in labels]
 
 
-def _note_collinear(steps: list[Step], where: str, notes: Notes) -> None:
-    """Turn collinear moments and magnetic forces into vectors along z."""
-    for step in steps:
-        for name in (*MOMENTS, "force_mag"):
-            if name in step.tables and step.tables[name].ndim == 1:
-                notes.add("collinear moments (nspin 2): read along z", where)
-                step.tables[name] = step.tables[name][:, None] * np.array([0.0, 0.0, 1.0])
-
-
-def _frame(step: Step, symbols: tuple[str, ...]) -> RawFrame:
+def _frame(step: Step, symbols: tuple[str, ...], where: str, notes: Notes) -> RawFrame:
+    """The frame of a complete step; collinear moments and magnetic forces become vectors along z."""
     assert step.box is not None
     assert step.coord is not None
+    for name in (*MOMENTS, "force_mag"):
+        if name in step.tables and step.tables[name].ndim == 1:
+            notes.add("collinear moments (nspin 2): read along z", where)
+            step.tables[name] = step.tables[name][:, None] * np.array([0.0, 0.0, 1.0])
     entries = {"free_energy": np.array(step.energy)}
     if step.sigma_zero is not None:
         entries["energy_sigma_0"] = np.array(step.sigma_zero)

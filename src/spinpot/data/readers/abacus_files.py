@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ BLOCKS = (
     *("ATOMIC_SPECIES", "NUMERICAL_ORBITAL", "NUMERICAL_DESCRIPTOR", "PAW_FILES", "ABFS_ORBITAL"),
     *("LATTICE_CONSTANT", "LATTICE_VECTORS", "LATTICE_PARAMETERS", "ATOMIC_POSITIONS"),
 )
+
+DUMPED_STEP = re.compile(rb"\s*MDSTEP:\s*(\d+)")
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,32 @@ def read_stru(path: Path) -> Structure:
         ) from error
 
 
-def read_dump(path: Path, labels: Sequence[str]) -> dict[int, Dumped]:
-    """{step: frame} for the complete frames of MD_dump with these atoms; a later copy replaces an earlier."""
-    frames = {}
-    for block in re.split(r"^\s*MDSTEP:", path.read_text(errors="replace"), flags=re.MULTILINE)[1:]:
-        try:
-            frames[int(block.split()[0])] = _dumped(block.splitlines(), labels)
-        except (ValueError, IndexError, KeyError):  # the block is incomplete
-            continue
-    return frames
+class Dump:
+    """MD_dump. Frames are read when they are asked for; a later copy of a step replaces an earlier one.
+
+    labels: of the atoms in STRU.
+    """
+
+    def __init__(self, path: Path, labels: Sequence[str]) -> None:
+        self.path, self.labels = path, labels
+        self._places: dict[int, list[int]] = {}
+        with path.open("rb") as file:
+            place = 0
+            for line in file:
+                place += len(line)
+                if head := DUMPED_STEP.match(line):
+                    self._places.setdefault(int(head[1]), []).append(place)
+
+    def frame(self, step: int | None) -> Dumped | None:
+        """The frame of a step; None if it has no complete one. Raises InputError for other atoms."""
+        for place in reversed(self._places.get(step, []) if step is not None else []):
+            with self.path.open("rb") as file:
+                file.seek(place)
+                lines = takewhile(lambda line: line.endswith(b"\n") and not DUMPED_STEP.match(line), file)
+                words = [line.decode(errors="replace").split() for line in lines]
+            with suppress(ValueError, IndexError, KeyError):  # the frame is incomplete
+                return _dumped(words, self.labels, f"{self.path}, MDSTEP {step}")
+        return None
 
 
 def _words(path: Path) -> Iterator[list[str]]:
@@ -110,19 +131,20 @@ def _cartesian(
     return {"cartesian_angstrom": numbers, "cartesian_au": numbers * Bohr}.get(kind)
 
 
-def _dumped(lines: list[str], labels: Sequence[str]) -> Dumped:
-    """One block. Up to ABACUS 3.1.3 the lattice constant is in Bohr and positions are in units of it."""
-    words = [line.split() for line in lines]
+def _dumped(words: list[list[str]], labels: Sequence[str], where: str) -> Dumped:
+    """One frame. Up to ABACUS 3.1.3 the lattice constant is in Bohr and positions are in units of it."""
     heads = {line[0].rstrip(":"): number for number, line in enumerate(words) if line}
     constant = words[heads["LATTICE_CONSTANT"]]
     angstrom = "Angstrom" in constant
     scale = float(constant[1]) * (1.0 if angstrom else Bohr)
     box = scale * _matrix(words, heads["LATTICE_VECTORS"])
     stress = _matrix(words, heads["VIRIAL"]) if "VIRIAL" in heads else None
-    start = heads["INDEX"] + 1
-    atoms = words[start : start + len(labels)]
-    if [atom[1] for atom in atoms] != list(labels):
-        raise ValueError("other atoms")
+    atoms = list(takewhile(bool, words[heads["INDEX"] + 1 :]))
+    found = tuple(atom[1] for atom in atoms)
+    if found != labels[: len(found)]:
+        raise InputError(f"{where}: other atoms than in STRU. Put back the STRU of this run.")
+    if len(atoms) < len(labels):
+        raise ValueError("cut off")
     columns = np.array([[float(word) for word in atom[2:]] for atom in atoms])
     force = columns[:, 3:6] if "FORCE" in words[heads["INDEX"]] else None
     if columns.shape[1] < (6 if force is not None else 3):

@@ -5,9 +5,9 @@ differences.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 from ase.units import Bohr
@@ -30,7 +30,7 @@ CONVERGED = re.compile(
 STRESS = re.compile(r"TOTAL-STRESS\s*\(kbar\)", re.IGNORECASE)
 LATTICE_CONSTANT = re.compile(rf"lattice constant \(Bohr\)\s*=\s*({NUMBER})", re.IGNORECASE)
 LATTICE = re.compile(r"Lattice vectors:.*in unit of a_0")
-COORDINATES = re.compile(r"^[ \t]*#?[ \t]*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE | re.MULTILINE)
+COORDINATES = re.compile(r"\s*#?\s*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE)
 RULE = re.compile(r"^[\s\-=><+*]*$")  # lines that separate parts of the log
 DIGITS = "0123456789"
 ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\s*$")
@@ -77,29 +77,36 @@ class Step:
 
 @dataclass(frozen=True)
 class Log:
-    """Contents of a log. version: empty if the log does not state it; n_atoms: None if it does not."""
+    """Contents of a log. version: empty if the log does not state it; n_atoms: None if it does not.
+
+    steps: complete or not, read one at a time.
+    """
 
     version: str
     n_atoms: int | None
-    steps: list[Step]
+    steps: Iterator[Step]
 
 
-def read_log(text: str, structure: Structure) -> Log:
-    """Every step of a log, complete or not. structure: from STRU, with the labels of the atoms."""
-    texts = list(map("\n".join, parts(text.splitlines(), ITERATION)))
-    constant = _lattice_constant(texts[0], structure)
-    steps, box = [], structure.box
-    for before, part in pairwise(texts):
-        box = _box(before, constant, structure, box)
-        coord = _coordinates(before, constant, box, structure.labels)
-        steps.append(_step(before, part, structure.labels, box, coord))
-    version, atoms = VERSION.search(text), ATOMS.search(text)
+def read_log(lines: Iterable[str], structure: Structure) -> Log:
+    """A log from its lines. structure: from STRU, with the labels of the atoms."""
+    pieces = parts(map(str.rstrip, lines), ITERATION)
+    head = next(pieces)
+    version, atoms = _last(VERSION, head), _last(ATOMS, head)
+    steps = _steps(head, pieces, structure)
     return Log(version[1] if version else "", int(atoms[1]) if atoms else None, steps)
 
 
-def _md_step(before: str, part: str) -> int | None:
-    """The step's number in MD_dump, from the text before the step, or in the oldest logs its first line."""
-    head = ITERATION.search(part)
+def _steps(head: list[str], pieces: Iterator[list[str]], structure: Structure) -> Iterator[Step]:
+    constant, box = _lattice_constant(head, structure), structure.box
+    for before, part in pairwise(chain([head], pieces)):
+        box = _box(before, constant, structure, box)
+        coord = _coordinates(before, constant, box, structure.labels)
+        yield _step(before, part, structure.labels, box, coord)
+
+
+def _md_step(before: Sequence[str], part: Sequence[str]) -> int | None:
+    """The step's number in MD_dump, from the lines before the step, or in the oldest logs its first line."""
+    head = ITERATION.search(part[0])
     if head and head["kind"] == "MD":
         return int(head["step"]) - 1
     found = _last(MD_STEP, before)
@@ -107,20 +114,23 @@ def _md_step(before: str, part: str) -> int | None:
 
 
 def _step(
-    before: str, text: str, labels: Sequence[str], box: np.ndarray | None, coord: np.ndarray | None
+    before: Sequence[str],
+    lines: Sequence[str],
+    labels: Sequence[str],
+    box: np.ndarray | None,
+    coord: np.ndarray | None,
 ) -> Step:
-    lines = text.splitlines()
-    energy, sigma_zero = (_last(pattern, text) for pattern in (ENERGY, SIGMA_ZERO))
-    converged, stress = _last(CONVERGED, text), _below(STRESS, text)
+    energy, sigma_zero, converged = (_last(pattern, lines) for pattern in (ENERGY, SIGMA_ZERO, CONVERGED))
+    stress = _below(STRESS, lines)
     heads = {_head(line.strip(" #\t")) for line in lines} - {""}
     return Step(
-        md=_md_step(before, text),
+        md=_md_step(before, lines),
         energy=_number(energy[1]) if energy else None,
         sigma_zero=_number(sigma_zero[1]) if sigma_zero else None,
         converged=not converged["no"] if converged else None,
         tables=dict(_tables(lines, labels)),  # if a table is written several times, the last one
-        heads=heads | ({"stress"} if stress else set()),
-        stress=_matrix(stress[:8]),
+        heads=heads | ({"stress"} if stress is not None else set()),
+        stress=_matrix(stress[:8]) if stress else None,
         box=box,
         coord=coord,
     )
@@ -134,13 +144,15 @@ def _head(title: str) -> str:
 def _tables(lines: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """(column name, numbers) for each table with one row per atom."""
     projected, title = False, ""
-    for is_table, group in groupby(lines, lambda line: ROW.match(line) is not None):
+    matches = ((line, ROW.match(line)) for line in lines)
+    for is_table, group in groupby(matches, lambda match: match[1] is not None):
         block = list(group)
         if not is_table:
-            projected = projected or any(map(PROJECTED.search, block))
-            title = _title(block)
+            above = [line for line, _ in block]
+            projected = projected or any(map(PROJECTED.search, above))
+            title = _title(above)
             continue
-        rows = [row for line in block if (row := ROW.match(line))]
+        rows = [row for _, row in block if row]
         values = _values(rows, labels)
         if values is not None and not ELSEWHERE.search(title):
             yield _name(title, rows, labels, projected), values
@@ -174,15 +186,16 @@ def _name(title: str, rows: Sequence[re.Match[str]], labels: Sequence[str], proj
     return "onsite_moments" if projected else "constrained_moments"
 
 
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    found = list(pattern.finditer(text))
-    return found[-1] if found else None
+def _last(pattern: re.Pattern[str], lines: Sequence[str]) -> re.Match[str] | None:
+    """The last match; lines are searched from the end."""
+    return next(filter(None, map(pattern.search, reversed(lines))), None)
 
 
-def _below(pattern: re.Pattern[str], text: str) -> list[str]:
-    """The lines below the last match of the pattern; empty without a match."""
-    found = _last(pattern, text)
-    return text[found.end() :].split("\n")[1:] if found else []
+def _below(pattern: re.Pattern[str], lines: Sequence[str]) -> Sequence[str] | None:
+    """The lines below the last match of the pattern; None without a match."""
+    found = (number for number in range(len(lines), 0, -1) if pattern.search(lines[number - 1]))
+    number = next(found, None)
+    return None if number is None else lines[number:]
 
 
 def _matrix(lines: Sequence[str]) -> np.ndarray | None:
@@ -195,9 +208,9 @@ def _number(word: str) -> float:
     return float(word.replace("d", "e").replace("D", "e"))
 
 
-def _lattice_constant(text: str, structure: Structure) -> float | None:
+def _lattice_constant(lines: Sequence[str], structure: Structure) -> float | None:
     """Lattice constant, Å; STRU's value if it agrees with the log's, which has only six digits."""
-    found, exact = LATTICE_CONSTANT.search(text), structure.lattice_constant
+    found, exact = _last(LATTICE_CONSTANT, lines), structure.lattice_constant
     if found is None:
         return exact
     logged = _number(found[1]) * Bohr
@@ -205,13 +218,13 @@ def _lattice_constant(text: str, structure: Structure) -> float | None:
 
 
 def _box(
-    text: str, constant: float | None, structure: Structure, before: np.ndarray | None
+    lines: Sequence[str], constant: float | None, structure: Structure, before: np.ndarray | None
 ) -> np.ndarray | None:
-    """The last cell in the text, else `before`; STRU's cell if it agrees, since it has more digits."""
-    lines, exact = _below(LATTICE, text), structure.box
-    if not lines or constant is None:
+    """The last cell in the lines, else `before`; STRU's cell if it agrees, since it has more digits."""
+    rows, exact = _below(LATTICE, lines), structure.box
+    if not rows or constant is None:
         return exact if before is None else before
-    vectors = _matrix(lines[:3])
+    vectors = _matrix(rows[:3])
     if vectors is None:
         return None
     box = vectors * constant
@@ -220,15 +233,16 @@ def _box(
 
 
 def _coordinates(
-    text: str, constant: float | None, box: np.ndarray | None, labels: Sequence[str]
+    lines: Sequence[str], constant: float | None, box: np.ndarray | None, labels: Sequence[str]
 ) -> np.ndarray | None:
-    """The last coordinates in the text, Å; they belong to the step that follows."""
+    """The last coordinates in the lines, Å; they belong to the step that follows."""
     if box is None or constant is None:
         return None
-    for head in reversed(list(COORDINATES.finditer(text))):
-        below = text[head.end() :].split("\n", 4 + len(labels))[1 : 3 + len(labels)]
-        rows = [row for line in below if (row := ROW.match(line))]
-        values = _values(rows[: len(labels)], labels)
-        if values is not None and values.ndim == 2:
-            return values[:, :3] @ box if head[1].upper() == "DIRECT" else values[:, :3] * constant
+    for number in reversed(range(len(lines))):
+        if head := COORDINATES.match(lines[number]):
+            below = lines[number + 1 : number + 3 + len(labels)]
+            rows = [row for line in below if (row := ROW.match(line))]
+            values = _values(rows[: len(labels)], labels)
+            if values is not None and values.ndim == 2:
+                return values[:, :3] @ box if head[1].upper() == "DIRECT" else values[:, :3] * constant
     return None

@@ -11,7 +11,7 @@ from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
 from spinpot.data.lammps_files import force_mag_from_fm
 from spinpot.data.readers.frames import RawFrame, systems_of
-from spinpot.data.readers.lammps_spins import SpinColumns, computes, find_spins, named_columns, stacked
+from spinpot.data.readers.lammps_spins import SpinColumns, SpinSearch, computes, named_columns, stacked
 from spinpot.data.readers.lammps_text import TEXTS, Snapshot, begins_like_a_dump, snapshots
 from spinpot.data.readers.names import OPTIONS
 from spinpot.data.readers.reader import Wanted
@@ -41,10 +41,18 @@ class LammpsDump:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The frames of a dump; frames with different columns go to different systems."""
-        layouts: dict[tuple[str, ...], list[Snapshot]] = {}
-        for snapshot in snapshots(place, notes):
-            layouts.setdefault(tuple(snapshot.columns), []).append(snapshot)
-        return [system for group in layouts.values() for system in _systems(group, place, wanted, notes)]
+        searches: dict[tuple[str, ...], SpinSearch] = {}
+        for frame in snapshots(place, notes):
+            names = tuple(frame.columns)
+            if names not in searches:
+                searches[names] = SpinSearch(_numbers(names), str(place), wanted)
+            searches[names].add(frame.columns, frame.where)
+        # The file is read again for each set of columns, because the spins were found only at its end.
+        return [
+            system
+            for names, search in searches.items()
+            for system in _systems(names, search, place, wanted, notes)
+        ]
 
 
 @dataclass(frozen=True)
@@ -63,34 +71,37 @@ class _Columns:
         return sources | ({"spin": self.spins.source} if self.spins else {})
 
 
-def _systems(group: Sequence[Snapshot], place: Path, wanted: Wanted, notes: Notes) -> list[System]:
-    """The systems of frames with the same columns."""
-    symbols = [_symbols(frame, wanted) for frame in group]
-    columns = _columns(group, str(place), wanted)
-    _say(group[0], columns, str(place), notes)
-    frames = (_raw(frame, own, columns) for frame, own in zip(group, symbols, strict=True))
+def _systems(
+    names: tuple[str, ...], search: SpinSearch, place: Path, wanted: Wanted, notes: Notes
+) -> list[System]:
+    """The systems of the frames with these columns."""
+    columns = _columns(names, search, wanted)
+    same = (frame for frame in snapshots(place, notes) if tuple(frame.columns) == names)
+    frames = (_raw(frame, columns, str(place), wanted, notes) for frame in same)
     return systems_of(frames, place, replace(wanted, columns={**wanted.columns, **columns.sources}), notes)
 
 
-def _columns(group: Sequence[Snapshot], where: str, wanted: Wanted) -> _Columns:
-    names = list(group[0].columns)
-    numbers = [name for name in names if name not in TEXTS]
-    every = {name: np.concatenate([frame.columns[name] for frame in group]) for name in numbers}
+def _numbers(names: Sequence[str]) -> list[str]:
+    """The columns with numbers."""
+    return [name for name in names if name not in TEXTS]
+
+
+def _columns(names: Sequence[str], search: SpinSearch, wanted: Wanted) -> _Columns:
     positions = next((three for three in POSITIONS if set(three.split()) <= set(names)), None)
     if positions is None:
         raise InputError(
-            f"{where}: no positions. Expected the columns {' or '.join(POSITIONS)}. It has: "
+            f"{search.where}: no positions. Expected the columns {' or '.join(POSITIONS)}. It has: "
             f"{' '.join(names)}."
         )
-    spins = find_spins(every, where, wanted)
-    labels = _labels(every, spins, where, wanted)
+    numbers, spins = _numbers(names), search.found()
+    labels = _labels(numbers, spins, search.where, wanted)
     used = {*STRUCTURE, *(spins.names if spins else ()), *sum(labels.values(), ())}
     rest = [name for name in numbers if name not in used]
     return _Columns(positions, spins, labels, _grouped(rest, numbers))
 
 
 def _labels(
-    columns: dict[str, np.ndarray], spins: SpinColumns | None, where: str, wanted: Wanted
+    columns: Sequence[str], spins: SpinColumns | None, where: str, wanted: Wanted
 ) -> dict[str, tuple[str, ...]]:
     """Array → its three columns: as the user names them, or recognised by name."""
     found = {}
@@ -131,7 +142,8 @@ def _say(frame: Snapshot, columns: _Columns, where: str, notes: Notes) -> None:
         notes.add(f"{fm}: read as LAMMPS' fm (rad/ps), times ħ/|S| for eV/μ_B", where)
 
 
-def _raw(frame: Snapshot, symbols: tuple[str, ...], columns: _Columns) -> RawFrame:
+def _raw(frame: Snapshot, columns: _Columns, where: str, wanted: Wanted, notes: Notes) -> RawFrame:
+    _say(frame, columns, where, notes)
     place = stacked(frame.columns, columns.positions.split())
     found = {
         name: stacked(frame.columns, members) if len(members) > 1 else frame.columns[members[0]]
@@ -145,7 +157,7 @@ def _raw(frame: Snapshot, symbols: tuple[str, ...], columns: _Columns) -> RawFra
         if fm := columns.sources.get("force_mag"):
             found[fm] = force_mag_from_fm(found[fm], np.linalg.norm(moments, axis=-1))
     coord = place @ frame.box if columns.positions in SCALED else place - frame.origin
-    return RawFrame(symbols, frame.box, frame.pbc or (True, True, True), coord, found)
+    return RawFrame(_symbols(frame, wanted), frame.box, frame.pbc or (True, True, True), coord, found)
 
 
 def _turned(vectors: np.ndarray, names: Sequence[str], frame: Snapshot) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Finds the columns of a LAMMPS dump that are spins: by name, or by values that fit in every frame."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from spinpot.data.readers.moments import AGREE
 from spinpot.data.readers.reader import Wanted
 
 Columns = Mapping[str, np.ndarray]
-"""{column name: numbers}, all frames concatenated."""
+"""{column name: numbers (N,)} of a frame."""
 
 NAMED = ("spx", "spy", "spz")
 LENGTH = "sp"
@@ -43,34 +44,106 @@ class SpinColumns(NamedTuple):
         vectors = stacked(columns, self.direction)
         return columns[self.length][:, None] * vectors if self.length else vectors
 
+    def fit(self, columns: Columns) -> bool:
+        """Whether these are directions of length 1 and lengths ≥ 0; atoms without moment may have none."""
+        lengths = columns[self.length] if self.length else np.ones(1)
+        norms = np.linalg.norm(stacked(columns, self.direction), axis=1)
+        unit = np.abs(norms - 1.0) <= UNIT
+        return bool((lengths >= 0.0).all() and (unit | ((lengths == 0.0) & (norms == 0.0))).all())
 
-def find_spins(columns: Columns, where: str, wanted: Wanted) -> SpinColumns | None:
-    """The spin columns of frames with the same columns; None if there are none and the user allows it.
 
-    Raises InputError if no columns or several sets of columns fit, and for directions without lengths unless
-    the user gives their meaning.
+class SpinSearch:
+    """Finds the spin columns of frames with the same columns, which are added one at a time.
+
+    names: of the columns with numbers. Raises InputError if the user names columns that are not there.
     """
-    if given := wanted.columns.get("spin"):
-        return _as_told(given, columns, where, wanted)
-    if set(NAMED) <= set(columns):
-        found = SpinColumns(NAMED, LENGTH if LENGTH in columns else None)
-        _check_named(found, columns, where, wanted)
-    else:
-        candidates = list(_candidates(columns, computes(columns)))
-        if not candidates and wanted.non_magnetic:
-            return None
-        found = _only(candidates, columns, where, wanted)
-    if found.length is None and wanted.moment_unit is None:
-        raise InputError(
-            f"{where}: {found.source} are directions (length 1), and no column beside them holds lengths. "
-            f"Dump sp too, or name its column: {wanted.option('moments', f'LENGTH {found.source}')}. If the "
-            f"moments are 1 μ_B, give {wanted.option('moment_unit', 'mu_B')}; if their lengths are unknown, "
-            f"{wanted.option('moment_unit', 'direction')}. Both keep the length 1."
+
+    def __init__(self, names: Sequence[str], where: str, wanted: Wanted) -> None:
+        self.names, self.where, self.wanted = names, where, wanted
+        self.groups = computes(names)
+        self.known: SpinColumns | None = None
+        if given := wanted.columns.get("spin"):
+            own = named_columns(given, names, where, wanted.option("moments", given))
+            self.groups = {given: list(own)}
+            if len(given.split()) == 4:
+                self.known = SpinColumns(own[1:], own[0])
+            elif len(own) == 3:
+                self.known = SpinColumns(own, None)
+        elif set(NAMED) <= set(names):
+            self.known = SpinColumns(NAMED, LENGTH if LENGTH in names else None)
+        self.fitting = [] if self.known else [one for own in self.groups.values() for one in _possible(own)]
+        self.carrying: set[str] = set()
+        self.apart: set[tuple[SpinColumns, SpinColumns]] = set()
+
+    def add(self, columns: Columns, where: str) -> None:
+        """Keep what also fits the next frame. Raises InputError if columns named spx spy spz do not fit."""
+        if self.known and "spin" not in self.wanted.columns:
+            _check_named(self.known, columns, where, self.wanted)
+        self.fitting = [found for found in self.fitting if found.fit(columns)]
+        self.carrying |= {
+            found.length for found in self.fitting if found.length and columns[found.length].any()
+        }
+        moments = [(found, found.moments(columns)) for found in self.fitting]
+        for (one, first), (other, second) in combinations(moments, 2):
+            if np.abs(second - first).max() > AGREE:
+                self.apart.add((one, other))
+
+    def found(self) -> SpinColumns | None:
+        """The spin columns; None if there are none and the user allows it.
+
+        Raises InputError if no columns or several sets of columns fit, and for directions without lengths
+        unless the user gives their meaning.
+        """
+        candidates = [self.known] if self.known else self._candidates()
+        where, wanted, given = self.where, self.wanted, self.wanted.columns.get("spin")
+        if not candidates:
+            if wanted.non_magnetic and not given:
+                return None
+            raise InputError(self._nothing())
+        first, *others = candidates
+        if any((first, other) in self.apart for other in others):
+            sources = ", ".join(block.source for block in candidates)
+            options = " or ".join(wanted.option("moments", " ".join(block.names)) for block in candidates)
+            raise InputError(
+                f"{where}: several columns can be the spins: {sources}. Name those to use: {options}."
+            )
+        if first.length is None and wanted.moment_unit is None and not given:
+            raise InputError(
+                f"{where}: {first.source} are directions (length 1), and no column beside them holds "
+                "lengths. Dump sp too, or name its column: "
+                f"{wanted.option('moments', f'LENGTH {first.source}')}. If the moments are 1 μ_B, give "
+                f"{wanted.option('moment_unit', 'mu_B')}; if their lengths are unknown, "
+                f"{wanted.option('moment_unit', 'direction')}. Both keep the length 1."
+            )
+        return first
+
+    def _candidates(self) -> list[SpinColumns]:
+        """Sets of four columns of one compute that fit; else sets of three directions.
+
+        Of the sets of four, preferably those that leave whole vectors of three columns.
+        """
+        blocks = []
+        for members in self.groups.values():
+            own = [one for one in self.fitting if one.length in self.carrying and one.length in members]
+            blocks += [one for one in own if _leaves_vectors(one, members)] or own
+        return blocks or [one for one in self.fitting if one.length is None]
+
+    def _nothing(self) -> str:
+        """The message if no columns fit."""
+        where, wanted, name = self.where, self.wanted, self.wanted.option("moments", "LENGTH X Y Z")
+        if given := wanted.columns.get("spin"):
+            return (
+                f"{wanted.option('moments', given)}: {where}: expected {EXPECTED}; or three columns, which "
+                f"are then the moments; or four, the length first: {name}."
+            )
+        return (
+            f"{where}: no spins. Expected {EXPECTED}, in columns of one compute or named sp spx spy spz. It "
+            f"has: {' '.join(self.names)}. If other columns hold the moments, name them: {name}. For frames "
+            f"that are not magnetic, give {wanted.option('non_magnetic')}."
         )
-    return found
 
 
-def computes(names: Iterable[str]) -> dict[str, list[str]]:
+def computes(names: Sequence[str]) -> dict[str, list[str]]:
     """{compute, fix or variable: its columns NAME[1], NAME[2], … in order}."""
     found: dict[str, dict[int, str]] = {}
     for name in names:
@@ -79,93 +152,43 @@ def computes(names: Iterable[str]) -> dict[str, list[str]]:
     return {name: [members[number] for number in sorted(members)] for name, members in found.items()}
 
 
-def named_columns(given: str, columns: Columns, where: str, option: str) -> tuple[str, ...]:
+def named_columns(given: str, names: Sequence[str], where: str, option: str) -> tuple[str, ...]:
     """The columns that a user names: `c_f` for all of a compute, or some as in "vx vy vz"."""
-    members = computes(columns)
-    names = tuple(name for word in given.split() for name in members.get(word, [word]))
-    if not names or not set(names) <= set(columns):
-        raise InputError(f"{option}: {where} has no such columns. It has: {' '.join(columns)}.")
-    return names
+    members = computes(names)
+    found = tuple(name for word in given.split() for name in members.get(word, [word]))
+    if not found or not set(found) <= set(names):
+        raise InputError(f"{option}: {where} has no such columns. It has: {' '.join(names)}.")
+    return found
 
 
-def _as_told(given: str, columns: Columns, where: str, wanted: Wanted) -> SpinColumns:
-    option = wanted.option("moments", given)
-    names = named_columns(given, columns, where, option)
-    if len(given.split()) == 4:
-        return SpinColumns(names[1:], names[0])
-    if len(names) == 3:
-        return SpinColumns(names, None)
-    candidates = list(_candidates(columns, {given: list(names)}))
-    if not candidates:
-        raise InputError(
-            f"{option}: {where}: expected {EXPECTED}; or three columns, which are then the moments; or four, "
-            f"the length first: {wanted.option('moments', 'LENGTH X Y Z')}."
-        )
-    return _only(candidates, columns, where, wanted)
+def _possible(members: Sequence[str]) -> Iterator[SpinColumns]:
+    """The sets of four consecutive columns, the length first or last, and of three."""
+    for four in _windows(members, 4):
+        yield SpinColumns(four[1:], four[0])
+        yield SpinColumns(four[:3], four[3])
+    for three in _windows(members, 3):
+        yield SpinColumns(three, None)
 
 
-def _candidates(columns: Columns, groups: Mapping[str, Sequence[str]]) -> Iterator[SpinColumns]:
-    """Sets of four columns of one compute that fit direction and length; else sets of three directions."""
-    blocks = [block for members in groups.values() for block in _blocks(columns, members)]
-    yield from blocks or (
-        SpinColumns(tuple(three), None)
-        for members in groups.values()
-        for three in _windows(members, 3)
-        if _are_directions(stacked(columns, three), np.ones(1))
-    )
-
-
-def _blocks(columns: Columns, members: Sequence[str]) -> list[SpinColumns]:
-    """Sets of four columns of one compute; preferably those that leave whole vectors of three columns."""
-    found = {}
-    for first, four in enumerate(_windows(members, 4)):
-        for length, direction in ((four[0], tuple(four[1:])), (four[3], tuple(four[:3]))):
-            lengths = columns[length]
-            positive = (lengths >= 0.0).all() and lengths.any()
-            if positive and _are_directions(stacked(columns, direction), lengths):
-                found[SpinColumns(direction, length)] = first
-    whole = [b for b, first in found.items() if first % 3 == 0 and (len(members) - first - 4) % 3 == 0]
-    return whole or list(found)
-
-
-def _are_directions(vectors: np.ndarray, lengths: np.ndarray) -> bool:
-    """Whether all vectors have the length 1; an atom without moment may have a zero vector."""
-    norms = np.linalg.norm(vectors, axis=1)
-    return bool(((np.abs(norms - 1.0) <= UNIT) | ((lengths == 0.0) & (norms == 0.0))).all())
-
-
-def _only(candidates: Sequence[SpinColumns], columns: Columns, where: str, wanted: Wanted) -> SpinColumns:
-    if not candidates:
-        raise InputError(
-            f"{where}: no spins. Expected {EXPECTED}, in columns of one compute or named sp spx spy spz. It "
-            f"has: {' '.join(columns)}. If other columns hold the moments, name them: "
-            f"{wanted.option('moments', 'LENGTH X Y Z')}. For frames that are not magnetic, give "
-            f"{wanted.option('non_magnetic')}."
-        )
-    first, *others = (block.moments(columns) for block in candidates)
-    if any(np.abs(other - first).max() > AGREE for other in others):
-        options = " or ".join(wanted.option("moments", " ".join(block.names)) for block in candidates)
-        raise InputError(
-            f"{where}: several columns can be the spins: {', '.join(block.source for block in candidates)}. "
-            f"Name those to use: {options}."
-        )
-    return candidates[0]
+def _leaves_vectors(block: SpinColumns, members: Sequence[str]) -> bool:
+    """Whether the columns before and after four consecutive ones are whole vectors of three."""
+    first = min(map(members.index, block.names))
+    return first % 3 == 0 and (len(members) - first - 4) % 3 == 0
 
 
 def _check_named(found: SpinColumns, columns: Columns, where: str, wanted: Wanted) -> None:
-    lengths = columns[found.length] if found.length else np.ones(1)
-    vectors = stacked(columns, found.direction)
-    if not (lengths >= 0.0).all() or not _are_directions(vectors, lengths):
-        norms = np.linalg.norm(vectors, axis=1)
+    if not found.fit(columns):
+        norms = np.linalg.norm(stacked(columns, found.direction), axis=1)
+        shortest = columns[found.length].min() if found.length else 1.0
         raise InputError(
             f"{where}: {found.source}: the vectors have lengths from {norms.min():.4g} to {norms.max():.4g}, "
-            f"and {LENGTH if found.length else 'the length'} is at least {lengths.min():.4g}. Expected "
-            f"{EXPECTED}. If the vectors are the moments, give {wanted.option('moments', ' '.join(NAMED))}."
+            f"and {found.length or 'the length'} is at least {shortest:.4g}. Expected {EXPECTED}. If the "
+            f"vectors are the moments, give {wanted.option('moments', ' '.join(NAMED))}."
         )
 
 
-def _windows(members: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [members[first : first + size] for first in range(len(members) - size + 1)]
+def _windows(members: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(members[first : first + size]) for first in range(len(members) - size + 1)]
 
 
 def stacked(columns: Columns, names: Sequence[str]) -> np.ndarray:

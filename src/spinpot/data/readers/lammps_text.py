@@ -9,7 +9,7 @@ import numpy as np
 
 from spinpot.core.errors import InputError
 from spinpot.core.notes import Notes
-from spinpot.data.readers.texts import opened
+from spinpot.data.readers.texts import opened, whole_lines
 
 BEGIN = "ITEM:"
 TEXTS = ("element", "typelabel")  # columns of words; all others are numbers
@@ -81,8 +81,8 @@ def snapshots(path: Path, notes: Notes) -> Iterator[Snapshot]:
 
 
 def _items(path: Path, notes: Notes) -> Iterator[_Item]:
-    item, line = None, "\n"
-    for line in _lines(path, notes):
+    item = None
+    for line in whole_lines(path, notes):
         _, mark, header = line.rpartition("ITEM:")
         if mark:
             if item:
@@ -92,16 +92,6 @@ def _items(path: Path, notes: Notes) -> Iterator[_Item]:
             item.lines.append(line)
     if item:
         yield item
-    if not line.endswith("\n"):
-        notes.add("the file ends within a line: its last number may be cut off", str(path))
-
-
-def _lines(path: Path, notes: Notes) -> Iterator[str]:
-    with opened(path, errors="strict") as file:
-        try:
-            yield from file
-        except EOFError:
-            notes.add("the compressed file is cut off", str(path))
 
 
 def _item(header: str, path: Path) -> _Item:
@@ -110,8 +100,6 @@ def _item(header: str, path: Path) -> _Item:
         parts = name.split()
         if words[: len(parts)] == parts:
             return _Item(name, words[len(parts) :], [])
-    if not header.endswith("\n"):
-        return _Item("", [], [])  # the file is cut off within this line
     raise InputError(
         f"{path}: ITEM: {header.strip()} does not belong to a dump of atoms. Expected a text dump, as "
         "LAMMPS' `dump custom` writes it."

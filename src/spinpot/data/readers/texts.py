@@ -3,7 +3,7 @@
 import gzip
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -23,10 +23,26 @@ def beginning(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def opened(path: Path, errors: str = "replace") -> IO[str]:
-    """Open a text file, perhaps compressed by gzip. errors: handling of invalid UTF-8, as in open()."""
+def opened(path: Path) -> IO[str]:
+    """Open a text file, perhaps compressed by gzip."""
     zipped = beginning(path, 2) == b"\x1f\x8b"
-    return (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors=errors)
+    return (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors="replace")
+
+
+def whole_lines(path: Path, notes: Notes) -> Iterator[str]:
+    """The lines of a text file, perhaps compressed by gzip.
+
+    A killed run may leave a line that is cut off within a number. It is left out, and a note says so.
+    """
+    with opened(path) as file:
+        try:
+            for line in file:
+                if line.endswith("\n"):
+                    yield line
+                elif line.strip():
+                    notes.add("the file ends within a line, which is not read", str(path))
+        except EOFError:
+            notes.add("the compressed file is cut off", str(path))
 
 
 def parts(lines: Iterable[str], iteration: re.Pattern[str]) -> Iterator[list[str]]:
@@ -47,29 +63,33 @@ def parts(lines: Iterable[str], iteration: re.Pattern[str]) -> Iterator[list[str
 
 
 def complete(
-    steps: Sequence[S],
-    lacks: Sequence[str],
+    steps: Iterable[S | str],
     place: str,
     notes: Notes,
     file: str = "",
     remedies: Mapping[str, str] | None = None,
-) -> list[S]:
-    """The complete steps; a note counts the others, with the reason.
+) -> Iterator[S]:
+    """The complete steps; at the end a note counts the others, with the reason.
 
-    lacks: what each step lacks; empty if it is complete. file: the name of the file with the steps.
-    remedies: {lack: what to do}, for the message if no step is complete.
+    steps: a step, or what it lacks. file: the name of the file with the steps. remedies: {lack: what to do},
+    for the message if no step is complete.
 
     Raises InputError if no step is complete.
     """
+    total, lacks = 0, Counter[str]()
+    for step in steps:
+        total += 1
+        if isinstance(step, str):
+            lacks[step] += 1
+        else:
+            yield step
     where = f"{place}: {file}" if file else place
-    if not steps:
+    if not total:
         raise InputError(f"{where}: no step of a calculation in it. Check the calculation.")
-    counts = Counter(lack for lack in lacks if lack)
-    if all(lacks):
-        why = ", ".join(f"{count} {lack}" for lack, count in counts.items())
-        said = f"none of its {len(steps)} steps can be read: {why}" if len(steps) > 1 else lacks[0]
-        remedy = next((text for lack, text in (remedies or {}).items() if lack in counts), None)
+    if lacks.total() == total:
+        why = ", ".join(f"{count} {lack}" for lack, count in lacks.items())
+        said = f"none of its {total} steps can be read: {why}" if total > 1 else next(iter(lacks))
+        remedy = next((text for lack, text in (remedies or {}).items() if lack in lacks), None)
         raise InputError(f"{where}: {said}. {remedy or 'Correct the calculation.'}")
-    for lack, count in counts.items():
-        notes.add(f"{count} of {len(steps)} steps left out: {lack}", place)
-    return [step for step, lack in zip(steps, lacks, strict=True) if not lack]
+    for lack, count in lacks.items():
+        notes.add(f"{count} of {total} steps left out: {lack}", place)

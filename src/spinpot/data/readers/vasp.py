@@ -1,7 +1,8 @@
 """VASP: reads the steps of an OUTCAR with their moments; rejects vasprun.xml, which has no moments."""
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from spinpot.core.notes import Notes
 from spinpot.data.readers.ase_formats import raw_frame
 from spinpot.data.readers.frames import RawFrame, folder_name, systems_of
 from spinpot.data.readers.reader import Wanted
-from spinpot.data.readers.texts import NUMBER, beginning, complete, opened, parts
+from spinpot.data.readers.texts import NUMBER, beginning, complete, parts, whole_lines
 from spinpot.data.systems import System
 
 ITERATION = re.compile(r"Iteration\s+(?P<step>\d+)\(\s*(?P<electronic>\d+)\)")
@@ -32,9 +33,12 @@ ENERGY_LINES = 6  # from the title of the energies to the last energy
 TOTEN = re.compile(rf"free\s+energy\s+TOTEN\s*=\s*({NUMBER})")
 SIGMA_ZERO = re.compile(rf"energy\(sigma->0\)\s*=\s*({NUMBER})")
 NELM = re.compile(r"NELM\s*=\s*(\d+)")
-SAXIS = re.compile(rf'^[^#!\n]*SAXIS(?:\s*=|">)\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})', re.MULTILINE)
-"""SAXIS as written in OUTCAR, INCAR and vasprun.xml."""
-CONSTRAINED = re.compile(r"I_CONSTRAINED_M\s*=\s*[1-9]")
+_TAG = r"^[^#!\n]*{}(?:\s*=|\">)\s*"
+"""A tag before its value, as written in OUTCAR, INCAR and vasprun.xml; not in a comment."""
+SAXIS = re.compile(
+    _TAG.format("SAXIS") + rf"({NUMBER})\s+({NUMBER})\s+({NUMBER})", re.MULTILINE | re.IGNORECASE
+)
+CONSTRAINT = re.compile(_TAG.format("I_CONSTRAINED_M") + r"(\d+)", re.MULTILINE | re.IGNORECASE)
 VERSION = re.compile(r"\s*vasp\.(\d+)\.")
 SAYS_NOT_REACHED = 6  # the first VASP version that reports unconverged electrons
 REACHED, NOT_REACHED = "EDIFF is reached", "EDIFF was not reached"
@@ -67,65 +71,88 @@ class Vasp:
 
     def read(self, place: Path, wanted: Wanted, notes: Notes) -> list[System]:
         """The complete steps of a run, without magnetic forces; a note counts the others."""
-        frames = self.frames(place, wanted, notes)
+        systems = systems_of(self.frames(place, wanted, notes), place, wanted, notes)
         notes.add("VASP writes no magnetic forces: the frames have none", str(place))
-        systems = systems_of(frames, place, wanted, notes)
         if place.name not in ("OUTCAR", "OUTCAR.gz"):
             return systems
         folder = folder_name(place.parent)
         return [replace(system, name=folder + system.name.removeprefix(place.stem)) for system in systems]
 
-    def frames(self, place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
-        """The frames as read, before labels and moments are chosen."""
-        with opened(place) as file:
-            if file.read(5) == "<?xml":
-                raise InputError(
-                    f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into "
-                    "which LORBIT 11 writes them."
-                )
-        return _outcar(place, wanted, notes)
+    def frames(self, place: Path, wanted: Wanted, notes: Notes) -> Iterator[RawFrame]:
+        """The frames, read one at a time, before labels and moments are chosen."""
+        if beginning(place, 5) == b"<?xml":
+            raise InputError(
+                f"{place}: a vasprun.xml has no moments of the atoms. Give the OUTCAR of the run, into which "
+                "LORBIT 11 writes them."
+            )
+        steps = parts(whole_lines(place, notes), ITERATION)
+        run = _run(next(steps), place)
+        if not np.allclose(run.axes, np.eye(3)):
+            notes.add("moments rotated from the axes of SAXIS to Cartesian axes", str(place))
+        if run.constrained:
+            notes.add(PENALTY, str(place))
+        remedy = (
+            "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, "
+            f"give {wanted.option('non_magnetic')}."
+        )
+        read = (_step(part, run, place, wanted, notes) for part in steps)
+        return complete(read, str(place), notes, remedies={NO_MOMENTS: remedy})
 
 
-def _outcar(place: Path, wanted: Wanted, notes: Notes) -> list[RawFrame]:
-    with opened(place) as file:
-        steps = parts(file, ITERATION)
-        head = next(steps)
-        text = "".join(head)
-        header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
-        axes = _axes(_saxis(text, place))
-        frames, lacks = [], []
-        for part in steps:
-            frame = _frame(part, header, axes)
-            lacks.append(_lack(part, _reached(part, text), frame, wanted))
-            frames.append(frame)
-            if any(MAGNETIC_FORCE in line for line in part):
-                notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
-    if not np.allclose(axes, np.eye(3)):
-        notes.add("moments rotated from the axes of SAXIS to Cartesian axes", str(place))
-    if CONSTRAINED.search(text):
-        notes.add(PENALTY, str(place))
-    remedy = (
-        "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, give "
-        f"{wanted.option('non_magnetic')}."
-    )
-    found = complete(frames, lacks, str(place), notes, remedies={NO_MOMENTS: remedy})
-    return [frame for frame in found if frame is not None]
+@dataclass(frozen=True)
+class _Run:
+    """The lines before the first step. header: for ase's parsers; axes: (3, 3), rows, of the moments."""
+
+    text: str
+    header: dict[str, Any]
+    axes: np.ndarray
+    constrained: bool
 
 
-def _frame(part: list[str], header: dict[str, Any], axes: np.ndarray) -> RawFrame | None:
+def _run(head: list[str], place: Path) -> _Run:
+    text = "".join(head)
+    header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
+    beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
+    texts = [text, *(beginning(file, 1 << 18).decode(errors="replace") for file in beside)]
+    saxis = _given(SAXIS, texts) or (0.0, 0.0, 1.0)
+    constraint = _given(CONSTRAINT, texts) or (0,)
+    return _Run(text, header, _axes(*map(float, saxis)), int(constraint[0]) > 0)
+
+
+def _given(tag: re.Pattern[str], texts: Iterable[str]) -> tuple[str, ...] | None:
+    """The last value of a tag in the first text that has the tag."""
+    found = (match for text in texts if (matches := list(tag.finditer(text))) for match in matches[-1:])
+    return next((match.groups() for match in found), None)
+
+
+def _step(part: list[str], run: _Run, place: Path, wanted: Wanted, notes: Notes) -> RawFrame | str:
+    """The frame of a step, or why it is none."""
+    text = "".join(part)
+    if MAGNETIC_FORCE in text:
+        notes.add(f"{MAGNETIC_FORCE}: a table of VASP's DeltaSpin, not used", str(place))
+    if not _reached(text, run.text):
+        return "not converged (NELM iterations)"
+    frame = _frame(part, run)
+    if frame is None:
+        return "cut off, or without positions and forces"
+    magnetic = not wanted.non_magnetic or MAGNETIZATION in text
+    return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else frame
+
+
+def _frame(part: list[str], run: _Run) -> RawFrame | None:
     """The frame of a step; None if the step is cut off. Moments may come before or after the energy."""
-    end = next((number for number, line in enumerate(part) if line.strip().startswith(ENERGY)), len(part))
+    end = next((number for number, line in enumerate(part) if ENERGY in line), len(part))
     below = "".join(part[end : end + ENERGY_LINES])
     free, extrapolated = TOTEN.search(below), SIGMA_ZERO.search(below)
     if not free or not extrapolated:
         return None
     try:
-        parser = OutcarChunkParser(header, [Cell(), PositionsAndForces(), Stress()])
+        parser = OutcarChunkParser(run.header, [Cell(), PositionsAndForces(), Stress()])
         frame = raw_frame(parser.build(part[:end]))
     except (ParseError, ValueError, IndexError, KeyError):
         return None
     energies = {"free_energy": np.array(float(free[1])), "energy_sigma_0": np.array(float(extrapolated[1]))}
-    columns = _columns(_tables(part, len(frame.symbols)), axes)
+    columns = _columns(_tables(part, len(frame.symbols)), run.axes)
     return replace(frame, columns=frame.columns | columns, entries=frame.entries | energies)
 
 
@@ -152,46 +179,25 @@ def _columns(tables: dict[str, np.ndarray], axes: np.ndarray) -> dict[str, np.nd
     return tables
 
 
-def _saxis(head: str, place: Path) -> np.ndarray:
-    """SAXIS (3,) from the OUTCAR, else from INCAR or vasprun.xml beside it; else z, VASP's default."""
-    beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
-    for text in (head, *(beginning(file, 1 << 18).decode(errors="replace") for file in beside)):
-        if found := SAXIS.findall(text):
-            return np.array(found[-1], dtype=np.float64)
-    return np.array([0.0, 0.0, 1.0])
-
-
-def _axes(saxis: np.ndarray) -> np.ndarray:
-    """(3, 3), rows: the spin axes in Cartesian components; SAXIS determines them.
+def _axes(x: float, y: float, z: float) -> np.ndarray:
+    """(3, 3), rows: the spin axes in Cartesian components. x, y, z: SAXIS, which determines them.
 
     m = Rz(α) Ry(β) m_spins, where α and β are the angles of SAXIS (https://vasp.at/wiki/SAXIS).
     """
-    x, y, z = saxis
     angles = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
     return np.asarray(Rotation.from_euler("ZY", angles).as_matrix()).T
 
 
-def _lack(part: list[str], reached: bool, frame: RawFrame | None, wanted: Wanted) -> str:
-    """Why a step cannot be a frame; empty if it can. reached: whether the electrons converged."""
-    if not reached:
-        return "not converged (NELM iterations)"
-    if frame is None:
-        return "cut off, or without positions and forces"
-    magnetic = not wanted.non_magnetic or any(line.strip().startswith(MAGNETIZATION) for line in part)
-    return NO_MOMENTS if magnetic and "magmoms" not in frame.columns else ""
-
-
-def _reached(part: list[str], head: str) -> bool:
-    """Whether the electrons converged. head: the OUTCAR's lines before its steps.
+def _reached(text: str, head: str) -> bool:
+    """Whether the electrons of a step converged. head: the OUTCAR before its steps.
 
     VASP 6 reports steps that did not converge. VASP 5 always writes that EDIFF is reached after NELM
     iterations, so that a step with NELM iterations counts as not converged.
     """
-    if any(NOT_REACHED in line for line in part):
+    if NOT_REACHED in text:
         return False
     version, limit = VERSION.match(head), NELM.search(head)
     says_so = version is not None and int(version[1]) >= SAYS_NOT_REACHED
-    if says_so and any(REACHED in line for line in part):
+    if (says_so and REACHED in text) or limit is None:
         return True
-    last = max(int(found["electronic"]) for line in part if (found := ITERATION.search(line)))
-    return limit is None or last < int(limit[1])
+    return max(int(found["electronic"]) for found in ITERATION.finditer(text)) < int(limit[1])
