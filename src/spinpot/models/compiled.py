@@ -2,7 +2,7 @@
 
 import ctypes
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import byref, c_int64, c_void_p
 from typing import Any, ClassVar, cast
 
@@ -16,15 +16,18 @@ from spinpot.kernels.interface import structure
 from spinpot.models.derivatives import Derivatives
 
 DERIVATIVES = structure("spinpot_derivatives")
-OF_BATCH = ("atom_order", "frame", "pair_start", "pair_neighbour", "pair_type", "neighbour_counts")
+OF_BATCH = (
+    *("atom_order", "frame", "type_sizes"),
+    *("pair_start", "pair_neighbour", "pair_type", "neighbour_counts"),
+)
 """Attributes of a batch that every model's struct has under the same name."""
 
 
 class Call(ABC):
-    """A batch and the weights in the form of the kernels; keeps the arrays alive that the struct points to.
+    """A batch and the weights in the form of the kernels.
 
     name: as in the functions' names, spinpot_NAME_forward and so on. given: their struct. like: a tensor with
-    dtype and device of the outputs. weights: in the order of the gradients. Subclasses keep further arrays.
+    dtype and device of the outputs. weights: in the order of the gradients.
     """
 
     name: ClassVar[str]
@@ -56,16 +59,16 @@ class Call(ABC):
     def backward(self, by_outputs: Sequence[Tensor]) -> list[Tensor]:
         """Gradients of the weights, in the order of the weights."""
         by = [gradient.contiguous() for gradient in by_outputs]
-        found = [torch.empty_like(weight) for weight in self.weights]
+        found = [torch.empty_like(weight, memory_format=torch.contiguous_format) for weight in self.weights]
         self._run("backward", self.kept, outputs(by), *self.into(found))
         return found
 
-    def derivatives(self, weights: Sequence[Tensor], differentiable: bool) -> Derivatives:
+    def derivatives(self, differentiable: bool) -> Derivatives:
         """Energies and their derivatives; differentiable: once more, with respect to the weights."""
         if not differentiable:
             energy, *derivatives = self.forward(keep=False)
         else:
-            energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(self, *weights))  # type: ignore[no-untyped-call]
+            energy, *derivatives = cast(tuple[Tensor, ...], _Compiled.apply(self, *self.weights))  # type: ignore[no-untyped-call]
         return Derivatives(energy.double(), *derivatives)
 
     def _run(self, function: str, *arguments: Any) -> None:
@@ -90,28 +93,45 @@ class _Compiled(torch.autograd.Function):
         return None, *ctx.call.backward(by_outputs)
 
 
-def sizes(batch: Batch) -> dict[str, int]:
-    """Sizes of a batch by their names in every model's struct, and the number of threads."""
-    found = {"atoms": len(batch.types), "frames": batch.n_frames, "pairs": len(batch.pair_type)}
-    return {**found, "threads": torch.get_num_threads()}
+def of_batch(batch: Batch, dtype: torch.dtype) -> dict[str, Any]:
+    """Sizes and arrays of a batch by their names in every model's struct; dtype: of vectors and moments."""
+    return {
+        **{name: getattr(batch, name) for name in OF_BATCH},
+        "vector": batch.pair_vector.to(dtype),
+        "spin": batch.spin.to(dtype),
+        "atoms": len(batch.types),
+        "frames": batch.n_frames,
+        "pairs": len(batch.pair_type),
+        "threads": torch.get_num_threads(),
+    }
 
 
-def of_batch(batch: Batch, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Contiguous arrays of a batch by their names in every model's struct; dtype: of vectors and moments."""
-    tensors = {name: getattr(batch, name) for name in OF_BATCH}
-    tensors |= {"vector": batch.pair_vector.to(dtype), "spin": batch.spin.to(dtype)}
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+def filled(struct: Any, values: Mapping[str, Any]) -> Any:
+    """The struct with fields set to numbers, texts, tensors, and lists of whole numbers or of tensors.
+
+    It keeps the arrays alive that it points to.
+    """
+    struct.kept = kept = list[Any]()
+    for name, value in values.items():
+        place = value
+        if isinstance(value, Tensor):
+            kept.append(value.contiguous())
+            place = kept[-1].data_ptr()
+        elif isinstance(value, list):
+            dense: list[Any] = [own.contiguous() if isinstance(own, Tensor) else own for own in value]
+            array = pointers(dense) if isinstance(dense[0], Tensor) else (c_int64 * len(dense))(*dense)
+            kept += (dense, array)
+            place = ctypes.addressof(array)
+        elif isinstance(value, str):
+            place = value.encode()
+        setattr(struct, name, place)
+    return struct
 
 
 def room_for_derivatives(given: Any, like: Tensor) -> tuple[Tensor, ...]:
     """Empty arrays for the energies of a struct's atoms and their derivatives."""
     new, atoms = like.new_empty, given.atoms
     return new(atoms), new(atoms, 3), new(atoms, 3), new(given.frames, 3, 3)
-
-
-def as_they_lie(weights: Sequence[Tensor]) -> list[Tensor]:
-    """The weights in C order; only those in another order are copied."""
-    return [weight if weight.is_contiguous() else weight.detach().contiguous() for weight in weights]
 
 
 def outputs(tensors: Sequence[Tensor]) -> Any:
@@ -124,18 +144,7 @@ def pointers(tensors: Sequence[Tensor]) -> Any:
     return (c_void_p * len(tensors))(*(tensor.data_ptr() or None for tensor in tensors))
 
 
-def integers(numbers: Sequence[int]) -> Any:
-    """A C array of the numbers."""
-    return (c_int64 * len(numbers))(*numbers)
-
-
-def widths(weights: Sequence[Tensor]) -> Any:
+def widths(weights: Sequence[Tensor]) -> list[int]:
     """Widths of the input and of each layer of nets; weights: three per layer."""
     own = weights[::3]
-    return integers([own[0].shape[-2], *(weight.shape[-1] for weight in own)])
-
-
-def addresses(tensors: dict[str, Tensor], arrays: dict[str, Any]) -> dict[str, int]:
-    """Addresses of the arrays that a struct points to, by their names."""
-    of_arrays = {name: ctypes.addressof(array) for name, array in arrays.items()}
-    return {name: tensor.data_ptr() for name, tensor in tensors.items()} | of_arrays
+    return [own[0].shape[-2], *(weight.shape[-1] for weight in own)]

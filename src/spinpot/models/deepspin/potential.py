@@ -32,7 +32,7 @@ from spinpot.models.deepspin.collocation_check import (
     largest_net_error,
     settle_nodes,
 )
-from spinpot.models.deepspin.compiled import compiled_energies, compiled_network, network_settings
+from spinpot.models.deepspin.compiled import Network, network_settings
 from spinpot.models.deepspin.contraction import contract, pull_back
 from spinpot.models.deepspin.descriptor import Descriptor
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
@@ -65,9 +65,7 @@ class DeepSpin(Potential):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Descriptor, fitting nets, and back to the pair vectors; `evaluation` names the implementation."""
         if self.evaluation() == "compiled":
-            return compiled_network(
-                self.descriptor, self.fitting_nets, batch, self.virtual_scale, differentiable
-            )
+            return self._compiled(batch).derivatives(differentiable)
         environment, derivatives = self.descriptor.environment(batch, self.virtual_scale, differentiable)
         axis = self.spec.descriptor.axis_neuron
         atom_energy, by_descriptor = energy_and_gradient(
@@ -79,8 +77,11 @@ class DeepSpin(Potential):
     def energies(self, batch: Batch) -> Tensor:
         """As Potential.energies; the kernels skip the derivatives."""
         if self.evaluation() == "compiled":
-            return compiled_energies(self.descriptor, self.fitting_nets, batch, self.virtual_scale)
+            return self._compiled(batch).energies()
         return super().energies(batch)
+
+    def _compiled(self, batch: Batch) -> Network:
+        return Network(self.descriptor, self.fitting_nets, batch, self.virtual_scale)
 
     @torch.no_grad()
     def features(self, batch: Batch) -> Tensor:

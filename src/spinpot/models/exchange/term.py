@@ -9,7 +9,7 @@ from spinpot import kernels
 from spinpot.data.batch import Batch
 from spinpot.data.geometry import Geometry
 from spinpot.models.derivatives import Derivatives, total
-from spinpot.models.exchange.compiled import compiled_energies, compiled_exchange
+from spinpot.models.exchange.compiled import compiled_exchange
 from spinpot.models.exchange.landau import in_field, on_site
 from spinpot.models.exchange.pairs import RadialBasis, anisotropic, isotropic, single_ion
 from spinpot.models.exchange.settings import ExchangeSettings
@@ -69,12 +69,13 @@ class ExchangeTerm(nn.Module):
     def forward(self, batch: Batch) -> Derivatives:
         """The term of a batch; differentiable with respect to the amplitudes if torch records gradients."""
         if not torch.is_grad_enabled() and kernels.library_for(batch.spin):
-            return compiled_exchange(self, batch)
+            return Derivatives(*compiled_exchange(self, batch))
         return self.evaluate(self.structure(batch), self.coefficients)
 
     def energies(self, batch: Batch) -> Tensor:
         """Energies of atoms (A,) of this term; not differentiable."""
-        return compiled_energies(self, batch) if kernels.library_for(batch.spin) else self(batch).atom_energy
+        compiled = kernels.library_for(batch.spin)
+        return compiled_exchange(self, batch, wanted=1)[0] if compiled else self(batch).atom_energy
 
     def structure(self, batch: Batch) -> Structure:
         """The pairs and moments of a batch that the term depends on."""

@@ -18,7 +18,7 @@ from spinpot.models.deepspin.activations import of_activation
 from spinpot.models.deepspin.fitting import FittingNet, energy_and_gradient
 from spinpot.models.deepspin.networks import ResidualLayer, ResidualNet, normal_parameter
 from spinpot.models.derivatives import Derivatives
-from spinpot.models.native_spin.compiled import OF_INVARIANTS, compiled_energies, compiled_model
+from spinpot.models.native_spin.compiled import OF_INVARIANTS, Model
 from spinpot.models.native_spin.fit import Left, begin_linear, calibrate, refit_bias
 from spinpot.models.native_spin.groups import KINDS
 from spinpot.models.native_spin.invariants import Invariants
@@ -71,7 +71,7 @@ class NativeSpin(Potential):
     def derivatives(self, batch: Batch, differentiable: bool) -> Derivatives:
         """Energies from the invariants, and back through these to pair vectors and moments."""
         if self.evaluation() == "compiled":
-            return compiled_model(self.invariants, batch, self._of_energy(), self.nets, differentiable)
+            return self._compiled(batch).derivatives(differentiable)
         with torch.enable_grad():
             vector = batch.pair_vector.double().detach().requires_grad_()
             spin = self.invariants.moments(batch).detach().requires_grad_()
@@ -90,12 +90,13 @@ class NativeSpin(Potential):
     def energies(self, batch: Batch) -> Tensor:
         """As Potential.energies; the kernels skip the derivatives."""
         if self.evaluation() == "compiled":
-            return compiled_energies(self.invariants, batch, self._of_energy(), self.nets)
+            return self._compiled(batch).energies()
         return super().energies(batch)
 
-    def _of_energy(self) -> dict[str, Any]:
-        names = ("linear", "centre", "nearness")
-        return {name: getattr(self, name) for name in names} | {"energy_scale": float(self.energy_scale)}
+    def _compiled(self, batch: Batch) -> Model:
+        of_energy = {name: getattr(self, name) for name in ("linear", "centre", "nearness")}
+        of_energy["energy_scale"] = float(self.energy_scale)
+        return Model(self.invariants, batch, of_energy, self.nets)
 
     def evaluation(self) -> str:
         """`compiled` kernels or `torch`."""
