@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from spinpot.data.cell import Periodic
-from spinpot.data.geometry import Geometry, Structures
+from spinpot.data.geometry import Geometry
+from spinpot.kernels.pairs import PairArrays
 
 
 @dataclass(frozen=True)
@@ -125,15 +126,9 @@ def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
     """Concatenate frames and find their neighbour pairs; no frames give an empty batch."""
     n_atoms = np.array([len(frame.types) for frame in frames], dtype=np.int64)
     types = _joined(frames, "types", NUMBERS)
-    structures = Structures(
-        n_atoms,
-        _stacked(frames, "box", (3, 3)),
-        np.array([frame.pbc for frame in frames], dtype=bool).reshape(-1, 3),
-        types,
-        _joined(frames, "coord", VECTORS),
-        _joined(frames, "spin", VECTORS),
-    )
-    changing = _of_structures(structures, geometry)
+    coord, spin = (_joined(frames, name, VECTORS) for name in ("coord", "spin"))
+    pbc = np.array([frame.pbc for frame in frames], dtype=bool).reshape(-1, 3)
+    pairs = geometry.pairs(n_atoms, types, coord, spin, _stacked(frames, "box", (3, 3)), pbc)
     atom_order = np.argsort(types, kind="stable")
     atom_place = np.empty_like(atom_order)
     atom_place[atom_order] = np.arange(len(types))
@@ -149,22 +144,23 @@ def collate(frames: Sequence[Frame], geometry: Geometry) -> Batch:
         "virial": _stacked(frames, "virial", (3, 3)),
     }
     return Batch(
-        **({name: torch.from_numpy(values) for name, values in arrays.items()} | changing),
+        **({name: torch.from_numpy(values) for name, values in arrays.items()} | _changing(spin, pairs)),
         type_sizes=np.bincount(types, minlength=len(geometry.use_spin)).tolist(),
         origin=[frame.origin for frame in frames],
     )
 
 
-def moved(batch: Batch, structures: Structures, geometry: Geometry) -> Batch:
-    """The batch of the same atoms with new positions, cells and spins."""
-    return replace(batch, **_of_structures(structures, geometry))
+def moved(batch: Batch, frame: Frame, geometry: Geometry) -> Batch:
+    """The batch of one frame, with the positions, cell and spins of another frame of the same atoms."""
+    box, pbc = frame.box[None], np.array([frame.pbc])
+    pairs = geometry.pairs(batch.n_atoms.numpy(), frame.types, frame.coord, frame.spin, box, pbc)
+    return replace(batch, **_changing(frame.spin, pairs))
 
 
-def _of_structures(structures: Structures, geometry: Geometry) -> dict[str, Any]:
+def _changing(spin: np.ndarray, pairs: PairArrays) -> dict[str, Any]:
     """The fields of Batch that depend on positions, cells and spins."""
-    pairs = geometry.pairs(structures)
     return {
-        "spin": torch.from_numpy(structures.spin),
+        "spin": torch.from_numpy(spin),
         "pair_neighbour": torch.from_numpy(pairs.neighbour),
         "pair_type": torch.from_numpy(pairs.type),
         "pair_vector": torch.from_numpy(pairs.vector),

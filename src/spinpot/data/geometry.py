@@ -14,21 +14,6 @@ from spinpot.kernels.pairs import Frames, PairArrays, PairList, find_pairs
 
 
 @dataclass(frozen=True)
-class Structures:
-    """F structures with A atoms in total, concatenated.
-
-    n_atoms: (F,); box: (F, 3, 3), Å; pbc: (F, 3); types: (A,); coord: (A, 3), Å; spin: (A, 3), μ_B.
-    """
-
-    n_atoms: np.ndarray
-    box: np.ndarray
-    pbc: np.ndarray
-    types: np.ndarray
-    coord: np.ndarray
-    spin: np.ndarray
-
-
-@dataclass(frozen=True)
 class Geometry:
     """The model parameters that determine the pairs: cutoff (Å), and use_spin and η (Å/μ_B) per element.
 
@@ -70,19 +55,22 @@ class Geometry:
         """The stored pair list of moving structures; None without a skin."""
         return None if self.skin is None else PairList(self.skin)
 
-    def pairs(self, structures: Structures) -> PairArrays:
-        """The neighbour pairs. Without the compiled kernels the pair list is never reused."""
-        frames = Frames(
-            self.cutoff,
-            structures.n_atoms,
-            structures.types,
-            structures.coord,
-            structures.box,
-            structures.pbc,
-            np.array(self.virtual_scale)[structures.types][:, None] * structures.spin,
-            self.seen,
-            self.any_direction,
-        )
+    def pairs(
+        self,
+        n_atoms: np.ndarray,
+        types: np.ndarray,
+        coord: np.ndarray,
+        spin: np.ndarray,
+        box: np.ndarray,
+        pbc: np.ndarray,
+    ) -> PairArrays:
+        """The neighbour pairs of F structures with A atoms in total; arrays as in kernels.pairs.Frames.
+
+        spin: (A, 3), μ_B. Without the compiled kernels the pair list is never reused.
+        """
+        shift = np.array(self.virtual_scale)[types][:, None] * spin
+        place = (n_atoms, types, coord, box, pbc, shift)
+        frames = Frames(self.cutoff, *place, self.seen, self.any_direction)
         threads = self.threads or torch.get_num_threads()
         if not kernels.library():
             return pairs_by_vesin(frames, threads)

@@ -12,7 +12,6 @@ from spinpot.core.conventions import EXPECTED_PER_FRAME, PER_FRAME
 from spinpot.data.batch import collate, moved
 from spinpot.data.dataset import make_frame
 from spinpot.data.frame_checks import check_finite
-from spinpot.data.geometry import Structures
 from spinpot.data.systems import System
 from spinpot.evaluation.predictor import Predictor
 
@@ -31,8 +30,6 @@ class Moving:
         (self.system,) = predictor.systems([system])
         predictor.spec.check(self.system)
         self.predictor, self.speaker = predictor, speaker
-        self.n_atoms = np.array([self.system.n_atoms])
-        self.pbc = np.array([self.system.pbc])
         self.batch = collate([make_frame(self.system, 0)], predictor.geometry)
         self.look(self.system)
 
@@ -48,13 +45,7 @@ class Moving:
         check_finite(there)
         if np.abs(np.linalg.norm(there.spin, axis=-1) - self.lengths).max() > SAME_LENGTH:
             self.look(there)
-        self.batch = moved(
-            self.batch,
-            Structures(
-                self.n_atoms, np.asarray(there.box), self.pbc, there.types, there.coord[0], there.spin[0]
-            ),
-            self.predictor.geometry,
-        )
+        self.batch = moved(self.batch, make_frame(there, 0), self.predictor.geometry)
 
     def predict(self, uncertainty: bool = False, energy_alone: bool = False) -> dict[str, np.ndarray]:
         """Evaluate the model: numbers per frame and arrays (N, …) per atom, named as in core.conventions."""
