@@ -35,11 +35,18 @@ def anisotropic_exchange(magnetic: Sequence[int], strength: float) -> Hamiltonia
     return energy
 
 
+def _pairs_of(bonds: Bonds) -> tuple[Bonds, Bonds]:
+    """All pairs of different bonds that share their atom i."""
+    one, other = torch.nonzero(bonds.i[:, None] == bonds.i[None, :], as_tuple=True)
+    apart = one != other
+    return bonds.chosen(one[apart]), bonds.chosen(other[apart])
+
+
 def ligand_dm(magnetic: Sequence[int], ligands: Sequence[int], strength: float) -> Hamiltonian:
     """Σ D_jk·(S_j × S_k), D_jk ∝ r_lj × r_lk of a ligand l beside the bond (Moriya, Keffer)."""
 
     def energy(bonds: Bonds) -> Tensor:
-        one, other = bonds.of(ligands, magnetic).twice()
+        one, other = _pairs_of(bonds.of(ligands, magnetic))
         D = torch.linalg.cross(one.unit, other.unit) * (one.fading(1.1) * other.fading(1.1))[:, None]
         return strength * dot(D, torch.linalg.cross(one.spin[one.j], other.spin[other.j])).sum()
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Literal
 
-import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -19,7 +18,7 @@ from spinpot.data.ahead import BatchesAhead
 from spinpot.data.batch import Batch, Frame
 from spinpot.data.broken import Broken
 from spinpot.data.dataset import FrameDataset
-from spinpot.data.description import describe, fingerprint
+from spinpot.data.description import describe, fingerprint, moments
 from spinpot.data.exclude import Exclude
 from spinpot.data.geometry import Geometry
 from spinpot.data.resident import PaddedBatch
@@ -214,11 +213,8 @@ class SpinDataModule(pl.LightningDataModule):
 
     def elements_with_moments(self) -> list[str]:
         """The elements that have a non-zero spin somewhere in the training data."""
-        found = np.zeros(len(self.type_map), dtype=bool)
-        for system in self.sampled["train"]:
-            moments = np.abs(system.spin).max(axis=(0, 2), initial=0.0) > 0.0
-            found[np.unique(system.types[moments])] = True
-        return [name for name, has in zip(self.type_map, found, strict=True) if has]
+        found = {name for system in self.sampled["train"] for name in moments(system)}
+        return [name for name in self.type_map if name in found]
 
     def train_dataloader(self) -> DataLoader[Any]:
         """What `gives` says, from the trainer's present step to its last."""

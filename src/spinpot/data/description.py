@@ -87,10 +87,15 @@ def formula(system: System) -> str:
 
 def moments(system: System) -> dict[str, list[float]]:
     """The range of |S| (μ_B) of each element that has a non-zero spin somewhere."""
+    return {element: ends for element, ends in lengths_of(system).items() if ends[1]}
+
+
+def lengths_of(system: System) -> dict[str, list[float]]:
+    """The range of |S| (μ_B) of each element."""
     kinds = np.unique(system.types)
     lengths = (np.linalg.norm(spin, axis=-1) for (spin,) in chunks(system.spin))
     own = ([norms[:, system.types == kind] for kind in kinds] for norms in lengths)
     ends = np.array([[(norms.min(), norms.max()) for norms in of_kinds] for of_kinds in own])
     least, greatest = ends[..., 0].min(axis=0).tolist(), ends[..., 1].max(axis=0).tolist()
     ranges = zip(kinds, least, greatest, strict=True)
-    return {system.type_map[kind]: [low, high] for kind, low, high in ranges if high}
+    return {system.type_map[kind]: [low, high] for kind, low, high in ranges}

@@ -28,16 +28,13 @@ def check_frames(system: System) -> None:
 
 def check_finite(system: System) -> None:
     """Refuse NaN, inf and huge numbers. The message names file, frame, atom and component of the first."""
-    for array in PER_FRAME:
-        if getattr(system, array) is not None:
-            _check_finite(system, array)
+    for array in (name for name in PER_FRAME if getattr(system, name) is not None):
+        bad = ~(np.abs(values := getattr(system, array)) < LARGEST)
+        if bad.any():
+            raise _not_finite(system, array, values, bad)
 
 
-def _check_finite(system: System, array: str) -> None:
-    values = getattr(system, array)
-    bad = ~(np.abs(values) < LARGEST)
-    if not bad.any():
-        return
+def _not_finite(system: System, array: str, values: np.ndarray, bad: np.ndarray) -> InputError:
     frame, *rest = (int(i) for i in np.argwhere(bad)[0])
     place = system.where(frame, array)
     if array in ("box", "virial"):
@@ -45,7 +42,7 @@ def _check_finite(system: System, array: str) -> None:
     elif rest:
         place += f", atom {rest[0]} ({system.elements[rest[0]]}), component {'xyz'[rest[1]]}"
     frames = int(np.count_nonzero(bad.reshape(len(bad), -1).any(axis=1)))
-    raise InputError(
+    return InputError(
         f"{place}: {values[(frame, *rest)]} ({frames} of {len(values)} frames looked at have NaN, inf "
         f"or numbers beyond {LARGEST:g}). Expected finite numbers. Remove these frames from every file, or "
         "compute them again."

@@ -38,12 +38,6 @@ class Bonds:
         inside = (1.0 - (self.length / self.cutoff) ** 2).clamp(min=0.0)
         return inside**3 * torch.exp(-self.length / decay)
 
-    def twice(self) -> tuple[Bonds, Bonds]:
-        """All pairs of different bonds that share their atom i."""
-        one, other = torch.nonzero(self.i[:, None] == self.i[None, :], as_tuple=True)
-        apart = one != other
-        return self.chosen(one[apart]), self.chosen(other[apart])
-
     def chosen(self, which: Tensor) -> Bonds:
         """Some of the bonds, by index or mask."""
         kept = {name: getattr(self, name)[which] for name in ("i", "j", "length", "unit")}

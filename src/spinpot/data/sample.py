@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -30,14 +29,13 @@ def sample_of(
     chosen = drawn(systems, most, seed)
     if all(system.in_memory for system in chosen):  # they have been checked
         return list(chosen)
-    found = shared(partial(_checked, broken), chosen, "Sample", processes)
+
+    def checked(system: System) -> tuple[System, dict[int, str]]:
+        return (read := in_memory(system)), broken.within(read)
+
+    found = shared(checked, chosen, "Sample", processes)
     read = (broken.without(system, wrong) for system, wrong in found)
     return [system for system in read if len(system)]
-
-
-def _checked(broken: Broken, system: System) -> tuple[System, dict[int, str]]:
-    """The system in memory, and its broken frames."""
-    return (read := in_memory(system)), broken.within(read)
 
 
 def with_energies(systems: Sequence[System], processes: Processes = ALONE) -> list[System]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from ase.formula import Formula
 
+from spinpot.data.description import lengths_of
 from spinpot.data.systems import System
 
 MOST_CELLS = 8
@@ -56,10 +57,8 @@ def moment_ranges(systems: Sequence[System], use_spin: Sequence[bool]) -> dict[s
     """{element: [least, greatest |S|]}, μ_B, of the elements with spin that occur."""
     ranges: dict[str, list[float]] = {}
     for system in systems:
-        length = np.linalg.norm(system.spin, axis=-1)
-        for kind in np.unique(system.types):
-            if use_spin[kind]:
-                own = length[:, system.types == kind]
-                known = ranges.setdefault(system.type_map[kind], [np.inf, 0.0])
-                known[:] = min(known[0], float(own.min())), max(known[1], float(own.max()))
+        for element, (low, high) in lengths_of(system).items():
+            if use_spin[system.type_map.index(element)]:
+                known = ranges.setdefault(element, [low, high])
+                known[:] = min(known[0], low), max(known[1], high)
     return ranges
