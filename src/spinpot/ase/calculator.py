@@ -69,12 +69,7 @@ class SpinCalculator(Calculator):
         *EXPECTED,
     ]
 
-    def __init__(
-        self,
-        models: Source | Sequence[Source],
-        skin: float = 0.5,
-        **options: Any,
-    ) -> None:
+    def __init__(self, models: Source | Sequence[Source], skin: float = 0.5, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         sources: list[Source] = [models] if isinstance(models, Source) else list(models)
         if not sources:
@@ -90,9 +85,10 @@ class SpinCalculator(Calculator):
         known = cast(Atoms | None, self.atoms)
         if known is None or len(known) != len(atoms):
             return list(all_changes)
-        changes = [name for name in ("positions", "numbers") if _differ(name, known.arrays, atoms.arrays)]
-        changes += [
-            name for name in ("cell", "pbc") if not np.array_equal(getattr(known, name), getattr(atoms, name))
+        changes = [
+            name
+            for name in ("positions", "numbers", "cell", "pbc")
+            if not np.array_equal(getattr(known, name), getattr(atoms, name))
         ]
         if not np.array_equal(live_moments(known), live_moments(atoms)):
             changes.append("initial_magmoms")
@@ -178,8 +174,15 @@ def _means(predictions: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray
     return {name: np.mean([one[name] for one in predictions], axis=0) for name in predictions[0]}
 
 
-def _differ(name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return not np.array_equal(one[name], other[name])
+def vector_moments(atoms: Atoms, speaker: str) -> np.ndarray:
+    """A copy of the initial moments (N, 3), μ_B. Raises InputError if they are no vectors."""
+    moments = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
+    if moments.shape != (len(atoms), 3):
+        raise InputError(
+            f"{speaker}: the initial magnetic moments of the atoms are no vectors. Set three numbers (μ_B) "
+            "per atom: atoms.set_initial_magnetic_moments(moments)."
+        )
+    return moments
 
 
 def live_moments(atoms: Atoms) -> np.ndarray:

@@ -25,7 +25,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.md.md import MolecularDynamics
 
-from spinpot.ase.calculator import evaluated
+from spinpot.ase.calculator import evaluated, vector_moments
 from spinpot.core.errors import InputError
 from spinpot.kernels import dynamics
 
@@ -78,11 +78,7 @@ class SpinLatticeDynamics(MolecularDynamics):
         _check("> 0", timestep=timestep, tolerance=tolerance, g=g)
         _check(">= 0", damping=damping, temperature_K=temperature_K, friction=friction)
         _check_bath(temperature_K, damping, friction if lattice else 0.0)
-        if np.shape(atoms.get_initial_magnetic_moments()) != (len(atoms), 3):
-            raise InputError(
-                "SpinLatticeDynamics: the initial magnetic moments of the atoms are no vectors. Set three "
-                "numbers (μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
-            )
+        vector_moments(atoms, "SpinLatticeDynamics")  # raises an error without vectors
         super().__init__(atoms, timestep, **options)
         self.lattice = lattice
         self.damping = damping

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.filters import Filter
 
+from spinpot.ase.calculator import vector_moments
 from spinpot.core.errors import InputError
 from spinpot.core.vectors import transverse, unit
 
@@ -30,12 +31,7 @@ class SpinFilter(Filter):
         super().__init__(atoms, indices=range(len(atoms)))  # type: ignore[no-untyped-call]
         self.spins = spins
         self.moves_atoms = positions
-        self.x = np.array(atoms.get_initial_magnetic_moments(), dtype=np.float64)
-        if self.x.shape != (len(atoms), 3):
-            raise InputError(
-                "SpinFilter: the initial magnetic moments of the atoms are no vectors. Set three numbers "
-                "(μ_B) per atom: atoms.set_initial_magnetic_moments(moments)."
-            )
+        self.x = vector_moments(atoms, "SpinFilter")
         self.length = np.linalg.norm(self.x, axis=1, keepdims=True)
         self.direction = unit(self.x)
 

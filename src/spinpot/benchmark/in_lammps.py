@@ -5,11 +5,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ase import Atoms
-
 from spinpot.benchmark.processes import peak_memory, run
 from spinpot.core.errors import InputError
-from spinpot.data.lammps_files import write_data
 from spinpot.lammps.build import build
 
 INPUT = """\
@@ -43,10 +40,6 @@ class Lammps:
         self.folder = folder
         self.plugin = build(folder, None)
         self.program = self._find("lmp")
-
-    def write(self, path: Path, atoms: Atoms, elements: Sequence[str]) -> None:
-        """Write a structure for `measure`."""
-        write_data(path, atoms, elements)
 
     def measure(
         self, model: Path, data: Path, elements: Sequence[str], atoms: int, ranks: int

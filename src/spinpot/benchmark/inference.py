@@ -21,6 +21,7 @@ from spinpot.core.console import counted, print_line, print_table
 from spinpot.data.batch import collate
 from spinpot.data.dataset import make_frames
 from spinpot.data.from_ase import atoms_of
+from spinpot.data.lammps_files import write_data
 from spinpot.data.nio_frames import prepare_nio
 from spinpot.data.systems import read_systems
 from spinpot.evaluation.convert import convert
@@ -127,7 +128,7 @@ class Place:
             made = supercell(folder / "NiO" / "train" / "tetragonal_32", repeats)
             made.write(folder / f"{atoms}.traj")
             if lammps:
-                lammps.write(folder / f"{atoms}.data", made, ELEMENTS)
+                write_data(folder / f"{atoms}.data", made, ELEMENTS)
 
     def checkpoint(self, model: str) -> Path:
         """The checkpoint of a model."""
@@ -140,12 +141,8 @@ class Place:
     def measure(self, row: Row) -> tuple[float, int | None]:
         """Seconds per evaluation, and memory in bytes (in LAMMPS, of a rank)."""
         if row.program in IN_PYTHON:
-            arguments = (
-                self.checkpoint(row.model),
-                self.folder / f"{row.atoms}.traj",
-                row.program,
-                row.workers,
-            )
+            structure = self.folder / f"{row.atoms}.traj"
+            arguments = (self.checkpoint(row.model), structure, row.program, row.workers)
             command = [sys.executable, "-m", "spinpot.benchmark.evaluations", *map(str, arguments)]
             said = run(command, self.folder, {"OMP_NUM_THREADS": str(row.workers)})
             return float(said.split()[-1]), peak_memory(said)

@@ -55,7 +55,8 @@ def compare(
         for turn, name in counted(turns, "Taking turns"):
             folder = Path(place) / f"{name}{turn}"
             if name == "spinpot":
-                seconds[name].append(_ours(steps, folder))
+                train([*CASES[PEER_CASE].settings(folder), *steps_alone(steps)], folder)
+                seconds[name].append(seconds_per_step(folder))
             else:
                 seconds[name].append(peer_seconds_per_step(python, name, data, folder, PEER_STEPS))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -76,11 +77,6 @@ def measure(case: str, steps: int, place: Path, profile: bool = False) -> dict[s
     ]
     train(settings, folder)
     return cast(dict[str, Any], json.loads((folder / FILE).read_text(encoding="utf-8")))
-
-
-def _ours(steps: int, folder: Path) -> float:
-    train([*CASES[PEER_CASE].settings(folder), *steps_alone(steps)], folder)
-    return seconds_per_step(folder)
 
 
 def seconds_per_step(folder: Path) -> float:

@@ -305,7 +305,12 @@ def _opened(
     for k, row in enumerate(rows):
         frame_ids = np.flatnonzero(group_of_frame == k)
         types = _mapped(stored, row, type_map)
-        own = arrays if len(rows) == 1 and types.min() >= 0 else _select(arrays, frame_ids, types >= 0)
+        own = arrays
+        if len(rows) > 1 or types.min() < 0:
+            own = {
+                name: every.take(frame_ids, None if name in ("box", "energy", "virial") else types >= 0)
+                for name, every in arrays.items()
+            }
         system = System(
             name=f"{name}#{k}" if len(rows) > 1 else name,
             path=stored.path,
@@ -337,9 +342,3 @@ def _compositions(stored: Stored, real_types: np.ndarray) -> tuple[np.ndarray, n
     rows, first, inverse = np.unique(real_types.astype(int), axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     return rows[order], np.argsort(order)[inverse.ravel()]
-
-
-def _select(arrays: dict[str, Rows], frames: np.ndarray, atoms: np.ndarray) -> dict[str, Rows]:
-    """The given frames (indices) and atoms (mask) of every array."""
-    per_frame = ("box", "energy", "virial")
-    return {n: a.take(frames, None if n in per_frame else atoms) for n, a in arrays.items()}

@@ -138,18 +138,15 @@ class Scores:
         self.predictor = predictor
         self.knows_errors = predictor.knows_errors(systems)
         self.systems = systems
-        type_map = predictor.spec.type_map
+        type_map, use_spin = predictor.spec.type_map, predictor.spec.use_spin
         self.label_scale = label_scale.by_element(type_map) if label_scale else None
         self.scale = label_scale().detach() if label_scale else None
         self._of_labels = torch.ones_like(self.scale) if self.scale is not None else None
         self.spread_of_labels = spread_of(systems)
         self.baseline = baseline
         self.total, self.spread, self.heisenberg, *self.own = (
-            self._metric() for _ in range(len(systems) + 3)
+            ErrorMetric(type_map, use_spin) for _ in range(len(systems) + 3)
         )
-
-    def _metric(self) -> ErrorMetric:
-        return ErrorMetric(self.predictor.spec.type_map, self.predictor.spec.use_spin)
 
     def predict(self, batch_size: int, folder: Path) -> Sequence[Arrays]:
         """Predict each system with a progress bar, and add up the errors.
@@ -185,8 +182,7 @@ class Scores:
         for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
             lacking = [system.name for system in self.systems if label not in system.labels]
             if lacking:
-                line = f"No {label} in {shortened(lacking)}: predicted, but not compared."
-                print_line(line)
+                print_line(f"No {label} in {shortened(lacking)}: predicted, but not compared.")
 
     def errors(self) -> dict[str, float | None]:
         """The errors over all frames, including those per element."""

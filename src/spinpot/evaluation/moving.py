@@ -6,7 +6,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
 
 from spinpot.core.conventions import EXPECTED_PER_FRAME, PER_FRAME
 from spinpot.data.batch import collate, moved
@@ -50,9 +49,5 @@ class Moving:
     def predict(self, uncertainty: bool = False, energy_alone: bool = False) -> dict[str, np.ndarray]:
         """Evaluate the model: numbers per frame and arrays (N, …) per atom, named as in core.conventions."""
         found = self.predictor.evaluate(self.batch, uncertainty, energy_alone)
-        return {name: _of_frame(name, values) for name, values in found.items()}
-
-
-def _of_frame(name: str, values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.numpy()
-    return array[0] if name in PER_FRAME or name in EXPECTED_PER_FRAME else array
+        per_frame = PER_FRAME.keys() | EXPECTED_PER_FRAME.keys()
+        return {name: (own[0] if name in per_frame else own).numpy() for name, own in found.items()}

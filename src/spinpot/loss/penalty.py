@@ -67,11 +67,9 @@ class Penalty:
         return self._of(prediction.to(label.dtype), label) / term.components, count
 
     def _of(self, prediction: Tensor, label: Tensor) -> Tensor:
-        if self.function == "mse":
-            return F.mse_loss(prediction, label, reduction="sum")
-        if self.function == "mae":
-            return F.l1_loss(prediction, label, reduction="sum")
-        return F.huber_loss(prediction, label, reduction="sum", delta=self.delta)
+        if self.function == "huber":
+            return F.huber_loss(prediction, label, reduction="sum", delta=self.delta)
+        return (F.mse_loss if self.function == "mse" else F.l1_loss)(prediction, label, reduction="sum")
 
 
 def _by_rows(values: Tensor, like: Tensor) -> Tensor:

@@ -24,6 +24,11 @@ Upgrade = Callable[[dict[str, Any]], None]
 """Converts the contents of a checkpoint to the next version of the model."""
 Part = tuple[Sequence[nn.Parameter], int | EllipsisType]
 """Parameters of a part, and which row of each belongs to it (...: all rows)."""
+Prediction = dict[str, Tensor]
+"""By the names in core.conventions, with frames concatenated.
+
+energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
+"""
 Exporter = Callable[[Path, Mapping[str, Any], str | None], None]
 """Writes a model: takes the path, the rest of the original foreign file, and that program's Python."""
 
@@ -47,13 +52,6 @@ def refusal(reason: str | None) -> Exporter:
         raise InputError(f"{path}: {reason}")
 
     return refuse
-
-
-class Prediction(dict[str, Tensor]):
-    """Energy and derivatives by the names in core.conventions, with frames concatenated.
-
-    energy (F,), atom_energy (A,), force (A, 3), force_mag (A, 3), virial (F, 3, 3).
-    """
 
 
 class Potential(nn.Module, ABC):
@@ -91,9 +89,9 @@ class Potential(nn.Module, ABC):
     @torch.no_grad()
     def energy(self, batch: Batch) -> Prediction:
         """The prediction for a batch, with energy and atom_energy only."""
-        return Prediction(self._with_bias(batch, self.energies(batch)))
+        return self._with_bias(batch, self.energies(batch))
 
-    def _with_bias(self, batch: Batch, atom_energy: Tensor) -> dict[str, Tensor]:
+    def _with_bias(self, batch: Batch, atom_energy: Tensor) -> Prediction:
         atom_energy = atom_energy + self.energy_bias[batch.types]
         energy = atom_energy.new_zeros(batch.n_frames).index_add(0, batch.frame, atom_energy)
         return {"energy": energy, "atom_energy": atom_energy}
@@ -106,7 +104,7 @@ class Potential(nn.Module, ABC):
         with torch.set_grad_enabled(differentiable):
             found = self.derivatives(batch, differentiable)
             energies = self._with_bias(batch, found.atom_energy)
-        return Prediction({**vars(found), **energies})
+        return {**vars(found), **energies}
 
     def set_precision(self, dtype: torch.dtype) -> Self:
         """Cast the networks; the energy bias and all sums over atoms stay in float64."""

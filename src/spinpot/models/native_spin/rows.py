@@ -36,33 +36,32 @@ def design(invariants: Invariants, batch: Batch) -> Rows:
         return Rows(*compiled_rows(invariants, batch))
     with torch.no_grad():
         vector, spin = batch.pair_vector.double(), invariants.moments(batch)
-        given = _Given(vector, spin, invariants.sums(batch, vector, spin))
+        given = vector, spin, invariants.sums(batch, vector, spin)
         blocks = [
-            _of_element(invariants, batch, given, element, atoms)
+            _of_element(invariants, batch, *given, element, atoms)
             for element, atoms in enumerate(batch.atom_order.split(batch.type_sizes))
         ]
     return Rows(*(torch.cat(parts, dim=-1) for parts in zip(*blocks, strict=True)))
 
 
-@dataclass(frozen=True)
-class _Given:
-    """Pair vectors (P, 3), Å, moments (A, 3), μ_B, and sums of a batch."""
-
-    vector: Tensor
-    spin: Tensor
-    sums: Tensor
-
-
 def _of_element(
-    invariants: Invariants, batch: Batch, given: _Given, element: int, atoms: Tensor
+    invariants: Invariants,
+    batch: Batch,
+    vector: Tensor,
+    spin: Tensor,
+    sums: Tensor,
+    element: int,
+    atoms: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The columns of the weights of one element, from the centres of that element."""
-    spin, vector = given.spin, given.vector
+    """The columns of the weights of one element, from the centres of that element.
+
+    vector: (P, 3), Å, of the pairs; spin: (A, 3), μ_B; sums: as Invariants.sums.
+    """
     size, frames = invariants.size, batch.n_frames
     energy, virial = spin.new_zeros(frames, size), spin.new_zeros(frames, 9, size)
     force, force_mag = (spin.new_zeros(len(spin), 3, size) for _ in range(2))
     for centres in atoms.split(ATOMS_AT_ONCE):
-        z, by_sums, by_spin = _by_sums(invariants, given, element, centres)
+        z, by_sums, by_spin = _by_sums(invariants, sums[centres], spin[centres], element)
         pairs, slots = _pairs_of(batch, centres)
         neighbour, own = batch.pair_neighbour[pairs], vector[pairs]
         made = _contracted(by_sums, _tangents(invariants, own, spin[neighbour]), slots)
@@ -90,11 +89,10 @@ def _added(to: Tensor, values: Tensor, size: int, weight: Tensor | None = None) 
 
 
 def _by_sums(
-    invariants: Invariants, given: _Given, element: int, centres: Tensor
+    invariants: Invariants, sums: Tensor, spin: Tensor, element: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Invariants z (n, P) of an element's centres; derivatives by sums (n T, P, K C), moments (n, 3, P)."""
-    numbers = invariants.given(given.sums[centres], given.spin[centres], element)
-    found, by_numbers = _products(invariants, numbers)
+    found, by_numbers = _products(invariants, invariants.given(sums, spin, element))
     scale = invariants.scale[element]
     by_numbers = by_numbers * scale.unsqueeze(-1)
     by_channels, first, parts = by_numbers[..., FIRST:], 0, []

@@ -144,10 +144,6 @@ def jittered(places: Sequence[tuple[System, int]], seed: int) -> Iterator[Frame]
         )
 
 
-def _elements(batch: Batch) -> Iterator[tuple[int, Tensor]]:
-    return enumerate(batch.atom_order.split(batch.type_sizes))
-
-
 def _settle_moments(invariants: Invariants, given: Sequence[Batch]) -> None:
     types = torch.cat([batch.types for batch in given])
     square = torch.cat([invariants.moments(batch).square().sum(-1) for batch in given])
@@ -163,7 +159,7 @@ def _settle_channels(invariants: Invariants, given: Sequence[Batch]) -> list[dic
     means, atoms_of = [torch.zeros(()) for _ in squares], torch.zeros(len(squares))
     for batch in given:
         sums = invariants.sums(batch, batch.pair_vector, invariants.moments(batch))
-        for element, atoms in _elements(batch):
+        for element, atoms in enumerate(batch.atom_order.split(batch.type_sizes)):
             own = sums[atoms]
             atoms_of[element] += len(atoms)
             if "density" in places:

@@ -109,11 +109,7 @@ class Uncertainty(nn.Module):
         energy = scale * rows.energy @ weights + composition(batch).to(offsets.dtype) @ offsets
         force, force_mag = (_squares(values, scale * weights) for values in (rows.force, rows.force_mag))
         per_atom = energy / batch.n_atoms.unsqueeze(-1)
-        return (
-            per_atom.square().sum(-1),
-            force / 3.0,
-            force_mag / 3.0,
-        )
+        return per_atom.square().sum(-1), force / 3.0, force_mag / 3.0
 
 
 def _squares(rows: Tensor, weights: Tensor) -> Tensor:

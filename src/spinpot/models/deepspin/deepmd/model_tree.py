@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from spinpot.models.deepspin.deepmd.dp_file import Tree
-from spinpot.models.deepspin.deepmd.sections import doubled, placeholder_pairs
+from spinpot.models.deepspin.deepmd.sections import ABSENT, doubled, placeholder_pairs
 from spinpot.models.deepspin.networks import ResidualNet
 from spinpot.models.deepspin.potential import DeepSpin
 from spinpot.models.deepspin.settings import DescriptorSettings, FittingSettings
@@ -123,14 +123,14 @@ def model_section(spec: DeepSpinSpec, precision: tuple[str, str] = ("float64", "
 def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -> Tree:
     settings, n_types = spec.descriptor, len(spec.type_map)
     n_sel = sum(spec.sel_doubled)
-    shared = ("rcut", "rcut_smth", "axis_neuron", "resnet_dt", "set_davg_zero", "activation_function")
     shape = (2 * n_types, n_sel, 4)
     return {
         **_class("Descriptor"),
         "type": "se_e2_a",
-        **{name: getattr(settings, name) for name in shared},
+        **_of(
+            settings, "rcut", "rcut_smth", "axis_neuron", "set_davg_zero", "env_protection", "type_one_side"
+        ),
         "sel": list(spec.sel_doubled),
-        "neuron": list(settings.neuron),
         "precision": precision,
         "embeddings": _collection(
             "embedding_network",
@@ -145,11 +145,9 @@ def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -
             "use_exp_switch": False,
         },
         "exclude_types": excluded,
-        "env_protection": settings.env_protection,
         "@variables": {"davg": np.zeros(shape, precision), "dstd": np.ones(shape, precision)},
         "type_map": doubled(spec.type_map),
         "trainable": True,
-        "type_one_side": settings.type_one_side,
         "spin": None,
     }
 
@@ -157,12 +155,11 @@ def _descriptor(spec: DeepSpinSpec, excluded: list[list[int]], precision: str) -
 def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
     settings, n_types = spec.fitting_net, len(spec.type_map)
     width = spec.descriptor.neuron[-1] * spec.descriptor.axis_neuron
-    neuron = list(settings.neuron)
     inputs = ("case_embd", "fparam_avg", "fparam_inv_std", "aparam_avg", "aparam_inv_std")
 
     def net() -> Tree:
         made = _net("FittingNetwork", width, settings, precision)
-        made["layers"].append(_layer(neuron[-1], 1, "none", False, False, precision))
+        made["layers"].append(_layer(settings.neuron[-1], 1, "none", False, False, precision))
         return {**made, "out_dim": 1, "bias_out": True}
 
     return {
@@ -170,28 +167,20 @@ def _fitting(spec: DeepSpinSpec, virtual: list[int], precision: str) -> Tree:
         "var_name": "energy",
         "ntypes": 2 * n_types,
         "dim_descrpt": width,
-        "neuron": neuron,
-        "resnet_dt": settings.resnet_dt,
-        "numb_fparam": 0,
-        "numb_aparam": 0,
-        "dim_case_embd": 0,
-        "default_fparam": None,
-        "activation_function": settings.activation_function,
+        **_of(settings),
+        **dict.fromkeys(ABSENT, 0),
+        **dict.fromkeys(("default_fparam", "rcond", "layer_name", "spin", "atom_ener")),
         "precision": precision,
         "mixed_types": False,
         "nets": _collection("fitting_network", 2 * n_types, 1, net),
-        "rcond": None,
         "exclude_types": virtual,
         "@variables": {"bias_atom_e": np.zeros((2 * n_types, 1)), **dict.fromkeys(inputs)},
         "type_map": doubled(spec.type_map),
         "tot_ener_zero": False,
-        "trainable": [True] * (len(neuron) + 1),
-        "layer_name": None,
+        "trainable": [True] * (len(settings.neuron) + 1),
         "use_aparam_as_mask": False,
-        "spin": None,
         "type": "ener",
         "dim_out": 1,
-        "atom_ener": None,
     }
 
 
@@ -212,12 +201,16 @@ def _net(kind: str, n_in: int, settings: DescriptorSettings | FittingSettings, p
     return {
         **_class(kind),
         "in_dim": n_in,
-        "neuron": list(settings.neuron),
-        "activation_function": name,
-        "resnet_dt": resnet_dt,
+        **_of(settings),
         "precision": precision,
         "layers": [_layer(*width, name, resnet_dt, True, precision) for width in widths],
     }
+
+
+def _of(settings: DescriptorSettings | FittingSettings, *names: str) -> Tree:
+    """The settings of all nets, and others by their names."""
+    own = {name: getattr(settings, name) for name in ("activation_function", "resnet_dt", *names)}
+    return {"neuron": list(settings.neuron), **own}
 
 
 def _class(name: str) -> Tree:
