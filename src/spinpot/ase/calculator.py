@@ -160,8 +160,7 @@ class SpinCalculator(Calculator):
 def evaluated(atoms: Atoms, *names: str) -> list[np.ndarray]:
     """Several properties of atoms from at most one evaluation; get_property would need one for each."""
     calculator = cast(Calculator, atoms.calc)
-    changes = calculator.check_state(atoms)
-    if changes:
+    if changes := calculator.check_state(atoms):
         calculator.reset()
     if not calculator.results.keys() >= set(names):
         calculator.calculate(atoms, names, changes)

@@ -71,8 +71,7 @@ class Lammps:
             (Path(folder) / "in.steps").write_text(text)
             command = [*launcher, self.program, "-in", "in.steps", "-log", "none"]
             said = run(command, Path(folder), {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""})
-        loops = LOOP.findall(said)
-        if not loops:
+        if not (loops := LOOP.findall(said)):
             raise InputError(f"{' '.join(command)} printed no loop time: {said.strip()[-1000:]}")
         seconds, made = loops[-1]
         return float(seconds) / int(made), peak_memory(said)

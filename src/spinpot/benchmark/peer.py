@@ -83,8 +83,7 @@ def _train(
 
 def _average(watched: Watched) -> float:
     """Seconds per step, as reported by deepmd-kit at the end of a training."""
-    found = AVERAGE.search(watched.said)
-    if not found:
+    if not (found := AVERAGE.search(watched.said)):
         raise InputError(f"--peer: deepmd-kit did not report its time per step: {watched.said[-1500:]}")
     return float(found[1])
 

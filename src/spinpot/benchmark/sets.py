@@ -34,8 +34,7 @@ class Size:
     @classmethod
     def of(cls, text: str) -> "Size":
         """Parse `10000`, frames of one system, or `50000x2`, systems x frames per system."""
-        found = re.fullmatch(r"(?:([1-9]\d*)x)?([1-9]\d*)", text)
-        if not found:
+        if not (found := re.fullmatch(r"(?:([1-9]\d*)x)?([1-9]\d*)", text)):
             raise ArgumentTypeError(f"{text}: expected frames, e.g. 10000, or systems x frames, e.g. 50000x2")
         return cls(int(found[1] or 1), int(found[2]))
 

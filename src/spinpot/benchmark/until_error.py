@@ -51,8 +51,7 @@ def until_error(python: Path, data: Path, output: Path | None) -> dict[str, Any]
 def ratios(courses: Sequence[Course]) -> list[str]:
     """Lines with the time of the last program relative to each other one, if both reach the bounds."""
     *others, peer = courses
-    last = peer.first_step(BOUNDS)
-    if last is None:
+    if (last := peer.first_step(BOUNDS)) is None:
         return [f"{peer.name} does not reach the bounds in {peer.step[-1]} steps."]
     seconds = last * peer.seconds_per_step
     return [

@@ -51,8 +51,7 @@ class Exclude:
         for key, numbers in self.wanted.items():
             self._check_one(key)
             self._check_range(key)
-            frames = sorted({number for part in numbers for number in part})
-            if frames:
+            if frames := sorted({number for part in numbers for number in part}):
                 plural = "s" * (len(frames) > 1)
                 shown = shortened(list(map(str, frames)), MOST)
                 yield f"data.exclude leaves out {len(frames)} frame{plural} of {key}: {shown}."

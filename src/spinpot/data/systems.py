@@ -277,8 +277,7 @@ def _mapped(stored: Stored, types: np.ndarray, type_map: tuple[str, ...]) -> np.
             "Expected a name for every index from 0 on. Add the missing names; if there are more types than "
             "elements, the frames may be in the old layout, which must be converted first."
         )
-    unknown = [names[i] for i in used if names[i] not in type_map]
-    if unknown:
+    if unknown := [names[i] for i in used if names[i] not in type_map]:
         raise InputError(
             f"{stored.where}: holds {' '.join(unknown)} (its elements: {' '.join(names)}), which the given "
             f"type map lacks: {' '.join(type_map)}. Add the element to the type map, or leave the system "

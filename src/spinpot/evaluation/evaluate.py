@@ -80,8 +80,7 @@ def _evaluated(
     known = scores.knows_errors
     multiples = None if scale is None else scale.tolist()
     expected = expected_errors(found, predictions, predictor.spec.use_spin, multiples) if known else {}
-    uncertainty = {name: own.result() for name, own in expected.items()}
-    if uncertainty:
+    if uncertainty := {name: own.result() for name, own in expected.items()}:
         print_expected(uncertainty)
     residuals = symmetry_residuals(predictor.potential, predictor.geometry, found)
     symmetry = {name: null_for_nan(changes) for name, changes in residuals.items()}
@@ -180,8 +179,7 @@ class Scores:
         print_line(self.baseline.words)
         print_label_scale(self.label_scale)
         for label in LABELS if trained is None else dict.fromkeys(QUANTITIES[term].label for term in trained):
-            lacking = [system.name for system in self.systems if label not in system.labels]
-            if lacking:
+            if lacking := [system.name for system in self.systems if label not in system.labels]:
                 print_line(f"No {label} in {shortened(lacking)}: predicted, but not compared.")
 
     def errors(self) -> dict[str, float | None]:

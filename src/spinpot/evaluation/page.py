@@ -59,8 +59,7 @@ def evaluation_page(
 
 def trained_terms(config: Mapping[str, Any]) -> list[str] | None:
     """The loss terms a checkpoint was trained with, by their short names; None if its config does not say."""
-    loss = config.get("loss")
-    if loss is None:
+    if (loss := config.get("loss")) is None:
         return None
     return [
         quantity.name

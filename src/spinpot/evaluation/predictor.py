@@ -159,8 +159,7 @@ class Predictor:
 
     def expected(self, batch: Batch) -> dict[str, Tensor]:
         """The errors that the model expects. Raises InputError if it cannot predict them."""
-        found = self.potential.uncertainty(batch)
-        if found is None:
+        if (found := self.potential.uncertainty(batch)) is None:
             raise InputError(
                 f"uncertainty: this {self.spec.kind} model does not know its errors. Use a native_spin model "
                 "that was fitted by least squares; or train several models of this kind and give all their "
@@ -187,8 +186,7 @@ class Predictor:
         """The system with its types renumbered to the model's type map."""
         known = self.spec.type_map
         present = [system.type_map[kind] for kind in np.unique(system.types)]
-        unknown = [name for name in present if name not in known]
-        if unknown:
+        if unknown := [name for name in present if name not in known]:
             raise InputError(
                 f"{system.name}: holds {' '.join(unknown)} (its elements: {' '.join(present)}), which the "
                 f"model does not know; it was trained for {' '.join(known)}. Leave out the system, or train "

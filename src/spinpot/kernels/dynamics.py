@@ -29,8 +29,7 @@ _FACTORS, _BUMPS = np.array([0xD2511F53, 0xCD9E8D57], dtype=np.uint64), (0x9E377
 def normals(seed: int, step: int, purpose: int, ids: np.ndarray, width: int = 3) -> np.ndarray:
     """Normal random numbers (N, width). They depend only on seed, step, purpose, ids (N,) and column."""
     ids = np.ascontiguousarray(ids, dtype=np.int64)
-    found = library()
-    if found is None:
+    if (found := library()) is None:
         return _normals(seed, step, purpose, ids, width)
     out = np.empty((len(ids), width))
     checked(found.spinpot_normals(seed, step, purpose, ids.ctypes.data, len(ids), width, out.ctypes.data))
@@ -54,8 +53,7 @@ class History:
 
         For each spin, the polynomial has the order that was most accurate in the previous steps.
         """
-        found = library()
-        if found is None:
+        if (found := library()) is None:
             return self._expected()
         out = np.empty((len(self.rows), 3))
         checked(found.spinpot_expected_fields(len(out), self.rows.ctypes.data, out.ctypes.data))
@@ -66,8 +64,7 @@ class History:
 
         first: whether this is the first evaluation of the step; later ones replace it.
         """
-        found = library()
-        if found is None:
+        if (found := library()) is None:
             return self._evaluated(first, field, middle)
         given = [np.ascontiguousarray(array, dtype=np.float64) for array in (field, middle)]
         out = np.empty_like(given[0])
@@ -137,8 +134,7 @@ class Turn:
 
     def by(self, field: np.ndarray) -> float:
         """Rotate about a field (N, 3), eV/μ_B; returns the largest change of any component of S′."""
-        found = library()
-        if found is None:
+        if (found := library()) is None:
             return self._by(field)
         field = np.ascontiguousarray(field, dtype=np.float64)
         places = (array.ctypes.data for array in (self.before, field, self.middle, self.after))
@@ -178,8 +174,7 @@ class Convergence:
 
     def found(self, change: float) -> bool:
         """Whether the error of S′ after this change is within the tolerance (μ_B)."""
-        own = library()
-        if own is None:
+        if (own := library()) is None:
             return self._found(change)
         last, contraction, found = c_double(self.last), c_double(self.contraction), c_int64()
         changed = byref(last), byref(contraction), byref(found)

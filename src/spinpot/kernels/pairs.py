@@ -60,8 +60,7 @@ class PairList:
     """
 
     def __init__(self, skin: float = 0.0) -> None:
-        found = library()
-        if found is None:
+        if (found := library()) is None:
             raise RuntimeError("The kernels are not compiled.")
         self.searches = 0
         self.library = found

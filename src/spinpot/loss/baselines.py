@@ -79,8 +79,7 @@ def _mean_per_element(systems: Sequence[System], label: str) -> Tensor:
     n_types = len(systems[0].type_map)
     sums, counts = np.zeros((n_types, 3)), np.zeros(n_types)
     for system in systems:
-        values = getattr(system, label)
-        if values is not None:
+        if (values := getattr(system, label)) is not None:
             np.add.at(sums, system.types, np.asarray(values).sum(axis=0))
             np.add.at(counts, system.types, len(values))
     return torch.from_numpy(sums / np.maximum(counts, 1)[:, None])

@@ -77,8 +77,7 @@ def fitted_to(
     spec: that of the compared model, which determines the cutoff. scale: as in HeisenbergFit. found: the
     copies among the training systems followed by the judged systems (validation, test).
     """
-    left = _not_judged(training, found)
-    if not left:
+    if not (left := _not_judged(training, found)):
         return Baseline(None, _left_out("every training frame is also in the validation or test set"))
     term = _term(spec)
     places = chosen_frames(left, term)
@@ -97,8 +96,7 @@ def stored_for(stored: Mapping[str, Any] | None, judged: Sequence[System], spec:
     if stored is None:
         return Baseline(None, _left_out("the checkpoint does not contain one"))
     fit = HeisenbergFit.from_dict(stored, spec)
-    shared = sum(digest in fit.frames for system in judged for digest in frame_digests(system))
-    if shared:
+    if shared := sum(digest in fit.frames for system in judged for digest in frame_digests(system)):
         return Baseline(None, _left_out(f"it was fitted to {shared} of these frames"))
     return Baseline(fit, in_words(fit))
 

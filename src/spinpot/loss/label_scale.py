@@ -71,8 +71,7 @@ def scaled(prediction: dict[str, Tensor], types: Tensor, scale: Tensor) -> dict[
 def label_scale_of(contents: dict[str, Any]) -> LabelScale | None:
     """The label scale of a checkpoint's run; None if the run had none."""
     entry, weights = contents[ENTRY], contents["state_dict"]
-    setting = entry["config"].get("loss", {}).get("label_scale_fm")
-    if setting is None:
+    if (setting := entry["config"].get("loss", {}).get("label_scale_fm")) is None:
         return None
     scale = LabelScale(setting, entry["model"]["use_spin"])
     if scale.learned:

@@ -67,8 +67,7 @@ class Score:
 
     def __call__(self, errors: Mapping[str, float]) -> float:
         """The mean of the ratios: infinite if it is not a finite number, NaN if no term has a unit."""
-        ratios = self.ratios(errors).values()
-        if not ratios:
+        if not (ratios := self.ratios(errors).values()):
             return math.nan
         mean = sum(ratios) / len(ratios)
         return mean if math.isfinite(mean) else math.inf

@@ -106,8 +106,7 @@ def _described(part: InferencePart, tensors: dict[str, Tensor]) -> dict[str, Any
     """The entry of a part; adds its arrays to `tensors` unless they are there already."""
     arrays = {}
     for field, array in part.arrays.items():
-        place = _place(array, tensors)
-        if place is None:
+        if (place := _place(array, tensors)) is None:
             place = f"{OF_KERNELS}{part.kind}.{field}"
             tensors[place] = _plain(array)
         arrays[field] = place

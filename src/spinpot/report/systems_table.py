@@ -31,8 +31,7 @@ def rows_of(systems: Sequence[Described], most: int = MOST, groups: int = GROUPS
     ordered = sorted(alike.items(), key=lambda group: -_frames(group[1]))
     kept = ordered if len(ordered) <= groups else ordered[: groups - 1]
     rows = [_row(" ".join(elements), own) for (elements, _), own in kept]
-    left = ordered[len(kept) :]
-    if left:
+    if left := ordered[len(kept) :]:
         sets = len({elements for (elements, _), _ in left})
         rows.append(_row(f"others ({sets} sets)", [system for _, own in left for system in own]))
     return rows

@@ -156,8 +156,7 @@ def _weighted(triangles: dict[str, Tensor], sizes: list[int]) -> Fit:
     """
     spreads = {kind: _spread(triangle, sizes[0]) for kind, triangle in triangles.items()}
     # Labels with negligible spread cannot set a scale.
-    units = {kind: spread for kind, spread in spreads.items() if spread > 0.0}
-    if not units:
+    if not (units := {kind: spread for kind, spread in spreads.items() if spread > 0.0}):
         nothing = torch.zeros(sum(sizes[1:]), dtype=torch.float64)
         return Fit(nothing, torch.eye(len(nothing)).double(), nothing.new_zeros(sizes[0]))
     for _ in range(ROUNDS):

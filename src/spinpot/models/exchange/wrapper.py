@@ -44,8 +44,7 @@ class WithExchange(Wrapper):
         self.exchange.start.copy_(fit.coefficients)
         self.exchange.whitening.copy_(fit.whitening)
         self.energy_bias.copy_(fit.energy_bias)
-        lines = self.inner.start(labels.without(self.exchange))
-        if lines is None:
+        if (lines := self.inner.start(labels.without(self.exchange))) is None:
             self.inner.begin_at_zero()
         return lines or []
 

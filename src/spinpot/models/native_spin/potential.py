@@ -155,8 +155,7 @@ class NativeSpin(Potential):
     @torch.no_grad()
     def drawn(self, generator: torch.Generator) -> "NativeSpin | None":
         """As Potential.drawn, for the linear part; the spread is that of the magnetic forces' errors."""
-        change = self.expected_errors.drawn(self.linear.numel(), generator)
-        if change is None:
+        if (change := self.expected_errors.drawn(self.linear.numel(), generator)) is None:
             return None
         made = copy.deepcopy(self)
         made.linear.add_(change.view_as(made.linear))

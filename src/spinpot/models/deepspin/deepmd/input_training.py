@@ -139,8 +139,7 @@ def training(keys: InputKeys) -> dict[str, Any]:
 
 def _decay_rate(keys: InputKeys, section: dict[str, Any], span: int) -> None:
     """Convert deepmd-kit's decay_rate to the equivalent stop_lr."""
-    rate = keys.get("learning_rate.decay_rate")
-    if rate is None:
+    if (rate := keys.get("learning_rate.decay_rate")) is None:
         return
     stop = section["start_lr"] * float(rate) ** (span / section["decay_steps"])
     if section["decay_steps"] >= span or stop < section["stop_lr"]:
@@ -165,8 +164,7 @@ def _folders(keys: InputKeys, part: str, source: Path) -> list[str]:
     systems = keys.get(f"training.{part}.systems", [])
     listed = [systems] if isinstance(systems, str) else list(systems)
     folders = [(source.absolute().parent / folder).resolve() for folder in listed]
-    patterns = keys.get(f"training.{part}.rglob_patterns")
-    if patterns is not None:
+    if (patterns := keys.get(f"training.{part}.rglob_patterns")) is not None:
         folders = [match for folder in folders for match in _matches(folder, patterns, keys.last, source)]
     return [str(folder) for folder in folders]
 
