@@ -34,7 +34,7 @@ def test_a_sublattice_against_the_other():
 
 def test_one_moment_alone():
     """In a large cell all 12 + 6 neighbours of an atom are others; ferromagnetic bonds J1 cancel."""
-    found = turn(nio_atoms(2 * np.eye(3)), atom=5, points=4)
+    found = turn(nio_atoms(2 * np.eye(3)), atoms=5, points=4)
     assert np.ptp(found["energy"]) == pytest.approx(2 * 6 * nio.J2, abs=DIPOLE)
 
 
@@ -113,11 +113,11 @@ def test_frames_with_others_off(tmp_path):
 
 
 REFUSED = {
-    "atom=2: expected one or several different indices of atoms with moments: atoms 0, 1": {"atom": 2},
+    "atoms=2: expected one or several different indices of atoms with moments: atoms 0, 1": {"atoms": 2},
     r"atoms=.0, 4.: expected one or several": {"atoms": [0, 4]},
-    "atom=-1: expected": {"atom": -1},
+    "atoms=-1: expected": {"atoms": -1},
     "atoms=.0, 0.: expected one or several different indices": {"atoms": [0, 0]},
-    "both given": {"atom": 0, "atoms": [1]},
+    r"atoms=..: expected one or several": {"atoms": []},
     "at least 4 angles": {"points": 3},
     "axis=.0, 0, 0.: expected a vector with a direction": {"axis": [0, 0, 0]},
     "no such file or folder": {"reference": "nowhere"},

@@ -136,8 +136,8 @@ MAGNOPY = "task=magnons needs magnopy. Install it: pip install -c constraints.tx
     [
         (("task=[exchange,magnons]",), MAGNOPY),
         (
-            ("task=[exchange,rotation]", "task.rotation.atom=99"),
-            "task.rotation.atom=99: expected one or several",
+            ("task=[exchange,rotation]", "task.rotation.atoms=99"),
+            "task.rotation.atoms=99: expected one or several",
         ),
         (("task=[exchange,spiral]", "task.spiral.most_atoms=1"), "task.spiral.most_atoms=1"),
         (

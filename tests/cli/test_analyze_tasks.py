@@ -81,10 +81,10 @@ def test_it_goes_on_from_the_relaxed_structure(place):
 
 
 REFUSED = {
-    "task=rotation task.rotation.atom=9": "task.rotation.atom=9: expected one or several different indices",
+    "task=rotation task.rotation.atoms=9": "task.rotation.atoms=9: expected one or several different indices",
     "task=rotation "
-    "task.rotation.atom=4": "atom=4: expected one or several different indices of atoms with moments",
-    "task=rotation task.rotation.atom=one": "task.rotation.atom=one: expected a whole number or null",
+    "task.rotation.atoms=4": "atoms=4: expected one or several different indices of atoms with moments",
+    "task=rotation task.rotation.atoms=one": "atoms=one: expected a whole number, a list of whole",
     "task=rotation task.rotation.axes=[0,0,1]": "Did you mean",
     "task=spiral task.spiral.path=[[0.123,0,0]] task.spiral.most_atoms=20": "The nearest commensurate one is",
     "task=spiral task.spiral.unit=nm": "expected fractional or 1/Å",

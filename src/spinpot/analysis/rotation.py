@@ -14,7 +14,7 @@ from spinpot.analysis.result import Picture, Result, Table
 from spinpot.ase import SpinCalculator
 from spinpot.ase.calculator import evaluated
 from spinpot.core.console import counted
-from spinpot.core.errors import InputError, require
+from spinpot.core.errors import require
 from spinpot.report.plots import rounded
 from spinpot.report.style import Figure, ink, new_figure
 
@@ -27,15 +27,12 @@ ALT = "Above the energy, below the torque, against the angle of turn."
 class Settings:
     """Settings of configs/task/rotation.yaml. Raises InputError for invalid values."""
 
-    atom: int | None = None
-    atoms: list[int] | None = None
+    atoms: int | list[int] | None = None
     axis: list[float] | None = None
     points: int = 24
     reference: str | None = None
 
     def __post_init__(self) -> None:
-        if self.atom is not None and self.atoms is not None:
-            raise InputError("task.rotation: atom and atoms are both given. Give one of them.")
         require(self.points >= 4, "task.rotation.points", self.points, "at least 4 angles in a turn.")
 
 
@@ -126,14 +123,13 @@ def check(atoms: Atoms, settings: Settings) -> tuple[np.ndarray, np.ndarray, Ref
 
 def chosen(atoms: Atoms, settings: Settings) -> np.ndarray:
     """Indices of the atoms whose moments rotate; by default the sublattice of the first magnetic atom."""
-    if settings.atom is None and settings.atoms is None:
+    if settings.atoms is None:
         return sublattices(atoms)[0]
-    indices = [settings.atom] if settings.atom is not None else list(settings.atoms or [])
-    key, given = ("atom", settings.atom) if settings.atoms is None else ("atoms", indices)
+    indices = [settings.atoms] if isinstance(settings.atoms, int) else settings.atoms
     magnetic = np.flatnonzero(atoms.get_initial_magnetic_moments().any(axis=1))
     right = indices and len(set(indices)) == len(indices) and set(indices) <= set(magnetic)
     expected = f"one or several different indices of atoms with moments: {_few(magnetic)}."
-    require(right, f"task.rotation.{key}", given, expected)
+    require(right, "task.rotation.atoms", settings.atoms, expected)
     return np.array(indices)
 
 
