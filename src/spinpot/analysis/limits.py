@@ -146,7 +146,7 @@ def limits_of(model: SpinCalculator, found: Exchange, tolerance: float) -> Limit
     size, equal = np.abs(found.isotropic), equal_pairs(found, tolerance)
     cutoff, large = 0.5 * model.reach(found.cell), size >= SMALL * size.max()
     crystals = model.training_crystals()
-    # The mean of several models is determined if each of them is.
+    # The mean of several models is determined if the cells of each of them determine it.
     cells = [supercells(found.cell, one) for one in crystals]
     if not all(cells):
         reason = _no_supercell(found) if all(crystals) else NO_CELLS
