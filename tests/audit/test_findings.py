@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spinpot.audit import advice
+from spinpot.audit.factors import by_few, in_brief, with_error
 from spinpot.audit.findings import (
     Finding,
-    by_few,
     grouped,
     of_duplicates,
     of_moments,
@@ -22,6 +22,7 @@ from spinpot.audit.moments import moments_by_element, tilts
 from spinpot.audit.outliers import Outlier
 from spinpot.audit.work import SMALL, Factor, Untestable, Work
 from spinpot.data.duplicates import Duplicates
+from spinpot.looks.look import Look
 from support.frames import random_system, system
 
 MADE = random_system(1, 4)
@@ -55,14 +56,45 @@ def test_few_frames_need_more_standard_errors_to_be_wrong():
 def test_factors(value, error, severity):
     factor, energies = of_work(MADE, work("force_mag/Ni/transverse", value, error))
     assert factor.severity == severity
-    assert f"transverse magnetic forces on Ni = {value:.3f} ± {error:.3f} ×" in factor.text
+    shown = with_error(Factor(value, error, 1.0))
+    assert factor.text == f"transverse magnetic forces on Ni = {shown} × (−∂E/∂S); expected 1."
     assert energies.severity == "ok"
 
 
-def test_advice_fits_the_label():
-    assert of_work(MADE, work("force_mag/Ni/transverse", 0.8, 0.01))[0].advice == advice.SCALE
-    assert of_work(MADE, work("force", 0.8, 0.01))[0].advice == advice.DERIVATIVE
-    assert of_work(MADE, work("virial", -1, 0.01))[0].advice == advice.OPPOSITE
+@pytest.mark.parametrize(
+    ("value", "error", "full", "brief"),
+    [
+        (1.0, 0.0027, "1.000 ± 0.003", "1.000(3)"),
+        (27.242, 2.364, "27.24 ± 2.36", "27.24(236)"),
+        (-0.019447, 0.00005, "-0.01945 ± 0.00005", "-0.01945(5)"),
+        (1602.2, 32.1, "1602 ± 32", "1602(32)"),
+        (12345.0, 100.0, "12345 ± 100", "12345(100)"),
+        (None, None, "–", "–"),
+    ],
+)
+def test_digits_of_factors(value, error, full, brief):
+    factor = Factor(value, error, 1.0)
+    assert (with_error(factor), in_brief(factor)) == (full, brief)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "what"),
+    [
+        ("force_mag/Ni/transverse", 0.8, advice.SCALE),
+        ("force_mag/Ni/longitudinal", 1.5, advice.SCALE),
+        ("force_mag/Ni/transverse", 27.2, advice.FAR),
+        ("force_mag/Ni/transverse", 0.3, advice.FAR),
+        ("force", 0.8, advice.DERIVATIVE),
+        ("force", 13.0, advice.FAR),
+        ("virial", -1.0, advice.OPPOSITE),
+    ],
+)
+def test_advice_fits_the_label_and_the_factor(label, value, what):
+    """A factor far from 1 is an error of the data, which no setting of the loss mends."""
+    wrong = work(label, value, 0.01)
+    assert of_work(MADE, wrong)[0].advice == what
+    assert of_work(MADE, wrong, cause=advice.SEE_UNITS)[0].advice == advice.SEE_UNITS
+    assert of_work(MADE, work(label, 1.0, 0.2), cause=advice.SEE_UNITS)[0].advice == advice.FEW
 
 
 def test_lengths_that_were_relaxed():
@@ -72,11 +104,16 @@ def test_lengths_that_were_relaxed():
 
 
 def test_what_is_not_determined_or_tested():
-    undetermined = Work(
-        9, {"force": Factor(None, None, 0.0, "hardly any work")}, 0.4, 0, np.ones(9), np.ones(9)
-    )
-    factor, energies = of_work(MADE, undetermined)
-    assert (factor.severity, factor.text) == ("look", "not determined: hardly any work.")
+    known = {
+        label: Factor(None, None, 0.0, "hardly any work") for label in ("force", "force_mag/Ni/longitudinal")
+    }
+    undetermined = Work(9, known, 0.99, 0, np.ones(9), np.ones(9))
+    force, longitudinal, energies = of_work(MADE, undetermined)
+    assert (force.severity, force.text) == ("look", "not determined: hardly any work.")
+    assert (force.advice, longitudinal.advice) == (advice.NO_WORK, advice.LENGTHS)
+    assert energies.severity == "ok"
+    # If the labels do not explain the energies, their factors are no news.
+    (energies,) = of_work(MADE, replace(undetermined, r2=0.4))
     assert energies.severity == "wrong"
     (untested,) = of_work(MADE, Untestable("there are no energies"))
     assert (untested.severity, untested.text) == ("look", "there are no energies.")
@@ -119,7 +156,14 @@ def test_outliers_zeros_and_units():
     )
     assert of_outliers(MADE, [])[0].severity == "ok"
     assert [one.severity for one in of_zeros(MADE, {"force": 1, "virial": 4})] == ["look", "wrong"]
-    assert [one.severity for one in of_units(MADE, ["a", "b"])] == ["look", "look"]
+    looks = [Look("coordinates in Bohr?", "they are wide"), Look("odd?", "5 eV")]
+    assert [one.text for one in of_units(MADE, looks)] == [
+        "coordinates in Bohr? They are wide.",
+        "odd? 5 eV.",
+    ]
+    assert [one.text for one in of_units(MADE, [], ["a"])] == ["the factors fit a."]
+    (either,) = of_units(MADE, [], ["a", "b"])
+    assert (either.severity, either.text) == ("look", "the factors fit either a; or b.")
     assert of_units(MADE, [])[0].severity == "ok"
 
 

@@ -1,30 +1,55 @@
 """What to do about each finding of an audit."""
 
 SCALE = (
-    "No potential can fit these energies and magnetic forces together. Recompute the labels if the factor "
-    "is an error; otherwise set it in the loss, loss.label_scale_fm, so that the model learns −dE/dS."
+    "No potential fits these energies and magnetic forces together. If your code writes both parts of the "
+    "magnetic force as this multiple of −∂E/∂S, train with loss.label_scale_fm=learned, or the number. "
+    "Otherwise compute the labels again."
 )
-OPPOSITE = "The sign is wrong: spinpot expects −dE/dR, −dE/dS and −dE/dε. Change the sign in the files."
+OPPOSITE = (
+    "The sign is wrong. Multiply these labels by −1 in the files, so that they are −∂E/∂R, −∂E/∂S, −∂E/∂ε."
+)
+FAR = (
+    "A factor so far from 1 is an error of the data: a wrong unit, a conversion done twice or not at all, or "
+    "another quantity. Compare one frame with the output of your code, and correct the files (docs/audit.md, "
+    "Convert units)."
+)
+SEE_UNITS = "A wrong unit explains this factor: see the finding “units”. Convert the files."
+COORDINATES = (
+    "Coordinates and cell do not seem to be in Å: see the finding “units”. Convert them, then audit again."
+)
+CONVERT = (
+    "Look up the units in the manual of your code, and convert the files (docs/audit.md, Convert units). "
+    "spinpot prepare converts units only when it reads the output files of ABACUS, VASP or LAMMPS."
+)
 DERIVATIVE = (
-    "No potential can fit both together. Possible causes: a wrong unit, different functionals or "
-    "convergence for energies and labels, energies without the smearing's entropy term, or frames in "
-    "another order."
+    "No potential fits both together. Possible causes: different functionals or convergence for energies and "
+    "labels, energies without the smearing's entropy term, frames in another order, or a wrong unit. Compare "
+    "one frame with the output of your code."
 )
-UNTESTED = "To test the labels, give frames of one composition with labels for everything that changes."
+UNTESTED = (
+    "The test needs energies, and labels for everything that differs between frames: forces if atoms move, "
+    "magnetic forces if moments change, the virial if cells differ. Add the missing files, or frames closer "
+    "to each other."
+)
 FEW_FRAMES = "A factor needs at least 8 frames of one system, without outliers. The other checks were made."
 UNEXPLAINED = (
-    "Energies and forces do not match. Possible causes: labels of other frames, energies of another "
-    "calculation or in another unit, or frames too far apart for this test."
+    "Check that energies and labels are of the same frames, in the same order, and from one calculation, and "
+    "that the energies are in eV. If all that is right, the frames are too far apart for this test."
 )
 FEW = "To determine the factor, add frames, or frames that differ more in this quantity."
+NO_WORK = (
+    "The frames hardly differ in this quantity, or its labels are far too small, such as a stress in eV/Å³ "
+    "in place of the virial. Check the unit, or add frames that differ more."
+)
 LENGTHS = (
-    "|S| does not vary, so the energies cannot confirm these labels. Add frames with other lengths of the "
+    "If |S| hardly varies, the energies cannot confirm these labels. Add frames with other lengths of the "
     "moments before you rely on longitudinal predictions; until then compare transverse errors."
 )
 RELAXED = (
     "This is right if the calculation constrained only the directions of the moments, as label=gpaw does. If "
     "it constrained the lengths too, the longitudinal labels are missing. Then train on the transverse part "
-    "only: set loss.start_pref_fm_transverse and loss.limit_pref_fm_transverse instead of pref_fm."
+    "only: set start_pref_fm and limit_pref_fm of the loss to 0, and start_pref_fm_transverse and "
+    "limit_pref_fm_transverse to their values."
 )
 NO_MOMENTS = (
     "A spin model learns nothing from these frames. Check that spin.npy was written from the right output."
@@ -58,7 +83,8 @@ DIGITS = (
     "digits, or subtract the atomic energies before rounding."
 )
 UNITS = (
-    "This is a suspicion, no proof. Expected units: Å, eV, μ_B, forces in eV/Å, magnetic forces in eV/μ_B."
+    "This is a suspicion, no proof. Expected units: Å, eV, μ_B, forces in eV/Å, magnetic forces in eV/μ_B. "
+    "If yours differ, convert the files (docs/audit.md, Convert units)."
 )
 CONTRADICT = "Equal structures must have equal energies and forces. Keep only the frames of one calculation."
 REPEATED = "Duplicate frames count twice in the loss; spinpot prepare leaves them out."

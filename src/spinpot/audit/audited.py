@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from spinpot.audit import findings
+from spinpot.audit import advice, findings
 from spinpot.audit.findings import Finding
 from spinpot.audit.moments import moments_by_element, net_force, net_torque, tilts
 from spinpot.audit.outliers import ENERGY, outliers
-from spinpot.audit.units import suspicions
+from spinpot.audit.units import guesses
 from spinpot.audit.work import Untestable, Work, work_along_pairs
 from spinpot.data.sample import thinned
 from spinpot.data.systems import System, select
 from spinpot.looks.labels import close_looks, zero_labels
+from spinpot.looks.units import distance_looks, unit_looks
 
 
 class Audited:
@@ -33,10 +34,13 @@ class Audited:
 
     def findings(self) -> list[Finding]:
         """All findings about this system."""
-        work = self.work if isinstance(self.work, Work) else None
+        few = thinned(self.system)
+        lengths = distance_looks(few)  # without coordinates in Å, factors mean little
+        guessed = guesses(few, self.work) if isinstance(self.work, Work) and not lengths else []
+        cause = advice.COORDINATES if lengths else advice.SEE_UNITS if guessed else ""
         return [
-            *findings.of_work(self.system, self.work),
-            *findings.of_units(self.system, suspicions(thinned(self.system), work)),
+            *findings.of_units(self.system, [*lengths, *unit_looks(few, frames=0)], guessed),
+            *findings.of_work(self.system, self.work, cause),
             *findings.of_close(self.system, close_looks(self.system, range(len(self.system)))),
             *findings.of_zeros(self.system, self.zeros),
             *findings.of_outliers(self.system, self.outliers),

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
-from spinpot.audit import advice
+from spinpot.audit import advice, factors
 from spinpot.audit.moments import ElementMoments
 from spinpot.audit.outliers import SMALLEST, Outlier
 from spinpot.audit.work import FEWEST_FRAMES, SMALL, Factor, TooFew, Untestable, Work, label_name
@@ -18,12 +17,10 @@ from spinpot.looks.precision import precision_looks
 
 SEVERITIES = ("wrong", "look", "note", "ok")
 
-FINE, WRONG = 0.03, 0.05
-"""|factor − 1| up to FINE is ok; above WRONG it is wrong if the standard error is small enough."""
-VAGUE = 0.1  # a factor with a larger standard error (relative for factors above 1) is inconclusive
 EXPLAINED = 0.9  # with a smaller R², the work of the labels does not explain the energies
 NET_FORCE, NET_TORQUE = 0.05, 0.3
 SMALL_TILT = 5.0  # degrees
+DERIVATIVES = {"force": "(−∂E/∂R)", "force_mag": "(−∂E/∂S)", "virial": "(−∂E/∂ε)"}
 
 
 @dataclass(frozen=True)
@@ -57,16 +54,26 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
     return sorted(groups.values(), key=lambda group: SEVERITIES.index(group.severity))
 
 
-def of_work(system: System, work: Work | Untestable) -> list[Finding]:
-    """Whether each label is the derivative of the energy; nothing for too few frames, see of_few."""
+def of_work(system: System, work: Work | Untestable, cause: str = "") -> list[Finding]:
+    """Whether each label is the derivative of the energy; nothing for too few frames, see of_few.
+
+    cause: advice on wrong factors, if their cause is known.
+    """
     if isinstance(work, TooFew):
         return []
     if isinstance(work, Untestable):
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
-    found = [_of_factor(system, label, factor, work.frames) for label, factor in work.factors.items()]
+    explained = work.r2 >= EXPLAINED
+    found = [
+        _of_factor(system, label, factor, work.frames, cause)
+        for label, factor in work.factors.items()
+        if explained or factor.value is not None  # else the finding below is the reason
+    ]
     text = f"the labels explain {100 * work.r2:.4g} % of the energy differences (R² {work.r2:.5f})."
-    severity = "wrong" if work.r2 < EXPLAINED else "ok"
-    return [*found, Finding(severity, "energies", system.name, text, advice.UNEXPLAINED)]
+    return [
+        *found,
+        Finding("ok" if explained else "wrong", "energies", system.name, text, advice.UNEXPLAINED),
+    ]
 
 
 def of_few(systems: Sequence[System]) -> list[Finding]:
@@ -78,35 +85,34 @@ def of_few(systems: Sequence[System]) -> list[Finding]:
     return [Finding("note", "labels not tested", names, text, advice.FEW_FRAMES)]
 
 
-def by_few(errors: float, frames: int) -> float:
-    """The number of standard errors from so many frames that is as rare as `errors` from infinitely many."""
-    return float(stdtrit(max(frames - 1, 1), ndtr(errors)))
+def _of_factor(system: System, label: str, factor: Factor, frames: int, cause: str) -> Finding:
+    severity, name = factors.severity(factor, frames), label_name(label)
+    text = f"{name} = {factors.with_error(factor)} × {DERIVATIVES[label.partition('/')[0]]}; expected 1."
+    what = advice.FEW if severity == "look" and factors.vague(factor) else _advice(label, factor)
+    if factor.value is None:
+        text, what = f"not determined: {factor.undetermined}.", _untested(label, factor.undetermined)
+    elif severity == "wrong" and cause:
+        what = cause
+    return Finding(severity, f"{name} and energies", system.name, text, what)
 
 
-def _of_factor(system: System, label: str, factor: Factor, frames: int) -> Finding:
-    name, topic = label_name(label), f"{label_name(label)} and energies"
-    if factor.value is None or factor.error is None:
-        text = f"not determined: {factor.undetermined}."
-        what = advice.LENGTHS if label.endswith("longitudinal") else advice.FEW
-        what = advice.RELAXED if factor.undetermined == SMALL else what
-        return Finding("look", topic, system.name, text, what)
-    text = f"{name} = {factor.value:.3f} ± {factor.error:.3f} × the derivative of the energy."
-    off, what = abs(factor.value - 1), advice.DERIVATIVE
-    if factor.value < 0:
-        what = advice.OPPOSITE
-    elif label.startswith("force_mag"):
-        what = advice.SCALE
-    if off > max(WRONG, by_few(3.0, frames) * factor.error):
-        return Finding("wrong", topic, system.name, text, what)
-    if factor.error > VAGUE * max(1.0, abs(factor.value)):
-        return Finding("look", topic, system.name, text, advice.FEW)
-    return Finding(
-        "look" if off > max(FINE, by_few(2.0, frames) * factor.error) else "ok",
-        topic,
-        system.name,
-        text,
-        what,
-    )
+def _advice(label: str, factor: Factor) -> str:
+    """What to do about a factor that is not 1."""
+    value = factor.value or 1.0
+    if value < 0:
+        return advice.OPPOSITE
+    if not factors.MULTIPLE[0] < value < factors.MULTIPLE[1]:
+        return advice.FAR
+    return advice.SCALE if label.startswith("force_mag") else advice.DERIVATIVE
+
+
+def _untested(label: str, reason: str) -> str:
+    """What to do about an undetermined factor."""
+    if reason == SMALL:
+        return advice.RELAXED
+    if "work" not in reason:
+        return advice.FEW
+    return advice.LENGTHS if label.endswith("longitudinal") else advice.NO_WORK
 
 
 def of_moments(system: System, elements: Sequence[ElementMoments], tilts: np.ndarray) -> list[Finding]:
@@ -178,9 +184,14 @@ def of_zeros(system: System, zeros: Mapping[str, int]) -> list[Finding]:
     return found
 
 
-def of_units(system: System, suspicions: Sequence[str]) -> list[Finding]:
-    """Suspicions about units, one finding each."""
-    return _each("units", system, suspicions, advice.UNITS, "all units look right.")
+def of_units(system: System, suspicious: Sequence[Look], guesses: Sequence[str] = ()) -> list[Finding]:
+    """Suspicious sizes, one finding each, and one for the units that explain the factors."""
+    texts = [f"{look.suspicion} {look.seen[:1].upper()}{look.seen[1:]}." for look in suspicious]
+    found = [Finding("look", "units", system.name, text, advice.UNITS) for text in texts]
+    if guesses:
+        text = f"the factors fit {'either ' if len(guesses) > 1 else ''}{'; or '.join(guesses)}."
+        found.append(Finding("look", "units", system.name, text, advice.CONVERT))
+    return found or [Finding("ok", "units", system.name, "all units look right.")]
 
 
 def of_close(system: System, close: Sequence[Look]) -> list[Finding]:

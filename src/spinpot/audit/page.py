@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from spinpot.audit.audited import Audited, labels_of, works_of, worst_of
+from spinpot.audit.factors import with_error
 from spinpot.audit.plots import factors_figure, lengths_figure, tilts_figure, work_figure
 from spinpot.audit.work import Work, short_label
 from spinpot.core.notes import shortened
@@ -26,6 +27,7 @@ def audit_page(result: Mapping[str, Any], audited: Sequence[Audited]) -> str:
         elements=in_words(audited[0].system.type_map),
         tiles=[(label, severity, found.count(severity)) for severity, label in TILES.items()],
         labels={label: short_label(label) for label in labels},
+        with_error=with_error,
         explained=worst,
         untested=shortened([one.system.name for one in audited if one.system.name not in works]),
         factors=_factors(worst) if labels else None,

@@ -9,9 +9,10 @@ from typing import Any
 from rich.text import Text
 
 from spinpot.audit.audited import Audited, labels_of, works_of, worst_of
+from spinpot.audit.factors import in_brief
 from spinpot.audit.findings import Group, grouped, of_duplicates, of_few, of_precision
 from spinpot.audit.page import audit_page
-from spinpot.audit.work import Factor, TooFew, Work, short_label
+from spinpot.audit.work import TooFew, Work, short_label
 from spinpot.core.console import console, print_line, print_table
 from spinpot.core.output_folder import all_or_nothing, refuse_existing
 from spinpot.core.provenance import git_commit, versions
@@ -93,13 +94,7 @@ def _print_factors(works: Mapping[str, Work]) -> None:
     left = f" (the {MOST} of {len(works)} systems with the lowest R²)" if len(works) > MOST else ""
     title = f"Labels divided by the derivatives of the energy: 1 is right{left}"
     rows = [
-        (name, *(_shown(work.factors.get(label)) for label in labels), f"{work.r2:.5f}")
+        (name, *(in_brief(work.factors.get(label)) for label in labels), f"{work.r2:.5f}")
         for name, work in worst_of(works, MOST).items()
     ]
     print_table(title, ("system", *map(short_label, labels), "R²"), rows, ("system",))
-
-
-def _shown(factor: Factor | None) -> str:
-    if factor is None or factor.value is None:
-        return "–"
-    return f"{factor.value:.3f}({round(1000 * (factor.error or 0)):d})"

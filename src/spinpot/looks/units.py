@@ -20,7 +20,7 @@ LARGE_SPREAD = 5.0  # eV/atom, standard deviation of energies within a system
 
 def unit_looks(system: System, frames: int = FRAMES) -> list[Look]:
     """Suspicions about units. frames: number of evenly spaced frames in which distances are checked."""
-    distances = _distances(system, frames) if frames else []
+    distances = distance_looks(system, frames) if frames else []
     return [*distances, *_moments(system), *_magnitudes(system)]
 
 
@@ -38,7 +38,8 @@ def neighbour_ratio(system: System, frames: int = FRAMES) -> float | None:
     return float(np.median(nearest))
 
 
-def _distances(system: System, frames: int) -> list[Look]:
+def distance_looks(system: System, frames: int = FRAMES) -> list[Look]:
+    """Suspicion that coordinates and cell are not in Å."""
     ratio = neighbour_ratio(system, frames)
     if ratio is None or CLOSE <= ratio <= WIDE:
         return []
@@ -66,10 +67,10 @@ def _magnitudes(system: System) -> list[Look]:
     if system.energy is not None:
         spread = float(np.std(system.energy) / system.n_atoms)
         if spread > LARGE_SPREAD:
-            said.append(Look("energies in kJ/mol or kcal/mol?", f"they spread by {spread:.3g} eV/atom"))
+            said.append(Look("energies in meV, kJ/mol or kcal/mol?", f"they spread by {spread:.3g} eV/atom"))
     for own, most in ((FORCE, LARGE_FORCE), (FORCE_MAG, LARGE_FORCE_MAG)):
         values = getattr(system, own.label)
         rms = 0.0 if values is None else float(np.sqrt(np.square(values).sum(-1).mean()))
         if rms > most:
-            said.append(Look(f"{own.plural} in another unit?", f"{rms:.3g} {own.unit} rms"))
+            said.append(Look(f"{own.plural} in another unit?", f"their rms is {rms:.3g} {own.unit}"))
     return said
