@@ -33,7 +33,7 @@ def turned(atoms: Atoms) -> Atoms:
 def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
     """Write a LAMMPS data file and return its atoms: rotated and wrapped into the cell.
 
-    If the atoms are not periodic in all directions, the first line names the `boundary` that LAMMPS needs.
+    The first line names the `boundary` that LAMMPS needs.
 
     elements: of the types 1, 2, …, as in `pair_coeff`. Raises InputError if an atom's element is missing, or
     if there are no moments.
@@ -51,8 +51,8 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str]) -> Atoms:
     (_, _, _), (xy, _, _), (xz, yz, _) = made.cell.array
     boundary = " ".join("p" if periodic else "s" for periodic in made.pbc)
     lines = [
-        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S (μ_B)"
-        + ("" if made.pbc.all() else f"; boundary {boundary}"),
+        f"{made.get_chemical_formula()}, for atom_style spin: id type x y z, direction and length of S "
+        f"(μ_B); boundary {boundary}",
         "",
         f"{len(made)} atoms",
         f"{len(elements)} atom types",

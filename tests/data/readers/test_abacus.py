@@ -142,6 +142,27 @@ def test_a_dump_whose_last_frame_is_cut_off(cut, tmp_path):
     assert any("1 of 2 steps left out: not in MD_dump" in line for line in said)
 
 
+def test_a_dump_of_other_atoms(tmp_path):
+    steps = [Step(force=np.full((3, 3), 0.1 * k)) for k in range(2)]
+    folder = write_run(tmp_path / "run", steps, PLACES, "md")
+    text = dumped([0, 1], steps, PLACES)
+    head, last = text[: text.index("MDSTEP:  1")], text[text.index("MDSTEP:  1") :]
+    (folder / "OUT.ABACUS" / "MD_dump").write_text(head + last.replace("  2  O  ", "  2  Fe  "))
+    with pytest.raises(InputError) as refused:
+        read(folder)
+    assert str(refused.value) == (
+        f"{folder}/OUT.ABACUS/MD_dump, MDSTEP 1: other atoms than in STRU. Put back the STRU of this run."
+    )
+
+
+def test_a_number_that_is_cut_off_is_not_read(tmp_path):
+    text = written_log([Step(energy=-1.0), Step(energy=-2.0)], PLACES, "relax")
+    folder = write_run(tmp_path / "run", [Step()] * 2, PLACES, "relax", log=text[: text.rindex("1428571429")])
+    (system,), said = read(folder)
+    assert list(system.energy) == [-1.0]
+    assert "the file ends within a line, which is not read (OUT.ABACUS/running_relax.log)" in said
+
+
 def test_labels_of_one_element(tmp_path):
     labels = ("Fe1", "Fe2", "O")
     step = Step(labels=labels)

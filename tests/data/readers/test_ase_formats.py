@@ -196,3 +196,15 @@ def test_the_temporary_file_does_not_fit_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(gathered, "TemporaryFile", partial(open, "/dev/full", "r+b", 0))
     with pytest.raises(InputError, match=r"a\.xyz: .* the disk is full\. Make room there, or set TMPDIR"):
         read(tmp_path / "a.xyz")
+
+
+def test_a_frame_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "a.xyz"
+    ase.io.write(path, [iron()] * 3, format="extxyz")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError) as refused:
+        read(path)
+    assert str(refused.value) == (
+        f"{path}, frame 2: cannot be read (XYZError: ase.io.extxyz: Frame has 1 atoms, expected 2). Correct "
+        "the file, or remove the frame."
+    )

@@ -81,7 +81,11 @@ def test_elements_that_nothing_names(tmp_path):
     notes = Notes()
     (system,) = read_frames(path, "auto", Wanted(elements=("Fe",)), notes)
     np.testing.assert_allclose(system.spin[0], [[0, 1.5, 2.0], [0, 0, 0]])
-    assert list(notes) == [f"Velocities: not used ({path})", f"spin: read from spin ({path})"]
+    assert list(notes) == [
+        f"Velocities: not used ({path})",
+        f"no `boundary` in the first line: read as periodic in all directions ({path})",
+        f"spin: read from spin ({path})",
+    ]
 
 
 @pytest.mark.parametrize("style", ["atomic", "spin"])

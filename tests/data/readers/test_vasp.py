@@ -50,6 +50,8 @@ def test_an_outcar(last, tmp_path):
     np.testing.assert_allclose(system.virial[0], virial, rtol=1e-9)
     assert system.force_mag is None
     assert said == [
+        "no SAXIS in it, and no INCAR or vasprun.xml beside it: moments read with VASP's default, "
+        "SAXIS = 0 0 1 (run/OUTCAR)",
         "energy_sigma_0: not used; to read it, give --energy energy_sigma_0 (run/OUTCAR)",
         "spin: read from magmoms, the final moments of the calculation (run/OUTCAR)",
         "energy: read from free_energy (run/OUTCAR)",
@@ -193,6 +195,32 @@ def test_other_tables_are_named(tmp_path):
     write(tmp_path, [Step(more=" Magnetic force (eV/uB)\n   1 Fe 1 1 1 0.1 0.2 0.3")])
     _, said = read(tmp_path)
     assert "Magnetic force (eV/uB): a table of VASP's DeltaSpin, not used (run/OUTCAR)" in said
+
+
+def test_a_number_that_is_cut_off_is_not_read(tmp_path):
+    text = outcar([Step(energy=-1.0), Step(energy=-2.0, moments=MOMENTS + 0.125, moments_last=True)])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "OUTCAR").write_text(text[: text.rindex("0.175")] + "0.1")
+    (system,), said = read(tmp_path)
+    assert list(system.energy) == [-1.0]
+    assert "the file ends within a line, which is not read (run/OUTCAR)" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "constrained"),
+    [
+        ("INCAR", "I_CONSTRAINED_M = 1 ; LAMBDA = 10\n", True),
+        ("INCAR", "# I_CONSTRAINED_M = 1\n", False),
+        ("vasprun.xml", '<?xml version="1.0"?><i type="int" name="I_CONSTRAINED_M">     4</i>', True),
+        ("vasprun.xml", '<?xml version="1.0"?><i type="int" name="I_CONSTRAINED_M">     0</i>', False),
+    ],
+)
+def test_a_constraint_that_a_file_beside_the_outcar_states(name, text, constrained, tmp_path):
+    write(tmp_path, [Step(moments=MOMENTS)])
+    (tmp_path / "run" / name).write_text(text)
+    _, said = read(tmp_path)
+    assert any(line.startswith("I_CONSTRAINED_M: the energies contain") for line in said) == constrained
+    assert not any("no SAXIS" in line for line in said)
 
 
 def test_a_folder_of_runs(tmp_path):

@@ -211,8 +211,7 @@ def _remedies(run: _Run, wanted: Wanted) -> dict[str, str]:
     return {
         NO_MOMENTS: (
             f"INPUT has nspin {run.parameters.get('nspin', '1')}; moments are written with nspin 4 and "
-            "sc_mag_switch 1, onsite_radius or out_mul 1. For frames that are not magnetic, give "
-            f"{wanted.option('non_magnetic')}."
+            f"sc_mag_switch 1, onsite_radius or out_mul 1. {wanted.hint}."
         ),
         NO_POSITIONS: "out_stru 1 writes them.",
     }

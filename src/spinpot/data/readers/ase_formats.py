@@ -63,6 +63,13 @@ class AseFile:
                     f"{place}, frame {number}: {error.args[0]} is not an element, and ase reads only "
                     "elements. Write the element's symbol instead."
                 ) from error
+            except Exception as error:  # ase's readers may raise anything
+                if number == 0:
+                    raise
+                raise InputError(
+                    f"{place}, frame {number}: cannot be read ({type(error).__name__}: {error}). Correct the "
+                    "file, or remove the frame."
+                ) from error
 
 
 class AseDatabase(AseFile):

@@ -48,14 +48,17 @@ class LammpsData:
             notes.add(f"{name}: not used", str(place))
         symbols = tuple(elements[kind] for kind in data["atom_types"])
         columns = {"spin": np.asarray(data["spins"][0])}
-        frame = RawFrame(symbols, data["cells"][0], _boundary(text), data["coords"][0], columns)
+        frame = RawFrame(symbols, data["cells"][0], _boundary(place, text, notes), data["coords"][0], columns)
         return systems_of([frame], place, wanted, notes)
 
 
-def _boundary(text: str) -> Periodic:
-    """Periodicity, from the first line that spinpot writes; other data files count as periodic."""
+def _boundary(place: Path, text: str, notes: Notes) -> Periodic:
+    """Periodicity, from the first line that spinpot writes; other data files do not state it."""
     found = re.search(r"\bboundary ([pfsm]) ([pfsm]) ([pfsm])\b", text.partition("\n")[0])
-    return (found[1] == "p", found[2] == "p", found[3] == "p") if found else PERIODIC
+    if found:
+        return (found[1] == "p", found[2] == "p", found[3] == "p")
+    notes.add("no `boundary` in the first line: read as periodic in all directions", str(place))
+    return PERIODIC
 
 
 def _check_style(place: Path, text: str, style: str | None) -> None:

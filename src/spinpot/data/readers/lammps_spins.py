@@ -138,8 +138,8 @@ class SpinSearch:
             )
         return (
             f"{where}: no spins. Expected {EXPECTED}, in columns of one compute or named sp spx spy spz. It "
-            f"has: {' '.join(self.names)}. If other columns hold the moments, name them: {name}. For frames "
-            f"that are not magnetic, give {wanted.option('non_magnetic')}."
+            f"has: {' '.join(self.names)}. If other columns hold the moments, name them: {name}. "
+            f"{wanted.hint}."
         )
 
 

@@ -92,8 +92,7 @@ def _without(columns: Mapping[str, np.ndarray], n_atoms: int, where: str, wanted
     remedy = (
         "Set them: atoms.set_initial_magnetic_moments(moments)"
         if wanted.keywords
-        else f"Add it, or name another column: {wanted.option('moments', 'NAME')}. For frames that are not "
-        f"magnetic, give {wanted.option('non_magnetic')}"
+        else f"Add it, or name another column: {wanted.option('moments', 'NAME')}. {wanted.hint}"
     )
     raise InputError(
         f"{where}: {found}. Expected a vector (μ_B) per atom, zero on atoms that carry none: a column "

@@ -39,6 +39,11 @@ class Wanted:
             return f"{name}={value}"
         return f"--{name.replace('_', '-')} {shlex.quote(value) if value else ''}".rstrip()
 
+    @property
+    def hint(self) -> str:
+        """What to do with frames that have no moments because they are not magnetic."""
+        return f"For frames that are not magnetic, give {self.option('non_magnetic')}"
+
 
 def refuse_choices(place: Path, wanted: Wanted) -> None:
     """Raise InputError for choices that a layout of deepmd-kit does not have."""

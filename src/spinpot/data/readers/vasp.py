@@ -53,6 +53,9 @@ PENALTY = (
     "is not read"
 )
 NO_MOMENTS = "without moments"
+NO_SAXIS = (
+    "no SAXIS in it, and no INCAR or vasprun.xml beside it: moments read with VASP's default, SAXIS = 0 0 1"
+)
 
 
 class Vasp:
@@ -86,15 +89,8 @@ class Vasp:
                 "LORBIT 11 writes them."
             )
         steps = parts(whole_lines(place, notes), ITERATION)
-        run = _run(next(steps), place)
-        if not np.allclose(run.axes, np.eye(3)):
-            notes.add("moments rotated from the axes of SAXIS to Cartesian axes", str(place))
-        if run.constrained:
-            notes.add(PENALTY, str(place))
-        remedy = (
-            "LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. For frames that are not magnetic, "
-            f"give {wanted.option('non_magnetic')}."
-        )
+        run = _run(next(steps), place, notes)
+        remedy = f"LORBIT 11 with LNONCOLLINEAR writes them into the OUTCAR. {wanted.hint}."
         read = (_step(part, run, place, wanted, notes) for part in steps)
         return complete(read, str(place), notes, remedies={NO_MOMENTS: remedy})
 
@@ -106,23 +102,28 @@ class _Run:
     text: str
     header: dict[str, Any]
     axes: np.ndarray
-    constrained: bool
 
 
-def _run(head: list[str], place: Path) -> _Run:
+def _run(head: list[str], place: Path, notes: Notes) -> _Run:
     text = "".join(head)
     header = OutcarHeaderParser([SpeciesTypes(), IonsPerSpecies()]).build(head)
-    beside = [place.absolute().parent / name for name in ("INCAR", "vasprun.xml")]
-    texts = [text, *(beginning(file, 1 << 18).decode(errors="replace") for file in beside)]
-    saxis = _given(SAXIS, texts) or (0.0, 0.0, 1.0)
-    constraint = _given(CONSTRAINT, texts) or (0,)
-    return _Run(text, header, _axes(*map(float, saxis)), int(constraint[0]) > 0)
+    paths = (place.absolute().parent / name for name in ("INCAR", "vasprun.xml"))
+    beside = [beginning(path, 1 << 18).decode(errors="replace") for path in paths]
+    saxis = _given(SAXIS, (text, *beside))
+    axes = _axes(*map(float, saxis or (0.0, 0.0, 1.0)))
+    if not np.allclose(axes, np.eye(3)):
+        notes.add("moments rotated from the axes of SAXIS to Cartesian axes", str(place))
+    if not saxis and not any(beside):
+        notes.add(NO_SAXIS, str(place))
+    if int(*_given(CONSTRAINT, (text, *beside)) or (0,)):
+        notes.add(PENALTY, str(place))
+    return _Run(text, header, axes)
 
 
-def _given(tag: re.Pattern[str], texts: Iterable[str]) -> tuple[str, ...] | None:
-    """The last value of a tag in the first text that has the tag."""
-    found = (match for text in texts if (matches := list(tag.finditer(text))) for match in matches[-1:])
-    return next((match.groups() for match in found), None)
+def _given(tag: re.Pattern[str], texts: Iterable[str]) -> tuple[str, ...]:
+    """The last value of a tag in the first text that has the tag; empty if none has it."""
+    found = (matches[-1].groups() for text in texts if (matches := list(tag.finditer(text))))
+    return next(found, ())
 
 
 def _step(part: list[str], run: _Run, place: Path, wanted: Wanted, notes: Notes) -> RawFrame | str:
