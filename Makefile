@@ -24,7 +24,7 @@ test-interop: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest -s tests/peer
 
 test-label: .venv-label/installed
-	LABEL_CODES=1 .venv-label/bin/python -m pytest -s tests/codes
+	LABEL_CODES=1 .venv-label/bin/python -m pytest -s tests/codes $(ARGS)
 
 sanitize-lammps: .venv/installed-dev $(if $(filter .venv-interop/%,$(DEEPMD)),.venv-interop/installed)
 	DEEPMD_PYTHON=$(abspath $(DEEPMD)) $(BIN)/python -m pytest tests/peer/sanitize.py
@@ -90,7 +90,8 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 LABEL_PACKAGES := abinit abinit-data libopenblas-dev libxc-dev pkg-config
 # GPAW is compiled against libxc and BLAS: by mpic++ wherever it is, headers or not, unless a file says otherwise.
 .venv-label/installed: pyproject.toml constraints.txt
-	pkg-config --exists libxc && command -v abinit >/dev/null || $(SUDO) apt-get install --yes --quiet $(LABEL_PACKAGES)
+	pkg-config --exists libxc && command -v abinit >/dev/null \
+		|| { $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --yes --quiet $(LABEL_PACKAGES); }
 	$(PYTHON) -m venv .venv-label
 	printf 'mpi = False\ncompiler = "g++"\nlibraries = ["xc", "blas"]\n' > .venv-label/siteconfig.py
 	@echo "Installing spinpot and GPAW into .venv-label (some minutes) …"
