@@ -12,8 +12,9 @@ OTHERS = ("Fe2_dense", "Fe2_wide", "Fe2_sheared", "Fe4", "Fe16")
 
 
 def test_a_frame_of_iron_is_made_again(codes, tmp_path):
-    settings = [f"~recipe.systems.{name}" for name in OTHERS] + ["recipe.systems.Fe2.frames=1"]
-    run_script("label.py", "label=gpaw_coarse", "recipe=Fe_gpaw", f"output={tmp_path}", *settings, cwd=tmp_path)
+    settings = ["label=gpaw_coarse", "recipe=Fe_gpaw", "recipe.systems.Fe2.frames=1"]
+    settings += [f"~recipe.systems.{name}" for name in OTHERS]
+    run_script("label.py", f"output={tmp_path}", *settings, cwd=tmp_path)
     (made,), (shipped,) = (
         read_systems([folder / "Fe2"]) for folder in (tmp_path / "frames", SHIPPED / "pairs")
     )
