@@ -94,7 +94,7 @@ def test_advice_fits_the_label_and_the_factor(label, value, what):
     wrong = work(label, value, 0.01)
     assert of_work(MADE, wrong)[0].advice == what
     assert of_work(MADE, wrong, cause=advice.SEE_UNITS)[0].advice == advice.SEE_UNITS
-    assert of_work(MADE, work(label, 1.0, 0.2), cause=advice.SEE_UNITS)[0].advice == advice.FEW
+    assert of_work(MADE, work(label, 1.0, 0.2), cause=advice.SEE_UNITS)[0].advice == advice.VAGUE
 
 
 def test_lengths_that_were_relaxed():

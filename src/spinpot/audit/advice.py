@@ -33,10 +33,14 @@ UNTESTED = (
 )
 FEW_FRAMES = "A factor needs at least 8 frames of one system, without outliers. The other checks were made."
 UNEXPLAINED = (
-    "Check that energies and labels are of the same frames, in the same order, and from one calculation, and "
-    "that the energies are in eV. If all that is right, the frames are too far apart for this test."
+    "Look at the other findings first. Then check that energies and labels are of the same frames, in the "
+    "same order, from one calculation, and that energies are in eV. If all that is right, the frames are too "
+    "far apart for this test."
 )
 FEW = "To determine the factor, add frames, or frames that differ more in this quantity."
+VAGUE = (
+    "The standard error is too large for a verdict. Add frames, or frames that differ more in this quantity."
+)
 NO_WORK = (
     "The frames hardly differ in this quantity, or its labels are far too small, such as a stress in eV/Å³ "
     "in place of the virial. Check the unit, or add frames that differ more."
@@ -63,16 +67,16 @@ SMALL_TILTS = (
     "All frames are nearly collinear. Add tilted moments, or the model learns little about rotations."
 )
 NET_FORCE = (
-    "The forces in a crystal add up to zero. Possible causes: fixed atoms, errors of the real-space grid, or "
-    "labels in another order."
+    "The forces on all atoms of a frame add up to zero. Possible causes: forces on fixed atoms were set to "
+    "zero, atoms are missing, or the real-space grid of the code is too coarse."
 )
 NET_TORQUE = (
     "Torques add up to zero unless there is spin-orbit coupling, a dipole interaction or an external field. "
     "Without these, check that moments and magnetic forces come from one calculation, in the same order."
 )
 OUTLIERS = (
-    "Check these frames: are they not converged, in another magnetic state, or are atoms too close? To leave "
-    "frames out of training, list them in data.exclude."
+    "Check these frames: are they not converged, in another magnetic state, or are atoms too close? "
+    "audit.json (output=DIR) lists all. data.exclude leaves frames out of training."
 )
 CLOSE = (
     "Two atoms are closer than half the sum of their covalent radii. Check coordinates, cell and units of "

@@ -88,7 +88,7 @@ def of_few(systems: Sequence[System]) -> list[Finding]:
 def _of_factor(system: System, label: str, factor: Factor, frames: int, cause: str) -> Finding:
     severity, name = factors.severity(factor, frames), label_name(label)
     text = f"{name} = {factors.with_error(factor)} × {DERIVATIVES[label.partition('/')[0]]}; expected 1."
-    what = advice.FEW if severity == "look" and factors.vague(factor) else _advice(label, factor)
+    what = advice.VAGUE if severity == "look" and factors.vague(factor) else _advice(label, factor)
     if factor.value is None:
         text, what = f"not determined: {factor.undetermined}.", _untested(label, factor.undetermined)
     elif severity == "wrong" and cause:
