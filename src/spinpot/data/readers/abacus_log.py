@@ -30,18 +30,19 @@ CONVERGED = re.compile(
 STRESS = re.compile(r"TOTAL-STRESS\s*\(kbar\)", re.IGNORECASE)
 LATTICE_CONSTANT = re.compile(rf"lattice constant \(Bohr\)\s*=\s*({NUMBER})", re.IGNORECASE)
 LATTICE = re.compile(r"Lattice vectors:.*in unit of a_0")
-COORDINATES = re.compile(r"\s*#?\s*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE)
+COORDINATES = re.compile(r"[\s#]*(DIRECT|CARTESIAN) COORDINATES", re.IGNORECASE)
 RULE = re.compile(r"^[\s\-=><+*]*$")  # lines that separate parts of the log
 DIGITS = "0123456789"
 ROW = re.compile(rf"^\s*(?:tau[cd]_)?([A-Za-z]\w*)\s+((?:{NUMBER}\s+)*{NUMBER})\s*$")
 """A row of a table: the atom's label, in some tables with its number, and numbers."""
 THREE = re.compile(rf"^\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$")
 
-HEADS = {
-    "force": re.compile(r"TOTAL-FORCE\s*\(eV\s*/\s*Angstrom\)", re.IGNORECASE),
-    "force_mag": re.compile(r"Magnetic force\s*\(eV/uB\)", re.IGNORECASE),
-    "moments": re.compile(r"Total Magnetism\s*\(uB\)", re.IGNORECASE),
-}
+HEADS = re.compile(
+    r"(?P<force>TOTAL-FORCE\s*\(eV\s*/\s*Angstrom\))"
+    r"|(?P<force_mag>Magnetic force\s*\(eV/uB\))"
+    r"|(?P<moments>Total Magnetism\s*\(uB\))",
+    re.IGNORECASE,
+)
 ELSEWHERE = re.compile(
     r"^(DIRECT|CARTESIAN) COORDINATES|Magnitude.*Polar.*Azimuth|^TOTAL-FORCE\s*\(Ry/Bohr\)", re.IGNORECASE
 )
@@ -138,7 +139,8 @@ def _step(
 
 def _head(title: str) -> str:
     """The label that a table with this title holds; empty if it holds none."""
-    return next((name for name, pattern in HEADS.items() if pattern.match(title)), "")
+    found = HEADS.match(title)
+    return (found and found.lastgroup) or ""
 
 
 def _tables(lines: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
