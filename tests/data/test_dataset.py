@@ -39,8 +39,8 @@ class Telling(Geometry):
 
     found: list  # of weak references
 
-    def pairs(self, structures):
-        pairs = super().pairs(structures)
+    def pairs(self, *structures):
+        pairs = super().pairs(*structures)
         self.found.append(weakref.ref(pairs.vector))
         return replace(pairs, closest=np.full(2, float(self.threads or torch.get_num_threads())))
 
