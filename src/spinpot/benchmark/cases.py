@@ -21,17 +21,14 @@ class Case:
 
     def settings(self, folder: Path) -> list[str]:
         """The settings. folder: where the frames of supercells are written."""
-        return _supercell(self.repeats, folder) if self.repeats else [*self.own]
+        if not self.repeats:
+            return [*self.own]
+        from spinpot.data.nio_frames import prepare_nio  # not above: it imports torch
 
-
-def _supercell(repeats: int, folder: Path) -> list[str]:
-    """deepmd-kit's example network on supercells of the built-in NiO, one frame per step."""
-    from spinpot.data.nio_frames import prepare_nio  # not above: it imports torch
-
-    name = f"NiO_{32 * repeats**3}"
-    prepare_nio(folder / "NiO")
-    write_supercell(folder / "NiO" / "train" / "tetragonal_32", folder / name, repeats)
-    return [*example_on(folder / name, folder / name), "data.batch_size=1"]
+        prepare_nio(folder / "NiO")
+        made = folder / f"NiO_{32 * self.repeats**3}"
+        write_supercell(folder / "NiO" / "train" / "tetragonal_32", made, self.repeats)
+        return [*example_on(made, made), "data.batch_size=1"]
 
 
 def example_on(train: Path, validation: Path) -> list[str]:

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinpot.core.console import print_line
-from spinpot.core.errors import InputError
+from spinpot.core.errors import InputError, require
 from spinpot.core.notes import Notes
 from spinpot.core.shares import ALONE, Processes, never_garbage, shared
 from spinpot.data.ahead import BatchesAhead
@@ -92,8 +92,7 @@ class SpinDataModule(pl.LightningDataModule):
 
     def _check(self) -> None:
         for name in ("batch_size", "validation_batch_size", "sample", "validation_frames"):
-            if getattr(self, name) < 1:
-                raise InputError(f"data.{name}={getattr(self, name)}: expected at least 1 frame.")
+            require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1 frame.")
         if not self.num_workers >= 0:
             raise InputError(f"data.num_workers={self.num_workers} must not be negative.")
         for name in ("train", "validation"):

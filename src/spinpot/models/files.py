@@ -13,7 +13,7 @@ from spinpot.models.checkpoint import (
     read_checkpoint,
 )
 from spinpot.models.deepspin.deepmd.input import is_input, write_experiment
-from spinpot.models.deepspin.deepmd.potentials import is_deepmd, read_deepmd
+from spinpot.models.deepspin.deepmd.potentials import READERS, read_deepmd
 from spinpot.models.model_file import MODEL_FILE
 from spinpot.models.potential import ModelFile, Potential
 
@@ -23,7 +23,7 @@ CHECKPOINT = ".ckpt"
 def read_model(path: Path) -> ModelFile:
     """The model of a checkpoint, a run folder, a model file or a file of deepmd-kit. Raises InputError."""
     path = existing_file(path)
-    if is_deepmd(path):
+    if path.suffix in READERS:
         return read_deepmd(path)
     if path.suffix not in (CHECKPOINT, MODEL_FILE):
         raise InputError(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement, product
 
+AXES = tuple(product(range(3), repeat=2))
+"""The indices of the components of a matrix."""
 SYMMETRIC = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """The order of the components of a symmetric tensor."""
 
@@ -208,11 +210,9 @@ def _length_exchange(made: Products) -> None:
 
 def _bond_exchange(made: Products) -> None:
     """S_b w_ab v_a."""
-    for m, n in product(made.each("direction_moment"), made.each("direction")):
-        terms = [
-            (1.0, (made.at("direction_moment", m, 3 * a + b), made.at("direction", n, a), SPIN[b]))
-            for a, b in product(range(3), repeat=2)
-        ]
+    w, v = "direction_moment", "direction"
+    for m, n in product(made.each(w), made.each(v)):
+        terms = [(1.0, (made.at(w, m, 3 * a + b), made.at(v, n, a), SPIN[b])) for a, b in AXES]
         made.feature(f"S·w{m}·v{n}", terms)
 
 
@@ -220,20 +220,12 @@ def _dzyaloshinskii_moriya(made: Products) -> None:
     """(û × v)·(S_i × S_j) of magnetic centres, and (û_j × û_k)·(S_j × S_k) of all centres."""
     w, v = "direction_moment", "direction"
     for m, n in product(made.each(w), made.each(v)):
-        along = [
-            (1.0, (made.at(w, m, 3 * a + b), made.at(v, n, b), SPIN[a]))
-            for a, b in product(range(3), repeat=2)
-        ]
-        across = [
-            (-1.0, (made.at(w, m, 4 * a), made.at(v, n, b), SPIN[b])) for a, b in product(range(3), repeat=2)
-        ]
+        along = [(1.0, (made.at(w, m, 3 * a + b), made.at(v, n, b), SPIN[a])) for a, b in AXES]
+        across = [(-1.0, (made.at(w, m, 4 * a), made.at(v, n, b), SPIN[b])) for a, b in AXES]
         made.feature(f"D{m},{n}", along + across)
     for m, n in _pairs(made, w):
-        traces = [(1.0, (made.at(w, m, 4 * a), made.at(w, n, 4 * b))) for a, b in product(range(3), repeat=2)]
-        crossed = [
-            (-1.0, (made.at(w, m, 3 * a + b), made.at(w, n, 3 * b + a)))
-            for a, b in product(range(3), repeat=2)
-        ]
+        traces = [(1.0, (made.at(w, m, 4 * a), made.at(w, n, 4 * b))) for a, b in AXES]
+        crossed = [(-1.0, (made.at(w, m, 3 * a + b), made.at(w, n, 3 * b + a))) for a, b in AXES]
         made.feature(f"w{m}×w{n}", traces + crossed)
 
 

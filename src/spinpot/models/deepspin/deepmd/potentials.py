@@ -41,11 +41,6 @@ READERS: dict[str, Callable[[Path], Tree]] = {
 PRECISIONS = ("default", "float64", "float32")  # deepmd-kit's names of the precisions that spinpot has
 
 
-def is_deepmd(path: Path) -> bool:
-    """Whether a file's suffix is that of a deepmd-kit model."""
-    return path.suffix in READERS
-
-
 def read_deepmd(path: Path) -> ModelFile:
     """A model of deepmd-kit. Its embedding is evaluated directly, so that results equal deepmd-kit's.
 
