@@ -49,6 +49,34 @@ def bias_left(small, folder) -> np.ndarray:
     return np.linalg.lstsq(counts / root[:, None], errors / root, rcond=None)[0]
 
 
+def test_a_training_that_makes_the_start_worse(small, tmp_path):
+    trained(small, tmp_path / "start", "trainer.max_steps=0")
+    steps = (
+        "trainer.max_steps=3",
+        "trainer.val_check_interval=1",
+        "scheduler.start_lr=1",
+        "scheduler.stop_lr=0.1",
+    )
+    said = trained(small, tmp_path / "worse", *steps).stdout
+    start, worse = summary(tmp_path / "start"), summary(tmp_path / "worse")
+    assert worse["steps"] == 3
+    assert worse["checkpoint"] == {"file": "best.ckpt", "step": 0}
+    assert worse["val"] == pytest.approx(start["val"])
+    assert "the best checkpoint is the least-squares fit before the first step" in said
+    last = torch.load(tmp_path / "worse" / "checkpoints" / "last.ckpt", weights_only=True)
+    (saver,) = (own for own in last["callbacks"].values() if own.get("monitor") == "val/score")
+    assert float(saver["best_model_score"]) == pytest.approx(start["val"]["score"])
+
+
+def test_a_training_that_makes_the_start_better(small, tmp_path):
+    """The frames of the validation are those of the training, whose errors fall."""
+    folders = small[2].removeprefix("data.train=")
+    steps = ("trainer.max_steps=40", "trainer.val_check_interval=40", "scheduler.start_lr=1e-3")
+    said = trained(small, tmp_path, f"data.validation={folders}", *steps).stdout
+    assert summary(tmp_path)["checkpoint"]["step"] == 40
+    assert "the best checkpoint is the least-squares fit" not in said
+
+
 def test_a_run_without_steps(small, tmp_path):
     said = trained(small, tmp_path, "trainer.max_steps=0").stdout
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}

@@ -79,6 +79,11 @@ def finish(checked: Checked, run: Ready) -> dict[str, Any]:
     finally:
         # Written last, because summary.json marks the run as finished; but also if a picture fails.
         write_atomically(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    if trainer.global_step and not checkpoint["global_step"]:
+        print_line(
+            "Training did not lower val/score: the best checkpoint is the least-squares fit before the first "
+            "step. Lower scheduler.start_lr, or train longer."
+        )
     if useless := verdict(summary["val"]["score"], summary["score_terms"]):
         print_line(useless)
     written = folder / (REPORT if drawn else "summary.json")

@@ -173,9 +173,14 @@ class SpinModule(pl.LightningModule):
         prefactors = self.loss.prefactors_at(ratio)
         known = [prefactors[name] * (total / count) for name, total, count in terms if count > 0]
         row = {"step": self.global_step, **_prefactors(prefactors), "val/loss": sum(known)}
-        row |= {"val/score": self.score(self.errors), **self._errors("val", self.errors)}
-        for name, value in row.items():
-            self.log(name, _number(value), prog_bar=name in IN_BAR)
+        measured = {name: _number(value) for name, value in row.items()} | self.validated(self.errors)
+        for name, value in measured.items():
+            self.log(name, value, prog_bar=name in IN_BAR)
+
+    def validated(self, errors: dict[str, float]) -> dict[str, Tensor]:
+        """The score and the errors on the validation set, as they are logged."""
+        row = {"val/score": self.score(errors), **self._errors("val", errors)}
+        return {name: _number(value) for name, value in row.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load the state beside the weights; find the best checkpoint even if the run folder was moved."""

@@ -37,6 +37,7 @@ from spinpot.models.start import TrainingLabels
 from spinpot.models.training_facts import training_facts
 from spinpot.training.callbacks.cuda_graphs import CudaGraphs
 from spinpot.training.callbacks.ending import Ending
+from spinpot.training.callbacks.saved_start import SavedStart
 from spinpot.training.callbacks.step_timer import StepTimer
 from spinpot.training.callbacks.stop_on_signal import StopOnSignal
 from spinpot.training.checks import check_labels, check_measured, check_optimizer, check_start, check_trained
@@ -203,8 +204,8 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
     scale = fixed_scale(loss.label_scale_fm, frames.spec.use_spin)
     labels = labels_of(checked, frames, scale)
     check_trained(potential, checked.config.trainer.max_steps)
-    if not checked.resumed and not checked.pretrained:
-        begin(potential, data, labels)
+    if not checked.resumed and not checked.pretrained and (errors := begin(potential, data, labels)):
+        trainer.callbacks.append(SavedStart(errors))  # type: ignore[attr-defined]
     baseline = fitted_to(data.sampled["train"], frames.spec, scale, found) if first else Baseline(None, "")
     module = SpinModule(
         potential,
@@ -255,20 +256,21 @@ def labels_of(checked: Checked, frames: Frames, scale: Tensor | None) -> Trainin
     )
 
 
-def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) -> None:
-    """Initialise a new potential by least squares where possible, and print its errors."""
+def begin(potential: Potential, data: SpinDataModule, labels: TrainingLabels) -> dict[str, float] | None:
+    """Initialise a potential by least squares; print and return its errors. None: it has nothing to fit."""
     lines = potential.start(labels)
     if lines is None:
-        return
+        return None
     for line in lines:
         print_line(line)
-    validation, use_spin = data.samples["validation"], potential.spec.use_spin
-    errors = dataset_errors(potential, validation, use_spin, data.validation_batch_size, labels.scale)
+    use_spin = potential.spec.use_spin
+    errors = dataset_errors(potential, data.validated, use_spin, data.validation_batch_size, labels.scale)
     of_labels = {
         quantity: errors.get(quantity.rmse + SCALED, errors[quantity.rmse]) for quantity in (*MAIN, VIRIAL)
     }
     parts = [quantity.shown(error) for quantity, error in of_labels.items() if not math.isnan(error)]
     print_line(f"Fitted by least squares, before training: validation rmse {', '.join(parts)}.")
+    return errors
 
 
 def print_data(
