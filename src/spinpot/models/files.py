@@ -41,7 +41,7 @@ def read_contents(path: Path) -> tuple[Potential, dict[str, Any]]:
     The contents of a model of deepmd-kit have the same form, without a config. Raises InputError.
     """
     path = existing_file(path)
-    if is_deepmd(path):
+    if path.suffix in READERS:
         potential = read_deepmd(path).potential
         return potential, {"state_dict": {}, "global_step": 0, **checkpoint_entry(potential, {}, {})}
     contents = read_checkpoint(path)
