@@ -188,7 +188,7 @@ def test_symmetries_that_hold_anyway_cannot_be_asked_for(place, small_set, setti
 def test_the_exchange_term_under_it(place, small_set, terms):
     said = trained(place, terms, *small_set, f"model/exchange={terms}")
     assert "Fitted by least squares, before training" in said
-    predictor = spinpot.load(place / terms)
+    predictor = spinpot.load(place / terms / "checkpoints" / "last.ckpt")
     assert ("spin_rotation" in predictor.spec.symmetries) == (terms == "heisenberg")
     assert predictor.potential.exchange.amplitudes.any()
     result = run_here("convert.py", terms, "x.dp", cwd=place)

@@ -100,7 +100,7 @@ TRAINING = {
     "spinpot.training.trainer.FinalValidation.on_train_batch_end": 2,
     "spinpot.training.callbacks.validation_lines.ValidationLines.on_validation_end": 3,
     "spinpot.training.module.SpinModule.validation_step": 2,
-    "spinpot.training.checkpoint_io.WholeCheckpoints.save_checkpoint": 3,
+    "spinpot.training.checkpoint_io.WholeCheckpoints.save_checkpoint": 1,  # of the fitted start
 }
 """Where it comes, and where the run stops, of four steps with validations after the second and the fourth."""
 AFTER_TRAINING = [
