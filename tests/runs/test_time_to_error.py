@@ -57,7 +57,7 @@ def test_a_run_that_has_not_ended(run):
     with pytest.raises(InputError, match="holds no finished run"):
         read_course(run, list(BOUNDS))
     (run / "summary.json").unlink()
-    with pytest.raises(InputError, match="holds no finished run"):
+    with pytest.raises(InputError, match=r"holds no finished run: it has no summary\.json\. "):
         read_course(run, list(BOUNDS))
 
 

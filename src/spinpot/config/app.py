@@ -201,7 +201,10 @@ def describe(error: BaseException, config_name: str = "train") -> str | None:
     if _is_ours(error):
         return None
     if isinstance(error, OSError) and error.filename:
-        return f"Cannot use {error.filename}: {error.strerror}. The run folder is set by hydra.run.dir=DIR."
+        return (
+            f"Cannot use {error.filename}: {error.strerror}. hydra.run.dir=DIR sets the run folder, "
+            "hydra.sweep.dir=DIR that of a sweep."
+        )
     if isinstance(error, (OmegaConfBaseException, yaml.YAMLError, ValueError)):
         return explain_composition(error, sys.argv[1:], config_name)
     return None

@@ -37,6 +37,11 @@ def read_course(folder: Path, quantities: Sequence[str]) -> Course:
     try:
         summary = json.loads((folder / "summary.json").read_text())
         columns = read_metrics_file(folder / "metrics.csv").arrays()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} holds no finished run: it has no {Path(error.filename).name}. Expected a run folder; "
+            "resume=auto finishes an interrupted run."
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no finished run: {error}.") from error
     if not isinstance(summary, dict) or not summary.get("seconds_per_step"):
