@@ -195,6 +195,8 @@ def test_a_setting_that_was_null_is_a_setting():
     assert changes(strain=[[1]]) == [(f"{key}.strain", None, [[1]])]
     changed = changes(moments={"Fe": 2.2, "O": 0})
     assert changed == [(f"{key}.moments.O", None, 0)]
+    assert not changes(pairs=False)  # folders of versions without this setting
+    assert changes(pairs=True) == [(f"{key}.pairs", None, True)]
 
 
 def test_frames_far_off_in_energy_are_left_out(tmp_path, capsys):

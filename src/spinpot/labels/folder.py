@@ -25,7 +25,7 @@ from spinpot.labels.checks import strange_energies
 from spinpot.labels.configuration import Configuration
 from spinpot.labels.jobs import Job
 from spinpot.labels.label import Label
-from spinpot.labels.recipe import by_system
+from spinpot.labels.recipe import SystemRecipe, by_system
 from spinpot.labels.trajectory import TRAJECTORIES
 
 SETTINGS, JOBS, FRAMES, PROVENANCE = "settings.json", "jobs", "frames", "provenance.json"
@@ -202,12 +202,14 @@ def _of_magnetic(one: Labelled, values: np.ndarray) -> np.ndarray:
 def keeps_frames(key: str, then: Any, now: Any) -> bool:
     """Whether a difference of settings changes no existing frame.
 
-    A recipe may add or drop systems, or change their number of frames. Files of trajectories are compared by
-    frames_in_files.
+    A recipe may add or drop systems, or change their number of frames. A setting that did not exist then may
+    have its default now. Files of trajectories are compared by frames_in_files.
     """
     place = key.split(".")
     if place[0] == TRAJECTORIES:
         return True
     return place[:2] == ["recipe", "systems"] and (
-        place[3:] == ["frames"] or (len(place) == 3 and None in (then, now))
+        place[3:] == ["frames"]
+        or (len(place) == 3 and None in (then, now))
+        or (len(place) == 4 and then is None and now == getattr(SystemRecipe, place[3], None))
     )
