@@ -2,7 +2,7 @@
 
 Arguments: k points along each axis of the cubic cell, and the Fermi width in eV; other settings as in
 label=gpaw_coarse. In each of four patterns half of the moments are canted against the other half. The torque
-gives the sum of J over the neighbours that are canted the other way; four sums determine J of the second shell.
+gives the sum of J over the neighbours canted the other way. Four such sums determine J of the second shell.
 """
 
 import sys
