@@ -1,5 +1,7 @@
 """A data set on a device gives the same batches as collate, with a padding frame."""
 
+from weakref import ref
+
 import pytest
 import torch
 
@@ -128,6 +130,15 @@ def test_streamed_batches_of_a_shape_lie_in_one_place(frames):
     assert torch.equal(found.spin, other.batch.spin)
     assert first.batch.spin.data_ptr() != place.spin.data_ptr()
     assert found.closest == [min(pair) for pair in zip(first.batch.closest, other.batch.closest, strict=True)]
+
+
+def test_a_place_that_nothing_reads_is_freed(frames):
+    streamed = StreamedFrames([9.0, 9.0], "cpu")
+    read, unread = (streamed.load(PaddedBatch.of(frames.batch(numbers)))[0] for numbers in ([0], [4, 1, 3]))
+    kept, freed = ref(read), ref(unread)
+    del unread
+    assert kept() is read
+    assert freed() is None
 
 
 def test_frames_of_about_the_same_size_have_one_shape(frames):

@@ -8,6 +8,7 @@ beyond every cutoff. The extra frame has no labels, so that loss and metrics ign
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -163,21 +164,24 @@ class PaddedBatch:
 class StreamedFrames:
     """Batches that the host has padded; those of one shape are copied to the same place on a device.
 
+    A place exists as long as something reads it, such as a graph: there may be very many shapes.
+
     closest: as in a Batch, of all batches so far and of a sample of the frames.
     """
 
     def __init__(self, closest: Sequence[float], device: torch.device | str) -> None:
         self.closest, self._device = list(closest), device
-        self._places: dict[Shape, Batch] = {}
+        self._places = WeakValueDictionary[Shape, Batch]()
 
     def load(self, given: PaddedBatch) -> tuple[Batch, Shape]:
         """Copy a batch to its place on the device."""
         self.closest = [min(pair) for pair in zip(self.closest, given.batch.closest, strict=True)]
-        if given.shape not in self._places:
-            self._places[given.shape] = given.batch.each(lambda values: values.to(self._device, copy=True))
+        if (place := self._places.get(given.shape)) is None:
+            place = given.batch.each(lambda values: values.to(self._device, non_blocking=True, copy=True))
+            self._places[given.shape] = place
         else:
-            self._places[given.shape].copy_(given.batch)
-        return self._places[given.shape], given.shape
+            place.copy_(given.batch)
+        return place, given.shape
 
     def batch(self, loaded: Batch, shape: Shape) -> Batch:
         """The batch; a new object, as a Batch caches what it computes from its arrays."""

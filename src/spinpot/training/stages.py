@@ -218,7 +218,7 @@ def build_run(checked: Checked, frames: Frames) -> Ready:
         baseline.fit,
     )
     trainer.callbacks.append(Ending(labels))  # type: ignore[attr-defined]
-    checked.graphs.decide(trainer, module, data, optimizer)
+    checked.graphs.decide(trainer, module, optimizer)
     return Ready(data, module, baseline)
 
 

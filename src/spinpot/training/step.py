@@ -102,7 +102,7 @@ class WholeStep:
 
 
 class Step(Protocol):
-    """A training step. Its input comes from the loader: batches, or frame numbers."""
+    """A training step. Its input comes from the loader, as `SpinDataModule.gives` says."""
 
     objective: Objective
 

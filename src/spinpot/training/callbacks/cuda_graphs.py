@@ -36,9 +36,7 @@ class CudaGraphs(pl.Callback):
         self.outcome: str | None = None
         self.evaluation: str | None = None
 
-    def decide(
-        self, trainer: pl.Trainer, module: SpinModule, data: SpinDataModule, optimizer: Optimizer
-    ) -> None:
+    def decide(self, trainer: pl.Trainer, module: SpinModule, optimizer: Optimizer) -> None:
         """Decide whether to record steps. Raises InputError if `true` was set and they cannot be recorded."""
         if trainer.strategy.root_device.type != "cuda":
             return
