@@ -197,6 +197,8 @@ def test_a_setting_that_was_null_is_a_setting():
     assert changed == [(f"{key}.moments.O", None, 0)]
     assert not changes(pairs=False)  # folders of versions without this setting
     assert changes(pairs=True) == [(f"{key}.pairs", None, True)]
+    of_learn = {"recipe": {"one": {}}}, {"recipe": {"one": {"pairs": False}}}
+    assert not differences(*of_learn, keeps_frames)
 
 
 def test_frames_far_off_in_energy_are_left_out(tmp_path, capsys):

@@ -208,8 +208,8 @@ def keeps_frames(key: str, then: Any, now: Any) -> bool:
     place = key.split(".")
     if place[0] == TRAJECTORIES:
         return True
+    if place[0] == "recipe" and then is None and now == getattr(SystemRecipe, place[-1], None):
+        return True
     return place[:2] == ["recipe", "systems"] and (
-        place[3:] == ["frames"]
-        or (len(place) == 3 and None in (then, now))
-        or (len(place) == 4 and then is None and now == getattr(SystemRecipe, place[3], None))
+        place[3:] == ["frames"] or (len(place) == 3 and None in (then, now))
     )
