@@ -1,5 +1,6 @@
 """Factors of labels: exact ones give 1, scaled ones their scale, and the public NiO frames 0.8."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -143,7 +144,13 @@ def test_opposite_moments_have_no_path(few):
     signs = np.random.default_rng(1).choice([-1, 1], size=(len(few), few.n_atoms, 1))
     work = work_along_pairs(replace(few, spin=signs * up))
     assert isinstance(work, Untestable)
-    assert "too few pairs of frames have similar moments" in work.reason
+    assert re.match(r"only \d pairs of frames are close .* and have similar moments; at least 8", work.reason)
+
+
+def test_copies_of_frames_do_not_replace_the_nearest_ones(few, exact):
+    work = work_along_pairs(select(few, np.tile(np.arange(len(few)), 2)))
+    for name, factor in exact.factors.items():
+        assert work.factors[name].value == pytest.approx(factor.value, abs=0.02)
 
 
 def test_labels_of_what_does_not_move_are_not_needed(few):

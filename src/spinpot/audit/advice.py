@@ -13,7 +13,7 @@ FAR = (
     "another quantity. Compare one frame with the output of your code, and correct the files (docs/audit.md, "
     "Convert units)."
 )
-SEE_UNITS = "A wrong unit explains this factor: see the finding “units”. Convert the files."
+SEE_UNITS = "The finding “units” names wrong units. Convert the files, then audit again."
 COORDINATES = (
     "Coordinates and cell do not seem to be in Å: see the finding “units”. Convert them, then audit again."
 )
@@ -28,8 +28,8 @@ DERIVATIVE = (
 )
 UNTESTED = (
     "The test needs energies, and labels for everything that differs between frames: forces if atoms move, "
-    "magnetic forces if moments change, the virial if cells differ. Add the missing files, or frames closer "
-    "to each other."
+    "magnetic forces if moments change, the virial if cells differ. Add the missing files, or more frames "
+    "close to each other."
 )
 FEW_FRAMES = "A factor needs at least 8 frames of one system, without outliers. The other checks were made."
 UNEXPLAINED = (

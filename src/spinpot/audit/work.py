@@ -29,6 +29,7 @@ REACH = 2.0
 
 A pair at distance d has a work of the order d and an error of the order d³, so far pairs tell little.
 """
+COPY = 1e-8  # distance² (see nearby_pairs) below which a frame is a copy, and not the nearest one
 LARGEST_TURN = np.radians(120)
 """Paths on which a moment rotates by more are left out, because the sense of rotation is uncertain."""
 UNMOVED = 1e-8  # Å, μ_B or strain; smaller changes count as none
@@ -126,7 +127,10 @@ def work_along_pairs(system: System) -> Work | Untestable:
         return Untestable(f"{unlabelled(pairs[0])} between the frames, but there are no labels for this")
     kept = [k for k in kept if pairs[k].largest_turn() < LARGEST_TURN]
     if len(kept) < FEWEST_FRAMES:
-        return Untestable("too few pairs of frames have similar moments")
+        return Untestable(
+            f"only {len(kept)} pairs of frames are close to each other and have similar moments; at least "
+            f"{FEWEST_FRAMES} are needed"
+        )
     return _regressed(system, [pairs[k] for k in kept], distance[kept])
 
 
@@ -148,7 +152,7 @@ def nearby_pairs(system: System) -> list[tuple[float, int, int]]:
     distance = (square / np.where(scale > 0, scale, 1.0)).sum(axis=0)
     np.fill_diagonal(distance, np.inf)
     near = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
-    reach = REACH**2 * distance.min(axis=1)
+    reach = REACH**2 * np.where(distance > COPY, distance, np.inf).min(axis=1)
     chosen = sorted(
         {(min(i, j), max(i, j)) for i, row in enumerate(near) for j in row if distance[i, j] <= reach[i]}
     )
