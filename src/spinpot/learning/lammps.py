@@ -184,18 +184,18 @@ class Session:
         if error is not None:
             raise InputError(f"LAMMPS: {error}")
         raise TrainingError(
-            f"LAMMPS ended with exit code {code}: {last} Repeat the command to run this trajectory again."
+            f"LAMMPS ended with exit code {code}: {last}. Repeat the command to run this trajectory again."
         )
 
 
 def error_in(said: Iterable[str]) -> str | None:
-    """The first error message in LAMMPS' output."""
-    return next((found[1] for line in said if (found := ERROR.search(line.strip()))), None)
+    """The first error message in LAMMPS' output, without a full stop."""
+    return next((found[1].rstrip(".") for line in said if (found := ERROR.search(line.strip()))), None)
 
 
 def last_line(said: Sequence[str]) -> str:
-    """The last line of LAMMPS' output."""
-    return next((line.strip() for line in reversed(said) if line.strip()), "it printed nothing.")
+    """The last line of LAMMPS' output, without a full stop."""
+    return next((line.strip().rstrip(".") for line in reversed(said) if line.strip()), "it printed nothing")
 
 
 def find_lammps(command: str) -> Lammps:
@@ -218,7 +218,7 @@ def find_lammps(command: str) -> Lammps:
     lammps = Lammps(tuple(map(_absolute, words)), _loading(key, programs[-1]))
     if failure := _tried(lammps):
         raise InputError(
-            f"{key}: LAMMPS does not start with the plugin: {failure} `spinpot lammps build` builds the "
+            f"{key}: LAMMPS does not start with the plugin: {failure}. `spinpot lammps build` builds the "
             "plugin, and `spinpot lammps check` checks it."
         )
     return lammps

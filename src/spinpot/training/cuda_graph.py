@@ -36,7 +36,7 @@ class Frames(Protocol):
     closest: list[float]
 
     def load(self, given: Any) -> tuple[Any, Shape]:
-        """Copy what the loader gives to its place on the device, in stream order; and its shape."""
+        """Copy what the loader gives to the device, in stream order; returns it with its shape."""
 
     def batch(self, loaded: Any, shape: Shape) -> Batch:
         """The batch, made on the device alone."""
