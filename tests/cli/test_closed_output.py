@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from spinpot.core.closed_output import output_may_close
 from support.cli import PROJECT, run_python
 
 
@@ -29,3 +30,8 @@ def test_a_run_without_a_step_leaves_no_folder(small_set, closed, tmp_path):
     ended = run_python([script, *small_set, "hydra.run.dir=run"], stdout=closed, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, "")
     assert not list(tmp_path.iterdir())
+
+
+def test_another_broken_pipe_is_an_error():
+    with pytest.raises(BrokenPipeError), output_may_close():
+        raise BrokenPipeError

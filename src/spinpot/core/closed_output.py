@@ -1,6 +1,7 @@
 """Ends a command quietly when the program that reads its output has ended, such as `| head`."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,14 +15,27 @@ def end_quietly() -> NoReturn:
     sys.exit(128 + signal.SIGPIPE)
 
 
+def nobody_reads() -> bool:
+    """Whether stdout or stderr is a pipe whose reader has ended."""
+    poll = select.poll()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if the shell has closed it
+        poll.register(stream, 0)  # errors are always reported
+    return bool(poll.poll(0))
+
+
 @contextmanager
 def output_may_close() -> Iterator[None]:
-    """End quietly if a print within the block fails because nobody reads the output any more."""
+    """End quietly if a print within the block fails because nobody reads the output any more.
+
+    Another broken pipe, such as that of a logger, is raised.
+    """
     try:
         try:
             yield
         finally:
-            if sys.stdout:  # None if the shell has closed it
+            if sys.stdout:
                 sys.stdout.flush()
     except BrokenPipeError:
+        if not nobody_reads():
+            raise
         end_quietly()
