@@ -36,11 +36,12 @@ class Audited:
         """All findings about this system."""
         few = thinned(self.system)
         lengths = distance_looks(few)  # without coordinates in Å, factors mean little
-        guessed = guesses(few, self.work) if isinstance(self.work, Work) and not lengths else []
-        cause = advice.COORDINATES if lengths else advice.SEE_UNITS if guessed else ""
+        guessed = guesses(few, self.work) if isinstance(self.work, Work) and not lengths else {}
+        causes = dict.fromkeys(self.system.labels, advice.COORDINATES) if lengths else {}
+        causes |= {label: advice.SEE_UNITS for labels in guessed.values() for label in labels}
         return [
-            *findings.of_units(self.system, [*lengths, *unit_looks(few, frames=0)], guessed),
-            *findings.of_work(self.system, self.work, cause),
+            *findings.of_units(self.system, [*lengths, *unit_looks(few, frames=0)], list(guessed)),
+            *findings.of_work(self.system, self.work, causes),
             *findings.of_close(self.system, close_looks(self.system, range(len(self.system)))),
             *findings.of_zeros(self.system, self.zeros),
             *findings.of_outliers(self.system, self.outliers),

@@ -54,18 +54,20 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
     return sorted(groups.values(), key=lambda group: SEVERITIES.index(group.severity))
 
 
-def of_work(system: System, work: Work | Untestable, cause: str = "") -> list[Finding]:
+def of_work(
+    system: System, work: Work | Untestable, causes: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Whether each label is the derivative of the energy; nothing for too few frames, see of_few.
 
-    cause: advice on wrong factors, if their cause is known.
+    causes: advice on the wrong factors of a label, if their cause is known.
     """
     if isinstance(work, TooFew):
         return []
     if isinstance(work, Untestable):
         return [Finding("look", "labels not tested", system.name, work.reason + ".", advice.UNTESTED)]
-    explained = work.r2 >= EXPLAINED
+    explained, known = work.r2 >= EXPLAINED, causes or {}
     found = [
-        _of_factor(system, label, factor, work.frames, cause)
+        _of_factor(system, label, factor, work.frames, known.get(label.partition("/")[0], ""))
         for label, factor in work.factors.items()
         if explained or factor.value is not None  # else the finding below is the reason
     ]

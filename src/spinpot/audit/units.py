@@ -25,6 +25,7 @@ ENERGIES = {
     "kJ/mol": kJ / mol,
 }
 ATOMIC = ("Hartree", "Rydberg")
+UNEXPLAINED = "unexplained"  # family of a label that fits no unit
 PRESSURES = {"eV/Å³": 1.0, "GPa": GPa, "kbar": 0.1 * GPa} | {
     f"{e}/Bohr³": ENERGIES[e] / Bohr**3 for e in ATOMIC
 }
@@ -57,8 +58,8 @@ Guess = tuple[Unit, ...]
 """The units of the energies, the moments, and each label with a factor, in this order."""
 
 
-def guesses(system: System, work: Work) -> list[str]:
-    """The simplest sets of units that explain the factors, in words.
+def guesses(system: System, work: Work) -> dict[str, set[str]]:
+    """The simplest sets of units that explain the factors, in words, and the labels that each explains.
 
     Empty if spinpot's own units fit, if no set fits, or if more than MOST sets are equally simple.
     """
@@ -69,11 +70,16 @@ def guesses(system: System, work: Work) -> list[str]:
     wrong = sum(not _fits(own, work, 1.0) for own in factors.values())
     found = list(_explaining(system, work, factors))
     fewest = min(map(_mistakes, found), default=0)
-    simplest = [list(filter(_named, guess)) for guess in found if _mistakes(guess) == fewest]
-    if fewest > wrong + 1 or len(simplest) > MOST or not all(simplest):
-        return []
+    simplest = [guess for guess in found if _mistakes(guess) == fewest]
+    if fewest > wrong + 1 or len(simplest) > MOST or not all(any(map(_named, guess)) for guess in simplest):
+        return {}
     negative = {array for array, own in factors.items() if _sign(own) < 0}
-    return [", ".join(_in_words(unit, unit.array in negative) for unit in units) for units in simplest]
+    return {
+        ", ".join(_in_words(unit, unit.array in negative) for unit in guess if _named(unit)): {
+            unit.array for unit in guess if unit.family != UNEXPLAINED
+        }
+        for guess in simplest
+    }
 
 
 def _explaining(system: System, work: Work, factors: Mapping[str, list[Factor]]) -> Iterator[Guess]:
@@ -89,7 +95,7 @@ def _explaining(system: System, work: Work, factors: Mapping[str, list[Factor]])
             own, expected = factors[array], energy.size / (spin.size if array == "force_mag" else 1.0)
             units = [unit for unit in tried[array] if _fits(own, work, expected / unit.size)]
             if not units and not energy.family and not spin.family and _multiple(own):
-                units = [Unit(array, "", 1.0, "unexplained", rare=True)]
+                units = [Unit(array, "", 1.0, UNEXPLAINED, rare=True)]
             fitting.append(units)
         yield from ((energy, spin, *labels) for labels in product(*fitting))
 

@@ -221,7 +221,7 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
     for name in small:
         factors[name] = replace(factors[name], undetermined=SMALL)
     # Their work counts as it is.
-    left = energy + np.sum([plain[name] for name in small], axis=0)
+    left = energy + np.sum([plain[name] + added[name] for name in small], axis=0)
     names = [n for n, one in factors.items() if one.work > LITTLE_WORK * size and one.undetermined != SMALL]
     trapezoid = np.column_stack([plain[name] for name in names] or [np.zeros((len(energy), 0))])
     works = trapezoid + np.column_stack([added[name] for name in names] or [trapezoid])

@@ -119,7 +119,9 @@ def filled(struct: Any, values: Mapping[str, Any]) -> Any:
             place = kept[-1].data_ptr()
         elif isinstance(value, list):
             dense: list[Any] = [own.contiguous() if isinstance(own, Tensor) else own for own in value]
-            array = pointers(dense) if isinstance(dense[0], Tensor) else (c_int64 * len(dense))(*dense)
+            array = (
+                pointers(dense) if dense and isinstance(dense[0], Tensor) else (c_int64 * len(dense))(*dense)
+            )
             kept += (dense, array)
             place = ctypes.addressof(array)
         elif isinstance(value, str):

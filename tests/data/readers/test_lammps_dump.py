@@ -300,6 +300,12 @@ def test_a_compressed_file_that_is_cut_off(read):
     assert "the compressed file is cut off" in said
 
 
+def test_a_compressed_file_that_is_damaged(refused):
+    packed = bytearray(gzip.compress(dump(*ORDERS["named"]).encode() * 50))
+    packed[len(packed) // 2] ^= 0xFF
+    assert refused(bytes(packed)).startswith("x.dump: the compressed file is damaged (")
+
+
 def test_units_and_time(read, refused):
     names, values = ORDERS["named"]
     text = "ITEM: UNITS\nmetal\nITEM: TIME\n0.0\n" + dump(names, values)

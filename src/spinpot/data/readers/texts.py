@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ def whole_lines(path: Path, notes: Notes) -> Iterator[str]:
                     notes.add("the file ends within a line, which is not read", str(path))
         except EOFError:
             notes.add("the compressed file is cut off", str(path))
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"{path}: the compressed file is damaged ({error}). Copy it again.") from error
 
 
 def parts(lines: Iterable[str], iteration: re.Pattern[str]) -> Iterator[list[str]]:
