@@ -98,6 +98,11 @@ def test_messages_name_the_settings_of_the_command(tmp_path):
     np.testing.assert_array_equal(label.moments, one.moments)
     with pytest.raises(FrameError, match=r"label\.columns\.force_mag=torque: .* has no such name"):
         answered(tmp_path, ANSWER, columns={"force_mag": "torque"})
+    without = ANSWER + "sed -i 's/spin:R:3/placed:R:3/' labelled.xyz"
+    with pytest.raises(
+        FrameError, match=r"name another column: label\.columns\.spin=NAME.*write zero vectors"
+    ):
+        answered(tmp_path, without)
 
 
 def test_columns_of_other_names(tmp_path):

@@ -37,10 +37,8 @@ UNEXPLAINED = (
     "same order, from one calculation, and that energies are in eV. If all that is right, the frames are too "
     "far apart for this test."
 )
-FEW = "To determine the factor, add frames, or frames that differ more in this quantity."
-VAGUE = (
-    "The standard error is too large for a verdict. Add frames, or frames that differ more in this quantity."
-)
+FEW = "Add frames. Best are pairs of frames a small step apart (docs/labels.md, Test the labels of a code)."
+VAGUE = f"The standard error is too large for a verdict. {FEW}"
 NO_WORK = (
     "The frames hardly differ in this quantity, or its labels are far too small, such as a stress in eV/Å³ "
     "in place of the virial. Check the unit, or add frames that differ more."

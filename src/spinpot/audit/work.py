@@ -217,7 +217,7 @@ def _regressed(system: System, paths: Sequence[Path], distance: np.ndarray) -> W
         name: Factor(None, None, _rms(work), _undetermined(work, size, weight, frames))
         for name, work in plain.items()
     }
-    small = factors.keys() & small_labels(system)
+    small = sorted(factors.keys() & small_labels(system))
     for name in small:
         factors[name] = replace(factors[name], undetermined=SMALL)
     # Their work counts as it is.

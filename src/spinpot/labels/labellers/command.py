@@ -38,6 +38,11 @@ class _Settings(Wanted):
         column = next((array for array, option in OPTIONS.items() if option == name), None)
         return f"label.columns.{column}={value}" if column else f"label.{name}={value}"
 
+    @property
+    def hint(self) -> str:
+        """What to do with frames that have no moments."""
+        return "For frames that are not magnetic, write zero vectors"
+
 
 class CommandLabeller:
     """Writes a configuration, runs the command in its folder, and reads the output.
@@ -67,7 +72,7 @@ class CommandLabeller:
     ) -> None:
         self.command = command
         self.input, self.output, self.read_as = input, output, read_as
-        self.wanted = _Settings(columns=columns or {}, moment_unit=moment_unit, keywords=True)
+        self.wanted = _Settings(columns=columns or {}, moment_unit=moment_unit)
         self.time_limit = time_limit
         self.isotropic = isotropic
         self.holds_lengths = holds_lengths
